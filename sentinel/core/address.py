@@ -1,0 +1,52 @@
+"""Addresses as text: one spelling for each, and which of them nobody may act on."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+
+# Nothing outside can own these: a block there hits the app's own machines (playbooks.md, Acting).
+# Documentation ranges are left out on purpose: they are ordinary addresses to us.
+_UNTOUCHABLE = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+        "192.168.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "::/128", "::1/128", "fc00::/7", "fe80::/10", "ff00::/8",
+    )
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1 << 16)
+def normalise(text: str) -> str | None:
+    """Return the canonical text of one address (IPv4-mapped IPv6 as IPv4, no zone), or None if it is none."""
+    if len(text) > 64:
+        return None
+    try:
+        address = ipaddress.ip_address(text.strip().partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if address.version == 6 else None
+    return str(mapped or address)
+
+
+@lru_cache(maxsize=1 << 16)
+def network_of(ip: str, prefix: int = 64) -> str:
+    """Return what an address is grouped and blocked by: IPv4 itself, IPv6 its network of `prefix` bits.
+
+    `ip` is a canonical address or already such a network.
+    """
+    if ":" not in ip or "/" in ip:
+        return ip
+    return str(ipaddress.ip_network(f"{ip}/{prefix}", strict=False))
+
+
+@lru_cache(maxsize=1 << 16)
+def is_untouchable(text: str) -> bool:
+    """Say whether an address or network is private, loopback, link-local or otherwise nobody's to block."""
+    network = ipaddress.ip_network(text, strict=False)
+    return any(network.version == other.version and network.overlaps(other) for other in _UNTOUCHABLE)
+
+
+def group(ip: str) -> str:
+    """Return `network_of` with the default prefix."""
+    return network_of(ip) if ":" in ip else ip

@@ -1,0 +1,49 @@
+"""The one tree of errors.
+
+SentinelError
+├── DurationError      a text that is no duration
+├── EventError         one event that cannot be taken
+│   └── IdentityError  identifiers that name nobody
+├── ExpressionError    a condition that cannot be compiled         (engine.expression)
+├── PlaybookErrors     every mistake of every file, at once        (loader)
+└── InputError         a file or stream that is not what it should be
+
+Texts start without a capital, end without a full stop, quote the user's words in backticks;
+the place comes first and the hint last.
+"""
+
+from __future__ import annotations
+
+
+class SentinelError(Exception):
+    """Something the caller can put right; the message says what and how."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class DurationError(SentinelError):
+    """A text that is no duration."""
+
+
+class EventError(SentinelError):
+    """One event that cannot be taken; `field` is the dotted path of what is wrong."""
+
+    def __init__(self, field: str, message: str, hint: str | None = None) -> None:
+        super().__init__(f"`{field}`: {message}", hint)
+        self.field = field
+
+
+class IdentityError(EventError):
+    """Identifiers that name nobody."""
+
+
+class InputError(SentinelError):
+    """A file or stream that is not what it should be."""

@@ -1,0 +1,80 @@
+"""Who an event is about: typed, normalised user keys such as `id:42` and `email:jane@example.com`.
+
+Linking several keys to one person is the store's work; this is the spelling of one key.
+The cases of `data/identity-vectors.json` hold for every SDK in every language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sentinel.core.errors import IdentityError
+
+DEFAULT_ORDER = ("id", "user_id", "uid", "email", "username", "login")
+LONGEST = 256
+_TYPES = {"user_id": "id", "uid": "id"}
+
+Identifiers = Mapping[str, str]
+
+
+def identifiers(user: object) -> dict[str, str]:
+    """Return a user's identifiers as texts; a bare string or integer means `{"id": …}`.
+
+    Raises IdentityError for booleans, floats, nested values and texts over 256 characters.
+    Empty identifiers are left out.
+    """
+    if isinstance(user, str):
+        text = normalise("id", user)
+        return {"id": text} if text else {}
+    if isinstance(user, Mapping):
+        found = {}
+        for name, value in user.items():
+            text = normalise(name, value)
+            if text:
+                found[name] = text
+        return found
+    text = normalise("id", user)
+    return {"id": text} if text else {}
+
+
+def normalise(name: str, value: object) -> str:
+    """Return one identifier as text: trimmed, e-mail in lower case; empty text for none."""
+    if type(value) is str:
+        text = value.strip()
+        if len(text) > LONGEST:
+            raise IdentityError(f"user.{name}", f"longer than {LONGEST} characters")
+        return text.lower() if name == "email" else text
+    if value is None:
+        return ""
+    if type(value) is int:
+        return normalise(name, str(value)) if -(10**40) < value < 10**40 else _refuse(name, value)
+    return _refuse(name, value)
+
+
+def _refuse(name: str, value: object) -> str:
+    kind = {bool: "a boolean", float: "a number with a fraction", int: "too long", dict: "an object", list: "a list"}
+    what = kind.get(type(value), f"a {type(value).__name__}")
+    raise IdentityError(f"user.{name}", f"an identifier is text or an integer, this is {what}")
+
+
+def user_key(found: Identifiers, order: tuple[str, ...] = DEFAULT_ORDER) -> str | None:
+    """Return the key of the first identifier present in `order`, or None."""
+    for name in order:
+        value = found.get(name)
+        if value:
+            return f"{_TYPES.get(name, name)}:{value}"
+    return None
+
+
+def keys(found: Identifiers, order: tuple[str, ...] = DEFAULT_ORDER) -> tuple[str, ...]:
+    """Return the keys of all identifiers present, in `order`, without repeats."""
+    typed = (f"{_TYPES.get(name, name)}:{found[name]}" for name in order if found.get(name))
+    return tuple(dict.fromkeys(typed))
+
+
+def read_key(text: str) -> str:
+    """Return the user key a person meant: `u1` is short for `id:u1`, `id:u1` stays."""
+    name, colon, rest = text.partition(":")
+    if colon and rest and name.isidentifier() and name.islower():
+        return f"{_TYPES.get(name, name)}:{normalise(name, rest)}"
+    return f"id:{normalise('id', text)}"

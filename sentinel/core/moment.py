@@ -1,0 +1,78 @@
+"""Moments: RFC 3339 on the wire, integer microseconds since the Unix epoch inside."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from sentinel.core.errors import EventError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_LAST = 253_402_300_800_000_000  # the year 10000
+_HINT = "write `2026-11-20T21:30:00Z` or seconds since 1970"
+
+
+def from_datetime(moment: datetime) -> int:
+    """Return the microseconds of a datetime; one without a zone is UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def to_text(at: int) -> str:
+    """Return RFC 3339 in UTC with as many decimals as needed: none, three or six."""
+    seconds, micros = divmod(at, 1_000_000)
+    base = _second_text(seconds)
+    if not micros:
+        return base + "Z"
+    return f"{base}.{micros // 1000:03d}Z" if micros % 1000 == 0 else f"{base}.{micros:06d}Z"
+
+
+def parse(value: object) -> int:
+    """Return the microseconds of an RFC 3339 text or of epoch seconds; raises EventError naming `timestamp`."""
+    if type(value) is str:
+        return _parse_text(value)
+    if type(value) is int or type(value) is float:
+        return _parse_number(value)
+    raise EventError("timestamp", "neither a text nor a number", _HINT)
+
+
+def _parse_text(text: str) -> int:
+    if len(text) == 20 and text[19] == "Z":
+        return _parse_slow(text)
+    if len(text) > 20 and text[-1] == "Z" and text[19] == "." and len(text) <= 27 and text[20:-1].isdecimal():
+        digits = text[20:-1]
+        if digits.isascii():
+            return _parse_slow(text[:19] + "Z") + int(digits.ljust(6, "0"))
+    return _parse_slow(text)
+
+
+@lru_cache(maxsize=1 << 14)
+def _parse_slow(text: str) -> int:
+    if len(text) < 10 or len(text) > 40:
+        raise EventError("timestamp", f"`{text[:40]}` is not a time", _HINT)
+    try:
+        at = from_datetime(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        raise EventError("timestamp", f"`{text}` is not a time", _HINT) from None
+    return _within(at, text)
+
+
+def _parse_number(seconds: float) -> int:
+    if not -1e15 < seconds < 1e15:  # also false for NaN
+        raise EventError("timestamp", "not a finite number of seconds", _HINT)
+    if abs(seconds) > 1e11:
+        raise EventError("timestamp", f"`{seconds}` lies past the year 5000", "seconds, not milliseconds, since 1970")
+    return _within(round(seconds * 1_000_000), seconds)
+
+
+def _within(at: int, value: object) -> int:
+    if not 0 <= at < _LAST:
+        raise EventError("timestamp", f"`{value}` lies before 1970 or after the year 9999", _HINT)
+    return at
+
+
+@lru_cache(maxsize=1 << 12)
+def _second_text(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")

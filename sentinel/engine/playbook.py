@@ -1,0 +1,179 @@
+"""What a rule and a playbook are, once read and checked. How a file becomes one is the loader's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sentinel.engine.expression import Expression
+
+Mode = Literal["off", "monitor", "enforce"]
+Severity = Literal["info", "low", "medium", "high", "critical"]
+MetricKind = Literal["count", "distinct", "max", "sum", "avg", "ratio"]
+ActionKind = Literal[
+    "block_user", "block_ip", "redirect_user", "redirect_ip", "challenge_user",
+    "label_user", "label_ip", "notify", "webhook",
+]  # fmt: skip
+
+MODES: tuple[Mode, ...] = ("off", "monitor", "enforce")
+SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
+JUDGED_ON_ARRIVAL: frozenset[MetricKind] = frozenset({"avg", "ratio"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in which file something is written; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A named condition on one event. No `events` means any; names may be globs such as `payment.*`."""
+
+    id: str
+    title: str
+    events: tuple[str, ...]
+    where: Expression | None
+    place: Place
+    tests: tuple[RuleTest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTest:
+    """One event of a rule's file, as plain JSON, and whether the rule matches it."""
+
+    event: Mapping[str, Any]
+    matches: bool
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One thing `when` asks of a window: it reaches `threshold`, or with `strict` exceeds it."""
+
+    kind: MetricKind
+    threshold: int | float
+    field: str | None = None
+    where: Expression | None = None
+    strict: bool = False
+
+    @property
+    def name(self) -> str:
+        """The key under which a tally shows it: `count`, `distinct.user`, `ratio`."""
+        return f"{self.kind}.{self.field}" if self.field else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What to do about a finding; which attributes count depends on `kind`.
+
+    `durations` is the escalation ladder in microseconds, None meaning for ever.
+    `target` names the field that holds whom to act on, where it is not the group's own user or ip.
+    """
+
+    kind: ActionKind
+    durations: tuple[int | None, ...] = ()
+    target: str | None = None
+    to: str | None = None
+    label: str | None = None
+    channel: str | None = None
+    unless_shared_by: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """At most `max` targets acted on in any `per` microseconds; past it the playbook only monitors."""
+
+    max: int
+    per: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """Events taken out before anything is counted; `until` (exclusive, microseconds) is against event time."""
+
+    where: Expression
+    reason: str
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event of an in-file test: `event` without id and timestamp, at microseconds from the test's start."""
+
+    event: Mapping[str, Any]
+    at: int
+    received: int | None = None
+    repeat: int = 1
+    every: int = 0
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One finding a test expects; `actions` maps an action's name to the target it must act on."""
+
+    at: int
+    group: Mapping[str, str]
+    actions: Mapping[str, str]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request the app gets during a test, and the verdict the SDK must give."""
+
+    at: int
+    user: str | None
+    ip: str | None
+    device: str | None
+    login: bool
+    verdict: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybookTest:
+    """One in-file test: events delivered, all findings expected in order, requests judged."""
+
+    name: str
+    events: tuple[Delivery, ...]
+    expect: tuple[Expectation, ...]
+    requests: tuple[Request, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Playbook:
+    """Which events, grouped by what, over which window, reaching which threshold, lead to which actions.
+
+    `window` and `cooldown` are microseconds; `version` is a hash of what the file says.
+    """
+
+    id: str
+    title: str
+    mode: Mode
+    severity: Severity
+    rule: Rule | None
+    events: tuple[str, ...]
+    where: Expression | None
+    group_by: tuple[str, ...]
+    window: int
+    when: tuple[Metric, ...]
+    cooldown: int
+    place: Place
+    version: str
+    description: str = ""
+    actions: tuple[Action, ...] = ()
+    guard: Guard | None = None
+    exceptions: tuple[Exemption, ...] = ()
+    trust: Literal["server", "any"] = "server"
+    accept_lockout: bool = False
+    tests: tuple[PlaybookTest, ...] = field(default=(), repr=False)
