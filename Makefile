@@ -1,0 +1,50 @@
+# Everything is done in .venv, which `make setup` builds; nothing is installed anywhere else.
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(name))))
+EXTRAS := server,postgres,redis,notify,dev
+DEMO := backtest playbooks --events data/demo.ndjson.gz
+
+BIN := .venv/bin
+READY := .venv/.ok
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## build .venv with Sentinel, its extras and the tools
+
+demo: $(READY) ## show the product on a small stream of events
+	@$(BIN)/sentinel $(DEMO)
+
+run: $(READY) ## serve
+	@$(BIN)/sentinel serve
+
+test: $(READY) ## run every test: the suite, the layers, the shipped playbooks' own
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## check style, format, types and layers
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy --strict
+	@$(BIN)/lint-imports --no-logo
+
+bench: $(READY) ## run every benchmark; each prints a ratio
+	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+clean: ## remove what was built or cached (.venv stays)
+	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Debian's `python3 -m venv` fails without ensurepip and leaves half an environment: a second one is then built without
+# pip, and the pip outside installs into it. The stamp comes last, so an interrupted setup is done again.
+$(READY): pyproject.toml constraints.txt
+	@$(if $(PYTHON),,$(error Python 3.11 or newer is needed, and no python3 is on the PATH))
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, not {v[0]}.{v[1]}")'
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv .venv >/dev/null 2>&1 \
+		|| { rm -rf .venv && $(PYTHON) -m venv --without-pip .venv; }
+	@if $(BIN)/python -m pip --version >/dev/null 2>&1; then pip="$(BIN)/python -m pip"; \
+		else pip="$(PYTHON) -m pip --python $(BIN)/python"; fi; \
+		$$pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $@

@@ -1,0 +1,104 @@
+"""The command line: one table of commands, and how errors become a line and an exit code.
+
+A command is a plain function in its own module, annotated for Typer; it returns its exit code or None and raises
+`SentinelError` for what the user can put right. Its module is imported only when it runs. No command's work belongs
+here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from sentinel.cli.terminal import complain
+from sentinel.cli.version import version
+from sentinel.core.errors import SentinelError
+
+
+class Command(NamedTuple):
+    """A function or Typer app, named as `module:attribute`, and its line in the help."""
+
+    place: str
+    summary: str
+
+    def load(self) -> Any:
+        """Import the command's module and return the command."""
+        module, _, attribute = self.place.partition(":")
+        return getattr(import_module(module), attribute)
+
+
+COMMANDS = {
+    "version": Command("sentinel.cli.version:version", "Print the version."),
+}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code: 0 done, 1 its answer is no, 2 the user can put it right."""
+    try:
+        code = _invoke(arguments)
+        sys.stdout.flush()
+        return code
+    except SentinelError as error:
+        complain(str(error))
+        return error.exit_code
+    except typer.TyperException as error:
+        complain(_usage(error))
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit must not fail again
+        return 1
+
+
+def assemble(wanted: str | None, *, everything: bool = False) -> typer.Typer:
+    """Build the Typer app; of its commands only `wanted` is imported, unless `everything` is."""
+    app = typer.Typer(name="sentinel", rich_markup_mode=None, invoke_without_command=True, callback=_sentinel)
+    for name, command in COMMANDS.items():
+        target = command.load() if everything or name == wanted else _not_loaded
+        if isinstance(target, typer.Typer):
+            app.add_typer(target, name=name, help=command.summary)
+        else:
+            app.command(name, short_help=command.summary)(target)
+    return app
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    wanted = next((word for word in arguments if not word.startswith("-")), None)
+    app = assemble(wanted, everything="_SENTINEL_COMPLETE" in os.environ)
+    program = typer.main.get_command(app)
+    result = program.main(args=list(arguments), prog_name="sentinel", standalone_mode=False)
+    return result if isinstance(result, int) else 0
+
+
+def _usage(error: typer.TyperException) -> str:
+    message = error.format_message().rstrip(".")
+    message = message[:1].lower() + message[1:]
+    context = getattr(error, "ctx", None)
+    return f"{message} (try `{context.command_path} --help`)" if context else message
+
+
+def _not_loaded() -> None:
+    raise AssertionError("a command ran that was not loaded")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+def _sentinel(
+    context: typer.Context,
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> int:
+    """Playbooks over a product's events: detect abuse, decide, enforce."""
+    if context.invoked_subcommand is not None:
+        return 0
+    typer.echo(context.get_help(), err=True)
+    return 2

@@ -1,0 +1,17 @@
+"""Where the playbooks and rules are that the product ships. It finds folders; it reads no file in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sentinel.core.errors import InputError
+
+HERE = Path(__file__).parent
+
+
+def folder(name: str) -> Path:
+    """Return the shipped folder `playbooks` or `rules`: a wheel's own, else the checkout's."""
+    for place in (HERE / name, HERE.parents[1] / name):
+        if place.is_dir():
+            return place
+    raise InputError(f"no shipped folder `{name}`", "name a folder of your own")
