@@ -1,6 +1,8 @@
 # Everything is done in .venv, which `make setup` builds; nothing is installed anywhere else.
 
-PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(name))))
+RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$name $(RECENT) 2>/dev/null && echo $$name && break; done)
 EXTRAS := server,postgres,redis,notify,dev
 DEMO := backtest playbooks --events data/demo.ndjson.gz
 
@@ -40,9 +42,8 @@ clean: ## remove what was built or cached (.venv stays)
 # Debian's `python3 -m venv` fails without ensurepip and leaves half an environment: a second one is then built without
 # pip, and the pip outside installs into it. The stamp comes last, so an interrupted setup is done again.
 $(READY): pyproject.toml constraints.txt
-	@$(if $(PYTHON),,$(error Python 3.11 or newer is needed, and no python3 is on the PATH))
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, not {v[0]}.{v[1]}")'
-	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv .venv >/dev/null 2>&1 \
+	@$(if $(PYTHON),,$(error Python 3.11 or newer is needed; name one with PYTHON=...))
+	@$(BIN)/python $(RECENT) 2>/dev/null || $(PYTHON) -m venv .venv >/dev/null 2>&1 \
 		|| { rm -rf .venv && $(PYTHON) -m venv --without-pip .venv; }
 	@if $(BIN)/python -m pip --version >/dev/null 2>&1; then pip="$(BIN)/python -m pip"; \
 		else pip="$(PYTHON) -m pip --python $(BIN)/python"; fi; \
