@@ -4,6 +4,7 @@ SentinelError
 ├── DurationError      a text that is no duration
 ├── EventError         one event that cannot be taken
 │   └── IdentityError  identifiers that name nobody
+├── DecisionError      one decision that cannot be meant
 ├── ExpressionError    a condition that cannot be compiled         (engine.expression)
 ├── PlaybookErrors     every mistake of every file, at once        (loader)
 └── InputError         a file or stream that is not what it should be
@@ -43,6 +44,14 @@ class EventError(SentinelError):
 
 class IdentityError(EventError):
     """Identifiers that name nobody."""
+
+
+class DecisionError(SentinelError):
+    """One decision that cannot be meant; `field` is what is wrong with it."""
+
+    def __init__(self, field: str, message: str, hint: str | None = None) -> None:
+        super().__init__(f"`{field}`: {message}", hint)
+        self.field = field
 
 
 class InputError(SentinelError):

@@ -1,0 +1,244 @@
+"""The decisions in force, in memory: what changed goes in, a verdict comes out, microseconds later.
+
+One value, replaced as a whole: `apply` returns another set that shares all it did not touch, so whoever
+reads never sees half a change. Where decisions come from and who is asked for time is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from hashlib import blake2b
+from typing import NamedTuple
+
+from sentinel.core import address
+from sentinel.core.decision import (
+    ALLOW,
+    FOREVER,
+    PAIRS,
+    STRICTNESS,
+    Decision,
+    Delta,
+    Kind,
+    Scope,
+    Subject,
+    Verdict,
+    pair,
+    place,
+)
+from sentinel.core.prefixes import Prefixes
+from sentinel.core.shards import SHARDS, Entry, Places, Shard, Shards, Terms, find, number_of
+
+LIMIT = 4_000_000
+_LONGEST_REASON = 200
+
+
+class Found(NamedTuple):
+    """A decision that bears on a subject: what of the subject it names, and that thing's own key."""
+
+    aspect: str | int
+    key: str
+    entry: Entry
+
+
+class Decisions:
+    """An immutable set of decisions. `salt` (at most 16 secret bytes) keeps strangers from aiming at hashes.
+
+    `refused` counts decisions left out because `limit` was reached.
+    """
+
+    __slots__ = ("_hash", "_networks", "_pairs", "_places", "_shards", "_size", "limit", "refused", "revision", "salt")
+
+    def __init__(self, salt: bytes = b"", limit: int = LIMIT) -> None:
+        self.salt = salt
+        self.limit = limit
+        self.revision = 0
+        self.refused = 0
+        self._size = 0
+        self._pairs: dict[str, int] = dict.fromkeys(PAIRS, 0)
+        self._shards: Shards = [None] * SHARDS
+        self._networks = Prefixes()
+        self._places = Places()
+        self._hash = _hasher(salt)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def apply(self, delta: Delta) -> Decisions:
+        """Return the set after a delta: added first, then removed, from nothing where it says `reset`."""
+        draft = Draft(Decisions(self.salt, self.limit) if delta.reset else self)
+        for decision in delta.added:
+            draft.add(decision)
+        for id in delta.removed:
+            draft.remove(id)
+        return draft.done(delta.revision)
+
+    def match(self, subject: Subject, now: int) -> Verdict:
+        """Return what a subject is told at `now`: microseconds since 1970."""
+        found = [Found(length, "", entry) for length, entry in self._networks.find(subject.ip)] if subject.ip else []
+        for user in subject.users:
+            found.extend(Found("user", user, entry) for entry in self._find("user", user))
+            if any(self._pairs.values()):
+                found.extend(self._find_pairs(user, subject))
+        return judge(found, subject, now) if found else ALLOW
+
+    def expired(self, now: int) -> Iterator[tuple[str, ...]]:
+        """Give the ids of decisions that are over, in small lots, for a delta that removes them."""
+        for shard in self._shards:
+            if shard is not None and (over := shard.ended(now)):
+                yield tuple(over)
+        for lot in self._networks.ended(now):
+            yield tuple(lot)
+
+    def _find(self, scope: str, value: str) -> list[Entry]:
+        entries = find(self._shards, self._hash(value if scope == "user" else f"{scope}\0{value}"))
+        return [entry for entry in entries if entry.terms.scope == scope] if entries else entries
+
+    def _find_pairs(self, user: str, subject: Subject) -> Iterator[Found]:
+        for scope, other in _others(subject):
+            if self._pairs[scope]:
+                for entry in self._find(scope, pair(user, other)):
+                    yield Found(scope, user, entry)
+
+
+class Draft:
+    """A set being made from another: shards are copied when first touched."""
+
+    def __init__(self, base: Decisions) -> None:
+        self._base = base
+        self._shards = base._shards[:]
+        self._networks = base._networks.draft()
+        self._places = base._places.draft()
+        self._pairs = dict(base._pairs)
+        self._size = base._size
+        self._refused = base.refused
+        self._own: set[int] = set()
+
+    def add(self, decision: Decision) -> None:
+        """Add a decision, in place of one of the same id."""
+        self.remove(decision.id)
+        if self._size >= self._base.limit:
+            self._refused += 1
+            return
+        self.put(decision.value, _entry(decision))
+
+    def put(self, value: str, entry: Entry) -> None:
+        """Add an entry whose id is not in the set."""
+        scope = entry.terms.scope
+        if scope in ("ip", "network"):
+            self._count(entry, self._networks.add(place(value), entry) + SHARDS)
+        else:
+            self.put_hashed(self._base._hash(value if scope == "user" else f"{scope}\0{value}"), entry)
+
+    def put_hashed(self, key: int, entry: Entry) -> None:
+        """Add an entry on a user or pair whose hash is known."""
+        number = number_of(key)
+        self._changing(number).insert(key, entry)
+        self._count(entry, number)
+
+    def remove(self, id: str) -> None:
+        """Take a decision out, if it is there."""
+        for number in self._places.find(id):
+            gone = self._changing(number).remove(id) if number < SHARDS else self._networks.remove(id, number - SHARDS)
+            if gone is not None:
+                self._places.remove(id, number)
+                self._size -= 1
+                if gone.terms.scope in self._pairs:
+                    self._pairs[gone.terms.scope] -= 1
+                return
+
+    def done(self, revision: int) -> Decisions:
+        """Return the set; the draft is not used afterwards."""
+        made = Decisions(self._base.salt, self._base.limit)
+        made.revision, made.refused = revision, self._refused
+        made._size, made._pairs = self._size, self._pairs
+        made._shards, made._networks, made._places = self._shards, self._networks.done(), self._places
+        return made
+
+    def _count(self, entry: Entry, number: int) -> None:
+        self._places.add(entry.id, number)
+        self._size += 1
+        if entry.terms.scope in self._pairs:
+            self._pairs[entry.terms.scope] += 1
+
+    def _changing(self, number: int) -> Shard:
+        shard = self._shards[number]
+        if shard is None or number not in self._own:
+            shard = Shard() if shard is None else shard.copy()
+            self._shards[number] = shard
+            self._own.add(number)
+        return shard
+
+
+def judge(found: Iterable[Found], subject: Subject, now: int) -> Verdict:
+    """Return the verdict of the decisions that bear on a subject.
+
+    A person's decision stands in place of the playbooks' on the same target, and a person's `allow` in place
+    of all of theirs. A playbook's `allow` on a familiar place lifts that user's `logins_only` decisions.
+    Of what remains the strictest holds, of equals the longest, of those the one with the smallest id.
+    """
+    live = [one for one in found if one.entry.until > now and (subject.login or not one.entry.terms.logins_only)]
+    personal = {one.aspect for one in live if _manual(one)}
+    if personal:
+        allowed = any(_manual(one) and one.entry.terms.kind == "allow" for one in live)
+        live = [one for one in live if _manual(one) or not (allowed or one.aspect in personal)]
+    familiar = {one.key for one in live if one.entry.terms.kind == "allow" and one.aspect in PAIRS}
+    if familiar:
+        live = [one for one in live if not _lifted(one, familiar)]
+    return _verdict(min(live, key=_order).entry) if live else ALLOW
+
+
+def _manual(one: Found) -> bool:
+    return one.entry.terms.playbook is None
+
+
+def _lifted(one: Found, familiar: set[str]) -> bool:
+    terms = one.entry.terms
+    return terms.logins_only and not _manual(one) and terms.kind != "allow" and one.key in familiar
+
+
+def _order(one: Found) -> tuple[int, int, str]:
+    return -STRICTNESS[one.entry.terms.kind], -one.entry.until, one.entry.id
+
+
+def _verdict(entry: Entry) -> Verdict:
+    terms = entry.terms
+    until = None if entry.until == FOREVER else entry.until
+    return Verdict(terms.kind, entry.id, terms.to, until, terms.reason, terms.playbook, terms.scope)
+
+
+def _others(subject: Subject) -> Iterator[tuple[str, str]]:
+    if subject.ip:
+        yield "user+ip", subject.ip
+        group = address.group(subject.ip)
+        if group != subject.ip:
+            yield "user+ip", group
+    if subject.device:
+        yield "user+device", subject.device
+
+
+def _entry(decision: Decision) -> Entry:
+    until = FOREVER if decision.until is None else decision.until
+    reason = decision.reason[:_LONGEST_REASON]
+    return Entry(
+        until,
+        _terms(decision.kind, decision.scope, decision.to, reason, decision.playbook, decision.logins_only),
+        decision.id,
+    )
+
+
+@lru_cache(maxsize=1 << 14)
+def _terms(kind: Kind, scope: Scope, to: str | None, reason: str, playbook: str | None, logins_only: bool) -> Terms:
+    """Return equal terms as one object, so that a million decisions do not keep a million copies."""
+    return Terms(kind, scope, to, reason, playbook, logins_only)
+
+
+def _hasher(salt: bytes) -> Callable[[str], int]:
+    fresh = blake2b(digest_size=8, salt=salt)
+
+    def hashed(text: str) -> int:
+        state = fresh.copy()
+        state.update(text.encode("utf-8", "surrogatepass"))
+        return int.from_bytes(state.digest(), "little")
+
+    return hashed

@@ -1,0 +1,221 @@
+"""Many keys in little memory: 1,024 shards of sorted 64-bit hash arrays, shared between versions.
+
+Keys are hashes here; whose they are, what applies and to whom is `decisions`' business. A shard is never
+changed once it is shared: a draft copies the few it touches, so a reader keeps a whole, consistent set.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import NamedTuple
+from uuid import UUID
+
+from sentinel.core.decision import Kind, Scope
+
+SHARDS = 1024
+_MASK = SHARDS - 1
+_ID = 16  # bytes of an id: a UUID's own, or a digest with the text kept aside
+
+
+class Terms(NamedTuple):
+    """What many decisions share: everything but whom they are about, their end and their id."""
+
+    kind: Kind
+    scope: Scope
+    to: str | None
+    reason: str
+    playbook: str | None
+    logins_only: bool
+
+
+class Entry(NamedTuple):
+    """One decision as it is kept: its end (`FOREVER` for none), its terms, its id."""
+
+    until: int
+    terms: Terms
+    id: str
+
+
+class Shard:
+    """The decisions of the keys that fall here, ordered by key; treat it as frozen."""
+
+    __slots__ = ("ids", "keys", "names", "terms", "untils", "which")
+
+    def __init__(self) -> None:
+        self.keys = array("Q")
+        self.untils = array("q")
+        self.which = array("I")
+        self.ids = b""
+        self.terms: tuple[Terms, ...] = ()
+        self.names: dict[bytes, str] = {}
+
+    def copy(self) -> Shard:
+        """Return one that may be changed."""
+        other = Shard()
+        other.keys, other.untils, other.which = self.keys[:], self.untils[:], self.which[:]
+        other.ids, other.terms, other.names = self.ids, self.terms, dict(self.names)
+        return other
+
+    def insert(self, key: int, entry: Entry) -> None:
+        """Add one decision under a key."""
+        at = bisect_left(self.keys, key)
+        self.keys.insert(at, key)
+        self.untils.insert(at, entry.until)
+        self.which.insert(at, self._which(entry.terms))
+        packed = pack_id(entry.id)
+        self.ids = b"".join((self.ids[: at * _ID], packed, self.ids[at * _ID :]))
+        if unpack_id(packed) != entry.id:
+            self.names[packed] = entry.id
+
+    def remove(self, id: str) -> Entry | None:
+        """Take out the decision of that id and return it."""
+        packed = pack_id(id)
+        at = self._position(packed)
+        if at is None:
+            return None
+        gone = self.entry(at)
+        self._delete(at)
+        self.names.pop(packed, None)
+        return gone
+
+    def entry(self, at: int) -> Entry:
+        """Return the decision at a position."""
+        packed = self.ids[at * _ID : at * _ID + _ID]
+        return Entry(self.untils[at], self.terms[self.which[at]], self.names.get(packed) or unpack_id(packed))
+
+    def ended(self, now: int) -> list[str]:
+        """Return the ids of decisions that are over."""
+        if not self.untils or min(self.untils) > now:
+            return []
+        return [self.entry(at).id for at, until in enumerate(self.untils) if until <= now]
+
+    def _which(self, terms: Terms) -> int:
+        try:
+            return self.terms.index(terms)
+        except ValueError:
+            if len(self.terms) > 64 and len(self.terms) > 2 * len(set(self.which)):
+                self._forget_unused_terms()
+            self.terms = (*self.terms, terms)
+            return len(self.terms) - 1
+
+    def _forget_unused_terms(self) -> None:
+        used = sorted(set(self.which))
+        new = {old: position for position, old in enumerate(used)}
+        self.which = array("I", [new[old] for old in self.which])
+        self.terms = tuple(self.terms[old] for old in used)
+
+    def _position(self, packed: bytes) -> int | None:
+        at = self.ids.find(packed)
+        while at > 0 and at % _ID:
+            at = self.ids.find(packed, at + 1)
+        return at // _ID if at >= 0 else None
+
+    def _delete(self, at: int) -> None:
+        for column in (self.keys, self.untils, self.which):
+            del column[at]
+        self.ids = self.ids[: at * _ID] + self.ids[at * _ID + _ID :]
+
+
+Shards = list[Shard | None]
+
+
+def find(shards: Shards, key: int) -> list[Entry]:
+    """Return every decision under a key."""
+    shard = shards[key & _MASK]
+    if shard is None:
+        return []
+    keys = shard.keys
+    at = bisect_left(keys, key)
+    found = []
+    while at < len(keys) and keys[at] == key:
+        found.append(shard.entry(at))
+        at += 1
+    return found
+
+
+def number_of(key: int) -> int:
+    """Return which shard a key falls into."""
+    return key & _MASK
+
+
+class Places:
+    """Where the decision of an id is kept, as a small number: 10 bytes an id.
+
+    Two ids may share their 64 bits: then both places are given, and the caller looks in both.
+    """
+
+    __slots__ = ("_own", "_shards")
+
+    def __init__(self, shards: list[tuple[array[int], array[int]] | None] | None = None) -> None:
+        self._shards = shards or [None] * SHARDS
+        self._own: set[int] = set()
+
+    def draft(self) -> Places:
+        """Return a version that may be changed."""
+        return Places(self._shards[:])
+
+    def find(self, id: str) -> list[int]:
+        """Return the places where the decision of an id may be."""
+        key = _id_key(id)
+        shard = self._shards[key & _MASK]
+        return [shard[1][at] for at in _run(shard[0], key)] if shard else []
+
+    def add(self, id: str, place: int) -> None:
+        """Note where the decision of an id is."""
+        key = _id_key(id)
+        keys, places = self._changing(key & _MASK)
+        at = bisect_left(keys, key)
+        keys.insert(at, key)
+        places.insert(at, place)
+
+    def remove(self, id: str, place: int) -> None:
+        """Forget that the decision of an id is there."""
+        key = _id_key(id)
+        keys, places = self._changing(key & _MASK)
+        for at in _run(keys, key):
+            if places[at] == place:
+                del keys[at], places[at]
+                return
+
+    def _changing(self, number: int) -> tuple[array[int], array[int]]:
+        shard = self._shards[number]
+        if shard is None:
+            shard = (array("Q"), array("H"))
+        elif number not in self._own:
+            shard = (shard[0][:], shard[1][:])
+        self._own.add(number)
+        self._shards[number] = shard
+        return shard
+
+
+def _run(keys: array[int], key: int) -> Iterator[int]:
+    at = bisect_left(keys, key)
+    while at < len(keys) and keys[at] == key:
+        yield at
+        at += 1
+
+
+def _id_key(id: str) -> int:
+    return int.from_bytes(pack_id(id)[8:], "big")
+
+
+def pack_id(id: str) -> bytes:
+    """Return an id in 16 bytes: a UUID's own, a digest of any other text."""
+    if len(id) == 36 and id[14] in "1234567":
+        try:
+            packed = UUID(id).bytes
+        except ValueError:
+            pass
+        else:
+            if unpack_id(packed) == id:
+                return packed
+    return blake2b(id.encode("utf-8", "surrogatepass"), digest_size=_ID).digest()
+
+
+def unpack_id(packed: bytes) -> str:
+    """Return the UUID text of 16 bytes."""
+    text = packed.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
