@@ -1,0 +1,93 @@
+"""What the engine asks of windows: record hits, answer which of them open a finding.
+
+One batched call and nothing else, so that each backend can be atomic in its own way. How hits are kept
+is not said here; what must come out is, in `tests/reference.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from sentinel.engine.playbook import JUDGED_ON_ARRIVAL, MetricKind
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """One metric as a window weighs it.
+
+    `reach` is a number of hits or values for count and distinct, integer millionths for sum, avg and ratio,
+    a plain number for max. With `strict` (max, avg and ratio only) it must be exceeded.
+    """
+
+    kind: MetricKind
+    reach: int | float
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What windows must know of one playbook; `window` and `cooldown` in microseconds."""
+
+    id: str
+    window: int
+    cooldown: int
+    gauges: tuple[Gauge, ...]
+
+    @property
+    def on_arrival(self) -> bool:
+        """Whether only the delivered event itself is judged, once: some metric can fall as hits are added."""
+        return any(gauge.kind in JUDGED_ON_ARRIVAL for gauge in self.gauges)
+
+    @property
+    def fewest(self) -> int:
+        """The smallest number of hits that can meet every metric."""
+        counted = (int(gauge.reach) for gauge in self.gauges if gauge.kind in ("count", "distinct"))
+        return max(counted, default=1)
+
+
+class Hit(NamedTuple):
+    """One matching event of one watch, for the group `key`.
+
+    `values` has one entry a gauge: for count 1; for distinct a value or None; for max a number or None;
+    for sum millionths or None; for avg and ratio the pair (how many, total). `acting` says whether a finding
+    would act now: only findings that acted hold back those that would. `source` is the address it came from.
+    """
+
+    watch: str
+    key: str
+    at: int
+    id: str
+    values: tuple[Any, ...]
+    acting: bool
+    source: str | None
+
+
+class Opening(NamedTuple):
+    """A finding to open: the delivered hit that brought it up, its anchor, and the tally at the anchor.
+
+    `tally` has one entry a gauge: count and distinct at most their threshold (meaning at least so many),
+    sum in millionths, avg and ratio as plain numbers.
+    """
+
+    hit: Hit
+    at: int
+    id: str
+    tally: tuple[int | float, ...]
+    approximate: bool = False
+
+
+class Windows(Protocol):
+    """Sliding windows in event time, one state for each watch and group key."""
+
+    def hit(self, hits: Sequence[Hit], newest: int) -> list[Opening]:
+        """Record hits in their order of arrival and return what opens; `newest` is the app's newest event time.
+
+        A repeat (same watch, key, time and id) changes nothing and returns again what it opened before.
+        """
+
+    def yielded(self, opening: Opening) -> None:
+        """Learn that a finding did not act after all, so that it holds back no action."""

@@ -1,0 +1,205 @@
+"""Hits of any metrics, one by one, in (time, id) order, with tallies of the newest window running along.
+
+Exact up to `MOST` hits a group. Past that, what need not be kept is let go: for count, distinct and max what no
+window's answer can change for; otherwise neighbours are merged and the group is marked approximate.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from typing import Any
+
+from sentinel.engine.windows import Gauge, Watch
+from sentinel.windows.tally import Tally, merged, reaches, tallies
+
+MOST = 1000
+Kept = tuple[int, str, tuple[Any, ...]]
+Crossing = tuple[int, str, tuple[int | float, ...]]
+
+
+class Log:
+    """The hits of one group under one watch."""
+
+    __slots__ = ("approximate", "first", "hits", "limit", "running")
+
+    def __init__(self) -> None:
+        self.hits: list[Kept] = []
+        self.running: list[Tally] | None = None  # over hits[first:], the window of the newest hit
+        self.first = 0
+        self.limit = 0  # thin when there are more; 0: not yet set
+        self.approximate = False
+
+    def newest(self) -> int:
+        """Return the time of the newest hit; there is always one."""
+        return self.hits[-1][0]
+
+    def holds(self, at: int, id: str) -> bool:
+        """Say whether this very hit is kept."""
+        index = bisect_left(self.hits, (at, id))
+        return index < len(self.hits) and self.hits[index][:2] == (at, id)
+
+    def add(self, hit: Kept, watch: Watch, keep: int) -> None:
+        """Add a hit; forget what lies more than `keep` microseconds behind the newest."""
+        if self.hits and hit[:2] < self.hits[-1][:2]:
+            self._insert(hit, watch)
+        else:
+            self.hits.append(hit)
+            self._advance(hit, watch)
+            self._forget(hit[0] - keep)
+
+    def _advance(self, hit: Kept, watch: Watch) -> None:
+        if self.running is None:
+            if len(self.hits) < watch.fewest:
+                return
+            self._rebuild(watch)
+            return
+        for tally, value in zip(self.running, hit[2], strict=True):
+            tally.add(value)
+        edge = hit[0] - watch.window
+        while self.hits[self.first][0] <= edge:
+            for tally, value in zip(self.running, self.hits[self.first][2], strict=True):
+                tally.drop(value)
+            self.first += 1
+
+    def _rebuild(self, watch: Watch) -> None:
+        self.first = self._behind(self.newest() - watch.window)
+        self.running = tallies(watch.gauges)
+        for _, _, values in self.hits[self.first :]:
+            for tally, value in zip(self.running, values, strict=True):
+                tally.add(value)
+
+    def _insert(self, hit: Kept, watch: Watch) -> None:
+        index = bisect_left(self.hits, hit[:2])
+        self.hits.insert(index, hit)
+        if self.running is None:
+            if len(self.hits) >= watch.fewest:
+                self._rebuild(watch)
+        elif index < self.first or hit[0] <= self.newest() - watch.window:
+            self.first += 1
+        else:
+            for tally, value in zip(self.running, hit[2], strict=True):
+                tally.add(value)
+
+    def _forget(self, edge: int) -> None:
+        if self.hits[0][0] <= edge:
+            stale = self._behind(edge)
+            del self.hits[:stale]
+            self.first = max(0, self.first - stale)
+
+    def _behind(self, at: int) -> int:
+        """Return the index of the first hit later than `at`."""
+        return bisect_right(self.hits, at, key=lambda kept: kept[0])
+
+    def crossing(self, hit: Kept, watch: Watch) -> Crossing | None:
+        """Return the crossing a hit of the newest time makes, if it does: the first by id of that time."""
+        if self.running is None or not all(tally.reached() for tally in self.running):
+            return None
+        anchor = hit if watch.on_arrival else self.hits[bisect_left(self.hits, (hit[0],))]
+        return anchor[0], anchor[1], tuple(tally.shown() for tally in self.running)
+
+    def may_cross(self, at: int, watch: Watch) -> bool:
+        """Say whether any window that ends in [at, newest] could meet the metrics: a quick no is never wrong."""
+        if watch.on_arrival:
+            return True
+        if self.running is None:
+            return len(self.hits) >= watch.fewest
+        edge = self._behind(at - watch.window)
+        if edge > self.first:
+            return True
+        before = [values for _, _, values in self.hits[edge : self.first]]
+        for values in before:
+            self._each(values, add=True)
+        answer = all(tally.reached() for tally in self.running)
+        for values in before:
+            self._each(values, add=False)
+        return answer
+
+    def _each(self, values: tuple[Any, ...], add: bool) -> None:
+        for tally, value in zip(self.running or (), values, strict=True):
+            (tally.add if add else tally.drop)(value)
+
+    def crossings(self, at: int, watch: Watch) -> Iterator[Crossing]:
+        """Yield the crossings in [at, at + window), ascending, with their tallies."""
+        start = bisect_left(self.hits, (at,))
+        stop = bisect_left(self.hits, (at + watch.window,))
+        if watch.on_arrival:
+            stop = min(stop, self._behind(at))
+        low = self._behind(at - watch.window)
+        sums = tallies(watch.gauges)
+        index = low
+        while start < stop:
+            time = self.hits[start][0]
+            behind = start
+            while behind < len(self.hits) and self.hits[behind][0] == time:
+                behind += 1
+            while index < behind:
+                for tally, value in zip(sums, self.hits[index][2], strict=True):
+                    tally.add(value)
+                index += 1
+            while self.hits[low][0] <= time - watch.window:
+                for tally, value in zip(sums, self.hits[low][2], strict=True):
+                    tally.drop(value)
+                low += 1
+            if all(tally.reached() for tally in sums):
+                shown = tuple(tally.shown() for tally in sums)
+                for kept in self.hits[start:behind]:
+                    yield kept[0], kept[1], shown
+            start = behind
+
+    def thin(self, watch: Watch, most: int) -> None:
+        """Bring the hits back under the bound, once they are over it."""
+        if len(self.hits) <= max(self.limit, most):
+            return
+        if all(gauge.kind in ("count", "distinct", "max") for gauge in watch.gauges):
+            self.hits = keepers(self.hits, watch)
+        else:
+            self.approximate = True
+            self.hits = merge_oldest(self.hits, watch)
+        self.limit = max(most, 2 * len(self.hits))
+        self.running = None
+        if len(self.hits) >= watch.fewest:
+            self._rebuild(watch)
+
+
+def keepers(hits: list[Kept], watch: Watch) -> list[Kept]:
+    """Return the hits that decide every window: in each cell of one window's length, for count the first and
+    last n, for distinct the first and last occurrence of the n values seen first and the n seen last, for max
+    the first and last that reach it; and the cell's very first and last.
+    """
+    kept: set[int] = set()
+    start = 0
+    while start < len(hits):
+        cell = hits[start][0] // watch.window
+        stop = bisect_left(hits, ((cell + 1) * watch.window,))
+        kept.update((start, stop - 1))
+        for position, gauge in enumerate(watch.gauges):
+            kept.update(_deciding(range(start, stop), hits, position, gauge))
+            kept.update(_deciding(range(stop - 1, start - 1, -1), hits, position, gauge))
+        start = stop
+    return [hits[index] for index in sorted(kept)]
+
+
+def _deciding(indexes: range, hits: list[Kept], position: int, gauge: Gauge) -> list[int]:
+    """Return the first indexes, in the given direction, whose hits raise the metric up to its threshold."""
+    if gauge.kind == "count":
+        return list(indexes[: int(gauge.reach)])
+    found: dict[Any, int] = {}
+    most = gauge.reach if gauge.kind == "distinct" else 1
+    for index in indexes:
+        value = hits[index][2][position]
+        if gauge.kind == "max":
+            value = "reaching" if reaches(value, gauge) else None
+        if value is not None and value not in found:
+            found[value] = index
+            if len(found) >= most:
+                break
+    return list(found.values())
+
+
+def merge_oldest(hits: list[Kept], watch: Watch) -> list[Kept]:
+    """Return the hits with each two neighbours of the older half made one, standing at the later's time."""
+    half = len(hits) // 2 // 2 * 2
+    pairs = zip(hits[0:half:2], hits[1:half:2], strict=True)
+    together = [(late[0], late[1], merged(early[2], late[2], watch.gauges)) for early, late in pairs]
+    return together + hits[half:]

@@ -1,0 +1,57 @@
+"""Windows in this process's memory: the embedded default, tests and backtest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from sentinel.engine.windows import Hit, Opening, Watch
+from sentinel.windows.packed import pack_id
+from sentinel.windows.tracker import Limits, Tracker
+
+
+class MemoryWindows:
+    """Windows of one app in memory; not for several threads at once."""
+
+    def __init__(self, watches: Iterable[Watch] = (), limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.trackers: dict[str, Tracker] = {}
+        for watch in watches:
+            self.watch(watch)
+
+    def watch(self, watch: Watch) -> None:
+        """Begin a watch, or begin it anew where what it asks has changed."""
+        known = self.trackers.get(watch.id)
+        if known is None or known.watch != watch:
+            self.trackers[watch.id] = Tracker(watch, self.limits)
+
+    def forget(self, watch: str) -> None:
+        """End a watch and drop its state."""
+        self.trackers.pop(watch, None)
+
+    def hit(self, hits: Sequence[Hit], newest: int) -> list[Opening]:
+        """Record hits in their order of arrival and return what opens; `newest` is the app's newest event time."""
+        openings: list[Opening] = []
+        last, id = "", pack_id("")
+        for hit in hits:
+            if hit.id is not last:
+                last, id = hit.id, pack_id(hit.id)
+            found = self.trackers[hit.watch].hit(hit, id, newest)
+            if found:
+                openings.extend(found)
+        return openings
+
+    def yielded(self, opening: Opening) -> None:
+        """Learn that a finding did not act after all, so that it holds back no action."""
+        self.trackers[opening.hit.watch].yielded(opening)
+
+    def groups(self) -> dict[str, int]:
+        """Return how many groups live, by watch."""
+        return {name: len(tracker) for name, tracker in self.trackers.items()}
+
+    def dropped(self) -> Counter[str]:
+        """Return what was let go, by reason, over all watches."""
+        total: Counter[str] = Counter()
+        for tracker in self.trackers.values():
+            total.update(tracker.dropped)
+        return total

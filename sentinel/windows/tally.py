@@ -1,0 +1,178 @@
+"""Running tallies: what a window amounts to while hits enter and leave it.
+
+One class a metric, one table of them. `add` and `drop` take a hit's value as `engine.windows.Hit` has it, or
+the value of merged hits; `reached` compares with the threshold; `shown` is what a finding reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from sentinel.engine.windows import MILLION, Gauge
+
+Value = Any
+
+
+class Tally(Protocol):
+    """One metric over the hits of a window."""
+
+    def add(self, value: Value) -> None: ...
+    def drop(self, value: Value) -> None: ...
+    def reached(self) -> bool: ...
+    def shown(self) -> int | float: ...
+
+
+class Total:
+    """Count and sum: an integer that must reach the threshold; a count is shown up to it."""
+
+    __slots__ = ("reach", "shown_most", "total")
+
+    def __init__(self, gauge: Gauge) -> None:
+        self.total = 0
+        self.reach = gauge.reach
+        self.shown_most = gauge.reach if gauge.kind == "count" else None
+
+    def add(self, value: int | None) -> None:
+        self.total += value or 0
+
+    def drop(self, value: int | None) -> None:
+        self.total -= value or 0
+
+    def reached(self) -> bool:
+        return self.total >= self.reach
+
+    def shown(self) -> int | float:
+        return self.total if self.shown_most is None else min(self.total, self.shown_most)
+
+
+class Distinct:
+    """Different values, each counted by how many hits of the window carry it."""
+
+    __slots__ = ("counts", "reach")
+
+    def __init__(self, gauge: Gauge) -> None:
+        self.counts: dict[Any, int] = {}
+        self.reach = gauge.reach
+
+    def add(self, value: Value) -> None:
+        for one in value if type(value) is frozenset else (value,):
+            if one is not None:
+                self.counts[one] = self.counts.get(one, 0) + 1
+
+    def drop(self, value: Value) -> None:
+        for one in value if type(value) is frozenset else (value,):
+            if one is not None:
+                left = self.counts[one] - 1
+                if left:
+                    self.counts[one] = left
+                else:
+                    del self.counts[one]
+
+    def reached(self) -> bool:
+        return len(self.counts) >= self.reach
+
+    def shown(self) -> int | float:
+        return min(len(self.counts), self.reach)
+
+
+def reaches(value: int | float | None, gauge: Gauge) -> bool:
+    """Say whether one value reaches the threshold of a `max`."""
+    if value is None:
+        return False
+    return value > gauge.reach if gauge.strict else value >= gauge.reach
+
+
+class Largest:
+    """The largest value; the values that reach the threshold are what is kept count of."""
+
+    __slots__ = ("gauge", "reaching")
+
+    def __init__(self, gauge: Gauge) -> None:
+        self.gauge = gauge
+        self.reaching: dict[int | float, int] = {}
+
+    def add(self, value: int | float | None) -> None:
+        if value is not None and reaches(value, self.gauge):
+            self.reaching[value] = self.reaching.get(value, 0) + 1
+
+    def drop(self, value: int | float | None) -> None:
+        if value is not None and reaches(value, self.gauge):
+            left = self.reaching[value] - 1
+            if left:
+                self.reaching[value] = left
+            else:
+                del self.reaching[value]
+
+    def reached(self) -> bool:
+        return bool(self.reaching)
+
+    def shown(self) -> int | float:
+        return max(self.reaching)
+
+
+class Mean:
+    """Average and ratio: a total over a number of parts, compared in integers."""
+
+    __slots__ = ("gauge", "parts", "total")
+
+    def __init__(self, gauge: Gauge) -> None:
+        self.gauge = gauge
+        self.parts = 0
+        self.total = 0
+
+    def add(self, value: tuple[int, int]) -> None:
+        self.parts += value[0]
+        self.total += value[1]
+
+    def drop(self, value: tuple[int, int]) -> None:
+        self.parts -= value[0]
+        self.total -= value[1]
+
+    def reached(self) -> bool:
+        if not self.parts:
+            return False
+        wanted = self.gauge.reach * self.parts
+        return self.total > wanted if self.gauge.strict else self.total >= wanted
+
+    def shown(self) -> int | float:
+        return self.total / self.parts / MILLION
+
+
+KINDS: dict[str, type[Total] | type[Distinct] | type[Largest] | type[Mean]] = {
+    "count": Total, "sum": Total, "distinct": Distinct, "max": Largest, "avg": Mean, "ratio": Mean,
+}  # fmt: skip
+
+
+def tallies(gauges: Sequence[Gauge]) -> list[Tally]:
+    """Return an empty tally for each gauge."""
+    return [KINDS[gauge.kind](gauge) for gauge in gauges]
+
+
+def _merge_sets(one: Value, other: Value, gauge: Gauge) -> Value:
+    both = (one if type(one) is frozenset else {one}) | (other if type(other) is frozenset else {other})
+    values = sorted((value for value in both if value is not None), key=repr)
+    return frozenset(values[: int(gauge.reach)])
+
+
+def _merge_largest(one: Value, other: Value, gauge: Gauge) -> Value:
+    return max((value for value in (one, other) if value is not None), default=None)
+
+
+def _merge_totals(one: Value, other: Value, gauge: Gauge) -> Value:
+    return (one or 0) + (other or 0)
+
+
+def _merge_means(one: Value, other: Value, gauge: Gauge) -> Value:
+    return one[0] + other[0], one[1] + other[1]
+
+
+_MERGE = {
+    "count": _merge_totals, "sum": _merge_totals, "distinct": _merge_sets, "max": _merge_largest,
+    "avg": _merge_means, "ratio": _merge_means,
+}  # fmt: skip
+
+
+def merged(one: Sequence[Value], other: Sequence[Value], gauges: Sequence[Gauge]) -> tuple[Value, ...]:
+    """Return the values of two hits as those of one; a set of different values is kept up to its threshold."""
+    return tuple(_MERGE[gauge.kind](a, b, gauge) for a, b, gauge in zip(one, other, gauges, strict=True))
