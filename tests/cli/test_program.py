@@ -1,0 +1,162 @@
+"""The table of commands, exit codes, and what a user reads when something is wrong."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import typer
+
+import sentinel
+from sentinel import cli
+from sentinel.cli import program
+from sentinel.cli.program import COMMANDS, Command, run
+from sentinel.core.errors import SentinelError
+
+HERE = sys.modules[__name__]
+ENTRY = [sys.executable, "-c", "import sys; from sentinel.cli import main; sys.exit(main())"]
+
+
+@pytest.fixture
+def offer(monkeypatch):
+    """Offer one more command, `probe`, that does what the test says."""
+
+    def add(target):
+        monkeypatch.setattr(HERE, "probe_target", target, raising=False)
+        monkeypatch.setitem(sys.modules, "sentinel_probe", HERE)
+        monkeypatch.setitem(COMMANDS, "probe", Command("sentinel_probe:probe_target", "Probe."))
+
+    return add
+
+
+def raising(error):
+    def probe():
+        raise error
+
+    return probe
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_loads_and_its_line_in_the_help_opens_its_own_help(name):
+    target = COMMANDS[name].load()
+    text = target.info.help if isinstance(target, typer.Typer) else target.__doc__
+    assert text.splitlines()[0] == COMMANDS[name].summary
+
+
+@pytest.mark.parametrize("arguments", [["version"], ["--version"]])
+def test_the_version_is_one_line(arguments, capsys):
+    assert run(arguments) == 0
+    assert capsys.readouterr().out == f"sentinel {sentinel.__version__}\n"
+
+
+def test_help_names_every_command_and_imports_none_of_them(monkeypatch, capsys):
+    monkeypatch.setitem(COMMANDS, "absent", Command("sentinel.cli.no_such_module:absent", "Not there."))
+    assert run(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {name} " in shown for name in COMMANDS)
+    with pytest.raises(ModuleNotFoundError):
+        run(["absent"])
+
+
+def test_without_a_command_the_help_goes_to_standard_error_and_the_code_is_2(capsys):
+    assert run([]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Usage: sentinel")
+
+
+@pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (1, 1), (3, 3)])
+def test_a_command_returns_its_exit_code(offer, returned, code):
+    offer(lambda: returned)
+    assert run(["probe"]) == code
+
+
+def test_a_command_may_be_a_group_of_its_own(offer, capsys):
+    group = typer.Typer()
+    group.command("add")(lambda: 0)
+    group.command("list")(lambda: 4)
+    offer(group)
+    assert run(["probe", "list"]) == 4
+    assert run(["--help"]) == 0
+    assert "Probe." in capsys.readouterr().out
+
+
+def test_an_error_the_user_can_put_right_is_one_line_and_code_2(offer, capsys):
+    offer(raising(SentinelError("rules/a.yaml:3:1: unknown key `groupby`", "did you mean `group_by`?")))
+    assert run(["probe"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "sentinel: rules/a.yaml:3:1: unknown key `groupby` (did you mean `group_by`?)\n"
+
+
+def test_an_error_may_carry_its_own_exit_code(offer, capsys):
+    error = SentinelError("no")
+    error.exit_code = 5
+    offer(raising(error))
+    assert run(["probe"]) == 5
+    assert capsys.readouterr().err == "sentinel: no\n"
+
+
+def test_an_errors_text_is_neither_markup_nor_control(offer, capsys):
+    offer(raising(SentinelError("no user `[bold red]x[/]\x1b[2J`")))
+    run(["probe"])
+    assert capsys.readouterr().err == "sentinel: no user `[bold red]x[/]\\x1b[2J`\n"
+
+
+def test_a_fault_of_ours_is_not_dressed_up_as_the_users(offer):
+    offer(raising(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        run(["probe"])
+
+
+@pytest.mark.parametrize("word", ["nope", "\x1b[31mnope", "--nope", "--\x1b[31m"])
+def test_a_wrong_word_is_one_line_with_a_way_on(word, capsys):
+    assert run([word]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "\x1b" not in err
+    assert err.startswith("sentinel: no such ")
+    assert err.endswith("(try `sentinel --help`)\n")
+
+
+def test_a_slip_of_the_keys_gets_a_suggestion(capsys):
+    assert run(["versoin"]) == 2
+    assert "'version'" in capsys.readouterr().err
+
+
+def test_a_reader_that_went_away_is_no_traceback():
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = subprocess.run([*ENTRY, "version"], stdout=writer, stderr=subprocess.PIPE, timeout=60)
+    os.close(writer)
+    assert (ran.returncode, ran.stderr) == (1, b"")
+
+
+def test_the_shell_can_complete_a_command():
+    asked = {"_SENTINEL_COMPLETE": "complete_bash", "COMP_WORDS": "sentinel vers", "COMP_CWORD": "1"}
+    ran = subprocess.run([*ENTRY], env=os.environ | asked, capture_output=True, text=True, timeout=60)
+    assert ran.stdout.split() == ["version"]
+
+
+@pytest.mark.parametrize(
+    ("package", "extra"), [("redis.asyncio", "redis"), ("psycopg", "postgres"), ("yaml", "server")]
+)
+def test_a_missing_package_names_the_extra_that_brings_it(package, extra, monkeypatch, capsys):
+    monkeypatch.setattr(program, "run", raising_with(package))
+    assert cli.main() == 2
+    assert f"pip install 'sentinel-playbooks[{extra}]'" in capsys.readouterr().err
+
+
+def test_a_missing_module_of_our_own_is_a_fault_not_an_extra(monkeypatch):
+    monkeypatch.setattr(program, "run", raising_with("sentinel.engine.gone"))
+    with pytest.raises(ModuleNotFoundError):
+        cli.main()
+
+
+def raising_with(package):
+    def fail(arguments):
+        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+
+    return fail

@@ -1,0 +1,52 @@
+"""Text from outside reaches the terminal as text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel.cli.terminal import complain, plain, say
+
+ANY = st.text(st.characters(exclude_categories=[]))
+
+
+@given(ANY)
+def test_nothing_that_steers_a_terminal_is_left(text):
+    shown = plain(text)
+    assert all(c.isprintable() or c in "\n\t" for c in shown)
+    shown.encode()
+
+
+@given(ANY)
+def test_printable_text_stays_as_it_is(text):
+    readable = "".join(c for c in text if c.isprintable())
+    assert plain(readable) == readable
+
+
+@given(ANY)
+def test_what_is_shown_is_defused_once_and_for_all(text):
+    assert plain(plain(text)) == plain(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("\x9b2J", "\\x9b2J"),
+        ("a\rb\x08\x7f\0", "a\\rb\\x08\\x7f\\x00"),
+        ("user\u202etxt.exe", "user\\u202etxt.exe"),
+        ("zero\u200bwidth\u2028line", "zero\\u200bwidth\\u2028line"),
+        ("\udc80", "\\udc80"),
+        ("≥ 5 × Zoë\n\t日本", "≥ 5 × Zoë\n\t日本"),
+        ("[red]no markup[/red]", "[red]no markup[/red]"),
+    ],
+)
+def test_each_kind_of_character(text, shown):
+    assert plain(text) == shown
+
+
+def test_both_streams_are_defused(capsys):
+    say("\x1b]0;title\x07")
+    complain("\x1b[2J")
+    assert capsys.readouterr() == ("\\x1b]0;title\\x07\n", "sentinel: \\x1b[2J\n")

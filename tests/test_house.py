@@ -1,0 +1,126 @@
+"""What holds for the project as a whole: what it installs, ships, pins and offers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FRAMEWORKS = {"django", "fastapi", "flask"}
+PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+
+
+def bare(code: str, path: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run `code` in an interpreter that knows the standard library and Sentinel, and no other package."""
+    prelude = f"import sys; sys.path.insert(0, {str(path)!r})\n"
+    return subprocess.run(
+        [sys.executable, "-I", "-S", "-W", "error", "-c", prelude + code], capture_output=True, text=True, timeout=60
+    )
+
+
+def modules(room: str) -> list[str]:
+    files = (ROOT / "sentinel" / room).rglob("*.py")
+    names = [".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files]
+    return sorted(name for name in names if name.rpartition(".")[2] not in FRAMEWORKS)
+
+
+def listed(extra: str) -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return [re.split(r"[\[<>=~! ]", line)[0] for line in project["optional-dependencies"][extra]]
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.parametrize("room", ["core", "sdk"])
+def test_the_base_install_imports_without_any_package(room):
+    ran = bare("".join(f"import {name}\n" for name in modules(room)))
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_the_package_itself_imports_nothing():
+    ran = bare("before = set(sys.modules); import sentinel; print(*sorted(set(sys.modules) - before))")
+    assert ran.stdout.split() == ["sentinel"]
+
+
+def test_the_base_install_has_no_dependencies():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["dependencies"] == []
+
+
+def test_the_command_without_the_server_extra_says_what_to_install():
+    ran = bare("sys.argv = ['sentinel', 'version']; from sentinel.cli import main; sys.exit(main())")
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    assert len(ran.stderr.splitlines()) == 1
+    assert "pip install 'sentinel-playbooks[server]'" in ran.stderr
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt", "Makefile"])
+def test_what_installs_names_no_address(name):
+    assert re.findall(r"\w+://|\bindex-url|\bfind-links|--hash", (ROOT / name).read_text()) == []
+
+
+def test_every_pin_is_one_exact_version_and_they_are_in_order():
+    assert [pin for pin in PINS if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", pin)] == []
+    assert sorted(PINS, key=str.upper) == PINS
+
+
+@pytest.mark.parametrize("extra", ["server", "postgres", "redis", "notify", "dev"])
+def test_every_package_of_an_extra_is_pinned(extra):
+    pinned = {normal(pin.partition("==")[0]) for pin in PINS}
+    assert {normal(name) for name in listed(extra)} - pinned == set()
+
+
+def test_plain_make_lists_every_target():
+    makefile = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    ran = subprocess.run(["make"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert re.findall(r"^  make (\S+) +\S", ran.stdout, re.MULTILINE) == phony[1].split()
+    assert set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE)) == set(phony[1].split())
+
+
+def test_the_gate_can_be_run():
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """Build the wheel of a small checkout and unpack it as an installer would."""
+    checkout, target = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("installed")
+    for name in ("pyproject.toml", "LICENSE"):
+        shutil.copy(ROOT / name, checkout)
+    shutil.copytree(ROOT / "sentinel", checkout / "sentinel", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("playbooks/one.yaml", "rules/two.yaml", "rules/lists/three.txt", "tests/four.py", "docs/five.md"):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text("x\n")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(checkout / "dist")]
+    subprocess.run(build, cwd=checkout, capture_output=True, timeout=120, check=True)
+    (wheel,) = (checkout / "dist").glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(target)
+    return target
+
+
+def test_a_wheel_carries_the_shipped_playbooks_rules_and_lists_and_nothing_else_of_the_checkout(installed):
+    content = installed / "sentinel" / "content"
+    shipped = {file.relative_to(content).as_posix() for file in content.rglob("*") if file.suffix in {".yaml", ".txt"}}
+    assert shipped == {"playbooks/one.yaml", "rules/two.yaml", "rules/lists/three.txt"}
+    assert {path.name.partition("-")[0] for path in installed.iterdir()} == {"sentinel", "sentinel_playbooks"}
+    assert (installed / "sentinel" / "py.typed").is_file()
+
+
+def test_an_installed_sentinel_finds_the_content_of_its_own_wheel(installed):
+    ran = bare("from sentinel.content import folder; print(folder('playbooks'), folder('rules'))", installed)
+    content = installed / "sentinel" / "content"
+    assert ran.stdout.split() == [str(content / "playbooks"), str(content / "rules")], ran.stderr
