@@ -1,0 +1,63 @@
+"""A finding: the crossing a playbook answers to, with its reasons and what it leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from sentinel.core.decision import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something to be done, as data; nothing here has happened yet.
+
+    `target` is the user key, address or network acted on, None for notify and webhook. `length` is in
+    microseconds, None for ever. `decisions` are what enforcement points would be told. `held` says why
+    nothing is done although the playbook asks for it: `monitor`, `guard`, `allowlisted` …; None where it acts.
+    """
+
+    kind: str
+    target: str | None = None
+    length: int | None = None
+    decisions: tuple[Decision, ...] = ()
+    label: str | None = None
+    channel: str | None = None
+    held: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One episode: which playbook, for which group, anchored at which event, with which tally.
+
+    `at` and `event_id` are the anchor's; `group` maps each field of `group_by` to its value; `tally` maps each
+    metric to its value at the anchor (count and distinct: at least so many), `threshold` to what it had to reach.
+    `acted` says whether any effect on a user or address was carried out.
+    """
+
+    id: str
+    playbook: str
+    version: str
+    severity: str
+    mode: str
+    key: str
+    group: Mapping[str, object]
+    at: int
+    event_id: str
+    tally: Mapping[str, int | float]
+    threshold: Mapping[str, str]
+    title: str = ""
+    user: str | None = None
+    ip: str | None = None
+    approximate: bool = False
+    historical: bool = False
+    effects: tuple[Effect, ...] = ()
+    acted: bool = False
+
+
+def finding_id(app: str, playbook: str, key: str, at: int, event_id: str) -> str:
+    """Return the id of a finding: 32 hex digits, the same whenever the same crossing is found again."""
+    parts = (app, playbook, key, str(at), event_id)
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

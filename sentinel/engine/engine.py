@@ -1,0 +1,103 @@
+"""The engine: events in, hits out; openings in, findings out. Nothing in between is done here.
+
+`match` says what counts for which group, windows say what opens, `respond` says what it amounts to and what
+should be done. Live, tests, backtest and replay all call these two, in this order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sentinel.core.event import Event
+from sentinel.core.finding import Finding
+from sentinel.engine.judge import Judge, Skipped, prepare
+from sentinel.engine.playbook import Playbook
+from sentinel.engine.respond import Memory, respond
+from sentinel.engine.windows import Hit, Opening, Watch
+
+NAMES = 10_000  # how many event names are remembered with their judges: senders choose names
+Keyed = tuple[Judge, Callable[[Event], bool], bool]
+
+
+@dataclass(slots=True)
+class Matched:
+    """What a batch amounts to before windows: hits in order of arrival, what was passed over, what went wrong.
+
+    `newest` is the app's newest event time after the batch; `errors` counts playbooks that raised, by text.
+    """
+
+    newest: int
+    hits: list[Hit] = field(default_factory=list)
+    skipped: Skipped = field(default_factory=Counter)
+    errors: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+class Engine:
+    """Playbooks made ready for one app. `lateness` in microseconds; `mode` overrides every playbook's own."""
+
+    def __init__(self, playbooks: Iterable[Playbook], lateness: int = 600_000_000, mode: str | None = None) -> None:
+        self.judges = {playbook.id: prepare(playbook) for playbook in playbooks if playbook.mode != "off"}
+        self.lateness = lateness
+        self.acting = {name: (mode or judge.playbook.mode) == "enforce" for name, judge in self.judges.items()}
+        self._by_name: dict[str, tuple[Keyed, ...]] = {}
+
+    def watches(self) -> list[Watch]:
+        """Return what windows must watch."""
+        return [judge.watch for judge in self.judges.values()]
+
+    def match(self, events: Sequence[Event], newest: int = 0) -> Matched:
+        """Return the hits of a batch; `newest` is the app's newest event time so far.
+
+        An event more than the lateness behind the newest is marked historical: it counts, and acts on nobody.
+        """
+        matched = Matched(newest)
+        for event in events:
+            at = event.at
+            if at > matched.newest and not event.historical:
+                matched.newest = at
+            elif at < matched.newest - self.lateness:
+                event.historical = True
+            judges = self._by_name.get(event.name)
+            if judges is None:
+                judges = self._look_up(event.name)
+            if judges:
+                self._judge(event, judges, matched)
+        return matched
+
+    def _judge(self, event: Event, judges: tuple[Keyed, ...], matched: Matched) -> None:
+        for judge, admits, acting in judges:
+            try:
+                if not admits(event):
+                    continue
+                key = judge.key(event)
+                if key is None:
+                    matched.skipped[judge.playbook.id, "a group field is missing"] += 1
+                    continue
+                values = judge.values(event, matched.skipped)
+            except Exception as error:  # one playbook's fault is no other's: counted, reported, gone on
+                matched.errors[judge.playbook.id, f"{type(error).__name__}: {error}"] += 1
+                continue
+            acts = acting and not event.historical
+            matched.hits.append(Hit(judge.playbook.id, key, event.at, event.id, values, acts, event.ip))
+
+    def _look_up(self, name: str) -> tuple[Keyed, ...]:
+        if len(self._by_name) >= NAMES:
+            self._by_name.clear()
+        found = (judge for judge in self.judges.values() if judge.names(name))
+        self._by_name[name] = keyed = tuple((one, one.admits, self.acting[one.playbook.id]) for one in found)
+        return keyed
+
+    def respond(self, openings: Sequence[Opening], events: Sequence[Event], memory: Memory, now: int) -> list[Finding]:
+        """Return the findings of openings, with what should be done about each at `now`.
+
+        `events` holds at least the events that were delivered with the openings' hits.
+        """
+        by_id = {(event.id, event.at): event for event in events} if openings else {}
+        findings = []
+        for opening in openings:
+            judge = self.judges[opening.hit.watch]
+            event = by_id[opening.hit.id, opening.hit.at]
+            findings.append(respond(judge, opening, event, memory, now, acting=self.acting[opening.hit.watch]))
+        return findings

@@ -1,0 +1,142 @@
+"""What responding must remember: how often each target was acted on, who is familiar where, whom nobody may touch.
+
+Plain data with bounds, fed by the caller: the server loads it from its store, tests and backtest begin empty.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sentinel.core import address
+from sentinel.core.duration import DAY
+from sentinel.core.event import Event
+
+LADDER = 30 * DAY
+PLACES = 64  # familiar places kept a user, users kept an address
+KNOWN = 200_000  # users and addresses kept
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Ledger:
+    """When each playbook acted on each target: the steps of ladders and the counts of guards."""
+
+    def __init__(self) -> None:
+        self._by_target: dict[tuple[str, str, str], list[int]] = {}
+        self._by_playbook: dict[str, list[tuple[int, str]]] = {}
+        self._tripped: dict[str, int] = {}
+
+    def record(self, playbook: str, kind: str, target: str, at: int) -> None:
+        """Note that a playbook acted on a target."""
+        times = self._by_target.setdefault((playbook, kind, target), [])
+        insort(times, at)
+        if times[0] <= at - LADDER:
+            del times[: bisect_right(times, at - LADDER)]
+        insort(self._by_playbook.setdefault(playbook, []), (at, target))
+
+    def times(self, playbook: str, kind: str, target: str, now: int) -> int:
+        """Return how often the playbook did this to the target in the 30 days before `now`."""
+        times = self._by_target.get((playbook, kind, target), ())
+        return len(times) - bisect_right(times, now - LADDER)
+
+    def targets(self, playbook: str, since: int) -> set[str]:
+        """Return the different targets the playbook acted on later than `since`; forgets those before."""
+        acted = self._by_playbook.get(playbook, [])
+        del acted[: bisect_right(acted, (since, chr(0x10FFFF)))]
+        return {target for _, target in acted}
+
+    def trip(self, playbook: str, until: int) -> None:
+        """Let a playbook only monitor until then: its guard has held."""
+        self._tripped[playbook] = max(until, self._tripped.get(playbook, 0))
+
+    def tripped(self, playbook: str, now: int) -> bool:
+        """Say whether the playbook's guard holds now."""
+        return now < self._tripped.get(playbook, 0)
+
+
+class Familiar:
+    """Where each user logged in successfully: what is known to be the owner's place, and which address is shared.
+
+    For each pair the first login and the first on a later day are kept, in microseconds.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[str, dict[tuple[str, str], int]] = {}
+        self._users: dict[str, dict[str, tuple[int, int | None]]] = {}
+
+    def learn(self, event: Event) -> None:
+        """Take in one event; only a successful login of a server counts."""
+        if event.name != "auth" or not event.success or not event.user or event.trust == "browser":
+            return
+        places = _entry(self._places, event.user)
+        for scope, value in (("user+ip", event.network_ip), ("user+device", event.device)):
+            if value:
+                _earliest(places, (scope, value), event.at)
+        if event.ip:
+            self._share(_entry(self._users, address.group(event.ip)), event.user, event.at)
+
+    def _share(self, users: dict[str, tuple[int, int | None]], user: str, at: int) -> None:
+        known = users.get(user)
+        if known is None:
+            if len(users) < PLACES:
+                users[user] = (at, None)
+            return
+        first, later = known
+        days = sorted({at, first} | ({later} if later is not None else set()))
+        second = next((one for one in days if one // DAY != days[0] // DAY), None)
+        users[user] = (days[0], second)
+
+    def places(self, user: str, before: int) -> list[tuple[str, str]]:
+        """Return (scope, address or device) of the places where the user had logged in before that time."""
+        known = self._places.get(user, {})
+        return [place for place, first in known.items() if first < before]
+
+    def is_familiar(self, user: str, ip: str | None, device: str | None, before: int) -> bool:
+        """Say whether the user had logged in from this address or device before that time."""
+        known = set(self.places(user, before))
+        group = address.group(ip) if ip else None
+        return ("user+ip", group) in known or ("user+device", device) in known
+
+    def sharers(self, ip: str, before: int) -> int:
+        """Return how many users had logged in from the address or network on two different days before that time."""
+        users = self._users.get(ip, {})
+        return sum(1 for _, later in users.values() if later is not None and later < before)
+
+
+def _entry(table: dict[str, dict[K, V]], key: str) -> dict[K, V]:
+    """Return the key's entry, made if need be; past the bound the one untouched longest goes."""
+    entry = table.pop(key, None)
+    if entry is None:
+        if len(table) >= KNOWN:
+            del table[next(iter(table))]
+        entry = {}
+    table[key] = entry
+    return entry
+
+
+def _earliest(places: dict[tuple[str, str], int], place: tuple[str, str], at: int) -> None:
+    if place in places or len(places) < PLACES:
+        places[place] = min(at, places.get(place, at))
+
+
+def nobody(kind: str, target: str, at: int) -> str | None:
+    """Protect nobody beyond what the engine always protects."""
+    return None
+
+
+@dataclass(slots=True)
+class Memory:
+    """All that responding may ask. `app` names whose findings these are.
+
+    `protected(kind, target, at)` returns why a user (`kind` is "user") or address or network ("ip") may not be
+    acted on, or None.
+    """
+
+    app: str = "default"
+    ledger: Ledger = field(default_factory=Ledger)
+    familiar: Familiar = field(default_factory=Familiar)
+    protected: Callable[[str, str, int], str | None] = nobody
