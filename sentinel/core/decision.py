@@ -72,7 +72,7 @@ class Decision:
         if self.scope not in SCOPES:
             raise DecisionError("scope", f"`{str(self.scope)[:32]}` is none of {', '.join(SCOPES)}")
         _check_value(self.scope, self.value)
-        _check_to(self.kind, self.to)
+        check_to(self.kind, self.to)
         if self.until is not None and not 0 <= self.until < FOREVER:
             raise DecisionError("until", f"`{self.until}` is no moment in microseconds since 1970")
 
@@ -185,7 +185,8 @@ def _check_value(scope: str, value: object) -> None:
         place(value)
 
 
-def _check_to(kind: str, to: object) -> None:
+def check_to(kind: str, to: object) -> None:
+    """Raise DecisionError unless `to` is where a decision of that kind may lead; it ends up in a header."""
     if to is None:
         if kind == "redirect":
             raise DecisionError("to", "missing", "a redirect leads to a URL")

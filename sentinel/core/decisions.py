@@ -27,7 +27,7 @@ from sentinel.core.decision import (
     place,
 )
 from sentinel.core.prefixes import Prefixes
-from sentinel.core.shards import SHARDS, Entry, Places, Shard, Shards, Terms, find, number_of
+from sentinel.core.shards import MASK, SHARDS, Entry, Places, Shard, Shards, Terms
 
 LIMIT = 4_000_000
 _LONGEST_REASON = 200
@@ -47,7 +47,19 @@ class Decisions:
     `refused` counts decisions left out because `limit` was reached.
     """
 
-    __slots__ = ("_hash", "_networks", "_pairs", "_places", "_shards", "_size", "limit", "refused", "revision", "salt")
+    __slots__ = (
+        "_hash",
+        "_paired",
+        "_pairs",
+        "_places",
+        "_size",
+        "limit",
+        "networks",
+        "refused",
+        "revision",
+        "salt",
+        "shards",
+    )
 
     def __init__(self, salt: bytes = b"", limit: int = LIMIT) -> None:
         self.salt = salt
@@ -56,8 +68,9 @@ class Decisions:
         self.refused = 0
         self._size = 0
         self._pairs: dict[str, int] = dict.fromkeys(PAIRS, 0)
-        self._shards: Shards = [None] * SHARDS
-        self._networks = Prefixes()
+        self._paired = False
+        self.shards: Shards = [None] * SHARDS
+        self.networks = Prefixes()
         self._places = Places()
         self._hash = _hasher(salt)
 
@@ -75,30 +88,32 @@ class Decisions:
 
     def match(self, subject: Subject, now: int) -> Verdict:
         """Return what a subject is told at `now`: microseconds since 1970."""
-        found = [Found(length, "", entry) for length, entry in self._networks.find(subject.ip)] if subject.ip else []
+        found = [Found(free, "", entry) for free, entry in self.networks.find(subject.ip)] if subject.ip else []
         for user in subject.users:
-            found.extend(Found("user", user, entry) for entry in self._find("user", user))
-            if any(self._pairs.values()):
-                found.extend(self._find_pairs(user, subject))
+            key = self._hash(user)
+            shard = self.shards[key & MASK]
+            if shard is not None and shard.has(key):
+                found += [Found("user", user, entry) for entry in shard.find(key) if entry.terms.scope == "user"]
+            if self._paired:
+                found += self._find_pairs(user, subject)
         return judge(found, subject, now) if found else ALLOW
 
     def expired(self, now: int) -> Iterator[tuple[str, ...]]:
         """Give the ids of decisions that are over, in small lots, for a delta that removes them."""
-        for shard in self._shards:
+        for shard in self.shards:
             if shard is not None and (over := shard.ended(now)):
                 yield tuple(over)
-        for lot in self._networks.ended(now):
+        for lot in self.networks.ended(now):
             yield tuple(lot)
-
-    def _find(self, scope: str, value: str) -> list[Entry]:
-        entries = find(self._shards, self._hash(value if scope == "user" else f"{scope}\0{value}"))
-        return [entry for entry in entries if entry.terms.scope == scope] if entries else entries
 
     def _find_pairs(self, user: str, subject: Subject) -> Iterator[Found]:
         for scope, other in _others(subject):
             if self._pairs[scope]:
-                for entry in self._find(scope, pair(user, other)):
-                    yield Found(scope, user, entry)
+                key = self._hash(_text(scope, pair(user, other)))
+                shard = self.shards[key & MASK]
+                for entry in shard.find(key) if shard is not None else ():
+                    if entry.terms.scope == scope:
+                        yield Found(scope, user, entry)
 
 
 class Draft:
@@ -106,8 +121,8 @@ class Draft:
 
     def __init__(self, base: Decisions) -> None:
         self._base = base
-        self._shards = base._shards[:]
-        self._networks = base._networks.draft()
+        self.shards = base.shards[:]
+        self.networks = base.networks.draft()
         self._places = base._places.draft()
         self._pairs = dict(base._pairs)
         self._size = base._size
@@ -126,20 +141,20 @@ class Draft:
         """Add an entry whose id is not in the set."""
         scope = entry.terms.scope
         if scope in ("ip", "network"):
-            self._count(entry, self._networks.add(place(value), entry) + SHARDS)
+            self._count(entry, self.networks.add(place(value), entry) + SHARDS)
         else:
-            self.put_hashed(self._base._hash(value if scope == "user" else f"{scope}\0{value}"), entry)
+            self.put_hashed(self._base._hash(_text(scope, value)), entry)
 
     def put_hashed(self, key: int, entry: Entry) -> None:
         """Add an entry on a user or pair whose hash is known."""
-        number = number_of(key)
+        number = key & MASK
         self._changing(number).insert(key, entry)
         self._count(entry, number)
 
     def remove(self, id: str) -> None:
         """Take a decision out, if it is there."""
         for number in self._places.find(id):
-            gone = self._changing(number).remove(id) if number < SHARDS else self._networks.remove(id, number - SHARDS)
+            gone = self._changing(number).remove(id) if number < SHARDS else self.networks.remove(id, number - SHARDS)
             if gone is not None:
                 self._places.remove(id, number)
                 self._size -= 1
@@ -151,8 +166,8 @@ class Draft:
         """Return the set; the draft is not used afterwards."""
         made = Decisions(self._base.salt, self._base.limit)
         made.revision, made.refused = revision, self._refused
-        made._size, made._pairs = self._size, self._pairs
-        made._shards, made._networks, made._places = self._shards, self._networks.done(), self._places
+        made._size, made._pairs, made._paired = self._size, self._pairs, any(self._pairs.values())
+        made.shards, made.networks, made._places = self.shards, self.networks.done(), self._places
         return made
 
     def _count(self, entry: Entry, number: int) -> None:
@@ -162,10 +177,10 @@ class Draft:
             self._pairs[entry.terms.scope] += 1
 
     def _changing(self, number: int) -> Shard:
-        shard = self._shards[number]
+        shard = self.shards[number]
         if shard is None or number not in self._own:
             shard = Shard() if shard is None else shard.copy()
-            self._shards[number] = shard
+            self.shards[number] = shard
             self._own.add(number)
         return shard
 
@@ -207,6 +222,10 @@ def _verdict(entry: Entry) -> Verdict:
     return Verdict(terms.kind, entry.id, terms.to, until, terms.reason, terms.playbook, terms.scope)
 
 
+def _text(scope: str, value: str) -> str:
+    return value if scope == "user" else f"{scope}\0{value}"
+
+
 def _others(subject: Subject) -> Iterator[tuple[str, str]]:
     if subject.ip:
         yield "user+ip", subject.ip
@@ -234,11 +253,12 @@ def _terms(kind: Kind, scope: Scope, to: str | None, reason: str, playbook: str 
 
 
 def _hasher(salt: bytes) -> Callable[[str], int]:
-    fresh = blake2b(digest_size=8, salt=salt)
+    fresh = blake2b(digest_size=8, salt=salt).copy
+    number = int.from_bytes
 
     def hashed(text: str) -> int:
-        state = fresh.copy()
+        state = fresh()
         state.update(text.encode("utf-8", "surrogatepass"))
-        return int.from_bytes(state.digest(), "little")
+        return number(state.digest(), "little")
 
     return hashed

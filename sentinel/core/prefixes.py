@@ -12,58 +12,63 @@ from functools import lru_cache
 from sentinel.core.decision import Place
 from sentinel.core.shards import Entry
 
-BUCKETS = 255  # a network's number modulo 255 mixes all its bytes
+BUCKETS = 255  # a prefix modulo 255 mixes all its bytes
 _WIDTH = {4: 32, 6: 128}
+_EMPTY: dict[int, tuple[Entry, ...]] = {}
+# The number of each part of a dotted address: three times faster than reading the parts anew.
+_FIRST, _SECOND, _THIRD, _FOURTH = ({str(n): n << shift for n in range(256)} for shift in (24, 16, 8, 0))
 
 Bucket = dict[int, tuple[Entry, ...]]
+Line = list[Bucket]  # of one prefix length: its buckets
 
 
 class Prefixes:
-    """Entries by network. `lengths` lists, for each version, the shifts in use and their buckets."""
+    """Entries by network; a bucket's number tells its version, its prefix length and its place in the line."""
 
-    __slots__ = ("_buckets", "_lengths", "_own")
+    __slots__ = ("_four", "_lines", "_own", "_six")
 
-    def __init__(self, buckets: dict[int, Bucket] | None = None) -> None:
-        self._buckets = buckets or {}
-        self._own: set[int] = set()
-        self._lengths = self._in_use()
-
-    def __bool__(self) -> bool:
-        return bool(self._buckets)
+    def __init__(self, lines: dict[int, Line] | None = None) -> None:
+        self._lines = lines or {}
+        self._own: dict[int, set[int]] = {}  # the buckets a draft has copied, by line
+        self._four: tuple[tuple[int, Line], ...] = ()
+        self._six: tuple[tuple[int, Line], ...] = ()
+        self.done()
 
     def draft(self) -> Prefixes:
         """Return a version that may be changed until it is `done`."""
-        return Prefixes(dict(self._buckets))
+        return Prefixes(dict(self._lines))
 
     def done(self) -> Prefixes:
         """Return it ready to be asked."""
-        self._own = set()
-        self._lengths = self._in_use()
+        self._own = {}
+        lines = sorted(self._lines.items())
+        self._four = tuple((32 - number, line) for number, line in lines if number <= 32)
+        self._six = tuple((161 - number, line) for number, line in lines if number > 32)
         return self
 
     def find(self, ip: str) -> list[tuple[int, Entry]]:
-        """Return every decision that covers an address, each with its prefix length."""
+        """Return every decision that covers an address, each with the bits that are free in its network."""
         found: list[tuple[int, Entry]] = []
         version, number = parse(ip)
-        buckets = self._buckets
-        for shift, base in self._lengths[version]:
+        for shift, line in self._four if version == 4 else self._six:
             bits = number >> shift
-            bucket = buckets.get(base + bits % BUCKETS)
-            if bucket is not None and bits in bucket:
-                length = _WIDTH[version] - shift
-                found.extend((length, entry) for entry in bucket[bits])
+            bucket = line[bits % BUCKETS]
+            if bits in bucket:
+                found += [(shift, entry) for entry in bucket[bits]]
         return found
 
     def add(self, where: Place, entry: Entry) -> int:
         """Add a decision on a network; return the number of its bucket."""
-        number = _base(where.version, where.length) + where.bits % BUCKETS
+        line = where.length if where.version == 4 else 33 + where.length
+        number = line * BUCKETS + where.bits % BUCKETS
         bucket = self._changing(number)
         bucket[where.bits] = (*bucket.get(where.bits, ()), entry)
         return number
 
     def remove(self, id: str, number: int) -> Entry | None:
         """Take the decision of an id out of a bucket and return it."""
-        for bits, entries in self._buckets.get(number, {}).items():
+        line = self._lines.get(number // BUCKETS)
+        for bits, entries in (line[number % BUCKETS] if line else _EMPTY).items():
             for entry in entries:
                 if entry.id == id:
                     self._replace(number, bits, tuple(other for other in entries if other.id != id))
@@ -72,60 +77,57 @@ class Prefixes:
 
     def ended(self, now: int) -> Iterator[list[str]]:
         """Give the ids of decisions that are over, a bucket at a time."""
-        for bucket in list(self._buckets.values()):
-            over = [entry.id for entries in bucket.values() for entry in entries if entry.until <= now]
-            if over:
-                yield over
+        for line in self._lines.values():
+            for bucket in line:
+                over = [entry.id for entries in bucket.values() for entry in entries if entry.until <= now]
+                if over:
+                    yield over
 
     def items(self) -> Iterator[tuple[Place, Entry]]:
         """Give every network and decision."""
-        for number, bucket in self._buckets.items():
-            version, length = _length_of(number // BUCKETS)
-            for bits, entries in bucket.items():
-                for entry in entries:
-                    yield Place(version, length, bits), entry
+        for number, line in self._lines.items():
+            version, length = (4, number) if number <= 32 else (6, number - 33)
+            for bucket in line:
+                for bits, entries in bucket.items():
+                    for entry in entries:
+                        yield Place(version, length, bits), entry
 
     def _replace(self, number: int, bits: int, entries: tuple[Entry, ...]) -> None:
         bucket = self._changing(number)
         if entries:
             bucket[bits] = entries
-        else:
-            del bucket[bits]
-        if not bucket:
-            del self._buckets[number]
-            self._own.discard(number)
+            return
+        del bucket[bits]
+        if not any(self._lines[number // BUCKETS]):
+            del self._lines[number // BUCKETS], self._own[number // BUCKETS]
 
     def _changing(self, number: int) -> Bucket:
-        bucket = self._buckets.get(number)
-        if bucket is None or number not in self._own:
-            bucket = dict(bucket or {})
-            self._buckets[number] = bucket
-            self._own.add(number)
-        return bucket
-
-    def _in_use(self) -> dict[int, tuple[tuple[int, int], ...]]:
-        found: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
-        for line in sorted({number // BUCKETS for number in self._buckets}):
-            version, length = _length_of(line)
-            found[version].append((_WIDTH[version] - length, line * BUCKETS))
-        return {version: tuple(lines) for version, lines in found.items()}
+        of, at = divmod(number, BUCKETS)
+        own = self._own.get(of)
+        if own is None:
+            own = self._own[of] = set()
+            self._lines[of] = self._lines[of][:] if of in self._lines else [_EMPTY] * BUCKETS
+        line = self._lines[of]
+        if at not in own:
+            own.add(at)
+            line[at] = dict(line[at])
+        return line[at]
 
 
-def _base(version: int, length: int) -> int:
-    return (length if version == 4 else 33 + length) * BUCKETS
-
-
-def _length_of(line: int) -> tuple[int, int]:
-    return (4, line) if line <= 32 else (6, line - 33)
+def parse(ip: str) -> tuple[int, int]:
+    """Return the version and the number of a canonical address; (4, -1), which no network covers, for other text."""
+    if ":" in ip:
+        return _parse_six(ip)
+    try:
+        a, b, c, d = ip.split(".")
+        return 4, _FIRST[a] + _SECOND[b] + _THIRD[c] + _FOURTH[d]
+    except (ValueError, KeyError):
+        return 4, -1
 
 
 @lru_cache(maxsize=1 << 12)
-def parse(ip: str) -> tuple[int, int]:
-    """Return the version and the number of a canonical address; (4, -1), which no network covers, for other text."""
+def _parse_six(ip: str) -> tuple[int, int]:
     try:
-        if ":" not in ip:
-            a, b, c, d = ip.split(".")
-            return 4, int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
         number = int(ipaddress.IPv6Address(ip))
     except ValueError:
         return 4, -1

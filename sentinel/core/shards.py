@@ -9,14 +9,14 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
-from uuid import UUID
 
 from sentinel.core.decision import Kind, Scope
 
 SHARDS = 1024
-_MASK = SHARDS - 1
+MASK = SHARDS - 1
 _ID = 16  # bytes of an id: a UUID's own, or a digest with the text kept aside
 
 
@@ -62,9 +62,10 @@ class Shard:
     def insert(self, key: int, entry: Entry) -> None:
         """Add one decision under a key."""
         at = bisect_left(self.keys, key)
+        which = self._which(entry.terms)  # first: it may replace the column
         self.keys.insert(at, key)
         self.untils.insert(at, entry.until)
-        self.which.insert(at, self._which(entry.terms))
+        self.which.insert(at, which)
         packed = pack_id(entry.id)
         self.ids = b"".join((self.ids[: at * _ID], packed, self.ids[at * _ID :]))
         if unpack_id(packed) != entry.id:
@@ -85,6 +86,16 @@ class Shard:
         """Return the decision at a position."""
         packed = self.ids[at * _ID : at * _ID + _ID]
         return Entry(self.untils[at], self.terms[self.which[at]], self.names.get(packed) or unpack_id(packed))
+
+    def has(self, key: int) -> bool:
+        """Say whether any decision is kept under a key."""
+        keys = self.keys
+        at = bisect_left(keys, key)
+        return at < len(keys) and keys[at] == key
+
+    def find(self, key: int) -> list[Entry]:
+        """Return every decision under a key."""
+        return [self.entry(at) for at in _run(self.keys, key)]
 
     def ended(self, now: int) -> list[str]:
         """Return the ids of decisions that are over."""
@@ -122,25 +133,6 @@ class Shard:
 Shards = list[Shard | None]
 
 
-def find(shards: Shards, key: int) -> list[Entry]:
-    """Return every decision under a key."""
-    shard = shards[key & _MASK]
-    if shard is None:
-        return []
-    keys = shard.keys
-    at = bisect_left(keys, key)
-    found = []
-    while at < len(keys) and keys[at] == key:
-        found.append(shard.entry(at))
-        at += 1
-    return found
-
-
-def number_of(key: int) -> int:
-    """Return which shard a key falls into."""
-    return key & _MASK
-
-
 class Places:
     """Where the decision of an id is kept, as a small number: 10 bytes an id.
 
@@ -160,13 +152,13 @@ class Places:
     def find(self, id: str) -> list[int]:
         """Return the places where the decision of an id may be."""
         key = _id_key(id)
-        shard = self._shards[key & _MASK]
+        shard = self._shards[key & MASK]
         return [shard[1][at] for at in _run(shard[0], key)] if shard else []
 
     def add(self, id: str, place: int) -> None:
         """Note where the decision of an id is."""
         key = _id_key(id)
-        keys, places = self._changing(key & _MASK)
+        keys, places = self._changing(key & MASK)
         at = bisect_left(keys, key)
         keys.insert(at, key)
         places.insert(at, place)
@@ -174,7 +166,7 @@ class Places:
     def remove(self, id: str, place: int) -> None:
         """Forget that the decision of an id is there."""
         key = _id_key(id)
-        keys, places = self._changing(key & _MASK)
+        keys, places = self._changing(key & MASK)
         for at in _run(keys, key):
             if places[at] == place:
                 del keys[at], places[at]
@@ -202,16 +194,16 @@ def _id_key(id: str) -> int:
     return int.from_bytes(pack_id(id)[8:], "big")
 
 
+@lru_cache(maxsize=64)
 def pack_id(id: str) -> bytes:
     """Return an id in 16 bytes: a UUID's own, a digest of any other text."""
-    if len(id) == 36 and id[14] in "1234567":
+    if len(id) == 36:
         try:
-            packed = UUID(id).bytes
+            packed = bytes.fromhex(id.replace("-", ""))
         except ValueError:
-            pass
-        else:
-            if unpack_id(packed) == id:
-                return packed
+            packed = b""
+        if len(packed) == _ID and unpack_id(packed) == id:
+            return packed
     return blake2b(id.encode("utf-8", "surrogatepass"), digest_size=_ID).digest()
 
 

@@ -1,0 +1,230 @@
+"""The set of decisions against a naive list of them: apply, match, overlap, end, share, bound."""
+
+import ipaddress
+import random
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel.core import address
+from sentinel.core.decision import FOREVER, STRICTNESS, Decision, Delta, Subject, pair, place, unpair
+from sentinel.core.decisions import Decisions
+from sentinel.core.shards import pack_id, unpack_id
+from tests.core.strategies import DELTAS, IPS, SUBJECTS, USERS
+
+
+class Naive:
+    """The meaning, in a list."""
+
+    def __init__(self):
+        self.kept = {}
+
+    def apply(self, delta):
+        if delta.reset:
+            self.kept = {}
+        for one in delta.added:
+            self.kept[one.id] = one
+        for id in delta.removed:
+            self.kept.pop(id, None)
+
+    def match(self, subject, now):
+        live = [d for d in self.kept.values() if d.in_force(now) and (subject.login or not d.logins_only)]
+        live = [(d, target) for d in live if (target := self.target(d, subject)) is not None]
+        personal = {target for d, target in live if d.manual}
+        lifted = any(d.manual and d.kind == "allow" for d, _ in live)
+        live = [(d, t) for d, t in live if d.manual or not (lifted or t in personal)]
+        familiar = {unpair(d.value)[0] for d, _ in live if d.kind == "allow" and "+" in d.scope}
+        live = [d for d, _ in live if not self.exempt(d, familiar)]
+        if not live:
+            return "allow", None
+        best = min(live, key=lambda d: (-STRICTNESS[d.kind], -(FOREVER if d.until is None else d.until), d.id))
+        return best.kind, best.id
+
+    def exempt(self, d, familiar):
+        if not d.logins_only or d.manual or d.kind == "allow" or d.scope in ("ip", "network"):
+            return False
+        return (d.value if d.scope == "user" else unpair(d.value)[0]) in familiar
+
+    def target(self, d, subject):
+        """What of the subject a decision is about: a user by any key, an address, a network of one size."""
+        if d.scope == "user":
+            return "user" if d.value in subject.users else None
+        if d.scope in ("ip", "network"):
+            network = ipaddress.ip_network(d.value)
+            inside = subject.ip is not None and ipaddress.ip_address(subject.ip) in network
+            return network.prefixlen if inside else None
+        user, other = unpair(d.value)
+        others = (subject.device,) if d.scope == "user+device" else (subject.ip, address.group(subject.ip or ""))
+        return d.scope if user in subject.users and other in others else None
+
+
+@given(st.lists(DELTAS, max_size=6), SUBJECTS, st.integers(0, 21))
+def test_the_set_says_what_the_naive_list_says(deltas, subject, now):
+    made, naive = Decisions(b"salt"), Naive()
+    for delta in deltas:
+        made = made.apply(delta)
+        naive.apply(delta)
+    assert len(made) == len(naive.kept)
+    verdict = made.match(subject, now)
+    assert (verdict.kind, verdict.decision) == naive.match(subject, now)
+
+
+@given(DELTAS, DELTAS, SUBJECTS)
+def test_a_delta_leaves_the_set_it_was_applied_to_as_it_was(first, second, subject):
+    base = Decisions().apply(first)
+    before = (len(base), base.revision, base.match(subject, 5))
+    base.apply(second)
+    assert (len(base), base.revision, base.match(subject, 5)) == before
+
+
+@given(st.lists(DELTAS, max_size=5), st.integers(0, 21))
+def test_taking_out_what_is_over_changes_no_verdict(deltas, now):
+    full = Decisions()
+    for delta in deltas:
+        full = full.apply(delta)
+    lean = full
+    for ids in full.expired(now):
+        lean = lean.apply(Delta(full.revision, removed=ids))
+    assert list(lean.expired(now)) == []
+    for user in USERS:
+        for ip in IPS:
+            subject = Subject((user,), ip, "phone", login=True)
+            assert lean.match(subject, now) == full.match(subject, now)
+
+
+@given(DELTAS)
+def test_the_same_delta_again_changes_nothing(delta):
+    once = Decisions().apply(delta)
+    twice = once.apply(Delta(delta.revision, delta.added, delta.removed))
+    assert len(once) == len(twice)
+    assert [once.match(Subject((u,), ip), 1) for u in USERS for ip in IPS] == [
+        twice.match(Subject((u,), ip), 1) for u in USERS for ip in IPS
+    ]
+
+
+@given(st.one_of(st.uuids().map(str), st.text(max_size=40)))
+def test_only_a_uuid_is_its_own_sixteen_bytes(id):
+    packed = pack_id(id)
+    assert len(packed) == 16
+    try:
+        own = str(uuid.UUID(id)) == id
+    except ValueError:
+        own = False
+    assert (unpack_id(packed) == id) == own
+
+
+def only(*made):
+    return Decisions().apply(Delta(1, made))
+
+
+def block(id="d1", scope="user", value="id:1", **fields):
+    return Decision(id, "block", scope, value, **({"playbook": "p"} | fields))
+
+
+def test_a_persons_allow_lifts_what_playbooks_decided_about_anything_of_the_request():
+    kept = only(block(scope="ip", value="203.0.113.9"), Decision("a", "allow", "user", "id:1", by="jane"))
+    assert kept.match(Subject((), "203.0.113.9"), 0).kind == "block"
+    assert kept.match(Subject(("id:1",), "203.0.113.9"), 0).kind == "allow"
+
+
+def test_a_persons_milder_decision_stands_in_place_of_a_playbooks_on_the_same_target_only():
+    kept = only(block(), Decision("c", "challenge", "user", "id:1", by="jane"), block("d2", "ip", "203.0.113.9"))
+    assert kept.match(Subject(("id:1",)), 0).kind == "challenge"
+    assert kept.match(Subject(("id:1",), "203.0.113.9"), 0).decision == "d2"
+
+
+def test_the_strictest_then_the_longest_of_overlapping_decisions_holds_each_ending_by_itself():
+    kept = only(
+        Decision("c", "challenge", "user", "id:1", playbook="p", until=100),
+        block("short", until=10),
+        block("long", "ip", "203.0.113.9", until=20),
+    )
+    subject = Subject(("id:1",), "203.0.113.9")
+    assert [kept.match(subject, now).decision for now in (0, 10, 20, 99, 100)] == ["long", "long", "c", "c", None]
+
+
+def test_a_login_only_block_leaves_open_sessions_and_familiar_places_alone():
+    kept = only(
+        block(logins_only=True),
+        Decision("a", "allow", "user+ip", pair("id:1", "203.0.113.9"), playbook="p"),
+        Decision("b", "allow", "user+device", pair("id:1", "phone"), playbook="p"),
+    )
+    assert kept.match(Subject(("id:1",), "198.51.100.1"), 0).kind == "allow"
+    assert kept.match(Subject(("id:1",), "198.51.100.1", login=True), 0).kind == "block"
+    assert kept.match(Subject(("id:1",), "203.0.113.9", login=True), 0).kind == "allow"
+    assert kept.match(Subject(("id:1",), "198.51.100.1", "phone", login=True), 0).kind == "allow"
+
+
+def test_a_familiar_place_of_one_user_lifts_nothing_of_another():
+    kept = only(block(logins_only=True), Decision("a", "allow", "user+ip", pair("id:2", "203.0.113.9"), playbook="p"))
+    assert kept.match(Subject(("id:1", "id:2"), "203.0.113.9", login=True), 0).kind == "block"
+
+
+def test_a_familiar_place_lifts_no_block_of_the_address_and_none_that_is_not_for_logins_only():
+    place_of = Decision("a", "allow", "user+ip", pair("id:1", "203.0.113.9"), playbook="p")
+    subject = Subject(("id:1",), "203.0.113.9", login=True)
+    assert only(place_of, block()).match(subject, 0).kind == "block"
+    assert only(place_of, block(scope="ip", value="203.0.113.9", logins_only=True)).match(subject, 0).kind == "block"
+
+
+def test_an_address_of_another_spelling_of_no_address_matches_nothing():
+    kept = only(block(scope="network", value="203.0.113.0/24"))
+    for text in ("203.0.113.256", "203.0.113", "::ffff:203.0.113.9x", "203.0.113.09", "", "²03.0.113.9"):
+        assert kept.match(Subject((), text), 0).allowed
+    assert kept.match(Subject((), "::ffff:203.0.113.9"), 0).kind == "block"
+
+
+def test_what_exceeds_the_limit_is_refused_and_counted_and_room_is_used_again():
+    small = Decisions(limit=2).apply(Delta(1, (block("a"), block("b", value="id:2"), block("c", value="id:3"))))
+    assert (len(small), small.refused) == (2, 1)
+    again = small.apply(Delta(2, (block("d", value="id:4"),), ()))
+    assert (len(again), again.refused) == (2, 2)
+    room = again.apply(Delta(3, removed=("a",))).apply(Delta(4, (block("e", value="id:5"),)))
+    assert room.match(Subject(("id:5",)), 0).decision == "e"
+
+
+def test_a_user_key_with_a_lone_surrogate_is_a_key_like_any_other():
+    assert only(block(value="id:\ud800")).match(Subject(("id:\ud800",)), 0).kind == "block"
+
+
+def test_a_delta_touches_its_own_shard_only():
+    base = Decisions().apply(Delta(1, tuple(block(f"d{n}", value=f"id:{n}") for n in range(3000))))
+    after = base.apply(Delta(2, (block("new", value="id:new"),)))
+    assert sum(a is not b for a, b in zip(base.shards, after.shards, strict=True)) == 1
+
+
+def test_equal_terms_are_kept_once_and_unused_ones_are_forgotten():
+    kept = Decisions()
+    for n in range(400):
+        kept = kept.apply(Delta(n, (block("d", value="id:1", reason=f"reason {n}"),)))
+    (shard,) = [shard for shard in kept.shards if shard is not None]
+    assert len(shard.terms) < 200
+    assert kept.match(Subject(("id:1",)), 0).reason == "reason 399"
+
+
+def test_a_long_reason_is_cut():
+    assert len(only(block(reason="x" * 5000)).match(Subject(("id:1",)), 0).reason) == 200
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_thousands_of_networks_are_found_and_taken_out_like_a_scan_would(seed):
+    rng = random.Random(seed)
+    made = {}
+    for n in range(2000):
+        length = rng.choice([8, 16, 20, 24, 24, 32])
+        made[f"n{n}"] = block(
+            f"n{n}", "network", str(ipaddress.ip_network((rng.getrandbits(32), length), strict=False))
+        )
+    kept = Decisions().apply(Delta(1, tuple(made.values())))
+    gone = rng.sample(sorted(made), 1500)
+    kept = kept.apply(Delta(2, removed=tuple(gone)))
+    left = [place(made[id].value) for id in made if id not in gone]
+    for _ in range(300):
+        number = rng.getrandbits(32)
+        covered = any(number >> (32 - where.length) == where.bits for where in left)
+        assert kept.match(Subject((), str(ipaddress.ip_address(number))), 0).allowed != covered
+    assert len(kept) == 500
+    assert kept.apply(Delta(3, removed=tuple(made))).networks.items().__next__ is not None
+    assert list(kept.apply(Delta(3, removed=tuple(made))).networks.items()) == []

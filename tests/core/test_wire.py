@@ -1,0 +1,141 @@
+"""Decisions and deltas as JSON, and snapshots as pages: nothing is lost, and nothing malformed costs the rest."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel.core import pages
+from sentinel.core.decision import Decision, Delta, Subject, pair
+from sentinel.core.decisions import Decisions
+from sentinel.core.errors import DecisionError
+from sentinel.core.wire import read_decision, read_delta, write_decision, write_delta
+from tests.core.strategies import DELTAS, IPS, USERS, decisions
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+GOOD = {"id": "d1", "kind": "block", "scope": "user", "value": "id:1", "until": "2030-01-01T00:00:00Z", "playbook": "p"}
+
+
+@given(decisions())
+def test_a_decision_survives_the_wire(decision):
+    assert read_decision(json.loads(json.dumps(write_decision(decision)))) == decision
+
+
+@given(DELTAS)
+def test_a_delta_survives_the_wire(delta):
+    assert read_delta(json.loads(json.dumps(write_delta(delta)))) == delta
+
+
+@given(st.lists(st.one_of(JSON, st.just(GOOD)), max_size=8))
+def test_what_cannot_be_read_is_counted_and_the_rest_is_kept(raw):
+    seen = []
+    delta = read_delta({"revision": 3, "added": raw, "removed": ["x", 4]}, seen.append)
+    assert delta.added == (read_decision(GOOD),) * raw.count(GOOD)
+    assert delta.removed == ("x",)
+    assert delta.rejected == len(raw) - raw.count(GOOD) + 1
+    assert len(seen) == delta.rejected - 1
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"id": 7}, "id"), ({"until": "soon"}, "until"), ({"until": True}, "until"), ({"value": None}, "value"),
+        ({"scope": "network", "value": "0.0.0.0/0"}, "value"), ({"logins_only": "yes"}, "logins_only"),
+        ({"to": 5}, "to"), ({"kind": "redirect"}, "to"), ({"kind": "ban"}, "kind"), ({"until": 1e300}, "until"),
+    ],
+)  # fmt: skip
+def test_a_malformed_decision_is_refused_by_its_field(change, field):
+    with pytest.raises(DecisionError) as caught:
+        read_decision(GOOD | change)
+    assert caught.value.field == field
+
+
+def test_fields_of_a_later_version_are_passed_over():
+    assert read_decision(GOOD | {"colour": "red"}) == read_decision(GOOD)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        None,
+        [],
+        {"revision": "1"},
+        {"revision": -1},
+        {"revision": True},
+        {},
+        {"revision": 1, "added": {}},
+        {"revision": 1, "reset": 1},
+    ],
+)
+def test_what_is_no_delta_is_refused(raw):
+    with pytest.raises(DecisionError):
+        read_delta(raw)
+
+
+def restored(kept):
+    return pages.read([json.loads(json.dumps(page)) for page in pages.write(kept)])
+
+
+@given(st.lists(DELTAS, max_size=4))
+def test_a_snapshot_answers_and_changes_as_the_set_it_was_made_from(deltas):
+    kept = Decisions(b"pepper")
+    for delta in deltas:
+        kept = kept.apply(delta)
+    back = restored(kept)
+    assert (len(back), back.revision, back.salt) == (len(kept), kept.revision, kept.salt)
+    for one in (kept, kept.apply(Delta(9, removed=("a", "b")))):
+        twin = back if one is kept else back.apply(Delta(9, removed=("a", "b")))
+        for user in USERS:
+            for ip in IPS:
+                subject = Subject((user,), ip, "phone", login=True)
+                assert twin.match(subject, 5) == one.match(subject, 5)
+
+
+def many():
+    users = tuple(Decision(f"u{n}", "block", "user", f"id:{n}", playbook="p", until=5) for n in range(50))
+    networks = tuple(Decision(f"n{n}", "block", "ip", f"203.0.113.{n % 250}", playbook="p") for n in range(1200))
+    return Decisions(b"pepper").apply(Delta(7, users + networks))
+
+
+def test_a_page_is_small_and_names_no_user():
+    made = [json.dumps(page) for page in pages.write(many())]
+    assert len(made) > 50
+    assert not any("id:4" in page for page in made)
+
+
+def test_part_of_a_snapshot_is_no_snapshot():
+    made = list(pages.write(many()))
+    assert len(pages.read(made)) == 1250
+    for cut in (0, 1, 5, len(made) - 1):
+        with pytest.raises(DecisionError):
+            pages.read(made[:cut])
+    with pytest.raises(DecisionError):
+        pages.read(made[:3] + made[4:])
+
+
+@given(JSON)
+def test_whatever_else_a_file_holds_is_refused(page):
+    made = list(pages.write(only_pair()))
+    if page != {}:
+        with pytest.raises(DecisionError):
+            pages.read([page, *made[1:]])
+    with pytest.raises(DecisionError):
+        pages.read([made[0], page, *made[2:]])
+
+
+def only_pair():
+    return Decisions().apply(Delta(1, (Decision("a", "block", "user+ip", pair("id:1", "203.0.113.9")),)))
+
+
+def test_a_snapshot_leads_nobody_to_a_place_no_decision_could():
+    made = json.dumps(
+        list(pages.write(Decisions().apply(Delta(1, (Decision("a", "redirect", "user", "id:1", "/x"),)))))
+    )
+    assert len(pages.read(json.loads(made))) == 1
+    with pytest.raises(DecisionError):
+        pages.read(json.loads(made.replace('"/x"', '"javascript:x"')))
