@@ -7,7 +7,7 @@ should be done. Live, tests, backtest and replay all call these two, in this ord
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sentinel.core.event import Event
@@ -47,10 +47,11 @@ class Engine:
         """Return what windows must watch."""
         return [judge.watch for judge in self.judges.values()]
 
-    def match(self, events: Sequence[Event], newest: int = 0) -> Matched:
+    def match(self, events: Sequence[Event], newest: int = 0, monitoring: Container[str] = ()) -> Matched:
         """Return the hits of a batch; `newest` is the app's newest event time so far.
 
         An event more than the lateness behind the newest is marked historical: it counts, and acts on nobody.
+        Playbooks in `monitoring` act on nobody either: their guard holds.
         """
         matched = Matched(newest)
         for event in events:
@@ -63,10 +64,12 @@ class Engine:
             if judges is None:
                 judges = self._look_up(event.name)
             if judges:
-                self._judge(event, judges, matched)
+                self._judge(event, judges, matched, monitoring)
         return matched
 
-    def _judge(self, event: Event, judges: tuple[Keyed, ...], matched: Matched) -> None:
+    def _judge(
+        self, event: Event, judges: tuple[Keyed, ...], matched: Matched, monitoring: Container[str]
+    ) -> None:
         for judge, admits, acting in judges:
             try:
                 if not admits(event):
@@ -79,8 +82,9 @@ class Engine:
             except Exception as error:  # one playbook's fault is no other's: counted, reported, gone on
                 matched.errors[judge.playbook.id, f"{type(error).__name__}: {error}"] += 1
                 continue
-            acts = acting and not event.historical
-            matched.hits.append(Hit(judge.playbook.id, key, event.at, event.id, values, acts, event.ip))
+            name = judge.playbook.id
+            acts = acting and not event.historical and name not in monitoring
+            matched.hits.append(Hit(name, key, event.at, event.id, values, acts, event.ip))
 
     def _look_up(self, name: str) -> tuple[Keyed, ...]:
         if len(self._by_name) >= NAMES:

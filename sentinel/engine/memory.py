@@ -57,6 +57,10 @@ class Ledger:
         """Say whether the playbook's guard holds now."""
         return now < self._tripped.get(playbook, 0)
 
+    def monitoring(self, now: int) -> frozenset[str]:
+        """Return the playbooks whose guard holds now."""
+        return frozenset(name for name, until in self._tripped.items() if now < until)
+
 
 class Familiar:
     """Where each user logged in successfully: what is known to be the owner's place, and which address is shared.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from sentinel.engine.expression import Expression
+if TYPE_CHECKING:
+    from sentinel.engine.expression import Expression
 
 Mode = Literal["off", "monitor", "enforce"]
 Severity = Literal["info", "low", "medium", "high", "critical"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from hashlib import blake2b
 
 from sentinel.core import address
@@ -34,8 +34,7 @@ def respond(judge: Judge, opening: Opening, event: Event, memory: Memory, now: i
     mode = "enforce" if acting else "monitor"
     held = _held(judge, event, memory, now, acting)
     effects = [_effect(judge, action, opening, event, memory, now, held, id) for action in playbook.actions]
-    if held is None and any(_acts(effect) for effect in effects):
-        effects = _guarded(judge, effects, memory, now)
+    effects = _guarded(judge, effects, memory, now)
     return Finding(
         id=id, playbook=playbook.id, version=playbook.version, severity=playbook.severity, mode=mode,
         key=opening.hit.key, group=judge.group(event), at=opening.at, event_id=opening.id,
@@ -70,8 +69,6 @@ def _effect(
     held = held or _protected(judge, action, target, opening, event, memory)
     length = _length(judge, action, target, memory, now)
     decisions = _decisions(judge, action, target, length, event, memory, now, id) if action.kind in DECIDES else ()
-    if held is None:
-        memory.ledger.record(judge.playbook.id, action.kind, target, now)
     return Effect(action.kind, target, length, decisions, label=action.label, held=held)
 
 
@@ -143,15 +140,16 @@ def _pair_scope(name: str) -> Scope:
 
 
 def _guarded(judge: Judge, effects: list[Effect], memory: Memory, now: int) -> list[Effect]:
-    """Return the effects, held back where they take the playbook past its guard."""
-    guard = judge.playbook.guard
-    if guard is None or len(memory.ledger.targets(judge.playbook.id, now - guard.per)) <= guard.max:
-        return effects
-    memory.ledger.trip(judge.playbook.id, now + guard.per)
-    return [
-        Effect(one.kind, one.target, one.length, one.decisions, one.label, one.channel, "guard") if _acts(one) else one
-        for one in effects
-    ]
+    """Return the effects, held back where they would take the playbook past its guard; else note them as done."""
+    playbook, guard = judge.playbook, judge.playbook.guard
+    acting = {one.target for one in effects if _acts(one)}
+    if guard and len(memory.ledger.targets(playbook.id, now - guard.per) | acting) > guard.max and acting:
+        memory.ledger.trip(playbook.id, now + guard.per)
+        return [replace(one, held="guard") if _acts(one) else one for one in effects]
+    for one in effects:
+        if one.held is None and one.target is not None:
+            memory.ledger.record(playbook.id, one.kind, one.target, now)
+    return effects
 
 
 def _tally(judge: Judge, opening: Opening) -> dict[str, int | float]:

@@ -30,6 +30,13 @@ class Log:
         self.limit = 0  # thin when there are more; 0: not yet set
         self.approximate = False
 
+    def resume(self, hits: list[Kept], watch: Watch) -> None:
+        """Take over hits kept before, in order."""
+        self.hits = hits
+        self.running = None
+        if len(hits) >= watch.fewest:
+            self._rebuild(watch)
+
     def newest(self) -> int:
         """Return the time of the newest hit; there is always one."""
         return self.hits[-1][0]
@@ -105,8 +112,6 @@ class Log:
         if self.running is None:
             return len(self.hits) >= watch.fewest
         edge = self._behind(at - watch.window)
-        if edge > self.first:
-            return True
         before = [values for _, _, values in self.hits[edge : self.first]]
         for values in before:
             self._each(values, add=True)
@@ -152,14 +157,11 @@ class Log:
         if len(self.hits) <= max(self.limit, most):
             return
         if all(gauge.kind in ("count", "distinct", "max") for gauge in watch.gauges):
-            self.hits = keepers(self.hits, watch)
+            self.resume(keepers(self.hits, watch), watch)
         else:
             self.approximate = True
-            self.hits = merge_oldest(self.hits, watch)
+            self.resume(merge_oldest(self.hits, watch), watch)
         self.limit = max(most, 2 * len(self.hits))
-        self.running = None
-        if len(self.hits) >= watch.fewest:
-            self._rebuild(watch)
 
 
 def keepers(hits: list[Kept], watch: Watch) -> list[Kept]:

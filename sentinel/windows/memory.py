@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from sentinel.engine.windows import Hit, Opening, Watch
 from sentinel.windows.packed import pack_id
+from sentinel.windows.snapshot import dump, load
 from sentinel.windows.tracker import Limits, Tracker
 
 
@@ -40,6 +41,18 @@ class MemoryWindows:
             if found:
                 openings.extend(found)
         return openings
+
+    def snapshot(self) -> dict[str, bytes]:
+        """Return the state of each watch."""
+        return {name: dump(tracker) for name, tracker in self.trackers.items()}
+
+    def restore(self, watch: str, data: bytes) -> bool:
+        """Take over a snapshot; False where it was taken of another watch. Raises SentinelError for damaged bytes."""
+        tracker = load(data, self.trackers[watch].watch, self.limits)
+        if tracker is None:
+            return False
+        self.trackers[watch] = tracker
+        return True
 
     def yielded(self, opening: Opening) -> None:
         """Learn that a finding did not act after all, so that it holds back no action."""

@@ -1,0 +1,49 @@
+"""A snapshot taken anywhere in a stream goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel.core.errors import SentinelError
+from sentinel.engine.windows import Gauge, Hit, Watch
+from sentinel.windows.memory import MemoryWindows
+from sentinel.windows.tracker import Limits
+from tests.windows.test_memory_vs_reference import ALL, LATENESS, streams, value_of, watches
+
+
+def hits_of(watch: Watch, events: list[dict[str, Any]]) -> list[Hit]:
+    values = [tuple(value_of(gauge.kind, event) for gauge in watch.gauges) for event in events]
+    return [Hit("w", e["g"], e["at"], e["id"], v, True, None) for e, v in zip(events, values, strict=True)]
+
+
+@given(watches(ALL), streams(late=True), st.integers(0, 60), st.sampled_from([1000, 3]))
+def test_it_continues_where_it_was_taken(asked: Any, events: list[dict[str, Any]], cut: int, most: int) -> None:
+    watch, _ = asked
+    limits = Limits(lateness=LATENESS, hits=most)
+    whole, first = MemoryWindows([watch], limits), MemoryWindows([watch], limits)
+    hits = hits_of(watch, events)
+    newest = max(event["at"] for event in events)
+    whole.hit(hits[:cut], newest)
+    first.hit(hits[:cut], newest)
+    second = MemoryWindows([watch], limits)
+    assert second.restore("w", first.snapshot()["w"])
+    assert second.hit(hits[cut:], newest) == whole.hit(hits[cut:], newest)
+    assert second.snapshot() == whole.snapshot()
+
+
+def test_one_of_another_watch_is_not_taken_over() -> None:
+    windows = MemoryWindows([Watch("w", 10, 10, (Gauge("count", 2),))])
+    other = MemoryWindows([Watch("w", 10, 10, (Gauge("count", 3),))])
+    assert not other.restore("w", windows.snapshot()["w"])
+
+
+def test_damaged_bytes_are_one_clear_error() -> None:
+    windows = MemoryWindows([Watch("w", 10, 10, (Gauge("count", 2),))])
+    data = windows.snapshot()["w"]
+    for broken in (b"", data[:-3], b"\x01", b"\xff" * 40):
+        with pytest.raises(SentinelError, match="the window snapshot of `w` is damaged"):
+            windows.restore("w", broken)
