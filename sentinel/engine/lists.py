@@ -1,0 +1,99 @@
+"""Named lists and sets of networks: what `in_list` and `cidr` look values up in.
+
+Where a list comes from is the loader's; this holds its values, ready to be asked.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from sentinel.core import address, identity
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+_WHOLE = 10**18  # beyond, a float no longer tells neighbours apart and text of an integer grows without bound
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Networks by (version, shift): one look-up per prefix length in use, however many networks there are."""
+
+    prefixes: tuple[tuple[int, int, frozenset[int]], ...]
+
+    def holds(self, ip: str) -> bool | None:
+        """Say whether an address lies in one of the networks; None if the text is no address."""
+        found = _number(ip)
+        if found is None:
+            return None
+        version, number = found
+        return any(number >> shift in known for of, shift, known in self.prefixes if of == version)
+
+
+def networks(found: Iterable[Network]) -> Networks:
+    """Gather networks of any versions and lengths; IPv4-mapped IPv6 ones are taken as IPv4."""
+    by_length: dict[tuple[int, int], set[int]] = {}
+    for network in map(_unmapped, found):
+        shift = network.max_prefixlen - network.prefixlen
+        by_length.setdefault((network.version, shift), set()).add(int(network.network_address) >> shift)
+    return Networks(tuple((version, shift, frozenset(known)) for (version, shift), known in sorted(by_length.items())))
+
+
+def _unmapped(network: Network) -> Network:
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    if mapped is None or network.prefixlen < 96:
+        return network
+    return ipaddress.IPv4Network((int(mapped), network.prefixlen - 96))
+
+
+@lru_cache(maxsize=1 << 14)
+def _number(ip: str) -> tuple[int, int] | None:
+    canonical = address.normalise(ip)
+    if canonical is None:
+        return None
+    parsed = ipaddress.ip_address(canonical)
+    return parsed.version, int(parsed)
+
+
+@dataclass(frozen=True, slots=True)
+class ListValues:
+    """One named list: exact values, and the networks and addresses among them."""
+
+    exact: frozenset[str]
+    networks: Networks = Networks(())
+
+    def holds(self, value: Any) -> bool | None:
+        """Say whether a text or a whole number is on the list; None for anything else."""
+        text = value if isinstance(value, str) else _whole(value)
+        if text is None:
+            return None
+        return text in self.exact or bool(self.networks.prefixes and self.networks.holds(text))
+
+    def of_users(self) -> ListValues:
+        """Return the list read as users: `u1` is short for `id:u1`."""
+        return ListValues(frozenset(identity.read_key(value) for value in self.exact if len(value) <= identity.LONGEST))
+
+
+def parse_list(text: str) -> ListValues:
+    """Read one value a line; `#` starts a comment at the start of a line or after a blank."""
+    values = set()
+    for line in text.splitlines():
+        value = f" {line}".partition(" #")[0].strip()
+        if value:
+            values.add(value)
+    return ListValues(frozenset(values), networks(filter(None, map(_as_network, values))))
+
+
+def _as_network(value: str) -> Network | None:
+    try:
+        return ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return None
+
+
+def _whole(value: Any) -> str | None:
+    if value.__class__ is int or (value.__class__ is float and value.is_integer()):
+        return str(int(value)) if -_WHOLE < value < _WHOLE else None
+    return None
