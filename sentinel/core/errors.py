@@ -7,7 +7,9 @@ SentinelError
 ├── DecisionError      one decision that cannot be meant
 ├── ExpressionError    a condition that cannot be compiled         (engine.expression)
 ├── PlaybookErrors     every mistake of every file, at once        (loader)
-└── InputError         a file or stream that is not what it should be
+├── InputError         a file or stream that is not what it should be
+└── StoreError         what is kept cannot be used as it is: damaged, in use by another server, of another version
+    └── StoreBusy      the store cannot do it now, and nothing was done; the same call may succeed later
 
 Texts start without a capital, end without a full stop, quote the user's words in backticks;
 the place comes first and the hint last.
@@ -56,3 +58,15 @@ class DecisionError(SentinelError):
 
 class InputError(SentinelError):
     """A file or stream that is not what it should be."""
+
+
+class StoreError(SentinelError):
+    """What is kept cannot be used as it is: damaged, in use by another server, of another version."""
+
+
+class StoreBusy(StoreError):
+    """The store cannot do it now, and nothing was done; ask again after `retry_after` seconds."""
+
+    def __init__(self, message: str, hint: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after

@@ -1,0 +1,238 @@
+"""What the store keeps and shows: apps, keys, people, findings and decisions with what became of them.
+
+Values only; times are microseconds since 1970. What a commit takes in is in `batch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+from sentinel.core import identity
+from sentinel.core.decision import Decision
+from sentinel.core.event import Event
+from sentinel.core.finding import Finding
+
+KeyScope = Literal["sdk", "ingest", "browser", "read", "admin"]
+Status = Literal["new", "confirmed", "false-positive", "closed", "retracted"]
+
+KEY_SCOPES: tuple[KeyScope, ...] = ("sdk", "ingest", "browser", "read", "admin")
+STATUSES: tuple[Status, ...] = ("new", "confirmed", "false-positive", "closed", "retracted")
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Page(NamedTuple, Generic[T_co]):
+    """Some of many, in order. `cursor` asks for the next ones, None where there are none.
+
+    `behind` counts acknowledged events that the answer does not reflect yet: 0 unless a large import is running.
+    """
+
+    items: tuple[T_co, ...]
+    cursor: str | None = None
+    behind: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One app whose events are kept apart from all others'.
+
+    `identifiers` is the order in which the user key is chosen, `ipv6` the prefix addresses are grouped by,
+    `retention` in microseconds, None for ever. `settings` holds what others keep for the app.
+    """
+
+    id: str
+    name: str = ""
+    made: int = 0
+    identifiers: tuple[str, ...] = identity.DEFAULT_ORDER
+    ipv6: int = 64
+    retention: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What is known of an access key, which is itself kept only as a hash. `protocol` names a foreign one's."""
+
+    id: str
+    app: str
+    scope: KeyScope
+    name: str = ""
+    made: int = 0
+    by: str | None = None
+    revoked: int | None = None
+    protocol: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person: the key that never changes, every key that is linked to it, and keys it once had of its own."""
+
+    key: str
+    identifiers: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+    made: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFinding:
+    """A finding with what became of it. `evidence` counts its events so far, `last` is the newest one's time.
+
+    With `undone` a decision of it was lifted by hand: it decides nothing any more.
+    """
+
+    finding: Finding
+    opened: int
+    status: Status = "new"
+    note: str = ""
+    evidence: int = 1
+    last: int = 0
+    closed: int | None = None
+    undone: bool = False
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDecision:
+    """A decision with what became of it: the revision that added it, and the lifting of it, if it was."""
+
+    decision: Decision
+    added: int
+    removed: int | None = None
+    lifted: int | None = None
+    lifted_by: str | None = None
+    lifted_why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Somebody nobody acts on: a user key, an address or a network, why, and until when (None for ever)."""
+
+    id: str
+    scope: Literal["user", "ip", "network"]
+    value: str
+    reason: str
+    made: int
+    until: int | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One row of the outbox: what to deliver, how often it was tried, when next, and whether it was given up."""
+
+    id: int
+    app: str
+    key: str
+    kind: str
+    channel: str | None
+    body: Mapping[str, Any]
+    finding: str | None
+    made: int
+    attempts: int = 0
+    next_at: int = 0
+    error: str = ""
+    dead: bool = False
+    done: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One line of the audit as kept. `app` is None for what concerns the whole server."""
+
+    id: int
+    at: int
+    app: str | None
+    actor: str
+    action: str
+    target: str
+    reason: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybookVersion:
+    """The text of a playbook as it was from a time on; `version` is its content's hash."""
+
+    playbook: str
+    version: str
+    source: str
+    made: int
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """That a playbook acted on a target at a time: what ladders and guards count."""
+
+    playbook: str
+    kind: str
+    target: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of one watch's windows after the events up to a journal position; `shape` tells versions apart."""
+
+    watch: str
+    position: int
+    shape: str
+    state: bytes
+    made: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to run the jobs until a time. Each holder has a larger `fence` than the one before."""
+
+    name: str
+    holder: str
+    fence: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One property path of an app: the JSON type first seen, how many values were of another, when last seen."""
+
+    path: str
+    type: str
+    first: int
+    last: int
+    conflicts: int = 0
+    slot: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which events are asked for: every part that is not None must hold. Times: `since` inclusive, `until` exclusive.
+
+    `user` is a user key; `ip` an address, or a network such as `2001:db8::/64`.
+    """
+
+    name: str | None = None
+    user: str | None = None
+    ip: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+class KeptEvent(NamedTuple):
+    """A stored event and its place in the journal, which orders events by arrival."""
+
+    event: Event
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the store is. `warnings` were met at the start, `explorer` says why events cannot be searched now."""
+
+    position: int
+    projected: int
+    pending: int
+    explorer: str | None = None
+    warnings: tuple[str, ...] = ()

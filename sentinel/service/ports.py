@@ -1,0 +1,345 @@
+"""What the service asks of its store, one narrow protocol a room. Which machine answers is not known here.
+
+Every call is synchronous, may come from any thread, and takes the time as an argument: `now`, in microseconds
+since 1970. A call that writes has written when it returns; one that raises `StoreBusy` has done nothing and may
+be tried again. `by` is the person or key that asked; what a person does is audited in the same transaction.
+What is asked of one app never shows or touches another's.
+
+The path of a batch, in the one writer thread:
+
+    with store.unit() as unit:
+        fresh = unit.claim(app, events)             # which of them are no repeats
+        users = unit.resolve(app, sightings)        # whose they are: set event.user
+        …                                           # enrich, match, hit, respond
+        committed = unit.commit([batch, …])         # everything is on disk, or nothing is
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from sentinel.core.batch import Batch, Committed, Label, Note, Sighting
+from sentinel.core.decision import Decision, Delta
+from sentinel.core.event import Event
+from sentinel.core.record import (
+    Acted,
+    Allowance,
+    App,
+    AuditEntry,
+    Delivery,
+    Filter,
+    Health,
+    KeptDecision,
+    KeptEvent,
+    KeptFinding,
+    Key,
+    KeyScope,
+    Lease,
+    Page,
+    Person,
+    PlaybookVersion,
+    Property,
+    Snapshot,
+    Status,
+)
+
+
+class Unit(Protocol):
+    """One transaction. Leaving it without `commit` undoes what it claimed and linked."""
+
+    def claim(self, app: str, events: Sequence[Event]) -> list[bool]:
+        """Say of each event whether it is fresh; it counts as known from here on, within this unit too.
+
+        An event is known by app, `day` and id.
+        """
+
+    def resolve(self, app: str, sightings: Sequence[Sighting]) -> list[str | None]:
+        """Return whose each sighting is: the person's key, else the first of its keys, None without keys.
+
+        Proven sightings link their keys, in order, each seeing the links of those before it.
+        """
+
+    def commit(self, batches: Sequence[Batch]) -> list[Committed]:
+        """Write all batches and the links made, and return what came of each; at most once a unit.
+
+        Findings are upserted by id, and what is known of one stays. A decision whose id is known, or whose
+        finding was undone, is passed over. Outgoing rows are inserted once for each key.
+        """
+
+
+class Decisions(Protocol):
+    """The decision list of each app and its revisions."""
+
+    def revision(self, app: str) -> int:
+        """Return the revision of the list; from memory."""
+
+    def delta(self, app: str, since: int, now: int) -> Delta:
+        """Return what changed since a revision; everything in force, with `reset`, where that is not known.
+
+        A decision on a person comes once for each linked key, the further ones under ids of their own.
+        """
+
+    def get(self, app: str, id: str) -> KeptDecision | None:
+        """Return one decision with what became of it."""
+
+    def list(
+        self, app: str, *, now: int | None = None, kind: str | None = None, scope: str | None = None,
+        value: str | None = None, playbook: str | None = None, finding: str | None = None,
+        limit: int = 50, cursor: str | None = None,
+    ) -> Page[KeptDecision]:  # fmt: skip
+        """Return decisions, newest first; with `now` only those in force then."""
+
+    def add(self, app: str, decision: Decision, by: str, now: int) -> int:
+        """Add a decision by hand and return the revision."""
+
+    def lift(self, app: str, id: str, by: str, why: str, now: int) -> int | None:
+        """End a decision by hand, for good: its finding never decides again. Return the revision, None if unknown."""
+
+    def expire(self, now: int, keep: int) -> int:
+        """Drop the rows of decisions over for `keep` microseconds; return how many. Older revisions get a reset."""
+
+
+class Findings(Protocol):
+    """Findings and what people made of them."""
+
+    def get(self, app: str, id: str) -> KeptFinding | None:
+        """Return one finding."""
+
+    def list(
+        self, app: str, *, playbook: str | None = None, status: Status | None = None, user: str | None = None,
+        ip: str | None = None, since: int | None = None, limit: int = 50, cursor: str | None = None,
+    ) -> Page[KeptFinding]:  # fmt: skip
+        """Return findings by their anchor's time, newest first."""
+
+    def mark(
+        self, app: str, id: str, status: Status, by: str, now: int, note: str | None = None, lift: bool = False
+    ) -> int | None:
+        """Set a finding's status and note; with `lift` end its decisions too. Return the revision, None if unknown."""
+
+    def since(self, app: str, since: int) -> Iterator[KeptFinding]:
+        """Give the findings anchored since a time, oldest first: what rebuilding windows begins with."""
+
+    def acted(self, app: str, since: int) -> Iterator[Acted]:
+        """Give each action that was carried out since a time, oldest first: what ladders and guards begin with."""
+
+
+class People(Protocol):
+    """Who is who: links between user keys."""
+
+    def get(self, app: str, key: str) -> Person | None:
+        """Return the person a key belongs to."""
+
+    def keys(self, app: str, key: str) -> tuple[str, ...]:
+        """Return every key linked with this one, the person's first; the key alone where nothing is known."""
+
+    def cut(self, app: str, key: str, by: str, now: int) -> int | None:
+        """Part a linked key from its person for good; return the revision, None if it is not linked.
+
+        Raises SentinelError for the person's own key.
+        """
+
+
+class Labels(Protocol):
+    """Names put on users and addresses."""
+
+    def of(self, app: str, kind: str, target: str, now: int) -> tuple[str, ...]:
+        """Return the labels in force, by name; from memory."""
+
+    def put(self, app: str, label: Label, by: str, now: int) -> None:
+        """Put a label on by hand."""
+
+    def take(self, app: str, kind: str, target: str, name: str, by: str, now: int) -> bool:
+        """Take a label off by hand; say whether it was there."""
+
+
+class Allow(Protocol):
+    """Whom nobody acts on."""
+
+    def list(self, app: str, now: int | None = None) -> list[Allowance]:
+        """Return the allowances, oldest first; with `now` only those in force then."""
+
+    def add(self, app: str, allowance: Allowance, by: str, now: int) -> None:
+        """Add one, or replace the one of the same id."""
+
+    def remove(self, app: str, id: str, by: str, why: str, now: int) -> bool:
+        """Remove one; say whether it was there."""
+
+
+class Access(Protocol):
+    """Apps, their keys, and the one-time link of the first administrator. Only hashes of secrets are kept."""
+
+    def apps(self) -> list[App]:
+        """Return every app, by id."""
+
+    def app(self, id: str) -> App | None:
+        """Return one app."""
+
+    def put_app(self, app: App, by: str, now: int) -> None:
+        """Add an app, or change the one of that id."""
+
+    def make_key(
+        self, app: str, scope: KeyScope, by: str, now: int, *, name: str = "", protocol: str | None = None,
+        settings: Mapping[str, Any] | None = None, secret: str | None = None,
+    ) -> tuple[Key, str]:  # fmt: skip
+        """Make a key and return it with its secret, which nothing can show again; `secret` sets it."""
+
+    def key(self, secret: str) -> Key | None:
+        """Return the unrevoked key of a secret; from memory after the first time."""
+
+    def keys(self, app: str) -> list[Key]:
+        """Return the keys of an app, revoked ones too, oldest first."""
+
+    def revoke(self, app: str, id: str, by: str, now: int) -> bool:
+        """Revoke a key; say whether it was in use."""
+
+    def make_link(self, purpose: str, until: int, now: int) -> str:
+        """Return the secret of a new one-time link."""
+
+    def use_link(self, purpose: str, secret: str, now: int) -> bool:
+        """Use a one-time link up; say whether it was good."""
+
+
+class Outbox(Protocol):
+    """What is to be delivered after commits."""
+
+    def due(self, now: int, limit: int = 100) -> list[Delivery]:
+        """Return what is to be delivered now, longest due first."""
+
+    def done(self, id: int, now: int) -> None:
+        """Note a delivery."""
+
+    def failed(self, id: int, error: str, next_at: int | None, now: int) -> None:
+        """Note a failed attempt and when to try again; None gives it up as dead."""
+
+    def list(self, app: str, dead: bool | None = None, limit: int = 50, cursor: str | None = None) -> Page[Delivery]:
+        """Return deliveries, newest first."""
+
+    def revive(self, app: str, id: int, by: str, now: int) -> bool:
+        """Try a dead one again; say whether it was dead."""
+
+
+class Events(Protocol):
+    """The stored events. Everything acknowledged before the call is seen, except as `Page.behind` says.
+
+    Raises StoreBusy while events cannot be searched; ingest and decisions go on.
+    """
+
+    def search(self, app: str, filter: Filter, limit: int = 50, cursor: str | None = None) -> Page[KeptEvent]:
+        """Return events by (time, id), newest first."""
+
+    def count(self, app: str, filter: Filter) -> int:
+        """Return how many there are."""
+
+    def get(self, app: str, id: str, day: int | None = None) -> KeptEvent | None:
+        """Return the newest event of an id, of that day where one is given."""
+
+    def position(self) -> int:
+        """Return the journal's position: that of the newest event of any app, 0 without events; from memory."""
+
+    def after(self, app: str, position: int) -> Iterator[KeptEvent]:
+        """Give an app's events later than a journal position in their order of arrival."""
+
+    def in_order(self, app: str, since: int, names: Collection[str] | None = None) -> Iterator[Event]:
+        """Give an app's events since a time in (time, id) order; with `names` only those so named."""
+
+
+class Snapshots(Protocol):
+    """States of windows, opaque here."""
+
+    def save(self, app: str, snapshots: Sequence[Snapshot]) -> None:
+        """Keep these in one transaction, each in place of its watch's last."""
+
+    def load(self, app: str) -> dict[str, Snapshot]:
+        """Return the last snapshot of each watch."""
+
+    def forget(self, app: str, watch: str) -> None:
+        """Drop a watch's."""
+
+
+class Leases(Protocol):
+    """Who runs the jobs."""
+
+    def take(self, name: str, holder: str, until: int, now: int) -> Lease | None:
+        """Take or extend a lease; None while another holds it."""
+
+    def holds(self, lease: Lease, now: int) -> bool:
+        """Say whether a lease is still the newest and not over."""
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back early."""
+
+
+class Schema(Protocol):
+    """The properties each app sends. Learnt while events are made searchable, never on the way in."""
+
+    def properties(self, app: str) -> list[Property]:
+        """Return every known property path, by path."""
+
+
+class Settings(Protocol):
+    """What is set at run time, as JSON values: `app` None for the whole server."""
+
+    def get(self, name: str, app: str | None = None) -> Any:
+        """Return a value, None where none is set."""
+
+    def put(self, name: str, value: Any, by: str, now: int, app: str | None = None) -> None:
+        """Set a value; None unsets it."""
+
+
+class Playbooks(Protocol):
+    """The texts of playbooks as they changed."""
+
+    def keep(self, app: str, versions: Sequence[PlaybookVersion]) -> list[str]:
+        """Keep those whose version is not the last one kept; return the playbooks that changed."""
+
+    def history(self, app: str, playbook: str) -> list[PlaybookVersion]:
+        """Return the versions of a playbook, newest first."""
+
+
+class Audit(Protocol):
+    """Who did what."""
+
+    def write(self, app: str | None, note: Note, now: int) -> None:
+        """Add a line of its own; what the other rooms write is added by them."""
+
+    def list(self, app: str | None, limit: int = 50, cursor: str | None = None) -> Page[AuditEntry]:
+        """Return the lines of an app (None: of the whole server), newest first."""
+
+
+class Store(Protocol):
+    """All of it, in one place on disk or in one database."""
+
+    decisions: Decisions
+    findings: Findings
+    people: People
+    labels: Labels
+    allow: Allow
+    access: Access
+    outbox: Outbox
+    events: Events
+    snapshots: Snapshots
+    leases: Leases
+    schema: Schema
+    settings: Settings
+    playbooks: Playbooks
+    audit: Audit
+
+    def unit(self) -> AbstractContextManager[Unit]:
+        """Begin a transaction; a second one waits until the first is left."""
+
+    def project(self) -> int:
+        """Make the next lump of events searchable and return how many; to be called about five times a second.
+
+        Never raises: a failure shows in `health`, and what could not be done is done at a later call.
+        """
+
+    def checkpoint(self) -> None:
+        """Make what was projected durable and let go of the journal before it; once a minute, and at the end."""
+
+    def health(self) -> Health:
+        """Return how the store is; from memory."""
+
+    def close(self) -> None:
+        """Project and check-point what is left, and close."""
