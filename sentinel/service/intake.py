@@ -1,0 +1,127 @@
+"""The one door events come in by, and the one thread that writes: many senders, one commit.
+
+Whoever calls `submit` gets a future that is done when the events are on disk. Sendings that wait while a commit
+runs share the next one, so a commit's cost is spread over all who wait.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from sentinel.core.errors import SentinelError
+from sentinel.core.event import Event
+from sentinel.core.record import KeyScope
+
+MOST_WAITING = 64  # sendings; past it a sender is told to come back
+MOST_EVENTS = 20_000  # in one commit
+
+
+class Busy(SentinelError):
+    """Too much waits to be written; try again in `after` seconds."""
+
+    def __init__(self, message: str, after: int = 1) -> None:
+        super().__init__(message, f"try again in {after} s")
+        self.after = after
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """Decoded events of one request: whose they are and what their sender may prove.
+
+    `received` is the server's time of receipt in microseconds. `scope` is the key's. With `historical` (imports)
+    nobody is acted on, unless `enforce`.
+    """
+
+    app: str
+    events: Sequence[Event]
+    received: int
+    scope: KeyScope
+    key: str
+    historical: bool = False
+    enforce: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a sending: how many events were stored, how many were known, the decision list's revision."""
+
+    accepted: int
+    duplicates: int
+    revision: int
+
+
+Process = Callable[[Sequence[Sending]], Sequence[Receipt | SentinelError]]
+
+
+class Intake:
+    """A bounded queue of sendings before one writer thread; `process` writes a group of them in one commit."""
+
+    def __init__(self, process: Process, most_waiting: int = MOST_WAITING) -> None:
+        self._process = process
+        self._most = most_waiting
+        self._waiting: deque[tuple[Sending, Future[Receipt]]] = deque()
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="sentinel-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def submit(self, sending: Sending) -> Future[Receipt]:
+        """Queue a sending; the future is done when it is on disk. Raises Busy where too much waits."""
+        future: Future[Receipt] = Future()
+        with self._wake:
+            if self._stopping:
+                raise Busy("the server is stopping", after=5)
+            if len(self._waiting) >= self._most:
+                raise Busy("too many requests wait to be written")
+            self._waiting.append((sending, future))
+            self._wake.notify()
+        return future
+
+    def waiting(self) -> int:
+        """Return how many sendings wait."""
+        return len(self._waiting)
+
+    def stop(self, timeout: float = 10) -> None:
+        """Take nothing more, write what waits, and end the thread."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while group := self._next():
+            try:
+                outcomes = self._process([sending for sending, _ in group])
+            except SentinelError as error:
+                outcomes = [error] * len(group)
+            except Exception as error:  # a fault of ours: the senders hear of it, the thread goes on
+                outcomes = [SentinelError(f"the events could not be written: {type(error).__name__}: {error}")] * len(
+                    group
+                )
+            for (_, future), outcome in zip(group, outcomes, strict=True):
+                if isinstance(outcome, SentinelError):
+                    future.set_exception(outcome)
+                else:
+                    future.set_result(outcome)
+
+    def _next(self) -> list[tuple[Sending, Future[Receipt]]]:
+        """Wait for sendings and return a group; empty when stopped and all is written."""
+        with self._wake:
+            while not self._waiting and not self._stopping:
+                self._wake.wait()
+            group: list[tuple[Sending, Future[Receipt]]] = []
+            events = 0
+            while self._waiting and (not group or events + len(self._waiting[0][0].events) <= MOST_EVENTS):
+                entry = self._waiting.popleft()
+                if entry[1].set_running_or_notify_cancel():
+                    group.append(entry)
+                    events += len(entry[0].events)
+            return group
