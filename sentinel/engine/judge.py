@@ -55,7 +55,9 @@ def prepare(playbook: Playbook) -> Judge:
     """Return the judge of a playbook."""
     return Judge(
         playbook=playbook,
-        watch=Watch(playbook.id, playbook.window, playbook.cooldown, tuple(map(gauge, playbook.when))),
+        watch=Watch(
+            playbook.id, playbook.window, playbook.cooldown, tuple(map(gauge, playbook.when)), playbook.detection
+        ),
         admits=_admits(playbook),
         key=group_key(playbook.group_by),
         values=_values(playbook),

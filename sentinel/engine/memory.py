@@ -23,25 +23,29 @@ V = TypeVar("V")
 
 
 class Ledger:
-    """When each playbook acted on each target: the steps of ladders and the counts of guards."""
+    """When each playbook acted on each target: the steps of ladders and the counts of guards.
+
+    Each act is noted once a finding, so that a batch done again after a failed commit climbs no ladder.
+    """
 
     def __init__(self) -> None:
-        self._by_target: dict[tuple[str, str, str], list[int]] = {}
+        self._by_target: dict[tuple[str, str, str], dict[str, int]] = {}
         self._by_playbook: dict[str, list[tuple[int, str]]] = {}
         self._tripped: dict[str, int] = {}
 
-    def record(self, playbook: str, kind: str, target: str, at: int) -> None:
-        """Note that a playbook acted on a target."""
-        times = self._by_target.setdefault((playbook, kind, target), [])
-        insort(times, at)
-        if times[0] <= at - LADDER:
-            del times[: bisect_right(times, at - LADDER)]
-        insort(self._by_playbook.setdefault(playbook, []), (at, target))
+    def record(self, playbook: str, kind: str, target: str, at: int, finding: str) -> None:
+        """Note that a playbook acted on a target because of a finding."""
+        times = self._by_target.setdefault((playbook, kind, target), {})
+        for old in [one for one, time in times.items() if time <= at - LADDER]:
+            del times[old]
+        if finding not in times:
+            times[finding] = at
+            insort(self._by_playbook.setdefault(playbook, []), (at, target))
 
-    def times(self, playbook: str, kind: str, target: str, now: int) -> int:
-        """Return how often the playbook did this to the target in the 30 days before `now`."""
-        times = self._by_target.get((playbook, kind, target), ())
-        return len(times) - bisect_right(times, now - LADDER)
+    def times(self, playbook: str, kind: str, target: str, now: int, finding: str) -> int:
+        """Return for how many other findings the playbook did this to the target in the 30 days before `now`."""
+        times = self._by_target.get((playbook, kind, target), {})
+        return sum(1 for one, at in times.items() if at > now - LADDER and one != finding)
 
     def targets(self, playbook: str, since: int) -> set[str]:
         """Return the different targets the playbook acted on later than `since`; forgets those before."""

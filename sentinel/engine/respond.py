@@ -34,7 +34,7 @@ def respond(judge: Judge, opening: Opening, event: Event, memory: Memory, now: i
     mode = "enforce" if acting else "monitor"
     held = _held(judge, event, memory, now, acting)
     effects = [_effect(judge, action, opening, event, memory, now, held, id) for action in playbook.actions]
-    effects = _guarded(judge, effects, memory, now)
+    effects = _guarded(judge, effects, memory, now, id)
     return Finding(
         id=id, playbook=playbook.id, version=playbook.version, severity=playbook.severity, mode=mode,
         key=opening.hit.key, group=judge.group(event), at=opening.at, event_id=opening.id,
@@ -67,7 +67,7 @@ def _effect(
     if target is None:
         return Effect(action.kind, label=action.label, held="the event names no target")
     held = held or _protected(judge, action, target, opening, event, memory)
-    length = _length(judge, action, target, memory, now)
+    length = _length(judge, action, target, memory, now, id)
     decisions = _decisions(judge, action, target, length, event, memory, now, id) if action.kind in DECIDES else ()
     return Effect(action.kind, target, length, decisions, label=action.label, held=held)
 
@@ -85,11 +85,11 @@ def _target(action: Action, event: Event) -> str | None:
     return address.group(found) if found else None
 
 
-def _length(judge: Judge, action: Action, target: str, memory: Memory, now: int) -> int | None:
+def _length(judge: Judge, action: Action, target: str, memory: Memory, now: int, id: str) -> int | None:
     """Return for how long: the n-th time within 30 days uses the n-th step of the ladder."""
     if not action.durations:
         return None
-    step = memory.ledger.times(judge.playbook.id, action.kind, target, now)
+    step = memory.ledger.times(judge.playbook.id, action.kind, target, now, id)
     return action.durations[min(step, len(action.durations) - 1)]
 
 
@@ -139,7 +139,7 @@ def _pair_scope(name: str) -> Scope:
     return "user+ip" if name == "user+ip" else "user+device"
 
 
-def _guarded(judge: Judge, effects: list[Effect], memory: Memory, now: int) -> list[Effect]:
+def _guarded(judge: Judge, effects: list[Effect], memory: Memory, now: int, id: str) -> list[Effect]:
     """Return the effects, held back where they would take the playbook past its guard; else note them as done."""
     playbook, guard = judge.playbook, judge.playbook.guard
     acting = {one.target for one in effects if _acts(one)}
@@ -148,7 +148,7 @@ def _guarded(judge: Judge, effects: list[Effect], memory: Memory, now: int) -> l
         return [replace(one, held="guard") if _acts(one) else one for one in effects]
     for one in effects:
         if one.held is None and one.target is not None:
-            memory.ledger.record(playbook.id, one.kind, one.target, now)
+            memory.ledger.record(playbook.id, one.kind, one.target, now, id)
     return effects
 
 

@@ -30,12 +30,16 @@ class Gauge:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What windows must know of one playbook; `window` and `cooldown` in microseconds."""
+    """What windows must know of one playbook; `window` and `cooldown` in microseconds.
+
+    `shape` is a hash of all that decides which events count: state kept under another shape is another's.
+    """
 
     id: str
     window: int
     cooldown: int
     gauges: tuple[Gauge, ...]
+    shape: str = ""
 
     @property
     def on_arrival(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from sentinel.engine.windows import Hit, Opening, Watch
 from sentinel.windows.packed import pack_id
 from sentinel.windows.snapshot import dump, load
-from sentinel.windows.tracker import Limits, Tracker
+from sentinel.windows.tracker import Limits, Opened, Tracker
 
 
 class MemoryWindows:
@@ -57,6 +57,10 @@ class MemoryWindows:
     def yielded(self, opening: Opening) -> None:
         """Learn that a finding did not act after all, so that it holds back no action."""
         self.trackers[opening.hit.watch].yielded(opening)
+
+    def know(self, watch: str, key: str, at: int, id: str, tally: tuple[int | float, ...], acting: bool) -> None:
+        """Take in a finding opened before (by another process, or before a restart), so that it holds back others."""
+        self.trackers[watch].know(key, Opened(at, id, tally, acting, approximate=False))
 
     def groups(self) -> dict[str, int]:
         """Return how many groups live, by watch."""

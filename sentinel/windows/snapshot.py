@@ -46,13 +46,14 @@ def load(data: bytes, watch: Watch, limits: Limits) -> Tracker | None:
         tracker.young, tracker.old = (_states(stored[name], watch) for name in ("young", "old"))
         tracker.opened, tracker.opened_old = (_findings(stored[name]) for name in ("opened", "opened_old"))
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
-        raise SentinelError(f"the window snapshot of `{watch.id}` is damaged: {error}", "it is rebuilt from the events") from error
+        text = f"the window snapshot of `{watch.id}` is damaged: {error}"
+        raise SentinelError(text, "it is rebuilt from the events") from error
     return tracker
 
 
 def _terms(watch: Watch, limits: Limits) -> list[Any]:
     gauges = [[gauge.kind, gauge.reach, gauge.strict] for gauge in watch.gauges]
-    return [watch.id, watch.window, watch.cooldown, gauges, limits.lateness]
+    return [watch.id, watch.window, watch.cooldown, gauges, watch.shape, limits.lateness]
 
 
 def _groups(groups: dict[str, State]) -> dict[str, Any]:

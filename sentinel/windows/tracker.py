@@ -143,9 +143,7 @@ class Tracker:
         openings: list[Opening] = []
         for at, id, tally in crossings:
             if not self._held(hit.key, at, id, hit.acting):
-                known = self._opened(hit.key, make=True)
-                known.append(Opened(at, id, tally, hit.acting, approximate))
-                known.sort(key=lambda one: one.at)
+                self.know(hit.key, Opened(at, id, tally, hit.acting, approximate))
                 openings.append(Opening(hit, at, id, tally, approximate))
         return openings
 
@@ -224,6 +222,13 @@ class Tracker:
 
     def _may_go(self, key: str, size: int) -> bool:
         return size > self.limits.hits or not (key in self.opened or key in self.opened_old)
+
+    def know(self, key: str, finding: Opened) -> None:
+        """Take in a finding opened before, unless it is known."""
+        known = self._opened(key, make=True)
+        if all((one.at, one.id) != (finding.at, finding.id) for one in known):
+            known.append(finding)
+            known.sort(key=lambda one: one.at)
 
     def yielded(self, opening: Opening) -> None:
         """Let a finding that did not act hold back no action."""
