@@ -52,7 +52,7 @@ class Unit(Protocol):
     def claim(self, app: str, events: Sequence[Event]) -> list[bool]:
         """Say of each event whether it is fresh; it counts as known from here on, within this unit too.
 
-        An event is known by app, `day` and id.
+        An event is known by app, the UTC day of `sent`, and id.
         """
 
     def resolve(self, app: str, sightings: Sequence[Sighting]) -> list[str | None]:
@@ -232,8 +232,8 @@ class Events(Protocol):
     def count(self, app: str, filter: Filter) -> int:
         """Return how many there are."""
 
-    def get(self, app: str, id: str, day: int | None = None) -> KeptEvent | None:
-        """Return the newest event of an id, of that day where one is given."""
+    def get(self, app: str, id: str, at: int | None = None) -> KeptEvent | None:
+        """Return the event of an id: the newest, or the one of that time."""
 
     def position(self) -> int:
         """Return the journal's position: that of the newest event of any app, 0 without events; from memory."""
