@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from sentinel.core.event import Event
 from sentinel.core.finding import Finding
 from sentinel.engine.judge import Judge, Skipped, prepare
+from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Playbook
-from sentinel.engine.respond import Memory, respond
+from sentinel.engine.respond import respond
 from sentinel.engine.windows import Hit, Opening, Watch
 
 NAMES = 10_000  # how many event names are remembered with their judges: senders choose names
@@ -67,9 +68,7 @@ class Engine:
                 self._judge(event, judges, matched, monitoring)
         return matched
 
-    def _judge(
-        self, event: Event, judges: tuple[Keyed, ...], matched: Matched, monitoring: Container[str]
-    ) -> None:
+    def _judge(self, event: Event, judges: tuple[Keyed, ...], matched: Matched, monitoring: Container[str]) -> None:
         for judge, admits, acting in judges:
             try:
                 if not admits(event):
@@ -79,7 +78,7 @@ class Engine:
                     matched.skipped[judge.playbook.id, "a group field is missing"] += 1
                     continue
                 values = judge.values(event, matched.skipped)
-            except Exception as error:  # one playbook's fault is no other's: counted, reported, gone on
+            except Exception as error:  # noqa: BLE001 - one playbook's fault is no other's: counted and reported
                 matched.errors[judge.playbook.id, f"{type(error).__name__}: {error}"] += 1
                 continue
             name = judge.playbook.id

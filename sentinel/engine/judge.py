@@ -14,7 +14,6 @@ from hashlib import blake2b
 from math import isfinite
 from typing import Any
 
-from sentinel.core import address
 from sentinel.core.event import Event
 from sentinel.engine.expression import Expression, compile_field
 from sentinel.engine.playbook import Metric, Playbook
@@ -92,10 +91,7 @@ def _admits(playbook: Playbook) -> Callable[[Event], bool]:
         for where in wheres:
             if not where(event):
                 return False
-        for exempt, until in exemptions:
-            if (until is None or event.at < until) and exempt(event):
-                return False
-        return True
+        return not any((until is None or event.at < until) and exempt(event) for exempt, until in exemptions)
 
     if not exemptions and len(wheres) == 1 and any_trust:
         return wheres[0]

@@ -5,6 +5,7 @@ Plain data with bounds, fed by the caller: the server loads it from its store, t
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -75,6 +76,25 @@ class Familiar:
     def __init__(self) -> None:
         self._places: dict[str, dict[tuple[str, str], int]] = {}
         self._users: dict[str, dict[str, tuple[int, int | None]]] = {}
+
+    FORMAT = "1"
+
+    def dump(self) -> bytes:
+        """Return all of it as JSON bytes, for `load`."""
+        places = {user: [[*place, at] for place, at in known.items()] for user, known in self._places.items()}
+        users = {ip: [[user, *times] for user, times in known.items()] for ip, known in self._users.items()}
+        return json.dumps([places, users], separators=(",", ":")).encode()
+
+    def load(self, data: bytes) -> bool:
+        """Take over what `dump` returned; False, and nothing changed, where it is damaged."""
+        try:
+            places, users = json.loads(data)
+            self._places = {u: {(scope, value): at for scope, value, at in known} for u, known in places.items()}
+            self._users = {ip: {user: (at, later) for user, at, later in known} for ip, known in users.items()}
+        except (ValueError, TypeError, AttributeError):
+            self._places, self._users = {}, {}
+            return False
+        return True
 
     def learn(self, event: Event) -> None:
         """Take in one event; only a successful login of a server counts."""

@@ -43,6 +43,7 @@ class Rule:
     events: tuple[str, ...]
     where: Expression | None
     place: Place
+    description: str = ""
     tests: tuple[RuleTest, ...] = ()
 
 
@@ -155,7 +156,8 @@ class PlaybookTest:
 class Playbook:
     """Which events, grouped by what, over which window, reaching which threshold, lead to which actions.
 
-    `window` and `cooldown` are microseconds; `version` is a hash of what the file says.
+    `window` and `cooldown` are microseconds. `version` is a hash of all that the file says, `detection` one of what
+    decides findings alone: state kept under another `detection` has to be rebuilt.
     """
 
     id: str
@@ -171,6 +173,7 @@ class Playbook:
     cooldown: int
     place: Place
     version: str
+    detection: str = ""
     description: str = ""
     actions: tuple[Action, ...] = ()
     guard: Guard | None = None

@@ -93,9 +93,7 @@ def _length(judge: Judge, action: Action, target: str, memory: Memory, now: int,
     return action.durations[min(step, len(action.durations) - 1)]
 
 
-def _protected(
-    judge: Judge, action: Action, target: str, opening: Opening, event: Event, memory: Memory
-) -> str | None:
+def _protected(judge: Judge, action: Action, target: str, opening: Opening, event: Event, memory: Memory) -> str | None:
     """Return why this target may not be acted on, or None."""
     kind = "user" if action.kind.endswith("_user") else "ip"
     if kind == "ip" and action.kind != "label_ip":
@@ -162,6 +160,4 @@ def _tally(judge: Judge, opening: Opening) -> dict[str, int | float]:
 
 
 def _threshold(judge: Judge) -> dict[str, str]:
-    return {
-        metric.name: f"{'>' if metric.strict else '>='} {metric.threshold}" for metric in judge.playbook.when
-    }
+    return {metric.name: f"{'>' if metric.strict else '>='} {metric.threshold}" for metric in judge.playbook.when}

@@ -102,10 +102,9 @@ class Intake:
                 outcomes = self._process([sending for sending, _ in group])
             except SentinelError as error:
                 outcomes = [error] * len(group)
-            except Exception as error:  # a fault of ours: the senders hear of it, the thread goes on
-                outcomes = [SentinelError(f"the events could not be written: {type(error).__name__}: {error}")] * len(
-                    group
-                )
+            except Exception as error:  # noqa: BLE001 - a fault of ours: the senders hear of it, the thread goes on
+                fault = SentinelError(f"the events could not be written: {type(error).__name__}: {error}")
+                outcomes = [fault] * len(group)
             for (_, future), outcome in zip(group, outcomes, strict=True):
                 if isinstance(outcome, SentinelError):
                     future.set_exception(outcome)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 from hypothesis import given
@@ -27,8 +26,8 @@ HERE = Place("test.yaml", 1, 1)
 CONDITIONS = [
     (None, lambda e: True),
     ("not success", lambda e: e.get("success") is False),
-    ("properties.amount >= 2", lambda e: is_number(field(e, "properties.amount")) and field(e, "properties.amount") >= 2),
-    ('properties.kind != "b"', lambda e: field(e, "properties.kind") is not None and field(e, "properties.kind") != "b"),
+    ("properties.amount >= 2", lambda e: is_number(amount := field(e, "properties.amount")) and amount >= 2),
+    ('properties.kind != "b"', lambda e: (kind := field(e, "properties.kind")) is not None and kind != "b"),
     ('success or user == "u1"', lambda e: e.get("success") is True or e.get("user") == "id:u1"),
     ('not (properties.kind in ["a", "b"] and success)', lambda e: _not_and(e)),
     ('cidr(ip, "203.0.113.0/31")', lambda e: e.get("ip") in ("203.0.113.0", "203.0.113.1")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given, settings
@@ -126,7 +127,7 @@ def test_order_and_repeats_change_no_group(asked: Any, events: list[dict[str, An
     crossings = refer(watch, when, events)
     for group, anchors in found.items():
         times = sorted(at for at, _ in anchors)
-        assert all(b - a >= watch.cooldown for a, b in zip(times, times[1:], strict=False))
+        assert all(b - a >= watch.cooldown for a, b in pairwise(times))
         assert all(min(abs(at - t) for t in times) < watch.cooldown for at, _ in crossings.crossings(group))
         assert len(in_order[group]) / 2 <= len(times) <= len(in_order[group])
 

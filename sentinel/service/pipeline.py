@@ -1,0 +1,193 @@
+"""The pipeline: from the events of many senders to one commit.
+
+claim → resolve → enrich → match → hit → respond → commit. Every step is idempotent by event id, so a commit that
+fails is healed by sending again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sentinel.core import identity, moment
+from sentinel.core.batch import Batch, Committed, Label, Note, Outgoing, Sighting, proves
+from sentinel.core.errors import SentinelError
+from sentinel.core.event import Event
+from sentinel.core.finding import Effect, Finding
+from sentinel.core.record import App
+from sentinel.service.intake import Receipt, Sending
+from sentinel.service.ports import Store, Unit
+from sentinel.service.tenant import Tenant
+
+
+class Enricher(Protocol):
+    """Adds to an event what is known of its address, its agent and its labels."""
+
+    def enrich(self, event: Event) -> None: ...
+
+
+@dataclass(slots=True)
+class Draft:
+    """One sending on its way: what is to be committed, and what to tell its sender."""
+
+    tenant: Tenant
+    batch: Batch
+    duplicates: int
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the pipeline did since its start, for the metrics. Keys of `events` are apps."""
+
+    events: Counter[str] = field(default_factory=Counter)
+    duplicates: Counter[str] = field(default_factory=Counter)
+    findings: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
+    skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    errors: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Listeners:
+    """Who wants to hear of commits, called from the writer thread: they must be quick and not raise."""
+
+    decisions: Callable[[str, int], None] = lambda app, revision: None
+    events: Callable[[str, Sequence[Event]], None] = lambda app, events: None
+    outbox: Callable[[], None] = lambda: None
+
+
+class Pipeline:
+    """The engine of every app over one store. `clock` gives microseconds since 1970."""
+
+    def __init__(
+        self, store: Store, make_tenant: Callable[[App], Tenant], enricher: Callable[[str], Enricher],
+        clock: Callable[[], int], listeners: Listeners,
+    ) -> None:  # fmt: skip
+        self.store = store
+        self.tenants: dict[str, Tenant] = {}
+        self.counts = Counts()
+        self.listeners = listeners
+        self.lock = threading.Lock()  # held while windows change; a snapshot wants them still
+        self._make_tenant = make_tenant
+        self._enricher = enricher
+        self._clock = clock
+
+    def tenant(self, app: str) -> Tenant:
+        """Return an app's tenant, made at its first event. Raises SentinelError for an app that is not there."""
+        found = self.tenants.get(app)
+        if found is None:
+            known = self.store.access.app(app)
+            if known is None:
+                raise SentinelError(f"there is no app `{app}`")
+            found = self.tenants[app] = self._make_tenant(known)
+        return found
+
+    def process(self, sendings: Sequence[Sending]) -> list[Receipt | SentinelError]:
+        """Judge and commit a group of sendings together; returns when all of it is on disk."""
+        now = self._clock()
+        with self.lock, self.store.unit() as unit:
+            drafts = [self._draft(unit, sending, now) for sending in sendings]
+            committed = unit.commit([draft.batch for draft in drafts])
+        return [self._committed(draft, done) for draft, done in zip(drafts, committed, strict=True)]
+
+    def _draft(self, unit: Unit, sending: Sending, now: int) -> Draft:
+        tenant = self.tenant(sending.app)
+        events = self._fresh(unit, sending, tenant)
+        matched = tenant.engine.match(events, tenant.newest, tenant.memory.ledger.monitoring(now))
+        for event in events:
+            tenant.memory.familiar.learn(event)
+        tenant.newest = matched.newest
+        tenant.allow(self.store.allow.list(sending.app, now))
+        openings = tenant.windows.hit(matched.hits, matched.newest)
+        findings = tenant.engine.respond(openings, events, tenant.memory, now)
+        for opening, finding in zip(openings, findings, strict=True):
+            if any(effect.held == "guard" for effect in finding.effects):
+                tenant.windows.yielded(opening)
+        self.counts.skipped.update(matched.skipped)
+        self.counts.errors.update(matched.errors)
+        batch = Batch(
+            app=sending.app, now=now, events=tuple(events), findings=tuple(findings),
+            decisions=tuple(one for _, effect in _done(findings) for one in effect.decisions),
+            labels=tuple(_labels(findings, now)), outbox=tuple(_outgoing(findings)),
+            evidence=tenant.evidence(matched.hits), audit=tuple(_notes(findings)),
+        )  # fmt: skip
+        tenant.opened(findings)
+        return Draft(tenant, batch, len(sending.events) - len(events))
+
+    def _fresh(self, unit: Unit, sending: Sending, tenant: Tenant) -> list[Event]:
+        """Return the events that are no repeats, each with its person and enriched."""
+        fresh = unit.claim(sending.app, sending.events)
+        events = [event for event, new in zip(sending.events, fresh, strict=True) if new]
+        may_link = sending.scope in ("sdk", "admin")
+        order = tenant.app.identifiers
+        sightings = [
+            Sighting(identity.keys(event.identifiers, order), may_link and proves(event), event.at) for event in events
+        ]
+        enrich = self._enricher(sending.app).enrich
+        for event, user in zip(events, unit.resolve(sending.app, sightings), strict=True):
+            event.user = user
+            event.historical = event.historical or (sending.historical and not sending.enforce)
+            enrich(event)
+        return events
+
+    def _committed(self, draft: Draft, done: Committed) -> Receipt:
+        app, batch = draft.batch.app, draft.batch
+        self.counts.events[app] += len(batch.events)
+        self.counts.duplicates[app] += draft.duplicates
+        for finding in batch.findings:
+            self.counts.findings[app, finding.playbook, finding.acted] += 1
+        if done.changed:
+            self.listeners.decisions(app, done.revision)
+        if batch.events:
+            self.listeners.events(app, batch.events)
+        if batch.outbox:
+            self.listeners.outbox()
+        return Receipt(len(batch.events), draft.duplicates, done.revision)
+
+
+def _done(findings: Iterable[Finding]) -> Iterable[tuple[Finding, Effect]]:
+    return ((finding, effect) for finding in findings for effect in finding.effects if effect.held is None)
+
+
+def _labels(findings: Iterable[Finding], now: int) -> Iterable[Label]:
+    for finding, effect in _done(findings):
+        if effect.label is not None and effect.target is not None:
+            until = None if effect.length is None else now + effect.length
+            kind = "user" if effect.kind == "label_user" else "ip"
+            yield Label(kind, effect.target, effect.label, until, finding.id, finding.playbook)  # type: ignore[arg-type]
+
+
+def _outgoing(findings: Iterable[Finding]) -> Iterable[Outgoing]:
+    """Give what is to be told to people and machines: each action once a finding, and a guard that holds."""
+    for finding in findings:
+        for index, effect in enumerate(finding.effects):
+            if effect.held is None and effect.kind in ("notify", "webhook"):
+                yield Outgoing(f"{finding.id}:{index}", effect.kind, effect.channel, as_json(finding), finding.id)
+        if any(effect.held == "guard" for effect in finding.effects):
+            yield Outgoing(f"{finding.id}:guard", "notify", None, as_json(finding) | {"guard": True}, finding.id)
+
+
+def _notes(findings: Iterable[Finding]) -> Iterable[Note]:
+    for finding, effect in _done(findings):
+        if effect.target is not None:
+            yield Note(
+                f"playbook:{finding.playbook}", effect.kind, effect.target, finding.title, {"finding": finding.id}
+            )
+
+
+def as_json(finding: Finding) -> dict[str, Any]:
+    """Return a finding as people and machines are told of it: reasons and effects, no secrets."""
+    return {
+        "id": finding.id, "playbook": finding.playbook, "version": finding.version, "title": finding.title,
+        "severity": finding.severity, "mode": finding.mode, "group": dict(finding.group),
+        "at": moment.to_text(finding.at), "event_id": finding.event_id, "user": finding.user, "ip": finding.ip,
+        "tally": dict(finding.tally), "threshold": dict(finding.threshold), "acted": finding.acted,
+        "historical": finding.historical, "approximate": finding.approximate,
+        "effects": [
+            {"kind": one.kind, "target": one.target, "for_s": None if one.length is None else one.length // 1_000_000,
+             "label": one.label, "channel": one.channel, "held": one.held}
+            for one in finding.effects
+        ],
+    }  # fmt: skip

@@ -1,0 +1,147 @@
+"""How a tenant comes back after a restart: windows from their snapshots, then the events since, emitting nothing.
+
+A watch without a snapshot of its shape is folded from the stored events in (time, id) order, over all the time its
+windows can reach. Findings are loaded first and hold back what they held back before; hits folded here never act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+from sentinel.core.errors import SentinelError
+from sentinel.core.event import Event
+from sentinel.core.record import Filter, KeptFinding, Snapshot
+from sentinel.engine.memory import LADDER, Familiar
+from sentinel.engine.windows import MILLION, Hit, Watch
+from sentinel.service.ports import Store
+from sentinel.service.tenant import Tenant
+
+CLOCK = "sentinel.clock"
+FAMILIAR = "sentinel.familiar"
+LUMP = 2_000
+Progress = Callable[[str, int], None]
+
+
+def save(store: Store, tenant: Tenant, now: int) -> None:
+    """Keep the tenant's state as of the store's position. Nothing may be processed meanwhile."""
+    position = store.events.position()
+    shapes = {watch.id: shape(watch) for watch in tenant.engine.watches()}
+    states = [Snapshot(name, position, shapes[name], state, now) for name, state in tenant.windows.snapshot().items()]
+    states.append(Snapshot(CLOCK, position, "1", str(tenant.newest).encode(), now))
+    states.append(Snapshot(FAMILIAR, position, Familiar.FORMAT, tenant.memory.familiar.dump(), now))
+    store.snapshots.save(tenant.app.id, states)
+
+
+def shape(watch: Watch) -> str:
+    """Return what a snapshot of a watch is told apart by."""
+    gauges = ",".join(f"{one.kind}:{one.reach}:{one.strict}" for one in watch.gauges)
+    return f"{watch.shape}/{watch.window}/{watch.cooldown}/{gauges}"
+
+
+def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda what, done: None) -> None:
+    """Bring a new tenant to where the store says it was."""
+    app = tenant.app.id
+    snapshots = store.snapshots.load(app)
+    tenant.newest = _newest(store, app, snapshots.get(CLOCK))
+    resumed = {
+        watch.id: at for watch in tenant.engine.watches() if (at := _resume(tenant, watch, snapshots)) is not None
+    }
+    anew = [watch for watch in tenant.engine.watches() if watch.id not in resumed]
+    _know(store, tenant, now)
+    known = snapshots.get(FAMILIAR)
+    familiar_from = tenant.memory.familiar.load(known.state) if known and known.shape == Familiar.FORMAT else None
+    if anew:
+        since = tenant.newest - max(reach(watch, tenant.engine.lateness) for watch in anew)
+        _fold(tenant, store.events.in_order(app, since), {watch.id for watch in anew}, progress)
+    if resumed or familiar_from:
+        start = min([*resumed.values(), *([known.position] if known and familiar_from else [])])
+        _follow(tenant, store, start, resumed, known.position if known and familiar_from else None, progress)
+    if not familiar_from:
+        for event in store.events.in_order(app, tenant.newest - 3 * LADDER, names={"auth"}):
+            tenant.memory.familiar.learn(event)
+    for act in store.findings.acted(app, now - LADDER):
+        tenant.memory.ledger.record(act.playbook, act.kind, act.target, act.at, f"{act.target}@{act.at}")
+
+
+def reach(watch: Watch, lateness: int) -> int:
+    """Return how far behind the newest event lies what a watch may still need, in microseconds."""
+    return lateness + watch.window + watch.cooldown
+
+
+def _newest(store: Store, app: str, clock: Snapshot | None) -> int:
+    newest = store.events.search(app, Filter(), limit=1).items
+    return max(int(clock.state) if clock else 0, newest[0].event.at if newest else 0)
+
+
+def _resume(tenant: Tenant, watch: Watch, snapshots: dict[str, Snapshot]) -> int | None:
+    """Restore one watch; return the position its events go on from, None where it must be folded anew."""
+    kept = snapshots.get(watch.id)
+    if kept is None or kept.shape != shape(watch):
+        return None
+    try:
+        return kept.position if tenant.windows.restore(watch.id, kept.state) else None
+    except SentinelError:
+        return None  # damaged: the events are the truth
+
+
+def _know(store: Store, tenant: Tenant, now: int) -> None:
+    """Load the findings that can still hold back others or gather evidence."""
+    watches = {watch.id: watch for watch in tenant.engine.watches()}
+    if not watches:
+        return
+    horizon = max(reach(watch, tenant.engine.lateness) for watch in watches.values())
+    for kept in store.findings.since(tenant.app.id, tenant.newest - horizon):
+        watch = watches.get(kept.finding.playbook)
+        if watch is not None:
+            tenant.windows.know(
+                watch.id, kept.finding.key, kept.finding.at, kept.finding.event_id, _tally(kept, watch), _held(kept)
+            )
+            tenant.opened([kept.finding])
+
+
+def _held(kept: KeptFinding) -> bool:
+    """Say whether a finding holds back action: it would have acted, and neither guard nor age kept it from it."""
+    finding = kept.finding
+    passed_over = any(effect.held in ("guard", "monitor", "historical") for effect in finding.effects)
+    return finding.mode == "enforce" and not finding.historical and not passed_over
+
+
+def _tally(kept: KeptFinding, watch: Watch) -> tuple[int | float, ...]:
+    values = tuple(kept.finding.tally.values())
+    if len(values) != len(watch.gauges):
+        return tuple(gauge.reach for gauge in watch.gauges)
+    scaled = zip(values, watch.gauges, strict=True)
+    return tuple(round(value * MILLION) if gauge.kind == "sum" else value for value, gauge in scaled)
+
+
+def _fold(tenant: Tenant, events: Iterable[Event], wanted: set[str], progress: Progress) -> None:
+    for done, lump in _lumps(events):
+        _hit(tenant, lump, wanted)
+        progress(f"rebuilding windows of {tenant.app.id}", done)
+
+
+def _follow(
+    tenant: Tenant, store: Store, start: int, resumed: dict[str, int], familiar: int | None, progress: Progress
+) -> None:
+    """Fold what came after the snapshots, in the order it came."""
+    for done, kept in enumerate(store.events.after(tenant.app.id, start), 1):
+        _hit(tenant, [kept.event], {name for name, position in resumed.items() if kept.position > position})
+        if familiar is not None and kept.position > familiar:
+            tenant.memory.familiar.learn(kept.event)
+        if done % LUMP == 0:
+            progress(f"following the journal of {tenant.app.id}", done)
+
+
+def _hit(tenant: Tenant, events: list[Event], wanted: set[str]) -> None:
+    matched = tenant.engine.match(events, tenant.newest)
+    hits: list[Hit] = [hit._replace(acting=False) for hit in matched.hits if hit.watch in wanted]
+    tenant.windows.hit(hits, tenant.newest)
+
+
+def _lumps(events: Iterable[Event]) -> Iterator[tuple[int, list[Event]]]:
+    source = iter(events)
+    done = 0
+    while lump := list(islice(source, LUMP)):
+        done += len(lump)
+        yield done, lump

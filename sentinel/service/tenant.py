@@ -1,0 +1,110 @@
+"""One app as the pipeline sees it: its playbooks made ready, its windows, and what responding remembers.
+
+How a tenant comes back after a restart is told in `restore`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from sentinel.core.batch import Evidence
+from sentinel.core.decision import Place, place
+from sentinel.core.finding import Finding
+from sentinel.core.record import Allowance, App
+from sentinel.engine.engine import Engine
+from sentinel.engine.memory import Memory
+from sentinel.engine.playbook import Playbook
+from sentinel.engine.windows import Hit, Watch, Windows
+
+OPEN_FINDINGS = 100_000
+
+
+class LocalWindows(Windows, Protocol):
+    """Windows in this process, whose state is kept by snapshots."""
+
+    def watch(self, watch: Watch) -> None: ...
+    def forget(self, watch: str) -> None: ...
+    def snapshot(self) -> dict[str, bytes]: ...
+    def restore(self, watch: str, data: bytes) -> bool: ...
+    def know(self, watch: str, key: str, at: int, id: str, tally: tuple[int | float, ...], acting: bool) -> None: ...
+    def groups(self) -> dict[str, int]: ...
+
+
+MakeWindows = Callable[[Iterable[Watch]], LocalWindows]
+
+
+class Tenant:
+    """The state of one app. Only the writer thread changes it.
+
+    `never` are networks nobody may act on: the app's own proxies.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        playbooks: Iterable[Playbook],
+        make_windows: MakeWindows,
+        lateness: int,
+        never: Iterable[str] = (),
+    ) -> None:
+        self.app = app
+        self.engine = Engine(playbooks, lateness)
+        self.windows = make_windows(self.engine.watches())
+        self.memory = Memory(app=app.id, protected=self._protected)
+        self.newest = 0
+        self._never = [place(network) for network in never]
+        self._allowed_users: dict[str, int | None] = {}
+        self._allowed_places: list[tuple[Place, int | None]] = []
+        self._open: OrderedDict[tuple[str, str], tuple[str, int, int]] = OrderedDict()
+
+    def allow(self, allowances: Iterable[Allowance]) -> None:
+        """Take over the allowlist as it is now."""
+        allowances = list(allowances)
+        self._allowed_users = {one.value: one.until for one in allowances if one.scope == "user"}
+        self._allowed_places = [(place(one.value), one.until) for one in allowances if one.scope != "user"]
+
+    def _protected(self, kind: str, target: str, at: int) -> str | None:
+        if kind == "user":
+            if target in self._allowed_users and _lasts(self._allowed_users[target], at):
+                return "allowlisted"
+            return None
+        where = place(target)
+        if any(_overlap(where, network) for network in self._never):
+            return "the app's own proxy"
+        if any(_overlap(where, network) and _lasts(until, at) for network, until in self._allowed_places):
+            return "allowlisted"
+        return None
+
+    def opened(self, findings: Iterable[Finding]) -> None:
+        """Remember findings whose further events are their evidence."""
+        for finding in findings:
+            judge = self.engine.judges.get(finding.playbook)
+            if judge:
+                span = finding.at, finding.at + judge.playbook.cooldown
+                self._open[finding.playbook, finding.key] = (finding.id, *span)
+        while len(self._open) > OPEN_FINDINGS:
+            self._open.popitem(last=False)
+
+    def evidence(self, hits: Iterable[Hit]) -> tuple[Evidence, ...]:
+        """Return what hits add to findings already open."""
+        found: dict[str, tuple[int, int]] = {}
+        if self._open:
+            for hit in hits:
+                known = self._open.get((hit.watch, hit.key))
+                if known and known[1] <= hit.at < known[2]:
+                    count, last = found.get(known[0], (0, 0))
+                    found[known[0]] = count + 1, max(last, hit.at)
+        return tuple(Evidence(id, count, last) for id, (count, last) in found.items())
+
+
+def _lasts(until: int | None, at: int) -> bool:
+    return until is None or at < until
+
+
+def _overlap(one: Place, other: Place) -> bool:
+    if one.version != other.version:
+        return False
+    shorter = min(one.length, other.length)
+    return one.bits >> (one.length - shorter) == other.bits >> (other.length - shorter)
