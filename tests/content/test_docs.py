@@ -42,7 +42,8 @@ def _row(playbook: dict[str, Any], rule: dict[str, Any]) -> str:
     events = _words(rule.get("event", "any"))
     asked = " and ".join(_threshold(kind, value) for kind, value in playbook["when"].items())
     group = _words(playbook["group_by"]) or "the whole app"
-    return f"| [{name}](../playbooks/{name}.yaml) | {playbook['mode']} | {events} | {group} | {asked} in {playbook['window']} |"
+    link = f"[{name}](../playbooks/{name}.yaml)"
+    return f"| {link} | {playbook['mode']} | {events} | {group} | {asked} in {playbook['window']} |"
 
 
 def test_the_table_of_shipped_playbooks_is_what_the_files_say() -> None:
