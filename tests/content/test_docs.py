@@ -8,6 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
+from sentinel.engine.fields import FIELDS
+from sentinel.engine.playbook import MODES, SEVERITIES
+from sentinel.loader.schema import ACTIONS, DELIVERY, EVENT, EXPECTATION, METRICS, PLAYBOOK, REQUEST, RULE
+from sentinel.loader.shapes import Record
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 REFERENCE = (DOCS / "playbooks.md").read_text()
@@ -65,3 +70,31 @@ def test_every_link_within_the_reference_leads_to_a_heading() -> None:
         if line.startswith("#")
     }
     assert set(re.findall(r"\]\(#([^)]+)\)", REFERENCE)) <= slugs
+
+
+@pytest.mark.parametrize("record", [RULE, PLAYBOOK], ids=lambda record: record.what)
+def test_every_key_has_its_row_with_its_default(record: Record) -> None:
+    section = REFERENCE.partition(f"### Keys of {record.what}")[2].partition("\n#")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE))
+    assert set(rows) == set(record.keys)
+    for name, key in record.keys.items():
+        assert key.required == ("required" in rows[name]), name
+        if key.default not in (None, "", ()):
+            assert rows[name].endswith(f"; `{str(key.default).lower()}`"), name
+
+
+def test_every_metric_action_and_test_key_is_explained() -> None:
+    parts = REFERENCE.partition("## Tests")[2]
+    for name in METRICS.keys:
+        assert f"| `{name}: " in REFERENCE, name
+    for name, action in ACTIONS.kinds.items():
+        row = next(line for line in REFERENCE.splitlines() if line.startswith("| `") and f"`{name}`" in line)
+        assert all(f"`{key}`" in row for key in action.shape.keys), name
+    for record in (DELIVERY, EXPECTATION, REQUEST):
+        own = set(record.keys) - set(EVENT) - set(ACTIONS.kinds)
+        assert all(f"`{key}`" in parts for key in own), record.what
+
+
+def test_every_field_mode_and_severity_is_named() -> None:
+    for name in (*FIELDS, *MODES, *SEVERITIES):
+        assert f"`{name}`" in REFERENCE, name
