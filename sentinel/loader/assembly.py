@@ -1,0 +1,158 @@
+"""From the texts of files to their rules and playbooks, everything checked. Which files there are is content.py's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sentinel.engine.expression import ListValues
+from sentinel.engine.playbook import Place, Playbook, Rule
+from sentinel.engine.problems import quote, suggest
+from sentinel.loader.checks import check_lockout, check_playbook
+from sentinel.loader.mistakes import PlaybookErrors
+from sentinel.loader.playbook import build_playbook
+from sentinel.loader.rule import build_rule, check_rule
+from sentinel.loader.schema import KINDS, LATER
+from sentinel.loader.shapes import FAULTY, Desk, Reading, is_null
+from sentinel.loader.source import Document, Scalar, open_page, read_documents
+from sentinel.loader.source import Mapping as MappingNode
+
+_TELLTALES = LATER | {"when", "window", "group_by", "actions", "cooldown", "mode", "severity", "guard"}
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was loaded: rules and playbooks by id, lists by name, each in the order of the files."""
+
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    playbooks: Mapping[str, Playbook] = field(default_factory=dict)
+    lists: Mapping[str, ListValues] = field(default_factory=dict)
+
+
+EMPTY = Content()
+
+
+def assemble(
+    files: Mapping[str, bytes],
+    lists: Mapping[str, ListValues] | None = None,
+    *,
+    base: Content = EMPTY,
+    channels: frozenset[str] | None = None,
+) -> Content:
+    """Return the content of files, given by name; raises PlaybookErrors with every mistake of all of them.
+
+    Rules and lists of `base` stand in where the files have none of that name; of its rules the result holds those
+    that are used. `channels` are the names that actions may tell, None for any.
+    """
+    known = {**base.lists, **(lists or {})}
+    desks = [Desk(open_page(name, data), known, channels) for name, data in files.items()]
+    found = [(desk, document) for desk in desks for document in read_documents(desk.page)]
+    rules = _Rules(base.rules)
+    for desk, document in found:
+        if _kind(document) == "rule":
+            rules.take(desk, document)
+    rules.complete = all(desk.page.legible for desk in desks)
+    playbooks = _Playbooks(rules)
+    for desk, document in found:
+        if _kind(document) != "rule":
+            playbooks.take(desk, document)
+    mistakes = [mistake for desk in desks for mistake in desk.page.mistakes()]
+    if mistakes:
+        raise PlaybookErrors(mistakes)
+    used = {one.rule.id: one.rule for one in playbooks.built.values() if one.rule is not None}
+    return Content(used | rules.built, playbooks.built, known)
+
+
+def _kind(document: Document) -> str | None:
+    """Return which kind of document it is, or means to be; None if it is neither."""
+    root = document.root
+    if not isinstance(root, MappingNode):
+        return None
+    if root.get("playbook") is not None:
+        return "playbook"
+    telltale = any(name.text in _TELLTALES for name, _ in root.entries)
+    if root.get("rule") is not None and not telltale:
+        return "rule"
+    return "playbook" if telltale else None
+
+
+class _Rules:
+    """The rules read so far. `complete` says that no rule can hide in what is no YAML."""
+
+    def __init__(self, base: Mapping[str, Rule]) -> None:
+        self.built: dict[str, Rule] = {}
+        self.complete = True
+        self._base = base
+        self._places: dict[str, Place] = {}
+
+    def take(self, desk: Desk, document: Document) -> None:
+        id = _claim("rule", desk, document, self._places)
+        reading, before = _read("rule", desk, document)
+        if reading is None:
+            return
+        check_rule(reading, desk)
+        if id is not None and desk.page.count == before:
+            self.built[id] = build_rule(reading, desk)
+
+    def find(self, reading: Reading, desk: Desk) -> Rule | None:
+        """Return the rule a playbook names; one that exists nowhere is a mistake."""
+        id = reading["rule"]
+        rule = self.built.get(id) or self._base.get(id)
+        if id is not None and rule is None and id not in self._places and self.complete:
+            known = self._places.keys() | self._base.keys()
+            listed = "known are " + ", ".join(f"`{name}`" for name in sorted(known)) if known else "there are no rules"
+            desk.report(reading.spot("rule"), f"there is no rule {quote(id)}", suggest(id, known) or listed)
+        return rule
+
+
+class _Playbooks:
+    """The playbooks read so far."""
+
+    def __init__(self, rules: _Rules) -> None:
+        self.built: dict[str, Playbook] = {}
+        self._rules = rules
+        self._places: dict[str, Place] = {}
+
+    def take(self, desk: Desk, document: Document) -> None:
+        if _kind(document) is None:
+            _neither(desk, document)
+            return
+        id = _claim("playbook", desk, document, self._places)
+        reading, before = _read("playbook", desk, document)
+        if reading is None:
+            return
+        rule = self._rules.find(reading, desk)
+        check_playbook(reading, rule, desk)
+        if id is not None and desk.page.count == before and (rule is not None or reading["rule"] is None):
+            self.built[id] = playbook = build_playbook(reading, rule, desk)
+            check_lockout(playbook, reading, desk)
+
+
+def _neither(desk: Desk, document: Document) -> None:
+    root = document.root
+    if is_null(root) or not document.whole:
+        return
+    names = [name.text for name, _ in root.entries] if isinstance(root, MappingNode) else []
+    hint = next(filter(None, (suggest(name.lower(), KINDS) for name in names)), None)
+    desk.report(root.spot, "neither a rule nor a playbook", hint or "a document starts with `rule: …` or `playbook: …`")
+
+
+def _claim(kind: str, desk: Desk, document: Document, places: dict[str, Place]) -> str | None:
+    """Return a document's id if it is the first with it, and note where; read from broken documents too."""
+    node = document.root.get(kind) if isinstance(document.root, MappingNode) else None
+    if not isinstance(node, Scalar) or is_null(node):
+        return None
+    if node.text in places:
+        message = f"there is a {kind} {quote(node.text)} already"
+        desk.report(node.spot, message, f"it stands in {places[node.text]}")
+        return None
+    places[node.text] = Place(desk.page.name, node.spot.line, node.spot.column)
+    return node.text
+
+
+def _read(kind: str, desk: Desk, document: Document) -> tuple[Reading | None, int]:
+    """Return what a document says, None where nothing can be told, and how many mistakes there were before."""
+    before = desk.page.count
+    reading: Any = desk.read(KINDS[kind], document.root) if document.whole else FAULTY
+    return (None if reading is FAULTY else reading), before

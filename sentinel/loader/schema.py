@@ -1,0 +1,286 @@
+"""What a rule's file and a playbook's file look like: the one description that reads them and that becomes JSON Schema.
+
+What keys mean together (a cooldown longer than a block, an action on a user nobody grouped by) is in checks.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sentinel.engine.fields import FIELDS
+from sentinel.engine.kinds import Kind
+from sentinel.engine.playbook import MODES, SEVERITIES
+from sentinel.loader import words
+from sentinel.loader.shapes import Desk, Either, Json, Key, Listing, OneOrMore, Record, Shape, Table, Tagged, Wrong
+from sentinel.loader.source import Mapping as MappingNode
+from sentinel.loader.source import Node
+from sentinel.loader.words import BOOLEAN, CONDITION, EVENT_NAME, Anything, choice, duration, field_name, text, whole
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+LARGEST_THRESHOLD = 1_000_000  # what windows keep of a group grows with it
+MOST_COPIES = 100_000
+LATER = frozenset({"sequence", "first_seen", "travel", "absent", "spike", "block_users"})
+LATER_ACTIONS = frozenset({"emit", "block_users"})
+VERDICTS = ("allow", "block", "redirect", "challenge")
+USER_ACTIONS = ("block_user", "redirect_user", "challenge_user", "label_user")
+IP_ACTIONS = ("block_ip", "redirect_ip", "label_ip")
+
+
+class Bound(NamedTuple):
+    """A threshold: reached at `value`, or with `strict` only past it."""
+
+    value: int | float
+    strict: bool
+
+
+class Threshold(Shape):
+    """`n`, `{gte: n}` or `{gt: n}`; with the keys of `more` beside these it is read as (Bound, Reading).
+
+    `past` is the shape of what must be passed, where that may be another than what must be reached.
+    """
+
+    def __init__(self, number: Shape, past: Shape | None = None, more: Mapping[str, Key] | None = None) -> None:
+        bounds = {"gte": Key(number, "Reached at this value."), "gt": Key(past or number, "Reached past this value.")}
+        self.number = number
+        self.more = dict(more or {})
+        self.record = Record("a threshold", self.more | bounds, one_of=(("gte", "gt"),))
+
+    def read(self, node: Node, desk: Desk) -> Any:
+        if not self.more and not isinstance(node, MappingNode):
+            return Bound(self.number.read(node, desk), False)
+        found = self.record.read(node, desk)
+        if found.written("gte") and found.written("gt"):
+            raise Wrong("`gte` and `gt` cannot stand together", "`gte` is reached at the value, `gt` past it")
+        strict = found.written("gt")
+        name = "gt" if strict else "gte"
+        if name not in found:
+            raise Wrong
+        bound = Bound(found[name], strict)
+        return (bound, found) if self.more else bound
+
+    def schema(self) -> Json:
+        record = self.record.schema() | {"not": {"required": ["gte", "gt"]}}
+        return record if self.more else {"anyOf": [self.number.schema(), record]}
+
+
+def _fields(namespace: str) -> dict[str, Key]:
+    """Return the keys of one namespace of fields, as an event carries them."""
+    shapes = {Kind.TEXT: text(empty=True), Kind.NUMBER: words.NUMBER, Kind.BOOL: BOOLEAN}
+    inside = {name.rpartition(".")[2]: spec for name, spec in FIELDS.items() if name.startswith(f"{namespace}.")}
+    return {name: Key(shapes[spec.kind]) for name, spec in inside.items() if spec.kind in shapes}
+
+
+TEXTS = Listing(text())
+EVENT: dict[str, Key] = {
+    "event": Key(EVENT_NAME, "The event's name.", required=True),
+    "success": Key(BOOLEAN, "Whether the login succeeded; events named `auth` only."),
+    "user": Key(
+        Either(text(), Table("identifiers", text(), text())), "Whom it is about: `u1` is short for `{id: u1}`."
+    ),
+    "ip": Key(text(), "The address it came from."),
+    "device": Key(text(), "The device's fingerprint."),
+    "request": Key(Record("a request", _fields("request") | {"params": Key(Anything(only_objects=True))})),
+    "properties": Key(Anything(only_objects=True), "The event's own values. Quoted numbers are text."),
+    "geo": Key(Record("a location", _fields("geo"))),
+    "network": Key(Record("a network", _fields("network"))),
+    "agent": Key(Record("an agent", _fields("agent"))),
+    "user_labels": Key(TEXTS, "What `user.labels` reads."),
+    "ip_labels": Key(TEXTS, "What `ip.labels` reads."),
+    "trust": Key(choice("kind of trust", ("server", "browser")), "Who sent it."),
+}  # fmt: skip
+TIMED = {
+    "timestamp": Key(text(), "When it happened: `2026-01-05T08:00:00Z`."),
+    "id": Key(text(), "The event's id."),
+}
+
+RULE_TEST = Record(
+    "a rule's test",
+    {
+        "event": Key(Record("an event", EVENT | TIMED), "The event the rule looks at.", required=True),
+        "matches": Key(BOOLEAN, "Whether the rule must match it.", required=True),
+    },
+)
+RULE = Record(
+    "a rule",
+    {
+        "rule": Key(words.identifier("a rule's id"), "The rule's id; playbooks name it.", required=True),
+        "title": Key(text(longest=200), "What it finds, in a few words."),
+        "description": Key(text(empty=True), "What it is for.", default=""),
+        "event": Key(OneOrMore(EVENT_NAME, "an event's name"), "A name, a list of names, or a glob: `payment.*`."),
+        "where": Key(CONDITION, "A condition on the event."),
+        "tests": Key(Listing(RULE_TEST), "Events, and whether the rule matches them.", default=()),
+    },
+    one_of=(("event", "where"),),
+    synonyms={"id": "rule", "name": "title", "condition": "where", "filter": "where", "events": "event"},
+)
+
+NUMBERS = field_name("be added up or compared", Kind.NUMBER)
+SCALARS = field_name("be counted")
+COUNTS = Threshold(whole(1, LARGEST_THRESHOLD), past=whole(0, LARGEST_THRESHOLD))
+METRICS = Record(
+    "a condition on the window",
+    {
+        "count": Key(COUNTS, "At least so many matching events."),
+        "distinct": Key(Table("a field and its threshold", SCALARS, COUNTS), "At least so many values of a field."),
+        "max": Key(Table("a field and its threshold", NUMBERS, Threshold(words.NUMBER)), "The largest value."),
+        "sum": Key(Table("a field and its threshold", NUMBERS, Threshold(words.NUMBER)), "The sum of a field."),
+        "avg": Key(Table("a field and its threshold", NUMBERS, Threshold(words.NUMBER)), "The mean of a field."),
+        "ratio": Key(
+            Threshold(words.NUMBER, more={"where": Key(CONDITION, "Of which events.", required=True)}),
+            "The share of events for which a condition is true; use it with `count`.",
+        ),
+    },
+    one_of=(("count", "distinct", "max", "sum", "avg", "ratio"),),
+    synonyms={"gte": "count", "events": "count", "unique": "distinct", "mean": "avg", "total": "sum"},
+    hint="such as `{count: 10}` or `{distinct: {user: 10}}`",
+)
+
+_TERMS = OneOrMore(words.TERM, "a duration", distinct=False)
+_FOR = Key(_TERMS, "For how long: a duration, a ladder of them, or `forever`.", required=True)
+_TARGET = Key(field_name("name anybody", Kind.TEXT), "The field that names whom to act on, where `group_by` does not.")
+_SHARED = Key(whole(1, 10**6), "Spare an address from which so many users logged in on two earlier days.")
+_TO = Key(words.URL, "Where to send them.", required=True)
+_NAME = Key(text("a label", 64), "The label.", required=True)
+_TOLD = Record("a channel", {"channel": Key(words.CHANNEL, "Which channel to tell.", required=True)})
+_TIMED = "write `{for: 1h}`"
+
+
+def _action(keys: dict[str, Key], later: frozenset[str] = frozenset()) -> Record:
+    first = next(iter(keys))
+    return Record("an action", keys, later=later, hint=_TIMED if first == "for" else f"write `{{{first}: …}}`")
+
+
+ACTIONS = Tagged(
+    "action",
+    {
+        "block_user": Key(_action({"for": _FOR, "target": _TARGET}), "Refuse the user."),
+        "block_ip": Key(_action({"for": _FOR, "target": _TARGET, "unless_shared_by": _SHARED}), "Refuse the address."),
+        "redirect_user": Key(_action({"to": _TO, "for": _FOR, "target": _TARGET}), "Send the user elsewhere."),
+        "redirect_ip": Key(
+            _action({"to": _TO, "for": _FOR, "target": _TARGET, "unless_shared_by": _SHARED}),
+            "Send the address elsewhere.",
+        ),
+        "challenge_user": Key(_action({"for": _FOR, "target": _TARGET}), "Ask the user for a second factor."),
+        "label_user": Key(
+            _action({"name": _NAME, "for": Key(_TERMS, default=()), "target": _TARGET}), "Mark the user."
+        ),
+        "label_ip": Key(
+            _action({"name": _NAME, "for": Key(_TERMS, default=()), "target": _TARGET}), "Mark the address."
+        ),
+        "notify": Key(_TOLD, "Tell people."),
+        "webhook": Key(_TOLD, "Tell a program."),
+    },
+    later=LATER_ACTIONS,
+)
+
+DELIVERY = Record(
+    "an event of a test",
+    {
+        "at": Key(duration(0), "When, from the test's start on.", required=True),
+        "received": Key(duration(0), "When it arrives, where that is later; counted as `at` is."),
+        "repeat": Key(whole(1, MOST_COPIES), "So many copies, `{n}` in texts being 0, 1, 2 …", default=1),
+        "every": Key(duration(0), "The time between copies.", default=0),
+    }
+    | EVENT,
+    synonyms={"timestamp": "at", "time": "at", "count": "repeat"},
+)
+GROUP = Key(Table("a group", field_name("be grouped by"), text(), fewest=0), "Of which group.", default={})
+EXPECTATION = Record(
+    "an expected finding",
+    {"at": Key(duration(0), "When its anchor is, from the test's start on.", required=True), "group": GROUP}
+    | {kind: Key(text(), "Whom it acts on.") for kind in USER_ACTIONS + IP_ACTIONS}
+    | {kind: Key(text(), "Which channel it tells.") for kind in ("notify", "webhook")},
+    later=LATER_ACTIONS,
+)
+REQUEST = Record(
+    "a request",
+    {
+        "at": Key(duration(0), "When, from the test's start on.", required=True),
+        "user": Key(text(), "Whose it is: `u1` is short for `id:u1`."),
+        "ip": Key(text(), "Its address."),
+        "device": Key(text(), "Its device."),
+        "login": Key(BOOLEAN, "Whether it is an attempt to log in.", default=False),
+        "verdict": Key(choice("verdict", VERDICTS), "What it must be told.", required=True),
+    },
+    one_of=(("user", "ip", "device"),),
+)
+PLAYBOOK_TEST = Record(
+    "a test",
+    {
+        "name": Key(text("a name", 200), "What it shows.", required=True),
+        "events": Key(Listing(DELIVERY, "a list of events"), "What happens.", required=True),
+        "expect": Key(Listing(EXPECTATION, "a list of findings"), "All findings, in order.", required=True),
+        "requests": Key(Listing(REQUEST, "a list of requests"), "Requests, and what they are told.", default=()),
+    },
+)
+GUARD = Record(
+    "a guard",
+    {
+        "max": Key(whole(1), "At most so many users and addresses …", required=True),
+        "per": Key(duration(), "… in this time; past it the playbook only monitors.", required=True),
+    },
+    hint="write `{max: 50, per: 1h}`",
+)
+EXEMPTION = Record(
+    "an exception",
+    {
+        "where": Key(CONDITION, "Which events are left out.", required=True),
+        "reason": Key(text("a reason", 500), "Why; whoever reads the file next wants to know.", required=True),
+        "until": Key(words.DATE, "The day from whose 00:00 UTC on it ends."),
+    },
+)
+PLAYBOOK = Record(
+    "a playbook",
+    {
+        "playbook": Key(words.identifier("a playbook's id"), "The playbook's id.", required=True),
+        "title": Key(text(longest=200), "What it finds, in a few words."),
+        "description": Key(
+            text(empty=True), "Why it matters, what a false positive looks like, what to do.", default=""
+        ),
+        "mode": Key(
+            choice("mode", MODES), "`monitor` records what would be done, and does it to nobody.", default="monitor"
+        ),
+        "severity": Key(choice("severity", SEVERITIES), "How bad it is.", default="medium"),
+        "rule": Key(words.text("a rule's id"), "The rule whose events count."),
+        "event": Key(OneOrMore(EVENT_NAME, "an event's name"), "A name, a list of names, or a glob: `payment.*`."),
+        "where": Key(CONDITION, "A condition on the event, beside the rule's."),
+        "group_by": Key(
+            OneOrMore(field_name("be grouped by"), "a field, or a list of fields", fewest=0),
+            "A field or a list of fields; `[]` is the whole app.",
+            required=True,
+        ),
+        "window": Key(duration(), "Within which time, by the events' own times.", required=True),
+        "when": Key(METRICS, "What one window must reach, such as `{count: 10}`.", required=True),
+        "cooldown": Key(duration(), "The least time between two findings of a group; by default the window."),
+        "actions": Key(Listing(ACTIONS, "a list of actions"), "What to do about it.", default=()),
+        "guard": Key(GUARD, "How many may be acted on before it falls back to monitoring."),
+        "exceptions": Key(Listing(EXEMPTION, "a list of exceptions"), "Events that do not count.", default=()),
+        "trust": Key(
+            choice("kind of trust", ("server", "any")), "`any` counts events of browsers too.", default="server"
+        ),
+        "accept_lockout": Key(BOOLEAN, "Act in full on users who are only claimed.", default=False),
+        "tests": Key(Listing(PLAYBOOK_TEST), "Events, and what must come of them.", default=()),
+    },
+    one_of=(("rule", "event", "where"),),
+    later=LATER,
+    synonyms={
+        "id": "playbook", "name": "title", "timeframe": "window", "by": "group_by", "condition": "where",
+        "threshold": "when", "level": "severity", "exemptions": "exceptions", "events": "event", "do": "actions",
+    },
+)  # fmt: skip
+KINDS: dict[str, Record] = {"rule": RULE, "playbook": PLAYBOOK}
+
+
+def json_schema(kind: str | None = None) -> Json:
+    """Return the JSON Schema (draft 2020-12) of one kind of document, or of a file that may hold either."""
+    if kind is not None:
+        return {"$schema": DIALECT, "title": f"Sentinel {kind}"} | KINDS[kind].schema()
+    return {
+        "$schema": DIALECT,
+        "title": "Sentinel rule or playbook",
+        "if": {"required": ["playbook"]},
+        "then": {"$ref": "#/$defs/playbook"},
+        "else": {"$ref": "#/$defs/rule"},
+        "$defs": {name: record.schema() for name, record in KINDS.items()},
+    }

@@ -1,0 +1,336 @@
+"""How a description of a file reads nodes and, from the same declaration, becomes JSON Schema.
+
+The composite shapes: records, lists, tables. Single words are in words.py; what rules and playbooks look like is in
+schema.py.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sentinel.engine.lists import ListValues
+from sentinel.engine.problems import quote, suggest
+from sentinel.loader.mistakes import Page
+from sentinel.loader.source import Broken, Mapping, Node, Scalar, Sequence, Spot
+
+Json = dict[str, Any]
+FAULTY = object()
+_NULLS = ("", "~", "null", "Null", "NULL")
+
+
+class Wrong(Exception):
+    """A value is not what its shape asks for. Without a message it is already reported."""
+
+    def __init__(self, message: str | None = None, hint: str | None = None, at: Spot | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.at = at
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What reading one file needs: the page that takes the mistakes, and the names that exist outside it."""
+
+    page: Page
+    lists: Dict[str, ListValues] = field(default_factory=dict)
+    channels: frozenset[str] | None = None
+
+    def report(self, spot: Spot, message: str, hint: str | None = None) -> None:
+        """Record a mistake at a node's place."""
+        self.page.report(spot.line, spot.column, spot.width, message, hint)
+
+    def read(self, shape: Shape, node: Node) -> Any:
+        """Return what a node says, or FAULTY once its mistake is recorded."""
+        try:
+            return shape.read(node, self)
+        except Wrong as wrong:
+            if wrong.message is not None:
+                self.report(wrong.at or node.spot, wrong.message, wrong.hint)
+            return FAULTY
+
+
+class Shape(ABC):
+    """What may stand at one place of a file."""
+
+    @abstractmethod
+    def read(self, node: Node, desk: Desk) -> Any:
+        """Return what the node says; raises Wrong."""
+
+    @abstractmethod
+    def schema(self) -> Json:
+        """Return the JSON Schema of the same."""
+
+
+def is_null(node: Node) -> bool:
+    """Say whether a node is an empty value, `~` or `null`."""
+    return isinstance(node, Scalar) and node.plain and node.text in _NULLS
+
+
+def unexpected(node: Node, what: str, hint: str | None = None) -> Wrong:
+    """Return the error for a node that is no `what`, silent where the node is known to be broken."""
+    if isinstance(node, Broken):
+        return Wrong()
+    if isinstance(node, Mapping):
+        lone = node.entries[0] if len(node.entries) == 1 else None
+        if lone and is_null(lone[1]) and lone[1].spot.line == node.spot.line:
+            text = f"{{{lone[0].text}}}"
+            return Wrong(f"the text {quote(text)} needs quotes", f'write `"{text}"`')
+    found = "keys and values" if isinstance(node, Mapping) else "a list" if isinstance(node, Sequence) else ""
+    return Wrong(f"{what} expected, not {found or _shown(node)}", hint)
+
+
+def _shown(node: Node) -> str:
+    return "nothing" if is_null(node) else quote(node.text) if isinstance(node, Scalar) else "this"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a record: what it holds, what it is for, and what stands for it where it is left out."""
+
+    shape: Shape
+    doc: str = ""
+    required: bool = False
+    default: Any = None
+
+    def schema(self) -> Json:
+        """Return the JSON Schema of the key's value."""
+        described = {"description": self.doc} if self.doc else {}
+        default = {"default": self.default} if isinstance(self.default, str | bool | int) else {}
+        return self.shape.schema() | described | default
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a record says: values by key, defaults included. What could not be read is left out."""
+
+    node: Mapping
+    values: dict[str, Any]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.values
+
+    def __getitem__(self, key: str) -> Any:
+        return self.values.get(key)
+
+    def written(self, key: str) -> bool:
+        """Say whether the file has the key, whatever it says there."""
+        return self.node.get(key) is not None
+
+    def spot(self, key: str) -> Spot:
+        """Return where the key's value is written, else where the record is."""
+        value = self.node.get(key)
+        return value.spot if value is not None else self.node.spot
+
+    def key_spot(self, key: str) -> Spot:
+        """Return where the key itself is written, else where the record is."""
+        return next((name.spot for name, _ in self.node.entries if name.text == key), self.node.spot)
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Shape):
+    """Keys that are known. Of the keys in each tuple of `one_of` at least one must be there.
+
+    `later` are keys that a later version of the language has, `synonyms` words of other tools for ours.
+    """
+
+    what: str
+    keys: Dict[str, Key]
+    one_of: tuple[tuple[str, ...], ...] = ()
+    later: frozenset[str] = frozenset()
+    synonyms: Dict[str, str] = field(default_factory=dict)
+    hint: str | None = None
+
+    def read(self, node: Node, desk: Desk) -> Reading:
+        if not isinstance(node, Mapping):
+            raise unexpected(node, self.what, self.hint or f"write `{next(iter(self.keys))}: …` and so on")
+        values = {name: key.default for name, key in self.keys.items() if not key.required}
+        for name, value in node.entries:
+            key = self.keys.get(name.text)
+            if key is None:
+                self._unknown(name, desk)
+                continue
+            found = desk.read(key.shape, value)
+            values[name.text] = found
+            if found is FAULTY:
+                del values[name.text]
+        self._missing(node, desk)
+        return Reading(node, values)
+
+    def _unknown(self, name: Scalar, desk: Desk) -> None:
+        if desk.page.full:
+            desk.report(name.spot, "unknown key")
+        elif name.text in self.later:
+            desk.report(name.spot, f"{quote(name.text)} is not supported by this version")
+        else:
+            desk.report(name.spot, f"unknown key {quote(name.text)}", self._nearest(name.text))
+
+    def _nearest(self, name: str) -> str:
+        known = [key for key in self.keys if key not in self.later]
+        word = name.lower().replace("-", "_")
+        if word in self.synonyms:
+            return f"did you mean `{self.synonyms[word]}`?"
+        return suggest(word, known) or "known keys are " + ", ".join(f"`{key}`" for key in known)
+
+    def _missing(self, node: Mapping, desk: Desk) -> None:
+        written = {name.text for name, _ in node.entries}
+        if written & self.later:
+            return  # what is missing beside it cannot be said
+        for name, key in self.keys.items():
+            if key.required and name not in written:
+                desk.report(node.spot, f"{self.what} needs the key `{name}`", key.doc or None)
+        for names in self.one_of:
+            if not written & set(names):
+                listed = " or ".join(f"`{name}`" for name in names)
+                desk.report(node.spot, f"{self.what} needs {listed}", self.keys[names[0]].doc or None)
+
+    def schema(self) -> Json:
+        found: Json = {
+            "type": "object",
+            "properties": {name: key.schema() for name, key in self.keys.items()},
+            "additionalProperties": False,
+        }
+        if required := [name for name, key in self.keys.items() if key.required]:
+            found["required"] = required
+        if self.one_of:
+            found["allOf"] = [{"anyOf": [{"required": [name]} for name in names]} for names in self.one_of]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Shape):
+    """A list of one shape; faulty items are left out."""
+
+    item: Shape
+    what: str = "a list"
+    fewest: int = 0
+
+    def read(self, node: Node, desk: Desk) -> tuple[Any, ...]:
+        if not isinstance(node, Sequence):
+            hint = "write `[]` for none" if is_null(node) and not self.fewest else "begin each item with `- `"
+            raise unexpected(node, self.what, hint)
+        if len(node.items) < self.fewest:
+            raise Wrong(f"{self.what} expected, not an empty one")
+        found = (desk.read(self.item, item) for item in node.items)
+        return tuple(value for value in found if value is not FAULTY)
+
+    def schema(self) -> Json:
+        return {"type": "array", "items": self.item.schema()} | ({"minItems": self.fewest} if self.fewest else {})
+
+
+@dataclass(frozen=True, slots=True)
+class OneOrMore(Shape):
+    """One word, or a list of different ones; read as a tuple. With `distinct` none may come twice."""
+
+    item: Shape
+    what: str
+    fewest: int = 1
+    distinct: bool = True
+
+    def read(self, node: Node, desk: Desk) -> tuple[Any, ...]:
+        if isinstance(node, Mapping | Broken):
+            raise unexpected(node, self.what)
+        if isinstance(node, Scalar):
+            return (self.item.read(node, desk),)
+        if len(node.items) < self.fewest:
+            raise Wrong(f"{self.what} expected, not an empty list")
+        found: list[Any] = []
+        for item in node.items:
+            value = desk.read(self.item, item)
+            if self.distinct and value in found:
+                desk.report(item.spot, f"{quote(str(value))} is given twice")
+            elif value is not FAULTY:
+                found.append(value)
+        return tuple(found)
+
+    def schema(self) -> Json:
+        item = self.item.schema()
+        unique = {"uniqueItems": True} if self.distinct else {}
+        return {"anyOf": [item, {"type": "array", "items": item, "minItems": self.fewest} | unique]}
+
+
+@dataclass(frozen=True, slots=True)
+class Table(Shape):
+    """Names of the author's choice, each with a value; read as a dict in the order of the file."""
+
+    what: str
+    name: Shape
+    value: Shape
+    fewest: int = 1
+
+    def read(self, node: Node, desk: Desk) -> dict[Any, Any]:
+        if not isinstance(node, Mapping):
+            raise unexpected(node, self.what)
+        if len(node.entries) < self.fewest:
+            raise Wrong(f"{self.what} expected, not `{{}}`")
+        found = ((desk.read(self.name, name), desk.read(self.value, value)) for name, value in node.entries)
+        return {name: value for name, value in found if name is not FAULTY and value is not FAULTY}
+
+    def schema(self) -> Json:
+        names = {key: value for key, value in self.name.schema().items() if key != "type"}
+        fewest = {"minProperties": self.fewest} if self.fewest else {}
+        return {"type": "object", "propertyNames": names, "additionalProperties": self.value.schema()} | fewest
+
+
+class Picked(NamedTuple):
+    """One of several kinds, what was read for it, and where its name is written."""
+
+    kind: str
+    value: Any
+    spot: Spot
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged(Shape):
+    """One key that says which kind it is, and what belongs to that kind; read as Picked."""
+
+    what: str
+    kinds: Dict[str, Key]
+    later: frozenset[str] = frozenset()
+
+    def read(self, node: Node, desk: Desk) -> Picked:
+        if not isinstance(node, Mapping) or not node.entries:
+            raise unexpected(node, self.what, f"write `{next(iter(self.kinds))}: {{…}}`")
+        name, value = node.entries[0]
+        key = self.kinds.get(name.text)
+        if name.text in self.later:
+            raise Wrong(f"{quote(name.text)} is not supported by this version", at=name.spot)
+        if key is None:
+            known = "known are " + ", ".join(f"`{kind}`" for kind in self.kinds)
+            raise Wrong(
+                f"there is no {self.what} {quote(name.text)}", suggest(name.text, self.kinds) or known, name.spot
+            )
+        if len(node.entries) > 1:
+            raise self._crowded(name, value, node.entries[1][0])
+        found = desk.read(key.shape, value)
+        if found is FAULTY:
+            raise Wrong
+        return Picked(name.text, found, name.spot)
+
+    def _crowded(self, name: Scalar, value: Node, second: Scalar) -> Wrong:
+        if second.text in self.kinds:
+            return Wrong(f"{self.what} has one kind, not two", "begin each with `- `", second.spot)
+        hint = f"indent it below `{name.text}:`" if is_null(value) else f"it belongs into `{name.text}: {{…}}`"
+        return Wrong(f"{quote(second.text)} does not stand below `{name.text}`", hint, second.spot)
+
+    def schema(self) -> Json:
+        kinds = {name: key.schema() for name, key in self.kinds.items()}
+        bounds = {"minProperties": 1, "maxProperties": 1, "additionalProperties": False}
+        return {"type": "object", "properties": kinds} | bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Either(Shape):
+    """One shape for a single word, another for keys and values."""
+
+    word: Shape
+    record: Shape
+
+    def read(self, node: Node, desk: Desk) -> Any:
+        return (self.record if isinstance(node, Mapping) else self.word).read(node, desk)
+
+    def schema(self) -> Json:
+        return {"anyOf": [self.word.schema(), self.record.schema()]}

@@ -1,0 +1,226 @@
+"""In-file tests: their events, findings and requests as values. Running them is another's work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sentinel.core import address, identity
+from sentinel.core import event as events
+from sentinel.core.duration import format_duration
+from sentinel.core.errors import EventError
+from sentinel.engine.playbook import Delivery, Expectation, Place, PlaybookTest, Request
+from sentinel.engine.problems import quote
+from sentinel.loader.schema import EVENT, IP_ACTIONS, TIMED, USER_ACTIONS
+from sentinel.loader.shapes import Desk, Reading
+from sentinel.loader.source import Mapping as MappingNode
+from sentinel.loader.source import Node, Spot
+
+COPY = "{n}"
+
+
+def build_test(reading: Reading, desk: Desk) -> PlaybookTest:
+    """Return the test of a reading in which nothing is wrong."""
+    return PlaybookTest(
+        name=reading["name"],
+        events=tuple(_delivery(entry, desk) for entry in reading["events"]),
+        expect=tuple(_expectation(entry, desk) for entry in reading["expect"]),
+        requests=tuple(_request(entry, desk) for entry in reading["requests"]),
+        place=place_of(reading.node.spot, desk),
+    )
+
+
+def place_of(spot: Spot, desk: Desk) -> Place:
+    """Return a spot of the desk's page as a place."""
+    return Place(desk.page.name, spot.line, spot.column)
+
+
+def event_of(reading: Reading) -> dict[str, Any]:
+    """Return an event as the plain JSON that `core.event.read` takes, absent fields left out."""
+    return {name: _plain(reading[name]) for name in EVENT | TIMED if reading[name] is not None}
+
+
+def copy_of(value: Any, number: int) -> Any:
+    """Return a value with `{n}` replaced by a number in each of its texts."""
+    if isinstance(value, str):
+        return value.replace(COPY, str(number))
+    if isinstance(value, Mapping):
+        return {name: copy_of(inner, number) for name, inner in value.items()}
+    return [copy_of(inner, number) for inner in value] if isinstance(value, list) else value
+
+
+def target_of(kind: str, text: str) -> str:
+    """Return a test's user or address as the engine names it: `u1` as `id:u1`, IPv6 as its network."""
+    if kind in USER_ACTIONS or kind == "user":
+        return identity.read_key(text)
+    if kind in IP_ACTIONS or kind == "ip":
+        found = address.normalise(text)
+        return address.group(found) if found else text
+    return text
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Reading):
+        return {name: _plain(inner) for name, inner in value.values.items() if inner is not None}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _delivery(reading: Reading, desk: Desk) -> Delivery:
+    return Delivery(
+        event=event_of(reading),
+        at=reading["at"],
+        received=reading["received"],
+        repeat=reading["repeat"],
+        every=reading["every"],
+        place=place_of(reading.node.spot, desk),
+    )
+
+
+def _expectation(reading: Reading, desk: Desk) -> Expectation:
+    named = {kind: text for kind, text in reading.values.items() if kind not in ("at", "group") and text is not None}
+    return Expectation(
+        at=reading["at"],
+        group={field: target_of(field, text) for field, text in reading["group"].items()},
+        actions={kind: target_of(kind, text) for kind, text in named.items()},
+        place=place_of(reading.node.spot, desk),
+    )
+
+
+def _request(reading: Reading, desk: Desk) -> Request:
+    user, ip = reading["user"], reading["ip"]
+    return Request(
+        at=reading["at"],
+        user=identity.read_key(user) if user else None,
+        ip=address.normalise(ip) if ip else None,
+        device=reading["device"],
+        login=reading["login"],
+        verdict=reading["verdict"],
+        place=place_of(reading.node.spot, desk),
+    )
+
+
+def check_tests(reading: Reading, desk: Desk) -> None:
+    """Report what in a playbook's tests cannot be: events nobody could send, findings of other groups or actions."""
+    names: dict[str, int] = {}
+    for test in reading["tests"] or ():
+        name = test["name"]
+        if name in names:
+            desk.report(test.spot("name"), f"a test named {quote(name)} stands in line {names[name]} already")
+        elif name:
+            names[name] = test.spot("name").line
+        for entry in test["events"] or ():
+            _check_delivery(entry, desk)
+        for entry in test["expect"] or ():
+            _check_expectation(entry, reading, desk)
+        for entry in test["requests"] or ():
+            _check_address(entry, "ip", desk)
+            _check_user(entry, "user", desk)
+        for key in ("expect", "requests"):
+            _check_order(test[key] or (), desk)
+
+
+def _check_delivery(reading: Reading, desk: Desk) -> None:
+    copies = reading["repeat"] or 1
+    if copies > 1 and not reading.written("every") and "at" in reading:
+        desk.report(reading.key_spot("repeat"), "`repeat` without `every`", "how long after each other: `every: 1s`")
+    late = reading["received"]
+    if late is not None and "at" in reading and late < reading["at"]:
+        hint = "`received` counts from the test's start, as `at` does"
+        desk.report(reading.spot("received"), "it arrives before it happens", hint)
+    if _check_user(reading, "user", desk):
+        check_event(reading, desk, copies)
+
+
+def check_event(reading: Reading, desk: Desk, copies: int = 1) -> None:
+    """Report what makes an event, or the last of its copies, one that no server would take."""
+    if "event" not in reading:
+        return
+    event = event_of(reading)
+    for number in {0: None, copies - 1: None}:
+        try:
+            events.read({"id": "x"} | copy_of(event, number), received=0, enriched=True, reserved=True)
+        except EventError as error:
+            _, _, message = error.message.partition(": ")
+            desk.report(_deepest(reading.node, error.field), message, error.hint)
+            return
+
+
+def _deepest(node: Node, path: str) -> Spot:
+    """Return where the field of a dotted path is written, as far as it is."""
+    for name in path.split("."):
+        inner = node.get(name) if isinstance(node, MappingNode) else None
+        if inner is None:
+            break
+        node = inner
+    return node.spot
+
+
+def _check_user(reading: Reading, key: str, desk: Desk) -> bool:
+    text = reading[key]
+    if isinstance(text, str):
+        try:
+            identity.read_key(text)
+        except EventError as error:
+            desk.report(reading.spot(key), error.message, error.hint)
+            return False
+    return True
+
+
+def _check_address(reading: Reading, key: str, desk: Desk) -> None:
+    text = reading[key]
+    if text is not None and address.normalise(text) is None and not _is_network(text):
+        desk.report(reading.spot(key), f"{quote(text)} is not an address", "write `203.0.113.9` or `2001:db8::1`")
+
+
+def _is_network(text: str) -> bool:
+    head, slash, bits = text.partition("/")
+    return bool(slash) and bits.isdecimal() and address.normalise(head) is not None
+
+
+def _check_expectation(reading: Reading, playbook: Reading, desk: Desk) -> None:
+    _check_group(reading, playbook, desk)
+    actions = playbook["actions"] or ()
+    done = {action.kind for action in actions}
+    if any(action.value["unless_shared_by"] for action in actions):
+        done.add("challenge_user")
+    whole = "actions" in playbook and len(actions) == _length(playbook, "actions")
+    for kind in reading.values:
+        if kind in ("at", "group") or reading[kind] is None:
+            continue
+        if whole and kind not in done:
+            desk.report(reading.key_spot(kind), f"the playbook has no action {quote(kind)}")
+        elif kind in IP_ACTIONS:
+            _check_address(reading, kind, desk)
+        elif kind in USER_ACTIONS:
+            _check_user(reading, kind, desk)
+
+
+def _length(playbook: Reading, key: str) -> int:
+    node = playbook.node.get(key)
+    return len(getattr(node, "items", ()))
+
+
+def _check_group(reading: Reading, playbook: Reading, desk: Desk) -> None:
+    known = playbook["group_by"]
+    group = reading.node.get("group")
+    if known is None or not isinstance(group, MappingNode):
+        return
+    for name, value in group.entries:
+        if name.text not in known:
+            listed = ", ".join(f"`{field}`" for field in known) or "`[]`"
+            desk.report(name.spot, f"{quote(name.text)} is not what it groups by", f"`group_by` is {listed}")
+        elif name.text == "ip" and (text := (reading["group"] or {}).get("ip")) and not _is_address(text):
+            desk.report(value.spot, f"{quote(text)} is not an address", "write `203.0.113.9` or `2001:db8::1`")
+
+
+def _is_address(text: str) -> bool:
+    return address.normalise(text) is not None or _is_network(text)
+
+
+def _check_order(entries: tuple[Reading, ...], desk: Desk) -> None:
+    last = 0
+    for entry in entries:
+        at = entry["at"]
+        if at is not None and at < last:
+            desk.report(entry.spot("at"), f"out of order: the one above is at {format_duration(last)}")
+        last = max(last, at or 0)

@@ -1,0 +1,59 @@
+"""What a playbook says as one hash: the same for another layout, other comments, other spellings of one duration.
+
+Rules and lists a playbook names are part of what it says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+from sentinel.engine.expression import Expression
+from sentinel.engine.kinds import Kind
+from sentinel.engine.lists import ListValues
+from sentinel.engine.nodes import Prepared, Span
+from sentinel.engine.playbook import Place, Playbook, Rule
+
+LENGTH = 12
+_DETECTION = ("id", "rule", "events", "where", "group_by", "window", "when", "cooldown", "exceptions", "trust")
+_MATCHING = ("events", "where")
+_HASHES = ("version", "detection")
+
+
+def stamp(playbook: Playbook, lists: Mapping[str, ListValues]) -> Playbook:
+    """Return the playbook with its `version` and its `detection` filled in."""
+    everything = [field.name for field in fields(Playbook) if field.name not in _HASHES]
+    version = _hash({name: _canonical(getattr(playbook, name), lists) for name in everything})
+    said: dict[str, Any] = {name: _canonical(getattr(playbook, name), lists) for name in _DETECTION}
+    if playbook.rule is not None:
+        said["rule"] = {name: _canonical(getattr(playbook.rule, name), lists) for name in _MATCHING}
+    said["exceptions"] = [_canonical(replace(one, reason=""), lists) for one in playbook.exceptions]
+    return replace(playbook, version=version, detection=_hash(said))
+
+
+def _hash(said: object) -> str:
+    text = json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:LENGTH]
+
+
+def _canonical(value: Any, lists: Mapping[str, ListValues]) -> Any:
+    """Return a value as JSON: expressions as their trees with the lists they ask, places left out."""
+    if isinstance(value, Expression):
+        known = {name: sorted(lists[name].exact) for name in value.lists if name in lists}
+        return ["expression", _canonical(value.tree, lists), known]
+    if isinstance(value, Prepared):
+        return _canonical(value.literal, lists)
+    if isinstance(value, Rule):
+        return {name: _canonical(getattr(value, name), lists) for name in ("id", *_MATCHING)}
+    if is_dataclass(value):
+        parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        kept = {name: part for name, part in parts.items() if not isinstance(part, Place | Span | Kind)}
+        return [type(value).__name__, {name: _canonical(part, lists) for name, part in kept.items()}]
+    if isinstance(value, Mapping):
+        return {str(name): _canonical(part, lists) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(part, lists) for part in value]
+    return value

@@ -1,0 +1,313 @@
+"""Single words of a file: how each text becomes an id, a duration, a number, a condition, a field.
+
+A scalar is text until its shape says otherwise: only here does `10m` become microseconds and `true` a boolean.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from sentinel.core import event, moment
+from sentinel.core.decision import check_to
+from sentinel.core.duration import parse_duration
+from sentinel.core.errors import DecisionError, DurationError
+from sentinel.engine.expression import Expression, ExpressionError, compile_expression
+from sentinel.engine.fields import FIELDS, OPEN, FieldSpec, find_field
+from sentinel.engine.kinds import Kind
+from sentinel.engine.problems import quote, suggest
+from sentinel.loader.offsets import positions
+from sentinel.loader.shapes import Desk, Json, Shape, Wrong, is_null, unexpected
+from sentinel.loader.source import Mapping, Node, Scalar, Sequence, Spot
+
+TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+FOREVER = "forever"
+LONGEST_ID = 64
+DURATION = "^([0-9]+[smhd])+$"
+SCALAR = {"type": ["string", "number", "boolean"]}  # other readers of YAML make numbers of what is text to us
+
+_ID = re.compile(r"[a-z0-9][a-z0-9-]*", re.ASCII)
+_WHOLE = re.compile(r"-?[0-9]{1,15}", re.ASCII)
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,39})(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,3})?", re.ASCII)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Word(Shape):
+    """A scalar; `convert` takes its node and may raise Wrong."""
+
+    what: str
+    convert: Callable[[Scalar, Desk], Any]
+    json: Json = field(default_factory=lambda: dict(SCALAR))
+    hint: str | None = None
+
+    def read(self, node: Node, desk: Desk) -> Any:
+        if not isinstance(node, Scalar) or is_null(node):
+            raise unexpected(node, self.what, self.hint)
+        return self.convert(node, desk)
+
+    def schema(self) -> Json:
+        return dict(self.json)
+
+
+def text(what: str = "a text", longest: int = 10_000, *, empty: bool = False) -> Word:
+    """Return the shape of any text."""
+
+    def convert(node: Scalar, desk: Desk) -> str:
+        if not empty and not node.text.strip():
+            raise Wrong(f"{what} expected, not an empty one")
+        if len(node.text) > longest:
+            raise Wrong(f"longer than {longest} characters")
+        return node.text
+
+    return Word(what, convert)
+
+
+def identifier(what: str) -> Word:
+    """Return the shape of a rule's or playbook's id."""
+
+    def convert(node: Scalar, desk: Desk) -> str:
+        if _ID.fullmatch(node.text) and len(node.text) <= LONGEST_ID:
+            return node.text
+        slug = re.sub(r"[^a-z0-9]+", "-", node.text.lower()).strip("-")[:LONGEST_ID]
+        raise Wrong(
+            f"{quote(node.text)} is no id: lower case, digits and `-`, at most {LONGEST_ID} characters",
+            f"did you mean `{slug}`?" if slug else None,
+        )
+
+    return Word(what, convert, {"type": "string", "pattern": f"^{_ID.pattern}$", "maxLength": LONGEST_ID})
+
+
+def choice(what: str, options: Iterable[str]) -> Word:
+    """Return the shape of one of a few words."""
+    known = tuple(options)
+
+    def convert(node: Scalar, desk: Desk) -> str:
+        if node.text in known:
+            return node.text
+        listed = "one of " + ", ".join(f"`{option}`" for option in known)
+        raise Wrong(f"{quote(node.text)} is no {what}", suggest(node.text.lower(), known) or listed)
+
+    return Word(f"a {what}", convert, {"enum": list(known)}, "one of " + ", ".join(f"`{option}`" for option in known))
+
+
+def _boolean(node: Scalar, desk: Desk) -> bool:
+    if node.plain and node.text in TRUTHS:
+        return TRUTHS[node.text]
+    meant = node.text.lower()
+    yes, no = meant in ("yes", "on", "y", "true", "1"), meant in ("no", "off", "n", "false", "0")
+    hint = f"write `{'true' if yes else 'false'}`" + ("" if node.plain else " without quotes")
+    raise Wrong(f"{quote(node.text)} is neither `true` nor `false`", hint if yes or no else None)
+
+
+BOOLEAN = Word("`true` or `false`", _boolean, {"type": "boolean"})
+
+
+def whole(least: int, most: int = 10**12) -> Word:
+    """Return the shape of a whole number between two bounds."""
+
+    def convert(node: Scalar, desk: Desk) -> int:
+        if not node.plain or not _WHOLE.fullmatch(node.text):
+            raise Wrong(f"a whole number expected, not {quote(node.text)}", _number_hint(node))
+        value = int(node.text)
+        if value < least:
+            raise Wrong(f"{value} is too small: at least {least}")
+        if value > most:
+            raise Wrong(f"{value} is too large: at most {most}")
+        return value
+
+    return Word("a whole number", convert, {"type": "integer", "minimum": least, "maximum": most})
+
+
+def _finite(node: Scalar, desk: Desk) -> int | float:
+    value = plain_value(node)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    raise Wrong(f"a number expected, not {quote(node.text)}", _number_hint(node))
+
+
+NUMBER = Word("a number", _finite, {"type": "number"})
+
+
+def _number_hint(node: Scalar) -> str | None:
+    stripped = node.text.replace("_", "").replace(",", "").replace(" ", "").removeprefix("+").removeprefix(">=")
+    if _NUMBER.fullmatch(node.text):
+        return None if node.plain else f"write `{node.text}` without quotes"
+    return f"write `{stripped}`" if _NUMBER.fullmatch(stripped) else None
+
+
+def plain_value(node: Scalar) -> bool | int | float | str | None:
+    """Return what JSON would say: a plain scalar may be a number, a boolean or null, anything else is text.
+
+    Numbers with leading zeros, signs or underscores stay text: they are codes, not quantities.
+    """
+    if not node.plain:
+        return node.text
+    if is_null(node):
+        return None
+    if node.text in TRUTHS:
+        return TRUTHS[node.text]
+    match = _NUMBER.fullmatch(node.text)
+    if match is None:
+        return node.text
+    value = float(node.text) if match[2] or match[3] else int(node.text)
+    return value if math.isfinite(value) else node.text
+
+
+def _duration(node: Scalar) -> int:
+    try:
+        return parse_duration(node.text)
+    except DurationError as error:
+        raise Wrong(error.message, error.hint) from None
+
+
+def duration(least: int = 1) -> Word:
+    """Return the shape of a duration of at least so many microseconds."""
+
+    def convert(node: Scalar, desk: Desk) -> int:
+        micros = _duration(node)
+        if micros < least:
+            raise Wrong(f"{quote(node.text)} is too short")
+        return micros
+
+    return Word("a duration", convert, {"type": "string", "pattern": DURATION}, "such as `30s`, `10m`, `1h30m`, `7d`")
+
+
+def _term(node: Scalar, desk: Desk) -> int | None:
+    if node.text == FOREVER:
+        return None
+    micros = _duration(node)
+    if not micros:
+        raise Wrong(f"{quote(node.text)} is too short", "leave the action out, or write how long it lasts")
+    return micros
+
+
+TERM = Word(
+    "a duration",
+    _term,
+    {"type": "string", "pattern": f"^forever$|{DURATION}"},
+    "such as `15m`, `[15m, 1h, 24h]` or `forever`",
+)
+
+
+def _date(node: Scalar, desk: Desk) -> int:
+    hint = "a day such as `2030-01-31`; from its 00:00 UTC on the exception ends"
+    if not _DATE.fullmatch(node.text):
+        raise Wrong(f"{quote(node.text)} is no date", hint)
+    try:
+        return moment.from_datetime(datetime.strptime(node.text, "%Y-%m-%d").replace(tzinfo=UTC))
+    except ValueError:
+        raise Wrong(f"there is no day {quote(node.text)}", hint) from None
+
+
+DATE = Word("a date", _date, {"type": "string", "pattern": f"^{_DATE.pattern}$"}, "a day such as `2030-01-31`")
+
+
+def _url(node: Scalar, desk: Desk) -> str:
+    hint = "write `https://…` or a path such as `/help`"
+    try:
+        check_to("redirect", node.text)
+        parts = urlsplit(node.text)
+        sound = node.text.startswith("/") or bool(parts.hostname)
+    except (DecisionError, ValueError):
+        sound = False
+    if not sound:
+        raise Wrong(f"{quote(node.text)} is nowhere a browser can be sent", hint)
+    return node.text
+
+
+URL = Word("a URL", _url, {"type": "string", "pattern": "^https?://[!-~]+$|^/(?![/\\\\])[!-~]*$"})
+
+
+def _channel(node: Scalar, desk: Desk) -> str:
+    if desk.channels is not None and node.text not in desk.channels:
+        listed = ", ".join(f"`{name}`" for name in sorted(desk.channels)) or "none is set up"
+        raise Wrong(f"there is no channel {quote(node.text)}", suggest(node.text, desk.channels) or f"known: {listed}")
+    return node.text
+
+
+CHANNEL = Word("a channel's name", _channel)
+
+
+def _event_name(node: Scalar, desk: Desk) -> str:
+    if len(node.text) > event.NAME_LENGTH or not node.text.isprintable() or not node.text:
+        raise Wrong(f"{quote(node.text)} is no event name: 1 to {event.NAME_LENGTH} printable characters")
+    if node.text != node.text.strip():
+        raise Wrong(f"{quote(node.text)} begins or ends with a blank")
+    return node.text
+
+
+EVENT_NAME = Word("an event's name", _event_name, SCALAR | {"maxLength": event.NAME_LENGTH})
+
+
+def field_name(use: str, allowed: Kind = Kind.TEXT | Kind.NUMBER | Kind.BOOL) -> Word:
+    """Return the shape of a field's path whose value may be one of the kinds; `use` completes "cannot …"."""
+
+    def convert(node: Scalar, desk: Desk) -> str:
+        found = find_field(tuple(node.text.split(".")))
+        if not isinstance(found, FieldSpec):
+            raise Wrong(found.message, found.hint)
+        if not found.kind & allowed:
+            raise Wrong(f"{quote(node.text)} is {found.kind}: it cannot {use}")
+        return node.text
+
+    known = [name for name, spec in FIELDS.items() if spec.kind & allowed]
+    spaces = "|".join(re.escape(name) for name, spec in OPEN.items() if spec.kind & allowed)
+    options: list[Json] = [{"enum": known}, {"type": "string", "pattern": rf"^({spaces})\."}]
+    return Word("a field", convert, {"anyOf": options}, "a path such as `ip`, `user` or `properties.amount`")
+
+
+def _condition(node: Scalar, desk: Desk) -> Expression:
+    try:
+        return compile_expression(node.text, lists=desk.lists)
+    except ExpressionError as error:
+        places = positions(node, desk.page.lines)
+        for problem in error.problems:
+            line, column = places(problem.offset)
+            last = places(problem.offset + problem.length - 1)
+            width = last[1] - column + 1 if last[0] == line else len(desk.page.lines[line - 1]) - column + 1
+            desk.report(Spot(line, column, max(width, 1)), problem.message, problem.hint)
+        raise Wrong from None
+
+
+CONDITION = Word(
+    "a condition", _condition, {"type": ["string", "boolean"]}, 'such as `not success` or `ip == "192.0.2.1"`'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Anything(Shape):
+    """JSON of any form."""
+
+    only_objects: bool = False
+
+    def read(self, node: Node, desk: Desk) -> Any:
+        if self.only_objects and not isinstance(node, Mapping):
+            raise unexpected(node, "names and values")
+        return as_json(node)
+
+    def schema(self) -> Json:
+        return {"type": "object"} if self.only_objects else {}
+
+
+def as_json(node: Node) -> Any:
+    """Return a node as plain JSON; raises Wrong where a part of it is broken."""
+    match node:
+        case Scalar():
+            return plain_value(node)
+        case Sequence(items=items):
+            return [as_json(item) for item in items]
+        case Mapping(entries=entries):
+            return {name.text: as_json(value) for name, value in entries}
+    raise Wrong
+
+
+def as_text(value: object) -> str:
+    """Return how a value of a group or a property is written in a file."""
+    return value if isinstance(value, str) else json.dumps(value)
