@@ -1,0 +1,190 @@
+"""From openings to findings: reasons, ladders, guards, and whom nothing may be done to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sentinel.core.decision import pair
+from sentinel.engine.memory import Memory
+from sentinel.engine.playbook import Action, Guard, Metric
+from tests.engine.playbooks import HOUR, MINUTE, SECOND, START, Desk, event, playbook
+
+BLOCK_IP = Action("block_ip", durations=(15 * MINUTE, HOUR, None))
+BLOCK_USER = Action("block_user", durations=(HOUR,))
+
+
+def burst(start: int, size: int = 3, **fields: Any) -> list[Any]:
+    return [event(start + n, id=f"e{start + n}-{fields.get('ip', '')}", **fields) for n in range(size)]
+
+
+def test_a_finding_carries_its_reasons() -> None:
+    (finding,) = Desk(playbook(actions=(BLOCK_IP,))).feed(*burst(0))
+    assert finding.group == {"ip": "203.0.113.9"}
+    assert (finding.at, finding.event_id) == (START + 2 * SECOND, "e2-")
+    assert finding.tally == {"count": 3}
+    assert finding.threshold == {"count": ">= 3"}
+    assert (finding.playbook, finding.version, finding.severity, finding.mode) == ("p", "v1", "high", "enforce")
+    (effect,) = finding.effects
+    (decision,) = effect.decisions
+    assert (decision.kind, decision.scope, decision.value) == ("block", "ip", "203.0.113.9")
+    assert (decision.made, decision.until) == (START + 2 * SECOND, START + 2 * SECOND + 15 * MINUTE)
+    assert (decision.playbook, decision.finding, decision.reason) == ("p", finding.id, "Too many")
+    assert finding.acted
+
+
+def test_each_time_within_thirty_days_climbs_a_step_of_the_ladder() -> None:
+    desk = Desk(playbook(actions=(BLOCK_IP,)))
+    day = 86_400
+    starts = [0, day, 2 * day, 3 * day, 40 * day]
+    findings = desk.feed(*[one for start in starts for one in burst(start)])
+    lengths = [finding.effects[0].length for finding in findings]
+    assert lengths == [15 * MINUTE, HOUR, None, None, 15 * MINUTE]
+
+
+def test_a_batch_done_again_climbs_no_step() -> None:
+    """A commit that failed is healed by sending again: the same finding, with the same effects."""
+    desk = Desk(playbook(actions=(BLOCK_IP,)))
+    (first,) = desk.feed(*burst(0))
+    again = desk.feed(event(2, id="e2-"))
+    assert again == [first]
+
+
+def test_monitor_records_what_would_have_been_done_and_acts_on_nobody() -> None:
+    (finding,) = Desk(playbook(mode="monitor", actions=(BLOCK_IP, Action("notify", channel="log")))).feed(*burst(0))
+    assert [(effect.kind, effect.held) for effect in finding.effects] == [("block_ip", "monitor"), ("notify", None)]
+    assert not finding.acted
+
+
+def test_an_event_later_than_the_lateness_acts_on_nobody() -> None:
+    desk = Desk(playbook(actions=(BLOCK_IP,)))
+    desk.feed(event(3600, ip="203.0.113.1"))
+    (finding,) = desk.feed(*burst(0))
+    assert finding.historical
+    assert finding.effects[0].held == "historical"
+
+
+@pytest.mark.parametrize("ip", ["10.1.2.3", "127.0.0.1", "192.168.0.7", "100.64.3.4", "fd00::1", "fe80::1", "::1"])
+def test_private_addresses_are_never_blocked(ip: str) -> None:
+    (finding,) = Desk(playbook(actions=(BLOCK_IP,))).feed(*burst(0, ip=ip))
+    assert finding.effects[0].held == "private or local address"
+
+
+def test_allowlisted_targets_are_spared_and_it_is_said() -> None:
+    protected = Memory(protected=lambda kind, target, at: "allowlisted" if target == "203.0.113.9" else None)
+    desk = Desk(playbook(actions=(BLOCK_IP,)), memory=protected)
+    (spared,) = desk.feed(*burst(0))
+    (blocked,) = desk.feed(*burst(10, ip="203.0.113.10"))
+    assert (spared.effects[0].held, spared.acted) == ("allowlisted", False)
+    assert blocked.acted
+
+
+def test_ipv6_is_grouped_and_blocked_by_its_64() -> None:
+    events = [event(n, ip=f"2001:db8:1:2::{n + 1}") for n in range(3)]
+    (finding,) = Desk(playbook(actions=(BLOCK_IP,))).feed(*events)
+    assert finding.group == {"ip": "2001:db8:1:2::/64"}
+    (decision,) = finding.effects[0].decisions
+    assert (decision.scope, decision.value) == ("network", "2001:db8:1:2::/64")
+
+
+def test_a_guard_turns_a_playbook_that_acts_on_too_many_into_a_watcher() -> None:
+    desk = Desk(playbook(actions=(BLOCK_IP,), guard=Guard(max=2, per=HOUR)))
+    attack = [one for n in range(5) for one in burst(10 * n, ip=f"203.0.113.{n}")]
+    held = [finding.effects[0].held for finding in desk.feed(*attack)]
+    assert held == [None, None, "guard", "guard", "guard"]
+    (after,) = desk.feed(*burst(2 * 3600, ip="203.0.113.77"))
+    assert after.acted
+
+
+def test_a_target_acted_on_again_does_not_count_twice_for_the_guard() -> None:
+    desk = Desk(playbook(actions=(BLOCK_IP,), guard=Guard(max=1, per=HOUR)))
+    findings = desk.feed(*burst(0), *burst(700), *burst(1400))
+    assert [finding.acted for finding in findings] == [True, True, True]
+
+
+def test_from_failed_logins_a_user_is_blocked_for_logins_only_and_familiar_places_are_spared() -> None:
+    desk = Desk(playbook(group_by=("user",), actions=(BLOCK_USER,)))
+    home = event(-86_400, success=True, ip="198.51.100.7", device="d1", id="home")
+    (finding,) = desk.feed(home, *burst(0))
+    block, by_ip, by_device = finding.effects[0].decisions
+    assert (block.kind, block.scope, block.value, block.logins_only) == ("block", "user", "id:u1", True)
+    assert (by_ip.kind, by_ip.value) == ("allow", pair("id:u1", "198.51.100.7"))
+    assert (by_device.kind, by_device.value) == ("allow", pair("id:u1", "d1"))
+    assert {one.until for one in finding.effects[0].decisions} == {block.until}
+
+
+def test_a_place_first_seen_during_the_attack_is_not_familiar() -> None:
+    desk = Desk(playbook(group_by=("user",), actions=(BLOCK_USER,)))
+    (finding,) = desk.feed(event(-1, success=True, ip="203.0.113.9", id="guessed"), *burst(0))
+    assert [one.kind for one in finding.effects[0].decisions] == ["block"]
+
+
+@pytest.mark.parametrize(
+    ("where", "events", "claimed"),
+    [
+        ("not success", ("auth",), True),
+        (None, ("auth",), True),
+        (None, (), True),
+        ("success", ("auth",), False),
+        ('success and ip != "192.0.2.1"', ("auth",), False),
+        ("hour(timestamp) < 5", ("auth",), True),
+        (None, ("invoice.*",), False),
+        (None, ("a*",), True),
+    ],
+)
+def test_whose_users_are_only_claimed_is_seen_from_the_condition(where: Any, events: Any, claimed: bool) -> None:
+    judge = Desk(playbook(where, events=events)).engine.judges["p"]
+    assert judge.claimed is claimed
+
+
+def test_whoever_accepts_the_lockout_gets_the_full_block() -> None:
+    desk = Desk(playbook(group_by=("user",), actions=(BLOCK_USER,), accept_lockout=True))
+    (finding,) = desk.feed(*burst(0))
+    assert [one.logins_only for one in finding.effects[0].decisions] == [False]
+
+
+def test_an_address_shared_by_many_users_is_not_blocked() -> None:
+    action = Action("block_ip", durations=(HOUR,), unless_shared_by=2)
+    desk = Desk(playbook(actions=(action,)))
+    logins = [
+        event(day * 86_400, success=True, user=user, id=f"{user}{day}") for day in (-3, -2) for user in ("a", "b")
+    ]
+    (finding,) = desk.feed(*logins, *burst(0))
+    assert finding.effects[0].held == "shared address"
+
+
+def test_users_seen_on_one_day_only_do_not_make_an_address_shared() -> None:
+    action = Action("block_ip", durations=(HOUR,), unless_shared_by=2)
+    desk = Desk(playbook(actions=(action,)))
+    logins = [event(-86_400 + n, success=True, user=user, id=user) for n, user in enumerate("abc")]
+    (finding,) = desk.feed(*logins, *burst(0))
+    assert finding.acted
+
+
+def test_a_target_names_whom_to_act_on_where_the_group_does_not() -> None:
+    action = Action("block_ip", durations=(HOUR,), target="properties.origin")
+    events = burst(0, properties={"origin": "203.0.113.200"})
+    (finding,) = Desk(playbook(group_by=("user",), actions=(action,))).feed(*events)
+    assert finding.effects[0].target == "203.0.113.200"
+
+
+def test_a_target_that_is_not_there_is_said_and_nothing_is_done() -> None:
+    action = Action("block_user", durations=(HOUR,))
+    (finding,) = Desk(playbook(actions=(action,))).feed(*burst(0, user=None))
+    assert finding.effects[0].held == "the event names no target"
+
+
+def test_a_redirect_says_where_to() -> None:
+    action = Action("redirect_ip", durations=(HOUR,), to="https://example.com/slow-down")
+    (finding,) = Desk(playbook(actions=(action,))).feed(*burst(0))
+    assert finding.effects[0].decisions[0].to == "https://example.com/slow-down"
+
+
+def test_sums_are_shown_in_the_field_s_own_unit() -> None:
+    metrics = (Metric("sum", 1.5, field="properties.amount"), Metric("max", 1, field="properties.amount"))
+    found = Desk(playbook(None, events=("pay",), when=metrics)).feed(
+        event(0, event="pay", success=None, properties={"amount": 0.25}),
+        event(1, event="pay", success=None, properties={"amount": 1.25}),
+    )
+    assert [dict(finding.tally) for finding in found] == [{"sum.properties.amount": 1.5, "max.properties.amount": 1.25}]
