@@ -14,7 +14,7 @@ from sentinel.loader.mistakes import PlaybookErrors
 from sentinel.loader.playbook import build_playbook
 from sentinel.loader.rule import build_rule, check_rule
 from sentinel.loader.schema import KINDS, LATER
-from sentinel.loader.shapes import FAULTY, Desk, Reading, is_null
+from sentinel.loader.shapes import FAULTY, Desk, Reading, is_null, listed
 from sentinel.loader.source import Document, Scalar, open_page, read_documents
 from sentinel.loader.source import Mapping as MappingNode
 
@@ -101,8 +101,10 @@ class _Rules:
         rule = self.built.get(id) or self._base.get(id)
         if id is not None and rule is None and id not in self._places and self.complete:
             known = self._places.keys() | self._base.keys()
-            listed = "known are " + ", ".join(f"`{name}`" for name in sorted(known)) if known else "there are no rules"
-            desk.report(reading.spot("rule"), f"there is no rule {quote(id)}", suggest(id, known) or listed)
+            hint = suggest(id, known) or (
+                f"known are {listed(sorted(known))}" if known else "there are no rules at all"
+            )
+            desk.report(reading.spot("rule"), f"there is no rule {quote(id)}", hint)
         return rule
 
 

@@ -172,9 +172,12 @@ def _twice(reading: Reading, desk: Desk) -> None:
     """The same thing done twice to the same target is a slip."""
     seen: set[tuple[object, ...]] = set()
     for kind, action, spot in _actions(reading):
+        if action.written("channel") and action["channel"] is None:
+            continue
         what = (kind, action["target"], action["name"], action["channel"])
         if what in seen:
-            desk.report(spot, f"{quote(kind)} is given twice", "a ladder is `for: [15m, 1h, 24h]`")
+            hint = "a ladder is `for: [15m, 1h, 24h]`" if action.written("for") else None
+            desk.report(spot, f"{quote(kind)} is given twice", hint)
         seen.add(what)
 
 

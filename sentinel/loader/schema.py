@@ -44,7 +44,7 @@ class Threshold(Shape):
         bounds = {"gte": Key(number, "Reached at this value."), "gt": Key(past or number, "Reached past this value.")}
         self.number = number
         self.more = dict(more or {})
-        self.record = Record("a threshold", self.more | bounds, one_of=(("gte", "gt"),))
+        self.record = Record("a threshold", self.more | bounds, one_of=(("gte", "gt"),), hint="such as `{gte: 10}`")
 
     def read(self, node: Node, desk: Desk) -> Any:
         if not self.more and not isinstance(node, MappingNode):
@@ -54,7 +54,7 @@ class Threshold(Shape):
             raise Wrong("`gte` and `gt` cannot stand together", "`gte` is reached at the value, `gt` past it")
         strict = found.written("gt")
         name = "gt" if strict else "gte"
-        if name not in found:
+        if found[name] is None:
             raise Wrong
         bound = Bound(found[name], strict)
         return (bound, found) if self.more else bound
@@ -142,13 +142,15 @@ _TARGET = Key(field_name("name anybody", Kind.TEXT), "The field that names whom 
 _SHARED = Key(whole(1, 10**6), "Spare an address from which so many users logged in on two earlier days.")
 _TO = Key(words.URL, "Where to send them.", required=True)
 _NAME = Key(text("a label", 64), "The label.", required=True)
-_TOLD = Record("a channel", {"channel": Key(words.CHANNEL, "Which channel to tell.", required=True)})
-_TIMED = "write `{for: 1h}`"
 
 
-def _action(keys: dict[str, Key], later: frozenset[str] = frozenset()) -> Record:
+def _action(keys: dict[str, Key]) -> Record:
     first = next(iter(keys))
-    return Record("an action", keys, later=later, hint=_TIMED if first == "for" else f"write `{{{first}: …}}`")
+    hint = "write `{for: 1h}`" if first == "for" else f"write `{{{first}: …}}`"
+    return Record("an action", keys, later=LATER_ACTIONS, hint=hint)
+
+
+_TOLD = _action({"channel": Key(words.CHANNEL, "Which channel to tell.", required=True)})
 
 
 ACTIONS = Tagged(

@@ -6,7 +6,9 @@ schema.py.
 
 from __future__ import annotations
 
+import difflib
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -18,6 +20,7 @@ from sentinel.loader.source import Broken, Mapping, Node, Scalar, Sequence, Spot
 
 Json = dict[str, Any]
 FAULTY = object()
+LONGEST_WORD = 60
 _NULLS = ("", "~", "null", "Null", "NULL")
 
 
@@ -70,17 +73,31 @@ def is_null(node: Node) -> bool:
     return isinstance(node, Scalar) and node.plain and node.text in _NULLS
 
 
+def listed(names: Iterable[str], last: str = "") -> str:
+    """Return names in backticks, with commas between, the last joined by a word if one is given."""
+    quoted = [f"`{name}`" for name in names]
+    if not last or len(quoted) < 2:
+        return ", ".join(quoted)
+    return f"{', '.join(quoted[:-1])} {last} {quoted[-1]}"
+
+
 def unexpected(node: Node, what: str, hint: str | None = None) -> Wrong:
     """Return the error for a node that is no `what`, silent where the node is known to be broken."""
     if isinstance(node, Broken):
         return Wrong()
-    if isinstance(node, Mapping):
-        lone = node.entries[0] if len(node.entries) == 1 else None
-        if lone and is_null(lone[1]) and lone[1].spot.line == node.spot.line:
-            text = f"{{{lone[0].text}}}"
-            return Wrong(f"the text {quote(text)} needs quotes", f'write `"{text}"`')
+    if template := _template(node):
+        return Wrong(f"the text {quote(template)} needs quotes", f'write `"{template}"`')
     found = "keys and values" if isinstance(node, Mapping) else "a list" if isinstance(node, Sequence) else ""
     return Wrong(f"{what} expected, not {found or _shown(node)}", hint)
+
+
+def _template(node: Node) -> str | None:
+    """Return `{n}` where a node is that text without its quotes, which YAML takes for a key without a value."""
+    if not isinstance(node, Mapping) or len(node.entries) != 1:
+        return None
+    name, value = node.entries[0]
+    bare = is_null(value) and not getattr(value, "text", "") and value.spot.line == node.spot.line
+    return f"{{{name.text}}}" if bare and name.spot.column == node.spot.column + 1 else None
 
 
 def _shown(node: Node) -> str:
@@ -95,6 +112,11 @@ class Key:
     doc: str = ""
     required: bool = False
     default: Any = None
+
+    @property
+    def hint(self) -> str | None:
+        """What the key is for, as a hint."""
+        return self.doc[:1].lower() + self.doc[1:].rstrip(".") or None
 
     def schema(self) -> Json:
         """Return the JSON Schema of the key's value."""
@@ -148,44 +170,44 @@ class Record(Shape):
         if not isinstance(node, Mapping):
             raise unexpected(node, self.what, self.hint or f"write `{next(iter(self.keys))}: …` and so on")
         values = {name: key.default for name, key in self.keys.items() if not key.required}
+        meant = set()
         for name, value in node.entries:
             key = self.keys.get(name.text)
             if key is None:
-                self._unknown(name, desk)
+                meant.add(self._unknown(name, desk))
                 continue
             found = desk.read(key.shape, value)
             values[name.text] = found
             if found is FAULTY:
                 del values[name.text]
-        self._missing(node, desk)
+        self._missing(node, {name.text for name, _ in node.entries} | meant, desk)
         return Reading(node, values)
 
-    def _unknown(self, name: Scalar, desk: Desk) -> None:
-        if desk.page.full:
-            desk.report(name.spot, "unknown key")
-        elif name.text in self.later:
+    def _unknown(self, name: Scalar, desk: Desk) -> str:
+        """Report a key that is not known, and return the one that is probably meant."""
+        if name.text in self.later:
             desk.report(name.spot, f"{quote(name.text)} is not supported by this version")
-        else:
-            desk.report(name.spot, f"unknown key {quote(name.text)}", self._nearest(name.text))
+            return name.text
+        meant = "" if desk.page.full else self._nearest(name.text)
+        hint = f"did you mean `{meant}`?" if meant else f"known are {listed(self.keys)}"
+        desk.report(name.spot, f"unknown key {quote(name.text)}", hint)
+        return meant
 
     def _nearest(self, name: str) -> str:
-        known = [key for key in self.keys if key not in self.later]
-        word = name.lower().replace("-", "_")
-        if word in self.synonyms:
-            return f"did you mean `{self.synonyms[word]}`?"
-        return suggest(word, known) or "known keys are " + ", ".join(f"`{key}`" for key in known)
+        word = name.lower().replace("-", "_")[:LONGEST_WORD]
+        close = difflib.get_close_matches(word, self.keys, n=1)
+        return self.synonyms.get(word) or (close[0] if close else "")
 
-    def _missing(self, node: Mapping, desk: Desk) -> None:
-        written = {name.text for name, _ in node.entries}
-        if written & self.later:
+    def _missing(self, node: Mapping, named: set[str], desk: Desk) -> None:
+        if named & self.later:
             return  # what is missing beside it cannot be said
-        for name, key in self.keys.items():
-            if key.required and name not in written:
-                desk.report(node.spot, f"{self.what} needs the key `{name}`", key.doc or None)
+        missing = [name for name, key in self.keys.items() if key.required and name not in named]
+        if missing:
+            hint = self.keys[missing[0]].hint if len(missing) == 1 else None
+            desk.report(node.spot, f"{self.what} needs {listed(missing, 'and')}", hint)
         for names in self.one_of:
-            if not written & set(names):
-                listed = " or ".join(f"`{name}`" for name in names)
-                desk.report(node.spot, f"{self.what} needs {listed}", self.keys[names[0]].doc or None)
+            if not named & set(names):
+                desk.report(node.spot, f"{self.what} needs {listed(names, 'or')}", self.hint)
 
     def schema(self) -> Json:
         found: Json = {
@@ -293,7 +315,8 @@ class Tagged(Shape):
 
     def read(self, node: Node, desk: Desk) -> Picked:
         if not isinstance(node, Mapping) or not node.entries:
-            raise unexpected(node, self.what, f"write `{next(iter(self.kinds))}: {{…}}`")
+            meant = node.text if isinstance(node, Scalar) and node.text in self.kinds else next(iter(self.kinds))
+            raise unexpected(node, f"an {self.what}", f"write `{meant}: {{…}}`")
         name, value = node.entries[0]
         key = self.kinds.get(name.text)
         if name.text in self.later:
@@ -312,7 +335,7 @@ class Tagged(Shape):
 
     def _crowded(self, name: Scalar, value: Node, second: Scalar) -> Wrong:
         if second.text in self.kinds:
-            return Wrong(f"{self.what} has one kind, not two", "begin each with `- `", second.spot)
+            return Wrong(f"this is a second {self.what}", "begin each with `- `", second.spot)
         hint = f"indent it below `{name.text}:`" if is_null(value) else f"it belongs into `{name.text}: {{…}}`"
         return Wrong(f"{quote(second.text)} does not stand below `{name.text}`", hint, second.spot)
 
@@ -330,7 +353,8 @@ class Either(Shape):
     record: Shape
 
     def read(self, node: Node, desk: Desk) -> Any:
-        return (self.record if isinstance(node, Mapping) else self.word).read(node, desk)
+        as_record = isinstance(node, Mapping) and not _template(node)
+        return (self.record if as_record else self.word).read(node, desk)
 
     def schema(self) -> Json:
         return {"anyOf": [self.word.schema(), self.record.schema()]}

@@ -156,6 +156,7 @@ class _Reader:
         self._first = first
         self._stack: list[_Open] = []
         self._root: Node | None = None
+        self._refused: tuple[int, str] | None = None
         self.stopped: int | None = None
 
     def documents(self) -> Iterator[Document]:
@@ -193,8 +194,10 @@ class _Reader:
         else:
             self._stack.append(_Open(spot, is_mapping=isinstance(event, yaml.MappingStartEvent)))
 
-    def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
+    def _scalar(self, event: yaml.ScalarEvent) -> Node:
         self._properties(event)
+        if event.tag is not None:
+            return Broken(self._spot(event))
         assert event.end_mark is not None
         return Scalar(event.value, event.style or "", self._spot(event), event.end_mark.line + self._first + 1)
 
@@ -207,7 +210,9 @@ class _Reader:
 
     def _refuse(self, event: yaml.Event, message: str, hint: str) -> Broken:
         spot = self._spot(event)
-        self._page.report(spot.line, spot.column, spot.width, message, hint)
+        if (spot.line, message) != self._refused:  # a line full of aliases is one mistake
+            self._page.report(spot.line, spot.column, spot.width, message, hint)
+        self._refused = spot.line, message
         return Broken(spot)
 
     def _spot(self, event: yaml.Event) -> Spot:

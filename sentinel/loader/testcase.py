@@ -12,7 +12,7 @@ from sentinel.core.errors import EventError
 from sentinel.engine.playbook import Delivery, Expectation, Place, PlaybookTest, Request
 from sentinel.engine.problems import quote
 from sentinel.loader.schema import EVENT, IP_ACTIONS, TIMED, USER_ACTIONS
-from sentinel.loader.shapes import Desk, Reading
+from sentinel.loader.shapes import Desk, Reading, listed
 from sentinel.loader.source import Mapping as MappingNode
 from sentinel.loader.source import Node, Spot
 
@@ -207,8 +207,8 @@ def _check_group(reading: Reading, playbook: Reading, desk: Desk) -> None:
         return
     for name, value in group.entries:
         if name.text not in known:
-            listed = ", ".join(f"`{field}`" for field in known) or "`[]`"
-            desk.report(name.spot, f"{quote(name.text)} is not what it groups by", f"`group_by` is {listed}")
+            hint = f"`group_by` is {listed(known) or '`[]`'}"
+            desk.report(name.spot, f"{quote(name.text)} is not what it groups by", hint)
         elif name.text == "ip" and (text := (reading["group"] or {}).get("ip")) and not _is_address(text):
             desk.report(value.spot, f"{quote(text)} is not an address", "write `203.0.113.9` or `2001:db8::1`")
 

@@ -23,7 +23,7 @@ from sentinel.engine.fields import FIELDS, OPEN, FieldSpec, find_field
 from sentinel.engine.kinds import Kind
 from sentinel.engine.problems import quote, suggest
 from sentinel.loader.offsets import positions
-from sentinel.loader.shapes import Desk, Json, Shape, Wrong, is_null, unexpected
+from sentinel.loader.shapes import Desk, Json, Shape, Wrong, is_null, listed, unexpected
 from sentinel.loader.source import Mapping, Node, Scalar, Sequence, Spot
 
 TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -87,14 +87,14 @@ def identifier(what: str) -> Word:
 def choice(what: str, options: Iterable[str]) -> Word:
     """Return the shape of one of a few words."""
     known = tuple(options)
+    one_of = f"one of {listed(known)}"
 
     def convert(node: Scalar, desk: Desk) -> str:
         if node.text in known:
             return node.text
-        listed = "one of " + ", ".join(f"`{option}`" for option in known)
-        raise Wrong(f"{quote(node.text)} is no {what}", suggest(node.text.lower(), known) or listed)
+        raise Wrong(f"{quote(node.text)} is no {what}", suggest(node.text.lower(), known) or one_of)
 
-    return Word(f"a {what}", convert, {"enum": list(known)}, "one of " + ", ".join(f"`{option}`" for option in known))
+    return Word(f"a {what}", convert, {"enum": list(known)}, one_of)
 
 
 def _boolean(node: Scalar, desk: Desk) -> bool:
@@ -103,7 +103,7 @@ def _boolean(node: Scalar, desk: Desk) -> bool:
     meant = node.text.lower()
     yes, no = meant in ("yes", "on", "y", "true", "1"), meant in ("no", "off", "n", "false", "0")
     hint = f"write `{'true' if yes else 'false'}`" + ("" if node.plain else " without quotes")
-    raise Wrong(f"{quote(node.text)} is neither `true` nor `false`", hint if yes or no else None)
+    raise Wrong(f"{_as_written(node)} is neither `true` nor `false`", hint if yes or no else None)
 
 
 BOOLEAN = Word("`true` or `false`", _boolean, {"type": "boolean"})
@@ -114,7 +114,7 @@ def whole(least: int, most: int = 10**12) -> Word:
 
     def convert(node: Scalar, desk: Desk) -> int:
         if not node.plain or not _WHOLE.fullmatch(node.text):
-            raise Wrong(f"a whole number expected, not {quote(node.text)}", _number_hint(node))
+            raise Wrong(f"a whole number expected, not {_as_written(node)}", _number_hint(node))
         value = int(node.text)
         if value < least:
             raise Wrong(f"{value} is too small: at least {least}")
@@ -129,10 +129,14 @@ def _finite(node: Scalar, desk: Desk) -> int | float:
     value = plain_value(node)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
-    raise Wrong(f"a number expected, not {quote(node.text)}", _number_hint(node))
+    raise Wrong(f"a number expected, not {_as_written(node)}", _number_hint(node))
 
 
 NUMBER = Word("a number", _finite, {"type": "number"})
+
+
+def _as_written(node: Scalar) -> str:
+    return quote(node.text) if node.plain else f"the text {quote(node.text)}"
 
 
 def _number_hint(node: Scalar) -> str | None:
@@ -227,8 +231,8 @@ URL = Word("a URL", _url, {"type": "string", "pattern": "^https?://[!-~]+$|^/(?!
 
 def _channel(node: Scalar, desk: Desk) -> str:
     if desk.channels is not None and node.text not in desk.channels:
-        listed = ", ".join(f"`{name}`" for name in sorted(desk.channels)) or "none is set up"
-        raise Wrong(f"there is no channel {quote(node.text)}", suggest(node.text, desk.channels) or f"known: {listed}")
+        hint = suggest(node.text, desk.channels) or f"known are {listed(sorted(desk.channels)) or 'none'}"
+        raise Wrong(f"there is no channel {quote(node.text)}", hint)
     return node.text
 
 

@@ -1,0 +1,39 @@
+"""Every kind of mistake, with the full text that an author reads: `mistakes/*.yaml` and the `.txt` beside each.
+
+After a change of the texts, `python tests/loader/test_mistakes.py` writes them anew; read the difference.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from sentinel.engine.expression import parse_list
+from sentinel.loader.assembly import assemble
+from sentinel.loader.mistakes import PlaybookErrors
+
+FOLDER = Path(__file__).parent / "mistakes"
+LISTS = {"disposable-domains": parse_list("mailinator.com\n")}
+CHANNELS = frozenset({"security", "log"})
+
+
+def mistakes_in(path: Path) -> PlaybookErrors:
+    with pytest.raises(PlaybookErrors) as caught:
+        assemble({path.name: path.read_bytes()}, LISTS, channels=CHANNELS)
+    return caught.value
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_an_author_reads_exactly_this(path: Path) -> None:
+    """All mistakes of a file are reported at once, each with place, line, caret and hint, in the order of the file."""
+    assert str(mistakes_in(path)) + "\n" == path.with_suffix(".txt").read_text("utf-8")
+
+
+def test_the_table_is_long() -> None:
+    """More than forty different mistakes are held by their full texts."""
+    found = [mistake.message for path in FOLDER.glob("*.yaml") for mistake in mistakes_in(path).mistakes]
+    assert len(set(found)) >= 100
+
+
+if __name__ == "__main__":
+    for path in sorted(FOLDER.glob("*.yaml")):
+        path.with_suffix(".txt").write_text(str(mistakes_in(path)) + "\n", "utf-8")
