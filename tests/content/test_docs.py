@@ -10,12 +10,19 @@ import yaml
 
 from sentinel.engine.fields import FIELDS
 from sentinel.engine.playbook import MODES, SEVERITIES
+from sentinel.loader.assembly import assemble
+from sentinel.loader.content import shipped_rules
 from sentinel.loader.schema import ACTIONS, DELIVERY, EVENT, EXPECTATION, METRICS, PLAYBOOK, REQUEST, RULE
 from sentinel.loader.shapes import Record
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 REFERENCE = (DOCS / "playbooks.md").read_text()
+EXAMPLES = [
+    pytest.param(block.encode(), id=f"{path.stem}-{block.split()[1]}")
+    for path in [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
+    for block in re.findall(r"^```yaml\n((?:rule|playbook): .*?)^```", path.read_text(), re.DOTALL | re.MULTILINE)
+]
 
 
 def _shipped() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -98,3 +105,13 @@ def test_every_metric_action_and_test_key_is_explained() -> None:
 def test_every_field_mode_and_severity_is_named() -> None:
     for name in (*FIELDS, *MODES, *SEVERITIES):
         assert f"`{name}`" in REFERENCE, name
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 8
+
+
+@pytest.mark.parametrize("block", EXAMPLES)
+def test_every_example_is_written_well(block: bytes) -> None:
+    found = assemble({"example.yaml": block}, base=shipped_rules(), channels=frozenset({"security", "log"}))
+    assert len(found.playbooks) + (not found.playbooks) * len(found.rules) == 1
