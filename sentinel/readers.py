@@ -1,0 +1,129 @@
+"""How the value of a setting is read, be it a text (a flag, a variable) or what a TOML file holds.
+
+Each reader returns the value or raises ValueError with what is wrong and, in brackets, what would be right.
+No setting is named here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from sentinel.core.duration import format_duration, parse_duration
+
+T = TypeVar("T")
+_ON, _OFF = ("on", "yes", "true", "1"), ("off", "no", "false", "0")
+
+
+def text(value: Any) -> str:
+    """Read a text that is not empty."""
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError("not a text of printable characters")
+    return value.strip()
+
+
+def path(value: Any) -> Path:
+    """Read the path of a file or folder; `~` is the home folder."""
+    return Path(text(value)).expanduser()
+
+
+def number(least: int, most: int) -> Callable[[Any], int]:
+    """Read a whole number within bounds, both included."""
+
+    def reader(value: Any) -> int:
+        digits = value.strip().replace("_", "") if isinstance(value, str) else value
+        if isinstance(digits, str) and digits.isascii() and digits.isdigit() and len(digits) < 20:
+            digits = int(digits)
+        if type(digits) is not int or not least <= digits <= most:
+            raise ValueError(f"`{str(value)[:40]}` is not a whole number (from {least} to {most})")
+        return digits
+
+    return reader
+
+
+def boolean(value: Any) -> bool:
+    """Read yes or no."""
+    word = str(value).strip().lower()
+    if word not in _ON + _OFF:
+        raise ValueError(f"`{word[:40]}` is neither `yes` nor `no`")
+    return word in _ON
+
+
+def choice(*words: str) -> Callable[[Any], str]:
+    """Read one of several words."""
+
+    def reader(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"`{str(value)[:40]}` is none of {', '.join(f'`{word}`' for word in words)}")
+        return str(value)
+
+    return reader
+
+
+def duration(least: str, most: str = "3650d") -> Callable[[Any], int]:
+    """Read a duration such as `10m`, within bounds, as microseconds."""
+
+    def reader(value: Any) -> int:
+        micros = parse_duration(text(value) if isinstance(value, str) else str(value))
+        if not parse_duration(least) <= micros <= parse_duration(most):
+            raise ValueError(f"`{format_duration(micros)}` is out of bounds (from {least} to {most})")
+        return micros
+
+    return reader
+
+
+def optional(inner: Callable[[Any], T]) -> Callable[[Any], T | None]:
+    """Read what `inner` reads, or `none`."""
+    return lambda value: None if value == "none" else inner(value)
+
+
+def listed(inner: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
+    """Read a list of what `inner` reads; as a text its parts are separated by commas."""
+
+    def reader(value: Any) -> tuple[T, ...]:
+        parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+        if not isinstance(parts, list):
+            raise ValueError("not a list")
+        return tuple(inner(part) for part in parts if part != "")
+
+    return reader
+
+
+def network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Read an address or a network."""
+    try:
+        return ipaddress.ip_network(text(value), strict=False)
+    except ValueError:
+        raise ValueError(f"`{str(value)[:64]}` is not a network (write `10.0.0.0/8`)") from None
+
+
+def url(value: Any) -> str:
+    """Read a web address without a trailing slash."""
+    parts = urlsplit(text(value))
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"`{str(value)[:64]}` is not a web address (write `https://sentinel.example`)")
+    return text(value).rstrip("/")
+
+
+def guard(value: Any) -> tuple[int, int]:
+    """Read `50/1h`: at most so many targets in such a time."""
+    most, slash, per = text(value).partition("/")
+    if not slash:
+        raise ValueError(f"`{str(value)[:40]}` is not a guard (write `1000/1h`, or `none`)")
+    return number(1, 10**9)(most), duration("1s")(per)
+
+
+def channels(value: Any) -> Mapping[str, Mapping[str, Any]]:
+    """Read channels: a table each, by name; as a text they are a JSON object."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise ValueError('not JSON (write `{"security": {"kind": "webhook", "url": "https://…"}}`)') from None
+    if not isinstance(value, dict) or not all(isinstance(one, dict) for one in value.values()):
+        raise ValueError("not a table of tables (write `[channels.security]` above a channel's own values)")
+    return value

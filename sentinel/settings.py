@@ -1,0 +1,219 @@
+"""All that can be set about a server, as one frozen value: flags before SENTINEL_* before a TOML file before defaults.
+
+The only reader of the environment. How one text is read is in `readers`; what is done with a setting is not known
+here. What can be changed while the server runs is in the store and not a setting.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sentinel.core.duration import DAY, HOUR, MINUTE
+from sentinel.core.errors import SentinelError
+from sentinel.readers import (
+    boolean,
+    channels,
+    choice,
+    duration,
+    guard,
+    listed,
+    network,
+    number,
+    optional,
+    path,
+    text,
+    url,
+)
+
+PREFIX = "SENTINEL_"
+FILE = "sentinel.toml"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Times in microseconds, rates in events; `docs/operating.md` says what each is for."""
+
+    data: Path = Path("sentinel-data")
+    host: str = "127.0.0.1"
+    port: int = 8787
+    public_url: str | None = None
+    workers: int = 1
+    database: str | None = None
+    windows: str = "memory"
+    playbooks: tuple[Path, ...] = ()
+    rules: tuple[Path, ...] = ()
+    channels: Mapping[str, Mapping[str, Any]] | None = None
+    allow_private_webhooks: bool = False
+    guard: tuple[int, int] | None = (1000, HOUR)
+    lateness: int = 10 * MINUTE
+    geo: tuple[Path, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
+    rate: int = 20_000
+    browser_rate: int = 600
+    retention: int | None = None
+    keep_decisions: int = 90 * DAY
+    snapshot_every: int = 5 * MINUTE
+    grace: int = 10_000_000
+    log_format: str = "auto"
+    log_level: str = "info"
+
+    @property
+    def address(self) -> str:
+        """Where people and clients reach the server."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+
+class Setting(NamedTuple):
+    """How one setting is read, from a text or a TOML value, what its default is called, and what it is for."""
+
+    read: Callable[[Any], Any]
+    default: str
+    help: str
+
+
+TABLE: Mapping[str, Setting] = {
+    "data": Setting(path, "./sentinel-data", "the folder where everything is kept; made if need be"),
+    "host": Setting(text, "127.0.0.1", "the address to listen at"),
+    "port": Setting(number(0, 65_535), "8787", "the port to listen at, 0 for any free one"),
+    "public_url": Setting(optional(url), "none", "what people and clients call the server, for links it writes"),
+    "workers": Setting(number(1, 256), "1", "server processes; more than one needs `database` and `windows`"),
+    "database": Setting(optional(text), "none", "a PostgreSQL URL; without one the store is files in `data`"),
+    "windows": Setting(text, "memory", "where windows are kept: `memory`, or a Redis or Valkey URL"),
+    "playbooks": Setting(listed(path), "the shipped ones", "files and folders of playbooks"),
+    "rules": Setting(listed(path), "those beside the playbooks", "files and folders of rules and their lists"),
+    "channels": Setting(optional(channels), "none", "where notifications and webhooks go: a table a channel"),
+    "allow_private_webhooks": Setting(boolean, "no", "let webhooks and downloads reach private addresses"),
+    "guard": Setting(optional(guard), "1000/1h", "most targets a playbook acts on whose file has no guard"),
+    "lateness": Setting(duration("1s", "1d"), "10m", "how late an event may come and still count fully"),
+    "geo": Setting(listed(path), "none", "MaxMind-format databases of countries, cities or networks"),
+    "trusted_proxies": Setting(listed(network), "none", "proxies whose word on client addresses is taken"),
+    "rate": Setting(number(1, 10**9), "20000", "events a second each app may send; ten seconds' worth at once"),
+    "browser_rate": Setting(number(1, 10**9), "600", "events a minute each address may send with browser keys"),
+    "retention": Setting(optional(duration("1h")), "none", "how long events are kept where the app says nothing"),
+    "keep_decisions": Setting(duration("1h"), "90d", "how long decisions stay listed after they ended"),
+    "snapshot_every": Setting(duration("10s", "1d"), "5m", "how often the state of windows is saved"),
+    "grace": Setting(duration("1s", "10m"), "10s", "how long a stop waits for requests under way"),
+    "log_format": Setting(choice("auto", "json", "console"), "auto", "`json` or `console`; auto: as fits the output"),
+    "log_level": Setting(choice("debug", "info", "warning", "error"), "info", "what is logged at least"),
+}
+
+# Variables of the SDK and of the command line's own client, which share the prefix.
+FOREIGN = frozenset(
+    f"{PREFIX}{name}"
+    for name in ("URL", "KEY", "APP", "ENFORCE", "SNAPSHOT", "FORWARDED_HEADER", "PSEUDONYM_KEY", "ALLOW_PLAIN_HTTP")
+) | {f"{PREFIX}CA_FILE", f"{PREFIX}CONFIG"}
+# What Kubernetes sets in every pod beside a service that is called `sentinel`.
+_LINKS = re.compile(r"SENTINEL_(SERVICE_(HOST|PORT\w*)|PORT_\d+_\w+)")
+
+
+class SettingsError(SentinelError):
+    """Settings that cannot be meant; `problems` has one line for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def read(flags: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of this process, or raise SettingsError with every mistake of every source.
+
+    `flags` holds the texts of the flags that were given, `config` among them: the TOML file, else SENTINEL_CONFIG,
+    else `sentinel.toml` where there is one.
+    """
+    environ = os.environ if environ is None else environ
+    flags = flags or {}
+    problems: list[str] = []
+    file = flags.get("config") or environ.get(f"{PREFIX}CONFIG")
+    values = dict(_from_file(Path(file or FILE), bool(file), problems))
+    values |= dict(_from_environment(environ, problems))
+    for name, value in flags.items():
+        if name != "config":
+            _take(values, name, value, f"--{name.replace('_', '-')}", problems)
+    settings = Settings(**values)
+    problems += _together(settings)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _from_file(file: Path, wanted: bool, problems: list[str]) -> Iterator[tuple[str, Any]]:
+    if not wanted and not file.is_file():
+        return
+    try:
+        with file.open("rb") as stream:
+            raw = tomllib.load(stream)
+    except OSError as error:
+        problems.append(f"`{file}`: cannot be read: {error.strerror or error}")
+        return
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        problems.append(f"`{file}`: not TOML: {error}")
+        return
+    values: dict[str, Any] = {}
+    for name, value in raw.items():
+        _take(values, name, value, f"{file}: {name}", problems)
+    yield from values.items()
+
+
+def _from_environment(environ: Mapping[str, str], problems: list[str]) -> Iterator[tuple[str, Any]]:
+    values: dict[str, Any] = {}
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX) or variable in FOREIGN or _LINKS.fullmatch(variable):
+            continue
+        if variable == f"{PREFIX}PORT" and value.startswith("tcp://"):
+            continue
+        _take(values, variable.removeprefix(PREFIX).lower(), value, variable, problems)
+    yield from values.items()
+
+
+def _take(values: dict[str, Any], name: str, value: Any, place: str, problems: list[str]) -> None:
+    """Read one value, or note what is wrong with it; `place` is how its author calls it."""
+    setting = TABLE.get(name)
+    if setting is None:
+        close = difflib.get_close_matches(name, TABLE, n=1)
+        hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(f'`{one}`' for one in TABLE)}"
+        problems.append(f"`{place}`: not a setting ({hint})")
+        return
+    try:
+        values[name] = setting.read(value)
+    except SentinelError as error:
+        problems.append(f"`{place}`: {error}")
+    except ValueError as error:
+        problems.append(f"`{place}`: {error}")
+
+
+def _together(settings: Settings) -> Iterator[str]:
+    """Say what cannot be meant together."""
+    if settings.workers > 1 and settings.windows == "memory":
+        yield (
+            f"`workers`: {settings.workers} processes cannot share windows kept in memory "
+            "(set `windows` to a Redis or Valkey URL, or `workers` to 1)"
+        )
+    if settings.workers > 1 and settings.database is None:
+        yield (
+            f"`workers`: {settings.workers} processes cannot share one file store "
+            "(set `database` to a PostgreSQL URL, or `workers` to 1)"
+        )
+    if settings.windows != "memory" and not settings.windows.startswith(("redis://", "rediss://", "unix://")):
+        yield "`windows`: neither `memory` nor a Redis or Valkey URL (write `redis://127.0.0.1:6379/0`)"
+    if settings.database is not None and not settings.database.startswith(("postgresql://", "postgres://")):
+        yield "`database`: not a PostgreSQL URL (write `postgresql://user@host/name`)"
+
+
+def describe() -> str:
+    """Return the table of all settings as Markdown, for docs/operating.md."""
+    rows = [
+        f"| `{name}` | `--{name.replace('_', '-')}` | `{PREFIX}{name.upper()}` | {setting.default} | {setting.help} |"
+        for name, setting in TABLE.items()
+    ]
+    head = ["| setting | flag | variable | default | what it is |", "| --- | --- | --- | --- | --- |"]
+    return "\n".join([*head, *rows])

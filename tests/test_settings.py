@@ -1,0 +1,175 @@
+"""Settings: four sources, one frozen value, and every mistake named where it was made."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel import settings
+from sentinel.core.duration import HOUR, MINUTE
+from sentinel.settings import TABLE, Settings, SettingsError, read
+
+
+def problems(flags=None, environ=None):
+    with pytest.raises(SettingsError) as caught:
+        read(flags, environ or {})
+    return caught.value.problems
+
+
+@pytest.fixture
+def toml(tmp_path):
+    def write(text):
+        file = tmp_path / "sentinel.toml"
+        file.write_text(text)
+        return {"config": str(file)}
+
+    return write
+
+
+def test_without_any_source_everything_has_its_default(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert read({}, {}) == Settings()
+
+
+def test_every_setting_is_in_the_table_with_the_default_it_says():
+    assert list(TABLE) == [field.name for field in dataclasses.fields(Settings)]
+    for name, setting in TABLE.items():
+        default = getattr(Settings(), name)
+        if setting.default not in {"none", "the shipped ones", "those beside the playbooks"}:
+            assert setting.read(setting.default) == default, name
+        else:
+            assert not default, name
+
+
+def test_a_flag_beats_a_variable_beats_the_file_beats_the_default(toml):
+    file = toml('port = 1\nhost = "file"\nlateness = "1m"')
+    found = read({**file, "port": "3"}, {"SENTINEL_PORT": "2", "SENTINEL_HOST": "variable"})
+    assert (found.port, found.host, found.lateness, found.rate) == (3, "variable", MINUTE, Settings().rate)
+
+
+def test_the_file_in_the_working_folder_is_read_if_there_is_one(toml, monkeypatch, tmp_path):
+    toml("port = 99")
+    monkeypatch.chdir(tmp_path)
+    assert read({}, {}).port == 99
+
+
+def test_a_file_that_was_named_must_exist():
+    assert "`/nowhere/x.toml`: cannot be read" in problems({"config": "/nowhere/x.toml"})[0]
+
+
+def test_a_file_that_is_not_toml_is_named(toml):
+    assert "not TOML" in problems(toml("port = = 1"))[0]
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().port = 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [
+        ("data", "~/x", Path.home() / "x"),
+        ("port", "0", 0),
+        ("channels", '{"ops": {"kind": "log"}}', {"ops": {"kind": "log"}}),
+        ("allow_private_webhooks", "on", True),
+        ("guard", "50/1h", (50, HOUR)),
+        ("guard", "none", None),
+        ("playbooks", "a, b/c.yaml", (Path("a"), Path("b/c.yaml"))),
+        ("playbooks", "", ()),
+        ("retention", "30d", 720 * HOUR),
+        ("retention", "none", None),
+        ("public_url", "https://sentinel.example/", "https://sentinel.example"),
+    ],
+)
+def test_texts_are_read_for_what_they_mean(name, value, meant):
+    assert getattr(read({}, {f"SENTINEL_{name.upper()}": value}), name) == meant
+
+
+def test_networks_are_read_from_a_text_and_from_a_list(toml):
+    texts = [str(one) for one in read({"trusted_proxies": "10.0.0.0/8,::1"}, {}).trusted_proxies]
+    assert texts == ["10.0.0.0/8", "::1/128"]
+    assert len(read(toml('trusted_proxies = ["10.0.0.0/8"]'), {}).trusted_proxies) == 1
+
+
+def test_channels_in_a_file_are_tables(toml):
+    found = read(toml('[channels.security]\nkind = "webhook"\nurl = "https://hooks.example/x"'), {})
+    assert found.channels == {"security": {"kind": "webhook", "url": "https://hooks.example/x"}}
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ({"flags": {"prot": "1"}}, "`--prot`: not a setting (did you mean `port`?)"),
+        ({"environ": {"SENTINEL_LATENES": "1m"}}, "`SENTINEL_LATENES`: not a setting (did you mean `lateness`?)"),
+        ({"environ": {"SENTINEL_PORT": "http"}}, "`SENTINEL_PORT`: `http` is not a whole number (from 0 to 65535)"),
+        ({"flags": {"port": "70000"}}, "`--port`: `70000` is not a whole number (from 0 to 65535)"),
+        ({"flags": {"port": "١"}}, "`--port`: `١` is not a whole number (from 0 to 65535)"),
+        ({"flags": {"lateness": "10"}}, "`--lateness`: `10` is not a duration (a unit is missing: `10s`, `10m`"),
+        ({"flags": {"lateness": "2d"}}, "`--lateness`: `2d` is out of bounds (from 1s to 1d)"),
+        ({"flags": {"log_format": "xml"}}, "`--log-format`: `xml` is none of `auto`, `json`, `console`"),
+        ({"flags": {"allow_private_webhooks": "maybe"}}, "is neither `yes` nor `no`"),
+        ({"flags": {"trusted_proxies": "2"}}, "`--trusted-proxies`: `2` is not a network (write `10.0.0.0/8`)"),
+        ({"flags": {"guard": "50"}}, "`--guard`: `50` is not a guard (write `1000/1h`, or `none`)"),
+        ({"flags": {"guard": "x/1h"}}, "`--guard`: `x` is not a whole number"),
+        ({"flags": {"channels": "{"}}, "`--channels`: not JSON"),
+        ({"flags": {"channels": '{"a": 1}'}}, "`--channels`: not a table of tables"),
+        ({"flags": {"public_url": "sentinel.example"}}, "is not a web address"),
+        ({"flags": {"host": "a\x1b[2J"}}, "`--host`: not a text of printable characters"),
+        ({"flags": {"windows": "disk"}}, "`windows`: neither `memory` nor a Redis or Valkey URL"),
+        ({"flags": {"database": "mysql://x"}}, "`database`: not a PostgreSQL URL"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_its_place_and_a_way_on(source, text):
+    found = problems(source.get("flags"), source.get("environ"))
+    assert len(found) == 1
+    assert text in found[0]
+
+
+def test_all_mistakes_of_all_sources_are_named_at_once(toml):
+    found = problems({**toml('prot = 1\nport = "x"'), "rate": "0"}, {"SENTINEL_GUARD": "?"})
+    assert [line.partition("`: ")[0].rpartition("/")[2].lstrip("`") for line in found] == [
+        "sentinel.toml: prot",
+        "sentinel.toml: port",
+        "SENTINEL_GUARD",
+        "--rate",
+    ]
+
+
+def test_several_workers_on_windows_in_memory_are_told_what_to_set():
+    found = problems({"workers": "4"})
+    assert any("set `windows` to a Redis or Valkey URL, or `workers` to 1" in line for line in found)
+    assert any("set `database` to a PostgreSQL URL, or `workers` to 1" in line for line in found)
+
+
+def test_several_workers_on_shared_machines_are_taken():
+    read({"workers": "4", "windows": "redis://127.0.0.1:6379/0", "database": "postgresql://127.0.0.1/x"}, {})
+
+
+def test_variables_of_the_sdk_and_of_a_neighbouring_service_are_passed_over():
+    read({}, {"SENTINEL_KEY": "k", "SENTINEL_ENFORCE": "off", "SENTINEL_SERVICE_HOST": "10.0.0.1"})
+    read({}, {"SENTINEL_PORT": "tcp://10.0.0.1:80", "SENTINEL_PORT_8787_TCP_ADDR": "10.0.0.1"})
+
+
+@given(st.sampled_from(sorted(TABLE)), st.one_of(st.text(), st.integers(), st.floats(), st.none(), st.lists(st.none())))
+def test_no_value_raises_anything_else(name, value):
+    try:
+        TABLE[name].read(value)
+    except (ValueError, settings.SentinelError) as error:
+        assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        (Settings(), "http://127.0.0.1:8787"),
+        (Settings(host="::1", port=1), "http://[::1]:1"),
+        (Settings(public_url="https://s.example"), "https://s.example"),
+    ],
+)
+def test_the_address_is_the_public_one_or_where_it_listens(settings, address):
+    assert settings.address == address
