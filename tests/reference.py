@@ -1,7 +1,8 @@
 """The product's meaning, naively: every event kept, every window counted anew. What the machines must agree with.
 
 `Reference` takes plain dictionaries {"id", "at", **fields}, in their order of arrival, and a playbook as a
-dictionary {"where", "group_by", "window", "when", "cooldown"}; `findings` then holds {group: [(at, id), …]}.
+dictionary {"where", "group_by", "window", "cooldown"} with "when" {(metric, field): (sign, threshold)} or with
+"sequence" [(where, count, distinct field, distinct), …] and maybe "until"; `findings` holds {group: [(at, id), …]}.
 """
 
 from fractions import Fraction
@@ -60,6 +61,22 @@ def order(event):
     return event["at"], event["id"]
 
 
+def completes(start, events, steps, until):
+    """The event at which the steps, filled greedily from `start` on, are all filled; None if they are not."""
+    steps, filled = list(steps), []
+    for e in events:
+        if order(e) > order(start) and until(e):
+            return None
+        where, count, of, distinct = steps[0]
+        if order(e) >= order(start) and where(e):
+            filled.append(e)
+            if len(filled) >= count and (not of or metric("distinct", of, filled) >= distinct):
+                steps, filled = steps[1:], []
+        if not steps:
+            return e
+    return None
+
+
 class Reference:
     """One playbook over one app's stream."""
 
@@ -81,7 +98,10 @@ class Reference:
         known = self.seen.setdefault(group, {})
         repeat = event["id"] in known
         known[event["id"]] = event
-        on_arrival = any(kind in ("avg", "ratio") for kind, _ in playbook["when"])
+        on_arrival = any(kind in ("avg", "ratio") for kind, _ in playbook.get("when", ()))
+        if "until" in playbook:  # one that comes late takes back what it had prevented
+            valid = [f for f in self.findings.get(group, []) if f in self.crossings(group)]
+            self.findings.update({group: valid} if group in self.findings else {})
         for candidate in self.examined(event, known, on_arrival, repeat):
             if self.is_crossing(candidate, known) and not self.is_held(group, candidate):
                 self.findings.setdefault(group, []).append(order(candidate))
@@ -96,6 +116,11 @@ class Reference:
     def is_crossing(self, candidate, known):
         """The window of z is (t(z) - w, t(z)]; events of equal time are in it together."""
         start = candidate["at"] - self.playbook["window"]
+        if "sequence" in self.playbook:
+            asked = self.playbook["sequence"], self.playbook.get("until", lambda e: False)
+            ordered = sorted(known.values(), key=order)
+            starts = [e for e in ordered if start < e["at"] <= candidate["at"] and asked[0][0][0](e)]
+            return any(completes(s, ordered, *asked) is candidate for s in starts)
         return reached(self.playbook["when"], [e for e in known.values() if start < e["at"] <= candidate["at"]])
 
     def is_held(self, group, candidate):

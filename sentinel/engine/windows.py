@@ -29,17 +29,27 @@ class Gauge:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a sequence: how many events fill it, and of how many different values (0: any)."""
+
+    count: int = 1
+    distinct: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """What windows must know of one playbook; `window` and `cooldown` in microseconds.
 
     `shape` is a hash of all that decides which events count: state kept under another shape is another's.
+    Exactly one of `gauges` and `steps` says what opens a finding.
     """
 
     id: str
     window: int
     cooldown: int
-    gauges: tuple[Gauge, ...]
+    gauges: tuple[Gauge, ...] = ()
     shape: str = ""
+    steps: tuple[Step, ...] = ()
 
     @property
     def on_arrival(self) -> bool:

@@ -1,0 +1,105 @@
+"""Sequences: which events complete one, the steps filled greedily from every event that can start the first.
+
+A partial is what one start has come to. Of partials that have come equally far only the latest start is kept: an
+earlier one can complete nowhere the later one does not, and leaves the window sooner. As a later start never gets
+further than an earlier one, there are never more partials than the steps ask for events.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from sentinel.engine.windows import Step, Watch
+
+Marks = tuple[int, bool, tuple[str | None, ...]]  # bits of the steps matched, `until` matched, a value for each step
+Kept = tuple[int, str, Marks]
+
+
+class Reached(NamedTuple):
+    """How far a partial is: the step it fills, events counted for it, and values seen for it."""
+
+    step: int
+    count: int
+    values: frozenset[str]
+
+
+Partials = dict[Reached, tuple[int, str]]  # to the time and id of its start
+START = Reached(0, 0, frozenset())
+
+
+def advance(partials: Partials, hit: Kept, watch: Watch) -> tuple[Partials, bool]:
+    """Return the partials after one more event in (time, id) order, and whether it completes a sequence."""
+    at, id, (mask, until, values) = hit
+    edge = at - watch.window
+    after: Partials = {}
+    complete = False
+    for reached, start in ((START, (at, id)),) if until else (*partials.items(), (START, (at, id))):
+        if start[0] <= edge:
+            continue
+        fills = mask >> reached.step & 1
+        if fills:
+            further = _fill(reached, watch.steps[reached.step], values[reached.step])
+            if further.step == len(watch.steps):
+                complete = True
+                continue
+            reached = further
+        if reached is not START and start >= after.get(reached, (-1, "")):
+            after[reached] = start
+    return after, complete
+
+
+def _fill(reached: Reached, step: Step, value: str | None) -> Reached:
+    """Return where one more event of its step brings a partial."""
+    count = min(reached.count + 1, step.count)
+    values = reached.values
+    if step.distinct and value is not None and len(values) < step.distinct:
+        values = values | {value}
+    if count >= step.count and len(values) >= step.distinct:
+        return Reached(reached.step + 1, 0, frozenset())
+    return Reached(reached.step, count, values)
+
+
+class Steps:
+    """The hits of one group under one sequence, in (time, id) order, and what they have come to."""
+
+    __slots__ = ("approximate", "hits", "partials")
+
+    def __init__(self) -> None:
+        self.hits: list[Kept] = []
+        self.partials: Partials = {}
+        self.approximate = False
+
+    def holds(self, at: int, id: str) -> bool:
+        """Say whether this very hit is kept."""
+        index = bisect_left(self.hits, (at, id))
+        return index < len(self.hits) and self.hits[index][:2] == (at, id)
+
+    def is_newest(self, at: int, id: str) -> bool:
+        """Say whether an event stands behind all that are kept."""
+        return not self.hits or (at, id) > self.hits[-1][:2]
+
+    def append(self, hit: Kept, watch: Watch, keep: int, most: int) -> bool:
+        """Add the newest event and say whether it completes a sequence; forget what none can need."""
+        self.hits.append(hit)
+        self.partials, complete = advance(self.partials, hit, watch)
+        stale = bisect_left(self.hits, (hit[0] - keep + 1,))
+        if len(self.hits) - stale > most:
+            stale = len(self.hits) - most
+            self.approximate = True
+        del self.hits[:stale]
+        return complete
+
+    def insert(self, hit: Kept, watch: Watch) -> Iterator[tuple[int, str]]:
+        """Add an event older than the newest; give the crossings in [its time, its time + window), ascending."""
+        self.hits.insert(bisect_left(self.hits, hit[:2]), hit)
+        at, end = hit[0], hit[0] + watch.window
+        partials: Partials = {}
+        found = []
+        for kept in self.hits[bisect_left(self.hits, (at - watch.window + 1,)) :]:
+            partials, complete = advance(partials, kept, watch)
+            if complete and at <= kept[0] < end:
+                found.append(kept[:2])
+        self.partials = partials
+        return iter(found)
