@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sentinel.core.event import Event
 
 SEGMENTS = 16
+SHOWN = 60
 MICROS = 1_000_000
 _SEGMENT = re.compile(r"[\w-]{1,128}")
 
@@ -148,17 +149,18 @@ _LITERALS = {
 
 
 def _nearest(segments: tuple[str, ...], path: str) -> str:
-    last = segments[-1].lower()
-    known = [*FIELDS, *OPEN]
-    namesake = [name for name in known if name.rpartition(".")[2] == last]
-    close = namesake or difflib.get_close_matches(path[: SEGMENTS * 8].lower(), known, n=1, cutoff=0.65)
+    top, last = segments[0].lower(), segments[-1].lower()
+    inside = {name.rpartition(".")[2]: name for name in FIELDS if name.startswith(f"{top}.")}
+    if inside and len(segments) > 1:
+        close = difflib.get_close_matches(last[:SHOWN], inside, n=1)
+        known = ", ".join(f"`{name}`" for name in sorted(inside.values()))
+        return f"did you mean `{inside[close[0]]}`?" if close else f"known are {known}"
+    names = [*FIELDS, *OPEN]
+    namesakes = [name for name in names if name.rpartition(".")[2] == last]
+    close = namesakes or difflib.get_close_matches(path[:SHOWN].lower(), names, n=1, cutoff=0.65)
     if close:
         return f"did you mean `{close[0]}`?"
-    top = segments[0]
-    if any(name.startswith(f"{top}.") for name in FIELDS):
-        siblings = sorted(name for name in FIELDS if name.startswith(f"{top}."))
-        return "known are " + ", ".join(f"`{name}`" for name in siblings)
-    return f"a text needs quotes, a property of your own is `properties.{path[:40]}`"
+    return f"a text needs quotes, a property of your own is `properties.{path[:SHOWN]}`"
 
 
 def _reader(spec: FieldSpec) -> Callable[[Event], Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from itertools import islice
 
 from sentinel.engine.functions import FUNCTIONS
 from sentinel.engine.problems import quote
@@ -46,15 +47,19 @@ _WORDS = {
 _TOKEN = re.compile(r"""\w+|"[^"]*"|'[^']*'|[=!<>]+|\S""")
 
 
-def unexpected(source: str, start: int, reason: str) -> tuple[int, str, str | None]:
-    """Return the end, message and hint for the place where Python's parser gave up."""
-    match = _TOKEN.match(source, start)
+def unexpected(source: str, start: int, reason: str) -> tuple[int, int, str, str | None]:
+    """Return start, end, message and hint for the place where Python's parser gave up."""
     if "else" in reason:
-        return start + 1, "`if` without `else`", "a choice is written `a if condition else b`"
-    if match is None or not source[start + 1 :].strip():
-        return start + 1, "the expression ends too early", None
-    rest = [word for word in re.findall(r"\w+", source[start:])[:2] if word in _WORDS or word in FUNCTIONS]
-    if rest:
-        hint = _WORDS.get(rest[0]) or f"functions are called: `{FUNCTIONS[rest[0]].example}`"
-        return match.end(), f"{quote(rest[0])} is not expected here", hint
-    return match.end(), f"something is wrong at {quote(match[0])}", "perhaps an operator or a comma is missing"
+        return start, start + 1, "`if` without `else`", "a choice is written `a if condition else b`"
+    if not source[start + 1 :].strip():
+        return start, start + 1, "the expression ends too early", None
+    for match in islice(_TOKEN.finditer(source, start), 2):
+        word = match[0]
+        if word in _WORDS:
+            return *match.span(), f"{quote(word)} is not expected here", _WORDS[word]
+        if word in FUNCTIONS:
+            hint = f"functions are called: `{FUNCTIONS[word].example}`"
+            return *match.span(), f"{quote(word)} is not expected here", hint
+    first = _TOKEN.search(source, start)
+    end = first.end() if first else start + 1
+    return start, end, f"something is wrong at {quote(source[start:end])}", "perhaps an operator or a comma is missing"

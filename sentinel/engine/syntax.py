@@ -73,8 +73,7 @@ def _python_tree(source: str, readable: Readable, context: Context) -> ast.expr 
             return ast.parse(readable.text, mode="eval").body
     except SyntaxError as error:
         at = min(max((error.offset or 1) - 1, 0), len(readable.origin) - 1)
-        start = readable.origin[at]
-        end, message, hint = unexpected(source, start, error.msg)
+        start, end, message, hint = unexpected(source, readable.origin[at], error.msg)
         if not context.problems:
             context.problems.add(start, end, message, hint)
     except (RecursionError, MemoryError):

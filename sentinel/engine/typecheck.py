@@ -155,7 +155,7 @@ class _Checker:
 
 def _as_written(known: Node, literal: Node) -> str | None:
     """Suggest the literal the author may have meant beside a value of known kind."""
-    if not isinstance(literal, Literal):
+    if not isinstance(literal, Literal) or kind_of(literal) & kind_of(known):
         return None
     value, kind = literal.value, kind_of(known)
     if kind is Kind.TEXT and not isinstance(value, str):
