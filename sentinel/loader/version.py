@@ -20,12 +20,12 @@ from sentinel.engine.playbook import Place, Playbook, Rule
 LENGTH = 12
 _DETECTION = ("id", "rule", "events", "where", "group_by", "window", "when", "cooldown", "exceptions", "trust")
 _MATCHING = ("events", "where")
-_HASHES = ("version", "detection")
+_LEFT_OUT = ("version", "detection", "place")
 
 
 def stamp(playbook: Playbook, lists: Mapping[str, ListValues]) -> Playbook:
     """Return the playbook with its `version` and its `detection` filled in."""
-    everything = [field.name for field in fields(Playbook) if field.name not in _HASHES]
+    everything = [field.name for field in fields(Playbook) if field.name not in _LEFT_OUT]
     version = _hash({name: _canonical(getattr(playbook, name), lists) for name in everything})
     said: dict[str, Any] = {name: _canonical(getattr(playbook, name), lists) for name in _DETECTION}
     if playbook.rule is not None:
