@@ -65,21 +65,28 @@ def explain(error: yaml.YAMLError, lines: Sequence[str], first: int) -> tuple[Fa
         return Fault(first, 0, problem, None), len(lines)
     start = getattr(error, "context_mark", None) or mark
     here, there = (first + mark.line, mark.column), (first + start.line, start.column)
+    return _fault(error, problem, lines, here, there), here[0]
+
+
+def _fault(
+    error: yaml.YAMLError, problem: str, lines: Sequence[str], here: tuple[int, int], there: tuple[int, int]
+) -> Fault:
     line = lines[here[0]] if here[0] < len(lines) else ""
-    return _fault(error, problem, line, here, there), here[0]
-
-
-def _fault(error: yaml.YAMLError, problem: str, line: str, here: tuple[int, int], there: tuple[int, int]) -> Fault:
     if problem in _ENDLESS and "quoted" in str(getattr(error, "context", None)):
         return Fault(*there, "this quote is never closed", None)
     if not line.strip() or line.startswith("---"):
-        return _ending(problem, there)
+        return _ending(problem, there, lines)
     return _special(problem, line, here, there) or _general(problem, here, there)
 
 
-def _ending(problem: str, start: tuple[int, int]) -> Fault:
-    known = _COMPLAINTS.get(problem)
-    return Fault(*start, "what begins here is never closed" if known else problem, None)
+def _ending(problem: str, start: tuple[int, int], lines: Sequence[str]) -> Fault:
+    """Something is still open where the document ends; `start` is where that is, or the end itself."""
+    row = min(start[0], len(lines) - 1)
+    if start == (row, start[1]) and lines[row][start[1] :].strip() and not lines[row].startswith("---"):
+        return Fault(*start, "what begins here is never closed" if problem in _COMPLAINTS else problem, None)
+    while row and (not lines[row].strip() or lines[row].startswith("---")):
+        row -= 1
+    return Fault(row, max(len(lines[row].rstrip()) - 1, 0), "the document ends before this is complete", None)
 
 
 def _general(problem: str, here: tuple[int, int], there: tuple[int, int]) -> Fault:

@@ -263,8 +263,11 @@ def field_name(use: str, allowed: Kind = Kind.TEXT | Kind.NUMBER | Kind.BOOL) ->
 
     known = [name for name, spec in FIELDS.items() if spec.kind & allowed]
     spaces = "|".join(re.escape(name) for name, spec in OPEN.items() if spec.kind & allowed)
-    options: list[Json] = [{"enum": known}, {"type": "string", "pattern": rf"^({spaces})\."}]
-    return Word("a field", convert, {"anyOf": options}, "a path such as `ip`, `user` or `properties.amount`")
+    others = [name for name in FIELDS if name not in known]
+    own: Json = {"type": "string", "pattern": rf"^({spaces})\."} | ({"not": {"enum": others}} if others else {})
+    return Word(
+        "a field", convert, {"anyOf": [{"enum": known}, own]}, "a path such as `ip`, `user` or `properties.amount`"
+    )
 
 
 def _condition(node: Scalar, desk: Desk) -> Expression:

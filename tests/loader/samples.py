@@ -39,7 +39,8 @@ tests:
   - name: ten accounts
     events:
       - {at: 0s, event: auth, success: false, ip: 203.0.113.9, user: "u{n}", repeat: 10, every: 5s,
-         request: {host: shop.example, status: 401, params: {next: /}}, properties: {amount: 1.5, code: "007", zip: 0123}}
+         request: {host: shop.example, status: 401, params: {next: /}},
+         properties: {amount: 1.5, code: "007", zip: 0123}}
       - {at: 50s, received: 2m, event: auth, success: false, ip: "2001:db8::1", user: {email: Jane@Example.com}}
     expect:
       - {at: 45s, group: {ip: 2001:db8::9, request.host: shop.example}, block_ip: 203.0.113.9, challenge_user: u9}
