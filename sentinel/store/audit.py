@@ -1,0 +1,48 @@
+"""Who did what: one line for everything a person changes, written in the transaction of the change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+
+from sentinel.core.batch import Note
+from sentinel.core.record import AuditEntry, Page
+from sentinel.store.control import Control
+from sentinel.store.paging import page
+from sentinel.store.tables import audit
+
+
+def note(
+    connection: Connection, app: str | None, now: int, actor: str, action: str, target: str, reason: str = "",
+    detail: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Add a line to the audit within a transaction."""
+    connection.execute(
+        insert(audit).values(
+            at=now, app=app, actor=actor, action=action, target=target, reason=reason, detail=dict(detail or {})
+        )
+    )
+
+
+class Audit:
+    """The audit as it is read."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def write(self, app: str | None, line: Note, now: int) -> None:
+        """Add a line of its own."""
+        with self._control.write() as connection:
+            note(connection, app, now, line.actor, line.action, line.target, line.reason, line.detail)
+
+    def list(self, app: str | None, limit: int = 50, cursor: str | None = None) -> Page[AuditEntry]:
+        """Return the lines of an app (None: of the whole server), newest first."""
+        with self._control.read() as connection:
+            return page(connection, select(audit).where(audit.c.app.is_not_distinct_from(app)), (audit.c.id,), (int,),
+                        limit, cursor, _entry)  # fmt: skip
+
+
+def _entry(row: Row[Any]) -> AuditEntry:
+    return AuditEntry(**row._mapping)

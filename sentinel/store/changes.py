@@ -1,0 +1,194 @@
+"""What one transaction does to the decision list of an app: rows in, rows out, one revision for all of it.
+
+Functions over a connection; who opens the transaction and who may ask is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import Connection, Table, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sentinel.core.decision import PAIRS, Decision, pair, unpair
+from sentinel.core.errors import SentinelError
+from sentinel.store.tables import apps, decisions, findings, identifiers
+
+_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+CHUNK = 500  # values in one IN list: SQLite takes 32,766
+
+
+class Change:
+    """The change of one app's list within a transaction; its revision is taken when something really changes."""
+
+    def __init__(self, connection: Connection, app: str, now: int) -> None:
+        self.connection = connection
+        self.app = app
+        self.now = now
+        self.revision: int | None = None
+
+    def take(self) -> int:
+        """Return the revision this transaction makes."""
+        if self.revision is None:
+            bump = update(apps).where(apps.c.id == self.app).values(revision=apps.c.revision + 1)
+            self.revision = self.connection.execute(bump.returning(apps.c.revision)).scalar_one_or_none()
+        if self.revision is None:
+            raise SentinelError(f"there is no app `{self.app}`")
+        return self.revision
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows that collide with none."""
+    if rows:
+        insert = _INSERT[connection.dialect.name]
+        connection.execute(insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+    """Insert a row, or change the one of the same primary key to it."""
+    insert = _INSERT[connection.dialect.name](table).values(**row)
+    keys = [column.name for column in table.primary_key]
+    rest = {name: insert.excluded[name] for name in row if name not in keys}
+    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=rest))
+
+
+def add(change: Change, wanted: Sequence[Decision]) -> None:
+    """Add decisions, but those known and those whose finding was undone; each once more for every linked key."""
+    fresh = _fresh(change, wanted)
+    if not fresh:
+        return
+    revision = change.take()
+    rows = [{**_columns(decision), "app": change.app, "parent": None, "added": revision} for decision in fresh]
+    insert_new(change.connection, decisions, rows)
+    _repeat(change, rows)
+
+
+def spread(change: Change, keys: Sequence[str]) -> None:
+    """Repeat what is in force on any of one person's keys for the others of them."""
+    c = decisions.c
+    query = select(decisions).where(
+        c.app == change.app, c.subject.in_(keys), c.parent.is_(None), c.removed.is_(None),
+        or_(c.until.is_(None), c.until > change.now),
+    )  # fmt: skip
+    rows = [dict(row) for row in change.connection.execute(query).mappings()]
+    if rows and len(keys) > 1:
+        _repeat(change, rows)
+
+
+def lift(change: Change, which: Iterable[str], by: str, why: str) -> list[str]:
+    """End decisions, with their repeats, by id; their findings decide nothing any more. Return those that ended."""
+    c = decisions.c
+    ids = list(which)
+    alive = select(c.id, c.finding).where(c.app == change.app, c.id.in_(ids), c.removed.is_(None))
+    found = change.connection.execute(alive).all()
+    if not found:
+        return []
+    ended = [row.id for row in found]
+    mine = (c.app == change.app, c.removed.is_(None), or_(c.id.in_(ended), c.parent.in_(ended)))
+    values = {"removed": change.take(), "lifted": change.now, "lifted_by": by, "lifted_why": why}
+    change.connection.execute(update(decisions).where(*mine).values(**values))
+    _undo(change, {row.finding for row in found if row.finding})
+    return ended
+
+
+def of_findings(change: Change, found: Sequence[str]) -> list[str]:
+    """Return the ids of the decisions of findings that are not lifted."""
+    c = decisions.c
+    query = select(c.id).where(
+        c.app == change.app, c.finding.in_(found), c.parent.is_(None), c.removed.is_(None)
+    )  # fmt: skip
+    return list(change.connection.execute(query).scalars())
+
+
+def part(change: Change, key: str, person_keys: Sequence[str]) -> None:
+    """End the repeats that a key has only because it was linked with these others, and theirs because of it."""
+    c = decisions.c
+    roots = select(c.id).where(c.app == change.app, c.parent.is_(None))
+    mine = roots.where(c.subject == key)
+    theirs = roots.where(c.subject.in_([other for other in person_keys if other != key]))
+    wrong = or_(
+        c.parent.in_(mine) & (c.subject != key),
+        c.parent.in_(theirs) & (c.subject == key),
+    )
+    dead = select(c.id).where(c.app == change.app, c.removed.is_(None), wrong)
+    ids = list(change.connection.execute(dead).scalars())
+    if ids:
+        values = {"removed": change.take(), "lifted": change.now, "lifted_why": "the key was parted from its person"}
+        change.connection.execute(update(decisions).where(c.app == change.app, c.id.in_(ids)).values(**values))
+
+
+def subject(decision: Decision) -> str | None:
+    """Return the user key a decision is about, None for an address or network."""
+    if decision.scope == "user":
+        return decision.value
+    return unpair(decision.value)[0] if decision.scope in PAIRS else None
+
+
+def _fresh(change: Change, wanted: Sequence[Decision]) -> list[Decision]:
+    known: set[str] = set()
+    undone: set[str] = set()
+    for start in range(0, len(wanted), CHUNK):
+        part = wanted[start : start + CHUNK]
+        c, f = decisions.c, findings.c
+        ids = select(c.id).where(c.app == change.app, c.id.in_([one.id for one in part]))
+        known.update(change.connection.execute(ids).scalars())
+        of = {one.finding for one in part if one.finding}
+        if of:
+            held = select(f.id).where(f.app == change.app, f.id.in_(of), f.undone)
+            undone.update(change.connection.execute(held).scalars())
+    first = {one.id: one for one in wanted if one.id not in known and one.finding not in undone}
+    return list(first.values())
+
+
+def _repeat(change: Change, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert a repeat of each row for every key linked with its subject, where there is none yet."""
+    others = _linked(change, {row["subject"] for row in rows if row["subject"]})
+    wanted = [_repeated(row, key) for row in rows for key in others.get(row["subject"] or "", ())]
+    if not wanted:
+        return
+    c = decisions.c
+    ids = [row["id"] for row in wanted]
+    known: dict[str, int | None] = {}
+    for start in range(0, len(ids), CHUNK):
+        there = select(c.id, c.removed).where(c.app == change.app, c.id.in_(ids[start : start + CHUNK]))
+        known.update((row.id, row.removed) for row in change.connection.execute(there))
+    fresh = [row for row in wanted if row["id"] not in known]
+    insert_new(change.connection, decisions, [{**row, "added": change.take()} for row in fresh])
+
+
+def _repeated(row: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = key if row["scope"] == "user" else pair(key, unpair(row["value"])[1])
+    id = blake2b(f"{row['id']}\n{key}".encode(), digest_size=16).hexdigest()
+    return {**row, "id": id, "value": value, "subject": key, "parent": row["id"]}
+
+
+def _linked(change: Change, keys: set[str]) -> dict[str, list[str]]:
+    """Return the other keys of the persons of these keys."""
+    if not keys:
+        return {}
+    one, other = identifiers.alias(), identifiers.alias()
+    query = select(one.c.key, other.c.key).where(
+        one.c.app == change.app, one.c.key.in_(keys), other.c.app == change.app,
+        other.c.person == one.c.person, other.c.key != one.c.key,
+    )  # fmt: skip
+    found: dict[str, list[str]] = {}
+    for key, linked in change.connection.execute(query):
+        found.setdefault(key, []).append(linked)
+    return found
+
+
+def _undo(change: Change, found: set[str]) -> None:
+    if found:
+        mine = (findings.c.app == change.app, findings.c.id.in_(found))
+        change.connection.execute(update(findings).where(*mine).values(undone=True))
+
+
+def _columns(decision: Decision) -> dict[str, Any]:
+    return {
+        "id": decision.id, "kind": decision.kind, "scope": decision.scope, "value": decision.value,
+        "to": decision.to, "made": decision.made, "until": decision.until, "reason": decision.reason,
+        "playbook": decision.playbook, "version": decision.version, "finding": decision.finding, "by": decision.by,
+        "logins_only": decision.logins_only, "subject": subject(decision),
+    }  # fmt: skip

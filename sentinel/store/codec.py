@@ -1,0 +1,82 @@
+"""Events as bytes, for the journal: msgpack of what each carries, then zstd. What comes out equals what went in.
+
+Two things JSON can hold and msgpack cannot are carried over: integers beyond 64 bits exactly, and half of a
+surrogate pair as `\N{REPLACEMENT CHARACTER}`, since no database takes it as text.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import zstandard
+
+from sentinel.core.errors import StoreError
+from sentinel.core.event import Event
+
+FORMAT = b"\x01"
+_BIG = 1  # msgpack extension: an integer beyond 64 bits, in decimal digits
+_TUPLES = ("user_labels", "ip_labels")
+_LEVEL = 1
+
+
+class _Tools(threading.local):
+    """Compressors and packers, which threads may not share."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(level=_LEVEL).compress
+        self.decompress = zstandard.ZstdDecompressor().decompress
+        self.pack = msgspec.msgpack.Encoder().encode
+        self.unpack = msgspec.msgpack.Decoder(ext_hook=_extension).decode
+
+
+def pack(events: Sequence[Event]) -> bytes:
+    """Return events as bytes."""
+    plain = [vars(event) for event in events]
+    try:
+        packed = _tools.pack(plain)
+    except (OverflowError, UnicodeEncodeError, TypeError):
+        packed = _tools.pack(_packable(plain))
+    return FORMAT + _tools.compress(packed)
+
+
+def unpack(data: bytes) -> list[Event]:
+    """Return the events of bytes made by `pack`; raises StoreError for others."""
+    if data[:1] != FORMAT:
+        raise StoreError(f"events are packed in the unknown format `{data[:1].hex()}`", "a newer Sentinel wrote them")
+    try:
+        return [_event(plain) for plain in _tools.unpack(_tools.decompress(data[1:]))]
+    except (zstandard.ZstdError, msgspec.MsgspecError) as error:
+        raise StoreError(f"packed events are damaged: {error}") from error
+
+
+def _event(plain: dict[str, Any]) -> Event:
+    event = Event()
+    for name in _TUPLES:
+        if name in plain:
+            plain[name] = tuple(plain[name])
+    vars(event).update(plain)
+    return event
+
+
+def _packable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, Mapping):
+        return {_packable(key): _packable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_packable(item) for item in value]
+    if type(value) is int and not -(1 << 63) <= value < 1 << 64:
+        return msgspec.msgpack.Ext(_BIG, str(value).encode())
+    return value
+
+
+def _extension(code: int, data: memoryview) -> object:
+    if code != _BIG:
+        raise StoreError(f"packed events hold the unknown extension `{code}`", "a newer Sentinel wrote them")
+    return int(bytes(data))
+
+
+_tools = _Tools()

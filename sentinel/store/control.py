@@ -1,0 +1,141 @@
+"""The SQLite file: how it is opened, refused, read and written. What is in it is not known here.
+
+One connection writes, under one lock; others read what was last committed. Every failure of the machine becomes a
+StoreBusy, after which nothing was done, or a StoreError, after which nothing can be.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+
+from sentinel.core.errors import StoreBusy, StoreError
+
+LARGEST_CHECK = 256 << 20  # bytes of a file that is read through before it is used
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_RESTORE = "nothing in it was changed; put a backup in its place, or move it away to begin anew"
+
+
+class Control:
+    """One SQLite file, opened by one process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._lock = threading.RLock()
+        self._writing = False
+        with translated(path):
+            _check(path)
+            self.engine = _engine(path)
+            self._writer = self.engine.connect()
+            self.raw: sqlite3.Connection = _driver(self._writer)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the right to write, over several transactions if need be."""
+        with self._lock:
+            yield
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give the connection of one transaction: all of it is on disk afterwards, or, with an error, none."""
+        with self._lock, translated(self.path):
+            if self._writing:
+                raise RuntimeError("a transaction cannot begin within another")
+            self._writing = True
+            try:
+                self.raw.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                self.raw.execute("COMMIT")
+            finally:
+                self._writing = False
+                self._settle()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection that sees one moment."""
+        with translated(self.path), self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            self._writer.close()
+            self.engine.dispose()
+
+    def _settle(self) -> None:
+        """Roll back what was not committed, and let the connection's own bookkeeping follow."""
+        try:
+            if self.raw.in_transaction:
+                self.raw.execute("ROLLBACK")
+        finally:
+            self._writer.rollback()
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise StoreBusy or StoreError for what SQLite raises."""
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.Error):
+            raise _meant(error.orig, path) from error
+        raise
+    except sqlite3.Error as error:
+        raise _meant(error, path) from error
+
+
+def _meant(error: sqlite3.Error, path: Path) -> Exception:
+    code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+    if code in _DAMAGED:
+        return StoreError(f"`{path}` is damaged: {error}", _RESTORE)
+    if code == sqlite3.SQLITE_FULL:
+        return StoreBusy("the disk is full", f"make room where `{path}` lies", retry_after=10)
+    if isinstance(error, sqlite3.OperationalError):
+        return StoreBusy(f"`{path}` cannot be used now: {error}", retry_after=5)
+    return error
+
+
+def _check(path: Path) -> None:
+    """Raise where the file is no sound SQLite database; nothing is written, a log is not replayed into it."""
+    if not 0 < path.stat().st_size <= LARGEST_CHECK:
+        return
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5)
+    try:
+        (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    finally:
+        connection.close()
+    if answer != "ok":
+        raise StoreError(f"`{path}` is damaged: {answer.splitlines()[-1]}", _RESTORE)
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}", poolclass=QueuePool, pool_size=4, max_overflow=28,
+        connect_args={"check_same_thread": False, "timeout": 5, "cached_statements": 256},
+    )  # fmt: skip
+    event.listen(engine, "connect", _prepare)
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY", "cache_size=-16000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    raw = connection.connection.driver_connection
+    if not isinstance(raw, sqlite3.Connection):
+        raise TypeError(f"not an SQLite connection: {type(raw).__name__}")
+    return raw

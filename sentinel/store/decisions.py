@@ -1,0 +1,134 @@
+"""The decision list as it is asked for: deltas by revision, pages, and what a person adds or lifts by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, func, or_, select, update
+
+from sentinel.core.decision import Decision, Delta
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import KeptDecision, Page
+from sentinel.store import changes
+from sentinel.store.audit import note
+from sentinel.store.control import Control
+from sentinel.store.paging import page
+from sentinel.store.tables import apps, decisions
+
+_FIELDS = tuple(Decision.__dataclass_fields__)
+
+
+class Revisions:
+    """The revision of each app's list, in memory."""
+
+    def __init__(self, control: Control) -> None:
+        with control.read() as connection:
+            self._known: dict[str, int] = {
+                row.id: row.revision for row in connection.execute(select(apps.c.id, apps.c.revision))
+            }
+
+    def of(self, app: str) -> int:
+        """Return the revision of an app's list."""
+        return self._known.get(app, 0)
+
+    def learn(self, change: changes.Change) -> int:
+        """Take over what a committed change came to, and return the revision."""
+        if change.revision is not None:
+            self._known[change.app] = change.revision
+        return self.of(change.app)
+
+
+class Decisions:
+    """The decision lists of all apps."""
+
+    def __init__(self, control: Control, revisions: Revisions) -> None:
+        self._control = control
+        self._revisions = revisions
+
+    def revision(self, app: str) -> int:
+        """Return the revision of the list; from memory."""
+        return self._revisions.of(app)
+
+    def delta(self, app: str, since: int, now: int) -> Delta:
+        """Return what changed since a revision; everything in force, with `reset`, where that is not known."""
+        c = decisions.c
+        alive = select(decisions).where(c.app == app, c.removed.is_(None), or_(c.until.is_(None), c.until > now))
+        with self._control.read() as connection:
+            state = connection.execute(select(apps.c.revision, apps.c.floor).where(apps.c.id == app)).one_or_none()
+            revision, floor = state or (0, 0)
+            if not floor <= since <= revision or since <= 0:
+                rows = connection.execute(alive.order_by(c.added, c.id)).all()
+                return Delta(revision, tuple(map(_decision, rows)), reset=True)
+            rows = connection.execute(alive.where(c.added > since).order_by(c.added, c.id)).all()
+            gone = select(c.id).where(c.app == app, c.removed > since, c.added <= since).order_by(c.removed, c.id)
+            return Delta(revision, tuple(map(_decision, rows)), tuple(connection.execute(gone).scalars()))
+
+    def get(self, app: str, id: str) -> KeptDecision | None:
+        """Return one decision with what became of it."""
+        with self._control.read() as connection:
+            row = connection.execute(_own(app).where(decisions.c.id == id)).one_or_none()
+        return None if row is None else _kept(row)
+
+    def list(
+        self, app: str, *, now: int | None = None, kind: str | None = None, scope: str | None = None,
+        value: str | None = None, playbook: str | None = None, finding: str | None = None,
+        limit: int = 50, cursor: str | None = None,
+    ) -> Page[KeptDecision]:  # fmt: skip
+        """Return decisions, newest first; with `now` only those in force then."""
+        c = decisions.c
+        query = _own(app)
+        wanted = {"kind": kind, "scope": scope, "value": value, "playbook": playbook, "finding": finding}
+        for name, what in wanted.items():
+            if what is not None:
+                query = query.where(c[name] == what)
+        if now is not None:
+            query = query.where(c.removed.is_(None), or_(c.until.is_(None), c.until > now))
+        with self._control.read() as connection:
+            return page(connection, query, (c.made, c.id), (int, str), limit, cursor, _kept)
+
+    def add(self, app: str, decision: Decision, by: str, now: int) -> int:
+        """Add a decision by hand and return the revision; raises SentinelError for an id in use."""
+        with self._control.write() as connection:
+            change = changes.Change(connection, app, now)
+            changes.add(change, [decision])
+            if change.revision is None:
+                raise SentinelError(f"decision `{decision.id}` is known already", "choose another id")
+            target = f"{decision.scope} {decision.value}"
+            detail = {"decision": decision.id, "kind": decision.kind, "until": decision.until}
+            note(connection, app, now, by, "decision.add", target, decision.reason, detail)
+        return self._revisions.learn(change)
+
+    def lift(self, app: str, id: str, by: str, why: str, now: int) -> int | None:
+        """End a decision by hand, for good; return the revision, None if there is none of that id."""
+        with self._control.write() as connection:
+            row = connection.execute(_own(app).where(decisions.c.id == id)).one_or_none()
+            if row is None:
+                return None
+            change = changes.Change(connection, app, now)
+            if changes.lift(change, [id], by, why):
+                note(connection, app, now, by, "decision.lift", f"{row.scope} {row.value}", why, {"decision": id})
+        return self._revisions.learn(change)
+
+    def expire(self, now: int, keep: int) -> int:
+        """Drop the rows of decisions over for `keep` microseconds; return how many. Older revisions get a reset."""
+        c, edge = decisions.c, now - keep
+        over = or_(c.until <= edge, c.lifted <= edge)
+        with self._control.write() as connection:
+            newest = select(c.app, func.max(c.removed)).where(over, c.removed.is_not(None)).group_by(c.app)
+            for app, removed in connection.execute(newest).all():
+                floor = update(apps).where(apps.c.id == app, apps.c.floor < removed).values(floor=removed)
+                connection.execute(floor)
+            return connection.execute(delete(decisions).where(over)).rowcount
+
+
+def _own(app: str) -> Select[Any]:
+    return select(decisions).where(decisions.c.app == app, decisions.c.parent.is_(None))
+
+
+def _decision(row: Row[Any]) -> Decision:
+    found = row._mapping
+    return Decision(**{name: found[name] for name in _FIELDS})
+
+
+def _kept(row: Row[Any]) -> KeptDecision:
+    return KeptDecision(_decision(row), row.added, row.removed, row.lifted, row.lifted_by, row.lifted_why)

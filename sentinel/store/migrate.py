@@ -1,0 +1,47 @@
+"""The tables are brought up to date when the store is opened, in one transaction, by migrations shipped here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from sentinel.core.errors import StoreError
+
+HEAD = "0001"  # the newest migration: where it is reached, Alembic is not even imported
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def migrate(connection: Connection, where: str) -> bool:
+    """Bring the tables up to date; say whether there was anything to do.
+
+    Raises StoreError where a newer Sentinel wrote them. `where` names the place in its text.
+    """
+    current = version(connection)
+    if current == HEAD:
+        return False
+    if current is not None and current > HEAD:
+        raise StoreError(
+            f"`{where}` was written by a newer Sentinel (tables `{current}`, this one knows `{HEAD}`)",
+            "run that one, or restore the backup made before it was installed",
+        )
+    _upgrade(connection)
+    return True
+
+
+def version(connection: Connection) -> str | None:
+    """Return the version of the tables, None where there are none yet."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return None if found is None else str(found)
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

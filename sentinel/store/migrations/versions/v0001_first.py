@@ -1,0 +1,330 @@
+"""The first tables."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    """Make the tables."""
+    for make in (
+        _app,
+        _access_key,
+        _one_time_link,
+        _person,
+        _identifier,
+        _link_cut,
+        _label,
+        _finding,
+        _decision,
+        _allowance,
+        _outbox,
+        _audit,
+        _setting,
+        _lease,
+        _playbook_version,
+        _property,
+        _journal,
+        _snapshot,
+    ):
+        make()
+
+
+def _app() -> None:
+    op.create_table(
+        "app",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("identifiers", sa.JSON(), nullable=False),
+        sa.Column("ipv6", sa.Integer(), nullable=False),
+        sa.Column("retention", sa.BigInteger(), nullable=True),
+        sa.Column("settings", sa.JSON(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.Column("floor", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+
+
+def _access_key() -> None:
+    op.create_table(
+        "access_key",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("by", sa.String(), nullable=True),
+        sa.Column("revoked", sa.BigInteger(), nullable=True),
+        sa.Column("protocol", sa.String(), nullable=True),
+        sa.Column("settings", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("hash"),
+    )
+    op.create_index("ix_access_key_app", "access_key", ["app"])
+
+
+def _one_time_link() -> None:
+    op.create_table(
+        "one_time_link",
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("used", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("hash"),
+    )
+
+
+def _person() -> None:
+    op.create_table(
+        "person",
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("alias_of", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("app", "key"),
+    )
+    op.create_index("person_alias", "person", ["app", "alias_of"])
+
+
+def _identifier() -> None:
+    op.create_table(
+        "identifier",
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("person", sa.String(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("app", "key"),
+    )
+    op.create_index("identifier_person", "identifier", ["app", "person"])
+
+
+def _link_cut() -> None:
+    op.create_table(
+        "link_cut",
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("person", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("app", "key", "person"),
+    )
+
+
+def _label() -> None:
+    op.create_table(
+        "label",
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("target", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=True),
+        sa.Column("finding", sa.String(), nullable=True),
+        sa.Column("by", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("app", "kind", "target", "name"),
+    )
+
+
+def _finding() -> None:
+    op.create_table(
+        "finding",
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("playbook", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("user", sa.String(), nullable=True),
+        sa.Column("ip", sa.String(), nullable=True),
+        sa.Column("acted", sa.Boolean(), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("opened", sa.BigInteger(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("evidence", sa.Integer(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("closed", sa.BigInteger(), nullable=True),
+        sa.Column("undone", sa.Boolean(), nullable=False),
+        sa.Column("by", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("app", "id"),
+        sa.UniqueConstraint("app", "playbook", "key", "at", "event_id", name="finding_anchor"),
+    )
+    op.create_index("finding_ip", "finding", ["app", "ip", "at"])
+    op.create_index("finding_status", "finding", ["app", "status", "at"])
+    op.create_index("finding_time", "finding", ["app", "at"])
+    op.create_index("finding_user", "finding", ["app", "user", "at"])
+
+
+def _decision() -> None:
+    op.create_table(
+        "decision",
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.Column("to", sa.String(), nullable=True),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("playbook", sa.String(), nullable=True),
+        sa.Column("version", sa.String(), nullable=True),
+        sa.Column("finding", sa.String(), nullable=True),
+        sa.Column("by", sa.String(), nullable=True),
+        sa.Column("logins_only", sa.Boolean(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=True),
+        sa.Column("parent", sa.String(), nullable=True),
+        sa.Column("added", sa.BigInteger(), nullable=False),
+        sa.Column("removed", sa.BigInteger(), nullable=True),
+        sa.Column("lifted", sa.BigInteger(), nullable=True),
+        sa.Column("lifted_by", sa.String(), nullable=True),
+        sa.Column("lifted_why", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("app", "id"),
+    )
+    op.create_index("decision_added", "decision", ["app", "added"])
+    op.create_index("decision_finding", "decision", ["app", "finding"])
+    op.create_index("decision_made", "decision", ["app", "made"])
+    op.create_index("decision_parent", "decision", ["app", "parent"])
+    op.create_index("decision_removed", "decision", ["app", "removed"])
+    op.create_index("decision_subject", "decision", ["app", "subject"])
+    op.create_index("decision_until", "decision", ["until"])
+
+
+def _allowance() -> None:
+    op.create_table(
+        "allowance",
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=True),
+        sa.Column("by", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("app", "id"),
+    )
+
+
+def _outbox() -> None:
+    op.create_table(
+        "outbox",
+        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=True),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("finding", sa.String(), nullable=True),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=False),
+        sa.Column("error", sa.String(), nullable=False),
+        sa.Column("dead", sa.Boolean(), nullable=False),
+        sa.Column("done", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("app", "key", name="outbox_key"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("outbox_due", "outbox", ["done", "dead", "next_at"])
+
+
+def _audit() -> None:
+    op.create_table(
+        "audit",
+        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("app", sa.String(), nullable=True),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("action", sa.String(), nullable=False),
+        sa.Column("target", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("detail", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("audit_app", "audit", ["app", "id"])
+
+
+def _setting() -> None:
+    op.create_table(
+        "setting",
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("value", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("app", "name"),
+    )
+
+
+def _lease() -> None:
+    op.create_table(
+        "lease",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("holder", sa.String(), nullable=False),
+        sa.Column("fence", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+
+
+def _playbook_version() -> None:
+    op.create_table(
+        "playbook_version",
+        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("playbook", sa.String(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("by", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("playbook_history", "playbook_version", ["app", "playbook", "id"])
+
+
+def _property() -> None:
+    op.create_table(
+        "property",
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("conflicts", sa.BigInteger(), nullable=False),
+        sa.Column("slot", sa.String(), nullable=True),
+        sa.Column("slot_from", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("app", "path"),
+    )
+
+
+def _journal() -> None:
+    op.create_table(
+        "journal",
+        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("events", sa.Integer(), nullable=False),
+        sa.Column("unchecked", sa.Boolean(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+
+
+def _snapshot() -> None:
+    op.create_table(
+        "snapshot",
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("watch", sa.String(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("shape", sa.String(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("app", "watch"),
+    )

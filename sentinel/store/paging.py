@@ -1,0 +1,58 @@
+"""Pages of rows, newest first: a cursor is the place of the last row given, so that nothing is skipped or repeated."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, tuple_
+
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import Page
+
+LARGEST = 1000
+T = TypeVar("T")
+
+
+def cursor(place: Sequence[int | str]) -> str:
+    """Return a place as the opaque text that is handed out."""
+    text = json.dumps(list(place), separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def place(text: str, *kinds: type) -> list[Any]:
+    """Return the place of a cursor, which holds values of these kinds; raises SentinelError for any other text."""
+    try:
+        found = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, list) and [type(value) for value in found] == list(kinds) and all(map(_small, found)):
+        return found
+    raise SentinelError(f"`cursor`: `{text[:64]}` was not given by this list", "leave it out to begin at the newest")
+
+
+def _small(value: object) -> bool:
+    return not isinstance(value, int) or abs(value) < 1 << 63
+
+
+def bounded(limit: int) -> int:
+    """Return a limit within bounds; raises SentinelError."""
+    if not 1 <= limit <= LARGEST:
+        raise SentinelError(f"`limit`: `{limit}` is not between 1 and {LARGEST}")
+    return limit
+
+
+def page(
+    connection: Connection, query: Select[Any], order: Sequence[ColumnElement[Any]], kinds: Sequence[type], limit: int,
+    after: str | None, read: Callable[[Row[Any]], T],
+) -> Page[T]:  # fmt: skip
+    """Return one page of a query in descending `order`, whose columns hold these kinds."""
+    if after is not None:
+        query = query.where(tuple_(*order) < tuple_(*place(after, *kinds)))
+    rows = connection.execute(query.order_by(*(column.desc() for column in order)).limit(bounded(limit) + 1)).all()
+    more = len(rows) > limit
+    names = [column.name for column in order]
+    last = cursor([getattr(rows[limit - 1], name) for name in names]) if more else None
+    return Page(tuple(read(row) for row in rows[:limit]), last)
