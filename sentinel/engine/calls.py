@@ -7,6 +7,7 @@ and what comes back is bounded by what went in.
 from __future__ import annotations
 
 import math
+import re
 from datetime import datetime, timezone, tzinfo
 from typing import Any
 
@@ -16,6 +17,7 @@ from sentinel.engine.operators import within
 
 LONGEST = 1 << 16
 _HOST = 253
+_SCHEME = re.compile(r"^(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//")
 _FIRST = -62_135_424_000  # 0001-01-03T00:00Z: a day inside what every zone can show
 _LAST = 253_402_128_000  # 9999-12-30T00:00Z
 _THURSDAY = 3  # what 1970 began with
@@ -71,9 +73,7 @@ def domain(text: Any) -> str | None:
     """The host of a URL, the part of an e-mail address behind its last @, or the text itself if it is a host."""
     if text.__class__ is not str or len(text) > LONGEST:
         return None
-    rest = text.strip()
-    if "://" in rest:
-        rest = rest.partition("://")[2]
+    rest = _SCHEME.sub("", text.strip(), count=1)
     for end in "/?#\\":
         rest = rest.partition(end)[0]
     host = _without_port(rest.rpartition("@")[2]).rstrip(".").lower()

@@ -6,6 +6,7 @@ Where a list comes from is the loader's; this holds its values, ready to be aske
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,7 @@ from typing import Any, TypeAlias
 from sentinel.core import address, identity
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+_COMMENT = re.compile(r"(?:^|\s)#")
 _WHOLE = 10**18  # beyond, a float no longer tells neighbours apart and text of an integer grows without bound
 
 
@@ -80,7 +82,7 @@ def parse_list(text: str) -> ListValues:
     """Read one value a line; `#` starts a comment at the start of a line or after a blank."""
     values = set()
     for line in text.splitlines():
-        value = f" {line}".partition(" #")[0].strip()
+        value = _COMMENT.split(line, maxsplit=1)[0].strip()
         if value:
             values.add(value)
     return ListValues(frozenset(values), networks(filter(None, map(_as_network, values))))

@@ -69,7 +69,7 @@ def equal(left: Any, right: Any) -> bool | None:
     if is_number(left) and is_number(right):
         return bool(left == right)
     if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
-        return all_of([equal(*pair) for pair in zip(left, right)]) if len(left) == len(right) else False
+        return all_of([equal(*pair) for pair in zip(left, right, strict=False)]) if len(left) == len(right) else False
     if isinstance(left, dict) and isinstance(right, dict):
         return all_of([equal(left.get(key), right.get(key)) for key in {**left, **right}])
     return type(left) is type(right) and bool(left == right)
@@ -196,7 +196,7 @@ def evaluate(node: ast.expr, event: Event) -> Any:
             return missing if isinstance(op, ast.Eq) else not missing
         case ast.Compare():
             sides = [evaluate(side, event) for side in users(node)]
-            return all_of([compare(*pair) for pair in zip(node.ops, sides, sides[1:])])
+            return all_of([compare(*pair) for pair in zip(node.ops, sides, sides[1:], strict=False)])
         case ast.BinOp(left=left, op=op, right=right):
             return arithmetic(op, evaluate(left, event), evaluate(right, event))
         case ast.IfExp(test=test, body=body, orelse=orelse):
@@ -210,7 +210,7 @@ def evaluate(node: ast.expr, event: Event) -> Any:
 def same(left: Any, right: Any) -> bool:
     """Say whether two values are the same to a reader: kinds too, and NaN is NaN."""
     if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
-        return len(left) == len(right) and all(same(*pair) for pair in zip(left, right))
+        return len(left) == len(right) and all(same(*pair) for pair in zip(left, right, strict=False))
     if isinstance(left, float) and isinstance(right, float) and math.isnan(left):
         return math.isnan(right)
     return type(left) is type(right) and bool(left == right)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from sentinel.engine.expression import ExpressionError, compile_expression
@@ -42,12 +44,53 @@ def test_what_is_out_of_bounds_is_refused(source, message):
 
 @pytest.mark.parametrize(
     "source",
-    ["-" * 4000 + "1", "not " * 1000 + "success", "a." * 2000 + "a", "a+" * 2000 + "a", "a if a else " * 300 + "a", "a<" * 2000 + "a",
-     "lambda:" * 500 + "1", "f(" * 50 + ")" * 50, "[" * 50 + "]" * 50, "x=" * 2000 + "1", '"' * 4096, "'" * 4095, "\\" * 4096,
-     "#" * 4096, "\n" * 4096, "a\r\nb", "\ufeffsuccess", "𝕒 == 1", "ﬁ == 1", "² == 1", "success\x0c", "{**a}", "*a", "yield",
-     "await a", "a: int", "a; b", "import os", "__import__('os')", "().__class__", "a @ b", "%", "0x1f", "1__0", "1e", "'\\N{DASH}'x",
-     "b'a' in b'b'", "...", "True.real", "1 .real", "'a' 'b' == user", "r'\\' == user", "print(1, file=2)", "len(*user)"],
-)  # fmt: skip
+    [
+        "-" * 4000 + "1",
+        "not " * 1000 + "success",
+        "a." * 2000 + "a",
+        "a+" * 2000 + "a",
+        "a if a else " * 300 + "a",
+        "a<" * 2000 + "a",
+        "lambda:" * 500 + "1",
+        "f(" * 50 + ")" * 50,
+        "[" * 50 + "]" * 50,
+        "x=" * 2000 + "1",
+        '"' * 4096,
+        "'" * 4095,
+        "\\" * 4096,
+        "#" * 4096,
+        "\n" * 4096,
+        "a\r\nb",
+        "\ufeffsuccess",
+        "𝕒 == 1",
+        "ﬁ == 1",
+        "² == 1",
+        "success\x0c",
+        "{**a}",
+        "*a",
+        "yield",
+        "await a",
+        "a: int",
+        "a; b",
+        "import os",
+        "__import__('os')",
+        "().__class__",
+        "a @ b",
+        "%",
+        "0x1f",
+        "1__0",
+        "1e",
+        "'\\N{DASH}'x",
+        "b'a' in b'b'",
+        "...",
+        "True.real",
+        "1 .real",
+        "'a' 'b' == user",
+        "r'\\' == user",
+        "print(1, file=2)",
+        "len(*user)",
+    ],
+)
 def test_hostile_text_is_refused_and_nothing_else(source):
     assert messages(source)
 
@@ -82,7 +125,7 @@ def test_code_grows_with_the_expression_and_no_faster(nest):
     for _ in range(15):
         source = nest(source)
         sizes.append(len(compile_expression(source, condition=False).code))
-    steps = [later - earlier for earlier, later in zip(sizes, sizes[1:], strict=False)]
+    steps = [later - earlier for earlier, later in itertools.pairwise(sizes)]
     assert max(steps) < 1500
 
 

@@ -72,10 +72,24 @@ def test_an_operator_of_one_value_is_its_line_of_the_table(form):
         check(known, source, fields)
 
 
-@pytest.mark.parametrize("form", ["{l} if {r} else 'else'", "'then' if {l} else {r}", "{l} < {r} < 7", "0 <= {l} == {r}",
-                                  "-1 < {l} != {r} < 1e308", "not ({l} and {r})", "not ({l} or {r})",
-                                  "not (True if {l} else {r})", "not ({l} < {r} <= 2)", "not {l} in [{r}]",
-                                  "({l} == {r}) == True", "({l} < {r} < 7) != {r}", "({l} or {r}) == False"])  # fmt: skip
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{l} if {r} else 'else'",
+        "'then' if {l} else {r}",
+        "{l} < {r} < 7",
+        "0 <= {l} == {r}",
+        "-1 < {l} != {r} < 1e308",
+        "not ({l} and {r})",
+        "not ({l} or {r})",
+        "not (True if {l} else {r})",
+        "not ({l} < {r} <= 2)",
+        "not {l} in [{r}]",
+        "({l} == {r}) == True",
+        "({l} < {r} < 7) != {r}",
+        "({l} or {r}) == False",
+    ],
+)
 def test_combined_operators_follow_the_table(form):
     source = form.format(l=LEFT, r=RIGHT)
     known = compiled_or_none(source)
