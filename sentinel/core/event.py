@@ -6,7 +6,8 @@ What enrichment adds (geo, network, agent, labels) has its attributes here; how 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +16,7 @@ from sentinel.core.errors import EventError
 
 NAME_LENGTH = 128
 ID_LENGTH = 64
+DEVICE_LENGTH = 256
 PROPERTIES_DEPTH = 16
 CLOCK_SLACK = 60_000_000
 RESERVED = ("sentinel.", "sq.")
@@ -26,11 +28,14 @@ class Event:
     """Who did what, when, from where. Written by `read` and by enrichment, never afterwards.
 
     A value that is absent is None (or an empty mapping or tuple); times are microseconds since 1970.
+    `sent` is the timestamp as sent, before any clamping, None where none was: its UTC day and the id tell a repeat
+    from another event.
     """
 
     id: str
     name: str
     at: int
+    sent: int | None = None
     received: int | None = None
     success: bool | None = None
     user: str | None = None
@@ -80,25 +85,36 @@ def read(
     if type(raw) is not dict:
         raise EventError("event", "an event is a JSON object", 'such as {"event": "invoice.created"}')
     event = Event()
-    event.name = _name(raw.get("event"), reserved)
-    event.id = _id(raw.get("id"), new_id)
-    _time(event, raw.get("timestamp"), received)
-    readers = _STORED if enriched else _READERS
-    for field, value in raw.items():
-        if value is not None:
-            reader = readers.get(field)
-            if reader is None:
-                _unknown(field, readers)
-            elif reader is not _done:
-                reader(event, value)
-    if event.identifiers:
-        event.user = identity.user_key(event.identifiers, order)
+    get = raw.get
+    event.name = _name(get("event"), reserved)
+    event.id = _id(get("id"), new_id)
+    _time(event, get("timestamp"), received)
+    if (value := get("success")) is not None:
+        event.success = _success(event, value)
+    if (value := get("user")) is not None:
+        event.identifiers = found = identity.identifiers(value)
+        event.user = identity.user_key(found, order)
+    if (value := get("ip")) is not None:
+        event.ip = _ip(value)
+    if (value := get("device")) is not None:
+        event.device = _device(value)
+    if (value := get("request")) is not None:
+        event.request = _request(value)
+    if (value := get("properties")) is not None:
+        event.properties = _properties(value)
+    if not _FIELDS.issuperset(raw):
+        _others(event, raw, _ADDED if enriched else {})
     return event
 
 
 def _name(value: object, reserved: bool) -> str:
     if type(value) is not str:
         raise EventError("event", "missing" if value is None else "not a text", "every event has a name")
+    return _checked_name(value, reserved)
+
+
+@lru_cache(maxsize=1 << 12)
+def _checked_name(value: str, reserved: bool) -> str:
     if not 0 < len(value) <= NAME_LENGTH or not value.isprintable():
         raise EventError("event", f"not 1 to {NAME_LENGTH} printable characters")
     if not reserved and value.startswith(RESERVED):
@@ -119,70 +135,65 @@ def _id(value: object, new_id: Callable[[], str] | None) -> str:
 
 
 def _time(event: Event, value: object, received: int | None) -> None:
-    event.received = received
     if value is None:
         if received is None:
             raise EventError("timestamp", "missing", "write `2026-11-20T21:30:00Z` or seconds since 1970")
-        event.at = received
+        event.at = event.received = received
         return
-    event.at = at = moment.parse(value)
-    if received is not None and at > received + CLOCK_SLACK:
-        event.at = received
-        event.clamped = True
+    event.at = event.sent = at = moment.parse(value)
+    if received is not None:
+        event.received = received
+        if at > received + CLOCK_SLACK:
+            event.at = received
+            event.clamped = True
 
 
-def _done(event: Event, value: object) -> None:
-    """Fields read before the others."""
-
-
-def _success(event: Event, value: object) -> None:
+def _success(event: Event, value: object) -> bool:
     if type(value) is not bool:
         raise EventError("success", "neither true nor false")
     if event.name != "auth":
         raise EventError("success", "only events named `auth` have it", "use `properties` for your own outcome")
-    event.success = value
-
-
-def _user(event: Event, value: object) -> None:
-    event.identifiers = identity.identifiers(value)
-
-
-def _ip(event: Event, value: object) -> None:
-    found = address.normalise(value) if type(value) is str else None
-    if found is None and value != "":
-        raise EventError("ip", f"`{str(value)[:64]}` is not an address", "write `203.0.113.9` or `2001:db8::1`")
-    event.ip = found
-
-
-def _device(event: Event, value: object) -> None:
-    event.device = _short(value, "device", 256)
-
-
-def _short(value: object, field: str, longest: int) -> str:
-    if type(value) is not str or len(value) > longest:
-        raise EventError(field, f"not a text of at most {longest} characters")
     return value
 
 
-def _request(event: Event, value: object) -> None:
+def _ip(value: object) -> str | None:
+    found = address.normalise(value) if type(value) is str else None
+    if found is None and value != "":
+        raise EventError("ip", f"`{str(value)[:64]}` is not an address", "write `203.0.113.9` or `2001:db8::1`")
+    return found
+
+
+def _device(value: object) -> str:
+    if type(value) is not str or len(value) > DEVICE_LENGTH:
+        raise EventError("device", f"not a text of at most {DEVICE_LENGTH} characters")
+    return value
+
+
+def _request(value: object) -> dict[str, Any]:
     if type(value) is not dict:
         raise EventError("request", "not an object")
+    kinds = _REQUEST.get
     for field, what in value.items():
-        kind = _REQUEST.get(field)
-        if kind is None:
-            _unknown(field, _REQUEST, "request.")
-        elif what is not None and type(what) is not kind:
-            raise EventError(f"request.{field}", f"not {_KINDS[kind]}")
+        if type(what) is not kinds(field):
+            _refuse_request(field, what)
     if "params" in value:
         _bounded(value["params"], "request.params", PROPERTIES_DEPTH)
-    event.request = value
+    return value
 
 
-def _properties(event: Event, value: object) -> None:
+def _refuse_request(field: str, value: object) -> None:
+    kind = _REQUEST.get(field)
+    if kind is None:
+        raise _unknown(field, _REQUEST, "request.")
+    if value is not None:
+        raise EventError(f"request.{field}", f"not {_KINDS[kind]}")
+
+
+def _properties(value: object) -> dict[str, Any]:
     if type(value) is not dict:
         raise EventError("properties", "not an object")
     _bounded(value, "properties", PROPERTIES_DEPTH)
-    event.properties = value
+    return value
 
 
 def _bounded(value: object, field: str, depth: int) -> None:
@@ -195,42 +206,36 @@ def _bounded(value: object, field: str, depth: int) -> None:
             _bounded(child, field, depth - 1)
 
 
-def _attribute(field: str, kind: type) -> Callable[[Event, object], None]:
-    def reader(event: Event, value: object) -> None:
-        if type(value) is not kind:
+def _others(event: Event, raw: dict[str, Any], added: Mapping[str, type]) -> None:
+    """Read the fields that the server adds, refuse those that nobody knows."""
+    for field, value in raw.items():
+        if field in _FIELDS or value is None:
+            continue
+        kind = added.get(field)
+        if kind is None:
+            raise _unknown(field, [*_FIELDS, *added])
+        if type(value) is not kind or (kind is list and not _are_texts(value)):
             raise EventError(field, f"not {_KINDS[kind]}")
-        setattr(event, field, value)
-
-    return reader
+        setattr(event, field, tuple(value) if isinstance(value, list) else value)
 
 
-def _labels(field: str) -> Callable[[Event, object], None]:
-    def reader(event: Event, value: object) -> None:
-        if type(value) is not list or not all(type(label) is str for label in value):
-            raise EventError(field, "not a list of texts")
-        setattr(event, field, tuple(value))
-
-    return reader
+def _are_texts(values: Any) -> bool:
+    return all(type(value) is str for value in values)
 
 
-def _unknown(field: object, known: Mapping[str, object], prefix: str = "") -> None:
-    close = difflib.get_close_matches(str(field)[:64], known, n=1)
+def _unknown(field: object, known: Iterable[str], prefix: str = "") -> EventError:
+    close = difflib.get_close_matches(str(field)[:64], list(known), n=1)
     hint = f"did you mean `{prefix}{close[0]}`?" if close else "own values belong in `properties`"
-    raise EventError(f"{prefix}{str(field)[:64]}", "not a field of an event", hint)
+    return EventError(f"{prefix}{str(field)[:64]}", "not a field of an event", hint)
 
 
-_KINDS = {str: "a text", int: "an integer", dict: "an object", bool: "a boolean"}
-_REQUEST = {
+_KINDS = {str: "a text", int: "an integer", dict: "an object", bool: "a boolean", list: "a list of texts"}
+_REQUEST: Mapping[str, type] = {
     "method": str, "path": str, "route": str, "host": str, "status": int,
     "user_agent": str, "referer": str, "params": dict,
 }  # fmt: skip
-_READERS: dict[str, Callable[[Event, Any], None]] = {
-    "event": _done, "id": _done, "timestamp": _done, "success": _success, "user": _user, "ip": _ip,
-    "device": _device, "request": _request, "properties": _properties,
-}  # fmt: skip
-_STORED = _READERS | {
-    "geo": _attribute("geo", dict), "network": _attribute("network", dict), "agent": _attribute("agent", dict),
-    "user_labels": _labels("user_labels"), "ip_labels": _labels("ip_labels"),
-    "trust": _attribute("trust", str), "historical": _attribute("historical", bool),
-    "clamped": _attribute("clamped", bool),
+_FIELDS = frozenset(("event", "id", "timestamp", "success", "user", "ip", "device", "request", "properties"))
+_ADDED: Mapping[str, type] = {
+    "geo": dict, "network": dict, "agent": dict, "user_labels": list, "ip_labels": list,
+    "trust": str, "historical": bool, "clamped": bool,
 }  # fmt: skip

@@ -23,18 +23,14 @@ def identifiers(user: object) -> dict[str, str]:
     Raises IdentityError for booleans, floats, nested values and texts over 256 characters.
     Empty identifiers are left out.
     """
-    if isinstance(user, str):
-        text = normalise("id", user)
-        return {"id": text} if text else {}
-    if isinstance(user, Mapping):
-        found = {}
-        for name, value in user.items():
-            text = normalise(name, value)
-            if text:
-                found[name] = text
-        return found
-    text = normalise("id", user)
-    return {"id": text} if text else {}
+    if type(user) is not dict:
+        user = dict(user) if isinstance(user, Mapping) else {"id": user}
+    found = {}
+    for name, value in user.items():
+        text = normalise(name, value)
+        if text:
+            found[name] = text
+    return found
 
 
 def normalise(name: str, value: object) -> str:

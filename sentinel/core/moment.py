@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import NoReturn
 
 from sentinel.core.errors import EventError
 
@@ -15,9 +16,7 @@ _HINT = "write `2026-11-20T21:30:00Z` or seconds since 1970"
 
 def from_datetime(moment: datetime) -> int:
     """Return the microseconds of a datetime; one without a zone is UTC."""
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MICROSECOND
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
 
 
 def to_text(at: int) -> str:
@@ -39,24 +38,13 @@ def parse(value: object) -> int:
 
 
 def _parse_text(text: str) -> int:
-    if len(text) == 20 and text[19] == "Z":
-        return _parse_slow(text)
-    if len(text) > 20 and text[-1] == "Z" and text[19] == "." and len(text) <= 27 and text[20:-1].isdecimal():
-        digits = text[20:-1]
-        if digits.isascii():
-            return _parse_slow(text[:19] + "Z") + int(digits.ljust(6, "0"))
-    return _parse_slow(text)
-
-
-@lru_cache(maxsize=1 << 14)
-def _parse_slow(text: str) -> int:
-    if len(text) < 10 or len(text) > 40:
+    if not 10 <= len(text) <= 40:
         raise EventError("timestamp", f"`{text[:40]}` is not a time", _HINT)
     try:
         at = from_datetime(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         raise EventError("timestamp", f"`{text}` is not a time", _HINT) from None
-    return _within(at, text)
+    return at if 0 <= at < _LAST else _refuse(text)
 
 
 def _parse_number(seconds: float) -> int:
@@ -64,13 +52,12 @@ def _parse_number(seconds: float) -> int:
         raise EventError("timestamp", "not a finite number of seconds", _HINT)
     if abs(seconds) > 1e11:
         raise EventError("timestamp", f"`{seconds}` lies past the year 5000", "seconds, not milliseconds, since 1970")
-    return _within(round(seconds * 1_000_000), seconds)
+    at = round(seconds * 1_000_000)
+    return at if 0 <= at < _LAST else _refuse(seconds)
 
 
-def _within(at: int, value: object) -> int:
-    if not 0 <= at < _LAST:
-        raise EventError("timestamp", f"`{value}` lies before 1970 or after the year 9999", _HINT)
-    return at
+def _refuse(value: object) -> NoReturn:
+    raise EventError("timestamp", f"`{value}` lies before 1970 or after the year 9999", _HINT)
 
 
 @lru_cache(maxsize=1 << 12)
