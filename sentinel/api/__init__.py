@@ -1,0 +1,1 @@
+"""The HTTP edge: requests in, values and calls of the service inside, answers out. No meaning lives here."""

@@ -1,0 +1,96 @@
+"""Who asks: one credential, the app it belongs to, and what its scope lets it do.
+
+A key belongs to one app and sees nothing of another. The local administrator, who can read the server's own folder,
+holds a token that lives as long as the process and names the app it means.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from sentinel.api.errors import ApiError
+from sentinel.api.wire import Headers
+from sentinel.core.record import KeyScope
+from sentinel.service.ports import Access
+
+LOCAL = "local administrator"
+_HINT = "send `Authorization: Bearer <key>`"
+_IN_QUERY = {"access_token", "api_key", "key"}
+_LONGEST = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `by` is how the audit calls them; `server` says that they are nobody's app but the server's."""
+
+    app: str
+    scope: KeyScope
+    key: str
+    by: str
+    server: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def require(self, *scopes: KeyScope) -> None:
+        """Raise the refusal unless the scope is one of these; an admin may do all but what only a browser does."""
+        if self.scope not in scopes and self.scope != "admin":
+            wanted = " or ".join(f"`{scope}`" for scope in dict.fromkeys((*scopes, "admin")))
+            raise ApiError(
+                "forbidden", f"a key of scope `{self.scope}` may not do this", f"use a key of scope {wanted}"
+            )
+
+
+class Gate:
+    """Tells callers by their secrets. `token` is the local administrator's."""
+
+    def __init__(self, access: Access, token: str | None = None) -> None:
+        self._access = access
+        self._token = token.encode() if token else None
+
+    def caller(self, secret: str, app: str | None = None) -> Caller:
+        """Return whose secret it is. `app` is which one the local administrator means, or a key is held to."""
+        if self._token and hmac.compare_digest(secret.encode("latin-1", "replace"), self._token):
+            return Caller(self._known(app or "default"), "admin", "", LOCAL, server=True)
+        key = self._access.key(secret)
+        if key is None:
+            raise ApiError("unauthorized", "the key is not known or was revoked", _HINT)
+        if key.protocol is not None:
+            raise ApiError("forbidden", f"the key was made for `{key.protocol}`", "use a key without a protocol")
+        if app is not None and app != key.app:
+            raise ApiError("forbidden", f"the key does not belong to the app `{app[:80]}`")
+        return Caller(key.app, key.scope, key.id, f"key:{key.id}", settings=key.settings)
+
+    def _known(self, app: str) -> str:
+        if self._access.app(app) is None:
+            raise ApiError("not_found", f"there is no app `{app[:80]}`")
+        return app
+
+    def of(self, headers: Headers, query: bytes) -> Caller:
+        """Return the caller of a request by its head and query string."""
+        return self.caller(credential(headers, query), headers.get(b"sentinel-app"))
+
+
+def credential(headers: Headers, query: bytes = b"") -> str:
+    """Return the one secret a request carries; raises the refusal where there is none or more than one."""
+    lines = headers.all(b"authorization")
+    in_query = _IN_QUERY.intersection(name for name, _ in _pairs(query)) if query else set()
+    if len(lines) > 1 or (lines and (in_query or "," in lines[0])):
+        raise ApiError("two_credentials", "the request carries more than one credential", "send exactly one key")
+    if not lines:
+        hint = "a key in the address ends up in logs: send `Authorization: Bearer <key>`" if in_query else _HINT
+        raise ApiError("unauthorized", "the request carries no key", hint)
+    scheme, _, secret = lines[0].partition(" ")
+    secret = secret.strip()
+    if scheme.lower() != "bearer" or not 0 < len(secret) <= _LONGEST or not secret.isascii():
+        raise ApiError("unauthorized", "the credential is not a bearer key", _HINT)
+    return secret
+
+
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=100)
+    except ValueError:
+        raise ApiError("malformed", "the query string has more than 100 parts") from None

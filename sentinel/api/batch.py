@@ -1,0 +1,178 @@
+"""From the bytes of a request to events: decoded once, each event judged by itself, none lost for another.
+
+A body that the strict decoder refuses is read again leniently: text that is no Unicode is mended, a number that is
+none costs its own event only. What is not JSON at all is refused whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from sentinel.api.errors import ApiError
+from sentinel.core import event
+from sentinel.core.errors import EventError
+from sentinel.core.event import Event
+from sentinel.core.record import KeyScope
+
+MOST = 5_000
+LARGEST_PROPERTIES = 32 * 1024
+LARGEST_USER = 16 * 1024
+FROM_SDK = frozenset({"sentinel.enforced", "sentinel.dropped"})
+NOT_FROM_BROWSERS = frozenset({"auth", "signup"})
+_LONGEST_NUMBER = 40
+_FORM = 'send one event such as `{"event": "invoice.created"}`, or a list of them'
+_pack = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms events are taken: the sender's scope, the time of receipt, and for browsers their own address.
+
+    `key` tells the ids of one browser key from another's; `new_id` makes an id where the sender gave none.
+    """
+
+    scope: KeyScope
+    key: str
+    received: int
+    new_id: Callable[[], str]
+    ip: str | None = None
+
+
+@dataclass(slots=True)
+class Parsed:
+    """The events of a request, and those refused: index, id and reason of each."""
+
+    events: list[Event] = field(default_factory=list)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+
+
+def parse(data: bytes, terms: Terms) -> Parsed:
+    """Return the events of a body: one event, an array, or `{"events": […]}`."""
+    parsed = Parsed()
+    decoded, lenient = _decode(data)
+    read = _browser if terms.scope == "browser" else _server
+    for index, raw in enumerate(_listed(decoded)):
+        try:
+            if lenient:
+                raw = _mended(raw)
+            _bounded(raw)
+            parsed.events.append(read(raw, terms))
+        except EventError as error:
+            parsed.rejected.append({"index": index, "id": _id(raw), "error": str(error)})
+    return parsed
+
+
+def _id(raw: Any) -> str | None:
+    id = raw.get("id") if type(raw) is dict else None
+    return _text(id)[:64] if isinstance(id, str) else None
+
+
+def _decode(data: bytes) -> tuple[Any, bool]:
+    """Return what a body says, and whether only a lenient reading got it."""
+    try:
+        return msgspec.json.decode(data), False
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        text = data.decode("utf-8-sig", "replace")
+        return json.loads(text, parse_constant=_NoNumber, parse_float=_float, parse_int=_int), True
+    except ValueError as error:
+        where = str(error)[:80] if data else "it is empty"
+        raise ApiError("malformed", f"the body is not JSON: {where}", _FORM) from None
+    except RecursionError:
+        raise ApiError("malformed", "the body is nested too deep", _FORM) from None
+
+
+def _listed(decoded: Any) -> list[Any]:
+    if type(decoded) is dict and type(decoded.get("events")) is list and "event" not in decoded:
+        decoded = decoded["events"]
+    if type(decoded) is dict:
+        return [decoded]
+    if type(decoded) is not list:
+        raise ApiError("malformed", "the body is neither an event nor a list of them", _FORM)
+    if len(decoded) > MOST:
+        raise ApiError("too_large", f"{len(decoded)} events in one request, at most {MOST}", "send fewer at a time")
+    return decoded
+
+
+def _bounded(raw: Any) -> None:
+    """Refuse what is too large to keep, and numbers that no store can write."""
+    try:
+        if len(_pack(raw)) <= LARGEST_PROPERTIES:
+            return
+    except OverflowError:
+        pass  # in an identifier it is fine: that becomes a text
+    except RecursionError:
+        raise EventError("event", "nested too deep") from None
+    if type(raw) is not dict:
+        return
+    for name, most in (("properties", LARGEST_PROPERTIES), ("request", LARGEST_PROPERTIES), ("user", LARGEST_USER)):
+        try:
+            size = len(_pack(raw.get(name)))
+        except OverflowError:
+            if name != "user":
+                raise EventError(name, "holds an integer of more than 64 bits", "send it as a text") from None
+            continue
+        if size > most:
+            raise EventError(name, f"larger than {most // 1024} KiB")
+
+
+def _server(raw: Any, terms: Terms) -> Event:
+    """Return an event that a server sent; of the reserved names an SDK may send those it makes itself."""
+    ours = terms.scope == "sdk" and type(raw) is dict and raw.get("event") in FROM_SDK
+    return event.read(raw, received=terms.received, new_id=terms.new_id, reserved=ours)
+
+
+def _browser(raw: Any, terms: Terms) -> Event:
+    """Return an event that a browser sent: what it says of itself is only claimed."""
+    found = event.read(raw, received=terms.received, new_id=terms.new_id)
+    if found.name in NOT_FROM_BROWSERS:
+        raise EventError("event", f"`{found.name}` is not taken from a browser", "send it from your server")
+    found.id = f"{terms.key}:{found.id}"
+    found.ip = terms.ip
+    found.trust = "browser"
+    return found
+
+
+class _NoNumber(str):
+    """Stands where a number was written that is none, or none that can be kept."""
+
+    __slots__ = ()
+
+
+def _float(text: str) -> float | _NoNumber:
+    value = float(text)
+    return value if abs(value) != float("inf") else _NoNumber(text)
+
+
+def _int(text: str) -> int | _NoNumber:
+    return int(text) if len(text) <= _LONGEST_NUMBER else _NoNumber(text)
+
+
+def _mended(raw: Any) -> Any:
+    """Return a copy in which every text is Unicode; raises EventError for what stands for a number and is none."""
+    try:
+        return _mend(raw)
+    except RecursionError:
+        raise EventError("event", "nested too deep") from None
+
+
+def _mend(value: Any) -> Any:
+    if type(value) is str:
+        return _text(value)
+    if type(value) is _NoNumber:
+        raise EventError(
+            "event", f"`{value[:20]}` is not a number that can be kept", "send it as a text, or not at all"
+        )
+    if type(value) is dict:
+        return {_text(key): _mend(one) for key, one in value.items()}
+    return [_mend(one) for one in value] if type(value) is list else value
+
+
+def _text(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,69 @@
+"""What a request can be refused with: one table of codes, one form of answer.
+
+`{"error": {"code": …, "message": …, "hint": …}}`; codes are promises, messages are for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from sentinel.core.errors import SentinelError, StoreBusy
+from sentinel.service.intake import Busy
+
+STATUS: Mapping[str, int] = {
+    "malformed": 400,
+    "two_credentials": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "timeout": 408,
+    "conflict": 409,
+    "too_large": 413,
+    "unsupported_encoding": 415,
+    "invalid": 422,
+    "rate_limited": 429,
+    "internal": 500,
+    "unavailable": 503,
+}
+CODES: Mapping[int, str] = {status: code for code, status in STATUS.items() if code != "two_credentials"}
+
+
+class ApiError(SentinelError):
+    """A refusal: `code` is one of STATUS, `retry_after` in seconds says when to come back."""
+
+    def __init__(self, code: str, message: str, hint: str | None = None, retry_after: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.code = code
+        self.status = STATUS[code]
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """What the answer's head says beyond its status."""
+        found = [] if self.retry_after is None else [("retry-after", str(self.retry_after))]
+        if self.status == 401:
+            found.append(("www-authenticate", "Bearer"))
+        return found
+
+    def body(self) -> bytes:
+        """Return the answer's body."""
+        return msgspec.json.encode({"error": {"code": self.code, "message": self.message, "hint": self.hint}})
+
+
+def refusal(error: SentinelError) -> ApiError:
+    """Return what to answer where the service raised an error of the tree."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, Busy):
+        return ApiError("unavailable", error.message, error.hint, error.after)
+    if isinstance(error, StoreBusy):
+        return ApiError("unavailable", error.message, error.hint or "try again", error.retry_after)
+    return ApiError("invalid", error.message, error.hint)
+
+
+def not_found(what: str, id: str) -> ApiError:
+    """Return the refusal for something that is not there, or is another app's."""
+    return ApiError("not_found", f"there is no {what} `{id[:80]}`")

@@ -1,0 +1,42 @@
+"""How much each app, and each browser's address, may send: token buckets that may go into debt.
+
+What a request costs is known only when it was read, so a bucket that is not empty lets it in whole, and the debt
+keeps the next ones out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+
+from sentinel.api.errors import ApiError
+
+MOST_BUCKETS = 20_000
+
+
+class Buckets:
+    """One bucket a key, refilled at `rate` a second up to `size`; the least recently used are forgotten."""
+
+    def __init__(self, rate: float, size: float, most: int = MOST_BUCKETS) -> None:
+        self.rate = rate
+        self.size = size
+        self._most = most
+        self._kept: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def ask(self, key: str, now: float) -> None:
+        """Raise the refusal if the bucket is empty at `now`, in seconds of a steady clock."""
+        level = self._level(key, now)
+        if level <= 0:
+            wait = max(1, math.ceil((1 - level) / self.rate))
+            raise ApiError("rate_limited", "too many events", f"try again in {wait} s", wait)
+
+    def spend(self, key: str, cost: float, now: float) -> None:
+        """Take what a request cost."""
+        self._kept[key] = (self._level(key, now) - cost, now)
+        self._kept.move_to_end(key)
+        if len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+    def _level(self, key: str, now: float) -> float:
+        level, then = self._kept.get(key, (self.size, now))
+        return min(self.size, level + (now - then) * self.rate)

@@ -1,0 +1,148 @@
+"""The few words of ASGI that the plain paths speak: heads, bodies, answers. No path has its meaning here."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+import zstandard
+
+from sentinel.api.errors import ApiError
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LARGEST = 8 * 1024 * 1024
+PATIENCE = 30.0  # seconds in which a body must have come
+_WINDOW = 8 * 1024 * 1024  # a zstd frame that wants more memory than this is refused
+_TOO_LARGE = "send fewer events at a time"
+
+
+class Gone(Exception):
+    """The client left before its request was whole."""
+
+
+class Headers:
+    """A request's head, asked by lower-case name."""
+
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
+        self._raw = list(raw)
+
+    def all(self, name: bytes) -> list[str]:
+        """Return the values of every line of that name, in order."""
+        return [value.decode("latin-1").strip() for key, value in self._raw if key == name]
+
+    def get(self, name: bytes) -> str | None:
+        """Return the value of the last line of that name."""
+        found = self.all(name)
+        return found[-1] if found else None
+
+
+class Budget:
+    """How many bytes of unfinished bodies may be held at once, over all requests."""
+
+    def __init__(self, most: int = 128 * 1024 * 1024) -> None:
+        self._left = most
+
+    def take(self, size: int) -> None:
+        """Hold so many more, or raise the refusal that asks to come back."""
+        if size > self._left:
+            raise ApiError("unavailable", "too many large requests at once", "try again in 1 s", 1)
+        self._left -= size
+
+    def give(self, size: int) -> None:
+        """Let go of so many."""
+        self._left += size
+
+
+async def body(receive: Receive, headers: Headers, budget: Budget, patience: float = PATIENCE) -> bytes:
+    """Return a request's body as it came, at most LARGEST bytes of it within `patience` seconds."""
+    declared = headers.get(b"content-length") or ""
+    if declared.isdigit() and int(declared[:20]) > LARGEST:
+        raise _large()
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(patience):
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise Gone
+                part = message.get("body", b"")
+                budget.take(len(part))
+                size += len(part)
+                if size > LARGEST:
+                    raise _large()
+                parts.append(part)
+                more = message.get("more_body", False)
+    except TimeoutError:
+        raise ApiError("timeout", f"the body did not come within {patience:g} s", "send it faster, or less") from None
+    finally:
+        budget.give(size)
+    return b"".join(parts)
+
+
+def expand(data: bytes, encodings: list[str]) -> bytes:
+    """Return a body as it was before its encoding, at most LARGEST bytes of it."""
+    named = [word.strip().lower() for line in encodings for word in line.split(",")]
+    applied = [word for word in named if word not in ("", "identity")]
+    if not applied:
+        return data
+    if len(applied) > 1 or applied[0] not in _EXPANDERS:
+        shown = ", ".join(applied)[:64]
+        raise ApiError("unsupported_encoding", f"the encoding `{shown}` is not known", "use gzip, zstd, or none")
+    try:
+        return _EXPANDERS[applied[0]](data)
+    except (zlib.error, zstandard.ZstdError, EOFError):
+        raise ApiError("malformed", f"the body is not {applied[0]}", "compress it whole, or not at all") from None
+
+
+def _gunzip(data: bytes) -> bytes:
+    """Expand all members of a gzip body."""
+    parts: list[bytes] = []
+    left = LARGEST + 1
+    while data:
+        member = zlib.decompressobj(wbits=31)
+        part = member.decompress(data, left)
+        left -= len(part)
+        if left <= 0:
+            raise _large()
+        if not member.eof:
+            raise EOFError
+        parts.append(part)
+        data = member.unused_data
+    return b"".join(parts)
+
+
+def _unzstd(data: bytes) -> bytes:
+    decoder = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+    with decoder.stream_reader(data, read_across_frames=True) as reader:
+        expanded = reader.read(LARGEST + 1)
+    if len(expanded) > LARGEST:
+        raise _large()
+    return expanded
+
+
+_EXPANDERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": _gunzip,
+    "x-gzip": _gunzip,
+    "zstd": _unzstd,
+}
+
+
+def _large() -> ApiError:
+    return ApiError("too_large", f"the body is larger than {LARGEST // 1024 // 1024} MiB", _TOO_LARGE)
+
+
+async def answer(send: Send, status: int, data: bytes, headers: Iterable[tuple[str, str]] = ()) -> None:
+    """Send a whole answer of JSON."""
+    head = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
+    head += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": data})
