@@ -301,7 +301,7 @@ class Playbooks(Protocol):
 class Audit(Protocol):
     """Who did what."""
 
-    def write(self, app: str | None, note: Note, now: int) -> None:
+    def write(self, app: str | None, line: Note, now: int) -> None:
         """Add a line of its own; what the other rooms write is added by them."""
 
     def list(self, app: str | None, limit: int = 50, cursor: str | None = None) -> Page[AuditEntry]:

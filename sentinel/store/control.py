@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
@@ -122,6 +123,7 @@ def _check(path: Path) -> None:
 def _engine(path: Path) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}", poolclass=QueuePool, pool_size=4, max_overflow=28,
+        json_serializer=lambda value: msgspec.json.encode(value).decode(), json_deserializer=msgspec.json.decode,
         connect_args={"check_same_thread": False, "timeout": 5, "cached_statements": 256},
     )  # fmt: skip
     event.listen(engine, "connect", _prepare)

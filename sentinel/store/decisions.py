@@ -34,7 +34,7 @@ class Revisions:
     def learn(self, change: changes.Change) -> int:
         """Take over what a committed change came to, and return the revision."""
         if change.revision is not None:
-            self._known[change.app] = change.revision
+            self._known[change.app] = max(change.revision, self.of(change.app))
         return self.of(change.app)
 
 

@@ -138,7 +138,8 @@ class FindingRow(SQLModel, table=True):
     by: str | None = None
     __table_args__ = (
         UniqueConstraint("app", "playbook", "key", "at", "event_id", name="finding_anchor"),
-        Index("finding_time", "app", "at"),
+        Index("finding_time", "app", "at", "id"),
+        Index("finding_opened", "app", "opened", "id"),
         Index("finding_user", "app", "user", "at"),
         Index("finding_ip", "app", "ip", "at"),
         Index("finding_status", "app", "status", "at"),
@@ -179,7 +180,7 @@ class DecisionRow(SQLModel, table=True):
         Index("decision_subject", "app", "subject"),
         Index("decision_parent", "app", "parent"),
         Index("decision_finding", "app", "finding"),
-        Index("decision_made", "app", "made"),
+        Index("decision_made", "app", "made", "id"),
         Index("decision_until", "until"),
     )
 

@@ -157,8 +157,9 @@ def _finding() -> None:
         sa.UniqueConstraint("app", "playbook", "key", "at", "event_id", name="finding_anchor"),
     )
     op.create_index("finding_ip", "finding", ["app", "ip", "at"])
+    op.create_index("finding_opened", "finding", ["app", "opened", "id"])
     op.create_index("finding_status", "finding", ["app", "status", "at"])
-    op.create_index("finding_time", "finding", ["app", "at"])
+    op.create_index("finding_time", "finding", ["app", "at", "id"])
     op.create_index("finding_user", "finding", ["app", "user", "at"])
 
 
@@ -190,7 +191,7 @@ def _decision() -> None:
     )
     op.create_index("decision_added", "decision", ["app", "added"])
     op.create_index("decision_finding", "decision", ["app", "finding"])
-    op.create_index("decision_made", "decision", ["app", "made"])
+    op.create_index("decision_made", "decision", ["app", "made", "id"])
     op.create_index("decision_parent", "decision", ["app", "parent"])
     op.create_index("decision_removed", "decision", ["app", "removed"])
     op.create_index("decision_subject", "decision", ["app", "subject"])

@@ -1,0 +1,141 @@
+"""Apps, the keys to them, and one-time links. Of a secret only its SHA-256 is kept: 256 random bits need no more."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import KEY_SCOPES, App, Key, KeyScope
+from sentinel.store.audit import note
+from sentinel.store.control import Control
+from sentinel.store.tables import access_keys, apps, one_time_links
+
+SECRET_BYTES = 40  # 54 characters: some foreign clients refuse fewer than 50
+SHORTEST_SECRET = 32
+_APP = tuple(App.__dataclass_fields__)
+_KEY = tuple(Key.__dataclass_fields__)
+
+
+class Access:
+    """All apps and keys; what is asked often is answered from memory."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._keys: dict[str, Key] = {}
+        self._revoked: set[str] = set()  # a key read before its revocation is not remembered after it
+        with control.read() as connection:
+            self._apps = {row.id: _app(row) for row in connection.execute(select(apps).order_by(apps.c.id))}
+
+    def apps(self) -> list[App]:
+        """Return every app, by id."""
+        return [self._apps[id] for id in sorted(self._apps)]
+
+    def app(self, id: str) -> App | None:
+        """Return one app."""
+        return self._apps.get(id)
+
+    def put_app(self, app: App, by: str, now: int) -> None:
+        """Add an app, or change the one of that id."""
+        row: dict[str, Any] = {name: getattr(app, name) for name in _APP}
+        row |= {"identifiers": list(app.identifiers), "settings": dict(app.settings)}
+        with self._control.writing():
+            with self._control.write() as connection:
+                changed = connection.execute(update(apps).where(apps.c.id == app.id).values(**row)).rowcount
+                if not changed:
+                    connection.execute(insert(apps).values(**row, revision=0, floor=0))
+                note(connection, app.id, now, by, "app.change" if changed else "app.add", app.id)
+            self._apps[app.id] = app
+
+    def make_key(
+        self, app: str, scope: KeyScope, by: str, now: int, *, name: str = "", protocol: str | None = None,
+        settings: Mapping[str, Any] | None = None, secret: str | None = None,
+    ) -> tuple[Key, str]:  # fmt: skip
+        """Make a key and return it with its secret, which nothing can show again; `secret` sets it."""
+        if scope not in KEY_SCOPES:
+            raise SentinelError(f"`scope`: `{scope}` is none of {', '.join(KEY_SCOPES)}")
+        if app not in self._apps:
+            raise SentinelError(f"there is no app `{app}`")
+        secret = secrets.token_urlsafe(SECRET_BYTES) if secret is None else secret
+        if len(secret) < SHORTEST_SECRET:
+            raise SentinelError(
+                f"`secret`: shorter than {SHORTEST_SECRET} characters", "leave it out to get a good one"
+            )
+        key = Key(secrets.token_hex(6), app, scope, name, now, by, None, protocol, dict(settings or {}))
+        with self._control.write() as connection:
+            if connection.execute(select(access_keys.c.id).where(access_keys.c.hash == _hash(secret))).first():
+                raise SentinelError("`secret`: in use by another key", "leave it out to get a good one")
+            row: dict[str, Any] = {field: getattr(key, field) for field in _KEY}
+            connection.execute(insert(access_keys).values(**row, hash=_hash(secret)))
+            note(connection, app, now, by, "key.add", key.id, detail={"scope": scope, "name": name})
+        return key, secret
+
+    def key(self, secret: str) -> Key | None:
+        """Return the unrevoked key of a secret; from memory after the first time."""
+        hash = _hash(secret)
+        known = self._keys.get(hash)
+        if known is None:
+            with self._control.read() as connection:
+                query = select(access_keys).where(access_keys.c.hash == hash, access_keys.c.revoked.is_(None))
+                row = connection.execute(query).one_or_none()
+            if row is not None:
+                known = self._keys[hash] = _key(row)
+                if hash in self._revoked:
+                    del self._keys[hash]
+        return known
+
+    def keys(self, app: str) -> list[Key]:
+        """Return the keys of an app, revoked ones too, oldest first."""
+        c = access_keys.c
+        with self._control.read() as connection:
+            rows = connection.execute(select(access_keys).where(c.app == app).order_by(c.made, c.id))
+            return [_key(row) for row in rows]
+
+    def revoke(self, app: str, id: str, by: str, now: int) -> bool:
+        """Revoke a key; say whether it was in use."""
+        c = access_keys.c
+        mine = (c.app == app, c.id == id, c.revoked.is_(None))
+        with self._control.write() as connection:
+            query = update(access_keys).where(*mine).values(revoked=now).returning(c.hash)
+            hash = connection.execute(query).scalar_one_or_none()
+            if hash is not None:
+                note(connection, app, now, by, "key.revoke", id)
+        if hash is not None:
+            self._revoked.add(hash)
+            self._keys.pop(hash, None)
+        return hash is not None
+
+    def make_link(self, purpose: str, until: int, now: int) -> str:
+        """Return the secret of a new one-time link."""
+        secret = secrets.token_urlsafe(SECRET_BYTES)
+        with self._control.write() as connection:
+            row = {"hash": _hash(secret), "purpose": purpose, "made": now, "until": until}
+            connection.execute(insert(one_time_links).values(**row))
+        return secret
+
+    def use_link(self, purpose: str, secret: str, now: int) -> bool:
+        """Use a one-time link up; say whether it was good."""
+        c = one_time_links.c
+        good = (c.hash == _hash(secret), c.purpose == purpose, c.used.is_(None), c.until > now)
+        with self._control.write() as connection:
+            used = connection.execute(update(one_time_links).where(*good).values(used=now)).rowcount > 0
+            if used:
+                note(connection, None, now, "one-time link", "link.use", purpose)
+            return used
+
+
+def _hash(secret: str) -> str:
+    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _app(row: Row[Any]) -> App:
+    found = {name: row._mapping[name] for name in _APP}
+    return App(**found | {"identifiers": tuple(row.identifiers)})
+
+
+def _key(row: Row[Any]) -> Key:
+    return Key(**{name: row._mapping[name] for name in _KEY})

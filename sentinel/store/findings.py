@@ -1,0 +1,158 @@
+"""Findings: written with the commit that opens them, then what people make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, case, select, tuple_, update
+
+from sentinel.core.batch import Evidence
+from sentinel.core.decision import Decision
+from sentinel.core.errors import SentinelError
+from sentinel.core.finding import Effect, Finding
+from sentinel.core.record import STATUSES, Acted, KeptFinding, Page, Status
+from sentinel.store import changes
+from sentinel.store.audit import note as write_note
+from sentinel.store.control import Control
+from sentinel.store.decisions import Revisions
+from sentinel.store.paging import page
+from sentinel.store.tables import findings
+
+_COLUMNS = ("id", "playbook", "key", "at", "event_id", "user", "ip", "acted")
+_BODY = tuple(name for name in Finding.__dataclass_fields__ if name not in _COLUMNS)
+_OVER = ("false-positive", "closed", "retracted")
+_LOT = 1000
+
+
+def open_new(change: changes.Change, found: Sequence[Finding]) -> tuple[str, ...]:
+    """Insert the findings that are not known and return their ids."""
+    known: set[str] = set()
+    for start in range(0, len(found), changes.CHUNK):
+        ids = [finding.id for finding in found[start : start + changes.CHUNK]]
+        query = select(findings.c.id).where(findings.c.app == change.app, findings.c.id.in_(ids))
+        known.update(change.connection.execute(query).scalars())
+    fresh = {finding.id: finding for finding in found if finding.id not in known}
+    changes.insert_new(change.connection, findings, [_written(change, finding) for finding in fresh.values()])
+    return tuple(fresh)
+
+
+def add_evidence(change: changes.Change, more: Sequence[Evidence]) -> None:
+    """Count more events of findings."""
+    for one in more:
+        last = case((findings.c.last < one.last, one.last), else_=findings.c.last)
+        values = {"evidence": findings.c.evidence + one.count, "last": last}
+        change.connection.execute(_mine(change.app, one.finding).values(**values))
+
+
+def retract(change: changes.Change, ids: Sequence[str]) -> None:
+    """Take findings back and lift what they decided."""
+    if not ids:
+        return
+    changes.lift(change, changes.of_findings(change, ids), "sentinel", "the finding was retracted")
+    values = {"status": "retracted", "closed": change.now, "undone": True}
+    for id in ids:
+        change.connection.execute(_mine(change.app, id).values(**values))
+
+
+class Findings:
+    """The findings of all apps."""
+
+    def __init__(self, control: Control, revisions: Revisions) -> None:
+        self._control = control
+        self._revisions = revisions
+
+    def get(self, app: str, id: str) -> KeptFinding | None:
+        """Return one finding."""
+        with self._control.read() as connection:
+            row = connection.execute(_own(app).where(findings.c.id == id)).one_or_none()
+        return None if row is None else _kept(row)
+
+    def list(
+        self, app: str, *, playbook: str | None = None, status: Status | None = None, user: str | None = None,
+        ip: str | None = None, since: int | None = None, limit: int = 50, cursor: str | None = None,
+    ) -> Page[KeptFinding]:  # fmt: skip
+        """Return findings by their anchor's time, newest first."""
+        query = _own(app)
+        for name, what in {"playbook": playbook, "status": status, "user": user, "ip": ip}.items():
+            if what is not None:
+                query = query.where(findings.c[name] == what)
+        if since is not None:
+            query = query.where(findings.c.at >= since)
+        with self._control.read() as connection:
+            return page(connection, query, (findings.c.at, findings.c.id), (int, str), limit, cursor, _kept)
+
+    def mark(
+        self, app: str, id: str, status: Status, by: str, now: int, note: str | None = None, lift: bool = False
+    ) -> int | None:
+        """Set a finding's status and note; with `lift` end its decisions too. Return the revision, None if unknown."""
+        if status not in STATUSES:
+            raise SentinelError(f"`status`: `{status}` is none of {', '.join(STATUSES)}")
+        with self._control.write() as connection:
+            change = changes.Change(connection, app, now)
+            values: dict[str, Any] = {"status": status, "by": by, "closed": now if status in _OVER else None}
+            values |= {} if note is None else {"note": note}
+            if not connection.execute(_mine(app, id).values(**values)).rowcount:
+                return None
+            if lift:
+                changes.lift(change, changes.of_findings(change, [id]), by, note or f"finding marked {status}")
+                connection.execute(_mine(app, id).values(undone=True))
+            write_note(connection, app, now, by, "finding.mark", id, note or "", {"status": status, "lift": lift})
+        return self._revisions.learn(change)
+
+    def since(self, app: str, since: int) -> Iterator[KeptFinding]:
+        """Give the findings anchored since a time, oldest first."""
+        yield from map(_kept, self._walk(_own(app), (findings.c.at, findings.c.id), since))
+
+    def acted(self, app: str, since: int) -> Iterator[Acted]:
+        """Give each action that was carried out since a time, oldest first."""
+        query = _own(app).where(findings.c.acted)
+        for row in self._walk(query, (findings.c.opened, findings.c.id), since):
+            for effect in row.body["effects"]:
+                if effect["held"] is None and effect["target"] is not None:
+                    yield Acted(row.playbook, effect["kind"], effect["target"], row.opened)
+
+    def _walk(self, query: Select[Any], order: Sequence[ColumnElement[Any]], since: int) -> Iterator[Row[Any]]:
+        place: tuple[int, str] = (since, "")
+        while True:
+            with self._control.read() as connection:
+                later = query.where(tuple_(*order) > tuple_(*place)).order_by(*order).limit(_LOT)
+                rows = connection.execute(later).all()
+            yield from rows
+            if len(rows) < _LOT:
+                return
+            place = (rows[-1]._mapping[order[0]], rows[-1].id)
+
+
+def _own(app: str) -> Select[Any]:
+    return select(findings).where(findings.c.app == app)
+
+
+def _mine(app: str, id: str) -> Any:
+    return update(findings).where(findings.c.app == app, findings.c.id == id)
+
+
+def _written(change: changes.Change, finding: Finding) -> dict[str, Any]:
+    body = {name: getattr(finding, name) for name in _BODY}
+    for name in ("group", "tally", "threshold"):
+        body[name] = dict(body[name])
+    body["effects"] = [asdict(effect) for effect in finding.effects]
+    columns = {name: getattr(finding, name) for name in _COLUMNS}
+    return columns | {"app": change.app, "body": body, "opened": change.now, "evidence": 1, "last": finding.at}
+
+
+def _kept(row: Row[Any]) -> KeptFinding:
+    found = row._mapping
+    finding = Finding(**{name: found[name] for name in _COLUMNS}, **_body(row.body))
+    return KeptFinding(
+        finding, row.opened, row.status, row.note, row.evidence, row.last, row.closed, row.undone, row.by
+    )
+
+
+def _body(body: Mapping[str, Any]) -> dict[str, Any]:
+    effects = tuple(
+        Effect(**{**effect, "decisions": tuple(Decision(**decision) for decision in effect["decisions"])})
+        for effect in body["effects"]
+    )
+    return {**body, "effects": effects}

@@ -1,0 +1,119 @@
+"""What the server keeps for itself: states of windows, the lease of the jobs, settings, texts of playbooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+
+from sentinel.core.record import Lease, PlaybookVersion, Snapshot
+from sentinel.store.audit import note
+from sentinel.store.changes import put
+from sentinel.store.control import Control
+from sentinel.store.tables import leases, playbook_versions, settings, snapshots
+
+
+class Snapshots:
+    """States of windows, opaque here."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def save(self, app: str, states: Sequence[Snapshot]) -> None:
+        """Keep these in one transaction, each in place of its watch's last."""
+        with self._control.write() as connection:
+            for one in states:
+                row = {name: getattr(one, name) for name in Snapshot.__dataclass_fields__}
+                put(connection, snapshots, {**row, "app": app})
+
+    def load(self, app: str) -> dict[str, Snapshot]:
+        """Return the last snapshot of each watch."""
+        with self._control.read() as connection:
+            rows = connection.execute(select(snapshots).where(snapshots.c.app == app)).all()
+        return {row.watch: Snapshot(row.watch, row.position, row.shape, row.state, row.made) for row in rows}
+
+    def forget(self, app: str, watch: str) -> None:
+        """Drop a watch's."""
+        with self._control.write() as connection:
+            connection.execute(delete(snapshots).where(snapshots.c.app == app, snapshots.c.watch == watch))
+
+
+class Leases:
+    """Who runs the jobs. A holder that lost its lease is told by a larger `fence`."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def take(self, name: str, holder: str, until: int, now: int) -> Lease | None:
+        """Take or extend a lease; None while another holds it."""
+        with self._control.write() as connection:
+            row = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
+            if row is not None and row.holder != holder and row.until > now:
+                return None
+            kept = row is not None and row.holder == holder and row.until > now
+            fence = row.fence if row is not None and kept else (row.fence if row else 0) + 1
+            put(connection, leases, {"name": name, "holder": holder, "fence": fence, "until": until})
+        return Lease(name, holder, fence, until)
+
+    def holds(self, lease: Lease, now: int) -> bool:
+        """Say whether a lease is still the newest and not over."""
+        with self._control.read() as connection:
+            row = connection.execute(select(leases).where(leases.c.name == lease.name)).one_or_none()
+        return row is not None and (row.holder, row.fence) == (lease.holder, lease.fence) and row.until > now
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back early."""
+        mine = (leases.c.name == lease.name, leases.c.holder == lease.holder, leases.c.fence == lease.fence)
+        with self._control.write() as connection:
+            connection.execute(update(leases).where(*mine).values(until=0))
+
+
+class Settings:
+    """What is set at run time, as JSON values."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def get(self, name: str, app: str | None = None) -> Any:
+        """Return a value, None where none is set."""
+        mine = (settings.c.app == (app or ""), settings.c.name == name)
+        with self._control.read() as connection:
+            return connection.execute(select(settings.c.value).where(*mine)).scalar_one_or_none()
+
+    def put(self, name: str, value: Any, by: str, now: int, app: str | None = None) -> None:
+        """Set a value; None unsets it."""
+        mine = (settings.c.app == (app or ""), settings.c.name == name)
+        with self._control.write() as connection:
+            connection.execute(delete(settings).where(*mine))
+            if value is not None:
+                connection.execute(insert(settings).values(app=app or "", name=name, value=value))
+            note(connection, app, now, by, "setting.put", name)
+
+
+class Playbooks:
+    """The texts of playbooks as they changed."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def keep(self, app: str, versions: Sequence[PlaybookVersion]) -> list[str]:
+        """Keep those whose version is not the last one kept; return the playbooks that changed."""
+        c = playbook_versions.c
+        newest = select(func.max(c.id)).where(c.app == app).group_by(c.playbook)
+        with self._control.write() as connection:
+            rows = connection.execute(select(c.playbook, c.version).where(c.id.in_(newest)))
+            last: dict[str, str] = {row.playbook: row.version for row in rows}
+            changed = [one for one in versions if last.get(one.playbook) != one.version]
+            for one in changed:
+                row = {name: getattr(one, name) for name in PlaybookVersion.__dataclass_fields__}
+                connection.execute(insert(playbook_versions).values(**row, app=app))
+        return [one.playbook for one in changed]
+
+    def history(self, app: str, playbook: str) -> list[PlaybookVersion]:
+        """Return the versions of a playbook, newest first."""
+        c = playbook_versions.c
+        query = select(playbook_versions).where(c.app == app, c.playbook == playbook).order_by(c.id.desc())
+        with self._control.read() as connection:
+            rows = connection.execute(query).all()
+        return [PlaybookVersion(row.playbook, row.version, row.source, row.made, row.by) for row in rows]

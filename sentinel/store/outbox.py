@@ -1,0 +1,87 @@
+"""What is to be delivered after commits: rows with attempts. How anything is delivered is not known here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, select, update
+
+from sentinel.core.batch import Outgoing
+from sentinel.core.record import Delivery, Page
+from sentinel.store.audit import note
+from sentinel.store.changes import Change, insert_new
+from sentinel.store.control import Control
+from sentinel.store.paging import page
+from sentinel.store.tables import outbox
+
+LONGEST_ERROR = 500
+
+
+def send(change: Change, rows: Sequence[Outgoing]) -> None:
+    """Insert what is to be delivered, once for each key, within a transaction."""
+    made = {"app": change.app, "made": change.now, "next_at": change.now}
+    insert_new(
+        change.connection,
+        outbox,
+        [
+            {**made, "key": row.key, "kind": row.kind, "channel": row.channel, "body": dict(row.body),
+             "finding": row.finding}
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+class Outbox:
+    """The deliveries of all apps."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def due(self, now: int, limit: int = 100) -> list[Delivery]:
+        """Return what is to be delivered now, longest due first."""
+        c = outbox.c
+        query = select(outbox).where(c.done.is_(None), c.dead.is_(False), c.next_at <= now)
+        with self._control.read() as connection:
+            rows = connection.execute(query.order_by(c.next_at, c.id).limit(limit))
+            return [_delivery(row) for row in rows]
+
+    def done(self, id: int, now: int) -> None:
+        """Note a delivery."""
+        with self._control.write() as connection:
+            values = {"done": now, "attempts": outbox.c.attempts + 1, "error": ""}
+            connection.execute(update(outbox).where(outbox.c.id == id).values(**values))
+
+    def failed(self, id: int, error: str, next_at: int | None, now: int) -> None:
+        """Note a failed attempt and when to try again; None gives it up as dead."""
+        values: dict[str, Any] = {"attempts": outbox.c.attempts + 1, "error": error[:LONGEST_ERROR]}
+        values |= {"dead": True} if next_at is None else {"next_at": next_at}
+        with self._control.write() as connection:
+            connection.execute(update(outbox).where(outbox.c.id == id, outbox.c.done.is_(None)).values(**values))
+
+    def list(self, app: str, dead: bool | None = None, limit: int = 50, cursor: str | None = None) -> Page[Delivery]:
+        """Return deliveries, newest first."""
+        query = select(outbox).where(outbox.c.app == app)
+        if dead is not None:
+            query = query.where(outbox.c.dead.is_(dead))
+        with self._control.read() as connection:
+            return page(connection, query, (outbox.c.id,), (int,), limit, cursor, _delivery)
+
+    def revive(self, app: str, id: int, by: str, now: int) -> bool:
+        """Try a dead one again; say whether it was dead."""
+        mine = (outbox.c.app == app, outbox.c.id == id, outbox.c.dead.is_(True))
+        with self._control.write() as connection:
+            values = {"dead": False, "attempts": 0, "next_at": now}
+            revived = connection.execute(update(outbox).where(*mine).values(**values)).rowcount > 0
+            if revived:
+                note(connection, app, now, by, "outbox.revive", str(id))
+            return revived
+
+    def expire(self, before: int) -> int:
+        """Drop what was delivered before a time; return how many. Dead ones stay until they are revived."""
+        with self._control.write() as connection:
+            return connection.execute(delete(outbox).where(outbox.c.done < before)).rowcount
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(**row._mapping)
