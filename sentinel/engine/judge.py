@@ -17,7 +17,7 @@ from typing import Any
 from sentinel.core.event import Event
 from sentinel.engine.expression import Expression, compile_field
 from sentinel.engine.playbook import Metric, Playbook
-from sentinel.engine.windows import MILLION, Gauge, Watch
+from sentinel.engine.windows import MILLION, Detector, Gauge, Threshold, Watch
 
 LONGEST_KEY = 256
 LARGEST = 9_000_000_000_000
@@ -55,13 +55,17 @@ def prepare(playbook: Playbook) -> Judge:
     return Judge(
         playbook=playbook,
         watch=Watch(
-            playbook.id, playbook.window, playbook.cooldown, tuple(map(gauge, playbook.when)), playbook.detection
+            playbook.id, playbook.window, playbook.cooldown, _detector(playbook), playbook.detection
         ),
         admits=_admits(playbook),
         key=group_key(playbook.group_by),
         values=_values(playbook),
         claimed=_may_be_claimed(playbook),
     )
+
+
+def _detector(playbook: Playbook) -> Detector:
+    return Threshold(tuple(map(gauge, playbook.when)))
 
 
 def gauge(metric: Metric) -> Gauge:

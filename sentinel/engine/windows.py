@@ -29,27 +29,10 @@ class Gauge:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a sequence: how many events fill it, and of how many different values (0: any)."""
+class Threshold:
+    """Every gauge is reached in one window."""
 
-    count: int = 1
-    distinct: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """What windows must know of one playbook; `window` and `cooldown` in microseconds.
-
-    `shape` is a hash of all that decides which events count: state kept under another shape is another's.
-    Exactly one of `gauges` and `steps` says what opens a finding.
-    """
-
-    id: str
-    window: int
-    cooldown: int
-    gauges: tuple[Gauge, ...] = ()
-    shape: str = ""
-    steps: tuple[Step, ...] = ()
+    gauges: tuple[Gauge, ...]
 
     @property
     def on_arrival(self) -> bool:
@@ -63,12 +46,83 @@ class Watch:
         return max(counted, default=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a sequence: how many events fill it, and of how many different values (0: any)."""
+
+    count: int = 1
+    distinct: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The steps are filled one after the other within one window. With `until` findings can be taken back."""
+
+    steps: tuple[Step, ...]
+    until: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSeen:
+    """A value new to the group within `history` microseconds, once it has had `after` events before."""
+
+    history: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Travel:
+    """Two places further apart than `speed` km/h allows."""
+
+    speed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """What was awaited did not come within so many microseconds."""
+
+    within: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spike:
+    """The window's count, at least `fewest`, is `factor` times the mean of the windows of the `baseline` before."""
+
+    factor: float
+    baseline: int
+    fewest: int
+
+
+Detector = Threshold | Steps | FirstSeen | Travel | Absent | Spike
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What windows must know of one playbook; `window` and `cooldown` in microseconds.
+
+    `shape` is a hash of all that decides which events count: state kept under another shape is another's.
+    """
+
+    id: str
+    window: int
+    cooldown: int
+    detector: Detector
+    shape: str = ""
+
+
 class Hit(NamedTuple):
     """One matching event of one watch, for the group `key`.
 
-    `values` has one entry a gauge: for count 1; for distinct a value or None; for max a number or None;
-    for sum millionths or None; for avg and ratio the pair (how many, total). `acting` says whether a finding
-    would act now: only findings that acted hold back those that would. `source` is the address it came from.
+    `acting` says whether a finding would act now: only findings that acted hold back those that would.
+    `source` is the address it came from. `values` is what the detector reads:
+
+    - Threshold: one entry a gauge: for count 1; for distinct a value or None; for max a number or None; for sum
+      millionths or None; for avg and ratio the pair (how many, total)
+    - Steps: (bits of the steps it matches, whether it matches `until`, a value or None for each step)
+    - FirstSeen: (value or None,)
+    - Travel: (latitude, longitude, radius of uncertainty in km)
+    - Absent: (whether it begins the wait, whether it ends it)
+    - Spike: ()
     """
 
     watch: str
@@ -81,10 +135,11 @@ class Hit(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """A finding to open: the delivered hit that brought it up, its anchor, and the tally at the anchor.
+    """A finding to open: the hit that brought it up, its anchor, and the tally at the anchor.
 
-    `tally` has one entry a gauge: count and distinct at most their threshold (meaning at least so many),
-    sum in millionths, avg and ratio as plain numbers.
+    `tally` has one entry a metric: count and distinct at most their threshold (meaning at least so many), sum in
+    millionths, avg and ratio as plain numbers; for other detectors see `engine.judge`. With `retracted` the finding
+    is to be taken back instead.
     """
 
     hit: Hit
@@ -92,6 +147,7 @@ class Opening(NamedTuple):
     id: str
     tally: tuple[int | float, ...]
     approximate: bool = False
+    retracted: bool = False
 
 
 class Windows(Protocol):
@@ -102,6 +158,9 @@ class Windows(Protocol):
 
         A repeat (same watch, key, time and id) changes nothing and returns again what it opened before.
         """
+
+    def due(self, watermark: int) -> list[Opening]:
+        """Return what opens because time has passed and nothing came: nothing up to `watermark` comes any more."""
 
     def yielded(self, opening: Opening) -> None:
         """Learn that a finding did not act after all, so that it holds back no action."""

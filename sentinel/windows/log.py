@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from sentinel.engine.windows import Gauge, Watch
+from sentinel.engine.windows import Gauge, Threshold
 from sentinel.windows.tally import Tally, merged, reaches, tallies
 
 MOST = 1000
@@ -18,8 +18,22 @@ Kept = tuple[int, str, tuple[Any, ...]]
 Crossing = tuple[int, str, tuple[int | float, ...]]
 
 
+class Terms(NamedTuple):
+    """What a log is asked: a threshold with its window, and what can be said of it once and for all."""
+
+    window: int
+    gauges: tuple[Gauge, ...]
+    fewest: int
+    on_arrival: bool
+
+
+def terms_of(asked: Threshold, window: int) -> Terms:
+    """Return the terms of a threshold over a window of so many microseconds."""
+    return Terms(window, asked.gauges, asked.fewest, asked.on_arrival)
+
+
 class Log:
-    """The hits of one group under one watch."""
+    """The hits of one group under one terms."""
 
     __slots__ = ("approximate", "first", "hits", "limit", "running")
 
@@ -30,12 +44,12 @@ class Log:
         self.limit = 0  # thin when there are more; 0: not yet set
         self.approximate = False
 
-    def resume(self, hits: list[Kept], watch: Watch) -> None:
+    def resume(self, hits: list[Kept], terms: Terms) -> None:
         """Take over hits kept before, in order."""
         self.hits = hits
         self.running = None
-        if len(hits) >= watch.fewest:
-            self._rebuild(watch)
+        if len(hits) >= terms.fewest:
+            self._rebuild(terms)
 
     def newest(self) -> int:
         """Return the time of the newest hit; there is always one."""
@@ -46,43 +60,43 @@ class Log:
         index = bisect_left(self.hits, (at, id))
         return index < len(self.hits) and self.hits[index][:2] == (at, id)
 
-    def add(self, hit: Kept, watch: Watch, keep: int) -> None:
+    def add(self, hit: Kept, terms: Terms, keep: int) -> None:
         """Add a hit; forget what lies more than `keep` microseconds behind the newest."""
         if self.hits and hit[:2] < self.hits[-1][:2]:
-            self._insert(hit, watch)
+            self._insert(hit, terms)
         else:
             self.hits.append(hit)
-            self._advance(hit, watch)
+            self._advance(hit, terms)
             self._forget(hit[0] - keep)
 
-    def _advance(self, hit: Kept, watch: Watch) -> None:
+    def _advance(self, hit: Kept, terms: Terms) -> None:
         if self.running is None:
-            if len(self.hits) < watch.fewest:
+            if len(self.hits) < terms.fewest:
                 return
-            self._rebuild(watch)
+            self._rebuild(terms)
             return
         for tally, value in zip(self.running, hit[2], strict=True):
             tally.add(value)
-        edge = hit[0] - watch.window
+        edge = hit[0] - terms.window
         while self.hits[self.first][0] <= edge:
             for tally, value in zip(self.running, self.hits[self.first][2], strict=True):
                 tally.drop(value)
             self.first += 1
 
-    def _rebuild(self, watch: Watch) -> None:
-        self.first = self._behind(self.newest() - watch.window)
-        self.running = tallies(watch.gauges)
+    def _rebuild(self, terms: Terms) -> None:
+        self.first = self._behind(self.newest() - terms.window)
+        self.running = tallies(terms.gauges)
         for _, _, values in self.hits[self.first :]:
             for tally, value in zip(self.running, values, strict=True):
                 tally.add(value)
 
-    def _insert(self, hit: Kept, watch: Watch) -> None:
+    def _insert(self, hit: Kept, terms: Terms) -> None:
         index = bisect_left(self.hits, hit[:2])
         self.hits.insert(index, hit)
         if self.running is None:
-            if len(self.hits) >= watch.fewest:
-                self._rebuild(watch)
-        elif index < self.first or hit[0] <= self.newest() - watch.window:
+            if len(self.hits) >= terms.fewest:
+                self._rebuild(terms)
+        elif index < self.first or hit[0] <= self.newest() - terms.window:
             self.first += 1
         else:
             for tally, value in zip(self.running, hit[2], strict=True):
@@ -98,20 +112,20 @@ class Log:
         """Return the index of the first hit later than `at`."""
         return bisect_right(self.hits, at, key=lambda kept: kept[0])
 
-    def crossing(self, hit: Kept, watch: Watch) -> Crossing | None:
+    def crossing(self, hit: Kept, terms: Terms) -> Crossing | None:
         """Return the crossing a hit of the newest time makes, if it does: the first by id of that time."""
         if self.running is None or not all(tally.reached() for tally in self.running):
             return None
-        anchor = hit if watch.on_arrival else self.hits[bisect_left(self.hits, (hit[0],))]
+        anchor = hit if terms.on_arrival else self.hits[bisect_left(self.hits, (hit[0],))]
         return anchor[0], anchor[1], tuple(tally.shown() for tally in self.running)
 
-    def may_cross(self, at: int, watch: Watch) -> bool:
+    def may_cross(self, at: int, terms: Terms) -> bool:
         """Say whether any window that ends in [at, newest] could meet the metrics: a quick no is never wrong."""
-        if watch.on_arrival:
+        if terms.on_arrival:
             return True
         if self.running is None:
-            return len(self.hits) >= watch.fewest
-        edge = self._behind(at - watch.window)
+            return len(self.hits) >= terms.fewest
+        edge = self._behind(at - terms.window)
         before = [values for _, _, values in self.hits[edge : self.first]]
         for values in before:
             self._each(values, add=True)
@@ -124,14 +138,14 @@ class Log:
         for tally, value in zip(self.running or (), values, strict=True):
             (tally.add if add else tally.drop)(value)
 
-    def crossings(self, at: int, watch: Watch) -> Iterator[Crossing]:
+    def crossings(self, at: int, terms: Terms) -> Iterator[Crossing]:
         """Yield the crossings in [at, at + window), ascending, with their tallies."""
         start = bisect_left(self.hits, (at,))
-        stop = bisect_left(self.hits, (at + watch.window,))
-        if watch.on_arrival:
+        stop = bisect_left(self.hits, (at + terms.window,))
+        if terms.on_arrival:
             stop = min(stop, self._behind(at))
-        low = self._behind(at - watch.window)
-        sums = tallies(watch.gauges)
+        low = self._behind(at - terms.window)
+        sums = tallies(terms.gauges)
         index = low
         while start < stop:
             time = self.hits[start][0]
@@ -142,7 +156,7 @@ class Log:
                 for tally, value in zip(sums, self.hits[index][2], strict=True):
                     tally.add(value)
                 index += 1
-            while self.hits[low][0] <= time - watch.window:
+            while self.hits[low][0] <= time - terms.window:
                 for tally, value in zip(sums, self.hits[low][2], strict=True):
                     tally.drop(value)
                 low += 1
@@ -152,19 +166,19 @@ class Log:
                     yield kept[0], kept[1], shown
             start = behind
 
-    def thin(self, watch: Watch, most: int) -> None:
+    def thin(self, terms: Terms, most: int) -> None:
         """Bring the hits back under the bound, once they are over it."""
         if len(self.hits) <= max(self.limit, most):
             return
-        if all(gauge.kind in ("count", "distinct", "max") for gauge in watch.gauges):
-            self.resume(keepers(self.hits, watch), watch)
+        if all(gauge.kind in ("count", "distinct", "max") for gauge in terms.gauges):
+            self.resume(keepers(self.hits, terms), terms)
         else:
             self.approximate = True
-            self.resume(merge_oldest(self.hits, watch), watch)
+            self.resume(merge_oldest(self.hits, terms), terms)
         self.limit = max(most, 2 * len(self.hits))
 
 
-def keepers(hits: list[Kept], watch: Watch) -> list[Kept]:
+def keepers(hits: list[Kept], terms: Terms) -> list[Kept]:
     """Return the hits that decide every window: in each cell of one window's length, for count the first and
     last n, for distinct the first and last occurrence of the n values seen first and the n seen last, for max
     the first and last that reach it; and the cell's very first and last.
@@ -172,10 +186,10 @@ def keepers(hits: list[Kept], watch: Watch) -> list[Kept]:
     kept: set[int] = set()
     start = 0
     while start < len(hits):
-        cell = hits[start][0] // watch.window
-        stop = bisect_left(hits, ((cell + 1) * watch.window,))
+        cell = hits[start][0] // terms.window
+        stop = bisect_left(hits, ((cell + 1) * terms.window,))
         kept.update((start, stop - 1))
-        for position, gauge in enumerate(watch.gauges):
+        for position, gauge in enumerate(terms.gauges):
             kept.update(_deciding(range(start, stop), hits, position, gauge))
             kept.update(_deciding(range(stop - 1, start - 1, -1), hits, position, gauge))
         start = stop
@@ -199,9 +213,9 @@ def _deciding(indexes: range, hits: list[Kept], position: int, gauge: Gauge) -> 
     return list(found.values())
 
 
-def merge_oldest(hits: list[Kept], watch: Watch) -> list[Kept]:
+def merge_oldest(hits: list[Kept], terms: Terms) -> list[Kept]:
     """Return the hits with each two neighbours of the older half made one, standing at the later's time."""
     half = len(hits) // 2 // 2 * 2
     pairs = zip(hits[0:half:2], hits[1:half:2], strict=True)
-    together = [(late[0], late[1], merged(early[2], late[2], watch.gauges)) for early, late in pairs]
+    together = [(late[0], late[1], merged(early[2], late[2], terms.gauges)) for early, late in pairs]
     return together + hits[half:]

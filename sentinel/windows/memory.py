@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from sentinel.engine.windows import Hit, Opening, Watch
+from sentinel.engine.windows import Absent, FirstSeen, Hit, Opening, Spike, Steps, Threshold, Travel, Watch
+from sentinel.windows.absence import AbsenceTracker
+from sentinel.windows.groups import Limits, Opened
+from sentinel.windows.novelty import NoveltyTracker
 from sentinel.windows.packed import pack_id
-from sentinel.windows.snapshot import dump, load
-from sentinel.windows.tracker import Limits, Opened, Tracker
+from sentinel.windows.sequence import SequenceTracker
+from sentinel.windows.snapshot import dump, fill
+from sentinel.windows.spike import SpikeTracker
+from sentinel.windows.threshold import ThresholdTracker
+from sentinel.windows.tracker import Tracker
+from sentinel.windows.travel import TravelTracker
+
+KINDS: dict[type, Callable[[Watch, Limits], Tracker[Any]]] = {
+    Threshold: ThresholdTracker,
+    Steps: SequenceTracker,
+    FirstSeen: NoveltyTracker,
+    Travel: TravelTracker,
+    Absent: AbsenceTracker,
+    Spike: SpikeTracker,
+}
 
 
 class MemoryWindows:
@@ -16,7 +33,7 @@ class MemoryWindows:
 
     def __init__(self, watches: Iterable[Watch] = (), limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
-        self.trackers: dict[str, Tracker] = {}
+        self.trackers: dict[str, Tracker[Any]] = {}
         for watch in watches:
             self.watch(watch)
 
@@ -24,7 +41,7 @@ class MemoryWindows:
         """Begin a watch, or begin it anew where what it asks has changed."""
         known = self.trackers.get(watch.id)
         if known is None or known.watch != watch:
-            self.trackers[watch.id] = Tracker(watch, self.limits)
+            self.trackers[watch.id] = KINDS[type(watch.detector)](watch, self.limits)
 
     def forget(self, watch: str) -> None:
         """End a watch and drop its state."""
@@ -42,29 +59,34 @@ class MemoryWindows:
                 openings.extend(found)
         return openings
 
+    def due(self, watermark: int) -> list[Opening]:
+        """Return what opens because time has passed and nothing came: nothing up to `watermark` comes any more."""
+        return [opening for tracker in self.trackers.values() for opening in tracker.due(watermark)]
+
+    def yielded(self, opening: Opening) -> None:
+        """Learn that a finding did not act after all, so that it holds back no action."""
+        self.trackers[opening.hit.watch].findings.yielded(opening)
+
+    def know(self, watch: str, key: str, at: int, id: str, tally: tuple[int | float, ...], acting: bool) -> None:
+        """Take in a finding opened before (by another process, or before a restart), so that it holds back others."""
+        self.trackers[watch].findings.know(key, Opened(at, id, tally, acting, approximate=False))
+
     def snapshot(self) -> dict[str, bytes]:
         """Return the state of each watch."""
         return {name: dump(tracker) for name, tracker in self.trackers.items()}
 
     def restore(self, watch: str, data: bytes) -> bool:
         """Take over a snapshot; False where it was taken of another watch. Raises SentinelError for damaged bytes."""
-        tracker = load(data, self.trackers[watch].watch, self.limits)
-        if tracker is None:
+        known = self.trackers[watch].watch
+        tracker = KINDS[type(known.detector)](known, self.limits)
+        if not fill(tracker, data):
             return False
         self.trackers[watch] = tracker
         return True
 
-    def yielded(self, opening: Opening) -> None:
-        """Learn that a finding did not act after all, so that it holds back no action."""
-        self.trackers[opening.hit.watch].yielded(opening)
-
-    def know(self, watch: str, key: str, at: int, id: str, tally: tuple[int | float, ...], acting: bool) -> None:
-        """Take in a finding opened before (by another process, or before a restart), so that it holds back others."""
-        self.trackers[watch].know(key, Opened(at, id, tally, acting, approximate=False))
-
     def groups(self) -> dict[str, int]:
         """Return how many groups live, by watch."""
-        return {name: len(tracker) for name, tracker in self.trackers.items()}
+        return {name: len(tracker.groups) for name, tracker in self.trackers.items()}
 
     def dropped(self) -> Counter[str]:
         """Return what was let go, by reason, over all watches."""

@@ -10,76 +10,57 @@ from typing import Any
 import msgspec
 
 from sentinel.core.errors import SentinelError
-from sentinel.engine.windows import Watch
-from sentinel.windows.log import Log
-from sentinel.windows.tracker import Limits, Opened, State, Tracker
+from sentinel.windows.groups import Opened
+from sentinel.windows.tracker import Tracker
 
 FORMAT = 1
 
 
-def dump(tracker: Tracker) -> bytes:
+def dump(tracker: Tracker[Any]) -> bytes:
     """Return the state of a tracker."""
+    groups, findings = tracker.groups, tracker.findings
     return msgspec.msgpack.encode(
         {
             "format": FORMAT,
-            "watch": _terms(tracker.watch, tracker.limits),
+            "watch": _terms(tracker),
             "turn": tracker.turn,
-            "young": _groups(tracker.young),
-            "old": _groups(tracker.old),
-            "opened": _opened(tracker.opened),
-            "opened_old": _opened(tracker.opened_old),
+            "groups": [_written(tracker, groups.young), _written(tracker, groups.old)],
+            "opened": [_opened(findings.young), _opened(findings.old)],
+            "extra": tracker.extra(),
         }
     )
 
 
-def load(data: bytes, watch: Watch, limits: Limits) -> Tracker | None:
-    """Return the tracker of a snapshot, or None where it was taken of another watch or in another format.
+def fill(tracker: Tracker[Any], data: bytes) -> bool:
+    """Give a new tracker the state of a snapshot; False where it was taken of another watch or in another format.
 
     Raises SentinelError where the bytes are damaged.
     """
     try:
         stored = msgspec.msgpack.decode(data)
-        if stored["format"] != FORMAT or stored["watch"] != _terms(watch, limits):
-            return None
-        tracker = Tracker(watch, limits)
+        if stored["format"] != FORMAT or stored["watch"] != _terms(tracker):
+            return False
         tracker.turn = stored["turn"]
-        tracker.young, tracker.old = (_states(stored[name], watch) for name in ("young", "old"))
-        tracker.opened, tracker.opened_old = (_findings(stored[name]) for name in ("opened", "opened_old"))
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
-        text = f"the window snapshot of `{watch.id}` is damaged: {error}"
+        tracker.groups.young, tracker.groups.old = (_read(tracker, states) for states in stored["groups"])
+        tracker.findings.young, tracker.findings.old = map(_findings, stored["opened"])
+        tracker.resume(stored["extra"])
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError) as error:
+        text = f"the window snapshot of `{tracker.watch.id}` is damaged: {error}"
         raise SentinelError(text, "it is rebuilt from the events") from error
-    return tracker
+    return True
 
 
-def _terms(watch: Watch, limits: Limits) -> list[Any]:
-    gauges = [[gauge.kind, gauge.reach, gauge.strict] for gauge in watch.gauges]
-    return [watch.id, watch.window, watch.cooldown, gauges, watch.shape, limits.lateness]
+def _terms(tracker: Tracker[Any]) -> str:
+    """Return what a snapshot must have been taken of."""
+    return f"{tracker.watch} {tracker.limits.lateness}"
 
 
-def _groups(groups: dict[str, State]) -> dict[str, Any]:
-    return {
-        key: state if isinstance(state, bytes) else [state.hits, state.limit, state.approximate]
-        for key, state in groups.items()
-    }
+def _written(tracker: Tracker[Any], states: dict[str, Any]) -> dict[str, Any]:
+    return {key: tracker.write(state) for key, state in states.items()}
 
 
-def _states(stored: dict[str, Any], watch: Watch) -> dict[str, State]:
-    return {key: state if isinstance(state, bytes) else _log(state, watch) for key, state in stored.items()}
-
-
-def _log(stored: list[Any], watch: Watch) -> Log:
-    hits, limit, approximate = stored
-    log = Log()
-    log.limit, log.approximate = limit, approximate
-    log.resume([(at, id, tuple(map(_value, values))) for at, id, values in hits], watch)
-    return log
-
-
-def _value(stored: Any) -> Any:
-    """A pair (avg, ratio) comes back as a list of two integers, a merged set as a list of texts."""
-    if not isinstance(stored, list):
-        return stored
-    return tuple(stored) if all(type(one) is int for one in stored) and len(stored) == 2 else frozenset(stored)
+def _read(tracker: Tracker[Any], stored: dict[str, Any]) -> dict[str, Any]:
+    return {key: tracker.read(state) for key, state in stored.items()}
 
 
 def _opened(opened: dict[str, list[Opened]]) -> dict[str, Any]:

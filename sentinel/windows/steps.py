@@ -8,10 +8,10 @@ further than an earlier one, there are never more partials than the steps ask fo
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from sentinel.engine.windows import Step, Watch
+from sentinel.engine.windows import Step, Steps
 
 Marks = tuple[int, bool, tuple[str | None, ...]]  # bits of the steps matched, `until` matched, a value for each step
 Kept = tuple[int, str, Marks]
@@ -21,7 +21,7 @@ class Reached(NamedTuple):
     """How far a partial is: the step it fills, events counted for it, and values seen for it."""
 
     step: int
-    count: int
+    filled: int
     values: frozenset[str]
 
 
@@ -29,10 +29,10 @@ Partials = dict[Reached, tuple[int, str]]  # to the time and id of its start
 START = Reached(0, 0, frozenset())
 
 
-def advance(partials: Partials, hit: Kept, watch: Watch) -> tuple[Partials, bool]:
+def advance(partials: Partials, hit: Kept, steps: Sequence[Step], window: int) -> tuple[Partials, bool]:
     """Return the partials after one more event in (time, id) order, and whether it completes a sequence."""
     at, id, (mask, until, values) = hit
-    edge = at - watch.window
+    edge = at - window
     after: Partials = {}
     complete = False
     for reached, start in ((START, (at, id)),) if until else (*partials.items(), (START, (at, id))):
@@ -40,8 +40,8 @@ def advance(partials: Partials, hit: Kept, watch: Watch) -> tuple[Partials, bool
             continue
         fills = mask >> reached.step & 1
         if fills:
-            further = _fill(reached, watch.steps[reached.step], values[reached.step])
-            if further.step == len(watch.steps):
+            further = _fill(reached, steps[reached.step], values[reached.step])
+            if further.step == len(steps):
                 complete = True
                 continue
             reached = further
@@ -52,7 +52,7 @@ def advance(partials: Partials, hit: Kept, watch: Watch) -> tuple[Partials, bool
 
 def _fill(reached: Reached, step: Step, value: str | None) -> Reached:
     """Return where one more event of its step brings a partial."""
-    count = min(reached.count + 1, step.count)
+    count = min(reached.filled + 1, step.count)
     values = reached.values
     if step.distinct and value is not None and len(values) < step.distinct:
         values = values | {value}
@@ -61,7 +61,7 @@ def _fill(reached: Reached, step: Step, value: str | None) -> Reached:
     return Reached(reached.step, count, values)
 
 
-class Steps:
+class History:
     """The hits of one group under one sequence, in (time, id) order, and what they have come to."""
 
     __slots__ = ("approximate", "hits", "partials")
@@ -80,10 +80,10 @@ class Steps:
         """Say whether an event stands behind all that are kept."""
         return not self.hits or (at, id) > self.hits[-1][:2]
 
-    def append(self, hit: Kept, watch: Watch, keep: int, most: int) -> bool:
+    def append(self, hit: Kept, asked: Steps, window: int, keep: int, most: int) -> bool:
         """Add the newest event and say whether it completes a sequence; forget what none can need."""
         self.hits.append(hit)
-        self.partials, complete = advance(self.partials, hit, watch)
+        self.partials, complete = advance(self.partials, hit, asked.steps, window)
         stale = bisect_left(self.hits, (hit[0] - keep + 1,))
         if len(self.hits) - stale > most:
             stale = len(self.hits) - most
@@ -91,15 +91,15 @@ class Steps:
         del self.hits[:stale]
         return complete
 
-    def insert(self, hit: Kept, watch: Watch) -> Iterator[tuple[int, str]]:
-        """Add an event older than the newest; give the crossings in [its time, its time + window), ascending."""
+    def insert(self, hit: Kept, asked: Steps, window: int) -> list[tuple[int, str]]:
+        """Add an event older than the newest; return the crossings in [its time, its time + window), ascending."""
         self.hits.insert(bisect_left(self.hits, hit[:2]), hit)
-        at, end = hit[0], hit[0] + watch.window
+        at, end = hit[0], hit[0] + window
         partials: Partials = {}
         found = []
-        for kept in self.hits[bisect_left(self.hits, (at - watch.window + 1,)) :]:
-            partials, complete = advance(partials, kept, watch)
+        for kept in self.hits[bisect_left(self.hits, (at - window + 1,)) :]:
+            partials, complete = advance(partials, kept, asked.steps, window)
             if complete and at <= kept[0] < end:
                 found.append(kept[:2])
         self.partials = partials
-        return iter(found)
+        return found

@@ -14,7 +14,7 @@ from sentinel.engine.judge import key_text
 from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Metric, Place, Playbook, Rule
 from sentinel.windows.memory import MemoryWindows
-from sentinel.windows.tracker import Limits
+from sentinel.windows.groups import Limits
 from tests.reference import Reference, field, is_number
 
 SECOND = 1_000_000

@@ -10,9 +10,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sentinel.engine.windows import MILLION, Gauge, Hit, Watch
+from sentinel.engine.windows import MILLION, Gauge, Hit, Threshold, Watch
+from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
-from sentinel.windows.tracker import Limits
 from tests.reference import Reference
 
 LATENESS = 40
@@ -53,7 +53,7 @@ def watches(draw: Any, kinds: list[str]) -> tuple[Watch, dict[Any, Any]]:
         when[kind, of(kind)] = ("gte", Fraction(str(threshold)))
     window = draw(st.integers(1, 30))
     cooldown = draw(st.sampled_from([window, window, max(1, window // 3), window * 2]))
-    return Watch("w", window, cooldown, tuple(gauges)), when
+    return Watch("w", window, cooldown, Threshold(tuple(gauges))), when
 
 
 @st.composite
@@ -79,7 +79,7 @@ def run(watch: Watch, events: list[dict[str, Any]], limits: Limits | None = None
     newest = 0
     for event in events:
         newest = max(newest, event["at"])
-        values = tuple(value_of(gauge.kind, event) for gauge in watch.gauges)
+        values = tuple(value_of(gauge.kind, event) for gauge in watch.detector.gauges)
         hit = Hit("w", event["g"], event["at"], event["id"], values, True, None)
         for opening in windows.hit([hit], newest):
             anchors = found.setdefault((("str", event["g"]),), [])
@@ -112,7 +112,7 @@ def test_out_of_order_the_findings_are_the_reference_s(asked: Any, events: list[
 @given(st.integers(1, 4), st.integers(5, 16), st.integers(3, 20), streams(late=True, gaps=(0, 1, 1, 2)))
 def test_many_more_hits_than_are_kept(n: int, window: int, cooldown: int, events: list[dict[str, Any]]) -> None:
     """A count keeps 2n hits a cell and answers as if it kept all, long windows full of late hits included."""
-    watch = Watch("w", window, cooldown, (Gauge("count", n),))
+    watch = Watch("w", window, cooldown, Threshold((Gauge("count", n),)))
     assert run(watch, events) == refer(watch, {("count", None): ("gte", n)}, events).findings
 
 

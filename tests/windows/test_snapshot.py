@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core.errors import SentinelError
-from sentinel.engine.windows import Gauge, Hit, Watch
+from sentinel.engine.windows import Gauge, Hit, Threshold, Watch
+from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
-from sentinel.windows.tracker import Limits
 from tests.windows.test_memory_vs_reference import ALL, LATENESS, streams, value_of, watches
 
 
 def hits_of(watch: Watch, events: list[dict[str, Any]]) -> list[Hit]:
-    values = [tuple(value_of(gauge.kind, event) for gauge in watch.gauges) for event in events]
+    values = [tuple(value_of(gauge.kind, event) for gauge in watch.detector.gauges) for event in events]
     return [Hit("w", e["g"], e["at"], e["id"], v, True, None) for e, v in zip(events, values, strict=True)]
 
 
@@ -36,13 +36,13 @@ def test_it_continues_where_it_was_taken(asked: Any, events: list[dict[str, Any]
 
 
 def test_one_of_another_watch_is_not_taken_over() -> None:
-    windows = MemoryWindows([Watch("w", 10, 10, (Gauge("count", 2),))])
-    other = MemoryWindows([Watch("w", 10, 10, (Gauge("count", 3),))])
+    windows = MemoryWindows([Watch("w", 10, 10, Threshold((Gauge("count", 2),)))])
+    other = MemoryWindows([Watch("w", 10, 10, Threshold((Gauge("count", 3),)))])
     assert not other.restore("w", windows.snapshot()["w"])
 
 
 def test_damaged_bytes_are_one_clear_error() -> None:
-    windows = MemoryWindows([Watch("w", 10, 10, (Gauge("count", 2),))])
+    windows = MemoryWindows([Watch("w", 10, 10, Threshold((Gauge("count", 2),)))])
     data = windows.snapshot()["w"]
     for broken in (b"", data[:-3], b"\x01", b"\xff" * 40):
         with pytest.raises(SentinelError, match="the window snapshot of `w` is damaged"):

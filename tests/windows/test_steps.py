@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sentinel.engine.windows import Step, Watch
-from sentinel.windows.steps import Steps
+from sentinel.engine.windows import Step, Steps, Watch
+from sentinel.windows.steps import History
 from tests.reference import Reference, order
 
 HORIZON = 10**6
@@ -23,7 +23,7 @@ def sequences(draw: Any) -> tuple[Watch, dict[str, Any]]:
         steps.append(Step(count, distinct))
         asked.append((lambda e, kind=kind: kind in e["is"], count, "v" if distinct else None, distinct))
     window = draw(st.integers(2, 30))
-    watch = Watch("w", window, window, steps=tuple(steps))
+    watch = Watch("w", window, window, Steps(tuple(steps)))
     reference = {"where": lambda e: True, "group_by": [], "window": window, "cooldown": window, "sequence": asked}
     if draw(st.booleans()):
         reference["until"] = lambda e: "u" in e["is"]
@@ -36,7 +36,9 @@ def streams(draw: Any) -> list[dict[str, Any]]:
     for number in range(draw(st.integers(1, 25))):
         at += draw(st.sampled_from([0, 1, 1, 2, 6]))
         kinds = draw(st.sampled_from(["a", "a", "b", "b", "c", "u", "ab", "bc", "cu", ""]))
-        events.append({"id": f"{draw(st.integers(0, 9))}-{number}", "at": at, "is": kinds, "v": draw(st.integers(0, 2))})
+        events.append(
+            {"id": f"{draw(st.integers(0, 9))}-{number}", "at": at, "is": kinds, "v": draw(st.integers(0, 2))}
+        )
     return events
 
 
@@ -51,16 +53,16 @@ def kept(event: dict[str, Any], reference: dict[str, Any]) -> Any:
 def test_crossings_are_the_reference_s(asked: Any, events: list[dict[str, Any]], chance: Any, late: bool) -> None:
     """After each event: those it may have made, in [its time, its time + window)."""
     watch, plain = asked
-    reference, steps = Reference(plain), Steps()
+    reference, steps = Reference(plain), History()
     ordered = sorted(events, key=order)
     for event in chance.sample(ordered, len(ordered)) if late else ordered:
         reference.deliver(event)
         hit = kept(event, plain)
         newest = steps.is_newest(event["at"], event["id"])
         if newest:
-            found = [hit[:2]] if steps.append(hit, watch, HORIZON, 1000) else []
+            found = [hit[:2]] if steps.append(hit, watch.detector, watch.window, HORIZON, 1000) else []
         else:
-            found = list(steps.insert(hit, watch))
+            found = steps.insert(hit, watch.detector, watch.window)
         (group,) = reference.seen
         expected = [one for one in reference.crossings(group) if event["at"] <= one[0] < event["at"] + watch.window]
         if newest:  # what a tie before it has completed was found when that tie came
@@ -71,7 +73,7 @@ def test_crossings_are_the_reference_s(asked: Any, events: list[dict[str, Any]],
 @given(sequences(), streams())
 def test_partials_are_never_more_than_the_steps_ask_for_events(asked: Any, events: list[dict[str, Any]]) -> None:
     watch, plain = asked
-    steps = Steps()
+    steps = History()
     for event in sorted(events, key=order):
-        steps.append(kept(event, plain), watch, HORIZON, 1000)
-        assert len(steps.partials) <= sum(step.count + step.distinct for step in watch.steps)
+        steps.append(kept(event, plain), watch.detector, watch.window, HORIZON, 1000)
+        assert len(steps.partials) <= sum(step.count + step.distinct for step in watch.detector.steps)

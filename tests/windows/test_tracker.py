@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.engine.windows import Gauge, Hit, Opening, Watch
+from sentinel.engine.windows import Gauge, Hit, Opening, Threshold, Watch
 from sentinel.windows import packed
+from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
-from sentinel.windows.tracker import Limits
 
-COUNT2 = Watch("w", 10, 10, (Gauge("count", 2),))
+COUNT2 = Watch("w", 10, 10, Threshold((Gauge("count", 2),)))
 
 
 def hit(at: int, id: str, key: str = "a", acting: bool = True, source: str | None = None) -> Hit:
@@ -51,7 +51,7 @@ def test_groups_are_dropped_when_nothing_can_need_them_any_more() -> None:
     for at in range(3, 100):
         windows.hit([hit(at, f"e{at}", key=f"k{at}")], at)
     assert windows.groups()["w"] <= 2 * 30 + 2
-    assert "gone" not in windows.trackers["w"].opened_old
+    assert "gone" not in windows.trackers["w"].findings
 
 
 def test_a_group_lives_as_long_as_its_window_and_the_lateness() -> None:
@@ -73,13 +73,13 @@ def test_a_flood_of_new_groups_from_one_address_is_cut_off_and_counted() -> None
 
 
 def test_eviction_takes_the_lowest_tallies_and_spares_findings() -> None:
-    windows = MemoryWindows([Watch("w", 10, 10, (Gauge("count", 3),))], Limits(lateness=1000, groups=40))
+    windows = MemoryWindows([Watch("w", 10, 10, Threshold((Gauge("count", 3),)))], Limits(lateness=1000, groups=40))
     windows.hit([hit(1, f"f{n}", key="found") for n in range(3)], 1)
     windows.hit([hit(1, f"t{n}", key="two") for n in range(2)], 1)
     for n in range(200):
         windows.hit([hit(1, f"e{n}", key=f"u{n}", source=f"198.51.100.{n}")], 1)
     tracker = windows.trackers["w"]
-    assert {"found", "two"} <= tracker.young.keys()
+    assert {"found", "two"} <= tracker.groups.young.keys()
     assert windows.groups()["w"] <= 40
     assert windows.dropped()["groups evicted"] >= 160
 
@@ -97,7 +97,7 @@ def test_an_id_that_is_packed_comes_back_as_it_was(id: str) -> None:
 
 
 def test_ids_too_long_for_a_record_count_like_others() -> None:
-    windows = MemoryWindows([Watch("w", 10, 10, (Gauge("count", 3),))])
+    windows = MemoryWindows([Watch("w", 10, 10, Threshold((Gauge("count", 3),)))])
     ids = ["short", "a" * 64, "b" * 40]
     openings: list[Opening] = []
     for at, id in enumerate(ids):
@@ -109,7 +109,7 @@ def test_ids_too_long_for_a_record_count_like_others() -> None:
 @pytest.mark.parametrize("kinds", [("sum",), ("count", "ratio")])
 def test_past_the_bound_of_hits_a_group_says_it_is_approximate(kinds: tuple[str, ...]) -> None:
     gauges = tuple(Gauge(kind, 10**9 if kind == "sum" else 100) for kind in kinds)  # type: ignore[arg-type]
-    windows = MemoryWindows([Watch("w", 1000, 1000, gauges)], Limits(lateness=0, hits=50))
+    windows = MemoryWindows([Watch("w", 1000, 1000, Threshold(gauges))], Limits(lateness=0, hits=50))
     openings: list[Opening] = []
     for n in range(1100):
         values = tuple({"sum": 10**6, "count": 1, "ratio": (1, 1_000_000)}[kind] for kind in kinds)
@@ -120,9 +120,9 @@ def test_past_the_bound_of_hits_a_group_says_it_is_approximate(kinds: tuple[str,
 
 
 def test_a_busy_group_of_distinct_values_keeps_only_what_decides() -> None:
-    windows = MemoryWindows([Watch("w", 100, 100, (Gauge("distinct", 5),))], Limits(lateness=100, hits=50))
+    windows = MemoryWindows([Watch("w", 100, 100, Threshold((Gauge("distinct", 5),)))], Limits(lateness=100, hits=50))
     for n in range(3000):
         windows.hit([Hit("w", "a", n, f"e{n}", (f"v{n % 3}",), True, None)], n)
-    state = windows.trackers["w"].young["a"]
+    state = windows.trackers["w"].groups.young["a"]
     assert len(state.hits) <= 100  # type: ignore[union-attr]
     assert windows.hit([Hit("w", "a", 2999, f"x{n}", (f"new{n}",), True, None) for n in range(2)], 2999)

@@ -1,0 +1,95 @@
+"""`absent`: what was awaited did not come. Decided when the watermark has passed, so that late events can still end it.
+
+What waits is kept apart from the groups, which only remember what ended waits: a group may expire, a wait may not.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right, insort
+from collections.abc import Iterable
+from typing import Any
+
+from sentinel.engine.windows import Absent, Hit, Opening, Watch
+from sentinel.windows.groups import Limits
+from sentinel.windows.tracker import PackedId, Tracker
+
+
+class AbsenceTracker(Tracker[list[int]]):
+    """The waits of one `absent`; a group's state is the times of what ends waits."""
+
+    def __init__(self, watch: Watch, limits: Limits) -> None:
+        assert isinstance(watch.detector, Absent)
+        self.within = watch.detector.within
+        super().__init__(watch, limits, span=self.within + limits.lateness)
+        self.waits: dict[str, dict[tuple[int, str], Hit]] = {}
+        self._order: list[tuple[int, str, str, int]] = []  # (end of the wait, id, key, its begin), a heap
+
+    def fresh(self) -> list[int]:
+        """Return a group in which nothing has ended a wait."""
+        return []
+
+    def size(self, state: list[int]) -> int:
+        """Return how many ends are kept."""
+        return len(state)
+
+    def judge(self, hit: Hit, id: PackedId, state: list[int]) -> Iterable[Opening]:
+        """Record a hit: it ends the waits it comes in time for, and may begin one."""
+        begins, ends = hit.values[0], hit.values[1]
+        if ends:
+            waiting = self.waits.get(hit.key, {})
+            for place in [place for place in waiting if place[0] < hit.at <= place[0] + self.within]:
+                del waiting[place]
+            insort(state, hit.at)
+            del state[: bisect_right(state, state[-1] - self.keep)]
+        if begins:
+            return self._begin(hit, state)
+        return ()
+
+    def _begin(self, hit: Hit, ends: list[int]) -> Iterable[Opening]:
+        due = hit.at + self.within
+        if bisect_right(ends, due) > bisect_right(ends, hit.at):
+            return ()
+        known = [one for one in self.findings.of(hit.key) if (one.at, one.id) == (due, hit.id)]
+        if known:
+            return [Opening(hit, one.at, one.id, one.tally, one.approximate) for one in known]
+        if len(self._order) >= self.limits.groups:
+            self.dropped["waits over the bound"] += 1
+            return ()
+        waiting = self.waits.setdefault(hit.key, {})
+        if (hit.at, hit.id) not in waiting:
+            waiting[hit.at, hit.id] = hit
+            heapq.heappush(self._order, (due, hit.id, hit.key, hit.at))
+        return ()
+
+    def due(self, watermark: int) -> list[Opening]:
+        """Return the findings of waits that ended before the watermark with nothing come."""
+        openings: list[Opening] = []
+        while self._order and self._order[0][0] < watermark:
+            end, id, key, at = heapq.heappop(self._order)
+            waiting = self.waits.get(key, {})
+            hit = waiting.pop((at, id), None)
+            if hit is not None:
+                openings += self.findings.open(hit, ((end, id, (0,)),))
+            if not waiting:
+                self.waits.pop(key, None)
+        return openings
+
+    def write(self, state: list[int]) -> Any:
+        """Return the times of ends."""
+        return state
+
+    def read(self, stored: Any) -> list[int]:
+        """Return the state that `write` gave."""
+        return list(stored)
+
+    def extra(self) -> Any:
+        """Return the waits."""
+        return [list(waiting.values()) for waiting in self.waits.values()]
+
+    def resume(self, extra: Any) -> None:
+        """Take over the waits that `extra` gave."""
+        for fields in (fields for waiting in extra for fields in waiting):
+            hit = Hit(*fields)._replace(values=tuple(fields[4]))
+            self.waits.setdefault(hit.key, {})[hit.at, hit.id] = hit
+            heapq.heappush(self._order, (hit.at + self.within, hit.id, hit.key, hit.at))

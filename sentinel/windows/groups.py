@@ -1,0 +1,183 @@
+"""The groups of one watch: which of them live, and the findings opened for each. What is kept of one is not said here.
+
+Groups live in two generations of one horizon each: a group touched moves to the young one, and when the horizon
+has passed the old one is dropped whole, so nothing is ever searched for what has expired. Their number is bounded:
+past half of the bound one address may make only so many new ones a horizon, at the bound the lowest tallies go.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sentinel.engine.windows import Hit, Opening, Watch
+
+MOST_HITS = 1000
+S = TypeVar("S")
+Crossing = tuple[int, str, tuple[int | float, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of memory. `lateness` in microseconds; `groups` a watch; `hits` a group before it is thinned.
+
+    Once half of `groups` live, one address may make at most `per_source` new ones a horizon.
+    """
+
+    lateness: int = 600_000_000
+    groups: int = 1_000_000
+    hits: int = MOST_HITS
+    per_source: int = 1_000
+
+
+@dataclass(slots=True)
+class Opened:
+    """A finding already opened: anchor, tally, and whether it acted."""
+
+    at: int
+    id: str
+    tally: tuple[int | float, ...]
+    acting: bool
+    approximate: bool
+
+
+class Groups(Generic[S]):
+    """States by group key, in two generations. `fresh` makes a group's first state, `size` tells its tally."""
+
+    def __init__(self, horizon: int, limits: Limits, fresh: Callable[[], S], size: Callable[[S], int]) -> None:
+        self.horizon = horizon
+        self.limits = limits
+        self.young: dict[str, S] = {}
+        self.old: dict[str, S] = {}
+        self.made: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self._fresh = fresh
+        self._size = size
+
+    def __len__(self) -> int:
+        return len(self.young) + len(self.old)
+
+    def fetch(self, key: str, source: str | None, spared: Callable[[str], bool]) -> S | None:
+        """Return a group's state, made if need be; None where the source may make no more. Now it is young."""
+        state = self.old.pop(key, None)
+        if state is None:
+            if not self._room(source, spared):
+                return None
+            state = self._fresh()
+        self.young[key] = state
+        return state
+
+    def turn_over(self, passed: bool) -> None:
+        """Drop the old generation; with `passed` the young one too, which is as old by now."""
+        self.old = {} if passed else self.young
+        self.young = {}
+        self.made.clear()
+
+    def _room(self, source: str | None, spared: Callable[[str], bool]) -> bool:
+        living = len(self.young) + len(self.old)
+        if living < self.limits.groups // 2:
+            return True
+        if source is not None:
+            if self.made[source] >= self.limits.per_source:
+                self.dropped["source over its quota of groups"] += 1
+                return False
+            self.made[source] += 1
+        if living >= self.limits.groups:
+            self._evict(max(1, self.limits.groups // 10), spared)
+        return True
+
+    def _evict(self, wanted: int, spared: Callable[[str], bool]) -> None:
+        """Drop groups of the lowest tally, those spared last."""
+        tally = 1
+        while wanted > 0:
+            last = tally > self.limits.hits
+            for groups in (self.old, self.young):
+                found = (key for key, state in groups.items() if self._size(state) <= tally)
+                chosen = [key for key in found if last or not spared(key)][:wanted]
+                for key in chosen:
+                    del groups[key]
+                self.dropped["groups evicted"] += len(chosen)
+                wanted -= len(chosen)
+            tally *= 2
+
+
+class Findings:
+    """The findings opened for each group of a watch, as far back as they can hold back others."""
+
+    def __init__(self, watch: Watch, limits: Limits) -> None:
+        self.cooldown = watch.cooldown
+        self.horizon = limits.lateness + watch.window + 2 * watch.cooldown
+        self.young: dict[str, list[Opened]] = {}
+        self.old: dict[str, list[Opened]] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.young or key in self.old
+
+    def turn_over(self, passed: bool) -> None:
+        """Drop the old generation; with `passed` the young one too."""
+        self.old = {} if passed else self.young
+        self.young = {}
+
+    def of(self, key: str) -> list[Opened]:
+        """Return a group's findings by time; the list is not to be changed."""
+        known = self.young.get(key)
+        if known is None:
+            known = self.old.pop(key, None)
+            if known is None:
+                return []
+            self.young[key] = known
+        return known
+
+    def know(self, key: str, finding: Opened) -> None:
+        """Take in a finding, unless it is known."""
+        known = self.of(key)
+        if any((one.at, one.id) == (finding.at, finding.id) for one in known):
+            return
+        edge = finding.at - self.horizon
+        kept = [one for one in known if one.at > edge] if len(known) > 8 else known
+        self.young[key] = sorted([*kept, finding], key=lambda one: one.at)
+
+    def open(self, hit: Hit, crossings: Iterable[Crossing], approximate: bool = False) -> list[Opening]:
+        """Open a finding at each crossing, ascending, that no other holds back."""
+        openings: list[Opening] = []
+        for at, id, tally in crossings:
+            if not self._held(hit.key, at, id, hit.acting):
+                self.know(hit.key, Opened(at, id, tally, hit.acting, approximate))
+                openings.append(Opening(hit, at, id, tally, approximate))
+        return openings
+
+    def again(self, hit: Hit, upto: int) -> list[Opening]:
+        """Return what a repeated delivery opened before, in [its time, upto], so that a commit can be done again."""
+        known = (one for one in self.of(hit.key) if hit.at <= one.at <= upto)
+        return [Opening(hit, one.at, one.id, one.tally, one.approximate) for one in known]
+
+    def retract(self, hit: Hit, upto: int, crossings: Iterable[tuple[int, str]]) -> list[Opening]:
+        """Take back the findings in [the hit's time, upto] that are not among the crossings any more."""
+        valid = set(crossings)
+        gone = [one for one in self.of(hit.key) if hit.at <= one.at <= upto and (one.at, one.id) not in valid]
+        if gone:
+            self.young[hit.key] = [one for one in self.of(hit.key) if one not in gone]
+        return [Opening(hit, one.at, one.id, one.tally, one.approximate, retracted=True) for one in gone]
+
+    def _held(self, key: str, at: int, id: str, acting: bool) -> bool:
+        for one in self.of(key):
+            near = abs(one.at - at) < self.cooldown or (one.at == at and one.id == id)
+            if near and (one.acting or not acting):
+                return True
+        return False
+
+    def held_from(self, hit: Hit, last: int) -> bool:
+        """Say whether findings hold back every crossing from the hit's time to `last`: nothing to examine."""
+        upto = hit.at
+        for one in self.of(hit.key):
+            if (one.acting or not hit.acting) and one.at - self.cooldown < upto < one.at + self.cooldown:
+                upto = one.at + self.cooldown
+        return upto > last
+
+    def yielded(self, opening: Opening) -> None:
+        """Let a finding that did not act hold back no action."""
+        for one in self.of(opening.hit.key):
+            if (one.at, one.id) == (opening.at, opening.id):
+                one.acting = False

@@ -1,0 +1,97 @@
+"""`first_seen`: a value that is new to its group. Judged on arrival against events of earlier event time.
+
+Of each value the first time and the newest few are kept, of the group the newest times; values past a bound are
+forgotten least recently seen first, and counted.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+from typing import Any
+
+from sentinel.engine.windows import FirstSeen, Hit, Opening, Watch
+from sentinel.windows.groups import Limits
+from sentinel.windows.tracker import PackedId, Tracker
+
+VALUES = 64
+TIMES = 16
+RECENT = 64
+
+
+class Known:
+    """What one group is known for: its newest events, and when each value was seen."""
+
+    __slots__ = ("recent", "values")
+
+    def __init__(self) -> None:
+        self.recent: list[tuple[int, str]] = []
+        self.values: dict[str, list[int]] = {}
+
+    def earlier(self, at: int, history: int) -> int:
+        """Return how many events kept lie before `at`, within the history."""
+        return bisect_left(self.recent, (at, "")) - bisect_left(self.recent, (at - history + 1, ""))
+
+    def is_new(self, value: str, at: int, history: int) -> bool:
+        """Say whether no event before `at`, within the history, had the value."""
+        times = self.values.get(value, [])
+        index = bisect_left(times, at)
+        return index == 0 or times[index - 1] <= at - history
+
+    def learn(self, at: int, id: str, value: str | None, most: int) -> int:
+        """Take in an event and return how many values had to be forgotten."""
+        insort(self.recent, (at, id))
+        del self.recent[:-most]
+        if value is None:
+            return 0
+        times = self.values.pop(value, [])
+        insort(times, at)
+        if len(times) > TIMES:
+            del times[1]
+        self.values[value] = times
+        if len(self.values) <= VALUES:
+            return 0
+        del self.values[min(self.values, key=lambda known: self.values[known][-1])]
+        return 1
+
+
+class NoveltyTracker(Tracker[Known]):
+    """The groups of one `first_seen`."""
+
+    def __init__(self, watch: Watch, limits: Limits) -> None:
+        assert isinstance(watch.detector, FirstSeen)
+        self.asked = watch.detector
+        super().__init__(watch, limits, span=self.asked.history)
+
+    def fresh(self) -> Known:
+        """Return a group that is known for nothing."""
+        return Known()
+
+    def size(self, state: Known) -> int:
+        """Return the number of recent events."""
+        return len(state.recent)
+
+    def judge(self, hit: Hit, id: PackedId, state: Known) -> Iterable[Opening]:
+        """Record a hit; its value opens a finding if it is new and the group has learnt enough."""
+        value: str | None = hit.values[0]
+        index = bisect_left(state.recent, (hit.at, hit.id))
+        if index < len(state.recent) and state.recent[index] == (hit.at, hit.id):
+            return self.findings.again(hit, hit.at)
+        earlier = state.earlier(hit.at, self.asked.history)
+        new = value is not None and earlier >= self.asked.after
+        new = new and state.is_new(value or "", hit.at, self.asked.history)
+        forgotten = state.learn(hit.at, hit.id, value, self.asked.after + RECENT)
+        if forgotten:
+            self.dropped["first_seen values forgotten"] += forgotten
+        return self.findings.open(hit, ((hit.at, hit.id, (earlier,)),)) if new else ()
+
+    def write(self, state: Known) -> Any:
+        """Return the recent events and the values' times."""
+        return [state.recent, state.values]
+
+    def read(self, stored: Any) -> Known:
+        """Return the state that `write` gave."""
+        known = Known()
+        known.recent = [(at, id) for at, id in stored[0]]
+        known.values = stored[1]
+        return known

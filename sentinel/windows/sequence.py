@@ -1,0 +1,56 @@
+"""Sequences: the groups of one watch over steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sentinel.engine.windows import Hit, Opening, Steps, Watch
+from sentinel.windows.groups import Limits
+from sentinel.windows.steps import History
+from sentinel.windows.tracker import PackedId, Tracker
+
+
+class SequenceTracker(Tracker[History]):
+    """The groups of one sequence."""
+
+    def __init__(self, watch: Watch, limits: Limits) -> None:
+        super().__init__(watch, limits, span=watch.window)
+        assert isinstance(watch.detector, Steps)
+        self.asked = watch.detector
+        self.tally = tuple(max(step.count, step.distinct) for step in self.asked.steps)
+
+    def fresh(self) -> History:
+        """Return a group that has seen nothing."""
+        return History()
+
+    def size(self, state: History) -> int:
+        """Return the number of events kept."""
+        return len(state.hits)
+
+    def judge(self, hit: Hit, id: PackedId, state: History) -> Iterable[Opening]:
+        """Record a hit and return what opens, and what a late `until` takes back."""
+        at, window = hit.at, self.watch.window
+        kept = at, hit.id, hit.values
+        if state.is_newest(at, hit.id):
+            complete = state.append(kept, self.asked, window, self.keep, self.limits.hits)
+            return self.findings.open(hit, ((at, hit.id, self.tally),), state.approximate) if complete else ()
+        if state.holds(at, hit.id):
+            return self.findings.again(hit, at + window - 1)
+        found = state.insert(kept, self.asked, window)
+        retracted = self.findings.retract(hit, at + window - 1, found) if hit.values[1] else []
+        crossings = ((when, which, self.tally) for when, which in found)
+        return retracted + self.findings.open(hit, crossings, state.approximate)
+
+    def write(self, state: History) -> Any:
+        """Return the events and the mark."""
+        return [state.hits, state.approximate]
+
+    def read(self, stored: Any) -> History:
+        """Return the state that `write` gave."""
+        hits, approximate = stored
+        history = History()
+        for at, id, (mask, until, values) in hits:
+            history.append((at, id, (mask, until, tuple(values))), self.asked, self.watch.window, 1 << 62, 1 << 62)
+        history.approximate = approximate
+        return history

@@ -1,0 +1,126 @@
+"""Thresholds: hits packed as bytes where a small count is all that is asked, else a log with running tallies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sentinel.engine.windows import Hit, Opening, Threshold, Watch
+from sentinel.windows import packed
+from sentinel.windows.groups import Crossing, Limits
+from sentinel.windows.log import Log, Terms, terms_of
+from sentinel.windows.tracker import PackedId, Tracker
+
+PACKED_RECORDS = 512
+State = bytes | Log
+
+
+class ThresholdTracker(Tracker[State]):
+    """The groups of one threshold."""
+
+    def __init__(self, watch: Watch, limits: Limits) -> None:
+        super().__init__(watch, limits, span=watch.window)
+        assert isinstance(watch.detector, Threshold)
+        self.terms = terms_of(watch.detector, watch.window)
+        self.alone = _count_alone(self.terms, limits.lateness)
+
+    def fresh(self) -> State:
+        """Return no bytes where hits can be packed, else an empty log."""
+        return b"" if self.alone else Log()
+
+    def size(self, state: State) -> int:
+        """Return the number of hits kept."""
+        return len(state) // packed.RECORD if isinstance(state, bytes) else len(state.hits)
+
+    def judge(self, hit: Hit, id: PackedId, state: State) -> Iterable[Opening]:
+        """Record a hit and return what opens."""
+        if isinstance(state, bytes):
+            if id is not None:
+                return self._judge_packed(hit, id, state)
+            state = self.groups.young[hit.key] = _unpacked(state, self.terms)
+        return self._judge_log(hit, state)
+
+    def _judge_packed(self, hit: Hit, id: tuple[int, bytes], state: bytes) -> Iterable[Opening]:
+        at, n, window = hit.at, self.alone, self.watch.window
+        record = (at << 1 | id[0]).to_bytes(8, "big") + id[1]
+        newest = packed.time_at(state, -1) if state else -1
+        if at > newest:
+            state = self.groups.young[hit.key] = packed.append(state, record, at, n, window, self.keep)
+            if len(state) < n * packed.RECORD or packed.time_at(state, -n) <= at - window:
+                return ()
+            return self.findings.open(hit, ((at, hit.id, (n,)),))
+        if packed.holds(state, record):
+            return self.findings.again(hit, at + window - 1)
+        if at == newest:
+            state = packed.append(state, record, at, n, window, self.keep)
+        else:
+            state = packed.insert(state, record, at, n, window)
+        self.groups.young[hit.key] = state
+        if self.findings.held_from(hit, newest):
+            return ()
+        return self.findings.open(hit, self._packed_crossings(hit, state))
+
+    def _packed_crossings(self, hit: Hit, state: bytes) -> Iterator[Crossing]:
+        found = set(packed.crossings(state, hit.at, self.alone, self.watch.window))
+        if packed.reaches(state, hit.at, self.alone, self.watch.window):
+            found.add((hit.at, hit.id))  # it may have been thinned away at once
+        return ((at, id, (self.alone,)) for at, id in sorted(found))
+
+    def _judge_log(self, hit: Hit, log: Log) -> Iterable[Opening]:
+        at, terms = hit.at, self.terms
+        kept = at, hit.id, hit.values
+        newest = log.newest() if log.hits else -1
+        if at <= newest and log.holds(at, hit.id):
+            return self.findings.again(hit, at if terms.on_arrival else at + terms.window - 1)
+        log.add(kept, terms, self.keep)
+        if at >= newest:
+            crossing = log.crossing(kept, terms)
+            openings = self.findings.open(hit, (crossing,), log.approximate) if crossing else []
+        elif self.findings.held_from(hit, newest) or not log.may_cross(at, terms):
+            openings = []
+        else:
+            found = log.crossings(at, terms)
+            if terms.on_arrival:
+                found = (crossing for crossing in found if crossing[1] == hit.id)
+            openings = self.findings.open(hit, found, log.approximate)
+        if len(log.hits) > self.limits.hits:
+            log.thin(terms, self.limits.hits)
+        return openings
+
+    def write(self, state: State) -> Any:
+        """Return packed bytes as they are, a log as its hits, its bound and its mark."""
+        return state if isinstance(state, bytes) else [state.hits, state.limit, state.approximate]
+
+    def read(self, stored: Any) -> State:
+        """Return the state that `write` gave."""
+        if isinstance(stored, bytes):
+            return stored
+        hits, limit, approximate = stored
+        log = Log()
+        log.limit, log.approximate = limit, approximate
+        log.resume([(at, id, tuple(map(_value, values))) for at, id, values in hits], self.terms)
+        return log
+
+
+def _value(stored: Any) -> Any:
+    """A pair (avg, ratio) comes back as a list of two integers, a merged set as a list of texts."""
+    if not isinstance(stored, list):
+        return stored
+    return tuple(stored) if all(type(one) is int for one in stored) and len(stored) == 2 else frozenset(stored)
+
+
+def _count_alone(terms: Terms, lateness: int) -> int:
+    """Return n where hits can be packed: a `count` alone, small, over few cells; else 0."""
+    if [gauge.kind for gauge in terms.gauges] != ["count"]:
+        return 0
+    n = int(terms.gauges[0].reach)
+    records = 2 * n * (-(-lateness // terms.window) + 2)
+    return n if n <= packed.MOST and records <= PACKED_RECORDS else 0
+
+
+def _unpacked(state: bytes, terms: Terms) -> Log:
+    """Return packed hits as a log: for ids that do not fit a record."""
+    log = Log()
+    for at, id in sorted(packed.unpack(state, index) for index in range(len(state) // packed.RECORD)):
+        log.add((at, id, (1,)), terms, keep=1 << 62)
+    return log

@@ -1,0 +1,70 @@
+"""`travel`: two places too far apart for the time between. Great-circle distance by the haversine formula."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import asin, cos, inf, radians, sin, sqrt
+from typing import Any
+
+from sentinel.core.duration import HOUR, SECOND
+from sentinel.engine.windows import Hit, Opening, Travel, Watch
+from sentinel.windows.groups import Limits
+from sentinel.windows.timeline import Kept, Timeline
+from sentinel.windows.tracker import PackedId, Tracker
+
+EARTH_KM = 6371.0088  # mean radius, IUGG
+FARTHEST_KM = 20_038
+NEAR_KM = 100
+
+
+def distance(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Return the great-circle distance in km of two (latitude, longitude) in degrees."""
+    (lat, lon), (lat2, lon2) = (tuple(map(radians, place)) for place in (one, other))
+    half = sin((lat2 - lat) / 2) ** 2 + cos(lat) * cos(lat2) * sin((lon2 - lon) / 2) ** 2
+    return 2 * EARTH_KM * asin(min(1.0, sqrt(half)))
+
+
+class TravelTracker(Tracker[Timeline]):
+    """The groups of one `travel`."""
+
+    def __init__(self, watch: Watch, limits: Limits) -> None:
+        assert isinstance(watch.detector, Travel)
+        self.speed = watch.detector.speed
+        super().__init__(watch, limits, span=int(FARTHEST_KM / self.speed * HOUR) + 1)
+
+    def fresh(self) -> Timeline:
+        """Return a group that was nowhere."""
+        return Timeline()
+
+    def size(self, state: Timeline) -> int:
+        """Return the number of events kept."""
+        return len(state.hits)
+
+    def judge(self, hit: Hit, id: PackedId, state: Timeline) -> Iterable[Opening]:
+        """Record a hit and compare it with its neighbours in event time."""
+        if state.holds(hit.at, hit.id):
+            return self.findings.again(hit, hit.at)
+        kept: Kept = hit.at, hit.id, hit.values
+        index = state.index(hit.at, hit.id)
+        neighbours = state.hits[max(0, index - 1) : index + 1]
+        journeys = [self._journey(kept, other) for other in neighbours]
+        state.add(kept, self.keep, self.limits.hits)
+        worst = max((one for one in journeys if one), default=None)
+        return self.findings.open(hit, ((hit.at, hit.id, worst[1:]),)) if worst else ()
+
+    def _journey(self, one: Kept, other: Kept) -> tuple[float, float, float] | None:
+        """Return (km/h, km, seconds) of a journey that cannot have been, else None."""
+        km = distance(one[2][:2], other[2][:2])
+        if km < NEAR_KM or km <= one[2][2] + other[2][2]:
+            return None
+        elapsed = abs(one[0] - other[0])
+        speed = km / (elapsed / HOUR) if elapsed else inf
+        return (speed, round(km, 1), elapsed / SECOND) if speed > self.speed else None
+
+    def write(self, state: Timeline) -> Any:
+        """Return the events kept."""
+        return state.hits
+
+    def read(self, stored: Any) -> Timeline:
+        """Return the state that `write` gave."""
+        return Timeline([(at, id, tuple(values)) for at, id, values in stored])
