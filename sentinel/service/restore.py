@@ -7,13 +7,14 @@ windows can reach. Findings are loaded first and hold back what they held back b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import blake2b
 from itertools import islice
 
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import Filter, KeptFinding, Snapshot
 from sentinel.engine.memory import LADDER, Familiar
-from sentinel.engine.windows import MILLION, Hit, Watch
+from sentinel.engine.windows import Hit, Watch
 from sentinel.service.ports import Store
 from sentinel.service.tenant import Tenant
 
@@ -35,8 +36,7 @@ def save(store: Store, tenant: Tenant, now: int) -> None:
 
 def shape(watch: Watch) -> str:
     """Return what a snapshot of a watch is told apart by."""
-    gauges = ",".join(f"{one.kind}:{one.reach}:{one.strict}" for one in watch.gauges)
-    return f"{watch.shape}/{watch.window}/{watch.cooldown}/{gauges}"
+    return blake2b(str(watch).encode(), digest_size=16).hexdigest()
 
 
 def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda what, done: None) -> None:
@@ -94,9 +94,9 @@ def _know(store: Store, tenant: Tenant, now: int) -> None:
     for kept in store.findings.since(tenant.app.id, tenant.newest - horizon):
         watch = watches.get(kept.finding.playbook)
         if watch is not None:
-            tenant.windows.know(
-                watch.id, kept.finding.key, kept.finding.at, kept.finding.event_id, _tally(kept, watch), _held(kept)
-            )
+            finding = kept.finding
+            tally = tuple(finding.tally.values())  # only shown, should the finding come up again: the store knows it
+            tenant.windows.know(watch.id, finding.key, finding.at, finding.event_id, tally, _held(kept))
             tenant.opened([kept.finding])
 
 
@@ -105,14 +105,6 @@ def _held(kept: KeptFinding) -> bool:
     finding = kept.finding
     passed_over = any(effect.held in ("guard", "monitor", "historical") for effect in finding.effects)
     return finding.mode == "enforce" and not finding.historical and not passed_over
-
-
-def _tally(kept: KeptFinding, watch: Watch) -> tuple[int | float, ...]:
-    values = tuple(kept.finding.tally.values())
-    if len(values) != len(watch.gauges):
-        return tuple(gauge.reach for gauge in watch.gauges)
-    scaled = zip(values, watch.gauges, strict=True)
-    return tuple(round(value * MILLION) if gauge.kind == "sum" else value for value, gauge in scaled)
 
 
 def _fold(tenant: Tenant, events: Iterable[Event], wanted: set[str], progress: Progress) -> None:
