@@ -33,6 +33,9 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "check": Command("sentinel.cli.check:check", "Check rules and playbooks; report every mistake of every file."),
+    "schema": Command("sentinel.cli.schema:schema", "Print the JSON Schema of rules and playbooks, for editors."),
+    "functions": Command("sentinel.cli.functions:functions", "List the functions that conditions may call."),
     "version": Command("sentinel.cli.version:version", "Print the version."),
 }
 

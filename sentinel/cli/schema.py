@@ -1,0 +1,28 @@
+"""`sentinel schema`."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from sentinel.cli.terminal import say
+from sentinel.loader.schema import json_schema
+
+
+class Kind(StrEnum):
+    """The two kinds of document."""
+
+    rule = "rule"
+    playbook = "playbook"
+
+
+def schema(
+    kind: Annotated[
+        Kind | None, typer.Option("--kind", help="One kind alone; without it, files may hold both.")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of rules and playbooks, for editors."""
+    say(json.dumps(json_schema(kind.value if kind else None), indent=2, ensure_ascii=False))

@@ -1,0 +1,132 @@
+"""`sentinel check`, `schema` and `functions`: what reaches which stream, and the exit code."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+
+from sentinel.cli.program import run
+from sentinel.engine.functions import FUNCTIONS
+
+RIGHT = "playbook: p\nevent: a\ngroup_by: ip\nwindow: 10m\nwhen: {count: 5}\n"
+WRONG = RIGHT.replace("group_by", "groupby") + "actions: [{notify: {channel: pager}}]\n"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SENTINEL_CHANNELS", raising=False)
+    return tmp_path
+
+
+def test_without_a_path_the_shipped_files_are_checked(here, capsys):
+    assert run(["check"]) == 0
+    out, err = capsys.readouterr()
+    assert out.endswith("playbooks: no mistakes\n") and err == ""
+
+
+def test_what_is_right_is_one_line(here, capsys):
+    (here / "p.yaml").write_text(RIGHT)
+    assert run(["check", "p.yaml"]) == 0
+    assert capsys.readouterr().out == "0 rules, 1 playbook: no mistakes\n"
+
+
+def test_all_mistakes_go_to_standard_error_with_their_place_first(here, capsys):
+    (here / "p.yaml").write_text(WRONG)
+    assert run(["check", "p.yaml"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "p.yaml:3:1: unknown key `groupby`\n"
+        "    groupby: ip\n"
+        "    ^^^^^^^\n"
+        "    hint: did you mean `group_by`?\n"
+        "\n"
+        "p.yaml:6:30: there is no channel `pager`\n"
+        "    actions: [{notify: {channel: pager}}]\n"
+        "                                 ^^^^^\n"
+        "    hint: known are `log`, `security`\n"
+        "\n"
+        "2 mistakes\n"
+    )
+
+
+def test_editors_get_the_mistakes_as_json(here, capsys):
+    (here / "p.yaml").write_text(WRONG)
+    assert run(["check", "p.yaml", "--format", "json"]) == 1
+    out, err = capsys.readouterr()
+    first, second = json.loads(out)["mistakes"]
+    assert first == {
+        "file": "p.yaml", "line": 3, "column": 1, "width": 7,
+        "message": "unknown key `groupby`", "hint": "did you mean `group_by`?",
+    }  # fmt: skip
+    assert second["line"] == 6
+    assert err == ""
+    (here / "p.yaml").write_text(RIGHT)
+    assert run(["check", "p.yaml", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"rules": 0, "playbooks": 1, "mistakes": []}
+
+
+def test_a_channel_exists_by_the_settings_or_by_the_option(here, capsys, monkeypatch):
+    (here / "p.yaml").write_text(RIGHT + "actions: [{notify: {channel: pager}}]\n")
+    assert run(["check", "p.yaml"]) == 1
+    assert run(["check", "p.yaml", "--channel", "pager"]) == 0
+    monkeypatch.setenv("SENTINEL_CHANNELS", '{"pager": {"kind": "log"}}')
+    assert run(["check", "p.yaml"]) == 0
+
+
+def test_rules_may_lie_elsewhere(here):
+    (here / "p.yaml").write_text(RIGHT.replace("event: a", "rule: mine"))
+    (here / "mine.yaml").write_text("rule: mine\nevent: a\n")
+    assert run(["check", "p.yaml"]) == 1
+    assert run(["check", "p.yaml", "--rules", "mine.yaml"]) == 0
+
+
+def test_a_path_that_is_not_there_is_code_2(here, capsys):
+    assert run(["check", "nowhere"]) == 2
+    assert capsys.readouterr().err == "sentinel: there is no file or folder `nowhere`\n"
+
+
+def test_what_a_file_says_cannot_steer_the_terminal(here, capsys):
+    (here / "p.yaml").write_bytes("\N{RIGHT-TO-LEFT OVERRIDE}: \x85x\N{ZERO WIDTH SPACE}: \x1b[2J\n".encode())
+    (here / "q.yaml").write_bytes(RIGHT.encode() + "\N{RIGHT-TO-LEFT OVERRIDE}x: 1\n".encode())
+    assert run(["check", "."]) == 1
+    assert all(char.isprintable() or char == "\n" for char in capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("arguments", [["schema"], ["schema", "--kind", "rule"], ["schema", "--kind", "playbook"]])
+def test_the_schema_is_json_schema(arguments, capsys):
+    assert run(arguments) == 0
+    schema = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    right = {"rule": "a", "event": "b"} if "rule" in arguments else _right()
+    assert jsonschema.Draft202012Validator(schema).is_valid(right)
+    assert not jsonschema.Draft202012Validator(schema).is_valid(right | {"mood": "good"})
+
+
+def _right():
+    return {"playbook": "p", "event": "a", "group_by": "ip", "window": "10m", "when": {"count": 5}}
+
+
+def test_every_function_is_listed_with_signature_meaning_and_example(capsys):
+    assert run(["functions"]) == 0
+    shown = capsys.readouterr().out
+    for name, function in FUNCTIONS.items():
+        assert f"\n{name}(" in "\n" + shown
+        assert function.doc in shown and function.example in shown
+
+
+def test_functions_as_json(capsys):
+    assert run(["functions", "--format", "json"]) == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == list(FUNCTIONS)
+
+
+def test_on_a_terminal_functions_are_a_table(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert run(["functions"]) == 0
+    shown = capsys.readouterr().out
+    assert "┃" in shown
+    assert 'contains(request.path, "/admin")' in shown
