@@ -1,0 +1,163 @@
+"""Sentinel inside an application: tell it what happens, and let it refuse whom the server decided about.
+
+    from sentinel import sdk
+    sdk.start(url="https://sentinel.example", key="…")
+
+Every call works before `start`, without a server, and in any process; none waits for the network and none raises
+anything but TypeError for arguments no program should pass, and the signals `Blocked`, `Redirected`, `Challenged`
+inside a request that one of the middlewares answers. docs/sdk.md has the whole of it.
+"""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sentinel.core.decision import Verdict
+from sentinel.sdk import client as _client
+from sentinel.sdk import options as _options
+from sentinel.sdk.clock import Notes as _Notes
+from sentinel.sdk.events import check_call as _check_call
+from sentinel.sdk.signals import Blocked, Challenged, Redirected
+
+__all__ = [
+    "start", "track", "auth_track", "signup_track", "identify", "is_blocked", "verdict", "flush", "stop", "stats",
+    "Blocked", "Redirected", "Challenged", "Verdict",
+]  # fmt: skip
+
+_now = _client.Client(_options.Options())
+_SETTINGS = frozenset(_options.Options.__slots__) - {"proxy_hops"}
+
+
+def start(url: str | None = None, key: str | None = None, **settings: Any) -> None:
+    """Say where the server is, and return at once; docs/sdk.md lists the settings.
+
+    What is not given is read from SENTINEL_* in the environment. A second call replaces the first.
+    """
+    unknown = sorted(set(settings) - _SETTINGS)
+    if unknown:
+        raise TypeError(f"start() got an unexpected setting `{unknown[0]}`")
+    notes = _Notes()
+    read = _options.read({"url": url, "key": key, **settings}, lambda message: notes.warn(message, message))
+    _use(_client.Client(read, notes))
+
+
+def track(
+    event: str,
+    properties: Mapping[str, Any] | None = None,
+    user_identifiers: Mapping[str, Any] | str | int | None = None,
+    timestamp: datetime | None = None,
+    collect_body: bool = False,
+    request: object = None,
+) -> None:
+    """Queue an event: what happened, to whom, when. The request and user under way are added by themselves.
+
+    `request` is a framework's request object, where the call is made outside its context.
+    """
+    _check_call(event, timestamp)
+    if current().named(event):
+        current().track(event, properties, user_identifiers, timestamp, collect_body, request)
+
+
+def auth_track(
+    success: bool,
+    user_identifiers: Mapping[str, Any] | str | int | None = None,
+    *,
+    id: str | int | None = None,
+    user_id: str | int | None = None,
+    uid: str | int | None = None,
+    email: str | None = None,
+    username: str | None = None,
+    login: str | None = None,
+    properties: Mapping[str, Any] | None = None,
+    timestamp: datetime | None = None,
+    request: object = None,
+) -> Verdict:
+    """Queue the outcome of a login attempt, then enforce what was decided about that user's logins."""
+    _check_call("auth", timestamp)
+    named = {"id": id, "user_id": user_id, "uid": uid, "email": email, "username": username, "login": login}
+    user = _one_user(user_identifiers, named)
+    return current().login("auth", user, properties, success=bool(success), timestamp=timestamp, request=request)
+
+
+def signup_track(
+    user_identifiers: Mapping[str, Any] | str | int | None = None,
+    *,
+    id: str | int | None = None,
+    user_id: str | int | None = None,
+    uid: str | int | None = None,
+    email: str | None = None,
+    username: str | None = None,
+    login: str | None = None,
+    properties: Mapping[str, Any] | None = None,
+    timestamp: datetime | None = None,
+    request: object = None,
+) -> Verdict:
+    """Queue a sign-up, then enforce what was decided about that user."""
+    _check_call("signup", timestamp)
+    named = {"id": id, "user_id": user_id, "uid": uid, "email": email, "username": username, "login": login}
+    user = _one_user(user_identifiers, named)
+    return current().login("signup", user, properties, timestamp=timestamp, request=request)
+
+
+def identify(user: Mapping[str, Any] | str | int, traits: Mapping[str, Any] | None = None) -> Verdict:
+    """Say whose request this is, and enforce: raises Blocked, Redirected or Challenged where the user is refused.
+
+    Outside any middleware it returns the verdict instead.
+    """
+    return current().identify(user, traits)
+
+
+def verdict(user: Mapping[str, Any] | str | int | None = None, ip: str | None = None) -> Verdict:
+    """Return what was decided about a user, an address or both, for code that wants to act on it itself."""
+    return current().verdict(user, ip)
+
+
+def is_blocked(user: Mapping[str, Any] | str | int | None = None, ip: str | None = None) -> bool:
+    """Say whether a user, an address or both are blocked."""
+    return current().verdict(user, ip).kind == "block"
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Send what waits now; say whether it has left within `timeout` seconds."""
+    return current().flush(timeout)
+
+
+def stop(timeout: float | None = None) -> None:
+    """Send what waits and end the threads; `start` begins anew."""
+    current().stop(timeout)
+
+
+def stats() -> dict[str, Any]:
+    """Return what was sent, dropped (by reason), enforced, and how things stand with the server."""
+    return current().stats()
+
+
+def current() -> _client.Client:
+    """Return the client in use, for middlewares."""
+    return _now
+
+
+def _use(client: _client.Client) -> _client.Client:
+    """Put a client in place of the one in use, with the events that wait there; return the latter."""
+    global _now
+    before, _now = _now, client
+    for item in before.buffer.empty():
+        client.buffer.put(item.event, item.size, item.came)
+    was_running = before.stats()["running"]
+    before.stop(0)
+    if was_running:
+        client.ensure_running()
+    return before
+
+
+def _one_user(given: Any, named: Mapping[str, Any]) -> Any:
+    present = {name: value for name, value in named.items() if value is not None}
+    if given is None or not present:
+        return present if given is None else given
+    return {**(given if isinstance(given, Mapping) else {"id": given}), **present}
+
+
+atexit.register(_client.stop_all)

@@ -1,0 +1,311 @@
+"""Sentinel around an ASGI application, of any framework and server, on asyncio or trio.
+
+Place it inside CORS, metrics and catch-all middleware and outside whatever identifies. What is decided is the
+client's business; here requests are described, answers replaced and WebSockets closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from sentinel import sdk
+from sentinel.core.decision import Subject, Verdict
+from sentinel.sdk.client import Client
+from sentinel.sdk.context import Holder, current
+from sentinel.sdk.events import parameters, without_query
+from sentinel.sdk.proxies import client_address
+from sentinel.sdk.respond import Refusal, refusal
+from sentinel.sdk.signals import Blocked
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# What still passes when a verdict is latched: these end a task or the process, and must.
+PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
+_KEPT_BODY = 16 * 1024
+_WITH_BODY = ("POST", "PUT", "PATCH")
+
+
+class SentinelMiddleware:
+    """Enforces on the address as a request starts and on the user at `identify`; answers who is refused.
+
+    `challenge` and `refuse` are ASGI applications that answer in place of the built-in ones; they find the
+    verdict in `scope["sentinel.verdict"]`.
+    """
+
+    def __init__(self, app: App, *, challenge: App | None = None, refuse: App | None = None) -> None:
+        self.app = app
+        self._own = {"challenge": challenge, "block": refuse}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self.app(scope, receive, _Lifespan(send, sdk.current()).send)
+        elif kind not in ("http", "websocket") or "sentinel.request" in scope:
+            await self.app(scope, receive, send)  # an inner Sentinel leaves the request to the outer one
+        else:
+            client = sdk.current()
+            client.ensure_running()
+            about = _About(scope)
+            holder = Holder(_address(scope, client), scope.get("path", ""), about, answers=kind == "http")
+            scope["sentinel.request"] = holder
+            token = current.set(holder)
+            try:
+                if kind == "http":
+                    await self._http(client, holder, about, scope, receive, send)
+                else:
+                    await _Socket(client, holder, receive, send).serve(self.app, scope)
+            finally:
+                current.reset(token)
+
+    async def _http(
+        self, client: Client, holder: Holder, about: _About, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        verdict = client.match(Subject(ip=holder.ip))
+        if not verdict.allowed and not client.exempt(holder, verdict):
+            holder.latch(verdict)
+        else:
+            responder = _Responder(client, holder, send)
+            try:
+                await self.app(scope, about.listen(receive), responder.send)
+            except PASSING:
+                raise
+            except Blocked as signal:  # also one the application raised itself
+                holder.latch(signal.verdict)
+            except BaseException:
+                if responder.begun or holder.verdict is None:
+                    raise
+            finally:
+                client.finished(holder)
+            if responder.begun:
+                return
+        if holder.verdict is not None:
+            with contextlib.suppress(OSError):  # whoever asked is gone
+                await self._answer(client, holder, holder.verdict, scope, receive, send)
+
+    async def _answer(
+        self, client: Client, holder: Holder, verdict: Verdict, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        own = self._own.get(verdict.kind)
+        watched = _Watched(send)
+        if own is not None:
+            scope["sentinel.verdict"] = verdict
+            try:
+                await own(scope, receive, watched.send)
+            except Exception as error:  # noqa: BLE001  a refusal is not lifted by a fault in its page
+                client.failed("the answer", error)
+        if not watched.status:
+            await _send(refusal(verdict, holder.about.header("accept"), client.options), scope, watched.send)
+        holder.complete(watched.status)
+        client.enforced(holder, verdict, watched.status)
+        client.finished(holder)
+
+
+class _Responder:
+    """Lets the application's answer through unless a verdict takes its place."""
+
+    __slots__ = ("_client", "_holder", "_send", "begun")
+
+    def __init__(self, client: Client, holder: Holder, send: Send) -> None:
+        self._client = client
+        self._holder = holder
+        self._send = send
+        self.begun = False
+
+    async def send(self, message: Message) -> None:
+        if not self.begun:
+            starts = message["type"] == "http.response.start"
+            if (self._holder.start() if starts else self._holder.verdict) is not None:
+                return  # swallowed, to its end: ours follows
+            if starts:
+                self.begun = True
+                self._holder.complete(message["status"])
+                self._client.finished(self._holder)
+        await self._send(message)
+
+
+class _Watched:
+    """Notes the status of an answer of ours that was really sent."""
+
+    __slots__ = ("_send", "status")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        await self._send(message)
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+
+
+class _Socket:
+    """A WebSocket: looked at as it connects, and with every message either way."""
+
+    def __init__(self, client: Client, holder: Holder, receive: Receive, send: Send) -> None:
+        self._client = client
+        self._holder = holder
+        self._receive = receive
+        self._send = send
+        self._closed = False
+        self._reported = False
+
+    async def serve(self, app: App, scope: Scope) -> None:
+        """Run the application; close the socket once a verdict is latched."""
+        try:
+            if self._refused() is not None:
+                await self._receive()  # the connect, which comes before any answer
+            else:
+                await app(scope, self.receive, self.send)
+        except PASSING:
+            raise
+        except Blocked as signal:
+            self._holder.latch(signal.verdict)
+        except BaseException:
+            if self._holder.verdict is None:
+                raise
+        if self._holder.verdict is not None:
+            await self._close(self._holder.verdict)
+
+    async def receive(self) -> Message:
+        """Receive for the application; tell it the socket is closed once the user is refused."""
+        if self._closed:
+            return {"type": "websocket.disconnect", "code": 1008}
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            self._closed = True
+            return message
+        verdict = self._refused()
+        if verdict is None or message["type"] == "websocket.connect":
+            return message
+        await self._close(verdict)
+        return {"type": "websocket.disconnect", "code": 1008}
+
+    async def send(self, message: Message) -> None:
+        """Send for the application, unless the user is refused."""
+        if self._closed:
+            return
+        verdict = self._refused()
+        if verdict is not None:
+            await self._close(verdict)
+            return
+        if message["type"] == "websocket.close":
+            self._closed = True
+        await self._send(message)
+
+    def _refused(self) -> Verdict | None:
+        holder = self._holder
+        if holder.verdict is None:
+            verdict = self._client.match(holder.subject())
+            if not verdict.allowed and not self._client.exempt(holder, verdict):
+                holder.latch(verdict)
+        return holder.verdict
+
+    async def _close(self, verdict: Verdict) -> None:
+        if not self._closed:
+            self._closed = True
+            try:
+                await self._send({"type": "websocket.close", "code": 1008, "reason": "refused"})
+            except PASSING:
+                raise
+            except Exception:  # noqa: BLE001  a server that reserves 1008 to itself
+                await self._send({"type": "websocket.close", "code": 3003})
+            self._client.enforced(self._holder, verdict, 1008)
+
+
+class _Lifespan:
+    """Starts the threads with the application and waits, bounded, for the first list; flushes at its end."""
+
+    def __init__(self, send: Send, client: Client) -> None:
+        self._send = send
+        self._client = client
+        self._began = time.monotonic()
+        client.ensure_running()
+
+    async def send(self, message: Message) -> None:
+        client = sdk.current()
+        if message["type"] == "lifespan.startup.complete":
+            client.wait_ready(self._began + client.options.startup_wait - time.monotonic())
+        elif message["type"].startswith("lifespan.shutdown."):
+            client.flush(client.options.exit_wait)  # a server may end the process by a signal, past atexit
+        await self._send(message)
+
+
+class _About:
+    """A request described from its scope, once an event needs it."""
+
+    __slots__ = ("_body", "_scope")
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._body: bytearray | None = None
+
+    def header(self, name: str) -> str | None:
+        wanted = name.encode("latin-1")
+        for found, value in self._scope["headers"]:
+            if found == wanted:
+                return str(value, "latin-1")
+        return None
+
+    def body(self) -> bytes | None:
+        return bytes(self._body) if self._body is not None else None
+
+    def describe(self) -> dict[str, Any]:
+        scope = self._scope
+        route = getattr(scope.get("route"), "path", None)
+        query = scope.get("query_string", b"").decode("latin-1")
+        return {
+            "method": scope.get("method", "GET"),
+            "path": scope.get("path"),
+            "route": route if isinstance(route, str) else None,
+            "host": self.header("host"),
+            "user_agent": self.header("user-agent"),
+            "referer": without_query(self.header("referer")),
+            "params": parameters(query, self.body(), self.header("content-type") or ""),
+        }
+
+    def listen(self, receive: Receive) -> Receive:
+        """Return a `receive` that keeps the start of a form or JSON body as the application reads it."""
+        if self._scope.get("method") not in _WITH_BODY:
+            return receive
+        kind = self.header("content-type") or ""
+        if not kind.startswith(("application/x-www-form-urlencoded", "application/json")):
+            return receive
+        kept = self._body = bytearray()
+
+        async def listening() -> Message:
+            message = await receive()
+            if message["type"] == "http.request" and len(kept) < _KEPT_BODY:
+                kept.extend(message.get("body", b"")[: _KEPT_BODY - len(kept)])
+            return message
+
+        return listening
+
+
+async def _send(answer: Refusal, scope: Scope, send: Send) -> None:
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    body = b"" if scope.get("method") == "HEAD" else answer.body
+    await send({"type": "http.response.body", "body": body})
+
+
+def _address(scope: Scope, client: Client) -> str | None:
+    options = client.options
+    peer = scope.get("client")
+    forwarded: list[str] = []
+    x_forwarded_for: list[str] = []
+    if options.proxy_hops or options.trusted_proxies:
+        for name, value in scope["headers"]:
+            if name == b"forwarded":
+                forwarded.append(value.decode("latin-1"))
+            elif name == b"x-forwarded-for":
+                x_forwarded_for.append(value.decode("latin-1"))
+    return client_address(peer[0] if peer else None, forwarded, x_forwarded_for, options)

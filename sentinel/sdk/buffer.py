@@ -1,0 +1,143 @@
+"""Events that wait to be sent: bounded in number and size, oldest dropped first, every drop counted by reason.
+
+Putting never blocks and never raises; how events travel is `transport`'s business.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+Clock = Callable[[], float]
+
+
+class Item(NamedTuple):
+    """An event, its size in characters, its number in the order of calls, and when it came (monotonic seconds)."""
+
+    event: dict[str, Any]
+    size: int
+    number: int
+    came: float
+
+
+class Buffer:
+    """A queue between the callers and the one sender."""
+
+    def __init__(self, size: int, bytes_: int, flush_count: int, flush_interval: float) -> None:
+        self._size = size
+        self._bytes = bytes_
+        self._flush_count = flush_count
+        self._flush_interval = flush_interval
+        # Re-entrant: a signal handler or a finaliser may track while its own thread is in here.
+        self._changed = threading.Condition(threading.RLock())
+        self._items: deque[Item] = deque()
+        self._held = 0
+        self._last = 0
+        self._flying: dict[int, Item] = {}
+        self._urgent = False
+        self._closed = False
+        self.dropped: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, event: dict[str, Any], size: int, now: float, urgent: bool = False) -> None:
+        """Add an event; make room by dropping the oldest."""
+        with self._changed:
+            self._last += 1
+            self._items.append(Item(event, size, self._last, now))
+            self._held += size
+            while len(self._items) > self._size or (self._held > self._bytes and len(self._items) > 1):
+                self._drop_oldest()
+            self._urgent = self._urgent or urgent
+            if urgent or len(self._items) in (1, self._flush_count):
+                self._changed.notify_all()
+
+    def has_room(self) -> bool:
+        """Say whether another event would push none out."""
+        return len(self._items) < self._size and self._held < self._bytes
+
+    def hurry(self) -> None:
+        """Have everything that waits sent now."""
+        with self._changed:
+            if self._items:
+                self._urgent = True
+            self._changed.notify_all()
+
+    def take(self, most: int, clock: Clock) -> list[Item]:
+        """Wait until something is due and return it, at most `most` events; nothing once it is closed and empty."""
+        with self._changed:
+            while not self._due(clock()) and not self._closed:
+                self._changed.wait(self._items[0].came + self._flush_interval - clock() if self._items else None)
+            taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+            self._held -= sum(item.size for item in taken)
+            self._flying.update((item.number, item) for item in taken)
+            if not self._items:
+                self._urgent = False
+            return taken
+
+    def settle(self, items: list[Item], dropped: str | None = None) -> None:
+        """Note that events left the sender's hands: sent, or dropped for a reason."""
+        with self._changed:
+            if dropped is not None:
+                self.dropped[dropped] += len(items)
+            for item in items:
+                self._flying.pop(item.number, None)
+            self._changed.notify_all()
+
+    def drop(self, reason: str) -> None:
+        """Count an event that never got in."""
+        with self._changed:
+            self.dropped[reason] += 1
+
+    def wait_settled(self, until: float, clock: Clock) -> bool:
+        """Wait until all that is in here now has left, or until a moment; say whether it has."""
+        with self._changed:
+            target = self._last
+            self.hurry()
+            while self._oldest() <= target:
+                left = until - clock()
+                if left <= 0:
+                    return False
+                self._changed.wait(left)
+            return True
+
+    def close(self) -> None:
+        """Let `take` return what is left without waiting, then nothing."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def open(self) -> None:
+        """Wait again in `take`."""
+        with self._changed:
+            self._closed = False
+
+    def empty(self) -> list[Item]:
+        """Take everything out at once, what is under way included."""
+        with self._changed:
+            items = [*self._flying.values(), *self._items]
+            self._items.clear()
+            self._flying.clear()
+            self._held = 0
+            self._changed.notify_all()
+            return items
+
+    def _due(self, now: float) -> bool:
+        if not self._items:
+            return False
+        if self._urgent or len(self._items) >= self._flush_count:
+            return True
+        return now - self._items[0].came >= self._flush_interval
+
+    def _drop_oldest(self) -> None:
+        gone = self._items.popleft()
+        self._held -= gone.size
+        self.dropped["full"] += 1
+
+    def _oldest(self) -> float:
+        waiting = self._items[0].number if self._items else math.inf
+        return min(waiting, *self._flying) if self._flying else waiting

@@ -1,0 +1,324 @@
+"""One application's Sentinel: what it holds, the two threads that keep it in touch, and the calls on it.
+
+Nothing in here raises into the application but the signals; whatever goes wrong is counted and said once.
+How frameworks call requests and answers is theirs: `asgi`, `wsgi`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sentinel.core import address, moment
+from sentinel.core.decision import ALLOW, Subject, Verdict
+from sentinel.core.decisions import Decisions
+from sentinel.core.errors import SentinelError
+from sentinel.sdk import context, events, ids, snapshot
+from sentinel.sdk.buffer import Buffer
+from sentinel.sdk.clock import Clock, Notes
+from sentinel.sdk.context import Holder
+from sentinel.sdk.events import Events
+from sentinel.sdk.identities import Recent
+from sentinel.sdk.options import Options
+from sentinel.sdk.scrub import TOP
+from sentinel.sdk.signals import signal
+from sentinel.sdk.sync import Follower, Held
+from sentinel.sdk.transport import Sender
+
+_SMALL_SNAPSHOT = 8 * 1024 * 1024  # read in the call of `start`; a larger one by the follower
+_clients: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+class Client:
+    """Holds decisions and events; starts its threads at the first call that needs them."""
+
+    def __init__(self, options: Options, notes: Notes | None = None) -> None:
+        self.options = options
+        self.notes = notes or Notes()
+        self.clock = Clock()
+        self.held = Held(Decisions(os.urandom(16)))
+        self.events = Events(options)
+        self._recent = Recent()
+        self._fresh()
+        self._load_small_snapshot()
+        _clients.add(self)
+
+    def _fresh(self) -> None:
+        """Make everything that a process has for itself: locks, buffer, threads."""
+        self._pid = os.getpid()
+        self._lock = threading.RLock()  # a signal handler may call while its thread is in here
+        self._running = False
+        self._stopped = False
+        self._threads: list[threading.Thread] = []
+        options = self.options
+        self.buffer = Buffer(options.buffer_size, options.buffer_bytes, options.flush_count, options.flush_interval)
+        self.sender = Sender(options, self.buffer, self.notes, self._report)
+        self.follower = Follower(options, self.held, self.clock, self.notes)
+
+    def after_fork(self) -> None:
+        """Start anew in a child: the events and sockets are the parent's, the decisions hold here too."""
+        if self._pid == os.getpid():
+            return
+        self.sender.drop()
+        self.follower.drop()
+        self.notes = self.notes.copy()
+        self.held.renew()
+        self._recent = Recent()
+        self._fresh()
+
+    def ensure_running(self) -> None:
+        """Start the threads, in this process, unless they run; called by everything that needs them."""
+        if self._pid != os.getpid():
+            self.after_fork()
+        if self._running or self._stopped or not self.options.connected:
+            return
+        with self._lock:
+            self._start_threads()
+
+    def _start_threads(self) -> None:
+        if self._running:
+            return
+        self._running = True
+        try:
+            self._spawn()
+        except RuntimeError as error:  # no more threads, or the interpreter is going
+            self.notes.warn("threads", f"nothing is sent or enforced: {error}")
+
+    def _spawn(self) -> None:
+        for name, run in (("sentinel-sender", self.sender.run), ("sentinel-follower", self.follower.run)):
+            thread = threading.Thread(target=run, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        _stop_with_the_pool(self)
+
+    def wait_ready(self, timeout: float) -> bool:
+        """Wait for the first list of decisions; say whether there is one."""
+        self.ensure_running()
+        return self.options.connected and self.held.ready.wait(max(timeout, 0))
+
+    def flush(self, timeout: float) -> bool:
+        """Have everything sent that waits; say whether it has left in `timeout` seconds."""
+        self.ensure_running()
+        if not self._running:
+            return len(self.buffer) == 0
+        self.sender.hurry()
+        return self.buffer.wait_settled(time.monotonic() + timeout, time.monotonic)
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Send what waits and end the threads, within `timeout` seconds."""
+        if self._pid != os.getpid():
+            return
+        until = time.monotonic() + (self.options.exit_wait if timeout is None else timeout)
+        self._stopped = True
+        self.follower.stop()
+        self.sender.stop()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(max(until - time.monotonic(), 0))
+        self.sender.abandon()
+        self._running = False
+        self._threads = []
+
+    def match(self, subject: Subject) -> Verdict:
+        """Return what a subject is told now."""
+        if not self.options.enforce:
+            return ALLOW
+        try:
+            return self.held.decisions.match(subject, self.clock.now())
+        except Exception as error:  # noqa: BLE001  what we cannot judge goes on
+            self.failed("match", error)
+            return ALLOW
+
+    def track(
+        self,
+        name: str,
+        properties: Mapping[str, Any] | None = None,
+        user: object = None,
+        timestamp: datetime | None = None,
+        collect_body: bool = False,
+        request: object = None,
+        urgent: bool = False,
+        **more: Any,
+    ) -> None:
+        """Queue an event; never waits, never raises."""
+        try:
+            self.ensure_running()
+            holder = context.holder_of(request) if request is not None else context.current.get()
+            found = self._identifiers(user) if user is not None else (holder.identifiers if holder else {})
+            at = self.clock.now() if timestamp is None else moment.from_datetime(timestamp)
+            event, size, left_out = self.events.make(name, at, holder, found, properties, collect_body, **more)
+            if left_out:
+                self.notes.count("properties left out", len(left_out))
+                self.notes.warn("properties", f"`{name[:64]}` has over {TOP} properties; left out: {left_out[:5]}")
+            self._put(event, size, holder, urgent)
+        except Exception as error:  # noqa: BLE001
+            self.failed("track", error)
+
+    def named(self, name: str) -> bool:
+        """Say whether an event may have a name; what may not is counted and said."""
+        why = events.refusal(name)
+        if why is not None:
+            self.buffer.drop(why)
+            hint = "names that start with `sentinel.` or `sq.` are ours" if why == "reserved" else "1 to 128 characters"
+            self.notes.warn(f"name {why}", f"the event {name[:64]!r} is not sent: {why} ({hint})")
+        return why is None
+
+    def identify(self, user: object, traits: Mapping[str, Any] | None = None) -> Verdict:
+        """Bind a user to the request under way; raises a signal where the user is refused."""
+        holder, found, keys, verdict = self._whose(user, login=False)
+        if holder is not None:
+            holder.bind(found, keys)
+        if found and self._recent.is_news(found, traits, time.monotonic()):
+            self.track("sentinel.identify", {"traits": dict(traits)} if traits else None, user)
+        return self._enforce(holder, verdict)
+
+    def login(self, event: str, user: object, properties: Mapping[str, Any] | None, **more: Any) -> Verdict:
+        """Queue a login or sign-up, marked where it is refused; then raise a signal where it is."""
+        holder, found, keys, verdict = self._whose(user, login=True)
+        if holder is not None and more.get("success") is not False:
+            holder.bind(found, keys)
+        given = dict(properties or {})
+        if not verdict.allowed:
+            given = dict(sorted(given.items())[: TOP - 1]) | {"blocked": True}
+        self.track(event, given, user, urgent=True, **more)
+        return self._enforce(holder, verdict)
+
+    def verdict(self, user: object = None, ip: str | None = None) -> Verdict:
+        """Return what a user, an address or both are told now; nothing is enforced."""
+        try:
+            self.ensure_running()
+            keys = self.events.keys(self._identifiers(user)) if user is not None else ()
+            return self.match(Subject(keys, address.normalise(ip) if ip else None))
+        except Exception as error:  # noqa: BLE001
+            self.failed("verdict", error)
+            return ALLOW
+
+    def enforced(self, holder: Holder, verdict: Verdict, status: int) -> None:
+        """Report that an answer of ours was sent in place of the application's."""
+        self.notes.count("enforced")
+        properties = {"decision": verdict.decision, "kind": verdict.kind, "scope": verdict.scope, "status": status}
+        self.track("sentinel.enforced", properties, holder.identifiers or None, request={"sentinel.request": holder})
+
+    def finished(self, holder: Holder) -> None:
+        """Let go what waited for a request's status."""
+        if holder.urgent:
+            holder.urgent = False
+            self.buffer.hurry()
+
+    def stats(self) -> dict[str, Any]:
+        """Return what was counted and how things stand."""
+        follower, decisions = self.follower, self.held.decisions
+        return {
+            "running": self._running,
+            "connected": follower.connected,
+            "enforcing": self.options.enforce,
+            "decisions": len(decisions),
+            "revision": decisions.revision,
+            "since_contact": None if follower.contact is None else round(time.monotonic() - follower.contact, 3),
+            "clock_offset": self.clock.offset / 1_000_000,
+            "queued": len(self.buffer),
+            "dropped": dict(self.buffer.dropped),
+            **{name: self.notes.read(name) for name in ("sent", "rejected", "enforced", "unenforced", "failures")},
+            "counts": self.notes.all(),
+        }
+
+    def _whose(self, user: object, login: bool) -> tuple[Holder | None, dict[str, str], tuple[str, ...], Verdict]:
+        try:
+            self.ensure_running()
+            holder = context.current.get()
+            found = self._identifiers(user)
+            keys = self.events.keys(found)
+            subject = holder.subject(keys, login) if holder is not None else Subject(keys, login=login)
+            return holder, found, keys, self.match(subject)
+        except Exception as error:  # noqa: BLE001
+            self.failed("identify", error)
+            return None, {}, (), ALLOW
+
+    def _identifiers(self, user: object) -> dict[str, str]:
+        try:
+            return self.events.identifiers(user)
+        except SentinelError as error:
+            self.notes.count("identifiers refused")
+            self.notes.warn("identifiers", f"a user is left out: {error}")
+            return {}
+
+    def _enforce(self, holder: Holder | None, verdict: Verdict) -> Verdict:
+        if verdict.allowed:
+            return verdict
+        if holder is None:
+            self._unenforced("outside", "outside any middleware: `identify` returns the verdict and raises nothing")
+        elif not self.exempt(holder, verdict):
+            if holder.latch(verdict):
+                raise signal(verdict)
+            self._unenforced("late", "after the answer had started: call `identify` earlier")
+        return verdict
+
+    def _unenforced(self, topic: str, why: str) -> None:
+        self.notes.count("unenforced")
+        self.notes.warn(f"unenforced {topic}", f"a refused user went on, {why}")
+
+    def exempt(self, holder: Holder, verdict: Verdict) -> bool:
+        """Say whether a request is on the very way a redirect or challenge points to."""
+        if verdict.kind == "block":
+            return False
+        on_the_way = any(holder.path == path or holder.path.startswith(path + "/") for path in self.options.exempt)
+        return on_the_way or holder.leads_here(verdict)
+
+    def _put(self, event: dict[str, Any], size: int, holder: Holder | None, urgent: bool) -> None:
+        if urgent and holder is not None and holder.answers and not holder.started:
+            holder.urgent = True  # it goes as the answer starts, with its status
+            urgent = False
+        self.buffer.put(event, size, time.monotonic(), urgent)
+
+    def _load_small_snapshot(self) -> None:
+        path = self.options.snapshot
+        if path is None or not self.options.connected or not 0 < snapshot.size(path) <= _SMALL_SNAPSHOT:
+            return
+        self.follower.load_snapshot()
+
+    def _report(self, dropped: dict[str, int]) -> dict[str, Any]:
+        """Return the event that tells the server what was lost while it was away."""
+        at = self.clock.now()
+        return {
+            "id": ids.new_id(at // 1000),
+            "event": "sentinel.dropped",
+            "timestamp": moment.to_text(at),
+            "properties": {reason.replace(" ", "_"): number for reason, number in dropped.items()},
+        }
+
+    def failed(self, where: str, error: Exception) -> None:
+        """Count and say what went wrong; it goes no further."""
+        self.notes.count("errors")
+        self.notes.warn(
+            f"error in {where}", f"`{where}` went wrong and was passed over: {type(error).__name__}: {error}"
+        )
+
+
+def _stop_with_the_pool(client: Client) -> None:
+    """Flush where a pool's worker ends: it leaves without atexit."""
+    for name in ("multiprocessing", "billiard"):
+        util, process = sys.modules.get(f"{name}.util"), sys.modules.get(f"{name}.process")
+        parent = getattr(process, "parent_process", lambda: None)() if process else None
+        if util is not None and parent is not None:
+            util.Finalize(None, client.stop, exitpriority=0)
+
+
+def _after_fork() -> None:
+    for client in list(_clients):
+        client.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def stop_all() -> None:
+    """Stop every client: the interpreter ends."""
+    for client in list(_clients):
+        client.stop()

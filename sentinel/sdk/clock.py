@@ -1,0 +1,113 @@
+"""The time as the server tells it, the waits between attempts, and words said once.
+
+Nothing of events or decisions is known here.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import logging
+import random
+import threading
+import time
+from collections import Counter
+
+logger = logging.getLogger("sentinel.sdk")
+_SKEW = 2_000_000  # a Date header tells whole seconds: a smaller difference means nothing
+
+
+class Clock:
+    """This machine's time, corrected to the server's; microseconds since 1970."""
+
+    def __init__(self) -> None:
+        self.offset = 0
+
+    def now(self) -> int:
+        """Return the corrected time."""
+        return time.time_ns() // 1000 + self.offset
+
+    def learn(self, server: int, sent: int, received: int) -> None:
+        """Note what the server's clock said between two moments of this machine's."""
+        if received - sent < 10 * 1_000_000:
+            self.offset = server - (sent + received) // 2
+
+    def learn_date(self, date: str | None, received: int) -> None:
+        """Note a Date header, unless it says nothing new."""
+        parsed = email.utils.parsedate_tz(date) if date else None
+        if parsed is not None:
+            offset = email.utils.mktime_tz(parsed) * 1_000_000 + 500_000 - received
+            self.offset = offset if abs(offset) > _SKEW else 0
+
+
+class Backoff:
+    """Waits that double, with jitter, up to a limit; in seconds."""
+
+    def __init__(self, base: float, limit: float) -> None:
+        self._base = base
+        self._limit = limit
+        self._failures = 0
+
+    def next(self) -> float:
+        """Return how long to wait after one more failure."""
+        self._failures += 1
+        longest = min(self._limit, self._base * 2.0 ** min(self._failures - 1, 30))
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311  nothing secret
+
+    def reset(self) -> None:
+        """Start anew after a success."""
+        self._failures = 0
+
+
+def retry_after(text: str | None, otherwise: float, longest: float = 300.0) -> float:
+    """Return the seconds a Retry-After header asks for, or another wait where it says nothing usable."""
+    if not text:
+        return otherwise
+    if text.strip().isdigit():
+        return min(float(text.strip()[:9]), longest)
+    parsed = email.utils.parsedate_tz(text)
+    if parsed is None:
+        return otherwise
+    wait: float = email.utils.mktime_tz(parsed) - time.time()
+    return min(max(wait, 0.0), longest)
+
+
+class Notes:
+    """Counts by name, and warnings that are said once each."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._counts: Counter[str] = Counter()
+        self._said: set[str] = set()
+
+    def copy(self) -> Notes:
+        """Return the same with a lock of its own: a child counts for itself, and says nothing twice."""
+        other = Notes()
+        other._said = set(self._said)
+        return other
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a count."""
+        with self._lock:
+            self._counts[name] += by
+
+    def read(self, name: str) -> int:
+        """Return a count."""
+        return self._counts[name]
+
+    def all(self) -> dict[str, int]:
+        """Return every count."""
+        with self._lock:
+            return dict(self._counts)
+
+    def warn(self, topic: str, message: str) -> None:
+        """Say something once for each topic."""
+        with self._lock:
+            if topic in self._said:
+                return
+            self._said.add(topic)
+        logger.warning("%s", message)
+
+    def forget(self, topic: str) -> None:
+        """Let a warning be said again: what it was about had been put right."""
+        with self._lock:
+            self._said.discard(topic)

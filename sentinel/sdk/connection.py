@@ -1,0 +1,187 @@
+"""One HTTP connection to the server: proxies honoured, redirects never followed, cut from outside at any time.
+
+What is asked and what answers mean is `transport`'s and `sync`'s business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import encodings.idna  # noqa: F401  here and now: an import lock held by a thread at a fork is held for ever
+import http.client
+import os
+import socket
+import threading
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from sentinel import __version__
+from sentinel.sdk.options import Options, is_loopback
+
+try:
+    import ssl
+except ImportError:  # a Python without OpenSSL still reaches a server on loopback
+    ssl = None  # type: ignore[assignment]
+
+_ANSWER_LIMIT = 4 * 1024 * 1024
+_PIECE = 65536
+
+FAILURES = (OSError, http.client.HTTPException, ValueError)  # a ValueError comes from headers that cannot be sent
+
+
+class Answer(NamedTuple):
+    """What the server said: status, headers by lower-case name, body, and pieces where the body has no end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    pieces: Iterator[bytes] = iter(())
+
+
+class Connection:
+    """Keeps one connection alive between requests; only the thread that owns it asks, anyone may `cut`."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._parts = urlsplit(options.url or "")
+        self._open: http.client.HTTPConnection | None = None
+        self._response: http.client.HTTPResponse | None = None
+        self._socket: socket.socket | None = None
+        self._prefix = ""
+        self._headers: dict[str, str] = {}
+        self._ended = False
+        self._lock = threading.Lock()
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send a request and return its whole answer; raises one of FAILURES."""
+        reused = self._open is not None
+        try:
+            response = self._request(method, path, body, headers or {}, self._options.timeout)
+        except (http.client.RemoteDisconnected, ConnectionError):
+            if not reused or self._ended:
+                raise
+            response = self._request(method, path, body, headers or {}, self._options.timeout)  # it had gone stale
+        return self._whole(response)
+
+    def stream(self, path: str, headers: Mapping[str, str], silence: float) -> Answer:
+        """Ask for an answer of any length; `silence` seconds without a piece of it raise TimeoutError."""
+        response = self._request("GET", path, None, headers, silence)
+        if response.status != 200:
+            return self._whole(response)
+        return Answer(200, _lower(response), b"", self._pieces(response))
+
+    def close(self) -> None:
+        """Close it; the next request opens another."""
+        with self._lock:
+            connection, self._open = self._open, None
+            response, self._response = self._response, None
+            self._socket = None
+        if response is not None:
+            response.close()
+        if connection is not None:
+            connection.close()
+
+    def end(self) -> None:
+        """Cut whatever is under way, from any thread; nothing is opened afterwards."""
+        with self._lock:
+            self._ended = True
+            if self._socket is not None:
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
+
+    def drop(self) -> None:
+        """Let go of the socket without a word to the server: after a fork it is the parent's."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._socket.detach())
+
+    def _request(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float
+    ) -> http.client.HTTPResponse:
+        try:
+            connection = self._connect()
+            connection.sock.settimeout(timeout)
+            connection.request(method, self._prefix + self._parts.path + path, body, {**self._headers, **headers})
+            self._response = connection.getresponse()
+        except BaseException:
+            self.close()
+            raise
+        return self._response
+
+    def _whole(self, response: http.client.HTTPResponse) -> Answer:
+        try:
+            body = response.read(_ANSWER_LIMIT)
+        except BaseException:
+            self.close()
+            raise
+        if response.will_close or not response.isclosed():
+            self.close()
+        return Answer(response.status, _lower(response), body)
+
+    def _pieces(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
+        try:
+            while piece := response.read1(_PIECE):
+                yield piece
+        finally:
+            if response.will_close or not response.isclosed():
+                self.close()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._open is None:
+            connection = self._make()
+            connection.connect()
+            with self._lock:
+                self._open, self._socket = connection, connection.sock
+        if self._ended:
+            raise ConnectionAbortedError("the connection was ended")
+        return self._open
+
+    def _make(self) -> http.client.HTTPConnection:
+        host, tls = self._parts.hostname or "", self._parts.scheme == "https"
+        port = self._parts.port or (443 if tls else 80)
+        self._prefix = ""
+        self._headers = {
+            "Authorization": f"Bearer {self._options.key}",
+            "User-Agent": f"sentinel-sdk/{__version__}",
+        }
+        proxy = _proxy(self._parts.scheme, host)
+        if proxy is None:
+            return self._to(host, port)
+        (near_host, near_port), headers = proxy
+        connection = self._to(near_host, near_port)
+        if tls:
+            connection.set_tunnel(host, port, headers)
+        else:
+            self._prefix = f"http://{self._parts.netloc}"
+            self._headers |= headers
+        return connection
+
+    def _to(self, host: str, port: int) -> http.client.HTTPConnection:
+        timeout = self._options.timeout
+        if self._parts.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=timeout)
+        context = ssl.create_default_context(cafile=self._options.ca_file)
+        return http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
+
+
+def _proxy(scheme: str, host: str) -> tuple[tuple[str, int], dict[str, str]] | None:
+    """Return the address of the proxy the environment names for a host, and the headers it wants."""
+    if is_loopback(host) or urllib.request.proxy_bypass(host):
+        return None
+    url = urllib.request.getproxies().get(scheme)
+    if not url:
+        return None
+    parts = urlsplit(url if "//" in url else f"//{url}")
+    headers = {}
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Proxy-Authorization"] = "Basic " + b64encode(pair.encode()).decode()
+    return (parts.hostname or "", parts.port or 80), headers
+
+
+def _lower(response: http.client.HTTPResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.getheaders()}

@@ -1,0 +1,109 @@
+"""What is known of the request under way: a holder that every thread and task of the request shares.
+
+A context variable set inside a view does not reach the middleware; an object set there by the middleware and
+changed inside does. What follows from a verdict is the middleware's business.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextvars import ContextVar
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from sentinel.core.decision import Subject, Verdict
+from sentinel.core.device import fingerprint
+
+_Unset: Any = object()
+
+
+class Described(Protocol):
+    """A request as its middleware sees it; asked only when an event or an answer needs it."""
+
+    def header(self, name: str) -> str | None:
+        """Return a header by its lower-case name."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return method, path, route, host, user agent, referer and parameters, unscrubbed."""
+
+    def body(self) -> bytes | None:
+        """Return what the application has read of the body, None where nothing was kept."""
+
+
+class Holder:
+    """One request: whose it is, what was decided about it, and how far its answer is."""
+
+    __slots__ = (
+        "_device", "_lock", "about", "answers", "identifiers", "ip", "path", "request", "started", "urgent", "users",
+        "verdict",
+    )  # fmt: skip
+
+    def __init__(self, ip: str | None, path: str, about: Described, answers: bool = True) -> None:
+        self.ip = ip
+        self.path = path
+        self.about = about
+        self.answers = answers  # a WebSocket gives no answer that events could wait for
+        self.users: tuple[str, ...] = ()
+        self.identifiers: dict[str, str] = {}
+        self.verdict: Verdict | None = None
+        self.request: dict[str, Any] | None = None
+        self.started = False
+        self.urgent = False
+        self._device: str | None = _Unset
+        self._lock = threading.Lock()
+
+    @property
+    def device(self) -> str | None:
+        """The fingerprint of what sent the request."""
+        if self._device is _Unset:
+            self._device = fingerprint(self.about.header("user-agent"), self.about.header("accept-language"))
+        return self._device
+
+    def bind(self, identifiers: dict[str, str], users: tuple[str, ...]) -> None:
+        """Note whose request this is."""
+        self.identifiers, self.users = identifiers, users
+
+    def subject(self, users: tuple[str, ...] | None = None, login: bool = False) -> Subject:
+        """Return whom a verdict on this request is about."""
+        return Subject(self.users if users is None else users, self.ip, self.device, login)
+
+    def latch(self, verdict: Verdict) -> bool:
+        """Keep a verdict for the middleware; False once the application's answer is on its way."""
+        with self._lock:
+            if self.started:
+                return False
+            self.verdict = verdict
+            return True
+
+    def start(self) -> Verdict | None:
+        """Note that an answer starts now; return the verdict that must take its place, if there is one."""
+        with self._lock:
+            if self.verdict is None:
+                self.started = True
+            return self.verdict
+
+    def leads_here(self, verdict: Verdict) -> bool:
+        """Say whether a redirect would lead to where the request already is."""
+        if verdict.kind != "redirect" or verdict.to is None:
+            return False
+        parts = urlsplit(verdict.to)
+        if (parts.path or "/") != self.path:
+            return False
+        return not parts.netloc or parts.netloc.lower() == (self.about.header("host") or "").lower()
+
+    def complete(self, status: int) -> None:
+        """Tell the request's events how it was answered; those not sent yet will say so."""
+        if self.request is not None:
+            self.request["status"] = status
+
+
+current: ContextVar[Holder | None] = ContextVar("sentinel_request", default=None)
+
+
+def holder_of(request: object) -> Holder | None:
+    """Return the holder of a framework's request object (ASGI scope, WSGI environ, or an object with either)."""
+    for source in (request, *(getattr(request, name, None) for name in ("scope", "environ", "META"))):
+        found = source.get("sentinel.request") if isinstance(source, dict) else None
+        if isinstance(found, Holder):
+            return found
+    return None

@@ -1,0 +1,138 @@
+"""From a call's arguments to an event that may travel: checked, scrubbed, bounded, with its id and its time.
+
+Arguments that no program should pass are a TypeError here, before anything else; whatever else is wrong is the
+event's bad luck, never the application's.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from sentinel.core import identity, moment
+from sentinel.core.event import NAME_LENGTH, RESERVED
+from sentinel.sdk import ids, scrub
+from sentinel.sdk.context import Holder
+from sentinel.sdk.options import Options
+
+_SIZE = 600  # characters of an event beside its properties, roughly
+_LONGEST = {"path": 1024, "route": 512, "host": 256, "user_agent": 512, "referer": 1024, "method": 32}
+_QUERY = 8192
+
+
+class Events:
+    """Makes events the way the options say."""
+
+    def __init__(self, options: Options) -> None:
+        self._order = options.identifiers
+        self._pseudonym_key = options.pseudonym_key
+        self._scrubber = scrub.Scrubber(options.redact)
+
+    def identifiers(self, user: object) -> dict[str, str]:
+        """Return a user's identifiers as they may leave the process; raises IdentityError."""
+        if user is None:
+            return {}
+        found = identity.identifiers(user)
+        if self._pseudonym_key is not None:
+            return {name: _pseudonym(self._pseudonym_key, name, value) for name, value in found.items()}
+        return {name: scrub.REDACTED if scrub.has_card(value) else value for name, value in found.items()}
+
+    def keys(self, found: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the user keys that decisions are looked up by; what was redacted names nobody."""
+        return identity.keys({name: value for name, value in found.items() if value != scrub.REDACTED}, self._order)
+
+    def make(
+        self,
+        name: str,
+        at: int,
+        holder: Holder | None,
+        user: Mapping[str, str],
+        properties: Mapping[str, Any] | None,
+        collect_body: bool = False,
+        **more: Any,
+    ) -> tuple[dict[str, Any], int, list[str]]:
+        """Return an event, its size in characters, and the names of properties that found no room."""
+        given = dict(properties or {})
+        if collect_body and holder is not None:
+            given["body"] = _body(holder)
+        kept, size, left_out = self._scrubber.properties(given)
+        event: dict[str, Any] = {"id": ids.new_id(at // 1000), "event": name, "timestamp": moment.to_text(at), **more}
+        if user:
+            event["user"] = dict(user)
+        if holder is not None:
+            event["ip"] = holder.ip
+            event["device"] = holder.device
+            event["request"] = self._request(holder)
+        if kept:
+            event["properties"] = kept
+        return event, size + _SIZE, left_out
+
+    def _request(self, holder: Holder) -> dict[str, Any]:
+        """Return what all events of a request say of it: one object, so that its status reaches all of them."""
+        if holder.request is None:
+            about = holder.about.describe()
+            found = {
+                name: scrub.text(value, _LONGEST[name]) for name, value in about.items() if name in _LONGEST and value
+            }
+            params = self._scrubber.mapping(about.get("params") or {})
+            holder.request = {**found, "status": None, **({"params": params} if params else {})}
+        return holder.request
+
+
+def check_call(name: object, timestamp: object) -> None:
+    """Raise TypeError where a name is no string or a timestamp no datetime."""
+    if not isinstance(name, str):
+        raise TypeError(f"an event's name is a string, not {type(name).__name__}")
+    if timestamp is not None and not isinstance(timestamp, datetime):
+        raise TypeError(f"`timestamp` is a datetime, not {type(timestamp).__name__}")
+
+
+def refusal(name: str) -> str | None:
+    """Return why no event may have a name: `reserved`, `invalid`, or None where it may."""
+    if name.startswith(RESERVED):
+        return "reserved"
+    return None if 0 < len(name) <= NAME_LENGTH and name.isprintable() else "invalid"
+
+
+def parameters(query: str, form: bytes | None, content_type: str) -> dict[str, Any]:
+    """Return query and form parameters; a name that comes twice has a list."""
+    pairs = parse_qsl(query[:_QUERY], keep_blank_values=True)
+    if form and content_type.startswith("application/x-www-form-urlencoded"):
+        pairs += parse_qsl(form[:_QUERY].decode("utf-8", "replace"), keep_blank_values=True)
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name not in found:
+            found[name] = value
+        elif isinstance(found[name], list):
+            found[name].append(value)
+        else:
+            found[name] = [found[name], value]
+    return found
+
+
+def without_query(url: str | None) -> str | None:
+    """Return a URL without its query and fragment, where secrets travel."""
+    return url.partition("?")[0].partition("#")[0] if url else url
+
+
+def _body(holder: Holder) -> Any:
+    raw = holder.about.body()
+    if raw is None:
+        return None
+    kind = holder.about.header("content-type") or ""
+    if kind.startswith("application/x-www-form-urlencoded"):
+        return parameters("", raw, kind)
+    text = raw.decode("utf-8", "replace")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _pseudonym(key: bytes, name: str, value: str) -> str:
+    typed = identity.user_key({name: value}, (name,)) or ""  # `id` and `user_id` are one type
+    return hmac.digest(key, typed.encode("utf-8", "surrogatepass"), "sha256").hex()[:32]

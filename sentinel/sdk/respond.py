@@ -1,0 +1,82 @@
+"""The answer a refused request gets: a page or JSON, a redirect, a challenge. Data only; middlewares send it."""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import NamedTuple
+
+from sentinel.core.decision import Verdict
+from sentinel.sdk.options import Options
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Access denied</title><style>
+body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1.5rem}
+code{user-select:all}@media(prefers-color-scheme:dark){body{background:#111;color:#eee}}
+</style></head><body><h1>Access denied</h1>
+<p>This request was refused for security reasons. If you think this is a mistake, contact support and quote:</p>
+<p><code>{reference}</code></p></body></html>
+"""
+_MESSAGES = {
+    "block": ("blocked", "this request was refused"),
+    "redirect": ("redirected", "go on at the address in `location`"),
+    "challenge": ("challenged", "show a second factor to go on"),
+}
+
+
+class Refusal(NamedTuple):
+    """Status, headers and body of an answer."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def refusal(verdict: Verdict, accept: str | None, options: Options) -> Refusal:
+    """Return the answer to a request that was refused."""
+    if verdict.kind == "redirect":
+        return _finish(303, [("Location", verdict.to or "/")], "text/plain; charset=utf-8", b"")
+    if verdict.kind == "challenge":
+        return _finish(401, [], "application/json", _json(verdict))
+    headers = list(options.block_headers)
+    if wants_page(accept):
+        page = (options.block_page or _PAGE).replace("{reference}", html.escape(verdict.reference))
+        return _finish(options.block_status, headers, "text/html; charset=utf-8", page.encode("utf-8", "replace"))
+    return _finish(options.block_status, headers, "application/json", _json(verdict))
+
+
+def wants_page(accept: str | None) -> bool:
+    """Say whether an Accept header asks for HTML at least as much as for JSON; without one, JSON will do."""
+    best = {"html": 0.0, "json": 0.0}
+    for part in (accept or "").lower().split(","):
+        kind, *parameters = (piece.strip() for piece in part.split(";"))
+        quality = _quality(parameters)
+        if kind in ("text/html", "application/xhtml+xml", "text/*"):
+            best["html"] = max(best["html"], quality)
+        elif kind == "application/json" or kind.endswith("+json") or kind == "application/*":
+            best["json"] = max(best["json"], quality)
+    return best["html"] > 0 and best["html"] >= best["json"]
+
+
+def _quality(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _json(verdict: Verdict) -> bytes:
+    code, message = _MESSAGES[verdict.kind]
+    return json.dumps({"error": {"code": code, "message": message, "reference": verdict.reference}}).encode()
+
+
+def _finish(status: int, headers: list[tuple[str, str]], kind: str, body: bytes) -> Refusal:
+    given = {name.lower() for name, _ in headers}
+    ours = [("Content-Type", kind), ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
+    kept = [(name, value) for name, value in ours if name.lower() not in given]
+    return Refusal(status, [*headers, *kept, ("Content-Length", str(len(body)))], body)

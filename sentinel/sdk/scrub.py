@@ -1,0 +1,171 @@
+"""What leaves the process, without its secrets: bounded, plain JSON, redacted by key and by value.
+
+Every value an application hands over goes through here once, in the call: what is changed later is not seen.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+REDACTED = "<redacted>"
+CUT = "<cut>"
+SECRETS = (
+    "password", "passwd", "passphrase", "pwd", "secret", "authorization", "credentials", "api_key", "apikey",
+    "private_key", "access_token", "token", "jwt", "session_id", "sessionid", "cookie", "card", "cvv", "cvc", "otp",
+)  # fmt: skip
+TOP = 16
+_BUDGET = 32 * 1024
+_NODES = 2000
+_DEPTH = 12
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_DIGITS = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){12,18}(?![0-9])")
+_CARD = re.compile(
+    r"4[0-9]{12}(?:[0-9]{3}){0,2}|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"
+    r"|3[47][0-9]{13}|3(?:0[0-5]|[689][0-9])[0-9]{11,16}|35[0-9]{14,17}|(?:5[06-9]|6[0-9])[0-9]{11,17}"
+)
+_LARGEST = 2**63
+
+
+class Scrubber:
+    """Redacts by a set of key names; what a name means does not depend on its case or its separators."""
+
+    def __init__(self, more: Iterable[str] = ()) -> None:
+        self._names = tuple(_words(name) for name in (*SECRETS, *more) if _words(name))
+        self._long = tuple(name for name in ("".join(words) for words in self._names) if len(name) >= 6)
+        self._secret = lru_cache(maxsize=4096)(self._is_secret)
+
+    def properties(self, given: Mapping[Any, Any] | None) -> tuple[dict[str, Any], int, list[str]]:
+        """Return at most 16 properties fit to be sent, their size in characters, and what was left out."""
+        if not given:
+            return {}, 0, []
+        names = sorted(str(name) for name in given)
+        left = _Left()
+        texts = {str(name): value for name, value in given.items()}
+        kept = {text(name, 128): self._value(name, texts[name], left, _DEPTH) for name in names[:TOP]}
+        return kept, _BUDGET - left.characters, names[TOP:]
+
+    def mapping(self, given: Mapping[Any, Any]) -> dict[str, Any]:
+        """Return request parameters fit to be sent."""
+        left = _Left()
+        found = {}
+        for name, value in list(given.items())[:64]:
+            found[text(str(name), 128)] = self._value(str(name), value, left, 3)
+        return found
+
+    def _value(self, name: str, value: Any, left: _Left, depth: int) -> Any:
+        if name and self._secret(name[:256]):
+            return REDACTED
+        left.nodes -= 1
+        left.characters -= 8
+        if left.nodes <= 0 or left.characters <= 0:
+            return CUT
+        if isinstance(value, str):
+            return self._text(value, left)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int):
+            return _integer(value)
+        if isinstance(value, float):
+            return value if math.isfinite(value) else None
+        if isinstance(value, Mapping):
+            return self._object(value, left, depth)
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return self._list(value, left, depth)
+        return self._text(_other(value), left)
+
+    def _object(self, value: Mapping[Any, Any], left: _Left, depth: int) -> Any:
+        if depth <= 1:
+            return CUT
+        found = {}
+        for name, inner in list(value.items()):
+            if left.nodes <= 0 or left.characters <= 0:
+                break
+            plain = text(str(name), 128)
+            left.characters -= len(plain)
+            found[plain] = self._value(str(name), inner, left, depth - 1)
+        return found
+
+    def _list(self, value: Iterable[Any], left: _Left, depth: int) -> Any:
+        if depth <= 1:
+            return CUT
+        found = []
+        for inner in list(value):
+            if left.nodes <= 0 or left.characters <= 0:
+                break
+            found.append(self._value("", inner, left, depth - 1))
+        return found
+
+    def _text(self, value: str, left: _Left) -> str:
+        plain = text(value, max(left.characters, 0))
+        left.characters -= len(plain)
+        return plain
+
+    def _is_secret(self, name: str) -> bool:
+        words = _words(name)
+        joined = "".join(words)
+        if any(secret in joined for secret in self._long) or joined.endswith("token"):
+            return True
+        return any(words[at : at + len(secret)] == secret for secret in self._names for at in range(len(words)))
+
+
+class _Left:
+    """How much of one event may still be filled."""
+
+    __slots__ = ("characters", "nodes")
+
+    def __init__(self) -> None:
+        self.characters = _BUDGET
+        self.nodes = _NODES
+
+
+def text(value: str, longest: int) -> str:
+    """Return a text without card numbers and lone surrogates, cut to a length."""
+    if len(value) > longest:
+        value = value[:longest]
+    if not value.isascii():
+        value = value.encode("utf-8", "replace").decode()
+    return _DIGITS.sub(_card, value) if len(value) >= 13 else value
+
+
+def has_card(value: str) -> bool:
+    """Say whether a text holds a card number."""
+    return len(value) >= 13 and any(_is_card(found[0]) for found in _DIGITS.finditer(value))
+
+
+def _card(found: re.Match[str]) -> str:
+    return REDACTED if _is_card(found[0]) else found[0]
+
+
+def _is_card(written: str) -> bool:
+    digits = written.replace(" ", "").replace("-", "")
+    return _CARD.fullmatch(digits) is not None and _luhn(digits)
+
+
+def _luhn(digits: str) -> bool:
+    doubled = (int(digit) * 2 for digit in digits[-2::-2])
+    return (sum(int(digit) for digit in digits[-1::-2]) + sum(d - 9 if d > 9 else d for d in doubled)) % 10 == 0
+
+
+def _integer(value: int) -> int | str:
+    if -_LARGEST <= value < _LARGEST:
+        return REDACTED if value >= 10**12 and _is_card(str(value)) else int(value)
+    return CUT if value.bit_length() > 512 else str(value)
+
+
+def _other(value: Any) -> str:
+    if isinstance(value, (datetime, date, UUID, Decimal)):
+        return str(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"<{len(value)} bytes>"
+    return f"<{type(value).__name__}>"
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(name)]

@@ -1,0 +1,62 @@
+"""The last list on disk, readable by its owner alone, so that a restarted process enforces before any contact.
+
+The pages themselves are `core.pages`' business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sentinel.core import pages
+from sentinel.core.decisions import Decisions
+from sentinel.core.errors import DecisionError
+
+_LONGEST_LINE = 4 * 1024 * 1024
+
+
+def size(path: str) -> int:
+    """Return the bytes of a snapshot, 0 where there is none."""
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
+
+
+def read(path: str) -> Decisions:
+    """Return the decisions of a snapshot; raises OSError or DecisionError where there is none to trust."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
+    with os.fdopen(descriptor, encoding="utf-8") as file:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
+            raise DecisionError("snapshot", f"`{path}` could have been written by others", "its mode should be 0600")
+        return pages.read(_lines(file))
+
+
+def write(path: str, decisions: Decisions) -> None:
+    """Put the decisions in place of an older snapshot, whole or not at all; raises OSError."""
+    folder = Path(path).parent
+    descriptor, name = tempfile.mkstemp(prefix=".sentinel-", dir=folder)  # mkstemp makes it 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            for page in pages.write(decisions):
+                file.write(json.dumps(page, separators=(",", ":")) + "\n")
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def _lines(file: Any) -> Iterator[Any]:
+    while line := file.readline(_LONGEST_LINE):
+        try:
+            yield json.loads(line)
+        except (ValueError, RecursionError):
+            raise DecisionError("snapshot", "a line that is no JSON") from None

@@ -1,0 +1,252 @@
+"""Keeps the decision list up to date, in one daemon thread: a stream of deltas, or polling where no stream passes.
+
+For ever: whatever fails is tried again, and meanwhile the last list stays in force.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from sentinel.core import moment
+from sentinel.core.decision import Delta
+from sentinel.core.decisions import Decisions
+from sentinel.core.errors import SentinelError
+from sentinel.sdk import snapshot
+from sentinel.sdk.clock import Backoff, Clock, Notes, retry_after
+from sentinel.sdk.connection import FAILURES, Answer, Connection
+from sentinel.sdk.deltas import DeltaReader, EventStream
+from sentinel.sdk.options import Options
+
+_TRY_STREAM_AGAIN = 600.0  # seconds
+_UPKEEP = 60.0
+_SAVE = 30.0
+_NO_STREAM = (404, 405, 406, 410, 501)
+_MUTE = 2  # streams in a row without a byte: something between us holds them back
+
+
+class Held:
+    """The list in force: replaced as a whole by the follower, read by every request."""
+
+    def __init__(self, decisions: Decisions) -> None:
+        self.decisions = decisions
+        self.ready = threading.Event()
+
+    def renew(self) -> None:
+        """Make the event anew in a child, where a thread of the parent may have held its lock."""
+        ready, self.ready = self.ready, threading.Event()
+        if ready.is_set():
+            self.ready.set()
+
+
+class Follower:
+    """Follows the feed until it is stopped."""
+
+    def __init__(self, options: Options, held: Held, clock: Clock, notes: Notes) -> None:
+        self._options = options
+        self._held = held
+        self._clock = clock
+        self._notes = notes
+        self._connection = Connection(options)
+        self._backoff = Backoff(options.retry_base, options.retry_limit)
+        self._stream_backoff = Backoff(options.retry_base, options.retry_limit)
+        self._stopping = threading.Event()
+        self._poll_until = 0.0
+        self._mute = 0
+        self._whole = False
+        self._next_upkeep = 0.0
+        self._next_save = 0.0
+        self._saved: Decisions | None = None
+        self.connected = False
+        self.contact: float | None = None
+
+    def run(self) -> None:
+        """Follow until `stop`."""
+        if not self._held.ready.is_set():
+            self.load_snapshot()
+        while not self._stopping.is_set():
+            try:
+                wait = self._round()
+            except (*FAILURES, SentinelError) as error:
+                if self._stopping.is_set():
+                    break
+                self._notes.count("feed failures")
+                self._notes.warn("feed", f"the decision list may be old: {type(error).__name__} ({self._options.url})")
+                wait = self._backoff.next()
+            except Exception as error:  # noqa: BLE001  whatever it was, it must not end enforcement
+                self._notes.warn("follower", f"the decision list may be old: {type(error).__name__}: {error}")
+                wait = self._backoff.next()
+            self.connected = False
+            self._connection.close()
+            self._tidy()
+            self._stopping.wait(wait)
+        self._save()
+
+    def load_snapshot(self) -> None:
+        """Put the list on disk in force, if there is one."""
+        path = self._options.snapshot
+        if path is None or not snapshot.size(path):
+            return
+        try:
+            self._held.decisions = self._saved = snapshot.read(path)
+        except (OSError, SentinelError) as error:
+            self._notes.warn("snapshot", f"the snapshot is left aside: {error}")
+        else:
+            self._held.ready.set()
+
+    def stop(self) -> None:
+        """End, at once."""
+        self._stopping.set()
+        self._connection.end()
+
+    def drop(self) -> None:
+        """Forget the connection: it is the parent's."""
+        self._connection.drop()
+
+    def _round(self) -> float:
+        """Ask for what changed, then follow the stream while it lasts; return how long to wait then."""
+        refused = self._poll()
+        if refused is not None:
+            return refused
+        if time.monotonic() < self._poll_until:
+            return self._options.poll_interval
+        return self._follow()
+
+    def _poll(self) -> float | None:
+        base = self._held.decisions
+        whole = self._whole or base.revision == 0
+        sent = time.time_ns() // 1000
+        answer = self._connection.stream(f"/v1/feed?since={0 if whole else base.revision}", {}, self._options.timeout)
+        received = time.time_ns() // 1000
+        if answer.status != 200:
+            return self._not_now(answer)
+        reader = DeltaReader(base, whole)
+        for text in _texts(answer.pieces):
+            reader.feed(text)
+        self._take(reader)
+        told = reader.fields.get("now")
+        if isinstance(told, str):
+            self._clock.learn(moment.parse(told), sent, received)
+        else:
+            self._clock.learn_date(answer.headers.get("date"), received)
+        return None
+
+    def _follow(self) -> float:
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(self._held.decisions.revision)}
+        answer = self._connection.stream("/v1/feed/stream", headers, self._options.silence)
+        kind = answer.headers.get("content-type", "").partition(";")[0].strip()
+        if answer.status in _NO_STREAM or (answer.status == 200 and kind != "text/event-stream"):
+            return self._poll_for_a_while()
+        if answer.status != 200:
+            return self._not_now(answer) or 0.0
+        began = time.monotonic()
+        if not self._read_stream(answer.pieces):
+            self._mute += 1
+            if self._mute >= _MUTE:
+                return self._poll_for_a_while()
+        if time.monotonic() - began > self._options.retry_limit:
+            self._stream_backoff.reset()
+        return self._stream_backoff.next()
+
+    def _read_stream(self, pieces: Iterator[bytes]) -> bool:
+        """Read until the stream ends or falls silent; say whether anything came."""
+        reading = _Reading(lambda: self._held.decisions, self._take)
+        stream = EventStream(reading.data, reading.dispatch)
+        anything = False
+        with contextlib.suppress(TimeoutError):
+            for piece in pieces:
+                if not anything:
+                    anything, self._mute, self.connected = True, 0, True
+                self._seen()
+                stream.feed(piece)
+                self._tidy()
+                if self._whole or self._stopping.is_set():
+                    break
+        return anything
+
+    def _take(self, reader: DeltaReader) -> None:
+        """Put the list a reader made in force; where the server's is older than ours, ask for all of it."""
+        base = self._held.decisions
+        made = reader.finish()
+        self._whole = made.revision < base.revision and not reader.reset
+        if self._whole:
+            return
+        if reader.rejected:
+            self._notes.count("malformed decisions", reader.rejected)
+            self._notes.warn("malformed", "the server sent decisions that cannot be read; the others hold")
+        self._held.decisions = made
+        self._held.ready.set()
+        self._seen()
+
+    def _seen(self) -> None:
+        self.contact = time.monotonic()
+        self._backoff.reset()
+        self._notes.forget("feed")
+        self._notes.forget("feed refused")
+
+    def _not_now(self, answer: Answer) -> float:
+        self._notes.count("feed failures")
+        if answer.status in (429, 503):
+            return retry_after(answer.headers.get("retry-after"), self._backoff.next())
+        if answer.status >= 500:
+            return self._backoff.next()
+        hint = "is the key right and of scope `sdk`?" if answer.status in (401, 403) else "is the address right?"
+        self._notes.warn("feed refused", f"no decision list: {self._options.url} answers {answer.status} ({hint})")
+        return self._options.refused_wait
+
+    def _poll_for_a_while(self) -> float:
+        self._mute = 0
+        self._poll_until = time.monotonic() + _TRY_STREAM_AGAIN
+        self._notes.count("stream given up")
+        return self._options.poll_interval
+
+    def _tidy(self) -> None:
+        """Take out what is over, and save the list, each now and then."""
+        now = time.monotonic()
+        if now >= self._next_upkeep:
+            self._next_upkeep = now + _UPKEEP
+            for ids in self._held.decisions.expired(self._clock.now()):
+                kept = self._held.decisions
+                self._held.decisions = kept.apply(Delta(kept.revision, removed=ids))
+        if now >= self._next_save:
+            self._save()
+            spent = time.monotonic() - now
+            self._next_save = now + max(_SAVE, 20 * spent)
+
+    def _save(self) -> None:
+        decisions, path = self._held.decisions, self._options.snapshot
+        if path is None or decisions is self._saved or not self._held.ready.is_set():
+            return
+        self._saved = decisions
+        try:
+            snapshot.write(path, decisions)
+        except OSError as error:
+            self._notes.warn("snapshot", f"the snapshot `{path}` cannot be written: {error.strerror}")
+
+
+class _Reading:
+    """One delta of the stream after another."""
+
+    def __init__(self, base: Callable[[], Decisions], take: Callable[[DeltaReader], None]) -> None:
+        self._base = base
+        self._take = take
+        self._reader: DeltaReader | None = None
+
+    def data(self, text: str) -> None:
+        if self._reader is None:
+            self._reader = DeltaReader(self._base())
+        self._reader.feed(text)
+
+    def dispatch(self, name: str) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None and name in ("delta", "message"):
+            self._take(reader)
+
+
+def _texts(pieces: Iterator[bytes]) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for piece in pieces:
+        yield decoder.decode(piece)

@@ -1,0 +1,178 @@
+"""Takes events from the buffer to the server, in one daemon thread; no event is lost silently, none counts twice.
+
+A batch keeps its ids through every attempt. What an event holds is not looked at here.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sentinel.sdk.buffer import Buffer, Item
+from sentinel.sdk.clock import Backoff, Notes, retry_after
+from sentinel.sdk.connection import FAILURES, Answer, Connection
+from sentinel.sdk.options import Options
+
+_MOST = 500  # events a request
+_COMPRESS = 1024
+_LARGEST = 1024 * 1024  # characters a request, roughly
+
+
+class Sender:
+    """Sends until it is stopped; `reporter` makes an event of what had to be dropped meanwhile."""
+
+    def __init__(
+        self, options: Options, buffer: Buffer, notes: Notes, reporter: Callable[[dict[str, int]], dict[str, Any]]
+    ) -> None:
+        self._options = options
+        self._buffer = buffer
+        self._notes = notes
+        self._reporter = reporter
+        self._connection = Connection(options)
+        self._backoff = Backoff(options.retry_base, options.retry_limit)
+        self._wake = threading.Event()
+        self._stopping = False
+        self._reported: dict[str, int] = {}
+
+    def run(self) -> None:
+        """Send what is due until `stop`; then what is left, once."""
+        while items := self._buffer.take(_MOST, time.monotonic):
+            for part in _parts(items):
+                try:
+                    self._deliver(part)
+                except Exception as error:  # noqa: BLE001  whatever it was, it must not end all sending
+                    self._notes.warn("sender", f"events dropped: {type(error).__name__}: {error}")
+                    self._buffer.settle(part, "error")
+        self._connection.close()
+
+    def stop(self) -> None:
+        """Have it make one last attempt and end."""
+        self._stopping = True
+        self._wake.set()
+        self._buffer.close()
+
+    def hurry(self) -> None:
+        """End a wait between two attempts."""
+        self._wake.set()
+
+    def abandon(self) -> None:
+        """End what is under way at once."""
+        self._connection.end()
+
+    def drop(self) -> None:
+        """Forget the connection: it is the parent's."""
+        self._connection.drop()
+
+    def _deliver(self, items: list[Item]) -> None:
+        body, headers = _encode([item.event for item in items])
+        while True:
+            wait = self._attempt(items, body, headers)
+            if wait is None:
+                return
+            if self._stopping:
+                self._buffer.settle(items, "exit")
+                return
+            self._wake.wait(wait)
+            if not self._stopping:
+                self._wake.clear()
+
+    def _attempt(self, items: list[Item], body: bytes, headers: dict[str, str]) -> float | None:
+        """Send once; return how long to wait before the next attempt, None when none is needed."""
+        try:
+            answer = self._connection.ask("POST", "/v1/events", body, headers)
+        except FAILURES as error:
+            self._notes.count("failures")
+            self._notes.warn(
+                "unreachable", f"events wait: no contact with {self._options.url} ({type(error).__name__})"
+            )
+            return self._backoff.next()
+        return self._judge(answer, items)
+
+    def _judge(self, answer: Answer, items: list[Item]) -> float | None:
+        status = answer.status
+        if status == 200:
+            return self._accepted(answer, items)
+        self._notes.count("failures")
+        if status in (400, 413, 415, 422):
+            self._refused(items, answer)
+            return None
+        if status in (429, 503):
+            return retry_after(answer.headers.get("retry-after"), self._backoff.next())
+        if status >= 500 or status in (408, 409, 425):
+            return self._backoff.next()
+        self._notes.warn("refused", f"events wait: {self._options.url} answers {_said(answer)}")
+        return self._options.refused_wait
+
+    def _accepted(self, answer: Answer, items: list[Item]) -> float | None:
+        try:
+            told = json.loads(answer.body)
+            rejected = list(told.get("rejected") or ())
+            accepted, duplicates = int(told["accepted"]), int(told.get("duplicates") or 0)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            self._notes.count("failures")
+            self._notes.warn("garbage", f"events wait: {self._options.url} answers nothing a Sentinel server would")
+            return self._backoff.next()
+        self._backoff.reset()
+        for topic in ("unreachable", "refused", "garbage"):
+            self._notes.forget(topic)
+        self._notes.count("sent", accepted + duplicates)
+        if rejected:
+            self._notes.count("rejected", len(rejected))
+            self._notes.warn("rejected", f"the server rejected an event: {str(rejected[0])[:300]}")
+        self._buffer.settle(items)
+        self._report()
+        return None
+
+    def _refused(self, items: list[Item], answer: Answer) -> None:
+        """Send the halves, so that one event costs no other."""
+        if len(items) > 1:
+            half = len(items) // 2
+            self._deliver(items[:half])
+            self._deliver(items[half:])
+            return
+        self._notes.warn(f"status {answer.status}", f"the server takes an event for none: {_said(answer)}")
+        self._buffer.settle(items, "too large" if answer.status == 413 else "refused")
+
+    def _report(self) -> None:
+        dropped = dict(self._buffer.dropped)
+        news = {reason: n - self._reported.get(reason, 0) for reason, n in dropped.items()}
+        news = {reason: n for reason, n in news.items() if n > 0}
+        if news and self._buffer.has_room():
+            self._reported = dropped
+            self._buffer.put(self._reporter(news), 200, time.monotonic())
+
+
+def _parts(items: list[Item]) -> list[list[Item]]:
+    """Cut a batch where it would be too large for one request."""
+    parts: list[list[Item]] = [[]]
+    size = 0
+    for item in items:
+        if parts[-1] and size + item.size > _LARGEST:
+            parts.append([])
+            size = 0
+        parts[-1].append(item)
+        size += item.size
+    return parts
+
+
+def _encode(events: list[dict[str, Any]]) -> tuple[bytes, dict[str, str]]:
+    body = json.dumps({"events": events}, separators=(",", ":")).encode()
+    headers = {"Content-Type": "application/json"}
+    if len(body) > _COMPRESS:
+        body = gzip.compress(body, 5)
+        headers["Content-Encoding"] = "gzip"
+    return body, headers
+
+
+def _said(answer: Answer) -> str:
+    """Return the server's own words for an error, bounded: they go to a log."""
+    try:
+        error = json.loads(answer.body)["error"]
+        words = f"{error.get('message')} {error.get('hint') or ''}"
+    except (ValueError, TypeError, KeyError, AttributeError):
+        words = ""
+    return f"{answer.status} {words[:200]}".strip().encode("unicode_escape").decode()

@@ -1,0 +1,332 @@
+"""Sentinel around a WSGI application, of any framework and server.
+
+Place it inside metrics and catch-all middleware and outside whatever identifies. An answer starts with its first
+piece of body, so that a user identified while a body is being made is refused too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any
+
+from sentinel import sdk
+from sentinel.core.decision import Subject, Verdict
+from sentinel.sdk.client import Client
+from sentinel.sdk.context import Holder, current
+from sentinel.sdk.events import parameters, without_query
+from sentinel.sdk.proxies import client_address
+from sentinel.sdk.respond import refusal
+from sentinel.sdk.signals import Blocked
+
+Environ = dict[str, Any]
+Headers = list[tuple[str, str]]
+Failure = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+Write = Callable[[bytes], object]
+StartResponse = Callable[..., Write]
+App = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
+_KEPT_BODY = 16 * 1024
+_WITH_BODY = ("POST", "PUT", "PATCH")
+
+
+class SentinelMiddleware:
+    """Enforces on the address as a request starts and on the user at `identify`; answers who is refused.
+
+    `challenge` and `refuse` are WSGI applications that answer in place of the built-in ones; they find the
+    verdict in `environ["sentinel.verdict"]`.
+    """
+
+    def __init__(self, app: App, *, challenge: App | None = None, refuse: App | None = None) -> None:
+        self.app = app
+        self._own = {"challenge": challenge, "block": refuse}
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        if "sentinel.request" in environ:
+            return self.app(environ, start_response)  # an inner Sentinel leaves the request to the outer one
+        client = sdk.current()
+        client.ensure_running()
+        about = _About(environ)
+        holder = Holder(_address(environ, client), _path(environ), about)
+        environ["sentinel.request"] = holder
+        verdict = client.match(Subject(ip=holder.ip))
+        if not verdict.allowed and not client.exempt(holder, verdict):
+            holder.latch(verdict)
+            return self.answer(client, holder, environ, start_response)
+        about.listen()
+        return _Request(self, client, holder, environ, start_response).run()
+
+    def answer(
+        self, client: Client, holder: Holder, environ: Environ, start_response: StartResponse
+    ) -> Iterator[bytes]:
+        """Answer in place of the application, by the verdict that is latched; report it once it was taken."""
+        verdict = holder.verdict
+        assert verdict is not None
+        watched = _Watched(start_response)
+        body = self._body(client, verdict, holder, environ, watched)
+        try:
+            yield from body
+        finally:
+            _close(body)
+        holder.complete(watched.status)
+        client.enforced(holder, verdict, watched.status)
+        client.finished(holder)
+
+    def _body(
+        self, client: Client, verdict: Verdict, holder: Holder, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        own = self._own.get(verdict.kind)
+        if own is not None:
+            environ["sentinel.verdict"] = verdict
+            try:
+                return own(environ, start_response)
+            except Exception as error:  # noqa: BLE001  a refusal is not lifted by a fault in its page
+                client.failed("the answer", error)
+        return _builtin(client, verdict, holder, environ, start_response)
+
+
+class _Request:
+    """One request: holds the start of the answer back until its first piece."""
+
+    def __init__(
+        self,
+        middleware: SentinelMiddleware,
+        client: Client,
+        holder: Holder,
+        environ: Environ,
+        start_response: StartResponse,
+    ) -> None:
+        self._middleware = middleware
+        self._client = client
+        self._holder = holder
+        self._environ = environ
+        self._start_response = start_response
+        self._start: tuple[str, Headers] | None = None
+        self._write: Write | None = None
+        self._body: Iterable[bytes] | None = None
+
+    def run(self) -> Iterable[bytes]:
+        """Call the application and return the body of the answer, its or ours."""
+        token = current.set(self._holder)
+        try:
+            body = self._middleware.app(self._environ, self._started)
+        except BaseException as error:
+            self._client.finished(self._holder)
+            if not self._latched_over(error):
+                raise
+            return [] if self._write is not None else self._ours()
+        finally:
+            current.reset(token)
+        whole = isinstance(body, (list, tuple)) or self._is_file(body)
+        if (whole or self._holder.verdict is not None) and not self._go():
+            _close(body)
+            return self._ours()
+        return body if whole else _Body(self, body)
+
+    def _started(self, status: str, headers: Headers, failure: Failure | None = None) -> Write:
+        """Stand in for the server's start_response: note the start, send nothing yet."""
+        if self._write is not None:
+            return self._start_response(status, headers, failure)  # too late: the server raises
+        if self._start is not None and failure is None:
+            raise AssertionError("start_response called twice without exc_info")
+        self._start = (status, headers)
+        return self.write
+
+    def write(self, data: bytes) -> None:
+        """Send a piece the old way."""
+        if self._go():
+            assert self._write is not None
+            self._write(data)
+
+    def pieces(self, body: Iterable[bytes]) -> Iterator[bytes]:
+        """Give the pieces of the answer, its or ours."""
+        turns = iter(body)
+        while True:
+            token = current.set(self._holder)
+            try:
+                piece = next(turns)
+            except StopIteration:
+                break
+            except BaseException as error:
+                if not self._latched_over(error):
+                    raise
+                break
+            finally:
+                current.reset(token)
+            if not piece and self._write is None:
+                continue  # nothing to start an answer with
+            if not self._go():
+                break
+            yield piece
+        if self._write is None and not self._go():
+            yield from self._ours()
+
+    def end(self, body: Iterable[bytes]) -> None:
+        """Close the application's body."""
+        _close(body)
+        self._client.finished(self._holder)
+
+    def _go(self) -> bool:
+        """Start the application's answer; False if ours must take its place."""
+        if self._write is not None:
+            return True
+        if self._holder.start() is not None:
+            return False
+        if self._start is None:
+            raise AssertionError("a body before start_response")
+        status, headers = self._start
+        self._holder.complete(_number(status))
+        self._client.finished(self._holder)
+        self._write = self._start_response(status, headers)
+        return True
+
+    def _latched_over(self, error: BaseException) -> bool:
+        """Say whether an exception goes no further, because the request is refused."""
+        if isinstance(error, Blocked):  # also one the application raised itself
+            self._holder.latch(error.verdict)
+            return True
+        return self._write is None and self._holder.verdict is not None and not isinstance(error, PASSING)
+
+    def _ours(self) -> Iterable[bytes]:
+        return self._middleware.answer(self._client, self._holder, self._environ, self._start_response)
+
+    def _is_file(self, body: object) -> bool:
+        wrapper = self._environ.get("wsgi.file_wrapper")
+        return isinstance(wrapper, type) and isinstance(body, wrapper)
+
+
+class _Body:
+    """An answer's body that the server iterates and closes."""
+
+    def __init__(self, request: _Request, body: Iterable[bytes]) -> None:
+        self._request = request
+        self._body = body
+        self._pieces = request.pieces(body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def close(self) -> None:
+        self._request.end(self._body)
+
+
+class _Watched:
+    """Notes the status of an answer of ours."""
+
+    def __init__(self, start_response: StartResponse) -> None:
+        self._start_response = start_response
+        self.status = 0
+
+    def __call__(self, status: str, headers: Headers, *failure: Any) -> Write:
+        self.status = _number(status)
+        return self._start_response(status, headers, *failure)
+
+
+class _About:
+    """A request described from its environ, once an event needs it."""
+
+    __slots__ = ("_environ", "_kept")
+
+    def __init__(self, environ: Environ) -> None:
+        self._environ = environ
+        self._kept: bytearray | None = None
+
+    def header(self, name: str) -> str | None:
+        key = name.upper().replace("-", "_")
+        found = self._environ.get(key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}")
+        return found if isinstance(found, str) else None
+
+    def body(self) -> bytes | None:
+        return bytes(self._kept) if self._kept is not None else None
+
+    def describe(self) -> dict[str, Any]:
+        environ = self._environ
+        return {
+            "method": environ.get("REQUEST_METHOD", "GET"),
+            "path": _path(environ),
+            "route": environ.get("sentinel.route"),
+            "host": self.header("host"),
+            "user_agent": self.header("user-agent"),
+            "referer": without_query(self.header("referer")),
+            "params": parameters(environ.get("QUERY_STRING", ""), self.body(), self.header("content-type") or ""),
+        }
+
+    def listen(self) -> None:
+        """Keep the start of a form or JSON body as the application reads it."""
+        if self._environ.get("REQUEST_METHOD") not in _WITH_BODY or "wsgi.input" not in self._environ:
+            return
+        kind = self.header("content-type") or ""
+        if kind.startswith(("application/x-www-form-urlencoded", "application/json")):
+            self._kept = bytearray()
+            self._environ["wsgi.input"] = _Input(self._environ["wsgi.input"], self._kept)
+
+
+class _Input:
+    """A request's body that keeps what is read first."""
+
+    def __init__(self, real: Any, kept: bytearray) -> None:
+        self._real = real
+        self._kept = kept
+
+    def read(self, *size: int) -> bytes:
+        return self._keep(self._real.read(*size))
+
+    def readline(self, *size: int) -> bytes:
+        return self._keep(self._real.readline(*size))
+
+    def readlines(self, *hint: int) -> list[bytes]:
+        return [self._keep(line) for line in self._real.readlines(*hint)]
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._real:
+            yield self._keep(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def _keep(self, data: bytes) -> bytes:
+        if data and len(self._kept) < _KEPT_BODY:
+            self._kept.extend(data[: _KEPT_BODY - len(self._kept)])
+        return data
+
+
+def _builtin(
+    client: Client, verdict: Verdict, holder: Holder, environ: Environ, start_response: StartResponse
+) -> list[bytes]:
+    answer = refusal(verdict, holder.about.header("accept"), client.options)
+    try:
+        phrase = HTTPStatus(answer.status).phrase
+    except ValueError:
+        phrase = "Refused"
+    start_response(f"{answer.status} {phrase}", answer.headers)
+    return [b"" if environ.get("REQUEST_METHOD") == "HEAD" else answer.body]
+
+
+def _path(environ: Environ) -> str:
+    raw = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return str(raw.encode("latin-1", "replace").decode("utf-8", "replace"))
+
+
+def _address(environ: Environ, client: Client) -> str | None:
+    forwarded = environ.get("HTTP_FORWARDED")
+    x_forwarded_for = environ.get("HTTP_X_FORWARDED_FOR")
+    return client_address(
+        environ.get("REMOTE_ADDR"),
+        [forwarded] if forwarded else [],
+        [x_forwarded_for] if x_forwarded_for else [],
+        client.options,
+    )
+
+
+def _number(status: str) -> int:
+    return int(status[:3]) if status[:3].isdigit() else 0
+
+
+def _close(body: object) -> None:
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()

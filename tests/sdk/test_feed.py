@@ -1,0 +1,265 @@
+"""The decision list: pushed, polled, resumed, kept while the server is away, corrected for its clock, saved."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from sentinel import sdk
+from sentinel.core import moment
+from sentinel.core.decision import Decision
+from tests.sdk.conftest import known
+
+FAR = 4_000_000_000_000_000
+
+
+def block(id="d1", value="id:1", **fields):
+    return Decision(id, "block", "user", value, **({"playbook": "p", "until": FAR} | fields))
+
+
+def wait_for(what):
+    """Wait for the follower's own thread to get there; the tests' patience is the only clock."""
+    deadline = threading.Event()
+    end = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < end, "it did not come about"
+        deadline.wait(0.005)
+
+
+def test_a_decision_reaches_the_process_while_the_stream_is_open(server, start):
+    client = start()
+    assert known(client)
+    server.until(lambda: server.streams)
+    assert not sdk.is_blocked({"id": 1})
+    server.decide(block())
+    wait_for(lambda: sdk.is_blocked({"id": 1}))
+    server.decide(removed=("d1",))
+    wait_for(lambda: not sdk.is_blocked({"id": 1}))
+    assert server.streams == 1
+
+
+def test_a_stream_that_breaks_is_resumed_from_its_revision(server, start):
+    server.decide(block())
+    client = start()
+    assert known(client)
+    server.until(lambda: server.streams == 1)
+    client.follower._connection.end()
+    client.follower._connection._ended = False
+    server.until(lambda: server.streams == 2)
+    resumed = [headers["last-event-id"] for _, path, headers in server.requests if path == "/v1/feed/stream"]
+    assert resumed == ["1", "1"]
+    assert sdk.is_blocked({"id": 1})
+
+
+def test_where_no_stream_passes_the_list_is_polled(server, start):
+    for server.stream in ("none", "page"):
+        client = start()
+        assert known(client)
+        server.decide(block(f"d-{server.stream}", f"id:{server.stream}"))
+        wait_for(lambda: sdk.is_blocked(server.stream))
+        assert client.stats()["counts"]["stream given up"] == 1
+
+
+def test_a_stream_that_stays_silent_is_given_up_for_polling(server, start):
+    server.stream = "mute"
+    client = start(silence=0.05)
+    assert known(client)
+    server.until(lambda: server.streams == 2)
+    server.decide(block())
+    wait_for(lambda: sdk.is_blocked({"id": 1}))
+    assert server.streams == 2
+
+
+def test_a_stream_that_falls_silent_is_opened_again(server, start):
+    server.heartbeat = 60
+    client = start(silence=0.1)
+    server.decide(block())
+    assert known(client)
+    server.until(lambda: server.streams >= 1)
+    server.decide(block("d2", "id:2"))
+    wait_for(lambda: sdk.is_blocked({"id": 2}))
+    server.until(lambda: server.streams >= 2)
+
+
+def test_the_last_list_stays_in_force_while_the_server_is_away_each_decision_to_its_own_end(server, start):
+    client = start()
+    now = client.clock.now()
+    server.decide(block(until=now + 3_600_000_000), block("d2", "id:2", until=now + 60_000_000))
+    assert known(client)
+    server.close()
+    wait_for(lambda: client.stats()["counts"].get("feed failures", 0) >= 2)
+    assert sdk.is_blocked({"id": 1})
+    assert sdk.is_blocked({"id": 2})
+    client.clock.offset += 61_000_000
+    assert not sdk.is_blocked({"id": 2})
+    assert sdk.is_blocked({"id": 1})
+
+
+@pytest.mark.parametrize("way", ["body", "header"])
+def test_ends_are_judged_by_the_servers_clock(server, start, way):
+    ahead = 3_600
+    there = int(time.time()) + ahead
+    server.decide(block(until=(there + 30) * 1_000_000), block("d2", "id:2", until=(there - 30) * 1_000_000))
+    if way == "body":
+        server.feed_extra = {"now": moment.to_text(there * 1_000_000)}
+    else:
+        server.date = float(there)
+    client = start()
+    assert known(client)
+    wait_for(lambda: abs(client.stats()["clock_offset"] - ahead) < 5)
+    assert sdk.is_blocked({"id": 1})
+    assert not sdk.is_blocked({"id": 2})
+
+
+def test_a_clock_that_is_right_is_left_alone_by_whole_seconds(server, start):
+    client = start()
+    assert known(client)
+    server.until(lambda: server.streams)
+    assert client.clock.offset == 0
+
+
+def test_one_malformed_decision_never_discards_the_others(server, start, caplog):
+    server.feed_body = (
+        b'{"revision": 4, "reset": true, "added": [{"id": 7}, "x", {"id": "w", "kind": "block", "scope": "network",'
+        b' "value": "0.0.0.0/0"}, {"id": "a", "kind": "block", "scope": "user", "value": "id:1"}], "removed": [3]}'
+    )
+    server.stream = "none"
+    client = start()
+    assert known(client)
+    assert sdk.is_blocked({"id": 1})
+    assert not sdk.is_blocked(ip="203.0.113.9")
+    wait_for(lambda: client.stats()["counts"].get("malformed decisions", 0) >= 4)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"revision": 1', b"<html>", b'{"added": [{}]}', b"{}}" * 9])
+def test_what_is_no_list_leaves_the_last_one_in_force(server, start, body):
+    server.decide(block())
+    server.stream = "none"
+    client = start()
+    assert known(client)
+    server.feed_body = body
+    before = client.stats()["counts"].get("feed failures", 0)
+    wait_for(lambda: client.stats()["counts"].get("feed failures", 0) > before + 1)
+    assert sdk.is_blocked({"id": 1})
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+def test_a_feed_that_is_refused_is_asked_for_again(server, start, status, caplog):
+    server.feed_status = status
+    client = start(refused_wait=0.02)
+    client.ensure_running()
+    with caplog.at_level(logging.WARNING, "sentinel.sdk"):
+        wait_for(lambda: client.stats()["counts"].get("feed failures", 0) >= 3)
+    assert len([r for r in caplog.records if "decision list" in r.message]) <= 1
+    server.decide(block())
+    server.feed_status = 200
+    wait_for(lambda: sdk.is_blocked({"id": 1}))
+
+
+def test_a_server_restored_from_an_older_backup_is_asked_for_its_whole_list(server, start):
+    server.decide(block())
+    server.decide(block("d2", "id:2"))
+    client = start()
+    assert known(client)
+    assert client.held.decisions.revision == 2
+    server.stream = "none"
+    with server.changed:
+        server.deltas = server.deltas[:1]
+    client.follower._connection.end()
+    client.follower._connection._ended = False
+    wait_for(lambda: client.held.decisions.revision == 1)
+    assert sdk.is_blocked({"id": 1})
+    assert not sdk.is_blocked({"id": 2})
+
+
+def test_stopping_ends_an_open_stream_at_once(server, start):
+    server.heartbeat = 60
+    client = start()
+    assert known(client)
+    server.until(lambda: server.streams)
+    thread = next(t for t in threading.enumerate() if t.name == "sentinel-follower")
+    client.stop(5)
+    assert not thread.is_alive()
+
+
+def test_enforcement_can_be_ended_for_the_process(server, start, monkeypatch):
+    monkeypatch.setenv("SENTINEL_ENFORCE", "off")
+    server.decide(block())
+    client = start()
+    assert known(client)
+    assert len(client.held.decisions) == 1
+    assert not sdk.is_blocked({"id": 1})
+    assert sdk.stats()["enforcing"] is False
+
+
+def test_a_snapshot_lets_a_restarted_process_enforce_before_any_contact(server, start, tmp_path):
+    path = tmp_path / "decisions.ndjson"
+    server.decide(block(), Decision("n", "block", "network", "203.0.113.0/24", playbook="p"))
+    client = start(snapshot=path)
+    assert known(client)
+    sdk.stop(5)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "id:1" not in path.read_text()
+    start(url="http://127.0.0.1:9", snapshot=path)
+    assert sdk.is_blocked({"id": 1})
+    assert sdk.is_blocked(ip="203.0.113.77")
+    assert [p for p in tmp_path.iterdir() if p != path] == []
+
+
+def test_a_restarted_process_asks_only_for_what_changed(server, start, tmp_path):
+    path = tmp_path / "decisions.ndjson"
+    server.decide(block())
+    assert known(start(snapshot=path))
+    sdk.stop(5)
+    server.decide(block("d2", "id:2"))
+    start(snapshot=path)
+    wait_for(lambda: sdk.is_blocked({"id": 2}))
+    assert sdk.is_blocked({"id": 1})
+    assert "/v1/feed?since=1" in [path for _, path, _ in server.requests]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", "nonsense\n", '{"sentinel": 1, "revision": 1, "salt": ""}\n{"shard": 1}\n']
+)
+def test_a_snapshot_that_is_none_is_left_aside(server, start, tmp_path, content):
+    path = tmp_path / "decisions.ndjson"
+    path.write_text(content)
+    path.chmod(0o600)
+    server.decide(block())
+    assert known(start(snapshot=path))
+    wait_for(lambda: sdk.is_blocked({"id": 1}))
+
+
+def test_a_snapshot_others_could_have_written_is_left_aside(server, start, tmp_path, caplog):
+    path = tmp_path / "decisions.ndjson"
+    server.decide(block())
+    assert known(start(snapshot=path))
+    sdk.stop(5)
+    path.chmod(0o666)
+    with caplog.at_level(logging.WARNING, "sentinel.sdk"):
+        start(url="http://127.0.0.1:9", snapshot=path)
+    assert not sdk.is_blocked({"id": 1})
+    assert "0600" in caplog.text
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").exists(), reason="needs a folder nobody can write to")
+def test_a_snapshot_that_cannot_be_written_costs_nothing(server, start):
+    server.decide(block())
+    assert known(start(snapshot="/proc/nowhere/decisions.ndjson"))
+    wait_for(lambda: sdk.is_blocked({"id": 1}))
+
+
+def test_ended_decisions_are_taken_out_of_memory(server, start):
+    client = start()
+    server.decide(block(until=client.clock.now() + 60_000_000), block("d2", "id:2"))
+    assert known(client)
+    client.clock.offset += 61_000_000
+    client.follower._next_upkeep = 0.0
+    server.decide(block("d3", "id:3"))
+    wait_for(lambda: len(client.held.decisions) == 2)
