@@ -22,8 +22,8 @@ from sentinel.core.record import KeyScope
 MOST = 5_000
 LARGEST_PROPERTIES = 32 * 1024
 LARGEST_USER = 16 * 1024
-FROM_SDK = frozenset({"sentinel.enforced", "sentinel.dropped"})
-NOT_FROM_BROWSERS = frozenset({"auth", "signup"})
+FROM_SDK = ("sentinel.enforced", "sentinel.identify", "sentinel.dropped")
+NOT_FROM_BROWSERS = ("auth", "signup")
 _LONGEST_NUMBER = 40
 _FORM = 'send one event such as `{"event": "invoice.created"}`, or a list of them'
 _pack = msgspec.msgpack.Encoder().encode

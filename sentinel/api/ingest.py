@@ -29,7 +29,6 @@ from sentinel.service.intake import Busy, Intake, Receipt, Sending
 
 PATHS = {"/v1/events": False, "/v1/import": True}
 SMALL = 64 * 1024  # what is decoded on the loop itself; more goes to a thread
-COMMIT_PATIENCE = 30.0
 BURST = 10  # seconds' worth an app may send at once
 EXPECTED = (ApiError, Busy, StoreBusy)
 _CORS = "authorization, content-type, content-encoding"
@@ -44,7 +43,10 @@ class Meters(Protocol):
 
 @dataclass(slots=True)
 class Ingest:
-    """The door for events. `clock` gives microseconds since 1970, `steady` seconds that never jump."""
+    """The door for events. `clock` gives microseconds since 1970, `steady` seconds that never jump.
+
+    Patience is in seconds: how long a body may take to come, and a commit to be done.
+    """
 
     gate: Gate
     intake: Intake
@@ -57,6 +59,8 @@ class Ingest:
     options: Options = field(default_factory=Options)
     fault: Callable[[BaseException], None] = lambda error: None
     budget: Budget = field(default_factory=Budget)
+    body_patience: float = wire.PATIENCE
+    commit_patience: float = 30.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -89,7 +93,7 @@ class Ingest:
         historical = PATHS[scope["path"]]
         enforce = historical and _says_enforce(scope["query_string"])
         ip = self._admit(caller, scope, headers, origin, cors, historical, enforce)
-        data = await wire.body(receive, headers, self.budget)
+        data = await wire.body(receive, headers, self.budget, self.body_patience)
         self._ask(caller, ip, self.steady())
         work = partial(self._read, data, headers.all(b"content-encoding"), caller, ip)
         parsed = work() if len(data) <= SMALL else await asyncio.to_thread(work)
@@ -144,7 +148,7 @@ class Ingest:
             return Receipt(0, 0, self.revision(sending.app))
         future = self.intake.submit(sending)
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), COMMIT_PATIENCE)
+            return await asyncio.wait_for(asyncio.wrap_future(future), self.commit_patience)
         except TimeoutError:
             raise ApiError("unavailable", "the events were not written in time", "send them again", 5) from None
 

@@ -18,6 +18,7 @@ Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LARGEST = 8 * 1024 * 1024
+PIECE = 64 * 1024
 PATIENCE = 30.0  # seconds in which a body must have come
 _WINDOW = 8 * 1024 * 1024  # a zstd frame that wants more memory than this is refused
 _TOO_LARGE = "send fewer events at a time"
@@ -145,4 +146,6 @@ async def answer(send: Send, status: int, data: bytes, headers: Iterable[tuple[s
     head = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
     head += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     await send({"type": "http.response.start", "status": status, "headers": head})
-    await send({"type": "http.response.body", "body": data})
+    for start in range(0, max(1, len(data)), PIECE):
+        last = start + PIECE >= len(data)
+        await send({"type": "http.response.body", "body": data[start : start + PIECE], "more_body": not last})

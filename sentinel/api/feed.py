@@ -1,0 +1,151 @@
+"""The decision list for SDKs: GET /v1/feed and its stream. A delta is made and encoded once, however many ask.
+
+`revision`, `reset`, `added`, `removed` as in `core.wire`; the polled answer also says the server's time as `now`.
+While enforcement is switched off the list is empty and its revision 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import parse_qs
+
+import msgspec
+
+from sentinel.api import stream, wire
+from sentinel.api.access import Gate, credential
+from sentinel.api.errors import ApiError, refusal
+from sentinel.api.hub import Hub
+from sentinel.api.wire import Headers, Receive, Scope, Send
+from sentinel.core import moment
+from sentinel.core.decision import Delta
+from sentinel.core.errors import SentinelError
+from sentinel.core.wire import write_decision
+from sentinel.service.ports import Decisions
+
+POLL, STREAM = "/v1/feed", "/v1/feed/stream"
+TOPIC = "decisions"
+_LUMP = 500  # decisions encoded in one go, so that no other thread waits long for its turn
+_KEEP = 2.0  # seconds a delta is kept for others who ask for the same
+_FIRST_KEPT = 1024
+_encode = msgspec.json.Encoder().encode
+
+
+class Change(NamedTuple):
+    """A delta as it is sent, all but its opening brace."""
+
+    revision: int
+    tail: bytes
+
+
+@dataclass(slots=True)
+class Feed:
+    """What changed in each app's decision list. `enforcing` says whether an app's decisions are carried out."""
+
+    gate: Gate
+    hub: Hub
+    decisions: Decisions
+    clock: Callable[[], int]
+    enforcing: Callable[[str], bool] = lambda app: True
+    heartbeat: float = stream.HEARTBEAT
+    _made: dict[tuple[str, int], asyncio.Future[Change]] = field(default_factory=dict)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request: a poll or a stream."""
+        headers = Headers(scope["headers"])
+        try:
+            secret = credential(headers, scope["query_string"])
+            caller = self.gate.of(headers, scope["query_string"])
+            caller.require("sdk", "read")
+            if scope["path"] == POLL:
+                await self._poll(caller.app, _since(scope["query_string"]), send)
+                return
+            since = _last_seen(headers, scope["query_string"])
+            with self.hub.seat(TOPIC, caller.app, secret) as seat:
+                follower = _Follower(self, caller.app, since)
+                await stream.run(seat, follower.next, receive, send, self.heartbeat)
+        except SentinelError as error:
+            refused = refusal(error)
+            await wire.answer(send, refused.status, refused.body(), refused.headers)
+
+    def current(self, app: str) -> int:
+        """Return the revision in force."""
+        return self.decisions.revision(app) if self.enforcing(app) else 0
+
+    async def change(self, app: str, since: int) -> Change:
+        """Return what changed since a revision; one delta for all who ask at a time."""
+        key = (app, since)
+        made = self._made.get(key)
+        if made is None or (made.done() and (made.exception() or made.result().revision != self.current(app))):
+            made = asyncio.ensure_future(asyncio.to_thread(self._make, app, since))
+            if len(self._made) < _FIRST_KEPT:
+                self._made[key] = made
+                made.add_done_callback(lambda done: self._forget_later(key, done))
+        return await asyncio.shield(made)
+
+    def _forget_later(self, key: tuple[str, int], done: asyncio.Future[Change]) -> None:
+        if not done.cancelled():
+            done.exception()  # whoever asked has heard of it
+        asyncio.get_running_loop().call_later(_KEEP, self._forget, key, done)
+
+    def _forget(self, key: tuple[str, int], done: asyncio.Future[Change]) -> None:
+        if self._made.get(key) is done:
+            del self._made[key]
+
+    def _make(self, app: str, since: int) -> Change:
+        if not self.enforcing(app):
+            return encode(Delta(0, reset=True))
+        return encode(self.decisions.delta(app, since, self.clock()))
+
+    async def _poll(self, app: str, since: int, send: Send) -> None:
+        change = await self.change(app, since)
+        data = b'{"now":"%b",%b' % (moment.to_text(self.clock()).encode(), change.tail)
+        await wire.answer(send, 200, data, [("cache-control", "no-store")])
+
+
+class _Follower:
+    """One stream's place in the list."""
+
+    __slots__ = ("_app", "_feed", "_since")
+
+    def __init__(self, feed: Feed, app: str, since: int) -> None:
+        self._feed = feed
+        self._app = app
+        self._since = since
+
+    async def next(self) -> bytes | None:
+        if self._feed.current(self._app) == self._since:
+            return None
+        change = await self._feed.change(self._app, self._since)
+        self._since = change.revision
+        return stream.event("delta", b"{" + change.tail, str(change.revision))
+
+
+def encode(delta: Delta) -> Change:
+    """Return a delta as it is sent."""
+    lumps = [
+        _encode([write_decision(one) for one in delta.added[start : start + _LUMP]])[1:-1]
+        for start in range(0, len(delta.added), _LUMP)
+    ]
+    head = b'"revision":%d,"reset":%b,"added":[' % (delta.revision, b"true" if delta.reset else b"false")
+    return Change(
+        delta.revision, b"".join((head, b",".join(lumps), b'],"removed":', _encode(list(delta.removed)), b"}"))
+    )
+
+
+def _since(query: bytes) -> int:
+    """Return the revision asked from; raises the refusal for what is none."""
+    text = parse_qs(query.decode("latin-1")).get("since", ["0"])[-1]
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        raise ApiError("invalid", "`since`: not a revision", "take the last answer's `revision`, or 0")
+    return int(text)
+
+
+def _last_seen(headers: Headers, query: bytes) -> int:
+    """Return the revision a stream goes on from; one that makes no sense is none."""
+    text = headers.get(b"last-event-id")
+    if text is None:
+        return _since(query)
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0

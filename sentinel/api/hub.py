@@ -1,0 +1,158 @@
+"""Where streams wait: told from any thread that something is new, woken on the loop, ended when their key is revoked.
+
+What a stream then sends is its own business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from sentinel.api.errors import ApiError
+
+MOST_SEATS = 20_000
+MERCY = 2.0  # seconds a stream that was ended has to say goodbye
+SWEEP = 1.0  # seconds between two looks at who may still listen
+
+
+class Seat:
+    """One stream's place. `ended` is final."""
+
+    __slots__ = ("_task", "_waiter", "app", "ended", "secret", "topic")
+
+    def __init__(self, topic: str, app: str, secret: str, task: asyncio.Task[object] | None) -> None:
+        self.topic = topic
+        self.app = app
+        self.secret = secret
+        self.ended = False
+        self._task = task
+        self._waiter: asyncio.Future[bool] | None = None
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait until something is new or the time is over; say whether something is."""
+        if self.ended:
+            return False
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
+        self._waiter = waiter
+        timer = loop.call_later(seconds, _settle, waiter, False)
+        try:
+            return await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    def wake(self) -> None:
+        """End a wait."""
+        if self._waiter is not None:
+            _settle(self._waiter, True)
+
+    def end(self) -> None:
+        """End the stream: by itself if it can, else by force after MERCY."""
+        if not self.ended:
+            self.ended = True
+            self.wake()
+            if self._task is not None:
+                asyncio.get_running_loop().call_later(MERCY, self._force)
+
+    def leave(self) -> None:
+        """Note that the stream is over."""
+        self._task = None
+
+    def _force(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
+class Hub:
+    """All seats of this process. `valid` says whether a secret still opens anything."""
+
+    def __init__(self, valid: Callable[[str], bool]) -> None:
+        self._valid = valid
+        self._seats: dict[tuple[str, str], set[Seat]] = defaultdict(set)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._sweeper: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Begin, on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._sweeper = self._loop.create_task(self._sweep_for_ever())
+
+    def close(self) -> None:
+        """End every stream and take no more; on the loop."""
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for seat in self._all():
+            seat.end()
+
+    @contextlib.contextmanager
+    def seat(self, topic: str, app: str, secret: str) -> Iterator[Seat]:
+        """Give a stream its place while it lasts."""
+        if self._closed:
+            raise ApiError("unavailable", "the server is stopping", "try again", 5)
+        if self.count() >= MOST_SEATS:
+            raise ApiError("unavailable", "too many streams are open", "poll instead, or try again", 30)
+        seat = Seat(topic, app, secret, asyncio.current_task())
+        seats = self._seats[topic, app]
+        seats.add(seat)
+        try:
+            yield seat
+        except asyncio.CancelledError:
+            if not seat.ended:
+                raise
+        finally:
+            seat.leave()
+            seats.discard(seat)
+            if not seats:
+                self._seats.pop((topic, app), None)
+
+    def tell(self, topic: str, app: str) -> None:
+        """Wake the seats of an app's topic; from any thread, at any time."""
+        loop = self._loop
+        if loop is not None and (topic, app) in self._seats:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                loop.call_soon_threadsafe(self._wake, topic, app)
+
+    def tell_all(self) -> None:
+        """Wake every seat and look at every key; from any thread."""
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self.sweep)
+
+    def count(self, topic: str | None = None, app: str | None = None) -> int:
+        """Return how many streams are open."""
+        found = list(self._seats.items())
+        return sum(len(seats) for (t, a), seats in found if topic in (None, t) and app in (None, a))
+
+    def sweep(self) -> None:
+        """End the streams of revoked keys and wake the others, which look for themselves whether anything is new."""
+        valid: dict[str, bool] = {}
+        for seat in self._all():
+            if seat.secret not in valid:
+                valid[seat.secret] = self._valid(seat.secret)
+            if valid[seat.secret]:
+                seat.wake()
+            else:
+                seat.end()
+
+    def _wake(self, topic: str, app: str) -> None:
+        for seat in self._seats.get((topic, app), ()):
+            seat.wake()
+
+    def _all(self) -> list[Seat]:
+        return [seat for seats in self._seats.values() for seat in seats]
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP)
+            self.sweep()
+
+
+def _settle(waiter: asyncio.Future[bool], news: bool) -> None:
+    if not waiter.done():
+        waiter.set_result(news)

@@ -1,0 +1,133 @@
+"""Bytes become events one by one: nothing but JSON that is none refuses a whole body, and no bytes raise a fault."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel.api.batch import LARGEST_PROPERTIES, MOST, Terms, parse
+from sentinel.api.errors import ApiError
+from tests.api.fakes import NOW
+
+TERMS = Terms("sdk", "k", NOW, lambda: "made")
+GOOD = {"event": "x", "id": "good"}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=[])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = ["event", "id", "timestamp", "success", "user", "ip", "device", "request", "properties", "geo", "nonsense"]
+
+
+def one(event):
+    """Return what becomes of one event between two good ones: itself, or why it was refused."""
+    data = event if isinstance(event, bytes) else json.dumps(event).encode()
+    good = json.dumps(GOOD).encode()
+    parsed = parse(b"[%b,%b,%b]" % (good, data, good), TERMS)
+    assert [found.id for found in parsed.events if found.id == "good"] == ["good", "good"]
+    if parsed.rejected:
+        (rejected,) = parsed.rejected
+        assert rejected["index"] == 1
+        return rejected["error"]
+    return parsed.events[1]
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), JSON), st.booleans())
+def test_any_object_is_taken_or_refused_by_itself_and_can_be_written(fields, named):
+    event = one({"event": "x", **fields} if named else fields)
+    if not isinstance(event, str):
+        parts = [event.id, event.name, event.identifiers, event.request, event.properties]
+        msgspec.msgpack.encode([dict(part) if isinstance(part, Mapping) else part for part in parts])
+
+
+@given(st.binary())
+def test_no_bytes_raise_anything_but_a_refusal(data):
+    try:
+        parse(data, TERMS)
+    except ApiError as error:
+        assert error.status in (400, 413)
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (b'{"event":"x","properties":{"a":"\\ud800!"}}', "\ufffd!"),
+        (b'{"event":"x","properties":{"a":"\xff!"}}', "\ufffd!"),
+        (b'{"event":"x","properties":{"a":"\\ud83d\\ude00"}}', "😀"),
+    ],
+)
+def test_text_that_is_no_unicode_is_mended(event, text):
+    assert one(event).properties == {"a": text}
+
+
+def test_a_mended_event_beside_others_leaves_them_as_they_are():
+    good = {"event": "x", "id": "🙂", "properties": {"n": 1.5, "big": 2**63, "deep": [{"a": None}]}}
+    parsed = parse(b'[{"event":"y","device":"\\udfff"},%b]' % json.dumps(good).encode(), TERMS)
+    assert (parsed.events[1].id, parsed.events[1].properties) == (good["id"], good["properties"])
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "-" + "1" * 5000])
+def test_a_number_that_cannot_be_kept_costs_its_own_event_only(number):
+    assert one(b'{"event":"x","properties":{"a":%b}}' % number.encode()).startswith("`event`: `")
+
+
+@pytest.mark.parametrize("field", ["properties", "request"])
+def test_an_integer_no_store_can_write_costs_its_own_event_only(field):
+    value = {"a": 2**64} if field == "properties" else {"params": {"a": -(2**63) - 1}}
+    assert one({"event": "x", field: value}).startswith(f"`{field}`: holds an integer of more than 64 bits")
+
+
+def test_an_identifier_may_be_a_large_integer():
+    assert one({"event": "x", "user": {"id": 2**100}}).user == f"id:{2**100}"
+
+
+@pytest.mark.parametrize(
+    ("event", "field"),
+    [
+        ({"properties": {"a": "x" * LARGEST_PROPERTIES}}, "properties"),
+        ({"properties": {"a": "é" * (LARGEST_PROPERTIES // 2)}}, "properties"),
+        ({"request": {"path": "x" * LARGEST_PROPERTIES}}, "request"),
+        ({"user": {f"k{n}": "x" * 200 for n in range(200)}}, "user"),
+    ],
+)
+def test_what_is_too_large_to_keep_costs_its_own_event_only(event, field):
+    assert one({"event": "x", **event}).startswith(f"`{field}`: larger than")
+
+
+def test_what_just_fits_is_taken():
+    assert one({"event": "x", "properties": {"a": "x" * (LARGEST_PROPERTIES - 10)}}).name == "x"
+
+
+@pytest.mark.parametrize("depth", [17, 500])
+def test_an_event_nested_too_deep_costs_itself_only(depth):
+    assert "nested" in one(b'{"event":"x","properties":{"a":%b1%b}}' % (b"[" * depth, b"]" * depth))
+
+
+def test_nesting_that_exhausts_every_decoder_is_refused_whole():
+    with pytest.raises(ApiError, match="nested too deep"):
+        parse(b"[" * 100_000 + b"]" * 100_000, TERMS)
+
+
+def test_a_mark_at_the_start_of_the_file_is_passed_over():
+    assert parse(b"\xef\xbb\xbf" + json.dumps(GOOD).encode(), TERMS).events[0].id == "good"
+
+
+def test_the_most_events_are_taken_and_one_more_is_not():
+    assert len(parse(json.dumps([{"event": "x"}] * MOST).encode(), TERMS).events) == MOST
+    with pytest.raises(ApiError, match="at most 5000"):
+        parse(json.dumps([{"event": "x"}] * (MOST + 1)).encode(), TERMS)
+
+
+@given(st.lists(st.fixed_dictionaries({"event": st.text(max_size=3)}, optional={"id": JSON}), max_size=5))
+def test_every_event_is_taken_or_refused_in_order(events):
+    parsed = parse(json.dumps(events).encode(), TERMS)
+    refused = [rejected["index"] for rejected in parsed.rejected]
+    assert refused == sorted(refused)
+    assert len(parsed.events) + len(refused) == len(events)
+    names = [event["event"] for index, event in enumerate(events) if index not in refused]
+    assert [event.name for event in parsed.events] == names

@@ -1,0 +1,256 @@
+"""The feed over real HTTP: what changed, as soon as it changed, to everybody who may know, until they may not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+
+import pytest
+
+from sentinel.api import feed as feed_module
+from sentinel.api.feed import Feed, encode
+from sentinel.api.hub import Hub
+from sentinel.core.decision import Decision, Delta
+from sentinel.core.errors import StoreBusy
+from sentinel.core.wire import read_delta
+from tests.api.fakes import NOW, FakeAccess, FakeDecisions, gate
+from tests.api.served import served, wait_for
+
+
+def block(n):
+    return Decision(f"d{n}", "block", "ip", f"203.0.113.{n}", until=NOW + 1, reason="é", playbook="p", finding="f")
+
+
+class Source:
+    def __init__(self):
+        self.access = FakeAccess()
+        self.decisions = FakeDecisions()
+        self.enforcing = True
+        self.hub = Hub(lambda secret: secret in self.access.known)
+        self.feed = Feed(
+            gate(self.access), self.hub, self.decisions, lambda: NOW, lambda app: self.enforcing, heartbeat=0.3
+        )  # fmt: skip
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            await receive()
+            self.hub.open()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await self.feed(scope, receive, send)
+
+    def change(self, *decisions, app="one"):
+        """Do as the writer thread does: the list first, the word after it."""
+        self.decisions.add(app, *decisions)
+        self.hub.tell(feed_module.TOPIC, app)
+
+
+@pytest.fixture
+def source():
+    source = Source()
+    with served(source, lifespan="on") as client:
+        source.client = client.using("sdk")
+        source.streams = []
+        yield source
+        for stream in source.streams:
+            stream.close()
+
+
+@pytest.fixture
+def follow(source):
+    def open_stream(since=0, key="sdk"):
+        before = source.hub.count()
+        stream = source.client.using(key).stream("/v1/feed/stream", {"Last-Event-ID": str(since)})
+        source.streams.append(stream)
+        if stream.status == 200:
+            assert stream.block() == [":"]
+            wait_for(lambda: source.hub.count() > before)
+        return stream
+
+    return open_stream
+
+
+def test_a_poll_says_what_changed_since(source):
+    source.decisions.add("one", block(1))
+    source.decisions.add("one", block(2))
+    told = source.client.get("/v1/feed?since=1").json
+    assert (told["revision"], told["reset"], told["removed"]) == (2, False, [])
+    assert [one["id"] for one in told["added"]] == ["d2"]
+    assert told["now"] == "2026-11-20T21:30:00Z"
+
+
+def test_a_poll_from_nothing_or_from_what_is_not_known_gets_everything(source):
+    source.decisions.add("one", block(1))
+    for since in ("", "?since=0", "?since=99"):
+        told = source.client.get(f"/v1/feed{since}").json
+        assert (told["reset"], [one["id"] for one in told["added"]]) == (True, ["d1"])
+
+
+def test_what_is_sent_reads_back_as_what_was_meant():
+    delta = Delta(7, tuple(block(n % 250) for n in range(1203)), ("a", "b"), reset=True)
+    change = encode(delta)
+    read = read_delta(json.loads(b"{" + change.tail))
+    assert (read.revision, read.removed, read.reset, read.rejected) == (7, ("a", "b"), True, 0)
+    assert read.added == delta.added
+
+
+@pytest.mark.parametrize("since", ["x", "-1", "1.0", "9" * 19, "%31%FF"])
+def test_a_revision_that_is_none_is_refused_by_a_poll(source, since):
+    answer = source.client.get(f"/v1/feed?since={since}")
+    assert (answer.status, answer.error["code"]) == (422, "invalid")
+
+
+@pytest.mark.parametrize("path", ["/v1/feed", "/v1/feed/stream"])
+@pytest.mark.parametrize(
+    ("key", "status"), [("sdk", 200), ("read", 200), ("admin", 200), ("ingest", 403), ("browser", 403), ("no", 401)]
+)
+def test_who_may_read_decisions(source, path, key, status):
+    client = source.client.using(key)
+    if path == "/v1/feed":
+        assert client.get(path).status == status
+    else:
+        stream = client.stream(path)
+        assert stream.status == status
+        stream.close()
+
+
+def test_a_store_that_is_busy_says_so(source, monkeypatch):
+    def busy(app, since, now):
+        raise StoreBusy("the disk is full", retry_after=3)
+
+    monkeypatch.setattr(source.decisions, "delta", busy)
+    answer = source.client.get("/v1/feed")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "3")
+
+
+class TestStream:
+    def test_it_begins_with_what_changed_since_the_last_event_seen(self, source, follow):
+        source.decisions.add("one", block(1))
+        source.decisions.add("one", block(2))
+        event = follow(since=1).event()
+        assert (event["event"], event["id"]) == ("delta", "2")
+        assert [one["id"] for one in event["data"]["added"]] == ["d2"]
+
+    def test_it_tells_each_change_as_it_happens(self, source, follow):
+        stream = follow()
+        for n in (1, 2, 3):
+            source.change(block(n))
+            assert [one["id"] for one in stream.event()["data"]["added"]] == [f"d{n}"]
+
+    def test_changes_that_come_together_are_told_together_and_none_twice(self, source, follow):
+        stream = follow()
+        for n in range(1, 100):
+            source.change(block(n))
+        seen, revision = [], 0
+        while revision < 99:
+            event = stream.event()
+            assert int(event["id"]) == event["data"]["revision"] > revision
+            revision = event["data"]["revision"]
+            seen += [one["id"] for one in event["data"]["added"]]
+        assert seen == [f"d{n}" for n in range(1, 100)]
+
+    def test_it_says_nothing_of_another_app(self, source, follow):
+        stream = follow()
+        source.change(block(9), app="two")
+        source.change(block(1))
+        assert [one["id"] for one in stream.event()["data"]["added"]] == ["d1"]
+
+    def test_it_shows_that_it_lives_while_nothing_changes(self, follow):
+        stream = follow()
+        assert stream.block() == [":"]
+        assert stream.block() == [":"]
+
+    def test_a_last_event_that_makes_no_sense_means_everything(self, source, follow):
+        source.decisions.add("one", block(1))
+        assert follow(since="nonsense").event()["data"]["reset"] is True
+
+    def test_it_ends_soon_after_its_key_is_revoked_and_others_go_on(self, source, follow):
+        revoked, other = follow(), follow(key="admin")
+        del source.access.known["sdk"]
+        began = time.monotonic()
+        while revoked.block():
+            pass
+        assert time.monotonic() - began < 5
+        source.change(block(1))
+        assert other.event()["data"]["revision"] == 1
+
+    def test_one_that_reads_nothing_is_cut_off_when_its_key_is_revoked(self, source, follow):
+        stream = follow()
+        source.change(*[block(n % 250) for n in range(60_000)])  # far more than any socket takes
+        del source.access.known["sdk"]
+        wait_for(lambda: source.hub.count() == 0, 8)
+        assert stream.status == 200
+
+    def test_a_client_that_leaves_gives_its_seat_up(self, source, follow):
+        follow().close()
+        wait_for(lambda: source.hub.count() == 0)
+
+    def test_a_delta_is_made_once_for_all_who_wait_for_it(self, source, follow):
+        streams = [follow() for _ in range(20)]
+        source.decisions.asked.clear()
+        source.change(block(1))
+        assert {stream.event()["id"] for stream in streams} == {"1"}
+        assert source.decisions.asked == [("one", 0)]
+
+    def test_it_ends_where_the_list_cannot_be_read_and_the_server_goes_on(self, source, follow, monkeypatch):
+        stream = follow()
+
+        def busy(app, since, now):
+            raise StoreBusy("the disk is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(source.decisions, "delta", busy)
+            source.change(block(1))
+            while stream.block():
+                pass
+        assert source.client.get("/v1/feed").status == 200
+
+    def test_when_the_server_stops_all_streams_end_at_once(self, source, follow):
+        streams = [follow() for _ in range(3)]
+        source.hub._loop.call_soon_threadsafe(source.hub.close)
+        for stream in streams:
+            while stream.block():
+                pass
+        late = source.client.stream("/v1/feed/stream")
+        source.streams.append(late)
+        assert late.status == 503
+
+
+class TestSwitch:
+    def test_while_enforcement_is_off_the_list_is_empty(self, source):
+        source.decisions.add("one", block(1))
+        source.enforcing = False
+        told = source.client.get("/v1/feed?since=1").json
+        assert (told["revision"], told["reset"], told["added"]) == (0, True, [])
+
+    def test_streams_hear_of_the_switch_and_get_everything_back(self, source, follow):
+        source.decisions.add("one", block(1))
+        stream = follow(since=1)
+        source.enforcing = False
+        source.hub.tell_all()
+        event = stream.event()
+        assert (event["id"], event["data"]["reset"], event["data"]["added"]) == ("0", True, [])
+        source.enforcing = True
+        source.hub.tell_all()
+        assert [one["id"] for one in stream.event()["data"]["added"]] == ["d1"]
+
+
+def test_the_hub_may_be_told_from_any_thread_before_it_opens_and_after_it_closed():
+    hub = Hub(lambda secret: True)
+
+    async def run():
+        hub.open()
+        threads = [threading.Thread(target=hub.tell, args=("decisions", "one")) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        await asyncio.to_thread(lambda: [thread.join() for thread in threads])
+        hub.close()
+
+    hub.tell("decisions", "one")
+    asyncio.run(run())
+    hub.tell("decisions", "one")
+    hub.tell_all()
