@@ -1,0 +1,185 @@
+"""CSV with a header as events' JSON: dotted columns are nested, cells are typed by the field they fill.
+
+A cell of a known field is of that field's type. A property is what JSON would read (`12`, `-0.5`, `true`, `null`) and
+text otherwise, so `0123` and `+49` stay as they are. An empty cell is no value.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from sentinel.core.errors import InputError
+
+ROWS = 500
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_DIGITS = 18  # a longer integer is a name, not a quantity
+_BOOLEANS = {
+    "true": True, "t": True, "yes": True, "y": True, "1": True,
+    "false": False, "f": False, "no": False, "n": False, "0": False,
+}  # fmt: skip
+_WORDS = {word: value for value in (True, False) for word in (str(value), str(value).lower(), str(value).upper())}
+
+Refuse = Callable[[int, str, object], None]
+Rows = tuple[Sequence[int], list[Any]]
+
+
+def is_table(start: bytes, name: str) -> bool:
+    """Say whether a file is CSV: by its name, or because its first line names fields and is no JSON."""
+    stem = name.lower().removesuffix(".gz").removesuffix(".zst")
+    if stem.endswith((".csv", ".tsv")):
+        return True
+    header = start.partition(b"\n")[0].decode("utf-8", "replace").strip()
+    cells = {cell.strip().strip('"') for cell in re.split(r"[,;\t]", header)}
+    return not header.startswith("{") and bool(cells & {"event", "timestamp"})
+
+
+def text(cell: str) -> str:
+    """Return a cell as it is."""
+    return cell
+
+
+def number(cell: str) -> Any:
+    """Return a cell as a number if JSON would, else as it is."""
+    cell = cell.strip()
+    if not _NUMBER.fullmatch(cell):
+        return cell
+    value = float(cell)
+    if cell.lstrip("-").isdigit():
+        return int(cell) if len(cell) <= _DIGITS else cell
+    return value if abs(value) < float("inf") else cell
+
+
+def boolean(cell: str) -> Any:
+    """Return a cell as true or false if it says so in any usual way, else as it is."""
+    return _BOOLEANS.get(cell.strip().lower(), cell)
+
+
+def scalar(cell: str) -> Any:
+    """Return a cell as JSON would read it, None for null, else as it is."""
+    if cell.strip() in ("null", "Null", "NULL", "~"):
+        return None
+    return _WORDS[cell] if cell in _WORDS else number(cell)
+
+
+def whole(cell: str) -> Any:
+    """Return a cell that holds JSON, as it is if it does not."""
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell
+
+
+Convert = Callable[[str], Any]
+COLUMNS: Mapping[str, Convert] = {
+    "event": text, "id": text, "timestamp": number, "success": boolean, "user": text, "ip": text, "device": text,
+    "properties": whole, "historical": boolean, "trust": text,
+    "request.method": text, "request.path": text, "request.route": text, "request.host": text,
+    "request.status": number, "request.user_agent": text, "request.referer": text, "request.params": whole,
+}  # fmt: skip
+# Below these any name will do.
+OPEN: Mapping[str, Convert] = {
+    "user": text, "properties": scalar, "request.params": scalar, "geo": scalar, "network": scalar, "agent": scalar,
+}  # fmt: skip
+
+
+def convert_for(path: str) -> Convert | None:
+    """Return what types the cells of a field, None for a path that is no field."""
+    if path in COLUMNS:
+        return COLUMNS[path]
+    for namespace, convert in OPEN.items():
+        if path.startswith(f"{namespace}.") and all(path.split(".")):
+            return convert
+    return None
+
+
+class Table:
+    """One CSV file. `columns` says which field a column fills; `refuse` is told of rows that are none."""
+
+    def __init__(self, name: str, columns: Mapping[str, str], refuse: Refuse) -> None:
+        self._name = name
+        self._columns = columns
+        self._refuse = refuse
+        self._number = 0
+
+    def rows(self, chunks: Iterable[tuple[int, bytes]]) -> Iterator[Rows]:
+        """Give rows as events' JSON, with the number of the line each ends in."""
+        lines = self._lines(chunks)
+        header = next(lines, "")
+        delimiter = max(",;\t", key=header.count)
+        fields = self._fields(next(csv.reader([header], delimiter=delimiter)))
+        reader = csv.reader(lines, delimiter=delimiter)
+        numbers: list[int] = []
+        raws: list[Any] = []
+        for cells in self._cells(reader):
+            if cells and len(cells) != len(fields):
+                self._refuse(
+                    self._number, "not as many cells as the header", f"{len(cells)} cells, the header has {len(fields)}"
+                )
+            elif cells:
+                numbers.append(self._number)
+                raws.append(_nested(zip(fields, cells, strict=True)))
+            if len(raws) == ROWS:
+                yield numbers, raws
+                numbers, raws = [], []
+        yield numbers, raws
+
+    def _lines(self, chunks: Iterable[tuple[int, bytes]]) -> Iterator[str]:
+        for number, chunk in chunks:
+            for self._number, line in enumerate(io.BytesIO(chunk), number):
+                try:
+                    yield line.decode()
+                except UnicodeDecodeError:
+                    self._refuse(self._number, "not UTF-8", "")
+
+    def _cells(self, reader: Iterator[list[str]]) -> Iterator[list[str]]:
+        while True:
+            try:
+                yield next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                self._refuse(self._number, "not CSV", f"not CSV: {error}")
+
+    def _fields(self, header: list[str]) -> list[tuple[tuple[str, ...], Convert] | None]:
+        """Return what each column fills: the keys of its field and what types its cells, None for nothing."""
+        names = [name.strip() for name in header]
+        self._check_columns(names)
+        paths = [self._columns.get(name, name) for name in names]
+        strange = [name for name, path in zip(names, paths, strict=True) if path and convert_for(path) is None]
+        if strange:
+            raise self._strange(strange)
+        for path in paths:
+            above = path.rpartition(".")[0]
+            if path and (paths.count(path) > 1 or above in paths):
+                raise InputError(f"`{self._name}` fills `{path}` twice", "a field has one column")
+        return [(tuple(path.split(".")), convert) if (convert := convert_for(path)) else None for path in paths]
+
+    def _check_columns(self, names: list[str]) -> None:
+        for name in self._columns:
+            if name not in names:
+                close = get_close_matches(name, names, n=1)
+                hint = f"did you mean `{close[0]}`?" if close else "it has " + ", ".join(f"`{one}`" for one in names)
+                raise InputError(f"`{self._name}` has no column `{name}`", hint)
+
+    def _strange(self, names: list[str]) -> InputError:
+        listed = ", ".join(f"`{name}`" for name in names[:10])
+        hint = f"map them, `--map {names[0]}=properties.{names[0]}`, or leave them out, `--map {names[0]}=`"
+        return InputError(f"`{self._name}` has columns that are no fields of an event: {listed}", hint)
+
+
+def _nested(cells: Iterable[tuple[tuple[tuple[str, ...], Convert] | None, str]]) -> dict[str, Any]:
+    raw: dict[str, Any] = {}
+    for field, cell in cells:
+        if field is not None and cell:
+            keys, convert = field
+            inner = raw
+            for key in keys[:-1]:
+                inner = inner.setdefault(key, {})
+            inner[keys[-1]] = convert(cell)
+    return raw
