@@ -35,7 +35,7 @@ class Holder:
 
     __slots__ = (
         "_device", "_lock", "about", "answers", "identifiers", "ip", "path", "request", "started", "urgent", "users",
-        "verdict",
+        "status", "verdict",
     )  # fmt: skip
 
     def __init__(self, ip: str | None, path: str, about: Described, answers: bool = True) -> None:
@@ -47,6 +47,7 @@ class Holder:
         self.identifiers: dict[str, str] = {}
         self.verdict: Verdict | None = None
         self.request: dict[str, Any] | None = None
+        self.status: int | None = None
         self.started = False
         self.urgent = False
         self._device: str | None = _Unset
@@ -93,6 +94,7 @@ class Holder:
 
     def complete(self, status: int) -> None:
         """Tell the request's events how it was answered; those not sent yet will say so."""
+        self.status = status
         if self.request is not None:
             self.request["status"] = status
 

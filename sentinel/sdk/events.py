@@ -79,7 +79,7 @@ class Events:
                 name: scrub.text(value, _LONGEST[name]) for name, value in about.items() if name in _LONGEST and value
             }
             params = self._scrubber.mapping(about.get("params") or {})
-            holder.request = {**found, "status": None, **({"params": params} if params else {})}
+            holder.request = {**found, "status": holder.status, **({"params": params} if params else {})}
         return holder.request
 
 

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -145,6 +146,9 @@ class Handler(BaseHTTPRequestHandler):
             body = self.server.feed_body
             self.reply(200, json.dumps(since).encode() if body is None else body)
 
+    def has_news(self, revision: int) -> bool:
+        return len(self.server.deltas) > revision or self.server.closing
+
     def do_stream(self) -> None:
         server = self.server
         if server.stream == "none":
@@ -165,7 +169,7 @@ class Handler(BaseHTTPRequestHandler):
             server.changed.notify_all()
         while not server.closing:
             with server.changed:
-                server.changed.wait_for(lambda: len(server.deltas) > revision or server.closing, server.heartbeat)
+                server.changed.wait_for(partial(self.has_news, revision), server.heartbeat)
                 news = server.since(revision) if len(server.deltas) > revision else None
                 revision = len(server.deltas)
             if server.stream == "mute":
