@@ -1,0 +1,110 @@
+"""One event, all steps. A step that fails is counted and skipped: no event is lost for want of a city."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from sentinel.core.event import Event
+from sentinel.enrich import agent
+from sentinel.enrich.geo import Geo
+from sentinel.enrich.network import NetworkLists
+
+Step = Callable[[Event], None]
+LabelsOf = Callable[[str, str], Sequence[str]]
+
+
+class Enricher:
+    """Fill in what the server knows of an event; what the event carries already is left alone.
+
+    `steps` may be given to replace the usual ones, by name.
+    """
+
+    def __init__(
+        self, geo: Geo | None = None, networks: NetworkLists | None = None, steps: Mapping[str, Step] | None = None
+    ) -> None:
+        self._geo = geo or Geo(())
+        self._networks = networks or NetworkLists()
+        usual = {"network": self._network, "geo": self._place, "agent": _agent, "device": _device}
+        self._steps = tuple((usual if steps is None else steps).items())
+        self._failed: Counter[str] = Counter()
+        self._last: dict[str, str] = {}
+        agent.warm()
+
+    def enrich(self, event: Event, labels: LabelsOf | None = None) -> None:
+        """Add geo, network, agent and device to an event, and its labels.
+
+        `labels(kind, target)` gives the labels in force of a user key (`user`), of an address or network (`ip`).
+        """
+        for name, step in self._steps:
+            try:
+                step(event)
+            except Exception as error:  # noqa: BLE001 - counted by step and shown; the event goes on without it
+                self._note(name, error)
+        if labels is not None:
+            try:
+                _label(event, labels)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._note("labels", error)
+
+    def refresh(self) -> bool:
+        """Take over databases and lists that changed on the disk; say whether any did. Not on the events' thread."""
+        return any([self._geo.refresh(), self._networks.refresh()])
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with databases, lists and steps, one line each."""
+        failed = [f"{name}: {count} events without it, last {self._last[name]}" for name, count in self.failed.items()]
+        return [*self._geo.problems(), *self._networks.problems(), *failed]
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """How many times each step failed."""
+        return dict(self._failed)
+
+    def _note(self, name: str, error: Exception) -> None:
+        self._failed[name] += 1
+        self._last[name] = f"{type(error).__name__}: {error}"[:200]
+
+    def _network(self, event: Event) -> None:
+        if event.ip and not event.network:
+            event.network = self._networks.of(event.ip)
+
+    def _place(self, event: Event) -> None:
+        if event.ip and not event.geo:
+            event.geo = self._geo.of(event.ip)
+
+
+def build(
+    databases: Sequence[Path] = (), lists: Mapping[str, Sequence[Path]] | None = None, scratch: Path | None = None
+) -> Enricher:
+    """Return an Enricher over geo databases and lists of networks by kind.
+
+    A file that cannot be read is among its `problems`; raises InputError for a kind of list that does not exist.
+    """
+    return Enricher(Geo(databases, scratch), NetworkLists(lists))
+
+
+def _agent(event: Event) -> None:
+    if not event.agent and (user_agent := event.request.get("user_agent")):
+        event.agent = agent.read(user_agent)
+
+
+def _device(event: Event) -> None:
+    if not event.device and (user_agent := event.request.get("user_agent")):
+        event.device = agent.device(user_agent, event.request.get("accept_language"))
+
+
+def _label(event: Event, labels: LabelsOf) -> None:
+    if event.user:
+        event.user_labels = _joined(event.user_labels, labels("user", event.user))
+    if event.ip:
+        found = labels("ip", event.ip)
+        network = event.network_ip
+        if network and network != event.ip:
+            found = (*found, *labels("ip", network))
+        event.ip_labels = _joined(event.ip_labels, found)
+
+
+def _joined(old: tuple[str, ...], new: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted({*old, *new})) if new else old
