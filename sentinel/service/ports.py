@@ -153,6 +153,9 @@ class Labels(Protocol):
     def take(self, app: str, kind: str, target: str, name: str, by: str, now: int) -> bool:
         """Take a label off by hand; say whether it was there."""
 
+    def expire(self, now: int) -> int:
+        """Drop the labels that are over; return how many."""
+
 
 class Allow(Protocol):
     """Whom nobody acts on."""
@@ -219,6 +222,9 @@ class Outbox(Protocol):
     def revive(self, app: str, id: int, by: str, now: int) -> bool:
         """Try a dead one again; say whether it was dead."""
 
+    def expire(self, before: int) -> int:
+        """Drop what was delivered before a time; return how many. Dead ones stay until they are revived."""
+
 
 class Events(Protocol):
     """The stored events. Everything acknowledged before the call is seen, except as `Page.behind` says.
@@ -236,10 +242,13 @@ class Events(Protocol):
         """Return the event of an id: the newest, or the one of that time."""
 
     def position(self) -> int:
-        """Return the journal's position: that of the newest event of any app, 0 without events; from memory."""
+        """Return the journal's position, behind the newest event of any app, 0 without events; from memory."""
 
     def after(self, app: str, position: int) -> Iterator[KeptEvent]:
         """Give an app's events later than a journal position in their order of arrival."""
+
+    def forget(self, app: str, before: int) -> int:
+        """Delete an app's events before a time, for its retention; return how many."""
 
     def in_order(self, app: str, since: int, names: Collection[str] | None = None) -> Iterator[Event]:
         """Give an app's events since a time in (time, id) order; with `names` only those so named."""
@@ -248,7 +257,7 @@ class Events(Protocol):
 class Snapshots(Protocol):
     """States of windows, opaque here."""
 
-    def save(self, app: str, snapshots: Sequence[Snapshot]) -> None:
+    def save(self, app: str, states: Sequence[Snapshot]) -> None:
         """Keep these in one transaction, each in place of its watch's last."""
 
     def load(self, app: str) -> dict[str, Snapshot]:
@@ -311,20 +320,34 @@ class Audit(Protocol):
 class Store(Protocol):
     """All of it, in one place on disk or in one database."""
 
-    decisions: Decisions
-    findings: Findings
-    people: People
-    labels: Labels
-    allow: Allow
-    access: Access
-    outbox: Outbox
-    events: Events
-    snapshots: Snapshots
-    leases: Leases
-    schema: Schema
-    settings: Settings
-    playbooks: Playbooks
-    audit: Audit
+    @property
+    def decisions(self) -> Decisions: ...
+    @property
+    def findings(self) -> Findings: ...
+    @property
+    def people(self) -> People: ...
+    @property
+    def labels(self) -> Labels: ...
+    @property
+    def allow(self) -> Allow: ...
+    @property
+    def access(self) -> Access: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def events(self) -> Events: ...
+    @property
+    def snapshots(self) -> Snapshots: ...
+    @property
+    def leases(self) -> Leases: ...
+    @property
+    def schema(self) -> Schema: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def playbooks(self) -> Playbooks: ...
+    @property
+    def audit(self) -> Audit: ...
 
     def unit(self) -> AbstractContextManager[Unit]:
         """Begin a transaction; a second one waits until the first is left."""
@@ -339,7 +362,7 @@ class Store(Protocol):
         """Make what was projected durable and let go of the journal before it; once a minute, and at the end."""
 
     def health(self) -> Health:
-        """Return how the store is; from memory."""
+        """Return how the store is."""
 
     def close(self) -> None:
         """Project and check-point what is left, and close."""

@@ -85,7 +85,7 @@ class Access:
             if row is not None:
                 known = self._keys[hash] = _key(row)
                 if hash in self._revoked:
-                    del self._keys[hash]
+                    self._keys.pop(hash, None)
         return known
 
     def keys(self, app: str) -> list[Key]:

@@ -34,6 +34,7 @@ class Control:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._lock = threading.RLock()
         self._writing = False
+        self._holder: int | None = None
         with translated(path):
             _check(path)
             self.engine = _engine(path)
@@ -44,12 +45,21 @@ class Control:
     def writing(self) -> Iterator[None]:
         """Hold the right to write, over several transactions if need be."""
         with self._lock:
-            yield
+            before, self._holder = self._holder, threading.get_ident()
+            try:
+                yield
+            finally:
+                self._holder = before
+
+    @property
+    def held(self) -> bool:
+        """Whether this thread holds the right to write: then it must not wait for one that may want it."""
+        return self._holder == threading.get_ident()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Give the connection of one transaction: all of it is on disk afterwards, or, with an error, none."""
-        with self._lock, translated(self.path):
+        with self.writing(), translated(self.path):
             if self._writing:
                 raise RuntimeError("a transaction cannot begin within another")
             self._writing = True

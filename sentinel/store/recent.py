@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sentinel.core.duration import DAY, SECOND
+from sentinel.core.event import Event
 
 GENERATION = 200_000  # at least so many of the newest are held, at most twice as many
 _SECONDS = DAY // SECOND
@@ -77,6 +78,11 @@ class Recent:
             self._let_go(self._old.seconds)
             self._old, self._young = self._young, Generation()
         self._young.add(sent, id)
+
+    def learn(self, events: Iterable[Event]) -> None:
+        """Take in events that were stored."""
+        for event in events:
+            self.add(event.sent, event.id)
 
     def forget(self, first: int, last: int) -> None:
         """Learn that the store has events of these times, in microseconds and inclusive, that are not held here."""

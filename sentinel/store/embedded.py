@@ -1,0 +1,197 @@
+"""The embedded store: one folder, one process. SQLite takes every commit, DuckDB is what events are searched in.
+
+Only how the rooms are put together and brought back after a crash is here; what each does is its own.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import insert, select
+
+from sentinel.core.errors import StoreBusy, StoreError
+from sentinel.core.record import Health
+from sentinel.store.access import Access
+from sentinel.store.audit import Audit
+from sentinel.store.control import Control
+from sentinel.store.decisions import Decisions, Revisions
+from sentinel.store.duck import Duck
+from sentinel.store.events import Events, drained, stored
+from sentinel.store.findings import Findings
+from sentinel.store.folder import Folder
+from sentinel.store.journal import BITS, END, Journal
+from sentinel.store.keeping import Leases, Playbooks, Settings, Snapshots
+from sentinel.store.linking import Known
+from sentinel.store.migrate import migrate
+from sentinel.store.outbox import Outbox
+from sentinel.store.people import People
+from sentinel.store.projector import Projector, prepare
+from sentinel.store.recent import GENERATION, Identity, Recent
+from sentinel.store.schema import Schema
+from sentinel.store.standing import Allow, Labels
+from sentinel.store.tables import settings
+from sentinel.store.unit import Machine, Unit
+
+CONTROL = "sentinel.sqlite3"
+EVENTS = "events.duckdb"
+
+
+def open_store(folder: Path, memory: str = "512MB", recent: int = GENERATION) -> Embedded:
+    """Open the store of a data folder, made where there is none, recovered where it was not closed.
+
+    `memory` bounds what searching events takes; at least the `recent` newest ids of each app are held in memory.
+    Raises StoreError where another server has the folder, or a file in it cannot be used; then nothing was changed.
+    """
+    with ExitStack() as undo:
+        held = Folder(folder)
+        undo.callback(held.close)
+        control = _control(folder)
+        undo.callback(control.close)
+        store = Embedded(held, control, memory, recent)
+        undo.pop_all()
+        return store
+
+
+class Embedded:
+    """The store of one data folder; see `sentinel.service.ports.Store`."""
+
+    def __init__(self, folder: Folder, control: Control, memory: str, recent: int) -> None:
+        self._folder = folder
+        self._control = control
+        self._recent = recent
+        self._journal = Journal(control)
+        self.schema = Schema(control)
+        identity = _identity(control)
+        self._duck = Duck(folder.path / EVENTS, partial(prepare, store=identity), memory)
+        self._projector = Projector(control, self._journal, self.schema, self._duck, stored)
+        self._machine = self._assembled()
+        self.events = Events(self._journal, self._duck, self._projector)
+        self.decisions = Decisions(control, self._machine.revisions)
+        self.findings = Findings(control, self._machine.revisions)
+        self.people = People(control, self._machine.revisions, self._machine.known)
+        self.access = self._machine.access
+        self.labels = self._machine.labels
+        self.allow, self.outbox, self.audit = Allow(control), Outbox(control), Audit(control)
+        self.snapshots, self.leases = Snapshots(control), Leases(control)
+        self.settings, self.playbooks = Settings(control), Playbooks(control)
+        self._recover()
+
+    @contextmanager
+    def unit(self) -> Iterator[Unit]:
+        """Begin a transaction; a second one waits until the first is left."""
+        with self._control.writing():
+            yield Unit(self._machine)
+
+    def project(self) -> int:
+        """Make the next lump of events searchable and return how many; never raises."""
+        return self._projector.project()
+
+    def checkpoint(self) -> None:
+        """Make what was projected durable and let go of the journal before it."""
+        self._projector.checkpoint()
+
+    def health(self) -> Health:
+        """Return how the store is."""
+        through = self._projector.through
+        return Health(
+            position=self._journal.position,
+            projected=through << BITS | END if through else 0,
+            pending=self._projector.pending(),
+            explorer=self._duck.failure,
+            warnings=(*self._duck.warnings, *self._projector.warnings),
+        )
+
+    def close(self) -> None:
+        """Project and check-point what is left, and close."""
+        while self._duck.failure is None and self.project():
+            pass
+        self.checkpoint()
+        self._duck.close()
+        self._control.close()
+        self._folder.close()
+
+    def _assembled(self) -> Machine:
+        control = self._control
+        return Machine(
+            control,
+            self._journal,
+            Revisions(control),
+            Access(control),
+            Labels(control),
+            Known(),
+            self._ask,
+            self._recent,
+        )
+
+    def _recover(self) -> None:
+        """Make the journal searchable, and remember which events came in last."""
+        self._projector.open()
+        while self._duck.failure is None and self.project():
+            pass
+        self.checkpoint()
+        for app in self.access.apps():
+            self._machine.recent[app.id] = self._remembered(app.id)
+
+    def _remembered(self, app: str) -> Recent:
+        """Return the newest identities of an app, and for which times there are older ones."""
+        recent = Recent(self._recent)
+        try:
+            with self._duck.cursor() as own:
+                newest = "SELECT seq, ts + ahead, id FROM events WHERE app = ? ORDER BY seq DESC LIMIT ?"
+                found = drained(own.execute(newest, [app, self._recent]))
+                for _, sent, id in reversed(found):
+                    recent.add(sent, id)
+                if len(found) == self._recent:
+                    older = "SELECT min(ts + ahead), max(ts + ahead) FROM events WHERE app = ? AND seq < ?"
+                    days = f"{older} AND ahead IS NOT NULL GROUP BY (ts + ahead) // 86400000000"
+                    for first, last in drained(own.execute(days, [app, found[-1][0]])):
+                        recent.forget(first, last)
+        except StoreBusy:
+            recent.complete = False
+            recent.learn(self._journal.events(app))
+        return recent
+
+    def _ask(self, app: str, sent: Sequence[tuple[int, str]]) -> set[Identity] | None:
+        if self._projector.pending() >= self._recent:
+            return None
+        try:
+            with self._duck.cursor() as own:
+                return stored(own, app, sent)
+        except StoreBusy:
+            return None
+
+
+def _control(folder: Path) -> Control:
+    path, events = folder / CONTROL, folder / EVENTS
+    if not _size(path) + _size(folder / f"{CONTROL}-wal") and _size(events):
+        raise StoreError(
+            f"`{path}` is missing or empty, but `{events}` is there",
+            "put a backup of the first in its place, or move the second away to begin anew",
+        )
+    control = Control(path)
+    try:
+        with control.write() as connection:
+            migrate(connection, str(path))
+    except BaseException:
+        control.close()
+        raise
+    return control
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _identity(control: Control) -> str:
+    """Return what tells this store from every other, made once."""
+    mine = (settings.c.app == "", settings.c.name == "store.id")
+    with control.write() as connection:
+        known = connection.execute(select(settings.c.value).where(*mine)).scalar_one_or_none()
+        if known is None:
+            known = secrets.token_hex(8)
+            connection.execute(insert(settings).values(app="", name="store.id", value=known))
+        return str(known)

@@ -1,0 +1,39 @@
+"""The data folder: who may read it, and that one server at a time uses it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from sentinel.core.errors import StoreError
+
+
+class Folder:
+    """A data folder, held until it is closed or the process ends. Raises StoreError where another process holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.chmod(0o700)
+            self._file = os.open(path / "sentinel.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"`{path}` cannot be used as data folder: {error.strerror}") from error
+        self._hold()
+
+    def close(self) -> None:
+        """Let another server have it."""
+        os.close(self._file)
+
+    def _hold(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
+            os.close(self._file)
+            who = f"process {holder}" if holder.isdigit() else "another process"
+            hint = "stop it, or give this server a data folder of its own"
+            raise StoreError(f"`{self.path}` is in use by {who}", hint) from error
+        os.truncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)

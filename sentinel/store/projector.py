@@ -1,0 +1,211 @@
+"""Events from the journal into the table that is searched, in lumps, each with its watermark in one transaction.
+
+A journal row is dropped only after a checkpoint past it, so whatever becomes of the DuckDB file's log, the rows
+above the watermark of its last checkpoint are still there. No failure here is felt by those who commit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import duckdb
+
+from sentinel.core.errors import StoreError
+from sentinel.core.record import KeptEvent
+from sentinel.store import rows
+from sentinel.store.control import Control
+from sentinel.store.duck import Duck
+from sentinel.store.journal import Journal, Row
+from sentinel.store.recent import Identity, identity
+from sentinel.store.schema import Schema
+
+LUMP = 20_000  # events in one transaction
+_SLICE = 500  # rows handed to DuckDB at a time: the interpreter is held that long
+_SLOWEST = 50  # calls between two attempts to open the file again
+_COLUMNS = ", ".join(f'"{name}" {kind}' for name, kind in rows.COLUMNS.items())
+_TABLES = (
+    f"CREATE TABLE IF NOT EXISTS events ({_COLUMNS})",
+    "CREATE TABLE IF NOT EXISTS watermark (journal BIGINT)",
+    "CREATE TABLE IF NOT EXISTS meta (name VARCHAR, value VARCHAR)",
+)
+_BAD_DATA = (
+    duckdb.ConversionException, duckdb.InvalidInputException, duckdb.TypeMismatchException,
+    duckdb.OutOfRangeException, UnicodeError, ValueError, OverflowError, TypeError,
+)  # fmt: skip
+
+
+class _Refused(Exception):
+    """Something in a lump is no value of its column."""
+
+
+Stored = Callable[[duckdb.DuckDBPyConnection, str, Sequence[tuple[int, str]]], set[Identity]]
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, store: str) -> None:
+    """Make the tables where there are none; raises StoreError for the file of another store."""
+    connection.execute("BEGIN")
+    for table in _TABLES:
+        connection.execute(table)
+    found = connection.execute("SELECT value FROM meta WHERE name = 'store'").fetchall()
+    if not found:
+        connection.execute("INSERT INTO meta VALUES ('store', ?)", [store])
+    connection.execute("COMMIT")
+    if found and found[0][0] != store:
+        raise StoreError("the file holds the events of another store", "move it away, and its log with it")
+
+
+def sifted(table: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return the rows that DuckDB takes, tried one by one on a table of no importance."""
+    good = []
+    with duckdb.connect() as scratch:
+        scratch.execute(_TABLES[0])
+        for row in table:
+            try:
+                appender = scratch.appender("events")
+                appender.append_row(*row)
+                appender.flush()
+            except _BAD_DATA:
+                continue
+            good.append(row)
+    return good
+
+
+class Projector:
+    """Moves events on; `through` is the last journal row that can be searched, `durable` the last check-pointed."""
+
+    def __init__(self, control: Control, journal: Journal, schema: Schema, duck: Duck, stored: Stored) -> None:
+        self.through = 0
+        self.durable = journal.floor
+        self.warnings: list[str] = []
+        self.skipped = 0
+        self._control = control
+        self._journal = journal
+        self._schema = schema
+        self._duck = duck
+        self._stored = stored
+        self._lock = threading.RLock()
+        self._waited = 0
+        self._wait = 1
+
+    def open(self) -> bool:
+        """Open the file and find out how far it goes; say whether events can be searched."""
+        with self._lock:
+            self._duck.open()
+            if self._duck.failure is not None:
+                return False
+            with self._duck.cursor() as cursor:
+                (mark,) = cursor.execute("SELECT coalesce(max(journal), 0) FROM watermark").fetchall()[0]
+            if mark < self._journal.floor and not self.through:
+                self.warnings.append(f"events of journal rows {mark + 1} to {self._journal.floor} cannot be searched")
+            self._journal.begin_after(mark)
+            self.through = mark
+            return True
+
+    def project(self) -> int:
+        """Make the next lump searchable and return how many events; never raises."""
+        with self._lock:
+            if self._duck.failure is not None and not self._reopened():
+                return 0
+            try:
+                return self._lump()
+            except (StoreError, duckdb.Error) as error:
+                self._duck.fail(error.__cause__ if isinstance(error.__cause__, duckdb.Error) else error)
+            return 0
+
+    def catch_up(self, lumps: int = 2) -> int:
+        """Make what is in the journal now searchable, within bounds, and return how many events are still behind."""
+        target = self._journal.last
+        if self.through < target and self._lock.acquire(blocking=not self._control.held):
+            try:
+                while self.through < target and lumps and self.project():
+                    lumps -= 1
+            finally:
+                self._lock.release()
+        return self.pending() if self.through < target else 0
+
+    def pending(self) -> int:
+        """Return how many events of the journal cannot be searched yet."""
+        return self._journal.pending(self.through) if self.through < self._journal.last else 0
+
+    def checkpoint(self) -> bool:
+        """Make what is searchable durable and drop its journal rows; say whether that could be done."""
+        with self._lock:
+            through = self.through
+            try:
+                self._schema.keep(counts=True)
+                if through > self.durable:
+                    with self._duck.cursor() as cursor:
+                        cursor.execute("DELETE FROM watermark WHERE journal < ?", [through]).fetchall()
+                        cursor.execute("CHECKPOINT").fetchall()
+                    self.durable = through
+                self._journal.drop(min(through, self.durable))
+            except (StoreError, duckdb.Error):
+                return False
+            return True
+
+    def _reopened(self) -> bool:
+        """Try to open the file again, ever less often."""
+        self._waited += 1
+        if self._waited < self._wait:
+            return False
+        self._waited, self._wait = 0, min(2 * self._wait, _SLOWEST)
+        if not self.open():
+            return False
+        self._wait = 1
+        return True
+
+    def _lump(self) -> int:
+        lump = self._journal.rows(self.through, LUMP)
+        if not lump:
+            return 0
+        try:
+            self._write(lump, sift=False)
+        except _Refused:
+            self._write(lump, sift=True)
+        self.through = lump[-1].id
+        return sum(row.events for row in lump)
+
+    def _write(self, lump: Sequence[Row], *, sift: bool) -> None:
+        with self._duck.cursor() as cursor:
+            try:
+                cursor.execute("BEGIN")
+                self._append(lump, cursor, sift)
+            except _BAD_DATA as error:
+                raise _Refused from error
+            self._schema.keep()
+            cursor.execute("INSERT INTO watermark VALUES (?)", [lump[-1].id]).fetchall()
+            cursor.execute("COMMIT")
+        self._duck.protect()
+
+    def _append(self, lump: Sequence[Row], cursor: duckdb.DuckDBPyConnection, sift: bool) -> None:
+        appender = cursor.appender("events")
+        for row in lump:
+            if row.unchecked:
+                appender.flush()
+            table = self._table(row, cursor)
+            if sift:
+                good = sifted(table)
+                self.skipped += len(table) - len(good)
+                table = good
+            for start in range(0, len(table), _SLICE):
+                appender.append_rows(table[start : start + _SLICE])
+        appender.flush()
+
+    def _table(self, row: Row, cursor: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+        """Return the events of a journal row as rows, without repeats that could not be told when they came in."""
+        events = row.unpacked()
+        if row.unchecked:
+            events = self._fresh(row.app, events, cursor)
+        schema = self._schema.of(row.app)
+        table = []
+        for kept in events:
+            conflicts, slots = schema.read(kept.event, kept.position)
+            table.append(rows.write(row.app, kept, conflicts, slots))
+        return table
+
+    def _fresh(self, app: str, events: list[KeptEvent], cursor: duckdb.DuckDBPyConnection) -> list[KeptEvent]:
+        sent = [(kept.event.sent, kept.event.id) for kept in events if kept.event.sent is not None]
+        stored = self._stored(cursor, app, sent)
+        return [kept for kept in events if identity(kept.event.sent, kept.event.id) not in stored]

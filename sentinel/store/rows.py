@@ -1,0 +1,172 @@
+"""An event as a row of the table that is searched, and back. Nothing is lost on the way.
+
+What has a column of its own is in `COLUMNS`; what does not fit its column goes to `more` as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from ipaddress import IPv4Address
+from typing import Any
+
+import msgspec
+
+from sentinel.core import address
+from sentinel.core.event import Event
+from sentinel.core.record import KeptEvent
+
+TEXTS = tuple(f"s{number:02d}" for number in range(1, 17))
+NUMBERS = tuple(f"n{number:02d}" for number in range(1, 9))
+SLOTS = TEXTS + NUMBERS
+
+# The parts of an event that are objects with known keys: for each key its column and the Python type it takes.
+_PARTS: dict[str, dict[str, tuple[str, type]]] = {
+    "request": {
+        "method": ("method", str), "path": ("path", str), "route": ("route", str), "host": ("host", str),
+        "status": ("status", int), "user_agent": ("user_agent", str), "referer": ("referer", str),
+        "params": ("params", dict),
+    },
+    "geo": {
+        "country": ("country", str), "city": ("city", str), "lat": ("lat", float), "lon": ("lon", float),
+        "asn": ("asn", int), "org": ("org", str),
+    },
+    "network": {
+        "private": ("private", bool), "kind": ("network", str), "hosting": ("hosting", bool),
+        "anonymous": ("anonymous", bool),
+    },
+    "agent": {
+        "browser": ("browser", str), "os": ("os", str), "device": ("agent_device", str), "bot": ("bot", bool),
+    },
+}  # fmt: skip
+_SQL = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN", dict: "VARCHAR"}
+_FLAT = tuple((part, tuple(keys.items())) for part, keys in _PARTS.items())
+_NONE = {part: (None,) * len(keys) for part, keys in _PARTS.items()}
+
+# `ts` and `user_key`, since AT and USER are words of SQL. Times are microseconds since 1970. `ahead` is the timestamp
+# as sent less the one that counts: 0 but for clamped ones, NULL where none was sent.
+COLUMNS: dict[str, str] = {
+    "seq": "BIGINT", "app": "VARCHAR", "ts": "BIGINT", "ahead": "BIGINT", "received": "BIGINT", "name": "VARCHAR",
+    "id": "VARCHAR", "success": "BOOLEAN", "user_key": "VARCHAR", "user_h": "UBIGINT", "identifiers": "VARCHAR",
+    "ip": "VARCHAR", "ip_h": "UBIGINT", "ip4": "UINTEGER", "device": "VARCHAR", "trust": "VARCHAR",
+    "clamped": "BOOLEAN", "historical": "BOOLEAN", "user_labels": "VARCHAR", "ip_labels": "VARCHAR",
+    **{column: _SQL[kind] for keys in _PARTS.values() for column, kind in keys.values()},
+    "more": "VARCHAR", "conflicts": "VARCHAR", "props": "VARCHAR",
+    **dict.fromkeys(TEXTS, "VARCHAR"), **dict.fromkeys(NUMBERS, "DOUBLE"),
+}  # fmt: skip
+READ = tuple(name for name in COLUMNS if name not in {"app", "user_h", "ip_h", "ip4", "conflicts", *SLOTS})
+EMPTY_SLOTS: tuple[str | float | None, ...] = (None,) * len(SLOTS)
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.decode
+
+
+def write(app: str, kept: KeptEvent, conflicts: Sequence[str], slots: Sequence[str | float | None]) -> tuple[Any, ...]:
+    """Return an event as a row in the order of `COLUMNS`."""
+    event, seq = kept
+    more: dict[str, dict[str, Any]] = {}
+    ip, user, sent = event.ip, event.user, event.sent
+    return (
+        seq, app, event.at, None if sent is None else sent - event.at, event.received, event.name,
+        event.id, event.success, user, hash_of(user) if user else None, json(event.identifiers),
+        ip, hash_of(address.group(ip)) if ip else None, number_of(ip) if ip else None, event.device, event.trust,
+        event.clamped, event.historical, json(event.user_labels), json(event.ip_labels),
+        *_flat(event.request, "request", more), *_flat(event.geo, "geo", more),
+        *_flat(event.network, "network", more), *_flat(event.agent, "agent", more),
+        json(more), json(conflicts), json(event.properties), *slots,
+    )  # fmt: skip
+
+
+def read(row: Sequence[Any]) -> KeptEvent:
+    """Return the event of a row whose columns are `READ`."""
+    found = dict(zip(READ, row, strict=True))
+    event = Event()
+    event.id, event.name, event.at = found["id"], found["name"], found["ts"]
+    if found["ahead"] is not None:
+        event.sent = event.at + found["ahead"]
+    for name in ("received", "success", "ip", "device"):
+        if found[name] is not None:
+            setattr(event, name, found[name])
+    if found["user_key"] is not None:
+        event.user = found["user_key"]
+    if found["trust"] != Event.trust:
+        event.trust = found["trust"]
+    event.clamped, event.historical = found["clamped"] or False, found["historical"] or False
+    if found["identifiers"] is not None:
+        event.identifiers = _decode(found["identifiers"])
+    if found["props"] is not None:
+        event.properties = _decode(found["props"])
+    for name in ("user_labels", "ip_labels"):
+        if found[name] is not None:
+            setattr(event, name, tuple(_decode(found[name])))
+    _unflat(event, found)
+    return KeptEvent(event, found["seq"])
+
+
+def json(value: Any) -> str | None:
+    """Return a value as JSON text, None for an empty one."""
+    if not value:
+        return None
+    try:
+        return _encode(value).decode()
+    except UnicodeEncodeError:
+        return _encode(_whole(value)).decode()
+
+
+@lru_cache(maxsize=1 << 16)
+def hash_of(text: str) -> int:
+    """Return 64 bits of a text, the same for ever."""
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+@lru_cache(maxsize=1 << 16)
+def number_of(ip: str) -> int | None:
+    """Return an IPv4 address as a number, None for others."""
+    return None if ":" in ip else int(IPv4Address(ip))
+
+
+def _flat(part: Mapping[str, Any], name: str, more: dict[str, dict[str, Any]]) -> Sequence[Any]:
+    if not part:
+        return _NONE[name]
+    values: list[Any] = []
+    left = len(part)
+    for key, (_, kind) in _PARTS[name].items():
+        value = part.get(key)
+        if value is None:
+            left -= key in part
+        elif _fits(value, kind):
+            left -= 1
+            values.append(json(value) if kind is dict else value)
+            continue
+        values.append(None)
+    if left:
+        kinds = {key: kind for key, (_, kind) in _PARTS[name].items()}
+        odd = (key for key, value in part.items() if value is not None and not _fits(value, kinds.get(key, object)))
+        more[name] = {key: part[key] for key in odd}
+    return values
+
+
+def _fits(value: Any, kind: type) -> bool:
+    return type(value) is kind and (not isinstance(value, int) or -(1 << 63) <= value < 1 << 63)
+
+
+def _unflat(event: Event, found: Mapping[str, Any]) -> None:
+    more = _decode(found["more"]) if found["more"] is not None else {}
+    for name, keys in _FLAT:
+        part = {
+            key: _decode(value) if kind is dict else value
+            for key, (column, kind) in keys
+            if (value := found[column]) is not None
+        }
+        part |= more.get(name, {})
+        if part:
+            setattr(event, name, part)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, Mapping):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,147 @@
+"""What properties each app sends: the JSON type first seen at each path, and the column that holds the path's values.
+
+Learnt in the order of the journal while events are made searchable, so that nothing of it is on the way in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from sentinel.core.event import Event
+from sentinel.core.record import Property
+from sentinel.store.control import Control
+from sentinel.store.rows import EMPTY_SLOTS, NUMBERS, SLOTS, TEXTS
+from sentinel.store.tables import properties
+
+MOST = 2000  # paths learnt of one app; a sender may make them up
+LONGEST = 256
+_TYPES = {str: "string", bool: "boolean", int: "number", float: "number", dict: "object", list: "array"}
+_PLACES = {name: place for place, name in enumerate(SLOTS)}
+_SLOTS_FOR = {"string": TEXTS, "number": NUMBERS}
+
+
+@dataclass(slots=True)
+class Path:
+    """One path as learnt so far; `place` is its slot's among a row's slots."""
+
+    type: str
+    first: int
+    last: int
+    conflicts: int = 0
+    slot: str | None = None
+    slot_from: int = 0
+    place: int | None = None
+    kept: bool = False
+    changed: bool = True
+
+
+@dataclass(slots=True)
+class AppSchema:
+    """The paths of one app, and the slots that are free."""
+
+    paths: dict[str, Path] = field(default_factory=dict)
+    free: dict[str, list[str]] = field(default_factory=lambda: {kind: list(of) for kind, of in _SLOTS_FOR.items()})
+
+    def read(self, event: Event, seq: int) -> tuple[list[str], tuple[str | float | None, ...]]:
+        """Learn an event's properties; return the paths whose type conflicts, and the values for its slots."""
+        conflicts: list[str] = []
+        slots: list[str | float | None] | None = None
+        for path, value in walk(event.properties):
+            kind = _TYPES.get(type(value))
+            if kind is None:
+                continue
+            known = self.paths.get(path) or self._learn(path, kind, event, seq)
+            if known is None:
+                continue
+            if event.at > known.last:
+                known.last, known.changed = event.at, True
+            if known.type != kind:
+                known.conflicts += 1
+                known.changed = True
+                conflicts.append(path)
+            elif known.place is not None:
+                slots = slots or list(EMPTY_SLOTS)
+                slots[known.place] = value
+        return conflicts, tuple(slots) if slots else EMPTY_SLOTS
+
+    def take(self, path: str, known: Path) -> None:
+        """Take in a path as kept, with its slot."""
+        self.paths[path] = known
+        if known.slot is not None:
+            known.place = _PLACES[known.slot]
+            self.free[known.type].remove(known.slot)
+
+    def _learn(self, path: str, kind: str, event: Event, seq: int) -> Path | None:
+        if len(self.paths) >= MOST or len(path) > LONGEST:
+            return None
+        known = self.paths[path] = Path(kind, event.at, event.at)
+        free = self.free.get(kind)
+        if free and event.trust != "browser":
+            known.slot, known.slot_from = free.pop(0), seq
+            known.place = _PLACES[known.slot]
+        return known
+
+
+class Schema:
+    """The properties of all apps."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._apps: dict[str, AppSchema] = {}
+        with control.read() as connection:
+            for row in connection.execute(select(properties)):
+                self.of(row.app).take(row.path, _known(row))
+
+    def of(self, app: str) -> AppSchema:
+        """Return what is learnt of an app, to be read with."""
+        if app not in self._apps:
+            self._apps[app] = AppSchema()
+        return self._apps[app]
+
+    def properties(self, app: str) -> list[Property]:
+        """Return every known property path, by path."""
+        return [
+            Property(path, known.type, known.first, known.last, known.conflicts, known.slot)
+            for path, known in sorted(dict(self.of(app).paths).items())
+        ]
+
+    def keep(self, counts: bool = False) -> None:
+        """Write the paths not kept yet; with `counts` also what was counted since the last time."""
+        wanted = [
+            (app, path, known)
+            for app, schema in self._apps.items()
+            for path, known in schema.paths.items()
+            if not known.kept or (counts and known.changed)
+        ]
+        if wanted:
+            with self._control.write() as connection:
+                for app, path, known in wanted:
+                    _write(connection, app, path, known)
+            for _, _, known in wanted:
+                known.kept, known.changed = True, False
+
+
+def walk(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Give every path of nested objects with its value, outer ones first; lists are values."""
+    for key, item in value.items():
+        path = prefix + key
+        yield path, item
+        if type(item) is dict:
+            yield from walk(item, path + ".")
+
+
+def _write(connection: Connection, app: str, path: str, known: Path) -> None:
+    values = {"last": known.last, "conflicts": known.conflicts, "slot": known.slot, "slot_from": known.slot_from}
+    if known.kept:
+        mine = (properties.c.app == app, properties.c.path == path)
+        connection.execute(update(properties).where(*mine).values(**values))
+    else:
+        connection.execute(insert(properties).values(app=app, path=path, type=known.type, first=known.first, **values))
+
+
+def _known(row: Row[Any]) -> Path:
+    return Path(row.type, row.first, row.last, row.conflicts, row.slot, row.slot_from, kept=True, changed=False)
