@@ -1,0 +1,105 @@
+"""/v1/events, read: search by fields, one event, and a live tail. How they come in is `ingest`'s."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import islice
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+from starlette.types import Receive, Scope, Send
+
+from sentinel.api import stream
+from sentinel.api.access import credential
+from sentinel.api.context import Context, Here, Reader
+from sentinel.api.errors import not_found
+from sentinel.api.models import EventView, Listing
+from sentinel.api.parts import Cursor, Filter, Id, Limit, Time, inside, network, time, user_key
+from sentinel.api.views import event_view, listing
+from sentinel.api.wire import Headers
+from sentinel.core import record
+from sentinel.core.decision import place
+from sentinel.core.duration import DAY
+from sentinel.core.record import KeptEvent
+
+router = APIRouter(tags=["events"])
+TOPIC = "events"
+_LOT = 200  # events told at a time
+
+
+def _wanted(event: str | None, user: str | None, ip: str | None, since: str | None, until: str | None) -> record.Filter:
+    return record.Filter(event, user_key(user), network("ip", ip), time("from", since), time("to", until))
+
+
+@router.get("/v1/events", response_model=Listing[EventView])
+def search_events(
+    here: Here, caller: Reader, event: Filter = None, user: Filter = None, ip: Filter = None,
+    since: Annotated[Time, Query(alias="from")] = None, until: Annotated[Time, Query(alias="to")] = None,
+    limit: Limit = 50, cursor: Cursor = None,
+) -> Any:  # fmt: skip
+    """Return events by (time, id), newest first; `ip` may be a network."""
+    page = here.store.events.search(caller.app, _wanted(event, user, ip, since, until), limit, cursor)
+    return listing(page, event_view)
+
+
+@router.get(
+    "/v1/events/tail",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Events as they come, one a message."}},
+)
+def tail_events(
+    request: Request, here: Here, caller: Reader, event: Filter = None, user: Filter = None, ip: Filter = None
+) -> Response:
+    """Tell events as they come, until the client leaves; on a flood it passes over what it cannot tell in time."""
+    wanted = _wanted(event, user, ip, None, None)
+    secret = credential(Headers(request.scope["headers"]))
+    return _Tail(here, caller.app, secret, wanted)
+
+
+@router.get("/v1/events/{id}", response_model=EventView)
+def get_event(here: Here, caller: Reader, id: Id, day: Time = None) -> Any:
+    """Return the newest event of an id; of one day (any time in it) where `day` is given."""
+    at = time("day", day)
+    kept = here.store.events.get(caller.app, id, None if at is None else at // DAY)
+    if kept is None:
+        raise not_found("event", id)
+    return event_view(kept)
+
+
+class _Tail(Response):
+    """An answer that goes on: events after the place where it began."""
+
+    def __init__(self, here: Context, app: str, secret: str, wanted: record.Filter) -> None:
+        super().__init__()
+        self._here = here
+        self._app = app
+        self._secret = secret
+        self._wanted = wanted
+        self._position = here.store.events.position()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._here.hub.seat(TOPIC, self._app, self._secret) as seat:
+            await stream.run(seat, self._next, receive, send)
+
+    async def _next(self) -> bytes | None:
+        newest = self._here.store.events.position()
+        if newest == self._position:
+            return None
+        found = await asyncio.to_thread(self._later)
+        self._position = found[-1].position if 0 < len(found) < _LOT else newest
+        told = (kept for kept in found if _fits(kept, self._wanted))
+        return b"".join(stream.event("event", msgspec.json.encode(event_view(kept))) for kept in told) or None
+
+    def _later(self) -> list[KeptEvent]:
+        return list(islice(self._here.store.events.after(self._app, self._position), _LOT))
+
+
+def _fits(kept: KeptEvent, wanted: record.Filter) -> bool:
+    """Say whether an event is one of those asked for, as a search would."""
+    event = kept.event
+    if wanted.name not in (None, event.name) or wanted.user not in (None, event.user):
+        return False
+    if wanted.ip is None or wanted.ip == event.ip:
+        return True
+    return event.ip is not None and "/" in wanted.ip and inside(place(event.ip), place(wanted.ip))

@@ -1,0 +1,53 @@
+"""/healthz, /readyz and /metrics: for whoever keeps the server running."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+
+from sentinel.api.context import Here, Reader
+from sentinel.api.models import Model
+
+router = APIRouter(tags=["health"])
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Alive(Model):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(Model):
+    """Whether the server does its work, and what keeps it from it."""
+
+    status: Literal["ok", "starting", "degraded"]
+    detail: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@router.get("/healthz")
+def healthz() -> Alive:
+    """Say that the process answers."""
+    return Alive()
+
+
+@router.get("/readyz", responses={503: {"model": Ready}})
+def readyz(here: Here, response: Response) -> Ready:
+    """Say whether events are taken: 503 while windows are restored. A search that is down is `degraded`, not down."""
+    starting = here.overview.starting()
+    if starting is not None:
+        response.status_code = 503
+        return Ready(status="starting", detail=starting)
+    health = here.store.health()
+    warnings = health.warnings
+    if health.explorer is not None:
+        return Ready(status="degraded", detail=f"events cannot be searched: {health.explorer}", warnings=warnings)
+    return Ready(status="ok", warnings=warnings)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+def metrics(here: Here, caller: Reader) -> Response:
+    """Return figures for Prometheus: those of the key's app, or all for the server's own administrator."""
+    return Response(here.metrics(None if caller.server else caller.app), media_type=PROMETHEUS)

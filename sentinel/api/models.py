@@ -1,0 +1,249 @@
+"""The shapes of what the API answers and takes, as OpenAPI shows them. Times are RFC 3339 in UTC.
+
+How a record becomes one of these is in `views`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+M = TypeVar("M")
+Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-20T21:30:00Z"])]
+
+
+def _clean(text: str) -> str:
+    if not all(char.isprintable() or char in "\n\t" for char in text):
+        raise ValueError("not a text of printable characters")
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_clean)]
+Reason = Annotated[Text, Field(description="Why: it is shown wherever this is shown, and audited.")]
+Length = Annotated[str, StringConstraints(max_length=40), Field(examples=["15m", "forever"])]
+
+
+class Model(BaseModel):
+    """What all have in common: unknown fields are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ErrorBody(Model):
+    """What went wrong: a code that is a promise, a message for people, and what may help."""
+
+    code: str
+    message: str
+    hint: str | None = None
+
+
+class ErrorAnswer(Model):
+    """Every refusal has this form."""
+
+    error: ErrorBody
+
+
+class Listing(Model, Generic[M]):
+    """Some of many, newest first. `cursor` asks for the next ones; `behind` counts events not searchable yet."""
+
+    items: list[M]
+    cursor: str | None = None
+    behind: int = 0
+
+
+class Revision(Model):
+    """The decision list's revision after a change."""
+
+    revision: int
+
+
+class DecisionView(Model):
+    """A decision with its reasons and what became of it. `until` null: for ever."""
+
+    id: str
+    kind: Literal["block", "redirect", "challenge", "allow"]
+    scope: Literal["user", "ip", "network", "user+ip", "user+device"]
+    value: str
+    to: str | None
+    made: Moment
+    until: Moment | None
+    reason: str
+    playbook: str | None
+    version: str | None
+    finding: str | None
+    by: str | None
+    logins_only: bool
+    in_force: bool
+    added: int
+    removed: int | None
+    lifted: Moment | None
+    lifted_by: str | None
+    lifted_why: str
+
+
+class EffectView(Model):
+    """One thing a finding led to; `held` says what held it back. `for_s` null: for ever, or no length at all."""
+
+    kind: str
+    target: str | None
+    for_s: float | None
+    label: str | None
+    channel: str | None
+    held: str | None
+    decisions: list[str]
+
+
+class FindingView(Model):
+    """A finding with its reasons, its effects and what people made of it."""
+
+    id: str
+    playbook: str
+    version: str
+    title: str
+    severity: str
+    mode: str
+    group: dict[str, Any]
+    at: Moment
+    event_id: str
+    tally: dict[str, float]
+    threshold: dict[str, str]
+    user: str | None
+    ip: str | None
+    approximate: bool
+    historical: bool
+    acted: bool
+    effects: list[EffectView]
+    opened: Moment
+    status: Literal["new", "confirmed", "false-positive", "closed", "retracted"]
+    note: str
+    evidence: int
+    last: Moment
+    closed: Moment | None
+    undone: bool
+    by: str | None
+
+
+class EventView(Model):
+    """A stored event. What it lacks is null or empty; `position` is its place in the order of arrival."""
+
+    id: str
+    event: str
+    timestamp: Moment
+    received: Moment | None
+    success: bool | None
+    user: str | None
+    identifiers: dict[str, str]
+    ip: str | None
+    device: str | None
+    request: dict[str, Any]
+    properties: dict[str, Any]
+    geo: dict[str, Any]
+    network: dict[str, Any]
+    agent: dict[str, Any]
+    user_labels: list[str]
+    ip_labels: list[str]
+    trust: str
+    clamped: bool
+    historical: bool
+    position: int
+
+
+class AllowanceView(Model):
+    """Somebody nobody acts on. `until` null: for ever."""
+
+    id: str
+    scope: Literal["user", "ip", "network"]
+    value: str
+    reason: str
+    made: Moment
+    until: Moment | None
+    by: str | None
+
+
+class PersonView(Model):
+    """A person: the key that never changes, every key linked to it, and keys it once had of its own."""
+
+    key: str
+    identifiers: list[str]
+    aliases: list[str]
+    made: Moment | None
+    labels: list[str]
+    decisions: list[DecisionView]
+
+
+class AppView(Model):
+    """An app. `retention` null: events are kept as the server's setting says."""
+
+    id: str
+    name: str
+    made: Moment
+    identifiers: list[str]
+    ipv6: int
+    retention: str | None
+
+
+class KeyView(Model):
+    """What is known of a key; its secret is not. `origins` are a browser key's."""
+
+    id: str
+    app: str
+    scope: Literal["sdk", "ingest", "browser", "read", "admin"]
+    name: str
+    made: Moment
+    by: str | None
+    revoked: Moment | None
+    protocol: str | None
+    origins: list[str]
+
+
+class NewKeyView(KeyView):
+    """A new key with its secret, which nothing can show again."""
+
+    secret: str
+
+
+class DeliveryView(Model):
+    """What is to be delivered to a channel, and what became of it so far."""
+
+    id: int
+    app: str
+    key: str
+    kind: str
+    channel: str | None
+    body: dict[str, Any]
+    finding: str | None
+    made: Moment
+    attempts: int
+    next_at: Moment
+    error: str
+    dead: bool
+    done: Moment | None
+
+
+class AuditView(Model):
+    """Who did what to what, and why. `app` null: it concerns the whole server."""
+
+    id: int
+    at: Moment
+    app: str | None
+    actor: str
+    action: str
+    target: str
+    reason: str
+    detail: dict[str, Any]
+
+
+class PlaybookView(Model):
+    """A playbook as the engine has it now; `rebuilding`: its windows are still being folded from stored events."""
+
+    id: str
+    title: str
+    mode: str
+    severity: str
+    version: str
+    state: Literal["ready", "rebuilding", "off"]
+    file: str
+    groups: int
+    skipped: dict[str, int]
+    errors: dict[str, int]

@@ -1,0 +1,78 @@
+"""/v1/playbooks, /v1/outbox, /v1/audit, /v1/enforcement: how the server is doing, and the switch that stops it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+
+from sentinel.api.context import Admin, Here, Reader, server_only
+from sentinel.api.errors import not_found
+from sentinel.api.models import AuditView, DeliveryView, Listing, Model, PlaybookView, Reason
+from sentinel.api.parts import Cursor, Limit
+from sentinel.api.views import audit_view, delivery_view, listing, playbook_view
+
+router = APIRouter(tags=["operations"])
+
+
+class EnforcementView(Model):
+    """Whether decisions are carried out: in this app, and on the whole server. Both must be on."""
+
+    app: bool
+    server: bool
+
+
+class Turn(Model):
+    """Turn enforcement on or off; `server` means the whole server, which only its own administrator may."""
+
+    on: bool
+    why: Reason
+    server: bool = False
+
+
+@router.get("/v1/playbooks", response_model=Listing[PlaybookView])
+def list_playbooks(here: Here, caller: Reader) -> Any:
+    """Return the playbooks as the engine has them: mode, version, and whether one is still rebuilding."""
+    return {"items": [playbook_view(one) for one in here.overview.playbooks(caller.app)]}
+
+
+@router.get("/v1/outbox", response_model=Listing[DeliveryView])
+def list_deliveries(
+    here: Here, caller: Reader, dead: bool | None = None, limit: Limit = 50, cursor: Cursor = None
+) -> Any:
+    """Return notifications and webhooks, newest first; with `dead` those that were given up, or all others."""
+    return listing(here.store.outbox.list(caller.app, dead, limit, cursor), delivery_view)
+
+
+@router.post("/v1/outbox/{id}/revive", status_code=204)
+def revive_delivery(here: Here, caller: Admin, id: Annotated[int, Path(ge=0, lt=2**63)]) -> None:
+    """Try again what was given up."""
+    if not here.store.outbox.revive(caller.app, id, caller.by, here.clock()):
+        raise not_found("dead delivery", str(id))
+
+
+@router.get("/v1/audit", response_model=Listing[AuditView])
+def list_audit(
+    here: Here, caller: Admin, limit: Limit = 50, cursor: Cursor = None,
+    server: Annotated[bool, Query(description="What concerns the whole server.")] = False,
+) -> Any:  # fmt: skip
+    """Return who did what, newest first."""
+    if server:
+        server_only(caller)
+    return listing(here.store.audit.list(None if server else caller.app, limit, cursor), audit_view)
+
+
+@router.get("/v1/enforcement", response_model=EnforcementView)
+def get_enforcement(here: Here, caller: Reader) -> Any:
+    """Say whether decisions are carried out."""
+    return {"app": here.enforcement.state(caller.app), "server": here.enforcement.state(None)}
+
+
+@router.put("/v1/enforcement", response_model=EnforcementView)
+def turn_enforcement(here: Here, caller: Admin, turn: Turn) -> Any:
+    """Stop carrying decisions out, at once and everywhere, or begin again; what was decided is kept."""
+    if turn.server:
+        server_only(caller)
+    here.enforcement.turn(None if turn.server else caller.app, turn.on, caller.by, turn.why, here.clock())
+    here.hub.tell_all()
+    return get_enforcement(here, caller)

@@ -1,0 +1,147 @@
+"""What OpenAPI says of the plain paths: events in, decisions out. They are answered in `ingest` and `feed`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sentinel.api.models import DecisionView
+from sentinel.core.event import NAME_LENGTH
+
+_TEXT = {"type": "string"}
+_MOMENT = {"type": "string", "format": "date-time"}
+_ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+_TELLS = {"decision": ("id", "kind", "scope", "value", "to", "until", "reason", "playbook", "finding", "logins_only")}
+_USER = {
+    "description": "Identifiers by name; a bare text or integer means `id`.",
+    "anyOf": [
+        {"type": "string"},
+        {"type": "integer"},
+        {"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "integer"}]}},
+    ],
+}
+SCHEMAS: dict[str, Any] = {
+    "Event": {
+        "type": "object",
+        "description": "Who did what, when, from where.",
+        "required": ["event"],
+        "additionalProperties": False,
+        "properties": {
+            "event": {**_TEXT, "minLength": 1, "maxLength": NAME_LENGTH, "examples": ["invoice.created"]},
+            "id": {**_TEXT, "maxLength": 64, "description": "The sender's own; without one a retry is a new event."},
+            "timestamp": {"anyOf": [_MOMENT, {"type": "number"}], "description": "RFC 3339 or seconds since 1970."},
+            "success": {"type": "boolean", "description": "Of events named `auth` only."},
+            "user": _USER,
+            "ip": _TEXT,
+            "device": {**_TEXT, "maxLength": 256},
+            "request": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    **dict.fromkeys(("method", "path", "route", "host", "user_agent", "referer"), _TEXT),
+                    "status": {"type": "integer"},
+                    "params": {"type": "object"},
+                },
+            },
+            "properties": {"type": "object", "description": "The sender's own values, at most 32 KiB."},
+        },
+    },
+    "Receipt": {
+        "type": "object",
+        "description": "What became of the events, after they were written.",
+        "required": ["accepted", "duplicates", "rejected", "revision"],
+        "properties": {
+            "accepted": {"type": "integer"},
+            "duplicates": {"type": "integer"},
+            "rejected": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["index", "id", "error"],
+                    "properties": {"index": {"type": "integer"}, "id": {"type": ["string", "null"]}, "error": _TEXT},
+                },
+            },
+            "revision": {"type": "integer"},
+        },
+    },
+    "Delta": {
+        "type": "object",
+        "description": "What changed in the decision list; with `reset` it starts from nothing.",
+        "required": ["now", "revision", "reset", "added", "removed"],
+        "properties": {
+            "now": _MOMENT,
+            "revision": {"type": "integer"},
+            "reset": {"type": "boolean"},
+            "added": {"type": "array", "items": {"$ref": "#/components/schemas/FeedDecision"}},
+            "removed": {"type": "array", "items": _TEXT},
+        },
+    },
+}
+
+
+def complete(described: dict[str, Any]) -> dict[str, Any]:
+    """Return FastAPI's description with the plain paths added."""
+    schemas = described.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(SCHEMAS)
+    shown = DecisionView.model_json_schema()["properties"]
+    schemas["FeedDecision"] = {
+        "type": "object",
+        "required": list(_TELLS["decision"]),
+        "properties": {name: shown[name] for name in _TELLS["decision"]},
+    }
+    for path, method, operation in _operations():
+        described["paths"].setdefault(path, {})[method] = operation
+    return described
+
+
+def _operations() -> list[tuple[str, str, dict[str, Any]]]:
+    since = {"name": "since", "in": "query", "schema": {"type": "integer", "minimum": 0, "maximum": 10**17}}
+    last = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}}
+    enforce = {"name": "enforce", "in": "query", "schema": {"type": "boolean"}}
+    return [
+        ("/v1/events", "post", _sending("send_events", "Send events; 200 after they are on disk.", [])),
+        ("/v1/import", "post", _sending("import_events", "Send past events: they act on nobody.", [enforce])),
+        ("/v1/feed", "get", _reading("poll_feed", "What changed in the decision list.", [since], _json("Delta"))),
+        (
+            "/v1/feed/stream", "get",
+            _reading("follow_feed", "The same as server-sent events.", [last, since], {"text/event-stream": {}}),
+        ),
+    ]  # fmt: skip
+
+
+def _sending(name: str, summary: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    event = {"$ref": "#/components/schemas/Event"}
+    events = {"type": "array", "items": event, "maxItems": 5000}
+    named = {"type": "object", "required": ["events"], "properties": {"events": events}}
+    body = {"application/json": {"schema": {"anyOf": [event, events, named]}}}
+    described = _described(name, summary, "events", parameters, _json("Receipt"), (400, 401, 403, 408, 413, 415, 422))
+    described["responses"] |= {
+        "429": _refusal("The app, or the browser's address, sent too much; see Retry-After"),
+        "503": _refusal("The store cannot take it now; see Retry-After"),
+    }
+    return described | {"requestBody": {"required": True, "content": body}}
+
+
+def _reading(name: str, summary: str, parameters: list[dict[str, Any]], answer: dict[str, Any]) -> dict[str, Any]:
+    return _described(name, summary, "decisions", parameters, answer, (400, 401, 403, 422, 503))
+
+
+def _described(
+    name: str, summary: str, tag: str, parameters: list[dict[str, Any]], answer: dict[str, Any], codes: tuple[int, ...]
+) -> dict[str, Any]:
+    refusals = {str(code): _refusal("Refused") for code in codes}
+    return {
+        "operationId": name,
+        "summary": summary,
+        "tags": [tag],
+        "parameters": parameters,
+        "security": [{"HTTPBearer": []}],
+        "responses": {"200": {"description": "Done", "content": answer}, **refusals},
+    }
+
+
+def _json(name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+
+
+def _refusal(text: str) -> dict[str, Any]:
+    return {"description": text, "content": _ERROR}

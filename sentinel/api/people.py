@@ -1,0 +1,44 @@
+"""/v1/users and /v1/links: which identifiers belong to one person."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+
+from sentinel.api.context import Admin, Here, Reader
+from sentinel.api.errors import not_found
+from sentinel.api.models import PersonView, Revision
+from sentinel.api.parts import LONGEST, Word
+from sentinel.api.views import decision_view, person_view
+from sentinel.core import identity
+from sentinel.core.record import Person
+
+router = APIRouter(tags=["people"])
+
+
+@router.get("/v1/users/{key:path}", response_model=PersonView)
+def get_user(here: Here, caller: Reader, key: Annotated[Word, Path(max_length=LONGEST)]) -> Any:
+    """Return the person a user key belongs to: linked identifiers, labels, and decisions in force."""
+    now = here.clock()
+    wanted = identity.read_key(key)
+    person = here.store.people.get(caller.app, wanted) or Person(wanted, (wanted,))
+    found = [
+        kept
+        for one in dict.fromkeys((person.key, *person.identifiers))
+        for kept in here.store.decisions.list(caller.app, now=now, scope="user", value=one).items
+    ]
+    return person_view(person) | {
+        "labels": list(here.store.labels.of(caller.app, "user", person.key, now)),
+        "decisions": [decision_view(kept, now) for kept in found],
+    }
+
+
+@router.delete("/v1/links", response_model=Revision)
+def cut_link(here: Here, caller: Admin, identifier: Annotated[Word, Query(min_length=1, max_length=LONGEST)]) -> Any:
+    """Part an identifier from its person, for good."""
+    revision = here.store.people.cut(caller.app, identity.read_key(identifier), caller.by, here.clock())
+    if revision is None:
+        raise not_found("link of", identifier)
+    here.told(caller.app)
+    return {"revision": revision}

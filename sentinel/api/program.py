@@ -1,0 +1,145 @@
+"""The API put together: the plain paths in front, FastAPI behind them, one form of refusal for both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from sentinel import __version__
+from sentinel.api import decisions, events, findings, health, keys, operations, paths, people, wire
+from sentinel.api.context import Context
+from sentinel.api.errors import CODES, ApiError, refusal
+from sentinel.api.feed import POLL, STREAM, Feed
+from sentinel.api.ingest import PATHS, Ingest
+from sentinel.api.models import ErrorAnswer
+from sentinel.api.wire import Asgi, Budget, Gone, Headers, Message, Receive, Scope, Send
+from sentinel.core.errors import SentinelError
+
+OPENAPI = "/v1/openapi.json"
+ROUTERS = (decisions, findings, events, people, keys, operations)
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorAnswer, "description": text}
+    for status, text in {
+        400: "The request is malformed, or carries two credentials",
+        401: "No key, or one that is not known",
+        403: "The key has not the right",
+        404: "Not there, or another app's",
+        413: "Larger than 8 MiB",
+        422: "Something in it cannot be meant",
+        503: "The store cannot do it now; Retry-After says when to come back",
+    }.items()
+}
+SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+
+
+def build(context: Context, fault: Callable[[BaseException], None] = lambda error: None) -> FastAPI:
+    """Return the FastAPI application of everything but the plain paths; `fault` hears of faults of ours."""
+    app = FastAPI(title="Sentinel", version=__version__, docs_url=None, redoc_url=None, openapi_url=OPENAPI)
+    app.state.context = context
+    for module in ROUTERS:
+        app.include_router(module.router, responses=REFUSALS)
+    app.include_router(health.router)
+    app.add_exception_handler(SentinelError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, lambda request, error: _fault(error, fault))
+    described = app.openapi
+    app.openapi = lambda: paths.complete(described())  # type: ignore[method-assign]
+    return app
+
+
+@dataclass(slots=True)
+class Front:
+    """What uvicorn calls: events and the feed go their own short way, the rest to FastAPI with its body read."""
+
+    ingest: Ingest
+    feed: Feed
+    rest: Asgi
+    budget: Budget
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.rest(scope, receive, send)
+            return
+        path, method = scope["path"], scope["method"]
+        if path in PATHS and method in ("POST", "OPTIONS"):
+            await self.ingest(scope, receive, send)
+        elif path in (POLL, STREAM) and method == "GET":
+            await self.feed(scope, receive, send)
+        elif method in ("GET", "HEAD"):
+            await self.rest(scope, receive, _guarded(send))
+        else:
+            await self._with_body(scope, receive, send)
+
+    async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            data = await wire.body(receive, Headers(scope["headers"]), self.budget)
+        except Gone:
+            return
+        except ApiError as error:
+            await wire.answer(send, error.status, error.body(), [*error.headers, ("connection", "close")])
+            return
+        sent = False
+
+        async def replay() -> Message:
+            nonlocal sent
+            if sent:
+                return await receive()
+            sent = True
+            return {"type": "http.request", "body": data, "more_body": False}
+
+        await self.rest(scope, replay, _guarded(send))
+
+
+def _guarded(send: Send) -> Send:
+    async def guarded(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            known = {name for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *(pair for pair in SECURITY_HEADERS if pair[0] not in known)]
+        await send(message)
+
+    return guarded
+
+
+def _answer(error: ApiError) -> Response:
+    return Response(error.body(), error.status, dict(error.headers), "application/json")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SentinelError)
+    return _answer(refusal(error))
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    """Say where the first mistake is; a body that is no JSON is malformed, not invalid."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return _answer(ApiError("malformed", "the body is not JSON", "send an object as the documentation shows"))
+    place = ".".join(str(part) for part in first["loc"][1:]) or "body"
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return _answer(ApiError("invalid", f"`{place[:80]}`: {message[:1].lower()}{message[1:300]}", None))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = CODES.get(error.status_code, "malformed")
+    messages = {
+        "not_found": "there is nothing at this address",
+        "method_not_allowed": f"the method `{request.method[:20]}` is not taken here",
+    }
+    refused = _answer(ApiError(code, messages.get(code, "the request cannot be read"), f"see {OPENAPI}"))
+    for name, value in (error.headers or {}).items():
+        refused.headers[name] = value
+    return refused
+
+
+async def _fault(error: Exception, report: Callable[[BaseException], None]) -> Response:
+    report(error)
+    return _answer(ApiError("internal", "a fault of ours, which was logged", "try again, and tell us if it stays"))

@@ -1,0 +1,120 @@
+"""How a record becomes what the API shows: plain values, times as RFC 3339. The shapes themselves are in `models`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from sentinel.api.context import PlaybookState
+from sentinel.api.models import EventView
+from sentinel.core import moment
+from sentinel.core.duration import format_duration
+from sentinel.core.record import (
+    Allowance,
+    App,
+    AuditEntry,
+    Delivery,
+    KeptDecision,
+    KeptEvent,
+    KeptFinding,
+    Key,
+    Page,
+    Person,
+)
+
+
+def listing(page: Page[Any], show: Any) -> dict[str, Any]:
+    """Return a page with each of its items shown."""
+    return {"items": [show(item) for item in page.items], "cursor": page.cursor, "behind": page.behind}
+
+
+def when(at: int | None) -> str | None:
+    """Return a moment as text, None for none."""
+    return None if at is None else moment.to_text(at)
+
+
+def decision_view(kept: KeptDecision, now: int) -> dict[str, Any]:
+    """Return a decision as it is shown at `now`."""
+    shown = _plain(kept.decision) | _plain(kept)
+    del shown["decision"]
+    shown["in_force"] = kept.removed is None and kept.lifted is None and kept.decision.in_force(now)
+    return _timed(shown, "made", "until", "lifted")
+
+
+def finding_view(kept: KeptFinding) -> dict[str, Any]:
+    """Return a finding as it is shown."""
+    shown = _plain(kept.finding) | _plain(kept)
+    for name in ("finding", "key"):
+        del shown[name]
+    shown["effects"] = [
+        {
+            "kind": one.kind, "target": one.target, "for_s": None if one.length is None else one.length / 1_000_000,
+            "label": one.label, "channel": one.channel, "held": one.held, "decisions": [d.id for d in one.decisions],
+        }
+        for one in kept.finding.effects
+    ]  # fmt: skip
+    return _timed(shown, "at", "opened", "last", "closed")
+
+
+def event_view(kept: KeptEvent) -> dict[str, Any]:
+    """Return a stored event as it is shown."""
+    event = kept.event
+    shown: dict[str, Any] = {"event": event.name, "timestamp": when(event.at), "received": when(event.received)}
+    for name in EventView.model_fields.keys() - shown.keys() - {"position"}:
+        value = getattr(event, name)
+        shown[name] = dict(value) if isinstance(value, Mapping) else value
+    return shown | {"position": kept.position}
+
+
+def allowance_view(allowance: Allowance) -> dict[str, Any]:
+    """Return an allowance as it is shown."""
+    return _timed(_plain(allowance), "made", "until")
+
+
+def person_view(person: Person) -> dict[str, Any]:
+    """Return a person as it is shown, without labels and decisions."""
+    return _timed(_plain(person), "made")
+
+
+def key_view(key: Key) -> dict[str, Any]:
+    """Return a key as it is shown."""
+    shown = _plain(key)
+    shown["origins"] = list(shown.pop("settings").get("origins", ()))
+    return _timed(shown, "made", "revoked")
+
+
+def delivery_view(delivery: Delivery) -> dict[str, Any]:
+    """Return a delivery as it is shown."""
+    return _timed(_plain(delivery), "made", "next_at", "done")
+
+
+def audit_view(entry: AuditEntry) -> dict[str, Any]:
+    """Return a line of the audit as it is shown."""
+    return _timed(_plain(entry), "at")
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    """Return a record's fields by name, mappings and tuples as JSON has them."""
+    found = {field.name: getattr(record, field.name) for field in fields(record)}
+    return {
+        name: dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value
+        for name, value in found.items()
+    }
+
+
+def _timed(shown: dict[str, Any], *names: str) -> dict[str, Any]:
+    return shown | {name: when(shown[name]) for name in names}
+
+
+def app_view(app: App) -> dict[str, Any]:
+    """Return an app as it is shown."""
+    shown = _plain(app)
+    del shown["settings"]
+    return _timed(shown, "made") | {"retention": None if app.retention is None else format_duration(app.retention)}
+
+
+def playbook_view(state: PlaybookState) -> dict[str, Any]:
+    """Return a playbook as it is shown."""
+    shown = _plain(state)
+    return shown | {name: shown[name] or {} for name in ("skipped", "errors")}
