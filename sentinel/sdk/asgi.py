@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from sentinel import sdk
-from sentinel.core.decision import Subject, Verdict
+from sentinel.core.decision import Verdict
 from sentinel.sdk.client import Client
 from sentinel.sdk.context import Holder, current
 from sentinel.sdk.events import parameters, without_query
@@ -53,29 +53,34 @@ class SentinelMiddleware:
             await self.app(scope, receive, send)  # an inner Sentinel leaves the request to the outer one
         else:
             client = sdk.current()
-            client.ensure_running()
-            about = _About(scope)
-            holder = Holder(_address(scope, client), scope.get("path", ""), about, answers=kind == "http")
-            scope["sentinel.request"] = holder
+            try:
+                holder, about = self._begin(client, scope)
+            except Exception as error:  # noqa: BLE001  what we cannot judge goes on
+                client.failed("the request", error)
+                await self.app(scope, receive, send)
+                return
             token = current.set(holder)
             try:
                 if kind == "http":
-                    await self._http(client, holder, about, scope, receive, send)
+                    await self._http(client, holder, scope, about.listen(receive), send)
                 else:
                     await _Socket(client, holder, receive, send).serve(self.app, scope)
             finally:
                 current.reset(token)
 
-    async def _http(
-        self, client: Client, holder: Holder, about: _About, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        verdict = client.match(Subject(ip=holder.ip))
-        if not verdict.allowed and not client.exempt(holder, verdict):
-            holder.latch(verdict)
-        else:
+    def _begin(self, client: Client, scope: Scope) -> tuple[Holder, _About]:
+        client.ensure_running()
+        about = _About(scope)
+        holder = Holder(_address(scope, client), scope.get("path", ""), about, answers=scope["type"] == "http")
+        scope["sentinel.request"] = holder
+        client.judge_address(holder)
+        return holder, about
+
+    async def _http(self, client: Client, holder: Holder, scope: Scope, receive: Receive, send: Send) -> None:
+        if holder.verdict is None:
             responder = _Responder(client, holder, send)
             try:
-                await self.app(scope, about.listen(receive), responder.send)
+                await self.app(scope, receive, responder.send)
             except PASSING:
                 raise
             except Blocked as signal:  # also one the application raised itself
@@ -161,7 +166,7 @@ class _Socket:
     async def serve(self, app: App, scope: Scope) -> None:
         """Run the application; close the socket once a verdict is latched."""
         try:
-            if self._refused() is not None:
+            if self._holder.verdict is not None:
                 await self._receive()  # the connect, which comes before any answer
             else:
                 await app(scope, self.receive, self.send)

@@ -9,9 +9,15 @@ import math
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 Clock = Callable[[], float]
+
+
+class Answering(Protocol):
+    """A request whose answer may not have started: its events wait for the status, though never for long."""
+
+    started: bool
 
 
 class Item(NamedTuple):
@@ -21,6 +27,7 @@ class Item(NamedTuple):
     size: int
     number: int
     came: float
+    request: Answering | None = None
 
 
 class Buffer:
@@ -38,17 +45,20 @@ class Buffer:
         self._last = 0
         self._flying: dict[int, Item] = {}
         self._urgent = False
+        self._all = False
         self._closed = False
         self.dropped: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, event: dict[str, Any], size: int, now: float, urgent: bool = False) -> None:
+    def put(
+        self, event: dict[str, Any], size: int, now: float, urgent: bool = False, request: Answering | None = None
+    ) -> None:
         """Add an event; make room by dropping the oldest."""
         with self._changed:
             self._last += 1
-            self._items.append(Item(event, size, self._last, now))
+            self._items.append(Item(event, size, self._last, now, request))
             self._held += size
             while len(self._items) > self._size or (self._held > self._bytes and len(self._items) > 1):
                 self._drop_oldest()
@@ -60,23 +70,28 @@ class Buffer:
         """Say whether another event would push none out."""
         return len(self._items) < self._size and self._held < self._bytes
 
-    def hurry(self) -> None:
-        """Have everything that waits sent now."""
+    def hurry(self, all_: bool = False) -> None:
+        """Have what waits sent now; `all_` means also events of requests under way."""
         with self._changed:
             if self._items:
                 self._urgent = True
+                self._all = self._all or all_
             self._changed.notify_all()
 
     def take(self, most: int, clock: Clock) -> list[Item]:
         """Wait until something is due and return it, at most `most` events; nothing once it is closed and empty."""
         with self._changed:
-            while not self._due(clock()) and not self._closed:
-                self._changed.wait(self._items[0].came + self._flush_interval - clock() if self._items else None)
-            taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+            while True:
+                now = clock()
+                taken = self._ready(most, now) if self._closed or self._due(now) else []
+                if taken or self._closed:
+                    break
+                self._changed.wait(
+                    max(self._items[0].came + self._flush_interval - now, 0.001) if self._items else None
+                )
             self._held -= sum(item.size for item in taken)
             self._flying.update((item.number, item) for item in taken)
-            if not self._items:
-                self._urgent = False
+            self._urgent = self._all = self._all and bool(self._items)
             return taken
 
     def settle(self, items: list[Item], dropped: str | None = None) -> None:
@@ -97,7 +112,7 @@ class Buffer:
         """Wait until all that is in here now has left, or until a moment; say whether it has."""
         with self._changed:
             target = self._last
-            self.hurry()
+            self.hurry(all_=True)
             while self._oldest() <= target:
                 left = until - clock()
                 if left <= 0:
@@ -132,6 +147,19 @@ class Buffer:
         if self._urgent or len(self._items) >= self._flush_count:
             return True
         return now - self._items[0].came >= self._flush_interval
+
+    def _ready(self, most: int, now: float) -> list[Item]:
+        """Take out what may go, oldest first; events of a request under way stay, for a flush interval at most."""
+        everything = self._closed or self._all
+        taken: list[Item] = []
+        stay: list[Item] = []
+        while self._items and len(taken) < most:
+            item = self._items.popleft()
+            under_way = item.request is not None and not item.request.started
+            wait = under_way and not everything and now - item.came < self._flush_interval
+            (stay if wait else taken).append(item)
+        self._items.extendleft(reversed(stay))
+        return taken
 
     def _drop_oldest(self) -> None:
         gone = self._items.popleft()

@@ -263,6 +263,12 @@ class Client:
         self.notes.count("unenforced")
         self.notes.warn(f"unenforced {topic}", f"a refused user went on, {why}")
 
+    def judge_address(self, holder: Holder) -> None:
+        """Latch what was decided about the address of a request that begins."""
+        verdict = self.match(Subject(ip=holder.ip))
+        if not verdict.allowed and not self.exempt(holder, verdict):
+            holder.latch(verdict)
+
     def exempt(self, holder: Holder, verdict: Verdict) -> bool:
         """Say whether a request is on the very way a redirect or challenge points to."""
         if verdict.kind == "block":
@@ -271,10 +277,11 @@ class Client:
         return on_the_way or holder.leads_here(verdict)
 
     def _put(self, event: dict[str, Any], size: int, holder: Holder | None, urgent: bool) -> None:
-        if urgent and holder is not None and holder.answers and not holder.started:
-            holder.urgent = True  # it goes as the answer starts, with its status
+        under_way = holder if holder is not None and holder.answers and not holder.started else None
+        if urgent and under_way is not None:
+            under_way.urgent = True  # it goes as the answer starts, with its status
             urgent = False
-        self.buffer.put(event, size, time.monotonic(), urgent)
+        self.buffer.put(event, size, time.monotonic(), urgent, under_way)
 
     def _load_small_snapshot(self) -> None:
         path = self.options.snapshot

@@ -34,8 +34,19 @@ class Holder:
     """One request: whose it is, what was decided about it, and how far its answer is."""
 
     __slots__ = (
-        "_device", "_lock", "about", "answers", "identifiers", "ip", "path", "request", "started", "urgent", "users",
-        "status", "verdict",
+        "_device",
+        "_lock",
+        "about",
+        "answers",
+        "identifiers",
+        "ip",
+        "path",
+        "request",
+        "started",
+        "status",
+        "urgent",
+        "users",
+        "verdict",
     )  # fmt: skip
 
     def __init__(self, ip: str | None, path: str, about: Described, answers: bool = True) -> None:

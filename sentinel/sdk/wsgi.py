@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from sentinel import sdk
-from sentinel.core.decision import Subject, Verdict
+from sentinel.core.decision import Verdict
 from sentinel.sdk.client import Client
 from sentinel.sdk.context import Holder, current
 from sentinel.sdk.events import parameters, without_query
@@ -49,16 +49,23 @@ class SentinelMiddleware:
         if "sentinel.request" in environ:
             return self.app(environ, start_response)  # an inner Sentinel leaves the request to the outer one
         client = sdk.current()
-        client.ensure_running()
-        about = _About(environ)
-        holder = Holder(_address(environ, client), _path(environ), about)
-        environ["sentinel.request"] = holder
-        verdict = client.match(Subject(ip=holder.ip))
-        if not verdict.allowed and not client.exempt(holder, verdict):
-            holder.latch(verdict)
+        try:
+            holder = self._begin(client, environ)
+        except Exception as error:  # noqa: BLE001  what we cannot judge goes on
+            client.failed("the request", error)
+            return self.app(environ, start_response)
+        if holder.verdict is not None:
             return self.answer(client, holder, environ, start_response)
-        about.listen()
         return _Request(self, client, holder, environ, start_response).run()
+
+    def _begin(self, client: Client, environ: Environ) -> Holder:
+        client.ensure_running()
+        about = About(environ)
+        holder = Holder(address_of(environ, client), _path(environ), about)
+        environ["sentinel.request"] = holder
+        client.judge_address(holder)
+        about.listen()
+        return holder
 
     def answer(
         self, client: Client, holder: Holder, environ: Environ, start_response: StartResponse
@@ -226,7 +233,7 @@ class _Watched:
         return self._start_response(status, headers, *failure)
 
 
-class _About:
+class About:
     """A request described from its environ, once an event needs it."""
 
     __slots__ = ("_environ", "_kept")
@@ -311,7 +318,8 @@ def _path(environ: Environ) -> str:
     return str(raw.encode("latin-1", "replace").decode("utf-8", "replace"))
 
 
-def _address(environ: Environ, client: Client) -> str | None:
+def address_of(environ: Environ, client: Client) -> str | None:
+    """Return the address a request comes from, by the proxies the application trusts."""
     forwarded = environ.get("HTTP_FORWARDED")
     x_forwarded_for = environ.get("HTTP_X_FORWARDED_FOR")
     return client_address(

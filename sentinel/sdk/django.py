@@ -1,0 +1,143 @@
+"""Sentinel for Django, synchronous and asynchronous: a class for MIDDLEWARE, after CORS, before authentication.
+
+SENTINEL_CHALLENGE and SENTINEL_REFUSE in the settings name functions of (request, verdict) that return a response.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.module_loading import import_string
+
+from sentinel import sdk
+from sentinel.core.decision import Verdict
+from sentinel.sdk import wsgi
+from sentinel.sdk.client import Client
+from sentinel.sdk.context import Holder, current
+from sentinel.sdk.respond import refusal
+from sentinel.sdk.signals import Blocked
+
+_OWN = {"challenge": "SENTINEL_CHALLENGE", "block": "SENTINEL_REFUSE"}
+_KEPT_BODY = 16 * 1024
+
+
+class SentinelMiddleware:
+    """Enforces on the address as a request starts and on the user at `identify`; answers who is refused."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self._asynchronous = iscoroutinefunction(get_response)
+        if self._asynchronous:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Serve one request."""
+        if self._asynchronous:
+            return self._asynchronously(request)
+        client, holder = _begin(request)
+        response = None
+        token = current.set(holder)
+        try:
+            if holder.verdict is None:
+                response = self.get_response(request)
+        except BaseException as error:  # noqa: BLE001  raised again unless the request is refused
+            _judge(client, holder, error)
+        finally:
+            current.reset(token)
+        return _end(client, holder, request, response)
+
+    async def _asynchronously(self, request: HttpRequest) -> HttpResponseBase:
+        client, holder = _begin(request)
+        response = None
+        token = current.set(holder)
+        try:
+            if holder.verdict is None:
+                response = await self.get_response(request)
+        except BaseException as error:  # noqa: BLE001  raised again unless the request is refused
+            _judge(client, holder, error)
+        finally:
+            current.reset(token)
+        return _end(client, holder, request, response)
+
+
+class _About(wsgi.About):
+    """A request described from its META, once an event needs it."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(request.META)
+        self._request = request
+
+    def body(self) -> bytes | None:
+        read = getattr(self._request, "_body", None)  # only what the view has read: reading is the view's right
+        return read[:_KEPT_BODY] if isinstance(read, bytes) else None
+
+    def describe(self) -> dict[str, Any]:
+        match = self._request.resolver_match
+        return {**super().describe(), "path": self._request.path, "route": match.route if match else None}
+
+
+def _begin(request: HttpRequest) -> tuple[Client, Holder]:
+    client = sdk.current()
+    client.ensure_running()
+    about = _About(request)
+    try:
+        holder = Holder(wsgi.address_of(request.META, client), request.path, about)
+        client.judge_address(holder)
+    except Exception as error:  # noqa: BLE001  what we cannot judge goes on
+        client.failed("the request", error)
+        holder = Holder(None, request.path, about)
+    request.META["sentinel.request"] = holder
+    return client, holder
+
+
+def _judge(client: Client, holder: Holder, error: BaseException) -> None:
+    """Let an exception end here if the request is refused; raise it again otherwise."""
+    client.finished(holder)
+    if isinstance(error, Blocked):
+        holder.latch(error.verdict)
+    elif holder.verdict is None or isinstance(
+        error, (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
+    ):
+        raise error
+
+
+def _end(client: Client, holder: Holder, request: HttpRequest, response: HttpResponseBase | None) -> HttpResponseBase:
+    verdict = holder.start()
+    if verdict is None:
+        assert response is not None
+        holder.complete(response.status_code)
+    else:
+        if response is not None:
+            response.close()
+        response = _answer(client, holder, request, verdict)
+        holder.complete(response.status_code)
+        client.enforced(holder, verdict, response.status_code)
+    client.finished(holder)
+    return response
+
+
+def _answer(client: Client, holder: Holder, request: HttpRequest, verdict: Verdict) -> HttpResponseBase:
+    name = getattr(settings, _OWN.get(verdict.kind, ""), None)
+    if name:
+        try:
+            own: HttpResponseBase = import_string(name)(request, verdict)
+        except Exception as error:  # noqa: BLE001  a refusal is not lifted by a fault in its page
+            client.failed("the answer", error)
+        else:
+            return own
+    answer = refusal(verdict, holder.about.header("accept"), client.options)
+    made = HttpResponse(answer.body, status=answer.status)
+    for header, value in answer.headers:
+        made[header] = value
+    return made

@@ -1,0 +1,245 @@
+"""WSGI applications behind a real server: lists, generators, the old `write`, files; and Flask."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from wsgiref.util import FileWrapper
+from wsgiref.validate import validator
+
+import pytest
+
+from sentinel import sdk
+from sentinel.core.decision import Decision, Delta
+from sentinel.sdk.wsgi import SentinelMiddleware
+from tests.sdk import serving
+from tests.sdk.conftest import known
+
+closed: list[str] = []
+
+
+class Pieces:
+    """A body made piece by piece, that notes its closing."""
+
+    def __init__(self, user, identify_at):
+        self.user, self.identify_at = user, identify_at
+
+    def __iter__(self):
+        for number in range(3):
+            if number == self.identify_at:
+                sdk.identify({"id": self.user})
+            yield b"" if number == 0 else f"piece {number} ".encode()
+
+    def close(self):
+        closed.append(self.user)
+
+
+def application(environ, start_response):
+    _, way, user = environ["PATH_INFO"].split("/")
+    plain = [("Content-Type", "text/plain")]
+    if way == "list":
+        sdk.identify({"id": user})
+        start_response("200 OK", plain)
+        return [b"se", b"cret"]
+    if way == "after":
+        start_response("200 OK", plain)
+        sdk.identify({"id": user})
+        return [b"secret"]
+    if way == "bare":
+        with contextlib.suppress(BaseException):
+            sdk.identify({"id": user})
+        start_response("200 OK", plain)
+        return [b"secret"]
+    if way == "generator":
+        start_response("200 OK", plain)
+        return Pieces(user, 1)
+    if way == "late":
+        start_response("200 OK", plain)
+        return Pieces(user, 2)
+    if way == "write":
+        write = start_response("200 OK", plain)
+        sdk.identify({"id": user})
+        write(b"secret")
+        return []
+    if way == "wrote":
+        start_response("200 OK", plain)(b"before ")
+        sdk.identify({"id": user})
+        return [b"after"]
+    if way == "file":
+        start_response("200 OK", plain)
+        return environ["wsgi.file_wrapper"](io.BytesIO(b"a file"))
+    if way == "error":
+        start_response("200 OK", plain)
+        try:
+            raise KeyError(user)
+        except KeyError:
+            start_response("500 Oops", plain, sys.exc_info())
+        return [b"sorry"]
+    if way == "form":
+        environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        sdk.track("posted")
+        start_response("204 No Content", [])
+        return []
+    raise RuntimeError("on purpose")
+
+
+@pytest.fixture
+def client(server, start):
+    made = start()
+    assert known(made)
+    return made
+
+
+def decide(client, *decisions):
+    client.held.decisions = client.held.decisions.apply(Delta(1, decisions))
+
+
+BAD = Decision("d1", "block", "user", "id:bad", playbook="p")
+WAYS = ["list", "after", "bare", "generator", "write"]
+
+
+@pytest.mark.parametrize("wrap", [lambda app: app, validator], ids=["bare", "validated"])
+def test_a_refused_user_is_refused_however_the_body_is_made(server, client, wrap):
+    decide(client, BAD)
+    closed.clear()
+    with serving.wsgi(wrap(SentinelMiddleware(wrap(application)))) as site:
+        for way in WAYS:
+            got = site.get(f"/{way}/bad")
+            assert (way, got.status) == (way, 403)
+            assert got.json["error"]["reference"] == "d1"
+        for way in WAYS:
+            assert site.get(f"/{way}/good").status == 200
+    assert closed == ["bad", "good"]
+    assert sdk.flush(5)
+    assert len(server.named("sentinel.enforced")) == len(WAYS)
+    assert {event["request"]["status"] for event in server.named("sentinel.enforced")} == {403}
+
+
+def test_what_has_started_is_let_go_on_and_counted(server, client):
+    decide(client, BAD)
+    with serving.wsgi(SentinelMiddleware(application)) as site:
+        assert site.get("/late/bad").body == b"piece 1 piece 2 "
+        assert site.get("/wrote/bad").body == b"before after"
+    assert sdk.stats()["unenforced"] == 2
+    assert sdk.flush(5)
+    assert server.named("sentinel.enforced") == []
+
+
+def test_what_is_not_refused_passes_unchanged(client):
+    with serving.wsgi(SentinelMiddleware(application)) as site:
+        assert site.get("/generator/good").body == b"piece 1 piece 2 "
+        assert site.get("/write/good").body == b"secret"
+        assert site.get("/file/good").body == b"a file"
+        assert (site.get("/error/good").status, site.get("/error/good").body) == (500, b"sorry")
+        assert site.get("/unknown/good").status == 500
+
+
+def test_a_file_is_handed_to_the_server_as_a_file(client):
+    environ = {"PATH_INFO": "/file/good", "wsgi.file_wrapper": FileWrapper, "REQUEST_METHOD": "GET"}
+    assert isinstance(SentinelMiddleware(application)(environ, lambda *_: None), FileWrapper)
+
+
+def test_a_blocked_address_never_reaches_the_application(server, client):
+    decide(client, Decision("n", "block", "ip", "127.0.0.1", playbook="p"))
+    with serving.wsgi(SentinelMiddleware(lambda *_: pytest.fail("reached"))) as site:
+        got = site.get("/list/good", Accept="text/html")
+        assert (got.status, got.headers["content-type"]) == (403, "text/html; charset=utf-8")
+        assert site.get("/list/good", "HEAD").body == b""
+
+
+def test_an_answer_that_nobody_took_is_not_reported(server, client):
+    decide(client, BAD)
+    body = SentinelMiddleware(application)({"PATH_INFO": "/list/bad", "REQUEST_METHOD": "GET"}, lambda *_: None)
+    body.close()
+    assert sdk.flush(5)
+    assert server.named("sentinel.enforced") == []
+
+
+def test_redirects_and_challenges_are_answered(client):
+    decide(
+        client,
+        Decision("r", "redirect", "user", "id:sent", to="https://help.example/", playbook="p"),
+        Decision("c", "challenge", "user", "id:odd", playbook="p"),
+    )
+
+    def ask(environ, start_response):
+        start_response("428 Precondition Required", [("Content-Type", "text/plain")])
+        return [environ["sentinel.verdict"].reference.encode()]
+
+    with serving.wsgi(SentinelMiddleware(application, challenge=ask)) as site:
+        got = site.get("/list/sent")
+        assert (got.status, got.headers["location"]) == (303, "https://help.example/")
+        assert (site.get("/list/odd").status, site.get("/list/odd").body) == (428, b"c")
+    with serving.wsgi(SentinelMiddleware(application)) as site:
+        assert site.get("/list/odd").status == 401
+
+
+def test_form_fields_are_collected_as_the_application_reads_them(server, client):
+    with serving.wsgi(SentinelMiddleware(application)) as site:
+        form = {"Content_Type": "application/x-www-form-urlencoded"}
+        site.get("/form/x?a=1&a=2", "POST", b"name=Jane&card_number=4111", **form)
+    (event,) = server.until(lambda: server.named("posted"))
+    assert event["request"]["params"] == {"a": ["1", "2"], "name": "Jane", "card_number": "<redacted>"}
+    assert event["request"]["status"] == 204
+
+
+def test_an_inner_middleware_leaves_the_request_to_the_outer(server, client):
+    decide(client, BAD)
+    with serving.wsgi(SentinelMiddleware(SentinelMiddleware(application))) as site:
+        assert site.get("/list/bad").status == 403
+    assert sdk.flush(5)
+    assert len(server.named("sentinel.enforced")) == 1
+
+
+def test_the_address_is_what_the_declared_number_of_proxies_says(server, start):
+    made = start(trusted_proxies=1)
+    assert known(made)
+    decide(made, Decision("n", "block", "ip", "203.0.113.9", playbook="p"))
+    with serving.wsgi(SentinelMiddleware(application)) as site:
+        assert site.get("/list/x", X_Forwarded_For="198.51.100.1, 203.0.113.9").status == 403
+        assert site.get("/list/x", X_Forwarded_For="203.0.113.9, 198.51.100.1").status == 200
+        assert site.get("/list/x").status == 200
+
+
+def test_flask(server, client):
+    flask = pytest.importorskip("flask")
+    from sentinel.sdk.flask import Sentinel
+
+    app = flask.Flask("shop")
+    Sentinel(app)
+    went_on = []
+
+    @app.get("/items/<item>")
+    def item(item):
+        sdk.track("item.viewed")
+        sdk.identify({"id": item})
+        went_on.append(item)
+        return {"item": item}
+
+    @app.get("/stream/<user>")
+    def stream(user):
+        def pieces():
+            sdk.identify({"id": user})
+            yield "secret"
+
+        return flask.Response(flask.stream_with_context(pieces()))
+
+    @app.errorhandler(Exception)
+    def every(error):
+        went_on.append("handled")
+        return "every", 500
+
+    decide(client, BAD)
+    with serving.wsgi(app) as site:
+        assert site.get("/items/bad").status == 403
+        assert site.get("/stream/bad").status == 403
+        assert site.get("/stream/good").body == b"secret"
+        assert site.get("/items/good").json == {"item": "good"}
+        assert site.get("/nowhere").status == 500
+    assert went_on == ["good", "handled"]
+    events = server.until(lambda: len(server.named("item.viewed")) == 2 and server.named("item.viewed"))
+    assert [(event["request"]["route"], event["request"]["status"]) for event in events] == [
+        ("/items/<item>", 403),
+        ("/items/<item>", 200),
+    ]
