@@ -31,6 +31,7 @@ class Content:
 
 
 EMPTY = Content()
+SHOWN = 30
 
 
 def assemble(
@@ -100,12 +101,14 @@ class _Rules:
         id = reading["rule"]
         rule = self.built.get(id) or self._base.get(id)
         if id is not None and rule is None and id not in self._places and self.complete:
-            known = self._places.keys() | self._base.keys()
-            hint = suggest(id, known) or (
-                f"known are {listed(sorted(known))}" if known else "there are no rules at all"
-            )
+            hint = None if desk.page.crowded else self._nearest(id)
             desk.report(reading.spot("rule"), f"there is no rule {quote(id)}", hint)
         return rule
+
+    def _nearest(self, id: str) -> str:
+        known = sorted(self._places.keys() | self._base.keys())
+        shown = [*known[:SHOWN], *(["…"] if len(known) > SHOWN else [])]
+        return suggest(id, known) or (f"known are {listed(shown)}" if known else "there are no rules at all")
 
 
 class _Playbooks:

@@ -10,6 +10,7 @@ from sentinel.core.errors import SentinelError
 from sentinel.engine.playbook import Place
 
 MOST_PER_FILE = 1000
+MOST_WITH_HINTS = 100
 _SHOWN = 110
 _BEFORE = 60
 
@@ -75,9 +76,9 @@ class Page:
             self._more += 1
 
     @property
-    def full(self) -> bool:
-        """Whether so much is wrong that nobody reads on: what costs time to find out may be left out."""
-        return len(self._mistakes) >= MOST_PER_FILE
+    def crowded(self) -> bool:
+        """Whether so much is wrong that suggestions, which cost time to find, are better left out."""
+        return len(self._mistakes) >= MOST_WITH_HINTS
 
     @property
     def count(self) -> int:

@@ -12,7 +12,20 @@ from sentinel.engine.fields import FIELDS
 from sentinel.engine.kinds import Kind
 from sentinel.engine.playbook import MODES, SEVERITIES
 from sentinel.loader import words
-from sentinel.loader.shapes import Desk, Either, Json, Key, Listing, OneOrMore, Record, Shape, Table, Tagged, Wrong
+from sentinel.loader.shapes import (
+    MOST_ITEMS,
+    Desk,
+    Either,
+    Json,
+    Key,
+    Listing,
+    OneOrMore,
+    Record,
+    Shape,
+    Table,
+    Tagged,
+    Wrong,
+)
 from sentinel.loader.source import Mapping as MappingNode
 from sentinel.loader.source import Node
 from sentinel.loader.words import BOOLEAN, CONDITION, EVENT_NAME, Anything, choice, duration, field_name, text, whole
@@ -232,6 +245,7 @@ EXEMPTION = Record(
         "until": Key(words.DATE, "The day from whose 00:00 UTC on it ends."),
     },
 )
+EXEMPTIONS = Listing(EXEMPTION, "a list of exceptions", most=1000)
 PLAYBOOK = Record(
     "a playbook",
     {
@@ -255,14 +269,14 @@ PLAYBOOK = Record(
         "window": Key(duration(), "Within which time, by the events' own times.", required=True),
         "when": Key(METRICS, "What one window must reach, such as `{count: 10}`.", required=True),
         "cooldown": Key(duration(), "The least time between two findings of a group; by default the window."),
-        "actions": Key(Listing(ACTIONS, "a list of actions"), "What to do about it.", default=()),
+        "actions": Key(Listing(ACTIONS, "a list of actions", most=MOST_ITEMS), "What to do about it.", default=()),
         "guard": Key(GUARD, "How many may be acted on before it falls back to monitoring."),
-        "exceptions": Key(Listing(EXEMPTION, "a list of exceptions"), "Events that do not count.", default=()),
+        "exceptions": Key(EXEMPTIONS, "Events that do not count.", default=()),
         "trust": Key(
             choice("kind of trust", ("server", "any")), "`any` counts events of browsers too.", default="server"
         ),
         "accept_lockout": Key(BOOLEAN, "Act in full on users who are only claimed.", default=False),
-        "tests": Key(Listing(PLAYBOOK_TEST), "Events, and what must come of them.", default=()),
+        "tests": Key(Listing(PLAYBOOK_TEST, most=1000), "Events, and what must come of them.", default=()),
     },
     one_of=(("rule", "event", "where"),),
     later=LATER,

@@ -21,6 +21,7 @@ from sentinel.loader.source import Broken, Mapping, Node, Scalar, Sequence, Spot
 Json = dict[str, Any]
 FAULTY = object()
 LONGEST_WORD = 60
+MOST_ITEMS = 100
 _NULLS = ("", "~", "null", "Null", "NULL")
 
 
@@ -79,6 +80,12 @@ def listed(names: Iterable[str], last: str = "") -> str:
     if not last or len(quoted) < 2:
         return ", ".join(quoted)
     return f"{', '.join(quoted[:-1])} {last} {quoted[-1]}"
+
+
+def bounded(number: int, most: int) -> None:
+    """Raise Wrong where there is more than anybody means."""
+    if number > most:
+        raise Wrong(f"{number} are too many: at most {most:,}")
 
 
 def unexpected(node: Node, what: str, hint: str | None = None) -> Wrong:
@@ -188,7 +195,7 @@ class Record(Shape):
         if name.text in self.later:
             desk.report(name.spot, f"{quote(name.text)} is not supported by this version")
             return name.text
-        meant = "" if desk.page.full else self._nearest(name.text)
+        meant = "" if desk.page.crowded else self._nearest(name.text)
         hint = f"did you mean `{meant}`?" if meant else f"known are {listed(self.keys)}"
         desk.report(name.spot, f"unknown key {quote(name.text)}", hint)
         return meant
@@ -229,6 +236,7 @@ class Listing(Shape):
     item: Shape
     what: str = "a list"
     fewest: int = 0
+    most: int = 10_000
 
     def read(self, node: Node, desk: Desk) -> tuple[Any, ...]:
         if not isinstance(node, Sequence):
@@ -236,11 +244,16 @@ class Listing(Shape):
             raise unexpected(node, self.what, hint)
         if len(node.items) < self.fewest:
             raise Wrong(f"{self.what} expected, not an empty one")
+        bounded(len(node.items), self.most)
         found = (desk.read(self.item, item) for item in node.items)
         return tuple(value for value in found if value is not FAULTY)
 
     def schema(self) -> Json:
-        return {"type": "array", "items": self.item.schema()} | ({"minItems": self.fewest} if self.fewest else {})
+        return (
+            {"type": "array", "items": self.item.schema()}
+            | ({"minItems": self.fewest} if self.fewest else {})
+            | {"maxItems": self.most}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +263,7 @@ class OneOrMore(Shape):
     item: Shape
     what: str
     fewest: int = 1
+    most: int = MOST_ITEMS
     distinct: bool = True
 
     def read(self, node: Node, desk: Desk) -> tuple[Any, ...]:
@@ -259,6 +273,7 @@ class OneOrMore(Shape):
             return (self.item.read(node, desk),)
         if len(node.items) < self.fewest:
             raise Wrong(f"{self.what} expected, not an empty list")
+        bounded(len(node.items), self.most)
         found: list[Any] = []
         for item in node.items:
             value = desk.read(self.item, item)
@@ -271,7 +286,9 @@ class OneOrMore(Shape):
     def schema(self) -> Json:
         item = self.item.schema()
         unique = {"uniqueItems": True} if self.distinct else {}
-        return {"anyOf": [item, {"type": "array", "items": item, "minItems": self.fewest} | unique]}
+        return {
+            "anyOf": [item, {"type": "array", "items": item, "minItems": self.fewest, "maxItems": self.most} | unique]
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,19 +299,21 @@ class Table(Shape):
     name: Shape
     value: Shape
     fewest: int = 1
+    most: int = MOST_ITEMS
 
     def read(self, node: Node, desk: Desk) -> dict[Any, Any]:
         if not isinstance(node, Mapping):
             raise unexpected(node, self.what)
         if len(node.entries) < self.fewest:
             raise Wrong(f"{self.what} expected, not `{{}}`")
+        bounded(len(node.entries), self.most)
         found = ((desk.read(self.name, name), desk.read(self.value, value)) for name, value in node.entries)
         return {name: value for name, value in found if name is not FAULTY and value is not FAULTY}
 
     def schema(self) -> Json:
         names = {key: value for key, value in self.name.schema().items() if key != "type"}
-        fewest = {"minProperties": self.fewest} if self.fewest else {}
-        return {"type": "object", "propertyNames": names, "additionalProperties": self.value.schema()} | fewest
+        bounds = {"minProperties": self.fewest, "maxProperties": self.most}
+        return {"type": "object", "propertyNames": names, "additionalProperties": self.value.schema()} | bounds
 
 
 class Picked(NamedTuple):

@@ -11,7 +11,7 @@ from sentinel.core.duration import format_duration
 from sentinel.core.errors import EventError
 from sentinel.engine.playbook import Delivery, Expectation, Place, PlaybookTest, Request
 from sentinel.engine.problems import quote
-from sentinel.loader.schema import EVENT, IP_ACTIONS, TIMED, USER_ACTIONS
+from sentinel.loader.schema import EVENT, IP_ACTIONS, MOST_COPIES, TIMED, USER_ACTIONS
 from sentinel.loader.shapes import Desk, Reading, listed
 from sentinel.loader.source import Mapping as MappingNode
 from sentinel.loader.source import Node, Spot
@@ -110,6 +110,8 @@ def check_tests(reading: Reading, desk: Desk) -> None:
             names[name] = test.spot("name").line
         for entry in test["events"] or ():
             _check_delivery(entry, desk)
+        if sum(entry["repeat"] or 1 for entry in test["events"] or ()) > MOST_COPIES:
+            desk.report(test.key_spot("events"), f"more than {MOST_COPIES:,} events in one test")
         for entry in test["expect"] or ():
             _check_expectation(entry, reading, desk)
         for entry in test["requests"] or ():

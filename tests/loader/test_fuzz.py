@@ -89,3 +89,14 @@ def test_a_file_full_of_mistakes_is_answered_with_a_bounded_number() -> None:
         assert "more mistakes in this file are not shown" in errors.mistakes[-1].message
     else:
         raise AssertionError("no mistake was found")
+
+
+def test_lists_have_bounds_so_that_no_check_takes_the_square_of_a_file() -> None:
+    """Ninety thousand event names would be compared each with each."""
+    names = ", ".join(f"a{number}" for number in range(90_000))
+    try:
+        assemble({"f.yaml": f"rule: r\nevent: [{names}]\n".encode()})
+    except PlaybookErrors as errors:
+        assert [one.message for one in errors.mistakes] == ["90000 are too many: at most 100"]
+    else:
+        raise AssertionError("no mistake was found")
