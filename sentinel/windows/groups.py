@@ -8,7 +8,7 @@ past half of the bound one address may make only so many new ones a horizon, at 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -153,10 +153,9 @@ class Findings:
         known = (one for one in self.of(hit.key) if hit.at <= one.at <= upto)
         return [Opening(hit, one.at, one.id, one.tally, one.approximate) for one in known]
 
-    def retract(self, hit: Hit, upto: int, crossings: Iterable[tuple[int, str]]) -> list[Opening]:
-        """Take back the findings in [the hit's time, upto] that are not among the crossings any more."""
-        valid = set(crossings)
-        gone = [one for one in self.of(hit.key) if hit.at <= one.at <= upto and (one.at, one.id) not in valid]
+    def retract(self, hit: Hit, prevented: Collection[tuple[int, str]]) -> list[Opening]:
+        """Take back the findings whose crossings the hit has prevented."""
+        gone = [one for one in self.of(hit.key) if (one.at, one.id) in prevented]
         if gone:
             self.young[hit.key] = [one for one in self.of(hit.key) if one not in gone]
         return [Opening(hit, one.at, one.id, one.tally, one.approximate, retracted=True) for one in gone]

@@ -37,8 +37,10 @@ class SequenceTracker(Tracker[History]):
             return self.findings.open(hit, ((at, hit.id, self.tally),), state.approximate) if complete else ()
         if state.holds(at, hit.id):
             return self.findings.again(hit, at + window - 1)
+        until = hit.values[1]
+        before = state.crossings(at, self.asked, window) if until else []
         found = state.insert(kept, self.asked, window)
-        retracted = self.findings.retract(hit, at + window - 1, found) if hit.values[1] else []
+        retracted = self.findings.retract(hit, set(before) - set(found)) if until else []
         crossings = ((when, which, self.tally) for when, which in found)
         return retracted + self.findings.open(hit, crossings, state.approximate)
 

@@ -94,12 +94,15 @@ class History:
     def insert(self, hit: Kept, asked: Steps, window: int) -> list[tuple[int, str]]:
         """Add an event older than the newest; return the crossings in [its time, its time + window), ascending."""
         self.hits.insert(bisect_left(self.hits, hit[:2]), hit)
-        at, end = hit[0], hit[0] + window
+        return self.crossings(hit[0], asked, window)
+
+    def crossings(self, at: int, asked: Steps, window: int) -> list[tuple[int, str]]:
+        """Return the crossings in [at, at + window), ascending, and bring the partials up to date."""
         partials: Partials = {}
         found = []
         for kept in self.hits[bisect_left(self.hits, (at - window + 1,)) :]:
             partials, complete = advance(partials, kept, asked.steps, window)
-            if complete and at <= kept[0] < end:
+            if complete and at <= kept[0] < at + window:
                 found.append(kept[:2])
         self.partials = partials
         return found

@@ -1,0 +1,155 @@
+"""The detectors that look back or wait say what the reference says, in any order of arrival within the lateness."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sentinel.engine.windows import Absent, FirstSeen, Hit, Spike, Step, Steps, Travel, Watch
+from sentinel.windows.groups import Limits
+from sentinel.windows.memory import MemoryWindows
+from sentinel.windows.travel import distance
+from tests.reference import HOUR, Reference, order
+
+LATENESS = 40
+GROUP = (("str", "g"),)
+PLACES = {"paris": (48.86, 2.35), "versailles": (48.80, 2.13), "tokyo": (35.68, 139.69), "lyon": (45.76, 4.84)}
+
+
+@st.composite
+def streams(draw: Any, late: bool = True, gaps: tuple[int, ...] = (0, 1, 2, 5, 9)) -> list[dict[str, Any]]:
+    """Draw events of one group in their order of arrival, repeats included."""
+    at, events = 1000, []
+    for number in range(draw(st.integers(1, 40))):
+        at += draw(st.sampled_from(gaps))
+        kinds, value = draw(st.sampled_from(["a", "b", "ab", "u", ""])), draw(st.sampled_from([None, "x", "y", "z"]))
+        place = draw(st.sampled_from(sorted(PLACES)))
+        id = f"{draw(st.integers(0, 9))}-{number}"
+        events.append({"id": id, "at": at, "g": "g", "is": kinds, "v": value, "place": place})
+    delays = [draw(st.integers(0, LATENESS if late else 0)) for _ in events]
+    arrived = [e for _, e in sorted(zip(delays, events, strict=True), key=lambda p: (p[0] + p[1]["at"], p[1]["id"]))]
+    return arrived + arrived[-1:] * draw(st.integers(0, 1))
+
+
+def run(watch: Watch, values: Any, events: list[dict[str, Any]], scale: int = 1) -> tuple[Any, Any]:
+    """Return the windows after the events, and the findings as the reference writes them."""
+    windows = MemoryWindows([watch], Limits(lateness=LATENESS * scale))
+    found: list[tuple[int, str]] = []
+    newest = 0
+    for event in events:
+        newest = max(newest, event["at"] * scale)
+        hit = Hit("w", "g", event["at"] * scale, event["id"], values(event), True, None)
+        openings = windows.hit([hit], newest) + windows.due(newest - LATENESS * scale)
+        for opening in openings:
+            anchor = opening.at, opening.id
+            if opening.retracted:
+                found.remove(anchor)
+            elif anchor not in found:
+                found.append(anchor)
+    return windows, found
+
+
+def refer(playbook: dict[str, Any], events: list[dict[str, Any]], scale: int = 1) -> Reference:
+    reference = Reference({"where": lambda e: True, "group_by": ["g"], "window": 1} | playbook)
+    for event in events:
+        reference.deliver(event | {"at": event["at"] * scale})
+    return reference
+
+
+@given(st.integers(1, 60), st.integers(0, 4), st.integers(1, 10), streams())
+def test_first_seen(history: int, after: int, cooldown: int, events: list[dict[str, Any]]) -> None:
+    watch = Watch("w", history, cooldown, FirstSeen(history, after))
+    _, found = run(watch, lambda e: (e["v"],), events)
+    reference = refer({"first_seen": ("v", history, after), "cooldown": cooldown}, events)
+    assert found == reference.findings.get(GROUP, [])
+
+
+@given(st.integers(1, 8), st.integers(1, 5), st.sampled_from([1, 1.5, 3]), st.integers(1, 4), streams())
+def test_spike(window: int, times: int, factor: float, fewest: int, events: list[dict[str, Any]]) -> None:
+    baseline = window * times
+    watch = Watch("w", window, window, Spike(factor, baseline, fewest))
+    _, found = run(watch, lambda e: (), events)
+    playbook = {"spike": (factor, baseline, fewest), "window": window, "cooldown": window}
+    assert found == refer(playbook, events).findings.get(GROUP, [])
+
+
+@given(st.sampled_from([300, 900, 3000]), streams(gaps=(0, 1, 2, 5, 30)))
+def test_travel(speed: int, events: list[dict[str, Any]]) -> None:
+    """Times are in quarters of an hour here."""
+    watch = Watch("w", 1, HOUR, Travel(speed))
+    _, found = run(watch, lambda e: (*PLACES[e["place"]], 0), events, scale=HOUR // 4)
+
+    def km(one: dict[str, Any], other: dict[str, Any]) -> float:
+        return distance(PLACES[one["place"]], PLACES[other["place"]])
+
+    reference = refer({"travel": (km, speed), "cooldown": HOUR}, events, scale=HOUR // 4)
+    assert found == reference.findings.get(GROUP, [])
+
+
+@given(st.integers(1, 20), st.integers(1, 20), streams())
+def test_absent(within: int, cooldown: int, events: list[dict[str, Any]]) -> None:
+    watch = Watch("w", within, cooldown, Absent(within))
+    windows, found = run(watch, lambda e: ("a" in e["is"], "b" in e["is"]), events)
+    found += [(o.at, o.id) for o in windows.due(10**9)]
+    playbook = {"absent": (lambda e: "a" in e["is"], lambda e: "b" in e["is"], within), "cooldown": cooldown}
+    reference = refer(playbook, events)
+    reference.passed(10**9)
+    assert sorted(found) == sorted(reference.findings.get(GROUP, []))
+
+
+@settings(max_examples=200)
+@given(st.integers(3, 30), st.booleans(), streams())
+def test_a_sequence_opens_and_takes_back(window: int, until: bool, events: list[dict[str, Any]]) -> None:
+    steps = Steps((Step(2), Step(1)), until)
+    watch = Watch("w", window, window, steps)
+    kinds = [lambda e: "a" in e["is"], lambda e: "b" in e["is"]]
+
+    def values(event: dict[str, Any]) -> Any:
+        mask = sum(1 << n for n, kind in enumerate(kinds) if kind(event))
+        return mask, until and "u" in event["is"], (None, None)
+
+    _, found = run(watch, values, events)
+    playbook = {"sequence": [(kinds[0], 2, None, 0), (kinds[1], 1, None, 0)], "window": window, "cooldown": window}
+    if until:
+        playbook["until"] = lambda e: "u" in e["is"]
+    assert sorted(found) == sorted(refer(playbook, events).findings.get(GROUP, []))
+
+
+def test_a_wait_outlives_any_jump_in_time() -> None:
+    windows = MemoryWindows([Watch("w", 10, 10, Absent(10))], Limits(lateness=5))
+    windows.hit([Hit("w", "g", 100, "a", (True, False), True, None)], 100)
+    windows.hit([Hit("w", "other", 10_000, "b", (False, True), True, None)], 10_000)
+    assert [(o.at, o.id) for o in windows.due(9_995)] == [(110, "a")]
+
+
+def test_waits_survive_a_snapshot() -> None:
+    watch = Watch("w", 10, 10, Absent(10))
+    first, second = MemoryWindows([watch]), MemoryWindows([watch])
+    first.hit([Hit("w", "g", 100, "a", (True, False), True, None)], 100)
+    assert second.restore("w", first.snapshot()["w"])
+    assert second.due(1000) == first.due(1000) != []
+
+
+@pytest.mark.parametrize(
+    "detector",
+    [FirstSeen(50, 1), Spike(2, 20, 1), Travel(900), Steps((Step(2), Step(1)))],
+    ids=lambda d: type(d).__name__,
+)
+@given(events=streams(), cut=st.integers(0, 40))
+@settings(max_examples=30)
+def test_a_snapshot_continues_where_it_was_taken(detector: Any, events: list[dict[str, Any]], cut: int) -> None:
+    def values(event: dict[str, Any]) -> Any:
+        of = {FirstSeen: (event["v"],), Spike: (), Travel: (*PLACES[event["place"]], 0)}
+        return of.get(type(detector), (1 if "a" in event["is"] else 2, False, (None, None)))
+
+    watch = Watch("w", 20, 20, detector)
+    hits = [Hit("w", "g", e["at"], e["id"], values(e), True, None) for e in sorted(events, key=order)]
+    whole, first, second = (MemoryWindows([watch]) for _ in range(3))
+    newest = hits[-1].at
+    whole.hit(hits[:cut], newest)
+    first.hit(hits[:cut], newest)
+    assert second.restore("w", first.snapshot()["w"])
+    assert second.hit(hits[cut:], newest) == whole.hit(hits[cut:], newest)
