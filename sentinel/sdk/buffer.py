@@ -17,7 +17,7 @@ Clock = Callable[[], float]
 class Answering(Protocol):
     """A request whose answer may not have started: its events wait for the status, though never for long."""
 
-    started: bool
+    status: int | None
 
 
 class Item(NamedTuple):
@@ -86,9 +86,7 @@ class Buffer:
                 taken = self._ready(most, now) if self._closed or self._due(now) else []
                 if taken or self._closed:
                     break
-                self._changed.wait(
-                    max(self._items[0].came + self._flush_interval - now, 0.001) if self._items else None
-                )
+                self._changed.wait(self._until_due(now))
             self._held -= sum(item.size for item in taken)
             self._flying.update((item.number, item) for item in taken)
             self._urgent = self._all = self._all and bool(self._items)
@@ -148,6 +146,9 @@ class Buffer:
             return True
         return now - self._items[0].came >= self._flush_interval
 
+    def _until_due(self, now: float) -> float | None:
+        return max(self._items[0].came + self._flush_interval - now, 0.001) if self._items else None
+
     def _ready(self, most: int, now: float) -> list[Item]:
         """Take out what may go, oldest first; events of a request under way stay, for a flush interval at most."""
         everything = self._closed or self._all
@@ -155,7 +156,7 @@ class Buffer:
         stay: list[Item] = []
         while self._items and len(taken) < most:
             item = self._items.popleft()
-            under_way = item.request is not None and not item.request.started
+            under_way = item.request is not None and item.request.status is None
             wait = under_way and not everything and now - item.came < self._flush_interval
             (stay if wait else taken).append(item)
         self._items.extendleft(reversed(stay))

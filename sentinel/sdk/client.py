@@ -277,7 +277,7 @@ class Client:
         return on_the_way or holder.leads_here(verdict)
 
     def _put(self, event: dict[str, Any], size: int, holder: Holder | None, urgent: bool) -> None:
-        under_way = holder if holder is not None and holder.answers and not holder.started else None
+        under_way = holder if holder is not None and holder.answers and holder.status is None else None
         if urgent and under_way is not None:
             under_way.urgent = True  # it goes as the answer starts, with its status
             urgent = False

@@ -83,6 +83,7 @@ class Follower:
             self._connection.close()
             self._tidy()
             self._stopping.wait(wait)
+        self._connection.close()
         self._save()
 
     def load_snapshot(self) -> None:
