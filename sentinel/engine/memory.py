@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right, insort
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -74,8 +75,8 @@ class Familiar:
     """
 
     def __init__(self) -> None:
-        self._places: dict[str, dict[tuple[str, str], int]] = {}
-        self._users: dict[str, dict[str, tuple[int, int | None]]] = {}
+        self._places: OrderedDict[str, dict[tuple[str, str], int]] = OrderedDict()
+        self._users: OrderedDict[str, dict[str, tuple[int, int | None]]] = OrderedDict()
 
     FORMAT = "1"
 
@@ -89,10 +90,14 @@ class Familiar:
         """Take over what `dump` returned; False, and nothing changed, where it is damaged."""
         try:
             places, users = json.loads(data)
-            self._places = {u: {(scope, value): at for scope, value, at in known} for u, known in places.items()}
-            self._users = {ip: {user: (at, later) for user, at, later in known} for ip, known in users.items()}
+            self._places = OrderedDict(
+                (user, {(scope, value): at for scope, value, at in known}) for user, known in places.items()
+            )
+            self._users = OrderedDict(
+                (ip, {user: (at, later) for user, at, later in known}) for ip, known in users.items()
+            )
         except (ValueError, TypeError, AttributeError):
-            self._places, self._users = {}, {}
+            self._places, self._users = OrderedDict(), OrderedDict()
             return False
         return True
 
@@ -101,22 +106,12 @@ class Familiar:
         if event.name != "auth" or not event.success or not event.user or event.trust == "browser":
             return
         places = _entry(self._places, event.user)
-        for scope, value in (("user+ip", event.network_ip), ("user+device", event.device)):
-            if value:
-                _earliest(places, (scope, value), event.at)
-        if event.ip:
-            self._share(_entry(self._users, address.group(event.ip)), event.user, event.at)
-
-    def _share(self, users: dict[str, tuple[int, int | None]], user: str, at: int) -> None:
-        known = users.get(user)
-        if known is None:
-            if len(users) < PLACES:
-                users[user] = (at, None)
-            return
-        first, later = known
-        days = sorted({at, first} | ({later} if later is not None else set()))
-        second = next((one for one in days if one // DAY != days[0] // DAY), None)
-        users[user] = (days[0], second)
+        ip = event.network_ip
+        if ip:
+            _earliest(places, ("user+ip", ip), event.at)
+            _share(_entry(self._users, ip), event.user, event.at)
+        if event.device:
+            _earliest(places, ("user+device", event.device), event.at)
 
     def places(self, user: str, before: int) -> list[tuple[str, str]]:
         """Return (scope, address or device) of the places where the user had logged in before that time."""
@@ -135,20 +130,37 @@ class Familiar:
         return sum(1 for _, later in users.values() if later is not None and later < before)
 
 
-def _entry(table: dict[str, dict[K, V]], key: str) -> dict[K, V]:
+def _entry(table: OrderedDict[str, dict[K, V]], key: str) -> dict[K, V]:
     """Return the key's entry, made if need be; past the bound the one untouched longest goes."""
-    entry = table.pop(key, None)
-    if entry is None:
-        if len(table) >= KNOWN:
-            del table[next(iter(table))]
-        entry = {}
-    table[key] = entry
+    entry = table.get(key)
+    if entry is not None:
+        table.move_to_end(key)
+        return entry
+    if len(table) >= KNOWN:
+        table.popitem(last=False)
+    entry = table[key] = {}
     return entry
 
 
 def _earliest(places: dict[tuple[str, str], int], place: tuple[str, str], at: int) -> None:
-    if place in places or len(places) < PLACES:
-        places[place] = min(at, places.get(place, at))
+    first = places.get(place)
+    if at < first if first is not None else len(places) < PLACES:
+        places[place] = at
+
+
+def _share(users: dict[str, tuple[int, int | None]], user: str, at: int) -> None:
+    """Keep a user's first login at an address, and the first on a later day."""
+    known = users.get(user)
+    if known is None:
+        if len(users) < PLACES:
+            users[user] = (at, None)
+        return
+    first, later = known
+    if at >= first and (at // DAY == first // DAY if later is None else at >= later):
+        return
+    days = sorted({at, first} | ({later} if later is not None else set()))
+    second = next((one for one in days if one // DAY != days[0] // DAY), None)
+    users[user] = (days[0], second)
 
 
 def nobody(kind: str, target: str, at: int) -> str | None:
