@@ -78,6 +78,11 @@ class Control:
             connection.exec_driver_sql("BEGIN")
             yield connection
 
+    def look(self, query: str, values: tuple[Any, ...]) -> list[Any]:
+        """Return rows as the writer sees them: for those who hold the right to write, and cannot wait."""
+        with self._lock, translated(self.path):
+            return self.raw.execute(query, values).fetchall()
+
     def close(self) -> None:
         """Close every connection."""
         with self._lock:

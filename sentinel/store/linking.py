@@ -6,19 +6,38 @@ by hand stays cut. Reading and cutting links is in `people`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from sentinel.core.batch import Sighting
-from sentinel.store.changes import CHUNK, Change, insert_new, spread
+from sentinel.store.changes import Change, insert_new, spread
 from sentinel.store.control import Control
 from sentinel.store.tables import cuts, identifiers, people
+
+_PERSONS = "SELECT key, person FROM identifier WHERE app = ? AND key IN (SELECT value FROM json_each(?))"
+_MEMBERS = "SELECT key FROM identifier WHERE app = ? AND person IN (SELECT value FROM json_each(?))"
+_MADE = "SELECT made FROM person WHERE app = ? AND key IN (SELECT value FROM json_each(?))"
+_CUTS = "SELECT person FROM link_cut WHERE app = ? AND key IN (SELECT value FROM json_each(?))"
+_DECIDED = (
+    "SELECT DISTINCT subject FROM decision WHERE app = ? AND removed IS NULL "
+    "AND subject IN (SELECT value FROM json_each(?))"
+)
 
 MOST = 64  # keys of one person: past it a shared mailbox would tie strangers together without end
 KNOWN = 200_000
 
-Write = Callable[[Connection], None]
+
+@dataclass(slots=True)
+class Step:
+    """What is to be written: rows of persons and keys, then perhaps that one person turned out to be an older one."""
+
+    people: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[dict[str, Any]] = field(default_factory=list)
+    merged: tuple[str, str] | None = None
 
 
 class Known:
@@ -60,7 +79,7 @@ class Linking:
         self._made: dict[str, int] = {}
         self._members: dict[str, list[str]] = {}
         self._gained: set[str] = set()
-        self._writes: list[Write] = []
+        self._steps = [Step()]
 
     def resolve(self, sightings: Sequence[Sighting]) -> list[str | None]:
         """Return whose each sighting is; see `ports.Unit.resolve`."""
@@ -69,13 +88,15 @@ class Linking:
 
     def write(self, connection: Connection, change: Change) -> None:
         """Write the links made, and repeat decisions for the keys that joined somebody."""
-        for write in self._writes:
-            write(connection)
-        for person in sorted(self._gained):
-            query = select(identifiers.c.key).where(identifiers.c.app == self._app, identifiers.c.person == person)
-            keys = list(connection.execute(query).scalars())
-            if len(keys) > 1:
-                spread(change, keys)
+        for step in self._steps:
+            insert_new(connection, people, step.people)
+            insert_new(connection, identifiers, step.keys)
+            if step.merged is not None:
+                _rename(connection, self._app, *step.merged)
+        of = {key: person for person in self._gained for key in self._keys(person)}
+        concerned = {of[key] for (key,) in self._look(_DECIDED, list(of))} if of else set()
+        for person in sorted(concerned):
+            spread(change, self._keys(person))
 
     def done(self) -> None:
         """Let others see what was committed."""
@@ -106,8 +127,7 @@ class Linking:
         return persons[0]
 
     def _begin(self, key: str, at: int) -> str:
-        row = {"app": self._app, "key": key, "made": at, "alias_of": None}
-        self._writes.append(lambda connection: insert_new(connection, people, [row]))
+        self._steps[-1].people.append({"app": self._app, "key": key, "made": at, "alias_of": None})
         self._made[key] = at
         self._members[key] = []
         self._add(key, key, at)
@@ -119,8 +139,7 @@ class Linking:
             self._gained.add(person)
 
     def _add(self, key: str, person: str, at: int) -> None:
-        row = {"app": self._app, "key": key, "person": person, "made": at}
-        self._writes.append(lambda connection: insert_new(connection, identifiers, [row]))
+        self._steps[-1].keys.append({"app": self._app, "key": key, "person": person, "made": at})
         self._own[key] = person
         self._keys(person).append(key)
 
@@ -134,39 +153,34 @@ class Linking:
         self._keys(older).extend(self._members.pop(younger))
         self._gained.discard(younger)
         self._gained.add(older)
-        self._writes.append(lambda connection: _rename(connection, self._app, younger, older))
+        self._steps[-1].merged = (younger, older)
+        self._steps.append(Step())
         return older
 
     def _since(self, person: str) -> int:
         if person not in self._made:
-            with self._control.read() as connection:
-                query = select(people.c.made).where(people.c.app == self._app, people.c.key == person)
-                self._made[person] = connection.execute(query).scalar_one_or_none() or 0
+            found = self._look(_MADE, [person])
+            self._made[person] = found[0][0] if found else 0
         return self._made[person]
 
     def _keys(self, person: str) -> list[str]:
         """Return the keys of a person, as they are now, to be added to."""
         if person not in self._members:
-            query = select(identifiers.c.key).where(identifiers.c.app == self._app, identifiers.c.person == person)
-            with self._control.read() as connection:
-                self._members[person] = list(connection.execute(query).scalars())
+            self._members[person] = [key for (key,) in self._look(_MEMBERS, [person])]
         return self._members[person]
 
     def _were_cut(self, one: str, other: str) -> bool:
-        keys = self._keys(one) + self._keys(other)
-        query = select(func.count()).where(cuts.c.app == self._app, cuts.c.key.in_(keys), cuts.c.person.in_(keys))
-        with self._control.read() as connection:
-            return bool(connection.execute(query).scalar_one())
+        keys = set(self._keys(one) + self._keys(other))
+        return any(person in keys for (person,) in self._look(_CUTS, list(keys)))
+
+    def _look(self, query: str, keys: list[str]) -> list[Any]:
+        return self._control.look(query, (self._app, json.dumps(keys)))
 
     def _read(self, keys: set[str]) -> None:
         missing = [key for key in keys if key not in self._own and (self._app, key) not in self._known]
-        for start in range(0, len(missing), CHUNK):
-            some = missing[start : start + CHUNK]
-            query = select(identifiers.c.key, identifiers.c.person)
-            with self._control.read() as connection:
-                rows = connection.execute(query.where(identifiers.c.app == self._app, identifiers.c.key.in_(some)))
-                found: dict[str, str] = {row.key: row.person for row in rows}
-            self._own.update((key, found.get(key)) for key in some)
+        if missing:
+            found = dict(self._look(_PERSONS, missing))
+            self._own.update((key, found.get(key)) for key in missing)
 
 
 def _rename(connection: Connection, app: str, younger: str, older: str) -> None:

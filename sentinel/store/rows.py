@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import IPv4Address
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -43,6 +44,8 @@ _PARTS: dict[str, dict[str, tuple[str, type]]] = {
 _SQL = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN", dict: "VARCHAR"}
 _FLAT = tuple((part, tuple(keys.items())) for part, keys in _PARTS.items())
 _NONE = {part: (None,) * len(keys) for part, keys in _PARTS.items()}
+_INT64 = range(-(1 << 63), 1 << 63)
+_WHOLE = {"request": list(_PARTS["request"]).index("status"), "geo": list(_PARTS["geo"]).index("asn")}
 
 # `ts` and `user_key`, since AT and USER are words of SQL. Times are microseconds since 1970. `ahead` is the timestamp
 # as sent less the one that counts: 0 but for clamped ones, NULL where none was sent.
@@ -127,28 +130,33 @@ def number_of(ip: str) -> int | None:
 
 
 def _flat(part: Mapping[str, Any], name: str, more: dict[str, dict[str, Any]]) -> Sequence[Any]:
+    """Return the values of a part's columns; what fits none goes to `more`."""
     if not part:
         return _NONE[name]
-    values: list[Any] = []
-    left = len(part)
-    for key, (_, kind) in _PARTS[name].items():
-        value = part.get(key)
-        if value is None:
-            left -= key in part
-        elif _fits(value, kind):
-            left -= 1
-            values.append(json(value) if kind is dict else value)
-            continue
-        values.append(None)
-    if left:
-        kinds = {key: kind for key, (_, kind) in _PARTS[name].items()}
-        odd = (key for key, value in part.items() if value is not None and not _fits(value, kinds.get(key, object)))
+    values = list(map(part.get, _PARTS[name]))
+    known = _PLAIN[name].get(tuple(map(type, values)))
+    if known == len(part) and (name not in _WHOLE or (values[_WHOLE[name]] or 0) in _INT64):
+        return values
+    return _flat_slowly(part, name, more)
+
+
+def _flat_slowly(part: Mapping[str, Any], name: str, more: dict[str, dict[str, Any]]) -> Sequence[Any]:
+    kinds = {key: kind for key, (_, kind) in _PARTS[name].items()}
+    odd = [key for key, value in part.items() if value is not None and not _fits(value, kinds.get(key, object))]
+    if odd:
         more[name] = {key: part[key] for key in odd}
-    return values
+    values = [None if key in odd else part.get(key) for key in kinds]
+    return [json(value) if kind is dict else value for value, kind in zip(values, kinds.values(), strict=True)]
 
 
 def _fits(value: Any, kind: type) -> bool:
-    return type(value) is kind and (not isinstance(value, int) or -(1 << 63) <= value < 1 << 63)
+    return type(value) is kind and (kind is not int or value in _INT64)
+
+
+def _plain(kinds: Sequence[type]) -> dict[tuple[type, ...], int]:
+    """Return, for every choice of values that need no care, their types and how many are there."""
+    choices = product(*((kind, type(None)) if kind is not dict else (type(None),) for kind in kinds))
+    return {types: len(types) - types.count(type(None)) for types in choices}
 
 
 def _unflat(event: Event, found: Mapping[str, Any]) -> None:
@@ -170,3 +178,6 @@ def _whole(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {_whole(key): _whole(item) for key, item in value.items()}
     return [_whole(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+_PLAIN = {part: _plain([kind for _, kind in keys.values()]) for part, keys in _PARTS.items()}

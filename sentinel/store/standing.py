@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, or_, select
+from sqlalchemy import Row, delete, select
 
 from sentinel.core.batch import Label
 from sentinel.core.record import Allowance
@@ -89,40 +90,50 @@ def write_labels(change: Change, wanted: list[Label] | tuple[Label, ...]) -> Non
 
 
 class Allow:
-    """Whom nobody acts on, in all apps."""
+    """Whom nobody acts on, in all apps, read once and kept in memory."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
+        with control.read() as connection:
+            held: dict[str, list[Allowance]] = {}
+            for row in connection.execute(select(allowances)):
+                held.setdefault(row.app, []).append(_allowance(row))
+        self._held = {app: _ordered(some) for app, some in held.items()}
 
     def list(self, app: str, now: int | None = None) -> list[Allowance]:
-        """Return the allowances, oldest first; with `now` only those in force then."""
-        c = allowances.c
-        query = select(allowances).where(c.app == app).order_by(c.made, c.id)
-        if now is not None:
-            query = query.where(or_(c.until.is_(None), c.until > now))
-        with self._control.read() as connection:
-            return [_allowance(row) for row in connection.execute(query)]
+        """Return the allowances, oldest first; with `now` only those in force then; from memory."""
+        held = self._held.get(app, ())
+        return [one for one in held if now is None or one.until is None or now < one.until]
 
     def add(self, app: str, allowance: Allowance, by: str, now: int) -> None:
         """Add one, or replace the one of the same id."""
-        c = allowances.c
         row: dict[str, Any] = {name: getattr(allowance, name) for name in Allowance.__dataclass_fields__}
-        with self._control.write() as connection:
-            connection.execute(delete(allowances).where(c.app == app, c.id == allowance.id))
-            connection.execute(insert(allowances).values(**row, app=app))
-            target = f"{allowance.scope} {allowance.value}"
-            note(connection, app, now, by, "allow.add", target, allowance.reason, {"until": allowance.until})
+        target = f"{allowance.scope} {allowance.value}"
+        with self._control.writing():
+            with self._control.write() as connection:
+                put(connection, allowances, {**row, "app": app})
+                note(connection, app, now, by, "allow.add", target, allowance.reason, {"until": allowance.until})
+            self._held[app] = _ordered([*self._others(app, allowance.id), allowance])
 
     def remove(self, app: str, id: str, by: str, why: str, now: int) -> bool:
         """Remove one; say whether it was there."""
         mine = (allowances.c.app == app, allowances.c.id == id)
-        with self._control.write() as connection:
-            row = connection.execute(select(allowances).where(*mine)).one_or_none()
-            if row is None:
-                return False
-            connection.execute(delete(allowances).where(*mine))
-            note(connection, app, now, by, "allow.remove", f"{row.scope} {row.value}", why, {"allowance": id})
-            return True
+        with self._control.writing():
+            gone = [one for one in self._held.get(app, ()) if one.id == id]
+            if gone:
+                with self._control.write() as connection:
+                    connection.execute(delete(allowances).where(*mine))
+                    target = f"{gone[0].scope} {gone[0].value}"
+                    note(connection, app, now, by, "allow.remove", target, why, {"allowance": id})
+                self._held[app] = _ordered(self._others(app, id))
+            return bool(gone)
+
+    def _others(self, app: str, id: str) -> Iterator[Allowance]:
+        return (one for one in self._held.get(app, ()) if one.id != id)
+
+
+def _ordered(some: Iterable[Allowance]) -> tuple[Allowance, ...]:
+    return tuple(sorted(some, key=lambda one: (one.made, one.id)))
 
 
 def _allowance(row: Row[Any]) -> Allowance:
