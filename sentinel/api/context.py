@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol, cast
+from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
@@ -15,48 +15,9 @@ from sentinel.api.errors import ApiError
 from sentinel.api.hub import Hub
 from sentinel.api.wire import Headers
 from sentinel.core.record import KeyScope
+from sentinel.service.overview import Overview
 from sentinel.service.ports import Store
-
-State = Literal["ready", "rebuilding", "off"]
-
-
-@dataclass(frozen=True, slots=True)
-class PlaybookState:
-    """One playbook of an app as the engine has it; `groups` is how many groups its windows hold.
-
-    `skipped` counts events passed over, `errors` faults of the playbook itself, both by reason.
-    """
-
-    id: str
-    title: str
-    mode: str
-    severity: str
-    version: str
-    state: State
-    file: str = ""
-    groups: int = 0
-    skipped: Mapping[str, int] | None = None
-    errors: Mapping[str, int] | None = None
-
-
-class Overview(Protocol):
-    """What the engine is doing."""
-
-    def playbooks(self, app: str) -> Sequence[PlaybookState]:
-        """Return the playbooks of an app, by id."""
-
-    def starting(self) -> str | None:
-        """Say what has to be done before events are taken; None when all is done."""
-
-
-class Enforcement(Protocol):
-    """Whether decisions are carried out: one switch for the server, one for each app."""
-
-    def on(self, app: str) -> bool: ...
-
-    def state(self, app: str | None) -> bool: ...
-
-    def turn(self, app: str | None, on: bool, by: str, why: str, now: int) -> None: ...
+from sentinel.service.switch import Switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +28,7 @@ class Context:
     gate: Gate
     hub: Hub
     overview: Overview
-    enforcement: Enforcement
+    enforcement: Switch
     clock: Callable[[], int]
     metrics: Callable[[str | None], bytes]
     told: Callable[[str], None]  # the decision list of an app has changed

@@ -20,7 +20,6 @@ from sentinel.api.views import event_view, listing
 from sentinel.api.wire import Headers
 from sentinel.core import record
 from sentinel.core.decision import place
-from sentinel.core.duration import DAY
 from sentinel.core.record import KeptEvent
 
 router = APIRouter(tags=["events"])
@@ -58,10 +57,9 @@ def tail_events(
 
 
 @router.get("/v1/events/{id}", response_model=EventView)
-def get_event(here: Here, caller: Reader, id: Id, day: Time = None) -> Any:
-    """Return the newest event of an id; of one day (any time in it) where `day` is given."""
-    at = time("day", day)
-    kept = here.store.events.get(caller.app, id, None if at is None else at // DAY)
+def get_event(here: Here, caller: Reader, id: Id, at: Time = None) -> Any:
+    """Return the newest event of an id, or the one of that time."""
+    kept = here.store.events.get(caller.app, id, time("at", at))
     if kept is None:
         raise not_found("event", id)
     return event_view(kept)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from sentinel.api.context import PlaybookState
 from sentinel.api.models import EventView
 from sentinel.core import moment
 from sentinel.core.duration import format_duration
@@ -22,6 +21,7 @@ from sentinel.core.record import (
     Page,
     Person,
 )
+from sentinel.service.overview import PlaybookState
 
 
 def listing(page: Page[Any], show: Any) -> dict[str, Any]:
@@ -116,5 +116,4 @@ def app_view(app: App) -> dict[str, Any]:
 
 def playbook_view(state: PlaybookState) -> dict[str, Any]:
     """Return a playbook as it is shown."""
-    shown = _plain(state)
-    return shown | {name: shown[name] or {} for name in ("skipped", "errors")}
+    return _plain(state)

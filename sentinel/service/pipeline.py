@@ -40,13 +40,13 @@ class Draft:
 
 @dataclass(slots=True)
 class Counts:
-    """What the pipeline did since its start, for the metrics. Keys of `events` are apps."""
+    """What the pipeline did since its start, for the metrics; keys begin with the app."""
 
     events: Counter[str] = field(default_factory=Counter)
     duplicates: Counter[str] = field(default_factory=Counter)
     findings: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
-    skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
-    errors: Counter[tuple[str, str]] = field(default_factory=Counter)
+    skipped: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    errors: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -105,8 +105,8 @@ class Pipeline:
         for opening, finding in zip(openings, findings, strict=True):
             if any(effect.held == "guard" for effect in finding.effects):
                 tenant.windows.yielded(opening)
-        self.counts.skipped.update(matched.skipped)
-        self.counts.errors.update(matched.errors)
+        self.counts.skipped.update({(sending.app, *key): n for key, n in matched.skipped.items()})
+        self.counts.errors.update({(sending.app, *key): n for key, n in matched.errors.items()})
         batch = Batch(
             app=sending.app, now=now, events=tuple(events), findings=tuple(findings),
             decisions=tuple(one for _, effect in _done(findings) for one in effect.decisions),

@@ -5,7 +5,7 @@ How a tenant comes back after a restart is told in `restore`.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -30,6 +30,7 @@ class LocalWindows(Windows, Protocol):
     def restore(self, watch: str, data: bytes) -> bool: ...
     def know(self, watch: str, key: str, at: int, id: str, tally: tuple[int | float, ...], acting: bool) -> None: ...
     def groups(self) -> dict[str, int]: ...
+    def dropped(self) -> Counter[str]: ...
 
 
 MakeWindows = Callable[[Iterable[Watch]], LocalWindows]

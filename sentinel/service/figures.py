@@ -1,0 +1,113 @@
+"""What the server counts of itself: one table of figures, and samples of them. How they are shown is not known here."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from sentinel.service.intake import Receipt
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Figure(NamedTuple):
+    """A figure's kind, what it says, and what its samples are told apart by."""
+
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+FIGURES: Mapping[str, Figure] = {
+    "sentinel_events": Figure("counter", "Events that came in, by what became of them", ("app", "outcome")),
+    "sentinel_ingest_seconds": Figure("histogram", "From a request's head to its answer, after the commit", ("app",)),
+    "sentinel_refused_requests": Figure("counter", "Requests with events that were refused, by code", ("code",)),
+    "sentinel_findings": Figure("counter", "Findings, and whether they acted", ("app", "playbook", "acted")),
+    "sentinel_skipped_events": Figure("counter", "Events a playbook passed over", ("app", "playbook", "reason")),
+    "sentinel_playbook_errors": Figure("counter", "Faults within playbooks", ("app", "playbook", "error")),
+    "sentinel_groups": Figure("gauge", "Groups whose windows are held", ("app", "playbook")),
+    "sentinel_windows_dropped": Figure("counter", "What windows let go of, by reason", ("app", "reason")),
+    "sentinel_decision_revision": Figure("gauge", "The decision list's revision", ("app",)),
+    "sentinel_streams": Figure("gauge", "Open streams", ("app", "topic")),
+    "sentinel_waiting_requests": Figure("gauge", "Requests with events that wait to be written"),
+    "sentinel_journal_pending": Figure("gauge", "Events that are stored and cannot be searched yet"),
+    "sentinel_explorer_up": Figure("gauge", "Whether events can be searched"),
+    "sentinel_enrichment_failures": Figure("counter", "Events that went without a step of enrichment", ("step",)),
+    "sentinel_deliveries": Figure("counter", "Attempts to deliver notifications and webhooks", ("outcome",)),
+    "sentinel_jobs": Figure("counter", "Runs of the server's own jobs", ("job", "outcome")),
+}
+
+
+class Histogram(NamedTuple):
+    """How many observations lie at or below each of BUCKETS, and in all; and their sum."""
+
+    below: tuple[int, ...]
+    observed: int
+    total: float
+
+
+class Sample(NamedTuple):
+    """One figure's value; `labels` in the order of its table."""
+
+    name: str
+    labels: tuple[str, ...]
+    value: float | Histogram
+
+
+Samples = Callable[[], Iterator[Sample]]
+
+
+@dataclass(slots=True)
+class _Spread:
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    total: float = 0.0
+
+
+class Figures:
+    """Counters anybody may add to, from any thread, and the sources of everything that is counted elsewhere."""
+
+    def __init__(self) -> None:
+        self.sources: list[Samples] = []
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, tuple[str, ...]]] = Counter()
+        self._spreads: dict[tuple[str, tuple[str, ...]], _Spread] = {}
+
+    def count(self, name: str, *labels: str, by: int = 1) -> None:
+        """Add to a counter."""
+        with self._lock:
+            self._counts[name, labels] += by
+
+    def observe(self, name: str, value: float, *labels: str) -> None:
+        """Add an observation to a histogram."""
+        with self._lock:
+            spread = self._spreads.setdefault((name, labels), _Spread())
+            spread.counts[bisect_left(BUCKETS, value)] += 1
+            spread.total += value
+
+    def ingested(self, app: str, receipt: Receipt, rejected: int, seconds: float) -> None:
+        """Count a request with events that was answered."""
+        outcomes = {"accepted": receipt.accepted, "duplicate": receipt.duplicates, "rejected": rejected}
+        for outcome, number in outcomes.items():
+            self.count("sentinel_events", app, outcome, by=number)
+        self.observe("sentinel_ingest_seconds", seconds, app)
+
+    def refused(self, path: str, code: str) -> None:
+        """Count a request with events that was refused."""
+        self.count("sentinel_refused_requests", code)
+
+    def samples(self) -> Iterator[Sample]:
+        """Give every figure's samples."""
+        with self._lock:
+            counts = list(self._counts.items())
+            spreads = [(*key, list(spread.counts), spread.total) for key, spread in self._spreads.items()]
+        for (name, labels), value in counts:
+            yield Sample(name, labels, value)
+        for name, labels, below, total in spreads:
+            summed = tuple(sum(below[: index + 1]) for index in range(len(BUCKETS)))
+            yield Sample(name, labels, Histogram(summed, sum(below), total))
+        for source in self.sources:
+            yield from source()

@@ -1,0 +1,103 @@
+"""When upkeep runs: a clock that calls plain functions, and the lease by which one process alone runs them.
+
+APScheduler's own job store cannot be shared between processes, so jobs live in memory and a row in the database
+says whose they are.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from sentinel.core.duration import SECOND
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import Lease
+from sentinel.service.figures import Figures
+from sentinel.service.ports import Leases
+
+LEASE = "jobs"
+RENEW = 5.0
+HOLD = 15 * SECOND
+THREADS = 4
+
+
+class Job(NamedTuple):
+    """What is called every so many seconds; `shared` jobs run in one process alone, the others in each."""
+
+    name: str
+    every: float
+    run: Callable[[], object]
+    shared: bool = True
+
+
+class Holder:
+    """This process's claim to the shared jobs."""
+
+    def __init__(self, leases: Leases, clock: Callable[[], int]) -> None:
+        self._leases = leases
+        self._clock = clock
+        self._name = secrets.token_hex(8)
+        self._lease: Lease | None = None
+
+    def renew(self) -> None:
+        """Take the lease, or hold on to it."""
+        now = self._clock()
+        self._lease = self._leases.take(LEASE, self._name, now + HOLD, now)
+
+    def mine(self) -> bool:
+        """Say whether the jobs are this process's."""
+        return self._lease is not None and self._leases.holds(self._lease, self._clock())
+
+    def release(self) -> None:
+        """Let another process have them at once."""
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            self._leases.release(lease)
+
+
+class Jobs:
+    """The clock. A job that fails is counted and reported, and runs again when its time comes."""
+
+    def __init__(
+        self, jobs: Iterable[Job], holder: Holder, figures: Figures, fault: Callable[[str, BaseException], None]
+    ) -> None:
+        self._holder = holder
+        self._figures = figures
+        self._fault = fault
+        self._scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(THREADS)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            timezone="UTC",
+        )
+        for job in (Job("lease", RENEW, holder.renew, shared=False), *jobs):
+            self._scheduler.add_job(self.run, "interval", seconds=job.every, args=[job], id=job.name)
+
+    def start(self) -> None:
+        """Begin, with the lease."""
+        self._holder.renew()
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """End, after the jobs that run now."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+        self._holder.release()
+
+    def run(self, job: Job) -> None:
+        """Run a job now, if it is this process's to run."""
+        try:
+            if job.shared and not self._holder.mine():
+                return
+            job.run()
+        except SentinelError as error:
+            self._figures.count("sentinel_jobs", job.name, "failed")
+            self._fault(job.name, error)
+        except Exception as error:  # noqa: BLE001  one job's fault must not end the others
+            self._figures.count("sentinel_jobs", job.name, "fault")
+            self._fault(job.name, error)
+        else:
+            self._figures.count("sentinel_jobs", job.name, "done")

@@ -1,0 +1,119 @@
+"""Delivers what commits left in the outbox: after the commit, tried again with patience, given up visibly.
+
+What a channel is and how it is reached is not known here. A delivery cut off by a crash is made again under the
+same key.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import Delivery
+from sentinel.service.figures import Figures
+from sentinel.service.ports import Outbox
+
+AT_ONCE = 4
+LOT = 50
+LOOK = 1.0  # seconds between two looks where nobody says that something is due
+_BUSY = 5.0
+
+
+class Channels(Protocol):
+    """Where deliveries go."""
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Deliver, or raise SentinelError with the reason; one whose `final` is true will never succeed."""
+
+    def wait(self, attempts: int) -> int | None:
+        """Return how many microseconds to wait after so many attempts have failed; None gives up."""
+
+
+class Courier:
+    """One thread that looks and a few that deliver. `mine` says whether this process may: one at a time does."""
+
+    def __init__(
+        self, outbox: Outbox, channels: Channels, clock: Callable[[], int], figures: Figures,
+        mine: Callable[[], bool] = lambda: True, fault: Callable[[BaseException], None] = lambda error: None,
+    ) -> None:  # fmt: skip
+        self._outbox = outbox
+        self._channels = channels
+        self._clock = clock
+        self._figures = figures
+        self._mine = mine
+        self._fault = fault
+        self._wake = threading.Event()
+        self._stopping = False
+        self._under_way: dict[int, Future[None]] = {}
+        self._pool = ThreadPoolExecutor(AT_ONCE, "sentinel-delivery")
+        self._thread = threading.Thread(target=self._run, name="sentinel-outbox", daemon=True)
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._thread.start()
+
+    def hurry(self) -> None:
+        """Look at once: something was committed."""
+        self._wake.set()
+
+    def stop(self, timeout: float = 5) -> None:
+        """Begin nothing more; what is under way has so many seconds."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            wait = LOOK
+            try:
+                if self._mine():
+                    self.round()
+            except SentinelError:
+                wait = _BUSY  # the store will say so itself, louder
+            except Exception as error:  # noqa: BLE001  a fault of ours must not end all deliveries
+                self._fault(error)
+                wait = _BUSY
+            self._wake.wait(wait)
+
+    def round(self) -> int:
+        """Hand out what is due and is not under way; return how many."""
+        due = [one for one in self._outbox.due(self._clock(), LOT) if one.id not in self._under_way]
+        for delivery in due:
+            future = self._pool.submit(self._deliver, delivery)
+            self._under_way[delivery.id] = future
+        return len(due)
+
+    def _deliver(self, delivery: Delivery) -> None:
+        try:
+            self._attempt(delivery)
+        except SentinelError as error:  # the store is busy: it is due again at the next look
+            self._figures.count("sentinel_deliveries", "unrecorded")
+            self._fault(error)
+        except Exception as error:  # noqa: BLE001  reported, and tried again
+            self._fault(error)
+        finally:
+            self._under_way.pop(delivery.id, None)
+
+    def _attempt(self, delivery: Delivery) -> None:
+        try:
+            self._channels.deliver(delivery)
+        except SentinelError as error:
+            final = getattr(error, "final", False)
+            self._failed(delivery, str(error), None if final else self._channels.wait(delivery.attempts + 1))
+        except Exception as error:  # noqa: BLE001  a channel's fault is a failed attempt like any other
+            self._fault(error)
+            self._failed(delivery, f"{type(error).__name__}: {error}", self._channels.wait(delivery.attempts + 1))
+        else:
+            self._outbox.done(delivery.id, self._clock())
+            self._figures.count("sentinel_deliveries", "delivered")
+
+    def _failed(self, delivery: Delivery, error: str, wait: int | None) -> None:
+        now = self._clock()
+        self._outbox.failed(delivery.id, error, None if wait is None else now + wait, now)
+        self._figures.count("sentinel_deliveries", "given up" if wait is None else "failed")

@@ -1,0 +1,92 @@
+"""What the engine is doing, for whoever looks: how far the start is, and each playbook's state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sentinel.engine.playbook import Playbook
+from sentinel.service.figures import Sample
+from sentinel.service.pipeline import Pipeline
+
+State = Literal["ready", "rebuilding", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybookState:
+    """One playbook of an app as the engine has it; `groups` is how many groups its windows hold.
+
+    `skipped` counts events passed over, `errors` faults of the playbook itself, both by reason.
+    """
+
+    id: str
+    title: str
+    mode: str
+    severity: str
+    version: str
+    state: State
+    file: str = ""
+    groups: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    errors: Mapping[str, int] = field(default_factory=dict)
+
+
+class Overview:
+    """Asks the pipeline, from any thread; `loaded` gives the playbooks that were loaded."""
+
+    def __init__(self, pipeline: Pipeline, loaded: Callable[[], Sequence[Playbook]]) -> None:
+        self._pipeline = pipeline
+        self._loaded = loaded
+        self._starting: str | None = "the server is starting"
+
+    def starting(self) -> str | None:
+        """Say what has to be done before events are taken; None when all is done."""
+        return self._starting
+
+    def progress(self, what: str, done: int) -> None:
+        """Note how far the start is."""
+        self._starting = f"{what}: {done:,} events"
+
+    def ready(self) -> None:
+        """Note that events are taken from now on."""
+        self._starting = None
+
+    def playbooks(self, app: str) -> list[PlaybookState]:
+        """Return the playbooks of an app, by id."""
+        tenant = self._pipeline.tenants.get(app)
+        groups = dict(tenant.windows.groups()) if tenant else {}
+        skipped, errors = self._of(app, self._pipeline.counts.skipped), self._of(app, self._pipeline.counts.errors)
+        return [
+            PlaybookState(
+                one.id, one.title, one.mode, one.severity, one.version, self._state(one, tenant is not None),
+                one.place.file, groups.get(one.id, 0), skipped.get(one.id, {}), errors.get(one.id, {}),
+            )
+            for one in sorted(self._loaded(), key=lambda one: one.id)
+        ]  # fmt: skip
+
+    def samples(self) -> Iterator[Sample]:
+        """Give the pipeline's figures."""
+        counts = self._pipeline.counts
+        for (app, playbook, acted), number in list(counts.findings.items()):
+            yield Sample("sentinel_findings", (app, playbook, "yes" if acted else "no"), number)
+        for name, counter in (("sentinel_skipped_events", counts.skipped), ("sentinel_playbook_errors", counts.errors)):
+            for labels, number in list(counter.items()):
+                yield Sample(name, labels, number)
+        for app, tenant in list(self._pipeline.tenants.items()):
+            for playbook, number in tenant.windows.groups().items():
+                yield Sample("sentinel_groups", (app, playbook), number)
+            for reason, number in tenant.windows.dropped().items():
+                yield Sample("sentinel_windows_dropped", (app, reason), number)
+
+    def _state(self, playbook: Playbook, there: bool) -> State:
+        if playbook.mode == "off":
+            return "off"
+        return "ready" if self._starting is None or there else "rebuilding"
+
+    def _of(self, app: str, counts: Mapping[tuple[str, str, str], int]) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for (of, playbook, reason), number in list(counts.items()):
+            if of == app:
+                found.setdefault(playbook, {})[reason] = number
+        return found

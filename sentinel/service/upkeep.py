@@ -1,0 +1,51 @@
+"""What keeps a server in shape, as plain functions: when each runs is `jobs`' business, and so is what may fail.
+
+Times in microseconds; every function may be called again at any time and does nothing twice.
+"""
+
+from __future__ import annotations
+
+from sentinel.core.duration import DAY
+from sentinel.service import restore
+from sentinel.service.pipeline import Pipeline
+from sentinel.service.ports import Store
+
+KEEP_DELIVERED = 30 * DAY
+_LUMPS = 10  # in one call: others want their turn
+
+
+def project(store: Store) -> int:
+    """Make what came in searchable; return how many events were."""
+    total = 0
+    for _ in range(_LUMPS):
+        lump = store.project()
+        total += lump
+        if not lump:
+            break
+    return total
+
+
+def expire(store: Store, now: int, keep: int) -> int:
+    """Drop decisions over for `keep`, labels that are over, and what was delivered long ago; return how many."""
+    return (
+        store.decisions.expire(now, keep) + store.labels.expire(now) + store.outbox.expire(now - KEEP_DELIVERED)
+    )  # fmt: skip
+
+
+def retain(store: Store, now: int, default: int | None) -> int:
+    """Delete events older than their app keeps them, `default` where it says nothing; return how many."""
+    total = 0
+    for app in store.access.apps():
+        keep = app.retention if app.retention is not None else default
+        if keep is not None:
+            total += store.events.forget(app.id, now - keep)
+    return total
+
+
+def save_windows(pipeline: Pipeline, now: int) -> int:
+    """Save the state of every app's windows, while nothing is processed; return how many apps."""
+    tenants = list(pipeline.tenants.values())
+    for tenant in tenants:
+        with pipeline.lock:
+            restore.save(pipeline.store, tenant, now)
+    return len(tenants)
