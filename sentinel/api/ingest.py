@@ -45,7 +45,8 @@ class Meters(Protocol):
 class Ingest:
     """The door for events. `clock` gives microseconds since 1970, `steady` seconds that never jump.
 
-    Patience is in seconds: how long a body may take to come, and a commit to be done.
+    Patience is in seconds: how long a body may take to come, and a commit to be done. `starting` says what keeps
+    the server from taking events yet.
     """
 
     gate: Gate
@@ -61,6 +62,7 @@ class Ingest:
     budget: Budget = field(default_factory=Budget)
     body_patience: float = wire.PATIENCE
     commit_patience: float = 30.0
+    starting: Callable[[], str | None] = lambda: None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -88,6 +90,7 @@ class Ingest:
         self, scope: Scope, headers: Headers, receive: Receive, origin: str | None, cors: list[tuple[str, str]]
     ) -> bytes:
         started = self.steady()
+        self._started()
         caller = self.gate.of(headers, scope["query_string"])
         caller.require("sdk", "ingest", "browser")
         historical = PATHS[scope["path"]]
@@ -102,6 +105,12 @@ class Ingest:
         receipt = await self._written(sending)
         self.meters.ingested(caller.app, receipt, len(parsed.rejected), self.steady() - started)
         return _accepted(receipt, parsed)
+
+    def _started(self) -> None:
+        """Refuse events while windows are still being restored: judged now, they would be judged wrong."""
+        starting = self.starting()
+        if starting is not None:
+            raise ApiError("unavailable", starting, "try again in 2 s", 2)
 
     def _admit(
         self, caller: Caller, scope: Scope, headers: Headers, origin: str | None, cors: list[tuple[str, str]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from sentinel.api.models import ErrorAnswer
 from sentinel.api.wire import Asgi, Budget, Gone, Headers, Message, Receive, Scope, Send
 from sentinel.core.errors import SentinelError
 
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 OPENAPI = "/v1/openapi.json"
 ROUTERS = (decisions, findings, events, people, keys, operations)
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -37,9 +39,11 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
 
-def build(context: Context, fault: Callable[[BaseException], None] = lambda error: None) -> FastAPI:
+def build(context: Context, fault: Callable[[BaseException], None], lifespan: Lifespan | None = None) -> FastAPI:
     """Return the FastAPI application of everything but the plain paths; `fault` hears of faults of ours."""
-    app = FastAPI(title="Sentinel", version=__version__, docs_url=None, redoc_url=None, openapi_url=OPENAPI)
+    app = FastAPI(
+        title="Sentinel", version=__version__, docs_url=None, redoc_url=None, openapi_url=OPENAPI, lifespan=lifespan
+    )
     app.state.context = context
     for module in ROUTERS:
         app.include_router(module.router, responses=REFUSALS)

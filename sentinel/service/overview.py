@@ -48,6 +48,10 @@ class Overview:
         """Note how far the start is."""
         self._starting = f"{what}: {done:,} events"
 
+    def failed(self, why: str) -> None:
+        """Note that the start came to nothing."""
+        self._starting = f"the server could not start: {why}"
+
     def ready(self) -> None:
         """Note that events are taken from now on."""
         self._starting = None

@@ -1,0 +1,261 @@
+"""The composition root: the one place where concrete parts are named and put together, started and stopped.
+
+What a part does is its own; what can be set is `settings`'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+
+import structlog
+
+from sentinel.api import metrics, program
+from sentinel.api.access import Gate
+from sentinel.api.context import Context
+from sentinel.api.events import TOPIC as EVENTS
+from sentinel.api.feed import TOPIC as DECISIONS
+from sentinel.api.feed import Feed
+from sentinel.api.hub import Hub
+from sentinel.api.ingest import BURST, Ingest
+from sentinel.api.limits import Buckets
+from sentinel.api.wire import Budget
+from sentinel.core.duration import MINUTE, SECOND
+from sentinel.core.errors import SentinelError
+from sentinel.core.event import Event
+from sentinel.core.record import App, Delivery
+from sentinel.engine.playbook import Guard, Playbook
+from sentinel.enrich.enricher import Enricher
+from sentinel.enrich.enricher import build as build_enricher
+from sentinel.loader.content import load
+from sentinel.sdk.options import Options
+from sentinel.service import restore, upkeep
+from sentinel.service.figures import Figures, Sample
+from sentinel.service.intake import Intake
+from sentinel.service.jobs import Holder, Job, Jobs
+from sentinel.service.outbox import Courier
+from sentinel.service.overview import Overview
+from sentinel.service.pipeline import Listeners, Pipeline
+from sentinel.service.ports import Store
+from sentinel.service.setup import First, first_start
+from sentinel.service.switch import Switch
+from sentinel.service.tenant import Tenant
+from sentinel.settings import Settings
+from sentinel.store.embedded import open_store
+from sentinel.windows.memory import MemoryWindows
+
+log = structlog.get_logger("sentinel")
+
+
+def now() -> int:
+    """Return the moment, in microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+class Stopping(SentinelError):
+    """The server is told to stop while it still starts."""
+
+
+class _Enriching:
+    """The enricher as the pipeline asks it: with the labels of one app."""
+
+    def __init__(self, enricher: Enricher, store: Store, app: str) -> None:
+        self._enricher = enricher
+        self._store = store
+        self._app = app
+
+    def enrich(self, event: Event) -> None:
+        self._enricher.enrich(event, self._labels)
+
+    def _labels(self, kind: str, target: str) -> Sequence[str]:
+        return self._store.labels.of(self._app, kind, target, now())
+
+
+class Unsent:
+    """Where deliveries go while no channel is set up: the log says that there was something to tell."""
+
+    def deliver(self, delivery: Delivery) -> None:
+        log.info("undelivered", kind=delivery.kind, channel=delivery.channel, finding=delivery.finding)
+
+    def wait(self, attempts: int) -> int | None:
+        return None
+
+
+class Server:
+    """Everything of one server process over one store."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+        self.token = secrets.token_urlsafe(40)
+        self.figures = Figures()
+        self.playbooks = _playbooks(settings)
+        self.enricher = build_enricher(settings.geo, scratch=settings.data)
+        self.switch = Switch(store)
+        self.gate = Gate(store.access, self.token)
+        self.hub = Hub(self._valid)
+        self.pipeline = Pipeline(
+            store, self._tenant, partial(_Enriching, self.enricher, store), now, Listeners(
+                decisions=lambda app, revision: self.hub.tell(DECISIONS, app),
+                events=lambda app, events: self.hub.tell(EVENTS, app),
+                outbox=lambda: self.courier.hurry(),
+            ),
+        )  # fmt: skip
+        self.intake = Intake(self.pipeline.process)
+        self.overview = Overview(self.pipeline, lambda: self.playbooks)
+        self.holder = Holder(store.leases, now)
+        self.courier = Courier(
+            store.outbox, Unsent(), now, self.figures, self.holder.mine, partial(self.fault, "outbox")
+        )
+        self.jobs = Jobs(self._jobs(), self.holder, self.figures, self.fault)
+        self.figures.sources += [self.overview.samples, self._samples]
+        self.front = self._front()
+        self._stopping = threading.Event()
+        self._restoring = threading.Thread(target=self._restore, name="sentinel-restore", daemon=True)
+
+    def fault(self, where: str, error: BaseException) -> None:
+        """Report what went wrong and was got over."""
+        if isinstance(error, SentinelError):
+            log.warning("trouble", where=where, error=str(error))
+        else:
+            log.error("fault", where=where, exc_info=error)
+
+    def first(self) -> First | None:
+        """Make what a new server needs; return its secrets, once."""
+        return first_start(self.store, now())
+
+    def drain(self) -> None:
+        """Let every stream go, so that the stop need not wait for them; on the loop."""
+        self.hub.close()
+
+    def start(self) -> None:
+        """Begin to write, restore what windows held, and only then take events."""
+        self.intake.start()
+        self._restoring.start()
+
+    def stop(self) -> None:
+        """Write what waits, end every thread, save the windows, and close the store."""
+        self._stopping.set()
+        self._restoring.join()
+        self.intake.stop(self.settings.grace / SECOND)
+        self.jobs.stop()
+        self.courier.stop()
+        if self.overview.starting() is None:
+            self._save_windows()
+        self.store.close()
+        log.info("stopped")
+
+    def _restore(self) -> None:
+        began = time.monotonic()
+        try:
+            for app in self.store.access.apps():
+                self.pipeline.tenant(app.id)
+        except Stopping:
+            return
+        except Exception as error:  # noqa: BLE001  said at once, and by readyz for as long as it lasts
+            self.fault("restore", error)
+            self.overview.failed(str(error))
+            return
+        self.overview.ready()
+        self.jobs.start()
+        self.courier.start()
+        log.info("ready", playbooks=len(self.playbooks), seconds=round(time.monotonic() - began, 3))
+
+    def _tenant(self, app: App) -> Tenant:
+        settings = self.settings
+        never = [str(network) for network in settings.trusted_proxies]
+        tenant = Tenant(app, self.playbooks, MemoryWindows, settings.lateness, never)
+        restore.restore(self.store, tenant, now(), self._progress)
+        return tenant
+
+    def _progress(self, what: str, done: int) -> None:
+        if self._stopping.is_set():
+            raise Stopping("the server is stopping")
+        if self.overview.starting() is not None:
+            self.overview.progress(what, done)
+
+    def _valid(self, secret: str) -> bool:
+        try:
+            self.gate.caller(secret)
+        except SentinelError as error:
+            return getattr(error, "code", "") != "unauthorized"
+        return True
+
+    def _jobs(self) -> Iterator[Job]:
+        settings, store = self.settings, self.store
+        yield Job("project", 0.2, partial(upkeep.project, store), shared=False)
+        yield Job("checkpoint", 60, store.checkpoint, shared=False)
+        yield Job("windows", settings.snapshot_every / SECOND, self._save_windows, shared=False)
+        yield Job("switch", 2, self.switch.refresh, shared=False)
+        yield Job("enrichment", 60, self.enricher.refresh, shared=False)
+        yield Job("expiry", 60, lambda: upkeep.expire(store, now(), settings.keep_decisions))
+        yield Job("retention", 10 * MINUTE / SECOND, lambda: upkeep.retain(store, now(), settings.retention))
+
+    def _save_windows(self) -> None:
+        upkeep.save_windows(self.pipeline, now())
+
+    def _front(self) -> program.Front:
+        settings, budget = self.settings, Budget()
+        context = Context(
+            self.store, self.gate, self.hub, self.overview, self.switch, now,
+            lambda app: metrics.text(self.figures.samples(), app), partial(self.hub.tell, DECISIONS),
+        )  # fmt: skip
+        ingest = Ingest(
+            self.gate, self.intake, self.store.decisions.revision, self.figures, now, time.monotonic,
+            Buckets(settings.rate, settings.rate * BURST), Buckets(settings.browser_rate / 60, settings.browser_rate),
+            Options(trusted_proxies=settings.trusted_proxies), partial(self.fault, "events"), budget,
+            starting=self.overview.starting,
+        )  # fmt: skip
+        feed = Feed(self.gate, self.hub, self.store.decisions, now, self.switch.on)
+        rest = program.build(context, partial(self.fault, "api"), self._lifespan)
+        return program.Front(ingest, feed, rest, budget)
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: object) -> AsyncIterator[None]:
+        self.hub.open()
+        self.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.stop)
+
+    def _samples(self) -> Iterator[Sample]:
+        health = self.store.health()
+        yield Sample("sentinel_waiting_requests", (), self.intake.waiting())
+        yield Sample("sentinel_journal_pending", (), health.pending)
+        yield Sample("sentinel_explorer_up", (), int(health.explorer is None))
+        for app in self.store.access.apps():
+            yield Sample("sentinel_decision_revision", (app.id,), self.store.decisions.revision(app.id))
+            for topic in (DECISIONS, EVENTS):
+                yield Sample("sentinel_streams", (app.id, topic), self.hub.count(topic, app.id))
+        for step, failed in self.enricher.failed.items():
+            yield Sample("sentinel_enrichment_failures", (step,), failed)
+
+
+def open_server(settings: Settings) -> Server:
+    """Open the store of the settings and put a server together over it."""
+    if settings.database is not None or settings.windows != "memory":
+        what = "database" if settings.database is not None else "windows"
+        raise SentinelError(
+            f"`{what}`: not part of this version yet", "leave it out: one process with files of its own"
+        )
+    store = open_store(settings.data)
+    try:
+        return Server(settings, store)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _playbooks(settings: Settings) -> list[Playbook]:
+    """Return the playbooks of the settings' folders, with the default guard where they have none."""
+    channels = None if settings.channels is None else settings.channels.keys()
+    content = load(settings.playbooks, rules=settings.rules, channels=channels)
+    guard = None if settings.guard is None else Guard(*settings.guard)
+    return [one if one.guard else replace(one, guard=guard) for one in content.playbooks.values()]

@@ -1,0 +1,113 @@
+"""One server as a process: its socket, its signals, and the file by which commands beside it find it.
+
+What the server does is `app`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import uvicorn
+
+from sentinel.app import Server
+from sentinel.core.duration import SECOND
+from sentinel.core.errors import SentinelError
+from sentinel.settings import Settings
+
+LOCAL = "server.json"
+
+
+class _Uvicorn(uvicorn.Server):
+    """Uvicorn that says when it listens, and lets streams go before it waits for requests under way."""
+
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None], draining: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listening = listening
+        self._draining = draining
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._draining()
+        await super().shutdown(sockets)
+
+
+def serve(server: Server, listening: Callable[[str], None]) -> None:
+    """Serve until a signal ends it, then stop in order; `listening` is told the address."""
+    settings = server.settings
+    with _socket(settings) as sock, _quiet_signals():
+        address = settings.address if settings.public_url or settings.port else _address(settings, sock)
+        config = uvicorn.Config(
+            server.front, lifespan="on", log_config=None, access_log=False, proxy_headers=False, server_header=False,
+            ws="none", timeout_graceful_shutdown=max(1, settings.grace // SECOND),
+        )  # fmt: skip
+        local = settings.data / LOCAL
+
+        def ready() -> None:
+            _write_local(local, _loopback(settings, sock), server.token)
+            listening(address)
+
+        try:
+            _Uvicorn(config, ready, server.drain).run(sockets=[sock])
+        finally:
+            with contextlib.suppress(OSError):
+                local.unlink()
+
+
+@contextlib.contextmanager
+def _socket(settings: Settings) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        sock = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        hint = "choose another `host` or `port`"
+        raise SentinelError(f"`{settings.host}:{settings.port}`: cannot be listened at: {reason}", hint) from None
+    with sock:
+        yield sock
+
+
+@contextlib.contextmanager
+def _quiet_signals() -> Iterator[None]:
+    """Let a stop by signal be an ordinary end: uvicorn raises the signal again when it is done."""
+    kept = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def _address(settings: Settings, sock: socket.socket) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{sock.getsockname()[1]}"
+
+
+def _loopback(settings: Settings, sock: socket.socket) -> str:
+    """Return where a command on the same machine reaches the server."""
+    near = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host)  # noqa: S104  compared, not bound
+    return f"http://{near}:{sock.getsockname()[1]}" if near else _address(settings, sock)
+
+
+def _write_local(path: Path, url: str, token: str) -> None:
+    """Leave word for commands run beside the data folder, readable by its owner alone."""
+    write_private(path, json.dumps({"url": url, "token": token, "pid": os.getpid()}) + "\n")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that nobody but its owner can read, whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        draft.unlink()
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
+        file.write(text)
+    draft.replace(path)

@@ -1,0 +1,30 @@
+"""The very first start: an app, a key for it, and the link by which the first administrator signs in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sentinel.core.duration import HOUR
+from sentinel.core.record import App
+from sentinel.service.ports import Store
+
+APP = "default"
+ADMINISTRATOR = "administrator"
+BY = "first start"
+
+
+class First(NamedTuple):
+    """What is shown once and kept nowhere: the secrets of the first key and of the administrator's link."""
+
+    key: str
+    link: str
+
+
+def first_start(store: Store, now: int) -> First | None:
+    """Make what a new server needs and return its secrets; None where all is there already."""
+    if store.access.app(APP) is not None:
+        return None
+    link = store.access.make_link(ADMINISTRATOR, now + HOUR, now)
+    store.access.put_app(App(APP, "Default", made=now), BY, now)
+    _, key = store.access.make_key(APP, "sdk", BY, now, name="first")
+    return First(key, link)
