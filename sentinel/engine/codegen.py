@@ -240,6 +240,9 @@ class _Writer:
         assert isinstance(spec, FieldSpec)
         if spec.attribute == "at":
             return "seconds(event.at)"
+        if spec.of is not None:
+            found = self._temporary()
+            return f"({found} if ({found} := event.{spec.attribute}) or event.{spec.of} is not None else None)"
         keys = [repr(key) if path in FIELDS else self._constant(key) for key in spec.keys]
         code = f"event.{spec.attribute}"
         for depth, key in enumerate(keys):

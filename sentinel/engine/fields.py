@@ -24,11 +24,15 @@ _SEGMENT = re.compile(r"[\w-]{1,128}")
 
 
 class FieldSpec(NamedTuple):
-    """Where a field lies: an attribute of the event, then keys of nested objects."""
+    """Where a field lies: an attribute of the event, then keys of nested objects.
+
+    An empty list is missing where the event lacks what it is about, the attribute `of`: labels of nobody are unknown.
+    """
 
     kind: Kind
     attribute: str
     keys: tuple[str, ...] = ()
+    of: str | None = None
 
 
 class Fault(NamedTuple):
@@ -46,9 +50,9 @@ FIELDS: Mapping[str, FieldSpec] = {
     "success": FieldSpec(Kind.BOOL, "success"),
     "trust": FieldSpec(Kind.TEXT, "trust"),
     "user": FieldSpec(Kind.TEXT, "user"),
-    "user.labels": FieldSpec(Kind.LIST, "user_labels"),
+    "user.labels": FieldSpec(Kind.LIST, "user_labels", of="user"),
     "ip": FieldSpec(Kind.TEXT, "ip"),
-    "ip.labels": FieldSpec(Kind.LIST, "ip_labels"),
+    "ip.labels": FieldSpec(Kind.LIST, "ip_labels", of="ip"),
     "device": FieldSpec(Kind.TEXT, "device"),
     "request.method": FieldSpec(Kind.TEXT, "request", ("method",)),
     "request.path": FieldSpec(Kind.TEXT, "request", ("path",)),
@@ -167,6 +171,9 @@ def _reader(spec: FieldSpec) -> Callable[[Event], Any]:
     outer = attrgetter(spec.attribute)
     if spec.attribute == "at":
         return lambda event: seconds(event.at)
+    if spec.of is not None:
+        owner = attrgetter(spec.of)
+        return lambda event: found if (found := outer(event)) or owner(event) is not None else None
     if not spec.keys:
         return outer
     if len(spec.keys) == 1:

@@ -16,6 +16,7 @@ from sentinel.core import address, identity
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _COMMENT = re.compile(r"(?:^|\s)#")
+_LONGEST = 64  # no address is longer, and what is longer must not fill the cache
 _WHOLE = 10**18  # beyond, a float no longer tells neighbours apart and text of an integer grows without bound
 
 
@@ -27,7 +28,7 @@ class Networks:
 
     def holds(self, ip: str) -> bool | None:
         """Say whether an address lies in one of the networks; None if the text is no address."""
-        found = _number(ip)
+        found = _number(ip) if len(ip) <= _LONGEST else None
         if found is None:
             return None
         version, number = found

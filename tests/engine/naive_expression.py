@@ -120,9 +120,12 @@ def path_of(node: ast.expr) -> str | None:
 def read(path: str, event: Event) -> Any:
     if path == "timestamp":
         return event.at / 1_000_000
-    plain = {"event": event.name, "user.labels": event.user_labels, "ip.labels": event.ip_labels}
-    if path in plain:
-        return plain[path]
+    if path == "event":
+        return event.name
+    if path == "user.labels":
+        return event.user_labels if event.user_labels or event.user is not None else U
+    if path == "ip.labels":
+        return event.ip_labels if event.ip_labels or event.ip is not None else U
     if "." not in path:
         return getattr(event, path)
     top, *keys = path.split(".")

@@ -25,7 +25,7 @@ def messages(source: str) -> list[str]:
         ("not " * 60 + "success", "nested more than 50 levels deep"),
         ("properties.a" + " + 1" * 60 + " > 1", "nested more than 50 levels deep"),
         ("success if success else " * 60 + "success", "nested more than 50 levels deep"),
-        ("properties" + ".a" * 17 + " == 1", f"`{('properties' + '.a' * 17)}` is nested too deeply"),
+        ("properties" + ".a" * 16 + " == 1", f"`{('properties' + '.a' * 16)}` is nested too deeply"),
         ("properties.a == " + "9" * 30, "this number is too large"),
         ("properties.a == " + "9" * 4000, "this number is too large"),
         ("properties.a == 1e999", "this number is too large"),
@@ -127,6 +127,23 @@ def test_code_grows_with_the_expression_and_no_faster(nest):
         sizes.append(len(compile_expression(source, condition=False).code))
     steps = [later - earlier for earlier, later in itertools.pairwise(sizes)]
     assert max(steps) < 1500
+
+
+def test_each_bound_is_where_it_is_said_to_be():
+    def fits(source: str) -> bool:
+        try:
+            compile_expression(source)
+        except ExpressionError:
+            return False
+        return True
+
+    assert fits("success".ljust(4096)) and not fits("success".ljust(4097))
+    assert fits("(" * 50 + "success" + ")" * 50) and not fits("(" * 51 + "success" + ")" * 51)
+    assert fits("not " * 50 + "success") and not fits("not " * 51 + "success")
+    assert fits(f"ip == '{'a' * 1024}'") and not fits(f"ip == '{'a' * 1025}'")
+    assert fits(f"properties.n in [{','.join('1' * 1000)}]") and not fits(f"properties.n in [{','.join('1' * 1001)}]")
+    assert fits(f"properties.n == {2**63 - 1}") and not fits(f"properties.n == {2**63}")
+    assert fits("properties.n == 1.7e308") and not fits("properties.n == 1.8e308")
 
 
 def test_newlines_comments_and_words_of_python_behind_a_dot_are_allowed():

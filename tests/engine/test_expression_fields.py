@@ -94,9 +94,16 @@ def test_a_field_is_read_from_a_real_event_in_both_ways(path, value):
 )
 def test_a_field_an_event_lacks_is_missing_in_both_ways(path):
     event = read({"id": "e1", "event": "x", "timestamp": 0})
-    expected = () if path.endswith(".labels") else None
-    assert compile_field(path)(event) == expected
-    assert compile_expression(path, condition=False).value(event) == expected
+    assert compile_field(path)(event) is None
+    assert compile_expression(path, condition=False).value(event) is None
+
+
+def test_someone_without_labels_has_none_of_them_and_labels_of_nobody_are_unknown():
+    source = '"vip" not in user.labels'
+    assert compile_expression(source).truth(make({"user": "id:1"})) is True
+    assert compile_expression(source).truth(make({})) is None
+    assert compile_expression('"office" in ip.labels').truth(make({"ip": "192.0.2.1"})) is False
+    assert compile_field("user.labels")(make({"user": "id:1"})) == ()
 
 
 @pytest.mark.parametrize("inner", [None, 5, "text", ["total"], True])

@@ -8,6 +8,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentinel.engine import lists
 from sentinel.engine.lists import networks, parse_list
 
 
@@ -60,6 +61,12 @@ def test_a_set_of_networks_holds_what_a_scan_of_them_finds(drawn):
     found = [network for network in found if not str(network).startswith("::ffff:")]
     expected = any(network.version == address.version and address in network for network in found)
     assert networks(found).holds(ip) is expected
+
+
+def test_long_texts_are_no_addresses_and_are_not_kept():
+    before = lists._number.cache_info().currsize
+    assert networks([ipaddress.ip_network("::/0")]).holds("1" * 65) is None
+    assert lists._number.cache_info().currsize == before
 
 
 def test_many_networks_cost_one_look_up_a_prefix_length():

@@ -158,8 +158,12 @@ COMPLETE = st.fixed_dictionaries({path: values for path, (_, values) in TYPED.it
 
 @st.composite
 def reduced(draw: st.DrawFn, complete: dict[str, Any]) -> dict[str, Any]:
-    """Return a complete event's fields without some of them; an event always has its name and time."""
+    """Return a complete event's fields without some of them; an event always has its name and time.
+
+    Labels go only with their user: of a user who is there they are known.
+    """
     gone = draw(st.sets(st.sampled_from([path for path in complete if path not in ("event", "timestamp")])))
+    gone = gone if "user" in gone else gone - {"user.labels"}
     return {path: value for path, value in complete.items() if path not in gone}
 
 

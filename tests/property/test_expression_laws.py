@@ -6,7 +6,7 @@ import ast
 import warnings
 from typing import Any
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from simpleeval import EvalWithCompoundTypes
 
@@ -49,6 +49,7 @@ def test_the_compiled_form_is_the_table_on_ordinary_events(source, fields):
     assert compiled(source).truth(event) is naive.truth(source, event)
 
 
+@settings(max_examples=200)
 @given(TYPED["bool"], COMPLETE)
 def test_simpleeval_says_the_same_of_complete_well_typed_events(source, fields):
     expression = compiled(source)
@@ -59,6 +60,7 @@ def test_simpleeval_says_the_same_of_complete_well_typed_events(source, fields):
     assert expression.truth(make(fields)) is expected
 
 
+@settings(max_examples=200)
 @given(MONOTONE["bool"], COMPLETE, st.data())
 def test_an_answer_given_with_fields_missing_is_the_answer_for_every_completion(source, fields, data):
     expression = compiled(source)
