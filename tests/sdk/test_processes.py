@@ -1,0 +1,320 @@
+"""Processes that fork, end, or are someone's worker: nothing hangs, nothing is sent twice, the rest is sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from sentinel.core.decision import Decision
+from tests.sdk.server import KEY
+from tests.sdk.serving import Site
+
+ROOT = Path(__file__).parents[2]
+BAD = Decision("d1", "block", "user", "id:bad", playbook="p")
+PRELUDE = """
+import os, sys, threading, time
+from sentinel import sdk
+"""
+
+
+def environment(server, **more):
+    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    return {
+        **kept,
+        "SENTINEL_URL": server if isinstance(server, str) else server.url,
+        "SENTINEL_KEY": KEY,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **more,
+    }
+
+
+def run(server, code):
+    """Run a script to its end; return what it printed. Without a server it may say so."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PRELUDE + textwrap.dedent(code)],
+        env=environment(server), capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    said = "" if isinstance(server, str) else done.stderr
+    assert (done.returncode, said) == (0, ""), done.stderr
+    return done.stdout
+
+
+def test_a_script_sends_what_waits_as_it_ends(server):
+    run(server, "sdk.start(flush_interval=3600); sdk.track('e')")
+    assert len(server.events) == 1
+
+
+@pytest.mark.parametrize("how", ["refused", "hanging"])
+def test_an_exit_is_bounded_whatever_the_server_does(server, how):
+    released = threading.Event()
+    server.answers.extend([lambda handler: released.wait(20)] * 20)
+    printed = run(
+        server if how == "hanging" else "http://127.0.0.1:9",
+        """
+        sdk.start(flush_count=1)
+        for _ in range(50):
+            sdk.track('e')
+        print(time.monotonic())
+        """,
+    )
+    took = time.monotonic() - float(printed)
+    released.set()
+    assert took < 2.5  # a second for the events, and what the interpreter needs to end
+
+
+def test_a_forked_child_has_its_own_events_the_same_decisions_and_leaves_the_parents_stream_alone(server):
+    server.decide(BAD)
+    printed = run(
+        server,
+        """
+        sdk.start(flush_interval=3600)
+        assert sdk.current().wait_ready(10)
+        sdk.track('parent')
+        pause = threading.Event()
+        while not sdk.stats()['connected']:
+            pause.wait(0.01)
+        child = os.fork()
+        if child == 0:
+            assert sdk.is_blocked('bad')
+            assert sdk.stats()['queued'] == 0
+            sdk.track('child')
+            assert sdk.flush(10)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        print(sdk.stats()['connected'])
+        """,
+    )
+    assert printed == "True\n"
+    assert sorted(event["event"] for event in server.events) == ["child", "parent"]
+    assert server.streams <= 2
+
+
+def test_a_fork_while_every_lock_is_held_hangs_no_child(server):
+    run(
+        server,
+        """
+        sdk.start()
+        client = sdk.current()
+        assert client.wait_ready(10)
+        held, done = threading.Event(), threading.Event()
+        def hold():
+            with client.buffer._changed, client._lock, client.notes._lock, client._recent._lock:
+                with client.held.ready._cond, client.sender._connection._lock:
+                    held.set()
+                    done.wait(10)
+        threading.Thread(target=hold).start()
+        held.wait(10)
+        child = os.fork()
+        if child == 0:
+            sdk.identify({'id': 1})
+            sdk.track('child')
+            assert sdk.current().wait_ready(10)
+            os._exit(0 if sdk.flush(10) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        done.set()
+        """,
+    )
+    assert len(server.named("child")) == 1
+
+
+def test_a_fork_that_python_did_not_notice_is_noticed_at_the_next_call(server):
+    run(
+        server,
+        """
+        sdk.start()
+        client = sdk.current()
+        sdk.track('parent')
+        assert sdk.flush(10)
+        client._pid = 1  # as it looks after a fork without hooks
+        sdk.track('child')
+        assert sdk.flush(10)
+        """,
+    )
+    assert [event["event"] for event in server.events] == ["parent", "child"]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_worker_of_a_pool_sends_what_waits_as_it_ends(server, method, tmp_path):
+    script = tmp_path / "work.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import multiprocessing
+            from sentinel import sdk
+            sdk.start(flush_interval=3600)
+            def work():
+                sdk.track('worked')
+            if __name__ == '__main__':
+                process = multiprocessing.get_context({method!r}).Process(target=work)
+                process.start()
+                process.join(20)
+            """
+        )
+    )
+    subprocess.run([sys.executable, str(script)], env=environment(server), timeout=30, check=True)
+    assert len(server.events) == 1
+
+
+def test_importing_the_middleware_loads_no_framework_and_all_that_threads_need():
+    printed = run(
+        "http://127.0.0.1:9",
+        """
+        import sentinel.sdk.asgi, sentinel.sdk.wsgi
+        heavy = {'fastapi', 'starlette', 'pydantic', 'sqlmodel', 'duckdb', 'yaml', 'redis', 'django', 'flask'}
+        print(sorted(heavy & set(sys.modules)))
+        before = set(sys.modules)
+        sdk.start()
+        sdk.track('e', {'text': 'x' * 5000})
+        sdk.flush(0.2)
+        print(sorted(set(sys.modules) - before))
+        print(threading.active_count())
+        """,
+    )
+    assert printed.splitlines()[:2] == ["[]", "[]"]
+
+
+def test_starting_starts_no_thread(server):
+    printed = run(server, "n = threading.active_count; sdk.start(); print(n()); sdk.track('e'); print(n())")
+    assert printed.split() == ["1", "3"]
+
+
+def test_a_signal_handler_that_tracks_does_not_hang_the_call_it_interrupts(server):
+    printed = run(
+        server,
+        """
+        import signal
+        sdk.start(buffer_size=100_000)
+        seen = [0]
+        def handler(*_):
+            seen[0] += 1
+            sdk.track('signal')
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        while seen[0] < 200:
+            sdk.track('e')
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print('done')
+        """,
+    )
+    assert printed == "done\n"
+
+
+APP = """
+from sentinel import sdk
+from sentinel.sdk.{kind} import SentinelMiddleware
+sdk.start(flush_interval=3600)
+
+def wsgi(environ, start_response):
+    user = environ["PATH_INFO"].strip("/")
+    sdk.identify({{"id": user}})
+    sdk.track("served", {{"user": user}})
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(__import__("os").getppid()).encode()]
+
+async def asgi(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({{"type": message["type"] + ".complete"}})
+            if message["type"] == "lifespan.shutdown":
+                return
+    user = scope["path"].strip("/")
+    sdk.identify({{"id": user}})
+    sdk.track("served", {{"user": user}})
+    await send({{"type": "http.response.start", "status": 200, "headers": []}})
+    await send({{"type": "http.response.body", "body": b"0"}})
+
+app = SentinelMiddleware({kind})
+"""
+
+
+def free_port():
+    import socket
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class Running:
+    """A server process of someone else's making, ended as an operator would."""
+
+    def __init__(self, server, tmp_path, kind, command):
+        (tmp_path / "shop.py").write_text(APP.format(kind=kind))
+        self.port = free_port()
+        arguments = [part.format(port=self.port) for part in command]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *arguments], cwd=tmp_path, env=environment(server), start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        self.site = Site(self.port)
+
+    def __enter__(self):
+        pause, end = threading.Event(), time.monotonic() + 15
+        while time.monotonic() < end:
+            try:
+                self.site.get("/good")
+                return self
+            except OSError:
+                assert self.process.poll() is None, self.process.stderr.read().decode()
+                pause.wait(0.02)
+        raise AssertionError("it did not start")
+
+    def end(self, by):
+        self.process.send_signal(by)
+        self.process.wait(15)
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(15)
+        self.process.stderr.close()
+
+
+SERVERS = {
+    "gunicorn-sync": ("wsgi", ["gunicorn", "shop:app", "-b", "127.0.0.1:{port}", "-w", "2", "--preload"]),
+    "gunicorn-threads": ("wsgi", ["gunicorn", "shop:app", "-b", "127.0.0.1:{port}", "--threads", "4", "-k", "gthread"]),
+    "waitress": ("wsgi", ["waitress", "--listen=127.0.0.1:{port}", "shop:app"]),
+    "uvicorn": ("asgi", ["uvicorn", "shop:app", "--port", "{port}", "--log-level", "critical"]),
+    "hypercorn-asyncio": ("asgi", ["hypercorn", "shop:app", "-b", "127.0.0.1:{port}", "-k", "asyncio"]),
+    "hypercorn-trio": ("asgi", ["hypercorn", "shop:app", "-b", "127.0.0.1:{port}", "-k", "trio"]),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SERVERS))
+def test_under_a_real_server(server, tmp_path, name):
+    """Refused users are refused in every worker, and what waits is sent as the server is ended."""
+    kind, command = SERVERS[name]
+    pytest.importorskip(command[0])
+    server.decide(BAD)
+    with Running(server, tmp_path, kind, command) as running:
+        enough = 30
+        statuses = []
+        while statuses.count(403) < 4 and enough:
+            statuses.append(running.site.get("/bad").status)
+            enough -= 1
+        assert statuses[-4:].count(403) >= 3  # a worker's very first request may come before its first list
+        if name == "gunicorn-sync":
+            master = int(running.site.get("/good").body)
+            assert len(list(Path(f"/proc/{master}/task").iterdir())) == 1, "the master starts no thread"
+        running.end(signal.SIGINT if name == "waitress" else signal.SIGTERM)  # which waitress dies of
+    assert server.named("served")
+    assert len({event["id"] for event in server.events}) == len(server.events)
+    assert server.named("sentinel.enforced")
+
+
+def test_a_server_killed_outright_loses_only_what_had_not_left(server, tmp_path):
+    pytest.importorskip("waitress")
+    with Running(server, tmp_path, *SERVERS["waitress"]) as running:
+        assert running.site.get("/good").status == 200
+    assert json.dumps(server.events).count("served") <= 2
