@@ -20,6 +20,7 @@ from sentinel.engine.lists import ListValues, Networks
 from sentinel.engine.nodes import Field, ListOf, Literal, Node
 from sentinel.engine.problems import Problems, quote, suggest
 
+_MEMORY = 2 << 20  # bytes one pattern may take, program and cache
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 
 
@@ -54,6 +55,7 @@ def pattern(node: Node, beside: tuple[Node, ...], context: Context) -> object:
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True
+    options.max_mem = _MEMORY
     try:
         return re2.compile(text, options)
     except re2.error as error:

@@ -35,6 +35,7 @@ def messages(source: str) -> list[str]:
         ("user == '\ud800'", "the character U+D800 cannot stand in an expression"),
         (r"user == '\ud800'", "half a surrogate pair is no character"),
         ("user == '" + "a" * 300 + "'", "no user has a name longer than 256 characters"),
+        (r"matches(user, '\pL{500}')", "not an RE2 pattern: `pattern too large - compile failed`"),
         ("matches(user, '((a{100}){100}){100}')", "not an RE2 pattern: `invalid repetition size: {100}`"),
     ],
 )
