@@ -1,0 +1,104 @@
+"""`sentinel test`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+from xml.etree import ElementTree
+
+import typer
+
+from sentinel.cli.loading import loaded
+from sentinel.cli.options import Channels, Paths, Rules
+from sentinel.cli.terminal import complain, plain, say
+from sentinel.core.errors import InputError
+from sentinel.engine.windows import Watch
+from sentinel.loader.assembly import Content
+from sentinel.service.filetests import SHUFFLES, Outcome, Runner
+from sentinel.windows.groups import Limits
+from sentinel.windows.memory import MemoryWindows
+
+Junit = Annotated[Path | None, typer.Option("--junit", help="Write the outcomes as JUnit XML, too.", metavar="FILE")]
+Shuffle = Annotated[
+    bool, typer.Option("--shuffle", help="Let events arrive late and twice: the same groups must have findings.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Shuffle in the one order of this seed.")]
+Wanted = Annotated[
+    str,
+    typer.Option("-k", help="Run tests of which the name, or its rule or playbook, holds this text.", metavar="TEXT"),
+]
+
+
+def test(
+    paths: Paths = None,
+    rules: Rules = None,
+    channel: Channels = None,
+    junit: Junit = None,
+    shuffle: Shuffle = False,
+    seed: Seed = None,
+    wanted: Wanted = "",
+) -> int:
+    """Run the tests inside rules and playbooks; one line a test, exit code 1 if one fails."""
+    content = loaded(paths, rules, channel)
+    seeds = _seeds(shuffle, seed)
+    outcomes = []
+    for outcome in _outcomes(content, seeds, wanted):
+        outcomes.append(outcome)
+        _show(outcome)
+    if seeds:
+        say(f"shuffled with the seeds {seeds[0]} to {seeds[-1]} (--seed repeats one)")
+    failed = sum(1 for outcome in outcomes if outcome.faults)
+    say(f"{len(outcomes) - failed} passed, {failed} failed")
+    if junit is not None:
+        _write_junit(junit, outcomes)
+    if not outcomes:
+        complain(f"there is no test that holds `{wanted}`" if wanted else "there are no tests")
+    return 1 if failed or not outcomes else 0
+
+
+def _seeds(shuffle: bool, seed: int | None) -> range:
+    if seed is not None:
+        return range(seed, seed + 1)
+    first = random.randrange(1_000_000) if shuffle else 0  # noqa: S311
+    return range(first, first + SHUFFLES) if shuffle else range(0)
+
+
+def _outcomes(content: Content, seeds: range, wanted: str) -> Iterator[Outcome]:
+    """Run what is wanted, test by test."""
+    runner = Runner(_windows)
+    for rule in content.rules.values():
+        yield from runner.rule(rule, wanted)
+    for playbook in content.playbooks.values():
+        yield from runner.playbook(playbook, wanted)
+        if seeds:
+            yield from runner.shuffled(playbook, seeds, wanted)
+
+
+def _windows(watches: Iterable[Watch], lateness: int) -> MemoryWindows:
+    return MemoryWindows(watches, Limits(lateness=lateness))
+
+
+def _show(outcome: Outcome) -> None:
+    say(f"{'FAIL' if outcome.faults else 'ok  '}  {outcome.owner}: {outcome.name}")
+    if outcome.faults:
+        say(f"      {outcome.place}")
+    for fault in outcome.faults:
+        say(f"      {fault}")
+
+
+def _write_junit(file: Path, outcomes: list[Outcome]) -> None:
+    failures = sum(1 for outcome in outcomes if outcome.faults)
+    suite = ElementTree.Element("testsuite", name="sentinel", tests=str(len(outcomes)), failures=str(failures))
+    for outcome in outcomes:
+        about = {"classname": outcome.owner, "name": outcome.name, "file": outcome.place.file}
+        case = ElementTree.SubElement(suite, "testcase", {name: plain(text) for name, text in about.items()})
+        case.set("line", str(outcome.place.line))
+        if outcome.faults:
+            failure = ElementTree.SubElement(case, "failure", message=plain(outcome.faults[0]))
+            failure.text = plain("\n".join([str(outcome.place), *outcome.faults]))
+    try:
+        ElementTree.ElementTree(suite).write(file, encoding="utf-8", xml_declaration=True)
+    except OSError as error:
+        raise InputError(f"`{file}` cannot be written: {error.strerror or error}") from None

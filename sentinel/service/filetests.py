@@ -1,0 +1,239 @@
+"""Running the tests that rules and playbooks carry: the real engine, decisions and verdicts, on a virtual clock.
+
+A playbook's test runs that playbook alone, as if its mode were `enforce`. What is printed of it is the command's.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import chain, zip_longest
+from operator import attrgetter
+from typing import NamedTuple
+
+from sentinel.core import moment
+from sentinel.core.decision import Delta, Subject
+from sentinel.core.decisions import Decisions
+from sentinel.core.duration import MINUTE, format_duration
+from sentinel.core.event import Event, read
+from sentinel.core.finding import Finding
+from sentinel.engine.engine import Engine
+from sentinel.engine.judge import prepare
+from sentinel.engine.memory import Memory
+from sentinel.engine.playbook import Expectation, Metric, Place, Playbook, PlaybookTest, Request, Rule, RuleTest
+from sentinel.engine.windows import Detector, Steps, Threshold, Watch, Windows
+from sentinel.loader.testcase import copy_of
+from sentinel.service.replay import Replay
+
+START = moment.parse("2026-01-05T00:00:00Z")  # a Monday
+LATENESS = 10 * MINUTE
+SHUFFLES = 20
+
+MakeWindows = Callable[[Iterable[Watch], int], Windows]
+
+
+class Arrival(NamedTuple):
+    """One event of a test and when it arrives, in microseconds since 1970."""
+
+    received: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One test and what was wrong, line by line: nothing if it passed."""
+
+    owner: str
+    name: str
+    place: Place
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Runs tests. `make_windows(watches, lateness)` gives fresh windows; times in microseconds."""
+
+    make_windows: MakeWindows
+    lateness: int = LATENESS
+
+    def rule(self, rule: Rule, wanted: str = "") -> Iterator[Outcome]:
+        """Give the outcome of each test of a rule."""
+        for number, test in enumerate(rule.tests, 1):
+            name = f"event {number}"
+            if _is_wanted(wanted, rule.id, name):
+                yield Outcome(rule.id, name, test.place, tuple(_judge_rule(rule, test)))
+
+    def playbook(self, playbook: Playbook, wanted: str = "") -> Iterator[Outcome]:
+        """Give the outcome of each test of a playbook."""
+        for test in playbook.tests:
+            if _is_wanted(wanted, playbook.id, test.name):
+                yield Outcome(playbook.id, test.name, test.place, tuple(self._run(playbook, test)))
+
+    def shuffled(self, playbook: Playbook, seeds: Sequence[int], wanted: str = "") -> Iterator[Outcome]:
+        """Give the outcome of each test whose events arrive late and repeated: the same groups must have findings.
+
+        Each seed is one order, in which no event comes more than the lateness behind a newer one.
+        """
+        if not _keeps_groups(prepare(playbook).watch.detector):
+            return
+        for test in playbook.tests:
+            if _is_wanted(wanted, playbook.id, test.name):
+                faults = tuple(self._shuffle(playbook, test, seeds))
+                yield Outcome(playbook.id, f"{test.name} (shuffled {len(seeds)} times)", test.place, faults)
+
+    def _shuffle(self, playbook: Playbook, test: PlaybookTest, seeds: Sequence[int]) -> Iterator[str]:
+        in_order = self._groups(playbook, sorted(_arrivals(test), key=lambda one: (one.event.at, one.event.id)))
+        for seed in seeds:
+            found = self._groups(playbook, _late(list(_arrivals(test)), self.lateness, random.Random(seed)))  # noqa: S311
+            if found.keys() != in_order.keys():
+                yield f"seed {seed}: {_difference(in_order, found)}"
+
+    def _groups(self, playbook: Playbook, arrivals: Iterable[Arrival]) -> dict[str, str]:
+        """Return the groups that have findings: what is shown of each, by key."""
+        trial = Trial(playbook, self)
+        for arrival in arrivals:
+            trial.deliver(arrival)
+        return {finding.key: _group(finding.group) for finding in trial.findings}
+
+    def _run(self, playbook: Playbook, test: PlaybookTest) -> Iterator[str]:
+        """Give what is wrong: verdicts as their requests come, then findings."""
+        trial = Trial(playbook, self)
+        requests = list(test.requests)
+        for arrival in _arrivals(test):
+            while requests and START + requests[0].at < arrival.received:
+                yield from trial.ask(requests.pop(0))
+            trial.deliver(arrival)
+        for request in requests:
+            yield from trial.ask(request)
+        yield from _compare(test.expect, sorted(trial.findings, key=attrgetter("at")))
+
+
+class Trial:
+    """One playbook on a virtual clock: events arrive, requests are judged by the decisions made so far."""
+
+    def __init__(self, playbook: Playbook, runner: Runner) -> None:
+        engine = Engine([playbook], runner.lateness, mode="enforce")
+        self._replay = Replay(engine, runner.make_windows(engine.watches(), runner.lateness), Memory())
+        self._decisions = Decisions()
+        self.findings: list[Finding] = []
+
+    def deliver(self, arrival: Arrival) -> None:
+        """Let an event arrive."""
+        for finding in self._replay.feed((arrival.event,), arrival.received):
+            self.findings.append(finding)
+            made = tuple(one for effect in finding.effects if effect.held is None for one in effect.decisions)
+            self._decisions = self._decisions.apply(Delta(self._decisions.revision + 1, made))
+
+    def ask(self, request: Request) -> Iterator[str]:
+        """Give what is wrong with the verdict on a request."""
+        users = (request.user,) if request.user else ()
+        subject = Subject(users, request.ip, request.device, request.login)
+        verdict = self._decisions.match(subject, START + request.at).kind
+        if verdict != request.verdict:
+            who = ", ".join(filter(None, (request.user, request.ip, request.device)))
+            yield (
+                f"{request.place}: at {format_duration(request.at)} the request of {who} gets `{verdict}`, "
+                f"not `{request.verdict}`"
+            )
+
+
+def _is_wanted(wanted: str, owner: str, name: str) -> bool:
+    return wanted.lower() in f"{owner}: {name}".lower()
+
+
+def _judge_rule(rule: Rule, test: RuleTest) -> Iterator[str]:
+    event = read({"id": "test"} | dict(test.event), received=START, enriched=True, reserved=True)
+    alone = Playbook(
+        id=rule.id, title=rule.title, mode="monitor", severity="info", rule=rule, events=(), where=None, group_by=(),
+        window=MINUTE, when=(Metric("count", 1),), cooldown=MINUTE, place=rule.place, version="", trust="any",
+    )  # fmt: skip
+    matched = Engine([alone]).match([event])
+    yield from (error for _, error in matched.errors)
+    if bool(matched.hits) != test.matches:
+        yield "the rule matches this event and should not" if matched.hits else "the rule does not match this event"
+
+
+def _arrivals(test: PlaybookTest) -> Iterator[Arrival]:
+    """Give a test's events in the order they arrive: those of one moment by time and as they are written."""
+    found = []
+    number = 0
+    for delivery in test.events:
+        late = 0 if delivery.received is None else delivery.received - delivery.at
+        for copy in range(delivery.repeat):
+            at = START + delivery.at + copy * delivery.every
+            raw = {"id": f"e{number:08}", "timestamp": moment.to_text(at)} | copy_of(delivery.event, copy)
+            found.append(Arrival(at + late, read(raw, received=at + late, enriched=True, reserved=True)))
+            number += 1
+    return iter(sorted(found, key=lambda one: (one.received, one.event.at, one.event.id)))
+
+
+def _late(arrivals: Sequence[Arrival], lateness: int, dice: random.Random) -> list[Arrival]:
+    """Return the arrivals late by up to the lateness, and a few of them twice."""
+    twice = [one for one in arrivals if dice.random() < 0.1]
+    late = [Arrival(one.event.at + dice.randrange(lateness), one.event) for one in chain(arrivals, twice)]
+    return sorted(late, key=lambda one: one.received)
+
+
+def _keeps_groups(detector: Detector) -> bool:
+    """Say whether the groups that have findings are the same for every order of arrival."""
+    if isinstance(detector, Threshold):
+        return not detector.on_arrival
+    return isinstance(detector, Steps) and not detector.until
+
+
+def _difference(wanted: dict[str, str], found: dict[str, str]) -> str:
+    lost = [f"no finding for {group}" for key, group in wanted.items() if key not in found]
+    return ", ".join(lost + [f"a finding for {group}" for key, group in found.items() if key not in wanted])
+
+
+def _compare(expected: Sequence[Expectation], found: Sequence[Finding]) -> Iterator[str]:
+    """Give the difference between what a test expects and what was found, nothing where there is none."""
+    lines = list(_lines(expected, found))
+    if any(not line.startswith(" ") for line in lines):
+        yield "what was expected (-) is not what was found (+):"
+        yield from lines
+
+
+def _lines(expected: Sequence[Expectation], found: Sequence[Finding]) -> Iterator[str]:
+    left = [(one.at, _group(one.group)) for one in expected]
+    right = [(one.at - START, _group(one.group)) for one in found]
+    for kind, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        for wanted, got in zip_longest(expected[a:b], found[c:d]):
+            if kind == "equal" and _acts_as(got, wanted):
+                yield f"  {_expected(wanted)}"
+                continue
+            if wanted is not None:
+                yield f"- {_expected(wanted)} (line {wanted.place.line})"
+            if got is not None:
+                yield f"+ {_found(got)}"
+
+
+def _acts_as(finding: Finding, wanted: Expectation) -> bool:
+    """Say whether every action that is named was done to its target."""
+    done = {(effect.kind, effect.target or effect.channel) for effect in finding.effects if effect.held is None}
+    return done.issuperset(wanted.actions.items())
+
+
+def _expected(wanted: Expectation) -> str:
+    actions = "".join(f", {kind} {target}" for kind, target in wanted.actions.items())
+    return f"at {format_duration(wanted.at)}: {_group(wanted.group)}{actions}"
+
+
+def _found(finding: Finding) -> str:
+    actions = "".join(
+        f", {one.kind} {one.target or one.channel}" + (f" held back ({one.held})" if one.held else "")
+        for one in finding.effects
+    )
+    return f"at {format_duration(finding.at - START)}: {_group(finding.group)}{actions}"
+
+
+def _group(group: Mapping[str, object]) -> str:
+    return ", ".join(f"{field} {_text(value)}" for field, value in sorted(group.items())) or "everybody"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
