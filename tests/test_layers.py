@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 # The packages a room's file may import beside the standard library and Sentinel itself.
 PACKAGES = {
     "sentinel/core": {},
-    "sentinel/engine": {"expression": {"simpleeval", "re2"}},
+    "sentinel/engine": {"expression": {"simpleeval", "re2"}, "arguments": {"re2"}, "explain": {"simpleeval"}},
     "sentinel/sdk": {
         "django": {"django", "asgiref"},
         "fastapi": {"fastapi", "starlette"},
