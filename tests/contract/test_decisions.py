@@ -1,0 +1,264 @@
+"""The decision list: whoever follows it by deltas holds what a newcomer is given."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sentinel.core.batch import Sighting
+from sentinel.core.decision import Delta, pair
+from sentinel.core.errors import SentinelError
+from tests.contract.values import NOW, batch, decision, finding, fresh_app, put
+
+HOUR = 3_600_000_000
+
+
+class Follower:
+    """An enforcement point: what it holds, and how far it has followed."""
+
+    def __init__(self) -> None:
+        self.held = {}
+        self.revision = 0
+
+    def follow(self, delta: Delta) -> None:
+        if delta.reset:
+            self.held = {}
+        self.held |= {one.id: one for one in delta.added}
+        for id in delta.removed:
+            self.held.pop(id, None)
+        self.revision = delta.revision
+
+    def in_force(self, now: int) -> dict:
+        return {id: one for id, one in self.held.items() if one.in_force(now)}
+
+
+def everything(store, app, now):
+    return {one.id: one for one in store.decisions.delta(app, 0, now).added}
+
+
+def test_a_new_list_is_empty_at_revision_zero(store):
+    assert store.decisions.revision("shop") == 0
+    assert store.decisions.delta("shop", 0, NOW) == Delta(0, reset=True)
+
+
+def test_a_delta_holds_what_changed_since_and_nothing_else(store):
+    put(store, batch(decisions=(decision("a"), decision("b"))))
+    put(store, batch(decisions=(decision("c"),)))
+    assert store.decisions.lift("shop", "a", "jane", "a mistake", NOW) == 3
+    assert store.decisions.delta("shop", 1, NOW) == Delta(3, (decision("c"),), ("a",))
+    assert store.decisions.delta("shop", 3, NOW) == Delta(3)
+
+
+def test_what_came_and_went_between_two_deltas_is_in_neither(store):
+    put(store, batch(decisions=(decision("a"),)))
+    put(store, batch(decisions=(decision("b"),)))
+    store.decisions.lift("shop", "b", "jane", "a mistake", NOW)
+    assert store.decisions.delta("shop", 1, NOW) == Delta(3)
+
+
+def test_all_of_one_commit_is_one_revision(store):
+    answer = put(store, batch(decisions=tuple(decision(f"d{n}", f"id:{n}") for n in range(700))))
+    assert answer.revision == 1
+    assert len(store.decisions.delta("shop", 0, NOW).added) == 700
+
+
+def test_a_revision_from_the_future_gets_everything_anew(store):
+    put(store, batch(decisions=(decision("a"),)))
+    delta = store.decisions.delta("shop", 99, NOW)
+    assert delta.reset
+    assert [one.id for one in delta.added] == ["a"]
+
+
+def test_a_decision_over_is_not_sent(store):
+    put(store, batch(decisions=(decision("a", until=NOW + 5), decision("b", until=NOW + 6))))
+    assert [one.id for one in store.decisions.delta("shop", 0, NOW + 5).added] == ["b"]
+
+
+def test_a_known_decision_is_passed_over_and_moves_nothing(store):
+    put(store, batch(decisions=(decision("a", reason="first"),)))
+    answer = put(store, batch(decisions=(decision("a", reason="second"), decision("a", reason="third"))))
+    assert (answer.revision, answer.changed) == (1, False)
+    assert store.decisions.get("shop", "a").decision.reason == "first"
+
+
+def test_undo_sticks_the_same_finding_does_not_decide_again(store):
+    put(store, batch(findings=(finding("f"),), decisions=(decision("a", finding="f"),)))
+    store.decisions.lift("shop", "a", "jane", "her own account", NOW)
+    answer = put(store, batch(decisions=(decision("a", finding="f"), decision("b", "id:2", finding="f"))))
+    assert answer.changed is False
+    assert everything(store, "shop", NOW) == {}
+    assert store.findings.get("shop", "f").undone
+    put(store, batch(decisions=(decision("c", finding="g"),)))
+    assert list(everything(store, "shop", NOW)) == ["c"]
+
+
+def test_undo_tells_who_when_and_why(store):
+    put(store, batch(decisions=(decision("a"),)))
+    store.decisions.lift("shop", "a", "jane", "her own account", NOW + 7)
+    kept = store.decisions.get("shop", "a")
+    assert (kept.removed, kept.lifted, kept.lifted_by, kept.lifted_why) == (2, NOW + 7, "jane", "her own account")
+    line = store.audit.list("shop").items[0]
+    assert (line.actor, line.action, line.target, line.reason) == (
+        "jane",
+        "decision.lift",
+        "user id:1",
+        "her own account",
+    )
+
+
+def test_lifting_twice_changes_nothing_and_an_unknown_one_is_none(store):
+    put(store, batch(decisions=(decision("a"),)))
+    assert store.decisions.lift("shop", "a", "jane", "first", NOW) == 2
+    assert store.decisions.lift("shop", "a", "joe", "second", NOW) == 2
+    assert store.decisions.get("shop", "a").lifted_by == "jane"
+    assert store.decisions.lift("shop", "nothing", "jane", "", NOW) is None
+
+
+def test_one_app_neither_sees_nor_touches_anothers(store):
+    put(store, batch(decisions=(decision("a"),)))
+    assert store.decisions.get("blog", "a") is None
+    assert store.decisions.lift("blog", "a", "jane", "", NOW) is None
+    assert store.decisions.delta("blog", 0, NOW) == Delta(0, reset=True)
+    assert store.decisions.list("blog").items == ()
+
+
+def test_a_decision_by_hand_is_in_the_list_and_in_the_audit(store):
+    by_hand = decision("a", "203.0.113.0/24", scope="network", playbook=None, by="jane", reason="a bad network")
+    assert store.decisions.add("shop", by_hand, "jane", NOW) == 1
+    assert store.decisions.delta("shop", 0, NOW).added == (by_hand,)
+    line = store.audit.list("shop").items[0]
+    assert (line.actor, line.action, line.target, line.reason) == (
+        "jane", "decision.add", "network 203.0.113.0/24", "a bad network",
+    )  # fmt: skip
+
+
+def test_a_decision_by_hand_needs_an_id_of_its_own(store):
+    store.decisions.add("shop", decision("a"), "jane", NOW)
+    with pytest.raises(SentinelError, match="`a` is known already"):
+        store.decisions.add("shop", decision("a", "id:2"), "jane", NOW)
+
+
+def test_the_list_is_filtered_and_paged_newest_first(store):
+    made = [decision(f"d{n}", f"id:{n % 3}", made=NOW + n // 2, playbook=f"p{n % 2}") for n in range(10)]
+    put(store, batch(decisions=tuple(made)))
+    wanted = sorted(made, key=lambda one: (one.made, one.id), reverse=True)
+    found, cursor = [], None
+    while True:
+        page = store.decisions.list("shop", limit=3, cursor=cursor)
+        found += [kept.decision for kept in page.items]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert found == wanted
+    ids = [kept.decision.id for kept in store.decisions.list("shop", value="id:1", playbook="p0").items]
+    assert ids == ["d4"]
+
+
+def test_the_list_says_what_is_in_force(store):
+    put(store, batch(decisions=(decision("a", until=NOW + 1), decision("b"), decision("c"))))
+    store.decisions.lift("shop", "c", "jane", "", NOW)
+    assert [kept.decision.id for kept in store.decisions.list("shop", now=NOW + 1).items] == ["b"]
+    assert len(store.decisions.list("shop").items) == 3
+
+
+def test_another_lists_cursor_is_refused(store):
+    with pytest.raises(SentinelError, match="`cursor`"):
+        store.decisions.list("shop", cursor="bm9uZQ")
+
+
+def test_a_decision_on_a_person_reaches_every_linked_key(store):
+    put(store, batch(decisions=(decision("a", "id:1"), decision("b", pair("id:1", "203.0.113.9"), scope="user+ip"))))
+    link(store, "shop", "id:1", "email:x@example.com")
+    values = {one.value for one in everything(store, "shop", NOW).values()}
+    assert values == {
+        "id:1", "email:x@example.com", pair("id:1", "203.0.113.9"), pair("email:x@example.com", "203.0.113.9"),
+    }  # fmt: skip
+    put(store, batch(decisions=(decision("c", "email:x@example.com", kind="challenge"),)))
+    delta = store.decisions.delta("shop", store.decisions.revision("shop") - 1, NOW)
+    assert {one.value for one in delta.added} == {"id:1", "email:x@example.com"}
+    assert len(store.decisions.list("shop").items) == 3
+
+
+def test_lifting_a_decision_lifts_it_for_every_linked_key(store):
+    link(store, "shop", "id:1", "email:x@example.com")
+    put(store, batch(decisions=(decision("a", "id:1"),)))
+    before = store.decisions.revision("shop")
+    store.decisions.lift("shop", "a", "jane", "", NOW)
+    assert everything(store, "shop", NOW) == {}
+    assert len(store.decisions.delta("shop", before, NOW).removed) == 2
+
+
+def test_cutting_a_link_ends_what_came_over_it_and_nothing_else(store):
+    link(store, "shop", "id:1", "email:x@example.com")
+    put(store, batch(decisions=(decision("a", "id:1"), decision("b", "email:x@example.com"))))
+    assert len(everything(store, "shop", NOW)) == 4
+    store.people.cut("shop", "email:x@example.com", "jane", NOW)
+    assert everything(store, "shop", NOW) == {"a": decision("a", "id:1"), "b": decision("b", "email:x@example.com")}
+
+
+def test_old_rows_go_and_whoever_may_have_missed_a_removal_starts_anew(store):
+    put(store, batch(decisions=(decision("a"), decision("b", until=NOW + 1))))
+    put(store, batch(decisions=(decision("c"),)))
+    store.decisions.lift("shop", "a", "jane", "", NOW)
+    assert store.decisions.expire(NOW + HOUR, HOUR - 1) == 2
+    assert store.decisions.delta("shop", 2, NOW).reset
+    assert store.decisions.delta("shop", 3, NOW) == Delta(3)
+    assert list(everything(store, "shop", NOW)) == ["c"]
+
+
+def link(store, app, *keys):
+    with store.unit() as unit:
+        (person,) = unit.resolve(app, [Sighting(keys, proven=True, at=NOW)])
+        unit.commit([batch(app)])
+    return person
+
+
+KEYS = ("id:1", "id:2", "email:a", "email:b")
+CHANGES = st.one_of(
+    st.tuples(st.just("decide"), st.sampled_from(KEYS), st.integers(0, 4), st.sampled_from([None, 2, 5])),
+    st.tuples(st.just("lift"), st.integers(0, 20)),
+    st.tuples(st.just("retract"), st.integers(0, 4)),
+    st.tuples(st.just("mark"), st.integers(0, 4)),
+    st.tuples(st.just("link"), st.sampled_from(KEYS), st.sampled_from(KEYS)),
+    st.tuples(st.just("cut"), st.sampled_from(KEYS)),
+    st.tuples(st.just("expire")),
+    st.tuples(st.just("follow"), st.integers(0, 1)),
+)
+
+
+@given(st.lists(CHANGES, max_size=25))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_followers_hold_what_a_newcomer_is_given(store, changes):
+    """Whatever changes the list, and whenever each of two followers asks."""
+    app, followers, decided = fresh_app(store), (Follower(), Follower()), []
+    for step, (what, *how) in enumerate(changes):
+        now = NOW + step
+        if what == "decide":
+            made = decision(f"d{step}", how[0], None if how[2] is None else now + how[2], finding=f"f{how[1]}")
+            put(store, batch(app, now, findings=(finding(f"f{how[1]}"),), decisions=(made,)))
+            decided.append(made.id)
+        elif what == "lift" and decided:
+            store.decisions.lift(app, decided[how[0] % len(decided)], "jane", "", now)
+        elif what == "retract":
+            put(store, batch(app, now, retracted=(f"f{how[0]}",)))
+        elif what == "mark":
+            store.findings.mark(app, f"f{how[0]}", "false-positive", "jane", now, lift=True)
+        elif what == "link" and how[0] != how[1]:
+            link(store, app, *how)
+        elif what == "cut":
+            person = store.people.get(app, how[0])
+            if person and person.key != how[0]:
+                store.people.cut(app, how[0], "jane", now)
+        elif what == "expire":
+            store.decisions.expire(now, 3)
+        elif what == "follow":
+            one = followers[how[0]]
+            one.follow(store.decisions.delta(app, one.revision, now))
+        everyone = everything(store, app, now)
+        assert all(one.in_force(now) for one in everyone.values())
+        for one in followers:
+            late = Follower()
+            late.held, late.revision = dict(one.held), one.revision
+            late.follow(store.decisions.delta(app, one.revision, now))
+            assert late.in_force(now) == everyone

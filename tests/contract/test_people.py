@@ -1,0 +1,144 @@
+"""Who is who: keys that came together are one person's, whose key never changes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sentinel.core.batch import Sighting
+from sentinel.core.errors import SentinelError
+from sentinel.store.linking import MOST
+from tests.contract.values import NOW, batch, fresh_app
+
+
+def see(store, *sightings, app="shop"):
+    """Resolve (keys, proven, at) in one unit and commit."""
+    with store.unit() as unit:
+        found = unit.resolve(app, [Sighting(tuple(keys), proven, at) for keys, proven, at in sightings])
+        unit.commit([batch(app)])
+    return found
+
+
+def test_who_is_not_known_goes_by_the_first_key(store):
+    assert see(store, (["id:1", "email:a"], False, NOW), ([], False, NOW), ([], True, NOW)) == ["id:1", None, None]
+    assert store.people.get("shop", "id:1") is None
+    assert store.people.keys("shop", "id:1") == ("id:1",)
+
+
+def test_proven_keys_are_linked_and_claimed_ones_only_looked_up(store):
+    assert see(store, (["id:1", "email:a"], True, NOW)) == ["id:1"]
+    assert see(store, (["email:a"], False, NOW)) == ["id:1"]
+    assert see(store, (["email:a", "username:mallory"], False, NOW)) == ["id:1"]
+    assert see(store, (["username:mallory"], False, NOW)) == ["username:mallory"]
+    person = store.people.get("shop", "email:a")
+    assert (person.key, person.identifiers, person.made) == ("id:1", ("id:1", "email:a"), NOW)
+
+
+def test_a_link_is_seen_by_what_follows_it_in_the_same_unit(store):
+    found = see(store, (["email:a"], False, NOW), (["id:1", "email:a"], True, NOW), (["email:a"], False, NOW))
+    assert found == ["email:a", "id:1", "id:1"]
+
+
+def test_a_key_once_given_stays(store):
+    assert see(store, (["email:a"], True, NOW)) == ["email:a"]
+    assert see(store, (["id:1", "email:a"], True, NOW + 1)) == ["email:a"]
+    assert see(store, (["id:1"], False, NOW + 2)) == ["email:a"]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_of_two_that_turn_out_to_be_one_the_older_keeps_its_key(store, at_once):
+    sightings = [(["id:1"], True, NOW + 1), (["email:a"], True, NOW), (["id:1", "email:a"], True, NOW + 2)]
+    if at_once:
+        assert see(store, *sightings)[2] == "email:a"
+    else:
+        assert [see(store, one)[0] for one in sightings][2] == "email:a"
+    person = store.people.get("shop", "id:1")
+    assert (person.key, person.identifiers, person.aliases) == ("email:a", ("email:a", "id:1"), ("id:1",))
+
+
+def test_a_unit_that_is_left_links_nothing(store):
+    with store.unit() as unit:
+        unit.resolve("shop", [Sighting(("id:1", "email:a"), proven=True, at=NOW)])
+    assert see(store, (["email:a"], False, NOW)) == ["email:a"]
+
+
+def test_apps_do_not_share_people(store):
+    see(store, (["id:1", "email:a"], True, NOW))
+    assert see(store, (["email:a"], False, NOW), app="blog") == ["email:a"]
+    assert store.people.get("blog", "id:1") is None
+
+
+def test_a_cut_parts_a_key_for_good(store):
+    see(store, (["id:1", "email:a", "username:x"], True, NOW))
+    assert store.people.cut("shop", "email:a", "jane", NOW + 5) is not None
+    assert see(store, (["email:a"], False, NOW)) == ["email:a"]
+    assert see(store, (["id:1", "email:a"], True, NOW + 9)) == ["id:1"]
+    assert store.people.keys("shop", "id:1") == ("id:1", "username:x")
+    assert store.people.keys("shop", "email:a") == ("email:a",)
+    assert store.audit.list("shop").items[0].action == "person.cut"
+
+
+def test_a_cut_holds_when_the_person_turns_out_to_be_an_older_one(store):
+    see(store, (["username:old"], True, NOW - 9), (["id:1", "email:a"], True, NOW))
+    store.people.cut("shop", "email:a", "jane", NOW + 5)
+    see(store, (["id:1", "username:old"], True, NOW + 6), (["username:old", "email:a"], True, NOW + 7))
+    assert store.people.keys("shop", "id:1") == ("username:old", "id:1")
+    assert store.people.keys("shop", "email:a") == ("email:a",)
+
+
+def test_a_persons_own_key_cannot_be_cut_and_an_unlinked_one_is_none(store):
+    see(store, (["id:1", "email:a"], True, NOW))
+    with pytest.raises(SentinelError, match="`id:1` is the person's own key"):
+        store.people.cut("shop", "id:1", "jane", NOW)
+    assert store.people.cut("shop", "id:9", "jane", NOW) is None
+    see(store, (["id:2"], True, NOW))
+    assert store.people.cut("shop", "id:2", "jane", NOW) is None
+
+
+def test_a_person_has_a_bounded_number_of_keys(store):
+    see(store, *((["email:shared", f"id:{n}"], True, NOW + n) for n in range(3 * MOST)))
+    assert len(store.people.keys("shop", "email:shared")) == MOST
+    assert see(store, (["id:150"], False, NOW)) == ["id:150"]
+
+
+def test_links_are_there_after_the_store_was_opened_again(backend):
+    see(backend.store, (["id:1", "email:a"], True, NOW))
+    assert see(backend.reopen(), (["email:a"], False, NOW)) == ["id:1"]
+
+
+KEYS = st.lists(st.sampled_from([f"{kind}:{n}" for kind in ("id", "email") for n in range(4)]), max_size=3, unique=True)
+
+
+@given(st.lists(st.lists(st.tuples(KEYS, st.booleans()), max_size=4), max_size=6))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_people_are_as_if_every_key_ever_seen_were_looked_through(store, units):
+    """Against a naive list of persons, in units of any size."""
+    app, persons, at = fresh_app(store), [], NOW
+    for unit in units:
+        sightings, expected = [], []
+        for keys, proven in unit:
+            at += 1
+            sightings.append((keys, proven, at))
+            expected.append(naive(persons, keys, proven, at))
+        assert see(store, *sightings, app=app) == expected
+    for person in persons:
+        assert set(store.people.keys(app, person["key"])) == person["keys"]
+
+
+def naive(persons, keys, proven, at):
+    mine = [person for key in keys for person in persons if key in person["keys"]]
+    if not keys:
+        return None
+    if not proven:
+        return mine[0]["key"] if mine else keys[0]
+    if not mine:
+        mine = [{"key": keys[0], "keys": set(), "made": at}]
+        persons.append(mine[0])
+    oldest = min(mine, key=lambda person: person["made"])
+    for person in mine:
+        oldest["keys"] |= person["keys"]
+        if person is not oldest and person in persons:
+            persons.remove(person)
+    oldest["keys"] |= set(keys)
+    return oldest["key"]
