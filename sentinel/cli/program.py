@@ -33,6 +33,17 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "serve": Command("sentinel.cli.serve:serve", "Run the server; the first start creates everything."),
+    "doctor": Command(
+        "sentinel.cli.doctor:doctor", "Check the settings, the data folder, the playbooks and the running server."
+    ),
+    "apps": Command("sentinel.cli.apps:apps", "List, add and change the apps of a server."),
+    "keys": Command("sentinel.cli.keys:keys", "Make, list and revoke the keys of an app."),
+    "decisions": Command("sentinel.cli.decisions:decisions", "List decisions, make them by hand, lift them."),
+    "events": Command("sentinel.cli.events:events", "Search events, newest first, or follow them as they come."),
+    "import": Command(
+        "sentinel.cli.importing:import_events", "Send past events to a server; they act on nobody unless told to."
+    ),
     "check": Command("sentinel.cli.check:check", "Check rules and playbooks; report every mistake of every file."),
     "schema": Command("sentinel.cli.schema:schema", "Print the JSON Schema of rules and playbooks, for editors."),
     "functions": Command("sentinel.cli.functions:functions", "List the functions that conditions may call."),

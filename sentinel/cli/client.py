@@ -1,0 +1,146 @@
+"""How commands reach a running server: by address and key, or, beside its data folder, by the file it leaves there."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlencode, urlsplit
+
+import typer
+
+from sentinel import __version__, settings
+from sentinel.core.errors import SentinelError
+from sentinel.process import LOCAL
+
+Url = Annotated[str | None, typer.Option("--url", envvar="SENTINEL_URL", help="The server's address.", metavar="URL")]
+Secret = Annotated[
+    str | None,
+    typer.Option("--key", envvar="SENTINEL_KEY", help="A key; better given as SENTINEL_KEY.", show_envvar=True),
+]
+AppId = Annotated[str | None, typer.Option("--app", envvar="SENTINEL_APP", help="Which app, where there are several.")]
+Data = Annotated[Path | None, typer.Option("--data", help="The server's data folder.", metavar="FOLDER")]
+TIMEOUT = 60.0
+
+
+class Refused(SentinelError):
+    """The server said no; `status` is its answer's, `retry_after` seconds to wait, None where it does not say."""
+
+    def __init__(self, status: int, message: str, hint: str | None, retry_after: int | None) -> None:
+        super().__init__(message, hint)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class Unreachable(SentinelError):
+    """No server answers."""
+
+
+class Client:
+    """Asks one server, each time on a connection of its own."""
+
+    def __init__(self, url: str, key: str, app: str | None = None) -> None:
+        self.url = url
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SentinelError(f"`{url}` is not a web address", "write `http://127.0.0.1:8787`")
+        self._parts = parts
+        self._headers = {"Authorization": f"Bearer {key}", "User-Agent": f"sentinel/{__version__}"}
+        if app is not None:
+            self._headers["Sentinel-App"] = app
+
+    def ask(self, method: str, path: str, body: Any = None, query: Mapping[str, Any] | None = None) -> Any:
+        """Return the answer's JSON, None where it has none; raises Refused and Unreachable."""
+        data = None if body is None else json.dumps(body).encode()
+        return self.send(method, path + _query(query), data, {"Content-Type": "application/json"} if data else {})
+
+    def send(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]) -> Any:
+        """Send bytes as they are and return the answer's JSON."""
+        connection, response = self._open(method, path, data, headers)
+        try:
+            raw = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from None
+        finally:
+            connection.close()
+        try:
+            answer = json.loads(raw) if raw else None
+        except ValueError:
+            raise Unreachable(f"what answers at `{self.url}` is no Sentinel server") from None
+        if response.status >= 400:
+            raise _refused(response, answer)
+        return answer
+
+    def events(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[Any]:
+        """Give the data of a server-sent stream as it comes; ends when the server ends it."""
+        connection, response = self._open("GET", path + _query(query), None, {"Accept": "text/event-stream"})
+        try:
+            if response.status >= 400:
+                raise _refused(response, json.loads(response.read()))
+            while line := response.readline():
+                if line.startswith(b"data:"):
+                    yield json.loads(line[5:])
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise self._unreachable(error) from None
+        finally:
+            connection.close()
+
+    def _open(
+        self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        secure = self._parts.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = kind(self._parts.hostname or "", self._parts.port, timeout=TIMEOUT)
+        try:
+            connection.request(method, self._parts.path.rstrip("/") + path, data, {**self._headers, **headers})
+            return connection, connection.getresponse()
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            connection.close()
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        return Unreachable(f"no server answers at `{self.url}`: {reason}", "is `sentinel serve` running?")
+
+
+def connect(url: str | None, key: str | None, app: str | None, data: Path | None) -> Client:
+    """Return a client of the server that is meant: by address and key, else the one whose data folder is at hand."""
+    if url is None and key is None:
+        return _beside(data or settings.read().data, app)
+    if key is None:
+        raise SentinelError("no key", "give `--key`, or set SENTINEL_KEY")
+    return Client(url or settings.read().address, key, app)
+
+
+def _beside(folder: Path, app: str | None) -> Client:
+    """Return a client of the server that uses a data folder, with the rights of whoever may read it."""
+    path = folder / LOCAL
+    try:
+        local = json.loads(path.read_text("utf-8"))
+        return Client(local["url"], local["token"], app)
+    except FileNotFoundError:
+        raise Unreachable(
+            f"no server is running with the data folder `{folder}`",
+            "start `sentinel serve`, name its folder with `--data`, or give `--url` and `--key`",
+        ) from None
+    except PermissionError:
+        raise SentinelError(f"`{path}` cannot be read: only the server's own user may") from None
+    except (ValueError, KeyError, TypeError):
+        raise SentinelError(f"`{path}` is damaged", "restart the server") from None
+
+
+def _query(query: Mapping[str, Any] | None) -> str:
+    given = {name: value for name, value in (query or {}).items() if value is not None}
+    return "?" + urlencode(given) if given else ""
+
+
+def _refused(response: http.client.HTTPResponse, answer: Any) -> Refused:
+    error = answer.get("error") if isinstance(answer, dict) else None
+    found = error if isinstance(error, dict) else {}
+    wait = response.getheader("Retry-After") or ""
+    return Refused(
+        response.status, str(found.get("message") or f"the server answers {response.status}"), found.get("hint"),
+        int(wait) if wait.isdecimal() else None,
+    )  # fmt: skip

@@ -1,0 +1,120 @@
+"""`sentinel doctor`: what a server would trip over, said before it starts or while it runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from typing import Annotated, NamedTuple
+
+import typer
+
+from sentinel import settings
+from sentinel.cli.client import Unreachable, connect
+from sentinel.cli.terminal import say
+from sentinel.core.errors import SentinelError
+from sentinel.enrich.enricher import build
+from sentinel.loader.content import load
+from sentinel.process import LOCAL
+from sentinel.settings import Settings, SettingsError
+
+LITTLE = 1 << 30  # bytes of free disk
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at: `good`, `bad`, or something to `note`, and what there is to say."""
+
+    state: str
+    text: str
+
+
+def doctor(
+    config: Annotated[str | None, typer.Option("--config", help="A TOML file of settings.", metavar="FILE")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="The data folder.", metavar="FOLDER")] = None,
+) -> int:
+    """Check the settings, the data folder, the playbooks and the running server."""
+    flags = {name: value for name, value in {"config": config, "data": data}.items() if value is not None}
+    try:
+        found = settings.read(flags)
+    except SettingsError as error:
+        return _tell(Finding("bad", problem) for problem in error.problems)
+    return _tell(finding for check in CHECKS for finding in check(found))
+
+
+def _tell(findings: Iterator[Finding]) -> int:
+    """Write what was found; 1 where anything is bad."""
+    bad = 0
+    for finding in findings:
+        say(f"{finding.state:4}  {finding.text}")
+        bad += finding.state == "bad"
+    return 1 if bad else 0
+
+
+def _folder(found: Settings) -> Iterator[Finding]:
+    folder = found.data
+    place = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not os.access(place, os.W_OK | os.X_OK):
+        yield Finding("bad", f"the data folder `{folder}` cannot be written (change its owner, or set `data`)")
+        return
+    yield Finding("good", f"the data folder `{folder}` {'is there' if folder.exists() else 'will be made'}")
+    if folder.exists() and folder.stat().st_mode & 0o077:
+        yield Finding("bad", f"others may look into `{folder}` (run `chmod 700 {folder}`)")
+    free = shutil.disk_usage(place).free
+    text = f"{free / (1 << 30):.1f} GiB free where `{folder}` lies"
+    yield Finding("bad" if free < LITTLE else "good", text)
+
+
+def _content(found: Settings) -> Iterator[Finding]:
+    try:
+        content = load(found.playbooks, rules=found.rules)
+    except SentinelError as error:
+        yield Finding("bad", f"playbooks: {error}")
+        return
+    enforcing = sum(one.mode == "enforce" for one in content.playbooks.values())
+    yield Finding("good", f"{len(content.playbooks)} playbooks, {enforcing} of them enforce")
+
+
+def _geo(found: Settings) -> Iterator[Finding]:
+    if not found.geo:
+        yield Finding("note", "no geo databases: `geo.*` is unknown to every condition (set `geo`)")
+        return
+    problems = build(found.geo).problems()
+    yield from (Finding("bad", problem) for problem in problems)
+    if not problems:
+        yield Finding("good", f"{len(found.geo)} geo databases")
+
+
+def _server(found: Settings) -> Iterator[Finding]:
+    try:
+        ready = connect(None, None, None, found.data).ask("GET", "/readyz")
+    except Unreachable as error:
+        if (found.data / LOCAL).exists():
+            yield Finding("bad", str(error))
+        else:
+            yield from _port(found)
+        return
+    except SentinelError as error:
+        yield Finding("bad", f"the running server: {error}")
+        return
+    yield Finding("good" if ready["status"] == "ok" else "bad", f"the running server says {ready['status']}")
+    yield from (Finding("note", warning) for warning in ready["warnings"])
+
+
+def _port(found: Settings) -> Iterator[Finding]:
+    family = socket.AF_INET6 if ":" in found.host else socket.AF_INET
+    try:
+        socket.create_server((found.host, found.port), family=family).close()
+        yield Finding("good", f"no server is running; `{found.host}:{found.port}` is free")
+    except OSError as error:
+        yield Finding("bad", f"`{found.host}:{found.port}` cannot be listened at: {error.strerror} (set `port`)")
+
+
+def _exposure(found: Settings) -> Iterator[Finding]:
+    if found.host not in ("127.0.0.1", "::1", "localhost") and not (found.public_url or "").startswith("https://"):
+        yield Finding("note", "plain HTTP beyond this machine (put TLS in front, and set `public_url`)")
+    if found.allow_private_webhooks:
+        yield Finding("note", "webhooks may reach private addresses (`allow_private_webhooks`)")
+
+
+CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_folder, _content, _geo, _exposure, _server)

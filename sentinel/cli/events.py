@@ -1,0 +1,38 @@
+"""`sentinel events`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sentinel.cli import show
+from sentinel.cli.client import AppId, Data, Secret, Url, connect
+from sentinel.cli.decisions import paged
+from sentinel.cli.options import AsFormat, Format
+
+COLUMNS = ("timestamp", "event", "user", "ip", "success", "id")
+
+
+def events(
+    event: Annotated[str | None, typer.Option("--event", help="Only events of this name.")] = None,
+    user: Annotated[str | None, typer.Option("--user", help="Only this user's, such as `id:42`.")] = None,
+    ip: Annotated[str | None, typer.Option("--ip", help="Only from this address or network.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="RFC 3339, included.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="RFC 3339, not included.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Tell events as they come.")] = False,
+    url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
+) -> None:  # fmt: skip
+    """Search events, newest first, or follow them as they come."""
+    client = connect(url, key, app, data)
+    wanted = {"event": event, "user": user, "ip": ip}
+    if not follow:
+        found = paged(client, "/v1/events", wanted | {"from": since, "to": until}, limit)
+        show.items(found, format, COLUMNS)
+        return
+    try:
+        for one in client.events("/v1/events/tail", wanted):
+            show.items([one], format, COLUMNS)
+    except KeyboardInterrupt:
+        return

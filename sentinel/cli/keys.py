@@ -1,0 +1,44 @@
+"""`sentinel keys`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sentinel.cli import show
+from sentinel.cli.client import AppId, Data, Secret, Url, connect
+from sentinel.cli.options import AsFormat, Format
+
+keys = typer.Typer(help="Make, list and revoke the keys of an app.", no_args_is_help=True)
+
+
+@keys.command("list")
+def list_keys(
+    url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text
+) -> None:
+    """List an app's keys, without their secrets."""
+    found = connect(url, key, app, data).ask("GET", "/v1/keys")
+    show.items(found["items"], format, ("id", "scope", "name", "made", "revoked", "origins"))
+
+
+@keys.command("create")
+def create_key(
+    scope: Annotated[str, typer.Argument(help="sdk, ingest, browser, read or admin.")],
+    name: Annotated[str, typer.Option("--name", help="What it is for.")] = "",
+    origin: Annotated[list[str] | None, typer.Option("--origin", help="Where a browser key may be used.")] = None,
+    url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
+) -> None:  # fmt: skip
+    """Make a key and print it: nothing can show it again."""
+    new = {"scope": scope, "name": name, "origins": origin or []}
+    made = connect(url, key, app, data).ask("POST", "/v1/keys", new)
+    show.one(made, format, made["secret"])
+
+
+@keys.command("revoke")
+def revoke_key(
+    id: Annotated[str, typer.Argument(help="The key's id, as `sentinel keys list` shows it.")],
+    url: Url = None, key: Secret = None, app: AppId = None, data: Data = None,
+) -> None:  # fmt: skip
+    """Revoke a key; its streams end within five seconds."""
+    connect(url, key, app, data).ask("DELETE", f"/v1/keys/{id}")

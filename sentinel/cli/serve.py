@@ -1,0 +1,75 @@
+"""`sentinel serve`. Its flags are the settings."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from sentinel import logs, settings
+from sentinel.app import open_server
+from sentinel.cli.terminal import say
+from sentinel.process import serve as run
+from sentinel.process import write_private
+from sentinel.service.setup import First
+from sentinel.settings import TABLE, Settings
+
+ONCE = "first-start.txt"
+
+
+def serve(**flags: str | None) -> None:
+    """Run the server; the first start creates everything."""
+    found = settings.read({name: value for name, value in flags.items() if value is not None})
+    logs.configure(found.log_format, found.log_level)
+    server = open_server(found)
+    run(server, lambda address: _welcome(found, address, server.first()))
+
+
+def _welcome(found: Settings, address: str, first: First | None) -> None:
+    """Say where the server is, and, the first time only, hand over its secrets."""
+    say(f"Sentinel listens at {address}")
+    if first is not None:
+        text = _secrets(address, first)
+        if sys.stdout.isatty():
+            say(text)
+        else:
+            path = found.data / ONCE
+            write_private(path, text + "\n")
+            say(f"the first key and the administrator's link are in {path}: read it, then delete it")
+    sys.stdout.flush()
+
+
+def _secrets(address: str, first: First) -> str:
+    return "\n".join(
+        [
+            "",
+            "This is shown once:",
+            "  The first administrator signs in within an hour at",
+            f"    {address}/setup#token={first.link}",
+            "  A server's SDK sends and enforces with this key (app `default`, scope `sdk`):",
+            f"    SENTINEL_URL={address}",
+            f"    SENTINEL_KEY={first.key}",
+            "",
+        ]
+    )
+
+
+def _parameters() -> list[inspect.Parameter]:
+    """Return a flag for every setting, and one for the file they may stand in."""
+    helps = {"config": ("FILE", "a TOML file of settings; else SENTINEL_CONFIG, else ./sentinel.toml")}
+    helps |= {name: ("VALUE", f"{setting.help} [{setting.default}]") for name, setting in TABLE.items()}
+    return [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(name, metavar, text))
+        for name, (metavar, text) in helps.items()
+    ]
+
+
+def _option(name: str, metavar: str, text: str) -> Any:
+    return Annotated[str | None, typer.Option(f"--{name.replace('_', '-')}", metavar=metavar, help=text)]
+
+
+_FLAGS = _parameters()
+serve.__signature__ = inspect.Signature(_FLAGS)  # type: ignore[attr-defined]
+serve.__annotations__ = {flag.name: flag.annotation for flag in _FLAGS}

@@ -1,0 +1,39 @@
+"""How commands write what a server answered: one line an item for people, one JSON a line for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sentinel.cli.options import Format
+from sentinel.cli.terminal import say
+
+
+def items(found: Iterable[Any], format: Format, columns: Sequence[str]) -> int:
+    """Write items, their columns aligned; return how many there were."""
+    rows = list(found)
+    if format is Format.json:
+        for row in rows:
+            say(json.dumps(row, ensure_ascii=False))
+        return len(rows)
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    widths = [max((len(line[index]) for line in cells), default=0) for index in range(len(columns))]
+    for line in cells:
+        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    return len(rows)
+
+
+def one(found: Any, format: Format, text: str) -> None:
+    """Write one answer."""
+    say(json.dumps(found, ensure_ascii=False) if format is Format.json else text)
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ",".join(str(part) for part in value) or "-"
+    return str(value).replace("\n", " ").replace("\t", " ")
