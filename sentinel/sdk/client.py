@@ -174,8 +174,11 @@ class Client:
         holder, found, keys, verdict = self._whose(user, login=False)
         if holder is not None:
             holder.bind(found, keys)
-        if found and self._recent.is_news(found, traits, time.monotonic()):
-            self.track("sentinel.identify", {"traits": dict(traits)} if traits else None, user)
+        try:
+            if found and self._recent.is_news(found, traits, time.monotonic()):
+                self.track("sentinel.identify", {"traits": dict(traits)} if traits else None, user)
+        except Exception as error:  # noqa: BLE001
+            self.failed("identify", error)
         return self._enforce(holder, verdict)
 
     def login(self, event: str, user: object, properties: Mapping[str, Any] | None, **more: Any) -> Verdict:
@@ -183,10 +186,13 @@ class Client:
         holder, found, keys, verdict = self._whose(user, login=True)
         if holder is not None and more.get("success") is not False:
             holder.bind(found, keys)
-        given = dict(properties or {})
-        if not verdict.allowed:
-            given = dict(sorted(given.items())[: TOP - 1]) | {"blocked": True}
-        self.track(event, given, user, urgent=True, **more)
+        try:
+            given = dict(properties or {})
+            if not verdict.allowed:
+                given = dict(sorted(given.items())[: TOP - 1]) | {"blocked": True}
+            self.track(event, given, user, urgent=True, **more)
+        except Exception as error:  # noqa: BLE001
+            self.failed(event, error)
         return self._enforce(holder, verdict)
 
     def verdict(self, user: object = None, ip: str | None = None) -> Verdict:

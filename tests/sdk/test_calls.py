@@ -1,0 +1,264 @@
+"""The public calls: what they take, what they refuse, and that none of them raises anything else."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel import sdk
+from sentinel.core.decision import Decision, Delta
+from sentinel.sdk import context, ids
+from sentinel.sdk.client import Client
+from sentinel.sdk.options import Options
+
+
+def waiting():
+    return [item.event for item in sdk.current().buffer._items]
+
+
+def decide(*decisions):
+    held = sdk.current().held
+    held.decisions = held.decisions.apply(Delta(1, decisions))
+
+
+BAD = Decision("d1", "block", "user", "id:bad", playbook="p")
+
+
+@pytest.mark.parametrize("timestamp", ["2030-01-01", 1_700_000_000, date(2030, 1, 1), True, object()])
+def test_a_timestamp_that_is_no_datetime_is_a_programming_error(idle, timestamp):
+    for call in (
+        lambda: sdk.track("e", timestamp=timestamp),
+        lambda: sdk.auth_track(True, id=1, timestamp=timestamp),
+        lambda: sdk.signup_track(id=1, timestamp=timestamp),
+    ):
+        with pytest.raises(TypeError, match="datetime"):
+            call()
+    assert waiting() == []
+
+
+@pytest.mark.parametrize("name", [None, 7, b"e", ["e"]])
+def test_a_name_that_is_no_string_is_a_programming_error(idle, name):
+    with pytest.raises(TypeError, match="string"):
+        sdk.track(name)
+
+
+def test_unknown_keywords_are_programming_errors(idle):
+    for call, arguments in ((sdk.track, ("e",)), (sdk.auth_track, (True,)), (sdk.signup_track, ()), (sdk.start, ())):
+        with pytest.raises(TypeError, match="colour"):
+            call(*arguments, colour="red")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("sentinel.x", "reserved"), ("sq.x", "reserved"), ("", "invalid"), ("a\nb", "invalid"), ("x" * 129, "invalid")],
+)
+def test_names_that_no_event_may_have_are_refused_with_a_warning(idle, caplog, name, why):
+    with caplog.at_level(logging.WARNING, "sentinel.sdk"):
+        sdk.track(name)
+        sdk.track(name)
+    assert waiting() == []
+    assert sdk.stats()["dropped"] == {why: 2}
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "text"),
+    [
+        (datetime(2030, 1, 1, 12, 0, 0, 123456, tzinfo=UTC), "2030-01-01T12:00:00.123456Z"),
+        (datetime(2030, 1, 1, 12, tzinfo=timezone(timedelta(hours=2))), "2030-01-01T10:00:00Z"),
+        (datetime(2030, 1, 1, 12), "2030-01-01T12:00:00Z"),  # noqa: DTZ001
+    ],
+)
+def test_a_timestamp_travels_in_utc(idle, timestamp, text):
+    sdk.track("e", timestamp=timestamp)
+    assert waiting()[0]["timestamp"] == text
+
+
+@pytest.mark.parametrize("user", [True, 1.5, {"id": 1.5}, {"id": ["x"]}, object(), {"email": "x" * 300}, [1]])
+def test_identifiers_that_name_nobody_are_left_out_and_counted(idle, user):
+    sdk.track("e", user_identifiers=user)
+    sdk.auth_track(True, user)
+    assert sdk.identify(user).allowed
+    assert not sdk.is_blocked(user)
+    assert all("user" not in event for event in waiting())
+    assert sdk.stats()["counts"]["identifiers refused"] >= 3
+
+
+def test_an_identifier_may_be_bare_and_is_normalised(idle):
+    decide(BAD, Decision("e", "block", "user", "email:jane@example.com", playbook="p"))
+    assert sdk.is_blocked("bad")
+    assert sdk.is_blocked({"user_id": "bad"})
+    assert sdk.is_blocked({"id": 7, "email": " Jane@Example.COM "})
+    assert not sdk.is_blocked({"username": "bad"})
+    assert not sdk.is_blocked(None)
+
+
+def test_a_verdict_can_be_asked_for_by_address_in_any_spelling(idle):
+    decide(Decision("n", "block", "network", "203.0.113.0/24", playbook="p"))
+    assert sdk.verdict(ip="::ffff:203.0.113.9").decision == "n"
+    assert sdk.verdict(ip="nonsense").allowed
+
+
+def test_outside_any_middleware_identify_returns_the_verdict_and_says_so_once(idle, caplog):
+    decide(BAD)
+    with caplog.at_level(logging.WARNING, "sentinel.sdk"):
+        assert sdk.identify("bad").decision == "d1"
+        assert sdk.auth_track(False, id="bad").decision == "d1"
+    assert sdk.stats()["unenforced"] == 2
+    assert len([record for record in caplog.records if "middleware" in record.message]) == 1
+
+
+def test_identify_tells_the_server_about_a_user_once_an_hour_and_again_when_traits_change(idle):
+    for _ in range(3):
+        sdk.identify({"id": 1})
+    sdk.identify({"id": 1}, traits={"plan": "free"})
+    sdk.identify({"id": 1}, traits={"plan": "free"})
+    assert [event.get("properties") for event in waiting()] == [None, {"traits": {"plan": "free"}}]
+    assert {event["event"] for event in waiting()} == {"sentinel.identify"}
+
+
+def test_what_is_remembered_of_users_is_bounded(idle):
+    client = sdk.current()
+    for n in range(10_050):
+        client._recent.is_news({"id": str(n)}, None, 0.0)
+    assert len(client._recent._told) == 10_000
+    assert client._recent.is_news({"id": "10049"}, None, 3600.0)
+
+
+def test_at_most_sixteen_properties_travel_the_first_by_name(idle, caplog):
+    with caplog.at_level(logging.WARNING, "sentinel.sdk"):
+        sdk.track("e", {f"p{n:02}": n for n in reversed(range(20))})
+    assert list(waiting()[0]["properties"]) == [f"p{n:02}" for n in range(16)]
+    assert "p16" in caplog.text
+    assert sdk.stats()["counts"]["properties left out"] == 4
+
+
+def test_a_blocked_login_with_many_properties_is_still_marked(idle):
+    decide(BAD)
+    sdk.auth_track(False, id="bad", properties={f"p{n:02}": n for n in range(20)})
+    (event,) = waiting()
+    assert event["properties"]["blocked"] is True
+    assert len(event["properties"]) == 16
+
+
+def test_what_is_changed_after_the_call_is_not_seen(idle):
+    properties = {"cart": {"total": 1}}
+    sdk.track("e", properties)
+    properties["cart"]["total"] = 2
+    assert waiting()[0]["properties"] == {"cart": {"total": 1}}
+
+
+class Broken:
+    def __str__(self):
+        raise RuntimeError("on purpose")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("call", [
+    lambda: sdk.track("e", {Broken(): 1}),
+    lambda: sdk.track("e", properties=7),
+    lambda: sdk.track("e", request=object()),
+    lambda: sdk.identify({Broken(): Broken()}, traits=7),
+    lambda: sdk.identify("x", traits={"t": Broken()}),
+    lambda: sdk.auth_track(None, id=Broken()),
+    lambda: sdk.verdict(ip=7),
+    lambda: sdk.verdict(user={Broken(): 1}),
+    lambda: sdk.signup_track(7.5, properties=[1]),
+    lambda: sdk.track("e", {"x": Broken()}),
+])  # fmt: skip
+def test_whatever_an_application_passes_nothing_is_raised(idle, call):
+    call()
+
+
+shared = Client(Options())
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text() | st.integers() | st.none(), inner) | st.sets(st.integers())
+    ),
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=20))
+def test_whatever_the_properties_are_the_event_is_bounded_json(properties):
+    shared.buffer.empty()
+    shared.track("e", properties)
+    (item,) = shared.buffer._items
+    text = json.dumps(item.event, allow_nan=False)
+    text.encode()
+    assert len(item.event.get("properties", {})) <= 16
+    assert len(text) < 400_000
+
+
+def test_an_app_that_nests_itself_is_cut():
+    client = Client(Options())
+    circle: dict = {}
+    circle["again"] = circle
+    client.track("e", {"c": circle, "l": [[[[[[[[[[[[[[1]]]]]]]]]]]]]]})
+    assert "<cut>" in str(client.buffer._items[0].event)
+
+
+def test_ids_are_version_seven_of_their_time_and_never_the_same():
+    made = [ids.new_id(1_700_000_000_000 + n) for n in range(1000)]
+    assert len(set(made)) == 1000
+    assert sorted(made) == made
+    assert {one[14] for one in made} == {"7"}
+    assert {one[19] for one in made} <= set("89ab")
+    assert int(made[0].replace("-", "")[:12], 16) == 1_700_000_000_000
+
+
+def test_signals_are_no_exceptions_an_application_catches_and_cross_processes():
+    for name in (sdk.Blocked, sdk.Redirected, sdk.Challenged):
+        assert not issubclass(name, Exception)
+        assert issubclass(name, sdk.Blocked)
+    verdict = sdk.Verdict("block", "d1")
+    back = pickle.loads(pickle.dumps(sdk.Blocked(verdict)))
+    assert (type(back), back.verdict) == (sdk.Blocked, verdict)
+
+
+class About:
+    def header(self, name):
+        return None
+
+    def describe(self):
+        return {}
+
+    def body(self):
+        return None
+
+
+def test_a_verdict_is_latched_only_while_no_answer_has_started():
+    holder = context.Holder("203.0.113.9", "/", About())
+    assert holder.start() is None
+    assert not holder.latch(sdk.Verdict("block", "d1"))
+    other = context.Holder(None, "/", About())
+    assert other.latch(sdk.Verdict("block", "d1"))
+    assert other.start() == sdk.Verdict("block", "d1")
+
+
+def test_pseudonyms_leave_instead_of_identifiers_and_blocking_still_works():
+    client = Client(Options(pseudonym_key=b"a key of sixteen bytes"))
+    client.track("e", user={"user_id": 42, "email": "jane@example.com"})
+    sent = client.buffer._items[0].event["user"]
+    assert "42" not in sent.values()
+    assert "jane@example.com" not in sent.values()
+    assert client.events.keys(client.events.identifiers({"id": "42"}))[0] == f"id:{sent['user_id']}"
+    decision = Decision("d1", "block", "user", f"email:{sent['email']}", playbook="p")
+    client.held.decisions = client.held.decisions.apply(Delta(1, (decision,)))
+    assert client.verdict({"email": "JANE@example.com"}).decision == "d1"
+
+
+def test_an_identifier_that_is_a_card_number_is_redacted_and_names_nobody():
+    client = Client(Options())
+    decision = Decision("d1", "block", "user", "username:<redacted>", playbook="p")
+    client.held.decisions = client.held.decisions.apply(Delta(1, (decision,)))
+    client.track("e", user={"username": "4111 1111 1111 1111"})
+    assert client.buffer._items[0].event["user"] == {"username": "<redacted>"}
+    assert client.verdict({"username": "4111 1111 1111 1111"}).allowed

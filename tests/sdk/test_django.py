@@ -1,0 +1,183 @@
+"""Django, synchronous and asynchronous, served for real: a refused user leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from sentinel import sdk
+from sentinel.core.decision import Decision, Delta
+from tests.sdk import serving
+from tests.sdk.conftest import known
+
+pytest.importorskip("django")
+
+import django
+from django.conf import settings
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
+
+if not settings.configured:
+    settings.configure(
+        ALLOWED_HOSTS=["*"],
+        ROOT_URLCONF=__name__,
+        SECRET_KEY="only for tests",  # nosec
+        MIDDLEWARE=[f"{__name__}.outer", "sentinel.sdk.django.SentinelMiddleware", f"{__name__}.inner"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        USE_TZ=True,
+    )
+    django.setup()
+
+from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
+from django.urls import path
+
+went_on: list[str] = []
+
+
+def outer(get_response):
+    def middleware(request):
+        response = get_response(request)
+        response["X-Outer"] = "1"
+        return response
+
+    return middleware
+
+
+def inner(get_response):
+    def middleware(request):
+        try:
+            return get_response(request)
+        except Exception:
+            went_on.append("swallowed")
+            return HttpResponse(status=500)
+
+    return middleware
+
+
+def plain(request, user):
+    sdk.track("viewed", request=request)
+    sdk.identify({"id": user})
+    went_on.append(user)
+    return JsonResponse({"user": user})
+
+
+async def asynchronous(request, user):
+    await asyncio.to_thread(sdk.identify, {"id": user})
+    went_on.append(user)
+    return JsonResponse({"user": user})
+
+
+def swallows(request, user):
+    try:
+        sdk.identify({"id": user})
+    except BaseException:
+        return HttpResponse("secret")
+    return JsonResponse({"user": user})
+
+
+def streams(request, user):
+    def pieces():
+        yield b"one"
+        sdk.identify({"id": user})
+        yield b"two"
+
+    return StreamingHttpResponse(pieces())
+
+
+def fails(request, user):
+    raise KeyError(user)
+
+
+def ask(request, verdict):
+    return HttpResponse(verdict.reference, status=428)
+
+
+urlpatterns = [path(f"{view.__name__}/<str:user>", view) for view in (plain, asynchronous, swallows, streams, fails)]
+
+BAD = Decision("d1", "block", "user", "id:bad", playbook="p")
+HOSTS = {
+    "wsgi": lambda: serving.wsgi(get_wsgi_application()),
+    "asgi": lambda: serving.asgi(get_asgi_application(), lifespan="off"),
+}
+
+
+@pytest.fixture
+def client(server, start):
+    made = start()
+    assert known(made)
+    went_on.clear()
+    return made
+
+
+def decide(client, *decisions):
+    client.held.decisions = client.held.decisions.apply(Delta(1, decisions))
+
+
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")  # Django's own, of a view made for WSGI
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_refused_user_is_refused_in_every_kind_of_view(server, client, host):
+    decide(client, BAD)
+    with HOSTS[host]() as site:
+        for view in ("plain", "asynchronous", "swallows"):
+            got = site.get(f"/{view}/bad")
+            assert (view, got.status) == (view, 403)
+            assert got.json["error"]["reference"] == "d1"
+            assert got.headers["x-outer"] == "1"
+            assert site.get(f"/{view}/good").json == {"user": "good"}
+        assert site.get("/fails/good").status == 500
+        assert site.get("/streams/good").body == b"onetwo"
+    assert went_on == ["good", "good"]
+    assert sdk.flush(5)
+    assert len(server.named("sentinel.enforced")) == 3
+    assert {event["request"]["status"] for event in server.named("viewed")} == {403, 200}
+    assert {event["request"]["route"] for event in server.named("viewed")} == {"plain/<str:user>"}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_blocked_address_reaches_no_view(client, host):
+    decide(client, Decision("n", "block", "ip", "127.0.0.1", playbook="p"))
+    with HOSTS[host]() as site:
+        assert site.get("/plain/good", Accept="text/html").status == 403
+    assert went_on == []
+
+
+def test_a_challenge_can_be_the_projects_own(client, settings_of):
+    decide(client, Decision("c", "challenge", "user", "id:odd", playbook="p"))
+    with HOSTS["wsgi"]() as site:
+        assert site.get("/plain/odd").status == 401
+        settings_of(SENTINEL_CHALLENGE=f"{__name__}.ask")
+        assert (site.get("/plain/odd").status, site.get("/plain/odd").body) == (428, b"c")
+        settings_of(SENTINEL_CHALLENGE=f"{__name__}.nowhere")
+        assert site.get("/plain/odd").status == 401
+
+
+def test_a_transaction_of_a_refused_request_is_rolled_back(client):
+    from django.db import connection, transaction
+
+    decide(client, BAD)
+    with connection.cursor() as cursor:
+        cursor.execute("create table if not exists orders (id integer)")
+    with pytest.raises(sdk.Blocked), transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("insert into orders values (1)")
+        raise sdk.Blocked(sdk.verdict("bad"))
+    with connection.cursor() as cursor:
+        assert cursor.execute("select count(*) from orders").fetchone() == (0,)
+    connection.close()
+
+
+@pytest.fixture
+def settings_of():
+    from django.test.utils import override_settings
+
+    made = []
+
+    def using(**values):
+        override = override_settings(**values)
+        override.enable()
+        made.append(override)
+
+    yield using
+    for override in reversed(made):
+        override.disable()
