@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 from functools import lru_cache
 
+LONGEST = 64
+
 # Nothing outside can own these: a block there hits the app's own machines (playbooks.md, Acting).
 # Documentation ranges are left out on purpose: they are ordinary addresses to us.
 _UNTOUCHABLE = tuple(
@@ -16,11 +18,13 @@ _UNTOUCHABLE = tuple(
 )  # fmt: skip
 
 
-@lru_cache(maxsize=1 << 16)
 def normalise(text: str) -> str | None:
     """Return the canonical text of one address (IPv4-mapped IPv6 as IPv4, no zone), or None if it is none."""
-    if len(text) > 64:
-        return None
+    return _normalise(text) if len(text) <= LONGEST else None  # before the cache: senders choose what it holds
+
+
+@lru_cache(maxsize=1 << 16)
+def _normalise(text: str) -> str | None:
     try:
         address = ipaddress.ip_address(text.strip().partition("%")[0])
     except ValueError:

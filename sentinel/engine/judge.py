@@ -201,7 +201,4 @@ def _may_be_claimed(playbook: Playbook) -> bool:
     for unknown in ("id", "at", "trust", "user_labels", "ip_labels"):
         setattr(failed, unknown, None)
     conditions: list[Expression | None] = [playbook.rule.where if playbook.rule else None, playbook.where]
-    try:
-        return not any(where is not None and where.truth(failed) is False for where in conditions)
-    except TypeError:  # it reads a time that is not there: unknown, so it may be
-        return True
+    return not any(where is not None and where.truth(failed) is False for where in conditions)
