@@ -45,6 +45,9 @@ COMMANDS = {
         "sentinel.cli.importing:import_events", "Send past events to a server; they act on nobody unless told to."
     ),
     "check": Command("sentinel.cli.check:check", "Check rules and playbooks; report every mistake of every file."),
+    "test": Command(
+        "sentinel.cli.test:test", "Run the tests inside rules and playbooks; one line a test, exit code 1 if one fails."
+    ),
     "schema": Command("sentinel.cli.schema:schema", "Print the JSON Schema of rules and playbooks, for editors."),
     "functions": Command("sentinel.cli.functions:functions", "List the functions that conditions may call."),
     "version": Command("sentinel.cli.version:version", "Print the version."),

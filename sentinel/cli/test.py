@@ -17,6 +17,7 @@ from sentinel.core.errors import InputError
 from sentinel.engine.windows import Watch
 from sentinel.loader.assembly import Content
 from sentinel.service.filetests import SHUFFLES, Outcome, Runner
+from sentinel.service.mutants import mutants, unnoticed
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
 
@@ -25,6 +26,9 @@ Shuffle = Annotated[
     bool, typer.Option("--shuffle", help="Let events arrive late and twice: the same groups must have findings.")
 ]
 Seed = Annotated[int | None, typer.Option("--seed", help="Shuffle in the one order of this seed.")]
+Mutate = Annotated[
+    bool, typer.Option("--mutate", help="Change each playbook a little, and tell every change that no test notices.")
+]
 Wanted = Annotated[
     str,
     typer.Option("-k", help="Run tests of which the name, or its rule or playbook, holds this text.", metavar="TEXT"),
@@ -38,6 +42,7 @@ def test(
     junit: Junit = None,
     shuffle: Shuffle = False,
     seed: Seed = None,
+    mutate: Mutate = False,
     wanted: Wanted = "",
 ) -> int:
     """Run the tests inside rules and playbooks; one line a test, exit code 1 if one fails."""
@@ -51,11 +56,12 @@ def test(
         say(f"shuffled with the seeds {seeds[0]} to {seeds[-1]} (--seed repeats one)")
     failed = sum(1 for outcome in outcomes if outcome.faults)
     say(f"{len(outcomes) - failed} passed, {failed} failed")
+    survivors = _mutate(content) if mutate and not failed else 0
     if junit is not None:
         _write_junit(junit, outcomes)
     if not outcomes:
         complain(f"there is no test that holds `{wanted}`" if wanted else "there are no tests")
-    return 1 if failed or not outcomes else 0
+    return 1 if failed or survivors or not outcomes else 0
 
 
 def _seeds(shuffle: bool, seed: int | None) -> range:
@@ -74,6 +80,23 @@ def _outcomes(content: Content, seeds: range, wanted: str) -> Iterator[Outcome]:
         yield from runner.playbook(playbook, wanted)
         if seeds:
             yield from runner.shuffled(playbook, seeds, wanted)
+
+
+def _mutate(content: Content) -> int:
+    """Tell every mutant that no test notices, and return how many there are."""
+    runner = Runner(_windows)
+    made = survived = 0
+    for playbook in content.playbooks.values():
+        if playbook.tests:
+            made += sum(1 for _ in mutants(playbook, content.lists))
+            for mutant in unnoticed(
+                playbook, content.lists, lambda one: not any(x.faults for x in runner.playbook(one))
+            ):
+                survived += 1
+                say(f"unnoticed  {playbook.id}: {mutant.change}")
+                say(f"      {playbook.place}")
+    say(f"{made} changes, {survived} unnoticed")
+    return survived
 
 
 def _windows(watches: Iterable[Watch], lateness: int) -> MemoryWindows:

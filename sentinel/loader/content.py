@@ -38,7 +38,7 @@ def load(
     actions may tell; None takes any name, for where nobody has set channels up. Raises PlaybookErrors with every
     mistake of every file, InputError where a path does not exist.
     """
-    given = [_existing(Path(path)) for path in paths] or [folder(PLAYBOOKS), folder(RULES)]
+    given = [_existing(Path(path)) for path in paths] or [_plain(folder(PLAYBOOKS)), _plain(folder(RULES))]
     ruled = [_existing(Path(path)) for path in rules] or list(_beside(given))
     base = EMPTY if ruled or not paths else shipped_rules()
     taken = Taken()
@@ -52,7 +52,7 @@ def load(
 def shipped_rules() -> Content:
     """Return the rules and lists that the product ships."""
     taken = Taken()
-    place = [folder(RULES)]
+    place = [_plain(folder(RULES))]
     return assemble(taken.files(place), taken.lists(place))
 
 
