@@ -91,7 +91,7 @@ class Events:
     def forget(self, app: str, before: int) -> int:
         """Delete an app's events before a time; return how many."""
         with self._duck.cursor() as own:
-            return int(own.execute("DELETE FROM events WHERE app = ? AND at < ?", [app, before]).fetchall()[0][0])
+            return int(own.execute("DELETE FROM events WHERE app = ? AND ts < ?", [app, before]).fetchall()[0][0])
 
     def _later(self, app: str, position: int) -> tuple[int, list[KeptEvent]] | None:
         """Return some events later than a position, and the position after them; None where there are no more."""

@@ -1,0 +1,109 @@
+"""Findings: everything of one comes back, and what people make of it is kept beside it."""
+
+from __future__ import annotations
+
+import pytest
+
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import Acted
+from tests.contract.values import NOW, batch, decision, finding, put
+
+
+def test_every_field_of_a_finding_comes_back(store):
+    odd = finding("odd", group={"user": "id:1", "properties.n": 5, "flag": True, "rate": 0.5}, approximate=True)
+    put(store, batch(findings=(odd, finding("bare", at=NOW + 1, effects=(), user=None, ip=None, acted=False))))
+    assert store.findings.get("shop", "odd").finding == odd
+    assert store.findings.get("shop", "bare").finding.effects == ()
+
+
+def test_a_new_finding_is_new(store):
+    put(store, batch(now=NOW + 5, findings=(finding("f"),)))
+    kept = store.findings.get("shop", "f")
+    assert (kept.opened, kept.status, kept.note, kept.evidence, kept.last) == (NOW + 5, "new", "", 1, NOW)
+    assert (kept.closed, kept.undone, kept.by) == (None, False, None)
+
+
+def test_one_app_does_not_see_anothers(store):
+    put(store, batch(findings=(finding("f"),)))
+    assert store.findings.get("blog", "f") is None
+    assert store.findings.list("blog").items == ()
+    assert store.findings.mark("blog", "f", "closed", "jane", NOW) is None
+
+
+def test_the_list_is_filtered_and_paged_by_the_anchors_time(store):
+    made = [
+        finding(f"f{n}", at=NOW + n // 2, playbook=f"p{n % 2}", user=f"id:{n % 3}", ip=f"203.0.113.{n}")
+        for n in range(10)
+    ]
+    put(store, batch(findings=tuple(made)))
+    store.findings.mark("shop", "f4", "confirmed", "jane", NOW)
+    found, cursor = [], None
+    while True:
+        page = store.findings.list("shop", limit=4, cursor=cursor)
+        found += [kept.finding for kept in page.items]
+        if (cursor := page.cursor) is None:
+            break
+    assert found == sorted(made, key=lambda one: (one.at, one.id), reverse=True)
+
+    def ids(**wanted):
+        return [kept.finding.id for kept in store.findings.list("shop", **wanted).items]
+
+    assert ids(playbook="p0", user="id:0") == ["f6", "f0"]
+    assert ids(status="confirmed") == ["f4"]
+    assert ids(ip="203.0.113.7") == ["f7"]
+    assert ids(since=NOW + 4) == ["f9", "f8"]
+
+
+def test_marking_keeps_who_and_why_and_closes(store):
+    put(store, batch(findings=(finding("f"),), decisions=(decision("d", finding="f"),)))
+    assert store.findings.mark("shop", "f", "closed", "jane", NOW + 3, note="done") == 1
+    kept = store.findings.get("shop", "f")
+    assert (kept.status, kept.note, kept.closed, kept.by, kept.undone) == ("closed", "done", NOW + 3, "jane", False)
+    assert store.findings.mark("shop", "f", "confirmed", "joe", NOW + 4) == 1
+    kept = store.findings.get("shop", "f")
+    assert (kept.status, kept.note, kept.closed) == ("confirmed", "done", None)
+    assert [line.actor for line in store.audit.list("shop").items[:2]] == ["joe", "jane"]
+
+
+def test_a_false_positive_can_lift_its_decisions_for_good(store):
+    put(store, batch(findings=(finding("f"),), decisions=(decision("d", finding="f"), decision("other"))))
+    assert store.findings.mark("shop", "f", "false-positive", "jane", NOW, lift=True) == 2
+    put(store, batch(decisions=(decision("e", "id:2", finding="f"),)))
+    assert [one.id for one in store.decisions.delta("shop", 0, NOW).added] == ["other"]
+
+
+def test_a_finding_without_decisions_that_is_undone_decides_nothing_later(store):
+    put(store, batch(findings=(finding("f"),)))
+    store.findings.mark("shop", "f", "false-positive", "jane", NOW, lift=True)
+    assert put(store, batch(decisions=(decision("d", finding="f"),))).changed is False
+
+
+def test_a_status_that_is_none_is_refused(store):
+    put(store, batch(findings=(finding("f"),)))
+    with pytest.raises(SentinelError, match="`status`: `wrong`"):
+        store.findings.mark("shop", "f", "wrong", "jane", NOW)
+
+
+def test_a_retracted_finding_decides_nothing_any_more(store):
+    put(store, batch(findings=(finding("f"),), decisions=(decision("d", finding="f"),)))
+    answer = put(store, batch(now=NOW + 5, retracted=("f", "unknown")))
+    kept = store.findings.get("shop", "f")
+    assert (answer.changed, kept.status, kept.closed) == (True, "retracted", NOW + 5)
+    assert store.decisions.delta("shop", 1, NOW).removed == ("d",)
+    assert put(store, batch(decisions=(decision("e", finding="f"),))).changed is False
+
+
+def test_findings_since_a_time_come_oldest_first(store):
+    made = [finding(f"f{n}", at=NOW + n % 5) for n in range(12)]
+    put(store, batch(findings=tuple(made)))
+    wanted = sorted((one for one in made if one.at >= NOW + 2), key=lambda one: (one.at, one.id))
+    assert [kept.finding for kept in store.findings.since("shop", NOW + 2)] == wanted
+
+
+def test_only_what_was_carried_out_counts_as_acted(store):
+    put(store, batch(now=NOW + 9, findings=(finding("f"),)))
+    put(store, batch(now=NOW + 7, findings=(finding("g", at=NOW + 1, acted=False),)))
+    put(store, batch(now=NOW + 8, findings=(finding("h", at=NOW + 2),)))
+    acts = [Acted("p", "block_user", "id:1", NOW + 8), Acted("p", "block_user", "id:1", NOW + 9)]
+    assert list(store.findings.acted("shop", NOW)) == acts
+    assert list(store.findings.acted("shop", NOW + 9)) == acts[1:]

@@ -1,0 +1,249 @@
+"""Keys, labels, allowances, the outbox, leases, settings: small rooms, each with its promise."""
+
+from __future__ import annotations
+
+import pytest
+
+from sentinel.core.batch import Label, Note, Outgoing
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import KEY_SCOPES, Allowance, App, PlaybookVersion, Snapshot
+from tests.contract.values import NOW, batch, decision, put
+
+
+def test_an_app_comes_back_as_it_was_put(backend):
+    app = App("shop", "The shop", NOW, ("uid", "email"), 56, 86_400_000_000, {"rate": 100})
+    backend.store.access.put_app(app, "jane", NOW)
+    assert backend.store.access.app("shop") == app
+    store = backend.reopen()
+    assert store.access.app("shop") == app
+    assert [one.id for one in store.access.apps()] == ["blog", "shop"]
+    assert store.access.app("nowhere") is None
+
+
+def test_changing_an_app_keeps_its_revision(store):
+    store.decisions.add("shop", decision("d"), "jane", NOW)
+    store.access.put_app(App("shop", "renamed"), "jane", NOW)
+    assert store.decisions.delta("shop", 1, NOW).revision == 1
+
+
+@pytest.mark.parametrize("scope", KEY_SCOPES)
+def test_a_key_is_known_by_its_secret_and_shown_only_once(store, scope):
+    key, secret = store.access.make_key("shop", scope, "jane", NOW, name="web", settings={"origins": ["https://x.y"]})
+    assert len(secret) >= 50
+    assert secret.isascii()
+    assert store.access.key(secret) == key == store.access.key(secret)
+    assert (key.app, key.scope, key.name, key.settings) == ("shop", scope, "web", {"origins": ["https://x.y"]})
+    assert secret not in repr(store.access.keys("shop"))
+    assert secret not in repr(store.audit.list("shop"))
+
+
+def test_a_wrong_secret_is_nobodys(store):
+    _, secret = store.access.make_key("shop", "sdk", "jane", NOW)
+    for wrong in ("", "x", secret[:-1], secret + "x", secret.swapcase()):
+        assert store.access.key(wrong) is None
+
+
+def test_a_revoked_key_is_refused_at_once_and_after_opening_again(backend):
+    store = backend.store
+    key, secret = store.access.make_key("shop", "sdk", "jane", NOW)
+    assert store.access.key(secret) is not None
+    assert store.access.revoke("blog", key.id, "jane", NOW) is False
+    assert store.access.key(secret) is not None
+    assert store.access.revoke("shop", key.id, "jane", NOW + 1) is True
+    assert store.access.revoke("shop", key.id, "jane", NOW + 2) is False
+    assert store.access.key(secret) is None
+    assert [one.revoked for one in store.access.keys("shop")] == [NOW + 1]
+    assert backend.reopen().access.key(secret) is None
+
+
+def test_a_secret_can_be_given_if_it_is_long_and_new(store):
+    given = "s" * 40
+    key, secret = store.access.make_key("shop", "sdk", "jane", NOW, secret=given)
+    assert secret == given
+    assert store.access.key(given) == key
+    with pytest.raises(SentinelError, match="in use"):
+        store.access.make_key("blog", "sdk", "jane", NOW, secret=given)
+    with pytest.raises(SentinelError, match="shorter"):
+        store.access.make_key("blog", "sdk", "jane", NOW, secret="s" * 31)
+
+
+def test_a_key_needs_an_app_and_a_scope(store):
+    with pytest.raises(SentinelError, match="no app `nowhere`"):
+        store.access.make_key("nowhere", "sdk", "jane", NOW)
+    with pytest.raises(SentinelError, match="`scope`: `root`"):
+        store.access.make_key("shop", "root", "jane", NOW)
+
+
+def test_a_one_time_link_is_good_once_until_its_end_and_for_its_purpose(store):
+    secret = store.access.make_link("setup", NOW + 10, NOW)
+    assert store.access.use_link("other", secret, NOW) is False
+    assert store.access.use_link("setup", secret + "x", NOW) is False
+    assert store.access.use_link("setup", secret, NOW + 10) is False
+    assert store.access.use_link("setup", secret, NOW + 9) is True
+    assert store.access.use_link("setup", secret, NOW + 9) is False
+
+
+def test_labels_last_until_their_end_and_are_there_after_opening_again(backend):
+    store = backend.store
+    store.labels.put("shop", Label("user", "id:1", "vip"), "jane", NOW)
+    put(store, batch(labels=(Label("user", "id:1", "bot", NOW + 5), Label("ip", "id:1", "other"))))
+    for one in (store, backend.reopen()):
+        assert one.labels.of("shop", "user", "id:1", NOW + 4) == ("bot", "vip")
+        assert one.labels.of("shop", "user", "id:1", NOW + 5) == ("vip",)
+        assert one.labels.of("blog", "user", "id:1", NOW) == ()
+
+
+def test_a_label_put_again_takes_the_new_end(store):
+    store.labels.put("shop", Label("user", "id:1", "bot", NOW + 5), "jane", NOW)
+    put(store, batch(labels=(Label("user", "id:1", "bot", NOW + 9),)))
+    assert store.labels.of("shop", "user", "id:1", NOW + 8) == ("bot",)
+
+
+def test_a_label_can_be_taken_off_and_old_ones_go(backend):
+    store = backend.store
+    store.labels.put("shop", Label("user", "id:1", "bot", NOW + 5), "jane", NOW)
+    store.labels.put("shop", Label("user", "id:1", "vip"), "jane", NOW)
+    assert store.labels.take("shop", "user", "id:1", "vip", "jane", NOW) is True
+    assert store.labels.take("shop", "user", "id:1", "vip", "jane", NOW) is False
+    assert store.labels.expire(NOW + 4) == 0
+    assert store.labels.expire(NOW + 5) == 1
+    assert backend.reopen().labels.of("shop", "user", "id:1", NOW) == ()
+
+
+def test_allowances_have_a_reason_and_an_end(backend):
+    store = backend.store
+    office = Allowance("a", "network", "198.51.100.0/24", "office", NOW)
+    guest = Allowance("b", "user", "id:1", "a guest", NOW - 1, NOW + 5, "joe")
+    store.allow.add("shop", office, "jane", NOW)
+    store.allow.add("shop", guest, "jane", NOW)
+    for one in (store, backend.reopen()):
+        assert one.allow.list("shop") == [guest, office]
+        assert one.allow.list("shop", NOW + 5) == [office]
+        assert one.allow.list("blog") == []
+
+
+def test_an_allowance_is_replaced_and_removed_by_id(backend):
+    store = backend.store
+    store.allow.add("shop", Allowance("a", "user", "id:1", "first", NOW), "jane", NOW)
+    store.allow.add("shop", Allowance("a", "user", "id:2", "second", NOW), "jane", NOW)
+    assert [one.value for one in store.allow.list("shop")] == ["id:2"]
+    assert store.allow.remove("blog", "a", "jane", "", NOW) is False
+    assert store.allow.remove("shop", "a", "jane", "gone", NOW) is True
+    assert backend.reopen().allow.list("shop") == []
+    assert [line.reason for line in backend.store.audit.list("shop").items[:2]] == ["gone", "second"]
+
+
+def test_a_delivery_is_due_until_it_is_done(store):
+    put(store, batch(outbox=(Outgoing("k", "webhook", "c", {"x": [1, "é"]}, "f"),)))
+    (one,) = store.outbox.due(NOW)
+    assert (one.app, one.key, one.kind, one.channel, one.body, one.finding) == (
+        "shop", "k", "webhook", "c", {"x": [1, "é"]}, "f",
+    )  # fmt: skip
+    store.outbox.failed(one.id, "refused", NOW + 10, NOW)
+    assert store.outbox.due(NOW + 9) == []
+    (again,) = store.outbox.due(NOW + 10)
+    assert (again.attempts, again.error) == (1, "refused")
+    store.outbox.done(one.id, NOW + 11)
+    assert store.outbox.due(NOW + 99) == []
+    assert [(one.done, one.attempts) for one in store.outbox.list("shop").items] == [(NOW + 11, 2)]
+
+
+def test_a_delivery_given_up_is_dead_until_it_is_revived(store):
+    put(store, batch(outbox=(Outgoing("k", "webhook", "c", {}),)))
+    (one,) = store.outbox.due(NOW)
+    assert store.outbox.revive("shop", one.id, "jane", NOW) is False
+    store.outbox.failed(one.id, "x" * 9000, None, NOW)
+    assert store.outbox.due(NOW + 99) == []
+    (dead,) = store.outbox.list("shop", dead=True).items
+    assert len(dead.error) <= 500
+    assert store.outbox.revive("blog", one.id, "jane", NOW) is False
+    assert store.outbox.revive("shop", one.id, "jane", NOW + 5) is True
+    assert [(one.attempts, one.dead) for one in store.outbox.due(NOW + 5)] == [(0, False)]
+
+
+def test_the_longest_due_delivery_comes_first(store):
+    put(store, batch(outbox=tuple(Outgoing(f"k{n}", "webhook", "c", {}) for n in range(3))))
+    first = store.outbox.due(NOW)[0]
+    store.outbox.failed(first.id, "", NOW + 5, NOW)
+    assert [one.key for one in store.outbox.due(NOW + 5, limit=2)] == ["k1", "k2"]
+
+
+def test_delivered_ones_go_in_time_and_dead_ones_stay(store):
+    put(store, batch(outbox=tuple(Outgoing(f"k{n}", "webhook", "c", {}) for n in range(3))))
+    first, second, _ = store.outbox.due(NOW)
+    store.outbox.done(first.id, NOW)
+    store.outbox.failed(second.id, "", None, NOW)
+    assert store.outbox.expire(NOW) == 0
+    assert store.outbox.expire(NOW + 1) == 1
+    assert [one.key for one in store.outbox.list("shop").items] == ["k2", "k1"]
+
+
+def test_one_holder_at_a_time_has_the_lease_and_each_a_larger_fence(store):
+    first = store.leases.take("jobs", "one", NOW + 10, NOW)
+    assert store.leases.take("jobs", "two", NOW + 10, NOW + 9) is None
+    extended = store.leases.take("jobs", "one", NOW + 20, NOW + 9)
+    assert extended.fence == first.fence
+    assert store.leases.holds(first, NOW + 19)
+    second = store.leases.take("jobs", "two", NOW + 30, NOW + 20)
+    assert second.fence > first.fence
+    assert not store.leases.holds(extended, NOW + 20)
+    assert store.leases.holds(second, NOW + 29)
+    assert not store.leases.holds(second, NOW + 30)
+
+
+def test_a_lapsed_lease_is_another_when_its_holder_takes_it_again(store):
+    first = store.leases.take("jobs", "one", NOW + 10, NOW)
+    again = store.leases.take("jobs", "one", NOW + 30, NOW + 10)
+    assert again.fence > first.fence
+
+
+def test_a_lease_given_back_is_free_and_only_by_its_holder(store):
+    first = store.leases.take("jobs", "one", NOW + 10, NOW)
+    store.leases.release(first)
+    second = store.leases.take("jobs", "two", NOW + 10, NOW + 1)
+    store.leases.release(first)
+    assert store.leases.holds(second, NOW + 2)
+
+
+def test_settings_are_json_values_for_the_server_or_an_app(store):
+    store.settings.put("enforce", False, "jane", NOW)
+    store.settings.put("enforce", {"mode": ["x", 1.5, None]}, "jane", NOW, app="shop")
+    assert store.settings.get("enforce") is False
+    assert store.settings.get("enforce", "shop") == {"mode": ["x", 1.5, None]}
+    store.settings.put("enforce", None, "jane", NOW)
+    assert store.settings.get("enforce") is None
+    assert store.settings.get("enforce", "blog") is None
+
+
+def test_a_playbooks_text_is_kept_when_it_changes(store):
+    def version(number, source="text"):
+        return PlaybookVersion("p", str(number), source, NOW, "jane")
+
+    assert store.playbooks.keep("shop", [version(1), PlaybookVersion("q", "1", "", NOW)]) == ["p", "q"]
+    assert store.playbooks.keep("shop", [version(1)]) == []
+    assert store.playbooks.keep("shop", [version(2)]) == ["p"]
+    assert store.playbooks.keep("shop", [version(1)]) == ["p"]
+    assert [one.version for one in store.playbooks.history("shop", "p")] == ["1", "2", "1"]
+    assert store.playbooks.history("blog", "p") == []
+
+
+def test_the_last_snapshot_of_each_watch_comes_back(backend):
+    store = backend.store
+    store.snapshots.save("shop", [Snapshot("a", 5, "1", b"\x00\xff", NOW), Snapshot("b", 5, "1", b"", NOW)])
+    store.snapshots.save("shop", [Snapshot("a", 9, "2", b"new", NOW + 1)])
+    kept = {"a": Snapshot("a", 9, "2", b"new", NOW + 1), "b": Snapshot("b", 5, "1", b"", NOW)}
+    assert backend.reopen().snapshots.load("shop") == kept
+    backend.store.snapshots.forget("shop", "a")
+    assert list(backend.store.snapshots.load("shop")) == ["b"]
+    assert backend.store.snapshots.load("blog") == {}
+
+
+def test_the_audit_is_paged_newest_first_and_by_app(store):
+    for n in range(5):
+        store.audit.write("blog", Note("jane", "did", str(n)), NOW + n)
+    store.audit.write(None, Note("root", "did", "server"), NOW)
+    page = store.audit.list("blog", limit=3)
+    assert [line.target for line in page.items] == ["4", "3", "2"]
+    rest = store.audit.list("blog", cursor=page.cursor)
+    assert [line.target for line in rest.items] == ["1", "0", "blog"]
+    assert [line.actor for line in store.audit.list(None).items] == ["root"]
