@@ -18,7 +18,7 @@ BITS = [b"{", b"}", b"[", b"]", b": ", b"- ", b"\t", b"'", b'"', b"&a ", b"*a", 
         b"{n}", b"::1", b"\\", b"%", b"@", b"9" * 50, "\N{COLLISION SYMBOL}ü".encode()]  # fmt: skip
 
 
-def judge(data: bytes) -> Content | None:
+def check_answer(data: bytes) -> Content | None:
     """Return what the file says, or hold every mistake to its place."""
     try:
         return assemble({"f.yaml": data}, OFFICE, channels=frozenset({"security"}))
@@ -42,12 +42,12 @@ def judge(data: bytes) -> Content | None:
 
 def test_the_unchanged_file_is_right() -> None:
     """Otherwise the mutations below would show nothing."""
-    assert judge(VALID) is not None
+    assert check_answer(VALID) is not None
 
 
 @given(st.integers(0, len(VALID)), st.sampled_from(BITS), st.integers(0, 12))
 def test_bits_written_over_a_right_file(at: int, bits: bytes, gone: int) -> None:
-    judge(VALID[:at] + bits + VALID[at + gone :])
+    check_answer(VALID[:at] + bits + VALID[at + gone :])
 
 
 @given(st.lists(st.tuples(st.integers(0, len(LINES) - 1), st.integers(0, len(LINES) - 1)), min_size=1, max_size=6))
@@ -55,7 +55,7 @@ def test_lines_that_change_places_or_are_doubled(moves: list[tuple[int, int]]) -
     lines = list(LINES)
     for source, target in moves:
         lines[target : target + source % 2] = [lines[source % len(lines)]]
-    judge(b"".join(lines))
+    check_answer(b"".join(lines))
 
 
 WORDS = sorted(set(re.findall(rb"[\w.-]+|[{}\[\],:|>-]", VALID)))
@@ -66,17 +66,17 @@ def test_words_that_stand_where_others_belong(changes: list[tuple[int, bytes]]) 
     parts = re.split(rb"([\w.-]+)", VALID)
     for index, word in changes:
         parts[(index * 2 + 1) % (len(parts) - 1)] = word
-    judge(b"".join(parts))
+    check_answer(b"".join(parts))
 
 
 @given(st.binary(max_size=300))
 def test_bytes_of_any_kind(data: bytes) -> None:
-    judge(data)
+    check_answer(data)
 
 
 @given(st.lists(st.sampled_from([*BITS, *WORDS, b"\n", b" ", b"  ", b": "]), max_size=40))
 def test_pieces_of_the_language_in_any_order(pieces: list[bytes]) -> None:
-    judge(b"".join(pieces))
+    check_answer(b"".join(pieces))
 
 
 def test_a_file_full_of_mistakes_is_answered_with_a_bounded_number() -> None:

@@ -34,7 +34,7 @@ def playbook() -> Playbook:
 
 
 @pytest.fixture(scope="module")
-def test(playbook: Playbook) -> PlaybookTest:
+def case(playbook: Playbook) -> PlaybookTest:
     return playbook.tests[0]
 
 
@@ -76,9 +76,9 @@ def test_an_exception_ends_at_midnight_utc_of_its_day(playbook: Playbook) -> Non
     assert (exception.reason, exception.until) == ("office address", 1_896_048_000 * SECOND)
 
 
-def test_a_delivery_is_typed_by_its_fields_and_properties_by_their_looks(test: PlaybookTest) -> None:
+def test_a_delivery_is_typed_by_its_fields_and_properties_by_their_looks(case: PlaybookTest) -> None:
     """Quoted numbers and codes with leading zeros stay text; the rest of the event is what its fields are."""
-    first, second = test.events
+    first, second = case.events
     assert (first.at, first.repeat, first.every, first.received) == (0, 10, 5 * SECOND, None)
     assert first.event == {
         "event": "auth", "success": False, "ip": "203.0.113.9", "user": "u{n}",
@@ -89,11 +89,11 @@ def test_a_delivery_is_typed_by_its_fields_and_properties_by_their_looks(test: P
     assert second.event["user"] == {"email": "Jane@Example.com"}
 
 
-def test_expected_users_are_keys_and_expected_ipv6_addresses_networks(test: PlaybookTest) -> None:
-    (found,) = test.expect
+def test_expected_users_are_keys_and_expected_ipv6_addresses_networks(case: PlaybookTest) -> None:
+    (found,) = case.expect
     assert found.group == {"ip": "2001:db8::/64", "request.host": "shop.example"}
     assert found.actions == {"block_ip": "203.0.113.9", "challenge_user": "id:u9"}
-    assert (test.requests[1].user, test.requests[1].login, test.requests[1].verdict) == ("id:u1", True, "allow")
+    assert (case.requests[1].user, case.requests[1].login, case.requests[1].verdict) == ("id:u1", True, "allow")
 
 
 def test_what_is_left_out_has_its_default() -> None:
