@@ -1,0 +1,112 @@
+"""Channels: the names by which playbooks say whom to tell, and what stands behind each."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Literal
+
+from sentinel.actions.target import TargetError, parse
+from sentinel.core.errors import InputError
+
+Kind = Literal["log", "webhook", "apprise"]
+
+KINDS: tuple[Kind, ...] = ("log", "webhook", "apprise")
+USUAL = ("log", "security")  # exist without being set up
+SHORTEST = 24  # bytes of a webhook's secret, as Standard Webhooks asks
+_KEYS: Mapping[str, tuple[str, ...]] = {"log": (), "webhook": ("url", "secret"), "apprise": ("url",)}
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?", re.ASCII)
+_PREFIX = "whsec_"
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One channel. `url` and `secrets` are never shown: an apprise URL is a secret itself.
+
+    A webhook with several secrets is signed with each, so that one can be replaced without a gap.
+    """
+
+    name: str
+    kind: Kind = "log"
+    url: str = field(default="", repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+def channels(settings: Mapping[str, object] | None = None) -> dict[str, Channel]:
+    """Return the channels of the settings, by name, and the usual ones where the settings do not say otherwise.
+
+    Each setting is an object such as `{"kind": "webhook", "url": "https://…", "secret": "whsec_…"}`. Raises
+    InputError with all that is wrong, a line each, and without any URL or secret in it.
+    """
+    found = {name: Channel(name) for name in USUAL}
+    wrong: list[str] = []
+    for name, raw in (settings or {}).items():
+        try:
+            found[name] = _channel(name, raw)
+        except InputError as error:
+            wrong.append(f"channel `{str(name)[:64]}`: {error}")
+    if wrong:
+        raise InputError("\n".join(wrong))
+    return found
+
+
+def _channel(name: str, raw: object) -> Channel:
+    if not _NAME.fullmatch(name):
+        raise InputError("not a name", "lower case, digits, `-` and `_`, at most 64 characters")
+    if not isinstance(raw, Mapping):
+        raise InputError("not a table", 'write {kind = "webhook", url = "…", secret = "…"}')
+    kind = _kind(raw.get("kind", "log"))
+    for key in raw:
+        if key != "kind" and key not in _KEYS[kind]:
+            close = difflib.get_close_matches(str(key), _KEYS[kind], 1)
+            raise InputError(
+                f"`{str(key)[:32]}` is not a setting of a channel of kind `{kind}`",
+                f"did you mean `{close[0]}`?" if close else f"known: {', '.join(('kind', *_KEYS[kind]))}",
+            )
+    return Channel(name, kind, _url(kind, raw.get("url")), _secrets(kind, raw.get("secret")))
+
+
+def _kind(raw: object) -> Kind:
+    for kind in KINDS:
+        if raw == kind:
+            return kind
+    raise InputError(f"`{str(raw)[:32]}` is not a kind of channel", f"one of {', '.join(KINDS)}")
+
+
+def _url(kind: Kind, raw: object) -> str:
+    if kind == "log":
+        return ""
+    if not isinstance(raw, str) or not raw:
+        raise InputError("`url` is missing")
+    if kind == "webhook":
+        try:
+            parse(raw)
+        except TargetError as error:
+            raise InputError(f"`url`: {error.message}", error.hint) from None
+    elif find_spec("apprise") is None:
+        raise InputError("apprise is not installed", "pip install 'sentinel-playbooks[notify]'")
+    return raw
+
+
+def _secrets(kind: Kind, raw: object) -> tuple[str, ...]:
+    if kind != "webhook":
+        return ()
+    found = [raw] if isinstance(raw, str) else raw
+    if not isinstance(found, list | tuple) or not found:
+        raise InputError("`secret` is missing", "a webhook is always signed; `new_secret` makes one")
+    for secret in found:
+        if not isinstance(secret, str) or _length(secret) < SHORTEST:
+            raise InputError(f"`secret` is not `{_PREFIX}` and base64 of {SHORTEST} or more bytes")
+    return tuple(found)
+
+
+def _length(secret: str) -> int:
+    try:
+        return len(base64.b64decode(secret.removeprefix(_PREFIX) + "==", validate=False))
+    except (binascii.Error, ValueError):
+        return 0

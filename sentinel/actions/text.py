@@ -1,0 +1,44 @@
+"""Other people's text, made harmless for where it is shown. What the text is about is not known here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+LONGEST = 200  # characters of one value in a message
+
+Show = Callable[[object], str]
+
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])", re.ASCII)
+_DOT = re.compile(r"\.(?=[^\W\d])")
+
+
+def printable(value: object, most: int = LONGEST) -> str:
+    """Return a value as one line of text in which nothing steers a terminal, a log or the direction of writing.
+
+    Line breaks, control, direction, private and undecodable characters become `\\n`, `\\x1b`, `\\u202e` and so on.
+    """
+    text = value if isinstance(value, str) else str(value)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:most])
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def defanged(value: object) -> str:
+    """Return a value as `printable` does, written so that no chat program makes a link or calls somebody.
+
+    `http://evil.example/` becomes `http[:]//evil[.]example/`, `@everyone` becomes `[@]everyone`.
+    """
+    return _DOT.sub("[.]", printable(value).replace("@", "[@]").replace("://", "[:]//"))
+
+
+def markdown(text: str) -> str:
+    """Return text with every sign that Markdown could read as its own escaped."""
+    return _PUNCTUATION.sub(r"\\\1", text)
+
+
+def link(url: object) -> str | None:
+    """Return a URL that may be shown as a link: http or https, printable, without what ends one in Markdown."""
+    if isinstance(url, str) and re.fullmatch(r"https?://[!#-;=?-\[\]_a-z~]+", url, re.ASCII | re.IGNORECASE):
+        return url
+    return None
