@@ -1,0 +1,154 @@
+"""A backtest's report for people: text in columns, from the findings and the summary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from sentinel.core.duration import SECOND, format_duration
+from sentinel.service.backtest import Backtest
+from sentinel.service.summary import summary
+
+SHOWN = 50
+WIDEST = 60  # characters of a cell
+
+
+def write_report(run: Backtest, say: Callable[[str], None]) -> None:
+    """Write the report of a finished run, line by line."""
+    total = summary(run)
+    for part in (
+        _head(total),
+        _findings(run, total),
+        _playbooks(total),
+        _effects(total),
+        _busiest(total),
+        _rest(total),
+    ):
+        for line in part:
+            say(line)
+
+
+def _head(total: Mapping[str, Any]) -> Iterator[str]:
+    span = total["span"]
+    yield f"{_number(total['events'])} events, {total['order']}" + (f", {_spanned(span)}" if span else "")
+    if total["judged_as"] == "enforce":
+        yield "every playbook is judged as if its mode were `enforce`"
+    if total["left_out"]:
+        yield f"left out, because they are off: {', '.join(total['left_out'])}"
+
+
+def _spanned(span: Mapping[str, Any]) -> str:
+    rate = f", {span['events_per_s']:,g} a second" if span["events_per_s"] else ""
+    return f"{span['from']} to {span['to']} ({_time(span['seconds'])}{rate})"
+
+
+def _findings(run: Backtest, total: Mapping[str, Any]) -> Iterator[str]:
+    yield ""
+    yield f"{_number(total['findings'])} findings"
+    rows = [_finding(json.loads(line)) for line in islice(run.findings.lines(), SHOWN)]
+    yield from _columns(rows)
+    if total["findings"] > SHOWN:
+        yield f"  … and {_number(total['findings'] - SHOWN)} more (--format json tells all)"
+
+
+def _finding(found: Mapping[str, Any]) -> Sequence[str]:
+    tally = ", ".join(f"{name} {value:,g}" for name, value in found["tally"].items())
+    actions = ", ".join(_action(one) for one in found["actions"])
+    return found["at"], found["playbook"], _group(found["group"]), tally, actions
+
+
+def _action(action: Mapping[str, Any]) -> str:
+    target = f" {action['target']}" if action["target"] else ""
+    return f"{action['kind']}{target}" + (f" for {_time(action['for_s'])}" if action["for_s"] is not None else "")
+
+
+def _playbooks(total: Mapping[str, Any]) -> Iterator[str]:
+    yield ""
+    rows = [("playbook", "mode", "events matched", "findings")]
+    for name, one in total["playbooks"].items():
+        rows.append((name, one["mode"], _number(one["matched"]), _number(one["findings"])))
+    yield from _columns(rows)
+
+
+def _effects(total: Mapping[str, Any]) -> Iterator[str]:
+    yield ""
+    rows = [("would have been acted on", "times", "different", "for, in all")]
+    rows += [(what, "", _number(total[what]["targets"]), _covered(total[what])) for what in ("users", "addresses")]
+    for kind, one in total["actions"].items():
+        rows.append((kind, _number(one["times"]), _number(one["targets"]) if "targets" in one else "", _covered(one)))
+    yield from _columns(rows)
+    for kind, reasons in total["held_back"].items():
+        for reason, times in reasons.items():
+            yield f"  {kind} was held back {_number(times)} times: {reason}"
+    yield from _harm(total["harm"])
+
+
+def _harm(harm: Mapping[str, Any]) -> Iterator[str]:
+    yield ""
+    for what in ("users", "addresses"):
+        one = harm[what]
+        yield (
+            f"harm: of {_number(one['blocked'])} {what} blocked, {_number(one['owners'])} later looked like their "
+            "owners (a successful login from a place familiar before the finding)"
+        )
+    if harm["users"]["owners"] or harm["addresses"]["owners"]:
+        yield f"      {_number(harm['refused'])} users would not have been let in; the others' places are spared"
+
+
+def _busiest(total: Mapping[str, Any]) -> Iterator[str]:
+    if total["busiest"]:
+        yield ""
+        rows = [("busiest groups", "", "findings")]
+        rows += [(one["playbook"], _group(one["group"]), _number(one["findings"])) for one in total["busiest"]]
+        yield from _columns(rows)
+
+
+def _rest(total: Mapping[str, Any]) -> Iterator[str]:
+    """Tell what was passed over."""
+    lines = []
+    for name, one in total["playbooks"].items():
+        lines += [f"{name} skipped {_number(count)} events: {reason}" for reason, count in one["skipped"].items()]
+        lines += [f"{name} failed on {_number(count)} events: {text}" for text, count in one["errors"].items()]
+    lines += [f"{_number(count)} {reason}" for reason, count in total["dropped"].items()]
+    counted = (("repeats", "repeated events, counted once"), ("historical", "findings too late to act on"),
+               ("approximate", "findings with an approximate tally"))  # fmt: skip
+    lines += [f"{_number(total[key])} {text}" for key, text in counted if total[key]]
+    bad = total["bad_lines"]
+    if bad["count"]:
+        lines.append(f"{_number(bad['count'])} lines are no events:")
+        lines += [f"  {_number(count)} × {reason}" for reason, count in bad["reasons"].items()]
+        lines += [f"  {line}" for line in bad["first"]]
+    yield from ["", *lines] if lines else []
+
+
+def _columns(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Give rows as text in columns, the last one as wide as it likes."""
+    rows = [[*(_short(cell) for cell in row[:-1]), row[-1]] for row in rows]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _short(cell: str) -> str:
+    return cell if len(cell) <= WIDEST else cell[: WIDEST - 1] + "…"
+
+
+def _group(group: Mapping[str, Any]) -> str:
+    return ", ".join(f"{field} {value}" for field, value in group.items()) or "everybody"
+
+
+def _covered(one: Mapping[str, Any]) -> str:
+    if "targets" not in one:
+        return ""
+    forever = f"{_number(one['forever'])} for ever" if one["forever"] else ""
+    return ", ".join(filter(None, (_time(one["seconds"]) if one["seconds"] else "", forever)))
+
+
+def _time(seconds: float) -> str:
+    return format_duration(round(seconds) * SECOND)
+
+
+def _number(number: int) -> str:
+    return f"{number:,}"

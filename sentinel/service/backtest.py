@@ -1,0 +1,208 @@
+"""Judging playbooks on past events before they act: every finding, what it would have done, and to whom wrongly.
+
+The engine is the live one. What is printed of a report is the command's.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from sentinel.core import moment
+from sentinel.core.device import fingerprint
+from sentinel.core.duration import MINUTE, SECOND
+from sentinel.core.event import Event
+from sentinel.core.finding import Effect, Finding
+from sentinel.engine.engine import Engine
+from sentinel.engine.expression import Expression
+from sentinel.engine.memory import Memory
+from sentinel.engine.playbook import Playbook
+from sentinel.engine.respond import DECIDES
+from sentinel.engine.windows import Watch, Windows
+from sentinel.service import order
+from sentinel.service.files import Account, Batch, Options, events
+from sentinel.service.harm import ADDRESSES, USERS, Coverage, Harm
+from sentinel.service.replay import Replay
+from sentinel.service.streams import Stream
+
+LATENESS = 10 * MINUTE
+BUSIEST = 10
+ENRICHED = ("geo", "network", "agent", "device")
+KEPT_IN_MEMORY = 16 << 20  # bytes of findings; more are kept on disk
+
+
+class CountingWindows(Windows, Protocol):
+    """Windows that say what they let go."""
+
+    def dropped(self) -> Counter[str]: ...
+
+
+MakeWindows = Callable[[Iterable[Watch], int], CountingWindows]
+
+
+def nothing() -> None:
+    """Take no notice."""
+
+
+def add_device(event: Event) -> None:
+    """Give a successful login the device that a live server would: which places are familiar depends on it."""
+    if event.success and event.device is None:
+        event.device = fingerprint(event.request.get("user_agent"))
+
+
+def asks_enrichment(playbook: Playbook) -> bool:
+    """Say whether a playbook reads what only a server's enrichment knows."""
+    return any(text.partition(".")[0] in ENRICHED for text in _texts(playbook))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Give every text in a playbook that may be a field's path, tests left out."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Expression):
+        yield from value.fields
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from _texts(one)
+    elif is_dataclass(value):
+        for one in fields(value):
+            if one.name != "tests":
+                yield from _texts(getattr(value, one.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to judge, and how: `lateness` in microseconds; `own_modes` judges each playbook in the mode it has."""
+
+    playbooks: Sequence[Playbook]
+    make_windows: MakeWindows
+    lateness: int = LATENESS
+    arrival_order: bool = False
+    own_modes: bool = False
+    strict: bool = False
+    options: Options = field(default_factory=Options)
+    enrich: Callable[[Event], None] = add_device
+
+
+class Backtest:
+    """One run over files. What it came to is complete when `run` has returned; `close` lets go of it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.findings = Findings()
+        self._begin()
+
+    def _begin(self) -> None:
+        plan = self.plan
+        self.engine = Engine(plan.playbooks, plan.lateness, mode=None if plan.own_modes else "enforce")
+        self.windows = plan.make_windows(self.engine.watches(), plan.lateness)
+        memory = Memory()
+        self.harm = Harm(memory.familiar)
+        self.replay = Replay(self.engine, self.windows, memory, self.harm.login)
+        self.account = Account(plan.strict)
+        self.sorting = order.Sorting()
+        self.order = "as they arrived" if plan.arrival_order else "as in the files"
+        self.findings.close()
+        self.findings = Findings()
+        self.span: tuple[int, int] | None = None
+
+    def close(self) -> None:
+        """Let go of the findings."""
+        self.findings.close()
+
+    def run(self, streams: Sequence[Stream], progress: Callable[[], None] = nothing) -> None:
+        """Judge the events of files, telling `progress` now and then; raises InputError for files that hold none."""
+        batches = self._read(streams, progress)
+        if self.plan.arrival_order:
+            self._judge(batch.events for batch in batches)
+            return
+        try:
+            self._judge(order.in_order(batches, self.sorting))
+        except order.Disorder:
+            self._begin()
+            self._judge(order.sort(self._read(streams, progress), self.sorting, self.plan.options.identifiers))
+            self.order = "sorted on disk" if self.sorting.pieces else "sorted in memory"
+
+    def _read(self, streams: Sequence[Stream], progress: Callable[[], None]) -> Iterator[Batch]:
+        for batch in events(streams, self.account, self.plan.options):
+            progress()
+            yield batch
+
+    def _judge(self, batches: Iterable[list[Event]]) -> None:
+        enrich = self.plan.enrich
+        for batch in filter(None, batches):
+            for event in batch:
+                enrich(event)
+            oldest, newest = self.span or (batch[0].at, batch[0].at)
+            self.span = min(oldest, min(event.at for event in batch)), max(newest, max(event.at for event in batch))
+            for finding in self.replay.feed(batch):
+                self.harm.note(finding, self.replay.newest)
+                self.findings.add(finding, self.replay.newest)
+
+
+class Findings:
+    """What was found, as the lines of the report, and what it comes to."""
+
+    def __init__(self) -> None:
+        self._lines = tempfile.SpooledTemporaryFile(max_size=KEPT_IN_MEMORY, prefix="sentinel-")  # noqa: SIM115
+        self.count: Counter[str] = Counter()
+        self.historical = 0
+        self.approximate = 0
+        self.groups: Counter[tuple[str, str]] = Counter()
+        self.done: Counter[str] = Counter()
+        self.held: Counter[tuple[str, str]] = Counter()
+        self.coverage = {USERS: Coverage(), ADDRESSES: Coverage()}
+        self.by_kind: dict[str, Coverage] = {}
+
+    def add(self, finding: Finding, now: int) -> None:
+        """Take in one finding."""
+        self.count[finding.playbook] += 1
+        self.historical += finding.historical
+        self.approximate += finding.approximate
+        self.groups[finding.playbook, msgspec.json.encode(finding.group, order="sorted").decode()] += 1
+        for effect in finding.effects:
+            self._add_effect(effect, now)
+        self._lines.write(msgspec.json.encode(as_json(finding)) + b"\n")
+
+    def _add_effect(self, effect: Effect, now: int) -> None:
+        if effect.held is not None:
+            self.held[effect.kind, effect.held] += 1
+            return
+        self.done[effect.kind] += 1
+        if effect.target is not None:
+            self.by_kind.setdefault(effect.kind, Coverage()).add(effect.target, now, effect.length)
+            if effect.kind in DECIDES:
+                what = USERS if effect.kind.endswith("_user") else ADDRESSES
+                self.coverage[what].add(effect.target, now, effect.length)
+
+    def close(self) -> None:
+        """Let go of the lines."""
+        self._lines.close()
+
+    def lines(self) -> Iterator[bytes]:
+        """Give each finding as a line of JSON."""
+        self._lines.seek(0)
+        yield from self._lines
+
+
+def as_json(finding: Finding) -> dict[str, Any]:
+    """Return a finding as the report has it: what would have been done, without what was held back."""
+    return {
+        "playbook": finding.playbook,
+        "version": finding.version,
+        "group": finding.group,
+        "at": moment.to_text(finding.at),
+        "event_id": finding.event_id,
+        "tally": finding.tally,
+        "actions": [_action(effect) for effect in finding.effects if effect.held is None],
+    }
+
+
+def _action(effect: Effect) -> dict[str, Any]:
+    for_s = None if effect.length is None else effect.length // SECOND
+    return {"kind": effect.kind, "target": effect.target or effect.channel, "for_s": for_s}

@@ -1,0 +1,108 @@
+"""What acting on findings would have cost: how long each target is covered, and which of them looked like owners.
+
+Asked in the order of time; what the findings are is not known here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sentinel.core.decision import PAIRS, unpair
+from sentinel.core.event import Event
+from sentinel.core.finding import Effect, Finding
+from sentinel.engine.memory import Familiar
+
+USERS, ADDRESSES = "users", "addresses"
+
+
+class Coverage:
+    """The time for which targets are acted on; what overlaps counts once. Times in microseconds."""
+
+    def __init__(self) -> None:
+        self._ends: dict[str, int | None] = {}
+        self.covered = 0
+
+    def add(self, target: str, start: int, length: int | None) -> None:
+        """Cover a target from `start` on, for ever without a `length`. Starts never go back."""
+        end = self._ends.get(target, start)
+        if end is None:
+            return
+        if length is None:
+            self._ends[target] = None
+        elif start + length > end:
+            self.covered += start + length - max(start, end)
+            self._ends[target] = start + length
+
+    @property
+    def targets(self) -> int:
+        """How many different targets there are."""
+        return len(self._ends)
+
+    @property
+    def forever(self) -> int:
+        """How many of them are covered without an end."""
+        return sum(1 for end in self._ends.values() if end is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block in force: since which finding, until when (None: for ever), and the places it spares."""
+
+    found: int
+    until: int | None
+    spared: frozenset[tuple[str, str]]
+
+
+class Harm:
+    """Blocked users and addresses, and which of them later looked like owners.
+
+    That is a successful login, while blocked, from a device or an address that was familiar before the finding.
+    `refused` are those whose login would not have been let in: a block of a user who is only claimed spares
+    familiar places.
+    """
+
+    def __init__(self, familiar: Familiar) -> None:
+        self._familiar = familiar
+        self._blocks: dict[str, dict[str, list[Block]]] = {USERS: {}, ADDRESSES: {}}
+        self.blocked: dict[str, set[str]] = {USERS: set(), ADDRESSES: set()}
+        self.owners: dict[str, set[str]] = {USERS: set(), ADDRESSES: set()}
+        self.refused: set[str] = set()
+
+    def note(self, finding: Finding, now: int) -> None:
+        """Take in what a finding leads to."""
+        for effect in finding.effects:
+            if effect.held is None and effect.target is not None and effect.kind in ("block_user", "block_ip"):
+                what = USERS if effect.kind == "block_user" else ADDRESSES
+                until = None if effect.length is None else now + effect.length
+                block = Block(finding.at, until, _spared(effect))
+                self._blocks[what].setdefault(effect.target, []).append(block)
+                self.blocked[what].add(effect.target)
+
+    def login(self, event: Event) -> None:
+        """Take in a successful login, before it makes its place familiar."""
+        user, ip = event.user, event.network_ip
+        if user is None:
+            return
+        for block in self._in_force(USERS, user, event.at):
+            if self._familiar.is_familiar(user, event.ip, event.device, block.found):
+                self.owners[USERS].add(user)
+                if not block.spared & {("user+ip", ip or ""), ("user+device", event.device or "")}:
+                    self.refused.add(user)
+        for block in self._in_force(ADDRESSES, ip, event.at):
+            if ip is not None and self._familiar.is_familiar(user, ip, event.device, block.found):
+                self.owners[ADDRESSES].add(ip)
+                self.refused.add(user)
+
+    def _in_force(self, what: str, target: str | None, at: int) -> list[Block]:
+        blocks = self._blocks[what]
+        if target is None or target not in blocks:
+            return []
+        live = blocks[target] = [one for one in blocks[target] if one.until is None or at < one.until]
+        return live
+
+
+def _spared(effect: Effect) -> frozenset[tuple[str, str]]:
+    """Return the familiar places that a block leaves alone."""
+    return frozenset(
+        (one.scope, unpair(one.value)[1]) for one in effect.decisions if one.kind == "allow" and one.scope in PAIRS
+    )
