@@ -48,6 +48,7 @@ COMMANDS = {
     "test": Command(
         "sentinel.cli.test:test", "Run the tests inside rules and playbooks; one line a test, exit code 1 if one fails."
     ),
+    "backtest": Command("sentinel.cli.backtest:backtest", "Judge playbooks on past events before they act."),
     "schema": Command("sentinel.cli.schema:schema", "Print the JSON Schema of rules and playbooks, for editors."),
     "functions": Command("sentinel.cli.functions:functions", "List the functions that conditions may call."),
     "version": Command("sentinel.cli.version:version", "Print the version."),
