@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sentinel.cli.program import COMMANDS, run
 from sentinel.engine.fields import FIELDS
 from sentinel.engine.playbook import MODES, SEVERITIES
 from sentinel.loader.assembly import assemble
@@ -18,6 +19,7 @@ from sentinel.loader.shapes import Record
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 REFERENCE = (DOCS / "playbooks.md").read_text()
+PAGES = [DOCS / "concepts.md", DOCS / "playbooks.md", DOCS / "why.md", ROOT / "README.md"]
 EXAMPLES = [
     pytest.param(block.encode(), id=f"{path.stem}-{block.split()[1]}")
     for path in [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
@@ -115,3 +117,16 @@ def test_there_are_examples() -> None:
 def test_every_example_is_written_well(block: bytes) -> None:
     found = assemble({"example.yaml": block}, base=shipped_rules(), channels=frozenset({"security", "log"}))
     assert len(found.playbooks) + (not found.playbooks) * len(found.rules) == 1
+
+
+@pytest.mark.parametrize("block", [one for one in EXAMPLES if b"tests:" in one.values[0]])
+def test_every_example_passes_the_tests_it_shows(
+    block: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "example.yaml").write_bytes(block)
+    assert run(["test", str(tmp_path)]) == 0, capsys.readouterr().out
+
+
+def test_every_command_that_a_page_names_exists() -> None:
+    named = set(re.findall(r"sentinel (\w+)[` ]", "".join(page.read_text() for page in PAGES)))
+    assert named - {"serve"} <= set(COMMANDS)

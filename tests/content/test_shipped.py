@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sentinel.cli.program import run
 from sentinel.core.duration import parse_duration
 
 ROOT = Path(__file__).parents[2]
@@ -96,3 +97,11 @@ def test_the_list_of_throw_away_mailboxes_holds_domains_each_once_in_lower_case(
     assert len(set(domains)) == len(domains)
     assert all(domain == domain.lower().strip() and "." in domain and " " not in domain for domain in domains)
     assert not {"gmail.com", "outlook.com", "proton.me", "example.com", "example.org"} & set(domains)
+
+
+def test_what_ships_passes_its_own_tests_and_they_notice_every_small_change(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["test", "--mutate"]) == 0, capsys.readouterr().out
+
+
+def test_what_ships_finds_the_same_groups_in_other_orders_of_arrival(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["test", "--shuffle", "--seed", "7"]) == 0, capsys.readouterr().out
