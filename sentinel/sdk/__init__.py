@@ -140,17 +140,22 @@ def current() -> _client.Client:
     return _now
 
 
-def _use(client: _client.Client) -> _client.Client:
-    """Put a client in place of the one in use, with the events that wait there; return the latter."""
+def swap(client: _client.Client) -> _client.Client:
+    """Put a client in place of the one in use, and return that, untouched: for tests."""
     global _now
     before, _now = _now, client
+    return before
+
+
+def _use(client: _client.Client) -> None:
+    """Put a client in place of the one in use, with the events that wait there, and stop that."""
+    before = swap(client)
     for item in before.buffer.empty():
         client.buffer.put(item.event, item.size, item.came)
     was_running = before.stats()["running"]
     before.stop(0)
     if was_running:
         client.ensure_running()
-    return before
 
 
 def _one_user(given: Any, named: Mapping[str, Any]) -> Any:

@@ -129,6 +129,11 @@ class Buffer:
         with self._changed:
             self._closed = False
 
+    def events(self) -> list[dict[str, Any]]:
+        """Return the events that wait, oldest first."""
+        with self._changed:
+            return [item.event for item in self._items]
+
     def empty(self) -> list[Item]:
         """Take everything out at once, what is under way included."""
         with self._changed:

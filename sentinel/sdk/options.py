@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,7 +26,7 @@ class Options:
     """Times in seconds, sizes in bytes. docs/sdk.md says what each is for."""
 
     url: str | None = None
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
     enforce: bool = True
     snapshot: str | None = None
     trusted_proxies: tuple[Network, ...] = ()
@@ -34,7 +34,7 @@ class Options:
     forwarded_header: str | None = None
     identifiers: tuple[str, ...] = identity.DEFAULT_ORDER
     redact: tuple[str, ...] = ()
-    pseudonym_key: bytes | None = None
+    pseudonym_key: bytes | None = field(default=None, repr=False)
     exempt: tuple[str, ...] = ()
     block_status: int = 403
     block_page: str | None = None

@@ -115,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
-        events = json.loads(body)["events"]
+        events = json.loads(body).get("events", [])
         self.note()
         server = self.server
         with server.changed:
