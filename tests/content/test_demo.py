@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from data import make_demo
+from sentinel.cli.program import run
 from sentinel.core import event as events
 
 RESERVED = [ipaddress.ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
@@ -62,3 +63,13 @@ def test_it_is_a_believable_day_and_not_only_attacks(day: list[dict[str, Any]]) 
     honest = [one for one in day if one["event"] == "auth" and one["ip"] == "192.0.2.10"]
     assert sum(not one["success"] for one in honest) >= 10, "colleagues mistype too"
     assert sum(one["success"] for one in honest) == 60
+
+
+def test_the_shipped_playbooks_find_every_attack_of_the_day_and_nobody_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["backtest", "--events", str(make_demo.FILE), "--format", "json"]) == 0
+    found: dict[str, list[dict[str, str]]] = {}
+    for line in capsys.readouterr().out.splitlines():
+        one = json.loads(line)
+        if "playbook" in one and one["group"] not in found.setdefault(one["playbook"], []):
+            found[one["playbook"]].append(one["group"])
+    assert found == {name: list(groups) for name, groups in make_demo.CAUGHT.items()}
