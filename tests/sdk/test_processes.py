@@ -131,13 +131,15 @@ def test_a_fork_that_python_did_not_notice_is_noticed_at_the_next_call(server):
     run(
         server,
         """
+        import ctypes
         sdk.start()
-        client = sdk.current()
         sdk.track('parent')
         assert sdk.flush(10)
-        client._pid = 1  # as it looks after a fork without hooks
-        sdk.track('child')
-        assert sdk.flush(10)
+        child = ctypes.PyDLL(None).fork()  # no hook of Python's runs
+        if child == 0:
+            sdk.track('child')
+            os._exit(0 if sdk.flush(10) else 1)
+        assert os.waitpid(child, 0)[1] == 0
         """,
     )
     assert [event["event"] for event in server.events] == ["parent", "child"]
