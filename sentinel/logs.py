@@ -40,7 +40,8 @@ def configure(form: str, level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for loud in ("apscheduler", "alembic", "asyncio", "uvicorn"):
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a job that is still at work is no news
+    for loud in ("alembic", "asyncio", "uvicorn"):
         logging.getLogger(loud).setLevel(logging.WARNING)
 
 

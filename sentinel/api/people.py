@@ -10,7 +10,7 @@ from sentinel.api.context import Admin, Here, Reader
 from sentinel.api.errors import not_found
 from sentinel.api.models import PersonView, Revision
 from sentinel.api.parts import LONGEST, Word
-from sentinel.api.views import decision_view, person_view
+from sentinel.api.views import decision_view, person_view, when
 from sentinel.core import identity
 from sentinel.core.record import Person
 
@@ -22,13 +22,15 @@ def get_user(here: Here, caller: Reader, key: Annotated[Word, Path(max_length=LO
     """Return the person a user key belongs to: linked identifiers, labels, and decisions in force."""
     now = here.clock()
     wanted = identity.read_key(key)
-    person = here.store.people.get(caller.app, wanted) or Person(wanted, (wanted,))
+    known = here.store.people.get(caller.app, wanted)
+    person = known or Person(wanted, (wanted,))
     found = [
         kept
         for one in dict.fromkeys((person.key, *person.identifiers))
         for kept in here.store.decisions.list(caller.app, now=now, scope="user", value=one).items
     ]
     return person_view(person) | {
+        "made": when(known.made if known else None),
         "labels": list(here.store.labels.of(caller.app, "user", person.key, now)),
         "decisions": [decision_view(kept, now) for kept in found],
     }

@@ -23,6 +23,12 @@ from sentinel.core.errors import SentinelError
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 OPENAPI = "/v1/openapi.json"
+ALLOWED = {
+    "/v1/events": ("GET", "HEAD", "POST", "OPTIONS"),
+    "/v1/import": ("POST", "OPTIONS"),
+    POLL: ("GET",),
+    STREAM: ("GET",),
+}
 ROUTERS = (decisions, findings, events, people, keys, operations)
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": text}
@@ -76,6 +82,9 @@ class Front:
             await self.ingest(scope, receive, send)
         elif path in (POLL, STREAM) and method == "GET":
             await self.feed(scope, receive, send)
+        elif path in ALLOWED and method not in ALLOWED[path]:
+            error = ApiError("method_not_allowed", f"the method `{method[:20]}` is not taken here", f"see {OPENAPI}")
+            await wire.answer(send, error.status, error.body(), [("allow", ", ".join(ALLOWED[path]))])
         elif method in ("GET", "HEAD"):
             await self.rest(scope, receive, _guarded(send))
         else:

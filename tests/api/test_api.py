@@ -1,0 +1,472 @@
+"""What the API answers, over real HTTP and a real store."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import pytest
+
+from sentinel.core.duration import DAY
+from sentinel.core.errors import SentinelError
+from sentinel.service import upkeep
+from tests.api.served import wait_for
+from tests.api.whole import whole as run_whole
+
+FRESH = itertools.count(10)
+
+
+@pytest.fixture
+def admin(whole):
+    return whole.using("admin")
+
+
+@pytest.fixture
+def ip():
+    """Return an address no other test uses."""
+    return f"203.0.113.{next(FRESH)}"
+
+
+@pytest.fixture
+def user():
+    return f"user{next(FRESH)}"
+
+
+def decided(admin, **new):
+    answer = admin.post("/v1/decisions", {"kind": "block", "scope": "ip", "reason": "abuse", "for": "1h", **new})
+    assert answer.status == 201, answer.body
+    return answer.json
+
+
+class TestDecisions:
+    def test_a_decision_by_hand_says_who_why_and_how_long(self, admin, ip):
+        made = decided(admin, value=ip)
+        assert (made["kind"], made["scope"], made["value"], made["reason"]) == ("block", "ip", ip, "abuse")
+        assert made["by"].startswith("key:")
+        assert made["in_force"] is True
+        assert made["until"] > made["made"]
+        assert admin.get(f"/v1/decisions/{made['id']}").json == made
+
+    def test_every_sdk_knows_at_once(self, whole, admin, ip):
+        stream = whole.using("sdk").stream("/v1/feed/stream")
+        since = whole.using("sdk").get("/v1/feed").json["revision"]
+        try:
+            made = decided(admin, value=ip)
+            while (event := stream.event())["data"]["revision"] <= since:
+                pass
+            assert [one["id"] for one in event["data"]["added"]] == [made["id"]]
+        finally:
+            stream.close()
+
+    def test_lifting_ends_it_says_why_and_takes_it_from_the_list(self, whole, admin, ip):
+        made = decided(admin, value=ip)
+        answer = admin.delete(f"/v1/decisions/{made['id']}?why=a+mistake")
+        assert answer.json["revision"] > made["added"]
+        shown = admin.get(f"/v1/decisions/{made['id']}").json
+        assert (shown["in_force"], shown["lifted_why"]) == (False, "a mistake")
+        assert ip not in {one["value"] for one in whole.using("sdk").get("/v1/feed").json["added"]}
+        assert ip not in {one["value"] for one in admin.get("/v1/decisions?limit=1000").json["items"]}
+        assert ip in {one["value"] for one in admin.get("/v1/decisions?all=true&limit=1000").json["items"]}
+
+    @pytest.mark.parametrize(
+        ("new", "value"),
+        [
+            ({"scope": "user", "value": "42"}, "id:42"),
+            ({"scope": "user", "value": "email:Jane@Example.com"}, "email:jane@example.com"),
+            ({"scope": "ip", "value": "::ffff:198.51.100.7"}, "198.51.100.7"),
+            ({"scope": "ip", "value": "2001:db8::1"}, "2001:db8::/64"),
+            ({"scope": "network", "value": "198.51.100.77/24"}, "198.51.100.0/24"),
+            ({"scope": "user+ip", "value": ["42", "198.51.100.8"]}, '["id:42","198.51.100.8"]'),
+            ({"scope": "user+device", "value": ["42", "phone"]}, '["id:42","phone"]'),
+        ],
+    )
+    def test_targets_are_kept_in_one_spelling(self, admin, new, value):
+        assert decided(admin, **new)["value"] == value
+
+    @pytest.mark.parametrize("length", [{"for": "forever"}, {"for": None}])
+    def test_a_decision_may_hold_for_ever(self, admin, ip, length):
+        assert decided(admin, value=ip, **length)["until"] is None
+
+    @pytest.mark.parametrize(
+        ("new", "place"),
+        [
+            ({"kind": "ban"}, "`kind`"),
+            ({"scope": "planet"}, "`scope`"),
+            ({"value": "nobody"}, "`value`: `nobody` is not an address"),
+            ({"scope": "network", "value": "10.0.0.0/2"}, "`value`: `10.0.0.0/2` is wider than /8"),
+            ({"scope": "ip", "value": ["a", "b"]}, "`value`: a pair, and the scope is `ip`"),
+            ({"scope": "user+ip", "value": "x"}, "`value`: `x` is not a pair"),
+            ({"scope": "user", "value": "x" * 300}, "`user.id`: longer than 256 characters"),
+            ({"reason": ""}, "`reason`"),
+            ({"reason": "\x1b[2J"}, "`reason`: not a text of printable characters"),
+            ({"reason": None}, "`reason`"),
+            ({"for": "10"}, "`for`: `10` is not a duration"),
+            ({"for": "1h", "until": "2030-01-01"}, "`for`: there is an `until` already"),
+            ({"for": None, "until": "2020-01-01"}, "`until`: `2020-01-01` is over"),
+            ({"for": None, "until": "soon"}, "`until`: `soon` is not a time"),
+            ({"kind": "redirect"}, "`to`: missing"),
+            ({"kind": "redirect", "to": "javascript:alert(1)"}, "`to`: `javascript:alert(1)` is no URL"),
+            ({"colour": "red"}, "`colour`"),
+        ],
+    )
+    def test_what_cannot_be_meant_is_refused_by_its_name(self, admin, ip, new, place):
+        body = {"kind": "block", "scope": "ip", "value": ip, "reason": "abuse", "for": "1h", **new}
+        answer = admin.post("/v1/decisions", {name: one for name, one in body.items() if one is not None})
+        assert (answer.status, answer.error["code"]) == (422, "invalid")
+        assert answer.error["message"].startswith(place), answer.body
+
+    def test_lists_are_filtered_and_paged_without_gap_or_repeat(self, admin, user):
+        made = [decided(admin, scope="user", value=user)["id"] for _ in range(5)]
+        found, cursor = [], ""
+        while cursor is not None:
+            page = admin.get(f"/v1/decisions?value=id:{user}&limit=2{cursor and '&cursor=' + cursor}").json
+            found += [one["id"] for one in page["items"]]
+            cursor = page["cursor"]
+        assert sorted(found) == sorted(made)
+
+
+class TestPlaybooksAct:
+    def test_events_lead_to_a_finding_a_decision_a_delivery_and_an_audit_line(self, whole, admin, ip):
+        whole.fail(ip)
+        (finding,) = admin.get(f"/v1/findings?ip={ip}&playbook=three-failures").json["items"]
+        assert (finding["tally"], finding["acted"], finding["status"]) == ({"count": 3}, True, "new")
+        (decision,) = admin.get(f"/v1/decisions?value={ip}").json["items"]
+        assert (decision["finding"], decision["playbook"]) == (finding["id"], "three-failures")
+        assert finding["effects"][0]["decisions"] == [decision["id"]]
+        deliveries = admin.get("/v1/outbox?limit=1000").json["items"]
+        assert finding["id"] in {one["finding"] for one in deliveries}
+        lines = admin.get("/v1/audit?limit=1000").json["items"]
+        assert ("playbook:three-failures", "block_ip", ip) in {(o["actor"], o["action"], o["target"]) for o in lines}
+
+    def test_a_false_positive_can_lift_what_it_did_and_it_stays_lifted(self, whole, admin, ip):
+        whole.fail(ip)
+        (finding,) = admin.get(f"/v1/findings?ip={ip}&playbook=three-failures").json["items"]
+        judged = admin.ask(
+            "PATCH", f"/v1/findings/{finding['id']}", {"status": "false-positive", "note": "the office", "lift": True}
+        )
+        assert (judged.json["status"], judged.json["note"], judged.json["undone"]) == (
+            "false-positive",
+            "the office",
+            True,
+        )
+        assert admin.get(f"/v1/decisions?value={ip}").json["items"] == []
+        whole.fail(ip, times=1)
+        assert admin.get(f"/v1/decisions?value={ip}").json["items"] == []
+
+    def test_a_status_that_is_none_is_refused(self, whole, admin, ip):
+        whole.fail(ip)
+        (finding,) = admin.get(f"/v1/findings?ip={ip}&playbook=three-failures").json["items"]
+        answer = admin.ask("PATCH", f"/v1/findings/{finding['id']}", {"status": "retracted"})
+        assert (answer.status, answer.error["code"]) == (422, "invalid")
+
+    def test_whom_nobody_acts_on_is_not_acted_on(self, whole, admin, ip):
+        made = admin.post("/v1/allow", {"scope": "ip", "value": ip, "reason": "the office"})
+        assert (made.status, made.json["value"]) == (201, ip)
+        whole.fail(ip)
+        (finding,) = admin.get(f"/v1/findings?ip={ip}&playbook=three-failures").json["items"]
+        assert (finding["acted"], finding["effects"][0]["held"]) == (False, "allowlisted")
+        assert admin.delete(f"/v1/allow/{made.json['id']}").status == 204
+        assert made.json["id"] not in {one["id"] for one in admin.get("/v1/allow").json["items"]}
+
+    @pytest.mark.parametrize("lift", [True, False])
+    def test_an_allowance_lifts_what_playbooks_decided_before_unless_told_not_to(self, whole, admin, ip, lift):
+        whole.fail(ip)
+        by_hand = decided(admin, value=ip)
+        network = ip.rpartition(".")[0] + f".{int(ip.rpartition('.')[2])}/32"
+        admin.post("/v1/allow", {"scope": "network", "value": network, "reason": "ours", "for": "1h", "lift": lift})
+        left = admin.get(f"/v1/decisions?value={ip}").json["items"]
+        assert by_hand["id"] in {one["id"] for one in left}
+        assert len(left) == (1 if lift else 2)
+
+    def test_playbooks_are_shown_as_the_engine_has_them(self, whole, admin, user):
+        whole.fail("203.0.113.1", user=user, times=1)
+        answer = whole.using("sdk").post("/v1/events", {"event": "auth", "success": False, "user": user})
+        assert answer.json["accepted"] == 1
+        found = {one["id"]: one for one in admin.get("/v1/playbooks").json["items"]}
+        assert {id: (one["mode"], one["state"]) for id, one in found.items()} == {
+            "three-failures": ("enforce", "ready"),
+            "only-watching": ("monitor", "ready"),
+            "sleeping": ("off", "off"),
+        }
+        assert found["only-watching"]["groups"] >= 1
+        assert found["three-failures"]["skipped"]["a group field is missing"] >= 1
+        assert len(found["three-failures"]["version"]) == 12
+
+
+class TestEvents:
+    def test_search_finds_what_was_acknowledged_newest_first(self, whole, admin, user, ip):
+        whole.fail(ip, user=user, times=1, timestamp=time.time() - 5)
+        whole.fail(ip, user=user, times=1)
+        page = admin.get(f"/v1/events?user={user}").json
+        assert [one["user"] for one in page["items"]] == [f"id:{user}"] * 2
+        assert page["items"][0]["timestamp"] > page["items"][1]["timestamp"]
+        assert page["items"][0]["network"] == {"private": False, "kind": "public"}
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ("event=auth", True), ("event=other", False), ("user=id:{user}", True), ("user=x", False),
+            ("ip={ip}", True), ("ip=203.0.113.0/24", True), ("ip=198.51.100.0/24", False), ("from=2020-01-01", True),
+            ("from=2100-01-01", False), ("to=2020-01-01", False), ("to=2100-01-01T00:00:00Z", True), ("from=0", True),
+        ],
+    )  # fmt: skip
+    def test_every_filter_filters(self, whole, admin, user, ip, query, found):
+        whole.fail(ip, user=user, times=1)
+        items = admin.get(f"/v1/events?limit=1000&{query.format(user=user, ip=ip)}").json["items"]
+        assert (f"id:{user}" in {one["user"] for one in items}) is found
+
+    def test_pages_neither_skip_nor_repeat(self, whole, admin, user, ip):
+        whole.fail(ip, user=user, times=7)
+        seen, cursor = [], ""
+        while cursor is not None:
+            page = admin.get(f"/v1/events?user={user}&limit=3{cursor and '&cursor=' + cursor}").json
+            seen += [one["id"] for one in page["items"]]
+            cursor = page["cursor"]
+        assert len(seen) == len(set(seen)) == 7
+
+    def test_one_event_is_found_by_its_id_and_time(self, whole, admin, user):
+        for when in (1_700_000_000, 1_700_000_000 + 86_400):
+            event = {"event": "x", "id": f"id-{user}", "timestamp": when}
+            assert whole.using("sdk").post("/v1/import", event).json["accepted"] == 1
+        newest = admin.get(f"/v1/events/id-{user}").json
+        assert newest["timestamp"] == "2023-11-15T22:13:20Z"
+        assert newest["historical"] is True
+        older = admin.get(f"/v1/events/id-{user}?at=2023-11-14T22:13:20Z").json
+        assert older["timestamp"] == "2023-11-14T22:13:20Z"
+
+    @pytest.mark.parametrize(
+        ("query", "message"),
+        [
+            ("usr=1", "`usr`: not a parameter of this address"),
+            ("from=soon", "`from`: `soon` is not a time"),
+            ("ip=nowhere", "`ip`: `nowhere` is not an address"),
+            ("ip=1.2.3.4/99", "`value`: `1.2.3.4/99` is neither"),
+            ("limit=0", "`limit`"),
+            ("limit=1001", "`limit`"),
+            ("cursor=nonsense", "`cursor`: `nonsense` was not given by this list"),
+            ("user=" + "x" * 300, "`user.id`: longer than"),
+            ("event=%00", "`event`: not a text of printable"),
+        ],
+    )
+    def test_a_question_that_cannot_be_meant_is_refused(self, admin, query, message):
+        answer = admin.get(f"/v1/events?{query}")
+        assert (answer.status, answer.error["code"]) == (422, "invalid")
+        assert answer.error["message"].startswith(message)
+
+    def test_a_slip_in_a_parameter_gets_a_suggestion(self, admin):
+        assert admin.get("/v1/events?usr=1").error["hint"] == "did you mean `user`?"
+
+    def test_the_tail_tells_events_as_they_come_and_only_those_asked_for(self, whole, admin, user, ip):
+        stream = admin.stream(f"/v1/events/tail?user={user}&ip=203.0.113.0/24")
+        try:
+            assert stream.block() == [":"]
+            whole.fail(ip, user="somebody-else", times=1)
+            whole.fail("198.51.100.1", user=user, times=1)
+            whole.fail(ip, user=user, times=1)
+            told = stream.event()
+            assert (told["event"], told["data"]["user"], told["data"]["ip"]) == ("event", f"id:{user}", ip)
+        finally:
+            stream.close()
+
+
+class TestPeople:
+    def test_a_person_is_shown_by_any_identifier_with_decisions_in_force(self, whole, admin, user):
+        event = {"event": "signup", "user": {"id": user, "email": f"{user}@example.com"}}
+        whole.using("sdk").post("/v1/events", event)
+        made = decided(admin, scope="user", value=f"email:{user}@example.com")
+        person = admin.get(f"/v1/users/email:{user}@example.com").json
+        assert (person["key"], set(person["identifiers"])) == (
+            f"id:{user}",
+            {f"id:{user}", f"email:{user}@example.com"},
+        )
+        assert [one["id"] for one in person["decisions"]] == [made["id"]]
+
+    def test_a_link_can_be_cut(self, whole, admin, user):
+        whole.using("sdk").post("/v1/events", {"event": "signup", "user": {"id": user, "username": user}})
+        assert admin.delete(f"/v1/links?identifier=username:{user}").status == 200
+        assert admin.get(f"/v1/users/id:{user}").json["identifiers"] == [f"id:{user}"]
+        assert admin.delete(f"/v1/links?identifier=username:{user}").status == 404
+
+    def test_somebody_nobody_knows_has_the_one_key(self, admin):
+        person = admin.get("/v1/users/nobody/at/all").json
+        assert (person["key"], person["identifiers"], person["made"]) == (
+            "id:nobody/at/all",
+            ["id:nobody/at/all"],
+            None,
+        )
+
+
+class TestKeysAndApps:
+    def test_a_key_is_shown_once_works_at_once_and_ends_when_revoked(self, whole, admin):
+        made = admin.post("/v1/keys", {"scope": "read", "name": "dashboard"}).json
+        assert len(made["secret"]) >= 50
+        assert whole.client.using(made["secret"]).get("/v1/findings").status == 200
+        listed = {one["id"]: one for one in admin.get("/v1/keys").json["items"]}
+        assert "secret" not in listed[made["id"]]
+        assert admin.delete(f"/v1/keys/{made['id']}").status == 204
+        assert whole.client.using(made["secret"]).get("/v1/findings").status == 401
+        assert admin.delete(f"/v1/keys/{made['id']}").status == 404
+
+    def test_a_revoked_keys_stream_ends_within_five_seconds(self, whole, admin):
+        made = admin.post("/v1/keys", {"scope": "sdk"}).json
+        stream = whole.client.using(made["secret"]).stream("/v1/feed/stream")
+        began = time.monotonic()
+        admin.delete(f"/v1/keys/{made['id']}")
+        while stream.block():
+            pass
+        assert time.monotonic() - began < 5
+        stream.close()
+
+    @pytest.mark.parametrize(
+        "new",
+        [{"scope": "browser"}, {"scope": "sdk", "origins": ["https://a.example"]}, {"scope": "root"},
+         {"scope": "browser", "origins": ["shop.example"]}, {"scope": "browser", "origins": ["*"]}],
+    )  # fmt: skip
+    def test_a_key_that_cannot_be_meant_is_refused(self, admin, new):
+        assert admin.post("/v1/keys", new).error["code"] == "invalid"
+
+    def test_browser_keys_name_their_origins(self, admin):
+        made = admin.post("/v1/keys", {"scope": "browser", "origins": ["https://*.shop.example"]})
+        assert made.json["origins"] == ["https://*.shop.example"]
+
+    def test_an_apps_administrator_sees_and_changes_that_app_alone(self, admin):
+        assert [one["id"] for one in admin.get("/v1/apps").json["items"]] == ["one"]
+        changed = admin.ask(
+            "PATCH", "/v1/apps/one", {"name": "First", "retention": "90d", "identifiers": ["email", "id"]}
+        )
+        assert (changed.json["name"], changed.json["retention"]) == ("First", "90d")
+        assert changed.json["identifiers"] == ["email", "id"]
+        back = {"retention": "none", "identifiers": ["id", "user_id", "uid", "email", "username", "login"]}
+        assert admin.ask("PATCH", "/v1/apps/one", back).json["retention"] is None
+        assert admin.ask("PATCH", "/v1/apps/two", {"name": "x"}).status == 404
+        assert admin.post("/v1/apps", {"id": "three"}).error["code"] == "forbidden"
+
+    def test_the_local_administrator_has_every_app_and_names_the_one_meant(self, whole):
+        assert {one["id"] for one in whole.local.get("/v1/apps").json["items"]} >= {"default", "one", "two"}
+        assert whole.local.post("/v1/apps", {"id": f"app-{next(FRESH)}"}).status == 201
+        assert whole.local.post("/v1/apps", {"id": "one"}).error["code"] == "conflict"
+        keys = whole.local.get("/v1/keys", headers={"Sentinel-App": "two"}).json["items"]
+        assert {key["app"] for key in keys} == {"two"}
+        assert whole.local.get("/v1/keys", headers={"Sentinel-App": "none"}).status == 404
+
+    @pytest.mark.parametrize("change", [{"retention": "1s"}, {"ipv6": 8}, {"identifiers": []}, {"id": "x"}])
+    def test_a_change_that_cannot_be_meant_is_refused(self, admin, change):
+        assert admin.ask("PATCH", "/v1/apps/one", change).error["code"] == "invalid"
+
+
+class TestOperations:
+    def test_what_was_given_up_can_be_tried_again(self, whole, admin, ip, monkeypatch):
+        class Broken:
+            def deliver(self, delivery):
+                raise SentinelError("nobody there")
+
+            def wait(self, attempts):
+                return None
+
+        monkeypatch.setattr(whole.server.courier, "_channels", Broken())
+        whole.fail(ip)
+        dead = wait_for(lambda: admin.get("/v1/outbox?dead=true").json["items"])
+        assert admin.post(f"/v1/outbox/{dead[0]['id']}/revive").status == 204
+        assert admin.post("/v1/outbox/999999/revive").status == 404
+
+    def test_the_audit_says_who_did_what_and_why(self, admin, ip):
+        made = decided(admin, value=ip, reason="a reason of its own")
+        lines = [one for one in admin.get("/v1/audit").json["items"] if made["id"] in str(one)]
+        assert lines[0]["actor"] == made["by"]
+
+    def test_the_servers_own_audit_is_for_its_own_administrator(self, whole, admin):
+        assert admin.get("/v1/audit?server=true").status == 403
+        assert whole.local.get("/v1/audit?server=true").status == 200
+
+    def test_enforcement_can_be_stopped_in_one_app_and_begun_again(self, whole, admin, ip):
+        decided(admin, value=ip)
+        sdk = whole.using("sdk")
+        answer = admin.ask("PUT", "/v1/enforcement", {"on": False, "why": "a fire drill"})
+        assert answer.json == {"app": False, "server": True}
+        assert (sdk.get("/v1/feed").json["added"], sdk.get("/v1/feed").json["revision"]) == ([], 0)
+        assert whole.using("sdk", "two").get("/v1/feed").status == 200
+        assert admin.ask("PUT", "/v1/enforcement", {"on": True, "why": "over"}).json["app"] is True
+        assert ip in {one["value"] for one in sdk.get("/v1/feed").json["added"]}
+
+    def test_only_the_servers_own_administrator_stops_the_whole_server(self, whole, admin):
+        turn = {"on": False, "why": "a fire drill", "server": True}
+        assert admin.ask("PUT", "/v1/enforcement", turn).status == 403
+        assert whole.local.ask("PUT", "/v1/enforcement", turn).json["server"] is False
+        try:
+            assert whole.using("sdk", "two").get("/v1/feed").json["reset"] is True
+        finally:
+            whole.local.ask("PUT", "/v1/enforcement", {**turn, "on": True})
+
+    def test_metrics_are_prometheus_and_an_apps_key_sees_its_app_alone(self, whole, admin, ip):
+        whole.fail(ip, times=1)
+        whole.fail(ip, times=1, app="two")
+        everything = whole.local.get("/metrics")
+        assert everything.headers["content-type"].startswith("text/plain")
+        for name in (
+            "sentinel_events_total",
+            "sentinel_ingest_seconds_bucket",
+            "sentinel_groups",
+            "sentinel_jobs_total",
+        ):
+            assert name.encode() in everything.body
+        assert b'sentinel_events_total{app="two",outcome="accepted"}' in everything.body
+        assert b'app="two"' not in admin.get("/metrics").body
+        assert b'app="one"' in admin.get("/metrics").body
+
+    def test_health_and_readiness_need_no_key(self, whole):
+        assert whole.client.get("/healthz").json == {"status": "ok"}
+        assert whole.client.get("/readyz").json == {"status": "ok", "detail": None, "warnings": []}
+
+
+class TestForm:
+    @pytest.mark.parametrize(
+        ("method", "path", "status", "code"),
+        [
+            ("GET", "/v1/nothing", 404, "not_found"),
+            ("GET", "/", 404, "not_found"),
+            ("PUT", "/v1/decisions", 405, "method_not_allowed"),
+            ("DELETE", "/v1/events", 405, "method_not_allowed"),
+            ("POST", "/v1/feed", 405, "method_not_allowed"),
+            ("GET", "/v1/decisions/none", 404, "not_found"),
+            ("GET", "/v1/findings/none", 404, "not_found"),
+            ("GET", "/v1/events/none", 404, "not_found"),
+            ("DELETE", "/v1/allow/none", 404, "not_found"),
+            ("GET", "/v1/findings/" + "x" * 200, 422, "invalid"),
+        ],
+    )
+    def test_every_refusal_has_the_one_form(self, admin, method, path, status, code):
+        answer = admin.ask(method, path)
+        assert (answer.status, answer.error["code"]) == (status, code)
+        assert answer.headers["content-type"] == "application/json"
+
+    def test_a_body_that_is_no_json_is_malformed(self, admin):
+        answer = admin.post("/v1/decisions", raw=b"{", headers={"Content-Type": "application/json"})
+        assert (answer.status, answer.error["code"]) == (400, "malformed")
+
+    def test_a_body_that_is_too_large_is_refused_before_it_is_read(self, admin):
+        answer = admin.post("/v1/decisions", raw=b"", headers={"Content-Length": "9000000"})
+        assert (answer.status, answer.error["code"]) == (413, "too_large")
+
+    def test_answers_are_not_kept_or_guessed_at(self, admin):
+        headers = admin.get("/v1/decisions").headers
+        assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
+def test_what_was_acknowledged_is_there_after_a_restart(tmp_path):
+    with run_whole(tmp_path) as first:
+        first.fail("203.0.113.9", times=2)
+        secret = first.secrets["one", "admin"]
+    with run_whole(tmp_path) as again:
+        again.fail("203.0.113.9", times=1)  # the third in the window, two of which came before
+        admin = again.client.using(secret)
+        assert len(admin.get("/v1/events?ip=203.0.113.9").json["items"]) == 3
+        assert len(admin.get("/v1/decisions?value=203.0.113.9").json["items"]) == 1
+
+
+def test_old_events_are_deleted_when_the_app_says_so(tmp_path):
+    with run_whole(tmp_path) as whole:
+        whole.using("sdk").post("/v1/import", [{"event": "x", "timestamp": 1_700_000_000}, {"event": "y"}])
+        whole.using("admin").ask("PATCH", "/v1/apps/one", {"retention": "30d"})
+        wait_for(lambda: whole.server.store.health().pending == 0)
+        upkeep.retain(whole.server.store, time.time_ns() // 1000, 3650 * DAY)
+        assert [one["event"] for one in whole.using("admin").get("/v1/events").json["items"]] == ["y"]
