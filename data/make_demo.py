@@ -36,6 +36,7 @@ PROBES = ("/.env", "/.git/config", "/admin", "/backup", "/config", "/phpinfo", "
 # Which playbook answers to whom: these groups and no others.
 CAUGHT: dict[str, tuple[dict[str, str], ...]] = {
     "account-brute-force": ({"user": "id:42"},),
+    "address-brute-force": ({"ip": "198.51.100.23"},),
     "bulk-export": ({"user": "id:311"},),
     "card-testing-by-address": ({"ip": "198.51.100.61"}, {"ip": "198.51.100.88"}),
     "card-testing-by-user": ({"user": "id:9001"},),

@@ -15,6 +15,7 @@ PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yaml"))
 # Those that enforce from the start, and the most that a wrong hit of each costs.
 ENFORCING = {
     "account-brute-force": "a login from an unfamiliar place is refused for a quarter of an hour",
+    "address-brute-force": "an address is refused for a quarter of an hour",
     "coupon-abuse": "a mark",
     "credential-stuffing": "an address is refused for a quarter of an hour",
     "login-failure-storm": "a message",
