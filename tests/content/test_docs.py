@@ -65,11 +65,12 @@ def test_the_table_of_shipped_playbooks_is_what_the_files_say() -> None:
     assert rows == [_row(playbook, rule) for playbook, rule in _shipped()]
 
 
-@pytest.mark.parametrize("page", sorted(path.name for path in [*DOCS.rglob("*.md"), ROOT / "README.md"]))
-def test_every_link_between_pages_leads_somewhere(page: str) -> None:
-    path = ROOT / page if page == "README.md" else next(DOCS.rglob(page))
-    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text()):
-        assert target.startswith("https://") or (path.parent / target).exists(), target
+@pytest.mark.parametrize(
+    "page", [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
 def test_every_link_within_the_reference_leads_to_a_heading() -> None:
