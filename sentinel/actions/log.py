@@ -11,7 +11,7 @@ from sentinel.actions.channel import Channel
 from sentinel.actions.message import Body, line
 from sentinel.actions.text import printable
 
-LEVELS: Mapping[object, int] = {
+LEVELS: Mapping[str, int] = {
     "info": logging.INFO,
     "low": logging.INFO,
     "medium": logging.WARNING,
@@ -25,7 +25,7 @@ def send(channel: Channel, body: Body) -> None:
     """Write a message to the log, at the level of its severity."""
     data = body["data"]
     shown = {name: _plain(data[name]) for name in _SHOWN if data.get(name) is not None}
-    level = LEVELS.get(data.get("severity"), logging.WARNING)
+    level = LEVELS.get(str(data.get("severity")), logging.WARNING)
     structlog.get_logger("sentinel.notify").log(level, line(body), channel=channel.name, **shown)
 
 

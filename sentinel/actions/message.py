@@ -77,7 +77,7 @@ def _summary(body: Body, show: Show) -> Summary:
 
 def _finding(data: Body, show: Show, guarded: bool) -> Summary:
     group = _pairs(data.get("group"), show)
-    head = f"[{printable(data.get('severity'))}] {printable(data.get('app'))}: {printable(data.get('title'))}"
+    head = f"[{printable(data.get('severity'))}] {show(data.get('app'))}: {show(data.get('title'))}"
     rows = [
         ("playbook", printable(data.get("playbook"))),
         ("time", printable(data.get("at"))),
