@@ -13,7 +13,7 @@ from sentinel.core.decision import Decision
 from sentinel.core.event import Event
 from sentinel.core.finding import Finding
 
-LINKING = ("signup", "identify")
+LINKING = ("signup", "identify", "sentinel.identify")
 
 
 class Sighting(NamedTuple):

@@ -15,7 +15,7 @@ from typing import Any
 from sentinel.core.decision import SCOPES, STRICTNESS, check_to
 from sentinel.core.decisions import Decisions, Draft
 from sentinel.core.errors import DecisionError
-from sentinel.core.shards import MASK, SHARDS, Entry, Shard, Terms, unpack_id
+from sentinel.core.shards import MASK, Entry, Shard, Terms
 
 FORMAT = 1
 _NETWORKS_A_PAGE = 500
@@ -81,15 +81,17 @@ def _write_shard(number: int, shard: Shard) -> dict[str, Any]:
 
 
 def _read_shard(draft: Draft, page: dict[str, Any]) -> None:
-    number, ids = page["shard"], b64decode(page["ids"], validate=True)
-    names = {bytes.fromhex(packed): str(text) for packed, text in page["names"].items()}
-    terms = [_terms(one) for one in page["terms"]]
-    rows = zip(_unpack("Q", page["keys"]), _unpack("q", page["untils"]), _unpack("I", page["which"]), strict=True)
-    for at, (key, until, which) in enumerate(rows):
-        packed = ids[at * 16 : at * 16 + 16]
-        if key & MASK != number or len(packed) != 16 or not 0 <= number < SHARDS:
+    shard = Shard()
+    shard.keys, shard.untils = _unpack("Q", page["keys"]), _unpack("q", page["untils"])
+    shard.which, shard.ids = _unpack("I", page["which"]), b64decode(page["ids"], validate=True)
+    shard.terms = tuple(_terms(one) for one in page["terms"])
+    shard.names = {bytes.fromhex(packed): str(text) for packed, text in page["names"].items()}
+    if not len(shard.keys) == len(shard.untils) == len(shard.which) == len(shard.ids) / 16:
+        raise ValueError
+    for at, key in enumerate(shard.keys):
+        if key & MASK != page["shard"]:
             raise ValueError
-        draft.put_hashed(key, Entry(until, terms[which], names.get(packed) or unpack_id(packed)))
+        draft.put_hashed(key, shard.entry(at))
 
 
 def _terms(raw: list[Any]) -> Terms:

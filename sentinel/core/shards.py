@@ -17,7 +17,8 @@ from sentinel.core.decision import Kind, Scope
 
 SHARDS = 1024
 MASK = SHARDS - 1
-_ID = 16  # bytes of an id: a UUID's own, or a digest with the text kept aside
+_ID = 16  # bytes of an id
+_HEX, _UUID, _NAME = range(3)  # how the text of an id comes back from its bytes; a name is kept beside its digest
 
 
 class Terms(NamedTuple):
@@ -63,29 +64,34 @@ class Shard:
         """Add one decision under a key."""
         at = bisect_left(self.keys, key)
         which = self._which(entry.terms)  # first: it may replace the column
+        packed, form = pack_id(entry.id)
         self.keys.insert(at, key)
         self.untils.insert(at, entry.until)
-        self.which.insert(at, which)
-        packed = pack_id(entry.id)
+        self.which.insert(at, which << 2 | form)
         self.ids = b"".join((self.ids[: at * _ID], packed, self.ids[at * _ID :]))
-        if unpack_id(packed) != entry.id:
+        if form == _NAME:
             self.names[packed] = entry.id
 
     def remove(self, id: str) -> Entry | None:
         """Take out the decision of that id and return it."""
-        packed = pack_id(id)
-        at = self._position(packed)
+        packed, form = pack_id(id)
+        at = self._position(packed, form)
         if at is None:
             return None
         gone = self.entry(at)
         self._delete(at)
-        self.names.pop(packed, None)
+        if form == _NAME:
+            del self.names[packed]
         return gone
 
     def entry(self, at: int) -> Entry:
         """Return the decision at a position."""
-        packed = self.ids[at * _ID : at * _ID + _ID]
-        return Entry(self.untils[at], self.terms[self.which[at]], self.names.get(packed) or unpack_id(packed))
+        return Entry(self.untils[at], self.terms[self.which[at] >> 2], self.id(at))
+
+    def id(self, at: int) -> str:
+        """Return the id of the decision at a position."""
+        packed, form = self.ids[at * _ID : at * _ID + _ID], self.which[at] & 3
+        return self.names[packed] if form == _NAME else unpack_id(packed, form)
 
     def has(self, key: int) -> bool:
         """Say whether any decision is kept under a key."""
@@ -101,26 +107,29 @@ class Shard:
         """Return the ids of decisions that are over."""
         if not self.untils or min(self.untils) > now:
             return []
-        return [self.entry(at).id for at, until in enumerate(self.untils) if until <= now]
+        return [self.id(at) for at, until in enumerate(self.untils) if until <= now]
 
     def _which(self, terms: Terms) -> int:
         try:
             return self.terms.index(terms)
         except ValueError:
-            if len(self.terms) > 64 and len(self.terms) > 2 * len(set(self.which)):
+            if len(self.terms) > 64 and len(self.terms) > 2 * len(self._used()):
                 self._forget_unused_terms()
             self.terms = (*self.terms, terms)
             return len(self.terms) - 1
 
     def _forget_unused_terms(self) -> None:
-        used = sorted(set(self.which))
+        used = sorted(self._used())
         new = {old: position for position, old in enumerate(used)}
-        self.which = array("I", [new[old] for old in self.which])
+        self.which = array("I", [new[which >> 2] << 2 | which & 3 for which in self.which])
         self.terms = tuple(self.terms[old] for old in used)
 
-    def _position(self, packed: bytes) -> int | None:
+    def _used(self) -> set[int]:
+        return {which >> 2 for which in self.which}
+
+    def _position(self, packed: bytes, form: int) -> int | None:
         at = self.ids.find(packed)
-        while at > 0 and at % _ID:
+        while at >= 0 and (at % _ID or self.which[at // _ID] & 3 != form):
             at = self.ids.find(packed, at + 1)
         return at // _ID if at >= 0 else None
 
@@ -191,23 +200,26 @@ def _run(keys: array[int], key: int) -> Iterator[int]:
 
 
 def _id_key(id: str) -> int:
-    return int.from_bytes(pack_id(id)[8:], "big")
+    return int.from_bytes(pack_id(id)[0][8:], "big")
 
 
 @lru_cache(maxsize=64)
-def pack_id(id: str) -> bytes:
-    """Return an id in 16 bytes: a UUID's own, a digest of any other text."""
-    if len(id) == 36:
+def pack_id(id: str) -> tuple[bytes, int]:
+    """Return an id in 16 bytes, and its form: its own bytes for 32 hexadecimal digits or a UUID, else a digest."""
+    form = {32: _HEX, 36: _UUID}.get(len(id), _NAME)
+    if form != _NAME:
         try:
             packed = bytes.fromhex(id.replace("-", ""))
         except ValueError:
             packed = b""
-        if len(packed) == _ID and unpack_id(packed) == id:
-            return packed
-    return blake2b(id.encode("utf-8", "surrogatepass"), digest_size=_ID).digest()
+        if len(packed) == _ID and unpack_id(packed, form) == id:
+            return packed, form
+    return blake2b(id.encode("utf-8", "surrogatepass"), digest_size=_ID).digest(), _NAME
 
 
-def unpack_id(packed: bytes) -> str:
-    """Return the UUID text of 16 bytes."""
+def unpack_id(packed: bytes, form: int) -> str:
+    """Return the text of an id that is no name."""
     text = packed.hex()
+    if form == _HEX:
+        return text
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

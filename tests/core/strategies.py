@@ -17,7 +17,9 @@ VALUES = {
     "user+device": st.builds(pair, st.sampled_from(USERS), st.sampled_from(DEVICES)),
 }
 IDS = st.one_of(
-    st.sampled_from(["a", "b", "c", "d"]), st.uuids(version=4).map(str), st.integers(0, 9).map(lambda n: f"{n:032x}")
+    st.sampled_from(["a", "b", "c", "d", "00000000-0000-0000-0000-000000000001", "0" * 31 + "1"]),
+    st.uuids(version=4).map(str),
+    st.integers(0, 9).map(lambda n: f"{n:032x}"),
 )
 
 

@@ -104,15 +104,25 @@ def test_the_same_delta_again_changes_nothing(delta):
     ]
 
 
-@given(st.one_of(st.uuids().map(str), st.text(max_size=40)))
-def test_only_a_uuid_is_its_own_sixteen_bytes(id):
-    packed = pack_id(id)
+@given(st.one_of(st.uuids().map(str), st.uuids().map(lambda one: one.hex), st.text(max_size=40)))
+def test_only_sixteen_bytes_in_hexadecimal_or_a_uuid_need_no_name(id):
+    packed, form = pack_id(id)
     assert len(packed) == 16
     try:
-        own = str(uuid.UUID(id)) == id
+        found = uuid.UUID(id)
+        own = id in (str(found), found.hex)
     except ValueError:
         own = False
-    assert (unpack_id(packed) == id) == own
+    assert (form < 2) == own
+    assert not own or unpack_id(packed, form) == id
+
+
+def test_ids_that_differ_in_their_dashes_only_are_two():
+    one = uuid.UUID(int=77)
+    kept = only(block(str(one)), block(one.hex, value="id:2"), block("n" * 32, value="id:3"))
+    assert [kept.match(Subject((f"id:{n}",)), 0).decision for n in (1, 2, 3)] == [str(one), one.hex, "n" * 32]
+    less = kept.apply(Delta(2, removed=(one.hex,)))
+    assert [less.match(Subject((f"id:{n}",)), 0).decision for n in (1, 2, 3)] == [str(one), None, "n" * 32]
 
 
 def only(*made):
