@@ -3,7 +3,9 @@
 import gzip
 import ipaddress
 import json
+import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,11 +67,26 @@ def test_it_is_a_believable_day_and_not_only_attacks(day: list[dict[str, Any]]) 
     assert sum(one["success"] for one in honest) == 60
 
 
-def test_the_shipped_playbooks_find_every_attack_of_the_day_and_nobody_else(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["backtest", "--events", str(make_demo.FILE), "--format", "json"]) == 0
+def _backtest(capsys: pytest.CaptureFixture[str], *paths: str) -> dict[str, list[dict[str, str]]]:
+    """Return the groups with findings of each playbook, each once, in the order of their first."""
+    assert run(["backtest", *paths, "--events", str(make_demo.FILE), "--format", "json"]) == 0
     found: dict[str, list[dict[str, str]]] = {}
     for line in capsys.readouterr().out.splitlines():
         one = json.loads(line)
         if "playbook" in one and one["group"] not in found.setdefault(one["playbook"], []):
             found[one["playbook"]].append(one["group"])
-    assert found == {name: list(groups) for name, groups in make_demo.CAUGHT.items()}
+    return found
+
+
+def test_the_shipped_playbooks_find_every_attack_of_the_day_and_nobody_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _backtest(capsys) == {name: list(groups) for name, groups in make_demo.CAUGHT.items()}
+
+
+def test_the_readme_s_first_playbook_finds_the_two_card_testers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (Path(make_demo.__file__).parents[1] / "README.md").read_text()
+    (block,) = re.findall(r"^```yaml\n(playbook: tiny-payments\n.*?)^```", text, re.DOTALL | re.MULTILINE)
+    (tmp_path / "tiny-payments.yaml").write_text(block)
+    found = _backtest(capsys, str(tmp_path))
+    assert found == {"tiny-payments": list(make_demo.CAUGHT["card-testing-by-address"])}
