@@ -22,7 +22,7 @@ from sentinel.core.errors import InputError
 from sentinel.core.event import Event
 from sentinel.engine.playbook import Playbook
 from sentinel.engine.windows import Watch
-from sentinel.service.backtest import Backtest, Plan, add_device, asks_enrichment
+from sentinel.service.backtest import Backtest, Plan, asks_enrichment
 from sentinel.service.files import Format, Options
 from sentinel.service.streams import Stream
 from sentinel.service.summary import summary
@@ -125,10 +125,10 @@ def _columns(pairs: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _enricher(playbooks: Sequence[Playbook], geo: Sequence[Path]) -> Callable[[Event], None]:
+def _enricher(playbooks: Sequence[Playbook], geo: Sequence[Path]) -> Callable[[Event], None] | None:
     """Return what adds to events the fields that playbooks ask for and the files may lack."""
     if not geo and not any(map(asks_enrichment, playbooks)):
-        return add_device
+        return None
     from sentinel.enrich.enricher import build
 
     enricher = build(geo)

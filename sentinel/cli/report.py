@@ -112,8 +112,12 @@ def _rest(total: Mapping[str, Any]) -> Iterator[str]:
         lines += [f"{name} skipped {_number(count)} events: {reason}" for reason, count in one["skipped"].items()]
         lines += [f"{name} failed on {_number(count)} events: {text}" for text, count in one["errors"].items()]
     lines += [f"{_number(count)} {reason}" for reason, count in total["dropped"].items()]
-    counted = (("repeats", "repeated events, counted once"), ("historical", "findings too late to act on"),
-               ("approximate", "findings with an approximate tally"))  # fmt: skip
+    counted = (
+        ("repeats", "repeated events, counted once"),
+        ("historical", "findings too late to act on"),
+        ("approximate", "findings with an approximate tally"),
+        ("retracted", "findings taken back by what came late"),
+    )
     lines += [f"{_number(total[key])} {text}" for key, text in counted if total[key]]
     bad = total["bad_lines"]
     if bad["count"]:

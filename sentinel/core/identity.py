@@ -27,9 +27,12 @@ def identifiers(user: object) -> dict[str, str]:
         user = dict(user) if isinstance(user, Mapping) else {"id": user}
     found = {}
     for name, value in user.items():
-        text = normalise(name, value)
-        if text:
-            found[name] = text
+        if type(value) is str and len(value) <= LONGEST:  # the usual case, without a call
+            value = value.strip().lower() if name == "email" else value.strip()
+        else:
+            value = normalise(name, value)
+        if value:
+            found[name] = value
     return found
 
 

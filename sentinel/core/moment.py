@@ -30,24 +30,21 @@ def to_text(at: int) -> str:
 
 def parse(value: object) -> int:
     """Return the microseconds of an RFC 3339 text or of epoch seconds; raises EventError naming `timestamp`."""
-    if type(value) is str:
-        return _parse_text(value)
-    if type(value) is int or type(value) is float:
+    if type(value) is not str:
         return _parse_number(value)
-    raise EventError("timestamp", "neither a text nor a number", _HINT)
-
-
-def _parse_text(text: str) -> int:
-    if not 10 <= len(text) <= 40:
-        raise EventError("timestamp", f"`{text[:40]}` is not a time", _HINT)
+    if not 10 <= len(value) <= 40:
+        raise EventError("timestamp", f"`{value[:40]}` is not a time", _HINT)
     try:
-        at = from_datetime(datetime.fromisoformat(text))
+        moment = datetime.fromisoformat(value)
+        at = ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):
-        raise EventError("timestamp", f"`{text}` is not a time", _HINT) from None
-    return at if 0 <= at < _LAST else _refuse(text)
+        raise EventError("timestamp", f"`{value}` is not a time", _HINT) from None
+    return at if 0 <= at < _LAST else _refuse(value)
 
 
-def _parse_number(seconds: float) -> int:
+def _parse_number(seconds: object) -> int:
+    if type(seconds) is not int and type(seconds) is not float:
+        raise EventError("timestamp", "neither a text nor a number", _HINT)
     if not -1e15 < seconds < 1e15:  # also false for NaN
         raise EventError("timestamp", "not a finite number of seconds", _HINT)
     if abs(seconds) > 1e11:

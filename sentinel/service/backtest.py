@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from operator import attrgetter
 from typing import Any, Protocol
 
 import msgspec
@@ -27,11 +28,12 @@ from sentinel.engine.windows import Watch, Windows
 from sentinel.service import order
 from sentinel.service.files import Account, Batch, Options, events
 from sentinel.service.harm import ADDRESSES, USERS, Coverage, Harm
-from sentinel.service.replay import Replay
+from sentinel.service.replay import EVER, Answer, Replay, Retraction
 from sentinel.service.streams import Stream
 
 LATENESS = 10 * MINUTE
 BUSIEST = 10
+ID = 32  # characters of a finding's id
 ENRICHED = ("geo", "network", "agent", "device")
 KEPT_IN_MEMORY = 16 << 20  # bytes of findings; more are kept on disk
 
@@ -43,16 +45,11 @@ class CountingWindows(Windows, Protocol):
 
 
 MakeWindows = Callable[[Iterable[Watch], int], CountingWindows]
+_at = attrgetter("at")
 
 
 def nothing() -> None:
     """Take no notice."""
-
-
-def add_device(event: Event) -> None:
-    """Give a successful login the device that a live server would: which places are familiar depends on it."""
-    if event.success and event.device is None:
-        event.device = fingerprint(event.request.get("user_agent"))
 
 
 def asks_enrichment(playbook: Playbook) -> bool:
@@ -86,7 +83,7 @@ class Plan:
     own_modes: bool = False
     strict: bool = False
     options: Options = field(default_factory=Options)
-    enrich: Callable[[Event], None] = add_device
+    enrich: Callable[[Event], None] | None = None
 
 
 class Backtest:
@@ -103,13 +100,13 @@ class Backtest:
         self.windows = plan.make_windows(self.engine.watches(), plan.lateness)
         memory = Memory()
         self.harm = Harm(memory.familiar)
-        self.replay = Replay(self.engine, self.windows, memory, self.harm.login)
+        self.replay = Replay(self.engine, self.windows, memory, self._login)
         self.account = Account(plan.strict)
         self.sorting = order.Sorting()
         self.order = "as they arrived" if plan.arrival_order else "as in the files"
         self.findings.close()
         self.findings = Findings()
-        self.span: tuple[int, int] | None = None
+        self.oldest: int | None = None
 
     def close(self) -> None:
         """Let go of the findings."""
@@ -128,6 +125,12 @@ class Backtest:
             self._judge(order.sort(self._read(streams, progress), self.sorting, self.plan.options.identifiers))
             self.order = "sorted on disk" if self.sorting.pieces else "sorted in memory"
 
+    def _login(self, event: Event) -> None:
+        """Take notice of a successful login, with the device a live server would give it."""
+        if event.device is None:
+            event.device = fingerprint(event.request.get("user_agent"))
+        self.harm.login(event)
+
     def _read(self, streams: Sequence[Stream], progress: Callable[[], None]) -> Iterator[Batch]:
         for batch in events(streams, self.account, self.plan.options):
             progress()
@@ -136,13 +139,22 @@ class Backtest:
     def _judge(self, batches: Iterable[list[Event]]) -> None:
         enrich = self.plan.enrich
         for batch in filter(None, batches):
-            for event in batch:
-                enrich(event)
-            oldest, newest = self.span or (batch[0].at, batch[0].at)
-            self.span = min(oldest, min(event.at for event in batch)), max(newest, max(event.at for event in batch))
-            for finding in self.replay.feed(batch):
-                self.harm.note(finding, self.replay.newest)
-                self.findings.add(finding, self.replay.newest)
+            if enrich is not None:
+                for event in batch:
+                    enrich(event)
+            oldest = min(map(_at, batch))
+            self.oldest = oldest if self.oldest is None else min(self.oldest, oldest)
+            self._note(self.replay.feed(batch))
+        self._note(self.replay.wait(EVER))
+
+    def _note(self, answers: Iterable[Answer]) -> None:
+        for answer in answers:
+            if isinstance(answer, Retraction):
+                self.findings.retract(answer)
+                self.harm.retract(answer.finding)
+            else:
+                self.harm.note(answer, self.replay.now)
+                self.findings.add(answer, self.replay.now)
 
 
 class Findings:
@@ -150,10 +162,12 @@ class Findings:
 
     def __init__(self) -> None:
         self._lines = tempfile.SpooledTemporaryFile(max_size=KEPT_IN_MEMORY, prefix="sentinel-")  # noqa: SIM115
+        self._retracted: set[bytes] = set()
         self.count: Counter[str] = Counter()
         self.historical = 0
         self.approximate = 0
         self.groups: Counter[tuple[str, str]] = Counter()
+        self.shown: dict[tuple[str, str], Mapping[str, object]] = {}
         self.done: Counter[str] = Counter()
         self.held: Counter[tuple[str, str]] = Counter()
         self.coverage = {USERS: Coverage(), ADDRESSES: Coverage()}
@@ -164,10 +178,17 @@ class Findings:
         self.count[finding.playbook] += 1
         self.historical += finding.historical
         self.approximate += finding.approximate
-        self.groups[finding.playbook, msgspec.json.encode(finding.group, order="sorted").decode()] += 1
+        self.groups[finding.playbook, finding.key] += 1
+        self.shown.setdefault((finding.playbook, finding.key), finding.group)
         for effect in finding.effects:
             self._add_effect(effect, now)
-        self._lines.write(msgspec.json.encode(as_json(finding)) + b"\n")
+        self._lines.write(b"%s%s\n" % (finding.id.encode(), msgspec.json.encode(as_json(finding))))
+
+    def retract(self, retraction: Retraction) -> None:
+        """Take a finding back; what was done until then stays counted."""
+        self._retracted.add(retraction.finding.encode())
+        self.count[retraction.playbook] -= 1
+        self.groups[retraction.playbook, retraction.key] -= 1
 
     def _add_effect(self, effect: Effect, now: int) -> None:
         if effect.held is not None:
@@ -187,7 +208,14 @@ class Findings:
     def lines(self) -> Iterator[bytes]:
         """Give each finding as a line of JSON."""
         self._lines.seek(0)
-        yield from self._lines
+        for line in self._lines:
+            if line[:ID] not in self._retracted:
+                yield line[ID:]
+
+    @property
+    def retracted(self) -> int:
+        """How many findings were taken back."""
+        return len(self._retracted)
 
 
 def as_json(finding: Finding) -> dict[str, Any]:

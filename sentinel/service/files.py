@@ -147,6 +147,13 @@ class EventFile:
         if self._options.name is not None:
             raws = [_named(raw, self._options.name) for raw in raws]
         order = self._options.identifiers
+        try:
+            return Batch(raws, [read(raw, enriched=True, reserved=True, order=order) for raw in raws])
+        except EventError:
+            return self._read_each(numbers, raws)
+
+    def _read_each(self, numbers: Sequence[int], raws: list[Any]) -> Batch:
+        order = self._options.identifiers
         batch = Batch([], [])
 
         def new_id() -> str:

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from sentinel.core import moment
-from sentinel.core.decision import Delta, Subject
+from sentinel.core.decision import Decision, Delta, Subject
 from sentinel.core.decisions import Decisions
 from sentinel.core.duration import MINUTE, format_duration
 from sentinel.core.event import Event, read
@@ -25,7 +25,7 @@ from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Expectation, Metric, Place, Playbook, PlaybookTest, Request, Rule, RuleTest
 from sentinel.engine.windows import Detector, Steps, Threshold, Watch, Windows
 from sentinel.loader.testcase import copy_of
-from sentinel.service.replay import Replay
+from sentinel.service.replay import EVER, Answer, Replay, Retraction
 
 START = moment.parse("2026-01-05T00:00:00Z")  # a Monday
 LATENESS = 10 * MINUTE
@@ -95,6 +95,7 @@ class Runner:
         trial = Trial(playbook, self)
         for arrival in arrivals:
             trial.deliver(arrival)
+        trial.end()
         return {finding.key: _group(finding.group) for finding in trial.findings}
 
     def _run(self, playbook: Playbook, test: PlaybookTest) -> Iterator[str]:
@@ -107,7 +108,8 @@ class Runner:
             trial.deliver(arrival)
         for request in requests:
             yield from trial.ask(request)
-        yield from _compare(test.expect, sorted(trial.findings, key=attrgetter("at")))
+        trial.end()
+        yield from _compare(test.expect, trial.findings)
 
 
 class Trial:
@@ -117,26 +119,50 @@ class Trial:
         engine = Engine([playbook], runner.lateness, mode="enforce")
         self._replay = Replay(engine, runner.make_windows(engine.watches(), runner.lateness), Memory())
         self._decisions = Decisions()
-        self.findings: list[Finding] = []
+        self._found: dict[str, Finding] = {}
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found and not taken back, in the order of time."""
+        return sorted(self._found.values(), key=attrgetter("at"))
 
     def deliver(self, arrival: Arrival) -> None:
         """Let an event arrive."""
-        for finding in self._replay.feed((arrival.event,), arrival.received):
-            self.findings.append(finding)
-            made = tuple(one for effect in finding.effects if effect.held is None for one in effect.decisions)
-            self._decisions = self._decisions.apply(Delta(self._decisions.revision + 1, made))
+        self._note(self._replay.feed((arrival.event,), arrival.received))
+
+    def end(self) -> None:
+        """Let all time pass."""
+        self._note(self._replay.wait(EVER))
 
     def ask(self, request: Request) -> Iterator[str]:
         """Give what is wrong with the verdict on a request."""
+        now = START + request.at
+        self._note(self._replay.wait(now))
         users = (request.user,) if request.user else ()
-        subject = Subject(users, request.ip, request.device, request.login)
-        verdict = self._decisions.match(subject, START + request.at).kind
+        verdict = self._decisions.match(Subject(users, request.ip, request.device, request.login), now).kind
         if verdict != request.verdict:
             who = ", ".join(filter(None, (request.user, request.ip, request.device)))
             yield (
                 f"{request.place}: at {format_duration(request.at)} the request of {who} gets `{verdict}`, "
                 f"not `{request.verdict}`"
             )
+
+    def _note(self, answers: Iterable[Answer]) -> None:
+        for answer in answers:
+            if isinstance(answer, Retraction):
+                lifted = tuple(one.id for one in _made(self._found.pop(answer.finding)))
+                self._change(Delta(self._decisions.revision + 1, removed=lifted))
+            else:
+                self._found[answer.id] = answer
+                self._change(Delta(self._decisions.revision + 1, _made(answer)))
+
+    def _change(self, delta: Delta) -> None:
+        self._decisions = self._decisions.apply(delta)
+
+
+def _made(finding: Finding) -> tuple[Decision, ...]:
+    """Return the decisions that a finding leads to."""
+    return tuple(one for effect in finding.effects if effect.held is None for one in effect.decisions)
 
 
 def _is_wanted(wanted: str, owner: str, name: str) -> bool:

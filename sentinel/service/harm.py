@@ -46,8 +46,9 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One block in force: since which finding, until when (None: for ever), and the places it spares."""
+    """One block: its finding and when that was found, its end (None: for ever), and the places it spares."""
 
+    finding: str
     found: int
     until: int | None
     spared: frozenset[tuple[str, str]]
@@ -67,6 +68,7 @@ class Harm:
         self.blocked: dict[str, set[str]] = {USERS: set(), ADDRESSES: set()}
         self.owners: dict[str, set[str]] = {USERS: set(), ADDRESSES: set()}
         self.refused: set[str] = set()
+        self._any = False
 
     def note(self, finding: Finding, now: int) -> None:
         """Take in what a finding leads to."""
@@ -74,15 +76,22 @@ class Harm:
             if effect.held is None and effect.target is not None and effect.kind in ("block_user", "block_ip"):
                 what = USERS if effect.kind == "block_user" else ADDRESSES
                 until = None if effect.length is None else now + effect.length
-                block = Block(finding.at, until, _spared(effect))
+                block = Block(finding.id, finding.at, until, _spared(effect))
                 self._blocks[what].setdefault(effect.target, []).append(block)
                 self.blocked[what].add(effect.target)
+                self._any = True
+
+    def retract(self, finding: str) -> None:
+        """Let go of what a finding led to."""
+        for blocks in self._blocks.values():
+            for target in blocks:
+                blocks[target] = [one for one in blocks[target] if one.finding != finding]
 
     def login(self, event: Event) -> None:
         """Take in a successful login, before it makes its place familiar."""
-        user, ip = event.user, event.network_ip
-        if user is None:
+        if event.user is None or not self._any:
             return
+        user, ip = event.user, event.network_ip
         for block in self._in_force(USERS, user, event.at):
             if self._familiar.is_familiar(user, event.ip, event.device, block.found):
                 self.owners[USERS].add(user)

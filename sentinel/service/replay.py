@@ -7,12 +7,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from sentinel.core.event import Event
 from sentinel.core.finding import Finding, finding_id
 from sentinel.engine.engine import Engine
 from sentinel.engine.memory import Memory
-from sentinel.engine.windows import Hit, Opening, Windows
+from sentinel.engine.windows import Absent, Hit, Opening, Windows
+
+EVER = 1 << 62
+
+
+class Retraction(NamedTuple):
+    """A finding taken back: what came late says that it was none."""
+
+    finding: str
+    playbook: str
+    key: str
+
+
+Answer = Finding | Retraction
 
 
 def nothing(event: Event) -> None:
@@ -23,7 +37,8 @@ class Replay:
     """An engine with its windows and its memory, fed with events in the order they are to arrive.
 
     The outcome is the same however the events are cut into batches. `login` is told of each successful login before
-    it is learnt from. `matched` counts hits by playbook; `skipped` and `errors` are the engine's.
+    it is learnt from. `matched` counts hits by playbook; `skipped` and `errors` are the engine's. `newest` is the
+    newest event time so far, `now` the time of what is being given.
     """
 
     def __init__(
@@ -32,15 +47,16 @@ class Replay:
         self.engine = engine
         self.windows = windows
         self.memory = memory
-        self.newest = 0
+        self.newest = self.now = 0
         self.matched: Counter[str] = Counter()
         self.skipped: Counter[tuple[str, str]] = Counter()
         self.errors: Counter[tuple[str, str]] = Counter()
         self._login = login
+        self._waits = any(isinstance(watch.detector, Absent) for watch in engine.watches())
         self._found: set[str] = set()
 
-    def feed(self, events: Sequence[Event], now: int | None = None) -> Iterator[Finding]:
-        """Give the findings of a batch as they open, each once.
+    def feed(self, events: Sequence[Event], now: int | None = None) -> Iterator[Answer]:
+        """Give what a batch leads to, finding by finding, each once.
 
         It is `now`, in microseconds, for all of the batch; without it, the time of the newest event so far.
         """
@@ -52,27 +68,41 @@ class Replay:
         for event in events:
             if event.at > self.newest and not event.historical:
                 self.newest = event.at
+            self.now = self.newest if now is None else now
+            if self._waits:
+                yield from self.wait(self.now)
             if event.success:
                 self._login(event)
                 self.memory.familiar.learn(event)
             while hit is not None and hit.id is event.id and hit.at == event.at:
-                self.matched[hit.watch] += 1
-                yield from self._hit(hit, event, self.newest if now is None else now)
+                yield from self._hit(hit, event)
                 hit = next(hits, None)
 
-    def _hit(self, hit: Hit, event: Event, now: int) -> Iterator[Finding]:
-        """Give what one hit opens. One at a time, because a finding may trip the guard that holds back the next."""
-        if hit.acting and self.memory.ledger.tripped(hit.watch, now):
+    def wait(self, until: int) -> Iterator[Answer]:
+        """Let time pass and give what is found because nothing came; without an end if `until` is EVER."""
+        lateness = self.engine.lateness
+        for opening in self.windows.due(until - lateness) if self._waits else ():
+            self.now = opening.at + lateness
+            yield from self._answer(opening, ())
+        self.now = until
+
+    def _hit(self, hit: Hit, event: Event) -> Iterator[Answer]:
+        """Give what one hit leads to. One at a time, because a finding may trip the guard that holds back the next."""
+        self.matched[hit.watch] += 1
+        if hit.acting and self.memory.ledger.tripped(hit.watch, self.now):
             hit = hit._replace(acting=False)
         for opening in self.windows.hit((hit,), self.newest):
-            if self._is_new(opening):
-                (finding,) = self.engine.respond((opening,), (event,), self.memory, now)
-                if any(effect.held == "guard" for effect in finding.effects):
-                    self.windows.yielded(opening)
-                yield finding
+            yield from self._answer(opening, (event,))
 
-    def _is_new(self, opening: Opening) -> bool:
+    def _answer(self, opening: Opening, events: Sequence[Event]) -> Iterator[Answer]:
         id = finding_id(self.memory.app, opening.hit.watch, opening.hit.key, opening.at, opening.id)
-        fresh = id not in self._found
-        self._found.add(id)
-        return fresh
+        if opening.retracted:
+            if id in self._found:
+                self._found.remove(id)
+                yield Retraction(id, opening.hit.watch, opening.hit.key)
+        elif id not in self._found:
+            self._found.add(id)
+            (finding,) = self.engine.respond((opening,), events, self.memory, self.now)
+            if any(effect.held == "guard" for effect in finding.effects):
+                self.windows.yielded(opening)
+            yield finding

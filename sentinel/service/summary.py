@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import msgspec
-
 from sentinel.core import moment
 from sentinel.core.duration import SECOND
 from sentinel.engine.playbook import Playbook
@@ -30,6 +28,7 @@ def summary(backtest: Backtest) -> dict[str, Any]:
         "findings": findings.count.total(),
         "historical": findings.historical,
         "approximate": findings.approximate,
+        "retracted": findings.retracted,
         "dropped": dict(backtest.windows.dropped()),
         "users": _coverage(findings.coverage[USERS]),
         "addresses": _coverage(findings.coverage[ADDRESSES]),
@@ -39,8 +38,9 @@ def summary(backtest: Backtest) -> dict[str, Any]:
         },
         "held_back": _nested(findings.held),
         "busiest": [
-            {"playbook": playbook, "group": msgspec.json.decode(group), "findings": count}
-            for (playbook, group), count in findings.groups.most_common(BUSIEST)
+            {"playbook": group[0], "group": findings.shown[group], "findings": count}
+            for group, count in findings.groups.most_common(BUSIEST)
+            if count
         ],
         "harm": {
             what: {"blocked": len(backtest.harm.blocked[what]), "owners": len(backtest.harm.owners[what])}
@@ -67,9 +67,9 @@ def _of(playbook: str, counted: Counter[tuple[str, str]]) -> dict[str, int]:
 
 
 def _span(backtest: Backtest) -> dict[str, Any] | None:
-    if backtest.span is None:
+    oldest, newest = backtest.oldest, backtest.replay.newest
+    if oldest is None:
         return None
-    oldest, newest = backtest.span
     seconds = (newest - oldest) / SECOND
     rate = round(backtest.account.events / seconds, 3) if seconds else None
     return {"from": moment.to_text(oldest), "to": moment.to_text(newest), "seconds": seconds, "events_per_s": rate}
