@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 
 from sentinel.api.context import Admin, Here, server_only
 from sentinel.api.errors import ApiError, not_found
-from sentinel.api.models import AppView, KeyView, Listing, Model, NewKeyView, Text
+from sentinel.api.models import AppView, ErrorAnswer, KeyView, Listing, Model, NewKeyView, Text
 from sentinel.api.parts import Id
 from sentinel.api.views import app_view, key_view
 from sentinel.core.duration import HOUR, parse_duration
@@ -84,7 +84,7 @@ def list_apps(here: Here, caller: Admin) -> Any:
     return {"items": [app_view(app) for app in apps if caller.server or app.id == caller.app]}
 
 
-@router.post("/v1/apps", response_model=AppView, status_code=201)
+@router.post("/v1/apps", response_model=AppView, status_code=201, responses={409: {"model": ErrorAnswer}})
 def add_app(here: Here, caller: Admin, new: NewApp) -> Any:
     """Add an app, apart from all others; only the server's own administrator may."""
     server_only(caller)
