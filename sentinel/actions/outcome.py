@@ -26,7 +26,7 @@ class DeliveryError(SentinelError):
 def backoff(tried: int, chance: float) -> int | None:
     """Return the microseconds to wait after so many failed tries, None where there were enough.
 
-    It grows from 5 s by a factor of 4 to 6 h, twelve tries over about a day and a half; `chance`, at least 0 and
+    It grows from 5 s by a factor of 4 to 6 h, twelve tries over about a day; `chance`, at least 0 and
     below 1, takes up to half of it away, so that a receiver that comes back is not met by everything at once.
     """
     if tried >= TRIES:
