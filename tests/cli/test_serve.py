@@ -1,0 +1,207 @@
+"""`sentinel serve` as a process of its own: what it leaves, how it ends, and what a crash cannot take."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.api.served import Client, wait_for
+from tests.api.whole import PLAYBOOKS
+
+ENTRY = [sys.executable, "-c", "import sys; from sentinel.cli import main; sys.exit(main())"]
+
+
+class Process:
+    """One `sentinel serve` on a port of its own."""
+
+    def __init__(self, folder, *flags):
+        self.data = folder / "data"
+        playbooks = folder / "all.yaml"
+        playbooks.write_text(PLAYBOOKS)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("SENTINEL_")}
+        self.errors = (folder / "errors").open("a+b")
+        self.run = subprocess.Popen(
+            [*ENTRY, "serve", "--data", self.data, "--port", "0", "--playbooks", playbooks, *flags],
+            stdout=subprocess.PIPE, stderr=self.errors, text=True, env=environment, cwd=folder,
+        )  # fmt: skip
+        line = self.run.stdout.readline()
+        found = re.fullmatch(r"Sentinel listens at http://127\.0\.0\.1:(\d+)\n", line)
+        assert found, line + self.said()
+        self.client = Client(int(found[1]))
+        wait_for(lambda: self.client.get("/readyz").status == 200)
+
+    def said(self):
+        self.errors.seek(0)
+        return self.errors.read().decode()
+
+    @property
+    def local(self):
+        return json.loads((self.data / "server.json").read_text())
+
+    @property
+    def first_key(self):
+        return re.search(r"SENTINEL_KEY=(\S+)", (self.data / "first-start.txt").read_text())[1]
+
+    def end(self, number=signal.SIGTERM):
+        if self.run.poll() is None:
+            self.run.send_signal(number)
+        code = self.run.wait(20)
+        self.run.stdout.close()
+        self.errors.close()
+        return code
+
+
+@pytest.fixture
+def serve(tmp_path):
+    started = []
+
+    def start(*flags):
+        started.append(Process(tmp_path, *flags))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.run.poll() is None:
+            process.end(signal.SIGKILL)
+
+
+def test_the_first_start_creates_everything_and_hands_its_secrets_over_once(serve):
+    server = serve()
+    once = server.data / "first-start.txt"
+    assert stat.S_IMODE(once.stat().st_mode) == 0o600
+    assert stat.S_IMODE((server.data / "server.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE(server.data.stat().st_mode) == 0o700
+    assert re.search(r"http://127\.0\.0\.1:\d+/setup#token=\S{50,}\n", once.read_text())
+    secret = server.first_key
+    assert server.client.using(secret).post("/v1/events", {"event": "x"}).json["accepted"] == 1
+    assert secret not in server.said()
+    once.unlink()
+    assert server.end() == 0
+    again = serve()
+    assert not once.exists()
+    assert again.client.using(secret).post("/v1/events", {"event": "x"}).status == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order(serve, number):
+    server = serve()
+    stream = server.client.using(server.first_key).stream("/v1/feed/stream")
+    assert stream.block() == [":"]
+    assert server.end(number) == 0
+    assert stream.block() == []
+    stream.close()
+    assert not (server.data / "server.json").exists()
+    assert not list(server.data.glob("*-wal"))
+
+
+def test_what_is_under_way_at_a_stop_is_finished_and_nothing_acknowledged_is_lost(serve):
+    server = serve()
+    client, statuses, taken = server.client.using(server.first_key), [], []
+
+    def send():
+        for number in range(1000):
+            batch = [{"event": "x", "id": f"{threading.get_ident()}-{number}-{index}"} for index in range(20)]
+            try:
+                answer = client.post("/v1/events", batch)
+            except OSError:
+                return
+            statuses.append(answer.status)
+            if answer.status != 200:
+                return
+            taken.extend(event["id"] for event in batch)
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: len(statuses) > 20)
+    assert server.end() == 0
+    for thread in threads:
+        thread.join()
+    assert set(statuses) <= {200, 503}
+    assert found(serve()) >= set(taken)
+
+
+def test_a_kill_takes_nothing_that_was_acknowledged(serve):
+    server = serve()
+    client = server.client.using(server.first_key)
+    for number in range(30):
+        assert (
+            client.post("/v1/events", [{"event": "x", "id": f"{number}-{index}"} for index in range(10)]).status == 200
+        )
+    fail = {"event": "auth", "success": False, "ip": "203.0.113.9"}
+    assert client.post("/v1/events", [{**fail, "user": f"u{n}"} for n in range(3)]).json["revision"] == 1
+    server.end(signal.SIGKILL)
+    again = serve()
+    assert found(again) >= {f"{number}-{index}" for number in range(30) for index in range(10)}
+    told = again.client.using(again.first_key).get("/v1/feed").json["added"]
+    assert [one["value"] for one in told] == ["203.0.113.9"]
+    assert client.port != again.client.port
+    repeat = again.client.using(again.first_key).post("/v1/events", [{"event": "x", "id": "3-3"}])
+    assert repeat.json["duplicates"] == 1
+
+
+def found(server):
+    """Return the ids of all stored events, as a command beside the data folder may."""
+    client = server.client.using(server.local["token"])
+    ids, cursor = set(), ""
+    while cursor is not None:
+        page = client.get(f"/v1/events?limit=1000{cursor and '&cursor=' + cursor}").json
+        ids |= {one["id"] for one in page["items"]}
+        cursor = page["cursor"]
+    return ids
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--prot", "1"], "no such option: --prot"),
+        (["--port", "http"], "`--port`: `http` is not a whole number"),
+        (["--workers", "2"], "set `windows` to a Redis or Valkey URL"),
+        (["--host", "192.0.2.1"], "`192.0.2.1:0`: cannot be listened at"),
+        (["--playbooks", "/nowhere"], "there is no file or folder `/nowhere`"),
+        (["--database", "postgresql://127.0.0.1/x"], "`database`: not part of this version yet"),
+    ],
+)
+def test_what_cannot_start_is_told_in_words_and_code_2(tmp_path, flags, words):
+    command = [*ENTRY, "serve", "--data", str(tmp_path / "data"), "--port", "0", *flags]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert ran.returncode == 2
+    assert words in ran.stderr.lower() if words[0] == "n" else words in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_second_server_over_the_same_folder_is_refused(serve, tmp_path):
+    server = serve()
+    command = [*ENTRY, "serve", "--data", str(server.data), "--port", "0"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert ran.returncode == 2
+    assert f"is in use by process {server.run.pid}" in ran.stderr
+    assert server.local["pid"] == server.run.pid
+
+
+def test_every_setting_has_a_flag(tmp_path):
+    from sentinel.settings import TABLE
+
+    ran = subprocess.run([*ENTRY, "serve", "--help"], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    for name in TABLE:
+        assert f"--{name.replace('_', '-')} " in ran.stdout
+
+
+def test_logs_are_json_and_hold_no_secret(serve):
+    server = serve("--log-format", "json")
+    secret, token = server.first_key, server.local["token"]
+    server.client.get(f"/v1/decisions?key={secret}")
+    server.client.using(secret).post("/v1/events", raw=b"{")
+    server.client.using(token).post("/v1/keys", {"scope": "read"})
+    assert server.end(signal.SIGTERM) == 0
+    said = (server.data.parent / "errors").read_text()
+    assert all(json.loads(line)["event"] for line in said.splitlines())
+    assert secret not in said and token not in said
