@@ -29,7 +29,7 @@ from sentinel.api.wire import Budget
 from sentinel.core.duration import MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
-from sentinel.core.record import App, Delivery
+from sentinel.core.record import App
 from sentinel.engine.playbook import Guard, Playbook
 from sentinel.enrich.enricher import Enricher
 from sentinel.enrich.enricher import build as build_enricher
@@ -48,6 +48,7 @@ from sentinel.service.switch import Switch
 from sentinel.service.tenant import Tenant
 from sentinel.settings import Settings
 from sentinel.store.embedded import open_store
+from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
 
 log = structlog.get_logger("sentinel")
@@ -75,16 +76,6 @@ class _Enriching:
 
     def _labels(self, kind: str, target: str) -> Sequence[str]:
         return self._store.labels.of(self._app, kind, target, now())
-
-
-class Unsent:
-    """Where deliveries go while no channel is set up: the log says that there was something to tell."""
-
-    def deliver(self, delivery: Delivery) -> None:
-        log.info("undelivered", kind=delivery.kind, channel=delivery.channel, finding=delivery.finding)
-
-    def wait(self, attempts: int) -> int | None:
-        return None
 
 
 class Server:
@@ -170,7 +161,8 @@ class Server:
     def _tenant(self, app: App) -> Tenant:
         settings = self.settings
         never = [str(network) for network in settings.trusted_proxies]
-        tenant = Tenant(app, self.playbooks, MemoryWindows, settings.lateness, never)
+        limits = Limits(lateness=settings.lateness)
+        tenant = Tenant(app, self.playbooks, partial(MemoryWindows, limits=limits), settings.lateness, never)
         restore.restore(self.store, tenant, now(), self._progress)
         return tenant
 
@@ -190,6 +182,7 @@ class Server:
     def _jobs(self) -> Iterator[Job]:
         settings, store = self.settings, self.store
         yield Job("project", 0.2, partial(upkeep.project, store), shared=False)
+        yield Job("waits", 1, self.pipeline.tick, shared=False)
         yield Job("checkpoint", 60, store.checkpoint, shared=False)
         yield Job("windows", settings.snapshot_every / SECOND, self._save_windows, shared=False)
         yield Job("switch", 2, self.switch.refresh, shared=False)

@@ -52,19 +52,33 @@ class Event:
     trust: str = "server"
     clamped: bool = False
     historical: bool = False
+    ipv6: int = 64  # the prefix by which the app groups IPv6 addresses
 
     def __repr__(self) -> str:
         return f"<Event {self.id} {self.name} {moment.to_text(self.at)} {self.user} {self.ip}>"
 
     @property
     def network_ip(self) -> str | None:
-        """The address this event is grouped by: IPv4 itself, IPv6 its /64."""
-        return address.group(self.ip) if self.ip else None
+        """The address this event is grouped by: IPv4 itself, IPv6 its network."""
+        return address.network_of(self.ip, self.ipv6) if self.ip else None
 
     @property
     def claimed(self) -> bool:
         """Whether its user is only claimed: a login that did not succeed proves nothing of its owner."""
         return self.name == "auth" and self.success is not True
+
+
+def stored(event: Event) -> dict[str, Any]:
+    """Return an event as JSON values from which `read(…, enriched=True, reserved=True)` makes its like again.
+
+    The person it was found to be about is not among them: `user` says only what the sender said.
+    """
+    plain: dict[str, Any] = {"id": event.id, "event": event.name, "timestamp": moment.to_text(event.at)}
+    values = {"user": event.identifiers, **{name: getattr(event, name) for name in (*_OWN, *_ADDED)}}
+    for name, value in values.items():
+        if value is not None and value != () and value != {}:
+            plain[name] = list(value) if isinstance(value, tuple) else value
+    return plain
 
 
 def read(
@@ -234,7 +248,8 @@ _REQUEST: Mapping[str, type] = {
     "method": str, "path": str, "route": str, "host": str, "status": int,
     "user_agent": str, "referer": str, "params": dict,
 }  # fmt: skip
-_FIELDS = frozenset(("event", "id", "timestamp", "success", "user", "ip", "device", "request", "properties"))
+_OWN = ("success", "ip", "device", "request", "properties")
+_FIELDS = frozenset(("event", "id", "timestamp", "user", *_OWN))
 _ADDED: Mapping[str, type] = {
     "geo": dict, "network": dict, "agent": dict, "user_labels": list, "ip_labels": list,
     "trust": str, "historical": bool, "clamped": bool,

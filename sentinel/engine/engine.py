@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sentinel.core.event import Event
-from sentinel.core.finding import Finding
-from sentinel.engine.judge import Judge, Skipped, prepare
+from sentinel.core.event import Event, read
+from sentinel.core.finding import Finding, finding_id
+from sentinel.engine.judge import Judge, prepare
 from sentinel.engine.memory import Memory
+from sentinel.engine.metrics import Skipped
 from sentinel.engine.playbook import Playbook
 from sentinel.engine.respond import respond
 from sentinel.engine.windows import Hit, Opening, Watch
@@ -73,11 +74,13 @@ class Engine:
             try:
                 if not admits(event):
                     continue
+                values = judge.values(event, matched.skipped)
+                if values is None:
+                    continue
                 key = judge.key(event)
                 if key is None:
                     matched.skipped[judge.playbook.id, "a group field is missing"] += 1
                     continue
-                values = judge.values(event, matched.skipped)
             except Exception as error:  # noqa: BLE001 - one playbook's fault is no other's: counted and reported
                 matched.errors[judge.playbook.id, f"{type(error).__name__}: {error}"] += 1
                 continue
@@ -95,12 +98,27 @@ class Engine:
     def respond(self, openings: Sequence[Opening], events: Sequence[Event], memory: Memory, now: int) -> list[Finding]:
         """Return the findings of openings, with what should be done about each at `now`.
 
-        `events` holds at least the events that were delivered with the openings' hits.
+        `events` holds at least the events that were delivered with the openings' hits; a wait that is over
+        remembers its own. What is retracted is passed over: see `retracted`.
         """
         by_id = {(event.id, event.at): event for event in events} if openings else {}
         findings = []
         for opening in openings:
-            judge = self.judges[opening.hit.watch]
-            event = by_id[opening.hit.id, opening.hit.at]
-            findings.append(respond(judge, opening, event, memory, now, acting=self.acting[opening.hit.watch]))
+            if not opening.retracted:
+                judge = self.judges[opening.hit.watch]
+                event = by_id.get((opening.hit.id, opening.hit.at)) or _remembered(opening.hit)
+                findings.append(respond(judge, opening, event, memory, now, acting=self.acting[opening.hit.watch]))
         return findings
+
+
+def retracted(openings: Sequence[Opening], app: str) -> list[str]:
+    """Return the ids of the findings that are taken back."""
+    return [finding_id(app, one.hit.watch, one.hit.key, one.at, one.id) for one in openings if one.retracted]
+
+
+def _remembered(hit: Hit) -> Event:
+    """Return the event that began a wait."""
+    plain, user = hit.values[2]
+    event = read(plain, enriched=True, reserved=True)
+    event.user = user
+    return event

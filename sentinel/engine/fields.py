@@ -65,6 +65,7 @@ FIELDS: Mapping[str, FieldSpec] = {
     "geo.city": FieldSpec(Kind.TEXT, "geo", ("city",)),
     "geo.lat": FieldSpec(Kind.NUMBER, "geo", ("lat",)),
     "geo.lon": FieldSpec(Kind.NUMBER, "geo", ("lon",)),
+    "geo.accuracy": FieldSpec(Kind.NUMBER, "geo", ("accuracy",)),
     "geo.asn": FieldSpec(Kind.NUMBER, "geo", ("asn",)),
     "geo.org": FieldSpec(Kind.TEXT, "geo", ("org",)),
     "network.private": FieldSpec(Kind.BOOL, "network", ("private",)),

@@ -73,6 +73,70 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class Selector:
+    """Which events: a rule's, or those of some names, or those that meet a condition; all that is given must hold."""
+
+    rule: Rule | None = None
+    events: tuple[str, ...] = ()
+    where: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a sequence: filled by `count` events, and where `field` is given by `distinct` values of it."""
+
+    selector: Selector
+    count: int = 1
+    field: str | None = None
+    distinct: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """Steps one after the other within the window; an `until` strictly between first and last prevents it."""
+
+    steps: tuple[Step, ...]
+    until: Selector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSeen:
+    """A value of `field` new to the group within `history` (microseconds), once it has had `after` events."""
+
+    field: str
+    history: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Travel:
+    """Two places further apart than `faster_than` km/h allows; from anonymising networks only with `anonymous`."""
+
+    faster_than: float
+    anonymous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A matching event that no event of `selector` follows `within` so many microseconds."""
+
+    selector: Selector
+    within: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spike:
+    """A window's count of at least `min` that is `factor` times the mean of the windows of the `baseline` before."""
+
+    factor: float
+    baseline: int
+    min: int
+
+
+Detector = Sequence | FirstSeen | Travel | Absent | Spike
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """What to do about a finding; which attributes count depends on `kind`.
 
@@ -156,8 +220,9 @@ class PlaybookTest:
 class Playbook:
     """Which events, grouped by what, over which window, reaching which threshold, lead to which actions.
 
-    `window` and `cooldown` are microseconds. `version` is a hash of all that the file says, `detection` one of what
-    decides findings alone: state kept under another `detection` has to be rebuilt.
+    What opens a finding is either `when`, metrics over a window, or the `detector`. `window` and `cooldown` are
+    microseconds; a detector without a window of its own has one of 0. `version` is a hash of all that the file says,
+    `detection` one of what decides findings alone: state kept under another `detection` has to be rebuilt.
     """
 
     id: str
@@ -173,6 +238,7 @@ class Playbook:
     cooldown: int
     place: Place
     version: str
+    detector: Detector | None = None
     detection: str = ""
     description: str = ""
     actions: tuple[Action, ...] = ()

@@ -13,15 +13,14 @@ from sentinel.core.identity import read_key
 from sentinel.engine.fields import compile_field
 from sentinel.engine.judge import Judge
 from sentinel.engine.memory import Memory
-from sentinel.engine.playbook import Action, Metric
-from sentinel.engine.windows import MILLION, Opening
+from sentinel.engine.playbook import Action
+from sentinel.engine.windows import Opening
 
 DECIDES: dict[str, Kind] = {
     "block_user": "block", "block_ip": "block", "redirect_user": "redirect", "redirect_ip": "redirect",
     "challenge_user": "challenge",
 }  # fmt: skip
 TELLS = ("notify", "webhook")
-MICROS = MILLION
 
 
 def respond(judge: Judge, opening: Opening, event: Event, memory: Memory, now: int, *, acting: bool) -> Finding:
@@ -38,7 +37,7 @@ def respond(judge: Judge, opening: Opening, event: Event, memory: Memory, now: i
     return Finding(
         id=id, playbook=playbook.id, version=playbook.version, severity=playbook.severity, mode=mode,
         key=opening.hit.key, group=judge.group(event), at=opening.at, event_id=opening.id,
-        tally=_tally(judge, opening), threshold=_threshold(judge), title=playbook.title,
+        tally=judge.prepared.tally(opening.tally), threshold=judge.prepared.threshold, title=playbook.title,
         user=event.user, ip=event.ip, approximate=opening.approximate, historical=event.historical,
         effects=tuple(effects), acted=any(_acts(effect) for effect in effects),
     )  # fmt: skip
@@ -82,7 +81,7 @@ def _target(action: Action, event: Event) -> str | None:
     if of_user:
         return read_key(value)
     found = address.normalise(value)
-    return address.group(found) if found else None
+    return address.network_of(found, event.ipv6) if found else None
 
 
 def _length(judge: Judge, action: Action, target: str, memory: Memory, now: int, id: str) -> int | None:
@@ -148,16 +147,3 @@ def _guarded(judge: Judge, effects: list[Effect], memory: Memory, now: int, id: 
         if one.held is None and one.target is not None:
             memory.ledger.record(playbook.id, one.kind, one.target, now, id)
     return effects
-
-
-def _tally(judge: Judge, opening: Opening) -> dict[str, int | float]:
-    def plain(metric: Metric, value: int | float) -> int | float:
-        if metric.kind == "sum":
-            return value // MICROS if value % MICROS == 0 else value / MICROS
-        return value
-
-    return {metric.name: plain(metric, value) for metric, value in zip(judge.playbook.when, opening.tally, strict=True)}
-
-
-def _threshold(judge: Judge) -> dict[str, str]:
-    return {metric.name: f"{'>' if metric.strict else '>='} {metric.threshold}" for metric in judge.playbook.when}

@@ -121,7 +121,7 @@ class Hit(NamedTuple):
     - Steps: (bits of the steps it matches, whether it matches `until`, a value or None for each step)
     - FirstSeen: (value or None,)
     - Travel: (latitude, longitude, radius of uncertainty in km)
-    - Absent: (whether it begins the wait, whether it ends it)
+    - Absent: (whether it begins the wait, whether it ends it, where it begins it [the event as stored, its user])
     - Spike: ()
     """
 

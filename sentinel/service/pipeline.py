@@ -18,6 +18,8 @@ from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.finding import Effect, Finding
 from sentinel.core.record import App
+from sentinel.engine.engine import Matched, retracted
+from sentinel.engine.windows import Opening
 from sentinel.service.intake import Receipt, Sending
 from sentinel.service.ports import Store, Unit
 from sentinel.service.tenant import Tenant
@@ -92,6 +94,18 @@ class Pipeline:
             committed = unit.commit([draft.batch for draft in drafts])
         return [self._committed(draft, done) for draft, done in zip(drafts, committed, strict=True)]
 
+    def tick(self) -> None:
+        """Let time pass where no events come: what was awaited and did not come is found. About once a second."""
+        now = self._clock()
+        with self.lock:
+            for tenant in self.tenants.values():
+                openings = tenant.windows.due(now - tenant.engine.lateness)
+                if openings:
+                    batch = self._judge(tenant, (), Matched(tenant.newest), openings, now)
+                    with self.store.unit() as unit:
+                        committed = unit.commit([batch])
+                    self._committed(Draft(tenant, batch, 0), committed[0])
+
     def _draft(self, unit: Unit, sending: Sending, now: int) -> Draft:
         tenant = self.tenant(sending.app)
         events = self._fresh(unit, sending, tenant)
@@ -99,22 +113,33 @@ class Pipeline:
         for event in events:
             tenant.memory.familiar.learn(event)
         tenant.newest = matched.newest
-        tenant.allow(self.store.allow.list(sending.app, now))
         openings = tenant.windows.hit(matched.hits, matched.newest)
-        findings = tenant.engine.respond(openings, events, tenant.memory, now)
-        for opening, finding in zip(openings, findings, strict=True):
+        openings += tenant.windows.due(matched.newest - tenant.engine.lateness)
+        batch = self._judge(tenant, events, matched, openings, now)
+        return Draft(tenant, batch, len(sending.events) - len(events))
+
+    def _judge(
+        self, tenant: Tenant, events: Sequence[Event], matched: Matched, openings: Sequence[Opening], now: int
+    ) -> Batch:
+        """Return what is to be committed: the events, what they open and take back, and what follows from it."""
+        app = tenant.app.id
+        opened = [opening for opening in openings if not opening.retracted]
+        if opened:
+            tenant.allow(self.store.allow.list(app, now))
+        findings = tenant.engine.respond(opened, events, tenant.memory, now)
+        for opening, finding in zip(opened, findings, strict=True):
             if any(effect.held == "guard" for effect in finding.effects):
                 tenant.windows.yielded(opening)
-        self.counts.skipped.update({(sending.app, *key): n for key, n in matched.skipped.items()})
-        self.counts.errors.update({(sending.app, *key): n for key, n in matched.errors.items()})
-        batch = Batch(
-            app=sending.app, now=now, events=tuple(events), findings=tuple(findings),
-            decisions=tuple(one for _, effect in _done(findings) for one in effect.decisions),
-            labels=tuple(_labels(findings, now)), outbox=tuple(_outgoing(findings)),
-            evidence=tenant.evidence(matched.hits), audit=tuple(_notes(findings)),
-        )  # fmt: skip
+        self.counts.skipped.update({(app, *key): n for key, n in matched.skipped.items()})
+        self.counts.errors.update({(app, *key): n for key, n in matched.errors.items()})
+        evidence = tenant.evidence(matched.hits)
         tenant.opened(findings)
-        return Draft(tenant, batch, len(sending.events) - len(events))
+        return Batch(
+            app=app, now=now, events=tuple(events), findings=tuple(findings),
+            decisions=tuple(one for _, effect in _done(findings) for one in effect.decisions),
+            labels=tuple(_labels(findings, now)), outbox=tuple(_outgoing(findings)), evidence=evidence,
+            retracted=tuple(retracted(openings, app)), audit=tuple(_notes(findings)),
+        )  # fmt: skip
 
     def _fresh(self, unit: Unit, sending: Sending, tenant: Tenant) -> list[Event]:
         """Return the events that are no repeats, each with its person and enriched."""
@@ -129,6 +154,7 @@ class Pipeline:
         for event, user in zip(events, unit.resolve(sending.app, sightings), strict=True):
             event.user = user
             event.historical = event.historical or (sending.historical and not sending.enforce)
+            event.ipv6 = tenant.app.ipv6
             enrich(event)
         return events
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from sentinel.engine.engine import NAMES, Engine
 from sentinel.engine.expression import compile_expression
-from sentinel.engine.judge import gauge, key_text
+from sentinel.engine.keys import key_text
+from sentinel.engine.metrics import gauge
 from sentinel.engine.playbook import Exemption, Metric, Rule
 from sentinel.engine.windows import Gauge
 from tests.engine.playbooks import HERE, SECOND, START, Desk, event, playbook

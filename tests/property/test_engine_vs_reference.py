@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sentinel.core.event import read
 from sentinel.engine.engine import Engine
 from sentinel.engine.expression import compile_expression
-from sentinel.engine.judge import key_text
+from sentinel.engine.keys import key_text
 from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Metric, Place, Playbook, Rule
 from sentinel.windows.memory import MemoryWindows

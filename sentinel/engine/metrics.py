@@ -1,0 +1,88 @@
+"""The metrics of `when`: their thresholds in the integers that windows compare, and what one event gives to each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from sentinel.core.event import Event
+from sentinel.engine.expression import compile_field
+from sentinel.engine.keys import group_value, key_text
+from sentinel.engine.playbook import Metric, Playbook
+from sentinel.engine.windows import MILLION, Gauge
+
+LARGEST = 9_000_000_000_000
+Skipped = Counter[tuple[str, str]]
+Value = Callable[[Event, Skipped], Any]
+Values = Callable[[Event, Skipped], tuple[Any, ...]]
+
+
+def gauge(metric: Metric) -> Gauge:
+    """Return a metric's threshold in the integers that windows compare; `gt` becomes `gte` where it can."""
+    threshold = Fraction(str(metric.threshold))
+    if metric.kind in ("count", "distinct"):
+        return Gauge(metric.kind, threshold.__floor__() + 1 if metric.strict else threshold.__ceil__())
+    if metric.kind == "sum":
+        millionths = threshold * MILLION
+        return Gauge("sum", millionths.__floor__() + 1 if metric.strict else millionths.__ceil__())
+    if metric.kind == "max":
+        return Gauge("max", metric.threshold, metric.strict)
+    millionths = threshold * MILLION
+    whole = millionths.denominator == 1
+    return Gauge(metric.kind, int(millionths) if whole else float(millionths), metric.strict)
+
+
+def shown(metric: Metric, value: int | float) -> int | float:
+    """Return a tally as people read it: a sum in the field's own unit."""
+    if metric.kind != "sum":
+        return value
+    return int(value) // MILLION if value % MILLION == 0 else value / MILLION
+
+
+def wanted(metric: Metric) -> str:
+    """Return a threshold as people read it."""
+    return f"{'>' if metric.strict else '>='} {metric.threshold}"
+
+
+def values_of(playbook: Playbook) -> Values:
+    """Return the function that gives what an event counts for, one entry a metric."""
+    readers = [_value(metric, playbook.id) for metric in playbook.when]
+    if [metric.kind for metric in playbook.when] == ["count"]:
+        alone = (1,)
+        return lambda event, skipped: alone
+    if len(readers) == 1:
+        only = readers[0]
+        return lambda event, skipped: (only(event, skipped),)
+    return lambda event, skipped: tuple(reader(event, skipped) for reader in readers)
+
+
+def _value(metric: Metric, playbook: str) -> Value:
+    """Return what one event gives to one metric, in the form `engine.windows.Hit` describes."""
+    if metric.kind == "count":
+        return lambda event, skipped: 1
+    if metric.kind == "ratio":
+        assert metric.where is not None
+        matches = metric.where.matches
+        return lambda event, skipped: (1, MILLION if matches(event) else 0)
+    assert metric.field is not None
+    if metric.kind == "distinct":
+        reader = group_value(metric.field)
+        return lambda event, skipped: key_text(reader(event))
+    reader = compile_field(metric.field)
+    reason = playbook, f"`{metric.field}` is not a number that `{metric.kind}` can take"
+
+    def number(event: Event, skipped: Skipped) -> Any:
+        value = reader(event)
+        if (type(value) is int or type(value) is float) and -LARGEST < value < LARGEST:
+            if metric.kind == "max":
+                return value
+            if metric.kind == "avg":
+                return 1, round(value * MILLION)
+            if value >= 0:
+                return round(value * MILLION)
+        skipped[reason] += 1
+        return (0, 0) if metric.kind == "avg" else None
+
+    return number
