@@ -9,13 +9,17 @@ import asyncio
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
 import structlog
 
+from sentinel.actions.channel import channels
+from sentinel.actions.deliver import Channels
+from sentinel.actions.fetch import Fetcher
+from sentinel.actions.target import Reach
 from sentinel.api import metrics, program
 from sentinel.api.access import Gate
 from sentinel.api.context import Context
@@ -86,7 +90,8 @@ class Server:
         self.store = store
         self.token = secrets.token_urlsafe(40)
         self.figures = Figures()
-        self.playbooks = _playbooks(settings)
+        self.channels = channels(settings.channels)
+        self.playbooks = _playbooks(settings, self.channels)
         self.enricher = build_enricher(settings.geo, scratch=settings.data)
         self.switch = Switch(store)
         self.gate = Gate(store.access, self.token)
@@ -101,8 +106,14 @@ class Server:
         self.intake = Intake(self.pipeline.process)
         self.overview = Overview(self.pipeline, lambda: self.playbooks)
         self.holder = Holder(store.leases, now)
+        fetcher = Fetcher(Reach(str(network) for network in settings.reach))
         self.courier = Courier(
-            store.outbox, Unsent(), now, self.figures, self.holder.mine, partial(self.fault, "outbox")
+            store.outbox,
+            Channels(self.channels, fetcher, now),
+            now,
+            self.figures,
+            self.holder.mine,
+            partial(self.fault, "outbox"),
         )
         self.jobs = Jobs(self._jobs(), self.holder, self.figures, self.fault)
         self.figures.sources += [self.overview.samples, self._samples]
@@ -185,6 +196,7 @@ class Server:
         yield Job("waits", 1, self.pipeline.tick, shared=False)
         yield Job("checkpoint", 60, store.checkpoint, shared=False)
         yield Job("windows", settings.snapshot_every / SECOND, self._save_windows, shared=False)
+        yield Job("tick", 1, self.pipeline.tick, shared=False)
         yield Job("switch", 2, self.switch.refresh, shared=False)
         yield Job("enrichment", 60, self.enricher.refresh, shared=False)
         yield Job("expiry", 60, lambda: upkeep.expire(store, now(), settings.keep_decisions))
@@ -246,9 +258,8 @@ def open_server(settings: Settings) -> Server:
         raise
 
 
-def _playbooks(settings: Settings) -> list[Playbook]:
+def _playbooks(settings: Settings, known: Iterable[str]) -> list[Playbook]:
     """Return the playbooks of the settings' folders, with the default guard where they have none."""
-    channels = None if settings.channels is None else settings.channels.keys()
-    content = load(settings.playbooks, rules=settings.rules, channels=channels)
+    content = load(settings.playbooks, rules=settings.rules, channels=known)
     guard = None if settings.guard is None else Guard(*settings.guard)
     return [one if one.guard else replace(one, guard=guard) for one in content.playbooks.values()]

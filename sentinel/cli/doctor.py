@@ -11,6 +11,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from sentinel import settings
+from sentinel.actions.channel import channels
 from sentinel.cli.client import Unreachable, connect
 from sentinel.cli.terminal import say
 from sentinel.core.errors import SentinelError
@@ -67,9 +68,10 @@ def _folder(found: Settings) -> Iterator[Finding]:
 
 def _content(found: Settings) -> Iterator[Finding]:
     try:
-        content = load(found.playbooks, rules=found.rules)
+        known = channels(found.channels)
+        content = load(found.playbooks, rules=found.rules, channels=known)
     except SentinelError as error:
-        yield Finding("bad", f"playbooks: {error}")
+        yield from (Finding("bad", line) for line in str(error).splitlines() if line)
         return
     enforcing = sum(one.mode == "enforce" for one in content.playbooks.values())
     yield Finding("good", f"{len(content.playbooks)} playbooks, {enforcing} of them enforce")
@@ -113,8 +115,8 @@ def _port(found: Settings) -> Iterator[Finding]:
 def _exposure(found: Settings) -> Iterator[Finding]:
     if found.host not in ("127.0.0.1", "::1", "localhost") and not (found.public_url or "").startswith("https://"):
         yield Finding("note", "plain HTTP beyond this machine (put TLS in front, and set `public_url`)")
-    if found.allow_private_webhooks:
-        yield Finding("note", "webhooks may reach private addresses (`allow_private_webhooks`)")
+    for network in found.reach:
+        yield Finding("note", f"webhooks and downloads may reach `{network}` (`reach`)")
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_folder, _content, _geo, _exposure, _server)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
+from sentinel.core.duration import DAY
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Delivery
 from sentinel.service.figures import Figures
@@ -19,6 +20,7 @@ from sentinel.service.ports import Outbox
 AT_ONCE = 4
 LOT = 50
 LOOK = 1.0  # seconds between two looks where nobody says that something is due
+LONGEST_WAIT = DAY
 _BUSY = 5.0
 
 
@@ -26,7 +28,10 @@ class Channels(Protocol):
     """Where deliveries go."""
 
     def deliver(self, delivery: Delivery) -> None:
-        """Deliver, or raise SentinelError with the reason; one whose `final` is true will never succeed."""
+        """Deliver, or raise SentinelError with the reason.
+
+        One whose `final` is true will never succeed; its `after` is how many microseconds to leave alone at least.
+        """
 
     def wait(self, attempts: int) -> int | None:
         """Return how many microseconds to wait after so many attempts have failed; None gives up."""
@@ -104,8 +109,9 @@ class Courier:
         try:
             self._channels.deliver(delivery)
         except SentinelError as error:
-            final = getattr(error, "final", False)
-            self._failed(delivery, str(error), None if final else self._channels.wait(delivery.attempts + 1))
+            wait = None if getattr(error, "final", False) else self._channels.wait(delivery.attempts + 1)
+            asked = getattr(error, "after", 0)
+            self._failed(delivery, str(error), None if wait is None else max(wait, min(asked, LONGEST_WAIT)))
         except Exception as error:  # noqa: BLE001  a channel's fault is a failed attempt like any other
             self._fault(error)
             self._failed(delivery, f"{type(error).__name__}: {error}", self._channels.wait(delivery.attempts + 1))
