@@ -19,7 +19,7 @@ import structlog
 from sentinel.actions.channel import channels
 from sentinel.actions.deliver import Channels
 from sentinel.actions.fetch import Fetcher
-from sentinel.actions.target import Reach
+from sentinel.actions.target import PRIVATE, Reach
 from sentinel.api import metrics, program
 from sentinel.api.access import Gate
 from sentinel.api.context import Context
@@ -106,7 +106,7 @@ class Server:
         self.intake = Intake(self.pipeline.process)
         self.overview = Overview(self.pipeline, lambda: self.playbooks)
         self.holder = Holder(store.leases, now)
-        fetcher = Fetcher(Reach(str(network) for network in settings.reach))
+        fetcher = Fetcher(Reach(PRIVATE if settings.allow_private_webhooks else ()))
         self.courier = Courier(
             store.outbox,
             Channels(self.channels, fetcher, now),

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from sentinel.core.duration import format_duration, parse_duration
 
 T = TypeVar("T")
+_ON, _OFF = ("on", "yes", "true", "1"), ("off", "no", "false", "0")
 
 
 def text(value: Any) -> str:
@@ -42,6 +43,14 @@ def number(least: int, most: int) -> Callable[[Any], int]:
         return digits
 
     return reader
+
+
+def boolean(value: Any) -> bool:
+    """Read yes or no."""
+    word = str(value).strip().lower()
+    if word not in _ON + _OFF:
+        raise ValueError(f"`{word[:40]}` is neither `yes` nor `no`")
+    return word in _ON
 
 
 def choice(*words: str) -> Callable[[Any], str]:

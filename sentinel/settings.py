@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from sentinel.core.duration import DAY, HOUR, MINUTE
 from sentinel.core.errors import SentinelError
 from sentinel.readers import (
+    boolean,
     channels,
     choice,
     duration,
@@ -51,7 +52,7 @@ class Settings:
     playbooks: tuple[Path, ...] = ()
     rules: tuple[Path, ...] = ()
     channels: Mapping[str, Mapping[str, Any]] | None = None
-    reach: tuple[Network, ...] = ()
+    allow_private_webhooks: bool = False
     guard: tuple[int, int] | None = (1000, HOUR)
     lateness: int = 10 * MINUTE
     geo: tuple[Path, ...] = ()
@@ -91,7 +92,7 @@ TABLE: Mapping[str, Setting] = {
     "playbooks": Setting(listed(path), "the shipped ones", "files and folders of playbooks"),
     "rules": Setting(listed(path), "those beside the playbooks", "files and folders of rules and their lists"),
     "channels": Setting(optional(channels), "none", "where notifications and webhooks go: a table a channel"),
-    "reach": Setting(listed(network), "none", "private networks that webhooks and downloads may reach"),
+    "allow_private_webhooks": Setting(boolean, "no", "let webhooks and downloads reach private addresses"),
     "guard": Setting(optional(guard), "1000/1h", "most targets a playbook acts on whose file has no guard"),
     "lateness": Setting(duration("1s", "1d"), "10m", "how late an event may come and still count fully"),
     "geo": Setting(listed(path), "none", "MaxMind-format databases of countries, cities or networks"),

@@ -115,8 +115,8 @@ def _port(found: Settings) -> Iterator[Finding]:
 def _exposure(found: Settings) -> Iterator[Finding]:
     if found.host not in ("127.0.0.1", "::1", "localhost") and not (found.public_url or "").startswith("https://"):
         yield Finding("note", "plain HTTP beyond this machine (put TLS in front, and set `public_url`)")
-    for network in found.reach:
-        yield Finding("note", f"webhooks and downloads may reach `{network}` (`reach`)")
+    if found.allow_private_webhooks:
+        yield Finding("note", "webhooks may reach private addresses (`allow_private_webhooks`)")
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_folder, _content, _geo, _exposure, _server)
