@@ -64,9 +64,9 @@ class Decisions:
             return Delta(revision, tuple(map(_decision, rows)), tuple(connection.execute(gone).scalars()))
 
     def get(self, app: str, id: str) -> KeptDecision | None:
-        """Return one decision with what became of it."""
+        """Return one decision with what became of it; a repeat for a linked key stands for what it repeats."""
         with self._control.read() as connection:
-            row = connection.execute(_own(app).where(decisions.c.id == id)).one_or_none()
+            row = connection.execute(_meant(app, id)).one_or_none()
         return None if row is None else _kept(row)
 
     def list(
@@ -101,12 +101,12 @@ class Decisions:
     def lift(self, app: str, id: str, by: str, why: str, now: int) -> int | None:
         """End a decision by hand, for good; return the revision, None if there is none of that id."""
         with self._control.write() as connection:
-            row = connection.execute(_own(app).where(decisions.c.id == id)).one_or_none()
+            row = connection.execute(_meant(app, id)).one_or_none()
             if row is None:
                 return None
             change = changes.Change(connection, app, now)
-            if changes.lift(change, [id], by, why):
-                note(connection, app, now, by, "decision.lift", f"{row.scope} {row.value}", why, {"decision": id})
+            if changes.lift(change, [row.id], by, why):
+                note(connection, app, now, by, "decision.lift", f"{row.scope} {row.value}", why, {"decision": row.id})
         return self._revisions.learn(change)
 
     def expire(self, now: int, keep: int) -> int:
@@ -123,6 +123,13 @@ class Decisions:
 
 def _own(app: str) -> Select[Any]:
     return select(decisions).where(decisions.c.app == app, decisions.c.parent.is_(None))
+
+
+def _meant(app: str, id: str) -> Select[Any]:
+    """Return the query for the decision of an id that somebody was told, which may be a repeat's."""
+    c = decisions.c
+    repeated = select(c.parent).where(c.app == app, c.id == id).scalar_subquery()
+    return _own(app).where(c.id == func.coalesce(repeated, id))
 
 
 def _decision(row: Row[Any]) -> Decision:

@@ -189,6 +189,19 @@ def test_lifting_a_decision_lifts_it_for_every_linked_key(store):
     assert len(store.decisions.delta("shop", before, NOW).removed) == 2
 
 
+def test_what_a_refused_person_quotes_is_found_and_lifted_whichever_key_it_was_refused_by(store):
+    link(store, "shop", "id:1", "email:x@example.com")
+    put(store, batch(decisions=(decision("a", "id:1"),)))
+    repeats = set(everything(store, "shop", NOW)) - {"a"}
+    assert len(repeats) == 1
+    (quoted,) = repeats
+    assert store.decisions.get("shop", quoted) == store.decisions.get("shop", "a")
+    assert store.decisions.get("other", quoted) is None
+    store.decisions.lift("shop", quoted, "jane", "on the phone", NOW)
+    assert everything(store, "shop", NOW) == {}
+    assert store.decisions.get("shop", "a").lifted_by == "jane"
+
+
 def test_cutting_a_link_ends_what_came_over_it_and_nothing_else(store):
     link(store, "shop", "id:1", "email:x@example.com")
     put(store, batch(decisions=(decision("a", "id:1"), decision("b", "email:x@example.com"))))
