@@ -15,10 +15,17 @@ from typing import Any, NamedTuple
 
 from sentinel.core.errors import InputError
 from sentinel.enrich.files import Watched
-from sentinel.enrich.mmdb import Database
+from sentinel.enrich.mmdb import Database, Wanted
 
 REMEMBERED = 1 << 16  # addresses, for each version of the databases
 RECORDS = 1 << 14  # of each database; many networks share one
+WANTED: Wanted = {
+    "country": {"iso_code": None},
+    "city": {"names": {"en": None}},
+    "location": {"latitude": None, "longitude": None, "accuracy_radius": None},
+    "autonomous_system_number": None,
+    "autonomous_system_organization": None,
+}
 KNOWN = ("City", "Country", "ASN", "ISP", "Enterprise")
 
 
@@ -85,7 +92,7 @@ class Places:
 
     def __init__(self, database: Database) -> None:
         self._find = database.find
-        self._read = lru_cache(maxsize=RECORDS)(lambda where: _place(database.record(where)))
+        self._read = lru_cache(maxsize=RECORDS)(lambda where: _place(database.record(where, WANTED)))
 
     def of(self, ip: str) -> Place:
         """Return the place of an address; raises InputError where the database is damaged."""

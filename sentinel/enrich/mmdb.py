@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from sentinel.core import prefixes
 from sentinel.core.errors import InputError
@@ -18,6 +18,11 @@ METADATA = 128 << 10  # the file's last bytes, among which the marker must be
 SEPARATOR = 16  # zero bytes between the tree and the values
 AHEAD = 16  # bits of an address that are looked up at once
 DEPTH, VALUES, LETTERS = 32, 4096, 64 << 10  # bounds of one record; real ones hold a few hundred values
+NAMES = 1024  # of maps' entries that are remembered
+
+
+# Which keys of a map are wanted: all of the value where there is None, else the wanted part of the map it is.
+Wanted: TypeAlias = Mapping[str, "Wanted | None"]
 
 
 class Bytes(Protocol):
@@ -64,9 +69,9 @@ class Database:
             raise _damaged()
         return node + self._shift
 
-    def record(self, place: int) -> Any:
-        """Return the value at a place that `find` gave; raises InputError."""
-        return self._values.read(place)
+    def record(self, place: int, wanted: Wanted | None = None) -> Any:
+        """Return the value at a place that `find` gave, of a map the wanted part; raises InputError."""
+        return self._values.read(place, wanted)
 
     def _index(self, node: int, bits: int = AHEAD) -> array[int]:
         """Return the node or leaf that each way of going on by so many bits leads to."""
@@ -80,17 +85,18 @@ class Values:
 
     def __init__(self, data: Bytes, begin: int, end: int) -> None:
         self._data, self._begin, self._end = data, begin, end
+        self._names: dict[bytes, str] = {}
 
-    def read(self, at: int) -> Any:
+    def read(self, at: int, wanted: Wanted | None = None) -> Any:
         """Return the value that begins at a place; raises InputError where there is none, or too large a one."""
         if not self._begin <= at < self._end:
             raise _damaged()
         try:
-            return self._read(at, [VALUES, LETTERS], DEPTH)[0]
+            return self._read(at, [VALUES, LETTERS], DEPTH, wanted)[0]
         except (LookupError, ValueError, struct.error):
             raise _damaged() from None
 
-    def _read(self, at: int, left: list[int], depth: int) -> tuple[Any, int]:
+    def _read(self, at: int, left: list[int], depth: int, wanted: Wanted | None = None) -> tuple[Any, int]:
         """Return a value and where it ends; `left` counts down values and letters."""
         left[0] -= 1
         if left[0] < 0 or depth < 0:
@@ -98,14 +104,33 @@ class Values:
         kind, size, at = self._control(at)
         if kind == 1:
             target, at = self._pointer(size, at)
-            return self._read(target, left, depth - 1)[0], at
+            return self._read(target, left, depth - 1, wanted)[0], at
         if kind == 7:
-            return self._map(size, at, left, depth - 1)
+            return self._map(size, at, left, depth - 1, wanted)
         if kind == 11:
             return self._list(size, at, left, depth - 1)
         if kind == 14:
             return size != 0, at
         return self._scalar(kind, at, size, left), at + size
+
+    def _skip(self, at: int, left: list[int]) -> int:
+        """Return where a value ends, whatever it is."""
+        data, more = self._data, 1
+        while more:
+            more -= 1
+            left[0] -= 1
+            if left[0] < 0:
+                raise _damaged()
+            first = data[at]
+            if first >> 5 == 1:
+                at += (first >> 3 & 3) + 2
+                continue
+            kind, size, at = self._control(at)
+            if kind in (7, 11):
+                more += size * (2 if kind == 7 else 1)
+            elif kind != 14:
+                at += size
+        return at
 
     def _control(self, at: int) -> tuple[int, int, int]:
         """Return the kind and size of a value (a pointer's size as it stands), and where its content begins."""
@@ -128,14 +153,33 @@ class Values:
             raise _damaged()
         return self._begin + number, at + length
 
-    def _map(self, size: int, at: int, left: list[int], depth: int) -> tuple[dict[str, Any], int]:
+    def _map(
+        self, size: int, at: int, left: list[int], depth: int, wanted: Wanted | None
+    ) -> tuple[dict[str, Any], int]:
         found = {}
         for _ in range(size):
-            key, at = self._read(at, left, depth)
-            if type(key) is not str:
-                raise _damaged()
-            found[key], at = self._read(at, left, depth)
+            key, at = self._key(at, left, depth)
+            if wanted is None:
+                found[key], at = self._read(at, left, depth)
+            elif key in wanted:
+                found[key], at = self._read(at, left, depth, wanted[key])
+            else:
+                at = self._skip(at, left)
         return found, at
+
+    def _key(self, at: int, left: list[int], depth: int) -> tuple[str, int]:
+        """Return the name of a map's entry and where it ends; names that maps share are remembered by their pointer."""
+        first = self._data[at]
+        pointer = self._data[at : at + (first >> 3 & 3) + 2] if first >> 5 == 1 else b""
+        known = self._names.get(pointer)
+        if known is not None:
+            return known, at + len(pointer)
+        key, end = self._read(at, left, depth)
+        if type(key) is not str:
+            raise _damaged()
+        if pointer and len(self._names) < NAMES:
+            self._names[pointer] = key
+        return key, end
 
     def _list(self, size: int, at: int, left: list[int], depth: int) -> tuple[list[Any], int]:
         found = []

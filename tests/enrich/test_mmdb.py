@@ -179,6 +179,54 @@ def test_any_bytes_are_a_value_or_an_error(raw: bytes) -> None:
         Values(raw, 0, len(raw)).read(0)
 
 
+def part(value: Any, wanted: Any) -> Any:
+    """Return the wanted part of a value, the naive way."""
+    if wanted is None or not isinstance(value, dict):
+        return value
+    return {key: part(value[key], branch) for key, branch in wanted.items() if key in value}
+
+
+KEYS = st.sampled_from([*EVERY_KIND, "unheard of"])
+WANTED = st.dictionaries(KEYS, st.none() | st.just({"a": {"b": None}, "key7": None}) | st.just({}), max_size=6)
+
+
+@given(WANTED)
+def test_the_wanted_part_of_a_record_is_that_part(wanted: dict[str, Any]) -> None:
+    """Whatever is passed over, of every kind, ends where it ends."""
+    known = every_kind()
+    where = known.find("192.0.2.1")
+    assert where is not None
+    assert known.record(where, wanted) == part(known.record(where), wanted)
+
+
+@functools.cache
+def every_kind() -> Database:
+    return opened(database(folder() / "kinds.mmdb", {"192.0.2.0/24": EVERY_KIND}))
+
+
+@given(st.binary(max_size=60))
+def test_passing_over_any_bytes_gives_a_value_or_an_error(raw: bytes) -> None:
+    with contextlib.suppress(InputError):
+        Values(raw, 0, len(raw)).read(0, {"x": None})
+
+
+def test_a_map_that_claims_to_be_endless_is_passed_over_no_further_than_a_record_goes() -> None:
+    endless = b"\xe1\x41a" + b"\xff\xff\xff\xff" + b"\x20\x00" * 10_000
+    with pytest.raises(InputError):
+        Values(endless, 0, len(endless)).read(0, {"x": None})
+
+
+def test_names_are_remembered_up_to_a_bound() -> None:
+    """A file of nothing but different names may not fill the memory."""
+    count = mmdb.NAMES + 100
+    names = bytes(2048) + b"".join(b"\x44" + f"{n:04d}".encode() for n in range(count))
+    maps = b"".join(b"\xe1\x28" + (n * 5).to_bytes(2, "big") + b"\xa0" for n in range(count))
+    values = Values(names + maps, 0, len(names + maps))
+    for n in range(count):
+        assert values.read(len(names) + n * 5) == {f"{n:04d}": 0}
+    assert len(values._names) == mmdb.NAMES
+
+
 def test_a_value_may_not_reach_past_the_values() -> None:
     """What follows them in the file is the metadata, which is none of theirs."""
     with pytest.raises(InputError):
