@@ -56,12 +56,12 @@ class Distinct:
         self.reach = gauge.reach
 
     def add(self, value: Value) -> None:
-        for one in value if type(value) is frozenset else (value,):
+        for one in value if type(value) is tuple else (value,):
             if one is not None:
                 self.counts[one] = self.counts.get(one, 0) + 1
 
     def drop(self, value: Value) -> None:
-        for one in value if type(value) is frozenset else (value,):
+        for one in value if type(value) is tuple else (value,):
             if one is not None:
                 left = self.counts[one] - 1
                 if left:
@@ -150,9 +150,8 @@ def tallies(gauges: Sequence[Gauge]) -> list[Tally]:
 
 
 def _merge_sets(one: Value, other: Value, gauge: Gauge) -> Value:
-    both = (one if type(one) is frozenset else {one}) | (other if type(other) is frozenset else {other})
-    values = sorted((value for value in both if value is not None), key=repr)
-    return frozenset(values[: int(gauge.reach)])
+    both = {*(one if type(one) is tuple else (one,)), *(other if type(other) is tuple else (other,))}
+    return tuple(sorted(both - {None})[: int(gauge.reach)])
 
 
 def _merge_largest(one: Value, other: Value, gauge: Gauge) -> Value:

@@ -98,15 +98,14 @@ class ThresholdTracker(Tracker[State]):
         hits, limit, approximate = stored
         log = Log()
         log.limit, log.approximate = limit, approximate
-        log.resume([(at, id, tuple(map(_value, values))) for at, id, values in hits], self.terms)
+        log.resume(
+            [
+                (at, id, tuple(tuple(one) if isinstance(one, list) else one for one in values))
+                for at, id, values in hits
+            ],
+            self.terms,
+        )
         return log
-
-
-def _value(stored: Any) -> Any:
-    """A pair (avg, ratio) comes back as a list of two integers, a merged set as a list of texts."""
-    if not isinstance(stored, list):
-        return stored
-    return tuple(stored) if all(type(one) is int for one in stored) and len(stored) == 2 else frozenset(stored)
 
 
 def _count_alone(terms: Terms, lateness: int) -> int:
