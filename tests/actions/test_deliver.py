@@ -166,6 +166,7 @@ def test_a_receiver_that_answers_endlessly_has_taken_it() -> None:
 
     with Receiver(pour) as receiver:
         desk(webhook(receiver.url)).deliver(delivery())
+    assert len(receiver.requests) == 1
 
 
 def test_garbage_is_tried_again() -> None:
