@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from sentinel.core.duration import DAY
@@ -52,7 +52,7 @@ class Courier:
         self._fault = fault
         self._wake = threading.Event()
         self._stopping = False
-        self._under_way: dict[int, Future[None]] = {}
+        self._under_way: set[int] = set()
         self._pool = ThreadPoolExecutor(AT_ONCE, "sentinel-delivery")
         self._thread = threading.Thread(target=self._run, name="sentinel-outbox", daemon=True)
 
@@ -90,8 +90,8 @@ class Courier:
         """Hand out what is due and is not under way; return how many."""
         due = [one for one in self._outbox.due(self._clock(), LOT) if one.id not in self._under_way]
         for delivery in due:
-            future = self._pool.submit(self._deliver, delivery)
-            self._under_way[delivery.id] = future
+            self._under_way.add(delivery.id)  # before it can be over
+            self._pool.submit(self._deliver, delivery)
         return len(due)
 
     def _deliver(self, delivery: Delivery) -> None:
@@ -103,7 +103,7 @@ class Courier:
         except Exception as error:  # noqa: BLE001  reported, and tried again
             self._fault(error)
         finally:
-            self._under_way.pop(delivery.id, None)
+            self._under_way.discard(delivery.id)
 
     def _attempt(self, delivery: Delivery) -> None:
         try:

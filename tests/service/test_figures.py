@@ -1,0 +1,82 @@
+"""Figures count from any thread, and Prometheus reads them; an app sees its own."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from sentinel.api.metrics import text
+from sentinel.service.figures import BUCKETS, FIGURES, Figures, Sample
+from sentinel.service.intake import Receipt
+
+
+def read(samples, app=None):
+    """Return every sample of the text by name and labels."""
+    found = {}
+    for family in text_string_to_metric_families(text(samples, app).decode()):
+        for sample in family.samples:
+            found[sample.name, tuple(sorted(sample.labels.items()))] = sample.value
+    return found
+
+
+def test_counts_add_up_from_many_threads():
+    figures = Figures()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: figures.count("sentinel_jobs", "a", "done"), range(1000)))
+    assert read(figures.samples()) == {("sentinel_jobs_total", (("job", "a"), ("outcome", "done"))): 1000}
+
+
+@given(st.lists(st.floats(0, 20)))
+def test_a_histogram_says_how_many_lie_at_or_below_each_bound(values):
+    figures = Figures()
+    for value in values:
+        figures.observe("sentinel_ingest_seconds", value, "one")
+    found = read(figures.samples())
+    for bound in BUCKETS if values else ():
+        key = "sentinel_ingest_seconds_bucket", (("app", "one"), ("le", str(bound)))
+        assert found[key] == sum(value <= bound for value in values)
+    if values:
+        assert found["sentinel_ingest_seconds_count", (("app", "one"),)] == len(values)
+        assert found["sentinel_ingest_seconds_sum", (("app", "one"),)] == pytest.approx(sum(values))
+
+
+def test_a_request_with_events_is_counted_by_what_became_of_them():
+    figures = Figures()
+    figures.ingested("one", Receipt(3, 2, 7), 1, 0.02)
+    figures.refused("/v1/events", "malformed")
+    found = read(figures.samples())
+    outcomes = {dict(labels)["outcome"]: n for (name, labels), n in found.items() if name == "sentinel_events_total"}
+    assert outcomes == {"accepted": 3, "duplicate": 2, "rejected": 1}
+    assert found["sentinel_refused_requests_total", (("code", "malformed"),)] == 1
+
+
+def test_an_app_sees_its_own_figures_and_none_of_the_servers():
+    figures = Figures()
+    figures.count("sentinel_jobs", "a", "done")
+    figures.ingested("one", Receipt(1, 0, 0), 0, 0.1)
+    figures.ingested("two", Receipt(5, 0, 0), 0, 0.1)
+    figures.sources.append(lambda: iter([Sample("sentinel_groups", ("two", "p"), 3)]))
+    apps = {dict(labels).get("app") for _, labels in read(figures.samples(), "one")}
+    assert apps == {"one"}
+
+
+def test_what_attackers_name_cannot_break_the_text():
+    figures = Figures()
+    figures.count("sentinel_playbook_errors", "one", "p", 'x"\n# HELP evil\\')
+    assert len(read(figures.samples())) == 1
+
+
+def test_every_figure_can_be_shown():
+    figures = Figures()
+    for name, figure in FIGURES.items():
+        labels = tuple("x" for _ in figure.labels)
+        if figure.kind == "histogram":
+            figures.observe(name, 1, *labels)
+        else:
+            figures.count(name, *labels)
+    shown = {name for name, _ in read(figures.samples())}
+    assert all(any(one.startswith(name) for one in shown) for name in FIGURES)

@@ -1,0 +1,125 @@
+"""What keeps a server in shape: each function does its work, again and again, and no more than its work."""
+
+from __future__ import annotations
+
+import pytest
+
+from sentinel.core.batch import Batch, Label, Outgoing
+from sentinel.core.decision import Decision
+from sentinel.core.duration import DAY, HOUR
+from sentinel.core.event import read
+from sentinel.core.record import App, Filter
+from sentinel.service import upkeep
+from sentinel.service.setup import APP, first_start
+from sentinel.service.switch import Switch
+from sentinel.store.embedded import open_store
+
+NOW = 1_795_210_200_000_000
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = open_store(tmp_path / "data")
+    for app in ("one", "two"):
+        store.access.put_app(App(app), "test", 1)
+    yield store
+    store.close()
+
+
+def keep(store, app, *ages, **more):
+    """Store events of such ages, and whatever else a commit takes."""
+    events = tuple(read({"event": "x", "id": str(age), "timestamp": (NOW - age) / 1_000_000}) for age in ages)
+    with store.unit() as unit:
+        unit.claim(app, events)
+        unit.commit([Batch(app, NOW, events=events, **more)])
+
+
+def ids(store, app):
+    return [kept.event.id for kept in store.events.search(app, Filter()).items]
+
+
+def test_projecting_takes_all_that_came_in_within_bounds(store):
+    keep(store, "one", 1, 2, 3)
+    assert upkeep.project(store) == 3
+    assert upkeep.project(store) == 0
+    assert store.health().pending == 0
+
+
+def test_events_go_when_their_app_no_longer_keeps_them(store):
+    store.access.put_app(App("one", retention=2 * DAY), "test", 1)
+    for app in ("one", "two"):
+        keep(store, app, HOUR, DAY, 3 * DAY, 9 * DAY)
+    upkeep.project(store)
+    assert upkeep.retain(store, NOW, 5 * DAY) == 3
+    assert (len(ids(store, "one")), len(ids(store, "two"))) == (2, 3)
+    assert upkeep.retain(store, NOW, 5 * DAY) == 0
+
+
+def test_without_a_retention_events_stay(store):
+    keep(store, "one", 9000 * DAY)
+    upkeep.project(store)
+    assert upkeep.retain(store, NOW, None) == 0
+    assert len(ids(store, "one")) == 1
+
+
+def test_what_is_long_over_is_dropped_and_what_is_not_stays(store):
+    def decision(id, until):
+        return Decision(id, "block", "ip", "203.0.113.9", made=NOW - 9 * DAY, until=until, reason="x")
+
+    for id, until in (("over", NOW - 2 * DAY), ("just", NOW - HOUR), ("force", NOW + HOUR), ("ever", None)):
+        store.decisions.add("one", decision(id, until), "test", NOW - 9 * DAY)
+    labels = (Label("ip", "203.0.113.9", "old", NOW - 1), Label("ip", "203.0.113.9", "new", NOW + 1))
+    keep(store, "one", labels=labels, outbox=(Outgoing("a", "notify", None, {}), Outgoing("b", "notify", None, {})))
+    (sent, _) = store.outbox.due(NOW)
+    store.outbox.done(sent.id, NOW - 31 * DAY)
+    assert upkeep.expire(store, NOW, DAY) == 3
+    assert {kept.decision.id for kept in store.decisions.list("one").items} == {"just", "force", "ever"}
+    assert store.labels.of("one", "ip", "203.0.113.9", NOW - 2) == ("new",)
+    assert len(store.outbox.list("one").items) == 1
+    assert upkeep.expire(store, NOW, DAY) == 0
+
+
+class TestSwitch:
+    def test_everything_is_on_until_somebody_turns_it_off(self, store):
+        switch = Switch(store)
+        assert switch.on("one") and switch.state(None) and switch.state("one")
+
+    def test_an_apps_switch_is_its_own(self, store):
+        switch = Switch(store)
+        switch.turn("one", False, "somebody", "a drill", NOW)
+        assert (switch.on("one"), switch.on("two")) == (False, True)
+        switch.turn("one", True, "somebody", "over", NOW)
+        assert switch.on("one")
+
+    def test_the_servers_switch_is_everybodys(self, store):
+        switch = Switch(store)
+        switch.turn(None, False, "somebody", "a drill", NOW)
+        assert (switch.on("one"), switch.on("two"), switch.state("one")) == (False, False, True)
+
+    def test_it_is_remembered_and_another_process_sees_it(self, store):
+        switch, other = Switch(store), Switch(store)
+        switch.turn("one", False, "somebody", "a drill", NOW)
+        assert not Switch(store).on("one")
+        assert other.on("one")
+        other.refresh()
+        assert not other.on("one")
+
+    def test_who_turned_it_and_why_is_in_the_audit(self, store):
+        Switch(store).turn("one", False, "somebody", "a drill", NOW)
+        lines = [line for line in store.audit.list("one").items if line.action == "enforcement.off"]
+        assert [(line.actor, line.target, line.reason) for line in lines] == [("somebody", "one", "a drill")]
+
+
+class TestFirstStart:
+    def test_it_makes_an_app_a_key_and_a_link_that_works_once_within_an_hour(self, store):
+        first = first_start(store, NOW)
+        key = store.access.key(first.key)
+        assert (key.app, key.scope) == (APP, "sdk")
+        assert not store.access.use_link("administrator", first.link, NOW + HOUR)
+        assert store.access.use_link("administrator", first.link, NOW + HOUR - 1)
+        assert not store.access.use_link("administrator", first.link, NOW + 1)
+
+    def test_it_happens_once(self, store):
+        first_start(store, NOW)
+        assert first_start(store, NOW) is None
+        assert len(store.access.keys(APP)) == 1
