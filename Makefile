@@ -4,21 +4,24 @@ RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$name $(RECENT) 2>/dev/null && echo $$name && break; done)
 EXTRAS := server,postgres,redis,notify,dev
-DEMO := backtest playbooks --events data/demo.ndjson.gz
+DAY := data/demo.ndjson.gz
 
 BIN := .venv/bin
 READY := .venv/.ok
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench clean
+.PHONY: help setup demo backtest run test check bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## build .venv with Sentinel, its extras and the tools
 
-demo: $(READY) ## show the product on a small stream of events
-	@$(BIN)/sentinel $(DEMO)
+demo: $(READY) ## attack a protected shop and watch (ONCE=1: end after it, exit code 1 if all did not go well)
+	@$(BIN)/sentinel demo $(if $(ONCE),--once)
+
+backtest: $(READY) ## say what the shipped playbooks would have found in a day of a small shop
+	@$(BIN)/sentinel backtest playbooks --events $(DAY)
 
 run: $(READY) ## serve
 	@$(BIN)/sentinel serve

@@ -33,6 +33,9 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "demo": Command(
+        "sentinel.cli.demo:demo", "Attack a small shop that Sentinel protects, and watch it being stopped."
+    ),
     "serve": Command("sentinel.cli.serve:serve", "Run the server; the first start creates everything."),
     "doctor": Command(
         "sentinel.cli.doctor:doctor", "Check the settings, the data folder, the playbooks and the running server."

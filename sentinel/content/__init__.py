@@ -1,4 +1,4 @@
-"""Where the playbooks and rules are that the product ships. It finds folders; it reads no file in them."""
+"""Where the playbooks, the rules and the demo's shop are that the product ships. It finds folders; it reads no file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ HERE = Path(__file__).parent
 
 
 def folder(name: str) -> Path:
-    """Return the shipped folder `playbooks` or `rules`: a wheel's own, else the checkout's."""
-    for place in (HERE / name, HERE.parents[1] / name):
+    """Return the shipped folder `playbooks`, `rules`, `geo` or `shop`: a wheel's own, else the checkout's."""
+    for place in (HERE / name, HERE.parents[1] / name, HERE.parents[1] / "examples" / name):
         if place.is_dir():
             return place
     raise InputError(f"no shipped folder `{name}`", "name a folder of your own")
