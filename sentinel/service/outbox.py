@@ -18,7 +18,7 @@ from sentinel.service.figures import Figures
 from sentinel.service.ports import Outbox
 
 AT_ONCE = 4
-LOT = 50
+LOT = 200
 LOOK = 1.0  # seconds between two looks where nobody says that something is due
 LONGEST_WAIT = DAY
 _BUSY = 5.0

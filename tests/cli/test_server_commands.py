@@ -1,0 +1,371 @@
+"""Commands that talk to a running server: what they ask, what they print, and what they say when it says no."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import threading
+import time
+
+import pytest
+import zstandard
+
+from sentinel.cli import importing
+from sentinel.cli.client import Client, Refused, Unreachable
+from sentinel.cli.decisions import _scope
+from sentinel.cli.importing import Bookmark, Sender
+from sentinel.cli.program import run
+from sentinel.core.errors import SentinelError
+from sentinel.process import LOCAL, write_private
+from tests.api.whole import whole as run_whole
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with run_whole(tmp_path_factory.mktemp("server")) as whole:
+        url = f"http://127.0.0.1:{whole.client.port}"
+        write_private(
+            whole.server.settings.data / LOCAL, json.dumps({"url": url, "token": whole.server.token, "pid": 1})
+        )
+        whole.url = url
+        yield whole
+
+
+@pytest.fixture
+def ask(server, capsys, monkeypatch, tmp_path):
+    """Run a command beside the server's data folder and return its code, lines and errors."""
+    monkeypatch.setenv("SENTINEL_DATA", str(server.server.settings.data))
+    monkeypatch.setenv("SENTINEL_APP", "one")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    def command(*words):
+        code = run([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return code, out.splitlines(), err
+
+    return command
+
+
+def as_json(answer):
+    code, lines, err = answer
+    assert code == 0, err
+    return [json.loads(line) for line in lines]
+
+
+class TestKeys:
+    def test_a_new_key_is_printed_alone_so_that_a_script_can_take_it(self, server, ask):
+        code, lines, _ = ask("keys", "create", "read", "--name", "dashboard")
+        assert (code, len(lines)) == (0, 1)
+        assert server.client.using(lines[0]).get("/v1/findings").status == 200
+
+    def test_keys_are_listed_without_secrets_and_revoked_by_id(self, server, ask):
+        (made,) = as_json(ask("keys", "create", "sdk", "--format", "json"))
+        _, lines, _ = ask("keys", "list")
+        assert any(line.startswith(made["id"]) for line in lines)
+        assert made["secret"] not in "\n".join(lines)
+        assert ask("keys", "revoke", made["id"])[0] == 0
+        assert server.client.using(made["secret"]).get("/v1/feed").status == 401
+
+    def test_a_browser_key_names_its_origins(self, ask):
+        (made,) = as_json(ask("keys", "create", "browser", "--origin", "https://a.example", "--format", "json"))
+        assert made["origins"] == ["https://a.example"]
+
+    def test_what_the_server_refuses_is_one_line_with_its_hint(self, ask):
+        code, lines, err = ask("keys", "create", "browser")
+        assert (code, lines) == (2, [])
+        assert err == (
+            'sentinel: `origins`: browser keys have some, other keys have none (such as `["https://shop.example"]`)\n'
+        )
+
+
+class TestApps:
+    def test_an_app_is_added_changed_and_used(self, ask):
+        assert ask("apps", "add", "shop-2", "--name", "Second")[0] == 0
+        assert ask("apps", "change", "shop-2", "--retention", "90d")[0] == 0
+        found = {app["id"]: app for app in as_json(ask("apps", "list", "--format", "json"))}
+        assert (found["shop-2"]["name"], found["shop-2"]["retention"]) == ("Second", "90d")
+        (key,) = as_json(ask("keys", "create", "sdk", "--app", "shop-2", "--format", "json"))
+        assert key["app"] == "shop-2"
+
+    def test_an_app_that_is_not_there_is_said_so(self, ask):
+        assert ask("keys", "list", "--app", "nowhere")[2] == "sentinel: there is no app `nowhere`\n"
+
+
+class TestDecisions:
+    def test_one_is_made_listed_and_lifted(self, server, ask):
+        (made,) = as_json(ask("decisions", "add", "block", "198.51.100.50", "--why", "abuse", "--format", "json"))
+        assert (made["scope"], made["reason"], made["by"]) == ("ip", "abuse", "local administrator")
+        assert [one["id"] for one in as_json(ask("decisions", "list", "--value", "198.51.100.50", "--format", "json"))]
+        assert ask("decisions", "lift", made["id"], "--why", "a mistake")[0] == 0
+        assert ask("decisions", "list", "--value", "198.51.100.50")[1] == []
+        (over,) = as_json(ask("decisions", "list", "--all", "--value", "198.51.100.50", "--format", "json"))
+        assert (over["lifted_why"], over["in_force"]) == ("a mistake", False)
+
+    @pytest.mark.parametrize(
+        ("value", "scope"),
+        [("42", "user"), ("id:42", "user"), ("email:a@b.example", "user"), ("203.0.113.9", "ip"), ("::1", "ip"),
+         ("203.0.113.0/24", "network"), ("2001:db8::/64", "network"), ("2001:db8::1", "ip"), ("1.2.3", "user"),
+         ("username:a:b", "user")],
+    )  # fmt: skip
+    def test_the_scope_is_what_the_target_looks_like(self, value, scope):
+        assert _scope(value) == scope
+
+    def test_a_list_is_as_long_as_was_asked_for_over_several_pages(self, ask, monkeypatch):
+        for n in range(4):
+            ask("decisions", "add", "block", "id:paged", "--why", str(n))
+        assert len(ask("decisions", "list", "--value", "id:paged", "--limit", "3")[1]) == 3
+
+    def test_what_others_wrote_cannot_steer_the_terminal(self, server, ask):
+        server.using("sdk").post("/v1/events", {"event": "x", "user": "\x1b[2Jroot", "ip": "203.0.113.99"})
+        _, lines, _ = ask("events", "--ip", "203.0.113.99")
+        assert "\x1b" not in lines[0] and "\\x1b[2Jroot" in lines[0]
+
+
+class TestEvents:
+    def test_they_are_searched_newest_first(self, server, ask):
+        for n in range(3):
+            server.using("sdk").post("/v1/events", {"event": "searched", "id": f"s{n}", "user": n})
+        assert [re.split(r"\s+", line)[-1] for line in ask("events", "--event", "searched")[1]] == ["s2", "s1", "s0"]
+        assert len(ask("events", "--event", "searched", "--limit", "2")[1]) == 2
+        assert len(ask("events", "--event", "searched", "--user", "id:1")[1]) == 1
+        assert ask("events", "--event", "searched", "--to", "2020-01-01")[1] == []
+
+    def test_they_are_followed_as_they_come_until_the_server_ends_it(self, server, ask, monkeypatch):
+        told = [
+            {"timestamp": "2026-11-20T21:30:00Z", "event": "x", "user": None, "ip": None, "success": None, "id": "1"}
+        ]
+        monkeypatch.setattr(Client, "events", lambda self, path, query: iter(told))
+        assert ask("events", "--follow")[1] == ["2026-11-20T21:30:00Z  x  -  -  -  1"]
+
+
+class TestReach:
+    def test_by_address_and_key_it_reaches_a_server_anywhere(self, server, ask, monkeypatch):
+        monkeypatch.delenv("SENTINEL_APP")
+        key = server.secrets["two", "admin"]
+        found = as_json(ask("keys", "list", "--url", server.url, "--key", key, "--format", "json"))
+        assert {one["app"] for one in found} == {"two"}
+        monkeypatch.setenv("SENTINEL_URL", server.url)
+        monkeypatch.setenv("SENTINEL_KEY", key)
+        assert as_json(ask("keys", "list", "--format", "json")) == found
+
+    @pytest.mark.parametrize(
+        ("words", "text"),
+        [
+            (["--data", "/nowhere"], "no server is running with the data folder `/nowhere`"),
+            (
+                ["--url", "http://127.0.0.1:1", "--key", "x"],
+                "no server answers at `http://127.0.0.1:1`: Connection refused",
+            ),
+            (["--url", "http://127.0.0.1:1"], "no key (give `--key`, or set SENTINEL_KEY)"),
+            (["--url", "ftp://x", "--key", "x"], "`ftp://x` is not a web address"),
+        ],
+    )
+    def test_where_there_is_no_server_it_says_so_in_one_line(self, ask, words, text):
+        code, lines, err = ask("keys", "list", *words)
+        assert (code, lines) == (2, [])
+        assert err.startswith(f"sentinel: {text}") and err.count("\n") == 1
+
+    def test_a_wrong_key_is_the_servers_word(self, server, ask):
+        _, _, err = ask("events", "--url", server.url, "--key", "wrong")
+        assert err.startswith("sentinel: the key is not known or was revoked")
+
+    def test_a_local_file_that_is_damaged_is_said_so(self, ask, tmp_path):
+        (tmp_path / LOCAL).write_text("{")
+        assert "is damaged (restart the server)" in ask("keys", "list", "--data", tmp_path)[2]
+
+
+DAY = [{"event": "x", "id": f"import-{n}", "timestamp": 1_700_000_000 + n, "user": str(n)} for n in range(10)]
+
+
+class TestImport:
+    def write(self, path, events):
+        path.write_text("".join(json.dumps(event) + "\n" for event in events))
+        return path
+
+    def fresh(self, name):
+        return [{**event, "id": f"{name}-{event['id']}", "event": name} for event in DAY]
+
+    @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+    def test_a_file_is_taken_whole_and_marked_as_past(self, server, ask, tmp_path, pack):
+        name = f"packed.{pack.__module__}"
+        file = self.write(tmp_path / "day.ndjson", self.fresh(name))
+        file.write_bytes(pack(file.read_bytes()))
+        assert ask("import", file)[:2] == (0, ["10 events imported, 0 known already, 0 refused"])
+        found = server.using("read").get(f"/v1/events?event={name}").json["items"]
+        assert (len(found), {one["historical"] for one in found}) == (10, {True})
+
+    def test_a_second_run_counts_nothing_twice(self, ask, tmp_path):
+        file = self.write(tmp_path / "day.ndjson", self.fresh("twice"))
+        ask("import", file)
+        assert ask("import", file)[1] == ["0 events imported, 10 known already, 0 refused"]
+
+    def test_events_without_ids_get_the_same_ones_in_each_run(self, ask, tmp_path):
+        events = [{"event": "without", "timestamp": 1_700_000_000 + n} for n in range(4)]
+        file = self.write(tmp_path / "day.ndjson", events)
+        ask("import", file)
+        assert ask("import", file)[1] == ["0 events imported, 4 known already, 0 refused"]
+
+    def test_csv_columns_are_mapped(self, server, ask, tmp_path):
+        (tmp_path / "day.csv").write_text("who,when\n77,2023-11-14T22:13:20Z\n")
+        words = ["--column", "who=user.id", "--column", "when=timestamp", "--event", "mapped"]
+        assert ask("import", tmp_path / "day.csv", *words)[0] == 0
+        (found,) = server.using("read").get("/v1/events?event=mapped").json["items"]
+        assert (found["user"], found["timestamp"]) == ("id:77", "2023-11-14T22:13:20Z")
+
+    def test_lines_that_are_none_are_told_and_the_others_taken(self, ask, tmp_path):
+        file = self.write(tmp_path / "day.ndjson", self.fresh("bad"))
+        file.write_text(file.read_text() + '{"event": "x", "ip": "no", "timestamp": 1}\nnot json\n')
+        code, lines, err = ask("import", file)
+        assert (code, lines) == (1, ["10 events imported, 0 known already, 2 refused"])
+        assert f"{file}:11: `ip`: `no` is not an address" in err and f"{file}:12:" in err
+
+    def test_what_an_export_added_is_left_to_the_server_to_find_again(self, server, ask, tmp_path):
+        event = {
+            "event": "exported",
+            "id": "e",
+            "timestamp": 1_700_000_000,
+            "geo": {"country": "XX"},
+            "trust": "server",
+        }
+        ask("import", self.write(tmp_path / "day.ndjson", [event]))
+        (found,) = server.using("read").get("/v1/events?event=exported").json["items"]
+        assert found["geo"] == {}
+
+    def test_with_enforce_they_may_act(self, server, ask, tmp_path):
+        fail = {"event": "auth", "success": False, "timestamp": time.time(), "ip": "203.0.113.44"}
+        fails = [{**fail, "user": str(n)} for n in range(3)]
+        ask("import", self.write(tmp_path / "a.ndjson", fails))
+        assert server.using("admin").get("/v1/decisions?value=203.0.113.44").json["items"] == []
+        fails = [{**event, "ip": "203.0.113.45"} for event in fails]
+        ask("import", self.write(tmp_path / "b.ndjson", fails), "--enforce")
+        assert len(server.using("admin").get("/v1/decisions?value=203.0.113.45").json["items"]) == 1
+
+    def test_one_that_was_broken_off_goes_on_where_it_was(self, server, ask, tmp_path, monkeypatch):
+        monkeypatch.setattr(importing, "LOT", 3)
+        monkeypatch.setattr(importing, "PATIENCE", 0)
+        file = self.write(tmp_path / "day.ndjson", self.fresh("broken"))
+        send, sent = Client.send, []
+
+        def breaking(self, method, path, data, headers):
+            if len(sent) == 2:
+                raise Unreachable("no server answers")
+            sent.append(data)
+            return send(self, method, path, data, headers)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Client, "send", breaking)
+            assert ask("import", file)[2] == "sentinel: no server answers\n"
+        assert ask("import", file)[1] == ["4 events imported, 6 known already, 0 refused"]
+        assert not list(tmp_path.rglob("imports/*"))
+
+    def test_a_file_that_was_changed_is_begun_anew(self, tmp_path):
+        file = tmp_path / "day.ndjson"
+        file.write_text("a")
+        mark = Bookmark.of(str(file), "http://x", None)
+        file.write_text("ab")
+        assert Bookmark.of(str(file), "http://x", None)._path != mark._path
+        assert Bookmark.of("-", "http://x", None).read() == 0
+
+    @pytest.mark.parametrize("map", ["who", "=user"])
+    def test_a_map_that_maps_nothing_is_refused(self, ask, tmp_path, map):
+        (tmp_path / "day.csv").write_text("who\n1\n")
+        assert "maps nothing" in ask("import", tmp_path / "day.csv", "--column", map)[2]
+
+    def test_a_format_that_is_none_is_refused(self, ask, tmp_path):
+        assert "`--format`: `xml` is none of" in ask("import", "x", "--format", "xml")[2]
+
+    def test_a_progress_bar_runs_on_a_terminal_only(self, ask, tmp_path, monkeypatch):
+        file = self.write(tmp_path / "day.ndjson", self.fresh("bar"))
+        assert ask("import", file)[2] == ""
+
+
+class Patient:
+    """A client whose answers are scripted."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def send(self, method, path, data, headers):
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class TestPatience:
+    def refused(self, status, after=None):
+        return Refused(status, "no", None, after)
+
+    def test_it_waits_as_long_as_the_server_asks(self):
+        waited = []
+        client = Patient(self.refused(429, 7), self.refused(503, 2), self.refused(503), {"accepted": 1})
+        assert Sender(client, False, waited.append).send([]) == {"accepted": 1}
+        assert waited == [7, 2, 1]
+
+    def test_it_waits_longer_each_time_for_a_server_that_is_away_and_gives_up_in_the_end(self):
+        waited = []
+        client = Patient(*[Unreachable("away")] * 100)
+        with pytest.raises(Unreachable):
+            Sender(client, False, waited.append).send([])
+        assert waited[:5] == [1, 2, 4, 8, 15]
+        assert importing.PATIENCE <= sum(waited) < importing.PATIENCE + 16
+
+    @pytest.mark.parametrize("status", [400, 401, 403, 413])
+    def test_what_is_refused_for_good_is_not_tried_again(self, status):
+        with pytest.raises(Refused):
+            Sender(Patient(self.refused(status)), False).send([])
+
+
+class TestDoctor:
+    def test_a_server_that_runs_well_is_good(self, server, ask, monkeypatch):
+        monkeypatch.setenv("SENTINEL_PLAYBOOKS", str(server.server.settings.playbooks[0]))
+        code, lines, _ = ask("doctor")
+        assert code == 0, lines
+        assert "good  3 playbooks, 1 of them enforce" in lines
+        assert "good  the running server says ok" in lines
+        assert any(line.startswith("note  no geo databases") for line in lines)
+
+    @pytest.mark.parametrize(
+        ("variable", "value", "text"),
+        [
+            ("SENTINEL_PORT", "x", "bad   `SENTINEL_PORT`: `x` is not a whole number"),
+            ("SENTINEL_PLAYBOOKS", "/nowhere", "bad   there is no file or folder `/nowhere`"),
+            (
+                "SENTINEL_CHANNELS",
+                '{"ops": {"kind": "pigeon"}}',
+                "bad   channel `ops`: `pigeon` is not a kind of channel",
+            ),
+            ("SENTINEL_GEO", "/nowhere.mmdb", "bad   geo database `/nowhere.mmdb`: there is no such file"),
+            ("SENTINEL_DATA", "/proc/sentinel", "bad   the data folder `/proc/sentinel` cannot be written"),
+        ],
+    )
+    def test_what_a_server_would_trip_over_is_named_and_the_code_is_1(self, ask, monkeypatch, variable, value, text):
+        if value == "/proc/sentinel":
+            monkeypatch.setattr("os.access", lambda path, mode: False)
+        monkeypatch.setenv(variable, value)
+        code, lines, _ = ask("doctor")
+        assert code == 1
+        assert any(line.startswith(text) for line in lines), lines
+
+    def test_a_port_that_is_taken_is_named(self, server, ask, monkeypatch, tmp_path):
+        monkeypatch.setenv("SENTINEL_PORT", str(server.client.port))
+        monkeypatch.setenv("SENTINEL_DATA", str(tmp_path / "other"))
+        assert any("cannot be listened at: Address already in use" in line for line in ask("doctor")[1])
+
+    def test_a_folder_others_may_look_into_is_named(self, ask, tmp_path):
+        (tmp_path / "open").mkdir(mode=0o755)
+        assert any("others may look into" in line for line in ask("doctor", "--data", tmp_path / "open")[1])
+
+
+def test_a_stream_gives_events_as_they_come(server):
+    client = Client(server.url, server.secrets["one", "read"])
+    events = client.events("/v1/events/tail", {"event": "streamed"})
+    timer = threading.Timer(0.3, lambda: server.using("sdk").post("/v1/events", {"event": "streamed", "user": 1}))
+    timer.start()
+    assert next(events)["user"] == "id:1"
+    events.close()
+    timer.join()
+    with pytest.raises(SentinelError, match="not known"):
+        next(Client(server.url, "wrong").events("/v1/events/tail"))
