@@ -86,8 +86,7 @@ class Decision:
         return self.until is None or now < self.until
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """Whom a request is about: the user's keys (linked identifiers), its address and its device.
 
     `login` is true while an attempt to log in or to sign up is judged.

@@ -98,6 +98,11 @@ class Decisions:
                 found += self._find_pairs(user, subject)
         return judge(found, subject, now) if found else ALLOW
 
+    @property
+    def by_device(self) -> bool:
+        """Whether any decision is about a user's device, so that a subject's is worth finding out."""
+        return self._pairs["user+device"] > 0
+
     def expired(self, now: int) -> Iterator[tuple[str, ...]]:
         """Give the ids of decisions that are over, in small lots, for a delta that removes them."""
         for shard in self.shards:
@@ -150,6 +155,15 @@ class Draft:
         number = key & MASK
         self._changing(number).insert(key, entry)
         self._count(entry, number)
+
+    def adopt(self, number: int, shard: Shard) -> None:
+        """Take over a whole shard where there is none yet."""
+        if self.shards[number] is not None:
+            raise ValueError("a shard that is there twice")
+        self.shards[number] = shard
+        self._own.add(number)
+        for at in range(len(shard.keys)):
+            self._count(shard.entry(at), number)
 
     def remove(self, id: str) -> None:
         """Take a decision out, if it is there."""

@@ -88,10 +88,10 @@ def _read_shard(draft: Draft, page: dict[str, Any]) -> None:
     shard.names = {bytes.fromhex(packed): str(text) for packed, text in page["names"].items()}
     if not len(shard.keys) == len(shard.untils) == len(shard.which) == len(shard.ids) / 16:
         raise ValueError
-    for at, key in enumerate(shard.keys):
-        if key & MASK != page["shard"]:
-            raise ValueError
-        draft.put_hashed(key, shard.entry(at))
+    number, keys = page["shard"], shard.keys.tolist()
+    if keys != sorted(keys) or any(key & MASK != number for key in keys):
+        raise ValueError
+    draft.adopt(number, shard)
 
 
 def _terms(raw: list[Any]) -> Terms:

@@ -209,7 +209,7 @@ class _Socket:
     def _refused(self) -> Verdict | None:
         holder = self._holder
         if holder.verdict is None:
-            verdict = self._client.match(holder.subject())
+            verdict = self._client.judge(holder, holder.users)
             if not verdict.allowed and not self._client.exempt(holder, verdict):
                 holder.latch(verdict)
         return holder.verdict

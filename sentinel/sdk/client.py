@@ -31,7 +31,7 @@ from sentinel.sdk.signals import signal
 from sentinel.sdk.sync import Follower, Held
 from sentinel.sdk.transport import Sender
 
-_SMALL_SNAPSHOT = 8 * 1024 * 1024  # read in the call of `start`; a larger one by the follower
+_SMALL_SNAPSHOT = 2 * 1024 * 1024  # read in the call of `start`; a larger one by the follower
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
 
@@ -240,8 +240,7 @@ class Client:
             holder = context.current.get()
             found = self._identifiers(user)
             keys = self.events.keys(found)
-            subject = holder.subject(keys, login) if holder is not None else Subject(keys, login=login)
-            return holder, found, keys, self.match(subject)
+            return holder, found, keys, self.judge(holder, keys, login)
         except Exception as error:  # noqa: BLE001
             self.failed("identify", error)
             return None, {}, (), ALLOW
@@ -268,6 +267,12 @@ class Client:
     def _unenforced(self, topic: str, why: str) -> None:
         self.notes.count("unenforced")
         self.notes.warn(f"unenforced {topic}", f"a refused user went on, {why}")
+
+    def judge(self, holder: Holder | None, users: tuple[str, ...], login: bool = False) -> Verdict:
+        """Return what users are told, in a request or outside."""
+        if holder is None:
+            return self.match(Subject(users, login=login))
+        return self.match(holder.subject(users, self.held.decisions.by_device, login))
 
     def judge_address(self, holder: Holder) -> None:
         """Latch what was decided about the address of a request that begins."""
@@ -314,12 +319,10 @@ class Client:
 
 
 def _stop_with_the_pool(client: Client) -> None:
-    """Flush where a pool's worker ends: it leaves without atexit."""
-    for name in ("multiprocessing", "billiard"):
-        util, process = sys.modules.get(f"{name}.util"), sys.modules.get(f"{name}.process")
-        parent = getattr(process, "parent_process", lambda: None)() if process else None
-        if util is not None and parent is not None:
-            util.Finalize(None, client.stop, exitpriority=0)
+    """Flush where a worker of multiprocessing ends: it leaves without atexit."""
+    util, process = sys.modules.get("multiprocessing.util"), sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None and process.parent_process() is not None:
+        util.Finalize(None, client.stop, exitpriority=0)
 
 
 def _after_fork() -> None:

@@ -51,6 +51,7 @@ class Connection:
         self._socket: socket.socket | None = None
         self._prefix = ""
         self._headers: dict[str, str] = {}
+        self._context: ssl.SSLContext | None = None
         self._ended = False
         self._lock = threading.Lock()
 
@@ -164,8 +165,9 @@ class Connection:
         timeout = self._options.timeout
         if self._parts.scheme == "http":
             return http.client.HTTPConnection(host, port, timeout=timeout)
-        context = ssl.create_default_context(cafile=self._options.ca_file)
-        return http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
+        if self._context is None:  # reading every certificate there is takes its time
+            self._context = ssl.create_default_context(cafile=self._options.ca_file)
+        return http.client.HTTPSConnection(host, port, timeout=timeout, context=self._context)
 
 
 def _proxy(scheme: str, host: str) -> tuple[tuple[str, int], dict[str, str]] | None:

@@ -75,9 +75,9 @@ class Holder:
         """Note whose request this is."""
         self.identifiers, self.users = identifiers, users
 
-    def subject(self, users: tuple[str, ...] | None = None, login: bool = False) -> Subject:
+    def subject(self, users: tuple[str, ...], by_device: bool, login: bool = False) -> Subject:
         """Return whom a verdict on this request is about."""
-        return Subject(self.users if users is None else users, self.ip, self.device, login)
+        return Subject(users, self.ip, self.device if by_device else None, login)
 
     def latch(self, verdict: Verdict) -> bool:
         """Keep a verdict for the middleware; False once the application's answer is on its way."""

@@ -149,6 +149,8 @@ def _number(name: str, least: float, kind: type) -> Callable[[Any], dict[str, An
 
 def _proxies(value: Any) -> dict[str, Any]:
     """Read networks, or a number of hops."""
+    if isinstance(value, bool):
+        raise TypeError("neither networks nor a number of hops")
     if isinstance(value, int) or (isinstance(value, str) and value.strip().isdigit()):
         if not 0 <= int(value) <= 16:
             raise ValueError(f"`{value}` is no number of hops")

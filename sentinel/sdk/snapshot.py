@@ -11,6 +11,8 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
+from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +31,31 @@ def size(path: str) -> int:
         return 0
 
 
-def read(path: str) -> Decisions:
-    """Return the decisions of a snapshot; raises OSError or DecisionError where there is none to trust."""
+def source(url: str | None, key: str | None) -> str:
+    """Return what tells the lists of two servers, or of two apps of one, apart, and tells no key."""
+    return blake2b(f"{url}\n{key}".encode(), digest_size=16, person=b"sentinel").hexdigest()
+
+
+def read(path: str, expected: str) -> Decisions:
+    """Return the decisions of a snapshot of a source; raises OSError or DecisionError where there is none to trust."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
     with os.fdopen(descriptor, encoding="utf-8") as file:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
             raise DecisionError("snapshot", f"`{path}` could have been written by others", "its mode should be 0600")
-        return pages.read(_lines(file))
+        lines = _lines(file)
+        if next(lines, None) != {"source": expected}:
+            raise DecisionError("snapshot", f"`{path}` is of another server, key or format")
+        return pages.read(lines)
 
 
-def write(path: str, decisions: Decisions) -> None:
+def write(path: str, origin: str, decisions: Decisions) -> None:
     """Put the decisions in place of an older snapshot, whole or not at all; raises OSError."""
     folder = Path(path).parent
     descriptor, name = tempfile.mkstemp(prefix=".sentinel-", dir=folder)  # mkstemp makes it 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            for page in pages.write(decisions):
+            for page in chain([{"source": origin}], pages.write(decisions)):
                 file.write(json.dumps(page, separators=(",", ":")) + "\n")
         Path(name).replace(path)
     except BaseException:

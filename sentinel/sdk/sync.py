@@ -47,6 +47,7 @@ class Follower:
 
     def __init__(self, options: Options, held: Held, clock: Clock, notes: Notes) -> None:
         self._options = options
+        self._source = snapshot.source(options.url, options.key)
         self._held = held
         self._clock = clock
         self._notes = notes
@@ -92,7 +93,7 @@ class Follower:
         if path is None or not snapshot.size(path):
             return
         try:
-            self._held.decisions = self._saved = snapshot.read(path)
+            self._held.decisions = self._saved = snapshot.read(path, self._source)
         except (OSError, SentinelError) as error:
             self._notes.warn("snapshot", f"the snapshot is left aside: {error}")
         else:
@@ -223,7 +224,7 @@ class Follower:
             return
         self._saved = decisions
         try:
-            snapshot.write(path, decisions)
+            snapshot.write(path, self._source, decisions)
         except OSError as error:
             self._notes.warn("snapshot", f"the snapshot `{path}` cannot be written: {error.strerror}")
 

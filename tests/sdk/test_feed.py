@@ -206,10 +206,24 @@ def test_a_snapshot_lets_a_restarted_process_enforce_before_any_contact(server, 
     sdk.stop(5)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "id:1" not in path.read_text()
-    start(url="http://127.0.0.1:9", snapshot=path)
+    server.close()
+    start(snapshot=path)
     assert sdk.is_blocked({"id": 1})
     assert sdk.is_blocked(ip="203.0.113.77")
     assert [p for p in tmp_path.iterdir() if p != path] == []
+
+
+def test_a_snapshot_of_another_server_or_app_is_left_aside(server, start, tmp_path, caplog):
+    path = tmp_path / "decisions.ndjson"
+    server.decide(block())
+    assert known(start(snapshot=path))
+    sdk.stop(5)
+    for other in ({"url": "http://127.0.0.1:9"}, {"key": "another", "url": server.url}):
+        with caplog.at_level(logging.WARNING, "sentinel.sdk"):
+            client = start(snapshot=path, **other)
+        assert len(client.held.decisions) == 0
+        assert "another server" in caplog.text
+        caplog.clear()
 
 
 def test_a_restarted_process_asks_only_for_what_changed(server, start, tmp_path):
@@ -243,8 +257,8 @@ def test_a_snapshot_others_could_have_written_is_left_aside(server, start, tmp_p
     sdk.stop(5)
     path.chmod(0o666)
     with caplog.at_level(logging.WARNING, "sentinel.sdk"):
-        start(url="http://127.0.0.1:9", snapshot=path)
-    assert not sdk.is_blocked({"id": 1})
+        client = start(snapshot=path)
+    assert len(client.held.decisions) == 0
     assert "0600" in caplog.text
 
 

@@ -200,7 +200,8 @@ def test_the_key_goes_over_plain_http_to_this_machine_only(url, fine):
 
 
 @pytest.mark.parametrize(("name", "value"), [
-    ("trusted_proxies", "nonsense"), ("trusted_proxies", 99), ("flush_interval", "soon"), ("flush_interval", -1),
+    ("trusted_proxies", "nonsense"), ("trusted_proxies", 99),
+    ("trusted_proxies", True), ("flush_interval", "soon"), ("flush_interval", -1),
     ("flush_interval", float("nan")), ("buffer_size", 0), ("forwarded_header", "x-real"), ("pseudonym_key", b"short"),
     ("block_headers", {"a": "b\r\nc"}), ("enforce", "perhaps"), ("snapshot", 7), ("block_status", 200),
 ])  # fmt: skip
