@@ -27,6 +27,11 @@ class Embedded:
         self.store = open_store(self.folder, recent=50)
         return self.store
 
+    def twice(self) -> Iterator[Store]:
+        """Give the store as it is, then opened again."""
+        yield self.store
+        yield self.reopen()
+
     def close(self) -> None:
         self.store.close()
 

@@ -231,7 +231,7 @@ def test_forgotten_events_are_gone_and_the_others_stay(backend):
     put(store, batch("blog", events=(event("e0"),)))
     store.events.count("shop", Filter())
     assert store.events.forget("shop", NOW + 2) == 2
-    for one in (store, backend.reopen()):
+    for one in backend.twice():
         assert [kept.event.id for kept in one.events.search("shop", Filter()).items] == ["e3", "e2"]
         assert one.events.count("blog", Filter()) == 1
 
@@ -241,7 +241,7 @@ def test_the_first_type_of_a_property_is_kept_and_others_are_conflicts(backend):
     for number, properties in enumerate(lots):
         put(backend.store, batch(events=(event(f"e{number}", NOW + number, properties=properties),)))
     backend.store.project()
-    for store in (backend.store, backend.reopen()):
+    for store in backend.twice():
         found = {one.path: (one.type, one.first, one.last, one.conflicts) for one in store.schema.properties("shop")}
         assert found == {
             "n": ("number", NOW, NOW + 2, 1),

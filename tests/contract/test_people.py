@@ -57,6 +57,17 @@ def test_of_two_that_turn_out_to_be_one_the_older_keeps_its_key(store, at_once):
     assert (person.key, person.identifiers, person.aliases) == ("email:a", ("email:a", "id:1"), ("id:1",))
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_every_key_of_the_younger_follows(store, at_once):
+    sightings = [
+        (["id:1", "email:a"], True, NOW), (["id:2", "email:b"], True, NOW + 1), (["id:1", "id:2"], True, NOW + 2),
+        (["email:b"], False, NOW + 3),
+    ]  # fmt: skip
+    found = see(store, *sightings) if at_once else [see(store, one)[0] for one in sightings]
+    assert found == ["id:1", "id:2", "id:1", "id:1"]
+    assert store.people.keys("shop", "email:b") == ("id:1", "email:a", "email:b", "id:2")
+
+
 def test_a_unit_that_is_left_links_nothing(store):
     with store.unit() as unit:
         unit.resolve("shop", [Sighting(("id:1", "email:a"), proven=True, at=NOW)])
@@ -111,7 +122,7 @@ KEYS = st.lists(st.sampled_from([f"{kind}:{n}" for kind in ("id", "email") for n
 
 
 @given(st.lists(st.lists(st.tuples(KEYS, st.booleans()), max_size=4), max_size=6))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_people_are_as_if_every_key_ever_seen_were_looked_through(store, units):
     """Against a naive list of persons, in units of any size."""
     app, persons, at = fresh_app(store), [], NOW

@@ -87,7 +87,7 @@ def test_labels_last_until_their_end_and_are_there_after_opening_again(backend):
     store = backend.store
     store.labels.put("shop", Label("user", "id:1", "vip"), "jane", NOW)
     put(store, batch(labels=(Label("user", "id:1", "bot", NOW + 5), Label("ip", "id:1", "other"))))
-    for one in (store, backend.reopen()):
+    for one in backend.twice():
         assert one.labels.of("shop", "user", "id:1", NOW + 4) == ("bot", "vip")
         assert one.labels.of("shop", "user", "id:1", NOW + 5) == ("vip",)
         assert one.labels.of("blog", "user", "id:1", NOW) == ()
@@ -116,7 +116,7 @@ def test_allowances_have_a_reason_and_an_end(backend):
     guest = Allowance("b", "user", "id:1", "a guest", NOW - 1, NOW + 5, "joe")
     store.allow.add("shop", office, "jane", NOW)
     store.allow.add("shop", guest, "jane", NOW)
-    for one in (store, backend.reopen()):
+    for one in backend.twice():
         assert one.allow.list("shop") == [guest, office]
         assert one.allow.list("shop", NOW + 5) == [office]
         assert one.allow.list("blog") == []
