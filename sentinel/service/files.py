@@ -20,11 +20,11 @@ from sentinel.core import identity
 from sentinel.core.errors import EventError, InputError
 from sentinel.core.event import Event, read
 from sentinel.service.streams import LONGEST, Stream
-from sentinel.service.tables import Rows, Table, is_table
+from sentinel.service.tables import Fault, Rows, Table, is_table
 
 SHOWN = 10  # bad lines that are told one by one
 HOPELESS = 20  # bad lines at a file's start after which it is no file of events
-_REASONS = 50  # what senders write gets into reasons: past so many they are counted as one
+REASONS = 50  # what senders write gets into reasons: past so many they are counted as one
 _QUOTED = re.compile(r"`[^`]*`")
 
 Format = Literal["auto", "ndjson", "csv"]
@@ -50,14 +50,15 @@ class Account:
     bad: Counter[str] = field(default_factory=Counter)
     shown: list[str] = field(default_factory=list)
 
-    def refuse(self, place: str, reason: str, detail: object = "") -> None:
-        """Count a line that is no event; `detail` says the reason in the sender's words."""
-        text = f"{place}: {detail or reason}"
+    def refuse(self, place: str, fault: Fault) -> None:
+        """Count a line that is no event."""
+        text = f"{place}: {fault.text}"
         if self.strict:
             raise InputError(text)
         if len(self.shown) < SHOWN:
             self.shown.append(text)
-        self.bad[reason if reason in self.bad or len(self.bad) < _REASONS else "other reasons"] += 1
+        known = fault.reason in self.bad or len(self.bad) < REASONS
+        self.bad[fault.reason if known else "other reasons"] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,6 @@ class EventFile:
         """Give the file's events in lots of a few hundred."""
         for numbers, raws in self._rows():
             batch = self._read(numbers, raws)
-            self._good += len(batch.events)
             self._account.events += len(batch.events)
             if batch.events:
                 yield batch
@@ -107,17 +107,24 @@ class EventFile:
     def _rows(self) -> Iterator[Rows]:
         """Give decoded rows with their lines' numbers."""
         chunks = self._stream.lines(self._overlong)
-        _, start = next(chunks, (1, b""))
+        number, start = next(chunks, (1, b""))
         start = start.removeprefix(b"\xef\xbb\xbf")
         self._look(start)
-        chunks = chain([(1, start)] if start else [], chunks)
-        format = self._options.format
-        if format == "csv" or (format == "auto" and is_table(start, self._stream.name)):
-            yield from Table(self._stream.name, self._options.columns, self._refuse).rows(chunks)
+        if not start.strip():
+            return
+        chunks = chain([(number, start)], chunks)
+        if self._is_table(start):
+            yield from Table(self._stream.name, self._options.columns).rows(chunks)
         elif self._options.columns:
             raise InputError(f"`{self._stream.name}` is not CSV: it has no columns to map")
         else:
             yield from (self._decoded(number, chunk) for number, chunk in chunks)
+
+    def _is_table(self, start: bytes) -> bool:
+        if self._options.format != "auto":
+            return self._options.format == "csv"
+        mapped = bool(self._options.columns) and not start.lstrip().startswith(b"{")
+        return mapped or is_table(start, self._stream.name)
 
     def _decoded(self, number: int, chunk: bytes) -> Rows:
         """Decode a chunk at once if every line is one JSON text, else line by line."""
@@ -128,19 +135,19 @@ class EventFile:
             raws = []
         if len(raws) == size:
             return range(number, number + size), raws
-        numbers, raws = [], []
-        for at, line in enumerate(chunk.split(b"\n"), number):
-            if line and not line.isspace():
-                try:
-                    raws.append(self._decode(line))
-                    numbers.append(at)
-                except UnicodeDecodeError:
-                    self._refuse(at, "not UTF-8")
-                except RecursionError:
-                    self._refuse(at, "not JSON", "not JSON: nested too deeply")
-                except msgspec.DecodeError as error:
-                    self._refuse(at, "not JSON", str(error).replace("JSON is malformed", "not JSON"))
-        return numbers, raws
+        lines = [(at, line) for at, line in enumerate(chunk.split(b"\n"), number) if line and not line.isspace()]
+        return [at for at, _ in lines], [self._decode_one(line) for _, line in lines]
+
+    def _decode_one(self, line: bytes) -> Any:
+        """Return what a line holds, or what is wrong with it."""
+        try:
+            return self._decode(line)
+        except UnicodeDecodeError:
+            return Fault("not UTF-8")
+        except RecursionError:
+            return Fault("not JSON", "not JSON: nested too deeply")
+        except msgspec.DecodeError as error:
+            return Fault("not JSON", "not JSON: " + str(error).removeprefix("JSON is malformed: "))
 
     def _read(self, numbers: Sequence[int], raws: list[Any]) -> Batch:
         """Return the events of rows; those that are none are counted."""
@@ -148,9 +155,11 @@ class EventFile:
             raws = [_named(raw, self._options.name) for raw in raws]
         order = self._options.identifiers
         try:
-            return Batch(raws, [read(raw, enriched=True, reserved=True, order=order) for raw in raws])
+            batch = Batch(raws, [read(raw, enriched=True, reserved=True, order=order) for raw in raws])
         except EventError:
             return self._read_each(numbers, raws)
+        self._good += len(raws)
+        return batch
 
     def _read_each(self, numbers: Sequence[int], raws: list[Any]) -> Batch:
         order = self._options.identifiers
@@ -163,21 +172,22 @@ class EventFile:
             try:
                 event = read(raw, new_id=new_id, enriched=True, reserved=True, order=order)
             except EventError as error:
-                self._refuse(number, _reason(error), error)
+                self._refuse(number, raw if isinstance(raw, Fault) else Fault(_reason(error), str(error)))
                 continue
+            self._good += 1
             batch.raws.append(raw)
             batch.events.append(event)
         return batch
 
-    def _refuse(self, number: int, reason: str, detail: object = "") -> None:
+    def _refuse(self, number: int, fault: Fault) -> None:
         self._bad += 1
-        self._first = self._first or f"line {number}: {detail or reason}"
-        self._account.refuse(f"{self._stream.name}:{number}", reason, detail)
-        if not self._good and self._bad >= HOPELESS and reason in ("not JSON", "not UTF-8"):
+        self._first = self._first or f"line {number}: {fault.text}"
+        self._account.refuse(f"{self._stream.name}:{number}", fault)
+        if not self._good and self._bad >= HOPELESS and fault.reason in ("not JSON", "not UTF-8"):
             raise self._hopeless()
 
     def _overlong(self, number: int) -> None:
-        self._refuse(number, f"longer than {LONGEST:,} bytes")
+        self._refuse(number, Fault(f"longer than {LONGEST:,} bytes"))
 
     def _hopeless(self) -> InputError:
         hint = "a file of events has one JSON object a line, or is CSV with a header"
@@ -192,7 +202,7 @@ class EventFile:
 
 
 def _named(raw: Any, name: str) -> Any:
-    return {"event": name} | raw if type(raw) is dict else raw
+    return raw | {"event": name} if type(raw) is dict and raw.get("event") is None else raw
 
 
 def _reason(error: EventError) -> str:

@@ -12,7 +12,9 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from itertools import islice
+from math import isfinite
+from typing import Any, NamedTuple
 
 from sentinel.core.errors import InputError
 
@@ -25,8 +27,20 @@ _BOOLEANS = {
 }  # fmt: skip
 _WORDS = {word: value for value in (True, False) for word in (str(value), str(value).lower(), str(value).upper())}
 
-Refuse = Callable[[int, str, object], None]
-Rows = tuple[Sequence[int], list[Any]]
+
+class Fault(NamedTuple):
+    """Why a line is no event: a reason that is counted with others like it, and what is told of this one."""
+
+    reason: str
+    told: str = ""
+
+    @property
+    def text(self) -> str:
+        """What is told."""
+        return self.told or self.reason
+
+
+Rows = tuple[Sequence[int], list[Any]]  # lines' numbers, and what each holds: JSON values, or a Fault
 
 
 def is_table(start: bytes, name: str) -> bool:
@@ -46,13 +60,13 @@ def text(cell: str) -> str:
 
 def number(cell: str) -> Any:
     """Return a cell as a number if JSON would, else as it is."""
-    cell = cell.strip()
-    if not _NUMBER.fullmatch(cell):
+    digits = cell.strip()
+    if not _NUMBER.fullmatch(digits):
         return cell
-    value = float(cell)
-    if cell.lstrip("-").isdigit():
-        return int(cell) if len(cell) <= _DIGITS else cell
-    return value if abs(value) < float("inf") else cell
+    if digits.lstrip("-").isdigit():
+        return int(digits) if len(digits) <= _DIGITS else cell
+    value = float(digits)
+    return value if isfinite(value) else cell
 
 
 def boolean(cell: str) -> Any:
@@ -76,6 +90,7 @@ def whole(cell: str) -> Any:
 
 
 Convert = Callable[[str], Any]
+Column = tuple[tuple[str, ...], Convert] | None  # the keys of the field it fills and what types its cells
 COLUMNS: Mapping[str, Convert] = {
     "event": text, "id": text, "timestamp": number, "success": boolean, "user": text, "ip": text, "device": text,
     "properties": whole, "historical": boolean, "trust": text,
@@ -99,35 +114,38 @@ def convert_for(path: str) -> Convert | None:
 
 
 class Table:
-    """One CSV file. `columns` says which field a column fills; `refuse` is told of rows that are none."""
+    """One CSV file. `columns` says which field a column fills."""
 
-    def __init__(self, name: str, columns: Mapping[str, str], refuse: Refuse) -> None:
+    def __init__(self, name: str, columns: Mapping[str, str]) -> None:
         self._name = name
         self._columns = columns
-        self._refuse = refuse
         self._number = 0
+        self._faults: list[tuple[int, Fault]] = []
 
     def rows(self, chunks: Iterable[tuple[int, bytes]]) -> Iterator[Rows]:
         """Give rows as events' JSON, with the number of the line each ends in."""
         lines = self._lines(chunks)
         header = next(lines, "")
+        if self._faults:
+            raise InputError(f"the header of `{self._name}` is not UTF-8")
         delimiter = max(",;\t", key=header.count)
         fields = self._fields(next(csv.reader([header], delimiter=delimiter)))
-        reader = csv.reader(lines, delimiter=delimiter)
-        numbers: list[int] = []
-        raws: list[Any] = []
+        found = self._events(csv.reader(lines, delimiter=delimiter), fields)
+        while lot := list(islice(found, ROWS)):
+            yield [number for number, _ in lot], [raw for _, raw in lot]
+
+    def _events(self, reader: Iterator[list[str]], fields: Sequence[Column]) -> Iterator[tuple[int, Any]]:
         for cells in self._cells(reader):
-            if cells and len(cells) != len(fields):
-                self._refuse(
-                    self._number, "not as many cells as the header", f"{len(cells)} cells, the header has {len(fields)}"
-                )
+            yield from self._faults
+            self._faults.clear()
+            if isinstance(cells, Fault):
+                yield self._number, cells
+            elif cells and len(cells) != len(fields):
+                told = f"{len(cells)} cells, the header has {len(fields)}"
+                yield self._number, Fault("not as many cells as the header", told)
             elif cells:
-                numbers.append(self._number)
-                raws.append(_nested(zip(fields, cells, strict=True)))
-            if len(raws) == ROWS:
-                yield numbers, raws
-                numbers, raws = [], []
-        yield numbers, raws
+                yield self._number, _nested(zip(fields, cells, strict=True))
+        yield from self._faults
 
     def _lines(self, chunks: Iterable[tuple[int, bytes]]) -> Iterator[str]:
         for number, chunk in chunks:
@@ -135,18 +153,18 @@ class Table:
                 try:
                     yield line.decode()
                 except UnicodeDecodeError:
-                    self._refuse(self._number, "not UTF-8", "")
+                    self._faults.append((self._number, Fault("not UTF-8")))
 
-    def _cells(self, reader: Iterator[list[str]]) -> Iterator[list[str]]:
+    def _cells(self, reader: Iterator[list[str]]) -> Iterator[list[str] | Fault]:
         while True:
             try:
                 yield next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                self._refuse(self._number, "not CSV", f"not CSV: {error}")
+                yield Fault("not CSV", f"not CSV: {error}")
 
-    def _fields(self, header: list[str]) -> list[tuple[tuple[str, ...], Convert] | None]:
+    def _fields(self, header: list[str]) -> list[Column]:
         """Return what each column fills: the keys of its field and what types its cells, None for nothing."""
         names = [name.strip() for name in header]
         self._check_columns(names)
@@ -154,9 +172,9 @@ class Table:
         strange = [name for name, path in zip(names, paths, strict=True) if path and convert_for(path) is None]
         if strange:
             raise self._strange(strange)
-        for path in paths:
-            above = path.rpartition(".")[0]
-            if path and (paths.count(path) > 1 or above in paths):
+        filled = sorted(filter(None, paths))
+        for path in filled:
+            if filled.count(path) > 1 or any(other.startswith(f"{path}.") for other in filled):
                 raise InputError(f"`{self._name}` fills `{path}` twice", "a field has one column")
         return [(tuple(path.split(".")), convert) if (convert := convert_for(path)) else None for path in paths]
 
@@ -173,7 +191,7 @@ class Table:
         return InputError(f"`{self._name}` has columns that are no fields of an event: {listed}", hint)
 
 
-def _nested(cells: Iterable[tuple[tuple[tuple[str, ...], Convert] | None, str]]) -> dict[str, Any]:
+def _nested(cells: Iterable[tuple[Column, str]]) -> dict[str, Any]:
     raw: dict[str, Any] = {}
     for field, cell in cells:
         if field is not None and cell:
