@@ -13,11 +13,14 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
+from pathlib import Path
 
 import structlog
 
 from sentinel.actions.channel import channels
 from sentinel.actions.deliver import Channels
+from sentinel.actions.download import download
 from sentinel.actions.fetch import Fetcher
 from sentinel.actions.target import PRIVATE, Reach
 from sentinel.api import metrics, program
@@ -30,7 +33,7 @@ from sentinel.api.hub import Hub
 from sentinel.api.ingest import BURST, Ingest
 from sentinel.api.limits import Buckets
 from sentinel.api.wire import Budget
-from sentinel.core.duration import MINUTE, SECOND
+from sentinel.core.duration import HOUR, MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import App
@@ -92,7 +95,8 @@ class Server:
         self.figures = Figures()
         self.channels = channels(settings.channels)
         self.playbooks = _playbooks(settings, self.channels)
-        self.enricher = build_enricher(settings.geo, scratch=settings.data)
+        self.downloads, lists = _lists(settings)
+        self.enricher = build_enricher(settings.geo, lists, scratch=settings.data)
         self.switch = Switch(store)
         self.gate = Gate(store.access, self.token)
         self.hub = Hub(self._valid)
@@ -106,15 +110,11 @@ class Server:
         self.intake = Intake(self.pipeline.process)
         self.overview = Overview(self.pipeline, lambda: self.playbooks)
         self.holder = Holder(store.leases, now)
-        fetcher = Fetcher(Reach(PRIVATE if settings.allow_private_webhooks else ()))
+        self.fetcher = Fetcher(Reach(PRIVATE if settings.allow_private_webhooks else ()))
         self.courier = Courier(
-            store.outbox,
-            Channels(self.channels, fetcher, now),
-            now,
-            self.figures,
-            self.holder.mine,
+            store.outbox, Channels(self.channels, self.fetcher, now), now, self.figures, self.holder.mine,
             partial(self.fault, "outbox"),
-        )
+        )  # fmt: skip
         self.jobs = Jobs(self._jobs(), self.holder, self.figures, self.fault)
         self.figures.sources += [self.overview.samples, self._samples]
         self.front = self._front()
@@ -167,6 +167,7 @@ class Server:
         self.overview.ready()
         self.jobs.start()
         self.courier.start()
+        self.jobs.soon("lists")
         log.info("ready", playbooks=len(self.playbooks), seconds=round(time.monotonic() - began, 3))
 
     def _tenant(self, app: App) -> Tenant:
@@ -199,8 +200,13 @@ class Server:
         yield Job("tick", 1, self.pipeline.tick, shared=False)
         yield Job("switch", 2, self.switch.refresh, shared=False)
         yield Job("enrichment", 60, self.enricher.refresh, shared=False)
+        yield Job("lists", HOUR / SECOND, self._refresh_lists, shared=False)
         yield Job("expiry", 60, lambda: upkeep.expire(store, now(), settings.keep_decisions))
         yield Job("retention", 10 * MINUTE / SECOND, lambda: upkeep.retain(store, now(), settings.retention))
+
+    def _refresh_lists(self) -> None:
+        if upkeep.refresh_lists(self.downloads, partial(download, self.fetcher)):
+            self.enricher.refresh()
 
     def _save_windows(self) -> None:
         upkeep.save_windows(self.pipeline, now())
@@ -256,6 +262,20 @@ def open_server(settings: Settings) -> Server:
     except BaseException:
         store.close()
         raise
+
+
+def _lists(settings: Settings) -> tuple[dict[str, Path], dict[str, list[Path]]]:
+    """Return where each URL among the lists of networks is kept, and the files of every kind."""
+    downloads: dict[str, Path] = {}
+    files: dict[str, list[Path]] = {}
+    for kind, named in (settings.network_lists or {}).items():
+        for one in named:
+            place = Path(one)
+            if one.startswith(("https://", "http://")):
+                place = settings.data / "lists" / f"{sha256(one.encode()).hexdigest()[:16]}.txt"
+                downloads[one] = place
+            files.setdefault(kind, []).append(place)
+    return downloads, files
 
 
 def _playbooks(settings: Settings, known: Iterable[str]) -> list[Playbook]:

@@ -119,11 +119,31 @@ def guard(value: Any) -> tuple[int, int]:
 
 def channels(value: Any) -> Mapping[str, Mapping[str, Any]]:
     """Read channels: a table each, by name; as a text they are a JSON object."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            raise ValueError('not JSON (write `{"security": {"kind": "webhook", "url": "https://…"}}`)') from None
+    value = _decoded(value, '{"security": {"kind": "webhook", "url": "https://…"}}')
     if not isinstance(value, dict) or not all(isinstance(one, dict) for one in value.values()):
         raise ValueError("not a table of tables (write `[channels.security]` above a channel's own values)")
     return value
+
+
+def lists(value: Any) -> Mapping[str, tuple[str, ...]]:
+    """Read lists by kind: paths or URLs, one or several each; as a text they are a JSON object."""
+    value = _decoded(value, '{"tor": ["/etc/sentinel/tor.txt"]}')
+    if not isinstance(value, dict):
+        raise ValueError('not a table (write `{tor = ["/etc/sentinel/tor.txt"]}`)')
+    return {kind: _files(found) for kind, found in value.items()}
+
+
+def _files(value: Any) -> tuple[str, ...]:
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list):
+        raise ValueError("not a list of files and URLs")
+    return tuple(text(one) for one in found)
+
+
+def _decoded(value: Any, example: str) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise ValueError(f"not JSON (write `{example}`)") from None

@@ -25,6 +25,7 @@ from sentinel.readers import (
     duration,
     guard,
     listed,
+    lists,
     network,
     number,
     optional,
@@ -56,6 +57,7 @@ class Settings:
     guard: tuple[int, int] | None = (1000, HOUR)
     lateness: int = 10 * MINUTE
     geo: tuple[Path, ...] = ()
+    network_lists: Mapping[str, tuple[str, ...]] | None = None
     trusted_proxies: tuple[Network, ...] = ()
     rate: int = 20_000
     browser_rate: int = 600
@@ -96,6 +98,7 @@ TABLE: Mapping[str, Setting] = {
     "guard": Setting(optional(guard), "1000/1h", "most targets a playbook acts on whose file has no guard"),
     "lateness": Setting(duration("1s", "1d"), "10m", "how late an event may come and still count fully"),
     "geo": Setting(listed(path), "none", "MaxMind-format databases of countries, cities or networks"),
+    "network_lists": Setting(optional(lists), "none", "lists of networks by kind: files, or URLs asked every hour"),
     "trusted_proxies": Setting(listed(network), "none", "proxies whose word on client addresses is taken"),
     "rate": Setting(number(1, 10**9), "20000", "events a second each app may send; ten seconds' worth at once"),
     "browser_rate": Setting(number(1, 10**9), "600", "events a minute each address may send with browser keys"),

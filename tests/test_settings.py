@@ -83,6 +83,11 @@ def test_settings_cannot_be_changed():
         ("playbooks", "", ()),
         ("retention", "30d", 720 * HOUR),
         ("retention", "none", None),
+        (
+            "network_lists",
+            '{"tor": "t.txt", "vpn": ["a", "https://b"]}',
+            {"tor": ("t.txt",), "vpn": ("a", "https://b")},
+        ),
         ("public_url", "https://sentinel.example/", "https://sentinel.example"),
     ],
 )
@@ -118,6 +123,8 @@ def test_channels_in_a_file_are_tables(toml):
         ({"flags": {"guard": "x/1h"}}, "`--guard`: `x` is not a whole number"),
         ({"flags": {"channels": "{"}}, "`--channels`: not JSON"),
         ({"flags": {"channels": '{"a": 1}'}}, "`--channels`: not a table of tables"),
+        ({"flags": {"network_lists": "[]"}}, "`--network-lists`: not a table"),
+        ({"flags": {"network_lists": '{"tor": 1}'}}, "`--network-lists`: not a list of files and URLs"),
         ({"flags": {"public_url": "sentinel.example"}}, "is not a web address"),
         ({"flags": {"host": "a\x1b[2J"}}, "`--host`: not a text of printable characters"),
         ({"flags": {"windows": "disk"}}, "`windows`: neither `memory` nor a Redis or Valkey URL"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -80,6 +81,10 @@ class Jobs:
         """Begin, with the lease."""
         self._holder.renew()
         self._scheduler.start()
+
+    def soon(self, name: str) -> None:
+        """Let a job run at once, and then as often as it does."""
+        self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
 
     def stop(self) -> None:
         """End, after the jobs that run now."""

@@ -117,3 +117,12 @@ def test_the_clock_calls_jobs_again_and_again_until_it_is_stopped(leases):
     bench.jobs.stop()
     assert not bench.holder.mine()
     bench.jobs.stop()
+
+
+def test_a_job_can_be_wanted_at_once(leases):
+    seen = threading.Semaphore(0)
+    bench = Bench(leases, [Job("hourly", 3600, seen.release)])
+    bench.jobs.start()
+    bench.jobs.soon("hourly")
+    assert seen.acquire(timeout=10)
+    bench.jobs.stop()
