@@ -26,7 +26,11 @@ def demo(
         typer.Option("--playbooks", help="Playbooks in place of the shipped ones.", metavar="FOLDER", exists=True),
     ] = None,
 ) -> int:
-    """Attack a small shop that Sentinel protects, and watch; exit code 0 if all went well, 1 if not."""
+    """Attack a small shop that Sentinel protects, and watch it being stopped.
+
+    Server and shop are started for it, on free ports, with a folder that is removed at the end. The exit code is 0 if
+    every attack was stopped and no customer refused, else 1.
+    """
     story = Story(Teller(), lambda data: connect(None, None, None, data), playbooks)
     told = False
     try:

@@ -21,7 +21,7 @@ from sentinel.demo.teller import Teller
 _SETTLE = 30.0  # seconds until everybody has ordered once
 _OWNER_CLICKS = 3  # what the owner of the attacked account does before the next part, at least
 MEASURED = (
-    "Time: on the attacker's clock, from sending the try whose event decided to the arrival of the first refused answer. "
+    "Time: on the attacker's clock, from sending the try whose event decided to the arrival of the first refusal. "
     "A second connection from the same address asks every 4 ms; where addresses change, the next try asks."
 )
 _PAUSE_AFTER = 4.0  # seconds between a customer's clicks once the story is told
