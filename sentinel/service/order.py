@@ -17,6 +17,7 @@ from typing import IO
 import msgspec
 
 from sentinel.core import identity
+from sentinel.core.errors import InputError
 from sentinel.core.event import Event, read
 from sentinel.service.files import Batch
 
@@ -119,8 +120,13 @@ def _pieces(batches: Iterable[Batch]) -> Iterator[list[bytes]]:
 
 
 def _write(lines: Iterable[bytes], files: ExitStack, sorting: Sorting) -> IO[bytes]:
-    file = files.enter_context(tempfile.TemporaryFile(prefix="sentinel-sort-"))  # noqa: SIM115 - `sort` closes it
-    file.writelines(lines)
+    try:
+        file = files.enter_context(tempfile.TemporaryFile(prefix="sentinel-sort-"))  # noqa: SIM115 - `sort` closes it
+        file.writelines(lines)
+        file.flush()
+    except OSError as error:
+        problem = f"the events could not be sorted on disk: {error.strerror or error}"
+        raise InputError(problem, "TMPDIR names a folder with more room") from None
     sorting.pieces += 1
     return file
 
