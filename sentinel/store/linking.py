@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, update
 
 from sentinel.core.batch import Sighting
 from sentinel.store.changes import Change, insert_new, spread
 from sentinel.store.control import Control
-from sentinel.store.tables import cuts, identifiers, people
+from sentinel.store.tables import identifiers, people
 
 _PERSONS = "SELECT key, person FROM identifier WHERE app = ? AND key IN (SELECT value FROM json_each(?))"
 _MEMBERS = "SELECT key FROM identifier WHERE app = ? AND person IN (SELECT value FROM json_each(?))"
@@ -188,6 +188,3 @@ def _rename(connection: Connection, app: str, younger: str, older: str) -> None:
     connection.execute(mine.values(person=older))
     aliases = (people.c.key == younger) | (people.c.alias_of == younger)
     connection.execute(update(people).where(people.c.app == app, aliases).values(alias_of=older))
-    moved = select(cuts).where(cuts.c.app == app, cuts.c.person == younger)
-    insert_new(connection, cuts, [{**row, "person": older} for row in connection.execute(moved).mappings().all()])
-    connection.execute(delete(cuts).where(cuts.c.app == app, cuts.c.person == younger))

@@ -1,0 +1,81 @@
+"""Migrations: they make exactly what the models say, once, in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+
+from sentinel.core.errors import StoreError
+from sentinel.store import migrate, tables
+from sentinel.store.control import Control
+
+
+@pytest.fixture
+def control(tmp_path):
+    opened = Control(tmp_path / "a.sqlite3")
+    yield opened
+    opened.close()
+
+
+def test_the_migrations_make_what_the_models_say(control):
+    with control.write() as connection:
+        assert migrate.migrate(connection, "x") is True
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, tables.METADATA) == []
+
+
+def test_the_migrations_make_the_very_statements_of_the_models(control, tmp_path):
+    """Names, order and uniqueness of columns, keys and indexes; SQLite keeps the text."""
+    with control.write() as connection:
+        migrate.migrate(connection, "x")
+    plain = Control(tmp_path / "b.sqlite3")
+    with plain.write() as connection:
+        tables.METADATA.create_all(connection)
+    assert statements(tmp_path / "a.sqlite3") == statements(tmp_path / "b.sqlite3")
+    plain.close()
+
+
+def statements(path: Path) -> set[tuple[str, str]]:
+    with sqlite3.connect(path) as connection:
+        found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    connection.close()
+    return {(name, "".join(sql.replace('"', "").split())) for name, sql in found if "alembic" not in name}
+
+
+def test_the_newest_migration_is_the_head():
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    script = ScriptDirectory.from_config(config)
+    assert script.get_heads() == [migrate.HEAD]
+    revisions = [one.revision for one in script.walk_revisions()]
+    assert sorted(revisions, reverse=True) == revisions, "revisions are numbers that grow"
+
+
+def test_what_is_up_to_date_is_left_alone(control):
+    with control.write() as connection:
+        migrate.migrate(connection, "x")
+    with control.write() as connection:
+        assert migrate.migrate(connection, "x") is False
+
+
+def test_what_a_newer_sentinel_wrote_is_refused(control):
+    with control.write() as connection:
+        migrate.migrate(connection, "x")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreError, match="`the file` was written by a newer Sentinel"), control.write() as connection:
+        migrate.migrate(connection, "the file")
+
+
+def test_a_migration_that_is_cut_off_leaves_nothing(control):
+    with pytest.raises(ZeroDivisionError), control.write() as connection:
+        migrate.migrate(connection, "x")
+        raise ZeroDivisionError
+    with control.read() as connection:
+        assert inspect(connection).get_table_names() == []
