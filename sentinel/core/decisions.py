@@ -88,7 +88,9 @@ class Decisions:
 
     def match(self, subject: Subject, now: int) -> Verdict:
         """Return what a subject is told at `now`: microseconds since 1970."""
-        found = [Found(free, "", entry) for free, entry in self.networks.find(subject.ip)] if subject.ip else []
+        found: list[Found] = []
+        if subject.ip and (covering := self.networks.find(subject.ip)):
+            found = [Found(free, "", entry) for free, entry in covering]
         for user in subject.users:
             key = self._hash(user)
             shard = self.shards[key & MASK]

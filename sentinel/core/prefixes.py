@@ -6,7 +6,7 @@ As in `shards`, what is shared is never changed: a draft copies the small bucket
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from sentinel.core.decision import Place
@@ -46,16 +46,16 @@ class Prefixes:
         self._six = tuple((161 - number, line) for number, line in lines if number > 32)
         return self
 
-    def find(self, ip: str) -> list[tuple[int, Entry]]:
+    def find(self, ip: str) -> Sequence[tuple[int, Entry]]:
         """Return every decision that covers an address, each with the bits that are free in its network."""
-        found: list[tuple[int, Entry]] = []
         version, number = parse(ip)
+        found: list[tuple[int, Entry]] | None = None
         for shift, line in self._four if version == 4 else self._six:
             bits = number >> shift
-            bucket = line[bits % BUCKETS]
-            if bits in bucket:
-                found += [(shift, entry) for entry in bucket[bits]]
-        return found
+            if bits in line[bits % BUCKETS]:
+                found = found or []
+                found += [(shift, entry) for entry in line[bits % BUCKETS][bits]]
+        return found or ()
 
     def add(self, where: Place, entry: Entry) -> int:
         """Add a decision on a network; return the number of its bucket."""
