@@ -27,7 +27,7 @@ LEAKED = Person("Rita Twice", "rita@example.com", "rita12345")
 class Attack:
     """One attack: `tries` are the requests that could gain something, `probes` only look whether it is refused yet.
 
-    `aim` is what the attacker was after, as its successes are counted.
+    `aim` says what a success does with an account.
     """
 
     name: str
@@ -140,19 +140,19 @@ def attacks() -> Iterable[Attack]:
         Attack(
             "Credential stuffing",
             "One address tries 41 leaked names and passwords. The 33rd pair is right: somebody used a password twice.",
-            "accounts opened",
+            "opened",
             _stuffing,
         ),
         Attack(
             "Brute force",
             "40 addresses take turns at Ada's account. The 40th guess is right. Ada herself is shopping all the while.",
-            "accounts opened",
+            "opened",
             _brute_force,
         ),
         Attack(
             "Sign-up fraud",
             "One address opens accounts with throw-away mailboxes, for 30 mugs at half the price.",
-            "accounts made",
+            "made",
             _signups,
         ),
     ]

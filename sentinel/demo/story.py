@@ -137,7 +137,7 @@ class Story:
         refused = sum(one.refused for one in tries)
         addresses = len({one.ip for one in tries})
         teller.fact("tries", f"{len(tries)} from {_many(addresses, 'address', 'es')}, {refused} refused")
-        teller.fact("gain", f"{sum(one.served for one in tries)} {attack.aim}")
+        teller.fact("gain", f"{_many(sum(one.served for one in tries), 'account', 's')} {attack.aim}")
         if failure is None:
             first = next(number for number, one in enumerate(tries, 1) if one.refused)
             after = len(attack.after)

@@ -21,7 +21,7 @@ def refused(sent: float, code: str = "blocked", took: float = 0.01) -> Answer:
 
 
 def attack(*tries: Answer, probes: tuple[Answer, ...] = ()) -> Attack:
-    return Attack("Test", "", "accounts", lambda attack, shop: None, list(tries), list(probes))
+    return Attack("Test", "", "opened", lambda attack, shop: None, list(tries), list(probes))
 
 
 @pytest.mark.parametrize("code", ["blocked", "challenged", "redirected"])
