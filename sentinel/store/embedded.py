@@ -63,6 +63,7 @@ class Embedded:
         self._folder = folder
         self._control = control
         self._recent = recent
+        self._closed = False
         self._journal = Journal(control)
         self.schema = Schema(control)
         identity = _identity(control)
@@ -106,7 +107,10 @@ class Embedded:
         )
 
     def close(self) -> None:
-        """Project and check-point what is left, and close."""
+        """Project and check-point what is left, and close; closing again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         while self._duck.failure is None and self.project():
             pass
         self.checkpoint()

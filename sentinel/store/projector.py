@@ -62,13 +62,14 @@ def sifted(table: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     with duckdb.connect() as scratch:
         scratch.execute(_TABLES[0])
         for row in table:
+            appender = scratch.appender("events")
             try:
-                appender = scratch.appender("events")
                 appender.append_row(*row)
-                appender.flush()
+                good.append(row)
             except _BAD_DATA:
                 continue
-            good.append(row)
+            finally:
+                appender.clear()
     return good
 
 
@@ -181,17 +182,20 @@ class Projector:
 
     def _append(self, lump: Sequence[Row], cursor: duckdb.DuckDBPyConnection, sift: bool) -> None:
         appender = cursor.appender("events")
-        for row in lump:
-            if row.unchecked:
-                appender.flush()
-            table = self._table(row, cursor)
-            if sift:
-                good = sifted(table)
-                self.skipped += len(table) - len(good)
-                table = good
-            for start in range(0, len(table), _SLICE):
-                appender.append_rows(table[start : start + _SLICE])
-        appender.flush()
+        try:
+            for row in lump:
+                if row.unchecked:
+                    appender.flush()
+                table = self._table(row, cursor)
+                if sift:
+                    good = sifted(table)
+                    self.skipped += len(table) - len(good)
+                    table = good
+                for start in range(0, len(table), _SLICE):
+                    appender.append_rows(table[start : start + _SLICE])
+            appender.flush()
+        finally:
+            appender.clear()
 
     def _table(self, row: Row, cursor: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
         """Return the events of a journal row as rows, without repeats that could not be told when they came in."""
