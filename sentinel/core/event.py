@@ -60,7 +60,8 @@ class Event:
     @property
     def network_ip(self) -> str | None:
         """The address this event is grouped by: IPv4 itself, IPv6 its network."""
-        return address.network_of(self.ip, self.ipv6) if self.ip else None
+        ip = self.ip
+        return ip if ip is None or ":" not in ip else address.network_of(ip, self.ipv6)
 
     @property
     def claimed(self) -> bool:

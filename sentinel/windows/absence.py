@@ -12,7 +12,7 @@ from typing import Any
 
 from sentinel.engine.windows import Absent, Hit, Opening, Watch
 from sentinel.windows.groups import Limits
-from sentinel.windows.tracker import PackedId, Tracker
+from sentinel.windows.tracker import Tracker
 
 
 class AbsenceTracker(Tracker[list[int]]):
@@ -33,7 +33,7 @@ class AbsenceTracker(Tracker[list[int]]):
         """Return how many ends are kept."""
         return len(state)
 
-    def judge(self, hit: Hit, id: PackedId, state: list[int]) -> Iterable[Opening]:
+    def judge(self, hit: Hit, state: list[int]) -> Iterable[Opening]:
         """Record a hit: it ends the waits it comes in time for, and may begin one."""
         begins, ends = hit.values[0], hit.values[1]
         if ends:

@@ -62,17 +62,18 @@ class Log:
 
     def add(self, hit: Kept, terms: Terms, keep: int) -> None:
         """Add a hit; forget what lies more than `keep` microseconds behind the newest."""
-        if self.hits and hit[:2] < self.hits[-1][:2]:
+        hits = self.hits
+        if hits and hit[0] <= hits[-1][0] and hit[:2] < hits[-1][:2]:
             self._insert(hit, terms)
-        else:
-            self.hits.append(hit)
+            return
+        hits.append(hit)
+        if self.running is not None or len(hits) >= terms.fewest:
             self._advance(hit, terms)
+        if hits[0][0] <= hit[0] - keep:
             self._forget(hit[0] - keep)
 
     def _advance(self, hit: Kept, terms: Terms) -> None:
         if self.running is None:
-            if len(self.hits) < terms.fewest:
-                return
             self._rebuild(terms)
             return
         for tally, value in zip(self.running, hit[2], strict=True):
@@ -103,10 +104,9 @@ class Log:
                 tally.add(value)
 
     def _forget(self, edge: int) -> None:
-        if self.hits[0][0] <= edge:
-            stale = self._behind(edge)
-            del self.hits[:stale]
-            self.first = max(0, self.first - stale)
+        stale = self._behind(edge)
+        del self.hits[:stale]
+        self.first = max(0, self.first - stale)
 
     def _behind(self, at: int) -> int:
         """Return the index of the first hit later than `at`."""

@@ -10,7 +10,6 @@ from sentinel.engine.windows import Absent, FirstSeen, Hit, Opening, Spike, Step
 from sentinel.windows.absence import AbsenceTracker
 from sentinel.windows.groups import Limits, Opened
 from sentinel.windows.novelty import NoveltyTracker
-from sentinel.windows.packed import pack_id
 from sentinel.windows.sequence import SequenceTracker
 from sentinel.windows.snapshot import dump, fill
 from sentinel.windows.spike import SpikeTracker
@@ -50,11 +49,9 @@ class MemoryWindows:
     def hit(self, hits: Sequence[Hit], newest: int) -> list[Opening]:
         """Record hits in their order of arrival and return what opens; `newest` is the app's newest event time."""
         openings: list[Opening] = []
-        last, id = "", pack_id("")
+        trackers = self.trackers
         for hit in hits:
-            if hit.id is not last:
-                last, id = hit.id, pack_id(hit.id)
-            found = self.trackers[hit.watch].hit(hit, id, newest)
+            found = trackers[hit.watch].hit(hit, newest)
             if found:
                 openings.extend(found)
         return openings

@@ -12,7 +12,7 @@ from typing import Any
 
 from sentinel.engine.windows import FirstSeen, Hit, Opening, Watch
 from sentinel.windows.groups import Limits
-from sentinel.windows.tracker import PackedId, Tracker
+from sentinel.windows.tracker import Tracker
 
 VALUES = 64
 TIMES = 16
@@ -71,7 +71,7 @@ class NoveltyTracker(Tracker[Known]):
         """Return the number of recent events."""
         return len(state.recent)
 
-    def judge(self, hit: Hit, id: PackedId, state: Known) -> Iterable[Opening]:
+    def judge(self, hit: Hit, state: Known) -> Iterable[Opening]:
         """Record a hit; its value opens a finding if it is new and the group has learnt enough."""
         value: str | None = hit.values[0]
         index = bisect_left(state.recent, (hit.at, hit.id))

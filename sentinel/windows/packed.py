@@ -16,6 +16,22 @@ MOST = 32
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 
 
+class Packer:
+    """Packs ids; hits of one event follow each other, so the last one is remembered."""
+
+    __slots__ = ("last", "packed")
+
+    def __init__(self) -> None:
+        self.last = ""
+        self.packed = pack_id("")
+
+    def pack(self, id: str) -> tuple[int, bytes] | None:
+        """Return what `pack_id` says of an id."""
+        if id is not self.last:
+            self.last, self.packed = id, pack_id(id)
+        return self.packed
+
+
 def pack_id(text: str) -> tuple[int, bytes] | None:
     """Return the lowest bit and the 16 bytes of an id, or None for one that does not fit: it is kept otherwise."""
     if len(text) == 36 and _UUID.fullmatch(text):

@@ -8,7 +8,7 @@ from typing import Any
 from sentinel.engine.windows import Hit, Opening, Steps, Watch
 from sentinel.windows.groups import Limits
 from sentinel.windows.steps import History
-from sentinel.windows.tracker import PackedId, Tracker
+from sentinel.windows.tracker import Tracker
 
 
 class SequenceTracker(Tracker[History]):
@@ -28,7 +28,7 @@ class SequenceTracker(Tracker[History]):
         """Return the number of events kept."""
         return len(state.hits)
 
-    def judge(self, hit: Hit, id: PackedId, state: History) -> Iterable[Opening]:
+    def judge(self, hit: Hit, state: History) -> Iterable[Opening]:
         """Record a hit and return what opens, and what a late `until` takes back."""
         at, window = hit.at, self.watch.window
         kept = at, hit.id, hit.values

@@ -11,7 +11,7 @@ from typing import Any
 from sentinel.engine.windows import Hit, Opening, Spike, Watch
 from sentinel.windows.groups import Limits
 from sentinel.windows.timeline import Timeline
-from sentinel.windows.tracker import PackedId, Tracker
+from sentinel.windows.tracker import Tracker
 
 
 class Series(Timeline):
@@ -53,7 +53,7 @@ class SpikeTracker(Tracker[Series]):
         """Return the number of events kept."""
         return len(state.hits)
 
-    def judge(self, hit: Hit, id: PackedId, state: Series) -> Iterable[Opening]:
+    def judge(self, hit: Hit, state: Series) -> Iterable[Opening]:
         """Record a hit and compare its window with the baseline before."""
         at, window, asked = hit.at, self.watch.window, self.asked
         if state.holds(at, hit.id):

@@ -9,7 +9,7 @@ from sentinel.engine.windows import Hit, Opening, Threshold, Watch
 from sentinel.windows import packed
 from sentinel.windows.groups import Crossing, Limits
 from sentinel.windows.log import Log, Terms, terms_of
-from sentinel.windows.tracker import PackedId, Tracker
+from sentinel.windows.tracker import Tracker
 
 PACKED_RECORDS = 512
 State = bytes | Log
@@ -17,6 +17,8 @@ State = bytes | Log
 
 class ThresholdTracker(Tracker[State]):
     """The groups of one threshold."""
+
+    packer = packed.Packer()  # of all watches: the hits of one event follow each other over them
 
     def __init__(self, watch: Watch, limits: Limits) -> None:
         super().__init__(watch, limits, span=watch.window)
@@ -32,12 +34,14 @@ class ThresholdTracker(Tracker[State]):
         """Return the number of hits kept."""
         return len(state) // packed.RECORD if isinstance(state, bytes) else len(state.hits)
 
-    def judge(self, hit: Hit, id: PackedId, state: State) -> Iterable[Opening]:
+    def judge(self, hit: Hit, state: State) -> Iterable[Opening]:
         """Record a hit and return what opens."""
-        if isinstance(state, bytes):
+        if type(state) is bytes:
+            id = self.packer.pack(hit.id)
             if id is not None:
                 return self._judge_packed(hit, id, state)
             state = self.groups.young[hit.key] = _unpacked(state, self.terms)
+        assert isinstance(state, Log)
         return self._judge_log(hit, state)
 
     def _judge_packed(self, hit: Hit, id: tuple[int, bytes], state: bytes) -> Iterable[Opening]:
@@ -69,7 +73,7 @@ class ThresholdTracker(Tracker[State]):
     def _judge_log(self, hit: Hit, log: Log) -> Iterable[Opening]:
         at, terms = hit.at, self.terms
         kept = at, hit.id, hit.values
-        newest = log.newest() if log.hits else -1
+        newest = log.hits[-1][0] if log.hits else -1
         if at <= newest and log.holds(at, hit.id):
             return self.findings.again(hit, at if terms.on_arrival else at + terms.window - 1)
         log.add(kept, terms, self.keep)

@@ -9,7 +9,6 @@ from typing import Any, Generic, TypeVar
 from sentinel.engine.windows import Hit, Opening, Watch
 from sentinel.windows.groups import Findings, Groups, Limits
 
-PackedId = tuple[int, bytes] | None
 S = TypeVar("S")
 
 
@@ -34,7 +33,7 @@ class Tracker(Generic[S]):
         """Return a state's tally: what decides who goes when there is no room."""
         raise NotImplementedError
 
-    def judge(self, hit: Hit, id: PackedId, state: S) -> Iterable[Opening]:
+    def judge(self, hit: Hit, state: S) -> Iterable[Opening]:
         """Record a hit in its group's state and return what opens."""
         raise NotImplementedError
 
@@ -53,8 +52,8 @@ class Tracker(Generic[S]):
     def resume(self, extra: Any) -> None:
         """Take over what `extra` gave."""
 
-    def hit(self, hit: Hit, id: PackedId, newest: int) -> Iterable[Opening]:
-        """Record one hit and return what opens; `id` is the hit's packed id."""
+    def hit(self, hit: Hit, newest: int) -> Iterable[Opening]:
+        """Record one hit and return what opens."""
         if self.turn is None or newest >= self.turn:
             self._turn_over(newest)
         state = self.groups.young.get(hit.key)
@@ -62,7 +61,7 @@ class Tracker(Generic[S]):
             state = self.groups.fetch(hit.key, hit.source, self.findings.__contains__)
             if state is None:
                 return ()
-        return self.judge(hit, id, state)
+        return self.judge(hit, state)
 
     def due(self, watermark: int) -> list[Opening]:
         """Return what opens because time has passed."""

@@ -10,7 +10,7 @@ from sentinel.core.duration import HOUR, SECOND
 from sentinel.engine.windows import Hit, Opening, Travel, Watch
 from sentinel.windows.groups import Limits
 from sentinel.windows.timeline import Kept, Timeline
-from sentinel.windows.tracker import PackedId, Tracker
+from sentinel.windows.tracker import Tracker
 
 EARTH_KM = 6371.0088  # mean radius, IUGG
 FARTHEST_KM = 20_038
@@ -40,7 +40,7 @@ class TravelTracker(Tracker[Timeline]):
         """Return the number of events kept."""
         return len(state.hits)
 
-    def judge(self, hit: Hit, id: PackedId, state: Timeline) -> Iterable[Opening]:
+    def judge(self, hit: Hit, state: Timeline) -> Iterable[Opening]:
         """Record a hit and compare it with its neighbours in event time."""
         if state.holds(hit.at, hit.id):
             return self.findings.again(hit, hit.at)
