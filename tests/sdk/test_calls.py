@@ -175,6 +175,7 @@ class Broken:
 ])  # fmt: skip
 def test_whatever_an_application_passes_nothing_is_raised(idle, call):
     call()
+    assert sdk.stats()["enforced"] == 0
 
 
 shared = Client(Options())

@@ -1,5 +1,6 @@
 """docs/sdk.md has a place for every setting, every variable and every public call, and names no other."""
 
+import ast
 import inspect
 import re
 from pathlib import Path
@@ -48,4 +49,4 @@ def test_the_stand_in_is_explained():
 
 def test_the_examples_are_python():
     for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
-        compile(block, "docs/sdk.md", "exec", flags=0)
+        assert compile(block, "docs/sdk.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)

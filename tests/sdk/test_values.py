@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentinel.core.address import normalise
 from sentinel.core.decision import Decision, Delta, Verdict
 from sentinel.core.decisions import Decisions
 from sentinel.core.wire import write_delta
@@ -149,8 +150,10 @@ def test_an_application_can_say_which_header_its_proxies_write():
 
 @given(st.lists(st.text(max_size=20)), st.lists(st.text(max_size=20)), st.integers(0, 3))
 def test_no_header_can_raise(xff, forwarded, hops):
-    address("10.0.0.1", xff, forwarded, proxy_hops=hops)
-    address("10.0.0.1", xff, forwarded, trusted_proxies=TRUSTED)
+    for settings in ({"proxy_hops": hops}, {"trusted_proxies": TRUSTED}):
+        found = address("10.0.0.1", xff, forwarded, **settings)
+        assert found is not None
+        assert normalise(found) == found
 
 
 def test_a_stranger_cannot_choose_an_address_by_writing_more_on_the_left():

@@ -1,0 +1,267 @@
+"""The middlewares by hand, one message at a time: what passes, what is swallowed, what is reported."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from sentinel import sdk
+from sentinel.core.decision import Decision, Delta, Verdict
+from sentinel.sdk import asgi, testing, wsgi
+from sentinel.sdk.client import Client
+from sentinel.sdk.options import Options
+
+BLOCKED = Verdict("block", "d1")
+
+
+@pytest.fixture
+def sentinel():
+    with testing.capture() as captured:
+        captured.decide("block", user="bad")
+        yield captured
+
+
+def scope(kind="http", **more):
+    return {"type": kind, "method": "GET", "path": "/", "headers": [], "client": ("203.0.113.9", 1), **more}
+
+
+def drive(app, sent=None, send=None, receive=None, **more):
+    """Serve one connection; return the messages sent."""
+    sent = [] if sent is None else sent
+
+    async def collect(message):
+        sent.append(message)
+
+    async def connecting():
+        return {"type": "websocket.connect"}
+
+    asyncio.run(asgi.SentinelMiddleware(app)(scope(**more), receive or connecting, send or collect))
+    return sent
+
+
+async def start(send, status=200):
+    await send({"type": "http.response.start", "status": status, "headers": []})
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
+def test_what_ends_a_task_or_the_process_still_passes(sentinel, error):
+    async def app(scope, receive, send):
+        try:
+            sdk.identify("bad")
+        finally:
+            raise error
+
+    middleware = asgi.SentinelMiddleware(app)(scope(), None, None)
+    with pytest.raises(error):
+        middleware.send(None)
+
+    def wsgi_app(environ, start_response):
+        try:
+            sdk.identify("bad")
+        finally:
+            raise error
+
+    with pytest.raises(error):
+        wsgi.SentinelMiddleware(wsgi_app)({"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, lambda *_: None)
+    assert sentinel.named("sentinel.enforced") == []
+
+
+def test_a_signal_the_application_raises_itself_is_answered(sentinel):
+    async def app(scope, receive, send):
+        raise sdk.Blocked(BLOCKED)
+
+    def wsgi_app(environ, start_response):
+        raise sdk.Challenged(Verdict("challenge", "c1"))
+
+    assert drive(app)[0]["status"] == 403
+    told = []
+    list(wsgi.SentinelMiddleware(wsgi_app)({"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, lambda *got: told.append(got)))
+    assert told[0][0] == "401 Unauthorized"
+
+
+def test_a_signal_raised_too_late_does_not_reach_the_server(sentinel):
+    async def app(scope, receive, send):
+        await start(send)
+        raise sdk.Blocked(BLOCKED)
+
+    assert [message["type"] for message in drive(app)] == ["http.response.start"]
+
+    def wsgi_app(environ, start_response):
+        start_response("200 OK", [])(b"piece")
+        raise sdk.Blocked(BLOCKED)
+
+    written = []
+    body = wsgi.SentinelMiddleware(wsgi_app)(
+        {"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, lambda *_: lambda data: written.append(data)
+    )
+    assert (list(body), written) == ([], [b"piece"])
+    assert sentinel.named("sentinel.enforced") == []
+
+
+def test_an_answer_nobody_received_is_not_reported(sentinel):
+    async def app(scope, receive, send):
+        sdk.identify("bad")
+
+    async def gone(message):
+        raise OSError("gone")
+
+    drive(app, send=gone)
+    assert sentinel.named("sentinel.enforced") == []
+    drive(app)
+    assert len(sentinel.named("sentinel.enforced")) == 1
+
+
+def test_messages_of_extensions_before_the_answer_do_not_start_it(sentinel):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.debug", "info": {}})
+        sdk.identify("bad")
+
+    assert [message["type"] for message in drive(app)] == [
+        "http.response.debug", "http.response.start", "http.response.body",
+    ]  # fmt: skip
+
+
+def test_a_websocket_of_a_server_that_keeps_1008_to_itself_is_closed_with_3003(sentinel):
+    async def app(scope, receive, send):
+        await send({"type": "websocket.accept"})
+        sdk.identify("bad")
+
+    sent = []
+
+    async def picky(message):
+        if message.get("code") == 1008:
+            raise ValueError("1008 is mine")
+        sent.append(message)
+
+    drive(app, send=picky, kind="websocket")
+    assert [message.get("code") for message in sent] == [None, 3003]
+
+
+def test_a_websocket_refused_in_between_hears_of_it_and_says_no_more(sentinel):
+    heard = []
+
+    async def app(scope, receive, send):
+        heard.append(await receive())
+        await send({"type": "websocket.accept"})
+        sentinel.decide("block", ip="203.0.113.9")
+        await send({"type": "websocket.send", "text": "secret"})
+        await send({"type": "websocket.send", "text": "secret"})
+        heard.append(await receive())
+
+    sent = drive(app, kind="websocket")
+    assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
+    assert [message["type"] for message in heard] == ["websocket.connect", "websocket.disconnect"]
+
+
+def test_other_kinds_of_connections_pass_untouched(sentinel):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append((scope, receive, send))
+
+    given = ({"type": "webtransport"}, object(), object())
+    asyncio.run(asgi.SentinelMiddleware(app)(*given))
+    assert seen == [given]
+
+
+@pytest.mark.parametrize("broken", [{"headers": 7}, {"client": ("x",), "headers": [(1, 2)]}])
+def test_a_request_that_cannot_be_understood_is_served_all_the_same(broken):
+    with testing.capture(trusted_proxies=1):
+
+        async def app(scope, receive, send):
+            sdk.track("e")
+            await start(send, 204)
+
+        assert drive(app, **broken)[0]["status"] == 204
+
+
+def test_without_enforcement_everybody_passes_and_events_are_sent():
+    with testing.capture(enforce=False) as sentinel:
+        sentinel.decide("block", user="bad")
+        sentinel.decide("block", ip="203.0.113.9")
+
+        async def app(scope, receive, send):
+            assert sdk.identify("bad").allowed
+            sdk.auth_track(False, id="bad")
+            await start(send)
+
+        assert drive(app)[0]["status"] == 200
+        (event,) = sentinel.named("auth")
+        assert "properties" not in event
+
+
+def test_an_older_block_does_not_outlive_its_lift_within_a_request(sentinel):
+    client = sdk.current()
+    client.held.decisions = client.held.decisions.apply(Delta(9, (Decision("x", "block", "user", "id:odd"),)))
+
+    async def app(scope, receive, send):
+        with pytest.raises(sdk.Blocked):
+            sdk.identify("odd")
+        client.held.decisions = client.held.decisions.apply(Delta(10, removed=("x",)))
+        assert sdk.identify("odd").allowed
+        await start(send)
+
+    assert drive(app)[0]["status"] == 403, "what was latched is answered"
+
+
+def test_a_request_named_outside_its_context_still_describes_an_event(sentinel):
+    import threading
+
+    async def app(scope, receive, send):
+        thread = threading.Thread(target=lambda: sdk.track("e", request=scope))
+        thread.start()
+        thread.join()
+        await start(send)
+
+    drive(app, path="/orders")
+    (event,) = sentinel.named("e")
+    assert (event["ip"], event["request"]["path"], event["request"]["status"]) == ("203.0.113.9", "/orders", 200)
+
+
+def test_a_client_of_one_request_is_the_client_of_all_of_it():
+    """A `start` in the middle of a request does not split it."""
+    with testing.capture() as sentinel:
+        sentinel.decide("block", user="bad")
+
+        async def app(scope, receive, send):
+            with testing.capture():
+                pass
+            sdk.identify("bad")
+
+        assert drive(app)[0]["status"] == 403
+        assert len(sentinel.named("sentinel.enforced")) == 1
+
+
+def test_an_identified_user_is_the_users_of_later_events(sentinel):
+    async def app(scope, receive, send):
+        sdk.track("before")
+        sdk.identify({"id": 7, "email": "jane@example.com"})
+        sdk.track("after")
+        sdk.track("other", user_identifiers={"id": 8})
+        await start(send)
+
+    drive(app)
+    assert "user" not in sentinel.named("before")[0]
+    assert sentinel.named("after")[0]["user"] == {"id": "7", "email": "jane@example.com"}
+    assert sentinel.named("other")[0]["user"] == {"id": "8"}
+
+
+def test_a_failed_login_binds_nobody(sentinel):
+    async def app(scope, receive, send):
+        sdk.auth_track(False, email="jane@example.com")
+        sdk.track("after")
+        await start(send, 401)
+
+    drive(app)
+    assert "user" not in sentinel.named("after")[0]
+    assert sentinel.named("auth")[0]["user"] == {"email": "jane@example.com"}
+
+
+def test_a_client_made_and_dropped_leaves_nothing_behind():
+    import gc
+    import weakref
+
+    made = weakref.ref(Client(Options()))
+    gc.collect()
+    assert made() is None
