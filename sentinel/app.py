@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -71,18 +71,15 @@ class Stopping(SentinelError):
 
 
 class _Enriching:
-    """The enricher as the pipeline asks it: with the labels of one app."""
+    """The enricher as the pipeline asks it for the events of one sending: with the labels of their app."""
 
     def __init__(self, enricher: Enricher, store: Store, app: str) -> None:
-        self._enricher = enricher
-        self._store = store
-        self._app = app
+        self._enrich = enricher.enrich
+        at, of = now(), store.labels.of
+        self._labels = lambda kind, target: of(app, kind, target, at)
 
     def enrich(self, event: Event) -> None:
-        self._enricher.enrich(event, self._labels)
-
-    def _labels(self, kind: str, target: str) -> Sequence[str]:
-        return self._store.labels.of(self._app, kind, target, now())
+        self._enrich(event, self._labels)
 
 
 class Server:
@@ -96,7 +93,7 @@ class Server:
         self.channels = channels(settings.channels)
         self.playbooks = _playbooks(settings, self.channels)
         self.downloads, lists = _lists(settings)
-        self.enricher = build_enricher(settings.geo, lists, scratch=settings.data)
+        self.enricher = build_enricher(settings.geo, lists)
         self.switch = Switch(store)
         self.gate = Gate(store.access, self.token)
         self.hub = Hub(self._valid)

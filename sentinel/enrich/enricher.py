@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 
 from sentinel.core.event import Event
 from sentinel.enrich import agent
@@ -30,6 +31,7 @@ class Enricher:
         self._steps = tuple((usual if steps is None else steps).items())
         self._failed: Counter[str] = Counter()
         self._last: dict[str, str] = {}
+        self._refreshing = Lock()
         agent.warm()
 
     def enrich(self, event: Event, labels: LabelsOf | None = None) -> None:
@@ -50,17 +52,18 @@ class Enricher:
 
     def refresh(self) -> bool:
         """Take over databases and lists that changed on the disk; say whether any did. Not on the events' thread."""
-        return any([self._geo.refresh(), self._networks.refresh()])
+        with self._refreshing:
+            return any([self._geo.refresh(), self._networks.refresh()])
 
     def problems(self) -> list[str]:
         """Return what is wrong with databases, lists and steps, one line each."""
-        failed = [f"{name}: {count} events without it, last {self._last[name]}" for name, count in self.failed.items()]
+        failed = [f"{name}: {count} events without it, last {self._last[name]}" for name, count in self._failed.items()]
         return [*self._geo.problems(), *self._networks.problems(), *failed]
 
     @property
     def failed(self) -> dict[str, int]:
-        """How many times each step failed."""
-        return dict(self._failed)
+        """How many times each step failed; geo also where one database did and the others were asked."""
+        return dict(self._failed + Counter(geo=self._geo.failed))
 
     def _note(self, name: str, error: Exception) -> None:
         self._failed[name] += 1
@@ -75,14 +78,12 @@ class Enricher:
             event.geo = self._geo.of(event.ip)
 
 
-def build(
-    databases: Sequence[Path] = (), lists: Mapping[str, Sequence[Path]] | None = None, scratch: Path | None = None
-) -> Enricher:
+def build(databases: Sequence[Path] = (), lists: Mapping[str, Sequence[Path]] | None = None) -> Enricher:
     """Return an Enricher over geo databases and lists of networks by kind.
 
     A file that cannot be read is among its `problems`; raises InputError for a kind of list that does not exist.
     """
-    return Enricher(Geo(databases, scratch), NetworkLists(lists))
+    return Enricher(Geo(databases), NetworkLists(lists))
 
 
 def _agent(event: Event) -> None:

@@ -5,28 +5,21 @@ A database that is missing or damaged costs its knowledge and nothing else. No n
 
 from __future__ import annotations
 
-import mmap
-import shutil
-import tempfile
+import io
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial, reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from geoip2.database import MODE_FD, Reader
+from geoip2.errors import AddressNotFoundError
+from geoip2.models import ASN, City
+
 from sentinel.core.errors import InputError
 from sentinel.enrich.files import Watched
-from sentinel.enrich.mmdb import Database, Wanted
 
 REMEMBERED = 1 << 16  # addresses, for each version of the databases
-RECORDS = 1 << 14  # of each database; many networks share one
-WANTED: Wanted = {
-    "country": {"iso_code": None},
-    "city": {"names": {"en": None}},
-    "location": {"latitude": None, "longitude": None, "accuracy_radius": None},
-    "autonomous_system_number": None,
-    "autonomous_system_organization": None,
-}
-KNOWN = ("City", "Country", "ASN", "ISP", "Enterprise")
+SHARED = 1 << 14  # answers that many addresses have in common
 
 
 class Place(NamedTuple):
@@ -48,12 +41,11 @@ class Geo:
     """The operator's databases. Where several know the same thing of an address, the first one's word counts.
 
     `of(ip)` returns what is known of a canonical address; it is replaced as a whole when a database changes.
-    `scratch` is a folder for the copies that are read, the system's own where None.
     """
 
-    def __init__(self, paths: Sequence[Path], scratch: Path | None = None) -> None:
-        self._files = [Watched(path, "geo database", partial(_open, scratch=scratch)) for path in paths]
-        self._faults = 0
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._files = [Watched(path, "geo database", _open) for path in paths]
+        self.failed = 0  # look-ups, since the start
         self.of = self._fresh()
 
     def refresh(self) -> bool:
@@ -66,54 +58,95 @@ class Geo:
     def problems(self) -> list[str]:
         """Return what is wrong with the databases, one line each."""
         found = [file.problem for file in self._files if file.problem]
-        if self._faults:
-            found.append(f"geo databases: {self._faults} look-ups failed since the last reload (a file may be damaged)")
+        if failed := self.failed - self._before:
+            found.append(f"geo databases: {failed} look-ups failed since the last reload (a file may be damaged)")
         return found
 
     def _fresh(self) -> Callable[[str], Mapping[str, Any]]:
-        """Return a look-up with a memory of its own; the old one's databases close when nobody uses them any more."""
-        self._faults = 0
+        """Return a look-up with a memory of its own; the old databases go when nobody uses them any more."""
+        self._before = self.failed
         databases = [file.value for file in self._files if file.value is not None]
         return lru_cache(maxsize=REMEMBERED)(partial(self._find, databases))
 
-    def _find(self, databases: Sequence[Places], ip: str) -> Mapping[str, Any]:
+    def _find(self, databases: Sequence[Database], ip: str) -> Mapping[str, Any]:
         return _merged(tuple(self._ask(database, ip) for database in databases))
 
-    def _ask(self, database: Places, ip: str) -> Place:
+    def _ask(self, database: Database, ip: str) -> Place:
         try:
             return database.of(ip)
-        except InputError:
-            self._faults += 1
+        except Exception:  # noqa: BLE001 - counted and shown; a damaged record may raise whatever it likes
+            self.failed += 1
             return UNKNOWN
 
 
-class Places:
-    """One database as places of addresses."""
+class Database:
+    """One database, and what is asked of it by its type. Raises InputError for bytes that are none of a known type."""
 
-    def __init__(self, database: Database) -> None:
-        self._find = database.find
-        self._read = lru_cache(maxsize=RECORDS)(lambda where: _place(database.record(where, WANTED)))
+    def __init__(self, data: bytes) -> None:
+        self._reader = _reader(data)
+        about = self._reader.metadata()
+        self._six = about.ip_version == 6
+        asked = [ask for word, ask in QUESTIONS.items() if word in str(about.database_type)]
+        if not asked:
+            hint = f"use one whose type contains {', '.join(QUESTIONS)}"
+            raise InputError(f"its type is `{str(about.database_type)[:80]}`", hint)
+        self._ask = asked[0]
 
     def of(self, ip: str) -> Place:
-        """Return the place of an address; raises InputError where the database is damaged."""
-        where = self._find(ip)
-        return UNKNOWN if where is None else self._read(where)
+        """Return the place of an address; may raise anything where the database is damaged."""
+        if ":" in ip and not self._six:
+            return UNKNOWN
+        try:
+            return self._ask(self._reader, ip)
+        except AddressNotFoundError:
+            return UNKNOWN
 
 
-def _open(path: Path, scratch: Path | None) -> Places:
-    """Open a private copy: a database that is overwritten in place would take down whoever has it mapped."""
-    with path.open("rb") as original, tempfile.TemporaryFile(dir=scratch) as copy:
-        shutil.copyfileobj(original, copy, 1 << 20)
-        if not copy.tell():
-            raise InputError("the file is empty", "fetch it again")
-        copy.flush()
-        database = Database(mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_READ))
-    if not any(word in database.kind for word in KNOWN):
-        raise InputError(f"its type is `{database.kind[:80]}`", f"use one whose type contains {', '.join(KNOWN)}")
-    return Places(database)
+def _open(path: Path) -> Database:
+    """Take a copy into memory: whoever has a file mapped dies when somebody truncates it."""
+    return Database(path.read_bytes())
 
 
-@lru_cache(maxsize=RECORDS)
+def _reader(data: bytes) -> Reader:
+    """Open a database with the reader in Python: over some damaged files the one in C ends the process."""
+    try:
+        return Reader(io.BytesIO(data), mode=MODE_FD)
+    except Exception as error:
+        raise InputError("not a database in MaxMind's format, or damaged", "fetch it again") from error
+
+
+def _located(found: City) -> Place:
+    """Return what a record of a city says; values of a type they should not have are left out."""
+    return Place(
+        country=_text(found.country.iso_code),
+        city=_text(found.city.name),
+        lat=_degrees(found.location.latitude, 90),
+        lon=_degrees(found.location.longitude, 180),
+        accuracy=_count(found.location.accuracy_radius),
+        asn=_count(found.traits.autonomous_system_number),
+        org=_text(found.traits.autonomous_system_organization),
+    )
+
+
+def _country(reader: Reader, ip: str) -> Place:
+    return Place(country=_text(reader.country(ip).country.iso_code))
+
+
+def _numbered(found: ASN) -> Place:
+    return Place(asn=_count(found.autonomous_system_number), org=_text(found.autonomous_system_organization))
+
+
+# What a database is asked whose type contains a word; the first that it contains counts.
+QUESTIONS: Mapping[str, Callable[[Reader, str], Place]] = {
+    "City": lambda reader, ip: _located(reader.city(ip)),
+    "Enterprise": lambda reader, ip: _located(reader.enterprise(ip)),
+    "Country": _country,
+    "GeoLite2-ASN": lambda reader, ip: _numbered(reader.asn(ip)),
+    "GeoIP2-ISP": lambda reader, ip: _numbered(reader.isp(ip)),
+}
+
+
+@lru_cache(maxsize=SHARED)
 def _merged(opinions: tuple[Place, ...]) -> Mapping[str, Any]:
     """Return what some opinions amount to, the same mapping for all addresses with these; nobody writes to it."""
     place = reduce(_completed, opinions, UNKNOWN)
@@ -132,27 +165,6 @@ def _completed(one: Place, other: Place) -> Place:
     if one.asn is None:
         found = found._replace(asn=other.asn, org=other.org)
     return found
-
-
-def _place(record: object) -> Place:
-    """Return what a record says; values of a type they should not have are left out."""
-    if not isinstance(record, dict):
-        return UNKNOWN
-    location = _within(record, "location")
-    return Place(
-        country=_text(_within(record, "country").get("iso_code")),
-        city=_text(_within(_within(record, "city"), "names").get("en")),
-        lat=_degrees(location.get("latitude"), 90),
-        lon=_degrees(location.get("longitude"), 180),
-        accuracy=_count(location.get("accuracy_radius")),
-        asn=_count(record.get("autonomous_system_number")),
-        org=_text(record.get("autonomous_system_organization")),
-    )
-
-
-def _within(record: dict[str, Any], key: str) -> dict[str, Any]:
-    value = record.get(key)
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str | None:

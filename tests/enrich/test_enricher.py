@@ -105,6 +105,15 @@ def test_a_step_that_fails_is_counted_and_the_others_go_on() -> None:
     assert enricher.problems() == ["geo: 2 events without it, last RuntimeError: no such luck"]
 
 
+def test_look_ups_that_fail_in_one_database_are_counted_with_the_step(tmp_path: Path) -> None:
+    path = database(tmp_path / "city.mmdb", {"192.0.2.0/24": {"country": "France"}})
+    enricher = build([path])
+    found = event(ip="192.0.2.1")
+    enricher.enrich(found)
+    assert (found.geo, enricher.failed) == ({}, {"geo": 1})
+    assert "1 look-ups failed" in enricher.problems()[0]
+
+
 def test_labels_that_cannot_be_had_do_not_cost_the_event() -> None:
     def fail(kind: str, target: str) -> tuple[str, ...]:
         raise LookupError(target)
