@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from sentinel.core.event import Event, read
 from sentinel.core.finding import Finding, finding_id
-from sentinel.engine.judge import Judge, prepare
+from sentinel.engine.judge import Condition, Judge, prepare
 from sentinel.engine.memory import Memory
 from sentinel.engine.metrics import Skipped
 from sentinel.engine.playbook import Playbook
@@ -20,7 +21,20 @@ from sentinel.engine.respond import respond
 from sentinel.engine.windows import Hit, Opening, Watch
 
 NAMES = 10_000  # how many event names are remembered with their judges: senders choose names
-Keyed = tuple[Judge, Callable[[Event], bool], bool]
+
+
+class Ready(NamedTuple):
+    """A judge with what is asked of it for each event at hand."""
+
+    judge: Judge
+    id: str
+    admits: Condition | None
+    values: Callable[[Event, Skipped], tuple[Any, ...] | None]
+    key: Callable[[Event], str | None]
+    acts: bool
+
+
+Table = tuple[tuple[Condition | None, list[Ready]], ...]
 
 
 @dataclass(slots=True)
@@ -43,7 +57,7 @@ class Engine:
         self.judges = {playbook.id: prepare(playbook) for playbook in playbooks if playbook.mode != "off"}
         self.lateness = lateness
         self.acting = {name: (mode or judge.playbook.mode) == "enforce" for name, judge in self.judges.items()}
-        self._by_name: dict[str, tuple[Keyed, ...]] = {}
+        self._by_name: dict[str, Table] = {}
 
     def watches(self) -> list[Watch]:
         """Return what windows must watch."""
@@ -62,38 +76,51 @@ class Engine:
                 matched.newest = at
             elif at < matched.newest - self.lateness:
                 event.historical = True
-            judges = self._by_name.get(event.name)
-            if judges is None:
-                judges = self._look_up(event.name)
-            if judges:
-                self._judge(event, judges, matched, monitoring)
+            table = self._by_name.get(event.name)
+            if table is None:
+                table = self._look_up(event.name)
+            for condition, ready in table:
+                try:
+                    if condition is not None and not condition(event):
+                        continue
+                except Exception as error:  # noqa: BLE001 - some playbooks' fault is no other's: counted and reported
+                    matched.errors.update((one.id, _fault(error)) for one in ready)
+                    continue
+                self._judge(event, ready, matched, monitoring)
         return matched
 
-    def _judge(self, event: Event, judges: tuple[Keyed, ...], matched: Matched, monitoring: Container[str]) -> None:
-        for judge, admits, acting in judges:
+    def _judge(self, event: Event, ready: list[Ready], matched: Matched, monitoring: Container[str]) -> None:
+        claimed = event.trust == "browser"
+        for judge, name, admits, values_of, key_of, acts in ready:
+            if claimed and judge.playbook.trust != "any":
+                continue
             try:
-                if not admits(event):
+                if admits is not None and not admits(event):
                     continue
-                values = judge.values(event, matched.skipped)
+                values = values_of(event, matched.skipped)
                 if values is None:
                     continue
-                key = judge.key(event)
+                key = key_of(event)
                 if key is None:
-                    matched.skipped[judge.playbook.id, "a group field is missing"] += 1
+                    matched.skipped[name, "a group field is missing"] += 1
                     continue
             except Exception as error:  # noqa: BLE001 - one playbook's fault is no other's: counted and reported
-                matched.errors[judge.playbook.id, f"{type(error).__name__}: {error}"] += 1
+                matched.errors[name, _fault(error)] += 1
                 continue
-            name = judge.playbook.id
-            acts = acting and not event.historical and name not in monitoring
-            matched.hits.append(Hit(name, key, event.at, event.id, values, acts, event.ip))
+            acting = acts and not event.historical and name not in monitoring
+            matched.hits.append(Hit(name, key, event.at, event.id, values, acting, event.ip))
 
-    def _look_up(self, name: str) -> tuple[Keyed, ...]:
+    def _look_up(self, name: str) -> Table:
+        """Return what is asked of events of a name: playbooks by their first condition, so that each is asked once."""
         if len(self._by_name) >= NAMES:
             self._by_name.clear()
-        found = (judge for judge in self.judges.values() if judge.names(name))
-        self._by_name[name] = keyed = tuple((one, one.admits, self.acting[one.playbook.id]) for one in found)
-        return keyed
+        table: dict[Condition | None, list[Ready]] = {}
+        for id, judge in self.judges.items():
+            if judge.names(name):
+                ready = Ready(judge, id, judge.admits, judge.values, judge.key, self.acting[id])
+                table.setdefault(judge.condition, []).append(ready)
+        self._by_name[name] = found = tuple(table.items())
+        return found
 
     def respond(self, openings: Sequence[Opening], events: Sequence[Event], memory: Memory, now: int) -> list[Finding]:
         """Return the findings of openings, with what should be done about each at `now`.
@@ -114,6 +141,10 @@ class Engine:
 def retracted(openings: Sequence[Opening], app: str) -> list[str]:
     """Return the ids of the findings that are taken back."""
     return [finding_id(app, one.hit.watch, one.hit.key, one.at, one.id) for one in openings if one.retracted]
+
+
+def _fault(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _remembered(hit: Hit) -> Event:

@@ -19,19 +19,24 @@ from sentinel.engine.playbook import Playbook, Selector
 from sentinel.engine.select import conditions, may_be_claimed, names
 from sentinel.engine.windows import Watch
 
+Condition = Callable[[Event], bool]
+
 
 @dataclass(frozen=True, slots=True)
 class Judge:
     """A playbook with the functions that read events for it.
 
-    `admits` says whether an event counts at all; `key` names its group, None where a group field is missing;
+    `condition` is what its events must meet first, None if nothing; it is the same object for playbooks that share a
+    rule, so that it is asked once for all of them. `admits` says whether an event counts then, None if it always
+    does; `key` names its group, None where a group field is missing;
     `values` is what it counts for, None for nothing. What is passed over is counted by (playbook, reason).
     `claimed` says that the users its events name may be only claimed: by a failed login, or by a browser.
     """
 
     playbook: Playbook
     watch: Watch
-    admits: Callable[[Event], bool]
+    condition: Condition | None
+    admits: Condition | None
     key: Callable[[Event], str | None]
     values: Callable[[Event, Skipped], tuple[Any, ...] | None]
     prepared: Prepared
@@ -51,27 +56,32 @@ def prepare(playbook: Playbook) -> Judge:
     """Return the judge of a playbook."""
     prepared = detectors.prepare(playbook)
     own = Selector(playbook.rule, playbook.events, playbook.where)
-    alone = isinstance(playbook.detector, written.Sequence)  # its steps say which events count, nothing else does
+    steps = playbook.detector.steps if isinstance(playbook.detector, written.Sequence) else ()
+    counted = [step.selector for step in steps] or [own]  # steps say themselves which events count
+    wheres = [] if prepared.selectors else conditions(own)
     return Judge(
         playbook=playbook,
         watch=Watch(playbook.id, prepared.window, playbook.cooldown, prepared.detector, playbook.detection),
-        admits=_admits(playbook, () if prepared.selectors else conditions(own)),
+        condition=next(iter(wheres), None),
+        admits=_admits(playbook, wheres[1:]),
         key=group_key(playbook.group_by),
         values=prepared.values,
         prepared=prepared,
-        selectors=prepared.selectors if alone else (own, *prepared.selectors),
-        claimed=playbook.trust == "any" or any(map(may_be_claimed, prepared.selectors if alone else (own,))),
+        selectors=(*counted, *prepared.selectors),
+        claimed=playbook.trust == "any" or any(map(may_be_claimed, counted)),
     )
 
 
-def _admits(playbook: Playbook, wheres: Sequence[Callable[[Event], bool]]) -> Callable[[Event], bool]:
-    """Return whether an event counts: of a trusted sender, meeting the conditions, and not excepted."""
+def _admits(playbook: Playbook, wheres: Sequence[Condition]) -> Condition | None:
+    """Return whether an event counts that meets the first condition: the others, and not excepted; None if it does.
+
+    Whether its sender is trusted is asked before, by the engine.
+    """
     exemptions = [(one.where.matches, one.until) for one in playbook.exceptions]
-    any_trust = playbook.trust == "any"
+    if not exemptions and len(wheres) <= 1:
+        return next(iter(wheres), None)
 
     def admits(event: Event) -> bool:
-        if event.trust == "browser" and not any_trust:
-            return False
         for where in wheres:
             if not where(event):
                 return False
