@@ -102,6 +102,7 @@ def installed(tmp_path_factory) -> Path:
     for name in ("pyproject.toml", "LICENSE"):
         shutil.copy(ROOT / name, checkout)
     shutil.copytree(ROOT / "sentinel", checkout / "sentinel", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "examples", checkout / "examples", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("playbooks/one.yaml", "rules/two.yaml", "rules/lists/three.txt", "tests/four.py", "docs/five.md"):
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / name).write_text("x\n")
@@ -121,6 +122,12 @@ def test_a_wheel_carries_the_shipped_playbooks_rules_and_lists_and_nothing_else_
 
 
 def test_an_installed_sentinel_finds_the_content_of_its_own_wheel(installed):
-    ran = bare("from sentinel.content import folder; print(folder('playbooks'), folder('rules'))", installed)
-    content = installed / "sentinel" / "content"
-    assert ran.stdout.split() == [str(content / "playbooks"), str(content / "rules")], ran.stderr
+    names = ["playbooks", "rules", "geo", "shop"]
+    ran = bare(f"from sentinel.content import folder; print(*map(folder, {names}))", installed)
+    assert ran.stdout.split() == [str(installed / "sentinel" / "content" / name) for name in names], ran.stderr
+
+
+def test_a_wheel_carries_the_whole_shop_of_the_demo(installed):
+    shop, ours = installed / "sentinel" / "content" / "shop", ROOT / "examples" / "shop"
+    wanted = {file.relative_to(ours) for file in ours.rglob("*") if file.suffix in {".py", ".html", ".md"}}
+    assert {file.relative_to(shop) for file in shop.rglob("*") if file.is_file()} == wanted

@@ -81,7 +81,8 @@ class Crowd:
         """Send everybody home."""
         self._stop.set()
         for thread in self._threads:
-            thread.join(15)
+            if thread.is_alive():
+                thread.join(15)
 
     def answers(self, since: float = 0.0) -> list[Answer]:
         """Return what customers were answered to requests sent since a moment."""

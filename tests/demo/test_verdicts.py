@@ -72,3 +72,9 @@ def test_customers_are_wronged_by_refusals_faults_and_silence_and_not_by_their_o
     ]
     crowd._answers += [answer(0), answer(0, 200, ""), *wronged]
     assert crowd.troubled() == wronged
+
+
+def test_a_crowd_that_never_came_can_be_sent_home():
+    crowd = Crowd("http://127.0.0.1:9")
+    crowd.stop()
+    assert crowd.answers() == []
