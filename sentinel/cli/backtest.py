@@ -92,8 +92,7 @@ def backtest(
         own_modes=own_modes, strict=strict, options=Options(format, _columns(map or ()), event),
         enrich=_enricher(playbooks, geo or ()),
     )  # fmt: skip
-    _be_frugal()
-    with ExitStack() as open_ones, closing(Backtest(plan)) as run:
+    with _frugal(), ExitStack() as open_ones, closing(Backtest(plan)) as run:
         streams = [open_ones.enter_context(closing(Stream(path))) for path in events]
         with _progress(streams) as progress:
             run.run(streams, progress)
@@ -137,11 +136,18 @@ def _enricher(playbooks: Sequence[Playbook], geo: Sequence[Path]) -> Callable[[E
     return enricher.enrich
 
 
-def _be_frugal() -> None:
-    """Let events come and go without the garbage collector: none of them is in a cycle."""
+@contextmanager
+def _frugal() -> Iterator[None]:
+    """Let events come and go with hardly any garbage collection: none of them is in a cycle."""
+    before = gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @contextmanager

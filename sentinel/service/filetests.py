@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import chain, zip_longest
 from operator import attrgetter
@@ -116,7 +116,7 @@ class Trial:
     """One playbook on a virtual clock: events arrive, requests are judged by the decisions made so far."""
 
     def __init__(self, playbook: Playbook, runner: Runner) -> None:
-        engine = Engine([playbook], runner.lateness, mode="enforce")
+        engine = Engine([replace(playbook, mode="enforce")], runner.lateness)
         self._replay = Replay(engine, runner.make_windows(engine.watches(), runner.lateness), Memory())
         self._decisions = Decisions()
         self._found: dict[str, Finding] = {}

@@ -1,0 +1,292 @@
+"""The runner of in-file tests: what passes, what each fault is told, on a virtual clock."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel.loader.assembly import assemble
+from sentinel.loader.content import shipped_rules
+from sentinel.service.filetests import Runner, _arrivals, _late
+from tests.service.stories import MINUTE, START, windows
+
+PLAYBOOK = """playbook: p
+title: A test
+mode: {mode}
+rule: login-failed
+group_by: {group}
+window: 10m
+when: {when}
+cooldown: 10m
+actions: {actions}
+{more}
+tests:
+  - name: {name}
+    events:
+{events}
+    expect:{expect}
+{requests}"""
+BURST = "{at: 0s, event: auth, success: false, ip: 203.0.113.9, user: u1, repeat: 3, every: 10s}"
+FOUND = "{at: 20s, group: {ip: 203.0.113.9}, block_ip: 203.0.113.9}"
+
+
+def content(
+    events=(BURST,), expect=(FOUND,), requests=(), when="{count: 3}", group="ip", actions="[block_ip: {for: 1h}]",
+    mode="enforce", more="", name="a test",
+):  # fmt: skip
+    """Return the content of a file with one playbook and one test."""
+
+    def listed(entries):
+        return "\n".join(f"      - {entry}" for entry in entries)
+
+    text = PLAYBOOK.format(
+        mode=mode, group=group, when=when, actions=actions, more=more, name=name, events=listed(events),
+        expect="\n" + listed(expect) if expect else " []",
+        requests="    requests:\n" + listed(requests) if requests else "",
+    )  # fmt: skip
+    return assemble({"p.yaml": text.encode()}, base=shipped_rules())
+
+
+def run(**options):
+    """Return the faults of the one test."""
+    (outcome,) = Runner(windows).playbook(content(**options).playbooks["p"])
+    return list(outcome.faults)
+
+
+def test_a_test_that_finds_what_it_expects_has_no_faults():
+    assert run() == []
+
+
+def test_an_outcome_says_whose_test_it_is_and_where():
+    (outcome,) = Runner(windows).playbook(content().playbooks["p"])
+    assert (outcome.owner, outcome.name, str(outcome.place)) == ("p", "a test", "p.yaml:12:5")
+
+
+@pytest.mark.parametrize("mode", ["monitor", '"off"'])
+def test_a_playbook_is_tried_as_if_it_were_enforced(mode):
+    """What is off is tried too: its tests tell whether it may be switched on."""
+    assert run(mode=mode) == []
+
+
+@pytest.mark.parametrize(
+    ("expect", "lines"),
+    [
+        ((), ["+ at 20s: ip 203.0.113.9, block_ip 203.0.113.9"]),
+        (
+            ("{at: 10s, group: {ip: 203.0.113.9}}",),
+            ["- at 10s: ip 203.0.113.9 (line 16)", "+ at 20s: ip 203.0.113.9, block_ip 203.0.113.9"],
+        ),
+        (
+            ("{at: 20s, group: {ip: 203.0.113.8}}",),
+            ["- at 20s: ip 203.0.113.8 (line 16)", "+ at 20s: ip 203.0.113.9, block_ip 203.0.113.9"],
+        ),
+        (
+            ("{at: 20s, group: {ip: 203.0.113.9}, block_ip: 203.0.113.8}",),
+            [
+                "- at 20s: ip 203.0.113.9, block_ip 203.0.113.8 (line 16)",
+                "+ at 20s: ip 203.0.113.9, block_ip 203.0.113.9",
+            ],
+        ),
+        (
+            (FOUND, "{at: 11m, group: {ip: 203.0.113.9}}"),
+            ["  at 20s: ip 203.0.113.9, block_ip 203.0.113.9", "- at 11m: ip 203.0.113.9 (line 17)"],
+        ),
+    ],
+)
+def test_what_differs_is_told_line_by_line(expect, lines):
+    assert run(expect=expect) == ["what was expected (-) is not what was found (+):", *lines]
+
+
+def test_actions_that_are_not_named_are_not_looked_at():
+    assert run(expect=("{at: 20s, group: {ip: 203.0.113.9}}",)) == []
+
+
+def test_an_action_that_was_held_back_was_not_done():
+    faults = run(
+        events=(BURST.replace("203.0.113.9", "10.0.0.1"),),
+        expect=("{at: 20s, group: {ip: 10.0.0.1}, block_ip: 10.0.0.1}",),
+    )
+    assert faults[-1] == "+ at 20s: ip 10.0.0.1, block_ip 10.0.0.1 held back (private or local address)"
+
+
+def test_a_channel_is_the_target_of_telling():
+    expect = "{{at: 20s, group: {{ip: 203.0.113.9}}, notify: {}}}"
+    actions = "[notify: {channel: security}]"
+    assert run(actions=actions, expect=(expect.format("security"),)) == []
+    assert run(actions=actions, expect=(expect.format("sales"),)) != []
+
+
+def test_a_user_is_named_by_a_short_id():
+    assert (
+        run(
+            group="user", actions="[challenge_user: {for: 1h}]",
+            expect=("{at: 20s, group: {user: u1}, challenge_user: u1}",),
+        ) == []
+    )  # fmt: skip
+
+
+def test_a_group_of_several_fields_is_compared_as_a_whole():
+    event = (
+        '{at: 0s, event: auth, success: false, ip: "2001:db8::7", properties: {n: 5, b: true}, repeat: 3, every: 1s}'
+    )
+    group = "[properties.n, properties.b, ip]"
+    expect = '{at: 2s, group: {ip: "2001:db8::9", properties.n: 5, properties.b: true}}'
+    assert run(events=(event,), group=group, expect=(expect,)) == []
+
+
+def test_copies_are_numbered_in_every_text_of_an_event():
+    event = (
+        '{at: 0s, event: auth, success: false, ip: "203.0.113.{n}", user: "u{n}", properties: {a: {b: "x{n}"}}, '
+        "repeat: 3, every: 1s}"
+    )
+    expect = ("{at: 2s, group: {}}",)
+    when = "{distinct: {user: 3, ip: 3, properties.a.b: 3}}"
+    assert run(events=(event,), group="[]", when=when, actions="[]", expect=expect) == []
+
+
+def test_findings_are_expected_in_the_order_of_time_not_of_arrival():
+    late = "{at: 30s, received: 5m, event: auth, success: false, ip: 203.0.113.7, user: u1, repeat: 3, every: 1s}"
+    other = "{at: 1m, event: auth, success: false, ip: 203.0.113.8, user: u1, repeat: 3, every: 1s}"
+    expect = ("{at: 32s, group: {ip: 203.0.113.7}}", "{at: 1m2s, group: {ip: 203.0.113.8}}")
+    assert run(events=(other, late), expect=expect) == []
+
+
+VERDICTS = [("19s", "allow"), ("20s", "block"), ("1h19s", "block"), ("1h20s", "allow")]
+
+
+@pytest.mark.parametrize(("at", "verdict"), VERDICTS)
+def test_a_request_gets_the_verdict_of_its_moment(at, verdict):
+    """It runs after events of the same time, and a decision's end is exclusive."""
+    assert run(requests=(f"{{at: {at}, ip: 203.0.113.9, verdict: {verdict}}}",)) == []
+
+
+def test_a_wrong_verdict_is_told_with_its_place():
+    (fault,) = run(requests=("{at: 19s, ip: 203.0.113.9, user: u1, device: d, verdict: block}",))
+    assert fault == ("p.yaml:18:9: at 19s the request of id:u1, 203.0.113.9, d gets `allow`, not `block`")
+
+
+def test_an_event_that_arrives_late_acts_late():
+    event = "{at: 0s, received: 2m, event: auth, success: false, ip: 203.0.113.9, user: u1, repeat: 3, every: 10s}"
+    requests = (
+        "{at: 2m19s, ip: 203.0.113.9, verdict: allow}", "{at: 2m20s, ip: 203.0.113.9, verdict: block}",
+        "{at: 1h2m19s, ip: 203.0.113.9, verdict: block}", "{at: 1h2m20s, ip: 203.0.113.9, verdict: allow}",
+    )  # fmt: skip
+    assert run(events=(event,), requests=requests) == []
+
+
+def test_an_event_later_than_the_lateness_is_historical_and_acts_on_nobody():
+    events = (
+        "{at: 0s, event: auth, success: false, ip: 203.0.113.9, user: u1, repeat: 2, every: 10s}",
+        "{at: 11m, event: page.viewed}",
+        "{at: 20s, received: 12m, event: auth, success: false, ip: 203.0.113.9, user: u1}",
+    )
+    expect = ("{at: 20s, group: {ip: 203.0.113.9}}",)
+    assert run(events=events, expect=expect, requests=("{at: 13m, ip: 203.0.113.9, verdict: allow}",)) == []
+
+
+def test_sessions_stay_open_and_familiar_places_are_let_in_where_a_user_is_only_claimed():
+    events = (
+        "{at: 0s, event: auth, success: true, ip: 192.0.2.1, user: u1, device: laptop}",
+        BURST.replace("0s", "1h", 1),
+    )
+    requests = (
+        "{at: 1h1m, user: u1, ip: 198.51.100.1, login: true, verdict: block}",
+        "{at: 1h1m, user: u1, ip: 198.51.100.1, verdict: allow}",
+        "{at: 1h1m, user: u1, ip: 192.0.2.1, login: true, verdict: allow}",
+        "{at: 1h1m, user: u1, ip: 198.51.100.1, device: laptop, login: true, verdict: allow}",
+    )
+    expect = ("{at: 1h20s, group: {user: u1}, block_user: u1}",)
+    assert run(events=events, group="user", actions="[block_user: {for: 1h}]", expect=expect, requests=requests) == []
+
+
+RULE = """rule: r
+title: A rule
+event: payment.*
+where: properties.amount > 5
+tests:
+  - {{event: {event}, matches: {matches}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("event", "matches"),
+    [
+        ("{event: payment.failed, properties: {amount: 6}}", True),
+        ("{event: payment.failed, properties: {amount: 5}}", False),
+        ("{event: payment.failed}", False),
+        ("{event: auth, properties: {amount: 6}}", False),
+    ],
+)
+def test_a_rule_s_test_asks_names_and_condition(event, matches):
+    for claim in (True, False):
+        rule = assemble({"r.yaml": RULE.format(event=event, matches=str(claim).lower()).encode()}).rules["r"]
+        (outcome,) = Runner(windows).rule(rule)
+        assert (outcome.name, bool(outcome.faults)) == ("event 1", claim is not matches)
+
+
+def test_a_rule_that_matches_and_should_not_is_told_so():
+    text = RULE.format(event="{event: payment.failed, properties: {amount: 6}}", matches="false")
+    (outcome,) = Runner(windows).rule(assemble({"r.yaml": text.encode()}).rules["r"])
+    assert outcome.faults == ("the rule matches this event and should not",)
+    text = RULE.format(event="{event: auth}", matches="true")
+    (outcome,) = Runner(windows).rule(assemble({"r.yaml": text.encode()}).rules["r"])
+    assert outcome.faults == ("the rule does not match this event",)
+
+
+@pytest.mark.parametrize(("wanted", "found"), [("", 1), ("A TEST", 1), ("p: a", 1), ("p", 1), ("zzz", 0)])
+def test_only_what_is_wanted_is_run(wanted, found):
+    assert len(list(Runner(windows).playbook(content().playbooks["p"], wanted))) == found
+
+
+def test_shuffled_the_same_groups_have_findings():
+    (outcome,) = Runner(windows).shuffled(content().playbooks["p"], range(5))
+    assert (outcome.name, outcome.faults) == ("a test (shuffled 5 times)", ())
+
+
+def test_what_is_judged_on_arrival_promises_nothing_when_shuffled():
+    ratio = content(when="{count: 3, ratio: {where: not success, gte: 0.5}}")
+    assert list(Runner(windows).shuffled(ratio.playbooks["p"], range(5))) == []
+
+
+def test_a_seed_that_changes_the_groups_is_told(monkeypatch):
+    """Windows that forget what comes late, as keeping only the newest would."""
+
+    def forgetful(watches, lateness):
+        kept = windows(watches, lateness)
+        newest = {}
+
+        class Forgetful:
+            def hit(self, hits, now):
+                fresh = [one for one in hits if one.at >= newest.get(one.key, 0)]
+                newest.update({one.key: one.at for one in fresh})
+                return kept.hit(fresh, now)
+
+            def __getattr__(self, name):
+                return getattr(kept, name)
+
+        return Forgetful()
+
+    (outcome,) = Runner(forgetful).shuffled(content().playbooks["p"], range(3))
+    assert len(outcome.faults) >= 1
+    assert outcome.faults[0].startswith("seed ")
+    assert outcome.faults[0].endswith("no finding for ip 203.0.113.9")
+
+
+@given(st.integers(0, 10**6))
+def test_a_shuffle_keeps_within_the_lateness_and_repeats_some(seed):
+    test = content(events=(BURST.replace("repeat: 3", "repeat: 50"),)).playbooks["p"].tests[0]
+    arrivals = list(_arrivals(test))
+    late = _late(arrivals, 10 * MINUTE, random.Random(seed))
+    newest = 0
+    for one in late:
+        newest = max(newest, one.event.at)
+        assert one.event.at > newest - 10 * MINUTE
+    assert {one.event.id for one in late} == {one.event.id for one in arrivals}
+    assert len(late) >= len(arrivals)
+
+
+def test_the_clock_starts_on_a_monday():
+    test = content(events=("{at: 0s, event: auth}",), expect=()).playbooks["p"].tests[0]
+    (arrival,) = _arrivals(test)
+    assert (arrival.event.at, arrival.received, START // 86_400_000_000 % 7) == (START, START, 4)
