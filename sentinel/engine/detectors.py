@@ -23,8 +23,9 @@ Shown = Callable[[tuple[int | float, ...]], dict[str, int | float]]
 class Prepared:
     """A playbook's detector made ready.
 
-    `window` is what windows are told of it (microseconds), `selectors` the events beside the playbook's own that
-    it must see. `values` returns None for an event that says nothing to it. `tally` and `threshold` are by metric.
+    `window` is what windows are told of it (microseconds), `selectors` the events that it must see though they
+    count for nothing. `values` returns None for an event that says nothing to it. `tally` and `threshold`
+    are by metric.
     """
 
     detector: watched.Detector
@@ -75,7 +76,7 @@ def _sequence(playbook: Playbook, asked: written.Sequence) -> Prepared:
         values,
         _named(*names),
         {name: f">= {max(step.count, step.distinct)}" for name, step in zip(names, asked.steps, strict=True)},
-        tuple(step.selector for step in asked.steps) + ((asked.until,) if asked.until else ()),
+        (asked.until,) if asked.until else (),
     )
 
 

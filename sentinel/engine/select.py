@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 
 from sentinel.core.event import Event
-from sentinel.engine.playbook import Selector
+from sentinel.engine.playbook import Absent, Playbook, Rule, Selector, Sequence
+
+
+def selectors(playbook: Playbook) -> Iterator[Selector]:
+    """Yield each of a playbook's selectors: its own, then those of its detector."""
+    yield Selector(playbook.rule, playbook.events, playbook.where)
+    match playbook.detector:
+        case Sequence(steps=steps, until=until):
+            yield from (step.selector for step in steps)
+            if until is not None:
+                yield until
+        case Absent(selector=selector):
+            yield selector
+
+
+def rules_of(playbook: Playbook) -> Iterator[Rule]:
+    """Yield every rule that a playbook uses."""
+    return (selector.rule for selector in selectors(playbook) if selector.rule is not None)
 
 
 def names(selector: Selector, name: str) -> bool:

@@ -9,16 +9,18 @@ from typing import Any
 from sentinel.engine.expression import ListValues
 from sentinel.engine.playbook import Place, Playbook, Rule
 from sentinel.engine.problems import quote, suggest
+from sentinel.engine.select import rules_of
 from sentinel.loader.checks import check_lockout, check_playbook
+from sentinel.loader.detectors import DETECTORS
 from sentinel.loader.mistakes import PlaybookErrors
-from sentinel.loader.playbook import build_playbook
+from sentinel.loader.playbook import build_playbook, selections
 from sentinel.loader.rule import build_rule, check_rule
 from sentinel.loader.schema import KINDS, LATER
 from sentinel.loader.shapes import FAULTY, Desk, Reading, is_null, listed
 from sentinel.loader.source import Document, Scalar, open_page, read_documents
 from sentinel.loader.source import Mapping as MappingNode
 
-_TELLTALES = LATER | {"when", "window", "group_by", "actions", "cooldown", "mode", "severity", "guard"}
+_TELLTALES = LATER | DETECTORS.keys() | {"window", "group_by", "actions", "cooldown", "mode", "severity", "guard"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def assemble(
     mistakes = [mistake for desk in desks for mistake in desk.page.mistakes()]
     if mistakes:
         raise PlaybookErrors(mistakes)
-    used = {one.rule.id: one.rule for one in playbooks.built.values() if one.rule is not None}
+    used = {rule.id: rule for playbook in playbooks.built.values() for rule in rules_of(playbook)}
     return Content(used | rules.built, playbooks.built, known)
 
 
@@ -127,10 +129,11 @@ class _Playbooks:
         reading, before = _read("playbook", desk, document)
         if reading is None:
             return
-        rule = self._rules.find(reading, desk)
-        check_playbook(reading, rule, desk)
-        if id is not None and desk.page.count == before and (rule is not None or reading["rule"] is None):
-            self.built[id] = playbook = build_playbook(reading, rule, desk)
+        named = {one["rule"]: self._rules.find(one, desk) for one in selections(reading)}
+        rules = {id: rule for id, rule in named.items() if rule is not None}
+        check_playbook(reading, rules, desk)
+        if id is not None and desk.page.count == before and len(rules) == len(named.keys() - {None}):
+            self.built[id] = playbook = build_playbook(reading, rules, desk)
             check_lockout(playbook, reading, desk)
 
 

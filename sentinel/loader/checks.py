@@ -7,28 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
-from fractions import Fraction
 
 from sentinel.core.duration import format_duration
-from sentinel.engine.fields import FIELDS
 from sentinel.engine.judge import prepare
-from sentinel.engine.kinds import Kind
 from sentinel.engine.playbook import Playbook, Rule
 from sentinel.engine.problems import quote
-from sentinel.loader.schema import IP_ACTIONS, USER_ACTIONS, Bound
+from sentinel.loader.impossible import GLOB, IMPOSSIBLE
+from sentinel.loader.playbook import Rules, selections, usual_cooldown
+from sentinel.loader.schema import IP_ACTIONS, USER_ACTIONS
 from sentinel.loader.shapes import Desk, Picked, Reading
-from sentinel.loader.source import Mapping, Spot
 from sentinel.loader.testcase import check_tests
 
-_MILLION = 1_000_000
-_GLOB = "*?["
 
-
-def check_playbook(reading: Reading, rule: Rule | None, desk: Desk) -> None:
-    """Report every contradiction of one playbook."""
+def check_playbook(reading: Reading, rules: Rules, desk: Desk) -> None:
+    """Report every contradiction of one playbook; `rules` are those it names."""
     for check in CHECKS:
         check(reading, desk)
-    _events_meet(reading, rule, desk)
+    for part in selections(reading):
+        _events_meet(part, rules.get(part["rule"]), desk)
 
 
 def check_lockout(playbook: Playbook, reading: Reading, desk: Desk) -> None:
@@ -62,68 +58,14 @@ def _events_meet(reading: Reading, rule: Rule | None, desk: Desk) -> None:
 
 
 def _meet(one: str, other: str) -> bool:
-    if not any(sign in one for sign in _GLOB):
+    if not any(sign in one for sign in GLOB):
         return fnmatchcase(one, other)
-    return any(sign in other for sign in _GLOB) or fnmatchcase(other, one)
-
-
-def _distinct(reading: Reading, desk: Desk) -> None:
-    """A value that is the same in the whole group, or is one of few, cannot be different often."""
-    grouped = reading["group_by"] or ()
-    for spot, field, bound in _bounds(reading, "distinct"):
-        least = int(bound.value) + bound.strict
-        if field in grouped and least > 1:
-            message = f"never reached: `group_by` gives each group one {quote(field)}"
-            desk.report(spot, message, "count another field, or group by another")
-        elif field in FIELDS and FIELDS[field].kind is Kind.BOOL and least > 2:
-            desk.report(spot, f"never reached: {quote(field)} is `true` or `false`, two values at most")
-        elif field == "event" and not reading.written("rule"):
-            _distinct_names(reading, least, spot, desk)
-
-
-def _distinct_names(reading: Reading, least: int, spot: Spot, desk: Desk) -> None:
-    names = reading["event"]
-    if names and not any(sign in name for name in names for sign in _GLOB) and least > len(names):
-        desk.report(spot, f"never reached: `event` names {len(names)}")
-
-
-def _bounds(reading: Reading, kind: str) -> Iterator[tuple[Spot, str, Bound]]:
-    """Yield the thresholds of a metric that has fields: where each is written, its field, the bound."""
-    when = reading["when"]
-    node = when.node.get(kind) if when else None
-    if isinstance(node, Mapping):
-        found = when[kind] or {}
-        for name, value in node.entries:
-            if name.text in found:
-                yield value.spot, name.text, found[name.text]
-
-
-def _sums(reading: Reading, desk: Desk) -> None:
-    """A sum is of numbers from zero up, in whole millionths."""
-    for spot, _, bound in _bounds(reading, "sum"):
-        if bound.value < 0 or (bound.value == 0 and not bound.strict):
-            desk.report(spot, "always reached: a sum is never below zero")
-        elif (Fraction(str(bound.value)) * _MILLION).denominator != 1:
-            desk.report(spot, "finer than a millionth", "sums are kept in whole millionths")
-
-
-def _ratio(reading: Reading, desk: Desk) -> None:
-    """A share lies between 0 and 1."""
-    asked = reading["when"]["ratio"] if reading["when"] else None
-    if asked is None:
-        return
-    (value, strict), ratio = asked
-    spot = ratio.spot("gt" if strict else "gte")
-    if value > 1 or (value == 1 and strict):
-        percent = f"did you mean `{value / 100:g}`?" if 1 < value <= 100 else None
-        desk.report(spot, "never reached: a share is at most 1", percent)
-    elif value < 0 or (value == 0 and not strict):
-        desk.report(spot, "always reached: a share is never below 0")
+    return any(sign in other for sign in GLOB) or fnmatchcase(other, one)
 
 
 def _cooldown(reading: Reading, desk: Desk) -> None:
     """Whoever goes on must be found again before the action on them ends."""
-    cooldown = reading["cooldown"] or reading["window"]
+    cooldown = reading["cooldown"] or usual_cooldown(reading)
     ends = [(min(finite), action) for _, action, _ in _actions(reading) if (finite := _finite(action))]
     if cooldown is None or not ends:
         return
@@ -131,7 +73,8 @@ def _cooldown(reading: Reading, desk: Desk) -> None:
     if cooldown > shortest:
         ended = f"the shortest `for`, {format_duration(shortest)}"
         written = reading.written("cooldown")
-        name = "the cooldown" if written else f"the cooldown, by default the window of {format_duration(cooldown)},"
+        usual = "the window of " if reading["window"] else ""
+        name = "the cooldown" if written else f"the cooldown, by default {usual}{format_duration(cooldown)},"
         spot = reading.spot("cooldown") if written else action.spot("for")
         hint = f"`cooldown: {format_duration(shortest)}` finds again whoever goes on"
         desk.report(spot, f"{name} is longer than {ended}", hint)
@@ -195,5 +138,5 @@ def _browsers(reading: Reading, desk: Desk) -> None:
 
 
 CHECKS: tuple[Callable[[Reading, Desk], None], ...] = (
-    _distinct, _sums, _ratio, _cooldown, _targets, _twice, _browsers, check_tests,
+    *IMPOSSIBLE, _cooldown, _targets, _twice, _browsers, check_tests,
 )  # fmt: skip

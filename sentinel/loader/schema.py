@@ -5,76 +5,34 @@ What keys mean together (a cooldown longer than a block, an action on a user nob
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from itertools import combinations
 
 from sentinel.engine.fields import FIELDS
 from sentinel.engine.kinds import Kind
 from sentinel.engine.playbook import MODES, SEVERITIES
 from sentinel.loader import words
+from sentinel.loader.detectors import DETECTORS, NAMES, SELECTOR, WINDOWED
 from sentinel.loader.shapes import (
     MOST_ITEMS,
-    Desk,
+    Apart,
     Either,
     Json,
     Key,
     Listing,
     OneOrMore,
     Record,
-    Shape,
     Table,
     Tagged,
-    Wrong,
 )
-from sentinel.loader.source import Mapping as MappingNode
-from sentinel.loader.source import Node
 from sentinel.loader.words import BOOLEAN, CONDITION, EVENT_NAME, Anything, choice, duration, field_name, text, whole
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-LARGEST_THRESHOLD = 1_000_000  # what windows keep of a group grows with it
 MOST_COPIES = 100_000
-LATER = frozenset({"sequence", "first_seen", "travel", "absent", "spike", "block_users"})
+LATER = frozenset({"block_users"})
 LATER_ACTIONS = frozenset({"emit", "block_users"})
 VERDICTS = ("allow", "block", "redirect", "challenge")
 USER_ACTIONS = ("block_user", "redirect_user", "challenge_user", "label_user")
 IP_ACTIONS = ("block_ip", "redirect_ip", "label_ip")
-
-
-class Bound(NamedTuple):
-    """A threshold: reached at `value`, or with `strict` only past it."""
-
-    value: int | float
-    strict: bool
-
-
-class Threshold(Shape):
-    """`n`, `{gte: n}` or `{gt: n}`; with the keys of `more` beside these it is read as (Bound, Reading).
-
-    `past` is the shape of what must be passed, where that may be another than what must be reached.
-    """
-
-    def __init__(self, number: Shape, past: Shape | None = None, more: Mapping[str, Key] | None = None) -> None:
-        bounds = {"gte": Key(number, "Reached at this value."), "gt": Key(past or number, "Reached past this value.")}
-        self.number = number
-        self.more = dict(more or {})
-        self.record = Record("a threshold", self.more | bounds, one_of=(("gte", "gt"),), hint="such as `{gte: 10}`")
-
-    def read(self, node: Node, desk: Desk) -> Any:
-        if not self.more and not isinstance(node, MappingNode):
-            return Bound(self.number.read(node, desk), False)
-        found = self.record.read(node, desk)
-        if found.written("gte") and found.written("gt"):
-            raise Wrong("`gte` and `gt` cannot stand together", "`gte` is reached at the value, `gt` past it")
-        strict = found.written("gt")
-        name = "gt" if strict else "gte"
-        if found[name] is None:
-            raise Wrong
-        bound = Bound(found[name], strict)
-        return (bound, found) if self.more else bound
-
-    def schema(self) -> Json:
-        record = self.record.schema() | {"not": {"required": ["gte", "gt"]}}
-        return record if self.more else {"anyOf": [self.number.schema(), record]}
 
 
 def _fields(namespace: str) -> dict[str, Key]:
@@ -126,27 +84,6 @@ RULE = Record(
     },
     one_of=(("event", "where"),),
     synonyms={"id": "rule", "name": "title", "condition": "where", "filter": "where", "events": "event"},
-)
-
-NUMBERS = field_name("be added up or compared", Kind.NUMBER)
-SCALARS = field_name("be counted")
-COUNTS = Threshold(whole(1, LARGEST_THRESHOLD), past=whole(0, LARGEST_THRESHOLD))
-METRICS = Record(
-    "a condition on the window",
-    {
-        "count": Key(COUNTS, "At least so many matching events."),
-        "distinct": Key(Table("a field and its threshold", SCALARS, COUNTS), "At least so many values of a field."),
-        "max": Key(Table("a field and its threshold", NUMBERS, Threshold(words.NUMBER)), "The largest value."),
-        "sum": Key(Table("a field and its threshold", NUMBERS, Threshold(words.NUMBER)), "The sum of a field."),
-        "avg": Key(Table("a field and its threshold", NUMBERS, Threshold(words.NUMBER)), "The mean of a field."),
-        "ratio": Key(
-            Threshold(words.NUMBER, more={"where": Key(CONDITION, "Of which events.", required=True)}),
-            "The share of events for which a condition is true; use it with `count`.",
-        ),
-    },
-    one_of=(("count", "distinct", "max", "sum", "avg", "ratio"),),
-    synonyms={"gte": "count", "events": "count", "unique": "distinct", "mean": "avg", "total": "sum"},
-    hint="such as `{count: 10}` or `{distinct: {user: 10}}`",
 )
 
 _TERMS = OneOrMore(words.TERM, "a duration", distinct=False)
@@ -246,6 +183,15 @@ EXEMPTION = Record(
     },
 )
 EXEMPTIONS = Listing(EXEMPTION, "a list of exceptions", most=1000)
+_ONE = "a playbook has one of them: make two playbooks"
+APART = (
+    Apart("until", tuple(name for name in NAMES if name != "sequence"), "it ends a `sequence` and nothing else"),
+    *(Apart(name, ("sequence",), "each step says itself which events it takes") for name in SELECTOR),
+    *(Apart(later, (earlier,), _ONE) for earlier, later in combinations(NAMES, 2)),
+    Apart("window", ("first_seen",), "`history` says how far back it looks"),
+    Apart("window", ("travel",), "it compares neighbours, however far apart in time"),
+    Apart("window", ("absent",), "`within` says how long is waited"),
+)
 PLAYBOOK = Record(
     "a playbook",
     {
@@ -266,8 +212,10 @@ PLAYBOOK = Record(
             "A field or a list of fields; `[]` is the whole app.",
             required=True,
         ),
-        "window": Key(duration(), "Within which time, by the events' own times.", required=True),
-        "when": Key(METRICS, "What one window must reach, such as `{count: 10}`.", required=True),
+        "window": Key(duration(), "Within which time, by the events' own times."),
+    }
+    | DETECTORS
+    | {
         "cooldown": Key(duration(), "The least time between two findings of a group; by default the window."),
         "actions": Key(Listing(ACTIONS, "a list of actions", most=MOST_ITEMS), "What to do about it.", default=()),
         "guard": Key(GUARD, "How many may be acted on before it falls back to monitoring."),
@@ -278,11 +226,14 @@ PLAYBOOK = Record(
         "accept_lockout": Key(BOOLEAN, "Act in full on users who are only claimed.", default=False),
         "tests": Key(Listing(PLAYBOOK_TEST, most=1000), "Events, and what must come of them.", default=()),
     },
-    one_of=(("rule", "event", "where"),),
+    one_of=(("rule", "event", "where", "sequence"), NAMES),
+    needs=dict.fromkeys(WINDOWED, ("window",)),
+    apart=APART,
     later=LATER,
     synonyms={
         "id": "playbook", "name": "title", "timeframe": "window", "by": "group_by", "condition": "where",
         "threshold": "when", "level": "severity", "exemptions": "exceptions", "events": "event", "do": "actions",
+        "steps": "sequence", "new": "first_seen",
     },
 )  # fmt: skip
 KINDS: dict[str, Record] = {"rule": RULE, "playbook": PLAYBOOK}

@@ -159,16 +159,27 @@ class Reading:
         return next((name.spot for name, _ in self.node.entries if name.text == key), self.node.spot)
 
 
+class Apart(NamedTuple):
+    """A key that cannot stand beside others, and why."""
+
+    name: str
+    others: tuple[str, ...]
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Record(Shape):
     """Keys that are known. Of the keys in each tuple of `one_of` at least one must be there.
 
-    `later` are keys that a later version of the language has, `synonyms` words of other tools for ours.
+    `needs` maps keys to others that they need beside them, `apart` are keys that cannot stand together, `later` those
+    that a later version of the language has, `synonyms` words of other tools for ours.
     """
 
     what: str
     keys: Dict[str, Key]
     one_of: tuple[tuple[str, ...], ...] = ()
+    needs: Dict[str, tuple[str, ...]] = field(default_factory=dict)
+    apart: tuple[Apart, ...] = ()
     later: frozenset[str] = frozenset()
     synonyms: Dict[str, str] = field(default_factory=dict)
     hint: str | None = None
@@ -187,6 +198,7 @@ class Record(Shape):
             values[name.text] = found
             if found is FAULTY:
                 del values[name.text]
+        self._clashes(node, desk)
         self._missing(node, {name.text for name, _ in node.entries} | meant, desk)
         return Reading(node, values)
 
@@ -205,10 +217,21 @@ class Record(Shape):
         close = difflib.get_close_matches(word, self.keys, n=1)
         return self.synonyms.get(word) or (close[0] if close else "")
 
+    def _clashes(self, node: Mapping, desk: Desk) -> None:
+        """Report each key that stands beside one that it cannot stand beside."""
+        spots = {name.text: name.spot for name, _ in node.entries}
+        reported = set()
+        for name, others, why in self.apart:
+            beside = next((other for other in others if other in spots), None)
+            if name in spots and beside and name not in reported:
+                reported.add(name)
+                desk.report(spots[name], f"{quote(name)} cannot stand beside {quote(beside)}", why)
+
     def _missing(self, node: Mapping, named: set[str], desk: Desk) -> None:
         if named & self.later:
             return  # what is missing beside it cannot be said
-        missing = [name for name, key in self.keys.items() if key.required and name not in named]
+        needed = {name for key in named & self.needs.keys() for name in self.needs[key]}
+        missing = [name for name, key in self.keys.items() if (key.required or name in needed) and name not in named]
         if missing:
             hint = self.keys[missing[0]].hint if len(missing) == 1 else None
             desk.report(node.spot, f"{self.what} needs {listed(missing, 'and')}", hint)
@@ -224,9 +247,11 @@ class Record(Shape):
         }
         if required := [name for name, key in self.keys.items() if key.required]:
             found["required"] = required
-        if self.one_of:
-            found["allOf"] = [{"anyOf": [{"required": [name]} for name in names]} for names in self.one_of]
-        return found
+        if self.needs:
+            found["dependentRequired"] = {name: list(needed) for name, needed in self.needs.items()}
+        rules: list[Json] = [{"anyOf": [{"required": [name]} for name in names]} for names in self.one_of]
+        rules += [{"not": {"required": [one.name, other]}} for one in self.apart for other in one.others]
+        return found | ({"allOf": rules} if rules else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +268,8 @@ class Listing(Shape):
             hint = "write `[]` for none" if is_null(node) and not self.fewest else "begin each item with `- `"
             raise unexpected(node, self.what, hint)
         if len(node.items) < self.fewest:
-            raise Wrong(f"{self.what} expected, not an empty one")
+            fewest = f" of at least {self.fewest}" if self.fewest > 1 else ""
+            raise Wrong(f"{self.what}{fewest} expected, not {'one alone' if node.items else 'an empty one'}")
         bounded(len(node.items), self.most)
         found = (desk.read(self.item, item) for item in node.items)
         return tuple(value for value in found if value is not FAULTY)

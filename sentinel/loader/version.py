@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -18,7 +18,19 @@ from sentinel.engine.nodes import Prepared, Span
 from sentinel.engine.playbook import Place, Playbook, Rule
 
 LENGTH = 12
-_DETECTION = ("id", "rule", "events", "where", "group_by", "window", "when", "cooldown", "exceptions", "trust")
+_DETECTION = (
+    "id",
+    "rule",
+    "events",
+    "where",
+    "group_by",
+    "window",
+    "when",
+    "detector",
+    "cooldown",
+    "exceptions",
+    "trust",
+)
 _MATCHING = ("events", "where")
 _LEFT_OUT = ("version", "detection", "place")
 
@@ -26,11 +38,10 @@ _LEFT_OUT = ("version", "detection", "place")
 def stamp(playbook: Playbook, lists: Mapping[str, ListValues]) -> Playbook:
     """Return the playbook with its `version` and its `detection` filled in."""
     everything = [field.name for field in fields(Playbook) if field.name not in _LEFT_OUT]
-    version = _hash({name: _canonical(getattr(playbook, name), lists) for name in everything})
-    said: dict[str, Any] = {name: _canonical(getattr(playbook, name), lists) for name in _DETECTION}
-    if playbook.rule is not None:
-        said["rule"] = {name: _canonical(getattr(playbook.rule, name), lists) for name in _MATCHING}
-    said["exceptions"] = [_canonical(replace(one, reason=""), lists) for one in playbook.exceptions]
+    version = _hash({name: _Canon(lists).of(getattr(playbook, name)) for name in everything})
+    canon = _Canon(lists, named=False)
+    said = {name: canon.of(getattr(playbook, name)) for name in _DETECTION}
+    said["exceptions"] = [canon.of(replace(one, reason="")) for one in playbook.exceptions]
     return replace(playbook, version=version, detection=_hash(said))
 
 
@@ -39,21 +50,27 @@ def _hash(said: object) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:LENGTH]
 
 
-def _canonical(value: Any, lists: Mapping[str, ListValues]) -> Any:
-    """Return a value as JSON: expressions as their trees with the lists they ask, places left out."""
-    if isinstance(value, Expression):
-        known = {name: sorted(lists[name].exact) for name in value.lists if name in lists}
-        return ["expression", _canonical(value.tree, lists), known]
-    if isinstance(value, Prepared):
-        return _canonical(value.literal, lists)
-    if isinstance(value, Rule):
-        return {name: _canonical(getattr(value, name), lists) for name in ("id", *_MATCHING)}
-    if is_dataclass(value):
-        parts = {field.name: getattr(value, field.name) for field in fields(value)}
-        kept = {name: part for name, part in parts.items() if not isinstance(part, Place | Span | Kind)}
-        return [type(value).__name__, {name: _canonical(part, lists) for name, part in kept.items()}]
-    if isinstance(value, Mapping):
-        return {str(name): _canonical(part, lists) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(part, lists) for part in value]
-    return value
+@dataclass(frozen=True, slots=True)
+class _Canon:
+    """Values as JSON: expressions as their trees with the lists they ask, places left out, rules' ids if `named`."""
+
+    lists: Mapping[str, ListValues]
+    named: bool = True
+
+    def of(self, value: Any) -> Any:
+        if isinstance(value, Expression):
+            known = {name: sorted(self.lists[name].exact) for name in value.lists if name in self.lists}
+            return ["expression", self.of(value.tree), known]
+        if isinstance(value, Prepared):
+            return self.of(value.literal)
+        if isinstance(value, Rule):
+            return {name: self.of(getattr(value, name)) for name in ("id", *_MATCHING)[not self.named :]}
+        if is_dataclass(value):
+            parts = {field.name: getattr(value, field.name) for field in fields(value)}
+            kept = {name: part for name, part in parts.items() if not isinstance(part, Place | Span | Kind)}
+            return [type(value).__name__, {name: self.of(part) for name, part in kept.items()}]
+        if isinstance(value, Mapping):
+            return {str(name): self.of(part) for name, part in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.of(part) for part in value]
+        return value

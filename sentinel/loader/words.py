@@ -135,6 +135,18 @@ def _finite(node: Scalar, desk: Desk) -> int | float:
 NUMBER = Word("a number", _finite, {"type": "number"})
 
 
+def above(bound: int) -> Word:
+    """Return the shape of a number larger than a bound."""
+
+    def convert(node: Scalar, desk: Desk) -> int | float:
+        value = _finite(node, desk)
+        if value <= bound:
+            raise Wrong(f"{node.text} is too small: more than {bound}")
+        return value
+
+    return Word("a number", convert, {"type": "number", "exclusiveMinimum": bound})
+
+
 def _as_written(node: Scalar) -> str:
     return quote(node.text) if node.plain else f"the text {quote(node.text)}"
 

@@ -13,7 +13,8 @@ from sentinel.engine.fields import FIELDS
 from sentinel.engine.playbook import MODES, SEVERITIES
 from sentinel.loader.assembly import assemble
 from sentinel.loader.content import shipped_rules
-from sentinel.loader.schema import ACTIONS, DELIVERY, EVENT, EXPECTATION, METRICS, PLAYBOOK, REQUEST, RULE
+from sentinel.loader.detectors import ABSENT, FIRST_SEEN, METRICS, SPIKE, STEP, TRAVEL
+from sentinel.loader.schema import ACTIONS, DELIVERY, EVENT, EXPECTATION, PLAYBOOK, REQUEST, RULE
 from sentinel.loader.shapes import Record
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +76,7 @@ def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
 
 def test_every_link_within_the_reference_leads_to_a_heading() -> None:
     slugs = {
-        re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-")
+        re.sub(r"[^a-z0-9_ -]", "", line.lstrip("# ").lower()).replace(" ", "-")
         for line in REFERENCE.splitlines()
         if line.startswith("#")
     }
@@ -103,6 +104,13 @@ def test_every_metric_action_and_test_key_is_explained() -> None:
     for record in (DELIVERY, EXPECTATION, REQUEST):
         own = set(record.keys) - set(EVENT) - set(ACTIONS.kinds)
         assert all(f"`{key}`" in parts for key in own), record.what
+
+
+@pytest.mark.parametrize("record", [STEP, FIRST_SEEN, TRAVEL, ABSENT, SPIKE], ids=lambda record: record.what)
+def test_every_key_of_every_detector_is_explained(record: Record) -> None:
+    section = REFERENCE.partition("## Other detectors")[2].partition("\n## ")[0]
+    for name in record.keys:
+        assert re.search(rf"`{name}[`:]", section), name
 
 
 def test_every_field_mode_and_severity_is_named() -> None:

@@ -1,0 +1,149 @@
+"""What opens a playbook's findings, as files say it: `when`, and the other detectors beside it.
+
+Shapes only. What their values cannot mean is in impossible.py, what becomes of them in playbook.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sentinel.engine.kinds import Kind
+from sentinel.loader import words
+from sentinel.loader.shapes import Desk, Json, Key, Listing, OneOrMore, Record, Shape, Table, Wrong
+from sentinel.loader.source import Mapping as MappingNode
+from sentinel.loader.source import Node
+from sentinel.loader.words import BOOLEAN, CONDITION, EVENT_NAME, above, duration, field_name, whole
+
+LARGEST_THRESHOLD = 1_000_000  # what windows keep of a group grows with it
+MOST_STEPS = 16
+MOST_LEARNT = 1_000  # earlier events of a group that `first_seen` remembers
+NAMES = ("when", "sequence", "first_seen", "travel", "absent", "spike")
+WINDOWED = ("when", "sequence", "spike")
+
+
+class Bound(NamedTuple):
+    """A threshold: reached at `value`, or with `strict` only past it."""
+
+    value: int | float
+    strict: bool
+
+
+class Threshold(Shape):
+    """`n`, `{gte: n}` or `{gt: n}`; with the keys of `more` beside these it is read as (Bound, Reading).
+
+    `past` is the shape of what must be passed, where that may be another than what must be reached.
+    """
+
+    def __init__(self, number: Shape, past: Shape | None = None, more: Mapping[str, Key] | None = None) -> None:
+        bounds = {"gte": Key(number, "Reached at this value."), "gt": Key(past or number, "Reached past this value.")}
+        self.number = number
+        self.more = dict(more or {})
+        self.record = Record("a threshold", self.more | bounds, one_of=(("gte", "gt"),), hint="such as `{gte: 10}`")
+
+    def read(self, node: Node, desk: Desk) -> Any:
+        if not self.more and not isinstance(node, MappingNode):
+            return Bound(self.number.read(node, desk), False)
+        found = self.record.read(node, desk)
+        if found.written("gte") and found.written("gt"):
+            raise Wrong("`gte` and `gt` cannot stand together", "`gte` is reached at the value, `gt` past it")
+        strict = found.written("gt")
+        name = "gt" if strict else "gte"
+        if found[name] is None:
+            raise Wrong
+        bound = Bound(found[name], strict)
+        return (bound, found) if self.more else bound
+
+    def schema(self) -> Json:
+        record = self.record.schema() | {"not": {"required": ["gte", "gt"]}}
+        return record if self.more else {"anyOf": [self.number.schema(), record]}
+
+
+NUMBERS = field_name("be added up or compared", Kind.NUMBER)
+SCALARS = field_name("be counted")
+COUNTS = Threshold(whole(1, LARGEST_THRESHOLD), past=whole(0, LARGEST_THRESHOLD))
+METRICS = Record(
+    "a condition on the window",
+    {
+        "count": Key(COUNTS, "At least so many matching events."),
+        "distinct": Key(Table("a field and its threshold", SCALARS, COUNTS), "At least so many values of a field."),
+        "max": Key(Table("a field and its threshold", NUMBERS, Threshold(words.NUMBER)), "The largest value."),
+        "sum": Key(Table("a field and its threshold", NUMBERS, Threshold(words.NUMBER)), "The sum of a field."),
+        "avg": Key(Table("a field and its threshold", NUMBERS, Threshold(words.NUMBER)), "The mean of a field."),
+        "ratio": Key(
+            Threshold(words.NUMBER, more={"where": Key(CONDITION, "Of which events.", required=True)}),
+            "The share of events for which a condition is true; use it with `count`.",
+        ),
+    },
+    one_of=(("count", "distinct", "max", "sum", "avg", "ratio"),),
+    synonyms={"gte": "count", "events": "count", "unique": "distinct", "mean": "avg", "total": "sum"},
+    hint="such as `{count: 10}` or `{distinct: {user: 10}}`",
+)
+
+SELECTOR: dict[str, Key] = {
+    "rule": Key(words.text("a rule's id"), "The rule whose events are meant."),
+    "event": Key(OneOrMore(EVENT_NAME, "an event's name"), "A name, a list of names, or a glob: `payment.*`."),
+    "where": Key(CONDITION, "A condition on the event."),
+}
+_WHICH = (("rule", "event", "where"),)
+STEP = Record(
+    "a step",
+    SELECTOR
+    | {
+        "count": Key(COUNTS, "So many events fill the step; by default one."),
+        "distinct": Key(
+            Table("a field and its threshold", SCALARS, COUNTS, most=1), "They must have so many values of a field."
+        ),
+    },
+    one_of=_WHICH,
+    synonyms={"events": "event", "repeat": "count", "times": "count", "condition": "where"},
+    hint="such as `{rule: login-failed, count: 5}`",
+)
+UNTIL = Record("an end", SELECTOR, one_of=_WHICH, hint="such as `{rule: password-reset}`")
+FIRST_SEEN = Record(
+    "a search for what is new",
+    {
+        "field": Key(SCALARS, "The field whose value must be new for the group.", required=True),
+        "history": Key(duration(), "How far back a value counts as known.", required=True),
+        "after": Key(whole(1, MOST_LEARNT), "With fewer earlier events a group is still learning.", required=True),
+    },
+    synonyms={"value": "field", "window": "history", "min": "after", "learning": "after"},
+    hint="such as `{field: geo.country, history: 30d, after: 5}`",
+)
+TRAVEL = Record(
+    "a journey",
+    {
+        "faster_than": Key(above(0), "In kilometres an hour, as the crow flies.", required=True),
+        "anonymous": Key(BOOLEAN, "Take addresses of anonymising networks into account, too.", default=False),
+    },
+    synonyms={"speed": "faster_than", "kmh": "faster_than"},
+    hint="such as `{faster_than: 900}`",
+)
+ABSENT = Record(
+    "an absence",
+    SELECTOR | {"within": Key(duration(), "How long is waited for it.", required=True)},
+    one_of=_WHICH,
+    synonyms={"window": "within", "after": "within", "events": "event"},
+    hint="such as `{event: invoice.paid, within: 14d}`",
+)
+SPIKE = Record(
+    "a spike",
+    {
+        "factor": Key(above(1), "So many times the usual count of a window.", required=True),
+        "baseline": Key(duration(), "The time before the window that says what is usual.", required=True),
+        "min": Key(whole(1, LARGEST_THRESHOLD), "Fewer events in the window are never a spike.", required=True),
+    },
+    synonyms={"history": "baseline", "times": "factor", "count": "min", "least": "min"},
+    hint="such as `{factor: 5, baseline: 7d, min: 20}`",
+)
+DETECTORS: dict[str, Key] = {
+    "when": Key(METRICS, "What one window must reach, such as `{count: 10}`."),
+    "sequence": Key(
+        Listing(STEP, "a list of steps", fewest=2, most=MOST_STEPS), "What must happen one after the other in a window."
+    ),
+    "until": Key(UNTIL, "What, between the first step and the last, means that all is well."),
+    "first_seen": Key(FIRST_SEEN, "A value that is new for the group."),
+    "travel": Key(TRAVEL, "Two places that nobody gets to in the time between."),
+    "absent": Key(ABSENT, "What should have followed each event and did not."),
+    "spike": Key(SPIKE, "Far more events in a window than is usual for the group."),
+}

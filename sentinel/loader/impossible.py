@@ -1,0 +1,110 @@
+"""What a detector's numbers cannot mean: thresholds always or never reached. One check a function, all in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+from sentinel.core.duration import format_duration
+from sentinel.engine.fields import FIELDS
+from sentinel.engine.kinds import Kind
+from sentinel.engine.problems import quote
+from sentinel.loader.detectors import Bound
+from sentinel.loader.playbook import least
+from sentinel.loader.shapes import Desk, Reading
+from sentinel.loader.source import Mapping, Spot
+
+GLOB = "*?["
+MOST_EVENTS = 1_000  # windows keep so many of a group exactly
+_MILLION = 1_000_000
+
+
+def _distinct(reading: Reading, desk: Desk) -> None:
+    """A value that is the same in the whole group, or is one of few, cannot be different often."""
+    if reading["when"]:
+        _too_distinct(reading["when"], reading, reading, desk)
+    for step in reading["sequence"] or ():
+        _too_distinct(step, step, reading, desk)
+
+
+def _too_distinct(counted: Reading, selector: Reading, playbook: Reading, desk: Desk) -> None:
+    grouped = playbook["group_by"] or ()
+    for spot, field, bound in _bounds(counted, "distinct"):
+        wanted = least(bound)
+        if field in grouped and wanted > 1:
+            message = f"never reached: `group_by` gives each group one {quote(field)}"
+            desk.report(spot, message, "count another field, or group by another")
+        elif field in FIELDS and FIELDS[field].kind is Kind.BOOL and wanted > 2:
+            desk.report(spot, f"never reached: {quote(field)} is `true` or `false`, two values at most")
+        elif field == "event" and not selector.written("rule"):
+            _distinct_names(selector, wanted, spot, desk)
+
+
+def _distinct_names(reading: Reading, wanted: int, spot: Spot, desk: Desk) -> None:
+    names = reading["event"]
+    if names and not any(sign in name for name in names for sign in GLOB) and wanted > len(names):
+        desk.report(spot, f"never reached: `event` names {len(names)}")
+
+
+def _bounds(counted: Reading, kind: str) -> Iterator[tuple[Spot, str, Bound]]:
+    """Yield the thresholds of a metric that has fields: where each is written, its field, the bound."""
+    node = counted.node.get(kind)
+    if isinstance(node, Mapping):
+        found = counted[kind] or {}
+        for name, value in node.entries:
+            if name.text in found:
+                yield value.spot, name.text, found[name.text]
+
+
+def _sums(reading: Reading, desk: Desk) -> None:
+    """A sum is of numbers from zero up, in whole millionths."""
+    for spot, _, bound in _bounds(reading["when"], "sum") if reading["when"] else ():
+        if bound.value < 0 or (bound.value == 0 and not bound.strict):
+            desk.report(spot, "always reached: a sum is never below zero")
+        elif (Fraction(str(bound.value)) * _MILLION).denominator != 1:
+            desk.report(spot, "finer than a millionth", "sums are kept in whole millionths")
+
+
+def _ratio(reading: Reading, desk: Desk) -> None:
+    """A share lies between 0 and 1."""
+    asked = reading["when"]["ratio"] if reading["when"] else None
+    if asked is None:
+        return
+    (value, strict), ratio = asked
+    spot = ratio.spot("gt" if strict else "gte")
+    if value > 1 or (value == 1 and strict):
+        percent = f"did you mean `{value / 100:g}`?" if 1 < value <= 100 else None
+        desk.report(spot, "never reached: a share is at most 1", percent)
+    elif value < 0 or (value == 0 and not strict):
+        desk.report(spot, "always reached: a share is never below 0")
+
+
+def _steps(reading: Reading, desk: Desk) -> None:
+    """A sequence cannot ask for more events than are kept of a group."""
+    asked = 0
+    for step in reading["sequence"] or ():
+        counts = [step["count"], *(step["distinct"] or {}).values()]
+        asked += max((least(bound) for bound in counts if bound), default=1)
+    if asked > MOST_EVENTS:
+        message = f"never reached: the steps ask for {asked:,} events, and {MOST_EVENTS:,} are kept of a group"
+        desk.report(reading.spot("sequence"), message)
+
+
+def _novelty(reading: Reading, desk: Desk) -> None:
+    """What groups are made of is never new to one of them."""
+    field = reading["first_seen"]["field"] if reading["first_seen"] else None
+    if field is not None and field in (reading["group_by"] or ()):
+        spot = reading["first_seen"].spot("field")
+        desk.report(spot, f"never new: `group_by` gives each group one {quote(field)}", "group by whom it is new to")
+
+
+def _baseline(reading: Reading, desk: Desk) -> None:
+    """A mean needs two windows at least."""
+    window, spike = reading["window"], reading["spike"]
+    baseline = spike["baseline"] if spike else None
+    if window is not None and baseline is not None and baseline < 2 * window:
+        message = f"the baseline holds less than two windows of {format_duration(window)}"
+        desk.report(spike.spot("baseline"), message, f"`baseline: {format_duration(7 * window)}` holds seven")
+
+
+IMPOSSIBLE: tuple[Callable[[Reading, Desk], None], ...] = (_distinct, _sums, _ratio, _steps, _novelty, _baseline)
