@@ -52,6 +52,11 @@ def unpack(data: bytes) -> list[Event]:
         raise StoreError(f"packed events are damaged: {error}") from error
 
 
+def size(data: bytes) -> int:
+    """Return how many bytes `unpack` would expand to, from the header alone."""
+    return max(zstandard.frame_content_size(data[1:]), 0)
+
+
 def _event(plain: dict[str, Any]) -> Event:
     event = Event()
     for name in _TUPLES:

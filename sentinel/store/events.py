@@ -24,8 +24,9 @@ from sentinel.store.recent import Identity, identity
 from sentinel.store.rows import READ, hash_of, read
 
 _AT_ONCE = 100
-_SLICE = 20_000  # events sorted in memory at a time
-_GRAIN = 60_000_000  # a slice is so many whole minutes
+_SLICE = 5_000  # events in memory at a time
+_GRAIN = 60_000_000  # a span is so many whole minutes
+_BY_TIME = f"ORDER BY ts, id, seq LIMIT {_SLICE}"
 _BY_SEQ = f"ORDER BY seq LIMIT {_SLICE}"
 _COLUMNS = ", ".join(f'"{name}"' for name in READ)
 
@@ -84,9 +85,13 @@ class Events:
         wanted, values = ["app = ?", "seq <= ?"], [app, last]
         if names is not None:
             wanted, values = [*wanted, "name IN (SELECT unnest(?::VARCHAR[]))"], [*values, list(names)]
-        query = _query(_COLUMNS, [*wanted, "ts >= ?", "ts < ?"], "ORDER BY ts, id, seq")
-        for start, end in self._slices(wanted, values, since):
-            yield from (read(row).event for row in self._rows(query, [*values, start, end]))
+        query = _query(_COLUMNS, [*wanted, "ts >= ?", "ts < ?", "(ts, id, seq) > (?, ?, ?)"], _BY_TIME)
+        for start, end in self._spans(wanted, values, since):
+            after: tuple[int, str, int] = (start, "", -1)
+            while found := self._rows(query, [*values, start, end, *after]):
+                some = [read(row) for row in found]
+                yield from (kept.event for kept in some)
+                after = (some[-1].event.at, some[-1].event.id, some[-1].position)
 
     def forget(self, app: str, before: int) -> int:
         """Delete an app's events before a time; return how many."""
@@ -104,8 +109,8 @@ class Events:
         found = [read(row) for row in self._rows(_query(_COLUMNS, ["app = ?", "seq > ?"], _BY_SEQ), [app, position])]
         return (found[-1].position, found) if found else None
 
-    def _slices(self, wanted: Sequence[str], values: Sequence[Any], since: int) -> Iterator[tuple[int, int]]:
-        """Cut the time since a moment into spans that hold a bounded number of events, if any minute does."""
+    def _spans(self, wanted: Sequence[str], values: Sequence[Any], since: int) -> Iterator[tuple[int, int]]:
+        """Cut the time since a moment into spans of minutes that hold few events, each cheap to sort."""
         query = _query(f"ts // {_GRAIN}, count(*)", [*wanted, "ts >= ?"], "GROUP BY 1 ORDER BY 1")
         start, size, end = since, 0, since
         for minute, count in self._rows(query, [*values, since]):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
-from sentinel.store.codec import pack, unpack
+from sentinel.store.codec import pack, size, unpack
 from sentinel.store.control import Control
 
 BITS = 13
@@ -22,6 +22,7 @@ _INSERT = "INSERT INTO journal (app, events, unchecked, body) VALUES (?, ?, ?, ?
 _ROWS = "SELECT id, app, events, unchecked, body FROM journal WHERE id > ? ORDER BY id"
 _SOME = "SELECT id, app, events, unchecked, body FROM journal WHERE id > ? AND app = ? ORDER BY id"
 _LOT = 2000  # rows dropped, or events read, at a time
+_WIDEST = 32 << 20  # bytes of events, expanded, read at a time
 
 
 class Packed(NamedTuple):
@@ -85,14 +86,16 @@ class Journal:
         return number > self.floor or (number == self.floor and (not position or position & END == END))
 
     def rows(self, after: int, events: int = _LOT, app: str | None = None) -> list[Row]:
-        """Return rows later than a number, oldest first, as many as it takes to hold so many events."""
+        """Return rows later than a number, oldest first: as many as hold so many events, fewer of large ones."""
         found: list[Row] = []
+        room = _WIDEST
         query, values = (_ROWS, (after,)) if app is None else (_SOME, (after, app))
         with self._control.read() as connection:
             for row in map(Row._make, connection.exec_driver_sql(query, values)):
                 found.append(row)
                 events -= row.events
-                if events <= 0:
+                room -= size(row.body)
+                if events <= 0 or room <= 0:
                     break
         return found
 

@@ -22,6 +22,8 @@ from sentinel.store.recent import Identity, identity
 from sentinel.store.schema import Schema
 
 LUMP = 20_000  # events in one transaction
+SIP = 5_000  # events that whoever asks for events makes searchable on the way
+_PATIENCE = 0.25  # seconds that they wait for the lump under way
 _SLICE = 500  # rows handed to DuckDB at a time: the interpreter is held that long
 _SLOWEST = 50  # calls between two attempts to open the file again
 _COLUMNS = ", ".join(f'"{name}" {kind}' for name, kind in rows.COLUMNS.items())
@@ -104,27 +106,26 @@ class Projector:
             self.through = mark
             return True
 
-    def project(self) -> int:
+    def project(self, most: int = LUMP) -> int:
         """Make the next lump searchable and return how many events; never raises."""
         with self._lock:
             if self._duck.failure is not None and not self._reopened():
                 return 0
             try:
-                return self._lump()
+                return self._lump(most)
             except (StoreError, duckdb.Error) as error:
                 self._duck.fail(error.__cause__ if isinstance(error.__cause__, duckdb.Error) else error)
             return 0
 
-    def catch_up(self, lumps: int = 2) -> int:
-        """Make what is in the journal now searchable, within bounds, and return how many events are still behind."""
-        target = self._journal.last
-        if self.through < target and self._lock.acquire(blocking=not self._control.held):
+    def catch_up(self) -> int:
+        """Make what is in the journal now searchable, if it is little, and return how many events are still behind."""
+        if self.through < self._journal.last and self._acquired():
             try:
-                while self.through < target and lumps and self.project():
-                    lumps -= 1
+                if self.through < self._journal.last:
+                    self.project(SIP)
             finally:
                 self._lock.release()
-        return self.pending() if self.through < target else 0
+        return self.pending()
 
     def pending(self) -> int:
         """Return how many events of the journal cannot be searched yet."""
@@ -146,6 +147,10 @@ class Projector:
                 return False
             return True
 
+    def _acquired(self) -> bool:
+        """Take the lock; whoever holds the right to write does not wait for one that may want it."""
+        return self._lock.acquire(blocking=False) if self._control.held else self._lock.acquire(timeout=_PATIENCE)
+
     def _reopened(self) -> bool:
         """Try to open the file again, ever less often."""
         self._waited += 1
@@ -157,8 +162,8 @@ class Projector:
         self._wait = 1
         return True
 
-    def _lump(self) -> int:
-        lump = self._journal.rows(self.through, LUMP)
+    def _lump(self, most: int) -> int:
+        lump = self._journal.rows(self.through, most)
         if not lump:
             return 0
         try:

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from sentinel.core.event import Event
 from sentinel.core.record import Property
+from sentinel.store.changes import insert_new
 from sentinel.store.control import Control
 from sentinel.store.rows import EMPTY_SLOTS, NUMBERS, SLOTS, TEXTS
 from sentinel.store.tables import properties
@@ -111,18 +112,19 @@ class Schema:
 
     def keep(self, counts: bool = False) -> None:
         """Write the paths not kept yet; with `counts` also what was counted since the last time."""
-        wanted = [
-            (app, path, known)
-            for app, schema in self._apps.items()
-            for path, known in schema.paths.items()
-            if not known.kept or (counts and known.changed)
-        ]
-        if wanted:
+        found = [(app, path, known) for app, schema in self._apps.items() for path, known in schema.paths.items()]
+        fresh = [_row(*one) for one in found if not one[2].kept]
+        counted = [_row(*one) for one in found if one[2].kept and one[2].changed] if counts else []
+        if fresh or counted:
             with self._control.write() as connection:
-                for app, path, known in wanted:
-                    _write(connection, app, path, known)
-            for _, _, known in wanted:
-                known.kept, known.changed = True, False
+                insert_new(connection, properties, fresh)
+                if counted:
+                    connection.execute(
+                        _COUNTED, [{f"_{name}": value for name, value in row.items()} for row in counted]
+                    )
+            for _, _, known in found:
+                known.changed = known.changed and known.kept and not counts
+                known.kept = True
 
 
 def walk(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -134,13 +136,18 @@ def walk(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield from walk(item, path + ".")
 
 
-def _write(connection: Connection, app: str, path: str, known: Path) -> None:
-    values = {"last": known.last, "conflicts": known.conflicts, "slot": known.slot, "slot_from": known.slot_from}
-    if known.kept:
-        mine = (properties.c.app == app, properties.c.path == path)
-        connection.execute(update(properties).where(*mine).values(**values))
-    else:
-        connection.execute(insert(properties).values(app=app, path=path, type=known.type, first=known.first, **values))
+def _row(app: str, path: str, known: Path) -> dict[str, Any]:
+    return {
+        "app": app, "path": path, "type": known.type, "first": known.first, "last": known.last,
+        "conflicts": known.conflicts, "slot": known.slot, "slot_from": known.slot_from,
+    }  # fmt: skip
+
+
+_COUNTED = (
+    update(properties)
+    .where(properties.c.app == bindparam("_app"), properties.c.path == bindparam("_path"))
+    .values({name: bindparam(f"_{name}") for name in ("last", "conflicts", "slot", "slot_from")})
+)
 
 
 def _known(row: Row[Any]) -> Path:

@@ -109,11 +109,18 @@ def test_without_a_checkpoint_no_row_goes(store):
 
 
 def test_a_large_backlog_is_told_and_not_waited_for(store, monkeypatch):
-    monkeypatch.setattr(projector, "LUMP", 10)
+    monkeypatch.setattr(projector, "SIP", 20)
     for name in "abcdef":
         put(store, batch(events=lot(name, 10)))
     page = store.events.search("shop", Filter(), limit=100)
     assert (len(page.items), page.behind) == (20, 40)
+
+
+def test_large_events_make_small_lumps(store, monkeypatch):
+    monkeypatch.setattr("sentinel.store.journal._WIDEST", 100_000)
+    for name in "abcdef":
+        put(store, batch(events=lot(name, 10, properties={"text": "x" * 5_000})))
+    assert [store.project() for _ in range(4)] == [20, 20, 20, 0]
 
 
 def test_a_reader_that_holds_the_right_to_write_does_not_wait_for_the_projector(store):
