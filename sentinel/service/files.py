@@ -23,6 +23,7 @@ from sentinel.service.streams import LONGEST, Stream
 from sentinel.service.tables import Fault, Rows, Table, is_table
 
 SHOWN = 10  # bad lines that are told one by one
+FOREIGN = ("not JSON", "not UTF-8")
 HOPELESS = 20  # bad lines at a file's start after which it is no file of events
 REASONS = 50  # what senders write gets into reasons: past so many they are counted as one
 _QUOTED = re.compile(r"`[^`]*`")
@@ -92,7 +93,7 @@ class EventFile:
         self._decode = msgspec.json.Decoder().decode
         self._decode_lines = msgspec.json.Decoder().decode_lines
         self._good = self._bad = 0
-        self._first = ""
+        self._first: tuple[int, Fault] | None = None
 
     def batches(self) -> Iterator[Batch]:
         """Give the file's events in lots of a few hundred."""
@@ -181,17 +182,21 @@ class EventFile:
 
     def _refuse(self, number: int, fault: Fault) -> None:
         self._bad += 1
-        self._first = self._first or f"line {number}: {fault.text}"
+        self._first = self._first or (number, fault)
         self._account.refuse(f"{self._stream.name}:{number}", fault)
-        if not self._good and self._bad >= HOPELESS and fault.reason in ("not JSON", "not UTF-8"):
+        if not self._good and self._bad >= HOPELESS and fault.reason in FOREIGN:
             raise self._hopeless()
 
     def _overlong(self, number: int) -> None:
         self._refuse(number, Fault(f"longer than {LONGEST:,} bytes"))
 
     def _hopeless(self) -> InputError:
-        hint = "a file of events has one JSON object a line, or is CSV with a header"
-        return InputError(f"`{self._stream.name}` holds no events; {self._first}", hint)
+        assert self._first is not None
+        number, fault = self._first
+        hint = (
+            "a file of events has one JSON object a line, or is CSV with a header" if fault.reason in FOREIGN else None
+        )
+        return InputError(f"`{self._stream.name}` holds no events; line {number}: {fault.text}", hint)
 
     def _look(self, start: bytes) -> None:
         """Refuse what is no text, or one JSON array."""

@@ -1,0 +1,209 @@
+"""`sentinel backtest`: what reaches which stream, the exit code, and what a newcomer reads."""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from sentinel.cli.program import run
+
+ROOT = Path(__file__).parents[2]
+DEMO = str(ROOT / "data" / "demo.ndjson.gz")
+PLAYBOOK = """playbook: p
+title: A test
+mode: {mode}
+event: auth
+where: not success
+group_by: {group}
+window: 10m
+when: {{count: 3}}
+actions: [block_ip: {{for: 1h, target: ip}}]
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Stand in a folder with one playbook and its burst of events."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SENTINEL_CHANNELS", raising=False)
+    (tmp_path / "p.yaml").write_text(PLAYBOOK.format(mode="monitor", group="ip"))
+    (tmp_path / "events.ndjson").write_text(lines())
+    return tmp_path
+
+
+def lines(count=3, ip="203.0.113.9", **fields):
+    rows = (
+        {"id": f"e{n}", "event": "auth", "timestamp": f"2026-01-05T00:00:{n:02}Z", "success": False, "ip": ip, **fields}
+        for n in range(count)
+    )
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def test_the_demo_tells_a_newcomer_what_was_found_and_what_it_would_have_done(capsys):
+    assert run(["backtest", "--events", DEMO]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for words in (
+        "19,790 events",
+        "as if its mode were `enforce`",
+        "credential-stuffing",
+        "block_ip",
+        "harm:",
+        "busiest",
+    ):
+        assert words in out
+
+
+def test_json_is_a_finding_a_line_and_then_the_summary(here, capfdbinary):
+    assert run(["backtest", "p.yaml", "--events", "events.ndjson", "--format", "json"]) == 0
+    out, err = capfdbinary.readouterr()
+    finding, last = map(json.loads, out.splitlines())
+    assert (finding["group"], finding["event_id"], list(last), err) == ({"ip": "203.0.113.9"}, "e2", ["summary"], b"")
+    assert finding["actions"] == [{"kind": "block_ip", "target": "203.0.113.9", "for_s": 3600}]
+
+
+def test_the_same_run_gives_the_same_bytes(here, capfdbinary):
+    outs = []
+    for _ in range(2):
+        run(["backtest", "p.yaml", "--events", "events.ndjson", "--format", "json"])
+        outs.append(capfdbinary.readouterr().out)
+    assert outs[0] == outs[1]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+def test_packed_files_are_read(here, capsys, pack):
+    (here / "packed").write_bytes(pack(lines().encode()))
+    assert run(["backtest", "p.yaml", "--events", "packed"]) == 0
+    assert "1 finding" in capsys.readouterr().out
+
+
+def test_standard_input_is_read(here, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines().encode())))
+    assert run(["backtest", "p.yaml", "--events", "-"]) == 0
+    assert "3 events" in capsys.readouterr().out
+
+
+def test_a_table_is_read_with_its_columns_mapped(here, capsys):
+    rows = "".join(f"2026-01-05T00:00:0{n}Z,f,203.0.113.9\n" for n in range(3))
+    (here / "logins.csv").write_text(f"when,ok,from\n{rows}")
+    mapped = ["--map", "when=timestamp", "--map", "ok=success", "--map", "from=ip", "--event", "auth"]
+    assert run(["backtest", "p.yaml", "--events", "logins.csv", *mapped]) == 0
+    assert "block_ip 203.0.113.9 for 1h" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--events", "nowhere"], "sentinel: there is no file `nowhere`"),
+        (["--events", "."], "sentinel: `.` is a folder (name the files in it)"),
+        (["--events", "p.yaml"], "sentinel: `p.yaml` holds no events; line 1: not JSON"),
+        (["--events", "half.gz"], "sentinel: `half.gz` ends in the middle of its packed data (was it copied whole?)"),
+        (
+            ["--events", "other"],
+            "sentinel: `other` holds no events; line 1: `event`: missing (every event has a name)\n",
+        ),
+        (["--events", "binary"], "sentinel: `binary` is binary"),
+        (["--events", "events.ndjson", "--map", "x"], "sentinel: `--map x` is not COLUMN=FIELD"),
+        (["--events", "events.ndjson", "--map", "x=ip"], "sentinel: `events.ndjson` is not CSV: it has no columns"),
+        (["--events", "events.ndjson", "--lateness", "10"], "sentinel: `10` is not a duration (a unit is missing"),
+        (["--events", "bad.ndjson", "--strict"], "sentinel: bad.ndjson:4: not JSON"),
+        ([], "sentinel: missing option '--events' (try `sentinel backtest --help`)"),
+    ],
+)
+def test_input_that_cannot_be_used_is_one_line_and_exit_code_2(here, capsys, arguments, message):
+    (here / "half.gz").write_bytes(gzip.compress(lines(500).encode())[:-20])
+    (here / "binary").write_bytes(bytes(100))
+    (here / "other").write_text("{}\n{}\n")
+    (here / "bad.ndjson").write_text(lines() + "{oops\n")
+    assert run(["backtest", "p.yaml", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(message) and err.count("\n") == 1
+
+
+def test_mistakes_in_playbooks_are_told_and_exit_code_1(here, capsys):
+    (here / "p.yaml").write_text("playbook: p\n")
+    assert run(["backtest", "p.yaml", "--events", "events.ndjson"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and "p.yaml:1:1: " in err
+
+
+def test_rules_alone_find_nothing(here, capsys):
+    (here / "r.yaml").write_text("rule: r\ntitle: r\nevent: a\n")
+    assert run(["backtest", "r.yaml", "--events", "events.ndjson"]) == 2
+    assert capsys.readouterr().err.startswith("sentinel: there is no playbook to judge")
+
+
+def test_bad_lines_are_told_at_the_end_and_cost_nothing_else(here, capsys):
+    (here / "events.ndjson").write_text(lines() + "{oops\n" + lines(1, ip="nowhere"))
+    assert run(["backtest", "p.yaml", "--events", "events.ndjson"]) == 0
+    out = capsys.readouterr().out
+    assert "2 lines are no events:" in out
+    assert "events.ndjson:4: not JSON" in out and "events.ndjson:5: `ip`: `nowhere` is not an address" in out
+
+
+def test_what_a_sender_wrote_cannot_steer_the_terminal(here, capsys):
+    """Neither from a group, nor an id, nor a bad line, nor a file's name."""
+    (here / "p.yaml").write_text(PLAYBOOK.format(mode="monitor", group="properties.name"))
+    evil = "\x1b[2J\u202e\x07evil"
+    bad = json.dumps({"id": "x", "event": "auth", "timestamp": evil})
+    (here / "e\x1bvents").write_text(lines(properties={"name": evil}) + bad + "\n")
+    assert run(["backtest", "p.yaml", "--events", "e\x1bvents"]) == 0
+    out, _ = capsys.readouterr()
+    assert not {"\x1b", "\x07", "\u202e"} & set(out)
+    assert "\\x1b[2J\\u202e\\x07evil" in out
+
+
+def test_own_modes_act_as_the_playbooks_say(here, capsys):
+    assert run(["backtest", "p.yaml", "--events", "events.ndjson", "--own-modes"]) == 0
+    out = capsys.readouterr().out
+    assert "as if its mode" not in out and "block_ip was held back 1 times: monitor" in out
+
+
+def test_a_playbook_that_is_off_is_named_as_left_out(here, capsys):
+    (here / "q.yaml").write_text(PLAYBOOK.format(mode='"off"', group="ip").replace("playbook: p", "playbook: q"))
+    assert run(["backtest", ".", "--events", "events.ndjson"]) == 0
+    assert "left out, because they are off: q" in capsys.readouterr().out
+
+
+def test_many_findings_are_told_shortly(here, capsys):
+    rows = "".join(
+        lines(ip=f"198.51.100.{n}", properties={"n": n}).replace('"id": "e', f'"id": "{n}-') for n in range(60)
+    )
+    (here / "events.ndjson").write_text(rows)
+    assert run(["backtest", "p.yaml", "--events", "events.ndjson"]) == 0
+    assert "and 10 more (--format json tells all)" in capsys.readouterr().out
+
+
+def test_garbage_collection_is_as_before_afterwards(here, capsys):
+    before = gc.get_threshold()
+    run(["backtest", "p.yaml", "--events", "events.ndjson"])
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
+
+
+def test_progress_is_shown_on_a_terminal_and_nowhere_else():
+    """It goes to standard error and is gone at the end; the report is the same."""
+    code = "import sys; from sentinel.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "backtest", "--events", DEMO]
+    quiet = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True)
+    assert quiet.stderr == b""
+    outlet, inlet = pty.openpty()
+    try:
+        seen = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=inlet, timeout=60, check=True)
+        os.set_blocking(outlet, False)
+        shown = os.read(outlet, 1 << 20)
+    finally:
+        os.close(inlet)
+        os.close(outlet)
+    assert b"reading events" in shown
+    assert seen.stdout == quiet.stdout

@@ -1,0 +1,118 @@
+"""`sentinel test`: one line a test, a readable difference, JUnit, shuffling, and the exit code."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+
+from sentinel.cli.program import run
+
+FILE = """playbook: p
+title: A test
+event: auth
+where: not success
+group_by: ip
+window: 10m
+when: {{count: 3}}
+actions: [block_ip: {{for: 1h}}]
+tests:
+  - name: three in a row
+    events:
+      - {{at: 0s, event: auth, success: false, ip: 203.0.113.9, repeat: 3, every: 10s}}
+    expect:
+      - {{at: {at}, group: {{ip: 203.0.113.9}}, block_ip: 203.0.113.9}}
+---
+rule: r
+title: A rule
+event: auth
+tests:
+  - {{event: {{event: auth}}, matches: {matches}}}
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SENTINEL_CHANNELS", raising=False)
+
+    def write(at="20s", matches="true"):
+        (tmp_path / "p.yaml").write_text(FILE.format(at=at, matches=matches))
+
+    write()
+    return write
+
+
+def test_the_shipped_files_pass_their_own_tests(capsys, monkeypatch):
+    monkeypatch.delenv("SENTINEL_CHANNELS", raising=False)
+    assert run(["test"]) == 0
+    assert capsys.readouterr().out.endswith(" passed, 0 failed\n")
+
+
+def test_each_test_is_one_line(here, capsys):
+    assert run(["test", "p.yaml"]) == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == ("ok    r: event 1\nok    p: three in a row\n2 passed, 0 failed\n", "")
+
+
+def test_a_failure_is_told_with_its_place_and_the_difference(here, capsys):
+    here(at="10s")
+    assert run(["test", "p.yaml"]) == 1
+    assert capsys.readouterr().out == (
+        "ok    r: event 1\n"
+        "FAIL  p: three in a row\n"
+        "      p.yaml:10:5\n"
+        "      what was expected (-) is not what was found (+):\n"
+        "      - at 10s: ip 203.0.113.9, block_ip 203.0.113.9 (line 14)\n"
+        "      + at 20s: ip 203.0.113.9, block_ip 203.0.113.9\n"
+        "1 passed, 1 failed\n"
+    )
+
+
+def test_a_rule_that_fails_its_test_fails_the_run(here, capsys):
+    here(matches="false")
+    assert run(["test", "p.yaml"]) == 1
+    assert "FAIL  r: event 1\n      p.yaml:20:5\n      the rule matches this event" in capsys.readouterr().out
+
+
+def test_junit_holds_every_outcome(here, capsys, tmp_path):
+    here(at="10s")
+    assert run(["test", "p.yaml", "--junit", "out.xml"]) == 1
+    suite = ElementTree.parse(tmp_path / "out.xml").getroot()
+    assert (suite.tag, suite.get("tests"), suite.get("failures")) == ("testsuite", "2", "1")
+    rule, playbook = suite
+    assert (rule.get("classname"), rule.get("name"), len(rule)) == ("r", "event 1", 0)
+    assert (playbook.get("file"), playbook.get("line")) == ("p.yaml", "10")
+    assert "+ at 20s" in playbook[0].text and playbook[0].tag == "failure"
+
+
+def test_junit_that_cannot_be_written_is_told(here, capsys):
+    assert run(["test", "p.yaml", "--junit", "no/such/folder.xml"]) == 2
+    assert capsys.readouterr().err == "sentinel: `no/such/folder.xml` cannot be written: No such file or directory\n"
+
+
+@pytest.mark.parametrize(("text", "lines"), [("row", 1), ("THREE", 1), ("p:", 1), ("r: event", 1), ("", 2)])
+def test_only_tests_that_hold_the_text_are_run(here, capsys, text, lines):
+    assert run(["test", "p.yaml", "-k", text]) == 0
+    assert capsys.readouterr().out.count("ok  ") == lines
+
+
+def test_a_text_that_no_test_holds_is_a_failure(here, capsys):
+    """A misspelt filter in a build must not look like success."""
+    assert run(["test", "p.yaml", "-k", "zzz"]) == 1
+    assert capsys.readouterr().err == "sentinel: there is no test that holds `zzz`\n"
+
+
+def test_shuffling_prints_seeds_that_can_be_repeated(here, capsys):
+    assert run(["test", "p.yaml", "--shuffle"]) == 0
+    out = capsys.readouterr().out
+    assert "ok    p: three in a row (shuffled 20 times)\n" in out and "shuffled with the seeds " in out
+    assert run(["test", "p.yaml", "--seed", "7"]) == 0
+    assert "shuffled with the seeds 7 to 7" in capsys.readouterr().out
+
+
+def test_mistakes_come_before_tests(here, capsys, tmp_path):
+    (tmp_path / "p.yaml").write_text("playbook: p\n")
+    assert run(["test", "p.yaml"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and "p.yaml:1:1: " in err
