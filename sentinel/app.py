@@ -13,14 +13,12 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from hashlib import sha256
-from pathlib import Path
 
 import structlog
 
 from sentinel.actions.channel import channels
 from sentinel.actions.deliver import Channels
-from sentinel.actions.download import download
+from sentinel.actions.download import Download, download
 from sentinel.actions.fetch import Fetcher
 from sentinel.actions.target import PRIVATE, Reach
 from sentinel.api import metrics, program
@@ -33,16 +31,17 @@ from sentinel.api.hub import Hub
 from sentinel.api.ingest import BURST, Ingest
 from sentinel.api.limits import Buckets
 from sentinel.api.wire import Budget
-from sentinel.core.duration import HOUR, MINUTE, SECOND
+from sentinel.core.duration import MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import App
 from sentinel.engine.playbook import Guard, Playbook
 from sentinel.enrich.enricher import Enricher
 from sentinel.enrich.enricher import build as build_enricher
+from sentinel.enrich.network import read as read_list
 from sentinel.loader.content import load
 from sentinel.sdk.options import Options
-from sentinel.service import restore, upkeep
+from sentinel.service import lists, restore, upkeep
 from sentinel.service.figures import Figures, Sample
 from sentinel.service.intake import Intake
 from sentinel.service.jobs import Holder, Job, Jobs
@@ -57,6 +56,8 @@ from sentinel.settings import Settings
 from sentinel.store.embedded import open_store
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
+
+DOWNLOAD = 30.0  # seconds for one list; a stop may have to wait for it
 
 log = structlog.get_logger("sentinel")
 
@@ -92,8 +93,10 @@ class Server:
         self.figures = Figures()
         self.channels = channels(settings.channels)
         self.playbooks = _playbooks(settings, self.channels)
-        self.downloads, lists = _lists(settings)
-        self.enricher = build_enricher(settings.geo, lists)
+        files, copies = lists.files(settings.data, settings.network_lists or {})
+        self.enricher = build_enricher(settings.geo, files)
+        self.lists = lists.Copies(copies, self._download, read_list)
+        self._troubles: set[str] = set()
         self.switch = Switch(store)
         self.gate = Gate(store.access, self.token)
         self.hub = Hub(self._valid)
@@ -196,14 +199,29 @@ class Server:
         yield Job("windows", settings.snapshot_every / SECOND, self._save_windows, shared=False)
         yield Job("tick", 1, self.pipeline.tick, shared=False)
         yield Job("switch", 2, self.switch.refresh, shared=False)
-        yield Job("enrichment", 60, self.enricher.refresh, shared=False)
-        yield Job("lists", HOUR / SECOND, self._refresh_lists, shared=False)
+        yield Job("enrichment", 60, self._refresh_enrichment, shared=False)
+        yield Job("lists", 5 * MINUTE / SECOND, self._refresh_lists, shared=False)
         yield Job("expiry", 60, lambda: upkeep.expire(store, now(), settings.keep_decisions))
         yield Job("retention", 10 * MINUTE / SECOND, lambda: upkeep.retain(store, now(), settings.retention))
 
     def _refresh_lists(self) -> None:
-        if upkeep.refresh_lists(self.downloads, partial(download, self.fetcher)):
-            self.enricher.refresh()
+        try:
+            self.lists.refresh(now())
+        finally:
+            self._refresh_enrichment()
+
+    def _refresh_enrichment(self) -> None:
+        """Take over what changed on the disk, and say what is newly wrong with it."""
+        self.enricher.refresh()
+        troubles, told = set(self.enricher.problems()), self._troubles
+        self._troubles = troubles
+        for trouble in sorted(troubles - told):
+            log.warning("trouble", where="enrichment", error=trouble)
+
+    def _download(self, url: str, tag: str) -> Download | None:
+        if self._stopping.is_set():
+            raise Stopping("the server is stopping")
+        return download(self.fetcher, url, tag, timeout=DOWNLOAD)
 
     def _save_windows(self) -> None:
         upkeep.save_windows(self.pipeline, now())
@@ -259,20 +277,6 @@ def open_server(settings: Settings) -> Server:
     except BaseException:
         store.close()
         raise
-
-
-def _lists(settings: Settings) -> tuple[dict[str, Path], dict[str, list[Path]]]:
-    """Return where each URL among the lists of networks is kept, and the files of every kind."""
-    downloads: dict[str, Path] = {}
-    files: dict[str, list[Path]] = {}
-    for kind, named in (settings.network_lists or {}).items():
-        for one in named:
-            place = Path(one)
-            if one.startswith(("https://", "http://")):
-                place = settings.data / "lists" / f"{sha256(one.encode()).hexdigest()[:16]}.txt"
-                downloads[one] = place
-            files.setdefault(kind, []).append(place)
-    return downloads, files
 
 
 def _playbooks(settings: Settings, known: Iterable[str]) -> list[Playbook]:

@@ -137,7 +137,16 @@ def _files(value: Any) -> tuple[str, ...]:
     found = [value] if isinstance(value, str) else value
     if not isinstance(found, list):
         raise ValueError("not a list of files and URLs")
-    return tuple(text(one) for one in found)
+    return tuple(_place(text(one)) for one in found)
+
+
+def _place(found: str) -> str:
+    """Return a path as it is, a URL if it can be asked."""
+    if "://" in found:
+        parts = urlsplit(found)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise ValueError(f"`{parts.scheme[:20]}://…` is not a web address (write `https://lists.example/tor.txt`)")
+    return found
 
 
 def _decoded(value: Any, example: str) -> Any:

@@ -106,6 +106,11 @@ def test_channels_in_a_file_are_tables(toml):
     assert found.channels == {"security": {"kind": "webhook", "url": "https://hooks.example/x"}}
 
 
+def test_lists_of_networks_in_a_file_are_one_place_or_several_a_kind(toml):
+    found = read(toml('[network_lists]\ntor = "https://lists.example/tor"\nvpn = ["/a", "b"]'), {}).network_lists
+    assert found == {"tor": ("https://lists.example/tor",), "vpn": ("/a", "b")}
+
+
 @pytest.mark.parametrize(
     ("source", "text"),
     [
@@ -125,6 +130,8 @@ def test_channels_in_a_file_are_tables(toml):
         ({"flags": {"channels": '{"a": 1}'}}, "`--channels`: not a table of tables"),
         ({"flags": {"network_lists": "[]"}}, "`--network-lists`: not a table"),
         ({"flags": {"network_lists": '{"tor": 1}'}}, "`--network-lists`: not a list of files and URLs"),
+        ({"flags": {"network_lists": '{"tor": "ftp://x/y"}'}}, "`--network-lists`: `ftp://…` is not a web address"),
+        ({"flags": {"network_lists": '{"tor": "https://a:b@x/"}'}}, "`--network-lists`: `https://…` is not a web"),
         ({"flags": {"public_url": "sentinel.example"}}, "is not a web address"),
         ({"flags": {"host": "a\x1b[2J"}}, "`--host`: not a text of printable characters"),
         ({"flags": {"windows": "disk"}}, "`windows`: neither `memory` nor a Redis or Valkey URL"),

@@ -8,6 +8,7 @@ from sentinel.actions.fetch import Fetcher, FetchError
 
 MOST = 64 << 20
 TIMEOUT = 120.0
+LONGEST_TAG = 256
 
 
 class Download(NamedTuple):
@@ -32,4 +33,5 @@ def download(
         raise FetchError("the server packed the answer, although asked not to")
     if not response.whole:
         raise FetchError(f"the answer is larger than {most >> 20} MiB, or was cut off")
-    return Download(response.body, response.headers.get("etag", "")[:256])
+    tag = response.headers.get("etag", "")
+    return Download(response.body, tag if tag.isascii() and len(tag) <= LONGEST_TAG else "")

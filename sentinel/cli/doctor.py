@@ -16,8 +16,10 @@ from sentinel.cli.client import Unreachable, connect
 from sentinel.cli.terminal import say
 from sentinel.core.errors import SentinelError
 from sentinel.enrich.enricher import build
+from sentinel.enrich.network import NetworkLists
 from sentinel.loader.content import load
 from sentinel.process import LOCAL
+from sentinel.service.lists import files
 from sentinel.settings import Settings, SettingsError
 
 LITTLE = 1 << 30  # bytes of free disk
@@ -87,6 +89,24 @@ def _geo(found: Settings) -> Iterator[Finding]:
         yield Finding("good", f"{len(found.geo)} geo databases")
 
 
+def _lists(found: Settings) -> Iterator[Finding]:
+    if not found.network_lists:
+        text = "no lists of networks: `network.hosting` and `network.anonymous` are unknown to every condition"
+        yield Finding("note", f"{text} (set `network_lists`)")
+        return
+    known, copies = files(found.data, found.network_lists)
+    waiting = {copy.path: copy.host for copy in copies if not copy.path.exists()}
+    yield from (Finding("note", f"the list from `{host}` was not downloaded yet") for host in waiting.values())
+    there = {kind: [path for path in paths if path not in waiting] for kind, paths in known.items()}
+    try:
+        problems = NetworkLists(there).problems()
+    except SentinelError as error:
+        problems = [str(error)]
+    yield from (Finding("bad", problem) for problem in problems)
+    if not problems:
+        yield Finding("good", f"{sum(map(len, there.values()))} lists of networks")
+
+
 def _server(found: Settings) -> Iterator[Finding]:
     try:
         ready = connect(None, None, None, found.data).ask("GET", "/readyz")
@@ -119,4 +139,6 @@ def _exposure(found: Settings) -> Iterator[Finding]:
         yield Finding("note", "webhooks may reach private addresses (`allow_private_webhooks`)")
 
 
-CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_folder, _content, _geo, _exposure, _server)
+CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+    _folder, _content, _geo, _lists, _exposure, _server,
+)  # fmt: skip

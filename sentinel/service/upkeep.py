@@ -5,12 +5,7 @@ Times in microseconds; every function may be called again at any time and does n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Protocol
-
 from sentinel.core.duration import DAY
-from sentinel.core.errors import SentinelError
 from sentinel.service import restore
 from sentinel.service.pipeline import Pipeline
 from sentinel.service.ports import Store
@@ -45,37 +40,6 @@ def retain(store: Store, now: int, default: int | None) -> int:
         if keep is not None:
             total += store.events.forget(app.id, now - keep)
     return total
-
-
-class Downloaded(Protocol):
-    """What a URL held, and the tag by which to ask next time whether it changed."""
-
-    @property
-    def body(self) -> bytes: ...
-    @property
-    def tag(self) -> str: ...
-
-
-def refresh_lists(lists: Mapping[str, Path], download: Callable[[str, str], Downloaded | None]) -> int:
-    """Bring the files of lists up to what their URLs hold; return how many changed. Raises after all were tried."""
-    changed, failures = 0, []
-    for url, path in lists.items():
-        tag = path.with_suffix(".tag")
-        try:
-            found = download(url, tag.read_text() if path.exists() and tag.exists() else "")
-        except SentinelError as error:
-            failures.append(f"`{url[:200]}`: {error}")
-            continue
-        if found is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(".new")
-            draft.write_bytes(found.body)
-            draft.replace(path)
-            tag.write_text(found.tag)
-            changed += 1
-    if failures:
-        raise SentinelError("\n".join(failures))
-    return changed
 
 
 def save_windows(pipeline: Pipeline, now: int) -> int:

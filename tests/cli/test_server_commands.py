@@ -338,6 +338,12 @@ class TestDoctor:
                 "bad   channel `ops`: `pigeon` is not a kind of channel",
             ),
             ("SENTINEL_GEO", "/nowhere.mmdb", "bad   geo database `/nowhere.mmdb`: there is no such file"),
+            (
+                "SENTINEL_NETWORK_LISTS",
+                '{"tor": "/nowhere.txt"}',
+                "bad   list of tor networks `/nowhere.txt`: there is no such file",
+            ),
+            ("SENTINEL_NETWORK_LISTS", '{"tro": "/x"}', "bad   network lists: `tro` is not a kind (one of tor, vpn"),
             ("SENTINEL_DATA", "/proc/sentinel", "bad   the data folder `/proc/sentinel` cannot be written"),
         ],
     )
@@ -348,6 +354,14 @@ class TestDoctor:
         code, lines, _ = ask("doctor")
         assert code == 1
         assert any(line.startswith(text) for line in lines), lines
+
+    def test_lists_are_counted_and_what_is_still_to_be_downloaded_is_noted(self, ask, monkeypatch, tmp_path):
+        (tmp_path / "hosting.txt").write_text("192.0.2.0/24\n")
+        named = {"hosting": str(tmp_path / "hosting.txt"), "tor": "https://lists.example/secret-path"}
+        monkeypatch.setenv("SENTINEL_NETWORK_LISTS", json.dumps(named))
+        lines = ask("doctor", "--data", tmp_path / "new")[1]
+        assert "good  1 lists of networks" in lines
+        assert "note  the list from `lists.example` was not downloaded yet" in lines
 
     def test_a_port_that_is_taken_is_named(self, server, ask, monkeypatch, tmp_path):
         monkeypatch.setenv("SENTINEL_PORT", str(server.client.port))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 from sentinel.core.batch import Batch, Label, Outgoing
 from sentinel.core.decision import Decision
 from sentinel.core.duration import DAY, HOUR
-from sentinel.core.errors import SentinelError
 from sentinel.core.event import read
 from sentinel.core.record import App, Filter
 from sentinel.service import upkeep
@@ -80,45 +77,6 @@ def test_what_is_long_over_is_dropped_and_what_is_not_stays(store):
     assert store.labels.of("one", "ip", "203.0.113.9", NOW - 2) == ("new",)
     assert len(store.outbox.list("one").items) == 1
     assert upkeep.expire(store, NOW, DAY) == 0
-
-
-class TestLists:
-    class Web:
-        """URLs that hold something, with a tag that changes with it; others fail."""
-
-        def __init__(self, **held):
-            self.held = held
-            self.asked = []
-
-        def __call__(self, url, tag):
-            self.asked.append((url, tag))
-            if url not in self.held:
-                raise SentinelError("the server answered 404")
-            body = self.held[url]
-            return None if tag == body else SimpleNamespace(body=body.encode(), tag=body)
-
-    def test_a_list_is_downloaded_once_and_again_when_it_changed(self, tmp_path):
-        web, path = self.Web(u="one"), tmp_path / "lists" / "a.txt"
-        assert upkeep.refresh_lists({"u": path}, web) == 1
-        assert path.read_text() == "one"
-        assert upkeep.refresh_lists({"u": path}, web) == 0
-        web.held["u"] = "two"
-        assert upkeep.refresh_lists({"u": path}, web) == 1
-        assert path.read_text() == "two"
-        assert web.asked == [("u", ""), ("u", "one"), ("u", "one")]
-
-    def test_a_file_that_was_deleted_is_downloaded_again(self, tmp_path):
-        web, path = self.Web(u="one"), tmp_path / "a.txt"
-        upkeep.refresh_lists({"u": path}, web)
-        path.unlink()
-        assert upkeep.refresh_lists({"u": path}, web) == 1
-
-    def test_one_that_fails_keeps_no_other_and_leaves_what_was_there(self, tmp_path):
-        web, bad, good = self.Web(v="good"), tmp_path / "bad.txt", tmp_path / "good.txt"
-        bad.write_text("kept")
-        with pytest.raises(SentinelError, match="`u`: the server answered 404"):
-            upkeep.refresh_lists({"u": bad, "v": good}, web)
-        assert (bad.read_text(), good.read_text()) == ("kept", "good")
 
 
 class TestSwitch:
