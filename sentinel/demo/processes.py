@@ -92,7 +92,8 @@ def _server_command(data: Path, playbooks: Path | None) -> list[str]:
 
 def _path() -> dict[str, str]:
     """Return the variable by which the processes find the shop, and this very Sentinel."""
-    return {"PYTHONPATH": os.pathsep.join([str(content.folder("shop").parent), str(Path(__file__).parents[2])])}
+    places = [str(content.folder("shop").parent), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, places))}
 
 
 @contextlib.contextmanager
