@@ -1,0 +1,111 @@
+"""How long it takes from sending an event until another connection hears of the decision it led to.
+
+    python -m bench.feed
+
+One connection sends the event that opens a finding, a stream of the feed waits for the block. On an idle server, then
+while others send batches; beside both the time the same server takes to answer `/healthz`, which does nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import threading
+import time
+
+from bench.ingest import BATCH, Target, batches, running
+
+PAUSE = 0.01
+
+
+class Listener:
+    """Follows the feed and notes when each address was heard of."""
+
+    def __init__(self, target: Target) -> None:
+        self.heard: dict[str, float] = {}
+        self._connection = http.client.HTTPConnection("127.0.0.1", target.port)
+        self._connection.request("GET", "/v1/feed/stream", headers={"Authorization": f"Bearer {target.key}"})
+        self._response = self._connection.getresponse()
+        assert self._response.status == 200
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        while line := self._response.readline():
+            if line.startswith(b"data:"):
+                at = time.perf_counter()
+                for decision in json.loads(line[5:])["added"]:
+                    self.heard.setdefault(decision["value"], at)
+
+
+def post(connection: http.client.HTTPConnection, target: Target, body: bytes) -> None:
+    """Send events, again while the server cannot take them."""
+    status = 503
+    while status == 503:
+        connection.request("POST", "/v1/events", body, {"Authorization": f"Bearer {target.key}"})
+        response = connection.getresponse()
+        answer, status = response.read(), response.status
+    assert status == 200, answer[:200]
+
+
+def probe(target: Target, listener: Listener, first: int, count: int) -> tuple[list[float], list[float]]:
+    """Have so many addresses blocked, one after the other; return the seconds until heard, and those of `/healthz`."""
+    connection = http.client.HTTPConnection("127.0.0.1", target.port)
+    waits, idle = [], []
+    for number in range(first, first + count):
+        ip = f"198.51.{number // 250}.{number % 250 + 1}"
+        began = time.perf_counter()
+        post(connection, target, json.dumps({"event": "probe", "ip": ip}).encode())
+        while ip not in listener.heard:
+            assert time.perf_counter() - began < 10, "nobody heard of it"
+            time.sleep(0.0002)
+        waits.append(listener.heard[ip] - began)
+        began = time.perf_counter()
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        idle.append(time.perf_counter() - began)
+        time.sleep(PAUSE)
+    return sorted(waits), sorted(idle)
+
+
+def press(target: Target, made: list[bytes], rate: int, over: threading.Event) -> None:
+    """Send batches at a rate of events a second until all is over."""
+    connection = http.client.HTTPConnection("127.0.0.1", target.port)
+    began = time.perf_counter()
+    for number, batch in enumerate(made):
+        wait = began + number * BATCH / rate - time.perf_counter()
+        if over.wait(max(0.0, wait)):
+            return
+        post(connection, target, batch)
+
+
+def show(what: str, waits: list[float], idle: list[float]) -> None:
+    """Print one line."""
+    middle, late = len(waits) // 2, len(waits) * 99 // 100
+    print(
+        f"{what:22} event to feed p50 {waits[middle] * 1e3:6.1f} ms  p99 {waits[late] * 1e3:6.1f} ms   "
+        f"/healthz p50 {idle[middle] * 1e3:6.1f} ms   ratio {waits[middle] / idle[middle]:.1f}"
+    )
+
+
+def main(count: int, rate: int) -> None:
+    """Print both, idle and under load."""
+    made = batches(max(1, rate * 60 // BATCH))
+    with running("probe") as target:
+        listener = Listener(target)
+        probe(target, listener, 0, 20)
+        show("idle", *probe(target, listener, 100, count))
+        over = threading.Event()
+        pressing = threading.Thread(target=press, args=(target, made, rate, over))
+        pressing.start()
+        show(f"{rate:,} events/s", *probe(target, listener, 10_000, count))
+        over.set()
+        pressing.join()
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--count", type=int, default=300)
+    arguments.add_argument("--rate", type=int, default=2_000, help="events a second, in batches of 500")
+    given = arguments.parse_args()
+    main(given.count, given.rate)
