@@ -24,6 +24,7 @@ MEASURED = (
     "Time: on the attacker's clock, from sending the try whose event decided to the arrival of the first refusal. "
     "A second connection from the same address asks every 4 ms; where addresses change, the next try asks."
 )
+GUEST = next(one.person for one in CUSTOMERS if one is not OWNER and not one.new)
 _PAUSE_AFTER = 4.0  # seconds between a customer's clicks once the story is told
 
 
@@ -68,7 +69,10 @@ class Story:
         teller = self._teller
         teller.chapter("Everything goes on: look around, and end it with Ctrl-C")
         teller.fact("shop", found.shop)
-        teller.fact("", f"log in as {OWNER.person.email} with `{OWNER.person.password}`", "soft")
+        teller.fact("", f"log in as {GUEST.email} with `{GUEST.password}`", "soft")
+        teller.fact(
+            "", f"or, as long as guessers are kept out, try as {OWNER.person.email}, `{OWNER.person.password}`", "soft"
+        )
         teller.fact("server", f"{found.server}  (its API: {found.server}/v1/openapi.json)")
         teller.fact("", "findings, decisions and events, with a key that may only read:", "soft")
         for path in ("findings", "decisions", "events?limit=5"):
