@@ -197,7 +197,6 @@ class Server:
         yield Job("waits", 1, self.pipeline.tick, shared=False)
         yield Job("checkpoint", 60, store.checkpoint, shared=False)
         yield Job("windows", settings.snapshot_every / SECOND, self._save_windows, shared=False)
-        yield Job("tick", 1, self.pipeline.tick, shared=False)
         yield Job("switch", 2, self.switch.refresh, shared=False)
         yield Job("enrichment", 60, self._refresh_enrichment, shared=False)
         yield Job("lists", 5 * MINUTE / SECOND, self._refresh_lists, shared=False)

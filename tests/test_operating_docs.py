@@ -1,0 +1,107 @@
+"""What operators are told is so: every setting, figure, job, command, refusal and address is on its page."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from sentinel import settings
+from sentinel.api import paths, program
+from sentinel.api.errors import STATUS
+from sentinel.app import Server
+from sentinel.cli.program import COMMANDS, assemble
+from sentinel.core.duration import format_duration
+from sentinel.core.record import KEY_SCOPES
+from sentinel.service.figures import FIGURES
+from sentinel.settings import Settings
+from tests.api.whole import settings as some_settings
+
+ROOT = Path(__file__).parents[1]
+OPERATING = (ROOT / "docs" / "operating.md").read_text()
+API = (ROOT / "docs" / "api.md").read_text()
+
+
+def rows(text, head):
+    """Return the first two cells of a table's rows, found by how its head begins."""
+    table = text.partition(head)[2].partition("\n\n")[0]
+    return [tuple(cell.strip(" `") for cell in line.split("|")[1:3]) for line in table.splitlines()[2:]]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    from sentinel.app import open_server
+
+    server = open_server(some_settings(tmp_path_factory.mktemp("docs")))
+    yield server
+    server.store.close()
+
+
+def test_the_table_of_settings_is_the_codes_own():
+    assert settings.describe() in OPERATING
+
+
+def test_the_example_of_settings_is_read(tmp_path):
+    (example,) = re.findall(r"```toml\n(host.*?)```", OPERATING, re.DOTALL)
+    file = tmp_path / "sentinel.toml"
+    file.write_text(example)
+    found = settings.read({"config": str(file)}, {})
+    assert set(tomllib.loads(example)) <= set(settings.TABLE)
+    assert found.retention == settings.TABLE["retention"].read("90d")
+    assert found.network_lists["tor"][0].startswith("https://")
+
+
+def test_every_figure_is_listed_with_what_it_says():
+    for name, figure in FIGURES.items():
+        labels = ", ".join(f"`{label}`" for label in figure.labels) or "–"
+        assert f"| `{name}` | {figure.kind} | {labels} | {figure.help} |" in OPERATING
+
+
+def test_every_job_is_listed_with_how_often_it_runs(server: Server):
+    jobs = {job.id: job.trigger.interval.total_seconds() for job in server.jobs._scheduler.get_jobs()}
+    listed = dict(rows(OPERATING, "| job |"))
+    assert {name: every.replace("min", "m").replace(" ", "") for name, every in listed.items()} == {
+        name: f"{every}s" if every < 1 else format_duration(int(every * 1_000_000)) for name, every in jobs.items()
+    }
+
+
+def test_every_scope_is_told():
+    assert [name for name, _ in rows(OPERATING, "| scope |")] == list(KEY_SCOPES)
+
+
+def test_every_refusal_is_told_with_its_status():
+    assert {code: int(status) for status, code in rows(API, "| status |")} == dict(STATUS)
+
+
+def test_every_operation_has_its_line(server: Server):
+    described = server.front.rest.openapi()["paths"]
+    operations = {f"{method.upper()} {path}" for path, methods in described.items() for method in methods}
+    assert {one for one in operations if f"`{one}" not in API} == set()
+
+
+def test_every_address_that_is_told_is_there(server: Server):
+    described = server.front.rest.openapi()["paths"]
+    operations = {f"{method.upper()} {path}" for path, methods in described.items() for method in methods}
+    told = {one.partition("?")[0] for one in re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^` ]*)", API + OPERATING)}
+    assert told <= operations
+
+
+def test_the_commands_that_are_told_are_there():
+    told = re.findall(r"^sentinel ([a-z]+)(?: ([a-z]+))?", OPERATING, re.MULTILINE)
+    assert told
+    for command, part in told:
+        assert command in COMMANDS
+        group = next((one for one in assemble(command).registered_groups if one.name == command), None)
+        if group is not None:
+            assert part in {one.name for one in group.typer_instance.registered_commands}
+
+
+def test_numbers_that_are_told_are_the_codes_own():
+    from sentinel.api import batch, ingest, stream, wire
+
+    assert (wire.LARGEST, batch.MOST, wire.PATIENCE) == (8 << 20, 5000, 30)
+    assert (batch.LARGEST_PROPERTIES, ingest.BURST, stream.HEARTBEAT) == (32 << 10, 10, 10)
+    assert Settings().snapshot_every == settings.TABLE["snapshot_every"].read("5m")
+    assert set(paths.SCHEMAS) and program.OPENAPI in API
