@@ -22,7 +22,7 @@ from sentinel.core.finding import Effect, Finding
 from sentinel.engine.engine import Engine
 from sentinel.engine.expression import Expression
 from sentinel.engine.memory import Memory
-from sentinel.engine.playbook import Playbook
+from sentinel.engine.playbook import Playbook, Travel
 from sentinel.engine.respond import DECIDES
 from sentinel.engine.windows import Watch, Windows
 from sentinel.service import order
@@ -54,7 +54,8 @@ def nothing() -> None:
 
 def asks_enrichment(playbook: Playbook) -> bool:
     """Say whether a playbook reads what only a server's enrichment knows."""
-    return any(text.partition(".")[0] in ENRICHED for text in _texts(playbook))
+    fields = any(text.partition(".")[0] in ENRICHED for text in _texts(playbook))
+    return fields or isinstance(playbook.detector, Travel)
 
 
 def _texts(value: object) -> Iterator[str]:

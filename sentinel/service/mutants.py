@@ -5,14 +5,25 @@ How tests are run is the caller's; here it is only said what to try.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from sentinel.core.duration import SECOND, format_duration
-from sentinel.engine.expression import Expression, ExpressionError, ListValues, compile_expression
-from sentinel.engine.playbook import Metric, Playbook
+from sentinel.core.duration import format_duration
+from sentinel.engine.playbook import (
+    Absent,
+    Detector,
+    FirstSeen,
+    Metric,
+    Playbook,
+    Selector,
+    Sequence,
+    Spike,
+    Step,
+    Travel,
+)
+from sentinel.service.nudges import Lists, conditions, numbers, selectors, tenths, times
 
-Lists = Mapping[str, ListValues]
+Change = tuple[str, Detector]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,98 +41,99 @@ def unnoticed(playbook: Playbook, lists: Lists, passes: Callable[[Playbook], boo
 
 def mutants(playbook: Playbook, lists: Lists) -> Iterator[Mutant]:
     """Give a playbook's mutants."""
-    for nudge in (-SECOND, SECOND):
-        if (window := playbook.window + nudge) > 0:
-            yield Mutant(f"window: {format_duration(window)}", replace(playbook, window=window))
+    for window in times(playbook.window) if playbook.window else ():
+        yield Mutant(f"window: {format_duration(window)}", replace(playbook, window=window))
     for index, metric in enumerate(playbook.when):
         for change, other in _metrics(metric, lists):
-            yield Mutant(f"when: {change}", replace(playbook, when=_with(playbook.when, index, other)))
-    yield from _groups(playbook)
-    yield from _events(playbook)
-    yield from _conditions(playbook, lists)
-
-
-def _with(metrics: tuple[Metric, ...], index: int, other: Metric | None) -> tuple[Metric, ...]:
-    return metrics[:index] + ((other,) if other else ()) + metrics[index + 1 :]
-
-
-def _metrics(metric: Metric, lists: Lists) -> Iterator[tuple[str, Metric | None]]:
-    """Give a metric's variants: nudged both ways, and its own condition changed."""
-    for threshold in _nudged(metric):
-        sign = ">" if metric.strict else ">="
-        yield f"{metric.name} {sign} {threshold:g}", replace(metric, threshold=threshold)
-    if metric.where is not None:
-        for change, where in _variants(metric.where, lists):
-            yield f"{metric.name} where {change}", replace(metric, where=where)
-
-
-def _nudged(metric: Metric) -> Iterator[int | float]:
-    value = metric.threshold
-    if isinstance(value, int):
-        step: int | float = 1
-    else:
-        step = round(abs(value) / 10, 6) or 0.1
-    most = 1 if metric.kind == "ratio" else None
-    least = 1 if metric.kind in ("count", "distinct") else None
-    for nudged in (round(value - step, 6), round(value + step, 6)):
-        if (least is None or nudged >= least) and (most is None or nudged <= most):
-            yield nudged
-
-
-def _groups(playbook: Playbook) -> Iterator[Mutant]:
+            when = (*playbook.when[:index], other, *playbook.when[index + 1 :])
+            yield Mutant(f"when: {change}", replace(playbook, when=when))
+    if playbook.detector is not None:
+        for change, detector in _detectors(playbook.detector, lists):
+            yield Mutant(change, replace(playbook, detector=detector))
     for field in playbook.group_by:
         rest = tuple(other for other in playbook.group_by if other != field)
         yield Mutant(f"group_by: without {field}", replace(playbook, group_by=rest))
-
-
-def _events(playbook: Playbook) -> Iterator[Mutant]:
-    """Give the playbooks that look at fewer events, and the one that looks at all."""
-    own = playbook.events
-    rule = playbook.rule
-    for name in own if len(own) > 1 else ():
-        yield Mutant(f"event: without {name}", replace(playbook, events=tuple(one for one in own if one != name)))
-    conditions = [playbook.where, rule.where if rule else None]
-    logins = any(where is not None and "success" in where.fields for where in conditions)  # no other event has it
-    if own and not logins:
-        yield Mutant("event: any", replace(playbook, events=()))
-    if rule is None:
-        return
-    for name in rule.events if len(rule.events) > 1 else ():
-        fewer = replace(rule, events=tuple(one for one in rule.events if one != name))
-        yield Mutant(f"event of rule {rule.id}: without {name}", replace(playbook, rule=fewer))
-    if rule.events and not logins:
-        yield Mutant(f"event of rule {rule.id}: any", replace(playbook, rule=replace(rule, events=())))
-
-
-def _conditions(playbook: Playbook, lists: Lists) -> Iterator[Mutant]:
-    rule = playbook.rule
-    if playbook.where is not None:
-        yield from _changed("where", playbook.where, lists, lambda where: replace(playbook, where=where))
-        yield Mutant("where: none", replace(playbook, where=None))
-    if rule is not None and rule.where is not None:
-        yield from _changed(
-            f"where of rule {rule.id}",
-            rule.where,
-            lists,
-            lambda where: replace(playbook, rule=replace(rule, where=where)),
-        )
-        yield Mutant(f"where of rule {rule.id}: none", replace(playbook, rule=replace(rule, where=None)))
+    for change, own in selectors(Selector(playbook.rule, playbook.events, playbook.where), lists):
+        yield Mutant(change, replace(playbook, rule=own.rule, events=own.events, where=own.where))
     for index, exception in enumerate(playbook.exceptions):
         fewer = playbook.exceptions[:index] + playbook.exceptions[index + 1 :]
         yield Mutant(f"exceptions: without `{exception.reason}`", replace(playbook, exceptions=fewer))
 
 
-def _changed(what: str, where: Expression, lists: Lists, make: Callable[[Expression], Playbook]) -> Iterator[Mutant]:
-    for change, other in _variants(where, lists):
-        yield Mutant(f"{what}: {change}", make(other))
+def _metrics(metric: Metric, lists: Lists) -> Iterator[tuple[str, Metric]]:
+    """Give a metric's variants: nudged both ways, and its own condition changed."""
+    for threshold in _thresholds(metric):
+        sign = ">" if metric.strict else ">="
+        yield f"{metric.name} {sign} {threshold:g}", replace(metric, threshold=threshold)
+    if metric.where is not None:
+        for change, where in conditions(metric.where, lists):
+            yield f"{metric.name} where {change}", replace(metric, where=where)
 
 
-def _variants(where: Expression, lists: Lists) -> Iterator[tuple[str, Expression]]:
-    """Give a condition with each of its clauses turned round."""
-    for clause in where.clauses:
-        span = clause.tree.span
-        source = f"{where.source[: span.start]}(not ({clause.source})){where.source[span.end :]}"
-        try:
-            yield f"not ({clause.source})", compile_expression(source, lists=lists)
-        except ExpressionError:
-            continue  # the language refuses what can never hold: no author could write it
+def _thresholds(metric: Metric) -> Iterator[int | float]:
+    most = 1 if metric.kind == "ratio" else None
+    least = 1 if metric.kind in ("count", "distinct") else None
+    for nudged in numbers(metric.threshold):
+        if (least is None or nudged >= least) and (most is None or nudged <= most):
+            yield nudged
+
+
+def _detectors(detector: Detector, lists: Lists) -> Iterator[Change]:
+    match detector:
+        case Sequence():
+            yield from _sequences(detector, lists)
+        case FirstSeen(history=history, after=after):
+            for nudged in times(history):
+                yield f"history: {format_duration(nudged)}", replace(detector, history=nudged)
+            for least in (after - 1, after + 1):
+                yield f"after: {least}", replace(detector, after=least)
+        case Travel(faster_than=speed, anonymous=anonymous):
+            for faster in tenths(speed):
+                yield f"faster_than: {faster:g}", replace(detector, faster_than=faster)
+            yield f"anonymous: {str(not anonymous).lower()}", replace(detector, anonymous=not anonymous)
+        case Absent(selector=selector, within=within):
+            for nudged in times(within):
+                yield f"within: {format_duration(nudged)}", replace(detector, within=nudged)
+            for change, other in selectors(selector, lists):
+                yield f"absent: {change}", replace(detector, selector=other)
+        case Spike():
+            yield from _spikes(detector)
+
+
+def _sequences(sequence: Sequence, lists: Lists) -> Iterator[Change]:
+    """Give a sequence without each step, with neighbours changed about, with each step changed, and without its end."""
+    steps = sequence.steps
+    for index, step in enumerate(steps):
+        before, after = steps[:index], steps[index + 1 :]
+        yield f"sequence: without step {index + 1}", replace(sequence, steps=before + after)
+        if after and after[0] != step:
+            turned = (*before, after[0], step, *after[1:])
+            yield f"sequence: step {index + 2} before step {index + 1}", replace(sequence, steps=turned)
+        for change, other in _steps(step, lists):
+            yield f"step {index + 1}: {change}", replace(sequence, steps=(*before, other, *after))
+    if sequence.until is not None:
+        yield "until: none", replace(sequence, until=None)
+        for change, until in selectors(sequence.until, lists):
+            yield f"until: {change}", replace(sequence, until=until)
+
+
+def _steps(step: Step, lists: Lists) -> Iterator[tuple[str, Step]]:
+    """Give a step nudged; as many events as values are needed anyway, so that such a count is no change."""
+    for count in (step.count - 1, step.count + 1):
+        if count >= max(1, step.distinct) and max(count, step.count) > step.distinct:
+            yield f"count: {count}", replace(step, count=count)
+    for distinct in (step.distinct - 1, step.distinct + 1) if step.field else ():
+        if distinct >= 1:
+            yield f"distinct {step.field}: {distinct}", replace(step, distinct=distinct)
+    for change, selector in selectors(step.selector, lists):
+        yield change, replace(step, selector=selector)
+
+
+def _spikes(spike: Spike) -> Iterator[Change]:
+    for factor in tenths(spike.factor):
+        yield f"factor: {factor:g}", replace(spike, factor=factor)
+    for baseline in times(spike.baseline):
+        yield f"baseline: {format_duration(baseline)}", replace(spike, baseline=baseline)
+    for least in (spike.min - 1, spike.min + 1):
+        if least >= 1:
+            yield f"min: {least}", replace(spike, min=least)

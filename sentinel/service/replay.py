@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from sentinel.core.event import Event
@@ -75,24 +76,25 @@ class Replay:
                 self._login(event)
                 self.memory.familiar.learn(event)
             while hit is not None and hit.id is event.id and hit.at == event.at:
-                yield from self._hit(hit, event)
+                for opening in self._hit(hit):
+                    yield from self._answer(opening, (event,))
                 hit = next(hits, None)
 
     def wait(self, until: int) -> Iterator[Answer]:
         """Let time pass and give what is found because nothing came; without an end if `until` is EVER."""
         lateness = self.engine.lateness
-        for opening in self.windows.due(until - lateness) if self._waits else ():
+        due = self.windows.due(until - lateness) if self._waits else []
+        for opening in sorted(due, key=attrgetter("at")):
             self.now = opening.at + lateness
             yield from self._answer(opening, ())
         self.now = until
 
-    def _hit(self, hit: Hit, event: Event) -> Iterator[Answer]:
-        """Give what one hit leads to. One at a time, because a finding may trip the guard that holds back the next."""
+    def _hit(self, hit: Hit) -> Sequence[Opening]:
+        """Return what one hit opens. One at a time, because a finding may trip the guard that holds back the next."""
         self.matched[hit.watch] += 1
-        if hit.acting and self.memory.ledger.tripped(hit.watch, self.now):
+        if self.memory.ledger.holding and hit.acting and self.memory.ledger.tripped(hit.watch, self.now):
             hit = hit._replace(acting=False)
-        for opening in self.windows.hit((hit,), self.newest):
-            yield from self._answer(opening, (event,))
+        return self.windows.hit((hit,), self.newest)
 
     def _answer(self, opening: Opening, events: Sequence[Event]) -> Iterator[Answer]:
         id = finding_id(self.memory.app, opening.hit.watch, opening.hit.key, opening.at, opening.id)
