@@ -142,7 +142,7 @@ def _frugal() -> Iterator[None]:
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
+    gc.set_threshold(1_000_000, 50, 1_000)
     try:
         yield
     finally:

@@ -91,6 +91,8 @@ class Engine:
 
     def _judge(self, event: Event, ready: list[Ready], matched: Matched, monitoring: Container[str]) -> None:
         claimed = event.trust == "browser"
+        keyed: Callable[[Event], str | None] | None = None
+        key: str | None = None
         for judge, name, admits, values_of, key_of, acts in ready:
             if claimed and judge.playbook.trust != "any":
                 continue
@@ -100,7 +102,8 @@ class Engine:
                 values = values_of(event, matched.skipped)
                 if values is None:
                     continue
-                key = key_of(event)
+                if key_of is not keyed:
+                    keyed, key = key_of, key_of(event)
                 if key is None:
                     matched.skipped[name, "a group field is missing"] += 1
                     continue
@@ -119,6 +122,8 @@ class Engine:
             if judge.names(name):
                 ready = Ready(judge, id, judge.admits, judge.values, judge.key, self.acting[id])
                 table.setdefault(judge.condition, []).append(ready)
+        for ready_ones in table.values():
+            ready_ones.sort(key=lambda one: one.judge.playbook.group_by)  # those of one key beside each other
         self._by_name[name] = found = tuple(table.items())
         return found
 

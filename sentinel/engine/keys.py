@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import blake2b
 from math import isfinite
 from typing import Any
@@ -36,8 +37,12 @@ def key_text(value: object) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def group_key(fields: tuple[str, ...]) -> Callable[[Event], str | None]:
-    """Return the function that names an event's group: one text, injective; None where a field is missing."""
+    """Return the function that names an event's group: one text, injective; None where a field is missing.
+
+    It is the same function for the same fields, so that one key need be made but once an event.
+    """
     if not fields:
         return lambda event: ""
     if fields == ("user",):

@@ -59,6 +59,11 @@ class Ledger:
         """Let a playbook only monitor until then: its guard has held."""
         self._tripped[playbook] = max(until, self._tripped.get(playbook, 0))
 
+    @property
+    def holding(self) -> bool:
+        """Whether any guard has ever held."""
+        return bool(self._tripped)
+
     def tripped(self, playbook: str, now: int) -> bool:
         """Say whether the playbook's guard holds now."""
         return now < self._tripped.get(playbook, 0)

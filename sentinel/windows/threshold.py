@@ -25,6 +25,7 @@ class ThresholdTracker(Tracker[State]):
         assert isinstance(watch.detector, Threshold)
         self.terms = terms_of(watch.detector, watch.window)
         self.alone = _count_alone(self.terms, limits.lateness)
+        self.few = (self.alone - 1) * packed.RECORD  # with less there is no crossing, whatever comes
 
     def fresh(self) -> State:
         """Return no bytes where hits can be packed, else an empty log."""
@@ -47,8 +48,12 @@ class ThresholdTracker(Tracker[State]):
     def _judge_packed(self, hit: Hit, id: tuple[int, bytes], state: bytes) -> Iterable[Opening]:
         at, n, window = hit.at, self.alone, self.watch.window
         record = (at << 1 | id[0]).to_bytes(8, "big") + id[1]
-        newest = packed.time_at(state, -1) if state else -1
+        size = len(state)
+        newest = int.from_bytes(state[size - packed.RECORD : size - 16], "big") >> 1 if size else -1
         if at > newest:
+            if size < self.few:
+                self.groups.young[hit.key] = state + record
+                return ()
             state = self.groups.young[hit.key] = packed.append(state, record, at, n, window, self.keep)
             if len(state) < n * packed.RECORD or packed.time_at(state, -n) <= at - window:
                 return ()
