@@ -57,6 +57,16 @@ def test_the_base_install_has_no_dependencies():
     assert project["dependencies"] == []
 
 
+def test_one_version_of_python_is_the_floor_everywhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    floor = project["project"]["requires-python"].removeprefix(">=")
+    assert project["tool"]["mypy"]["python_version"] == floor
+    assert project["tool"]["ruff"]["target-version"] == "py" + floor.replace(".", "")
+    assert f"Python {floor} or newer" in (ROOT / "README.md").read_text()
+    assert f"Python ({floor} or newer)" in (ROOT / "docs" / "sdk.md").read_text()
+    assert f"Python {floor} or newer" in (ROOT / "Makefile").read_text()
+
+
 def test_the_command_without_the_server_extra_says_what_to_install():
     ran = bare("sys.argv = ['sentinel', 'version']; from sentinel.cli import main; sys.exit(main())")
     assert ran.returncode == 2

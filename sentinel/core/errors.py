@@ -5,11 +5,21 @@ SentinelError
 ├── EventError         one event that cannot be taken
 │   └── IdentityError  identifiers that name nobody
 ├── DecisionError      one decision that cannot be meant
-├── ExpressionError    a condition that cannot be compiled         (engine.expression)
-├── PlaybookErrors     every mistake of every file, at once        (loader)
 ├── InputError         a file or stream that is not what it should be
-└── StoreError         what is kept cannot be used as it is: damaged, in use by another server, of another version
-    └── StoreBusy      the store cannot do it now, and nothing was done; the same call may succeed later
+├── StoreError         what is kept cannot be used as it is: damaged, in use by another server, of another version
+│   └── StoreBusy      the store cannot do it now, and nothing was done; the same call may succeed later
+├── ExpressionError    a condition that cannot be compiled                             (engine.problems)
+├── PlaybookErrors     every mistake of every file, at once                            (loader.mistakes)
+├── TargetError        a URL that is not asked                                         (actions.target)
+├── FetchError         no answer was had from another host                             (actions.fetch)
+├── DeliveryError      a notification or webhook that did not arrive                   (actions.outcome)
+├── Busy               too much waits to be written                                    (service.intake)
+├── ApiError           a request that is refused                                       (api.errors)
+├── SettingsError      settings that cannot be meant, all at once                      (settings)
+├── Stopping           the server is told to stop while it still starts                (app)
+├── DemoError          the demo cannot be shown on this machine                        (demo.processes)
+├── Refused            the server said no to a command                                 (cli.client)
+└── Unreachable        no server answers a command                                     (cli.client)
 
 Texts start without a capital, end without a full stop, quote the user's words in backticks;
 the place comes first and the hint last.
