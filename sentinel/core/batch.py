@@ -29,7 +29,7 @@ class Sighting(NamedTuple):
 
 def proves(event: Event) -> bool:
     """Say whether an event by its kind proves that its identifiers belong to one person."""
-    return event.name in LINKING or (event.name == "auth" and event.success is True)
+    return event.proven or (event.name in LINKING and not event.blocked)
 
 
 @dataclass(frozen=True, slots=True)

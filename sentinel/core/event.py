@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from sentinel.core import address, identity, moment
 from sentinel.core.errors import EventError
@@ -64,9 +64,14 @@ class Event:
         return ip if ip is None or ":" not in ip else address.network_of(ip, self.ipv6)
 
     @property
-    def claimed(self) -> bool:
-        """Whether its user is only claimed: a login that did not succeed proves nothing of its owner."""
-        return self.name == "auth" and self.success is not True
+    def blocked(self) -> bool:
+        """Whether the SDK says that what it reports was refused: a right guess that was not let in proves nothing."""
+        return self.properties.get("blocked") is True
+
+    @property
+    def proven(self) -> bool:
+        """Whether it proves its user: a login that succeeded and was let in, told by a server."""
+        return self.success is True and self.name == "auth" and self.trust != "browser" and not self.blocked
 
 
 def stored(event: Event) -> dict[str, Any]:
@@ -119,6 +124,45 @@ def read(
         event.properties = _properties(value)
     if not _FIELDS.issuperset(raw):
         _others(event, raw, _ADDED if enriched else {})
+    return event
+
+
+class Fields(Protocol):
+    """An event's fields with their kinds already checked by whoever decoded them, None where absent."""
+
+    event: str
+    id: str | int | None
+    timestamp: str | int | float | None
+    success: bool | None
+    user: str | int | dict[str, str | int | None] | None
+    ip: str | None
+    device: str | None
+    request: dict[str, Any] | None
+    properties: dict[str, Any] | None
+
+
+def read_typed(fields: Fields, order: tuple[str, ...] = identity.DEFAULT_ORDER) -> Event:
+    """Return what `read(…, reserved=True)` returns for the same fields, at three quarters of its cost.
+
+    Raises EventError for what `read` refuses, and for events without an id or a timestamp.
+    """
+    event = Event()
+    event.name = _checked_name(fields.event, True)
+    event.id = _id(fields.id, None)
+    event.at = event.sent = moment.parse(fields.timestamp)
+    if (success := fields.success) is not None:
+        event.success = _success(event, success)
+    if (user := fields.user) is not None:
+        event.identifiers = found = identity.identifiers(user)
+        event.user = identity.user_key(found, order)
+    if (ip := fields.ip) is not None:
+        event.ip = address.normalise(ip) or _ip(ip)
+    if (device := fields.device) is not None:
+        event.device = _device(device)
+    if (request := fields.request) is not None:
+        event.request = _request(request)
+    if (properties := fields.properties) is not None:
+        event.properties = _properties(properties)
     return event
 
 

@@ -107,8 +107,8 @@ class Familiar:
         return True
 
     def learn(self, event: Event) -> None:
-        """Take in one event; only a successful login of a server counts."""
-        if event.name != "auth" or not event.success or not event.user or event.trust == "browser":
+        """Take in one event; only a login that proves its user counts."""
+        if not event.user or not event.proven:
             return
         places = _entry(self._places, event.user)
         ip = event.network_ip

@@ -223,11 +223,19 @@ def test_ipv6_is_grouped_by_its_network_and_ipv4_by_itself():
 
 
 @pytest.mark.parametrize(
-    ("changes", "claimed"),
-    [({"success": True}, False), ({"success": False}, True), ({}, True), ({"event": "signup"}, False)],
+    ("changes", "proven"),
+    [
+        ({"event": "auth", "success": True}, True),
+        ({"event": "auth", "success": True, "properties": {"blocked": False}}, True),
+        ({"event": "auth", "success": True, "properties": {"blocked": True}}, False),
+        ({"event": "auth", "success": True, "trust": "browser"}, False),
+        ({"event": "auth", "success": False}, False),
+        ({"event": "auth"}, False),
+        ({"event": "signup"}, False),
+    ],
 )
-def test_a_login_that_did_not_succeed_only_claims_its_user(changes, claimed):
-    assert read(BARE | changes).claimed is claimed
+def test_only_a_login_that_was_let_in_proves_its_user(changes, proven):
+    assert read(BARE | changes, enriched=True).proven is proven
 
 
 def test_an_event_shows_what_it_is():

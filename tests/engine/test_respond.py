@@ -188,3 +188,11 @@ def test_sums_are_shown_in_the_field_s_own_unit() -> None:
         event(1, event="pay", success=None, properties={"amount": 1.25}),
     )
     assert [dict(finding.tally) for finding in found] == [{"sum.properties.amount": 1.5, "max.properties.amount": 1.25}]
+
+
+def test_a_right_guess_that_was_refused_makes_no_place_familiar() -> None:
+    """The SDK reports it as a login that succeeded, marked as blocked: the next block must not spare the guesser."""
+    desk = Desk(playbook(group_by=("user",), actions=(BLOCK_USER,)))
+    refused = event(-86_400, success=True, ip="203.0.113.66", device="d9", properties={"blocked": True}, id="guessed")
+    (finding,) = desk.feed(refused, *burst(0))
+    assert [one.kind for one in finding.effects[0].decisions] == ["block"]
