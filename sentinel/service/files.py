@@ -18,12 +18,13 @@ import msgspec
 
 from sentinel.core import identity
 from sentinel.core.errors import EventError, InputError
-from sentinel.core.event import Event, read
+from sentinel.core.event import Event, read, read_typed
 from sentinel.service.streams import LONGEST, Stream
 from sentinel.service.tables import Fault, Rows, Table, is_table
 
 SHOWN = 10  # bad lines that are told one by one
 FOREIGN = ("not JSON", "not UTF-8")
+HINT = "a file of events has one JSON object a line, or is CSV with a header"
 HOPELESS = 20  # bad lines at a file's start after which it is no file of events
 REASONS = 50  # what senders write gets into reasons: past so many they are counted as one
 _QUOTED = re.compile(r"`[^`]*`")
@@ -32,11 +33,31 @@ Format = Literal["auto", "ndjson", "csv"]
 Raw = dict[str, Any]
 
 
-class Batch(NamedTuple):
-    """Events as they stand in a file, each beside its decoded JSON."""
+class Typed(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaults=True):
+    """An event's own fields, their kinds checked while they are decoded."""
 
-    raws: list[Raw]
+    event: str
+    id: str | int | None = None
+    timestamp: str | int | float | None = None
+    success: bool | None = None
+    user: str | int | dict[str, str | int | None] | None = None
+    ip: str | None = None
+    device: str | None = None
+    request: dict[str, Any] | None = None
+    properties: dict[str, Any] | None = None
+
+
+class Batch(NamedTuple):
+    """Events as they stand in a file, each beside what was decoded."""
+
+    raws: Sequence[Raw | Typed]
     events: list[Event]
+
+    def lines(self) -> Iterator[bytes]:
+        """Give each event as a line of JSON that is read as the same event."""
+        encode = msgspec.json.encode
+        for raw, event in zip(self.raws, self.events, strict=True):
+            yield encode(raw if isinstance(raw, Typed) else raw | {"id": event.id})
 
 
 @dataclass(slots=True)
@@ -92,21 +113,20 @@ class EventFile:
         self._options = options
         self._decode = msgspec.json.Decoder().decode
         self._decode_lines = msgspec.json.Decoder().decode_lines
+        self._decode_typed = msgspec.json.Decoder(Typed).decode_lines
         self._good = self._bad = 0
         self._first: tuple[int, Fault] | None = None
 
     def batches(self) -> Iterator[Batch]:
         """Give the file's events in lots of a few hundred."""
-        for numbers, raws in self._rows():
-            batch = self._read(numbers, raws)
+        for batch in self._batches():
             self._account.events += len(batch.events)
             if batch.events:
                 yield batch
         if self._bad and not self._good:
             raise self._hopeless()
 
-    def _rows(self) -> Iterator[Rows]:
-        """Give decoded rows with their lines' numbers."""
+    def _batches(self) -> Iterator[Batch]:
         chunks = self._stream.lines(self._overlong)
         number, start = next(chunks, (1, b""))
         start = start.removeprefix(b"\xef\xbb\xbf")
@@ -115,11 +135,13 @@ class EventFile:
             return
         chunks = chain([(number, start)], chunks)
         if self._is_table(start):
-            yield from Table(self._stream.name, self._options.columns).rows(chunks)
+            for numbers, raws in Table(self._stream.name, self._options.columns).rows(chunks):
+                yield self._read(numbers, raws)
         elif self._options.columns:
             raise InputError(f"`{self._stream.name}` is not CSV: it has no columns to map")
         else:
-            yield from (self._decoded(number, chunk) for number, chunk in chunks)
+            for number, chunk in chunks:
+                yield self._read_typed(chunk) or self._read(*self._decoded(number, chunk))
 
     def _is_table(self, start: bytes) -> bool:
         if self._options.format != "auto":
@@ -127,15 +149,27 @@ class EventFile:
         mapped = bool(self._options.columns) and not start.lstrip().startswith(b"{")
         return mapped or is_table(start, self._stream.name)
 
+    def _read_typed(self, chunk: bytes) -> Batch | None:
+        """Return the events of a chunk in which every line is an event with none but its own fields, else None."""
+        order = self._options.identifiers
+        try:
+            raws = self._decode_typed(chunk)
+            if len(raws) != _count(chunk):
+                return None
+            batch = Batch(raws, [read_typed(raw, order) for raw in raws])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, EventError):
+            return None
+        self._good += len(raws)
+        return batch
+
     def _decoded(self, number: int, chunk: bytes) -> Rows:
         """Decode a chunk at once if every line is one JSON text, else line by line."""
-        size = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
         try:
             raws = self._decode_lines(chunk)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raws = []
-        if len(raws) == size:
-            return range(number, number + size), raws
+        if len(raws) == _count(chunk):
+            return range(number, number + len(raws)), raws
         lines = [(at, line) for at, line in enumerate(chunk.split(b"\n"), number) if line and not line.isspace()]
         return [at for at, _ in lines], [self._decode_one(line) for _, line in lines]
 
@@ -155,16 +189,7 @@ class EventFile:
         if self._options.name is not None:
             raws = [_named(raw, self._options.name) for raw in raws]
         order = self._options.identifiers
-        try:
-            batch = Batch(raws, [read(raw, enriched=True, reserved=True, order=order) for raw in raws])
-        except EventError:
-            return self._read_each(numbers, raws)
-        self._good += len(raws)
-        return batch
-
-    def _read_each(self, numbers: Sequence[int], raws: list[Any]) -> Batch:
-        order = self._options.identifiers
-        batch = Batch([], [])
+        good, found = [], []
 
         def new_id() -> str:
             return derived_id(raw, number)
@@ -176,9 +201,9 @@ class EventFile:
                 self._refuse(number, raw if isinstance(raw, Fault) else Fault(_reason(error), str(error)))
                 continue
             self._good += 1
-            batch.raws.append(raw)
-            batch.events.append(event)
-        return batch
+            good.append(raw)
+            found.append(event)
+        return Batch(good, found)
 
     def _refuse(self, number: int, fault: Fault) -> None:
         self._bad += 1
@@ -193,9 +218,7 @@ class EventFile:
     def _hopeless(self) -> InputError:
         assert self._first is not None
         number, fault = self._first
-        hint = (
-            "a file of events has one JSON object a line, or is CSV with a header" if fault.reason in FOREIGN else None
-        )
+        hint = HINT if fault.reason in FOREIGN else None
         return InputError(f"`{self._stream.name}` holds no events; line {number}: {fault.text}", hint)
 
     def _look(self, start: bytes) -> None:
@@ -204,6 +227,11 @@ class EventFile:
             raise InputError(f"`{self._stream.name}` is binary", "a file of events is text: NDJSON or CSV")
         if start.lstrip()[:1] == b"[":
             raise InputError(f"`{self._stream.name}` is one JSON array", "write one event a line: jq -c '.[]'")
+
+
+def _count(chunk: bytes) -> int:
+    """Return the number of a chunk's lines, blank ones too."""
+    return chunk.count(b"\n") + (not chunk.endswith(b"\n"))
 
 
 def _named(raw: Any, name: str) -> Any:

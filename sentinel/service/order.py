@@ -105,12 +105,11 @@ def sort(
 
 def _pieces(batches: Iterable[Batch]) -> Iterator[list[bytes]]:
     """Give a stream in sorted pieces: events as lines that sort as the events do."""
-    encode = msgspec.json.encode
     lines: list[bytes] = []
     size = 0
     for batch in batches:
-        for raw, event in zip(batch.raws, batch.events, strict=True):
-            line = b"%020d%s\0%s\n" % (event.at, event.id.encode(), encode(raw | {"id": event.id}))
+        for json, event in zip(batch.lines(), batch.events, strict=True):
+            line = b"%020d%s\0%s\n" % (event.at, event.id.encode(), json)
             lines.append(line)
             size += len(line)
         if len(lines) >= PIECE or size >= PIECE_BYTES:

@@ -4,13 +4,15 @@ import gzip
 import json
 from contextlib import closing
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.core.errors import InputError
+from sentinel.core.errors import EventError, InputError
+from sentinel.core.event import read, read_typed
 from sentinel.service import files
-from sentinel.service.files import HOPELESS, SHOWN, Account, Options, derived_id, events
+from sentinel.service.files import HOPELESS, SHOWN, Account, Options, Typed, derived_id, events
 from sentinel.service.streams import LONGEST, Stream
 
 AT = "2026-11-20T21:30:00Z"
@@ -219,6 +221,49 @@ def test_a_mapping_of_columns_needs_columns(reading):
 def test_an_app_s_own_identifiers_name_its_users(reading):
     found, _ = reading(text(event(user={"id": "1", "phone": "110"})), identifiers=("phone",))
     assert found[0].user == "phone:110"
+
+
+def typed(raw):
+    """Return the event as files of an event's own fields are read, None where they are not read so."""
+    try:
+        return vars(read_typed(msgspec.json.decode(msgspec.json.encode(raw), type=Typed)))
+    except (EventError, msgspec.DecodeError, TypeError, UnicodeEncodeError):
+        return None
+
+
+def plainly(raw):
+    try:
+        return vars(read(msgspec.json.decode(msgspec.json.encode(raw)), reserved=True))
+    except (EventError, TypeError, UnicodeEncodeError):
+        return None
+
+
+OWN = event(
+    success=False, user={"id": 42, "email": "A@example.com"}, ip="::ffff:203.0.113.9", device="laptop",
+    request={"path": "/login", "status": 401, "params": {"a": [1]}}, properties={"a": {"b": [1.5, None]}},
+)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+CHANGES = st.dictionaries(
+    st.sampled_from([*OWN, "geo", "colour"]), JSON | st.sampled_from(["", "auth", 7, {}]), max_size=4
+)
+
+
+@given(CHANGES, st.sets(st.sampled_from(sorted(OWN)), max_size=4))
+def test_the_fast_way_and_the_plain_way_read_the_same(changes, missing):
+    """Where the fast way gives an event it is the plain way's; where it gives none the plain way is asked."""
+    raw = {name: value for name, value in (OWN | changes).items() if name not in missing}
+    fast = typed(raw)
+    assert fast is None or fast == plainly(raw)
+
+
+@pytest.mark.parametrize("left", [*OWN, ""])
+def test_ordinary_events_are_read_the_fast_way(left):
+    raw = {name: value for name, value in OWN.items() if name != left}
+    assert (typed(raw) is None) == (left in ("id", "event", "timestamp"))
 
 
 LINES = st.one_of(
