@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from sentinel.core.duration import HOUR
 from sentinel.engine.playbook import JUDGED_ON_ARRIVAL, MetricKind
 
 MILLION = 1_000_000
+FARTHEST_KM = 20_038  # half round the earth
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,16 @@ class Watch:
     detector: Detector
     shape: str = ""
 
+    @property
+    def span(self) -> int:
+        """How far back the answer to an event reaches, in microseconds."""
+        match self.detector:
+            case Spike(baseline=baseline):
+                return self.window + baseline
+            case Travel(speed=speed):
+                return int(FARTHEST_KM / speed * HOUR) + 1
+        return self.window
+
 
 class Hit(NamedTuple):
     """One matching event of one watch, for the group `key`.
@@ -138,8 +150,8 @@ class Opening(NamedTuple):
     """A finding to open: the hit that brought it up, its anchor, and the tally at the anchor.
 
     `tally` has one entry a metric: count and distinct at most their threshold (meaning at least so many), sum in
-    millionths, avg and ratio as plain numbers; for other detectors see `engine.judge`. With `retracted` the finding
-    is to be taken back instead.
+    millionths, avg and ratio as plain numbers; for other detectors see `engine.detectors`. With `retracted` the finding
+    is to be taken back instead. `events` are ids of the events it rests on, oldest first, the newest few at most.
     """
 
     hit: Hit
@@ -148,6 +160,7 @@ class Opening(NamedTuple):
     tally: tuple[int | float, ...]
     approximate: bool = False
     retracted: bool = False
+    events: tuple[str, ...] = ()
 
 
 class Windows(Protocol):

@@ -2,6 +2,7 @@
 
 A watch without a snapshot of its shape is folded from the stored events in (time, id) order, over all the time its
 windows can reach. Findings are loaded first and hold back what they held back before; hits folded here never act.
+Only a wait that is not over when all is folded goes on as it was: what it comes to is yet to happen.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import Filter, KeptFinding, Snapshot
 from sentinel.engine.memory import LADDER, Familiar
-from sentinel.engine.windows import Hit, Watch
+from sentinel.engine.windows import Absent, Hit, Watch
 from sentinel.service.ports import Store
 from sentinel.service.tenant import Tenant
 
@@ -57,6 +58,7 @@ def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda 
     if resumed or familiar_from:
         start = min([*resumed.values(), *([known.position] if known and familiar_from else [])])
         _follow(tenant, store, start, resumed, known.position if known and familiar_from else None, progress)
+    _settle(tenant)
     if not familiar_from:
         for event in store.events.in_order(app, tenant.newest - 3 * LADDER, names={"auth"}):
             tenant.memory.familiar.learn(event)
@@ -66,7 +68,7 @@ def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda 
 
 def reach(watch: Watch, lateness: int) -> int:
     """Return how far behind the newest event lies what a watch may still need, in microseconds."""
-    return lateness + watch.window + watch.cooldown
+    return lateness + watch.span + watch.cooldown
 
 
 def _newest(store: Store, app: str, clock: Snapshot | None) -> int:
@@ -126,9 +128,18 @@ def _follow(
 
 
 def _hit(tenant: Tenant, events: list[Event], wanted: set[str]) -> None:
-    matched = tenant.engine.match(events, tenant.newest)
-    hits: list[Hit] = [hit._replace(acting=False) for hit in matched.hits if hit.watch in wanted]
-    tenant.windows.hit(hits, tenant.newest)
+    """Fold events in; which of them were historical was found when they came."""
+    matched = tenant.engine.match(events, 0)
+    waits = {watch.id for watch in tenant.engine.watches() if isinstance(watch.detector, Absent)}
+    hits = (hit for hit in matched.hits if hit.watch in wanted)
+    quiet: list[Hit] = [hit if hit.watch in waits else hit._replace(acting=False) for hit in hits]
+    tenant.windows.hit(quiet, tenant.newest)
+
+
+def _settle(tenant: Tenant) -> None:
+    """Let go of the waits that were over when the newest event came: what they led to was found then."""
+    for opening in tenant.windows.due(tenant.newest - tenant.engine.lateness):
+        tenant.windows.yielded(opening)
 
 
 def _lumps(events: Iterable[Event]) -> Iterator[tuple[int, list[Event]]]:

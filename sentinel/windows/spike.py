@@ -43,7 +43,7 @@ class SpikeTracker(Tracker[Series]):
     def __init__(self, watch: Watch, limits: Limits) -> None:
         assert isinstance(watch.detector, Spike)
         self.asked = watch.detector
-        super().__init__(watch, limits, span=watch.window + self.asked.baseline)
+        super().__init__(watch, limits, span=watch.span)
 
     def fresh(self) -> Series:
         """Return a group without events."""

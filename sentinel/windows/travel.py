@@ -13,7 +13,6 @@ from sentinel.windows.timeline import Kept, Timeline
 from sentinel.windows.tracker import Tracker
 
 EARTH_KM = 6371.0088  # mean radius, IUGG
-FARTHEST_KM = 20_038
 NEAR_KM = 100
 
 
@@ -30,7 +29,7 @@ class TravelTracker(Tracker[Timeline]):
     def __init__(self, watch: Watch, limits: Limits) -> None:
         assert isinstance(watch.detector, Travel)
         self.speed = watch.detector.speed
-        super().__init__(watch, limits, span=int(FARTHEST_KM / self.speed * HOUR) + 1)
+        super().__init__(watch, limits, span=watch.span)
 
     def fresh(self) -> Timeline:
         """Return a group that was nowhere."""

@@ -88,7 +88,7 @@ def test_waits_of_several_playbooks_end_in_the_order_of_time():
     first = ABSENT.replace("playbook: p", "playbook: long").replace("10m", "50m")
     second = ABSENT.replace("playbook: p", "playbook: short")
     found = replayed([first, second], [raw("1", 0, "a", user="u1"), raw("2", 6_000, "a", user="u2")])
-    assert [name for name, _ in found] == ["short", "short", "long", "long"]
+    assert [name for name, _ in found] == ["short", "long", "short", "long"]
     assert [at for _, at in found] == sorted(at for _, at in found)
 
 

@@ -1,0 +1,185 @@
+"""A tenant that comes back after a crash goes on as if it had never been away: nothing is found twice or lost."""
+
+from dataclasses import replace
+
+import pytest
+
+from sentinel.core.record import App
+from sentinel.engine.windows import FirstSeen, Spike, Steps, Travel, Watch
+from sentinel.service import restore
+from sentinel.service.intake import Sending
+from sentinel.service.pipeline import Listeners, Pipeline
+from sentinel.service.tenant import Tenant
+from sentinel.store.embedded import open_store
+from tests.service.stories import DAY, HOUR, MINUTE, START, events, playbooks, raw, windows
+
+ABSENT = """
+playbook: p
+mode: enforce
+event: a
+group_by: user
+absent: {event: b, within: 2h}
+cooldown: 1h
+actions: [{block_user: {for: 1d}}]
+"""
+SPIKE = """
+playbook: p
+mode: enforce
+event: a
+group_by: user
+window: 10m
+spike: {factor: 3, baseline: 2h, min: 6}
+actions: [{challenge_user: {for: 1h}}]
+"""
+TRAVEL = """
+playbook: p
+mode: enforce
+event: a
+group_by: user
+travel: {faster_than: 900}
+actions: [{challenge_user: {for: 1h}}]
+"""
+
+
+class Machine:
+    """One server over a store that outlives it."""
+
+    def __init__(self, store, texts, now=START):
+        self.store, self.texts, self.now = store, texts, now
+        self.boot()
+
+    def boot(self):
+        """Begin with nothing but what the store holds."""
+
+        class Plain:
+            def enrich(self, event):
+                pass
+
+        self.pipeline = Pipeline(self.store, self._tenant, lambda app: Plain(), lambda: self.now, Listeners())
+        return self.pipeline.tenant("shop")
+
+    def _tenant(self, app):
+        tenant = Tenant(app, playbooks(*self.texts), windows, 10 * MINUTE)
+        restore.restore(self.store, tenant, self.now)
+        return tenant
+
+    def send(self, *raws):
+        given = events(raws)
+        self.now = max([self.now, *(event.at for event in given)])
+        self.pipeline.process([Sending("shop", given, self.now, "sdk", "k")])
+
+    def tick(self, after):
+        self.now = START + after
+        self.pipeline.tick()
+
+    @property
+    def findings(self):
+        kept = self.store.findings.since("shop", 0)
+        return [(one.finding.key, (one.finding.at - START) // MINUTE, one.finding.acted) for one in kept]
+
+    @property
+    def blocked(self):
+        page = self.store.decisions.delta("shop", 0, self.now)
+        return sorted(one.value for one in page.added)
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = open_store(tmp_path / "data")
+    made.access.put_app(App("shop", made=START), "test", START)
+    yield made
+    made.close()
+
+
+def a(id, minute, user="u1", **fields):
+    return raw(id, minute * 60, "a", user=user, **fields)
+
+
+def saved(machine):
+    restore.save(machine.store, machine.boot(), machine.now)
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_a_wait_goes_on_after_a_crash_and_its_finding_acts(store, snapshot):
+    """Long begun, so that the event that began it lies behind the watermark when it is folded again."""
+    machine = Machine(store, [ABSENT])
+    machine.send(a("1", 0))
+    if snapshot:
+        saved(machine)
+    machine.send(a("2", 60, "u2"), raw("x", 100 * 60, "x", user="u9"))
+    machine.boot()
+    machine.tick(130 * MINUTE)
+    assert machine.findings == []
+    machine.tick(131 * MINUTE)
+    assert machine.findings == [("id:u1", 120, True)]
+    assert machine.blocked == ["id:u1"]
+    machine.boot()
+    machine.tick(DAY)
+    assert machine.findings == [("id:u1", 120, True), ("id:u2", 180, True)]
+
+
+def test_what_came_in_time_before_the_crash_still_ends_the_wait(store):
+    machine = Machine(store, [ABSENT])
+    machine.send(a("1", 0), raw("2", 100 * 60, "b", user="u1"))
+    machine.boot()
+    machine.tick(DAY)
+    assert machine.findings == []
+
+
+def test_a_finding_that_was_made_is_not_made_again(store):
+    machine = Machine(store, [ABSENT])
+    machine.send(a("1", 0))
+    machine.tick(131 * MINUTE)
+    before = machine.findings, store.decisions.revision("shop")
+    for _ in range(2):
+        machine.boot()
+        machine.tick(DAY)
+    assert (machine.findings, store.decisions.revision("shop")) == before
+
+
+def test_a_new_playbook_does_not_act_on_waits_that_were_over_before_it_came(store):
+    """But on those that are still open: they end in its own time."""
+    machine = Machine(store, [])
+    machine.send(a("1", 0), a("2", 120, "u2"), raw("x", 135 * 60, "x", user="u9"))
+    machine.texts = [ABSENT]
+    machine.boot()
+    machine.tick(DAY)
+    assert machine.findings == [("id:u2", 240, True)]
+
+
+def test_a_wait_that_was_over_and_acted_on_nobody_holds_back_none_that_is_open(store):
+    """The first of one user ends ten minutes before the watermark, the second within its cooldown."""
+    machine = Machine(store, [])
+    machine.send(a("1", 0), a("2", 30), raw("x", 140 * 60, "x", user="u9"))
+    machine.texts = [ABSENT]
+    machine.boot()
+    machine.tick(DAY)
+    assert machine.findings == [("id:u1", 150, True)]
+
+
+def test_a_baseline_comes_back_whole(store):
+    """A spike after the crash is measured against the hours before it."""
+    machine = Machine(store, [SPIKE])
+    machine.send(*(a(f"b{n}", n * 5) for n in range(30)))
+    machine.boot()
+    machine.send(*(a(f"s{n}", 150 + n / 60) for n in range(12)))
+    assert [acted for _, _, acted in machine.findings] == [True]
+
+
+def test_a_journey_that_began_before_the_crash_is_found(store):
+    machine = Machine(store, [TRAVEL])
+    tokyo, paris = {"lat": 35.68, "lon": 139.69}, {"lat": 48.86, "lon": 2.35}
+    machine.send(a("1", 0, geo=paris), raw("x", 8 * 3600, "x", user="u9"))
+    machine.boot()
+    machine.send(a("2", 9 * 60, geo=tokyo))
+    assert machine.findings == [("id:u1", 540, True)]
+
+
+@pytest.mark.parametrize(
+    ("detector", "hours"),
+    [(Steps(()), 1), (FirstSeen(HOUR, 1), 1), (Spike(2, 6 * HOUR, 1), 7), (Travel(20_038), 1), (Travel(2003.8), 10)],
+)
+def test_as_much_is_folded_as_an_answer_can_reach_back(detector, hours):
+    watch = Watch("w", HOUR, 2 * HOUR, detector)
+    assert restore.reach(watch, HOUR) - (1 if isinstance(detector, Travel) else 0) == (hours + 3) * HOUR
+    assert restore.reach(replace(watch, cooldown=HOUR), HOUR) < restore.reach(watch, HOUR)
