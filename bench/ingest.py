@@ -28,6 +28,7 @@ import uvicorn
 from bench.stream import lines
 from sentinel.app import open_server
 from sentinel.content import folder
+from sentinel.process import be_frugal
 from sentinel.settings import Settings
 
 BATCH, CONNECTIONS = 500, 4
@@ -74,6 +75,7 @@ class Load(NamedTuple):
 def serve(kind: str, home: Path) -> None:
     """Be the server of one kind until killed; print port and key when it listens."""
     app, key = bare(home) if kind == "bare append" else whole(home, kind)
+    be_frugal()
 
     class Told(uvicorn.Server):
         async def startup(self, sockets: Any = None) -> None:

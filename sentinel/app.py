@@ -178,6 +178,12 @@ class Server:
         restore.restore(self.store, tenant, now(), self._progress)
         return tenant
 
+    def _changed(self, app: App) -> None:
+        """Let the next events of an app be judged as the app is now."""
+        with self.pipeline.lock:
+            if app.id in self.pipeline.tenants:
+                self.pipeline.tenants[app.id].app = app
+
     def _progress(self, what: str, done: int) -> None:
         if self._stopping.is_set():
             raise Stopping("the server is stopping")
@@ -230,6 +236,7 @@ class Server:
         context = Context(
             self.store, self.gate, self.hub, self.overview, self.switch, now,
             lambda app: metrics.text(self.figures.samples(), app), partial(self.hub.tell, DECISIONS),
+            self._changed,
         )  # fmt: skip
         ingest = Ingest(
             self.gate, self.intake, self.store.decisions.revision, self.figures, now, time.monotonic,

@@ -20,6 +20,7 @@ from sentinel.core.event import Event
 from sentinel.core.record import KeyScope
 
 MOST = 5_000
+MOST_CONTAINERS = 250_000  # eight megabytes of brackets would hold everybody up for seconds
 LARGEST_PROPERTIES = 32 * 1024
 LARGEST_USER = 16 * 1024
 FROM_SDK = ("sentinel.enforced", "sentinel.identify", "sentinel.dropped")
@@ -74,6 +75,8 @@ def _id(raw: Any) -> str | None:
 
 def _decode(data: bytes) -> tuple[Any, bool]:
     """Return what a body says, and whether only a lenient reading got it."""
+    if data.count(b"{") + data.count(b"[") > MOST_CONTAINERS:
+        raise ApiError("too_large", "too many objects and lists in one request", "send fewer events at a time")
     try:
         return msgspec.json.decode(data), False
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -14,7 +14,7 @@ from sentinel.api.access import Caller, Gate
 from sentinel.api.errors import ApiError
 from sentinel.api.hub import Hub
 from sentinel.api.wire import Headers
-from sentinel.core.record import KeyScope
+from sentinel.core.record import App, KeyScope
 from sentinel.service.overview import Overview
 from sentinel.service.ports import Store
 from sentinel.service.switch import Switch
@@ -32,6 +32,7 @@ class Context:
     clock: Callable[[], int]
     metrics: Callable[[str | None], bytes]
     told: Callable[[str], None]  # the decision list of an app has changed
+    changed: Callable[[App], None]  # an app has
 
 
 def context(request: Request) -> Context:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
-from sentinel.api.context import Here, Reader
+from sentinel.api.context import Context, Here, Reader
 from sentinel.api.models import Model
+from sentinel.api.wire import Headers
+from sentinel.core.errors import SentinelError
 
 router = APIRouter(tags=["health"])
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -34,17 +36,30 @@ def healthz() -> Alive:
 
 
 @router.get("/readyz", responses={503: {"model": Ready}})
-def readyz(here: Here, response: Response) -> Ready:
-    """Say whether events are taken: 503 while windows are restored. A search that is down is `degraded`, not down."""
+def readyz(here: Here, request: Request, response: Response) -> Ready:
+    """Say whether events are taken: 503 while windows are restored. A search that is down is `degraded`, not down.
+
+    Anybody may ask; what exactly is wrong, and where, is told to keys of scope `read` and above.
+    """
     starting = here.overview.starting()
     if starting is not None:
         response.status_code = 503
         return Ready(status="starting", detail=starting)
     health = here.store.health()
-    warnings = health.warnings
+    known = _known(here, request)
+    warnings = health.warnings if known else ()
     if health.explorer is not None:
-        return Ready(status="degraded", detail=f"events cannot be searched: {health.explorer}", warnings=warnings)
+        why = f": {health.explorer}" if known else ""
+        return Ready(status="degraded", detail=f"events cannot be searched{why}", warnings=warnings)
     return Ready(status="ok", warnings=warnings)
+
+
+def _known(here: Context, request: Request) -> bool:
+    try:
+        here.gate.of(Headers(request.scope["headers"]), request.scope["query_string"]).require("read")
+    except SentinelError:
+        return False
+    return True
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

@@ -29,6 +29,8 @@ from sentinel.service.intake import Busy, Intake, Receipt, Sending
 
 PATHS = {"/v1/events": False, "/v1/import": True}
 SMALL = 64 * 1024  # what is decoded on the loop itself; more goes to a thread
+LARGE_AT_ONCE = 2  # bodies decoded in threads: eight megabytes of brackets become two hundred
+FROM_BROWSERS = 512 * 1024  # bytes of a body
 BURST = 10  # seconds' worth an app may send at once
 EXPECTED = (ApiError, Busy, StoreBusy)
 _CORS = "authorization, content-type, content-encoding"
@@ -63,6 +65,7 @@ class Ingest:
     body_patience: float = wire.PATIENCE
     commit_patience: float = 30.0
     starting: Callable[[], str | None] = lambda: None
+    large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -96,11 +99,7 @@ class Ingest:
         historical = PATHS[scope["path"]]
         enforce = historical and _says_enforce(scope["query_string"])
         ip = self._admit(caller, scope, headers, origin, cors, historical, enforce)
-        data = await wire.body(receive, headers, self.budget, self.body_patience)
-        self._ask(caller, ip, self.steady())
-        work = partial(self._read, data, headers.all(b"content-encoding"), caller, ip)
-        parsed = work() if len(data) <= SMALL else await asyncio.to_thread(work)
-        self._spend(caller, ip, len(parsed.events) + len(parsed.rejected))
+        parsed = await self._parsed(caller, ip, headers, receive)
         sending = Sending(caller.app, parsed.events, self.clock(), caller.scope, caller.key, historical, enforce)
         receipt = await self._written(sending)
         self.meters.ingested(caller.app, receipt, len(parsed.rejected), self.steady() - started)
@@ -139,18 +138,36 @@ class Ingest:
     def _ask(self, caller: Caller, ip: str | None, now: float) -> None:
         self.apps.ask(caller.app, now)
         if caller.scope == "browser":
-            self.addresses.ask(_place(ip), now)
+            self.addresses.ask(_place(caller, ip), now)
 
     def _spend(self, caller: Caller, ip: str | None, events: int) -> None:
         now = self.steady()
         self.apps.spend(caller.app, events, now)
         if caller.scope == "browser":
-            self.addresses.spend(_place(ip), events, now)
+            self.addresses.spend(_place(caller, ip), events, now)
 
-    def _read(self, data: bytes, encodings: list[str], caller: Caller, ip: str | None) -> Parsed:
+    async def _parsed(self, caller: Caller, ip: str | None, headers: Headers, receive: Receive) -> Parsed:
+        """Read and decode a body; what cannot be read costs as much as one event."""
+        most = FROM_BROWSERS if caller.scope == "browser" else wire.LARGEST
+        data = await wire.body(receive, headers, self.budget, self.body_patience, most)
+        self._ask(caller, ip, self.steady())
+        cost = 1
+        try:
+            work = partial(self._read, data, headers.all(b"content-encoding"), caller, ip, most)
+            if len(data) <= SMALL:
+                parsed = work()
+            else:
+                async with self.large:
+                    parsed = await asyncio.to_thread(work)
+            cost = max(1, len(parsed.events) + len(parsed.rejected))
+        finally:
+            self._spend(caller, ip, cost)
+        return parsed
+
+    def _read(self, data: bytes, encodings: list[str], caller: Caller, ip: str | None, most: int) -> Parsed:
         received = self.clock()
         terms = Terms(caller.scope, caller.key, received, partial(new_id, received // 1000), ip)
-        return parse(wire.expand(data, encodings), terms)
+        return parse(wire.expand(data, encodings, most), terms)
 
     async def _written(self, sending: Sending) -> Receipt:
         if not sending.events:
@@ -187,8 +204,8 @@ def _says_enforce(query: bytes) -> bool:
     return values[-1].lower() in ("true", "1")
 
 
-def _place(ip: str | None) -> str:
-    return address.group(ip) if ip else "unknown"
+def _place(caller: Caller, ip: str | None) -> str:
+    return f"{caller.app} {address.group(ip) if ip else 'unknown'}"
 
 
 def _listed(origin: str, origins: Iterable[str]) -> bool:

@@ -107,8 +107,10 @@ def change_app(here: Here, caller: Admin, id: Id, change: AppChange) -> Any:
         given["retention"] = _retention(given["retention"])
     if "identifiers" in given:
         given["identifiers"] = tuple(dict.fromkeys(given["identifiers"]))
-    here.store.access.put_app(replace(app, **given), caller.by, here.clock())
-    return app_view(replace(app, **given))
+    changed = replace(app, **given)
+    here.store.access.put_app(changed, caller.by, here.clock())
+    here.changed(changed)
+    return app_view(changed)
 
 
 def _app(app: App | None, id: str) -> App:

@@ -106,6 +106,7 @@ class FindingView(Model):
     group: dict[str, Any]
     at: Moment
     event_id: str
+    events: list[str]
     tally: dict[str, float]
     threshold: dict[str, str]
     user: str | None

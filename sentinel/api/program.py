@@ -24,7 +24,7 @@ from sentinel.core.errors import SentinelError
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 OPENAPI = "/v1/openapi.json"
 ALLOWED = {
-    "/v1/events": ("GET", "HEAD", "POST", "OPTIONS"),
+    "/v1/events": ("GET", "POST", "OPTIONS"),
     "/v1/import": ("POST", "OPTIONS"),
     POLL: ("GET",),
     STREAM: ("GET",),

@@ -20,6 +20,7 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 LARGEST = 8 * 1024 * 1024
 PIECE = 64 * 1024
 PATIENCE = 30.0  # seconds in which a body must have come
+_MEMBERS = 64
 _WINDOW = 8 * 1024 * 1024  # a zstd frame that wants more memory than this is refused
 _TOO_LARGE = "send fewer events at a time"
 
@@ -61,11 +62,13 @@ class Budget:
         self._left += size
 
 
-async def body(receive: Receive, headers: Headers, budget: Budget, patience: float = PATIENCE) -> bytes:
-    """Return a request's body as it came, at most LARGEST bytes of it within `patience` seconds."""
+async def body(
+    receive: Receive, headers: Headers, budget: Budget, patience: float = PATIENCE, most: int = LARGEST
+) -> bytes:
+    """Return a request's body as it came, at most `most` bytes of it within `patience` seconds."""
     declared = headers.get(b"content-length") or ""
-    if declared.isdigit() and int(declared[:20]) > LARGEST:
-        raise _large()
+    if declared.isdigit() and int(declared[:20]) > most:
+        raise _large(most)
     parts: list[bytes] = []
     size = 0
     try:
@@ -78,8 +81,8 @@ async def body(receive: Receive, headers: Headers, budget: Budget, patience: flo
                 part = message.get("body", b"")
                 budget.take(len(part))
                 size += len(part)
-                if size > LARGEST:
-                    raise _large()
+                if size > most:
+                    raise _large(most)
                 parts.append(part)
                 more = message.get("more_body", False)
     except TimeoutError:
@@ -89,8 +92,8 @@ async def body(receive: Receive, headers: Headers, budget: Budget, patience: flo
     return b"".join(parts)
 
 
-def expand(data: bytes, encodings: list[str]) -> bytes:
-    """Return a body as it was before its encoding, at most LARGEST bytes of it."""
+def expand(data: bytes, encodings: list[str], most: int = LARGEST) -> bytes:
+    """Return a body as it was before its encoding, at most `most` bytes of it."""
     named = [word.strip().lower() for line in encodings for word in line.split(",")]
     applied = [word for word in named if word not in ("", "identity")]
     if not applied:
@@ -99,46 +102,51 @@ def expand(data: bytes, encodings: list[str]) -> bytes:
         shown = ", ".join(applied)[:64]
         raise ApiError("unsupported_encoding", f"the encoding `{shown}` is not known", "use gzip, zstd, or none")
     try:
-        return _EXPANDERS[applied[0]](data)
+        return _EXPANDERS[applied[0]](data, most)
     except (zlib.error, zstandard.ZstdError, EOFError):
         raise ApiError("malformed", f"the body is not {applied[0]}", "compress it whole, or not at all") from None
 
 
-def _gunzip(data: bytes) -> bytes:
-    """Expand all members of a gzip body."""
+def _gunzip(data: bytes, most: int) -> bytes:
+    """Expand all members of a gzip body, of which an honest one has few: each costs a copy of the rest."""
     parts: list[bytes] = []
-    left = LARGEST + 1
-    while data:
+    left = most + 1
+    for _ in range(_MEMBERS):
+        if not data:
+            break
         member = zlib.decompressobj(wbits=31)
         part = member.decompress(data, left)
         left -= len(part)
         if left <= 0:
-            raise _large()
+            raise _large(most)
         if not member.eof:
             raise EOFError
         parts.append(part)
         data = member.unused_data
+    if data:
+        raise EOFError
     return b"".join(parts)
 
 
-def _unzstd(data: bytes) -> bytes:
+def _unzstd(data: bytes, most: int) -> bytes:
     decoder = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
     with decoder.stream_reader(data, read_across_frames=True) as reader:
-        expanded = reader.read(LARGEST + 1)
-    if len(expanded) > LARGEST:
-        raise _large()
+        expanded = reader.read(most + 1)
+    if len(expanded) > most:
+        raise _large(most)
     return expanded
 
 
-_EXPANDERS: dict[str, Callable[[bytes], bytes]] = {
+_EXPANDERS: dict[str, Callable[[bytes, int], bytes]] = {
     "gzip": _gunzip,
     "x-gzip": _gunzip,
     "zstd": _unzstd,
 }
 
 
-def _large() -> ApiError:
-    return ApiError("too_large", f"the body is larger than {LARGEST // 1024 // 1024} MiB", _TOO_LARGE)
+def _large(most: int) -> ApiError:
+    size = f"{most >> 20} MiB" if most >> 20 else f"{most >> 10} KiB"
+    return ApiError("too_large", f"the body is larger than {size}", _TOO_LARGE)
 
 
 async def answer(send: Send, status: int, data: bytes, headers: Iterable[tuple[str, str]] = ()) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from sentinel.core.duration import DAY
 from sentinel.core.errors import SentinelError
+from sentinel.core.record import Health
 from sentinel.service import upkeep
 from tests.api.served import wait_for
 from tests.api.whole import whole as run_whole
@@ -341,6 +342,15 @@ class TestKeysAndApps:
         assert admin.ask("PATCH", "/v1/apps/two", {"name": "x"}).status == 404
         assert admin.post("/v1/apps", {"id": "three"}).error["code"] == "forbidden"
 
+    def test_a_changed_app_is_judged_by_as_it_is_now(self, whole, user):
+        admin, sdk = whole.using("admin", "two"), whole.using("sdk", "two")
+        event = {"event": "x", "user": {"id": user, "email": f"{user}@example.com"}}
+        sdk.post("/v1/events", event)
+        admin.ask("PATCH", "/v1/apps/two", {"identifiers": ["email", "id"]})
+        sdk.post("/v1/events", event)
+        found = {one["user"] for one in admin.get("/v1/events?limit=1000").json["items"]}
+        assert {f"id:{user}", f"email:{user}@example.com"} <= found
+
     def test_the_local_administrator_has_every_app_and_names_the_one_meant(self, whole):
         assert {one["id"] for one in whole.local.get("/v1/apps").json["items"]} >= {"default", "one", "two"}
         assert whole.local.post("/v1/apps", {"id": f"app-{next(FRESH)}"}).status == 201
@@ -412,6 +422,16 @@ class TestOperations:
         assert b'sentinel_events_total{app="two",outcome="accepted"}' in everything.body
         assert b'app="two"' not in admin.get("/metrics").body
         assert b'app="one"' in admin.get("/metrics").body
+
+    def test_what_is_wrong_with_the_store_is_told_to_those_who_may_know(self, whole, monkeypatch):
+        health = Health(1, 1, 0, "`/var/lib/x` is damaged", ("its log was set aside",))
+        monkeypatch.setattr(whole.server.store, "health", lambda: health)
+        detail = "events cannot be searched"
+        for client in (whole.client, whole.using("ingest")):
+            assert client.get("/readyz").json == {"status": "degraded", "detail": detail, "warnings": []}
+        said = whole.using("read").get("/readyz")
+        assert (said.status, said.json["detail"]) == (200, f"{detail}: `/var/lib/x` is damaged")
+        assert said.json["warnings"] == ["its log was set aside"]
 
     def test_health_and_readiness_need_no_key(self, whole):
         assert whole.client.get("/healthz").json == {"status": "ok"}

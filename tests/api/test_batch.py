@@ -131,3 +131,14 @@ def test_every_event_is_taken_or_refused_in_order(events):
     assert len(parsed.events) + len(refused) == len(events)
     names = [event["event"] for index, event in enumerate(events) if index not in refused]
     assert [event.name for event in parsed.events] == names
+
+
+def test_brackets_without_end_are_refused_before_they_are_objects():
+    with pytest.raises(ApiError, match="too many objects and lists") as caught:
+        parse(b'[{"event":"x","properties":{"a":[' + b"[]," * 300_000 + b"1]}}]", TERMS)
+    assert caught.value.status == 413
+
+
+def test_the_most_events_may_each_have_their_objects():
+    event = {"event": "x", "user": {"id": 1}, "request": {"params": {"a": {}}}, "properties": {"a": [{"b": [1]}] * 4}}
+    assert len(parse(json.dumps([event] * MOST).encode(), TERMS).events) == MOST

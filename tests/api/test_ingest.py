@@ -149,6 +149,10 @@ LONG = b"[" + b" " * (wire.LARGEST + 1) + b"]"
         ({"raw": b"x", "key": "sdk", "headers": [("Content-Encoding", "gzip")]}, 400, "malformed", "not gzip", "whole"),
         ({"raw": b"x", "key": "sdk", "headers": [("Content-Encoding", "zstd")]}, 400, "malformed", "not zstd", "whole"),
         (
+            {"raw": gzip.compress(b"") * 100, "key": "sdk", "headers": [("Content-Encoding", "gzip")]},
+            400, "malformed", "not gzip", "whole",
+        ),
+        (
             {"raw": gzip.compress(b"[]")[:-3], "key": "sdk", "headers": [("Content-Encoding", "gzip")]},
             400, "malformed", "not gzip", "whole",
         ),
@@ -330,6 +334,18 @@ class TestBrowserKeys:
 
     def test_they_import_nothing(self, client):
         assert client.post("/v1/import", VIEW, headers=ORIGIN).status == 403
+
+    def test_they_send_little_at_a_time(self, door, client):
+        view = {**VIEW, "properties": {"a": "x" * 1000}}
+        answer = client.post(PATH, [view] * 600, headers=ORIGIN)
+        assert (answer.status, answer.error["message"]) == (413, "the body is larger than 512 KiB")
+        packed = gzip.compress(json.dumps([view] * 600).encode())
+        assert client.post(PATH, raw=packed, headers={**ORIGIN, "Content-Encoding": "gzip"}).status == 413
+        assert door.client.post(PATH, [view] * 600).status == 200
+
+    def test_what_cannot_be_read_counts_too(self, client):
+        codes = [client.post(PATH, raw=b"{", headers=ORIGIN).status for _ in range(21)]
+        assert codes == [400] * 20 + [429]
 
     def test_an_address_has_a_rate_of_its_own(self, door, client):
         for _ in range(20):
