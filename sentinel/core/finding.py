@@ -33,6 +33,7 @@ class Finding:
 
     `at` and `event_id` are the anchor's; `group` maps each field of `group_by` to its value; `tally` maps each
     metric to its value at the anchor (count and distinct: at least so many), `threshold` to what it had to reach.
+    `events` are ids of the events it rests on, oldest first; of many, the newest few.
     `acted` says whether any effect on a user or address was carried out.
     """
 
@@ -54,6 +55,7 @@ class Finding:
     historical: bool = False
     effects: tuple[Effect, ...] = ()
     acted: bool = False
+    events: tuple[str, ...] = ()
 
 
 def finding_id(app: str, playbook: str, key: str, at: int, event_id: str) -> str:

@@ -40,6 +40,7 @@ def respond(judge: Judge, opening: Opening, event: Event, memory: Memory, now: i
         tally=judge.prepared.tally(opening.tally), threshold=judge.prepared.threshold, title=playbook.title,
         user=event.user, ip=event.ip, approximate=opening.approximate, historical=event.historical,
         effects=tuple(effects), acted=any(_acts(effect) for effect in effects),
+        events=opening.events or (opening.id,),
     )  # fmt: skip
 
 

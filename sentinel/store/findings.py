@@ -24,15 +24,12 @@ _COLUMNS = ("id", "playbook", "key", "at", "event_id", "user", "ip", "acted")
 _BODY = tuple(name for name in Finding.__dataclass_fields__ if name not in _COLUMNS)
 _OVER = ("false-positive", "closed", "retracted")
 _LOT = 1000
+_KNOWN = select(findings.c.id).where(findings.c.app == changes.OF, findings.c.id.in_(changes.SOME))
 
 
 def open_new(change: changes.Change, found: Sequence[Finding]) -> tuple[str, ...]:
     """Insert the findings that are not known and return their ids."""
-    known: set[str] = set()
-    for start in range(0, len(found), changes.CHUNK):
-        ids = [finding.id for finding in found[start : start + changes.CHUNK]]
-        query = select(findings.c.id).where(findings.c.app == change.app, findings.c.id.in_(ids))
-        known.update(change.connection.execute(query).scalars())
+    known = changes.among(change, _KNOWN, [finding.id for finding in found])
     fresh = {finding.id: finding for finding in found if finding.id not in known}
     changes.insert_new(change.connection, findings, [_written(change, finding) for finding in fresh.values()])
     return tuple(fresh)
@@ -139,7 +136,8 @@ def _written(change: changes.Change, finding: Finding) -> dict[str, Any]:
         body[name] = dict(body[name])
     body["effects"] = [asdict(effect) for effect in finding.effects]
     columns = {name: getattr(finding, name) for name in _COLUMNS}
-    return columns | {"app": change.app, "body": body, "opened": change.now, "evidence": 1, "last": finding.at}
+    evidence = max(1, len(finding.events))
+    return columns | {"app": change.app, "body": body, "opened": change.now, "evidence": evidence, "last": finding.at}
 
 
 def _kept(row: Row[Any]) -> KeptFinding:
@@ -155,4 +153,4 @@ def _body(body: Mapping[str, Any]) -> dict[str, Any]:
         Effect(**{**effect, "decisions": tuple(Decision(**decision) for decision in effect["decisions"])})
         for effect in body["effects"]
     )
-    return {**body, "effects": effects}
+    return {**body, "effects": effects, "events": tuple(body.get("events", ()))}

@@ -44,6 +44,10 @@ class SequenceTracker(Tracker[History]):
         crossings = ((when, which, self.tally) for when, which in found)
         return retracted + self.findings.open(hit, crossings, state.approximate)
 
+    def events(self, state: History, at: int) -> Iterable[str]:
+        """Return ids of the events of the window that ends at `at`."""
+        return [id for when, id, _ in state.hits if at - self.watch.window < when <= at]
+
     def write(self, state: History) -> Any:
         """Return the events and the mark."""
         return [state.hits, state.approximate]

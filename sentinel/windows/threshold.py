@@ -96,6 +96,14 @@ class ThresholdTracker(Tracker[State]):
             log.thin(terms, self.limits.hits)
         return openings
 
+    def events(self, state: State, at: int) -> Iterable[str]:
+        """Return ids of the hits kept of the window that ends at `at`."""
+        start = at - self.watch.window
+        if isinstance(state, bytes):
+            places = range(packed.place(state, start), packed.place(state, at))
+            return [packed.unpack(state, place)[1] for place in places]
+        return [id for when, id, _ in state.hits if start < when <= at]
+
     def write(self, state: State) -> Any:
         """Return packed bytes as they are, a log as its hits, its bound and its mark."""
         return state if isinstance(state, bytes) else [state.hits, state.limit, state.approximate]

@@ -10,6 +10,7 @@ from sentinel.engine.windows import Hit, Opening, Watch
 from sentinel.windows.groups import Findings, Groups, Limits
 
 S = TypeVar("S")
+EVENTS = 32  # of those a finding rests on, so many are named
 
 
 class Tracker(Generic[S]):
@@ -61,7 +62,16 @@ class Tracker(Generic[S]):
             state = self.groups.fetch(hit.key, hit.source, self.findings.__contains__)
             if state is None:
                 return ()
-        return self.judge(hit, state)
+        found = self.judge(hit, state)
+        return self._explained(hit.key, found) if found else found
+
+    def events(self, state: S, at: int) -> Iterable[str]:
+        """Return ids of the events that a finding anchored at a time rests on, oldest first."""
+        return ()
+
+    def _explained(self, key: str, openings: Iterable[Opening]) -> list[Opening]:
+        state = self.groups.young[key]
+        return [one._replace(events=tuple(self.events(state, one.at))[-EVENTS:] or (one.id,)) for one in openings]
 
     def due(self, watermark: int) -> list[Opening]:
         """Return what opens because time has passed."""

@@ -196,3 +196,14 @@ def test_a_right_guess_that_was_refused_makes_no_place_familiar() -> None:
     refused = event(-86_400, success=True, ip="203.0.113.66", device="d9", properties={"blocked": True}, id="guessed")
     (finding,) = desk.feed(refused, *burst(0))
     assert [one.kind for one in finding.effects[0].decisions] == ["block"]
+
+
+@pytest.mark.parametrize(
+    "when", [(Metric("count", 3),), (Metric("count", 3), Metric("max", 0, field="request.status"))]
+)
+def test_a_finding_names_the_events_it_rests_on(when: Any) -> None:
+    """Those of its window, whether hits are packed or logged; of many, the newest."""
+    desk = Desk(playbook(when=when))
+    early = event(-700, id="outside the window", request={"status": 401})
+    (finding,) = desk.feed(early, *burst(0, request={"status": 401}))
+    assert finding.events == ("e0-", "e1-", "e2-")
