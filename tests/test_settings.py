@@ -161,12 +161,14 @@ def test_several_workers_on_windows_in_memory_are_told_what_to_set():
 
 
 def test_several_workers_on_shared_machines_are_taken():
-    read({"workers": "4", "windows": "redis://127.0.0.1:6379/0", "database": "postgresql://127.0.0.1/x"}, {})
+    shared = {"workers": "4", "windows": "redis://127.0.0.1:6379/0", "database": "postgresql://127.0.0.1/x"}
+    assert read(shared, {}).workers == 4
 
 
 def test_variables_of_the_sdk_and_of_a_neighbouring_service_are_passed_over():
-    read({}, {"SENTINEL_KEY": "k", "SENTINEL_ENFORCE": "off", "SENTINEL_SERVICE_HOST": "10.0.0.1"})
-    read({}, {"SENTINEL_PORT": "tcp://10.0.0.1:80", "SENTINEL_PORT_8787_TCP_ADDR": "10.0.0.1"})
+    assert read({}, {"SENTINEL_KEY": "k", "SENTINEL_ENFORCE": "off", "SENTINEL_SERVICE_HOST": "10.0.0.1"}) == Settings()
+    links = {"SENTINEL_PORT": "tcp://10.0.0.1:80", "SENTINEL_PORT_8787_TCP_ADDR": "10.0.0.1"}
+    assert read({}, links).port == 8787
 
 
 @given(st.sampled_from(sorted(TABLE)), st.one_of(st.text(), st.integers(), st.floats(), st.none(), st.lists(st.none())))

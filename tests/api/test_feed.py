@@ -187,7 +187,7 @@ class TestStream:
 
     def test_a_client_that_leaves_gives_its_seat_up(self, source, follow):
         follow().close()
-        wait_for(lambda: source.hub.count() == 0)
+        assert wait_for(lambda: source.hub.count() == 0)
 
     def test_a_delta_is_made_once_for_all_who_wait_for_it(self, source, follow):
         streams = [follow() for _ in range(20)]
@@ -254,3 +254,4 @@ def test_the_hub_may_be_told_from_any_thread_before_it_opens_and_after_it_closed
     asyncio.run(run())
     hub.tell("decisions", "one")
     hub.tell_all()
+    assert hub.count() == 0

@@ -187,7 +187,7 @@ class TestThread:
         bench.courier.start()
         bench.send("a")
         bench.courier.hurry()
-        wait_for(lambda: bench.rows["a"].done, 5)
+        assert wait_for(lambda: bench.rows["a"].done, 5)
 
     def test_it_leaves_alone_what_is_another_processs_to_deliver(self, bench):
         bench.mine = False
