@@ -5,11 +5,11 @@ Functions over a connection; who opens the transaction and who may ask is not kn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import Connection, Table, or_, select, update
+from sqlalchemy import BindParameter, Connection, Select, Table, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sentinel.core.decision import PAIRS, Decision, pair, unpair
@@ -17,7 +17,19 @@ from sentinel.core.errors import SentinelError
 from sentinel.store.tables import apps, decisions, findings, identifiers
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-CHUNK = 500  # values in one IN list: SQLite takes 32,766
+LOT = 500  # values in one IN list: SQLite takes 32,766
+OF: BindParameter[str] = bindparam("of")
+SOME: BindParameter[Any] = bindparam("some", expanding=True)
+
+# Made once: to put a statement together takes longer than to run it.
+_one, _other = identifiers.alias(), identifiers.alias()
+_LINKED = select(_one.c.key, _other.c.key).where(
+    _one.c.app == OF, _one.c.key.in_(SOME), _other.c.app == OF, _other.c.person == _one.c.person,
+    _other.c.key != _one.c.key,
+)  # fmt: skip
+_KNOWN = select(decisions.c.id).where(decisions.c.app == OF, decisions.c.id.in_(SOME))
+_UNDONE = select(findings.c.id).where(findings.c.app == OF, findings.c.id.in_(SOME), findings.c.undone)
+_TAKE = update(apps).where(apps.c.id == OF).values(revision=apps.c.revision + 1).returning(apps.c.revision)
 
 
 class Change:
@@ -32,11 +44,23 @@ class Change:
     def take(self) -> int:
         """Return the revision this transaction makes."""
         if self.revision is None:
-            bump = update(apps).where(apps.c.id == self.app).values(revision=apps.c.revision + 1)
-            self.revision = self.connection.execute(bump.returning(apps.c.revision)).scalar_one_or_none()
+            self.revision = self.connection.execute(_TAKE, {"of": self.app}).scalar_one_or_none()
         if self.revision is None:
             raise SentinelError(f"there is no app `{self.app}`")
         return self.revision
+
+
+def lots(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Cut values into lots that one statement can name."""
+    return (values[start : start + LOT] for start in range(0, len(values), LOT))
+
+
+def among(change: Change, query: Select[Any], ids: Sequence[str]) -> set[str]:
+    """Return which of these ids a query of one column finds; it takes them as `some`, and the app as `of`."""
+    found: set[str] = set()
+    for some in lots(ids):
+        found.update(change.connection.execute(query, {"of": change.app, "some": some}).scalars())
+    return found
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -86,9 +110,10 @@ def lift(change: Change, which: Iterable[str], by: str, why: str) -> list[str]:
     if not found:
         return []
     ended = [row.id for row in found]
-    mine = (c.app == change.app, c.removed.is_(None), or_(c.id.in_(ended), c.parent.in_(ended)))
     values = {"removed": change.take(), "lifted": change.now, "lifted_by": by, "lifted_why": why}
-    change.connection.execute(update(decisions).where(*mine).values(**values))
+    for column in (c.id, c.parent):
+        mine = (c.app == change.app, c.removed.is_(None), column.in_(ended))
+        change.connection.execute(update(decisions).where(*mine).values(**values))
     _undo(change, {row.finding for row in found if row.finding})
     return ended
 
@@ -127,17 +152,8 @@ def subject(decision: Decision) -> str | None:
 
 
 def _fresh(change: Change, wanted: Sequence[Decision]) -> list[Decision]:
-    known: set[str] = set()
-    undone: set[str] = set()
-    for start in range(0, len(wanted), CHUNK):
-        part = wanted[start : start + CHUNK]
-        c, f = decisions.c, findings.c
-        ids = select(c.id).where(c.app == change.app, c.id.in_([one.id for one in part]))
-        known.update(change.connection.execute(ids).scalars())
-        of = {one.finding for one in part if one.finding}
-        if of:
-            held = select(f.id).where(f.app == change.app, f.id.in_(of), f.undone)
-            undone.update(change.connection.execute(held).scalars())
+    known = among(change, _KNOWN, [one.id for one in wanted])
+    undone = among(change, _UNDONE, list({one.finding for one in wanted if one.finding}))
     first = {one.id: one for one in wanted if one.id not in known and one.finding not in undone}
     return list(first.values())
 
@@ -148,14 +164,10 @@ def _repeat(change: Change, rows: Sequence[Mapping[str, Any]]) -> None:
     wanted = [_repeated(row, key) for row in rows for key in others.get(row["subject"] or "", ())]
     if not wanted:
         return
-    c = decisions.c
-    ids = [row["id"] for row in wanted]
-    known: dict[str, int | None] = {}
-    for start in range(0, len(ids), CHUNK):
-        there = select(c.id, c.removed).where(c.app == change.app, c.id.in_(ids[start : start + CHUNK]))
-        known.update((row.id, row.removed) for row in change.connection.execute(there))
+    known = among(change, _KNOWN, [row["id"] for row in wanted])
     fresh = [row for row in wanted if row["id"] not in known]
-    insert_new(change.connection, decisions, [{**row, "added": change.take()} for row in fresh])
+    if fresh:
+        insert_new(change.connection, decisions, [{**row, "added": change.take()} for row in fresh])
 
 
 def _repeated(row: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -166,16 +178,10 @@ def _repeated(row: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 def _linked(change: Change, keys: set[str]) -> dict[str, list[str]]:
     """Return the other keys of the persons of these keys."""
-    if not keys:
-        return {}
-    one, other = identifiers.alias(), identifiers.alias()
-    query = select(one.c.key, other.c.key).where(
-        one.c.app == change.app, one.c.key.in_(keys), other.c.app == change.app,
-        other.c.person == one.c.person, other.c.key != one.c.key,
-    )  # fmt: skip
     found: dict[str, list[str]] = {}
-    for key, linked in change.connection.execute(query):
-        found.setdefault(key, []).append(linked)
+    for some in lots(list(keys)):
+        for key, linked in change.connection.execute(_LINKED, {"of": change.app, "some": some}):
+            found.setdefault(key, []).append(linked)
     return found
 
 

@@ -112,13 +112,15 @@ class Decisions:
     def expire(self, now: int, keep: int) -> int:
         """Drop the rows of decisions over for `keep` microseconds; return how many. Older revisions get a reset."""
         c, edge = decisions.c, now - keep
-        over = or_(c.until <= edge, c.lifted <= edge)
+        gone = 0
         with self._control.write() as connection:
-            newest = select(c.app, func.max(c.removed)).where(over, c.removed.is_not(None)).group_by(c.app)
-            for app, removed in connection.execute(newest).all():
-                floor = update(apps).where(apps.c.id == app, apps.c.floor < removed).values(floor=removed)
-                connection.execute(floor)
-            return connection.execute(delete(decisions).where(over)).rowcount
+            for over in (c.until <= edge, c.lifted <= edge):
+                newest = select(c.app, func.max(c.removed)).where(over, c.removed.is_not(None)).group_by(c.app)
+                for app, removed in connection.execute(newest).all():
+                    floor = update(apps).where(apps.c.id == app, apps.c.floor < removed).values(floor=removed)
+                    connection.execute(floor)
+                gone += connection.execute(delete(decisions).where(over)).rowcount
+        return gone
 
 
 def _own(app: str) -> Select[Any]:

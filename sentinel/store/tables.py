@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, Table, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, Table, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only what is called INTEGER
@@ -23,6 +23,12 @@ def _json(**options: Any) -> Any:
 
 def _counted() -> Any:
     return Field(default=None, sa_column=Column(Number, primary_key=True, autoincrement=True))
+
+
+def _where_set(name: str, *columns: str) -> Index:
+    """Return an index of the rows whose last column is not NULL: the others cost nothing."""
+    there = text(f"{columns[-1]} IS NOT NULL")
+    return Index(name, *columns, sqlite_where=there, postgresql_where=there)
 
 
 class AppRow(SQLModel, table=True):
@@ -140,9 +146,9 @@ class FindingRow(SQLModel, table=True):
         UniqueConstraint("app", "playbook", "key", "at", "event_id", name="finding_anchor"),
         Index("finding_time", "app", "at", "id"),
         Index("finding_opened", "app", "opened", "id"),
-        Index("finding_user", "app", "user", "at"),
-        Index("finding_ip", "app", "ip", "at"),
-        Index("finding_status", "app", "status", "at"),
+        Index("finding_user", "app", "user", "at", "id"),
+        Index("finding_ip", "app", "ip", "at", "id"),
+        Index("finding_status", "app", "status", "at", "id"),
     )
 
 
@@ -176,12 +182,14 @@ class DecisionRow(SQLModel, table=True):
     lifted_why: str = ""
     __table_args__ = (
         Index("decision_added", "app", "added"),
-        Index("decision_removed", "app", "removed"),
-        Index("decision_subject", "app", "subject"),
-        Index("decision_parent", "app", "parent"),
-        Index("decision_finding", "app", "finding"),
         Index("decision_made", "app", "made", "id"),
-        Index("decision_until", "until"),
+        Index("decision_value", "app", "value", "made", "id"),
+        _where_set("decision_removed", "app", "removed"),
+        _where_set("decision_subject", "app", "subject"),
+        _where_set("decision_parent", "app", "parent"),
+        _where_set("decision_finding", "app", "finding"),
+        _where_set("decision_until", "until"),
+        _where_set("decision_lifted", "lifted"),
     )
 
 

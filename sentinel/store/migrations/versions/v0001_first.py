@@ -156,11 +156,11 @@ def _finding() -> None:
         sa.PrimaryKeyConstraint("app", "id"),
         sa.UniqueConstraint("app", "playbook", "key", "at", "event_id", name="finding_anchor"),
     )
-    op.create_index("finding_ip", "finding", ["app", "ip", "at"])
+    op.create_index("finding_ip", "finding", ["app", "ip", "at", "id"])
     op.create_index("finding_opened", "finding", ["app", "opened", "id"])
-    op.create_index("finding_status", "finding", ["app", "status", "at"])
+    op.create_index("finding_status", "finding", ["app", "status", "at", "id"])
     op.create_index("finding_time", "finding", ["app", "at", "id"])
-    op.create_index("finding_user", "finding", ["app", "user", "at"])
+    op.create_index("finding_user", "finding", ["app", "user", "at", "id"])
 
 
 def _decision() -> None:
@@ -190,12 +190,50 @@ def _decision() -> None:
         sa.PrimaryKeyConstraint("app", "id"),
     )
     op.create_index("decision_added", "decision", ["app", "added"])
-    op.create_index("decision_finding", "decision", ["app", "finding"])
+    op.create_index(
+        "decision_finding",
+        "decision",
+        ["app", "finding"],
+        sqlite_where=sa.text("finding IS NOT NULL"),
+        postgresql_where=sa.text("finding IS NOT NULL"),
+    )
+    op.create_index(
+        "decision_lifted",
+        "decision",
+        ["lifted"],
+        sqlite_where=sa.text("lifted IS NOT NULL"),
+        postgresql_where=sa.text("lifted IS NOT NULL"),
+    )
     op.create_index("decision_made", "decision", ["app", "made", "id"])
-    op.create_index("decision_parent", "decision", ["app", "parent"])
-    op.create_index("decision_removed", "decision", ["app", "removed"])
-    op.create_index("decision_subject", "decision", ["app", "subject"])
-    op.create_index("decision_until", "decision", ["until"])
+    op.create_index(
+        "decision_parent",
+        "decision",
+        ["app", "parent"],
+        sqlite_where=sa.text("parent IS NOT NULL"),
+        postgresql_where=sa.text("parent IS NOT NULL"),
+    )
+    op.create_index(
+        "decision_removed",
+        "decision",
+        ["app", "removed"],
+        sqlite_where=sa.text("removed IS NOT NULL"),
+        postgresql_where=sa.text("removed IS NOT NULL"),
+    )
+    op.create_index(
+        "decision_subject",
+        "decision",
+        ["app", "subject"],
+        sqlite_where=sa.text("subject IS NOT NULL"),
+        postgresql_where=sa.text("subject IS NOT NULL"),
+    )
+    op.create_index(
+        "decision_until",
+        "decision",
+        ["until"],
+        sqlite_where=sa.text("until IS NOT NULL"),
+        postgresql_where=sa.text("until IS NOT NULL"),
+    )
+    op.create_index("decision_value", "decision", ["app", "value", "made", "id"])
 
 
 def _allowance() -> None:
