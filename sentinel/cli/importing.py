@@ -156,7 +156,8 @@ def _lots(stream: Stream, account: Account, options: Options) -> Iterator[list[A
     size = 0
     for batch in EventFile(stream, account, options).batches():
         for raw, event in zip(batch.raws, batch.events, strict=True):
-            sent = {name: raw[name] for name in FIELDS if name in raw} | {"id": event.id}
+            plain = raw if isinstance(raw, dict) else msgspec.to_builtins(raw)
+            sent = {name: plain[name] for name in FIELDS if name in plain} | {"id": event.id}
             weight = len(msgspec.json.encode(sent))
             if lot and (len(lot) >= LOT or size + weight > LARGEST):
                 yield lot
