@@ -13,8 +13,8 @@ from sentinel.engine.expression import compile_expression
 from sentinel.engine.keys import key_text
 from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Metric, Place, Playbook, Rule
-from sentinel.windows.memory import MemoryWindows
 from sentinel.windows.groups import Limits
+from sentinel.windows.memory import MemoryWindows
 from tests.reference import Reference, field, is_number
 
 SECOND = 1_000_000

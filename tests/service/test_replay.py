@@ -179,7 +179,7 @@ def test_repeats_anywhere_add_nothing(stream, chance):
     raws = [failed(f"{n:04}", after, user, f"203.0.113.{ip}") for n, (after, user, ip, _) in enumerate(sorted(stream))]
     again = list(raws)
     for one in chance.sample(raws, len(raws) // 2):
-        again.insert(chance.randrange(raws.index(one) + 1, len(again) + 1), one)
+        again.insert(chance.randrange(again.index(one) + 1, len(again) + 1), one)
     text = playbook("count", **BLOCK)
     assert [one.id for one in replay([text], raws, 5)[1]] == [one.id for one in replay([text], again, 3)[1]]
 
