@@ -1,6 +1,7 @@
 """Decisions and deltas as JSON, and snapshots as pages: nothing is lost, and nothing malformed costs the rest."""
 
 import json
+from base64 import b64decode, b64encode
 
 import pytest
 from hypothesis import given
@@ -100,6 +101,16 @@ def many():
     users = tuple(Decision(f"u{n}", "block", "user", f"id:{n}", playbook="p", until=5) for n in range(50))
     networks = tuple(Decision(f"n{n}", "block", "ip", f"203.0.113.{n % 250}", playbook="p") for n in range(1200))
     return Decisions(b"pepper").apply(Delta(7, users + networks))
+
+
+def test_a_page_whose_keys_are_out_of_order_is_refused():
+    users = tuple(Decision(f"u{n}", "block", "user", f"id:{n}", playbook="p") for n in range(300))
+    made = list(pages.write(Decisions().apply(Delta(1, users))))
+    page = next(page for page in made if "shard" in page and len(b64decode(page["keys"])) > 8)
+    keys = b64decode(page["keys"])
+    page["keys"] = b64encode(keys[8:16] + keys[:8] + keys[16:]).decode()
+    with pytest.raises(DecisionError):
+        pages.read(made)
 
 
 def test_a_page_is_small_and_names_no_user():

@@ -74,6 +74,14 @@ def test_a_server_in_trouble_gets_the_same_ids_again(server, start, status):
     assert sdk.stats()["sent"] == 1
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_names_a_time_is_asked_again_then(server, start, status):
+    server.answers.append((status, {"Retry-After": "0"}, b"{}"))
+    start(retry_base=600.0, retry_limit=600.0, refused_wait=600.0)
+    sdk.track("e")
+    assert server.until(lambda: server.events)
+
+
 def test_an_answer_that_no_sentinel_server_gives_is_not_taken_for_success(server, start):
     server.answers.extend([(200, {}, b"<html>sign in to the wifi</html>"), (200, {}, b"[]"), (204, {}, b"")])
     start()
@@ -224,6 +232,7 @@ def test_a_server_that_goes_away_between_two_requests_costs_nothing(server, star
     sdk.track("two")
     server.until(lambda: server.named("two"))
     assert len({event["id"] for event in server.events}) == len(server.events)
+    assert sdk.stats()["failures"] == 0
 
 
 def test_threads_start_with_the_first_call_and_not_before(server, start):
