@@ -210,7 +210,7 @@ class Property:
 class Filter:
     """Which events are asked for: every part that is not None must hold. Times: `since` inclusive, `until` exclusive.
 
-    `user` is a user key; `ip` an address, or a network such as `2001:db8::/64`.
+    `user` is a user key; `ip` an address or a network, of IPv6 no narrower than /64.
     """
 
     name: str | None = None

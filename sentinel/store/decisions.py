@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import starmap
 from typing import Any
 
 from sqlalchemy import Row, Select, delete, func, or_, select, update
@@ -52,16 +53,18 @@ class Decisions:
     def delta(self, app: str, since: int, now: int) -> Delta:
         """Return what changed since a revision; everything in force, with `reset`, where that is not known."""
         c = decisions.c
-        alive = select(decisions).where(c.app == app, c.removed.is_(None), or_(c.until.is_(None), c.until > now))
+        alive = select(*(c[name] for name in _FIELDS)).where(
+            c.app == app, c.removed.is_(None), or_(c.until.is_(None), c.until > now)
+        )
         with self._control.read() as connection:
             state = connection.execute(select(apps.c.revision, apps.c.floor).where(apps.c.id == app)).one_or_none()
             revision, floor = state or (0, 0)
             if not floor <= since <= revision or since <= 0:
                 rows = connection.execute(alive.order_by(c.added, c.id)).all()
-                return Delta(revision, tuple(map(_decision, rows)), reset=True)
+                return Delta(revision, tuple(starmap(Decision, rows)), reset=True)
             rows = connection.execute(alive.where(c.added > since).order_by(c.added, c.id)).all()
             gone = select(c.id).where(c.app == app, c.removed > since, c.added <= since).order_by(c.removed, c.id)
-            return Delta(revision, tuple(map(_decision, rows)), tuple(connection.execute(gone).scalars()))
+            return Delta(revision, tuple(starmap(Decision, rows)), tuple(connection.execute(gone).scalars()))
 
     def get(self, app: str, id: str) -> KeptDecision | None:
         """Return one decision with what became of it; a repeat for a linked key stands for what it repeats."""
@@ -134,10 +137,6 @@ def _meant(app: str, id: str) -> Select[Any]:
     return _own(app).where(c.id == func.coalesce(repeated, id))
 
 
-def _decision(row: Row[Any]) -> Decision:
-    found = row._mapping
-    return Decision(**{name: found[name] for name in _FIELDS})
-
-
 def _kept(row: Row[Any]) -> KeptDecision:
-    return KeptDecision(_decision(row), row.added, row.removed, row.lifted, row.lifted_by, row.lifted_why)
+    decision = Decision(**{name: row._mapping[name] for name in _FIELDS})
+    return KeptDecision(decision, row.added, row.removed, row.lifted, row.lifted_by, row.lifted_why)

@@ -175,16 +175,17 @@ def stored(own: duckdb.DuckDBPyConnection, app: str, sent: Sequence[tuple[int, s
 def _of_address(text: str) -> dict[str, Any]:
     exact = address.normalise(text)
     if exact is not None:
-        return {"ip_h = ?": hash_of(address.group(exact)), "ip = ?": exact}
+        return {"ip_h = ?": hash_of(exact), "ip = ?": exact}
     try:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise SentinelError(f"`ip`: `{text[:64]}` is neither an address nor a network") from None
+    first, last = int(network.network_address), int(network.broadcast_address)
     if network.version == 4:
-        return {"ip4 >= ?": int(network.network_address), "ip4 <= ?": int(network.broadcast_address)}
-    if network.prefixlen != 64:
-        raise SentinelError(f"`ip`: `{text[:64]}` is not a /64", "of IPv6, addresses and /64 networks can be searched")
-    return {"ip_h = ?": hash_of(str(network))}
+        return {"ip4 >= ?": first, "ip4 <= ?": last}
+    if network.prefixlen > 64:
+        raise SentinelError(f"`ip`: `{text[:64]}` is narrower than /64", "of IPv6, name one address or a wider network")
+    return {"ip6 >= ?": first >> 64, "ip6 <= ?": last >> 64}
 
 
 def _query(what: str, wanted: Sequence[str], rest: str = "") -> str:

@@ -46,10 +46,14 @@ Stored = Callable[[duckdb.DuckDBPyConnection, str, Sequence[tuple[int, str]]], s
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, store: str) -> None:
-    """Make the tables where there are none; raises StoreError for the file of another store."""
+    """Make what tables and columns there are not; raises StoreError for the file of another store."""
     connection.execute("BEGIN")
     for table in _TABLES:
         connection.execute(table)
+    there = {name for (name,) in connection.execute("SELECT column_name FROM (DESCRIBE events)").fetchall()}
+    for name, kind in rows.COLUMNS.items():
+        if name not in there:
+            connection.execute(f'ALTER TABLE events ADD COLUMN "{name}" {kind}')
     found = connection.execute("SELECT value FROM meta WHERE name = 'store'").fetchall()
     if not found:
         connection.execute("INSERT INTO meta VALUES ('store', ?)", [store])
@@ -186,7 +190,7 @@ class Projector:
         self._duck.protect()
 
     def _append(self, lump: Sequence[Row], cursor: duckdb.DuckDBPyConnection, sift: bool) -> None:
-        appender = cursor.appender("events")
+        appender = cursor.appender("events", columns=list(rows.COLUMNS))
         try:
             for row in lump:
                 if row.unchecked:

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from itertools import product
 from typing import Any
 
 import msgspec
 
-from sentinel.core import address
 from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
 
@@ -48,17 +47,20 @@ _INT64 = range(-(1 << 63), 1 << 63)
 _WHOLE = {"request": list(_PARTS["request"]).index("status"), "geo": list(_PARTS["geo"]).index("asn")}
 
 # `ts` and `user_key`, since AT and USER are words of SQL. Times are microseconds since 1970. `ahead` is the timestamp
-# as sent less the one that counts: 0 but for clamped ones, NULL where none was sent.
+# as sent less the one that counts: 0 but for clamped ones, NULL where none was sent. `ip4` and `ip6` are the address as
+# a number, of version 6 its upper half: a network is a range. `ipv6` is the prefix where it is not the usual one.
 COLUMNS: dict[str, str] = {
     "seq": "BIGINT", "app": "VARCHAR", "ts": "BIGINT", "ahead": "BIGINT", "received": "BIGINT", "name": "VARCHAR",
     "id": "VARCHAR", "success": "BOOLEAN", "user_key": "VARCHAR", "user_h": "UBIGINT", "identifiers": "VARCHAR",
-    "ip": "VARCHAR", "ip_h": "UBIGINT", "ip4": "UINTEGER", "device": "VARCHAR", "trust": "VARCHAR",
+    "ip": "VARCHAR", "ip_h": "UBIGINT", "ip4": "UINTEGER", "ip6": "UBIGINT", "ipv6": "UTINYINT",
+    "device": "VARCHAR", "trust": "VARCHAR",
     "clamped": "BOOLEAN", "historical": "BOOLEAN", "user_labels": "VARCHAR", "ip_labels": "VARCHAR",
     **{column: _SQL[kind] for keys in _PARTS.values() for column, kind in keys.values()},
     "more": "VARCHAR", "conflicts": "VARCHAR", "props": "VARCHAR",
     **dict.fromkeys(TEXTS, "VARCHAR"), **dict.fromkeys(NUMBERS, "DOUBLE"),
 }  # fmt: skip
-READ = tuple(name for name in COLUMNS if name not in {"app", "user_h", "ip_h", "ip4", "conflicts", *SLOTS})
+READ = tuple(name for name in COLUMNS if name not in {"app", "user_h", "ip_h", "ip4", "ip6", "conflicts", *SLOTS})
+_NO_NUMBERS = (None, None)
 EMPTY_SLOTS: tuple[str | float | None, ...] = (None,) * len(SLOTS)
 
 _encode = msgspec.json.Encoder().encode
@@ -73,7 +75,8 @@ def write(app: str, kept: KeptEvent, conflicts: Sequence[str], slots: Sequence[s
     return (
         seq, app, event.at, None if sent is None else sent - event.at, event.received, event.name,
         event.id, event.success, user, hash_of(user) if user else None, json(event.identifiers),
-        ip, hash_of(address.group(ip)) if ip else None, number_of(ip) if ip else None, event.device, event.trust,
+        ip, hash_of(ip) if ip else None, *(numbers_of(ip) if ip else _NO_NUMBERS), _unusual(event.ipv6), event.device,
+        event.trust,
         event.clamped, event.historical, json(event.user_labels), json(event.ip_labels),
         *_flat(event.request, "request", more), *_flat(event.geo, "geo", more),
         *_flat(event.network, "network", more), *_flat(event.agent, "agent", more),
@@ -88,7 +91,7 @@ def read(row: Sequence[Any]) -> KeptEvent:
     event.id, event.name, event.at = found["id"], found["name"], found["ts"]
     if found["ahead"] is not None:
         event.sent = event.at + found["ahead"]
-    for name in ("received", "success", "ip", "device"):
+    for name in ("received", "success", "ip", "ipv6", "device"):
         if found[name] is not None:
             setattr(event, name, found[name])
     if found["user_key"] is not None:
@@ -124,9 +127,13 @@ def hash_of(text: str) -> int:
 
 
 @lru_cache(maxsize=1 << 16)
-def number_of(ip: str) -> int | None:
-    """Return an IPv4 address as a number, None for others."""
-    return None if ":" in ip else int(IPv4Address(ip))
+def numbers_of(ip: str) -> tuple[int | None, int | None]:
+    """Return an IPv4 address as a number and None, an IPv6 address as None and its upper 64 bits."""
+    return (None, int(IPv6Address(ip)) >> 64) if ":" in ip else (int(IPv4Address(ip)), None)
+
+
+def _unusual(prefix: int) -> int | None:
+    return None if prefix == Event.ipv6 else prefix
 
 
 def _flat(part: Mapping[str, Any], name: str, more: dict[str, dict[str, Any]]) -> Sequence[Any]:

@@ -39,7 +39,8 @@ ENRICHED = st.fixed_dictionaries(
         "agent": st.dictionaries(st.sampled_from(["browser", "bot", "odd"]), JSON, max_size=3),
         "user_labels": st.lists(TEXT, max_size=2).map(tuple), "ip_labels": st.lists(TEXT, max_size=2).map(tuple),
         "device": TEXT, "trust": st.sampled_from(["server", "browser"]), "historical": st.booleans(),
-        "received": st.integers(0, 2**50), "user": st.sampled_from(["id:7", "email:é"]),
+        "received": st.integers(0, 2**50), "ipv6": st.sampled_from([48, 64]),
+        "user": st.sampled_from(["id:7", "email:é"]),
     },
 )  # fmt: skip
 
@@ -100,7 +101,9 @@ FILTERS = st.builds(
     Filter,
     name=st.sampled_from([None, *NAMES]),
     user=st.sampled_from([None, "id:1", "id:2", "id:3"]),
-    ip=st.sampled_from([None, *IPS, "203.0.113.0/25", "203.0.113.9/24", "2001:db8::/64", "::ffff:203.0.113.1"]),
+    ip=st.sampled_from(
+        [None, *IPS, "203.0.113.0/25", "203.0.113.9/24", "2001:db8::/64", "2001:db8::/47", "::/0", "::ffff:203.0.113.1"]
+    ),
     since=st.none() | st.integers(NOW, NOW + 9),
     until=st.none() | st.integers(NOW, NOW + 9),
 )
@@ -168,7 +171,7 @@ def test_an_event_is_got_by_id_and_time(store):
     assert store.events.get("shop", "b") is None
 
 
-@pytest.mark.parametrize("ip", ["nonsense", "2001:db8::/48", "203.0.113.1/40"])
+@pytest.mark.parametrize("ip", ["nonsense", "2001:db8::/65", "203.0.113.1/40"])
 def test_an_address_that_cannot_be_searched_is_an_error(store, ip):
     with pytest.raises(SentinelError, match="`ip`"):
         store.events.count("shop", Filter(ip=ip))

@@ -184,6 +184,20 @@ def test_promoted_properties_have_columns_of_their_own(store):
     assert rows == [("free", 5.0, 1.5, None), (None, None, None, '["plan","total"]')]
 
 
+def test_a_file_of_an_older_version_gets_the_columns_it_lacks(store, data):
+    put(store, batch(events=lot("a")))
+    store.project()
+    store.close()
+    with duckdb.connect(str(data / EVENTS)) as file:
+        file.execute("ALTER TABLE events DROP COLUMN country")
+        file.execute("ALTER TABLE events DROP COLUMN ip")
+    again = open_store(data)
+    put(again, batch(events=lot("b", ip="203.0.113.9")))
+    assert ids(again) == sorted(one.id for one in (*lot("a"), *lot("b")))
+    assert again.events.get("shop", "b000").event.ip == "203.0.113.9"
+    again.close()
+
+
 def test_slots_are_few_kept_and_not_for_browsers(store, data):
     put(store, batch(events=lot("a", 1, properties={f"p{n:02}": "x" for n in range(20)})))
     public = lot("b", 1, properties={"number": 1})
