@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 from sentinel.core.event import Event
 from sentinel.engine.playbook import Absent, Playbook, Rule, Selector, Sequence
 
+NAMES = 10_000  # how many event names are remembered with the answer: senders choose names
+
 
 def selectors(playbook: Playbook) -> Iterator[Selector]:
     """Yield each of a playbook's selectors: its own, then those of its detector."""
@@ -41,9 +43,19 @@ def conditions(selector: Selector) -> list[Callable[[Event], bool]]:
 def meets(selector: Selector) -> Callable[[Event], bool]:
     """Return whether an event of any name is meant."""
     wheres = conditions(selector)
+    known: dict[str, bool] = {}
 
     def selected(event: Event) -> bool:
-        return names(selector, event.name) and all(where(event) for where in wheres)
+        meant = known.get(event.name)
+        if meant is None:
+            if len(known) >= NAMES:
+                known.clear()
+            meant = known[event.name] = names(selector, event.name)
+        if meant:
+            for where in wheres:
+                if not where(event):
+                    return False
+        return meant
 
     return selected
 

@@ -26,7 +26,9 @@ class Reached(NamedTuple):
 
 
 Partials = dict[Reached, tuple[int, str]]  # to the time and id of its start
-START = Reached(0, 0, frozenset())
+NOTHING: frozenset[str] = frozenset()
+BEGUN = tuple(Reached(step, 0, NOTHING) for step in range(64))  # shared: most partials stand between two steps
+START = BEGUN[0]
 
 
 def advance(partials: Partials, hit: Kept, steps: Sequence[Step], window: int) -> tuple[Partials, bool]:
@@ -52,12 +54,14 @@ def advance(partials: Partials, hit: Kept, steps: Sequence[Step], window: int) -
 
 def _fill(reached: Reached, step: Step, value: str | None) -> Reached:
     """Return where one more event of its step brings a partial."""
+    if step.count == 1 and not step.distinct:
+        return BEGUN[reached.step + 1]
     count = min(reached.filled + 1, step.count)
     values = reached.values
     if step.distinct and value is not None and len(values) < step.distinct:
         values = values | {value}
     if count >= step.count and len(values) >= step.distinct:
-        return Reached(reached.step + 1, 0, frozenset())
+        return BEGUN[reached.step + 1]
     return Reached(reached.step, count, values)
 
 
@@ -78,18 +82,25 @@ class History:
 
     def is_newest(self, at: int, id: str) -> bool:
         """Say whether an event stands behind all that are kept."""
-        return not self.hits or (at, id) > self.hits[-1][:2]
+        if not self.hits:
+            return True
+        newest = self.hits[-1]
+        return at > newest[0] or (at == newest[0] and id > newest[1])
 
     def append(self, hit: Kept, asked: Steps, window: int, keep: int, most: int) -> bool:
         """Add the newest event and say whether it completes a sequence; forget what none can need."""
         self.hits.append(hit)
         self.partials, complete = advance(self.partials, hit, asked.steps, window)
-        stale = bisect_left(self.hits, (hit[0] - keep + 1,))
+        if self.hits[0][0] <= hit[0] - keep or len(self.hits) > most:
+            self._forget(hit[0] - keep, most)
+        return complete
+
+    def _forget(self, edge: int, most: int) -> None:
+        stale = bisect_left(self.hits, (edge + 1,))
         if len(self.hits) - stale > most:
             stale = len(self.hits) - most
             self.approximate = True
         del self.hits[:stale]
-        return complete
 
     def insert(self, hit: Kept, asked: Steps, window: int) -> list[tuple[int, str]]:
         """Add an event older than the newest; return the crossings in [its time, its time + window), ascending."""

@@ -217,25 +217,30 @@ def agree(case: Asked, raw: list[dict[str, Any]], size: int, ordered: bool) -> N
 
 
 @given(asked("sequence"), streams(), st.integers(1, 7))
-def test_sequences(case: Asked, raw: list[dict[str, Any]], size: int) -> None:
+def test_sequences_are_those_of_the_reference(case: Asked, raw: list[dict[str, Any]], size: int) -> None:
+    """What a late `until` takes back is gone from both."""
     agree(case, raw, size, ordered=False)
 
 
 @given(asked("first_seen"), streams(), st.integers(1, 7))
-def test_first_seen(case: Asked, raw: list[dict[str, Any]], size: int) -> None:
+def test_what_is_new_is_what_is_new_to_the_reference(case: Asked, raw: list[dict[str, Any]], size: int) -> None:
+    """In the order in which both find."""
     agree(case, raw, size, ordered=True)
 
 
 @given(asked("spike"), streams(), st.integers(1, 7))
-def test_spikes(case: Asked, raw: list[dict[str, Any]], size: int) -> None:
+def test_spikes_are_those_of_the_reference(case: Asked, raw: list[dict[str, Any]], size: int) -> None:
+    """In the order in which both find."""
     agree(case, raw, size, ordered=True)
 
 
 @given(asked("travel"), streams(), st.integers(1, 7))
-def test_travel(case: Asked, raw: list[dict[str, Any]], size: int) -> None:
+def test_journeys_are_those_of_the_reference(case: Asked, raw: list[dict[str, Any]], size: int) -> None:
+    """In the order in which both find."""
     agree(case, raw, size, ordered=True)
 
 
 @given(asked("absent"), streams(), st.integers(1, 7))
-def test_absent(case: Asked, raw: list[dict[str, Any]], size: int) -> None:
+def test_absences_are_those_of_the_reference(case: Asked, raw: list[dict[str, Any]], size: int) -> None:
+    """Once all time has passed."""
     agree(case, raw, size, ordered=False)
