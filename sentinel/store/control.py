@@ -17,11 +17,13 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.pool import QueuePool
 
 from sentinel.core.errors import StoreBusy, StoreError
 
 LARGEST_CHECK = 256 << 20  # bytes of a file that is read through before it is used
+_PATIENCE = 5.0  # seconds to wait for a connection, and for another process
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _RESTORE = "nothing in it was changed; put a backup in its place, or move it away to begin anew"
 
@@ -109,6 +111,8 @@ def translated(path: Path) -> Iterator[None]:
         raise
     except sqlite3.Error as error:
         raise _meant(error, path) from error
+    except NoConnection as error:
+        raise StoreBusy("too many are reading at once", retry_after=2) from error
 
 
 def _meant(error: sqlite3.Error, path: Path) -> Exception:
@@ -117,7 +121,7 @@ def _meant(error: sqlite3.Error, path: Path) -> Exception:
         return StoreError(f"`{path}` is damaged: {error}", _RESTORE)
     if code == sqlite3.SQLITE_FULL:
         return StoreBusy("the disk is full", f"make room where `{path}` lies", retry_after=10)
-    if isinstance(error, sqlite3.OperationalError):
+    if isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:  # that one is a mistake of ours
         return StoreBusy(f"`{path}` cannot be used now: {error}", retry_after=5)
     return error
 
@@ -137,9 +141,9 @@ def _check(path: Path) -> None:
 
 def _engine(path: Path) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}", poolclass=QueuePool, pool_size=4, max_overflow=28,
+        f"sqlite:///{path}", poolclass=QueuePool, pool_size=4, max_overflow=28, pool_timeout=_PATIENCE,
         json_serializer=lambda value: msgspec.json.encode(value).decode(), json_deserializer=msgspec.json.decode,
-        connect_args={"check_same_thread": False, "timeout": 5, "cached_statements": 256},
+        connect_args={"check_same_thread": False, "timeout": _PATIENCE, "cached_statements": 256},
     )  # fmt: skip
     event.listen(engine, "connect", _prepare)
     return engine
