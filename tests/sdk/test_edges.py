@@ -247,6 +247,23 @@ def test_an_identified_user_is_the_users_of_later_events(sentinel):
     assert sentinel.named("other")[0]["user"] == {"id": "8"}
 
 
+def test_a_login_and_a_signup_bind_their_user(sentinel):
+    async def login(scope, receive, send):
+        sdk.auth_track(True, id=7)
+        sdk.track("after login")
+        await start(send)
+
+    async def signup(scope, receive, send):
+        sdk.signup_track(id=8)
+        sdk.track("after signup")
+        await start(send)
+
+    drive(login)
+    drive(signup)
+    assert sentinel.named("after login")[0]["user"] == {"id": "7"}
+    assert sentinel.named("after signup")[0]["user"] == {"id": "8"}
+
+
 def test_a_failed_login_binds_nobody(sentinel):
     async def app(scope, receive, send):
         sdk.auth_track(False, email="jane@example.com")

@@ -79,12 +79,16 @@ def test_a_forked_child_has_its_own_events_the_same_decisions_and_leaves_the_par
         """
         sdk.start(flush_interval=3600)
         assert sdk.current().wait_ready(10)
-        sdk.track('parent')
         pause = threading.Event()
         while not sdk.stats()['connected']:
             pause.wait(0.01)
+        sdk.auth_track(True, id=1)
+        assert sdk.flush(10)
+        sdk.track('parent')
         child = os.fork()
         if child == 0:
+            open_files = ['/proc/self/fd/' + name for name in os.listdir('/proc/self/fd')]
+            assert not [path for path in open_files if os.path.exists(path) and 'socket' in os.readlink(path)]
             assert sdk.is_blocked('bad')
             assert sdk.stats()['queued'] == 0
             sdk.track('child')
@@ -95,7 +99,7 @@ def test_a_forked_child_has_its_own_events_the_same_decisions_and_leaves_the_par
         """,
     )
     assert printed == "True\n"
-    assert sorted(event["event"] for event in server.events) == ["child", "parent"]
+    assert sorted(event["event"] for event in server.events) == ["auth", "child", "parent"]
     assert server.streams <= 2
 
 
