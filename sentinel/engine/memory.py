@@ -139,7 +139,8 @@ def _entry(table: OrderedDict[str, dict[K, V]], key: str) -> dict[K, V]:
     """Return the key's entry, made if need be; past the bound the one untouched longest goes."""
     entry = table.get(key)
     if entry is not None:
-        table.move_to_end(key)
+        if len(table) > KNOWN // 2:  # before that nobody is near to going
+            table.move_to_end(key)
         return entry
     if len(table) >= KNOWN:
         table.popitem(last=False)

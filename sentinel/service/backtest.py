@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import partial
 from operator import attrgetter
 from typing import Any, Protocol
 
@@ -101,7 +102,7 @@ class Backtest:
         self.windows = plan.make_windows(self.engine.watches(), plan.lateness)
         memory = Memory()
         self.harm = Harm(memory.familiar)
-        self.replay = Replay(self.engine, self.windows, memory, self._login)
+        self.replay = Replay(self.engine, self.windows, memory, partial(_login, self.harm))
         self.account = Account(plan.strict)
         self.sorting = order.Sorting()
         self.order = "as they arrived" if plan.arrival_order else "as in the files"
@@ -125,12 +126,6 @@ class Backtest:
             self._begin()
             self._judge(order.sort(self._read(streams, progress), self.sorting, self.plan.options.identifiers))
             self.order = "sorted on disk" if self.sorting.pieces else "sorted in memory"
-
-    def _login(self, event: Event) -> None:
-        """Take notice of a successful login, with the device a live server would give it."""
-        if event.device is None:
-            event.device = fingerprint(event.request.get("user_agent"))
-        self.harm.login(event)
 
     def _read(self, streams: Sequence[Stream], progress: Callable[[], None]) -> Iterator[Batch]:
         for batch in events(streams, self.account, self.plan.options):
@@ -156,6 +151,13 @@ class Backtest:
             else:
                 self.harm.note(answer, self.replay.now)
                 self.findings.add(answer, self.replay.now)
+
+
+def _login(harm: Harm, event: Event) -> None:
+    """Take notice of a successful login, with the device a live server would give it."""
+    if event.device is None:
+        event.device = fingerprint(event.request.get("user_agent"))
+    harm.login(event)
 
 
 class Findings:

@@ -64,21 +64,23 @@ class Replay:
         matched = self.engine.match(events, self.newest)
         self.skipped.update(matched.skipped)
         self.errors.update(matched.errors)
+        self.matched.update(hit.watch for hit in matched.hits)
         hits = iter(matched.hits)
         hit = next(hits, None)
         for event in events:
             if event.at > self.newest and not event.historical:
                 self.newest = event.at
-            self.now = self.newest if now is None else now
-            if self._waits:
-                yield from self.wait(self.now)
-            if event.success:
-                self._login(event)
-                self.memory.familiar.learn(event)
-            while hit is not None and hit.id is event.id and hit.at == event.at:
-                for opening in self._hit(hit):
-                    yield from self._answer(opening, (event,))
-                hit = next(hits, None)
+            if event.success or self._waits or (hit is not None and hit.id is event.id):
+                self.now = self.newest if now is None else now
+                if self._waits:
+                    yield from self.wait(self.now)
+                if event.success:
+                    self._login(event)
+                    self.memory.familiar.learn(event)
+                while hit is not None and hit.id is event.id and hit.at == event.at:
+                    for opening in self._hit(hit):
+                        yield from self._answer(opening, (event,))
+                    hit = next(hits, None)
 
     def wait(self, until: int) -> Iterator[Answer]:
         """Let time pass and give what is found because nothing came; without an end if `until` is EVER."""
@@ -91,7 +93,6 @@ class Replay:
 
     def _hit(self, hit: Hit) -> Sequence[Opening]:
         """Return what one hit opens. One at a time, because a finding may trip the guard that holds back the next."""
-        self.matched[hit.watch] += 1
         if self.memory.ledger.holding and hit.acting and self.memory.ledger.tripped(hit.watch, self.now):
             hit = hit._replace(acting=False)
         return self.windows.hit((hit,), self.newest)

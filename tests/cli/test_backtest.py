@@ -185,10 +185,9 @@ def test_many_findings_are_told_shortly(here, capsys):
     assert "and 10 more (--format json tells all)" in capsys.readouterr().out
 
 
-def test_garbage_collection_is_as_before_afterwards(here, capsys):
-    before = gc.get_threshold()
-    run(["backtest", "p.yaml", "--events", "events.ndjson"])
-    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
+def test_garbage_is_collected_again_afterwards(here, capsys):
+    for arguments, code in ((["p.yaml", "--events", "events.ndjson"], 0), (["p.yaml", "--events", "nowhere"], 2)):
+        assert (run(["backtest", *arguments]), gc.isenabled()) == (code, True)
 
 
 def test_progress_is_shown_on_a_terminal_and_nowhere_else():
