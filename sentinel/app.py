@@ -175,7 +175,8 @@ class Server:
         never = [str(network) for network in settings.trusted_proxies]
         limits = Limits(lateness=settings.lateness)
         tenant = Tenant(app, self.playbooks, partial(MemoryWindows, limits=limits), settings.lateness, never)
-        restore.restore(self.store, tenant, now(), self._progress)
+        for warning in restore.restore(self.store, tenant, now(), self._progress):
+            log.warning("trouble", where="restore", error=warning)
         return tenant
 
     def _changed(self, app: App) -> None:
@@ -260,6 +261,7 @@ class Server:
     def _samples(self) -> Iterator[Sample]:
         health = self.store.health()
         yield Sample("sentinel_waiting_requests", (), self.intake.waiting())
+        yield Sample("sentinel_outbox_due", (), len(self.store.outbox.due(now(), 1000)))
         yield Sample("sentinel_journal_pending", (), health.pending)
         yield Sample("sentinel_explorer_up", (), int(health.explorer is None))
         for app in self.store.access.apps():

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from itertools import islice
 
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.event import Event
 from sentinel.core.record import Filter, KeptFinding, Snapshot
 from sentinel.engine.memory import LADDER, Familiar
@@ -40,9 +40,21 @@ def shape(watch: Watch) -> str:
     return blake2b(str(watch).encode(), digest_size=16).hexdigest()
 
 
-def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda what, done: None) -> None:
-    """Bring a new tenant to where the store says it was."""
+def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda what, done: None) -> list[str]:
+    """Bring a new tenant to where the store says it was; return what of it could not be brought back, and why.
+
+    While stored events cannot be searched, what the snapshots and the journal hold is all there is: blocking goes on,
+    and windows without a snapshot begin empty.
+    """
     app = tenant.app.id
+    lost: list[str] = []
+
+    def told(what: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except StoreBusy as error:
+            lost.append(f"{what} of `{app}` begin without the events before: {error}")
+
     snapshots = store.snapshots.load(app)
     tenant.newest = _newest(store, app, snapshots.get(CLOCK))
     resumed = {
@@ -54,16 +66,25 @@ def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda 
     familiar_from = tenant.memory.familiar.load(known.state) if known and known.shape == Familiar.FORMAT else None
     if anew:
         since = tenant.newest - max(reach(watch, tenant.engine.lateness) for watch in anew)
-        _fold(tenant, store.events.in_order(app, since), {watch.id for watch in anew}, progress)
+        wanted = {watch.id for watch in anew}
+        names = ", ".join(f"`{name}`" for name in sorted(wanted))
+        told(f"windows of {names}", lambda: _fold(tenant, store.events.in_order(app, since), wanted, progress))
     if resumed or familiar_from:
-        start = min([*resumed.values(), *([known.position] if known and familiar_from else [])])
-        _follow(tenant, store, start, resumed, known.position if known and familiar_from else None, progress)
+        learnt = known.position if known and familiar_from else None
+        start = min([*resumed.values(), *([] if learnt is None else [learnt])])
+        told("restored windows", lambda: _follow(tenant, store, start, resumed, learnt, progress))
     _settle(tenant)
     if not familiar_from:
-        for event in store.events.in_order(app, tenant.newest - 3 * LADDER, names={"auth"}):
-            tenant.memory.familiar.learn(event)
+        told("familiar places", lambda: _learn(tenant, store))
     for act in store.findings.acted(app, now - LADDER):
         tenant.memory.ledger.record(act.playbook, act.kind, act.target, act.at, f"{act.target}@{act.at}")
+    return lost
+
+
+def _learn(tenant: Tenant, store: Store) -> None:
+    """Learn from the logins of three months where users are familiar."""
+    for event in store.events.in_order(tenant.app.id, tenant.newest - 3 * LADDER, names={"auth"}):
+        tenant.memory.familiar.learn(event)
 
 
 def reach(watch: Watch, lateness: int) -> int:
@@ -72,8 +93,12 @@ def reach(watch: Watch, lateness: int) -> int:
 
 
 def _newest(store: Store, app: str, clock: Snapshot | None) -> int:
-    newest = store.events.search(app, Filter(), limit=1).items
-    return max(int(clock.state) if clock else 0, newest[0].event.at if newest else 0)
+    known = int(clock.state) if clock else 0
+    try:
+        newest = store.events.search(app, Filter(), limit=1).items
+    except StoreBusy:
+        return known
+    return max(known, newest[0].event.at if newest else 0)
 
 
 def _resume(tenant: Tenant, watch: Watch, snapshots: dict[str, Snapshot]) -> int | None:

@@ -100,6 +100,10 @@ class Sender(threading.Thread):
         }  # fmt: skip
 
 
+def fail(user, ip="203.0.113.200"):
+    return {"event": "auth", "success": False, "user": user, "ip": ip}
+
+
 def damage(data: Path, chance: random.Random) -> None:
     """Do to DuckDB's log what a power cut may: cut it, or zero its end."""
     for log in data.glob("*.wal"):
@@ -174,3 +178,20 @@ def test_kills_lose_nothing_double_nothing_and_windows_go_on(start):
     told = server.client.using(server.first_key).get("/v1/feed").json["added"]
     acted = {target["target"] for row in rows for target in row["effects"] if target["target"]}
     assert {one["value"] for one in told} == acted
+
+
+def test_events_that_cannot_be_searched_stop_neither_ingest_nor_blocking(start):
+    """The columnar file is damaged beyond opening: the server starts, counts on from its snapshots, and blocks."""
+    server = start()
+    client = server.client.using(server.first_key)
+    assert client.post("/v1/events", [fail(f"u{n}") for n in range(4)]).status == 200
+    assert server.end(signal.SIGTERM) == 0
+    file = server.data / "events.duckdb"
+    before = bytes(reversed(file.read_bytes()))
+    file.write_bytes(before)
+    server = start()
+    client = server.client.using(server.first_key)
+    assert client.post("/v1/events", [fail("u4"), fail("u5")]).json["accepted"] == 2
+    assert [one["value"] for one in client.get("/v1/feed").json["added"]] == ["203.0.113.200"]
+    assert server.client.using(server.local["token"]).get("/v1/events").status == 503
+    assert file.read_bytes() == before
