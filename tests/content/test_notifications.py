@@ -19,7 +19,7 @@ from sentinel.actions.message import GUARDED, OPENED, OTHER, compose, text
 from sentinel.actions.outcome import TRIES, backoff
 from sentinel.actions.text import LONGEST, defanged
 from sentinel.core.duration import format_duration
-from sentinel.enrich.geo import KNOWN
+from sentinel.enrich.geo import QUESTIONS
 from sentinel.enrich.network import KINDS as NETWORKS
 from tests.actions.telling import delivery
 
@@ -95,5 +95,5 @@ def test_what_becomes_of_other_people_s_text_is_as_described() -> None:
 
 
 def test_every_kind_of_database_and_of_network_is_named() -> None:
-    for name in (*KNOWN, *NETWORKS, *NETWORKS.values()):
+    for name in (*QUESTIONS, *NETWORKS, *NETWORKS.values()):
         assert f"`{name}`" in OPERATING or f"`network.{name}`" in OPERATING
