@@ -47,12 +47,14 @@ CAUGHT: dict[str, tuple[dict[str, str], ...]] = {
     "invitation-spam": ({"user": "id:9002"},),
     "login-failure-storm": ({},),
     "many-signups-from-one-address": ({"ip": "198.51.100.140"},),
+    "new-device": ({"user": "id:640"},),
     "one-account-many-addresses": ({"user": "id:640"},),
     "page-probing": ({"ip": "198.51.100.200"},),
     "password-reset-abuse": ({"ip": "198.51.100.31"},),
     "password-reset-flood": ({"user": "id:99"},),
     "password-spraying": ({"ip": "198.51.100.23"}, {"ip": "198.51.100.77"}),
     "scraping-by-user": ({"user": "id:777"},),
+    "signup-then-spam": ({"user": "id:9002"},),
     "slow-brute-force": ({"user": "id:42"},),
 }
 

@@ -41,7 +41,7 @@ def unnoticed(playbook: Playbook, lists: Lists, passes: Callable[[Playbook], boo
 
 def mutants(playbook: Playbook, lists: Lists) -> Iterator[Mutant]:
     """Give a playbook's mutants."""
-    for window in times(playbook.window) if playbook.window else ():
+    for window in times(playbook.window) if _asks_window(playbook) else ():
         yield Mutant(f"window: {format_duration(window)}", replace(playbook, window=window))
     for index, metric in enumerate(playbook.when):
         for change, other in _metrics(metric, lists):
@@ -58,6 +58,11 @@ def mutants(playbook: Playbook, lists: Lists) -> Iterator[Mutant]:
     for index, exception in enumerate(playbook.exceptions):
         fewer = playbook.exceptions[:index] + playbook.exceptions[index + 1 :]
         yield Mutant(f"exceptions: without `{exception.reason}`", replace(playbook, exceptions=fewer))
+
+
+def _asks_window(playbook: Playbook) -> bool:
+    """Say whether the window matters: a single event is in every window of its own."""
+    return playbook.window > 0 and [(one.kind, one.threshold) for one in playbook.when] != [("count", 1)]
 
 
 def _metrics(metric: Metric, lists: Lists) -> Iterator[tuple[str, Metric]]:

@@ -1,5 +1,6 @@
 """What the product ships keeps its own advice: explained, careful about whom it hits, tested around each threshold."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,12 @@ ENFORCING = {
     "address-brute-force": "an address is refused for a quarter of an hour",
     "coupon-abuse": "a mark",
     "credential-stuffing": "an address is refused for a quarter of an hour",
+    "invoice-overdue": "a mark and a message",
+    "login-failure-spike": "a message",
     "login-failure-storm": "a message",
     "many-signups-from-one-address": "an address is refused for an hour",
+    "new-country": "a mark",
+    "new-device": "a mark",
     "password-reset-flood": "a mark",
 }
 
@@ -71,7 +76,8 @@ def test_whoever_refuses_anybody_has_a_guard_and_spares_shared_addresses(path: P
 def test_whoever_goes_on_is_found_again_before_the_shortest_action_ends(path: Path) -> None:
     playbook = _read(path)
     terms = [term for action in playbook["actions"] for term in _terms(action)]
-    cooldown = parse_duration(playbook.get("cooldown", playbook["window"]))
+    within = playbook.get("absent", {}).get("within", "1h")
+    cooldown = parse_duration(playbook.get("cooldown", playbook.get("window", within)))
     assert not terms or cooldown <= min(terms)
 
 
@@ -87,8 +93,25 @@ def test_a_playbook_is_tested_at_below_and_beside_its_threshold_and_on_a_neighbo
 
 
 def test_every_rule_that_ships_is_used_by_a_playbook() -> None:
-    used = {_read(path)["rule"] for path in PLAYBOOKS}
+    used: set[str] = set()
+    for playbook in map(_read, PLAYBOOKS):
+        parts = [playbook, *playbook.get("sequence", []), playbook.get("until", {}), playbook.get("absent", {})]
+        used |= {part["rule"] for part in parts if "rule" in part}
     assert {path.stem for path in RULES} - used == set()
+
+
+def test_a_mark_that_a_playbook_asks_for_is_one_that_another_puts_on() -> None:
+    """And that one enforces, or nobody would ever have the mark."""
+    put = {
+        action["label_user"]["name"]: playbook["mode"]
+        for playbook in map(_read, PLAYBOOKS)
+        for action in playbook["actions"]
+        if "label_user" in action
+    }
+    texts = [path.read_text().partition("\ntests:")[0] for path in PLAYBOOKS]
+    asked = {name for text in texts for name in re.findall(r'"([\w-]+)" in user\.labels', text)}
+    assert asked == {"new-device", "new-country", "reset-flood"}
+    assert {put[name] for name in asked} == {"enforce"}
 
 
 def test_the_list_of_throw_away_mailboxes_holds_domains_each_once_in_lower_case() -> None:
