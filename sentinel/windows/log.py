@@ -32,6 +32,29 @@ def terms_of(asked: Threshold, window: int) -> Terms:
     return Terms(window, asked.gauges, asked.fewest, asked.on_arrival)
 
 
+class Few(list[Any]):
+    """The hits of a group that has too few to cross: time, id and values of one after the other.
+
+    Most groups never have more; so they cost no tallies, no objects to hold hits, and hardly a step to add one.
+    """
+
+    __slots__ = ()
+    limit = 0
+    approximate = False
+
+    @property
+    def hits(self) -> list[Kept]:
+        """The hits one by one, in order."""
+        return list(zip(self[::3], self[1::3], self[2::3], strict=True))
+
+    def forget(self, edge: int) -> None:
+        """Let go of the hits up to a time."""
+        stale = 0
+        while stale < len(self) and self[stale] <= edge:
+            stale += 3
+        del self[:stale]
+
+
 class Log:
     """The hits of one group under one terms."""
 

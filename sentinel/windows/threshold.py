@@ -1,4 +1,6 @@
-"""Thresholds: hits packed as bytes where a small count is all that is asked, else a log with running tallies."""
+"""Thresholds: hits packed as bytes where a small count is all that is asked, else few ones plainly in a list, else a
+log with running tallies.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,11 @@ from typing import Any
 from sentinel.engine.windows import Hit, Opening, Threshold, Watch
 from sentinel.windows import packed
 from sentinel.windows.groups import Crossing, Limits
-from sentinel.windows.log import Log, Terms, terms_of
+from sentinel.windows.log import Few, Log, Terms, terms_of
 from sentinel.windows.tracker import Tracker
 
 PACKED_RECORDS = 512
-State = bytes | Log
+State = bytes | Few | Log
 
 
 class ThresholdTracker(Tracker[State]):
@@ -25,35 +27,44 @@ class ThresholdTracker(Tracker[State]):
         assert isinstance(watch.detector, Threshold)
         self.terms = terms_of(watch.detector, watch.window)
         self.alone = _count_alone(self.terms, limits.lateness)
-        self.few = (self.alone - 1) * packed.RECORD  # with less there is no crossing, whatever comes
+        # what is shorter than this has no crossing with one hit more
+        self.few = (self.alone - 1) * packed.RECORD if self.alone else 3 * min(self.terms.fewest - 1, limits.hits)
 
     def fresh(self) -> State:
-        """Return no bytes where hits can be packed, else an empty log."""
-        return b"" if self.alone else Log()
+        """Return no bytes where hits can be packed, else no hits."""
+        return b"" if self.alone else Few()
 
     def size(self, state: State) -> int:
         """Return the number of hits kept."""
-        return len(state) // packed.RECORD if isinstance(state, bytes) else len(state.hits)
+        if isinstance(state, Log):
+            return len(state.hits)
+        return len(state) // (packed.RECORD if isinstance(state, bytes) else 3)
 
     def judge(self, hit: Hit, state: State) -> Iterable[Opening]:
-        """Record a hit and return what opens."""
+        """Record a hit and return what opens. Most are newer than all of a group that has too few to cross."""
+        _, key, at, id, values, _, _ = hit
         if type(state) is bytes:
-            id = self.packer.pack(hit.id)
-            if id is not None:
-                return self._judge_packed(hit, id, state)
-            state = self.groups.young[hit.key] = _unpacked(state, self.terms)
-        assert isinstance(state, Log)
+            last, time, record, floor = self.packer.last
+            if last is not id or time != at:
+                _, _, record, floor = self.packer.pack(id, at)
+            if record is not None:
+                if len(state) < self.few and state[-packed.RECORD : -16] < floor:
+                    self.groups.young[key] = state + record
+                    return ()
+                return self._judge_packed(hit, record, state)
+        elif type(state) is Few and len(state) < self.few and (not state or state[-3] < at):
+            if state and state[0] <= at - self.keep:
+                state.forget(at - self.keep)
+            state += at, id, values
+            return ()
+        if not isinstance(state, Log):
+            state = self.groups.young[key] = self._logged(state)
         return self._judge_log(hit, state)
 
-    def _judge_packed(self, hit: Hit, id: tuple[int, bytes], state: bytes) -> Iterable[Opening]:
+    def _judge_packed(self, hit: Hit, record: bytes, state: bytes) -> Iterable[Opening]:
         at, n, window = hit.at, self.alone, self.watch.window
-        record = (at << 1 | id[0]).to_bytes(8, "big") + id[1]
-        size = len(state)
-        newest = int.from_bytes(state[size - packed.RECORD : size - 16], "big") >> 1 if size else -1
+        newest = packed.time_at(state, -1) if state else -1
         if at > newest:
-            if size < self.few:
-                self.groups.young[hit.key] = state + record
-                return ()
             state = self.groups.young[hit.key] = packed.append(state, record, at, n, window, self.keep)
             if len(state) < n * packed.RECORD or packed.time_at(state, -n) <= at - window:
                 return ()
@@ -124,6 +135,16 @@ class ThresholdTracker(Tracker[State]):
         )
         return log
 
+    def _logged(self, state: bytes | Few) -> Log:
+        """Return hits as a log: once there are many, or an id does not fit a record, or one comes late."""
+        log = Log()
+        if isinstance(state, bytes):
+            unpacked = (packed.unpack(state, index) for index in range(len(state) // packed.RECORD))
+            log.resume(sorted((at, id, (1,)) for at, id in unpacked), self.terms)
+        elif state:
+            log.resume(state.hits, self.terms)
+        return log
+
 
 def _count_alone(terms: Terms, lateness: int) -> int:
     """Return n where hits can be packed: a `count` alone, small, over few cells; else 0."""
@@ -132,11 +153,3 @@ def _count_alone(terms: Terms, lateness: int) -> int:
     n = int(terms.gauges[0].reach)
     records = 2 * n * (-(-lateness // terms.window) + 2)
     return n if n <= packed.MOST and records <= PACKED_RECORDS else 0
-
-
-def _unpacked(state: bytes, terms: Terms) -> Log:
-    """Return packed hits as a log: for ids that do not fit a record."""
-    log = Log()
-    for at, id in sorted(packed.unpack(state, index) for index in range(len(state) // packed.RECORD)):
-        log.add((at, id, (1,)), terms, keep=1 << 62)
-    return log
