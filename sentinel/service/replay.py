@@ -6,15 +6,16 @@ What was found is given to the caller in order; nothing is stored, sent or told 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
 from sentinel.core.event import Event
 from sentinel.core.finding import Finding, finding_id
-from sentinel.engine.engine import Engine
+from sentinel.engine.engine import Engine, Matched
 from sentinel.engine.memory import Memory
 from sentinel.engine.windows import Absent, Hit, Opening, Windows
+from sentinel.service.marks import Marks, matter
 
 EVER = 1 << 62
 
@@ -55,32 +56,65 @@ class Replay:
         self._login = login
         self._waits = any(isinstance(watch.detector, Absent) for watch in engine.watches())
         self._found: set[str] = set()
+        self._marks = Marks() if matter(judge.playbook for judge in engine.judges.values()) else None
 
     def feed(self, events: Sequence[Event], now: int | None = None) -> Iterator[Answer]:
         """Give what a batch leads to, finding by finding, each once.
 
         It is `now`, in microseconds, for all of the batch; without it, the time of the newest event so far.
         """
-        matched = self.engine.match(events, self.newest)
-        self.skipped.update(matched.skipped)
-        self.errors.update(matched.errors)
-        self.matched.update(hit.watch for hit in matched.hits)
+        own = [(event.user_labels, event.ip_labels) for event in events] if self._marks else []
+        first = yield from self._feed(events, now)
+        while first < len(events):
+            for event, labels in zip(events[first:], own[first:], strict=True):
+                event.user_labels, event.ip_labels = labels
+            first += yield from self._feed(events[first:], now)
+
+    def _feed(self, events: Sequence[Event], now: int | None) -> Generator[Answer, None, int]:
+        """Give what events lead to; return how many were taken: where a label is put on, the rest are matched anew."""
+        begun, marks, waits = self.newest, self._marks, self._waits
+        labels = marks.changes if marks is not None else 0
+        if marks is not None and labels:
+            self._show(marks, events, now)
+        matched = self.engine.match(events, begun)
         hits = iter(matched.hits)
         hit = next(hits, None)
-        for event in events:
-            if event.at > self.newest and not event.historical:
-                self.newest = event.at
-            if event.success or self._waits or (hit is not None and hit.id is event.id):
-                self.now = self.newest if now is None else now
-                if self._waits:
+        newest = begun
+        for place, event in enumerate(events):
+            if event.at > newest and not event.historical:
+                newest = event.at
+            login = event.name == "auth" and event.success
+            if login or waits or (hit is not None and hit.id is event.id):
+                self.newest, self.now = newest, newest if now is None else now
+                if waits:
                     yield from self.wait(self.now)
-                if event.success:
+                    if marks is not None and marks.changes != labels:
+                        return self._count(self.engine.match(events[:place], begun), place)
+                if login:
                     self._login(event)
                     self.memory.familiar.learn(event)
                 while hit is not None and hit.id is event.id and hit.at == event.at:
                     for opening in self._hit(hit):
                         yield from self._answer(opening, (event,))
                     hit = next(hits, None)
+                if marks is not None and marks.changes != labels:
+                    return self._count(self.engine.match(events[: place + 1], begun), place + 1)
+        self.newest, self.now = newest, newest if now is None else now
+        return self._count(matched, len(events))
+
+    def _count(self, matched: Matched, taken: int) -> int:
+        self.skipped.update(matched.skipped)
+        self.errors.update(matched.errors)
+        self.matched.update(hit.watch for hit in matched.hits)
+        return taken
+
+    def _show(self, marks: Marks, events: Sequence[Event], now: int | None) -> None:
+        """Let each event see the labels that are in force when it comes."""
+        newest = self.newest
+        for event in events:
+            if event.at > newest and not event.historical:
+                newest = event.at
+            marks.show(event, newest if now is None else now)
 
     def wait(self, until: int) -> Iterator[Answer]:
         """Let time pass and give what is found because nothing came; without an end if `until` is EVER."""
@@ -108,4 +142,6 @@ class Replay:
             (finding,) = self.engine.respond((opening,), events, self.memory, self.now)
             if any(effect.held == "guard" for effect in finding.effects):
                 self.windows.yielded(opening)
+            if self._marks:
+                self._marks.put(finding, self.now)
             yield finding

@@ -1,0 +1,54 @@
+"""Labels in memory: what findings put on users and addresses, and which events see them. For replays alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sentinel.core.event import Event
+from sentinel.core.finding import Finding
+from sentinel.engine.expression import Expression
+from sentinel.engine.playbook import Playbook
+from sentinel.engine.select import selectors
+
+FIELDS = frozenset({"user.labels", "ip.labels"})
+
+
+class Marks:
+    """Labels by whom they are on: names with their ends, None for ever. `changes` counts what is put on."""
+
+    def __init__(self) -> None:
+        self.changes = 0
+        self._on: dict[tuple[str, str], dict[str, int | None]] = {}
+
+    def put(self, finding: Finding, now: int) -> None:
+        """Put on what a finding puts on; a label that is there already ends when the newer one says."""
+        for effect in finding.effects:
+            if effect.held is None and effect.label is not None and effect.target is not None:
+                whom = "user" if effect.kind == "label_user" else "ip", effect.target
+                self.changes += 1
+                self._on.setdefault(whom, {})[effect.label] = None if effect.length is None else now + effect.length
+
+    def show(self, event: Event, now: int) -> None:
+        """Let an event see the labels of its user and of its address that are in force."""
+        if event.user and (found := self._of("user", event.user, now)):
+            event.user_labels = tuple(sorted({*event.user_labels, *found}))
+        if event.ip and (seen := self._of("ip", event.ip, now) + self._of("ip", event.network_ip or "", now)):
+            event.ip_labels = tuple(sorted({*event.ip_labels, *seen}))
+
+    def _of(self, kind: str, target: str, now: int) -> list[str]:
+        known = self._on.get((kind, target))
+        return [name for name, until in known.items() if until is None or now < until] if known else []
+
+
+def matter(playbooks: Iterable[Playbook]) -> bool:
+    """Say whether any label is both put on and asked for, so that one finding can change what the next event meets."""
+    known = list(playbooks)
+    put = any(action.label is not None for playbook in known for action in playbook.actions)
+    return put and any(FIELDS & set(where.fields) for playbook in known for where in _conditions(playbook))
+
+
+def _conditions(playbook: Playbook) -> Iterator[Expression]:
+    """Yield every condition of a playbook."""
+    wheres = [where for one in selectors(playbook) for where in (one.where, one.rule.where if one.rule else None)]
+    wheres += [metric.where for metric in playbook.when] + [one.where for one in playbook.exceptions]
+    return (where for where in wheres if where is not None)
