@@ -21,6 +21,7 @@ from sentinel.engine.respond import respond
 from sentinel.engine.windows import Hit, Opening, Watch
 
 NAMES = 10_000  # how many event names are remembered with their judges: senders choose names
+_new = tuple.__new__  # makes a hit in half the time of its own constructor
 
 
 class Ready(NamedTuple):
@@ -72,9 +73,9 @@ class Engine:
         matched = Matched(newest)
         for event in events:
             at = event.at
-            if at > matched.newest and not event.historical:
-                matched.newest = at
-            elif at < matched.newest - self.lateness:
+            if at > newest and not event.historical:
+                newest = at
+            elif at < newest - self.lateness:
                 event.historical = True
             table = self._by_name.get(event.name)
             if table is None:
@@ -87,6 +88,7 @@ class Engine:
                     matched.errors.update((one.id, _fault(error)) for one in ready)
                     continue
                 self._judge(event, ready, matched, monitoring)
+        matched.newest = newest
         return matched
 
     def _judge(self, event: Event, ready: list[Ready], matched: Matched, monitoring: Container[str]) -> None:
@@ -111,7 +113,7 @@ class Engine:
                 matched.errors[name, _fault(error)] += 1
                 continue
             acting = acts and not event.historical and name not in monitoring
-            matched.hits.append(Hit(name, key, event.at, event.id, values, acting, event.ip))
+            matched.hits.append(_new(Hit, (name, key, event.at, event.id, values, acting, event.ip)))
 
     def _look_up(self, name: str) -> Table:
         """Return what is asked of events of a name: playbooks by their first condition, so that each is asked once."""

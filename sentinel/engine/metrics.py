@@ -55,6 +55,9 @@ def values_of(playbook: Playbook) -> Values:
     if len(readers) == 1:
         only = readers[0]
         return lambda event, skipped: (only(event, skipped),)
+    if len(readers) == 2:
+        first, second = readers
+        return lambda event, skipped: (first(event, skipped), second(event, skipped))
     return lambda event, skipped: tuple(reader(event, skipped) for reader in readers)
 
 
@@ -65,7 +68,8 @@ def _value(metric: Metric, playbook: str) -> Value:
     if metric.kind == "ratio":
         assert metric.where is not None
         matches = metric.where.matches
-        return lambda event, skipped: (1, MILLION if matches(event) else 0)
+        yes, no = (1, MILLION), (1, 0)  # kept once for all hits
+        return lambda event, skipped: yes if matches(event) else no
     assert metric.field is not None
     if metric.kind == "distinct":
         reader = group_value(metric.field)
