@@ -147,7 +147,7 @@ def read_typed(fields: Fields, order: tuple[str, ...] = identity.DEFAULT_ORDER) 
     Raises EventError for what `read` refuses, and for events without an id or a timestamp.
     """
     event = Event()
-    event.name = _checked_name(fields.event, True)
+    event.name = _checked_name(fields.event)
     event.id = _id(fields.id, None)
     event.at = event.sent = moment.parse(fields.timestamp)
     if (success := fields.success) is not None:
@@ -169,15 +169,15 @@ def read_typed(fields: Fields, order: tuple[str, ...] = identity.DEFAULT_ORDER) 
 def _name(value: object, reserved: bool) -> str:
     if type(value) is not str:
         raise EventError("event", "missing" if value is None else "not a text", "every event has a name")
-    return _checked_name(value, reserved)
+    if not reserved and value.startswith(RESERVED):
+        raise EventError("event", f"`{value[:64]}` is reserved", "names that start with `sentinel.` or `sq.` are ours")
+    return _checked_name(value)
 
 
 @lru_cache(maxsize=1 << 12)
-def _checked_name(value: str, reserved: bool) -> str:
+def _checked_name(value: str) -> str:
     if not 0 < len(value) <= NAME_LENGTH or not value.isprintable():
         raise EventError("event", f"not 1 to {NAME_LENGTH} printable characters")
-    if not reserved and value.startswith(RESERVED):
-        raise EventError("event", f"`{value}` is reserved", "names that start with `sentinel.` or `sq.` are ours")
     return value
 
 
