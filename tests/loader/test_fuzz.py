@@ -9,9 +9,11 @@ from sentinel.engine.expression import parse_list
 from sentinel.loader.assembly import Content, assemble
 from sentinel.loader.mistakes import MOST_PER_FILE, PlaybookErrors
 from tests.loader.samples import LISTS, PLAYBOOK, RULE
+from tests.loader.test_detectors import ALL, text
 
 OFFICE = {name: parse_list(text) for name, text in LISTS.items()}
-VALID = (RULE + "---\n" + PLAYBOOK).encode()
+DETECTORS = [text(detector).replace("playbook: p", f"playbook: p{n}") for n, detector in enumerate(ALL)]
+VALID = "---\n".join([RULE, PLAYBOOK, *DETECTORS]).encode()
 LINES = VALID.splitlines(keepends=True)
 BITS = [b"{", b"}", b"[", b"]", b": ", b"- ", b"\t", b"'", b'"', b"&a ", b"*a", b"!x ", b"|", b">", b"\n---\n", b"#",
         b"\xff", b"\x00", b"\xef\xbb\xbf", b"\r", b"\xc2\x85", b"\xe2\x80\xa8", b"<<: ", b"? ", b"null", b"1e999",
