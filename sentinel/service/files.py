@@ -19,7 +19,7 @@ import msgspec
 from sentinel.core import identity
 from sentinel.core.errors import EventError, InputError
 from sentinel.core.event import Event, read, read_typed
-from sentinel.service.streams import LONGEST, Stream
+from sentinel.service.streams import LONGEST, Chunk, Stream
 from sentinel.service.tables import Fault, Rows, Table, is_table
 
 SHOWN = 10  # bad lines that are told one by one
@@ -128,20 +128,20 @@ class EventFile:
 
     def _batches(self) -> Iterator[Batch]:
         chunks = self._stream.lines(self._overlong)
-        number, start = next(chunks, (1, b""))
-        start = start.removeprefix(b"\xef\xbb\xbf")
-        self._look(start)
-        if not start.strip():
+        start = next(chunks, None)
+        if start is None:
             return
-        chunks = chain([(number, start)], chunks)
-        if self._is_table(start):
+        start = start._replace(text=start.text.removeprefix(b"\xef\xbb\xbf"))
+        self._look(start.text)
+        chunks = chain([start], chunks)
+        if self._is_table(start.text):
             for numbers, raws in Table(self._stream.name, self._options.columns).rows(chunks):
                 yield self._read(numbers, raws)
         elif self._options.columns:
             raise InputError(f"`{self._stream.name}` is not CSV: it has no columns to map")
         else:
-            for number, chunk in chunks:
-                yield self._read_typed(chunk) or self._read(*self._decoded(number, chunk))
+            for chunk in chunks:
+                yield self._read_typed(chunk) or self._read(*self._decoded(chunk))
 
     def _is_table(self, start: bytes) -> bool:
         if self._options.format != "auto":
@@ -149,12 +149,12 @@ class EventFile:
         mapped = bool(self._options.columns) and not start.lstrip().startswith(b"{")
         return mapped or is_table(start, self._stream.name)
 
-    def _read_typed(self, chunk: bytes) -> Batch | None:
+    def _read_typed(self, chunk: Chunk) -> Batch | None:
         """Return the events of a chunk in which every line is an event with none but its own fields, else None."""
         order = self._options.identifiers
         try:
-            raws = self._decode_typed(chunk)
-            if len(raws) != _count(chunk):
+            raws = self._decode_typed(chunk.text)
+            if len(raws) != chunk.count:
                 return None
             batch = Batch(raws, [read_typed(raw, order) for raw in raws])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, EventError):
@@ -162,15 +162,15 @@ class EventFile:
         self._good += len(raws)
         return batch
 
-    def _decoded(self, number: int, chunk: bytes) -> Rows:
+    def _decoded(self, chunk: Chunk) -> Rows:
         """Decode a chunk at once if every line is one JSON text, else line by line."""
         try:
-            raws = self._decode_lines(chunk)
+            raws = self._decode_lines(chunk.text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raws = []
-        if len(raws) == _count(chunk):
-            return range(number, number + len(raws)), raws
-        lines = [(at, line) for at, line in enumerate(chunk.split(b"\n"), number) if line and not line.isspace()]
+        if len(raws) == chunk.count:
+            return range(chunk.first, chunk.first + len(raws)), raws
+        lines = [(at, line) for at, line in enumerate(chunk.text.split(b"\n"), chunk.first) if line.strip()]
         return [at for at, _ in lines], [self._decode_one(line) for _, line in lines]
 
     def _decode_one(self, line: bytes) -> Any:
@@ -227,11 +227,6 @@ class EventFile:
             raise InputError(f"`{self._stream.name}` is binary", "a file of events is text: NDJSON or CSV")
         if start.lstrip()[:1] == b"[":
             raise InputError(f"`{self._stream.name}` is one JSON array", "write one event a line: jq -c '.[]'")
-
-
-def _count(chunk: bytes) -> int:
-    """Return the number of a chunk's lines, blank ones too."""
-    return chunk.count(b"\n") + (not chunk.endswith(b"\n"))
 
 
 def _named(raw: Any, name: str) -> Any:

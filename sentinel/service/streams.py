@@ -12,7 +12,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import zstandard
 
@@ -34,6 +34,14 @@ _OTHERS = {
     b"\xff\xfe": ("is UTF-16", "save it as UTF-8"),
     b"\xfe\xff": ("is UTF-16", "save it as UTF-8"),
 }
+
+
+class Chunk(NamedTuple):
+    """Whole lines of a file: the number of the first, counted from 1, how many they are, and their bytes."""
+
+    first: int
+    count: int
+    text: bytes
 
 
 class Stream:
@@ -74,8 +82,8 @@ class Stream:
         except (OSError, zlib.error, zstandard.ZstdError) as error:
             raise InputError(f"`{self.name}` cannot be read: {error}") from None
 
-    def lines(self, overlong: Callable[[int], object]) -> Iterator[tuple[int, bytes]]:
-        """Give whole lines in chunks, each with the number of its first line, counted from 1.
+    def lines(self, overlong: Callable[[int], object]) -> Iterator[Chunk]:
+        """Give whole lines in chunks.
 
         A line of more than LONGEST bytes is left out, and `overlong` is told its number.
         """
@@ -90,13 +98,14 @@ class Stream:
                     continue
                 skipping, number, block = False, number + 1, block[first:]
             cut = block.rfind(b"\n") + 1
-            chunk = rest + block[:cut]
+            text = rest + block[:cut]
             rest = block[cut:] if cut else rest + block
             if cut:
-                yield number, chunk
-                number += chunk.count(b"\n")
+                count = text.count(b"\n")
+                yield Chunk(number, count, text)
+                number += count
         if rest:
-            yield number, rest
+            yield Chunk(number, 1, rest)
 
 
 def _open(path: str) -> BinaryIO:

@@ -17,6 +17,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from sentinel.core.errors import InputError
+from sentinel.service.streams import Chunk
 
 ROWS = 500
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", re.ASCII)
@@ -122,7 +123,7 @@ class Table:
         self._number = 0
         self._faults: list[tuple[int, Fault]] = []
 
-    def rows(self, chunks: Iterable[tuple[int, bytes]]) -> Iterator[Rows]:
+    def rows(self, chunks: Iterable[Chunk]) -> Iterator[Rows]:
         """Give rows as events' JSON, with the number of the line each ends in."""
         lines = self._lines(chunks)
         header = next(lines, "")
@@ -147,9 +148,9 @@ class Table:
                 yield self._number, _nested(zip(fields, cells, strict=True))
         yield from self._faults
 
-    def _lines(self, chunks: Iterable[tuple[int, bytes]]) -> Iterator[str]:
-        for number, chunk in chunks:
-            for self._number, line in enumerate(io.BytesIO(chunk), number):
+    def _lines(self, chunks: Iterable[Chunk]) -> Iterator[str]:
+        for chunk in chunks:
+            for self._number, line in enumerate(io.BytesIO(chunk.text), chunk.first):
                 try:
                     yield line.decode()
                 except UnicodeDecodeError:

@@ -162,15 +162,16 @@ def test_lines_come_whole_and_with_their_numbers(tmp_path):
     chunks, _ = lines(file)
     assert len(chunks) > 1
     number = 1
-    for first, chunk in chunks:
-        assert (first, chunk[-1:]) == (number, b"\n")
-        number += chunk.count(b"\n")
+    for first, count, text in chunks:
+        assert (first, text[-1:]) == (number, b"\n")
+        assert count == text.count(b"\n")
+        number += count
 
 
 def test_a_line_without_an_end_is_a_line(tmp_path):
     file = tmp_path / "events"
     file.write_bytes(b"a\nb")
-    assert lines(file) == ([(1, b"a\n"), (2, b"b")], [])
+    assert lines(file) == ([(1, 1, b"a\n"), (2, 1, b"b")], [])
 
 
 @pytest.mark.parametrize("ended", [True, False])
@@ -181,11 +182,11 @@ def test_a_line_over_the_bound_is_left_out_and_told(tmp_path, size, ended):
     line = b"x" * (size - 1) + b"\n" if ended else b"x" * size
     file.write_bytes(b"first\n" + line + (b"last\n" if ended else b""))
     chunks, overlong = lines(file)
-    kept = b"".join(chunk for _, chunk in chunks)
+    kept = b"".join(chunk.text for chunk in chunks)
     assert overlong == ([2] if size > LONGEST else [])
     assert (line in kept) == (size <= LONGEST)
     assert kept.startswith(b"first\n")
-    assert not ended or (kept.endswith(b"last\n") and chunks[-1][0] + chunks[-1][1].count(b"\n") == 4)
+    assert not ended or (kept.endswith(b"last\n") and chunks[-1].first + chunks[-1].count == 4)
 
 
 @given(
@@ -204,7 +205,7 @@ def test_any_cut_into_blocks_gives_the_same_lines(rows, block, more):
         patch.setattr(streams, "LONGEST", longest)
         chunks = list(stream.lines(overlong.append))
     found = {}
-    for first, chunk in chunks:
-        found.update(enumerate(chunk.split(b"\n")[:-1], first))
+    for first, _, text in chunks:
+        found.update(enumerate(text.split(b"\n")[:-1], first))
     assert overlong == [number for number, row in enumerate(rows, 1) if len(row) >= longest]
     assert found == {number: row for number, row in enumerate(rows, 1) if len(row) < longest}
