@@ -100,6 +100,7 @@ def backtest(
             _write_json(run)
         else:
             write_report(run, say)
+        _leave(run)
 
 
 def _write_json(run: Backtest) -> None:
@@ -147,6 +148,15 @@ def _no_garbage() -> Iterator[None]:
         gc.freeze()  # the command ends: what it made need not be looked through once more
         if was_on:
             gc.enable()
+
+
+def _leave(run: Backtest) -> None:
+    """Leave a run's memory to the system, which takes it back at once: one by one, its groups cost a tenth of a run.
+
+    A cycle that the frozen collector never looks at is never taken apart, not even at the command's end.
+    """
+    cycle: list[object] = [run]
+    cycle.append(cycle)
 
 
 @contextmanager
