@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -35,16 +34,17 @@ from sentinel.core.duration import MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import App
-from sentinel.engine.playbook import Guard, Playbook
+from sentinel.engine.playbook import Guard
 from sentinel.enrich.enricher import Enricher
 from sentinel.enrich.enricher import build as build_enricher
 from sentinel.enrich.network import read as read_list
-from sentinel.loader.content import load
 from sentinel.sdk.options import Options
 from sentinel.service import lists, restore, upkeep
+from sentinel.service.explainer import Explainer
 from sentinel.service.figures import Figures, Sample
 from sentinel.service.intake import Intake
 from sentinel.service.jobs import Holder, Job, Jobs
+from sentinel.service.library import Library
 from sentinel.service.outbox import Courier
 from sentinel.service.overview import Overview
 from sentinel.service.pipeline import Listeners, Pipeline
@@ -92,7 +92,7 @@ class Server:
         self.token = secrets.token_urlsafe(40)
         self.figures = Figures()
         self.channels = channels(settings.channels)
-        self.playbooks = _playbooks(settings, self.channels)
+        self.library = _library(settings, self.channels)
         files, copies = lists.files(settings.data, settings.network_lists or {})
         self.enricher = build_enricher(settings.geo, files)
         self.lists = lists.Copies(copies, self._download, read_list)
@@ -108,7 +108,8 @@ class Server:
             ),
         )  # fmt: skip
         self.intake = Intake(self.pipeline.process)
-        self.overview = Overview(self.pipeline, lambda: self.playbooks)
+        self.overview = Overview(self.pipeline, lambda: self.library.playbooks)
+        self.explainer = Explainer(self.pipeline, store, lambda: self.library.content)
         self.holder = Holder(store.leases, now)
         self.fetcher = Fetcher(Reach(PRIVATE if settings.allow_private_webhooks else ()))
         self.courier = Courier(
@@ -168,13 +169,13 @@ class Server:
         self.jobs.start()
         self.courier.start()
         self.jobs.soon("lists")
-        log.info("ready", playbooks=len(self.playbooks), seconds=round(time.monotonic() - began, 3))
+        log.info("ready", playbooks=len(self.library.playbooks), seconds=round(time.monotonic() - began, 3))
 
     def _tenant(self, app: App) -> Tenant:
         settings = self.settings
         never = [str(network) for network in settings.trusted_proxies]
         limits = Limits(lateness=settings.lateness)
-        tenant = Tenant(app, self.playbooks, partial(MemoryWindows, limits=limits), settings.lateness, never)
+        tenant = Tenant(app, self.library.playbooks, partial(MemoryWindows, limits=limits), settings.lateness, never)
         for warning in restore.restore(self.store, tenant, now(), self._progress):
             log.warning("trouble", where="restore", error=warning)
         return tenant
@@ -237,7 +238,7 @@ class Server:
         context = Context(
             self.store, self.gate, self.hub, self.overview, self.switch, now,
             lambda app: metrics.text(self.figures.samples(), app), partial(self.hub.tell, DECISIONS),
-            self._changed,
+            self._changed, self.explainer,
         )  # fmt: skip
         ingest = Ingest(
             self.gate, self.intake, self.store.decisions.revision, self.figures, now, time.monotonic,
@@ -287,8 +288,7 @@ def open_server(settings: Settings) -> Server:
         raise
 
 
-def _playbooks(settings: Settings, known: Iterable[str]) -> list[Playbook]:
-    """Return the playbooks of the settings' folders, with the default guard where they have none."""
-    content = load(settings.playbooks, rules=settings.rules, channels=known)
+def _library(settings: Settings, known: Iterable[str]) -> Library:
+    """Return the rules and playbooks of the settings' folders, with the default guard where they have none."""
     guard = None if settings.guard is None else Guard(*settings.guard)
-    return [one if one.guard else replace(one, guard=guard) for one in content.playbooks.values()]
+    return Library(settings.playbooks, settings.rules, known, guard)

@@ -15,6 +15,7 @@ from sentinel.api.errors import ApiError
 from sentinel.api.hub import Hub
 from sentinel.api.wire import Headers
 from sentinel.core.record import App, KeyScope
+from sentinel.service.explainer import Explainer
 from sentinel.service.overview import Overview
 from sentinel.service.ports import Store
 from sentinel.service.switch import Switch
@@ -33,6 +34,7 @@ class Context:
     metrics: Callable[[str | None], bytes]
     told: Callable[[str], None]  # the decision list of an app has changed
     changed: Callable[[App], None]  # an app has
+    explainer: Explainer
 
 
 def context(request: Request) -> Context:

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from sentinel import __version__
-from sentinel.api import decisions, events, findings, health, keys, operations, paths, people, wire
+from sentinel.api import decisions, events, explain, findings, health, keys, operations, paths, people, wire
 from sentinel.api.context import Context
 from sentinel.api.errors import CODES, ApiError, refusal
 from sentinel.api.feed import POLL, STREAM, Feed
@@ -29,7 +29,7 @@ ALLOWED = {
     POLL: ("GET",),
     STREAM: ("GET",),
 }
-ROUTERS = (decisions, findings, events, people, keys, operations)
+ROUTERS = (decisions, findings, events, explain, people, keys, operations)
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": text}
     for status, text in {

@@ -90,7 +90,7 @@ def backtest(
     plan = Plan(
         playbooks=playbooks, make_windows=_windows, lateness=parse_duration(lateness), arrival_order=arrival_order,
         own_modes=own_modes, strict=strict, options=Options(format, _columns(map or ()), event),
-        enrich=_enricher(playbooks, geo or ()),
+        enrich=enricher(playbooks, geo or ()),
     )  # fmt: skip
     with _no_garbage(), ExitStack() as open_ones, closing(Backtest(plan)) as run:
         streams = [open_ones.enter_context(closing(Stream(path))) for path in events]
@@ -125,16 +125,16 @@ def _columns(pairs: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _enricher(playbooks: Sequence[Playbook], geo: Sequence[Path]) -> Callable[[Event], None] | None:
+def enricher(playbooks: Iterable[Playbook], geo: Sequence[Path]) -> Callable[[Event], None] | None:
     """Return what adds to events the fields that playbooks ask for and the files may lack."""
     if not geo and not any(map(asks_enrichment, playbooks)):
         return None
     from sentinel.enrich.enricher import build
 
-    enricher = build(geo)
-    for problem in enricher.problems():
+    built = build(geo)
+    for problem in built.problems():
         complain(problem)
-    return enricher.enrich
+    return built.enrich
 
 
 @contextmanager

@@ -52,6 +52,9 @@ COMMANDS = {
         "sentinel.cli.test:test", "Run the tests inside rules and playbooks; one line a test, exit code 1 if one fails."
     ),
     "backtest": Command("sentinel.cli.backtest:backtest", "Judge playbooks on past events before they act."),
+    "explain": Command(
+        "sentinel.cli.explain:explain", "Say why an event counts, how near a group is, or what a decision rests on."
+    ),
     "schema": Command("sentinel.cli.schema:schema", "Print the JSON Schema of rules and playbooks, for editors."),
     "functions": Command("sentinel.cli.functions:functions", "List the functions that conditions may call."),
     "version": Command("sentinel.cli.version:version", "Print the version."),

@@ -18,6 +18,7 @@ from sentinel.engine.memory import Memory
 from sentinel.engine.metrics import Skipped
 from sentinel.engine.playbook import Playbook
 from sentinel.engine.respond import respond
+from sentinel.engine.rollout import Share
 from sentinel.engine.windows import Hit, Opening, Watch
 
 NAMES = 10_000  # how many event names are remembered with their judges: senders choose names
@@ -33,6 +34,7 @@ class Ready(NamedTuple):
     values: Callable[[Event, Skipped], tuple[Any, ...] | None]
     key: Callable[[Event], str | None]
     acts: bool
+    share: Share | None
 
 
 Table = tuple[tuple[Condition | None, list[Ready]], ...]
@@ -58,11 +60,17 @@ class Engine:
         self.judges = {playbook.id: prepare(playbook) for playbook in playbooks if playbook.mode != "off"}
         self.lateness = lateness
         self.acting = {name: (mode or judge.playbook.mode) == "enforce" for name, judge in self.judges.items()}
+        rollouts = {name: judge.playbook.rollout for name, judge in self.judges.items() if mode is None}
+        self._shares = {name: Share(name, percent) for name, percent in rollouts.items() if percent is not None}
         self._by_name: dict[str, Table] = {}
 
     def watches(self) -> list[Watch]:
         """Return what windows must watch."""
         return [judge.watch for judge in self.judges.values()]
+
+    def acts(self, name: str, key: str) -> bool:
+        """Say whether a playbook acts on a group, as far as its mode and its roll-out say."""
+        return self.acting[name] and (name not in self._shares or self._shares[name].holds(key))
 
     def match(self, events: Sequence[Event], newest: int = 0, monitoring: Container[str] = ()) -> Matched:
         """Return the hits of a batch; `newest` is the app's newest event time so far.
@@ -95,7 +103,7 @@ class Engine:
         claimed = event.trust == "browser"
         keyed: Callable[[Event], str | None] | None = None
         key: str | None = None
-        for judge, name, admits, values_of, key_of, acts in ready:
+        for judge, name, admits, values_of, key_of, acts, share in ready:
             if claimed and judge.playbook.trust != "any":
                 continue
             try:
@@ -113,6 +121,8 @@ class Engine:
                 matched.errors[name, _fault(error)] += 1
                 continue
             acting = acts and not event.historical and name not in monitoring
+            if share is not None and acting:
+                acting = share.holds(key)
             matched.hits.append(_new(Hit, (name, key, event.at, event.id, values, acting, event.ip)))
 
     def _look_up(self, name: str) -> Table:
@@ -122,7 +132,8 @@ class Engine:
         table: dict[Condition | None, list[Ready]] = {}
         for id, judge in self.judges.items():
             if judge.names(name):
-                ready = Ready(judge, id, judge.admits, judge.values, judge.key, self.acting[id])
+                acts, share = self.acting[id], self._shares.get(id)
+                ready = Ready(judge, id, judge.admits, judge.values, judge.key, acts, share)
                 table.setdefault(judge.condition, []).append(ready)
         for ready_ones in table.values():
             ready_ones.sort(key=lambda one: one.judge.playbook.group_by)  # those of one key beside each other
@@ -141,7 +152,8 @@ class Engine:
             if not opening.retracted:
                 judge = self.judges[opening.hit.watch]
                 event = by_id.get((opening.hit.id, opening.hit.at)) or _remembered(opening.hit)
-                findings.append(respond(judge, opening, event, memory, now, acting=self.acting[opening.hit.watch]))
+                acting = self.acts(opening.hit.watch, opening.hit.key)
+                findings.append(respond(judge, opening, event, memory, now, acting=acting))
         return findings
 
 

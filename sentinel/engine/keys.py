@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from math import isfinite
@@ -35,6 +35,29 @@ def key_text(value: object) -> str | None:
     if type(value) is int or (type(value) is float and isfinite(value)):
         return f"\0n{int(value) if value == int(value) else value!r}"
     return None
+
+
+def shown_key(text: str) -> object:
+    """Return the value behind a text of `key_text`, for people; of what was hashed its hash."""
+    kind, value = text[1:2], text[2:]
+    if text[:1] != "\0":
+        return text
+    if kind == "s":
+        return value
+    if kind == "n":
+        return float(value) if not value.lstrip("-").isdecimal() else int(value)
+    return text == "\0true" if text in ("\0true", "\0false") else f"a long text, hashed: {value}"
+
+
+def key_of(fields: tuple[str, ...], values: Mapping[str, object]) -> str | None:
+    """Return the key of the group with these values, an address already its network; None where one cannot be."""
+    if fields in (("user",), ("ip",)):
+        value = values[fields[0]]
+        return value if isinstance(value, str) else None
+    texts = [key_text(values[field]) for field in fields]
+    if None in texts:
+        return None
+    return texts[0] if len(texts) == 1 else "".join(f"{len(text or '')}:{text}" for text in texts)
 
 
 @lru_cache(maxsize=1024)

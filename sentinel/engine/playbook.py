@@ -223,6 +223,7 @@ class Playbook:
     What opens a finding is either `when`, metrics over a window, or the `detector`. `window` and `cooldown` are
     microseconds; a detector without a window of its own has one of 0. `version` is a hash of all that the file says,
     `detection` one of what decides findings alone: state kept under another `detection` has to be rebuilt.
+    `rollout` is the share of groups, in percent, on which `mode: enforce` acts; None for all of them.
     """
 
     id: str
@@ -246,4 +247,5 @@ class Playbook:
     exceptions: tuple[Exemption, ...] = ()
     trust: Literal["server", "any"] = "server"
     accept_lockout: bool = False
+    rollout: int | float | None = None
     tests: tuple[PlaybookTest, ...] = field(default=(), repr=False)

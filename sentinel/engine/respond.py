@@ -51,7 +51,8 @@ def _acts(effect: Effect) -> bool:
 def _held(judge: Judge, event: Event, memory: Memory, now: int, acting: bool) -> str | None:
     """Return what holds back every action of the playbook, if anything does."""
     if not acting:
-        return "monitor"
+        playbook = judge.playbook
+        return "rollout" if playbook.mode == "enforce" and playbook.rollout is not None else "monitor"
     if event.historical:
         return "historical"
     return "guard" if memory.ledger.tripped(judge.playbook.id, now) else None

@@ -163,6 +163,26 @@ class Opening(NamedTuple):
     events: tuple[str, ...] = ()
 
 
+class Progress(NamedTuple):
+    """How near a group is to a finding at a moment; every time in microseconds.
+
+    `tally` has the entries of an opening's tally, None for one nothing can be said of; count and distinct may be over
+    their thresholds, and past what is kept they are lower bounds. `empties` is when the last of what is counted leaves,
+    None where nothing is counted. `ready` is from when on the group can have findings, None where no time says so.
+    `due` is when the oldest wait is over. `known` are values as `engine.keys` writes them, `place` is the newest (time,
+    latitude, longitude). `opened` are the findings kept: (anchor, whether it acted), by time.
+    """
+
+    tally: tuple[int | float | None, ...]
+    empties: int | None = None
+    approximate: bool = False
+    ready: int | None = None
+    due: int | None = None
+    known: tuple[str, ...] = ()
+    place: tuple[int, float, float] | None = None
+    opened: tuple[tuple[int, bool], ...] = ()
+
+
 class Windows(Protocol):
     """Sliding windows in event time, one state for each watch and group key."""
 
@@ -177,3 +197,6 @@ class Windows(Protocol):
 
     def yielded(self, opening: Opening) -> None:
         """Learn that a finding did not act after all, so that it holds back no action."""
+
+    def progress(self, watch: str, key: str, now: int) -> Progress | None:
+        """Return how near a group is to a finding, changing nothing; None for a watch or a group that is not known."""

@@ -10,7 +10,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 from sentinel.content import folder
@@ -23,6 +25,7 @@ from sentinel.loader.source import LARGEST
 
 SUFFIXES = (".yaml", ".yml")
 LARGEST_LIST = 16 << 20
+Stamps = Mapping[str, tuple[int, ...]]
 PLAYBOOKS, RULES, LISTS = "playbooks", "rules", "lists"
 
 
@@ -38,15 +41,65 @@ def load(
     actions may tell; None takes any name, for where nobody has set channels up. Raises PlaybookErrors with every
     mistake of every file, InputError where a path does not exist.
     """
-    given = [_existing(Path(path)) for path in paths] or [_plain(folder(PLAYBOOKS)), _plain(folder(RULES))]
-    ruled = [_existing(Path(path)) for path in rules] or list(_beside(given))
-    base = EMPTY if ruled or not paths else shipped_rules()
+    return gather(paths, rules=rules).assembled(channels)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What was read for paths, not yet looked into: files and lists by name, and what stands behind them.
+
+    `mistakes` are files that cannot be read; `digest` tells it from every other reading.
+    """
+
+    files: Mapping[str, bytes]
+    lists: Mapping[str, ListValues]
+    base: Content
+    mistakes: tuple[Mistake, ...]
+    digest: bytes
+
+    def assembled(self, channels: Iterable[str] | None = None) -> Content:
+        """Return the content, or raise PlaybookErrors with every mistake."""
+        files, lists = dict(self.files), dict(self.lists)
+        if self.mistakes:
+            raise PlaybookErrors([*self.mistakes, *_mistakes(files, lists, self.base, channels)])
+        return assemble(files, lists, base=self.base, channels=_names(channels))
+
+    def mended(self, other: Gathered, bad: Set[str]) -> Gathered:
+        """Return the same with some files as they are in another reading, left out where that has none."""
+        before = {name: other.files[name] for name in bad if name in other.files}
+        files = {name: data for name, data in self.files.items() if name not in bad} | before
+        lists = self.lists if bad <= self.files.keys() else other.lists
+        return replace(self, files=files, lists=lists, mistakes=())
+
+
+def gather(paths: Collection[str | Path] = (), *, rules: Collection[str | Path] = ()) -> Gathered:
+    """Return what the files of paths hold, as `load` takes them."""
+    given, ruled = _places(paths, rules)
     taken = Taken()
-    files = taken.files([*given, *ruled])
-    lists = taken.lists([*given, *ruled])
-    if taken.mistakes:
-        raise PlaybookErrors([*taken.mistakes, *_mistakes(files, lists, base, channels)])
-    return assemble(files, lists, base=base, channels=_names(channels))
+    files, lists = taken.files([*given, *ruled]), taken.lists([*given, *ruled])
+    base = EMPTY if ruled or not paths else shipped_rules()
+    return Gathered(files, lists, base, tuple(taken.mistakes), taken.digest.digest())
+
+
+def stamps(paths: Collection[str | Path] = (), *, rules: Collection[str | Path] = ()) -> Stamps:
+    """Return what tells cheaply that a file of paths has changed: times and sizes, by name."""
+    given, ruled = _places(paths, rules)
+    places = [*given, *ruled]
+    files = [*(file for path in places for file in _below(path)), *_list_files(places)]
+    return {str(file): _stamp(file) for file in files}
+
+
+def _stamp(file: Path) -> tuple[int, ...]:
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _places(paths: Collection[str | Path], rules: Collection[str | Path]) -> tuple[list[Path], list[Path]]:
+    given = [_existing(Path(path)) for path in paths] or [_plain(folder(PLAYBOOKS)), _plain(folder(RULES))]
+    return given, [_existing(Path(path)) for path in rules] or list(_beside(given))
 
 
 def shipped_rules() -> Content:
@@ -96,6 +149,7 @@ class Taken:
 
     def __init__(self) -> None:
         self.mistakes: list[Mistake] = []
+        self.digest = sha256()
         self._seen: set[Path] = set()
 
     def files(self, paths: Iterable[Path]) -> dict[str, bytes]:
@@ -105,10 +159,8 @@ class Taken:
 
     def lists(self, paths: Iterable[Path]) -> dict[str, ListValues]:
         """Return the lists of the folders that belong to paths, by name."""
-        homes = (path if path.is_dir() else path.parent for path in paths)
-        folders = (_plain(place) for home in homes for place in (home / LISTS, home / ".." / LISTS))
         found: dict[str, ListValues] = {}
-        for file in (file for place in folders for file in sorted(place.glob("*.txt"))):
+        for file in _list_files(paths):
             data = self._take(file, LARGEST_LIST)
             if data is not None:
                 self._list(file, data, found)
@@ -135,6 +187,7 @@ class Taken:
         except OSError as error:
             self._refuse(file, f"the file cannot be read: {error.strerror or error}")
             return None
+        self.digest.update(f"{file}\0{len(data)}\0".encode("utf-8", "surrogatepass") + data)
         if len(data) > largest == LARGEST_LIST:
             self._refuse(file, f"the list has more than {largest:,} bytes")
             return None
@@ -142,6 +195,13 @@ class Taken:
 
     def _refuse(self, file: Path, message: str, hint: str | None = None, line: int = 1) -> None:
         self.mistakes.append(Mistake(Place(str(file), line, 1), message, hint, ""))
+
+
+def _list_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield the files of the lists that belong to paths."""
+    homes = (path if path.is_dir() else path.parent for path in paths)
+    folders = (_plain(place) for home in homes for place in (home / LISTS, home / ".." / LISTS))
+    return (file for place in folders for file in sorted(place.glob("*.txt")))
 
 
 def _below(path: Path) -> list[Path]:

@@ -60,6 +60,7 @@ def build_playbook(reading: Reading, rules: Rules, desk: Desk) -> Playbook:
         exceptions=tuple(_exemption(one) for one in reading["exceptions"]),
         trust=reading["trust"],
         accept_lockout=reading["accept_lockout"],
+        rollout=reading["rollout"],
         tests=tuple(build_test(test, desk) for test in reading["tests"]),
     )
     return stamp(playbook, desk.lists)

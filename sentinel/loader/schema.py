@@ -203,6 +203,7 @@ PLAYBOOK = Record(
         "mode": Key(
             choice("mode", MODES), "`monitor` records what would be done, and does it to nobody.", default="monitor"
         ),
+        "rollout": Key(words.PERCENT, "Enforce for this share of groups, and monitor the others; else for all."),
         "severity": Key(choice("severity", SEVERITIES), "How bad it is.", default="medium"),
         "rule": Key(words.text("a rule's id"), "The rule whose events count."),
         "event": Key(OneOrMore(EVENT_NAME, "an event's name"), "A name, a list of names, or a glob: `payment.*`."),

@@ -147,6 +147,20 @@ def above(bound: int) -> Word:
     return Word("a number", convert, {"type": "number", "exclusiveMinimum": bound})
 
 
+def _percent(node: Scalar, desk: Desk) -> int | float:
+    number = node.text.removesuffix("%")
+    if not node.text.endswith("%") or not _NUMBER.fullmatch(number):
+        bare = _NUMBER.fullmatch(node.text)
+        raise Wrong(f"{quote(node.text)} is no share", f"did you mean `{node.text}%`?" if bare else "write `25%`")
+    share = float(number)
+    if not 0 < share <= 100:
+        raise Wrong(f"{quote(node.text)} is not more than 0% and at most 100%", "`mode: monitor` acts on nobody")
+    return int(share) if share.is_integer() else share
+
+
+PERCENT = Word("a share", _percent, {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]+)?%$"}, "such as `25%`")
+
+
 def _as_written(node: Scalar) -> str:
     return quote(node.text) if node.plain else f"the text {quote(node.text)}"
 

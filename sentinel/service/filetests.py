@@ -1,6 +1,7 @@
 """Running the tests that rules and playbooks carry: the real engine, decisions and verdicts, on a virtual clock.
 
-A playbook's test runs that playbook alone, as if its mode were `enforce`. What is printed of it is the command's.
+A playbook's test runs that playbook alone, as if its mode were `enforce` for every group. What is printed of it is the
+command's.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ class Trial:
     """One playbook on a virtual clock: events arrive, requests are judged by the decisions made so far."""
 
     def __init__(self, playbook: Playbook, runner: Runner) -> None:
-        engine = Engine([replace(playbook, mode="enforce")], runner.lateness)
+        engine = Engine([replace(playbook, mode="enforce", rollout=None)], runner.lateness)
         self._replay = Replay(engine, runner.make_windows(engine.watches(), runner.lateness), Memory())
         self._decisions = Decisions()
         self._found: dict[str, Finding] = {}

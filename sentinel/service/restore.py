@@ -130,7 +130,7 @@ def _know(store: Store, tenant: Tenant, now: int) -> None:
 def _held(kept: KeptFinding) -> bool:
     """Say whether a finding holds back action: it would have acted, and neither guard nor age kept it from it."""
     finding = kept.finding
-    passed_over = any(effect.held in ("guard", "monitor", "historical") for effect in finding.effects)
+    passed_over = any(effect.held in ("guard", "monitor", "rollout", "historical") for effect in finding.effects)
     return finding.mode == "enforce" and not finding.historical and not passed_over
 
 

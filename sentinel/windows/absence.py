@@ -10,7 +10,7 @@ from bisect import bisect_right, insort
 from collections.abc import Iterable
 from typing import Any
 
-from sentinel.engine.windows import Absent, Hit, Opening, Watch
+from sentinel.engine.windows import Absent, Hit, Opening, Progress, Watch
 from sentinel.windows.groups import Limits
 from sentinel.windows.tracker import Tracker
 
@@ -74,6 +74,18 @@ class AbsenceTracker(Tracker[list[int]]):
             if not waiting:
                 self.waits.pop(key, None)
         return openings
+
+    def progress(self, key: str, now: int) -> Progress | None:
+        """Return how many waits of a group are open; it may have some without a state."""
+        found = super().progress(key, now)
+        return self.weigh(key, [], now) if found is None and key in self.waits else found
+
+    def weigh(self, key: str, state: list[int], now: int) -> Progress:
+        """Return how many waits are open, and when the first of them is over."""
+        begun = sorted(at for at, _ in self.waits.get(key, ()) if at <= now)
+        if not begun:
+            return Progress((0,))
+        return Progress((len(begun),), begun[-1] + self.within, due=begun[0] + self.within)
 
     def write(self, state: list[int]) -> Any:
         """Return the times of ends."""

@@ -69,6 +69,11 @@ class Groups(Generic[S]):
         self.young[key] = state
         return state
 
+    def peek(self, key: str) -> S | None:
+        """Return a group's state as it is, None where there is none; its generation does not change."""
+        state = self.young.get(key)
+        return self.old.get(key) if state is None else state
+
     def turn_over(self, passed: bool) -> None:
         """Drop the old generation; with `passed` the young one too, which is as old by now."""
         self.old = {} if passed else self.young
@@ -129,6 +134,10 @@ class Findings:
                 return []
             self.young[key] = known
         return known
+
+    def peek(self, key: str) -> list[Opened]:
+        """Return a group's findings by time; their generation does not change."""
+        return self.young.get(key) or self.old.get(key) or []
 
     def know(self, key: str, finding: Opened) -> None:
         """Take in a finding, unless it is known."""

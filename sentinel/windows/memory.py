@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sentinel.engine.windows import Absent, FirstSeen, Hit, Opening, Spike, Steps, Threshold, Travel, Watch
+from sentinel.engine.windows import Absent, FirstSeen, Hit, Opening, Progress, Spike, Steps, Threshold, Travel, Watch
 from sentinel.windows.absence import AbsenceTracker
 from sentinel.windows.groups import Limits, Opened
 from sentinel.windows.novelty import NoveltyTracker
@@ -67,6 +67,11 @@ class MemoryWindows:
     def know(self, watch: str, key: str, at: int, id: str, tally: tuple[int | float, ...], acting: bool) -> None:
         """Take in a finding opened before (by another process, or before a restart), so that it holds back others."""
         self.trackers[watch].findings.know(key, Opened(at, id, tally, acting, approximate=False))
+
+    def progress(self, watch: str, key: str, now: int) -> Progress | None:
+        """Return how near a group is to a finding, changing nothing; None for a watch or a group that is not known."""
+        tracker = self.trackers.get(watch)
+        return None if tracker is None else tracker.progress(key, now)
 
     def snapshot(self) -> dict[str, bytes]:
         """Return the state of each watch."""

@@ -10,7 +10,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable
 from typing import Any
 
-from sentinel.engine.windows import FirstSeen, Hit, Opening, Watch
+from sentinel.engine.windows import FirstSeen, Hit, Opening, Progress, Watch
 from sentinel.windows.groups import Limits
 from sentinel.windows.tracker import Tracker
 
@@ -84,6 +84,14 @@ class NoveltyTracker(Tracker[Known]):
         if forgotten:
             self.dropped["first_seen values forgotten"] += forgotten
         return self.findings.open(hit, ((hit.at, hit.id, (earlier,)),)) if new else ()
+
+    def weigh(self, key: str, state: Known, now: int) -> Progress:
+        """Return how many events the group has learnt from, and the values it knows."""
+        history = self.asked.history
+        known = [value for value in state.values if not state.is_new(value, now + 1, history)]
+        newest = state.recent[-1][0] + history if state.recent else None
+        earlier = state.earlier(now + 1, history)
+        return Progress((earlier,), newest if earlier else None, known=tuple(sorted(known)))
 
     def write(self, state: Known) -> Any:
         """Return the recent events and the values' times."""

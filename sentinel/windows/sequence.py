@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sentinel.engine.windows import Hit, Opening, Steps, Watch
+from sentinel.engine.windows import Hit, Opening, Progress, Steps, Watch
 from sentinel.windows.groups import Limits
 from sentinel.windows.steps import History
 from sentinel.windows.tracker import Tracker
@@ -47,6 +47,16 @@ class SequenceTracker(Tracker[History]):
     def events(self, state: History, at: int) -> Iterable[str]:
         """Return ids of the events of the window that ends at `at`."""
         return [id for when, id, _ in state.hits if at - self.watch.window < when <= at]
+
+    def weigh(self, key: str, state: History, now: int) -> Progress:
+        """Return how many events each step holds, along the start that has come furthest."""
+        start, reached = state.furthest(self.asked, self.watch.window, now)
+        steps = self.asked.steps
+        filled = [max(step.count, step.distinct) for step in steps[: reached.step]]
+        step = steps[reached.step]
+        filled.append(len(reached.values) if step.distinct >= step.count else reached.filled)
+        tally = (*filled, *[0] * (len(steps) - len(filled)))
+        return Progress(tally, None if start is None else start + self.watch.window, state.approximate)
 
     def write(self, state: History) -> Any:
         """Return the events and the mark."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sentinel.engine.windows import Hit, Opening, Spike, Watch
+from sentinel.engine.windows import Hit, Opening, Progress, Spike, Watch
 from sentinel.windows.groups import Limits
 from sentinel.windows.timeline import Timeline
 from sentinel.windows.tracker import Tracker
@@ -66,10 +66,22 @@ class SpikeTracker(Tracker[Series]):
         count = state.weight(start, at)
         if count < asked.fewest or state.first > start - asked.baseline:
             return ()
-        mean = state.weight(start - asked.baseline, start) * window / asked.baseline
+        mean = self._mean(state, start)
         if count < asked.factor * mean:
             return ()
         return self.findings.open(hit, ((at, hit.id, (count, mean)),), state.approximate)
+
+    def _mean(self, state: Series, start: int) -> float:
+        """Return the mean of a window over the baseline that ends at `start`."""
+        return state.weight(start - self.asked.baseline, start) * self.watch.window / self.asked.baseline
+
+    def weigh(self, key: str, state: Series, now: int) -> Progress:
+        """Return the count of the window that ends now and the mean it is measured against."""
+        start = now - self.watch.window
+        count = state.weight(start, now)
+        newest = state.hits[state.index(now + 1) - 1][0] + self.watch.window if count else None
+        full = None if state.first is None else state.first + self.asked.baseline + self.watch.window
+        return Progress((count, self._mean(state, start)), newest, state.approximate, full)
 
     def write(self, state: Series) -> Any:
         """Return the events kept, the first's time and the mark."""

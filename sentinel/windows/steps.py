@@ -87,6 +87,14 @@ class History:
         newest = self.hits[-1]
         return at > newest[0] or (at == newest[0] and id > newest[1])
 
+    def furthest(self, asked: Steps, window: int, now: int) -> tuple[int | None, Reached]:
+        """Return when the start lies that has come furthest by now, and how far; of equals the latest."""
+        partials: Partials = {}
+        for kept in self.hits[bisect_left(self.hits, (now - window + 1,)) : bisect_left(self.hits, (now + 1,))]:
+            partials, _ = advance(partials, kept, asked.steps, window)
+        found = max(partials, key=lambda one: (one.step, one.filled, len(one.values), partials[one]), default=None)
+        return (None, START) if found is None else (partials[found][0], found)
+
     def append(self, hit: Kept, asked: Steps, window: int, keep: int, most: int) -> bool:
         """Add the newest event and say whether it completes a sequence; forget what none can need."""
         self.hits.append(hit)

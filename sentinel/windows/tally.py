@@ -149,6 +149,31 @@ def tallies(gauges: Sequence[Gauge]) -> list[Tally]:
     return [KINDS[gauge.kind](gauge) for gauge in gauges]
 
 
+def amounts(gauges: Sequence[Gauge], hits: Sequence[tuple[Value, ...]]) -> tuple[int | float | None, ...]:
+    """Return what hits amount to, one entry a gauge, not cut off at any threshold; None where there is no amount."""
+    return tuple(_AMOUNT[gauge.kind]([values[place] for values in hits]) for place, gauge in enumerate(gauges))
+
+
+def _total(values: Sequence[Value]) -> int | float | None:
+    return sum(value or 0 for value in values)
+
+
+def _different(values: Sequence[Value]) -> int | float | None:
+    return len({one for value in values for one in (value if type(value) is tuple else (value,))} - {None})
+
+
+def _largest(values: Sequence[Value]) -> int | float | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _mean(values: Sequence[Value]) -> int | float | None:
+    parts = sum(value[0] for value in values)
+    return sum(value[1] for value in values) / parts / MILLION if parts else None
+
+
+_AMOUNT = {"count": _total, "sum": _total, "distinct": _different, "max": _largest, "avg": _mean, "ratio": _mean}
+
+
 def _merge_sets(one: Value, other: Value, gauge: Gauge) -> Value:
     both = {*(one if type(one) is tuple else (one,)), *(other if type(other) is tuple else (other,))}
     return tuple(sorted(both - {None})[: int(gauge.reach)])

@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sentinel.engine.windows import Hit, Opening, Threshold, Watch
+from sentinel.engine.windows import Hit, Opening, Progress, Threshold, Watch
 from sentinel.windows import packed
 from sentinel.windows.groups import Crossing, Limits
 from sentinel.windows.log import Few, Log, Terms, terms_of
+from sentinel.windows.tally import amounts
 from sentinel.windows.tracker import Tracker
 
 PACKED_RECORDS = 512
@@ -114,6 +115,20 @@ class ThresholdTracker(Tracker[State]):
             places = range(packed.place(state, start), packed.place(state, at))
             return [packed.unpack(state, place)[1] for place in places]
         return [id for when, id, _ in state.hits if start < when <= at]
+
+    def weigh(self, key: str, state: State, now: int) -> Progress:
+        """Return what lies in the window that ends now."""
+        start = now - self.watch.window
+        if isinstance(state, bytes):
+            counted = range(packed.place(state, start), packed.place(state, now))
+            newest = packed.time_at(state, counted[-1]) if counted else None
+            tally: tuple[int | float | None, ...] = (len(counted),)
+        else:
+            inside = [hit for hit in state.hits if start < hit[0] <= now]
+            newest = inside[-1][0] if inside else None
+            tally = amounts(self.terms.gauges, [values for _, _, values in inside])
+        approximate = isinstance(state, Log) and state.approximate
+        return Progress(tally, None if newest is None else newest + self.watch.window, approximate)
 
     def write(self, state: State) -> Any:
         """Return packed bytes as they are, a log as its hits, its bound and its mark."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
-from sentinel.engine.windows import Hit, Opening, Watch
+from sentinel.engine.windows import Hit, Opening, Progress, Watch
 from sentinel.windows.groups import Findings, Groups, Limits
 
 S = TypeVar("S")
@@ -68,6 +68,18 @@ class Tracker(Generic[S]):
     def events(self, state: S, at: int) -> Iterable[str]:
         """Return ids of the events that a finding anchored at a time rests on, oldest first."""
         return ()
+
+    def progress(self, key: str, now: int) -> Progress | None:
+        """Return how near a group is to a finding, changing nothing; None for a group that is not known."""
+        state = self.groups.peek(key)
+        opened = tuple((one.at, one.acting) for one in self.findings.peek(key))
+        if state is None and not opened:
+            return None
+        return self.weigh(key, self.fresh() if state is None else state, now)._replace(opened=opened)
+
+    def weigh(self, key: str, state: S, now: int) -> Progress:
+        """Return what a state amounts to at a moment."""
+        raise NotImplementedError
 
     def _explained(self, key: str, openings: Iterable[Opening]) -> list[Opening]:
         state = self.groups.young[key]

@@ -7,7 +7,7 @@ from math import asin, cos, inf, radians, sin, sqrt
 from typing import Any
 
 from sentinel.core.duration import HOUR, SECOND
-from sentinel.engine.windows import Hit, Opening, Travel, Watch
+from sentinel.engine.windows import Hit, Opening, Progress, Travel, Watch
 from sentinel.windows.groups import Limits
 from sentinel.windows.timeline import Kept, Timeline
 from sentinel.windows.tracker import Tracker
@@ -59,6 +59,14 @@ class TravelTracker(Tracker[Timeline]):
         elapsed = abs(one[0] - other[0])
         speed = km / (elapsed / HOUR) if elapsed else inf
         return (speed, round(km, 1), elapsed / SECOND) if speed > self.speed else None
+
+    def weigh(self, key: str, state: Timeline, now: int) -> Progress:
+        """Return where the group was last, by now."""
+        seen = state.hits[: state.index(now + 1)]
+        if not seen:
+            return Progress((None, None))
+        at, _, (latitude, longitude, _) = seen[-1]
+        return Progress((None, None), at + self.keep - self.limits.lateness, place=(at, latitude, longitude))
 
     def write(self, state: Timeline) -> Any:
         """Return the events kept."""

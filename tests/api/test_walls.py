@@ -34,6 +34,9 @@ RIGHTS = {
     "GET /v1/events": READERS,
     "GET /v1/events/tail": READERS,
     "GET /v1/events/{id}": READERS,
+    "GET /v1/explain/event/{id}": READERS,
+    "GET /v1/explain/group": READERS,
+    "GET /v1/explain/decision/{id}": READERS,
     "GET /v1/users/{key}": READERS,
     "DELETE /v1/links": ADMIN,
     "GET /v1/keys": ADMIN,
@@ -63,7 +66,7 @@ BODIES = {
     "PATCH /v1/apps/{id}": {"name": "walls"},
     "PUT /v1/enforcement": {"on": True, "why": "walls"},
 }
-QUERIES = {"DELETE /v1/links": "?identifier=username:marker"}
+QUERIES = {"DELETE /v1/links": "?identifier=username:marker", "GET /v1/explain/group": "?group=user%3Dusername:marker"}
 OPEN = {"GET /healthz", "GET /readyz"}
 STREAMS = {"GET /v1/feed/stream", "GET /v1/events/tail"}
 MARKER = "marker"  # stands in everything app `one` holds
@@ -92,6 +95,7 @@ def things(server):
     return {
         "/v1/decisions/{id}": decision["id"], "/v1/allow/{id}": allowance["id"], "/v1/findings/{id}": finding["id"],
         "/v1/events/{id}": f"{MARKER}-event", "/v1/keys/{id}": key["id"], "/v1/apps/{id}": "one",
+        "/v1/explain/event/{id}": f"{MARKER}-event", "/v1/explain/decision/{id}": decision["id"],
         "/v1/outbox/{id}/revive": str(delivery["id"]), "/v1/users/{key}": f"id:{MARKER}",
     }  # fmt: skip
 

@@ -8,6 +8,7 @@ from sentinel.core.duration import HOUR, MINUTE, SECOND
 from sentinel.engine.expression import parse_list
 from sentinel.engine.playbook import Action, Exemption, Guard, Place, Playbook, PlaybookTest, Rule
 from sentinel.loader.assembly import Content, assemble
+from sentinel.loader.mistakes import PlaybookErrors
 from tests.loader.samples import LISTS, PLAYBOOK, RULE
 
 OFFICE = {name: parse_list(text) for name, text in LISTS.items()}
@@ -142,3 +143,35 @@ def test_of_the_base_only_the_rules_that_are_used_come_along() -> None:
 def test_a_rule_of_ones_own_stands_before_one_of_the_base() -> None:
     own = "rule: login-failed\nevent: login\n"
     assert read(PLAYBOOK, own, base=read(RULE)).playbooks["stuffing"].rule.events == ("login",)  # type: ignore[union-attr]
+
+
+def only_playbook_with(line: str) -> Playbook:
+    return only_playbook(f"playbook: p\nevent: a\ngroup_by: ip\nwindow: 10m\nwhen: {{count: 3}}\n{line}\n")
+
+
+@pytest.mark.parametrize(("written", "value"), [("25%", 25), ("0.5%", 0.5), ("100%", 100), ('"10%"', 10)])
+def test_a_roll_out_is_a_share_of_the_groups(written: str, value: float) -> None:
+    assert only_playbook_with(f"rollout: {written}").rollout == value
+
+
+@pytest.mark.parametrize(
+    ("written", "message", "hint"),
+    [
+        ("25", "`25` is no share", "did you mean `25%`?"),
+        ("0%", "`0%` is not more than 0% and at most 100%", "`mode: monitor` acts on nobody"),
+        ("101%", "`101%` is not more than 0% and at most 100%", "`mode: monitor` acts on nobody"),
+        ("half", "`half` is no share", "write `25%`"),
+        ("-5%", "`-5%` is not more than 0% and at most 100%", "`mode: monitor` acts on nobody"),
+    ],
+)
+def test_what_is_no_share_is_refused(written: str, message: str, hint: str) -> None:
+    with pytest.raises(PlaybookErrors) as caught:
+        only_playbook_with(f"rollout: {written}")
+    (mistake,) = caught.value.mistakes
+    assert (mistake.message, mistake.hint) == (message, hint)
+
+
+def test_a_roll_out_is_another_version_of_the_same_detection() -> None:
+    one, other = only_playbook_with(""), only_playbook_with("rollout: 25%")
+    assert one.version != other.version
+    assert one.detection == other.detection

@@ -1,0 +1,117 @@
+"""`sentinel explain`: why an event counts or does not, how near a group is to findings, what a decision rests on."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from sentinel.cli.backtest import enricher
+from sentinel.cli.client import AppId, Data, Secret, Url, connect
+from sentinel.cli.explained import decision_lines, event_lines, group_lines
+from sentinel.cli.loading import loaded
+from sentinel.cli.options import AsFormat, Channels, Format, Paths, Rules
+from sentinel.cli.terminal import say
+from sentinel.core import moment
+from sentinel.core.errors import EventError, InputError
+from sentinel.core.event import Event, read, stored
+from sentinel.loader.assembly import Content
+from sentinel.service.explain import judged, rule
+from sentinel.service.files import Account, events
+from sentinel.service.streams import Stream
+
+LINES = {"event": event_lines, "group": group_lines, "decision": decision_lines}
+
+
+def explain(
+    paths: Paths = None,
+    rules: Rules = None,
+    channel: Channels = None,
+    event: Annotated[str | None, typer.Option("--event", help="A stored event's id.", metavar="ID")] = None,
+    group: Annotated[
+        list[str] | None, typer.Option("--group", help="A group, such as `ip=203.0.113.9`.", metavar="FIELD=VALUE")
+    ] = None,
+    decision: Annotated[str | None, typer.Option("--decision", help="A decision's id.", metavar="ID")] = None,
+    file: Annotated[
+        str | None, typer.Option("--events", help="A file that holds the event of `--id`.", metavar="FILE")
+    ] = None,
+    id: Annotated[str | None, typer.Option("--id", help="Which event of the file.")] = None,
+    geo: Annotated[
+        list[Path] | None, typer.Option("--geo", help="A geo database, for events of a file.", metavar="FILE")
+    ] = None,
+    url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
+) -> None:  # fmt: skip
+    """Say why an event counts or not, how near a group is to a finding, or what a decision rests on.
+
+    `--event`, `--group` and `--decision` ask a running server. With `--events FILE --id ID`, or with an event as JSON
+    on standard input, the playbooks of PATH are asked, and no server.
+    """
+    asked = {"event": event, "group": group, "decision": decision, "events": file}
+    if sum(bool(value) for value in asked.values()) > 1:
+        raise InputError("one question at a time: `--event`, `--group`, `--decision` or `--events`")
+    if event or group or decision:
+        kind = "event" if event else "group" if group else "decision"
+        path, query = (f"/v1/explain/{kind}/{quote(event or decision or '', safe='')}", None) if not group else (
+            "/v1/explain/group", [("group", pair) for pair in group]
+        )  # fmt: skip
+        found = connect(url, key, app, data).ask("GET", path, query=query)
+    else:
+        kind, found = "event", _locally(loaded(paths, rules, channel), _given(file, id), geo or ())
+    _write(found, LINES[kind](found), format)
+
+
+def _write(found: Any, lines: Iterator[str], format: Format) -> None:
+    if format is Format.json:
+        say(json.dumps(found, ensure_ascii=False))
+        return
+    for line in lines:
+        say(line)
+
+
+def _locally(content: Content, event: Event, geo: Iterable[Path]) -> dict[str, Any]:
+    """Return what the API would, of an event that no server has."""
+    enrich = enricher(content.playbooks.values(), tuple(geo))
+    if enrich is not None:
+        enrich(event)
+    return {
+        "event": stored(event) | {"timestamp": moment.to_text(event.at), "user": event.user},
+        "rules": [asdict(rule(one, event)) for one in content.rules.values()],
+        "playbooks": [asdict(judged(one, event)) for one in content.playbooks.values()],
+    }
+
+
+def _given(file: str | None, id: str | None) -> Event:
+    if (file is None) != (id is None):
+        raise InputError("`--events` and `--id` belong together", "such as `--events day.ndjson --id e1`")
+    return _typed() if file is None or id is None else _found(file, id)
+
+
+def _typed() -> Event:
+    """Return the event on standard input; one without a time happens now."""
+    if sys.stdin.isatty():
+        raise InputError("nothing to explain", "give `--event`, `--group` or `--decision`, or an event as JSON")
+    try:
+        raw = json.loads(sys.stdin.read())
+        timed = {"timestamp": time.time()} | raw if isinstance(raw, dict) else raw
+        return read(timed, new_id=lambda: "stdin", enriched=True, reserved=True)
+    except (ValueError, RecursionError):
+        raise InputError("standard input is not one event as JSON") from None
+    except EventError as error:
+        raise InputError(str(error)) from None
+
+
+def _found(file: str, id: str) -> Event:
+    with closing(Stream(file)) as stream:
+        for batch in events([stream], Account()):
+            for event in batch.events:
+                if event.id == id:
+                    return event
+    raise InputError(f"`{file}` holds no event `{id[:64]}`")

@@ -1,0 +1,93 @@
+"""/v1/explain on a whole server: an event, a group, a decision, each with its reasons."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_a_stored_event_is_explained_rule_by_rule_and_clause_by_clause(whole):
+    whole.fail("203.0.113.10", user="walter", times=1, id="why-1")
+    found = whole.using("read").get("/v1/explain/event/why-1").json
+    assert found["event"]["id"] == "why-1"
+    by_id = {one["id"]: one for one in found["playbooks"]}
+    assert by_id["three-failures"]["counts"] and by_id["three-failures"]["group"] == {"ip": "203.0.113.10"}
+    (part,) = by_id["only-watching"]["parts"]
+    assert part["clauses"] == [{"source": "not success", "truth": True, "fields": {"success": False}, "operands": {}}]
+    assert by_id["sleeping"]["why"] == "the playbook is off"
+
+
+def test_a_group_is_told_how_near_it_is_and_after_the_finding_what_holds_it_back(whole):
+    ask = lambda: whole.using("read").get("/v1/explain/group?group=ip%3D203.0.113.11").json  # noqa: E731
+    whole.fail("203.0.113.11", user="x", times=2)
+    (near,) = ask()["playbooks"]
+    assert (near["tally"], near["threshold"]) == ({"count": 2}, {"count": ">= 3"})
+    assert near["fires"] == "1 more matching event, in one window of 10m"
+    assert near["empties"] and near["held"] is None and near["opened"] == []
+    whole.fail("203.0.113.11", user="x", times=1)
+    (near,) = ask()["playbooks"]
+    assert near["held"] and [one["acted"] for one in near["opened"]] == [True]
+
+
+def test_asking_for_a_group_changes_nothing(whole):
+    before = whole.server.pipeline.tenant("one").windows.snapshot()
+    whole.using("read").get("/v1/explain/group?group=user%3Dnobody-yet")
+    assert whole.server.pipeline.tenant("one").windows.snapshot() == before
+
+
+def test_a_person_is_found_by_any_identifier(whole):
+    who = {"id": "77", "email": "w@b.example"}
+    event = {"event": "auth", "success": True, "user": who, "ip": "203.0.113.12"}
+    whole.using("sdk").post("/v1/events", event)
+    whole.fail("203.0.113.12", user={"email": "w@b.example"}, times=1)
+    for name in ("77", "email:w@b.example"):
+        (near,) = whole.using("read").get(f"/v1/explain/group?group=user%3D{name}").json["playbooks"]
+        assert (near["group"], near["tally"]) == ({"user": "id:77"}, {"count": 1})
+
+
+def test_a_decision_is_explained_by_its_finding_and_its_events(whole):
+    whole.fail("203.0.113.13", user="y")
+    (made,) = whole.using("read").get("/v1/decisions?value=203.0.113.13").json["items"]
+    found = whole.using("read").get(f"/v1/explain/decision/{made['id']}").json
+    assert found["decision"]["playbook"] == "three-failures"
+    assert found["finding"]["tally"] == {"count": 3}
+    assert [one["ip"] for one in found["events"]] == ["203.0.113.13"] * 3
+    assert [one["id"] for one in found["events"]] == found["finding"]["events"]
+
+
+def test_a_decision_by_hand_has_no_finding(whole):
+    new = {"kind": "block", "scope": "user", "value": "by-hand", "reason": "test"}
+    made = whole.using("admin").post("/v1/decisions", new).json
+    found = whole.using("read").get(f"/v1/explain/decision/{made['id']}").json
+    assert (found["finding"], found["events"], found["decision"]["reason"]) == (None, [], "test")
+
+
+@pytest.mark.parametrize("path", ["event/nothing", "decision/nothing"])
+def test_what_is_not_there_is_not_found(whole, path):
+    answer = whole.using("read").get(f"/v1/explain/{path}")
+    assert (answer.status, answer.error["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("query", "message", "hint"),
+    [
+        ("group=ip", "`group`: `ip` is not FIELD=VALUE", "such as `ip=203.0.113.9`"),
+        ("group=user%3D", "`group`: `user=` is not FIELD=VALUE", "such as `ip=203.0.113.9`"),
+        ("group=usr%3Dx", "`group`: no playbook groups by `usr`", "did you mean `user`?"),
+        ("group=geo.country%3Dx", "`group`: no playbook groups by `geo.country`", "they group by `ip`, `user`"),
+        ("group=ip%3Dx", "`group`: `x` is not an address", "write `203.0.113.9`"),
+    ],
+)
+def test_a_group_nobody_has_is_refused_in_words(whole, query, message, hint):
+    answer = whole.using("read").get(f"/v1/explain/group?{query}")
+    assert answer.status == 422
+    assert (answer.error["code"], answer.error["message"], answer.error["hint"]) == ("invalid", message, hint)
+
+
+def test_without_a_group_the_whole_app_is_meant(whole):
+    assert whole.using("read").get("/v1/explain/group").json["playbooks"] == []
+
+
+def test_another_app_has_its_own_groups(whole):
+    whole.fail("203.0.113.14", user="z", times=2)
+    (near,) = whole.using("read", "two").get("/v1/explain/group?group=ip%3D203.0.113.14").json["playbooks"]
+    assert near["tally"] == {"count": 0}
