@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode, urlsplit
@@ -23,6 +23,7 @@ Secret = Annotated[
 AppId = Annotated[str | None, typer.Option("--app", envvar="SENTINEL_APP", help="Which app, where there are several.")]
 Data = Annotated[Path | None, typer.Option("--data", help="The server's data folder.", metavar="FOLDER")]
 TIMEOUT = 60.0
+Query = Mapping[str, Any] | Sequence[tuple[str, Any]] | None  # pairs, where a name may stand several times
 
 
 class Refused(SentinelError):
@@ -51,7 +52,7 @@ class Client:
         if app is not None:
             self._headers["Sentinel-App"] = app
 
-    def ask(self, method: str, path: str, body: Any = None, query: Mapping[str, Any] | None = None) -> Any:
+    def ask(self, method: str, path: str, body: Any = None, query: Query = None) -> Any:
         """Return the answer's JSON, None where it has none; raises Refused and Unreachable."""
         data = None if body is None else json.dumps(body).encode()
         return self.send(method, path + _query(query), data, {"Content-Type": "application/json"} if data else {})
@@ -131,8 +132,9 @@ def _beside(folder: Path, app: str | None) -> Client:
         raise SentinelError(f"`{path}` is damaged", "restart the server") from None
 
 
-def _query(query: Mapping[str, Any] | None) -> str:
-    given = {name: value for name, value in (query or {}).items() if value is not None}
+def _query(query: Query) -> str:
+    pairs = query.items() if isinstance(query, Mapping) else query or ()
+    given = [(name, value) for name, value in pairs if value is not None]
     return "?" + urlencode(given) if given else ""
 
 
