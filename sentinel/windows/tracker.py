@@ -54,9 +54,9 @@ class Tracker(Generic[S]):
         """Take over what `extra` gave."""
 
     def hit(self, hit: Hit, newest: int) -> Iterable[Opening]:
-        """Record one hit and return what opens."""
-        if self.turn is None or newest >= self.turn:
-            self._turn_over(newest)
+        """Record one hit and return what opens; `newest` may be ahead: that of the batch the hit came with."""
+        if self.turn is None or (hit.at >= self.turn and newest >= self.turn):
+            self._turn_over(min(hit.at, newest))
         state = self.groups.young.get(hit.key)
         if state is None:
             state = self.groups.fetch(hit.key, hit.source, self.findings.__contains__)
