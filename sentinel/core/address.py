@@ -6,6 +6,9 @@ import ipaddress
 from functools import lru_cache
 
 LONGEST = 64
+KNOWN = 1 << 16  # texts whose address is remembered
+
+_known: dict[str, str] = {}
 
 # Nothing outside can own these: a block there hits the app's own machines (playbooks.md, Acting).
 # Documentation ranges are left out on purpose: they are ordinary addresses to us.
@@ -20,17 +23,21 @@ _UNTOUCHABLE = tuple(
 
 def normalise(text: str) -> str | None:
     """Return the canonical text of one address (IPv4-mapped IPv6 as IPv4, no zone), or None if it is none."""
-    return _normalise(text) if len(text) <= LONGEST else None  # before the cache: senders choose what it holds
+    return _known.get(text) or _normalise(text)
 
 
-@lru_cache(maxsize=1 << 16)
 def _normalise(text: str) -> str | None:
+    if len(text) > LONGEST:  # senders choose what is remembered
+        return None
     try:
         address = ipaddress.ip_address(text.strip().partition("%")[0])
     except ValueError:
         return None
     mapped = address.ipv4_mapped if address.version == 6 else None
-    return str(mapped or address)
+    if len(_known) >= KNOWN:
+        _known.clear()
+    found = _known[text] = str(mapped or address)
+    return found
 
 
 @lru_cache(maxsize=1 << 16)

@@ -127,8 +127,20 @@ def read(
     return event
 
 
+class RequestFields(Protocol):
+    """What is known of a request, the kinds checked by whoever decoded it; what is absent is false."""
+
+    params: Any
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as decoded JSON."""
+
+
 class Fields(Protocol):
-    """An event's fields with their kinds already checked by whoever decoded them, None where absent."""
+    """An event's fields, their kinds and the lengths of identifiers checked by whoever decoded them, None where absent.
+
+    Identifiers are of at most `identity.LONGEST` characters, or numbers that fit so many.
+    """
 
     event: str
     id: str | int | None
@@ -137,30 +149,69 @@ class Fields(Protocol):
     user: str | int | dict[str, str | int | None] | None
     ip: str | None
     device: str | None
-    request: dict[str, Any] | None
     properties: dict[str, Any] | None
+
+    @property
+    def request(self) -> RequestFields | None: ...
+
+
+class _Late:
+    """An attribute that is made when it is first read, and is plain from then on."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self._make = make
+        self._name = make.__name__
+
+    def __get__(self, event: Any, owner: type) -> Any:
+        value = self._make(event)
+        setattr(event, self._name, value)
+        return value
+
+
+def _late(make: Callable[[Any], Any]) -> Any:
+    return _Late(make)
+
+
+class TypedEvent(Event):
+    """An event checked while it was decoded: what few are asked for is put into form when asked for."""
+
+    _fields: Fields
+    _order: tuple[str, ...]
+
+    @_late
+    def user(self) -> str | None:
+        """Whom the sender named."""
+        return None if self._fields.user is None else identity.key_of(self._fields.user, self._order)
+
+    @_late
+    def identifiers(self) -> Mapping[str, str]:
+        """All the names the sender gave."""
+        return _NOTHING if self._fields.user is None else identity.identifiers(self._fields.user)
+
+    @_late
+    def request(self) -> Mapping[str, Any]:
+        """The request as decoded JSON."""
+        return _NOTHING if self._fields.request is None else self._fields.request.plain()
 
 
 def read_typed(fields: Fields, order: tuple[str, ...] = identity.DEFAULT_ORDER) -> Event:
-    """Return what `read(…, reserved=True)` returns for the same fields, at three quarters of its cost.
+    """Return the like of what `read(…, reserved=True)` returns for the same fields, at half of its cost.
 
     Raises EventError for what `read` refuses, and for events without an id or a timestamp.
     """
-    event = Event()
+    event = TypedEvent()
+    event._fields, event._order = fields, order
     event.name = _checked_name(fields.event)
     event.id = _id(fields.id, None)
     event.at = event.sent = moment.parse(fields.timestamp)
     if (success := fields.success) is not None:
         event.success = _success(event, success)
-    if (user := fields.user) is not None:
-        event.identifiers = found = identity.identifiers(user)
-        event.user = identity.user_key(found, order)
     if (ip := fields.ip) is not None:
         event.ip = address.normalise(ip) or _ip(ip)
     if (device := fields.device) is not None:
         event.device = _device(device)
-    if (request := fields.request) is not None:
-        event.request = _request(request)
+    if (request := fields.request) is not None and request.params:
+        _bounded(request.params, "request.params", PROPERTIES_DEPTH)
     if (properties := fields.properties) is not None:
         event.properties = _properties(properties)
     return event

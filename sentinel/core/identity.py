@@ -65,6 +65,17 @@ def user_key(found: Identifiers, order: tuple[str, ...] = DEFAULT_ORDER) -> str 
     return None
 
 
+def key_of(user: object, order: tuple[str, ...] = DEFAULT_ORDER) -> str | None:
+    """Return `user_key(identifiers(user), order)`, looking at no more identifiers than need be."""
+    if type(user) is not dict:
+        return user_key(identifiers(user), order)
+    for name in order:
+        value = user.get(name)
+        if value is not None and (text := normalise(name, value)):
+            return f"{_TYPES.get(name, name)}:{text}"
+    return None
+
+
 def keys(found: Identifiers, order: tuple[str, ...] = DEFAULT_ORDER) -> tuple[str, ...]:
     """Return the keys of all identifiers present, in `order`, without repeats."""
     typed = (f"{_TYPES.get(name, name)}:{found[name]}" for name in order if found.get(name))

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from sentinel.core import identity
 from sentinel.core.errors import EventError, InputError
@@ -33,6 +34,28 @@ Format = Literal["auto", "ndjson", "csv"]
 Raw = dict[str, Any]
 
 
+_Name = Annotated[str, msgspec.Meta(max_length=identity.LONGEST)]
+_Number = Annotated[int, msgspec.Meta(ge=-(10**18), le=10**18)]
+
+
+class TypedRequest(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """An event's `request`, the kinds of its fields checked while it is decoded."""
+
+    method: str | UnsetType | None = UNSET
+    path: str | UnsetType | None = UNSET
+    route: str | UnsetType | None = UNSET
+    host: str | UnsetType | None = UNSET
+    status: int | UnsetType | None = UNSET
+    user_agent: str | UnsetType | None = UNSET
+    referer: str | UnsetType | None = UNSET
+    params: dict[str, Any] | UnsetType | None = UNSET
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as decoded JSON."""
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        return found
+
+
 class Typed(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """An event's own fields, their kinds checked while they are decoded."""
 
@@ -40,10 +63,10 @@ class Typed(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaults=
     id: str | int | None = None
     timestamp: str | int | float | None = None
     success: bool | None = None
-    user: str | int | dict[str, str | int | None] | None = None
+    user: _Name | _Number | dict[str, _Name | _Number | None] | None = None
     ip: str | None = None
     device: str | None = None
-    request: dict[str, Any] | None = None
+    request: TypedRequest | None = None
     properties: dict[str, Any] | None = None
 
 

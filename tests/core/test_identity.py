@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core.errors import EventError, IdentityError
-from sentinel.core.identity import DEFAULT_ORDER, LONGEST, identifiers, keys, normalise, read_key, user_key
+from sentinel.core.identity import DEFAULT_ORDER, LONGEST, identifiers, key_of, keys, normalise, read_key, user_key
 
 VECTORS = json.loads((Path(__file__).parents[2] / "data" / "identity-vectors.json").read_text())
 TEXT = st.text(max_size=40)
@@ -117,3 +117,8 @@ def test_a_key_read_again_is_itself(user):
 @given(st.integers(-(10**39), 10**39))
 def test_a_number_and_its_text_are_one_user(number):
     assert identifiers(number) == identifiers(str(number)) == identifiers({"id": number})
+
+
+@given(USERS | TEXT | st.integers(-(10**30), 10**30), st.permutations(DEFAULT_ORDER).map(tuple))
+def test_the_key_made_without_the_other_identifiers_is_the_same(user, order):
+    assert key_of(user, order) == user_key(identifiers(user), order)

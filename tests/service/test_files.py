@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core.errors import EventError, InputError
-from sentinel.core.event import read, read_typed
+from sentinel.core.event import Event, read, read_typed
 from sentinel.service import files
 from sentinel.service.files import HOPELESS, SHOWN, Account, Options, Typed, derived_id, events
 from sentinel.service.streams import LONGEST, Stream
@@ -223,17 +223,21 @@ def test_an_app_s_own_identifiers_name_its_users(reading):
     assert found[0].user == "phone:110"
 
 
+def seen(event):
+    return {name: getattr(event, name, None) for name in Event.__annotations__}
+
+
 def typed(raw):
     """Return the event as files of an event's own fields are read, None where they are not read so."""
     try:
-        return vars(read_typed(msgspec.json.decode(msgspec.json.encode(raw), type=Typed)))
+        return seen(read_typed(msgspec.json.decode(msgspec.json.encode(raw), type=Typed)))
     except (EventError, msgspec.DecodeError, TypeError, UnicodeEncodeError):
         return None
 
 
 def plainly(raw):
     try:
-        return vars(read(msgspec.json.decode(msgspec.json.encode(raw)), reserved=True))
+        return seen(read(msgspec.json.decode(msgspec.json.encode(raw)), reserved=True))
     except (EventError, TypeError, UnicodeEncodeError):
         return None
 
