@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right, insort
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from itertools import chain
+from typing import Generic, TypeVar
 
 from sentinel.core import address
 from sentinel.core.duration import DAY
@@ -19,8 +19,8 @@ from sentinel.core.event import Event
 LADDER = 30 * DAY
 PLACES = 64  # familiar places kept a user, users kept an address
 KNOWN = 200_000  # users and addresses kept
+DEVICE = "device:"  # no address starts like this
 
-K = TypeVar("K")
 V = TypeVar("V")
 
 
@@ -73,100 +73,128 @@ class Ledger:
         return frozenset(name for name, until in self._tripped.items() if now < until)
 
 
+class Recent(Generic[V]):
+    """Tables by key, in two generations: of KNOWN keys at most, those touched longest ago go, at least half stay."""
+
+    def __init__(self) -> None:
+        self.young: dict[str, dict[str, V]] = {}
+        self.old: dict[str, dict[str, V]] = {}
+
+    def touch(self, key: str) -> dict[str, V]:
+        """Return a key's table, made if need be."""
+        table = self.young.get(key)
+        if table is None:
+            table = self.old.pop(key, None)
+            if len(self.young) >= KNOWN // 2:
+                self.old, self.young = self.young, {}
+            if table is None:
+                table = {}
+            self.young[key] = table
+        return table
+
+    def of(self, key: str) -> Mapping[str, V]:
+        """Return what is known of a key, which counts for no touch."""
+        return self.young.get(key) or self.old.get(key) or {}
+
+    def items(self) -> Iterator[tuple[str, dict[str, V]]]:
+        """Give all tables with their keys, the older half first."""
+        return chain(self.old.items(), self.young.items())
+
+
 class Familiar:
     """Where each user logged in successfully: what is known to be the owner's place, and which address is shared.
 
-    For each pair the first login and the first on a later day are kept, in microseconds.
+    For each pair the first login and the first on a later day are kept, in microseconds. Both tables are large and
+    every login touches both, so what lies in them is small: a place is an address, or a device behind `DEVICE`, and
+    of most pairs only the first time is known, which then stands alone.
     """
-
-    def __init__(self) -> None:
-        self._places: OrderedDict[str, dict[tuple[str, str], int]] = OrderedDict()
-        self._users: OrderedDict[str, dict[str, tuple[int, int | None]]] = OrderedDict()
 
     FORMAT = "1"
 
+    def __init__(self) -> None:
+        self._places: Recent[int] = Recent()
+        self._users: Recent[int | tuple[int, int]] = Recent()
+
     def dump(self) -> bytes:
         """Return all of it as JSON bytes, for `load`."""
-        places = {user: [[*place, at] for place, at in known.items()] for user, known in self._places.items()}
-        users = {ip: [[user, *times] for user, times in known.items()] for ip, known in self._users.items()}
+        places = {user: [[*_place(text), at] for text, at in known.items()] for user, known in self._places.items()}
+        users = {ip: [[user, *_times(one)] for user, one in known.items()] for ip, known in self._users.items()}
         return json.dumps([places, users], separators=(",", ":")).encode()
 
     def load(self, data: bytes) -> bool:
-        """Take over what `dump` returned; False, and nothing changed, where it is damaged."""
+        """Take over what `dump` returned; False, and nothing is known, where it is damaged."""
+        self._places, self._users = Recent(), Recent()
         try:
             places, users = json.loads(data)
-            self._places = OrderedDict(
-                (user, {(scope, value): at for scope, value, at in known}) for user, known in places.items()
-            )
-            self._users = OrderedDict(
-                (ip, {user: (at, later) for user, at, later in known}) for ip, known in users.items()
-            )
+            for user, known in places.items():
+                self._places.touch(user).update((_text(scope, value), at) for scope, value, at in known)
+            for ip, known in users.items():
+                self._users.touch(ip).update((user, at if later is None else (at, later)) for user, at, later in known)
         except (ValueError, TypeError, AttributeError):
-            self._places, self._users = OrderedDict(), OrderedDict()
+            self._places, self._users = Recent(), Recent()
             return False
         return True
 
     def learn(self, event: Event) -> None:
         """Take in one event; only a login that proves its user counts."""
-        if not event.user or not event.proven:
+        if not event.proven or not event.user:
             return
-        places = _entry(self._places, event.user)
+        places = self._places.touch(event.user)
         ip = event.network_ip
         if ip:
-            _earliest(places, ("user+ip", ip), event.at)
-            _share(_entry(self._users, ip), event.user, event.at)
+            _earliest(places, ip, event.at)
+            _share(self._users.touch(ip), event.user, event.at)
         if event.device:
-            _earliest(places, ("user+device", event.device), event.at)
+            _earliest(places, DEVICE + event.device, event.at)
 
     def places(self, user: str, before: int) -> list[tuple[str, str]]:
         """Return (scope, address or device) of the places where the user had logged in before that time."""
-        known = self._places.get(user, {})
-        return [place for place, first in known.items() if first < before]
+        return [_place(text) for text, first in self._places.of(user).items() if first < before]
 
     def is_familiar(self, user: str, ip: str | None, device: str | None, before: int) -> bool:
         """Say whether the user had logged in from this address or device before that time."""
-        known = set(self.places(user, before))
-        group = address.group(ip) if ip else None
-        return ("user+ip", group) in known or ("user+device", device) in known
+        known = self._places.of(user)
+        texts = [address.group(ip)] if ip else []
+        if device is not None:
+            texts.append(DEVICE + device)
+        return any(known.get(text, before) < before for text in texts)
 
     def sharers(self, ip: str, before: int) -> int:
         """Return how many users had logged in from the address or network on two different days before that time."""
-        users = self._users.get(ip, {})
-        return sum(1 for _, later in users.values() if later is not None and later < before)
+        return sum(1 for one in self._users.of(ip).values() if isinstance(one, tuple) and one[1] < before)
 
 
-def _entry(table: OrderedDict[str, dict[K, V]], key: str) -> dict[K, V]:
-    """Return the key's entry, made if need be; past the bound the one untouched longest goes."""
-    entry = table.get(key)
-    if entry is not None:
-        if len(table) > KNOWN // 2:  # before that nobody is near to going
-            table.move_to_end(key)
-        return entry
-    if len(table) >= KNOWN:
-        table.popitem(last=False)
-    entry = table[key] = {}
-    return entry
+def _text(scope: str, value: str) -> str:
+    return value if scope == "user+ip" else DEVICE + value
 
 
-def _earliest(places: dict[tuple[str, str], int], place: tuple[str, str], at: int) -> None:
+def _place(text: str) -> tuple[str, str]:
+    return ("user+device", text.removeprefix(DEVICE)) if text.startswith(DEVICE) else ("user+ip", text)
+
+
+def _times(one: int | tuple[int, int]) -> tuple[int, int | None]:
+    return one if isinstance(one, tuple) else (one, None)
+
+
+def _earliest(places: dict[str, int], place: str, at: int) -> None:
     first = places.get(place)
     if at < first if first is not None else len(places) < PLACES:
         places[place] = at
 
 
-def _share(users: dict[str, tuple[int, int | None]], user: str, at: int) -> None:
+def _share(users: dict[str, int | tuple[int, int]], user: str, at: int) -> None:
     """Keep a user's first login at an address, and the first on a later day."""
     known = users.get(user)
     if known is None:
         if len(users) < PLACES:
-            users[user] = (at, None)
+            users[user] = at
         return
-    first, later = known
+    first, later = _times(known)
     if at >= first and (at // DAY == first // DAY if later is None else at >= later):
         return
     days = sorted({at, first} | ({later} if later is not None else set()))
     second = next((one for one in days if one // DAY != days[0] // DAY), None)
-    users[user] = (days[0], second)
+    users[user] = days[0] if second is None else (days[0], second)
 
 
 def nobody(kind: str, target: str, at: int) -> str | None:
