@@ -34,7 +34,7 @@ from sentinel.core.duration import MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import App
-from sentinel.engine.playbook import Guard
+from sentinel.engine.playbook import Guard, Playbook
 from sentinel.enrich.enricher import Enricher
 from sentinel.enrich.enricher import build as build_enricher
 from sentinel.enrich.network import read as read_list
@@ -49,6 +49,7 @@ from sentinel.service.outbox import Courier
 from sentinel.service.overview import Overview
 from sentinel.service.pipeline import Listeners, Pipeline
 from sentinel.service.ports import Store
+from sentinel.service.reload import Reload
 from sentinel.service.setup import First, first_start
 from sentinel.service.switch import Switch
 from sentinel.service.tenant import Tenant
@@ -97,6 +98,7 @@ class Server:
         self.enricher = build_enricher(settings.geo, files)
         self.lists = lists.Copies(copies, self._download, read_list)
         self._troubles: set[str] = set()
+        self._stopping = threading.Event()
         self.switch = Switch(store)
         self.gate = Gate(store.access, self.token)
         self.hub = Hub(self._valid)
@@ -108,7 +110,7 @@ class Server:
             ),
         )  # fmt: skip
         self.intake = Intake(self.pipeline.process)
-        self.overview = Overview(self.pipeline, lambda: self.library.playbooks)
+        self.overview = Overview(self.pipeline, self.library)
         self.explainer = Explainer(self.pipeline, store, lambda: self.library.content)
         self.holder = Holder(store.leases, now)
         self.fetcher = Fetcher(Reach(PRIVATE if settings.allow_private_webhooks else ()))
@@ -116,10 +118,12 @@ class Server:
             store.outbox, Channels(self.channels, self.fetcher, now), now, self.figures, self.holder.mine,
             partial(self.fault, "outbox"),
         )  # fmt: skip
+        self.reload = Reload(
+            self.pipeline, self.library, store, self._empty, now, self._reloaded, self._stopping.is_set
+        )
         self.jobs = Jobs(self._jobs(), self.holder, self.figures, self.fault)
-        self.figures.sources += [self.overview.samples, self._samples]
+        self.figures.sources += [self.overview.samples, self.reload.samples, self._samples]
         self.front = self._front()
-        self._stopping = threading.Event()
         self._restoring = threading.Thread(target=self._restore, name="sentinel-restore", daemon=True)
 
     def fault(self, where: str, error: BaseException) -> None:
@@ -171,11 +175,21 @@ class Server:
         self.jobs.soon("lists")
         log.info("ready", playbooks=len(self.library.playbooks), seconds=round(time.monotonic() - began, 3))
 
-    def _tenant(self, app: App) -> Tenant:
+    def _empty(self, app: App, playbooks: Iterable[Playbook]) -> Tenant:
         settings = self.settings
         never = [str(network) for network in settings.trusted_proxies]
         limits = Limits(lateness=settings.lateness)
-        tenant = Tenant(app, self.library.playbooks, partial(MemoryWindows, limits=limits), settings.lateness, never)
+        return Tenant(app, playbooks, partial(MemoryWindows, limits=limits), settings.lateness, never)
+
+    def _reloaded(self, what: str, text: str) -> None:
+        """Say what was taken over from files, or why it was not."""
+        if what == "playbook":
+            log.info("playbook changed", playbook=text)
+        else:
+            log.warning("trouble", where="playbooks", error=text)
+
+    def _tenant(self, app: App) -> Tenant:
+        tenant = self._empty(app, self.library.playbooks)
         for warning in restore.restore(self.store, tenant, now(), self._progress):
             log.warning("trouble", where="restore", error=warning)
         return tenant
@@ -205,6 +219,7 @@ class Server:
         yield Job("waits", 1, self.pipeline.tick, shared=False)
         yield Job("checkpoint", 60, store.checkpoint, shared=False)
         yield Job("windows", settings.snapshot_every / SECOND, self._save_windows, shared=False)
+        yield Job("playbooks", 2, self.reload.look, shared=False)
         yield Job("switch", 2, self.switch.refresh, shared=False)
         yield Job("enrichment", 60, self._refresh_enrichment, shared=False)
         yield Job("lists", 5 * MINUTE / SECOND, self._refresh_lists, shared=False)

@@ -244,7 +244,34 @@ class PlaybookView(Model):
     severity: str
     version: str
     state: Literal["ready", "rebuilding", "off"]
+    rollout: float | None
     file: str
     groups: int
     skipped: dict[str, int]
     errors: dict[str, int]
+
+
+class MistakeView(Model):
+    """What is wrong with a file of rules or playbooks; what it said before is still in use."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str | None
+
+
+class PlaybooksView(Listing[PlaybookView]):
+    """The playbooks in use, and what is wrong with files as they are now."""
+
+    mistakes: list[MistakeView]
+
+
+class VersionView(Model):
+    """A playbook's text as it was from a time on; `version` is its content's hash, `by` the owner of the file."""
+
+    playbook: str
+    version: str
+    source: str
+    made: Moment
+    by: str | None

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Path, Query
 
 from sentinel.api.context import Admin, Here, Reader, server_only
 from sentinel.api.errors import not_found
-from sentinel.api.models import AuditView, DeliveryView, Listing, Model, PlaybookView, Reason
-from sentinel.api.parts import Cursor, Limit
-from sentinel.api.views import audit_view, delivery_view, listing, playbook_view
+from sentinel.api.models import AuditView, DeliveryView, Listing, Model, PlaybooksView, Reason, VersionView
+from sentinel.api.parts import Cursor, Id, Limit
+from sentinel.api.views import audit_view, delivery_view, listing, mistake_view, playbook_view, version_view
 
 router = APIRouter(tags=["operations"])
 
@@ -30,10 +30,22 @@ class Turn(Model):
     server: bool = False
 
 
-@router.get("/v1/playbooks", response_model=Listing[PlaybookView])
+@router.get("/v1/playbooks", response_model=PlaybooksView)
 def list_playbooks(here: Here, caller: Reader) -> Any:
     """Return the playbooks as the engine has them: mode, version, and whether one is still rebuilding."""
-    return {"items": [playbook_view(one) for one in here.overview.playbooks(caller.app)]}
+    return {
+        "items": [playbook_view(one) for one in here.overview.playbooks(caller.app)],
+        "mistakes": [mistake_view(one) for one in here.overview.mistakes()],
+    }
+
+
+@router.get("/v1/playbooks/{id}/versions", response_model=Listing[VersionView])
+def list_versions(here: Here, caller: Reader, id: Id) -> Any:
+    """Return the texts of a playbook as they changed, newest first."""
+    found = here.store.playbooks.history(caller.app, id)
+    if not found:
+        raise not_found("playbook", id)
+    return {"items": [version_view(one) for one in found]}
 
 
 @router.get("/v1/outbox", response_model=Listing[DeliveryView])

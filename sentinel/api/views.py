@@ -20,7 +20,9 @@ from sentinel.core.record import (
     Key,
     Page,
     Person,
+    PlaybookVersion,
 )
+from sentinel.loader.mistakes import Mistake
 from sentinel.service.overview import PlaybookState
 
 
@@ -117,3 +119,16 @@ def app_view(app: App) -> dict[str, Any]:
 def playbook_view(state: PlaybookState) -> dict[str, Any]:
     """Return a playbook as it is shown."""
     return _plain(state)
+
+
+def mistake_view(mistake: Mistake) -> dict[str, Any]:
+    """Return a mistake in a file as it is shown."""
+    place = mistake.place
+    return {
+        "file": place.file, "line": place.line, "column": place.column, "message": mistake.message, "hint": mistake.hint
+    }  # fmt: skip
+
+
+def version_view(version: PlaybookVersion) -> dict[str, Any]:
+    """Return a playbook's text as it was."""
+    return _timed(_plain(version), "made")

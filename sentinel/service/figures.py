@@ -38,6 +38,8 @@ FIGURES: Mapping[str, Figure] = {
     "sentinel_explorer_up": Figure("gauge", "Whether events can be searched"),
     "sentinel_enrichment_failures": Figure("counter", "Events that went without a step of enrichment", ("step",)),
     "sentinel_deliveries": Figure("counter", "Attempts to deliver notifications and webhooks", ("outcome",)),
+    "sentinel_playbook_mistakes": Figure("gauge", "Mistakes in files whose last good version is in use"),
+    "sentinel_playbooks_rebuilding": Figure("gauge", "Playbooks whose windows are being folded anew", ("app",)),
     "sentinel_jobs": Figure("counter", "Runs of the server's own jobs", ("job", "outcome")),
 }
 

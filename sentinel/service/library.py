@@ -64,7 +64,7 @@ class Library:
         try:
             return stamps(self._paths, rules=self._rules) != self._stamps
         except (SentinelError, OSError):
-            return True
+            return False
 
     def source(self, playbook: Playbook) -> str:
         """Return the text of a playbook's own document."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from sentinel.engine.playbook import Playbook
+from sentinel.loader.mistakes import Mistake
 from sentinel.service.figures import Sample
+from sentinel.service.library import Library
 from sentinel.service.pipeline import Pipeline
+from sentinel.service.tenant import Tenant
 
 State = Literal["ready", "rebuilding", "off"]
 
@@ -26,6 +29,7 @@ class PlaybookState:
     severity: str
     version: str
     state: State
+    rollout: int | float | None = None
     file: str = ""
     groups: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
@@ -33,11 +37,11 @@ class PlaybookState:
 
 
 class Overview:
-    """Asks the pipeline, from any thread; `loaded` gives the playbooks that were loaded."""
+    """Asks the pipeline and the library, from any thread."""
 
-    def __init__(self, pipeline: Pipeline, loaded: Callable[[], Sequence[Playbook]]) -> None:
+    def __init__(self, pipeline: Pipeline, library: Library) -> None:
         self._pipeline = pipeline
-        self._loaded = loaded
+        self._library = library
         self._starting: str | None = "the server is starting"
 
     def starting(self) -> str | None:
@@ -56,6 +60,10 @@ class Overview:
         """Note that events are taken from now on."""
         self._starting = None
 
+    def mistakes(self) -> Sequence[Mistake]:
+        """Return what is wrong with files, whose last good version is in use."""
+        return self._library.mistakes
+
     def playbooks(self, app: str) -> list[PlaybookState]:
         """Return the playbooks of an app, by id."""
         tenant = self._pipeline.tenants.get(app)
@@ -63,10 +71,10 @@ class Overview:
         skipped, errors = self._of(app, self._pipeline.counts.skipped), self._of(app, self._pipeline.counts.errors)
         return [
             PlaybookState(
-                one.id, one.title, one.mode, one.severity, one.version, self._state(one, tenant is not None),
+                one.id, one.title, one.mode, one.severity, one.version, self._state(one, tenant), one.rollout,
                 one.place.file, groups.get(one.id, 0), skipped.get(one.id, {}), errors.get(one.id, {}),
             )
-            for one in sorted(self._loaded(), key=lambda one: one.id)
+            for one in sorted(self._library.playbooks, key=lambda one: one.id)
         ]  # fmt: skip
 
     def samples(self) -> Iterator[Sample]:
@@ -83,10 +91,14 @@ class Overview:
             for reason, number in tenant.windows.dropped().items():
                 yield Sample("sentinel_windows_dropped", (app, reason), number)
 
-    def _state(self, playbook: Playbook, there: bool) -> State:
+    def _state(self, playbook: Playbook, tenant: Tenant | None) -> State:
         if playbook.mode == "off":
             return "off"
-        return "ready" if self._starting is None or there else "rebuilding"
+        if tenant is None:
+            return "ready" if self._starting is None else "rebuilding"
+        judge = tenant.engine.judges.get(playbook.id)
+        there = judge is not None and judge.playbook.version == playbook.version
+        return "ready" if there and playbook.id not in tenant.rebuilding else "rebuilding"
 
     def _of(self, app: str, counts: Mapping[tuple[str, str, str], int]) -> dict[str, dict[str, int]]:
         found: dict[str, dict[str, int]] = {}

@@ -61,19 +61,19 @@ def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda 
         watch.id: at for watch in tenant.engine.watches() if (at := _resume(tenant, watch, snapshots)) is not None
     }
     anew = [watch for watch in tenant.engine.watches() if watch.id not in resumed]
-    _know(store, tenant, now)
+    know(store, tenant)
     known = snapshots.get(FAMILIAR)
     familiar_from = tenant.memory.familiar.load(known.state) if known and known.shape == Familiar.FORMAT else None
     if anew:
         since = tenant.newest - max(reach(watch, tenant.engine.lateness) for watch in anew)
         wanted = {watch.id for watch in anew}
         names = ", ".join(f"`{name}`" for name in sorted(wanted))
-        told(f"windows of {names}", lambda: _fold(tenant, store.events.in_order(app, since), wanted, progress))
+        told(f"windows of {names}", lambda: fold(tenant, store.events.in_order(app, since), wanted, progress))
     if resumed or familiar_from:
         learnt = known.position if known and familiar_from else None
         start = min([*resumed.values(), *([] if learnt is None else [learnt])])
         told("restored windows", lambda: _follow(tenant, store, start, resumed, learnt, progress))
-    _settle(tenant)
+    settle(tenant)
     if not familiar_from:
         told("familiar places", lambda: _learn(tenant, store))
     for act in store.findings.acted(app, now - LADDER):
@@ -112,7 +112,7 @@ def _resume(tenant: Tenant, watch: Watch, snapshots: dict[str, Snapshot]) -> int
         return None  # damaged: the events are the truth
 
 
-def _know(store: Store, tenant: Tenant, now: int) -> None:
+def know(store: Store, tenant: Tenant) -> None:
     """Load the findings that can still hold back others or gather evidence."""
     watches = {watch.id: watch for watch in tenant.engine.watches()}
     if not watches:
@@ -134,7 +134,8 @@ def _held(kept: KeptFinding) -> bool:
     return finding.mode == "enforce" and not finding.historical and not passed_over
 
 
-def _fold(tenant: Tenant, events: Iterable[Event], wanted: set[str], progress: Progress) -> None:
+def fold(tenant: Tenant, events: Iterable[Event], wanted: set[str], progress: Progress) -> None:
+    """Fold events in (time, id) order into the windows of those wanted, lump by lump."""
     for done, lump in _lumps(events):
         _hit(tenant, lump, wanted)
         progress(f"rebuilding windows of {tenant.app.id}", done)
@@ -152,6 +153,17 @@ def _follow(
             progress(f"following the journal of {tenant.app.id}", done)
 
 
+def follow(tenant: Tenant, store: Store, position: int, heed: Callable[[], None] = lambda: None) -> tuple[int, int]:
+    """Fold what came after a journal position, in the order it came; return the position reached and how many."""
+    wanted, done = {watch.id for watch in tenant.engine.watches()}, 0
+    source = store.events.after(tenant.app.id, position)
+    while lump := list(islice(source, LUMP)):
+        _hit(tenant, [kept.event for kept in lump], wanted)
+        position, done = lump[-1].position, done + len(lump)
+        heed()
+    return position, done
+
+
 def _hit(tenant: Tenant, events: list[Event], wanted: set[str]) -> None:
     """Fold events in; which of them were historical was found when they came."""
     matched = tenant.engine.match(events, 0)
@@ -161,7 +173,7 @@ def _hit(tenant: Tenant, events: list[Event], wanted: set[str]) -> None:
     tenant.windows.hit(quiet, tenant.newest)
 
 
-def _settle(tenant: Tenant) -> None:
+def settle(tenant: Tenant) -> None:
     """Let go of the waits that were over when the newest event came: what they led to was found then."""
     for opening in tenant.windows.due(tenant.newest - tenant.engine.lateness):
         tenant.windows.yielded(opening)

@@ -6,8 +6,8 @@ How a tenant comes back after a restart is told in `restore`.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 from sentinel.core.batch import Evidence
 from sentinel.core.decision import Place, place
@@ -26,6 +26,9 @@ class LocalWindows(Windows, Protocol):
 
     def watch(self, watch: Watch) -> None: ...
     def forget(self, watch: str) -> None: ...
+    def unlearn(self) -> None: ...
+    def hand_over(self, watch: str) -> Any: ...
+    def take_over(self, watch: str, state: Any) -> None: ...
     def snapshot(self) -> dict[str, bytes]: ...
     def restore(self, watch: str, data: bytes) -> bool: ...
     def know(self, watch: str, key: str, at: int, id: str, tally: tuple[int | float, ...], acting: bool) -> None: ...
@@ -37,9 +40,10 @@ MakeWindows = Callable[[Iterable[Watch]], LocalWindows]
 
 
 class Tenant:
-    """The state of one app. Only the writer thread changes it.
+    """The state of one app; it changes under the pipeline's lock alone.
 
-    `never` are networks nobody may act on: the app's own proxies.
+    `never` are networks nobody may act on: the app's own proxies. `rebuilding` names the playbooks whose windows are
+    being folded anew: until then they go on as they were, or not at all.
     """
 
     def __init__(
@@ -51,14 +55,38 @@ class Tenant:
         never: Iterable[str] = (),
     ) -> None:
         self.app = app
+        playbooks = list(playbooks)
         self.engine = Engine(playbooks, lateness)
         self.windows = make_windows(self.engine.watches())
         self.memory = Memory(app=app.id, protected=self._protected)
         self.newest = 0
+        self.rebuilding: frozenset[str] = frozenset()
+        self._playbooks = playbooks
         self._never = [place(network) for network in never]
         self._allowed_users: dict[str, int | None] = {}
         self._allowed_places: list[tuple[Place, int | None]] = []
         self._open: OrderedDict[tuple[str, str], tuple[str, int, int]] = OrderedDict()
+
+    def goes_by(self, playbooks: Sequence[Playbook]) -> bool:
+        """Say whether these are the playbooks it goes by."""
+        return self._playbooks == list(playbooks)
+
+    def watch_of(self, playbook: str) -> Watch | None:
+        """Return what is watched for a playbook, None for nothing."""
+        judge = self.engine.judges.get(playbook)
+        return judge.watch if judge else None
+
+    def take(self, playbooks: Sequence[Playbook]) -> frozenset[str]:
+        """Go by these from now on; what is watched as before keeps its state. Return the watches that ended."""
+        self._playbooks = list(playbooks)
+        before = self.engine.judges.keys()
+        self.engine = Engine(playbooks, self.engine.lateness)
+        gone = frozenset(before - self.engine.judges.keys())
+        for name in gone:
+            self.windows.forget(name)
+        for watch in self.engine.watches():
+            self.windows.watch(watch)
+        return gone
 
     def allow(self, allowances: Iterable[Allowance]) -> None:
         """Take over the allowlist as it is now."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from sentinel.engine.windows import Absent, FirstSeen, Hit, Opening, Progress, Spike, Steps, Threshold, Travel, Watch
 from sentinel.windows.absence import AbsenceTracker
-from sentinel.windows.groups import Limits, Opened
+from sentinel.windows.groups import Findings, Limits, Opened
 from sentinel.windows.novelty import NoveltyTracker
 from sentinel.windows.sequence import SequenceTracker
 from sentinel.windows.snapshot import dump, fill
@@ -45,6 +45,19 @@ class MemoryWindows:
     def forget(self, watch: str) -> None:
         """End a watch and drop its state."""
         self.trackers.pop(watch, None)
+
+    def unlearn(self) -> None:
+        """Forget every finding: the store knows which there are."""
+        for tracker in self.trackers.values():
+            tracker.findings = Findings(tracker.watch, tracker.limits)
+
+    def hand_over(self, watch: str) -> Tracker[Any]:
+        """Give up the state of a watch, for other windows."""
+        return self.trackers.pop(watch)
+
+    def take_over(self, watch: str, state: Tracker[Any]) -> None:
+        """Go on with the state that other windows handed over."""
+        self.trackers[watch] = state
 
     def hit(self, hits: Sequence[Hit], newest: int) -> list[Opening]:
         """Record hits in their order of arrival and return what opens; `newest` is the app's newest event time."""

@@ -46,6 +46,7 @@ RIGHTS = {
     "POST /v1/apps": set(),  # the server's own administrator alone
     "PATCH /v1/apps/{id}": ADMIN,
     "GET /v1/playbooks": READERS,
+    "GET /v1/playbooks/{id}/versions": READERS,
     "GET /v1/outbox": READERS,
     "POST /v1/outbox/{id}/revive": ADMIN,
     "GET /v1/audit": ADMIN,
@@ -96,6 +97,7 @@ def things(server):
         "/v1/decisions/{id}": decision["id"], "/v1/allow/{id}": allowance["id"], "/v1/findings/{id}": finding["id"],
         "/v1/events/{id}": f"{MARKER}-event", "/v1/keys/{id}": key["id"], "/v1/apps/{id}": "one",
         "/v1/explain/event/{id}": f"{MARKER}-event", "/v1/explain/decision/{id}": decision["id"],
+        "/v1/playbooks/{id}/versions": "none",  # all apps have the same ones
         "/v1/outbox/{id}/revive": str(delivery["id"]), "/v1/users/{key}": f"id:{MARKER}",
     }  # fmt: skip
 
