@@ -245,9 +245,7 @@ class EventFile:
         return InputError(f"`{self._stream.name}` holds no events; line {number}: {fault.text}", hint)
 
     def _look(self, start: bytes) -> None:
-        """Refuse what is no text, or one JSON array."""
-        if b"\0" in start:
-            raise InputError(f"`{self._stream.name}` is binary", "a file of events is text: NDJSON or CSV")
+        """Refuse one JSON array."""
         if start.lstrip()[:1] == b"[":
             raise InputError(f"`{self._stream.name}` is one JSON array", "write one event a line: jq -c '.[]'")
 

@@ -75,8 +75,13 @@ class Stream:
             if head.startswith(magic):
                 raise InputError(f"`{self.name}` {what}", hint)
         unpack = _gunzip if head.startswith(_GZIP) else _unzstd if head.startswith(_ZSTD) else _plain
+        blocks = unpack(self._file)
         try:
-            yield from unpack(self._file)
+            first = next(blocks, b"")
+            if b"\0" in first:
+                raise InputError(f"`{self.name}` is binary", "a file of events is text: NDJSON or CSV")
+            yield first
+            yield from blocks
         except EOFError:
             raise InputError(f"`{self.name}` ends in the middle of its packed data", "was it copied whole?") from None
         except (OSError, zlib.error, zstandard.ZstdError) as error:
@@ -125,7 +130,12 @@ def _rereadable(file: BinaryIO) -> BinaryIO:
     if file.seekable():
         return file
     kept = tempfile.TemporaryFile(prefix="sentinel-")  # noqa: SIM115 - the stream closes it
-    shutil.copyfileobj(file, kept, BLOCK)
+    try:
+        shutil.copyfileobj(file, kept, BLOCK)
+    except OSError as error:
+        kept.close()
+        problem = f"what comes through a pipe could not be kept on disk: {error.strerror or error}"
+        raise InputError(problem, "TMPDIR names a folder with more room") from None
     return kept
 
 

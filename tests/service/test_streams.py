@@ -85,6 +85,8 @@ def test_how_far_reading_has_come_is_known_in_bytes_on_disk(tmp_path):
         (b"PK\x03\x04....", "is a zip archive"),
         (b"PAR1....", "is Parquet (export it as NDJSON or CSV)"),
         ('{"event": "x"}'.encode("utf-16"), "is UTF-16 (save it as UTF-8)"),
+        (bytes(10), "is binary (a file of events is text: NDJSON or CSV)"),
+        (gzip.compress(bytes(10)), "is binary"),
     ],
 )
 def test_a_damaged_or_foreign_file_gets_one_clear_message(tmp_path, packed, message):
@@ -97,10 +99,10 @@ def test_a_damaged_or_foreign_file_gets_one_clear_message(tmp_path, packed, mess
 
 
 def test_a_small_file_that_unpacks_to_very_much_is_given_in_bounded_blocks(tmp_path):
-    """Two gigabytes of zeros in 64 kB: nobody should hold them at once."""
+    """Two gigabytes of one letter in 64 kB: nobody should hold them at once."""
     file = tmp_path / "bomb.zst"
     packer = zstandard.ZstdCompressor().compressobj()
-    file.write_bytes(b"".join(packer.compress(bytes(1 << 24)) for _ in range(128)) + packer.flush())
+    file.write_bytes(b"".join(packer.compress(b"x" * (1 << 24)) for _ in range(128)) + packer.flush())
     assert file.stat().st_size < 100_000
     with closing(Stream(str(file))) as stream:
         assert max(map(len, stream.blocks())) <= 128 << 20
@@ -140,6 +142,24 @@ def test_a_pipe_is_read_to_its_end_and_can_be_read_again(monkeypatch):
             assert stream.name == "standard input"
             assert b"".join(stream.blocks()) == b"".join(stream.blocks()) == DATA
     writer.join()
+
+
+def test_a_file_without_an_end_is_refused_at_once():
+    with pytest.raises(InputError, match="`/dev/zero` is binary"):
+        read("/dev/zero")
+
+
+def test_a_pipe_that_does_not_fit_on_the_disk_gets_one_clear_message(monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    outlet, inlet = os.pipe()
+    os.close(inlet)
+    monkeypatch.setattr(streams.shutil, "copyfileobj", full)
+    with os.fdopen(outlet, "rb") as pipe:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(pipe))
+        with pytest.raises(InputError, match="could not be kept on disk: No space left on device"):
+            Stream("-")
 
 
 def test_standard_input_stays_open(monkeypatch, tmp_path):
