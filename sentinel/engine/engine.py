@@ -169,6 +169,6 @@ def _fault(error: Exception) -> str:
 def _remembered(hit: Hit) -> Event:
     """Return the event that began a wait."""
     plain, user = hit.values[2]
-    event = read(plain, enriched=True, reserved=True)
-    event.user = user
+    event = read(plain | {"id": "x"}, enriched=True, reserved=True)
+    event.id, event.user = hit.id, user  # an id of a browser's is longer than a sender's may be
     return event

@@ -195,6 +195,9 @@ class Windows(Protocol):
     def due(self, watermark: int) -> list[Opening]:
         """Return what opens because time has passed and nothing came: nothing up to `watermark` comes any more."""
 
+    def put_back(self, openings: Sequence[Opening]) -> None:
+        """Take back what `due` gave, since it could not be kept: it is due again."""
+
     def yielded(self, opening: Opening) -> None:
         """Learn that a finding did not act after all, so that it holds back no action."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -72,6 +73,7 @@ class Pipeline:
         self.counts = Counts()
         self.listeners = listeners
         self.lock = threading.Lock()  # held while windows change; a snapshot wants them still
+        self._taken: list[tuple[Tenant, Opening]] = []  # what was due in the transaction under way
         self._make_tenant = make_tenant
         self._enricher = enricher
         self._clock = clock
@@ -89,7 +91,7 @@ class Pipeline:
     def process(self, sendings: Sequence[Sending]) -> list[Receipt | SentinelError]:
         """Judge and commit a group of sendings together; returns when all of it is on disk."""
         now = self._clock()
-        with self.lock, self.store.unit() as unit:
+        with self.lock, self._due_again(), self.store.unit() as unit:
             drafts = [self._draft(unit, sending, now) for sending in sendings]
             committed = unit.commit([draft.batch for draft in drafts])
         return [self._committed(draft, done) for draft, done in zip(drafts, committed, strict=True)]
@@ -99,12 +101,29 @@ class Pipeline:
         now = self._clock()
         with self.lock:
             for tenant in self.tenants.values():
-                openings = tenant.windows.due(now - tenant.engine.lateness)
-                if openings:
-                    batch = self._judge(tenant, (), Matched(tenant.newest), openings, now)
-                    with self.store.unit() as unit:
-                        committed = unit.commit([batch])
-                    self._committed(Draft(tenant, batch, 0), committed[0])
+                with self._due_again():
+                    openings = self._due(tenant, now - tenant.engine.lateness)
+                    if openings:
+                        batch = self._judge(tenant, (), Matched(tenant.newest), openings, now)
+                        with self.store.unit() as unit:
+                            committed = unit.commit([batch])
+                        self._committed(Draft(tenant, batch, 0), committed[0])
+
+    def _due(self, tenant: Tenant, watermark: int) -> list[Opening]:
+        openings = tenant.windows.due(watermark)
+        self._taken += [(tenant, opening) for opening in openings]
+        return openings
+
+    @contextmanager
+    def _due_again(self) -> Iterator[None]:
+        """Let what was due be due again if it cannot be committed: no event comes a second time to bring it up."""
+        self._taken.clear()
+        try:
+            yield
+        except BaseException:
+            for tenant, opening in self._taken:
+                tenant.windows.put_back([opening])
+            raise
 
     def _draft(self, unit: Unit, sending: Sending, now: int) -> Draft:
         tenant = self.tenant(sending.app)
@@ -114,7 +133,7 @@ class Pipeline:
             tenant.memory.familiar.learn(event)
         tenant.newest = matched.newest
         openings = tenant.windows.hit(matched.hits, matched.newest)
-        openings += tenant.windows.due(matched.newest - tenant.engine.lateness)
+        openings += self._due(tenant, matched.newest - tenant.engine.lateness)
         batch = self._judge(tenant, events, matched, openings, now)
         return Draft(tenant, batch, len(sending.events) - len(events))
 

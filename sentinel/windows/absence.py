@@ -75,6 +75,13 @@ class AbsenceTracker(Tracker[list[int]]):
                 self.waits.pop(key, None)
         return openings
 
+    def put_back(self, opening: Opening) -> None:
+        """Let a wait be due again, as if it had not been found over."""
+        hit = opening.hit
+        self.findings.forget(hit.key, opening.at, opening.id)
+        self.waits.setdefault(hit.key, {})[hit.at, hit.id] = hit
+        heapq.heappush(self._order, (hit.at + self.within, hit.id, hit.key, hit.at))
+
     def progress(self, key: str, now: int) -> Progress | None:
         """Return how many waits of a group are open; it may have some without a state."""
         found = super().progress(key, now)

@@ -148,6 +148,10 @@ class Findings:
         kept = [one for one in known if one.at > edge] if len(known) > 8 else known
         self.young[key] = sorted([*kept, finding], key=lambda one: one.at)
 
+    def forget(self, key: str, at: int, id: str) -> None:
+        """Let go of a finding that could not be kept."""
+        self.young[key] = [one for one in self.of(key) if (one.at, one.id) != (at, id)]
+
     def open(self, hit: Hit, crossings: Iterable[Crossing], approximate: bool = False) -> list[Opening]:
         """Open a finding at each crossing, ascending, that no other holds back."""
         openings: list[Opening] = []

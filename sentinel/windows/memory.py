@@ -73,6 +73,11 @@ class MemoryWindows:
         """Return what opens because time has passed and nothing came: nothing up to `watermark` comes any more."""
         return [opening for tracker in self.trackers.values() for opening in tracker.due(watermark)]
 
+    def put_back(self, openings: Sequence[Opening]) -> None:
+        """Take back what `due` gave, since it could not be kept: it is due again."""
+        for opening in openings:
+            self.trackers[opening.hit.watch].put_back(opening)
+
     def yielded(self, opening: Opening) -> None:
         """Learn that a finding did not act after all, so that it holds back no action."""
         self.trackers[opening.hit.watch].findings.yielded(opening)

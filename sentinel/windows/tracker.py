@@ -85,6 +85,9 @@ class Tracker(Generic[S]):
         state = self.groups.young[key]
         return [one._replace(events=tuple(self.events(state, one.at))[-EVENTS:] or (one.id,)) for one in openings]
 
+    def put_back(self, opening: Opening) -> None:
+        """Take back what `due` gave."""
+
     def due(self, watermark: int) -> list[Opening]:
         """Return what opens because time has passed."""
         return []

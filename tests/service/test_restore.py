@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from sentinel.core.errors import StoreBusy
 from sentinel.core.record import App
 from sentinel.engine.windows import FirstSeen, Spike, Steps, Travel, Watch
 from sentinel.service import restore
@@ -183,3 +184,38 @@ def test_as_much_is_folded_as_an_answer_can_reach_back(detector, hours):
     watch = Watch("w", HOUR, 2 * HOUR, detector)
     assert restore.reach(watch, HOUR) - (1 if isinstance(detector, Travel) else 0) == (hours + 3) * HOUR
     assert restore.reach(replace(watch, cooldown=HOUR), HOUR) < restore.reach(watch, HOUR)
+
+
+def test_what_was_due_when_the_commit_failed_is_found_once_there_is_room(store, monkeypatch):
+    """No event comes a second time to bring it up."""
+    machine = Machine(store, [ABSENT])
+    machine.send(a("1", 0))
+    with monkeypatch.context() as full:
+        full.setattr(type(machine.pipeline), "_judge", lambda *_: (_ for _ in ()).throw(StoreBusy("the disk is full")))
+        with pytest.raises(StoreBusy):
+            machine.tick(131 * MINUTE)
+    machine.tick(132 * MINUTE)
+    assert machine.findings == [("id:u1", 120, True)]
+
+
+def test_what_was_due_when_the_commit_failed_is_found_after_a_restart(store, monkeypatch):
+    machine = Machine(store, [ABSENT])
+    machine.send(a("1", 0))
+    saved(machine)
+    with monkeypatch.context() as full:
+        full.setattr(type(machine.pipeline), "_judge", lambda *_: (_ for _ in ()).throw(StoreBusy("the disk is full")))
+        with pytest.raises(StoreBusy):
+            machine.tick(131 * MINUTE)
+    machine.send(raw("x", 140 * 60, "x", user="u9"))
+    machine.boot()
+    machine.tick(141 * MINUTE)
+    assert machine.findings == [("id:u1", 120, True)]
+
+
+def test_a_wait_that_a_browser_began_may_have_an_id_longer_than_senders_may_choose(store):
+    machine = Machine(store, [ABSENT])
+    (begun,) = events([a("1", 0)])
+    begun.id = "k" * 77
+    machine.pipeline.process([Sending("shop", [begun], machine.now, "sdk", "k")])
+    machine.tick(131 * MINUTE)
+    assert machine.findings == [("id:u1", 120, True)]
