@@ -227,7 +227,8 @@ def as_json(finding: Finding) -> dict[str, Any]:
     return {
         "id": finding.id, "playbook": finding.playbook, "version": finding.version, "title": finding.title,
         "severity": finding.severity, "mode": finding.mode, "group": dict(finding.group),
-        "at": moment.to_text(finding.at), "event_id": finding.event_id, "events": list(finding.events), "user": finding.user, "ip": finding.ip,
+        "at": moment.to_text(finding.at), "event_id": finding.event_id, "events": list(finding.events),
+        "user": finding.user, "ip": finding.ip,
         "tally": dict(finding.tally), "threshold": dict(finding.threshold), "acted": finding.acted,
         "historical": finding.historical, "approximate": finding.approximate,
         "effects": [
