@@ -177,7 +177,7 @@ class EventFile:
         order = self._options.identifiers
         try:
             raws = self._decode_typed(chunk.text)
-            if len(raws) != chunk.count:
+            if len(raws) != chunk.size:
                 return None
             batch = Batch(raws, [read_typed(raw, order) for raw in raws])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, EventError):
@@ -191,7 +191,7 @@ class EventFile:
             raws = self._decode_lines(chunk.text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raws = []
-        if len(raws) == chunk.count:
+        if len(raws) == chunk.size:
             return range(chunk.first, chunk.first + len(raws)), raws
         lines = [(at, line) for at, line in enumerate(chunk.text.split(b"\n"), chunk.first) if line.strip()]
         return [at for at, _ in lines], [self._decode_one(line) for _, line in lines]

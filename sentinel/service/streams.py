@@ -40,7 +40,7 @@ class Chunk(NamedTuple):
     """Whole lines of a file: the number of the first, counted from 1, how many they are, and their bytes."""
 
     first: int
-    count: int
+    size: int
     text: bytes
 
 
