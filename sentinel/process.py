@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
-import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import uvicorn
 
+from sentinel import local
 from sentinel.app import Server
 from sentinel.core.duration import SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.settings import Settings
-
-LOCAL = "server.json"
 
 
 class _Uvicorn(uvicorn.Server):
@@ -52,18 +48,17 @@ def serve(server: Server, listening: Callable[[str], None]) -> None:
             ws="none", timeout_keep_alive=30,
             timeout_graceful_shutdown=max(1, settings.grace // SECOND),
         )  # fmt: skip
-        local = settings.data / LOCAL
 
         def ready() -> None:
             be_frugal()
-            _write_local(local, _loopback(settings, sock), server.token)
+            local.leave(settings.data, _loopback(settings, sock), server.token)
             listening(address)
 
         try:
             _Uvicorn(config, ready, server.drain).run(sockets=[sock])
         finally:
-            with contextlib.suppress(OSError):
-                local.unlink()
+            local.take_back(settings.data)
+            gc.unfreeze()  # or what compiled packages hold counts as leaked at the exit
 
 
 def be_frugal() -> None:
@@ -106,18 +101,3 @@ def _loopback(settings: Settings, sock: socket.socket) -> str:
     """Return where a command on the same machine reaches the server."""
     near = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host)  # noqa: S104  compared, not bound
     return f"http://{near}:{sock.getsockname()[1]}" if near else _address(settings, sock)
-
-
-def _write_local(path: Path, url: str, token: str) -> None:
-    """Leave word for commands run beside the data folder, readable by its owner alone."""
-    write_private(path, json.dumps({"url": url, "token": token, "pid": os.getpid()}) + "\n")
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that nobody but its owner can read, whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError):
-        draft.unlink()
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
-        file.write(text)
-    draft.replace(path)

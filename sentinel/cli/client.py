@@ -11,9 +11,8 @@ from urllib.parse import urlencode, urlsplit
 
 import typer
 
-from sentinel import __version__, settings
+from sentinel import __version__, local, settings
 from sentinel.core.errors import SentinelError
-from sentinel.process import LOCAL
 
 Url = Annotated[str | None, typer.Option("--url", envvar="SENTINEL_URL", help="The server's address.", metavar="URL")]
 Secret = Annotated[
@@ -88,6 +87,19 @@ class Client:
         finally:
             connection.close()
 
+    def lines(self, path: str, query: Query = None) -> Iterator[Any]:
+        """Give each line of an answer of newline-delimited JSON; raises Unreachable where it breaks off."""
+        connection, response = self._open("GET", path + _query(query), None, {})
+        try:
+            if response.status >= 400:
+                raise _refused(response, json.loads(response.read()))
+            while line := response.readline():
+                yield json.loads(line)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise self._unreachable(error) from None
+        finally:
+            connection.close()
+
     def _open(
         self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
@@ -117,19 +129,13 @@ def connect(url: str | None, key: str | None, app: str | None, data: Path | None
 
 def _beside(folder: Path, app: str | None) -> Client:
     """Return a client of the server that uses a data folder, with the rights of whoever may read it."""
-    path = folder / LOCAL
-    try:
-        local = json.loads(path.read_text("utf-8"))
-        return Client(local["url"], local["token"], app)
-    except FileNotFoundError:
+    found = local.find(folder)
+    if found is None:
         raise Unreachable(
             f"no server is running with the data folder `{folder}`",
             "start `sentinel serve`, name its folder with `--data`, or give `--url` and `--key`",
-        ) from None
-    except PermissionError:
-        raise SentinelError(f"`{path}` cannot be read: only the server's own user may") from None
-    except (ValueError, KeyError, TypeError):
-        raise SentinelError(f"`{path}` is damaged", "restart the server") from None
+        )
+    return Client(found.url, found.token, app)
 
 
 def _query(query: Query) -> str:

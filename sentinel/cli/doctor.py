@@ -18,7 +18,7 @@ from sentinel.core.errors import SentinelError
 from sentinel.enrich.enricher import build
 from sentinel.enrich.network import NetworkLists
 from sentinel.loader.content import load
-from sentinel.process import LOCAL
+from sentinel.local import LOCAL
 from sentinel.service.lists import files
 from sentinel.settings import Settings, SettingsError
 

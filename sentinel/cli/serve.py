@@ -11,8 +11,8 @@ import typer
 from sentinel import logs, settings
 from sentinel.app import open_server
 from sentinel.cli.terminal import say
+from sentinel.local import write_private
 from sentinel.process import serve as run
-from sentinel.process import write_private
 from sentinel.service.setup import First
 from sentinel.settings import TABLE, Settings
 

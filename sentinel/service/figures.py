@@ -37,6 +37,7 @@ FIGURES: Mapping[str, Figure] = {
     "sentinel_journal_pending": Figure("gauge", "Events that are stored and cannot be searched yet"),
     "sentinel_explorer_up": Figure("gauge", "Whether events can be searched"),
     "sentinel_enrichment_failures": Figure("counter", "Events that went without a step of enrichment", ("step",)),
+    "sentinel_outbox_due": Figure("gauge", "Deliveries that are due and not made yet, counted up to 1,000"),
     "sentinel_deliveries": Figure("counter", "Attempts to deliver notifications and webhooks", ("outcome",)),
     "sentinel_playbook_mistakes": Figure("gauge", "Mistakes in files whose last good version is in use"),
     "sentinel_playbooks_rebuilding": Figure("gauge", "Playbooks whose windows are being folded anew", ("app",)),

@@ -17,7 +17,7 @@ from sentinel.cli.decisions import _scope
 from sentinel.cli.importing import Bookmark, Sender
 from sentinel.cli.program import run
 from sentinel.core.errors import SentinelError
-from sentinel.process import LOCAL, write_private
+from sentinel.local import LOCAL, leave
 from tests.api.whole import whole as run_whole
 
 
@@ -25,9 +25,7 @@ from tests.api.whole import whole as run_whole
 def server(tmp_path_factory):
     with run_whole(tmp_path_factory.mktemp("server")) as whole:
         url = f"http://127.0.0.1:{whole.client.port}"
-        write_private(
-            whole.server.settings.data / LOCAL, json.dumps({"url": url, "token": whole.server.token, "pid": 1})
-        )
+        leave(whole.server.settings.data, url, whole.server.token)
         whole.url = url
         yield whole
 
