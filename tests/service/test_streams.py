@@ -206,7 +206,7 @@ def test_a_line_over_the_bound_is_left_out_and_told(tmp_path, size, ended):
     assert overlong == ([2] if size > LONGEST else [])
     assert (line in kept) == (size <= LONGEST)
     assert kept.startswith(b"first\n")
-    assert not ended or (kept.endswith(b"last\n") and chunks[-1].first + chunks[-1].count == 4)
+    assert not ended or (kept.endswith(b"last\n") and chunks[-1].first + chunks[-1].size == 4)
 
 
 @given(
