@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -179,8 +180,8 @@ def _concerning(here: Context, app: str, allowance: Allowance, now: int) -> list
 
 def _in_force(here: Context, app: str, allowance: Allowance, now: int) -> Iterator[KeptDecision]:
     scopes = ["user"] if allowance.scope == "user" else ["ip", "network"]
-    value = allowance.value if allowance.scope == "user" else None
-    for scope in scopes:
+    values = here.store.people.keys(app, allowance.value) if allowance.scope == "user" else (None,)
+    for scope, value in product(scopes, values):
         cursor: str | None = None
         for _ in range(_MOST_LIFTED // 1000):
             page = here.store.decisions.list(app, now=now, scope=scope, value=value, limit=1000, cursor=cursor)

@@ -23,7 +23,7 @@ from sentinel.engine.engine import Matched, retracted
 from sentinel.engine.windows import Opening
 from sentinel.service.intake import Receipt, Sending
 from sentinel.service.ports import Store, Unit
-from sentinel.service.tenant import Tenant
+from sentinel.service.tenant import Tenant, Whose
 
 
 class Enricher(Protocol):
@@ -104,8 +104,8 @@ class Pipeline:
                 with self._due_again():
                     openings = self._due(tenant, now - tenant.engine.lateness)
                     if openings:
-                        batch = self._judge(tenant, (), Matched(tenant.newest), openings, now)
                         with self.store.unit() as unit:
+                            batch = self._judge(unit, tenant, (), Matched(tenant.newest), openings, now)
                             committed = unit.commit([batch])
                         self._committed(Draft(tenant, batch, 0), committed[0])
 
@@ -134,17 +134,18 @@ class Pipeline:
         tenant.newest = matched.newest
         openings = tenant.windows.hit(matched.hits, matched.newest)
         openings += self._due(tenant, matched.newest - tenant.engine.lateness)
-        batch = self._judge(tenant, events, matched, openings, now)
+        batch = self._judge(unit, tenant, events, matched, openings, now)
         return Draft(tenant, batch, len(sending.events) - len(events))
 
     def _judge(
-        self, tenant: Tenant, events: Sequence[Event], matched: Matched, openings: Sequence[Opening], now: int
-    ) -> Batch:
+        self, unit: Unit, tenant: Tenant, events: Sequence[Event], matched: Matched, openings: Sequence[Opening],
+        now: int,
+    ) -> Batch:  # fmt: skip
         """Return what is to be committed: the events, what they open and take back, and what follows from it."""
         app = tenant.app.id
         opened = [opening for opening in openings if not opening.retracted]
         if opened:
-            tenant.allow(self.store.allow.list(app, now))
+            tenant.allow(self.store.allow.list(app, now), _whose(unit, app, now))
         findings = tenant.engine.respond(opened, events, tenant.memory, now)
         for opening, finding in zip(opened, findings, strict=True):
             if any(effect.held == "guard" for effect in finding.effects):
@@ -190,6 +191,11 @@ class Pipeline:
         if batch.outbox:
             self.listeners.outbox()
         return Receipt(len(batch.events), draft.duplicates, done.revision)
+
+
+def _whose(unit: Unit, app: str, now: int) -> Whose:
+    """Return what tells the persons of keys, the links of this very unit included."""
+    return lambda keys: unit.resolve(app, [Sighting((key,), False, now) for key in keys])
 
 
 def _done(findings: Iterable[Finding]) -> Iterable[tuple[Finding, Effect]]:

@@ -36,6 +36,7 @@ class LocalWindows(Windows, Protocol):
     def dropped(self) -> Counter[str]: ...
 
 
+Whose = Callable[[Sequence[str]], Sequence[str | None]]  # the person of each key
 MakeWindows = Callable[[Iterable[Watch]], LocalWindows]
 
 
@@ -64,6 +65,7 @@ class Tenant:
         self._playbooks = playbooks
         self._never = [place(network) for network in never]
         self._allowed_users: dict[str, int | None] = {}
+        self._whose: Whose = list
         self._allowed_places: list[tuple[Place, int | None]] = []
         self._open: OrderedDict[tuple[str, str], tuple[str, int, int]] = OrderedDict()
 
@@ -88,23 +90,32 @@ class Tenant:
             self.windows.watch(watch)
         return gone
 
-    def allow(self, allowances: Iterable[Allowance]) -> None:
-        """Take over the allowlist as it is now."""
+    def allow(self, allowances: Iterable[Allowance], whose: Whose) -> None:
+        """Take over the allowlist as it is now; a user on it is a person, by whichever linked key they are known."""
         allowances = list(allowances)
-        self._allowed_users = {one.value: one.until for one in allowances if one.scope == "user"}
+        users = [one for one in allowances if one.scope == "user"]
+        persons = whose([one.value for one in users]) if users else []
+        self._whose, self._allowed_users = whose, {}
+        for one, person in zip(users, persons, strict=True):
+            key = person or one.value
+            known = self._allowed_users.get(key, 0)
+            self._allowed_users[key] = None if known is None or one.until is None else max(known, one.until)
         self._allowed_places = [(place(one.value), one.until) for one in allowances if one.scope != "user"]
 
     def _protected(self, kind: str, target: str, at: int) -> str | None:
         if kind == "user":
-            if target in self._allowed_users and _lasts(self._allowed_users[target], at):
-                return "allowlisted"
-            return None
+            return "allowlisted" if self._allowed_users and self._lets_be(target, at) else None
         where = place(target)
         if any(_overlap(where, network) for network in self._never):
             return "the app's own proxy"
         if any(_overlap(where, network) and _lasts(until, at) for network, until in self._allowed_places):
             return "allowlisted"
         return None
+
+    def _lets_be(self, user: str, at: int) -> bool:
+        (person,) = self._whose([user])
+        key = person or user
+        return key in self._allowed_users and _lasts(self._allowed_users[key], at)
 
     def opened(self, findings: Iterable[Finding]) -> None:
         """Remember findings whose further events are their evidence."""

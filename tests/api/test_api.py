@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from sentinel.core.decision import Decision
 from sentinel.core.duration import DAY
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Health
@@ -178,6 +179,16 @@ class TestPlaybooksAct:
         left = admin.get(f"/v1/decisions?value={ip}").json["items"]
         assert by_hand["id"] in {one["id"] for one in left}
         assert len(left) == (1 if lift else 2)
+
+    def test_an_allowance_lifts_what_was_decided_on_any_key_of_the_person(self, whole, admin, user):
+        event = {"event": "auth", "success": True, "user": {"id": user, "email": f"{user}@b.example"}}
+        assert whole.using("sdk").post("/v1/events", event).json["accepted"] == 1
+        block = Decision(f"d-{user}", "block", "user", f"id:{user}", playbook="three-failures", made=1)
+        whole.server.store.decisions.add("one", block, "test", 1)
+        assert admin.get(f"/v1/decisions/{block.id}").json["in_force"]
+        answer = admin.post("/v1/allow", {"scope": "user", "value": f"email:{user}@b.example", "reason": "the boss"})
+        assert answer.status == 201
+        assert not admin.get(f"/v1/decisions/{block.id}").json["in_force"]
 
     def test_playbooks_are_shown_as_the_engine_has_them(self, whole, admin, user):
         whole.fail("203.0.113.1", user=user, times=1)

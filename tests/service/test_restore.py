@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sentinel.core.errors import StoreBusy
-from sentinel.core.record import App
+from sentinel.core.record import Allowance, App
 from sentinel.engine.windows import FirstSeen, Spike, Steps, Travel, Watch
 from sentinel.service import restore
 from sentinel.service.intake import Sending
@@ -90,6 +90,33 @@ def store(tmp_path):
     made.access.put_app(App("shop", made=START), "test", START)
     yield made
     made.close()
+
+
+FAILED = """
+playbook: p
+mode: enforce
+event: auth
+where: not success
+group_by: user
+window: 10m
+when: {count: 3}
+actions: [{block_user: {for: 1h}}]
+"""
+
+
+@pytest.mark.parametrize(("known_as", "acted"), [("email:a@b.example", False), ("id:1", False), ("id:2", True)])
+@pytest.mark.parametrize("linked_before", [True, False])
+def test_an_allowlisted_person_is_not_acted_on_by_whichever_key_they_are_known(store, known_as, acted, linked_before):
+    """Also where the link is made in the very sending that brings the finding."""
+    machine = Machine(store, [FAILED])
+    store.allow.add("shop", Allowance("1", "user", known_as, "the boss", START), "jane", START)
+    store.allow.add("shop", Allowance("2", "user", known_as, "for a while", START, START + 1), "jane", START)
+    link = raw("0", 0, "auth", success=True, user={"id": "1", "email": "a@b.example"})
+    if linked_before:
+        machine.send(link)
+    fails = [raw(f"f{n}", n, "auth", success=False, user={"email": "a@b.example"}) for n in (1, 2, 3)]
+    machine.send(*([] if linked_before else [link]), *fails)
+    assert [one[2] for one in machine.findings] == [acted]
 
 
 def a(id, minute, user="u1", **fields):
