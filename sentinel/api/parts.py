@@ -42,9 +42,12 @@ def until(length: str | None, end: str | None, now: int) -> int | None:
     if length is None or length == "forever":
         return None
     try:
-        return now + parse_duration(length)
+        lasting = parse_duration(length)
     except SentinelError as error:
         raise ApiError("invalid", f"`for`: {error.message}", error.hint) from None
+    if lasting <= 0:
+        raise ApiError("invalid", f"`for`: `{length}` is over at once")
+    return now + lasting
 
 
 def time(name: str, value: str | None) -> int | None:

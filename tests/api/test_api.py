@@ -103,6 +103,7 @@ class TestDecisions:
             ({"reason": "\x1b[2J"}, "`reason`: not a text of printable characters"),
             ({"reason": None}, "`reason`"),
             ({"for": "10"}, "`for`: `10` is not a duration"),
+            ({"for": "0s"}, "`for`: `0s` is over at once"),
             ({"for": "1h", "until": "2030-01-01"}, "`for`: there is an `until` already"),
             ({"for": None, "until": "2020-01-01"}, "`until`: `2020-01-01` is over"),
             ({"for": None, "until": "soon"}, "`until`: `soon` is not a time"),
