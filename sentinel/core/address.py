@@ -7,6 +7,7 @@ from functools import lru_cache
 
 LONGEST = 64
 KNOWN = 1 << 16  # texts whose address is remembered
+PREFIXES = (128, 64, 56, 48, 32)  # of IPv6 networks that are looked up by name: few, for each costs every request
 
 _known: dict[str, str] = {}
 
@@ -61,3 +62,23 @@ def is_untouchable(text: str) -> bool:
 def group(ip: str) -> str:
     """Return `network_of` with the default prefix."""
     return network_of(ip) if ":" in ip else ip
+
+
+def looked_up(place: str) -> str:
+    """Return an address as it is; a network of IPv6 as the smallest of `PREFIXES` that holds it."""
+    if "/" not in place:
+        return place
+    network = ipaddress.ip_network(place)
+    prefix = next((one for one in PREFIXES if one <= network.prefixlen), network.prefixlen)
+    return str(network.supernet(new_prefix=prefix))
+
+
+@lru_cache(maxsize=1 << 14)
+def around(ip: str) -> tuple[str, ...]:
+    """Return an address and, of IPv6, the networks of `PREFIXES` it lies in; text that is no address alone."""
+    if ":" not in ip or "/" in ip:
+        return (ip,)
+    try:
+        return ip, *(network_of(ip, prefix) for prefix in PREFIXES)
+    except ValueError:
+        return (ip,)

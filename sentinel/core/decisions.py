@@ -244,10 +244,8 @@ def _text(scope: str, value: str) -> str:
 
 def _others(subject: Subject) -> Iterator[tuple[str, str]]:
     if subject.ip:
-        yield "user+ip", subject.ip
-        group = address.group(subject.ip)
-        if group != subject.ip:
-            yield "user+ip", group
+        for where in address.around(subject.ip):
+            yield "user+ip", where
     if subject.device:
         yield "user+device", subject.device
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Generic, TypeVar
 
-from sentinel.core import address
 from sentinel.core.duration import DAY
 from sentinel.core.event import Event
 
@@ -152,9 +151,12 @@ class Familiar:
         return [_place(text) for text, first in self._places.of(user).items() if first < before]
 
     def is_familiar(self, user: str, ip: str | None, device: str | None, before: int) -> bool:
-        """Say whether the user had logged in from this address or device before that time."""
+        """Say whether the user had logged in from this address or device before that time.
+
+        `ip` is the event's `network_ip`: the form in which places are learnt.
+        """
         known = self._places.of(user)
-        texts = [address.group(ip)] if ip else []
+        texts = [ip] if ip else []
         if device is not None:
             texts.append(DEVICE + device)
         return any(known.get(text, before) < before for text in texts)

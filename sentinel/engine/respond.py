@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import blake2b
 
@@ -127,15 +128,22 @@ def _decisions(
         )  # fmt: skip
 
     scope: Scope = "user" if of_user else "network" if "/" in target else "ip"
-    spared = memory.familiar.places(target, event.at - playbook.window) if claimed else []
+    spared = _spared(memory.familiar.places(target, event.at - playbook.window)) if claimed else ()
     return (
         decision(DECIDES[action.kind], scope, target),
-        *(decision("allow", _pair_scope(name), pair(target, value)) for name, value in spared),
+        *(decision("allow", name, pair(target, value)) for name, value in spared),
     )
 
 
-def _pair_scope(name: str) -> Scope:
-    return "user+ip" if name == "user+ip" else "user+device"
+def _spared(places: Iterable[tuple[str, str]]) -> Iterable[tuple[Scope, str]]:
+    """Return familiar places as decisions name them, each once."""
+    named: dict[tuple[Scope, str], None] = {}
+    for scope, value in places:
+        if scope == "user+ip":
+            named["user+ip", address.looked_up(value)] = None
+        else:
+            named["user+device", value] = None
+    return named
 
 
 def _guarded(judge: Judge, effects: list[Effect], memory: Memory, now: int, id: str) -> list[Effect]:

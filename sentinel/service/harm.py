@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sentinel.core import address
 from sentinel.core.decision import PAIRS, unpair
 from sentinel.core.event import Event
 from sentinel.core.finding import Effect, Finding
@@ -93,9 +94,10 @@ class Harm:
             return
         user, ip = event.user, event.network_ip
         for block in self._in_force(USERS, user, event.at):
-            if self._familiar.is_familiar(user, event.ip, event.device, block.found):
+            if self._familiar.is_familiar(user, ip, event.device, block.found):
                 self.owners[USERS].add(user)
-                if not block.spared & {("user+ip", ip or ""), ("user+device", event.device or "")}:
+                places = {("user+ip", where) for where in address.around(event.ip or "")}
+                if not block.spared & {*places, ("user+device", event.device or "")}:
                     self.refused.add(user)
         for block in self._in_force(ADDRESSES, ip, event.at):
             if ip is not None and self._familiar.is_familiar(user, ip, event.device, block.found):

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from sentinel.core.decision import pair
+from sentinel.core.decision import Delta, Subject, pair
+from sentinel.core.decisions import Decisions
 from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Action, Guard, Metric
 from tests.engine.playbooks import HOUR, MINUTE, SECOND, START, Desk, event, playbook
@@ -112,6 +113,18 @@ def test_from_failed_logins_a_user_is_blocked_for_logins_only_and_familiar_place
     assert (by_ip.kind, by_ip.value) == ("allow", pair("id:u1", "198.51.100.7"))
     assert (by_device.kind, by_device.value) == ("allow", pair("id:u1", "d1"))
     assert {one.until for one in finding.effects[0].decisions} == {block.until}
+
+
+@pytest.mark.parametrize("ipv6", [32, 40, 48, 52, 56, 60, 64, 96, 127, 128])
+def test_at_home_the_owner_is_spared_by_whichever_prefix_the_app_groups_addresses(ipv6: int) -> None:
+    """The decisions of the finding are asked as an SDK asks them: by the exact address."""
+    events = [event(-86_400, success=True, ip="2001:db8:aaaa:bbbb::7", id="home"), *burst(0)]
+    for one in events:
+        one.ipv6 = ipv6
+    (finding,) = Desk(playbook(group_by=("user",), actions=(BLOCK_USER,))).feed(*events)
+    decisions = Decisions().apply(Delta(1, finding.effects[0].decisions))
+    homes = [Subject(("id:u1",), ip, login=True) for ip in ("2001:db8:aaaa:bbbb::7", "2001:db9::7")]
+    assert [decisions.match(home, finding.at).kind for home in homes] == ["allow", "block"]
 
 
 def test_a_place_first_seen_during_the_attack_is_not_familiar() -> None:

@@ -113,6 +113,19 @@ def test_an_owner_whose_place_is_spared_is_counted_and_not_refused(harm):
     assert harm.refused == {"id:u"}, "the laptop was not spared"
 
 
+@pytest.mark.parametrize("ipv6", [48, 64, 128])
+def test_an_owner_is_known_by_the_network_the_app_groups_addresses_by(ipv6):
+    home, again = (login(after, ip="2001:db8:aaaa:bbbb::7") for after in (-100, 60))
+    home.ipv6 = again.ipv6 = ipv6
+    familiar = Familiar()
+    familiar.learn(home)
+    for spared, refused in (((), {"id:u"}), ([("user+ip", home.network_ip)], set())):
+        harm = Harm(familiar)
+        harm.note(finding(spared=spared), START)
+        harm.login(again)
+        assert (harm.owners[USERS], harm.refused) == ({"id:u"}, refused)
+
+
 @pytest.mark.parametrize(
     "change", [{"held": "guard"}, {"kind": "challenge_user"}, {"kind": "label_user"}, {"target": None}]
 )
