@@ -71,7 +71,7 @@ class Log:
         """Take over hits kept before, in order."""
         self.hits = hits
         self.running = None
-        if len(hits) >= terms.fewest:
+        if len(hits) >= terms.fewest or self.approximate:  # a merged hit stands for several
             self._rebuild(terms)
 
     def newest(self) -> int:
@@ -137,8 +137,11 @@ class Log:
 
     def crossing(self, hit: Kept, terms: Terms) -> Crossing | None:
         """Return the crossing a hit of the newest time makes, if it does: the first by id of that time."""
-        if self.running is None or not all(tally.reached() for tally in self.running):
+        if self.running is None:
             return None
+        for tally in self.running:  # no generator: this is asked at every hit of a busy group
+            if not tally.reached():
+                return None
         anchor = hit if terms.on_arrival else self.hits[bisect_left(self.hits, (hit[0],))]
         return anchor[0], anchor[1], tuple(tally.shown() for tally in self.running)
 
@@ -195,10 +198,11 @@ class Log:
             return
         if all(gauge.kind in ("count", "distinct", "max") for gauge in terms.gauges):
             self.resume(keepers(self.hits, terms), terms)
+            self.limit = max(most, 2 * len(self.hits))  # those that decide may be more: not to be sought at each hit
         else:
             self.approximate = True
             self.resume(merge_oldest(self.hits, terms), terms)
-        self.limit = max(most, 2 * len(self.hits))
+            self.limit = most
 
 
 def keepers(hits: list[Kept], terms: Terms) -> list[Kept]:

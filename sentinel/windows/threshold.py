@@ -95,7 +95,7 @@ class ThresholdTracker(Tracker[State]):
             return self.findings.again(hit, at if terms.on_arrival else at + terms.window - 1)
         log.add(kept, terms, self.keep)
         if at >= newest:
-            crossing = log.crossing(kept, terms)
+            crossing = None if self.findings.held_from(hit, at) else log.crossing(kept, terms)
             openings = self.findings.open(hit, (crossing,), log.approximate) if crossing else []
         elif self.findings.held_from(hit, newest) or not log.may_cross(at, terms):
             openings = []

@@ -126,3 +126,14 @@ def test_a_busy_group_of_distinct_values_keeps_only_what_decides() -> None:
     state = windows.trackers["w"].groups.young["a"]
     assert len(state.hits) <= 100  # type: ignore[union-attr]
     assert windows.hit([Hit("w", "a", 2999, f"x{n}", (f"new{n}",), True, None) for n in range(2)], 2999)
+
+
+def test_a_group_keeps_no_more_than_its_bound_however_many_come_and_still_finds() -> None:
+    gauges = Gauge("count", 300), Gauge("ratio", 500_000)
+    windows = MemoryWindows([Watch("w", 10_000, 10_000, Threshold(gauges))], Limits(lateness=0, hits=50))
+    openings: list[Opening] = []
+    for n in range(5000):
+        openings += windows.hit([Hit("w", "a", n, f"e{n}", (1, (1, 1_000_000)), True, None)], n)
+        state = windows.trackers["w"].groups.young["a"]
+        assert len(state.hits) <= 50
+    assert [(one.at, one.tally[0]) for one in openings] == [(299, 300)]
