@@ -103,20 +103,23 @@ class Recent(Generic[V]):
 class Familiar:
     """Where each user logged in successfully: what is known to be the owner's place, and which address is shared.
 
-    For each pair the first login and the first on a later day are kept, in microseconds. Both tables are large and
-    every login touches both, so what lies in them is small: a place is an address, or a device behind `DEVICE`, and
-    of most pairs only the first time is known, which then stands alone.
+    Of each place of a user the first login and the last are kept, the last to within a day, in microseconds; of each
+    user of an address the first and the first on a later day. Both tables are large and every login touches both, so
+    what lies in them is small: a place is an address, or a device behind `DEVICE`, and where the first time is all
+    there is, it stands alone. Of too many places of a user those last used longest ago go.
     """
 
-    FORMAT = "1"
+    FORMAT = "2"
 
     def __init__(self) -> None:
-        self._places: Recent[int] = Recent()
+        self._places: Recent[int | tuple[int, int]] = Recent()
         self._users: Recent[int | tuple[int, int]] = Recent()
 
     def dump(self) -> bytes:
         """Return all of it as JSON bytes, for `load`."""
-        places = {user: [[*_place(text), at] for text, at in known.items()] for user, known in self._places.items()}
+        places = {
+            user: [[*_place(text), *_times(one)] for text, one in known.items()] for user, known in self._places.items()
+        }
         users = {ip: [[user, *_times(one)] for user, one in known.items()] for ip, known in self._users.items()}
         return json.dumps([places, users], separators=(",", ":")).encode()
 
@@ -126,9 +129,9 @@ class Familiar:
         try:
             places, users = json.loads(data)
             for user, known in places.items():
-                self._places.touch(user).update((_text(scope, value), at) for scope, value, at in known)
+                self._places.touch(user).update((_text(scope, value), _packed(*span)) for scope, value, *span in known)
             for ip, known in users.items():
-                self._users.touch(ip).update((user, at if later is None else (at, later)) for user, at, later in known)
+                self._users.touch(ip).update((user, _packed(*days)) for user, *days in known)
         except (ValueError, TypeError, AttributeError):
             self._places, self._users = Recent(), Recent()
             return False
@@ -141,14 +144,14 @@ class Familiar:
         places = self._places.touch(event.user)
         ip = event.network_ip
         if ip:
-            _earliest(places, ip, event.at)
+            _visit(places, ip, event.at)
             _share(self._users.touch(ip), event.user, event.at)
         if event.device:
-            _earliest(places, DEVICE + event.device, event.at)
+            _visit(places, DEVICE + event.device, event.at)
 
     def places(self, user: str, before: int) -> list[tuple[str, str]]:
         """Return (scope, address or device) of the places where the user had logged in before that time."""
-        return [_place(text) for text, first in self._places.of(user).items() if first < before]
+        return [_place(text) for text, one in self._places.of(user).items() if _times(one)[0] < before]
 
     def is_familiar(self, user: str, ip: str | None, device: str | None, before: int) -> bool:
         """Say whether the user had logged in from this address or device before that time.
@@ -159,7 +162,7 @@ class Familiar:
         texts = [ip] if ip else []
         if device is not None:
             texts.append(DEVICE + device)
-        return any(known.get(text, before) < before for text in texts)
+        return any(_times(known.get(text, before))[0] < before for text in texts)
 
     def sharers(self, ip: str, before: int) -> int:
         """Return how many users had logged in from the address or network on two different days before that time."""
@@ -178,10 +181,28 @@ def _times(one: int | tuple[int, int]) -> tuple[int, int | None]:
     return one if isinstance(one, tuple) else (one, None)
 
 
-def _earliest(places: dict[str, int], place: str, at: int) -> None:
-    first = places.get(place)
-    if at < first if first is not None else len(places) < PLACES:
-        places[place] = at
+def _packed(first: int, later: int | None) -> int | tuple[int, int]:
+    return first if later is None else (first, later)
+
+
+def _visit(places: dict[str, int | tuple[int, int]], place: str, at: int) -> None:
+    """Keep a place's first use and its last, in place of the one last used longest ago if there are too many."""
+    known = places.get(place)
+    if known is None:
+        if len(places) < PLACES or _make_room(places, at):
+            places[place] = at
+        return
+    first, last = known if isinstance(known, tuple) else (known, known)
+    if at < first or at >= last + DAY:
+        places[place] = min(first, at), max(last, at)
+
+
+def _make_room(places: dict[str, int | tuple[int, int]], at: int) -> bool:
+    """Drop the place last used longest ago; False where that is later than `at`."""
+    last, oldest = min((one[1] if isinstance(one, tuple) else one, place) for place, one in places.items())
+    if last < at:
+        del places[oldest]
+    return last < at
 
 
 def _share(users: dict[str, int | tuple[int, int]], user: str, at: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sentinel.core.duration import DAY
 from sentinel.core.event import Event
@@ -29,6 +31,53 @@ def test_of_too_many_users_those_untouched_longest_go(monkeypatch: pytest.Monkey
     assert known[1:] == [f"id:{n}" for n in range(100)][1 - len(known) :]
 
 
+def places_of(familiar: Familiar) -> set[str]:
+    return {value for _, value in familiar.places("id:a", 10_000 * DAY)}
+
+
+def test_of_too_many_places_of_a_user_the_one_last_used_longest_ago_goes() -> None:
+    familiar, count = Familiar(), memory.PLACES
+    for n in range(count):
+        familiar.learn(login("id:a", n * DAY, ip=f"10.0.0.{n}"))
+    familiar.learn(login("id:a", count * DAY, ip="10.0.0.0"))
+    restarted = Familiar()
+    assert restarted.load(familiar.dump())
+    for one in (familiar, restarted):
+        one.learn(login("id:a", (count + 1) * DAY, ip="10.0.1.1"))
+        assert places_of(one) == {"10.0.1.1", *(f"10.0.0.{n}" for n in range(count) if n != 1)}
+        assert one.is_familiar("id:a", "10.0.0.0", None, 1), "since its first use, not its last"
+    assert restarted.dump() == familiar.dump()
+
+
+def test_a_place_older_than_all_that_are_kept_displaces_none() -> None:
+    familiar = Familiar()
+    for n in range(memory.PLACES):
+        familiar.learn(login("id:a", (100 + n) * DAY, ip=f"10.0.0.{n}"))
+    before = places_of(familiar)
+    familiar.learn(login("id:a", DAY, ip="10.0.1.1"))
+    assert places_of(familiar) == before
+
+
+LOGINS = st.lists(st.tuples(st.integers(0, 30), st.sampled_from("abcdef")), unique_by=lambda one: one[0])
+
+
+@given(LOGINS)
+def test_the_newest_places_are_kept_with_their_first_use_in_the_order_of_time(logins: list[tuple[int, str]]) -> None:
+    familiar, seen, first = Familiar(), list[str](), dict[str, int]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "PLACES", 3)
+        for day, device in sorted(logins):
+            familiar.learn(login("id:a", day * DAY, ip=None, device=device))
+            seen = [one for one in seen if one != device] + [device]
+            for gone in seen[:-3]:
+                first.pop(gone, None)
+            seen = seen[-3:]
+            first.setdefault(device, day * DAY)
+    assert places_of(familiar) == set(seen)
+    for device, at in first.items():
+        assert [familiar.is_familiar("id:a", None, device, when) for when in (at, at + 1)] == [False, True]
+
+
 def test_an_address_is_shared_by_those_who_came_back_on_another_day() -> None:
     familiar = Familiar()
     for user, at in (("id:a", 0), ("id:a", DAY - 1), ("id:b", DAY), ("id:b", 2 * DAY), ("id:c", 3 * DAY), ("id:c", 5)):
@@ -53,4 +102,5 @@ def test_what_is_familiar_survives_a_restart() -> None:
     assert other.places("id:a", DAY) == [("user+ip", "203.0.113.9"), ("user+device", "device:")]
     assert other.sharers("203.0.113.9", DAY + 1) == 1
     assert not other.load(b'[{"id:a": 3}, {}]')
+    assert not other.load(b'[{"id:a": [["user+ip", "203.0.113.9", 1]]}, {}]')
     assert other.places("id:a", DAY) == []
