@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import uvicorn
 
 from sentinel import local
 from sentinel.app import Server
+from sentinel.connection import Connection
 from sentinel.core.duration import SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.settings import Settings
@@ -41,11 +43,12 @@ class _Uvicorn(uvicorn.Server):
 def serve(server: Server, listening: Callable[[str], None]) -> None:
     """Serve until a signal ends it, then stop in order; `listening` is told the address."""
     settings = server.settings
+    allow_many_files()
     with _socket(settings) as sock, _quiet_signals():
         address = settings.address if settings.public_url or settings.port else _address(settings, sock)
         config = uvicorn.Config(
-            server.front, lifespan="on", log_config=None, access_log=False, proxy_headers=False, server_header=False,
-            ws="none", timeout_keep_alive=30,
+            server.front, http=Connection, lifespan="on", log_config=None, access_log=False, proxy_headers=False,
+            server_header=False, ws="none", timeout_keep_alive=30,
             timeout_graceful_shutdown=max(1, settings.grace // SECOND),
         )  # fmt: skip
 
@@ -66,6 +69,13 @@ def be_frugal() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+def allow_many_files() -> None:
+    """Let as many connections be open at once as the system allows this process, not only as many as it proposes."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # some systems call the most infinite and refuse it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextlib.contextmanager

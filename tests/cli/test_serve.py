@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -185,6 +187,19 @@ def test_a_second_server_over_the_same_folder_is_refused(serve, tmp_path):
     assert ran.returncode == 2
     assert f"is in use by process {server.run.pid}" in ran.stderr
     assert server.local["pid"] == server.run.pid
+
+
+def test_it_opens_as_many_files_as_the_system_allows_and_bounds_heads(serve):
+    kept = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, kept[1]), kept[1]))
+    try:
+        server = serve()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, kept)
+    assert resource.prlimit(server.run.pid, resource.RLIMIT_NOFILE)[0] == kept[1]
+    with socket.create_connection(("127.0.0.1", server.client.port), timeout=5) as sock:
+        sock.sendall(b"GET /".ljust(65536, b"a"))
+        assert sock.recv(100).startswith(b"HTTP/1.1 431 ")
 
 
 def test_every_setting_has_a_flag(tmp_path):
