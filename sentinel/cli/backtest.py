@@ -13,8 +13,11 @@ from typing import Annotated
 import msgspec
 import typer
 
+from sentinel.cli.client import AppId, Data, Secret, Url
+from sentinel.cli.compared import write_comparison
 from sentinel.cli.loading import loaded
 from sentinel.cli.options import Channels, Paths, Rules
+from sentinel.cli.past import Files, Since, Stored, one_source
 from sentinel.cli.report import write_report
 from sentinel.cli.terminal import complain, say
 from sentinel.core.duration import parse_duration
@@ -23,7 +26,9 @@ from sentinel.core.event import Event
 from sentinel.engine.playbook import Playbook
 from sentinel.engine.windows import Watch
 from sentinel.service.backtest import Backtest, Plan, asks_enrichment
+from sentinel.service.compare import Comparison
 from sentinel.service.files import Format, Options
+from sentinel.service.past import Run
 from sentinel.service.streams import Stream
 from sentinel.service.summary import summary
 from sentinel.windows.groups import Limits
@@ -45,11 +50,9 @@ class Input(StrEnum):
     csv = "csv"
 
 
-Events = Annotated[
-    list[str],
-    typer.Option(
-        "--events", help="A file of events, NDJSON or CSV, also packed by gzip or zstd; `-` for stdin.", metavar="FILE"
-    ),
+Against = Annotated[
+    list[Path] | None,
+    typer.Option("--against", help="Another version, to compare with: files and folders.", metavar="PATH"),
 ]
 Shaped = Annotated[Shape, typer.Option("--format", help="`json`: a finding a line, then the summary.")]
 Arrival = Annotated[bool, typer.Option("--arrival-order", help="Keep the files' order instead of that of time.")]
@@ -68,8 +71,10 @@ Geo = Annotated[
 
 
 def backtest(
-    events: Events,
     paths: Paths = None,
+    events: Files = None,
+    since: Since = None,
+    against: Against = None,
     rules: Rules = None,
     channel: Channels = None,
     shape: Shaped = Shape.table,
@@ -81,41 +86,74 @@ def backtest(
     map: Map = None,
     event: Name = None,
     geo: Geo = None,
-) -> None:
-    """Judge playbooks on past events: what they would have found and done, as if they were enforced."""
-    playbooks = list(loaded(paths, rules, channel).playbooks.values())
-    if not playbooks:
-        raise InputError("there is no playbook to judge", "rules alone find nothing")
-    format: Format = input.value
-    plan = Plan(
-        playbooks=playbooks, make_windows=_windows, lateness=parse_duration(lateness), arrival_order=arrival_order,
-        own_modes=own_modes, strict=strict, options=Options(format, _columns(map or ()), event),
-        enrich=enricher(playbooks, geo or ()),
-    )  # fmt: skip
-    with _no_garbage(), ExitStack() as open_ones, closing(Backtest(plan)) as run:
+    url: Url = None, key: Secret = None, app: AppId = None, data: Data = None,
+) -> None:  # fmt: skip
+    """Judge playbooks on past events before they act.
+
+    Tells what they would have found and done, as if they were enforced.
+    """
+    one_source(events, since)
+    source = Stored(since, url, key, app, data) if since else None
+    if against and "-" in (events or ()):
+        raise InputError("standard input cannot be read twice", "name a file, to compare two versions on it")
+
+    def plan(wanted: list[Path] | None) -> Plan:
+        playbooks = list(loaded(wanted, rules, channel).playbooks.values())
+        if not playbooks:
+            raise InputError("there is no playbook to judge", "rules alone find nothing")
+        format: Format = input.value
+        return Plan(
+            playbooks=playbooks, make_windows=_windows, lateness=parse_duration(lateness), arrival_order=arrival_order,
+            own_modes=own_modes, strict=strict, options=Options(format, columns_of(map or ()), event),
+            enrich=None if source else enricher(playbooks, geo or ()),
+        )  # fmt: skip
+
+    plans = [plan(paths), *([plan(against)] if against else [])]
+    with ExitStack() as open_ones:
+        if source is None:
+            open_ones.enter_context(_no_garbage())
+        runs = [open_ones.enter_context(closing(Backtest(one))) for one in plans]
+        for run in runs:
+            read(run, events or (), source)
+        _write(runs, shape)
+        if source is None:
+            _leave(runs)
+
+
+def read(run: Run, events: Sequence[str], source: Stored | None) -> None:
+    """Judge the events of files, or of a store, with a progress bar on a terminal."""
+    if source is not None:
+        run.run_stored(source.batches())
+        return
+    with ExitStack() as open_ones:
         streams = [open_ones.enter_context(closing(Stream(path))) for path in events]
         with _progress(streams) as progress:
             run.run(streams, progress)
-        if shape is Shape.json:
-            _write_json(run)
-        else:
-            write_report(run, say)
-        _leave(run)
 
 
-def _write_json(run: Backtest) -> None:
-    out = sys.stdout.buffer
-    for line in run.findings.lines():
-        out.write(line)
-    out.write(msgspec.json.encode({"summary": summary(run)}) + b"\n")
-    out.flush()
+def _write(runs: Sequence[Backtest], shape: Shape) -> None:
+    compared = Comparison(*runs) if len(runs) > 1 else None
+    if shape is Shape.json:
+        lines = compared.lines() if compared else _json(runs[0])
+        sys.stdout.buffer.writelines(lines)
+        sys.stdout.buffer.flush()
+    elif compared:
+        write_comparison(compared, say)
+    else:
+        write_report(runs[0], say)
+
+
+def _json(run: Backtest) -> Iterator[bytes]:
+    yield from run.findings.lines()
+    yield msgspec.json.encode({"summary": summary(run)}) + b"\n"
 
 
 def _windows(watches: Iterable[Watch], lateness: int) -> MemoryWindows:
     return MemoryWindows(watches, Limits(lateness=lateness))
 
 
-def _columns(pairs: Iterable[str]) -> dict[str, str]:
+def columns_of(pairs: Iterable[str]) -> dict[str, str]:
+    """Return the field each CSV column fills."""
     found = {}
     for pair in pairs:
         column, equals, field = pair.partition("=")
@@ -150,12 +188,12 @@ def _no_garbage() -> Iterator[None]:
             gc.enable()
 
 
-def _leave(run: Backtest) -> None:
+def _leave(runs: Sequence[Backtest]) -> None:
     """Leave a run's memory to the system, which takes it back at once: one by one, its groups cost a tenth of a run.
 
     A cycle that the frozen collector never looks at is never taken apart, not even at the command's end.
     """
-    cycle: list[object] = [run]
+    cycle: list[object] = [runs]
     cycle.append(cycle)
 
 

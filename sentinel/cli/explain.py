@@ -49,7 +49,7 @@ def explain(
     ] = None,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """Say why an event counts or not, how near a group is to a finding, or what a decision rests on.
+    """Say why an event counts or not, how near a group is to a finding, or why it was decided.
 
     `--event`, `--group` and `--decision` ask a running server. With `--events FILE --id ID`, or with an event as JSON
     on standard input, the playbooks of PATH are asked, and no server.

@@ -52,8 +52,10 @@ COMMANDS = {
         "sentinel.cli.test:test", "Run the tests inside rules and playbooks; one line a test, exit code 1 if one fails."
     ),
     "backtest": Command("sentinel.cli.backtest:backtest", "Judge playbooks on past events before they act."),
+    "suggest": Command("sentinel.cli.suggest:suggest", "Suggest thresholds from how high tallies were on past events."),
     "explain": Command(
-        "sentinel.cli.explain:explain", "Say why an event counts, how near a group is, or what a decision rests on."
+        "sentinel.cli.explain:explain",
+        "Say why an event counts or not, how near a group is to a finding, or why it was decided.",
     ),
     "schema": Command("sentinel.cli.schema:schema", "Print the JSON Schema of rules and playbooks, for editors."),
     "functions": Command("sentinel.cli.functions:functions", "List the functions that conditions may call."),

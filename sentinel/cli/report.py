@@ -19,7 +19,7 @@ def write_report(run: Backtest, say: Callable[[str], None]) -> None:
     """Write the report of a finished run, line by line."""
     total = summary(run)
     for part in (
-        _head(total),
+        head(total),
         _findings(run, total),
         _playbooks(total),
         _effects(total),
@@ -30,9 +30,10 @@ def write_report(run: Backtest, say: Callable[[str], None]) -> None:
             say(line)
 
 
-def _head(total: Mapping[str, Any]) -> Iterator[str]:
+def head(total: Mapping[str, Any]) -> Iterator[str]:
+    """Give what was judged, and as what."""
     span = total["span"]
-    yield f"{_number(total['events'])} events, {total['order']}" + (f", {_spanned(span)}" if span else "")
+    yield f"{number(total['events'])} events, {total['order']}" + (f", {_spanned(span)}" if span else "")
     if total["judged_as"] == "enforce":
         yield "every playbook is judged as if its mode were `enforce`"
     if total["left_out"]:
@@ -46,14 +47,15 @@ def _spanned(span: Mapping[str, Any]) -> str:
 
 def _findings(run: Backtest, total: Mapping[str, Any]) -> Iterator[str]:
     yield ""
-    yield f"{_number(total['findings'])} findings"
-    rows = [_finding(json.loads(line)) for line in islice(run.findings.lines(), SHOWN)]
-    yield from _columns(rows)
+    yield f"{number(total['findings'])} findings"
+    rows = [finding_row(json.loads(line)) for line in islice(run.findings.lines(), SHOWN)]
+    yield from columns(rows)
     if total["findings"] > SHOWN:
-        yield f"  … and {_number(total['findings'] - SHOWN)} more (--format json tells all)"
+        yield f"  … and {number(total['findings'] - SHOWN)} more (--format json tells all)"
 
 
-def _finding(found: Mapping[str, Any]) -> Sequence[str]:
+def finding_row(found: Mapping[str, Any]) -> Sequence[str]:
+    """Return a finding as the cells of a row."""
     tally = ", ".join(f"{name} {value:,g}" for name, value in found["tally"].items())
     actions = ", ".join(_action(one) for one in found["actions"])
     return found["at"], found["playbook"], _group(found["group"]), tally, actions
@@ -68,20 +70,20 @@ def _playbooks(total: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     rows = [("playbook", "mode", "events matched", "findings")]
     for name, one in total["playbooks"].items():
-        rows.append((name, one["mode"], _number(one["matched"]), _number(one["findings"])))
-    yield from _columns(rows)
+        rows.append((name, one["mode"], number(one["matched"]), number(one["findings"])))
+    yield from columns(rows)
 
 
 def _effects(total: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     rows = [("would have been acted on", "times", "different", "for, in all")]
-    rows += [(what, "", _number(total[what]["targets"]), _covered(total[what])) for what in ("users", "addresses")]
+    rows += [(what, "", number(total[what]["targets"]), _covered(total[what])) for what in ("users", "addresses")]
     for kind, one in total["actions"].items():
-        rows.append((kind, _number(one["times"]), _number(one["targets"]) if "targets" in one else "", _covered(one)))
-    yield from _columns(rows)
+        rows.append((kind, number(one["times"]), number(one["targets"]) if "targets" in one else "", _covered(one)))
+    yield from columns(rows)
     for kind, reasons in total["held_back"].items():
         for reason, times in reasons.items():
-            yield f"  {kind} was held back {_number(times)} times: {reason}"
+            yield f"  {kind} was held back {number(times)} times: {reason}"
     yield from _harm(total["harm"])
 
 
@@ -90,44 +92,44 @@ def _harm(harm: Mapping[str, Any]) -> Iterator[str]:
     for what in ("users", "addresses"):
         one = harm[what]
         yield (
-            f"harm: of {_number(one['blocked'])} {what} blocked, {_number(one['owners'])} later looked like their "
+            f"harm: of {number(one['blocked'])} {what} blocked, {number(one['owners'])} later looked like their "
             "owners (a successful login from a place familiar before the finding)"
         )
     if harm["users"]["owners"] or harm["addresses"]["owners"]:
-        yield f"      {_number(harm['refused'])} users would not have been let in; the others' places are spared"
+        yield f"      {number(harm['refused'])} users would not have been let in; the others' places are spared"
 
 
 def _busiest(total: Mapping[str, Any]) -> Iterator[str]:
     if total["busiest"]:
         yield ""
         rows = [("busiest groups", "", "findings")]
-        rows += [(one["playbook"], _group(one["group"]), _number(one["findings"])) for one in total["busiest"]]
-        yield from _columns(rows)
+        rows += [(one["playbook"], _group(one["group"]), number(one["findings"])) for one in total["busiest"]]
+        yield from columns(rows)
 
 
 def _rest(total: Mapping[str, Any]) -> Iterator[str]:
     """Tell what was passed over."""
     lines = []
     for name, one in total["playbooks"].items():
-        lines += [f"{name} skipped {_number(count)} events: {reason}" for reason, count in one["skipped"].items()]
-        lines += [f"{name} failed on {_number(count)} events: {text}" for text, count in one["errors"].items()]
-    lines += [f"{_number(count)} {reason}" for reason, count in total["dropped"].items()]
+        lines += [f"{name} skipped {number(count)} events: {reason}" for reason, count in one["skipped"].items()]
+        lines += [f"{name} failed on {number(count)} events: {text}" for text, count in one["errors"].items()]
+    lines += [f"{number(count)} {reason}" for reason, count in total["dropped"].items()]
     counted = (
         ("repeats", "repeated events, counted once"),
         ("historical", "findings too late to act on"),
         ("approximate", "findings with an approximate tally"),
         ("retracted", "findings taken back by what came late"),
     )
-    lines += [f"{_number(total[key])} {text}" for key, text in counted if total[key]]
+    lines += [f"{number(total[key])} {text}" for key, text in counted if total[key]]
     bad = total["bad_lines"]
     if bad["count"]:
-        lines.append(f"{_number(bad['count'])} lines are no events:")
-        lines += [f"  {_number(count)} × {reason}" for reason, count in bad["reasons"].items()]
+        lines.append(f"{number(bad['count'])} lines are no events:")
+        lines += [f"  {number(count)} × {reason}" for reason, count in bad["reasons"].items()]
         lines += [f"  {line}" for line in bad["first"]]
     yield from ["", *lines] if lines else []
 
 
-def _columns(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def columns(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Give rows as text in columns, the last one as wide as it likes."""
     rows = [[*(_short(cell) for cell in row[:-1]), row[-1]] for row in rows]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
@@ -146,7 +148,7 @@ def _group(group: Mapping[str, Any]) -> str:
 def _covered(one: Mapping[str, Any]) -> str:
     if "targets" not in one:
         return ""
-    forever = f"{_number(one['forever'])} for ever" if one["forever"] else ""
+    forever = f"{number(one['forever'])} for ever" if one["forever"] else ""
     return ", ".join(filter(None, (_time(one["seconds"]) if one["seconds"] else "", forever)))
 
 
@@ -154,5 +156,6 @@ def _time(seconds: float) -> str:
     return format_duration(round(seconds) * SECOND)
 
 
-def _number(number: int) -> str:
+def number(number: int) -> str:
+    """Return a number as people read it."""
     return f"{number:,}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
 from operator import attrgetter
@@ -26,11 +26,10 @@ from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Playbook, Travel
 from sentinel.engine.respond import DECIDES
 from sentinel.engine.windows import Watch, Windows
-from sentinel.service import order
-from sentinel.service.files import Account, Batch, Options, events
+from sentinel.service.files import Options
 from sentinel.service.harm import ADDRESSES, USERS, Coverage, Harm
+from sentinel.service.past import Run
 from sentinel.service.replay import EVER, Answer, Replay, Retraction
-from sentinel.service.streams import Stream
 
 LATENESS = 10 * MINUTE
 BUSIEST = 10
@@ -47,10 +46,6 @@ class CountingWindows(Windows, Protocol):
 
 MakeWindows = Callable[[Iterable[Watch], int], CountingWindows]
 _at = attrgetter("at")
-
-
-def nothing() -> None:
-    """Take no notice."""
 
 
 def asks_enrichment(playbook: Playbook) -> bool:
@@ -88,24 +83,22 @@ class Plan:
     enrich: Callable[[Event], None] | None = None
 
 
-class Backtest:
-    """One run over files. What it came to is complete when `run` has returned; `close` lets go of it."""
+class Backtest(Run):
+    """One run over past events. What it came to is complete when it has returned; `close` lets go of it."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.findings = Findings()
-        self._begin()
+        super().__init__(plan)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Be as if nothing had been judged."""
         plan = self.plan
         self.engine = Engine(plan.playbooks, plan.lateness, mode=None if plan.own_modes else "enforce")
         self.windows = plan.make_windows(self.engine.watches(), plan.lateness)
         memory = Memory()
         self.harm = Harm(memory.familiar)
         self.replay = Replay(self.engine, self.windows, memory, partial(_login, self.harm))
-        self.account = Account(plan.strict)
-        self.sorting = order.Sorting()
-        self.order = "as they arrived" if plan.arrival_order else "as in the files"
         self.findings.close()
         self.findings = Findings()
         self.oldest: int | None = None
@@ -114,25 +107,8 @@ class Backtest:
         """Let go of the findings."""
         self.findings.close()
 
-    def run(self, streams: Sequence[Stream], progress: Callable[[], None] = nothing) -> None:
-        """Judge the events of files, telling `progress` now and then; raises InputError for files that hold none."""
-        batches = self._read(streams, progress)
-        if self.plan.arrival_order:
-            self._judge(batch.events for batch in batches)
-            return
-        try:
-            self._judge(order.in_order(batches, self.sorting))
-        except order.Disorder:
-            self._begin()
-            self._judge(order.sort(self._read(streams, progress), self.sorting, self.plan.options.identifiers))
-            self.order = "sorted on disk" if self.sorting.pieces else "sorted in memory"
-
-    def _read(self, streams: Sequence[Stream], progress: Callable[[], None]) -> Iterator[Batch]:
-        for batch in events(streams, self.account, self.plan.options):
-            progress()
-            yield batch
-
-    def _judge(self, batches: Iterable[list[Event]]) -> None:
+    def judge(self, batches: Iterable[list[Event]]) -> None:
+        """Judge all events there are, and then let time pass until nothing waits."""
         enrich = self.plan.enrich
         for batch in filter(None, batches):
             if enrich is not None:
@@ -208,12 +184,21 @@ class Findings:
         """Let go of the lines."""
         self._lines.close()
 
-    def lines(self) -> Iterator[bytes]:
-        """Give each finding as a line of JSON."""
+    def lines(self, left_out: Container[bytes] = ()) -> Iterator[bytes]:
+        """Give each finding as a line of JSON, but those of some ids."""
+        for id, line in self._each():
+            if id not in left_out:
+                yield line
+
+    def ids(self) -> set[bytes]:
+        """Return the ids of all findings."""
+        return {id for id, _ in self._each()}
+
+    def _each(self) -> Iterator[tuple[bytes, bytes]]:
         self._lines.seek(0)
         for line in self._lines:
             if line[:ID] not in self._retracted:
-                yield line[ID:]
+                yield line[:ID], line[ID:]
 
     @property
     def retracted(self) -> int:

@@ -39,6 +39,10 @@ class Coverage:
         """How many different targets there are."""
         return len(self._ends)
 
+    def names(self) -> set[str]:
+        """Return the different targets."""
+        return set(self._ends)
+
     @property
     def forever(self) -> int:
         """How many of them are covered without an end."""

@@ -33,6 +33,7 @@ RIGHTS = {
     "PATCH /v1/findings/{id}": ADMIN,
     "GET /v1/events": READERS,
     "GET /v1/events/tail": READERS,
+    "GET /v1/events/export": READERS,
     "GET /v1/events/{id}": READERS,
     "GET /v1/explain/event/{id}": READERS,
     "GET /v1/explain/group": READERS,

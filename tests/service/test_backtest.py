@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sentinel.core.errors import InputError
 from sentinel.service import backtest as module
-from sentinel.service import order
+from sentinel.service import order, past
 from sentinel.service.backtest import Backtest, Plan, asks_enrichment
 from sentinel.service.files import Options
 from sentinel.service.streams import Stream
@@ -25,7 +25,7 @@ BLOCK = playbook("block", mode="monitor", actions="[block_ip: {for: [1h, 2h]}, n
 def run(tmp_path):
     """Judge raw events by playbooks; return the findings' lines and the summary."""
 
-    def judge(raws, *texts, files=1, progress=module.nothing, **options):
+    def judge(raws, *texts, files=1, progress=past.nothing, **options):
         paths = [tmp_path / f"events{n}.ndjson" for n in range(files)]
         for n, path in enumerate(paths):
             rows = raws[n * len(raws) // files : (n + 1) * len(raws) // files]

@@ -1,0 +1,91 @@
+"""Past events in the order of time, from files or from a store, for whoever judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from sentinel.core.event import Event, read
+from sentinel.service import order
+from sentinel.service.files import Account, Batch, Options, events
+from sentinel.service.streams import Stream
+
+STORED = ("id", "event", "timestamp", "success", "ip", "device", "request", "properties", "geo", "network", "agent")
+
+
+def nothing() -> None:
+    """Take no notice."""
+
+
+class Reading(Protocol):
+    """How files are read."""
+
+    @property
+    def arrival_order(self) -> bool: ...
+    @property
+    def strict(self) -> bool: ...
+    @property
+    def options(self) -> Options: ...
+
+
+class Run:
+    """One run over past events; a kind gives `begin`, which lets it start anew, and `judge`.
+
+    `account` says what was read, `sorting` and `order` in which order.
+    """
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._anew()
+
+    def begin(self) -> None:
+        """Be as if nothing had been judged."""
+        raise NotImplementedError
+
+    def judge(self, batches: Iterable[list[Event]]) -> None:
+        """Judge all events there are."""
+        raise NotImplementedError
+
+    def run(self, streams: Sequence[Stream], progress: Callable[[], None] = nothing) -> None:
+        """Judge the events of files, telling `progress` now and then; raises InputError for files that hold none."""
+        batches = self._read(streams, progress)
+        if self._reading.arrival_order:
+            self.judge(batch.events for batch in batches)
+            return
+        try:
+            self.judge(order.in_order(batches, self.sorting))
+        except order.Disorder:
+            self._anew()
+            self.judge(order.sort(self._read(streams, progress), self.sorting, self._reading.options.identifiers))
+            self.order = "sorted on disk" if self.sorting.pieces else "sorted in memory"
+
+    def run_stored(self, batches: Iterable[list[Event]]) -> None:
+        """Judge events that a store gives in order, each once."""
+        self.order = "as in the store"
+        self.judge(self._counted(batches))
+
+    def _counted(self, batches: Iterable[list[Event]]) -> Iterator[list[Event]]:
+        for batch in batches:
+            self.account.events += len(batch)
+            yield batch
+
+    def _anew(self) -> None:
+        self.account = Account(self._reading.strict)
+        self.sorting = order.Sorting()
+        self.order = "as they arrived" if self._reading.arrival_order else "as in the files"
+        self.begin()
+
+    def _read(self, streams: Sequence[Stream], progress: Callable[[], None]) -> Iterator[Batch]:
+        for batch in events(streams, self.account, self._reading.options):
+            progress()
+            yield batch
+
+
+def of_view(shown: Mapping[str, Any]) -> Event:
+    """Return an event as the API shows it, with the person it was found to be about; none is historical here."""
+    raw = {name: shown[name] for name in STORED if shown.get(name) not in (None, {}, [])}
+    raw |= {name: list(shown[name]) for name in ("user_labels", "ip_labels") if shown.get(name)}
+    raw |= {"user": shown["identifiers"]} if shown.get("identifiers") else {}
+    event = read(raw | {"trust": shown["trust"]}, enriched=True, reserved=True)
+    event.user = shown["user"]
+    return event

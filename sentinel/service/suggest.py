@@ -1,0 +1,241 @@
+"""Which threshold fits: how high each group's tally ever was over past events, and what a percentile would catch.
+
+For each metric of a `when`, in windows in which the playbook's other metrics hold: that is what would fire at a
+threshold. Groups past a bound are a sample of all, chosen by a stable hash.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from math import ceil, floor
+from typing import Any
+
+from sentinel.core.event import Event
+from sentinel.engine.engine import Engine
+from sentinel.engine.metrics import shown
+from sentinel.engine.playbook import Metric, Playbook
+from sentinel.engine.windows import MILLION, Gauge, Threshold
+from sentinel.service.files import Options
+from sentinel.service.past import Run
+
+MOST = 100_000  # groups kept a playbook
+PERCENTILES = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 100.0)
+SHOWN = 10
+Kept = tuple[int, tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which playbooks, all of them with a `when`; the rest says how files are read. Microseconds."""
+
+    playbooks: Sequence[Playbook]
+    lateness: int
+    options: Options = field(default_factory=Options)
+    strict: bool = False
+
+    @property
+    def arrival_order(self) -> bool:
+        """Never: windows slide forward."""
+        return False
+
+
+class Amount:
+    """What one metric comes to over the hits of a window, not cut off at its threshold."""
+
+    __slots__ = ("counts", "gauge", "largest", "parts", "total")
+
+    def __init__(self, gauge: Gauge) -> None:
+        self.gauge = gauge
+        self.total = self.parts = 0
+        self.counts: Counter[Any] = Counter()
+        self.largest: deque[int | float] = deque()  # falling: the first is the largest
+
+    def add(self, value: Any) -> None:
+        """Let a hit in."""
+        if self.gauge.kind in ("avg", "ratio"):
+            self.parts += value[0]
+            self.total += value[1]
+        elif self.gauge.kind == "distinct":
+            self.counts.update(() if value is None else (value,))
+        elif self.gauge.kind == "max" and value is not None:
+            while self.largest and self.largest[-1] < value:
+                self.largest.pop()
+            self.largest.append(value)
+        elif self.gauge.kind != "max":
+            self.total += value or 0
+
+    def drop(self, value: Any) -> None:
+        """Let the oldest hit go."""
+        if self.gauge.kind in ("avg", "ratio"):
+            self.parts -= value[0]
+            self.total -= value[1]
+        elif self.gauge.kind == "distinct" and value is not None:
+            self.counts[value] -= 1
+            if not self.counts[value]:
+                del self.counts[value]
+        elif self.gauge.kind == "max" and value is not None and self.largest[0] == value:
+            self.largest.popleft()
+        elif self.gauge.kind in ("count", "sum"):
+            self.total -= value or 0
+
+    def value(self) -> int | float | None:
+        """Return the amount in the units of a gauge's threshold, None where there is none."""
+        if self.gauge.kind == "distinct":
+            return len(self.counts)
+        if self.gauge.kind == "max":
+            return self.largest[0] if self.largest else None
+        if self.gauge.kind in ("avg", "ratio"):
+            return self.total / self.parts if self.parts else None
+        return self.total
+
+    def reached(self) -> bool:
+        """Say whether the amount reaches the playbook's own threshold."""
+        value = self.value()
+        if value is None:
+            return False
+        return value > self.gauge.reach if self.gauge.strict else value >= self.gauge.reach
+
+
+class Sliding:
+    """One group's window as time goes on, and the highest each metric ever was where the others held."""
+
+    __slots__ = ("amounts", "best", "hits")
+
+    def __init__(self, gauges: Sequence[Gauge]) -> None:
+        self.amounts = [Amount(gauge) for gauge in gauges]
+        self.hits: deque[Kept] = deque()
+        self.best: list[int | float | None] = [None] * len(gauges)
+
+    def hit(self, at: int, values: tuple[Any, ...], window: int) -> None:
+        """Record a hit, no older than the last."""
+        self.hits.append((at, values))
+        for amount, value in zip(self.amounts, values, strict=True):
+            amount.add(value)
+        while self.hits[0][0] <= at - window:
+            for amount, value in zip(self.amounts, self.hits.popleft()[1], strict=True):
+                amount.drop(value)
+        lacking = [place for place, amount in enumerate(self.amounts) if not amount.reached()]
+        if len(lacking) > 1:
+            return
+        for place in lacking or range(len(self.amounts)):
+            found, best = self.amounts[place].value(), self.best[place]
+            if found is not None and (best is None or found > best):
+                self.best[place] = found
+
+
+class Suggest(Run):
+    """One run over past events."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        super().__init__(asked)
+
+    def begin(self) -> None:
+        """Be as if nothing had been seen."""
+        self._engine = Engine(self.asked.playbooks, self.asked.lateness, mode="monitor")
+        self._groups: dict[str, dict[str, Sliding]] = {one.id: {} for one in self.asked.playbooks}
+        self._shown: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._level: dict[str, int] = dict.fromkeys(self._groups, 0)
+        self._watches = {watch.id: watch for watch in self._engine.watches()}
+        self.skipped: Counter[tuple[str, str]] = Counter()
+
+    def judge(self, batches: Iterable[list[Event]]) -> None:
+        """Let every event count."""
+        for batch in batches:
+            matched = self._engine.match(batch)
+            self.skipped.update(matched.skipped)
+            by_id = {(event.id, event.at): event for event in batch}
+            for hit in matched.hits:
+                sliding = self._sliding(hit.watch, hit.key, by_id[hit.id, hit.at])
+                if sliding is not None:
+                    sliding.hit(hit.at, hit.values, self._watches[hit.watch].window)
+
+    def _sliding(self, name: str, key: str, event: Event) -> Sliding | None:
+        groups = self._groups[name]
+        found = groups.get(key)
+        if found is None and self._sampled(name, key):
+            detector = self._watches[name].detector
+            assert isinstance(detector, Threshold)
+            found = groups[key] = Sliding(detector.gauges)
+            self._shown[name, key] = self._engine.judges[name].group(event)
+            if len(groups) > MOST:
+                self._thin(name)
+        return found
+
+    def _sampled(self, name: str, key: str) -> bool:
+        level = self._level[name]
+        if not level:
+            return True
+        hashed = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        return int.from_bytes(hashed, "big") % (1 << level) == 0
+
+    def _thin(self, name: str) -> None:
+        """Go on with half of the groups."""
+        self._level[name] += 1
+        self._groups[name] = {key: one for key, one in self._groups[name].items() if self._sampled(name, key)}
+        self._shown = {of: group for of, group in self._shown.items() if of[0] != name or of[1] in self._groups[name]}
+
+    def report(self, percentile: float) -> list[dict[str, Any]]:
+        """Return what was seen of each metric of each playbook, and the threshold at a percentile of its groups."""
+        return [
+            self._metric(playbook, place, metric, percentile)
+            for playbook in self.asked.playbooks
+            for place, metric in enumerate(playbook.when)
+        ]
+
+    def _metric(self, playbook: Playbook, place: int, metric: Metric, percentile: float) -> dict[str, Any]:
+        groups = self._groups[playbook.id]
+        found = sorted(
+            (_plain(metric, one.best[place]), key) for key, one in groups.items() if one.best[place] is not None
+        )
+        values = [value for value, _ in found]
+        scale = 1 << self._level[playbook.id]
+        wanted = _threshold(metric, values, percentile)
+        highest = [
+            {"group": dict(self._shown[playbook.id, key]), "value": value} for value, key in reversed(found[-SHOWN:])
+        ]
+        return {
+            "playbook": playbook.id, "metric": metric.name,
+            "groups": len(groups) * scale, "measured": len(found) * scale,
+            "sampled": scale > 1, "percentiles": {f"{one:g}": _at(values, one) for one in PERCENTILES},
+            "now": {"threshold": metric.threshold, "strict": metric.strict,
+                    "fires": _firing(values, metric.threshold, metric.strict) * scale},
+            "suggested": None if wanted is None else {
+                "percentile": percentile, "threshold": wanted, "fires": _firing(values, wanted, metric.strict) * scale,
+            },
+            "highest": highest,
+        }  # fmt: skip
+
+
+def _plain(metric: Metric, value: Any) -> int | float:
+    """Return an amount in the unit in which a threshold is written."""
+    return value / MILLION if metric.kind in ("avg", "ratio") else shown(metric, value)
+
+
+def _at(values: Sequence[int | float], percentile: float) -> int | float | None:
+    """Return the smallest value that so many percent of all do not pass (nearest rank)."""
+    return values[max(0, ceil(len(values) * percentile / 100) - 1)] if values else None
+
+
+def _firing(values: Sequence[int | float], threshold: int | float, strict: bool) -> int:
+    """Return how many values reach a threshold."""
+    below = bisect_left(values, threshold)
+    while strict and below < len(values) and values[below] == threshold:
+        below += 1
+    return len(values) - below
+
+
+def _threshold(metric: Metric, values: Sequence[int | float], percentile: float) -> int | float | None:
+    """Return the threshold that the groups up to a percentile do not reach."""
+    highest = _at(values, percentile)
+    if highest is None:
+        return None
+    if metric.kind in ("count", "distinct"):
+        return int(highest) + (not metric.strict)
+    if metric.kind == "ratio":
+        return min(1, round(highest, 3))
+    return highest if metric.strict else floor(highest) + 1

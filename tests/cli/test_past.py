@@ -1,0 +1,194 @@
+"""Judging on what a server has stored, running or not; comparing two versions; suggesting thresholds."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from sentinel.cli.program import run
+from sentinel.local import leave
+from tests.api.whole import whole as run_whole
+
+PLAYBOOK = """playbook: p
+title: A test
+mode: monitor
+event: auth
+where: not success
+group_by: {group}
+window: 10m
+when: {{count: {count}}}
+actions: [block_ip: {{for: 1h, target: ip}}]
+"""
+NOW = time.time()
+
+
+def events(count, ip, user="u1", ago=60.0):
+    row = {"event": "auth", "success": False, "ip": ip}
+    return [{**row, "id": f"{ip}-{n}", "user": user, "timestamp": NOW - ago + n} for n in range(count)]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server that has stored three failed logins of one address, two of another, and three of a month ago."""
+    with run_whole(tmp_path_factory.mktemp("server")) as whole:
+        leave(whole.server.settings.data, f"http://127.0.0.1:{whole.client.port}", whole.server.token)
+        sdk = whole.using("sdk")
+        who = {"id": "77", "email": "w@b.example"}
+        sdk.post("/v1/events", {"event": "auth", "success": True, "user": who, "timestamp": NOW - 100, "id": "link"})
+        answer = sdk.post("/v1/events", events(3, "203.0.113.9", {"email": "w@b.example"}) + events(2, "203.0.113.10"))
+        assert answer.json["accepted"] == 5, answer.body
+        sdk.post("/v1/import", events(3, "203.0.113.11", ago=40 * 86400))
+        yield whole
+
+
+@pytest.fixture
+def ask(server, capfdbinary, monkeypatch, tmp_path):
+    """Run a command beside the server's data folder and return its code, lines and errors."""
+    monkeypatch.setenv("SENTINEL_DATA", str(server.server.settings.data))
+    monkeypatch.setenv("SENTINEL_APP", "one")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.yaml").write_text(PLAYBOOK.format(group="ip", count=3))
+    (tmp_path / "q.yaml").write_text(PLAYBOOK.format(group="ip", count=2))
+
+    def command(*words):
+        code = run([str(word) for word in words])
+        out, err = capfdbinary.readouterr()
+        return code, out.decode().splitlines(), err.decode()
+
+    return command
+
+
+def found(answer):
+    code, lines, err = answer
+    assert code == 0, err
+    *rows, last = map(json.loads, lines)
+    return rows, last["summary"]
+
+
+class TestExport:
+    def test_events_come_in_the_order_of_time_within_the_span(self, server):
+        answer = server.using("read").get(f"/v1/events/export?from={NOW - 1000}")
+        assert answer.headers["content-type"] == "application/x-ndjson"
+        rows = [json.loads(line) for line in answer.body.splitlines()]
+        assert [row["id"] for row in rows][:2] == ["link", "203.0.113.10-0"] and len(rows) == 6
+        assert [row["timestamp"] for row in rows] == sorted(row["timestamp"] for row in rows)
+        assert rows[1]["user"] == "id:u1"
+        everything = server.using("read").get("/v1/events/export").body.splitlines()
+        assert len(everything) == 9
+        before = server.using("read").get(f"/v1/events/export?to={NOW - 1000}").body.splitlines()
+        assert len(before) == 3
+
+    def test_an_empty_answer_is_empty(self, server):
+        assert server.using("read", "two").get("/v1/events/export").body == b""
+
+    def test_a_time_that_is_none_is_refused(self, server):
+        assert server.using("read").get("/v1/events/export?from=soon").status == 422
+
+
+class TestSince:
+    def test_a_running_server_is_asked(self, ask):
+        (row,), total = found(ask("backtest", "p.yaml", "--since", "1d", "--format", "json"))
+        assert (row["group"], row["tally"]) == ({"ip": "203.0.113.9"}, {"count": 3})
+        assert (total["events"], total["order"], total["addresses"]["targets"]) == (6, "as in the store", 1)
+
+    def test_further_back_what_was_imported_is_judged_like_everything_else(self, ask):
+        rows, total = found(ask("backtest", "p.yaml", "--since", "60d", "--format", "json"))
+        assert [row["group"]["ip"] for row in rows] == ["203.0.113.11", "203.0.113.9"]
+        assert (total["historical"], total["addresses"]["targets"]) == (0, 2)
+
+    def test_a_person_is_the_one_that_was_found(self, ask, tmp_path):
+        (tmp_path / "u.yaml").write_text(PLAYBOOK.format(group="user", count=3))
+        (row,), _ = found(ask("backtest", "u.yaml", "--since", "1d", "--format", "json"))
+        assert row["group"] == {"user": "id:77"}
+
+    @pytest.mark.parametrize("words", [[], ["--events", "x", "--since", "1d"]])
+    def test_there_is_one_source(self, ask, words):
+        code, _, err = ask("backtest", "p.yaml", *words)
+        assert (code, err) == (
+            2,
+            "sentinel: past events are needed, from one place (give `--events FILE` or `--since 30d`)\n",
+        )
+
+
+def test_where_no_server_runs_its_store_is_opened(tmp_path, monkeypatch, capfdbinary):
+    with run_whole(tmp_path) as whole:
+        whole.using("sdk").post("/v1/events", events(3, "203.0.113.9"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.yaml").write_text(PLAYBOOK.format(group="ip", count=3))
+    capfdbinary.readouterr()
+    for _ in range(2):  # it lets go of the store
+        words = ["backtest", "p.yaml", "--since", "1d", "--data", "data", "--app", "one", "--format", "json"]
+        assert run(words) == 0
+        row, _ = capfdbinary.readouterr().out.splitlines()
+        assert json.loads(row)["group"] == {"ip": "203.0.113.9"}
+    assert run(["backtest", "p.yaml", "--since", "1d", "--data", "data", "--app", "none"]) == 2
+    assert b"there is no app `none`" in capfdbinary.readouterr().err
+
+
+def test_a_folder_without_a_store_is_said_so_and_stays_without(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.yaml").write_text(PLAYBOOK.format(group="ip", count=3))
+    assert run(["backtest", "p.yaml", "--since", "1d", "--data", "nothing"]) == 2
+    assert "`nothing` holds no store" in capsys.readouterr().err
+    assert not (tmp_path / "nothing").exists()
+
+
+class TestAgainst:
+    def test_only_what_differs_is_told_and_the_summary_of_each(self, ask):
+        rows, total = found(ask("backtest", "q.yaml", "--against", "p.yaml", "--since", "1d", "--format", "json"))
+        assert [(row["only"], row["group"]["ip"]) for row in rows] == [
+            ("this", "203.0.113.10"), ("this", "203.0.113.9"), ("other", "203.0.113.9"),
+        ]  # fmt: skip
+        assert (total["this"]["findings"], total["other"]["findings"]) == (2, 1)
+        assert total["only"]["this"] == {"findings": 2, "users": [], "addresses": ["203.0.113.10"]}
+        assert total["only"]["other"] == {"findings": 1, "users": [], "addresses": []}
+        assert total["this"]["harm"]["addresses"] == {"blocked": 2, "owners": 0}
+
+    def test_the_same_twice_differs_in_nothing(self, ask):
+        rows, total = found(ask("backtest", "p.yaml", "--against", "p.yaml", "--since", "1d", "--format", "json"))
+        assert rows == []
+        assert total["only"]["this"] == total["only"]["other"] == {"findings": 0, "users": [], "addresses": []}
+
+    def test_people_read_a_table(self, ask):
+        _, lines, _ = ask("backtest", "q.yaml", "--against", "p.yaml", "--since", "1d")
+        text = "\n".join(lines)
+        assert "  findings                     2     2      1          1" in text
+        assert "  addresses acted on           2     1      1          0" in text
+        assert "2 findings of this alone" in text
+        assert "1 addresses of this alone: 203.0.113.10" in text
+
+    def test_standard_input_cannot_be_read_twice(self, ask):
+        code, _, err = ask("backtest", "p.yaml", "--against", "q.yaml", "--events", "-")
+        assert (code, err.startswith("sentinel: standard input cannot be read twice")) == (2, True)
+
+
+class TestSuggest:
+    def test_the_distribution_and_a_threshold_are_told(self, ask):
+        code, lines, _ = ask("suggest", "p.yaml", "--since", "1d", "--percentile", "50")
+        assert (code, lines[0]) == (0, "6 events, as in the store")
+        assert lines[2] == "p: count, the highest of each of 2 groups"
+        assert lines[3].split() == ["p50", "p75", "p90", "p95", "p99", "p99.9", "highest"]
+        assert lines[4].split() == ["2", "3", "3", "3", "3", "3", "3"]
+        assert lines[5:7] == [
+            "  now        >= 3: 1 groups would fire",
+            "  suggested  >= 3: 1 groups would fire (percentile 50)",
+        ]
+        assert "    3  ip 203.0.113.9" in lines
+
+    def test_as_json_it_is_a_metric_a_line(self, ask):
+        _, (line,), _ = ask("suggest", "p.yaml", "--since", "60d", "--format", "json")
+        one = json.loads(line)
+        assert (one["playbook"], one["metric"], one["measured"]) == ("p", "count", 3)
+        assert one["suggested"] == {"percentile": 99.9, "threshold": 4, "fires": 0}
+
+    def test_a_file_will_do_too(self, ask, tmp_path):
+        (tmp_path / "day.ndjson").write_text("".join(json.dumps(one) + "\n" for one in events(4, "203.0.113.9")))
+        _, lines, _ = ask("suggest", "p.yaml", "--events", "day.ndjson")
+        assert "  suggested  >= 5: 0 groups would fire (percentile 99.9)" in lines
+
+    def test_playbooks_without_a_threshold_are_said_so(self, ask, tmp_path):
+        (tmp_path / "t.yaml").write_text("playbook: t\nevent: a\ngroup_by: user\ntravel: {faster_than: 900}\n")
+        code, _, err = ask("suggest", "t.yaml", "--since", "1d")
+        assert (code, err.partition(" (")[0]) == (2, "sentinel: there is no playbook with a `when`")
