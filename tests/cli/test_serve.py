@@ -104,6 +104,16 @@ def test_a_signal_ends_it_in_order(serve, number):
     assert not list(server.data.glob("*-wal"))
 
 
+def test_an_orderly_stop_prints_nothing_but_log_lines(serve):
+    server = serve("--log-format", "json")
+    client = server.client.using(server.first_key)
+    client.post("/v1/events", [{"event": "x", "user": "1"}] * 20)
+    assert server.client.using(server.local["token"]).get("/v1/events").json["items"]
+    assert server.end() == 0
+    said = (server.data.parent / "errors").read_text().splitlines()
+    assert [line for line in said if not line.startswith("{")] == []
+
+
 def test_what_is_under_way_at_a_stop_is_finished_and_nothing_acknowledged_is_lost(serve):
     server = serve()
     client, statuses, taken = server.client.using(server.first_key), [], []
