@@ -6,6 +6,7 @@ Nothing of the server is imported here: commands start fast.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from pathlib import Path
@@ -49,10 +50,15 @@ def find(folder: Path) -> Local | None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that nobody but its owner can read, whole or not at all."""
+    """Write a file that nobody but its owner can read, whole or not at all; raises SentinelError where it cannot be."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError):
-        draft.unlink()
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
-        file.write(text)
-    draft.replace(path)
+    try:
+        draft.unlink(missing_ok=True)
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(text)
+        draft.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        hint = "make room on the disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
+        raise SentinelError(f"`{path}` cannot be written: {error.strerror}", hint) from None

@@ -33,7 +33,11 @@ class _Uvicorn(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._listening()
+            try:
+                self._listening()
+            except BaseException:
+                await self.shutdown(sockets)  # uvicorn would leave the threads running and the store open
+                raise
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._draining()

@@ -15,6 +15,8 @@ import threading
 
 import pytest
 
+from sentinel.core.errors import SentinelError
+from sentinel.local import write_private
 from tests.api.served import Client, wait_for
 from tests.api.whole import PLAYBOOKS
 
@@ -210,6 +212,24 @@ def test_it_opens_as_many_files_as_the_system_allows_and_bounds_heads(serve):
     with socket.create_connection(("127.0.0.1", server.client.port), timeout=5) as sock:
         sock.sendall(b"GET /".ljust(65536, b"a"))
         assert sock.recv(100).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_file_that_cannot_be_written_at_the_start_is_told_in_one_line_and_ends_it_in_order(tmp_path):
+    (tmp_path / "data" / "server.json").mkdir(parents=True)
+    command = [*ENTRY, "serve", "--data", str(tmp_path / "data"), "--port", "0"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert ran.returncode == 2
+    assert "server.json` cannot be written: Is a directory" in ran.stderr
+    assert "Traceback" not in ran.stderr and '"event": "stopped"' in ran.stderr
+    assert not list((tmp_path / "data").glob(".server.json*"))
+
+
+def test_a_full_disk_is_said_to_be_full(tmp_path, monkeypatch):
+    really = os.open
+    monkeypatch.setattr("sentinel.local.os.open", lambda *_: really("/dev/full", os.O_WRONLY))
+    with pytest.raises(SentinelError, match="private` cannot be written: No space left on device") as raised:
+        write_private(tmp_path / "private", "text")
+    assert raised.value.hint == "make room on the disk"
 
 
 def test_every_setting_has_a_flag(tmp_path):
