@@ -28,7 +28,7 @@ KINDS: dict[type, Callable[[Watch, Limits], Tracker[Any]]] = {
 
 
 class MemoryWindows:
-    """Windows of one app in memory; not for several threads at once."""
+    """Windows of one app in memory; not for several threads at once, but for `groups` and `dropped`."""
 
     def __init__(self, watches: Iterable[Watch] = (), limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
@@ -106,11 +106,11 @@ class MemoryWindows:
 
     def groups(self) -> dict[str, int]:
         """Return how many groups live, by watch."""
-        return {name: len(tracker.groups) for name, tracker in self.trackers.items()}
+        return {name: len(tracker.groups) for name, tracker in list(self.trackers.items())}
 
     def dropped(self) -> Counter[str]:
         """Return what was let go, by reason, over all watches."""
         total: Counter[str] = Counter()
-        for tracker in self.trackers.values():
+        for tracker in list(self.trackers.values()):
             total.update(tracker.dropped)
         return total
