@@ -19,7 +19,7 @@ from sentinel.cli.loading import loaded
 from sentinel.cli.options import Channels, Paths, Rules
 from sentinel.cli.past import Files, Since, Stored, one_source
 from sentinel.cli.report import write_report
-from sentinel.cli.terminal import complain, say
+from sentinel.cli.terminal import complain, plain_json, say
 from sentinel.core.duration import parse_duration
 from sentinel.core.errors import InputError
 from sentinel.core.event import Event
@@ -135,7 +135,7 @@ def _write(runs: Sequence[Backtest], shape: Shape) -> None:
     compared = Comparison(*runs) if len(runs) > 1 else None
     if shape is Shape.json:
         lines = compared.lines() if compared else _json(runs[0])
-        sys.stdout.buffer.writelines(lines)
+        sys.stdout.buffer.writelines(plain_json(line.decode()).encode() for line in lines)
         sys.stdout.buffer.flush()
     elif compared:
         write_comparison(compared, say)

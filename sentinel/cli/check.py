@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from sentinel.cli.loading import load_content, report
 from sentinel.cli.options import AsFormat, Channels, Format, Paths, Rules
-from sentinel.cli.terminal import say
+from sentinel.cli.terminal import say, say_json
 from sentinel.loader.assembly import Content
 from sentinel.loader.mistakes import Mistake, PlaybookErrors
 
@@ -18,13 +17,13 @@ def check(paths: Paths = None, rules: Rules = None, channel: Channels = None, fo
         content = load_content(paths, rules, channel)
     except PlaybookErrors as errors:
         if format is Format.json:
-            say(json.dumps({"mistakes": [_as_json(one) for one in errors.mistakes]}, indent=2))
+            say_json({"mistakes": [_as_json(one) for one in errors.mistakes]}, indent=2)
         else:
             report(errors)
         return errors.exit_code
     if format is Format.json:
         found = {"rules": len(content.rules), "playbooks": len(content.playbooks)}
-        say(json.dumps(found | {"mistakes": []}, indent=2))
+        say_json(found | {"mistakes": []}, indent=2)
     else:
         say(f"{_counted(content)}: no mistakes")
     return 0

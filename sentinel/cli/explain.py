@@ -19,7 +19,7 @@ from sentinel.cli.client import AppId, Data, Secret, Url, connect
 from sentinel.cli.explained import decision_lines, event_lines, group_lines
 from sentinel.cli.loading import loaded
 from sentinel.cli.options import AsFormat, Channels, Format, Paths, Rules
-from sentinel.cli.terminal import say
+from sentinel.cli.terminal import say, say_json
 from sentinel.core import moment
 from sentinel.core.errors import EventError, InputError
 from sentinel.core.event import Event, read, stored
@@ -70,7 +70,7 @@ def explain(
 
 def _write(found: Any, lines: Iterator[str], format: Format) -> None:
     if format is Format.json:
-        say(json.dumps(found, ensure_ascii=False))
+        say_json(found)
         return
     for line in lines:
         say(line)

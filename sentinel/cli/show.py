@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sentinel.cli.options import Format
-from sentinel.cli.terminal import say
+from sentinel.cli.terminal import say, say_json
 
 
 def items(found: Iterable[Any], format: Format, columns: Sequence[str]) -> int:
@@ -15,7 +14,7 @@ def items(found: Iterable[Any], format: Format, columns: Sequence[str]) -> int:
     rows = list(found)
     if format is Format.json:
         for row in rows:
-            say(json.dumps(row, ensure_ascii=False))
+            say_json(row)
         return len(rows)
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
     widths = [max((len(line[index]) for line in cells), default=0) for index in range(len(columns))]
@@ -26,7 +25,10 @@ def items(found: Iterable[Any], format: Format, columns: Sequence[str]) -> int:
 
 def one(found: Any, format: Format, text: str) -> None:
     """Write one answer."""
-    say(json.dumps(found, ensure_ascii=False) if format is Format.json else text)
+    if format is Format.json:
+        say_json(found)
+    else:
+        say(text)
 
 
 def _cell(value: Any) -> str:

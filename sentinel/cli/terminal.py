@@ -5,7 +5,12 @@ No colours, tables or progress bars here; a command that wants them gives rich a
 
 from __future__ import annotations
 
+import json
+import re
 import sys
+from typing import Any
+
+_ODD = re.compile(r"[^ -~\n]")  # what may have to be escaped
 
 
 def plain(text: str) -> str:
@@ -20,6 +25,23 @@ def plain(text: str) -> str:
 def say(text: str) -> None:
     """Print `text` and a newline to standard output, defused."""
     print(plain(text))  # noqa: T201
+
+
+def say_json(value: Any, indent: int | None = None) -> None:
+    """Print `value` as JSON to standard output, defused and JSON still."""
+    print(plain_json(json.dumps(value, ensure_ascii=False, indent=indent)))  # noqa: T201
+
+
+def plain_json(text: str) -> str:
+    """Return JSON that means the same, every character that could steer a terminal written as JSON's own escape."""
+    return _ODD.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    char = found[0]
+    if char.isprintable():
+        return char
+    return json.dumps(char)[1:-1] if char != "\x7f" else "\\u007f"  # which JSON itself does not escape
 
 
 def complain(text: str) -> None:

@@ -80,6 +80,17 @@ def test_the_same_run_gives_the_same_bytes(here, capfdbinary):
     assert outs[0] == outs[1]
 
 
+def test_json_cannot_steer_the_terminal_and_means_what_the_sender_wrote(here, capfdbinary):
+    (here / "p.yaml").write_text(PLAYBOOK.format(mode="monitor", group="properties.name"))
+    evil = "\x1b[2J\x7f\x9b2J\u202eZoë"
+    (here / "events.ndjson").write_text(lines(properties={"name": evil}))
+    assert run(["backtest", "p.yaml", "--events", "events.ndjson", "--format", "json"]) == 0
+    out = capfdbinary.readouterr().out.decode()
+    assert not {"\x1b", "\x7f", "\x9b", "\u202e"} & set(out)
+    finding, last = map(json.loads, out.splitlines())
+    assert finding["group"] == last["summary"]["busiest"][0]["group"] == {"properties.name": evil}
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
 def test_packed_files_are_read(here, capsys, pack):
     (here / "packed").write_bytes(pack(lines().encode()))

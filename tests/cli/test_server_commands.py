@@ -120,6 +120,15 @@ class TestDecisions:
         _, lines, _ = ask("events", "--ip", "203.0.113.99")
         assert "\x1b" not in lines[0] and "\\x1b[2Jroot" in lines[0]
 
+    def test_json_is_json_whatever_others_wrote(self, server, ask):
+        odd = "\x7f\x9b\u202ejane"
+        server.using("sdk").post("/v1/events", {"event": "x", "user": odd, "ip": "203.0.113.98"})
+        (event,) = as_json(ask("events", "--ip", "203.0.113.98", "--format", "json"))
+        assert odd in json.dumps(event, ensure_ascii=False).replace("\\u007f", "\x7f")
+        (made,) = as_json(ask("decisions", "add", "block", "id:odd\x9b", "--why", "abuse", "--format", "json"))
+        (listed,) = as_json(ask("decisions", "list", "--value", "id:odd\x9b", "--format", "json"))
+        assert (made["value"], listed["value"]) == ("id:odd\x9b", "id:odd\x9b")
+
 
 class TestEvents:
     def test_they_are_searched_newest_first(self, server, ask):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.cli.terminal import complain, plain, say
+from sentinel.cli.terminal import complain, plain, plain_json, say, say_json
 
 ANY = st.text(st.characters(exclude_categories=[]))
 
@@ -16,6 +18,18 @@ def test_nothing_that_steers_a_terminal_is_left(text):
     shown = plain(text)
     assert all(c.isprintable() or c in "\n\t" for c in shown)
     shown.encode()
+
+
+@given(ANY, st.sampled_from([None, 2]))
+def test_json_is_defused_and_means_the_same(text, indent):
+    shown = plain_json(json.dumps({text: [text]}, ensure_ascii=False, indent=indent))
+    assert all(c.isprintable() or c == "\n" for c in shown)
+    assert json.loads(shown) == {text: [text]}
+
+
+def test_json_stays_readable_and_its_controls_are_its_own_escapes(capsys):
+    say_json({"name": "Zoë\x7f\x9b\u202e\U000e0001"})
+    assert capsys.readouterr().out == '{"name": "Zoë\\u007f\\u009b\\u202e\\udb40\\udc01"}\n'
 
 
 @given(ANY)
