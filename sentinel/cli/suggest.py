@@ -16,7 +16,7 @@ from sentinel.cli.loading import loaded
 from sentinel.cli.options import Channels, Rules
 from sentinel.cli.past import Files, Since, Stored, one_source
 from sentinel.cli.report import columns, number
-from sentinel.cli.terminal import say
+from sentinel.cli.terminal import say, say_json
 from sentinel.core.duration import parse_duration
 from sentinel.core.errors import InputError
 from sentinel.engine.playbook import Playbook
@@ -51,7 +51,7 @@ def suggest(
     found = run.report(percentile)
     if shape is Shape.json:
         for one in found:
-            say(msgspec.json.encode(one).decode())
+            say_json(msgspec.to_builtins(one))
         return
     say(f"{number(run.account.events)} events, {run.order}")
     for one in found:

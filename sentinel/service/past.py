@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -28,7 +29,7 @@ class Reading(Protocol):
     def options(self) -> Options: ...
 
 
-class Run:
+class Run(ABC):
     """One run over past events; a kind gives `begin`, which lets it start anew, and `judge`.
 
     `account` says what was read, `sorting` and `order` in which order.
@@ -38,13 +39,13 @@ class Run:
         self._reading = reading
         self._anew()
 
+    @abstractmethod
     def begin(self) -> None:
         """Be as if nothing had been judged."""
-        raise NotImplementedError
 
+    @abstractmethod
     def judge(self, batches: Iterable[list[Event]]) -> None:
         """Judge all events there are."""
-        raise NotImplementedError
 
     def run(self, streams: Sequence[Stream], progress: Callable[[], None] = nothing) -> None:
         """Judge the events of files, telling `progress` now and then; raises InputError for files that hold none."""

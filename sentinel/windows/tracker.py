@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
@@ -13,7 +14,7 @@ S = TypeVar("S")
 EVENTS = 32  # of those a finding rests on, so many are named
 
 
-class Tracker(Generic[S]):
+class Tracker(ABC, Generic[S]):
     """The groups of one watch; a kind gives `fresh`, `size`, `judge`, and how its state is written and read."""
 
     def __init__(self, watch: Watch, limits: Limits, span: int) -> None:
@@ -26,25 +27,25 @@ class Tracker(Generic[S]):
         self.findings = Findings(watch, limits)
         self.turn: int | None = None
 
+    @abstractmethod
     def fresh(self) -> S:
         """Return the state of a group without hits."""
-        raise NotImplementedError
 
+    @abstractmethod
     def size(self, state: S) -> int:
         """Return a state's tally: what decides who goes when there is no room."""
-        raise NotImplementedError
 
+    @abstractmethod
     def judge(self, hit: Hit, state: S) -> Iterable[Opening]:
         """Record a hit in its group's state and return what opens."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, state: S) -> Any:
         """Return a state as plain values for MessagePack."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, stored: Any) -> S:
         """Return the state that `write` gave."""
-        raise NotImplementedError
 
     def extra(self) -> Any:
         """Return what a kind keeps beside its groups, as plain values."""
@@ -77,9 +78,9 @@ class Tracker(Generic[S]):
             return None
         return self.weigh(key, self.fresh() if state is None else state, now)._replace(opened=opened)
 
+    @abstractmethod
     def weigh(self, key: str, state: S, now: int) -> Progress:
         """Return what a state amounts to at a moment."""
-        raise NotImplementedError
 
     def _explained(self, key: str, openings: Iterable[Opening]) -> list[Opening]:
         state = self.groups.young[key]
