@@ -17,7 +17,7 @@ from sentinel.core.event import Event
 from sentinel.core.record import KeyScope
 
 MOST_WAITING = 64  # sendings; past it a sender is told to come back
-MOST_EVENTS = 20_000  # in one commit
+MOST_EVENTS = 5_000  # in one commit: it holds the interpreter, and who waits for a stream waits for it
 
 
 class Busy(SentinelError):
