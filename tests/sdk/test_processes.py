@@ -135,18 +135,24 @@ def test_a_fork_that_python_did_not_notice_is_noticed_at_the_next_call(server):
     run(
         server,
         """
-        import ctypes
+        import ctypes, signal
         sdk.start()
         sdk.track('parent')
         assert sdk.flush(10)
-        child = ctypes.PyDLL(None).fork()  # no hook of Python's runs
-        if child == 0:
-            sdk.track('child')
-            os._exit(0 if sdk.flush(10) else 1)
-        assert os.waitpid(child, 0)[1] == 0
+        for attempt in range(5):  # such a fork may catch the interpreter's own locks held: then the child cannot go on
+            child = ctypes.PyDLL(None).fork()  # no hook of Python's runs
+            if child == 0:
+                signal.alarm(4)
+                sdk.track('child')
+                os._exit(0 if sdk.flush(3) else 1)
+            if os.waitpid(child, 0)[1] == 0:
+                break
+        else:
+            raise SystemExit('no child could send')
         """,
     )
-    assert [event["event"] for event in server.events] == ["parent", "child"]
+    names = [event["event"] for event in server.events]
+    assert (names[0], set(names[1:])) == ("parent", {"child"})
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
