@@ -5,7 +5,6 @@ A scalar is text until its shape says otherwise: only here does `10m` become mic
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterable
@@ -339,8 +338,3 @@ def as_json(node: Node) -> Any:
         case Mapping(entries=entries):
             return {name.text: as_json(value) for name, value in entries}
     raise Wrong
-
-
-def as_text(value: object) -> str:
-    """Return how a value of a group or a property is written in a file."""
-    return value if isinstance(value, str) else json.dumps(value)
