@@ -21,19 +21,19 @@ from sentinel.actions.download import Download, download
 from sentinel.actions.fetch import Fetcher
 from sentinel.actions.target import PRIVATE, Reach
 from sentinel.api import metrics, program
-from sentinel.api.access import Gate
 from sentinel.api.context import Context
 from sentinel.api.events import TOPIC as EVENTS
 from sentinel.api.feed import TOPIC as DECISIONS
 from sentinel.api.feed import Feed
 from sentinel.api.hub import Hub
 from sentinel.api.ingest import BURST, Ingest
-from sentinel.api.limits import Buckets
-from sentinel.api.wire import Budget
 from sentinel.core.duration import MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import App
+from sentinel.edge.access import Gate
+from sentinel.edge.limits import Buckets
+from sentinel.edge.wire import Budget
 from sentinel.engine.playbook import Guard, Playbook
 from sentinel.enrich.enricher import Enricher
 from sentinel.enrich.enricher import build as build_enricher

@@ -10,11 +10,11 @@ import pytest
 
 from sentinel import settings
 from sentinel.api import paths, program
-from sentinel.api.errors import STATUS
 from sentinel.app import Server
 from sentinel.cli.program import COMMANDS, assemble
 from sentinel.core.duration import format_duration
 from sentinel.core.record import KEY_SCOPES
+from sentinel.edge.errors import STATUS
 from sentinel.service.figures import FIGURES
 from sentinel.settings import Settings
 from tests.api.whole import settings as some_settings
@@ -99,7 +99,8 @@ def test_the_commands_that_are_told_are_there():
 
 
 def test_numbers_that_are_told_are_the_codes_own():
-    from sentinel.api import batch, ingest, stream, wire
+    from sentinel.api import ingest, stream
+    from sentinel.edge import batch, wire
 
     assert (wire.LARGEST, batch.MOST, wire.PATIENCE) == (8 << 20, 5000, 30)
     assert (batch.LARGEST_PROPERTIES, ingest.BURST, stream.HEARTBEAT) == (32 << 10, 10, 10)

@@ -10,11 +10,11 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from sentinel.api.access import Caller, Gate
-from sentinel.api.errors import ApiError
 from sentinel.api.hub import Hub
-from sentinel.api.wire import Headers
 from sentinel.core.record import App, KeyScope
+from sentinel.edge.access import Caller, Gate
+from sentinel.edge.errors import ApiError
+from sentinel.edge.wire import Headers
 from sentinel.service.explainer import Explainer
 from sentinel.service.overview import Overview
 from sentinel.service.ports import Store

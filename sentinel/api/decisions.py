@@ -10,7 +10,6 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from sentinel.api.context import Admin, Context, Here, Listener, Reader
-from sentinel.api.errors import ApiError, not_found
 from sentinel.api.models import (
     AllowanceView,
     DecisionView,
@@ -26,6 +25,7 @@ from sentinel.api.views import allowance_view, decision_view, listing
 from sentinel.core import address, identity
 from sentinel.core.decision import PAIRS, Decision, Kind, Scope, pair, place
 from sentinel.core.record import Allowance, KeptDecision
+from sentinel.edge.errors import ApiError, not_found
 from sentinel.sdk.ids import new_id
 
 router = APIRouter()

@@ -13,17 +13,17 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from sentinel.api import stream
-from sentinel.api.access import credential
 from sentinel.api.context import Context, Here, Reader
-from sentinel.api.errors import not_found
 from sentinel.api.models import EventView, Listing
 from sentinel.api.parts import Cursor, Filter, Id, Limit, Time, inside, network, time, user_key
 from sentinel.api.views import event_view, listing
-from sentinel.api.wire import Headers
 from sentinel.core import record
 from sentinel.core.decision import place
 from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
+from sentinel.edge.access import credential
+from sentinel.edge.errors import not_found
+from sentinel.edge.wire import Headers
 
 router = APIRouter(tags=["events"])
 TOPIC = "events"

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from sentinel.api.context import Here, Reader
-from sentinel.api.errors import ApiError, not_found
 from sentinel.api.models import DecisionView, EventView, FindingView, Model, Moment
 from sentinel.api.parts import LONGEST, Id, Time, Word, time
 from sentinel.api.views import decision_view, event_view, finding_view, when
+from sentinel.edge.errors import ApiError, not_found
 from sentinel.service.explain import Nearness
 
 router = APIRouter(tags=["explain"])

@@ -14,15 +14,16 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from sentinel.api import stream, wire
-from sentinel.api.access import Gate, credential
-from sentinel.api.errors import ApiError, refusal
+from sentinel.api import stream
 from sentinel.api.hub import Hub
-from sentinel.api.wire import Headers, Receive, Scope, Send
 from sentinel.core import moment
 from sentinel.core.decision import Delta
 from sentinel.core.errors import SentinelError
 from sentinel.core.wire import write_decision
+from sentinel.edge import wire
+from sentinel.edge.access import Gate, credential
+from sentinel.edge.errors import ApiError, refusal
+from sentinel.edge.wire import Headers, Receive, Scope, Send
 from sentinel.service.ports import Decisions
 
 POLL, STREAM = "/v1/feed", "/v1/feed/stream"

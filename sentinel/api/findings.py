@@ -8,11 +8,11 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from sentinel.api.context import Admin, Here, Reader
-from sentinel.api.errors import not_found
 from sentinel.api.models import FindingView, Listing, Model, Text
 from sentinel.api.parts import Cursor, Filter, Id, Limit, Time, network, time, user_key
 from sentinel.api.views import finding_view, listing
 from sentinel.core.record import Status
+from sentinel.edge.errors import not_found
 
 router = APIRouter(tags=["findings"])
 

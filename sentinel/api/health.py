@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 
 from sentinel.api.context import Context, Here, Reader
 from sentinel.api.models import Model
-from sentinel.api.wire import Headers
 from sentinel.core.errors import SentinelError
+from sentinel.edge.wire import Headers
 
 router = APIRouter(tags=["health"])
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"

@@ -10,7 +10,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
-from sentinel.api.errors import ApiError
+from sentinel.edge.errors import ApiError
 
 MOST_SEATS = 20_000
 MERCY = 2.0  # seconds a stream that was ended has to say goodbye

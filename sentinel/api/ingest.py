@@ -14,14 +14,14 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from sentinel.api import wire
-from sentinel.api.access import Caller, Gate
-from sentinel.api.batch import Parsed, Terms, parse
-from sentinel.api.errors import ApiError, refusal
-from sentinel.api.limits import Buckets
-from sentinel.api.wire import Budget, Gone, Headers, Receive, Scope, Send
 from sentinel.core import address
 from sentinel.core.errors import StoreBusy
+from sentinel.edge import wire
+from sentinel.edge.access import Caller, Gate
+from sentinel.edge.batch import Parsed, Terms, parse
+from sentinel.edge.errors import ApiError, refusal
+from sentinel.edge.limits import Buckets
+from sentinel.edge.wire import Budget, Gone, Headers, Receive, Scope, Send
 from sentinel.sdk.ids import new_id
 from sentinel.sdk.options import Options
 from sentinel.sdk.proxies import client_address

@@ -10,12 +10,12 @@ from fastapi import APIRouter
 from pydantic import Field, StringConstraints
 
 from sentinel.api.context import Admin, Here, server_only
-from sentinel.api.errors import ApiError, not_found
 from sentinel.api.models import AppView, ErrorAnswer, KeyView, Listing, Model, NewKeyView, Text
 from sentinel.api.parts import Id
 from sentinel.api.views import app_view, key_view
 from sentinel.core.duration import HOUR, parse_duration
 from sentinel.core.record import App, KeyScope
+from sentinel.edge.errors import ApiError, not_found
 
 router = APIRouter(tags=["keys and apps"])
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]

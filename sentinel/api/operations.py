@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 
 from sentinel.api.context import Admin, Here, Reader, server_only
-from sentinel.api.errors import not_found
 from sentinel.api.models import AuditView, DeliveryView, Listing, Model, PlaybooksView, Reason, VersionView
 from sentinel.api.parts import Cursor, Id, Limit
 from sentinel.api.views import audit_view, delivery_view, listing, mistake_view, playbook_view, version_view
+from sentinel.edge.errors import not_found
 
 router = APIRouter(tags=["operations"])
 

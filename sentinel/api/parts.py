@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import Path, Query
 from pydantic import AfterValidator
 
-from sentinel.api.errors import ApiError
 from sentinel.core import address, identity, moment
 from sentinel.core.decision import Place, place
 from sentinel.core.duration import parse_duration
 from sentinel.core.errors import SentinelError
+from sentinel.edge.errors import ApiError
 
 LONGEST = 512
 

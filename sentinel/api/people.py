@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 
 from sentinel.api.context import Admin, Here, Reader
-from sentinel.api.errors import not_found
 from sentinel.api.models import PersonView, Revision
 from sentinel.api.parts import LONGEST, Word
 from sentinel.api.views import decision_view, person_view, when
 from sentinel.core import identity
 from sentinel.core.record import Person
+from sentinel.edge.errors import not_found
 
 router = APIRouter(tags=["people"])
 

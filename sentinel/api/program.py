@@ -12,14 +12,15 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from sentinel import __version__
-from sentinel.api import decisions, events, explain, findings, health, keys, operations, paths, people, wire
+from sentinel.api import decisions, events, explain, findings, health, keys, operations, paths, people
 from sentinel.api.context import Context
-from sentinel.api.errors import CODES, ApiError, refusal
 from sentinel.api.feed import POLL, STREAM, Feed
 from sentinel.api.ingest import PATHS, Ingest
 from sentinel.api.models import ErrorAnswer
-from sentinel.api.wire import Asgi, Budget, Gone, Headers, Message, Receive, Scope, Send
 from sentinel.core.errors import SentinelError
+from sentinel.edge import wire
+from sentinel.edge.errors import CODES, ApiError, refusal
+from sentinel.edge.wire import Asgi, Budget, Gone, Headers, Message, Receive, Scope, Send
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 OPENAPI = "/v1/openapi.json"

@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from sentinel.api.hub import Seat
-from sentinel.api.wire import PIECE, Receive, Send
 from sentinel.core.errors import SentinelError
+from sentinel.edge.wire import PIECE, Receive, Send
 
 HEARTBEAT = 10.0
 STALLED = 20.0  # seconds after which a client that reads nothing is let go

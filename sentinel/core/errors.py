@@ -14,7 +14,7 @@ SentinelError
 ├── FetchError         no answer was had from another host                             (actions.fetch)
 ├── DeliveryError      a notification or webhook that did not arrive                   (actions.outcome)
 ├── Busy               too much waits to be written                                    (service.intake)
-├── ApiError           a request that is refused                                       (api.errors)
+├── ApiError           a request that is refused                                       (edge.errors)
 ├── SettingsError      settings that cannot be meant, all at once                      (settings)
 ├── Stopping           the server is told to stop while it still starts                (app)
 ├── DemoError          the demo cannot be shown on this machine                        (demo.processes)

@@ -6,9 +6,9 @@ import threading
 from collections import defaultdict
 from typing import Any
 
-from sentinel.api.access import Gate
 from sentinel.core.decision import Decision, Delta
 from sentinel.core.record import App, Key
+from sentinel.edge.access import Gate
 from sentinel.service.intake import Intake, Receipt, Sending
 
 NOW = 1_795_210_200_000_000  # 2026-11-20T21:30:00Z

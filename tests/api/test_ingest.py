@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import zstandard
 
-from sentinel.api import wire
 from sentinel.api.ingest import Ingest
-from sentinel.api.limits import Buckets
 from sentinel.core.errors import StoreBusy
+from sentinel.edge import wire
+from sentinel.edge.limits import Buckets
 from sentinel.sdk.options import Options, _proxies
 from sentinel.service.intake import Busy
 from tests.api.fakes import NOW, FakeAccess, FakeMeters, Written, gate

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sentinel.api.errors import ApiError
-from sentinel.api.wire import Headers
 from sentinel.core.record import KeyScope
+from sentinel.edge.errors import ApiError
+from sentinel.edge.wire import Headers
 from sentinel.service.ports import Access
 
 LOCAL = "local administrator"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.api.batch import LARGEST_PROPERTIES, MOST, Terms, parse
-from sentinel.api.errors import ApiError
+from sentinel.edge.batch import LARGEST_PROPERTIES, MOST, Terms, parse
+from sentinel.edge.errors import ApiError
 from tests.api.fakes import NOW
 
 TERMS = Terms("sdk", "k", NOW, lambda: "made")

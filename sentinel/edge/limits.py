@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 
-from sentinel.api.errors import ApiError
+from sentinel.edge.errors import ApiError
 
 MOST_BUCKETS = 20_000
 

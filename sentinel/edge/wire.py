@@ -9,7 +9,7 @@ from typing import Any
 
 import zstandard
 
-from sentinel.api.errors import ApiError
+from sentinel.edge.errors import ApiError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

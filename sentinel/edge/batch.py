@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from sentinel.api.errors import ApiError
 from sentinel.core import event
 from sentinel.core.errors import EventError
 from sentinel.core.event import Event
 from sentinel.core.record import KeyScope
+from sentinel.edge.errors import ApiError
 
 MOST = 5_000
 MOST_CONTAINERS = 250_000  # eight megabytes of brackets would hold everybody up for seconds
