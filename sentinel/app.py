@@ -26,12 +26,13 @@ from sentinel.api.events import TOPIC as EVENTS
 from sentinel.api.feed import TOPIC as DECISIONS
 from sentinel.api.feed import Feed
 from sentinel.api.hub import Hub
-from sentinel.api.ingest import BURST, Ingest
+from sentinel.api.ingest import Ingest
 from sentinel.core.duration import MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import App
 from sentinel.edge.access import Gate
+from sentinel.edge.door import BURST, Door
 from sentinel.edge.limits import Buckets
 from sentinel.edge.wire import Budget
 from sentinel.engine.playbook import Guard, Playbook
@@ -255,12 +256,13 @@ class Server:
             lambda app: metrics.text(self.figures.samples(), app), partial(self.hub.tell, DECISIONS),
             self._changed, self.explainer,
         )  # fmt: skip
-        ingest = Ingest(
-            self.gate, self.intake, self.store.decisions.revision, self.figures, now, time.monotonic,
+        fault = partial(self.fault, "events")
+        door = Door(
+            self.intake, self.store.decisions.revision, self.figures, now, time.monotonic,
             Buckets(settings.rate, settings.rate * BURST), Buckets(settings.browser_rate / 60, settings.browser_rate),
-            Options(trusted_proxies=settings.trusted_proxies), partial(self.fault, "events"), budget,
-            starting=self.overview.starting,
+            Options(trusted_proxies=settings.trusted_proxies), budget, not_yet=self.overview.starting,
         )  # fmt: skip
+        ingest = Ingest(self.gate, door, fault)
         feed = Feed(self.gate, self.hub, self.store.decisions, now, self.switch.on)
         rest = program.build(context, partial(self.fault, "api"), self._lifespan)
         return program.Front(ingest, feed, rest, budget)

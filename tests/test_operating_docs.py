@@ -99,10 +99,10 @@ def test_the_commands_that_are_told_are_there():
 
 
 def test_numbers_that_are_told_are_the_codes_own():
-    from sentinel.api import ingest, stream
-    from sentinel.edge import batch, wire
+    from sentinel.api import stream
+    from sentinel.edge import batch, door, wire
 
     assert (wire.LARGEST, batch.MOST, wire.PATIENCE) == (8 << 20, 5000, 30)
-    assert (batch.LARGEST_PROPERTIES, ingest.BURST, stream.HEARTBEAT) == (32 << 10, 10, 10)
+    assert (batch.LARGEST_PROPERTIES, door.BURST, stream.HEARTBEAT) == (32 << 10, 10, 10)
     assert Settings().snapshot_every == settings.TABLE["snapshot_every"].read("5m")
     assert set(paths.SCHEMAS) and program.OPENAPI in API

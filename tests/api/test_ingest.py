@@ -13,6 +13,7 @@ import zstandard
 from sentinel.api.ingest import Ingest
 from sentinel.core.errors import StoreBusy
 from sentinel.edge import wire
+from sentinel.edge.door import Door as EventDoor
 from sentinel.edge.limits import Buckets
 from sentinel.sdk.options import Options, _proxies
 from sentinel.service.intake import Busy
@@ -34,10 +35,16 @@ class Door:
         self.now = 0.0
         self.intake = self.written.intake()
         self.intake.start()
-        self.app = Ingest(
-            gate(self.access), self.intake, lambda app: 7, self.meters, lambda: NOW, lambda: self.now,
-            Buckets(1000, 10_000), Buckets(10, 20), Options(), self.faults.append,
-        )  # fmt: skip
+        self.door = EventDoor(
+            self.intake,
+            lambda app: 7,
+            self.meters,
+            lambda: NOW,
+            lambda: self.now,
+            Buckets(1000, 10_000),
+            Buckets(10, 20),
+        )
+        self.app = Ingest(gate(self.access), self.door, self.faults.append)
 
 
 @pytest.fixture(scope="module")
@@ -252,13 +259,13 @@ def test_a_batch_may_go_over_the_rate_once_and_is_waited_for(door):
 
 
 def test_a_slow_sender_is_let_go(door, monkeypatch):
-    monkeypatch.setattr(door.app, "body_patience", 0.1)
+    monkeypatch.setattr(door.door, "body_patience", 0.1)
     answer = door.client.post(PATH, raw=b"[", headers={"Content-Length": "100"})
     assert (answer.status, answer.error["code"], answer.headers["connection"]) == (408, "timeout", "close")
 
 
 def test_a_commit_that_hangs_is_not_waited_for_for_ever(door, monkeypatch):
-    monkeypatch.setattr(door.app, "commit_patience", 0.05)
+    monkeypatch.setattr(door.door, "commit_patience", 0.05)
     door.written.may_write.clear()
     answer = door.client.post(PATH, [EVENT])
     door.written.may_write.set()
@@ -273,7 +280,7 @@ def test_a_client_that_leaves_in_the_middle_harms_nobody(door):
 
 
 def test_too_many_unfinished_bodies_at_once_are_told_to_come_back(door, monkeypatch):
-    monkeypatch.setattr(door.app, "budget", wire.Budget(1000))
+    monkeypatch.setattr(door.door, "budget", wire.Budget(1000))
     assert door.client.post(PATH, raw=b"[" + b" " * 2000 + b"]").headers["retry-after"] == "1"
     assert door.client.post(PATH, [EVENT]).status == 200
 
@@ -300,7 +307,7 @@ class TestBrowserKeys:
         assert (event.ip, event.trust, event.id) == ("127.0.0.1", "browser", "browser:a")
 
     def test_behind_a_trusted_proxy_the_address_is_the_browsers(self, door, client, monkeypatch):
-        monkeypatch.setattr(door.app, "options", Options(**_proxies("127.0.0.0/8")))
+        monkeypatch.setattr(door.door, "options", Options(**_proxies("127.0.0.0/8")))
         forwarded = [*ORIGIN.items(), ("X-Forwarded-For", "192.0.2.1, 203.0.113.7")]
         client.post(PATH, VIEW, headers=forwarded)
         assert door.written.events[0].ip == "203.0.113.7"

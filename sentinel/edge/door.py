@@ -1,0 +1,169 @@
+"""How events are taken in, whoever brings them and in whatever form: bounded, metered, written before the answer.
+
+Which path they come by and who may send is not known here, nor what the bytes of a body mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from sentinel.core import address
+from sentinel.core.errors import StoreBusy
+from sentinel.edge import wire
+from sentinel.edge.access import Caller
+from sentinel.edge.batch import Parsed, Terms
+from sentinel.edge.errors import ApiError, refusal
+from sentinel.edge.limits import Buckets
+from sentinel.edge.wire import Budget, Headers, Receive, Scope
+from sentinel.sdk.ids import new_id
+from sentinel.sdk.options import Options
+from sentinel.sdk.proxies import client_address
+from sentinel.service.intake import Busy, Intake, Receipt, Sending
+
+SMALL = 64 * 1024  # what is decoded on the loop itself; more goes to a thread
+LARGE_AT_ONCE = 2  # bodies decoded in threads: eight megabytes of brackets become two hundred
+FROM_BROWSERS = 512 * 1024  # bytes of a body
+BURST = 10  # seconds' worth an app may send at once
+EXPECTED = (ApiError, Busy, StoreBusy)
+
+
+class Meters(Protocol):
+    """Counts what came in."""
+
+    def ingested(self, app: str, receipt: Receipt, rejected: int, seconds: float) -> None: ...
+    def refused(self, path: str, code: str) -> None: ...
+
+
+@dataclass(slots=True)
+class Door:
+    """Takes events in. `clock` gives microseconds since 1970, `steady` seconds that never jump.
+
+    Patience is in seconds: how long a body may take to come, and a commit to be done. `not_yet` says what keeps
+    the server from taking events yet.
+    """
+
+    intake: Intake
+    revision: Callable[[str], int]
+    meters: Meters
+    clock: Callable[[], int]
+    steady: Callable[[], float]
+    apps: Buckets
+    addresses: Buckets
+    options: Options = field(default_factory=Options)
+    budget: Budget = field(default_factory=Budget)
+    body_patience: float = wire.PATIENCE
+    commit_patience: float = 30.0
+    not_yet: Callable[[], str | None] = lambda: None
+    large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE))
+
+    def started(self) -> None:
+        """Refuse events while windows are still being restored: judged now, they would be judged wrong."""
+        starting = self.not_yet()
+        if starting is not None:
+            raise ApiError("unavailable", starting, "try again in 2 s", 2)
+
+    def admit_browser(self, caller: Caller, scope: Scope, headers: Headers) -> tuple[str | None, list[tuple[str, str]]]:
+        """Let a browser's key in from its own origins only; return the connection's address and what CORS answers."""
+        origin = headers.get(b"origin")
+        if origin is None or not _listed(origin, caller.settings.get("origins", ())):
+            raise ApiError("forbidden", f"the origin `{(origin or 'none')[:80]}` is not the key's", "list it there")
+        return self.address(scope, headers), [("access-control-allow-origin", origin), ("vary", "origin")]
+
+    def address(self, scope: Scope, headers: Headers) -> str | None:
+        """Return whose address a request comes from, as far as trusted proxies say."""
+        peer = scope.get("client")
+        return client_address(
+            peer[0] if peer else None, headers.all(b"forwarded"), headers.all(b"x-forwarded-for"), self.options
+        )
+
+    def ask(self, caller: Caller, ip: str | None) -> None:
+        """Raise the refusal where the app, or a browser's address, has sent too much."""
+        now = self.steady()
+        self.apps.ask(caller.app, now)
+        if caller.scope == "browser":
+            self.addresses.ask(_place(caller, ip), now)
+
+    def _spend(self, caller: Caller, ip: str | None, events: int) -> None:
+        now = self.steady()
+        self.apps.spend(caller.app, events, now)
+        if caller.scope == "browser":
+            self.addresses.spend(_place(caller, ip), events, now)
+
+    async def read(
+        self, caller: Caller, ip: str | None, headers: Headers, receive: Receive,
+        parse: Callable[[bytes, Terms], Parsed],
+    ) -> Parsed:  # fmt: skip
+        """Read and decode a body; what cannot be read costs as much as one event."""
+        most = FROM_BROWSERS if caller.scope == "browser" else wire.LARGEST
+        data = await wire.body(receive, headers, self.budget, self.body_patience, most)
+        self.ask(caller, ip)
+        cost = 1
+        try:
+            work = partial(self._parsed, data, headers.all(b"content-encoding"), caller, ip, most, parse)
+            if len(data) <= SMALL:
+                parsed = work()
+            else:
+                async with self.large:
+                    parsed = await asyncio.to_thread(work)
+            cost = max(1, len(parsed.events) + len(parsed.rejected))
+        finally:
+            self._spend(caller, ip, cost)
+        return parsed
+
+    def terms(self, caller: Caller, ip: str | None) -> Terms:
+        """Return on what terms a caller's events are taken now."""
+        received = self.clock()
+        return Terms(caller.scope, caller.key, received, partial(new_id, received // 1000), ip)
+
+    def _parsed(
+        self, data: bytes, encodings: list[str], caller: Caller, ip: str | None, most: int,
+        parse: Callable[[bytes, Terms], Parsed],
+    ) -> Parsed:  # fmt: skip
+        return parse(wire.expand(data, encodings, most), self.terms(caller, ip))
+
+    async def write(self, sending: Sending) -> Receipt:
+        """Return what became of events when they are on disk; raises the refusal where they are not, in time."""
+        if not sending.events:
+            return Receipt(0, 0, self.revision(sending.app))
+        future = self.intake.submit(sending)
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), self.commit_patience)
+        except TimeoutError:
+            raise ApiError("unavailable", "the events were not written in time", "send them again", 5) from None
+
+
+def not_written(error: Exception) -> ApiError:
+    """Return what to answer. A fault of ours leaves the events with their sender, who tries again."""
+    if isinstance(error, EXPECTED):
+        return refusal(error)
+    return ApiError("unavailable", "the events could not be written", "send them again", 5)
+
+
+def preflight(origin: str | None, methods: str, allowed: str) -> list[tuple[str, str]]:
+    """Answer what a browser asks before it sends: it carries no key yet, so the key's origins are checked later."""
+    if origin is None:
+        return [("allow", f"{methods}, OPTIONS")]
+    return [
+        ("access-control-allow-origin", origin),
+        ("access-control-allow-methods", methods),
+        ("access-control-allow-headers", allowed),
+        ("access-control-max-age", "600"),
+        ("vary", "origin"),
+    ]
+
+
+def _place(caller: Caller, ip: str | None) -> str:
+    return f"{caller.app} {address.group(ip) if ip else 'unknown'}"
+
+
+def _listed(origin: str, origins: Iterable[str]) -> bool:
+    """Say whether an origin is one of a key's: written out, or `https://*.example.com` for any name below."""
+    for one in origins:
+        head, star, tail = one.partition("*")
+        if origin == one or (star and origin.startswith(head) and origin.endswith(tail) and len(origin) > len(one) - 1):
+            return True
+    return False
