@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from sentinel.api import stream
 from sentinel.api.context import Context, Here, Reader
 from sentinel.api.models import EventView, Listing
-from sentinel.api.parts import Cursor, Filter, Id, Limit, Time, inside, network, time, user_key
+from sentinel.api.parts import Cursor, Filter, Id, Limit, Time, network, time, user_key
 from sentinel.api.views import event_view, listing
 from sentinel.core import record
 from sentinel.core.decision import place
@@ -24,6 +24,7 @@ from sentinel.core.record import KeptEvent
 from sentinel.edge.access import credential
 from sentinel.edge.errors import not_found
 from sentinel.edge.wire import Headers
+from sentinel.service.hand import inside
 
 router = APIRouter(tags=["events"])
 TOPIC = "events"

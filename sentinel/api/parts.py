@@ -7,11 +7,10 @@ from typing import Annotated
 from fastapi import Path, Query
 from pydantic import AfterValidator
 
-from sentinel.core import address, identity, moment
-from sentinel.core.decision import Place, place
-from sentinel.core.duration import parse_duration
-from sentinel.core.errors import SentinelError
+from sentinel.core import address, identity
+from sentinel.core.decision import place
 from sentinel.edge.errors import ApiError
+from sentinel.service import hand
 
 LONGEST = 512
 
@@ -30,37 +29,9 @@ Cursor = Annotated[str | None, Query(max_length=LONGEST, description="The `curso
 Time = Annotated[str | None, Query(max_length=40, description="RFC 3339, or seconds since 1970.")]
 
 
-def until(length: str | None, end: str | None, now: int) -> int | None:
-    """Return when something ends that lasts so long, or until then; None for ever."""
-    if length is not None and end is not None:
-        raise ApiError("invalid", "`for`: there is an `until` already", "leave one of them out")
-    if end is not None:
-        at = _time("until", end)
-        if at <= now:
-            raise ApiError("invalid", f"`until`: `{end}` is over")
-        return at
-    if length is None or length == "forever":
-        return None
-    try:
-        lasting = parse_duration(length)
-    except SentinelError as error:
-        raise ApiError("invalid", f"`for`: {error.message}", error.hint) from None
-    if lasting <= 0:
-        raise ApiError("invalid", f"`for`: `{length}` is over at once")
-    return now + lasting
-
-
 def time(name: str, value: str | None) -> int | None:
     """Return the moment of a parameter, None where it was not given."""
-    return None if value is None else _time(name, value)
-
-
-def _time(name: str, value: str) -> int:
-    try:
-        number = float(value) if value.replace(".", "", 1).isdecimal() and value.isascii() else value
-        return moment.parse(number)
-    except SentinelError as error:
-        raise ApiError("invalid", f"`{name}`: {error.message.partition(': ')[2]}", error.hint) from None
+    return None if value is None else hand.time(name, value)
 
 
 def user_key(value: str | None) -> str | None:
@@ -78,10 +49,3 @@ def network(name: str, value: str | None) -> str | None:
     if found is None:
         raise ApiError("invalid", f"`{name}`: `{value[:64]}` is not an address", "write `203.0.113.9`")
     return found
-
-
-def inside(one: Place, other: Place) -> bool:
-    """Say whether an address or network lies within another, or is the same."""
-    if one.version != other.version or one.length < other.length:
-        return False
-    return one.bits >> (one.length - other.length) == other.bits

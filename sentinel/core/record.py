@@ -5,9 +5,9 @@ Values only; times are microseconds since 1970. What a commit takes in is in `ba
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from sentinel.core import identity
 from sentinel.core.decision import Decision
@@ -15,9 +15,12 @@ from sentinel.core.event import Event
 from sentinel.core.finding import Finding
 
 KeyScope = Literal["sdk", "ingest", "browser", "read", "admin"]
+Role = Literal["viewer", "analyst", "admin"]
 Status = Literal["new", "confirmed", "false-positive", "closed", "retracted"]
 
 KEY_SCOPES: tuple[KeyScope, ...] = ("sdk", "ingest", "browser", "read", "admin")
+ROLES: tuple[Role, ...] = ("viewer", "analyst", "admin")  # each may what those before it may
+EVERY_APP = "*"
 STATUSES: tuple[Status, ...] = ("new", "confirmed", "false-positive", "closed", "retracted")
 
 T_co = TypeVar("T_co", covariant=True)
@@ -64,6 +67,61 @@ class Key:
     revoked: int | None = None
     protocol: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Somebody who may sign in to the console. `apps` holds EVERY_APP, or the ids of those the account is kept to.
+
+    `ready` says that a password was chosen.
+    """
+
+    id: str
+    name: str
+    role: Role
+    apps: tuple[str, ...] = (EVERY_APP,)
+    made: int = 0
+    by: str | None = None
+    seen: int | None = None
+    ready: bool = False
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it reaches every app, those to come too."""
+        return EVERY_APP in self.apps
+
+    @property
+    def server(self) -> bool:
+        """Whether it administers the whole server."""
+        return self.everywhere and self.role == "admin"
+
+    @property
+    def actor(self) -> str:
+        """How the audit calls it."""
+        return f"account:{self.name}"
+
+    def reaches(self, app: str) -> bool:
+        """Say whether it may see an app."""
+        return self.everywhere or app in self.apps
+
+    def may(self, role: Role) -> bool:
+        """Say whether it may do what a role may."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+def account_link(id: str) -> str:
+    """Return what the one-time links of an account are for."""
+    return f"account:{id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One sign-in: whose, from when, when last used, and when it ends at the latest."""
+
+    account: Account
+    made: int
+    seen: int
+    until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +264,23 @@ class Property:
     slot: str | None = None
 
 
+class Query(Protocol):
+    """A compiled condition, such as an Expression of `engine`. What its tree is made of is not known here."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def tree(self) -> Any: ...
+    @property
+    def matches(self) -> Callable[[Event], bool]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which events are asked for: every part that is not None must hold. Times: `since` inclusive, `until` exclusive.
 
-    `user` is a user key; `ip` an address or a network, of IPv6 no narrower than /64.
+    `user` is a user key; `ip` an address or a network, of IPv6 no narrower than /64; `q` a condition of the rules'
+    language, which holds where it is true of the event.
     """
 
     name: str | None = None
@@ -218,6 +288,7 @@ class Filter:
     ip: str | None = None
     since: int | None = None
     until: int | None = None
+    q: Query | None = None
 
 
 class KeptEvent(NamedTuple):

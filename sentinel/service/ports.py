@@ -24,6 +24,7 @@ from sentinel.core.batch import Batch, Committed, Label, Note, Sighting
 from sentinel.core.decision import Decision, Delta
 from sentinel.core.event import Event
 from sentinel.core.record import (
+    Account,
     Acted,
     Allowance,
     App,
@@ -41,6 +42,7 @@ from sentinel.core.record import (
     Person,
     PlaybookVersion,
     Property,
+    Session,
     Snapshot,
     Status,
 )
@@ -204,6 +206,55 @@ class Access(Protocol):
         """Use a one-time link up; say whether it was good."""
 
 
+class Accounts(Protocol):
+    """Who may sign in to the console, and who has. Only hashes of passwords and tokens are kept."""
+
+    def list(self) -> list[Account]:
+        """Return every account, by name."""
+
+    def get(self, id: str) -> Account | None:
+        """Return one account."""
+
+    def named(self, name: str) -> tuple[Account, str | None] | None:
+        """Return the account of a name with the hash of its password, None where no password was chosen."""
+
+    def put(self, account: Account, by: str, now: int) -> None:
+        """Add an account, or change the name, role and apps of the one of that id.
+
+        Raises SentinelError for a name in use, and where nobody would be left to administer the server.
+        """
+
+    def set_password(self, id: str, hash: str, by: str, now: int) -> bool:
+        """Set a password, end every session of the account, void its links; say whether there is such an account."""
+
+    def rehash(self, id: str, old: str, new: str) -> None:
+        """Put another hash of the same password in the place of the old one."""
+
+    def reset(self, id: str, by: str, now: int) -> bool:
+        """Take the password away, end every session, void the links; say whether there is such an account."""
+
+    def remove(self, id: str, by: str, now: int) -> bool:
+        """Remove an account with its sessions and links; say whether there was one.
+
+        Raises SentinelError where nobody would be left to administer the server.
+        """
+
+    def begin(self, id: str, until: int, now: int) -> str:
+        """Begin a session and return its token, which nothing can show again."""
+
+    def session(self, token: str, now: int, idle: int) -> Session | None:
+        """Return the session of a token that is not over and was used within `idle` microseconds."""
+
+    def touch(self, token: str, now: int) -> None:
+        """Note that a session is in use."""
+
+    def end(self, token: str, by: str, now: int) -> bool:
+        """End a session; say whether there was one."""
+
+    def expire(self, now: int, idle: int) -> int:
+        """Drop the sessions that are over; return how many."""
+
+
 class Outbox(Protocol):
     """What is to be delivered after commits."""
 
@@ -332,6 +383,8 @@ class Store(Protocol):
     def allow(self) -> Allow: ...
     @property
     def access(self) -> Access: ...
+    @property
+    def accounts(self) -> Accounts: ...
     @property
     def outbox(self) -> Outbox: ...
     @property

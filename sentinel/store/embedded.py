@@ -16,6 +16,7 @@ from sqlalchemy import insert, select
 from sentinel.core.errors import StoreBusy, StoreError
 from sentinel.core.record import Health
 from sentinel.store.access import Access
+from sentinel.store.accounts import Accounts
 from sentinel.store.audit import Audit
 from sentinel.store.control import Control
 from sentinel.store.decisions import Decisions, Revisions
@@ -75,6 +76,7 @@ class Embedded:
         self.findings = Findings(control, self._machine.revisions)
         self.people = People(control, self._machine.revisions, self._machine.known)
         self.access = self._machine.access
+        self.accounts = Accounts(control)
         self.labels = self._machine.labels
         self.allow, self.outbox, self.audit = Allow(control), Outbox(control), Audit(control)
         self.snapshots, self.leases = Snapshots(control), Leases(control)

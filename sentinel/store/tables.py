@@ -73,6 +73,31 @@ class LinkRow(SQLModel, table=True):
     used: int | None = _big(default=None, nullable=True)
 
 
+class AccountRow(SQLModel, table=True):
+    """Somebody who may sign in; `password` is an Argon2 hash, None until one is chosen."""
+
+    __tablename__ = "account"
+    id: str = Field(primary_key=True)
+    name: str = Field(unique=True)
+    role: str
+    apps: list[str] = _json()
+    made: int = _big()
+    by: str | None = None
+    seen: int | None = _big(default=None, nullable=True)
+    password: str | None = None
+
+
+class SessionRow(SQLModel, table=True):
+    """A sign-in, known by the SHA-256 of its token."""
+
+    __tablename__ = "session"
+    hash: str = Field(primary_key=True)
+    account: str = Field(index=True)
+    made: int = _big()
+    seen: int = _big()
+    until: int = _big()
+
+
 class PersonRow(SQLModel, table=True):
     """A person by the key that never changes; `alias_of` names the older one it turned out to be."""
 
@@ -324,6 +349,8 @@ def _table(name: str) -> Table:
 apps = _table("app")
 access_keys = _table("access_key")
 one_time_links = _table("one_time_link")
+accounts = _table("account")
+sessions = _table("session")
 people = _table("person")
 identifiers = _table("identifier")
 cuts = _table("link_cut")

@@ -15,6 +15,8 @@ def upgrade() -> None:
         _app,
         _access_key,
         _one_time_link,
+        _account,
+        _session,
         _person,
         _identifier,
         _link_cut,
@@ -79,6 +81,35 @@ def _one_time_link() -> None:
         sa.Column("used", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("hash"),
     )
+
+
+def _account() -> None:
+    op.create_table(
+        "account",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("apps", sa.JSON(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("by", sa.String(), nullable=True),
+        sa.Column("seen", sa.BigInteger(), nullable=True),
+        sa.Column("password", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("name"),
+    )
+
+
+def _session() -> None:
+    op.create_table(
+        "session",
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.Column("account", sa.String(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("seen", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("hash"),
+    )
+    op.create_index("ix_session_account", "session", ["account"])
 
 
 def _person() -> None:

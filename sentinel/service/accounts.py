@@ -1,0 +1,173 @@
+"""Accounts of the console: signing in, inviting, choosing a password. Who may ask, and how often, is not known here.
+
+Argon2 takes a tenth of a second of a processor on purpose: whoever calls bounds how many run at once.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import NamedTuple
+
+from pwdlib import PasswordHash
+
+from sentinel.core.duration import DAY, HOUR
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import EVERY_APP, ROLES, Account, Role, Session, account_link
+from sentinel.service.ports import Store
+from sentinel.service.setup import ADMINISTRATOR
+
+IDLE = 2 * HOUR
+LONGEST = 12 * HOUR  # a session, however busy
+INVITED = 3 * DAY
+SHORTEST_PASSWORD = 12
+LONGEST_PASSWORD = 256
+_TOUCH = 60_000_000  # how much older the time of last use may be than it says
+_NAME = re.compile(r"[a-z0-9][a-z0-9._+@-]{0,99}", re.ASCII)
+
+
+class Invitation(NamedTuple):
+    """An account, and the code of the link by which its owner chooses a password."""
+
+    account: Account
+    code: str
+
+
+class Accounts:
+    """What accounts can do, from any thread."""
+
+    def __init__(self, store: Store, clock: Callable[[], int]) -> None:
+        self._store = store
+        self._clock = clock
+
+    def sign_in(self, name: str, password: str) -> str | None:
+        """Return the token of a new session, None where name or password is wrong; both take the same time."""
+        found = self._store.accounts.named(_folded(name))
+        account, hash = found if found is not None else (None, None)
+        good, better = _hasher().verify_and_update(password[:LONGEST_PASSWORD], hash or _nobody())
+        if account is None or hash is None or not good or len(password) > LONGEST_PASSWORD:
+            return None
+        if better is not None:
+            self._store.accounts.rehash(account.id, hash, better)
+        return self._begin(account)
+
+    def session(self, token: str, *, busy: bool = True) -> Session | None:
+        """Return the session of a token; one that is `busy` lives on, one whose page only looks again does not."""
+        now = self._clock()
+        found = self._store.accounts.session(token, now, IDLE)
+        if found is not None and busy and now - found.seen > _TOUCH:
+            self._store.accounts.touch(token, now)
+        return found
+
+    def sign_out(self, token: str, by: str) -> None:
+        """End a session."""
+        self._store.accounts.end(token, by, self._clock())
+
+    def invite(self, name: str, role: Role, apps: Sequence[str], by: str) -> Invitation:
+        """Add an account; its owner chooses the password by the link."""
+        account = Account(secrets.token_hex(6), _checked(name), role, self._reach(role, apps), self._clock(), by)
+        self._store.accounts.put(account, by, self._clock())
+        return Invitation(account, self._link(account))
+
+    def change(self, id: str, role: Role, apps: Sequence[str], by: str) -> Account | None:
+        """Give an account another role or other apps; None where there is none of that id."""
+        account = self._store.accounts.get(id)
+        if account is None:
+            return None
+        changed = replace(account, role=role, apps=self._reach(role, apps))
+        self._store.accounts.put(changed, by, self._clock())
+        return changed
+
+    def reset(self, id: str, by: str) -> Invitation | None:
+        """Take an account's password away, sign it out everywhere and give it a new link; None where there is none."""
+        account = self._store.accounts.get(id)
+        if account is None or not self._store.accounts.reset(id, by, self._clock()):
+            return None
+        return Invitation(account, self._link(account))
+
+    def accept(self, code: str, name: str, password: str) -> str:
+        """Use a link up: set the password, and for the first administrator the name too; return a session's token.
+
+        Raises SentinelError for a link that is not good (any more), and for a name or password that will not do.
+        """
+        id, dot, secret = code.strip().partition(".")
+        account = self._store.accounts.get(id) if dot else None
+        name = account.name if account is not None else _checked(name)
+        if account is None and self._store.accounts.named(name) is not None:
+            raise SentinelError(f"`name`: there is an account `{name}` already", "choose another name")
+        check_password(password, name)
+        purpose = account_link(id) if dot else ADMINISTRATOR
+        now = self._clock()
+        if not self._store.access.use_link(purpose, secret if dot else id, now):
+            raise SentinelError("the link is used up, over or not complete", "ask for a new one")
+        if account is None:
+            account = Account(secrets.token_hex(6), name, "admin", made=now, by="one-time link")
+            self._store.accounts.put(account, account.actor, now)
+        self._store.accounts.set_password(account.id, _hasher().hash(password), account.actor, now)
+        return self._begin(account)
+
+    def change_password(self, account: Account, old: str, new: str) -> str:
+        """Set a new password where the old one is right, end every session and return a new one's token."""
+        found = self._store.accounts.named(account.name)
+        hash = found[1] if found is not None else None
+        if hash is None or len(old) > LONGEST_PASSWORD or not _hasher().verify(old, hash):
+            raise SentinelError("`old`: not the password you have now")
+        check_password(new, account.name)
+        self._store.accounts.set_password(account.id, _hasher().hash(new), account.actor, self._clock())
+        return self._begin(account)
+
+    def _begin(self, account: Account) -> str:
+        now = self._clock()
+        return self._store.accounts.begin(account.id, now + LONGEST, now)
+
+    def _link(self, account: Account) -> str:
+        now = self._clock()
+        return f"{account.id}.{self._store.access.make_link(account_link(account.id), now + INVITED, now)}"
+
+    def _reach(self, role: Role, apps: Sequence[str]) -> tuple[str, ...]:
+        if role not in ROLES:
+            raise SentinelError(f"`role`: `{str(role)[:40]}` is none of {', '.join(ROLES)}")
+        for app in apps:
+            if app != EVERY_APP and self._store.access.app(app) is None:
+                raise SentinelError(f"`apps`: there is no app `{app[:80]}`")
+        if not apps:
+            raise SentinelError("`apps`: none", f"name some, or `{EVERY_APP}` for every app")
+        return (EVERY_APP,) if EVERY_APP in apps else tuple(sorted(set(apps)))
+
+
+def check_password(password: str, name: str) -> None:
+    """Raise SentinelError for a password that is too short, too long or easily guessed by who knows the name."""
+    if len(password) < SHORTEST_PASSWORD:
+        raise SentinelError(f"`password`: shorter than {SHORTEST_PASSWORD} characters", "four unrelated words will do")
+    if len(password) > LONGEST_PASSWORD:
+        raise SentinelError(f"`password`: longer than {LONGEST_PASSWORD} characters")
+    rest = password.casefold().replace(name.partition("@")[0], "")
+    if len(set(rest)) < 5:
+        raise SentinelError("`password`: too easily guessed", "four unrelated words will do")
+
+
+def _checked(name: str) -> str:
+    folded = _folded(name)
+    if not _NAME.fullmatch(folded):
+        hint = "such as `ana` or `ana@example.com`: letters, digits and `._+@-`"
+        raise SentinelError(f"`name`: `{name[:40]}` cannot be a name", hint)
+    return folded
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name[:200]).strip().casefold()
+
+
+@cache
+def _hasher() -> PasswordHash:
+    return PasswordHash.recommended()
+
+
+@cache
+def _nobody() -> str:
+    """Return the hash of a password that nobody has, so that an unknown name takes as long as a known one."""
+    return _hasher().hash(secrets.token_urlsafe(32))

@@ -1,0 +1,107 @@
+"""What people decide by hand: how a target and an end are read, and whom an allowance frees.
+
+Whoever asks, an API or a page, has its own form and its own rights; what is meant by it is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+from sentinel.core import address, identity, moment
+from sentinel.core.decision import PAIRS, Place, pair, place
+from sentinel.core.duration import parse_duration
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import Allowance, KeptDecision
+from sentinel.service.ports import Store
+
+_MOST_LIFTED = 10_000
+_PAGE = 1000
+
+
+def target(scope: str, value: str | tuple[str, str]) -> str:
+    """Return a target in the one spelling it is kept in; raises SentinelError."""
+    if scope in PAIRS:
+        if isinstance(value, str):
+            return value
+        other = _address(value[1]) if scope == "user+ip" else value[1]
+        return pair(identity.read_key(value[0]), other)
+    if not isinstance(value, str):
+        raise SentinelError(f"`value`: a pair, and the scope is `{scope}`", "pairs belong to `user+ip`")
+    if scope == "user":
+        return identity.read_key(value)
+    return _address(value) if scope == "ip" else str(place(value))
+
+
+def until(length: str | None, end: str | None, now: int) -> int | None:
+    """Return when something ends that lasts so long, or until then; None for ever. Raises SentinelError."""
+    if length is not None and end is not None:
+        raise SentinelError("`for`: there is an `until` already", "leave one of them out")
+    if end is not None:
+        at = time("until", end)
+        if at <= now:
+            raise SentinelError(f"`until`: `{end}` is over")
+        return at
+    if length is None or length == "forever":
+        return None
+    try:
+        lasting = parse_duration(length)
+    except SentinelError as error:
+        raise SentinelError(f"`for`: {error.message}", error.hint) from None
+    if lasting <= 0:
+        raise SentinelError(f"`for`: `{length}` is over at once")
+    return now + lasting
+
+
+def time(name: str, value: str) -> int:
+    """Return the moment that a text says: RFC 3339, or seconds since 1970. Raises SentinelError naming its place."""
+    try:
+        number = float(value) if value.replace(".", "", 1).isdecimal() and value.isascii() else value
+        return moment.parse(number)
+    except SentinelError as error:
+        raise SentinelError(f"`{name}`: {error.message.partition(': ')[2]}", error.hint) from None
+
+
+def inside(one: Place, other: Place) -> bool:
+    """Say whether an address or network lies within another, or is the same."""
+    if one.version != other.version or one.length < other.length:
+        return False
+    return one.bits >> (one.length - other.length) == other.bits
+
+
+def free(store: Store, app: str, allowance: Allowance, by: str, now: int) -> bool:
+    """Lift what playbooks have decided about somebody nobody acts on from now on; say whether there was anything."""
+    why = f"allowlisted: {allowance.reason}"
+    concerned = list(_concerning(store, app, allowance, now))
+    for kept in concerned:
+        store.decisions.lift(app, kept.decision.id, by, why, now)
+    return bool(concerned)
+
+
+def _address(value: str) -> str:
+    found = address.normalise(value)
+    if found is None:
+        raise SentinelError(f"`value`: `{value[:64]}` is not an address", "write `203.0.113.9`")
+    return address.group(found)
+
+
+def _concerning(store: Store, app: str, allowance: Allowance, now: int) -> Iterator[KeptDecision]:
+    by_playbooks = (kept for kept in _in_force(store, app, allowance, now) if not kept.decision.manual)
+    if allowance.scope == "user":
+        yield from by_playbooks
+        return
+    wanted = place(allowance.value)
+    yield from (kept for kept in by_playbooks if inside(place(kept.decision.value), wanted))
+
+
+def _in_force(store: Store, app: str, allowance: Allowance, now: int) -> Iterator[KeptDecision]:
+    scopes = ["user"] if allowance.scope == "user" else ["ip", "network"]
+    values = store.people.keys(app, allowance.value) if allowance.scope == "user" else (None,)
+    for scope, value in product(scopes, values):
+        cursor: str | None = None
+        for _ in range(_MOST_LIFTED // _PAGE):
+            page = store.decisions.list(app, now=now, scope=scope, value=value, limit=_PAGE, cursor=cursor)
+            yield from page.items
+            cursor = page.cursor
+            if cursor is None:
+                break

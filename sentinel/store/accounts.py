@@ -1,0 +1,179 @@
+"""Accounts of the console and their sessions. Of a session's token only the SHA-256 is kept, of a password its Argon2.
+
+How a password becomes its hash, and who may ask, is not known here.
+"""
+
+from __future__ import annotations
+
+import secrets
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Connection, Row, delete, insert, or_, select, update
+
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import Account, Session, account_link
+from sentinel.store.audit import note
+from sentinel.store.changes import put
+from sentinel.store.control import Control
+from sentinel.store.tables import accounts, one_time_links, sessions
+
+TOKEN_BYTES = 32
+_COLUMNS = ("id", "name", "role", "made", "by", "seen")
+
+
+class Accounts:
+    """All accounts, with those who are signed in."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def list(self) -> list[Account]:
+        """Return every account, by name."""
+        with self._control.read() as connection:
+            return [_account(row) for row in connection.execute(select(accounts).order_by(accounts.c.name))]
+
+    def get(self, id: str) -> Account | None:
+        """Return one account."""
+        with self._control.read() as connection:
+            row = connection.execute(select(accounts).where(accounts.c.id == id)).one_or_none()
+        return None if row is None else _account(row)
+
+    def named(self, name: str) -> tuple[Account, str | None] | None:
+        """Return the account of a name with the hash of its password, None where no password was chosen."""
+        with self._control.read() as connection:
+            row = connection.execute(select(accounts).where(accounts.c.name == name)).one_or_none()
+        return None if row is None else (_account(row), row.password)
+
+    def put(self, account: Account, by: str, now: int) -> None:
+        """Add an account, or change the name, role and apps of the one of that id.
+
+        Raises SentinelError for a name in use, and where nobody would be left to administer the server.
+        """
+        row = {name: getattr(account, name) for name in ("id", "name", "role", "made", "by")}
+        with self._control.write() as connection:
+            taken = select(accounts.c.id).where(accounts.c.name == account.name, accounts.c.id != account.id)
+            if connection.execute(taken).first():
+                raise SentinelError(f"`name`: there is an account `{account.name}` already", "choose another name")
+            before = _administrators(connection)
+            put(connection, accounts, {**row, "apps": list(account.apps)})
+            _someone_left(connection, before)
+            detail = {"role": account.role, "apps": list(account.apps)}
+            note(connection, None, now, by, "account.put", account.name, detail=detail)
+
+    def set_password(self, id: str, hash: str, by: str, now: int) -> bool:
+        """Set a password, end every session of the account, void its links; say whether there is such an account."""
+        with self._control.write() as connection:
+            mine = update(accounts).where(accounts.c.id == id).values(password=hash)
+            name = connection.execute(mine.returning(accounts.c.name)).scalar_one_or_none()
+            if name is not None:
+                _shut(connection, id, now)
+                note(connection, None, now, by, "account.password", name)
+        return name is not None
+
+    def rehash(self, id: str, old: str, new: str) -> None:
+        """Put another hash of the same password in the place of the old one."""
+        mine = (accounts.c.id == id, accounts.c.password == old)
+        with self._control.write() as connection:
+            connection.execute(update(accounts).where(*mine).values(password=new))
+
+    def reset(self, id: str, by: str, now: int) -> bool:
+        """Take the password away, end every session, void the links; say whether there is such an account."""
+        with self._control.write() as connection:
+            mine = update(accounts).where(accounts.c.id == id).values(password=None)
+            name = connection.execute(mine.returning(accounts.c.name)).scalar_one_or_none()
+            if name is not None:
+                _shut(connection, id, now)
+                note(connection, None, now, by, "account.reset", name)
+        return name is not None
+
+    def remove(self, id: str, by: str, now: int) -> bool:
+        """Remove an account with its sessions and links; say whether there was one.
+
+        Raises SentinelError where nobody would be left to administer the server.
+        """
+        with self._control.write() as connection:
+            before = _administrators(connection)
+            gone = delete(accounts).where(accounts.c.id == id).returning(accounts.c.name)
+            name = connection.execute(gone).scalar_one_or_none()
+            if name is not None:
+                _someone_left(connection, before)
+                _shut(connection, id, now)
+                note(connection, None, now, by, "account.remove", name)
+        return name is not None
+
+    def begin(self, id: str, until: int, now: int) -> str:
+        """Begin a session and return its token, which nothing can show again."""
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        with self._control.write() as connection:
+            seen = update(accounts).where(accounts.c.id == id).values(seen=now).returning(accounts.c.name)
+            name = connection.execute(seen).scalar_one_or_none()
+            if name is None:
+                raise SentinelError("the account is gone")
+            row = {"hash": _hash(token), "account": id, "made": now, "seen": now, "until": until}
+            connection.execute(insert(sessions).values(**row))
+            note(connection, None, now, f"account:{name}", "session.begin", name)
+        return token
+
+    def session(self, token: str, now: int, idle: int) -> Session | None:
+        """Return the session of a token that is not over and was used within `idle` microseconds."""
+        s = sessions.c
+        query = select(sessions, accounts).join(accounts, accounts.c.id == s.account)
+        query = query.where(s.hash == _hash(token), s.until > now, s.seen > now - idle)
+        query = query.set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
+        with self._control.read() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        if row is None:
+            return None
+        found = {name: row[f"account_{name}"] for name in (*_COLUMNS, "apps", "password")}
+        return Session(_read(found), row["session_made"], row["session_seen"], row["session_until"])
+
+    def touch(self, token: str, now: int) -> None:
+        """Note that a session is in use."""
+        with self._control.write() as connection:
+            connection.execute(update(sessions).where(sessions.c.hash == _hash(token)).values(seen=now))
+
+    def end(self, token: str, by: str, now: int) -> bool:
+        """End a session; say whether there was one."""
+        with self._control.write() as connection:
+            ended = connection.execute(delete(sessions).where(sessions.c.hash == _hash(token))).rowcount > 0
+            if ended:
+                note(connection, None, now, by, "session.end", by.partition(":")[2])
+        return ended
+
+    def expire(self, now: int, idle: int) -> int:
+        """Drop the sessions that are over; return how many."""
+        over = or_(sessions.c.until <= now, sessions.c.seen <= now - idle)
+        with self._control.write() as connection:
+            return connection.execute(delete(sessions).where(over)).rowcount
+
+
+def _shut(connection: Connection, id: str, now: int) -> None:
+    """End every session of an account, and void its links."""
+    connection.execute(delete(sessions).where(sessions.c.account == id))
+    links = (one_time_links.c.purpose == account_link(id), one_time_links.c.used.is_(None))
+    connection.execute(update(one_time_links).where(*links).values(used=now))
+
+
+def _administrators(connection: Connection) -> int:
+    """Return how many can sign in and administer the whole server."""
+    query = select(accounts).where(accounts.c.role == "admin", accounts.c.password.is_not(None))
+    return sum(_account(row).server for row in connection.execute(query))
+
+
+def _someone_left(connection: Connection, before: int) -> None:
+    if before and not _administrators(connection):
+        raise SentinelError("nobody would be left to administer the server", "make another administrator first")
+
+
+def _hash(token: str) -> str:
+    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _account(row: Row[Any]) -> Account:
+    return _read(dict(row._mapping))
+
+
+def _read(found: dict[str, Any]) -> Account:
+    columns = {name: found[name] for name in _COLUMNS}
+    return Account(**columns, apps=tuple(found["apps"]), ready=found["password"] is not None)
