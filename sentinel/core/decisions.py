@@ -272,7 +272,7 @@ def _hasher(salt: bytes) -> Callable[[str], int]:
 
     def hashed(text: str) -> int:
         state = fresh()
-        state.update(text.encode("utf-8", "surrogatepass"))
+        state.update(text.encode() if text.isascii() else text.encode("utf-8", "surrogatepass"))
         return number(state.digest(), "little")
 
     return hashed

@@ -78,15 +78,16 @@ class Buffer:
                 self._all = self._all or all_
             self._changed.notify_all()
 
-    def take(self, most: int, clock: Clock) -> list[Item]:
-        """Wait until something is due and return it, at most `most` events; nothing once it is closed and empty."""
+    def take(self, most: int, clock: Clock, until: float = math.inf) -> list[Item]:
+        """Wait until something is due and return it, at most `most` events; nothing once it is closed and empty,
+        or at a moment on the clock."""
         with self._changed:
             while True:
                 now = clock()
                 taken = self._ready(most, now) if self._closed or self._due(now) else []
-                if taken or self._closed:
+                if taken or self._closed or now >= until:
                     break
-                self._changed.wait(self._until_due(now))
+                self._changed.wait(self._until_due(now, until))
             self._held -= sum(item.size for item in taken)
             self._flying.update((item.number, item) for item in taken)
             self._urgent = self._all = self._all and bool(self._items)
@@ -151,8 +152,9 @@ class Buffer:
             return True
         return now - self._items[0].came >= self._flush_interval
 
-    def _until_due(self, now: float) -> float | None:
-        return max(self._items[0].came + self._flush_interval - now, 0.001) if self._items else None
+    def _until_due(self, now: float, until: float) -> float | None:
+        due = min(self._items[0].came + self._flush_interval if self._items else math.inf, until)
+        return None if due == math.inf else max(due - now, 0.001)
 
     def _ready(self, most: int, now: float) -> list[Item]:
         """Take out what may go, oldest first; events of a request under way stay, for a flush interval at most."""

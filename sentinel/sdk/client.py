@@ -24,6 +24,7 @@ from sentinel.sdk.buffer import Buffer
 from sentinel.sdk.clock import Clock, Notes
 from sentinel.sdk.context import Holder
 from sentinel.sdk.events import Events
+from sentinel.sdk.health import Health
 from sentinel.sdk.identities import Recent
 from sentinel.sdk.options import Options
 from sentinel.sdk.scrub import TOP
@@ -58,8 +59,9 @@ class Client:
         self._threads: list[threading.Thread] = []
         options = self.options
         self.buffer = Buffer(options.buffer_size, options.buffer_bytes, options.flush_count, options.flush_interval)
-        self.sender = Sender(options, self.buffer, self.notes, self._report)
-        self.follower = Follower(options, self.held, self.clock, self.notes)
+        about = Health(self.stats).headers
+        self.sender = Sender(options, self.buffer, self.notes, self._report, about)
+        self.follower = Follower(options, self.held, self.clock, self.notes, about)
 
     def after_fork(self) -> None:
         """Start anew in a child: the events and sockets are the parent's, the decisions hold here too."""
@@ -158,6 +160,7 @@ class Client:
                 self.notes.warn("properties", f"`{name[:64]}` has over {TOP} properties; left out: {left_out[:5]}")
             self._put(event, size, holder, urgent)
         except Exception as error:  # noqa: BLE001
+            self.buffer.drop("error")
             self.failed("track", error)
 
     def named(self, name: str) -> bool:
@@ -226,7 +229,7 @@ class Client:
             "enforcing": self.options.enforce,
             "decisions": len(decisions),
             "revision": decisions.revision,
-            "since_contact": None if follower.contact is None else round(time.monotonic() - follower.contact, 3),
+            "list_age": self.held.age(time.monotonic()),
             "clock_offset": self.clock.offset / 1_000_000,
             "queued": len(self.buffer),
             "dropped": dict(self.buffer.dropped),
@@ -313,9 +316,15 @@ class Client:
     def failed(self, where: str, error: Exception) -> None:
         """Count and say what went wrong; it goes no further."""
         self.notes.count("errors")
-        self.notes.warn(
-            f"error in {where}", f"`{where}` went wrong and was passed over: {type(error).__name__}: {error}"
-        )
+        self.notes.warn(f"error in {where}", f"`{where}` went wrong and was passed over: {_told(error)}")
+
+
+def _told(error: Exception) -> str:
+    """Return what an error says of itself, which may be an error again, bounded."""
+    try:
+        return f"{type(error).__name__}: {str(error)[:200]}"
+    except Exception:  # noqa: BLE001  a stranger's code
+        return type(error).__name__
 
 
 def _stop_with_the_pool(client: Client) -> None:

@@ -33,9 +33,9 @@ class Clock:
 
     def learn_date(self, date: str | None, received: int) -> None:
         """Note a Date header, unless it says nothing new."""
-        parsed = email.utils.parsedate_tz(date) if date else None
-        if parsed is not None:
-            offset = email.utils.mktime_tz(parsed) * 1_000_000 + 500_000 - received
+        seconds = _seconds(date) if date else None
+        if seconds is not None:
+            offset = seconds * 1_000_000 + 500_000 - received
             self.offset = offset if abs(offset) > _SKEW else 0
 
 
@@ -62,13 +62,21 @@ def retry_after(text: str | None, otherwise: float, longest: float = 300.0) -> f
     """Return the seconds a Retry-After header asks for, or another wait where it says nothing usable."""
     if not text:
         return otherwise
-    if text.strip().isdigit():
+    if text.strip().isdecimal():
         return min(float(text.strip()[:9]), longest)
-    parsed = email.utils.parsedate_tz(text)
-    if parsed is None:
+    seconds = _seconds(text)
+    if seconds is None:
         return otherwise
-    wait: float = email.utils.mktime_tz(parsed) - time.time()
-    return min(max(wait, 0.0), longest)
+    return min(max(seconds - time.time(), 0.0), longest)
+
+
+def _seconds(date: str) -> int | None:
+    """Return the seconds since 1970 of a date as headers write it; None for one that is none, or of no sane year."""
+    try:
+        parsed = email.utils.parsedate_tz(date)
+        return email.utils.mktime_tz(parsed) if parsed is not None and 1970 <= parsed[0] < 10_000 else None
+    except (ValueError, OverflowError, TypeError):
+        return None
 
 
 class Notes:

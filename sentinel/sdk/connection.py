@@ -13,7 +13,7 @@ import socket
 import threading
 import urllib.request
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -43,8 +43,9 @@ class Answer(NamedTuple):
 class Connection:
     """Keeps one connection alive between requests; only the thread that owns it asks, anyone may `cut`."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, about: Callable[[], Mapping[str, str]] = dict) -> None:
         self._options = options
+        self._about = about  # headers of the moment: how this process is
         self._parts = urlsplit(options.url or "")
         self._open: http.client.HTTPConnection | None = None
         self._response: http.client.HTTPResponse | None = None
@@ -106,7 +107,8 @@ class Connection:
         try:
             connection = self._connect()
             connection.sock.settimeout(timeout)
-            connection.request(method, self._prefix + self._parts.path + path, body, {**self._headers, **headers})
+            sent = {**self._headers, **self._about(), **headers}
+            connection.request(method, self._prefix + self._parts.path + path, body, sent)
             self._response = connection.getresponse()
         except BaseException:
             self.close()

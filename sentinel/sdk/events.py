@@ -10,6 +10,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -22,6 +23,7 @@ from sentinel.sdk.options import Options
 _SIZE = 600  # characters of an event beside its properties, roughly
 _LONGEST = {"path": 1024, "route": 512, "host": 256, "user_agent": 512, "referer": 1024, "method": 32}
 _QUERY = 8192
+_MOST_IDENTIFIERS = 32
 
 
 class Events:
@@ -37,9 +39,19 @@ class Events:
         if user is None:
             return {}
         found = identity.identifiers(user)
+        if len(found) > _MOST_IDENTIFIERS:
+            found = dict(islice(found.items(), _MOST_IDENTIFIERS))
         if self._pseudonym_key is not None:
-            return {name: _pseudonym(self._pseudonym_key, name, value) for name, value in found.items()}
-        return {name: scrub.REDACTED if scrub.has_card(value) else value for name, value in found.items()}
+            return {scrub.key(name): _pseudonym(self._pseudonym_key, name, value) for name, value in found.items()}
+        return {scrub.key(name): self._plain(name, value) for name, value in found.items()}
+
+    def _plain(self, name: str, value: str) -> str:
+        """Return an identifier as it may leave: a secret is no identifier unless the settings say so."""
+        if name not in self._order and self._scrubber.is_secret(scrub.key(name)):
+            return scrub.REDACTED
+        if not value.isascii():
+            value = value.encode("utf-8", "replace").decode()
+        return scrub.REDACTED if len(value) >= 13 and scrub.has_card(value) else value
 
     def keys(self, found: Mapping[str, str]) -> tuple[str, ...]:
         """Return the user keys that decisions are looked up by; what was redacted names nobody."""

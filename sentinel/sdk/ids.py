@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}  # the two bits that say RFC 9562
+
 
 def new_id(milliseconds: int) -> str:
     """Return a UUIDv7 (RFC 9562) of a moment in milliseconds since 1970."""
-    number = (milliseconds & 0xFFFFFFFFFFFF) << 80 | int.from_bytes(os.urandom(10), "big")
-    number = number & ~(0xF << 76) | 0x7 << 76
-    number = number & ~(0x3 << 62) | 0x2 << 62
-    text = f"{number:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    time, chance = f"{milliseconds & 0xFFFFFFFFFFFF:012x}", os.urandom(10).hex()
+    variant = _VARIANT[chance[3]]
+    return f"{time[:8]}-{time[8:]}-7{chance[:3]}-{variant}{chance[4:7]}-{chance[7:19]}"

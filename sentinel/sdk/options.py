@@ -51,6 +51,7 @@ class Options:
     retry_base: float = 0.5
     retry_limit: float = 30.0
     refused_wait: float = 60.0
+    report_interval: float = 60.0
     allow_plain_http: bool = False
     ca_file: str | None = None
 
@@ -221,7 +222,15 @@ _READERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "block_page": _text("block_page"),
     **{
         name: _number(name, 0.01, float)
-        for name in ("flush_interval", "poll_interval", "silence", "timeout", "retry_base", "retry_limit")
+        for name in (
+            "flush_interval",
+            "poll_interval",
+            "silence",
+            "timeout",
+            "retry_base",
+            "retry_limit",
+            "report_interval",
+        )  # fmt: skip
     },
     **{name: _number(name, 0, float) for name in ("startup_wait", "exit_wait", "refused_wait")},
     **{name: _number(name, 1, int) for name in ("flush_count", "buffer_size", "buffer_bytes")},

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
-from decimal import Decimal
 from functools import lru_cache
+from itertools import islice
 from typing import Any
-from uuid import UUID
 
 REDACTED = "<redacted>"
 CUT = "<cut>"
@@ -45,22 +44,26 @@ class Scrubber:
         """Return at most 16 properties fit to be sent, their size in characters, and what was left out."""
         if not given:
             return {}, 0, []
-        names = sorted(str(name) for name in given)
         left = _Left()
-        texts = {str(name): value for name, value in given.items()}
-        kept = {text(name, 128): self._value(name, texts[name], left, _DEPTH) for name in names[:TOP]}
+        named = {_name(name): value for name, value in given.items()}
+        names = sorted(named)
+        kept = {key(name): self._value(name, named[name], left, _DEPTH) for name in names[:TOP]}
         return kept, _BUDGET - left.characters, names[TOP:]
 
     def mapping(self, given: Mapping[Any, Any]) -> dict[str, Any]:
         """Return request parameters fit to be sent."""
         left = _Left()
         found = {}
-        for name, value in list(given.items())[:64]:
-            found[text(str(name), 128)] = self._value(str(name), value, left, 3)
+        for name, value in list(islice(given.items(), 64)):
+            found[key(name)] = self._value(_name(name), value, left, 3)
         return found
 
+    def is_secret(self, name: str) -> bool:
+        """Say whether values under a name are secrets."""
+        return self._secret(name if len(name) <= 256 else f"{name[:128]} {name[-128:]}")
+
     def _value(self, name: str, value: Any, left: _Left, depth: int) -> Any:
-        if name and self._secret(name[:256]):
+        if name and self.is_secret(name):
             return REDACTED
         left.nodes -= 1
         left.characters -= 8
@@ -84,19 +87,20 @@ class Scrubber:
         if depth <= 1:
             return CUT
         found = {}
-        for name, inner in list(value.items()):
+        for name, inner in _some(value.items, left.nodes):
             if left.nodes <= 0 or left.characters <= 0:
                 break
-            plain = text(str(name), 128)
+            whole = _name(name)
+            plain = text(whole, 128)
             left.characters -= len(plain)
-            found[plain] = self._value(str(name), inner, left, depth - 1)
+            found[plain] = self._value(whole, inner, left, depth - 1)
         return found
 
     def _list(self, value: Iterable[Any], left: _Left, depth: int) -> Any:
         if depth <= 1:
             return CUT
         found = []
-        for inner in list(value):
+        for inner in _some(lambda: value, left.nodes):
             if left.nodes <= 0 or left.characters <= 0:
                 break
             found.append(self._value("", inner, left, depth - 1))
@@ -127,6 +131,8 @@ class _Left:
 
 def text(value: str, longest: int) -> str:
     """Return a text without card numbers and lone surrogates, cut to a length."""
+    if type(value) is not str:
+        value = str.__str__(value)  # a subclass may answer whatever it likes
     if len(value) > longest:
         value = value[:longest]
     if not value.isascii():
@@ -159,9 +165,34 @@ def _integer(value: int) -> int | str:
     return CUT if value.bit_length() > 512 else str(value)
 
 
+def key(name: object) -> str:
+    """Return a key as it may be sent."""
+    if type(name) is str and name.isascii() and len(name) < 13:  # the usual case
+        return name
+    return text(_name(name), 128)
+
+
+def _name(name: object) -> str:
+    """Return a key as text; one that cannot say what it is goes by its type."""
+    if type(name) is str:
+        return name
+    try:
+        return str.__str__(name) if isinstance(name, str) else str(name)
+    except Exception:  # noqa: BLE001  a stranger's code; the value is kept
+        return f"<{type(name).__name__}>"
+
+
+def _some(items: Callable[[], Iterable[Any]], most: int) -> list[Any]:
+    """Return the first items of a collection that may be huge, change meanwhile or fail; none where it fails."""
+    try:
+        return list(islice(items(), max(most, 0)))
+    except Exception:  # noqa: BLE001  a stranger's code; the event is worth more than one value in it
+        return []
+
+
 def _other(value: Any) -> str:
-    if isinstance(value, (datetime, date, UUID, Decimal)):
-        return str(value)
+    if isinstance(value, (datetime, date)) or type(value).__name__ in ("UUID", "Decimal"):
+        return _name(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(value)} bytes>"
     return f"<{type(value).__name__}>"

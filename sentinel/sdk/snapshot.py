@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import chain
@@ -29,6 +28,14 @@ def size(path: str) -> int:
         return Path(path).stat().st_size
     except OSError:
         return 0
+
+
+def written(path: str) -> float:
+    """Return when a snapshot was written, in seconds since 1970."""
+    try:
+        return Path(path).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def source(url: str | None, key: str | None) -> str:
@@ -51,8 +58,9 @@ def read(path: str, expected: str) -> Decisions:
 
 def write(path: str, origin: str, decisions: Decisions) -> None:
     """Put the decisions in place of an older snapshot, whole or not at all; raises OSError."""
-    folder = Path(path).parent
-    descriptor, name = tempfile.mkstemp(prefix=".sentinel-", dir=folder)  # mkstemp makes it 0600
+    name = str(Path(path).parent / f".sentinel-{os.urandom(8).hex()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    descriptor = os.open(name, flags, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             for page in chain([{"source": origin}], pages.write(decisions)):

@@ -9,7 +9,7 @@ import codecs
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from sentinel.core import moment
 from sentinel.core.decision import Delta
@@ -34,6 +34,15 @@ class Held:
     def __init__(self, decisions: Decisions) -> None:
         self.decisions = decisions
         self.ready = threading.Event()
+        self.confirmed: float | None = None
+
+    def confirm(self, at: float) -> None:
+        """Note that the list was the server's at a moment of the monotonic clock."""
+        self.confirmed = at
+
+    def age(self, now: float) -> float | None:
+        """Return for how many seconds nobody has confirmed the list, None where there never was one."""
+        return None if self.confirmed is None else round(max(now - self.confirmed, 0.0), 3)
 
     def renew(self) -> None:
         """Make the event anew in a child, where a thread of the parent may have held its lock."""
@@ -45,13 +54,20 @@ class Held:
 class Follower:
     """Follows the feed until it is stopped."""
 
-    def __init__(self, options: Options, held: Held, clock: Clock, notes: Notes) -> None:
+    def __init__(
+        self,
+        options: Options,
+        held: Held,
+        clock: Clock,
+        notes: Notes,
+        about: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self._options = options
         self._source = snapshot.source(options.url, options.key)
         self._held = held
         self._clock = clock
         self._notes = notes
-        self._connection = Connection(options)
+        self._connection = Connection(options, about)
         self._backoff = Backoff(options.retry_base, options.retry_limit)
         self._stream_backoff = Backoff(options.retry_base, options.retry_limit)
         self._stopping = threading.Event()
@@ -62,7 +78,6 @@ class Follower:
         self._next_save = 0.0
         self._saved: Decisions | None = None
         self.connected = False
-        self.contact: float | None = None
 
     def run(self) -> None:
         """Follow until `stop`."""
@@ -97,6 +112,7 @@ class Follower:
         except (OSError, SentinelError) as error:
             self._notes.warn("snapshot", f"the snapshot is left aside: {error}")
         else:
+            self._held.confirm(time.monotonic() - max(time.time() - snapshot.written(path), 0.0))
             self._held.ready.set()
 
     def stop(self) -> None:
@@ -184,7 +200,7 @@ class Follower:
         self._seen()
 
     def _seen(self) -> None:
-        self.contact = time.monotonic()
+        self._held.confirm(time.monotonic())
         self._backoff.reset()
         self._notes.forget("feed")
         self._notes.forget("feed refused")

@@ -5,11 +5,12 @@ A batch keeps its ids through every attempt. What an event holds is not looked a
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sentinel.sdk.buffer import Buffer, Item
@@ -26,22 +27,33 @@ class Sender:
     """Sends until it is stopped; `reporter` makes an event of what had to be dropped meanwhile."""
 
     def __init__(
-        self, options: Options, buffer: Buffer, notes: Notes, reporter: Callable[[dict[str, int]], dict[str, Any]]
+        self,
+        options: Options,
+        buffer: Buffer,
+        notes: Notes,
+        reporter: Callable[[dict[str, int]], dict[str, Any]],
+        about: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._options = options
         self._buffer = buffer
         self._notes = notes
         self._reporter = reporter
-        self._connection = Connection(options)
+        self._connection = Connection(options, about)
         self._backoff = Backoff(options.retry_base, options.retry_limit)
         self._wake = threading.Event()
         self._stopping = False
         self._reported: dict[str, int] = {}
+        self._tell_at = time.monotonic() + options.report_interval
 
     def run(self) -> None:
         """Send what is due until `stop`; then what is left, once."""
-        while items := self._buffer.take(_MOST, time.monotonic):
-            for part in _parts(items):
+        while True:
+            items = self._buffer.take(_MOST, time.monotonic, self._tell_at)
+            if not items:
+                if self._stopping:
+                    break
+                self._tell()
+            for part in _parts(items) if items else ():
                 try:
                     self._deliver(part)
                 except Exception as error:  # noqa: BLE001  whatever it was, it must not end all sending
@@ -67,8 +79,19 @@ class Sender:
         """Forget the connection: it is the parent's."""
         self._connection.drop()
 
+    def _tell(self) -> None:
+        """Tell the server that this process lives and how it is, where no events have done so."""
+        self._tell_at = time.monotonic() + self._options.report_interval
+        with contextlib.suppress(*FAILURES):  # the next events will say so
+            self._connection.ask("POST", "/v1/events", b'{"events":[]}', {"Content-Type": "application/json"})
+
     def _deliver(self, items: list[Item]) -> None:
-        body, headers = _encode([item.event for item in items])
+        try:
+            body, headers = _encode([item.event for item in items])
+        except (TypeError, ValueError, RecursionError) as error:
+            self._notes.warn("sender", f"an event is dropped that cannot be written: {type(error).__name__}")
+            self._halve(items, "error")
+            return
         while True:
             wait = self._attempt(items, body, headers)
             if wait is None:
@@ -84,6 +107,7 @@ class Sender:
         """Send once; return how long to wait before the next attempt, None when none is needed."""
         try:
             answer = self._connection.ask("POST", "/v1/events", body, headers)
+            self._tell_at = time.monotonic() + self._options.report_interval
         except FAILURES as error:
             self._notes.count("failures")
             self._notes.warn(
@@ -108,18 +132,16 @@ class Sender:
         return self._options.refused_wait
 
     def _accepted(self, answer: Answer, items: list[Item]) -> float | None:
-        try:
-            told = json.loads(answer.body)
-            rejected = list(told.get("rejected") or ())
-            accepted, duplicates = int(told["accepted"]), int(told.get("duplicates") or 0)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        told = _receipt(answer)
+        if told is None:
             self._notes.count("failures")
             self._notes.warn("garbage", f"events wait: {self._options.url} answers nothing a Sentinel server would")
             return self._backoff.next()
         self._backoff.reset()
         for topic in ("unreachable", "refused", "garbage"):
             self._notes.forget(topic)
-        self._notes.count("sent", accepted + duplicates)
+        taken, rejected = told
+        self._notes.count("sent", taken)
         if rejected:
             self._notes.count("rejected", len(rejected))
             self._notes.warn("rejected", f"the server rejected an event: {str(rejected[0])[:300]}")
@@ -128,14 +150,18 @@ class Sender:
         return None
 
     def _refused(self, items: list[Item], answer: Answer) -> None:
-        """Send the halves, so that one event costs no other."""
+        if len(items) == 1:
+            self._notes.warn(f"status {answer.status}", f"the server takes an event for none: {_said(answer)}")
+        self._halve(items, "too large" if answer.status == 413 else "refused")
+
+    def _halve(self, items: list[Item], reason: str) -> None:
+        """Send the halves, so that one event costs no other; drop a single one."""
         if len(items) > 1:
             half = len(items) // 2
             self._deliver(items[:half])
             self._deliver(items[half:])
-            return
-        self._notes.warn(f"status {answer.status}", f"the server takes an event for none: {_said(answer)}")
-        self._buffer.settle(items, "too large" if answer.status == 413 else "refused")
+        else:
+            self._buffer.settle(items, reason)
 
     def _report(self) -> None:
         dropped = dict(self._buffer.dropped)
@@ -168,11 +194,26 @@ def _encode(events: list[dict[str, Any]]) -> tuple[bytes, dict[str, str]]:
     return body, headers
 
 
+def _receipt(answer: Answer) -> tuple[int, list[Any]] | None:
+    """Return how many events the server has, and which it rejected; None for what no Sentinel server answers."""
+    told = _object(answer.body)
+    accepted, duplicates, rejected = told.get("accepted"), told.get("duplicates", 0), told.get("rejected") or []
+    if type(accepted) is not int or type(duplicates) is not int or not isinstance(rejected, list):
+        return None
+    return (accepted + duplicates, rejected) if accepted >= 0 and duplicates >= 0 else None
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """Return the object a body holds, an empty one for anything else: it may be anybody who answers."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _said(answer: Answer) -> str:
     """Return the server's own words for an error, bounded: they go to a log."""
-    try:
-        error = json.loads(answer.body)["error"]
-        words = f"{error.get('message')} {error.get('hint') or ''}"
-    except (ValueError, TypeError, KeyError, AttributeError):
-        words = ""
+    error = _object(answer.body).get("error")
+    words = f"{error.get('message')} {error.get('hint') or ''}" if isinstance(error, dict) else ""
     return f"{answer.status} {words[:200]}".strip().encode("unicode_escape").decode()
