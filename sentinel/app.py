@@ -27,6 +27,9 @@ from sentinel.api.feed import TOPIC as DECISIONS
 from sentinel.api.feed import Feed
 from sentinel.api.hub import Hub
 from sentinel.api.ingest import Ingest
+from sentinel.compat.adapter import Shared
+from sentinel.compat.adapters import ADAPTERS, KEY_FORMS
+from sentinel.compat.frame import Compat
 from sentinel.core.duration import MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
@@ -254,7 +257,7 @@ class Server:
         context = Context(
             self.store, self.gate, self.hub, self.overview, self.switch, now,
             lambda app: metrics.text(self.figures.samples(), app), partial(self.hub.tell, DECISIONS),
-            self._changed, self.explainer,
+            self._changed, self.explainer, KEY_FORMS,
         )  # fmt: skip
         fault = partial(self.fault, "events")
         door = Door(
@@ -265,7 +268,8 @@ class Server:
         ingest = Ingest(self.gate, door, fault)
         feed = Feed(self.gate, self.hub, self.store.decisions, now, self.switch.on)
         rest = program.build(context, partial(self.fault, "api"), self._lifespan)
-        return program.Front(ingest, feed, rest, budget)
+        shared = Shared(self.gate, door, self.store, self.switch.on, self.fault)
+        return program.Front(ingest, feed, rest, budget, Compat(ADAPTERS, shared))
 
     @asynccontextmanager
     async def _lifespan(self, _app: object) -> AsyncIterator[None]:

@@ -14,6 +14,7 @@ from sentinel.api.hub import Hub
 from sentinel.core.record import App, KeyScope
 from sentinel.edge.access import Caller, Gate
 from sentinel.edge.errors import ApiError
+from sentinel.edge.protocols import KeyForms
 from sentinel.edge.wire import Headers
 from sentinel.service.explainer import Explainer
 from sentinel.service.overview import Overview
@@ -35,6 +36,7 @@ class Context:
     told: Callable[[str], None]  # the decision list of an app has changed
     changed: Callable[[App], None]  # an app has
     explainer: Explainer
+    key_forms: KeyForms  # what keys for foreign protocols may be
 
 
 def context(request: Request) -> Context:

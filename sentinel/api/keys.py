@@ -9,13 +9,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import Field, StringConstraints
 
-from sentinel.api.context import Admin, Here, server_only
+from sentinel.api.context import Admin, Context, Here, server_only
 from sentinel.api.models import AppView, ErrorAnswer, KeyView, Listing, Model, NewKeyView, Text
 from sentinel.api.parts import Id
 from sentinel.api.views import app_view, key_view
 from sentinel.core.duration import HOUR, parse_duration
 from sentinel.core.record import App, KeyScope
 from sentinel.edge.errors import ApiError, not_found
+from sentinel.edge.protocols import read_settings
 
 router = APIRouter(tags=["keys and apps"])
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -24,11 +25,16 @@ _ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[
 
 
 class NewKey(Model):
-    """A key to make. Browser keys name the origins they may be used from: `https://shop.example`."""
+    """A key to make. Browser keys name the origins they may be used from: `https://shop.example`.
+
+    With `protocol` it is for a foreign client and for nothing else; `settings` are that protocol's own.
+    """
 
     scope: KeyScope
     name: Text | Annotated[str, Field(max_length=0)] = ""
     origins: Annotated[list[Annotated[str, Field(max_length=255)]], Field(max_length=50)] = Field(default_factory=list)
+    protocol: Annotated[str, Field(max_length=40)] | None = None
+    settings: Annotated[dict[str, Any], Field(max_length=50)] = Field(default_factory=dict)
 
 
 class NewApp(Model):
@@ -50,7 +56,7 @@ class AppChange(Model):
 @router.get("/v1/keys", response_model=Listing[KeyView])
 def list_keys(here: Here, caller: Admin) -> Any:
     """Return the app's keys, revoked ones too, oldest first."""
-    return {"items": [key_view(key) for key in here.store.access.keys(caller.app)]}
+    return {"items": [key_view(key, here.key_forms) for key in here.store.access.keys(caller.app)]}
 
 
 @router.post("/v1/keys", response_model=NewKeyView, status_code=201)
@@ -62,11 +68,19 @@ def make_key(here: Here, caller: Admin, new: NewKey) -> Any:
     for origin in new.origins:
         if not _ORIGIN.fullmatch(origin):
             raise ApiError("invalid", f"`origins`: `{origin[:80]}` is not an origin", "write `https://shop.example`")
-    settings = {"origins": new.origins} if new.origins else {}
+    settings = _protocol_settings(here, new) | ({"origins": new.origins} if new.origins else {})
     key, secret = here.store.access.make_key(
-        caller.app, new.scope, caller.by, here.clock(), name=new.name, settings=settings
+        caller.app, new.scope, caller.by, here.clock(), name=new.name, protocol=new.protocol, settings=settings
     )
-    return key_view(key) | {"secret": secret}
+    return key_view(key, here.key_forms) | {"secret": secret}
+
+
+def _protocol_settings(here: Context, new: NewKey) -> dict[str, Any]:
+    if new.protocol is not None:
+        return read_settings(here.key_forms, new.protocol, new.scope, new.settings)
+    if new.settings:
+        raise ApiError("invalid", "`settings`: only keys for a foreign protocol have them", "name its `protocol`")
+    return {}
 
 
 @router.delete("/v1/keys/{id}", status_code=204)

@@ -185,7 +185,7 @@ class AppView(Model):
 
 
 class KeyView(Model):
-    """What is known of a key; its secret is not. `origins` are a browser key's."""
+    """What is known of a key; its secret is not. `origins` are a browser key's, `settings` a foreign protocol's."""
 
     id: str
     app: str
@@ -196,6 +196,7 @@ class KeyView(Model):
     revoked: Moment | None
     protocol: str | None
     origins: list[str]
+    settings: dict[str, Any]
 
 
 class NewKeyView(KeyView):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -64,6 +64,15 @@ def build(context: Context, fault: Callable[[BaseException], None], lifespan: Li
     return app
 
 
+class Foreign(Protocol):
+    """The paths of clients that are not ours."""
+
+    def answers(self, scope: Scope) -> bool:
+        """Say whether a request is for one of them."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
 @dataclass(slots=True)
 class Front:
     """What uvicorn calls: events and the feed go their own short way, the rest to FastAPI with its body read."""
@@ -72,6 +81,7 @@ class Front:
     feed: Feed
     rest: Asgi
     budget: Budget
+    foreign: Foreign
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -83,6 +93,8 @@ class Front:
             await self.ingest(scope, receive, send)
         elif path in (POLL, STREAM) and method == "GET":
             await self.feed(scope, receive, send)
+        elif self.foreign.answers(scope):
+            await self.foreign(scope, receive, send)
         elif path in ALLOWED and method not in ALLOWED[path]:
             error = ApiError("method_not_allowed", f"the method `{method[:20]}` is not taken here", f"see {OPENAPI}")
             await wire.answer(send, error.status, error.body(), [("allow", ", ".join(ALLOWED[path]))])

@@ -22,6 +22,7 @@ from sentinel.core.record import (
     Person,
     PlaybookVersion,
 )
+from sentinel.edge.protocols import KeyForms, shown_settings
 from sentinel.loader.mistakes import Mistake
 from sentinel.service.overview import PlaybookState
 
@@ -79,10 +80,11 @@ def person_view(person: Person) -> dict[str, Any]:
     return _timed(_plain(person), "made")
 
 
-def key_view(key: Key) -> dict[str, Any]:
+def key_view(key: Key, forms: KeyForms) -> dict[str, Any]:
     """Return a key as it is shown."""
     shown = _plain(key)
-    shown["origins"] = list(shown.pop("settings").get("origins", ()))
+    shown["origins"] = list(shown["settings"].get("origins", ()))
+    shown["settings"] = shown_settings(forms, key.protocol, key.settings)
     return _timed(shown, "made", "revoked")
 
 

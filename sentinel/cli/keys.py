@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sentinel.cli import show
 from sentinel.cli.client import AppId, Data, Secret, Url, connect
 from sentinel.cli.options import AsFormat, Format
+from sentinel.core.errors import SentinelError
 
 keys = typer.Typer(help="Make, list and revoke the keys of an app.", no_args_is_help=True)
 
@@ -19,7 +20,7 @@ def list_keys(
 ) -> None:
     """List an app's keys, without their secrets."""
     found = connect(url, key, app, data).ask("GET", "/v1/keys")
-    show.items(found["items"], format, ("id", "scope", "name", "made", "revoked", "origins"))
+    show.items(found["items"], format, ("id", "scope", "protocol", "name", "made", "revoked", "origins"))
 
 
 @keys.command("create")
@@ -27,10 +28,16 @@ def create_key(
     scope: Annotated[str, typer.Argument(help="sdk, ingest, browser, read or admin.")],
     name: Annotated[str, typer.Option("--name", help="What it is for.")] = "",
     origin: Annotated[list[str] | None, typer.Option("--origin", help="Where a browser key may be used.")] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", help="The one foreign client it is for.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--setting", help="A setting of that protocol's keys.", metavar="NAME=VALUE")
+    ] = None,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """Make a key and print it: nothing can show it again."""
-    new = {"scope": scope, "name": name, "origins": origin or []}
+    """Make a key and print it: nothing can show it again. With `--protocol` that protocol is answered from now on."""
+    new: dict[str, Any] = {"scope": scope, "name": name, "origins": origin or []}
+    if protocol is not None or setting:
+        new |= {"protocol": protocol, "settings": dict(_setting(one) for one in setting or ())}
     made = connect(url, key, app, data).ask("POST", "/v1/keys", new)
     show.one(made, format, made["secret"])
 
@@ -42,3 +49,10 @@ def revoke_key(
 ) -> None:  # fmt: skip
     """Revoke a key; its streams end within five seconds."""
     connect(url, key, app, data).ask("DELETE", f"/v1/keys/{id}")
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise SentinelError(f"`--setting`: `{text}` is no setting", "write `name=value`")
+    return name, value

@@ -50,15 +50,18 @@ class Gate:
         self._access = access
         self._token = token.encode() if token else None
 
-    def caller(self, secret: str, app: str | None = None) -> Caller:
-        """Return whose secret it is. `app` is which one the local administrator means, or a key is held to."""
-        if self._token and hmac.compare_digest(secret.encode("latin-1", "replace"), self._token):
+    def caller(self, secret: str, app: str | None = None, protocol: str | None = None) -> Caller:
+        """Return whose secret it is. `app` is which one the local administrator means, or a key is held to.
+
+        With `protocol` only a key that was made for that foreign protocol is good, without only one made for none.
+        """
+        if protocol is None and self._token and hmac.compare_digest(secret.encode("latin-1", "replace"), self._token):
             return Caller(self._known(app or "default"), "admin", "", LOCAL, server=True)
         key = self._access.key(secret)
         if key is None:
             raise ApiError("unauthorized", "the key is not known or was revoked", _HINT)
-        if key.protocol is not None:
-            raise ApiError("forbidden", f"the key was made for `{key.protocol}`", "use a key without a protocol")
+        if key.protocol != protocol:
+            raise _other_protocol(key.protocol, protocol)
         if app is not None and app != key.app:
             raise ApiError("forbidden", f"the key does not belong to the app `{app[:80]}`")
         return Caller(key.app, key.scope, key.id, f"key:{key.id}", settings=key.settings)
@@ -71,6 +74,13 @@ class Gate:
     def of(self, headers: Headers, query: bytes) -> Caller:
         """Return the caller of a request by its head and query string."""
         return self.caller(credential(headers, query), headers.get(b"sentinel-app"))
+
+
+def _other_protocol(made_for: str | None, wanted: str | None) -> ApiError:
+    if wanted is None:
+        return ApiError("forbidden", f"the key was made for `{made_for}`", "use a key without a protocol")
+    hint = f"make one with `sentinel keys create … --protocol {wanted}`"
+    return ApiError("forbidden", f"the key was not made for `{wanted}`", hint)
 
 
 def credential(headers: Headers, query: bytes = b"") -> str:

@@ -7,7 +7,7 @@ none costs its own event only. What is not JSON at all is refused whole.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ FROM_SDK = ("sentinel.enforced", "sentinel.identify", "sentinel.dropped")
 NOT_FROM_BROWSERS = ("auth", "signup")
 _LONGEST_NUMBER = 40
 _FORM = 'send one event such as `{"event": "invoice.created"}`, or a list of them'
+Translate = Callable[[Any], Iterable[Any]]
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -55,7 +56,7 @@ class Parsed:
 def parse(data: bytes, terms: Terms) -> Parsed:
     """Return the events of a body: one event, an array, or `{"events": […]}`."""
     parsed = Parsed()
-    decoded, lenient = _decode(data)
+    decoded, lenient = decode(data)
     read = _browser if terms.scope == "browser" else _server
     for index, raw in enumerate(_listed(decoded)):
         try:
@@ -68,13 +69,37 @@ def parse(data: bytes, terms: Terms) -> Parsed:
     return parsed
 
 
+def translated(
+    elements: Iterable[Any], translate: Translate, terms: Terms, lenient: bool, fault: Callable[[BaseException], None]
+) -> Parsed:
+    """Return the events that each element of a foreign body means, each judged by itself as our own are.
+
+    `translate` raises EventError for an element that means nothing; what else it raises is a fault of ours.
+    """
+    parsed = Parsed()
+    read = _browser if terms.scope == "browser" else _server
+    for index, element in enumerate(elements):
+        try:
+            for raw in translate(_mended(element) if lenient else element):
+                _bounded(raw)
+                parsed.events.append(read(raw, terms))
+        except EventError as error:
+            parsed.rejected.append({"index": index, "id": None, "error": str(error)})
+        except Exception as error:  # noqa: BLE001  one odd element costs no other; the fault is reported
+            fault(error)
+            parsed.rejected.append({"index": index, "id": None, "error": "it could not be read"})
+        if index >= MOST or len(parsed.events) > MOST:
+            raise ApiError("too_large", f"more than {MOST} events in one request", "send fewer at a time")
+    return parsed
+
+
 def _id(raw: Any) -> str | None:
     id = raw.get("id") if type(raw) is dict else None
     return _text(id)[:64] if isinstance(id, str) else None
 
 
-def _decode(data: bytes) -> tuple[Any, bool]:
-    """Return what a body says, and whether only a lenient reading got it."""
+def decode(data: bytes) -> tuple[Any, bool]:
+    """Return what a body says, and whether only a lenient reading got it; raises the refusal of what is no JSON."""
     if data.count(b"{") + data.count(b"[") > MOST_CONTAINERS:
         raise ApiError("too_large", "too many objects and lists in one request", "send fewer events at a time")
     try:

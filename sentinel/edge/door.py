@@ -87,7 +87,14 @@ class Door:
         if caller.scope == "browser":
             self.addresses.ask(_place(caller, ip), now)
 
-    def _spend(self, caller: Caller, ip: str | None, events: int) -> None:
+    def ask_open(self, ip: str | None, cost: int) -> None:
+        """Raise the refusal where an address has tried too often without a key; each try costs so many events."""
+        now, place = self.steady(), f"open {address.group(ip) if ip else 'unknown'}"
+        self.addresses.ask(place, now)
+        self.addresses.spend(place, cost, now)
+
+    def spend(self, caller: Caller, ip: str | None, events: int) -> None:
+        """Take what a request cost."""
         now = self.steady()
         self.apps.spend(caller.app, events, now)
         if caller.scope == "browser":
@@ -111,7 +118,7 @@ class Door:
                     parsed = await asyncio.to_thread(work)
             cost = max(1, len(parsed.events) + len(parsed.rejected))
         finally:
-            self._spend(caller, ip, cost)
+            self.spend(caller, ip, cost)
         return parsed
 
     def terms(self, caller: Caller, ip: str | None) -> Terms:

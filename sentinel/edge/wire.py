@@ -100,7 +100,7 @@ def expand(data: bytes, encodings: list[str], most: int = LARGEST) -> bytes:
         return data
     if len(applied) > 1 or applied[0] not in _EXPANDERS:
         shown = ", ".join(applied)[:64]
-        raise ApiError("unsupported_encoding", f"the encoding `{shown}` is not known", "use gzip, zstd, or none")
+        raise ApiError("unsupported_encoding", f"the encoding `{shown}` is not known", "use gzip, deflate or zstd")
     try:
         return _EXPANDERS[applied[0]](data, most)
     except (zlib.error, zstandard.ZstdError, EOFError):
@@ -137,7 +137,26 @@ def _unzstd(data: bytes, most: int) -> bytes:
     return expanded
 
 
+def _inflate(data: bytes, most: int) -> bytes:
+    """Expand what is called deflate: zlib's format, or for some senders the bare stream within it."""
+    try:
+        return _inflated(data, most, 15)
+    except zlib.error:
+        return _inflated(data, most, -15)
+
+
+def _inflated(data: bytes, most: int, bits: int) -> bytes:
+    decoder = zlib.decompressobj(wbits=bits)
+    expanded = decoder.decompress(data, most + 1)
+    if len(expanded) > most:
+        raise _large(most)
+    if not decoder.eof or decoder.unused_data:
+        raise EOFError
+    return expanded
+
+
 _EXPANDERS: dict[str, Callable[[bytes, int], bytes]] = {
+    "deflate": _inflate,
     "gzip": _gunzip,
     "x-gzip": _gunzip,
     "zstd": _unzstd,
@@ -149,9 +168,11 @@ def _large(most: int) -> ApiError:
     return ApiError("too_large", f"the body is larger than {size}", _TOO_LARGE)
 
 
-async def answer(send: Send, status: int, data: bytes, headers: Iterable[tuple[str, str]] = ()) -> None:
-    """Send a whole answer of JSON."""
-    head = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
+async def answer(
+    send: Send, status: int, data: bytes, headers: Iterable[tuple[str, str]] = (), kind: str = "application/json"
+) -> None:
+    """Send a whole answer, of JSON unless `kind` says otherwise."""
+    head = [(b"content-type", kind.encode("latin-1")), (b"content-length", str(len(data)).encode())]
     head += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     await send({"type": "http.response.start", "status": status, "headers": head})
     for start in range(0, max(1, len(data)), PIECE):

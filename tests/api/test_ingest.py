@@ -197,11 +197,11 @@ LONG = b"[" + b" " * (wire.LARGEST + 1) + b"]"
         ),
         (
             {"body": [], "key": "sdk", "headers": [("Content-Encoding", "br")]},
-            415, "unsupported_encoding", "`br` is not known", "gzip, zstd",
+            415, "unsupported_encoding", "`br` is not known", "gzip, deflate or zstd",
         ),
         (
             {"body": [], "key": "sdk", "headers": [("Content-Encoding", "gzip, gzip")]},
-            415, "unsupported_encoding", "`gzip, gzip`", "gzip, zstd",
+            415, "unsupported_encoding", "`gzip, gzip`", "gzip, deflate or zstd",
         ),
     ],
 )  # fmt: skip
