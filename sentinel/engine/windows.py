@@ -6,7 +6,7 @@ is not said here; what must come out is, in `tests/reference.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -190,6 +190,12 @@ class Windows(Protocol):
         """Record hits in their order of arrival and return what opens; `newest` is the app's newest event time.
 
         A repeat (same watch, key, time and id) changes nothing and returns again what it opened before.
+        """
+
+    def run(self, hits: Sequence[Hit], newest: int, revise: Callable[[Hit], Hit] | None = None) -> Iterator[Opening]:
+        """Do as `hit`, giving what opens in the order of the hits, each while those behind it can still change.
+
+        With `revise` the hits of a watch behind one of its openings are recorded as it returns them then.
         """
 
     def due(self, watermark: int) -> list[Opening]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from sentinel.core.event import Event
 from sentinel.core.finding import Finding, finding_id
+from sentinel.engine.emit import made
 from sentinel.engine.engine import Engine, Matched
 from sentinel.engine.memory import Memory
 from sentinel.engine.windows import Absent, Hit, Opening, Windows
@@ -29,6 +30,35 @@ class Retraction(NamedTuple):
 
 
 Answer = Finding | Retraction
+
+
+class _Course:
+    """What time it was at each event of a batch: (newest event time, now). Asked only where something opens."""
+
+    def __init__(self, events: Sequence[Event], newest: int, now: int | None) -> None:
+        self._events, self._newest, self._now = events, newest, now
+        self._clocks: list[tuple[int, int]] = []
+        self._places: dict[tuple[int, str], int] = {}
+
+    def place(self, hit: Hit) -> int:
+        """Return which event a hit came with."""
+        self._look()
+        return self._places[hit.at, hit.id]
+
+    def clock(self, place: int) -> tuple[int, int]:
+        """Return the newest event time and the time it was at an event."""
+        self._look()
+        return self._clocks[place]
+
+    def _look(self) -> None:
+        if self._clocks:
+            return
+        newest = self._newest
+        for place, event in enumerate(self._events):
+            self._places.setdefault((event.at, event.id), place)
+            if event.at > newest and not event.historical:
+                newest = event.at
+            self._clocks.append((newest, newest if self._now is None else self._now))
 
 
 def nothing(event: Event) -> None:
@@ -64,11 +94,41 @@ class Replay:
         It is `now`, in microseconds, for all of the batch; without it, the time of the newest event so far.
         """
         own = [(event.user_labels, event.ip_labels) for event in events] if self._marks else []
+        if self._marks is None and not self._waits and not self.memory.ledger.holding:
+            yield from self._feed_at_once(events, now)
+            return
         first = yield from self._feed(events, now)
         while first < len(events):
             for event, labels in zip(events[first:], own[first:], strict=True):
                 event.user_labels, event.ip_labels = labels
             first += yield from self._feed(events[first:], now)
+
+    def _feed_at_once(self, events: Sequence[Event], now: int | None) -> Iterator[Answer]:
+        """Give what events lead to where nothing changes on the way but by what is found, which is seldom."""
+        begun, learnt = self.newest, 0
+        matched = self.engine.match(events, begun)
+        course = _Course(events, begun, now)
+
+        def revise(hit: Hit) -> Hit:
+            held = hit.acting and self.memory.ledger.tripped(hit.watch, course.clock(course.place(hit))[1])
+            return hit._replace(acting=False) if held else hit
+
+        for opening in self.windows.run(matched.hits, matched.newest, revise):
+            place = course.place(opening.hit)
+            self._learn(events[learnt : place + 1])
+            learnt = place + 1
+            self.newest, self.now = course.clock(place)
+            yield from self._answer(opening, (events[place],))
+        self._learn(events[learnt:])
+        self.newest, self.now = matched.newest, matched.newest if now is None else now
+        self._count(matched, len(events))
+
+    def _learn(self, events: Sequence[Event]) -> None:
+        """Take in the successful logins among events."""
+        for event in events:
+            if event.success and event.name == "auth":
+                self._login(event)
+                self.memory.familiar.learn(event)
 
     def _feed(self, events: Sequence[Event], now: int | None) -> Generator[Answer, None, int]:
         """Give what events lead to; return how many were taken: where a label is put on, the rest are matched anew."""
@@ -94,8 +154,7 @@ class Replay:
                     self._login(event)
                     self.memory.familiar.learn(event)
                 while hit is not None and hit.id is event.id and hit.at == event.at:
-                    for opening in self._hit(hit):
-                        yield from self._answer(opening, (event,))
+                    yield from self._take(hit, event)
                     hit = next(hits, None)
                 if marks is not None and marks.changes != labels:
                     return self._count(self.engine.match(events[: place + 1], begun), place + 1)
@@ -125,6 +184,22 @@ class Replay:
             yield from self._answer(opening, ())
         self.now = until
 
+    def _take(self, hit: Hit, event: Event) -> Iterator[Answer]:
+        if hit.watch in self.engine.crowded and event.user:
+            self.memory.crowd.learn(hit.watch, hit.key, event.user, hit.at)
+        for opening in self._hit(hit):
+            yield from self._answer(opening, (event,))
+
+    def _made(self, finding: Finding, events: Sequence[Event]) -> Iterator[Answer]:
+        """Give what the events lead to that a finding makes: they make others in turn, but not for ever."""
+        for event in made((finding,), *events):
+            if self._marks:
+                self._marks.show(event, self.now)
+            matched = self.engine.match((event,))
+            self._count(matched, 0)
+            for hit in matched.hits:
+                yield from self._take(hit, event)
+
     def _hit(self, hit: Hit) -> Sequence[Opening]:
         """Return what one hit opens. One at a time, because a finding may trip the guard that holds back the next."""
         if self.memory.ledger.holding and hit.acting and self.memory.ledger.tripped(hit.watch, self.now):
@@ -145,3 +220,5 @@ class Replay:
             if self._marks:
                 self._marks.put(finding, self.now)
             yield finding
+            if finding.playbook in self.engine.emits:
+                yield from self._made(finding, events)

@@ -35,17 +35,18 @@ def terms_of(asked: Threshold, window: int) -> Terms:
 class Few(list[Any]):
     """The hits of a group that has too few to cross: time, id and values of one after the other.
 
-    Most groups never have more; so they cost no tallies, no objects to hold hits, and hardly a step to add one.
+    Most groups never have more; so they cost no tallies, no objects to hold hits, and hardly a step to add one. Where
+    one metric is asked, its value stands for the values.
     """
 
     __slots__ = ()
     limit = 0
     approximate = False
 
-    @property
-    def hits(self) -> list[Kept]:
-        """The hits one by one, in order."""
-        return list(zip(self[::3], self[1::3], self[2::3], strict=True))
+    def hits(self, single: bool) -> list[Kept]:
+        """Return the hits one by one, in order; `single` says that there is but one metric."""
+        values = [(value,) for value in self[2::3]] if single else self[2::3]
+        return list(zip(self[::3], self[1::3], values, strict=True))
 
     def forget(self, edge: int) -> None:
         """Let go of the hits up to a time."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from sentinel.engine.windows import Absent, FirstSeen, Hit, Opening, Progress, Spike, Steps, Threshold, Travel, Watch
@@ -14,7 +15,7 @@ from sentinel.windows.sequence import SequenceTracker
 from sentinel.windows.snapshot import dump, fill
 from sentinel.windows.spike import SpikeTracker
 from sentinel.windows.threshold import ThresholdTracker
-from sentinel.windows.tracker import Tracker
+from sentinel.windows.tracker import Revise, Tracker
 from sentinel.windows.travel import TravelTracker
 
 KINDS: dict[type, Callable[[Watch, Limits], Tracker[Any]]] = {
@@ -61,13 +62,23 @@ class MemoryWindows:
 
     def hit(self, hits: Sequence[Hit], newest: int) -> list[Opening]:
         """Record hits in their order of arrival and return what opens; `newest` is the app's newest event time."""
-        openings: list[Opening] = []
-        trackers = self.trackers
+        return list(self.run(hits, newest))
+
+    def run(self, hits: Sequence[Hit], newest: int, revise: Revise | None = None) -> Iterator[Opening]:
+        """Record hits and give what opens in their order; a watch goes on when what it opened was taken.
+
+        Watch by watch, since what a watch keeps lies together. With `revise` the hits of a watch behind one of its
+        openings are recorded as it returns them then.
+        """
+        by_watch: dict[str, list[Hit]] = {}
         for hit in hits:
-            found = trackers[hit.watch].hit(hit, newest)
-            if found:
-                openings.extend(found)
-        return openings
+            own = by_watch.get(hit[0])
+            if own is None:
+                own = by_watch[hit[0]] = []
+            own.append(hit)
+        runs = [self.trackers[watch].run(own, newest, revise) for watch, own in by_watch.items()]
+        firsts = [(opening, run) for run in runs if (opening := next(run, None)) is not None]
+        return _in_order(firsts, hits) if firsts else iter(())
 
     def due(self, watermark: int) -> list[Opening]:
         """Return what opens because time has passed and nothing came: nothing up to `watermark` comes any more."""
@@ -114,3 +125,23 @@ class MemoryWindows:
         for tracker in list(self.trackers.values()):
             total.update(tracker.dropped)
         return total
+
+
+def _in_order(firsts: Sequence[tuple[Opening, Iterator[Opening]]], hits: Sequence[Hit]) -> Iterator[Opening]:
+    """Give what several watches open in the order of the hits it came with."""
+    places: dict[tuple[str, int, str], int] = {}
+    for place, hit in enumerate(hits):
+        places.setdefault((hit.watch, hit.at, hit.id), place)
+
+    def entry(turn: int, opening: Opening, run: Iterator[Opening]) -> tuple[int, int, Opening, Iterator[Opening]]:
+        hit = opening.hit
+        return places[hit.watch, hit.at, hit.id], turn, opening, run
+
+    heap = [entry(turn, opening, run) for turn, (opening, run) in enumerate(firsts)]
+    heapify(heap)
+    while heap:
+        _, turn, opening, run = heappop(heap)
+        yield opening
+        following = next(run, None)
+        if following is not None:
+            heappush(heap, entry(turn, following, run))

@@ -9,42 +9,15 @@ window's count of up to n changes without it. Keeping the newest n alone is wron
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 RECORD = 24
 MOST = 32
 
 
-class Packed(NamedTuple):
-    """A hit made ready: `record` is None where the id does not fit, `floor` is above the heads of all older records."""
-
-    id: str
-    at: int
-    record: bytes | None
-    floor: bytes
-
-
-class Packer:
-    """Packs hits; those of one event follow each other over all watches, so the last one is remembered."""
-
-    __slots__ = ("last",)
-
-    def __init__(self) -> None:
-        self.last = pack("", 0)
-
-    def pack(self, id: str, at: int) -> Packed:
-        """Return what `pack` returns."""
-        last = self.last
-        if id is not last.id or at != last.at:
-            last = self.last = pack(id, at)
-        return last
-
-
-def pack(id: str, at: int) -> Packed:
-    """Return a hit made ready."""
+def record(id: str, at: int) -> bytes | None:
+    """Return the record of a hit, None where the id does not fit one: it is kept otherwise."""
     packed = pack_id(id)
-    record = None if packed is None else (at << 1 | packed[0]).to_bytes(8, "big") + packed[1]
-    return Packed(id, at, record, (at << 1).to_bytes(8, "big"))
+    return None if packed is None else (at << 1 | packed[0]).to_bytes(8, "big") + packed[1]
 
 
 def pack_id(text: str) -> tuple[int, bytes] | None:

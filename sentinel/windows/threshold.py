@@ -10,18 +10,17 @@ from typing import Any
 from sentinel.engine.windows import Hit, Opening, Progress, Threshold, Watch
 from sentinel.windows import packed
 from sentinel.windows.groups import Crossing, Limits
-from sentinel.windows.log import Few, Log, Terms, terms_of
+from sentinel.windows.log import Few, Kept, Log, Terms, terms_of
 from sentinel.windows.tally import amounts
-from sentinel.windows.tracker import Tracker
+from sentinel.windows.tracker import Revise, Tracker
 
 PACKED_RECORDS = 512
+LOOK = 24  # every eighth hit of a few is the moment to let go of old ones
 State = bytes | Few | Log
 
 
 class ThresholdTracker(Tracker[State]):
     """The groups of one threshold."""
-
-    packer = packed.Packer()  # of all watches: the hits of one event follow each other over them
 
     def __init__(self, watch: Watch, limits: Limits) -> None:
         super().__init__(watch, limits, span=watch.window)
@@ -30,6 +29,7 @@ class ThresholdTracker(Tracker[State]):
         self.alone = _count_alone(self.terms, limits.lateness)
         # what is shorter than this has no crossing with one hit more
         self.few = (self.alone - 1) * packed.RECORD if self.alone else 3 * min(self.terms.fewest - 1, limits.hits)
+        self.single = len(self.terms.gauges) == 1
 
     def fresh(self) -> State:
         """Return no bytes where hits can be packed, else no hits."""
@@ -41,23 +41,52 @@ class ThresholdTracker(Tracker[State]):
             return len(state.hits)
         return len(state) // (packed.RECORD if isinstance(state, bytes) else 3)
 
+    def run(self, hits: Iterable[Hit], newest: int, revise: Revise | None = None) -> Iterator[Opening]:
+        """Record hits and give what opens.
+
+        Most hits are newer than all others and come to a group that has too few to cross. For them nothing is called,
+        and as little as can be is looked at: what a group keeps is seldom in the processor's caches.
+        """
+        few, single, pack, opened = self.few, self.single, packed.record, False
+        young, turn, latest = self.groups.young, self.turn or 0, self.latest
+        for hit in hits:
+            _, key, at, id, values, _, _ = hit
+            if latest < at < turn:
+                state = young.get(key)
+                if type(state) is Few:
+                    size = len(state)
+                    if size < few and size % LOOK:
+                        state += at, id, values[0] if single else values
+                        latest = at
+                        continue
+                elif type(state) is bytes and len(state) < few and (record := pack(id, at)) is not None:
+                    young[key] = state + record
+                    latest = at
+                    continue
+            self.latest = latest
+            found = self.hit(revise(hit) if opened and revise is not None else hit, newest)
+            if found:
+                opened = True
+                yield from found
+            young, turn, latest = self.groups.young, self.turn or 0, self.latest
+        self.latest = latest
+
     def judge(self, hit: Hit, state: State) -> Iterable[Opening]:
-        """Record a hit and return what opens. Most are newer than all of a group that has too few to cross."""
+        """Record a hit and return what opens."""
         _, key, at, id, values, _, _ = hit
         if type(state) is bytes:
-            last, time, record, floor = self.packer.last
-            if last is not id or time != at:
-                _, _, record, floor = self.packer.pack(id, at)
+            record = packed.record(id, at)
             if record is not None:
-                if len(state) < self.few and state[-packed.RECORD : -16] < floor:
+                if len(state) < self.few and state[-packed.RECORD : -16] < (at << 1).to_bytes(8, "big"):
                     self.groups.young[key] = state + record
                     return ()
                 return self._judge_packed(hit, record, state)
-        elif type(state) is Few and len(state) < self.few and (not state or state[-3] < at):
+        elif type(state) is Few:
             if state and state[0] <= at - self.keep:
                 state.forget(at - self.keep)
-            state += at, id, values
-            return ()
+            if len(state) < self.few and (not state or state[-3] < at):
+                state += at, id, values[0] if self.single else values
+                return ()
         if not isinstance(state, Log):
             state = self.groups.young[key] = self._logged(state)
         return self._judge_log(hit, state)
@@ -114,7 +143,7 @@ class ThresholdTracker(Tracker[State]):
         if isinstance(state, bytes):
             places = range(packed.place(state, start), packed.place(state, at))
             return [packed.unpack(state, place)[1] for place in places]
-        return [id for when, id, _ in state.hits if start < when <= at]
+        return [id for when, id, _ in self._hits(state) if start < when <= at]
 
     def weigh(self, key: str, state: State, now: int) -> Progress:
         """Return what lies in the window that ends now."""
@@ -124,7 +153,7 @@ class ThresholdTracker(Tracker[State]):
             newest = packed.time_at(state, counted[-1]) if counted else None
             tally: tuple[int | float | None, ...] = (len(counted),)
         else:
-            inside = [hit for hit in state.hits if start < hit[0] <= now]
+            inside = [hit for hit in self._hits(state) if start < hit[0] <= now]
             newest = inside[-1][0] if inside else None
             tally = amounts(self.terms.gauges, [values for _, _, values in inside])
         approximate = isinstance(state, Log) and state.approximate
@@ -132,13 +161,18 @@ class ThresholdTracker(Tracker[State]):
 
     def write(self, state: State) -> Any:
         """Return packed bytes as they are, a log as its hits, its bound and its mark."""
-        return state if isinstance(state, bytes) else [state.hits, state.limit, state.approximate]
+        return state if isinstance(state, bytes) else [self._hits(state), state.limit, state.approximate]
+
+    def _hits(self, state: Few | Log) -> list[Kept]:
+        return state.hits if isinstance(state, Log) else state.hits(self.single)
 
     def read(self, stored: Any) -> State:
         """Return the state that `write` gave."""
         if isinstance(stored, bytes):
+            self.latest = max(self.latest, packed.time_at(stored, -1) if stored else -1)
             return stored
         hits, limit, approximate = stored
+        self.latest = max(self.latest, hits[-1][0] if hits else -1)
         log = Log()
         log.limit, log.approximate = limit, approximate
         log.resume(
@@ -157,7 +191,7 @@ class ThresholdTracker(Tracker[State]):
             unpacked = (packed.unpack(state, index) for index in range(len(state) // packed.RECORD))
             log.resume(sorted((at, id, (1,)) for at, id in unpacked), self.terms)
         elif state:
-            log.resume(state.hits, self.terms)
+            log.resume(state.hits(self.single), self.terms)
         return log
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from sentinel.engine.windows import Hit, Opening, Progress, Watch
@@ -12,6 +12,7 @@ from sentinel.windows.groups import Findings, Groups, Limits
 
 S = TypeVar("S")
 EVENTS = 32  # of those a finding rests on, so many are named
+Revise = Callable[[Hit], Hit]
 
 
 class Tracker(ABC, Generic[S]):
@@ -26,6 +27,7 @@ class Tracker(ABC, Generic[S]):
         self.groups: Groups[S] = Groups(self.horizon, limits, self.fresh, self.size)
         self.findings = Findings(watch, limits)
         self.turn: int | None = None
+        self.latest = -1  # no hit of any group is newer
 
     @abstractmethod
     def fresh(self) -> S:
@@ -58,6 +60,7 @@ class Tracker(ABC, Generic[S]):
         """Record one hit and return what opens; `newest` may be ahead: that of the batch the hit came with."""
         if self.turn is None or (hit.at >= self.turn and newest >= self.turn):
             self._turn_over(min(hit.at, newest))
+        self.latest = max(self.latest, hit.at)
         state = self.groups.young.get(hit.key)
         if state is None:
             state = self.groups.fetch(hit.key, hit.source, self.findings.__contains__)
@@ -65,6 +68,18 @@ class Tracker(ABC, Generic[S]):
                 return ()
         found = self.judge(hit, state)
         return self._explained(hit.key, found) if found else found
+
+    def run(self, hits: Iterable[Hit], newest: int, revise: Revise | None = None) -> Iterator[Opening]:
+        """Record hits and give what opens, each hit once what opened before it was taken.
+
+        With `revise` the hits behind an opening are recorded as it returns them then.
+        """
+        opened = False
+        for hit in hits:
+            found = self.hit(revise(hit) if opened and revise is not None else hit, newest)
+            if found:
+                opened = True
+                yield from found
 
     def events(self, state: S, at: int) -> Iterable[str]:
         """Return ids of the events that a finding anchored at a time rests on, oldest first."""
