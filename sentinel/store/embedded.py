@@ -71,7 +71,7 @@ class Embedded:
         self._duck = Duck(folder.path / EVENTS, partial(prepare, store=identity), memory)
         self._projector = Projector(control, self._journal, self.schema, self._duck, stored)
         self._machine = self._assembled()
-        self.events = Events(self._journal, self._duck, self._projector)
+        self.events = Events(self._journal, self._duck, self._projector, self.schema)
         self.decisions = Decisions(control, self._machine.revisions)
         self.findings = Findings(control, self._machine.revisions)
         self.people = People(control, self._machine.revisions, self._machine.known)

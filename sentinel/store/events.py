@@ -6,58 +6,74 @@ hundred rows at a time: an unread answer would hold up checkpoints, a long one t
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import duckdb
 
-from sentinel.core import address
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.event import Event
 from sentinel.core.record import Filter, KeptEvent, Page
+from sentinel.store.asking import Asked, Where, ask, settled
 from sentinel.store.duck import Duck
 from sentinel.store.journal import BITS, END, Journal
 from sentinel.store.paging import bounded, cursor, place
 from sentinel.store.projector import Projector
 from sentinel.store.recent import Identity, identity
-from sentinel.store.rows import READ, hash_of, read
+from sentinel.store.rows import READ, read
+from sentinel.store.schema import Schema
 
 _AT_ONCE = 100
 _SLICE = 5_000  # events in memory at a time
+_LOT = 1_000  # events looked at for a page at a time
 _GRAIN = 60_000_000  # a span is so many whole minutes
 _BY_TIME = f"ORDER BY ts, id, seq LIMIT {_SLICE}"
 _BY_SEQ = f"ORDER BY seq LIMIT {_SLICE}"
 _COLUMNS = ", ".join(f'"{name}"' for name in READ)
-
-Condition = tuple[list[str], list[Any]]
+EXAMINED = 20_000  # events that are looked at one by one for one page
+SETTLED = 200_000  # and for one question about all events that a condition holds for
 
 
 class Events:
     """The events of all apps."""
 
-    def __init__(self, journal: Journal, duck: Duck, projector: Projector) -> None:
+    def __init__(self, journal: Journal, duck: Duck, projector: Projector, schema: Schema) -> None:
         self._journal = journal
         self._duck = duck
         self._projector = projector
+        self._schema = schema
 
     def search(self, app: str, filter: Filter, limit: int = 50, cursor: str | None = None) -> Page[KeptEvent]:
-        """Return events by (time, id), newest first."""
-        wanted, values = condition(app, filter)
-        if cursor is not None:
-            at, id, seq = place(cursor, int, str, int)
-            wanted = ["ts <= ?", *wanted, "(ts, id, seq) < (?, ?, ?)"]
-            values = [at, *values, at, id, seq]
+        """Return events by (time, id), newest first.
+
+        A page may be short, with a cursor, where a condition had to be looked at event by event.
+        """
+        after = None if cursor is None else tuple(place(cursor, int, str, int))
         behind = self._projector.catch_up()
-        query = _query(_COLUMNS, wanted, f"ORDER BY ts DESC, id DESC, seq DESC LIMIT {bounded(limit) + 1}")
-        found = [read(row) for row in self._rows(query, values)]
-        return Page(tuple(found[:limit]), _place(found[limit - 1]) if len(found) > limit else None, behind)
+        asked = self._asked(app, filter)
+        most = bounded(limit) + 1
+        if asked.doubtful is not None:
+            return self._sifted(asked, filter, limit, after, behind)
+        found = self._newest(asked.may, after, most)
+        return Page(tuple(found[:limit]), _place(found[limit - 1]) if len(found) == most else None, behind)
 
     def count(self, app: str, filter: Filter) -> int:
         """Return how many there are."""
-        wanted, values = condition(app, filter)
+        where = self.where(app, filter)
+        return int(self._rows(_query("count(*)", where.wanted), where.values)[0][0])
+
+    def where(self, app: str, filter: Filter) -> Where:
+        """Return what a filter asks as SQL conditions over the table, exactly; what is in the journal is searchable.
+
+        Raises SentinelError where too many events would have to be looked at one by one.
+        """
         self._projector.catch_up()
-        return int(self._rows(_query("count(*)", wanted), values)[0][0])
+        asked = self._asked(app, filter)
+        if asked.doubtful is None:
+            return asked.may
+        last = self._projector.through << BITS | END
+        found = [kept.position for kept in self._asked_one_by_one(asked.doubtful, filter, last)]
+        return settled(asked, app, filter, found, last)
 
     def get(self, app: str, id: str, at: int | None = None) -> KeptEvent | None:
         """Return the event of an id: the newest, or the one of that time."""
@@ -97,6 +113,49 @@ class Events:
         """Delete an app's events before a time; return how many."""
         with self._duck.cursor() as own:
             return int(own.execute("DELETE FROM events WHERE app = ? AND ts < ?", [app, before]).fetchall()[0][0])
+
+    def _asked(self, app: str, filter: Filter) -> Asked:
+        return ask(app, filter, {} if filter.q is None else self._schema.slots(app))
+
+    def _newest(self, where: Where, after: tuple[Any, ...] | None, most: int) -> list[KeptEvent]:
+        """Return events newest first, those behind a place."""
+        wanted, values = where
+        if after is not None:
+            wanted, values = ["ts <= ?", *wanted, "(ts, id, seq) < (?, ?, ?)"], [after[0], *values, *after]
+        query = _query(_COLUMNS, wanted, f"ORDER BY ts DESC, id DESC, seq DESC LIMIT {most:d}")
+        return [read(row) for row in self._rows(query, values)]
+
+    def _sifted(
+        self, asked: Asked, filter: Filter, limit: int, after: tuple[Any, ...] | None, behind: int
+    ) -> Page[KeptEvent]:
+        """Return a page of those that may be meant and, asked one by one, are."""
+        assert filter.q is not None
+        found: list[KeptEvent] = []
+        for lot in range(EXAMINED // _LOT):
+            some = self._newest(asked.may, after, _LOT)
+            found += [kept for kept in some if filter.q.matches(kept.event)]
+            if len(found) > limit:
+                return Page(tuple(found[:limit]), _place(found[limit - 1]), behind)
+            if len(some) < _LOT:
+                return Page(tuple(found), None, behind)
+            after = _key(some[-1])
+        return Page(tuple(found), _place(some[-1]), behind)
+
+    def _asked_one_by_one(self, doubtful: Where, filter: Filter, last: int) -> Iterator[KeptEvent]:
+        """Give the doubtful events that are meant."""
+        assert filter.q is not None
+        query = _query(_COLUMNS, [*doubtful.wanted, "seq > ?", "seq <= ?"], _BY_SEQ)
+        after = -1
+        for _ in range(SETTLED // _SLICE):
+            some = [read(row) for row in self._rows(query, [*doubtful.values, after, last])]
+            yield from (kept for kept in some if filter.q.matches(kept.event))
+            if len(some) < _SLICE:
+                return
+            after = some[-1].position
+        raise SentinelError(
+            f"`q`: more than {SETTLED:,} events have to be looked at one by one for this",
+            "ask for a shorter time or one event name, or leave out functions of texts that are not plain ASCII",
+        )
 
     def _later(self, app: str, position: int) -> tuple[int, list[KeptEvent]] | None:
         """Return some events later than a position, and the position after them; None where there are no more."""
@@ -143,22 +202,6 @@ def drained(answer: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
     return found
 
 
-def condition(app: str, filter: Filter) -> Condition:
-    """Return what a filter asks as SQL conditions with their values."""
-    wanted, values = ["app = ?"], list[Any]([app])
-    parts: dict[str, Any] = {
-        "name = ?": filter.name, "ts >= ?": filter.since, "ts < ?": filter.until,
-        "user_h = ?": None if filter.user is None else hash_of(filter.user), "user_key = ?": filter.user,
-    }  # fmt: skip
-    if filter.ip is not None:
-        parts |= _of_address(filter.ip)
-    for part, value in parts.items():
-        if value is not None:
-            wanted.append(part)
-            values.append(value)
-    return wanted, values
-
-
 def stored(own: duckdb.DuckDBPyConnection, app: str, sent: Sequence[tuple[int, str]]) -> set[Identity]:
     """Return the identities of these timestamps, as sent, and ids that are stored; looks at their own time range."""
     if not sent:
@@ -172,25 +215,13 @@ def stored(own: duckdb.DuckDBPyConnection, app: str, sent: Sequence[tuple[int, s
     return {identity(at, id) for at, id in found}
 
 
-def _of_address(text: str) -> dict[str, Any]:
-    exact = address.normalise(text)
-    if exact is not None:
-        return {"ip_h = ?": hash_of(exact), "ip = ?": exact}
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise SentinelError(f"`ip`: `{text[:64]}` is neither an address nor a network") from None
-    first, last = int(network.network_address), int(network.broadcast_address)
-    if network.version == 4:
-        return {"ip4 >= ?": first, "ip4 <= ?": last}
-    if network.prefixlen > 64:
-        raise SentinelError(f"`ip`: `{text[:64]}` is narrower than /64", "of IPv6, name one address or a wider network")
-    return {"ip6 >= ?": first >> 64, "ip6 <= ?": last >> 64}
-
-
 def _query(what: str, wanted: Sequence[str], rest: str = "") -> str:
     return " ".join(("SELECT", what, "FROM events WHERE", " AND ".join(wanted), rest))
 
 
+def _key(kept: KeptEvent) -> tuple[int, str, int]:
+    return kept.event.at, kept.event.id, kept.position
+
+
 def _place(kept: KeptEvent) -> str:
-    return cursor([kept.event.at, kept.event.id, kept.position])
+    return cursor(_key(kept))

@@ -214,7 +214,7 @@ class Projector:
         schema = self._schema.of(row.app)
         table = []
         for kept in events:
-            conflicts, slots = schema.read(kept.event, kept.position)
+            conflicts, slots = schema.read(kept.event)
             table.append(rows.write(row.app, kept, conflicts, slots))
         return table
 

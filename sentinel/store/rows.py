@@ -40,6 +40,7 @@ _PARTS: dict[str, dict[str, tuple[str, type]]] = {
         "browser": ("browser", str), "os": ("os", str), "device": ("agent_device", str), "bot": ("bot", bool),
     },
 }  # fmt: skip
+COLUMN_OF = {(part, key): found for part, keys in _PARTS.items() for key, found in keys.items()}
 _SQL = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN", dict: "VARCHAR"}
 _FLAT = tuple((part, tuple(keys.items())) for part, keys in _PARTS.items())
 _NONE = {part: (None,) * len(keys) for part, keys in _PARTS.items()}

@@ -14,9 +14,10 @@ from sqlalchemy import Row, bindparam, select, update
 from sentinel.core.event import Event
 from sentinel.core.record import Property
 from sentinel.store.changes import insert_new
-from sentinel.store.control import Control
+from sentinel.store.database import Database
 from sentinel.store.rows import EMPTY_SLOTS, NUMBERS, SLOTS, TEXTS
 from sentinel.store.tables import properties
+from sentinel.store.values import Slot
 
 MOST = 2000  # paths learnt of one app; a sender may make them up
 LONGEST = 256
@@ -47,7 +48,7 @@ class AppSchema:
     paths: dict[str, Path] = field(default_factory=dict)
     free: dict[str, list[str]] = field(default_factory=lambda: {kind: list(of) for kind, of in _SLOTS_FOR.items()})
 
-    def read(self, event: Event, seq: int) -> tuple[list[str], tuple[str | float | None, ...]]:
+    def read(self, event: Event) -> tuple[list[str], tuple[str | float | None, ...]]:
         """Learn an event's properties; return the paths whose type conflicts, and the values for its slots."""
         conflicts: list[str] = []
         slots: list[str | float | None] | None = None
@@ -55,7 +56,7 @@ class AppSchema:
             kind = _TYPES.get(type(value))
             if kind is None:
                 continue
-            known = self.paths.get(path) or self._learn(path, kind, event, seq)
+            known = self.paths.get(path) or self._learn(path, kind, event)
             if known is None:
                 continue
             if event.at > known.last:
@@ -76,13 +77,13 @@ class AppSchema:
             known.place = _PLACES[known.slot]
             self.free[known.type].remove(known.slot)
 
-    def _learn(self, path: str, kind: str, event: Event, seq: int) -> Path | None:
+    def _learn(self, path: str, kind: str, event: Event) -> Path | None:
         if len(self.paths) >= MOST or len(path) > LONGEST:
             return None
         known = self.paths[path] = Path(kind, event.at, event.at)
         free = self.free.get(kind)
         if free and event.trust != "browser":
-            known.slot, known.slot_from = free.pop(0), seq
+            known.slot = free.pop(0)  # of no event before: there is nothing in it, nor anything at the path
             known.place = _PLACES[known.slot]
         return known
 
@@ -90,7 +91,7 @@ class AppSchema:
 class Schema:
     """The properties of all apps."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Database) -> None:
         self._control = control
         self._apps: dict[str, AppSchema] = {}
         with control.read() as connection:
@@ -109,6 +110,14 @@ class Schema:
             Property(path, known.type, known.first, known.last, known.conflicts, known.slot)
             for path, known in sorted(dict(self.of(app).paths).items())
         ]
+
+    def slots(self, app: str) -> dict[str, Slot]:
+        """Return the properties of an app that have columns, by path."""
+        return {
+            path: Slot(known.slot, known.type, known.slot_from)
+            for path, known in dict(self.of(app).paths).items()
+            if known.slot is not None
+        }
 
     def keep(self, counts: bool = False) -> None:
         """Write the paths not kept yet; with `counts` also what was counted since the last time."""

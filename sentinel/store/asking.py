@@ -1,0 +1,89 @@
+"""What a filter asks, as SQL conditions with their values: its fields, and its condition of the rules' language.
+
+How rows that need a second look are looked at is `events`'; what the language means in SQL is `condition`'s.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sentinel.core import address
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import Filter
+from sentinel.store.condition import translate
+from sentinel.store.rows import hash_of
+from sentinel.store.sql import DUCKDB, Dialect, Sql
+from sentinel.store.values import Slot
+
+
+class Where(NamedTuple):
+    """Conditions that must all hold, and the values of their marks in order."""
+
+    wanted: list[str]
+    values: list[Any]
+
+    def also(self, test: str, *values: Any) -> Where:
+        """Return these with one more."""
+        return Where([*self.wanted, test], [*self.values, *values])
+
+
+class Asked(NamedTuple):
+    """The events that may be meant. Of the `doubtful` ones each must be asked; where it is None there are none.
+
+    `sure` says which of them are meant without being asked.
+    """
+
+    may: Where
+    sure: Sql | None = None
+    doubtful: Where | None = None
+
+
+def ask(app: str, filter: Filter, slots: Mapping[str, Slot], dialect: Dialect = DUCKDB) -> Asked:
+    """Return what a filter asks; `slots` are the properties of the app that have columns."""
+    plain = _of_fields(app, filter)
+    if filter.q is None:
+        return Asked(plain)
+    pair = translate(filter.q.tree, dialect, slots)
+    may = plain.also(dialect.finished(pair.may), *dialect.given(pair.may))
+    if pair.exact:
+        return Asked(may)
+    return Asked(may, pair.must, may.also(f"({dialect.finished(pair.must)}) IS NOT TRUE", *dialect.given(pair.must)))
+
+
+def settled(asked: Asked, app: str, filter: Filter, found: list[int], last: int, dialect: Dialect = DUCKDB) -> Where:
+    """Return exactly what is asked of the events up to a place in the journal, of the doubtful ones those `found`."""
+    assert asked.sure is not None
+    test = f"(({dialect.finished(asked.sure)}) OR seq IN (SELECT unnest(CAST(? AS BIGINT[]))))"
+    return _of_fields(app, filter).also("seq <= ?", last).also(test, *dialect.given(asked.sure), found)
+
+
+def _of_fields(app: str, filter: Filter) -> Where:
+    wanted = Where(["app = ?"], [app])
+    parts: dict[str, Any] = {
+        "name = ?": filter.name, "ts >= ?": filter.since, "ts < ?": filter.until,
+        "user_h = ?": None if filter.user is None else hash_of(filter.user), "user_key = ?": filter.user,
+    }  # fmt: skip
+    if filter.ip is not None:
+        parts |= _of_address(filter.ip)
+    for part, value in parts.items():
+        if value is not None:
+            wanted = wanted.also(part, value)
+    return wanted
+
+
+def _of_address(text: str) -> dict[str, Any]:
+    exact = address.normalise(text)
+    if exact is not None:
+        return {"ip_h = ?": hash_of(exact), "ip = ?": exact}
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise SentinelError(f"`ip`: `{text[:64]}` is neither an address nor a network") from None
+    first, last = int(network.network_address), int(network.broadcast_address)
+    if network.version == 4:
+        return {"ip4 >= ?": first, "ip4 <= ?": last}
+    if network.prefixlen > 64:
+        raise SentinelError(f"`ip`: `{text[:64]}` is narrower than /64", "of IPv6, name one address or a wider network")
+    return {"ip6 >= ?": first >> 64, "ip6 <= ?": last >> 64}

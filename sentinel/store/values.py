@@ -1,0 +1,139 @@
+"""What the values of an expression are in SQL: for each kind a value may be of, a piece that is NULL if it is not.
+
+Where fields lie among the columns is here; what operators and functions make of values is `condition`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sentinel.engine.fields import FieldSpec, find_field
+from sentinel.engine.kinds import Kind
+from sentinel.store.rows import COLUMN_OF
+from sentinel.store.sql import FALSE, TRUE, Dialect, Sql, some, sql
+
+EXACT = float(1 << 53)  # below, a double tells every whole number from its neighbours
+SCALARS = (Kind.TEXT, Kind.NUMBER, Kind.BOOL)
+KINDS = (*SCALARS, Kind.LIST, Kind.OBJECT)
+_ATTRIBUTES = {"name": "name", "id": "id", "trust": "trust", "user": "user_key", "ip": "ip", "device": "device"}
+_LABELS = {"user_labels": "user_key", "ip_labels": "ip"}
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value as SQL: by kind, a piece that is not NULL exactly where the value is of that kind.
+
+    Where a doubt holds none of it is to be relied on. A number is the nearest double of the exact one; `exact` says
+    that these are the same for every event. `literal` is what the author wrote.
+    """
+
+    parts: Mapping[Kind, Sql] = field(default_factory=dict)
+    doubts: tuple[Sql, ...] = ()
+    exact: bool = False
+    literal: Any = None
+    path: str | None = None
+
+    def part(self, kind: Kind) -> Sql:
+        """Return the piece of one kind."""
+        return self.parts.get(kind, Sql("NULL"))
+
+    def known(self) -> Sql:
+        """Return that there is a value."""
+        if self.literal is not None:
+            return TRUE
+        return some(sql("{} IS NOT NULL", part) for part in self.parts.values())
+
+    def of(self, kind: Kind) -> Sql:
+        """Return that the value is of a kind."""
+        return sql("{} IS NOT NULL", self.parts[kind]) if kind in self.parts else FALSE
+
+    def inexact(self) -> tuple[Sql, ...]:
+        """Return the doubts of a value whose number must be the very one."""
+        number = self.parts.get(Kind.NUMBER)
+        if self.exact or number is None:
+            return self.doubts
+        return (*self.doubts, sql(f"NOT (abs({{}}) < {EXACT:.0f})", number))
+
+
+UNKNOWABLE = Value({}, (TRUE,))
+
+
+class Slot(NamedTuple):
+    """The column that holds a property's values of one type, of the events from a place in the journal on."""
+
+    column: str
+    type: str
+    since: int
+
+
+def literal(dialect: Dialect, value: str | int | float | bool) -> Value:
+    """Return a value as written."""
+    if isinstance(value, bool):
+        return Value({Kind.BOOL: Sql(str(value).upper())}, literal=value)
+    if isinstance(value, str):
+        return Value({Kind.TEXT: dialect.constant(Kind.TEXT, value)}, literal=value)
+    small = abs(value) < EXACT
+    number = dialect.constant(Kind.NUMBER, float(value))
+    return Value({Kind.NUMBER: number}, exact=small, literal=value)
+
+
+def of_field(path: str, dialect: Dialect, slots: Mapping[str, Slot]) -> Value:
+    """Return the value of a field."""
+    spec = find_field(tuple(path.split(".")))
+    assert isinstance(spec, FieldSpec)
+    return _of(spec, dialect, slots, path)
+
+
+def _of(spec: FieldSpec, dialect: Dialect, slots: Mapping[str, Slot], path: str) -> Value:
+    if spec.attribute == "at":
+        late = Sql(f"NOT (abs(ts) < {EXACT:.0f})")
+        return Value({Kind.NUMBER: Sql("CAST(ts AS DOUBLE PRECISION) / 1000000")}, (late,), exact=True, path=path)
+    if spec.attribute == "success":
+        return Value({Kind.BOOL: Sql("success")}, path=path)
+    if spec.attribute in _ATTRIBUTES:
+        return Value({Kind.TEXT: Sql(_ATTRIBUTES[spec.attribute])}, path=path)
+    if spec.attribute in _LABELS:
+        column, owner = spec.attribute, _LABELS[spec.attribute]
+        return Value({Kind.LIST: Sql(f"coalesce({column}, CASE WHEN {owner} IS NOT NULL THEN '[]' END)")}, path=path)
+    if spec.attribute == "identifiers":
+        return Value({Kind.TEXT: _json(dialect, Sql("identifiers"), spec.keys)[Kind.TEXT]}, path=path)
+    if spec.attribute == "properties":
+        return _property(spec.keys, dialect, slots.get(".".join(spec.keys)), path)
+    return _of_part(spec, dialect, path)
+
+
+def _json(dialect: Dialect, document: Sql, keys: Sequence[str], kinds: Iterable[Kind] = KINDS) -> dict[Kind, Sql]:
+    place = dialect.place(document, keys)
+    return {kind: sql(dialect.parts[kind], place) for kind in kinds}
+
+
+def _property(keys: Sequence[str], dialect: Dialect, slot: Slot | None, path: str) -> Value:
+    found = _json(dialect, Sql("props"), keys)
+    if slot is None:
+        return Value(found, path=path)
+    own = Kind.TEXT if slot.type == "string" else Kind.NUMBER
+    parts = {kind: sql("CASE WHEN conflicts IS NOT NULL THEN {} END", part) for kind, part in found.items()}
+    parts[own] = Sql(slot.column)
+    if slot.since:
+        test = f"CASE WHEN seq >= {slot.since:d} THEN {{}} ELSE {{}} END"
+        parts = {kind: sql(test, part, found[kind]) for kind, part in parts.items()}
+    return Value(parts, path=path)
+
+
+def _of_part(spec: FieldSpec, dialect: Dialect, path: str) -> Value:
+    """Return the value of a request's field or one that was found out; what fits no column is in `more`."""
+    key, *deeper = spec.keys
+    column = COLUMN_OF.get((spec.attribute, key))
+    rest = _json(dialect, Sql("more"), (spec.attribute, *spec.keys))
+    if column is None:
+        return Value(rest, path=path)
+    name, kind = column
+    if kind is dict:
+        return Value(_json(dialect, Sql(name), deeper), path=path)
+    own = {str: Kind.TEXT, bool: Kind.BOOL}.get(kind, Kind.NUMBER)
+    held = (
+        Sql(name) if own is not Kind.NUMBER else sql("coalesce(CAST({} AS DOUBLE PRECISION), {})", Sql(name), rest[own])
+    )
+    return Value(rest | {own: held}, path=path)
