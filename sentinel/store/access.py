@@ -12,7 +12,8 @@ from sqlalchemy import Row, insert, select, update
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import KEY_SCOPES, App, Key, KeyScope
 from sentinel.store.audit import note
-from sentinel.store.control import Control
+from sentinel.store.changes import touch
+from sentinel.store.database import Database
 from sentinel.store.tables import access_keys, apps, one_time_links
 
 SECRET_BYTES = 40  # 54 characters: some foreign clients refuse fewer than 50
@@ -24,12 +25,18 @@ _KEY = tuple(Key.__dataclass_fields__)
 class Access:
     """All apps and keys; what is asked often is answered from memory."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Database) -> None:
         self._control = control
         self._keys: dict[str, Key] = {}
         self._revoked: set[str] = set()  # a key read before its revocation is not remembered after it
-        with control.read() as connection:
+        self._apps: dict[str, App] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the apps again, and forget which keys are good: they are looked up when they are used."""
+        with self._control.writing(), self._control.read() as connection:
             self._apps = {row.id: _app(row) for row in connection.execute(select(apps).order_by(apps.c.id))}
+            self._keys = {}
 
     def apps(self) -> list[App]:
         """Return every app, by id."""
@@ -48,6 +55,7 @@ class Access:
                 changed = connection.execute(update(apps).where(apps.c.id == app.id).values(**row)).rowcount
                 if not changed:
                     connection.execute(insert(apps).values(**row, revision=0, floor=0))
+                touch(connection, app.id, "access")
                 note(connection, app.id, now, by, "app.change" if changed else "app.add", app.id)
             self._apps[app.id] = app
 
@@ -103,6 +111,7 @@ class Access:
             query = update(access_keys).where(*mine).values(revoked=now).returning(c.hash)
             hash = connection.execute(query).scalar_one_or_none()
             if hash is not None:
+                touch(connection, app, "access")
                 note(connection, app, now, by, "key.revoke", id)
         if hash is not None:
             self._revoked.add(hash)

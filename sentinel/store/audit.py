@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, insert, select
 
 from sentinel.core.batch import Note
 from sentinel.core.record import AuditEntry, Page
-from sentinel.store.control import Control
+from sentinel.store.database import Database
 from sentinel.store.paging import page
 from sentinel.store.tables import audit
 
@@ -29,7 +29,7 @@ def note(
 class Audit:
     """The audit as it is read."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Database) -> None:
         self._control = control
 
     def write(self, app: str | None, line: Note, now: int) -> None:

@@ -14,9 +14,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from sentinel.core.decision import PAIRS, Decision, pair, unpair
 from sentinel.core.errors import SentinelError
-from sentinel.store.tables import apps, decisions, findings, identifiers
+from sentinel.store.tables import apps, decisions, findings, identifiers, room_versions
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+TOUCHED = "sentinel.touched"  # where a connection keeps what its transaction touched: versions by app and room
+Touched = dict[tuple[str, str], int]
 LOT = 500  # values in one IN list: SQLite takes 32,766
 OF: BindParameter[str] = bindparam("of")
 SOME: BindParameter[Any] = bindparam("some", expanding=True)
@@ -29,6 +31,12 @@ _LINKED = select(_one.c.key, _other.c.key).where(
 )  # fmt: skip
 _KNOWN = select(decisions.c.id).where(decisions.c.app == OF, decisions.c.id.in_(SOME))
 _UNDONE = select(findings.c.id).where(findings.c.app == OF, findings.c.id.in_(SOME), findings.c.undone)
+_TOUCH = (
+    postgresql.insert(room_versions)
+    .values(version=1)
+    .on_conflict_do_update(index_elements=["app", "room"], set_={"version": room_versions.c.version + 1})
+    .returning(room_versions.c.version)
+)
 _TAKE = update(apps).where(apps.c.id == OF).values(revision=apps.c.revision + 1).returning(apps.c.revision)
 
 
@@ -68,6 +76,18 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     if rows:
         insert = _INSERT[connection.dialect.name]
         connection.execute(insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def touch(connection: Connection, app: str, room: str) -> None:
+    """Let other processes know, once this is committed, that what they remember of a room of an app is old.
+
+    Over SQLite there are none.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    touched: Touched = connection.info.setdefault(TOUCHED, {})
+    if (app, room) not in touched:
+        touched[app, room] = connection.execute(_TOUCH, {"app": app, "room": room}).scalar_one()
 
 
 def put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:

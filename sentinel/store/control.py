@@ -6,11 +6,13 @@ StoreBusy, after which nothing was done, or a StoreError, after which nothing ca
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +82,14 @@ class Control:
             connection.exec_driver_sql("BEGIN")
             yield connection
 
-    def look(self, query: str, values: tuple[Any, ...]) -> list[Any]:
+    def look(self, query: str, app: str, keys: Sequence[str]) -> list[Any]:
         """Return rows as the writer sees them: for those who hold the right to write, and cannot wait."""
         with self._lock, translated(self.path):
-            return self.raw.execute(query, values).fetchall()
+            return self.raw.execute(_worded(query), {"app": app, "keys": json.dumps(keys)}).fetchall()
+
+    def alone(self, _app: str) -> bool:
+        """Say that no other process links keys: the file is one process's."""
+        return False
 
     def close(self) -> None:
         """Close every connection."""
@@ -124,6 +130,11 @@ def _meant(error: sqlite3.Error, path: Path) -> Exception:
     if isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:  # that one is a mistake of ours
         return StoreBusy(f"`{path}` cannot be used now: {error}", retry_after=5)
     return error
+
+
+@lru_cache(maxsize=64)
+def _worded(query: str) -> str:
+    return query.replace(":among", "IN (SELECT value FROM json_each(:keys))")
 
 
 def _check(path: Path) -> None:

@@ -12,7 +12,7 @@ from sentinel.core.errors import SentinelError
 from sentinel.core.record import KeptDecision, Page
 from sentinel.store import changes
 from sentinel.store.audit import note
-from sentinel.store.control import Control
+from sentinel.store.database import Database
 from sentinel.store.paging import page
 from sentinel.store.tables import apps, decisions
 
@@ -22,7 +22,7 @@ _FIELDS = tuple(Decision.__dataclass_fields__)
 class Revisions:
     """The revision of each app's list, in memory."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Database) -> None:
         with control.read() as connection:
             self._known: dict[str, int] = {
                 row.id: row.revision for row in connection.execute(select(apps.c.id, apps.c.revision))
@@ -42,7 +42,7 @@ class Revisions:
 class Decisions:
     """The decision lists of all apps."""
 
-    def __init__(self, control: Control, revisions: Revisions) -> None:
+    def __init__(self, control: Database, revisions: Revisions) -> None:
         self._control = control
         self._revisions = revisions
 

@@ -15,7 +15,7 @@ from sentinel.core.finding import Effect, Finding
 from sentinel.core.record import STATUSES, Acted, KeptFinding, Page, Status
 from sentinel.store import changes
 from sentinel.store.audit import note as write_note
-from sentinel.store.control import Control
+from sentinel.store.database import Database
 from sentinel.store.decisions import Revisions
 from sentinel.store.paging import page
 from sentinel.store.tables import findings
@@ -56,7 +56,7 @@ def retract(change: changes.Change, ids: Sequence[str]) -> None:
 class Findings:
     """The findings of all apps."""
 
-    def __init__(self, control: Control, revisions: Revisions) -> None:
+    def __init__(self, control: Database, revisions: Revisions) -> None:
         self._control = control
         self._revisions = revisions
 

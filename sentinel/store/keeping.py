@@ -9,15 +9,15 @@ from sqlalchemy import delete, func, insert, select, update
 
 from sentinel.core.record import Lease, PlaybookVersion, Snapshot
 from sentinel.store.audit import note
-from sentinel.store.changes import put
-from sentinel.store.control import Control
-from sentinel.store.tables import leases, playbook_versions, settings, snapshots
+from sentinel.store.changes import insert_new, put
+from sentinel.store.database import Database
+from sentinel.store.tables import apps, leases, playbook_versions, settings, snapshots
 
 
 class Snapshots:
     """States of windows, opaque here."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Database) -> None:
         self._control = control
 
     def save(self, app: str, states: Sequence[Snapshot]) -> None:
@@ -42,17 +42,17 @@ class Snapshots:
 class Leases:
     """Who runs the jobs. A holder that lost its lease is told by a larger `fence`."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Database) -> None:
         self._control = control
 
     def take(self, name: str, holder: str, until: int, now: int) -> Lease | None:
         """Take or extend a lease; None while another holds it."""
         with self._control.write() as connection:
-            row = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
-            if row is not None and row.holder != holder and row.until > now:
+            insert_new(connection, leases, [{"name": name, "holder": "", "fence": 0, "until": 0}])
+            row = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).one()
+            if row.holder != holder and row.until > now:
                 return None
-            kept = row is not None and row.holder == holder and row.until > now
-            fence = row.fence if row is not None and kept else (row.fence if row else 0) + 1
+            fence = row.fence if row.holder == holder and row.until > now else row.fence + 1
             put(connection, leases, {"name": name, "holder": holder, "fence": fence, "until": until})
         return Lease(name, holder, fence, until)
 
@@ -72,7 +72,7 @@ class Leases:
 class Settings:
     """What is set at run time, as JSON values."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Database) -> None:
         self._control = control
 
     def get(self, name: str, app: str | None = None) -> Any:
@@ -85,16 +85,17 @@ class Settings:
         """Set a value; None unsets it."""
         mine = (settings.c.app == (app or ""), settings.c.name == name)
         with self._control.write() as connection:
-            connection.execute(delete(settings).where(*mine))
-            if value is not None:
-                connection.execute(insert(settings).values(app=app or "", name=name, value=value))
+            if value is None:
+                connection.execute(delete(settings).where(*mine))
+            else:
+                put(connection, settings, {"app": app or "", "name": name, "value": value})
             note(connection, app, now, by, "setting.put", name)
 
 
 class Playbooks:
     """The texts of playbooks as they changed."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Database) -> None:
         self._control = control
 
     def keep(self, app: str, versions: Sequence[PlaybookVersion]) -> list[str]:
@@ -102,6 +103,7 @@ class Playbooks:
         c = playbook_versions.c
         newest = select(func.max(c.id)).where(c.app == app).group_by(c.playbook)
         with self._control.write() as connection:
+            connection.execute(select(apps.c.id).where(apps.c.id == app).with_for_update())  # one at a time
             rows = connection.execute(select(c.playbook, c.version).where(c.id.in_(newest)))
             last: dict[str, str] = {row.playbook: row.version for row in rows}
             changed = [one for one in versions if last.get(one.playbook) != one.version]

@@ -6,7 +6,6 @@ by hand stays cut. Reading and cutting links is in `people`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,18 +13,15 @@ from typing import Any
 from sqlalchemy import Connection, update
 
 from sentinel.core.batch import Sighting
-from sentinel.store.changes import Change, insert_new, spread
-from sentinel.store.control import Control
+from sentinel.store.changes import Change, insert_new, spread, touch
+from sentinel.store.database import Database
 from sentinel.store.tables import identifiers, people
 
-_PERSONS = "SELECT key, person FROM identifier WHERE app = ? AND key IN (SELECT value FROM json_each(?))"
-_MEMBERS = "SELECT key FROM identifier WHERE app = ? AND person IN (SELECT value FROM json_each(?))"
-_MADE = "SELECT made FROM person WHERE app = ? AND key IN (SELECT value FROM json_each(?))"
-_CUTS = "SELECT person FROM link_cut WHERE app = ? AND key IN (SELECT value FROM json_each(?))"
-_DECIDED = (
-    "SELECT DISTINCT subject FROM decision WHERE app = ? AND removed IS NULL "
-    "AND subject IN (SELECT value FROM json_each(?))"
-)
+_PERSONS = "SELECT key, person FROM identifier WHERE app = :app AND key :among"
+_MEMBERS = "SELECT key FROM identifier WHERE app = :app AND person :among"
+_MADE = "SELECT made FROM person WHERE app = :app AND key :among"
+_CUTS = "SELECT person FROM link_cut WHERE app = :app AND key :among"
+_DECIDED = "SELECT DISTINCT subject FROM decision WHERE app = :app AND removed IS NULL AND subject :among"
 
 MOST = 64  # keys of one person: past it a shared mailbox would tie strangers together without end
 KNOWN = 200_000
@@ -71,7 +67,7 @@ class Known:
 class Linking:
     """The links one transaction makes in one app, seen by itself at once and by others after its commit."""
 
-    def __init__(self, control: Control, known: Known, app: str) -> None:
+    def __init__(self, control: Database, known: Known, app: str) -> None:
         self._control = control
         self._known = known
         self._app = app
@@ -80,14 +76,25 @@ class Linking:
         self._members: dict[str, list[str]] = {}
         self._gained: set[str] = set()
         self._steps = [Step()]
+        self._alone = False  # whether nobody else links meanwhile, as it must be from the first link made here on
+        self._anew = False  # whether what was known before that may be old
 
     def resolve(self, sightings: Sequence[Sighting]) -> list[str | None]:
         """Return whose each sighting is; see `ports.Unit.resolve`."""
-        self._read({key for sighting in sightings for key in sighting.keys})
+        keys = {key for sighting in sightings for key in sighting.keys}
+        self._read(keys)
+        if not self._alone and any(one.proven and self._new(one.keys) for one in sightings):
+            self._alone = True
+            self._anew = self._control.alone(self._app)
+            if self._anew:
+                self._own.clear()
+                self._read(keys)
         return [self._link(one) if one.proven else self._find(one.keys) for one in sightings]
 
     def write(self, connection: Connection, change: Change) -> None:
         """Write the links made, and repeat decisions for the keys that joined somebody."""
+        if any(step.keys or step.merged for step in self._steps):
+            touch(connection, self._app, "people")
         for step in self._steps:
             insert_new(connection, people, step.people)
             insert_new(connection, identifiers, step.keys)
@@ -101,6 +108,10 @@ class Linking:
     def done(self) -> None:
         """Let others see what was committed."""
         self._known.learn(((self._app, key), person) for key, person in self._own.items())
+
+    def _new(self, keys: Sequence[str]) -> bool:
+        """Say whether these keys are not yet one person's."""
+        return bool(keys) and (len(persons := {self._person(key) for key in keys}) > 1 or None in persons)
 
     def _person(self, key: str) -> str | None:
         return self._own[key] if key in self._own else self._known.get((self._app, key))
@@ -174,10 +185,11 @@ class Linking:
         return any(person in keys for (person,) in self._look(_CUTS, list(keys)))
 
     def _look(self, query: str, keys: list[str]) -> list[Any]:
-        return self._control.look(query, (self._app, json.dumps(keys)))
+        return self._control.look(query, self._app, keys)
 
     def _read(self, keys: set[str]) -> None:
-        missing = [key for key in keys if key not in self._own and (self._app, key) not in self._known]
+        own, known = self._own, self._known
+        missing = [key for key in keys if key not in own and (self._anew or (self._app, key) not in known)]
         if missing:
             found = dict(self._look(_PERSONS, missing))
             self._own.update((key, found.get(key)) for key in missing)

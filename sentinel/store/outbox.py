@@ -11,7 +11,7 @@ from sentinel.core.batch import Outgoing
 from sentinel.core.record import Delivery, Page
 from sentinel.store.audit import note
 from sentinel.store.changes import Change, insert_new
-from sentinel.store.control import Control
+from sentinel.store.database import Database
 from sentinel.store.paging import page
 from sentinel.store.tables import outbox
 
@@ -35,7 +35,7 @@ def send(change: Change, rows: Sequence[Outgoing]) -> None:
 class Outbox:
     """The deliveries of all apps."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Database) -> None:
         self._control = control
 
     def due(self, now: int, limit: int = 100) -> list[Delivery]:

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, select, update
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Person
 from sentinel.store.audit import note
-from sentinel.store.changes import Change, insert_new, part
-from sentinel.store.control import Control
+from sentinel.store.changes import Change, insert_new, part, touch
+from sentinel.store.database import Database
 from sentinel.store.decisions import Revisions
 from sentinel.store.linking import Known
 from sentinel.store.tables import cuts, identifiers, people
@@ -19,7 +19,7 @@ from sentinel.store.tables import cuts, identifiers, people
 class People:
     """The persons of all apps."""
 
-    def __init__(self, control: Control, revisions: Revisions, known: Known) -> None:
+    def __init__(self, control: Database, revisions: Revisions, known: Known) -> None:
         self._control = control
         self._revisions = revisions
         self._known = known
@@ -43,6 +43,7 @@ class People:
     def cut(self, app: str, key: str, by: str, now: int) -> int | None:
         """Part a linked key from its person for good; return the revision, None if it is not linked."""
         with self._control.write() as connection:
+            self._control.alone(app)
             row = _person(connection, app, key)
             if row is None:
                 return None
@@ -56,6 +57,7 @@ class People:
             change = Change(connection, app, now)
             part(change, key, linked)
             _part(connection, app, key, row.key, by, now)
+            touch(connection, app, "people")
             note(connection, app, now, by, "person.cut", key, detail={"person": row.key})
         self._known.forget(app)
         return self._revisions.learn(change)

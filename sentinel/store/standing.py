@@ -10,8 +10,8 @@ from sqlalchemy import Row, delete, select
 from sentinel.core.batch import Label
 from sentinel.core.record import Allowance
 from sentinel.store.audit import note
-from sentinel.store.changes import Change, put
-from sentinel.store.control import Control
+from sentinel.store.changes import Change, put, touch
+from sentinel.store.database import Database
 from sentinel.store.tables import allowances, labels
 
 _Held = dict[tuple[str, str, str], dict[str, int | None]]
@@ -20,12 +20,19 @@ _Held = dict[tuple[str, str, str], dict[str, int | None]]
 class Labels:
     """The labels of all apps, read once and kept in memory."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Database) -> None:
         self._control = control
         self._held: _Held = {}
-        with control.read() as connection:
-            for row in connection.execute(select(labels)):
-                self._held.setdefault((row.app, row.kind, row.target), {})[row.name] = row.until
+        self.reload()
+
+    def reload(self, app: str | None = None) -> None:
+        """Read again what is kept, of one app or of all."""
+        mine = [] if app is None else [labels.c.app == app]
+        with self._control.writing(), self._control.read() as connection:
+            held: _Held = {key: on for key, on in self._held.items() if app is not None and key[0] != app}
+            for row in connection.execute(select(labels).where(*mine)):
+                held.setdefault((row.app, row.kind, row.target), {})[row.name] = row.until
+            self._held = held
 
     def of(self, app: str, kind: str, target: str, now: int) -> tuple[str, ...]:
         """Return the labels in force, by name; from memory."""
@@ -50,6 +57,7 @@ class Labels:
             with self._control.write() as connection:
                 there = connection.execute(delete(labels).where(*mine)).rowcount > 0
                 if there:
+                    touch(connection, app, "labels")
                     note(connection, app, now, by, "label.take", f"{kind} {target}", detail={"name": name})
             self._drop(app, kind, target, name)
             return there
@@ -60,6 +68,8 @@ class Labels:
         with self._control.writing():
             with self._control.write() as connection:
                 rows = connection.execute(delete(labels).where(over).returning(*labels.c)).all()
+                for app in sorted({row.app for row in rows}):
+                    touch(connection, app, "labels")
             for row in rows:
                 self._drop(row.app, row.kind, row.target, row.name)
         return len(rows)
@@ -81,6 +91,8 @@ class Labels:
 
 def write_labels(change: Change, wanted: list[Label] | tuple[Label, ...]) -> None:
     """Write labels within a transaction, each in place of the one of its name."""
+    if wanted:
+        touch(change.connection, change.app, "labels")
     for label in wanted:
         row = {
             "app": change.app, "kind": label.kind, "target": label.target, "name": label.name, "made": change.now,
@@ -92,13 +104,20 @@ def write_labels(change: Change, wanted: list[Label] | tuple[Label, ...]) -> Non
 class Allow:
     """Whom nobody acts on, in all apps, read once and kept in memory."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Database) -> None:
         self._control = control
-        with control.read() as connection:
+        self._held: dict[str, tuple[Allowance, ...]] = {}
+        self.reload()
+
+    def reload(self, app: str | None = None) -> None:
+        """Read again what is kept, of one app or of all."""
+        mine = [] if app is None else [allowances.c.app == app]
+        with self._control.writing(), self._control.read() as connection:
             held: dict[str, list[Allowance]] = {}
-            for row in connection.execute(select(allowances)):
+            for row in connection.execute(select(allowances).where(*mine)):
                 held.setdefault(row.app, []).append(_allowance(row))
-        self._held = {app: _ordered(some) for app, some in held.items()}
+            others = {other: some for other, some in self._held.items() if app is not None and other != app}
+            self._held = others | {one: _ordered(some) for one, some in held.items()}
 
     def list(self, app: str, now: int | None = None) -> list[Allowance]:
         """Return the allowances, oldest first; with `now` only those in force then; from memory."""
@@ -112,6 +131,7 @@ class Allow:
         with self._control.writing():
             with self._control.write() as connection:
                 put(connection, allowances, {**row, "app": app})
+                touch(connection, app, "allow")
                 note(connection, app, now, by, "allow.add", target, allowance.reason, {"until": allowance.until})
             self._held[app] = _ordered([*self._others(app, allowance.id), allowance])
 
@@ -123,6 +143,7 @@ class Allow:
             if gone:
                 with self._control.write() as connection:
                     connection.execute(delete(allowances).where(*mine))
+                    touch(connection, app, "allow")
                     target = f"{gone[0].scope} {gone[0].value}"
                     note(connection, app, now, by, "allow.remove", target, why, {"allowance": id})
                 self._held[app] = _ordered(self._others(app, id))

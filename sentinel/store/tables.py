@@ -280,6 +280,15 @@ class SettingRow(SQLModel, table=True):
     value: Any = Field(default=None, sa_type=JSON)
 
 
+class RoomVersionRow(SQLModel, table=True):
+    """How often a room of an app changed, where several processes remember what is in it."""
+
+    __tablename__ = "room_version"
+    app: str = Field(primary_key=True)
+    room: str = Field(primary_key=True)
+    version: int = _big()
+
+
 class LeaseRow(SQLModel, table=True):
     """Who may run the jobs; `fence` grows with every change of hands."""
 
@@ -361,6 +370,7 @@ allowances = _table("allowance")
 outbox = _table("outbox")
 audit = _table("audit")
 settings = _table("setting")
+room_versions = _table("room_version")
 leases = _table("lease")
 playbook_versions = _table("playbook_version")
 properties = _table("property")

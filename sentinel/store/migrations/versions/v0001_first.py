@@ -27,6 +27,7 @@ def upgrade() -> None:
         _outbox,
         _audit,
         _setting,
+        _room_version,
         _lease,
         _playbook_version,
         _property,
@@ -34,6 +35,8 @@ def upgrade() -> None:
         _snapshot,
     ):
         make()
+    if op.get_bind().dialect.name == "postgresql":
+        _events()
 
 
 def _app() -> None:
@@ -332,6 +335,16 @@ def _setting() -> None:
     )
 
 
+def _room_version() -> None:
+    op.create_table(
+        "room_version",
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("room", sa.String(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("app", "room"),
+    )
+
+
 def _lease() -> None:
     op.create_table(
         "lease",
@@ -398,3 +411,43 @@ def _snapshot() -> None:
         sa.Column("state", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("app", "watch"),
     )
+
+
+def _events() -> None:
+    """Make what SQLite has no need of: there events lie in a file of their own, and one process remembers ids."""
+    for statement in EVENTS:
+        op.execute(statement)
+
+
+# Text is ordered by its bytes. An index takes no more than 2,704 bytes: what senders make up can be longer than that.
+EVENTS = (
+    "ALTER TABLE finding DROP CONSTRAINT finding_anchor",
+    "CREATE SEQUENCE event_position",
+    """
+    CREATE TABLE events (
+        seq bigint NOT NULL, app text COLLATE "C" NOT NULL, ts bigint NOT NULL, ahead bigint, received bigint,
+        name text COLLATE "C", id text COLLATE "C" NOT NULL, success boolean, user_key text COLLATE "C",
+        identifiers text, ip text COLLATE "C", ipv6 smallint, device text COLLATE "C", trust text COLLATE "C",
+        clamped boolean, historical boolean, user_labels text, ip_labels text,
+        method text COLLATE "C", path text COLLATE "C", route text COLLATE "C", host text COLLATE "C", status bigint,
+        user_agent text COLLATE "C", referer text COLLATE "C", params text,
+        country text COLLATE "C", city text COLLATE "C", lat double precision, lon double precision, asn bigint,
+        org text COLLATE "C", private boolean, network text COLLATE "C", hosting boolean, anonymous boolean,
+        browser text COLLATE "C", os text COLLATE "C", agent_device text COLLATE "C", bot boolean,
+        more text, props jsonb
+    ) PARTITION BY RANGE (ts)
+    """,
+    "CREATE TABLE events_rest PARTITION OF events DEFAULT",
+    "CREATE INDEX events_time ON events (app, ts)",
+    "CREATE INDEX events_name ON events (app, name, ts)",
+    "CREATE INDEX events_user ON events (app, user_key, ts)",
+    "CREATE INDEX events_ip ON events (app, (ip::inet), ts)",
+    "CREATE INDEX events_seq ON events (seq)",
+    """
+    CREATE TABLE event_id (
+        app text COLLATE "C" NOT NULL, id text COLLATE "C" NOT NULL, day integer NOT NULL, at bigint NOT NULL,
+        PRIMARY KEY (app, id, day)
+    ) PARTITION BY RANGE (day)
+    """,
+    "CREATE TABLE event_id_rest PARTITION OF event_id DEFAULT",
+)
