@@ -20,7 +20,7 @@ from sentinel.actions.deliver import Channels
 from sentinel.actions.download import Download, download
 from sentinel.actions.fetch import Fetcher
 from sentinel.actions.target import PRIVATE, Reach
-from sentinel.api import metrics, program
+from sentinel.api import metrics, program, sdks
 from sentinel.api.context import Context
 from sentinel.api.events import TOPIC as EVENTS
 from sentinel.api.feed import TOPIC as DECISIONS
@@ -53,6 +53,7 @@ from sentinel.service.outbox import Courier
 from sentinel.service.overview import Overview
 from sentinel.service.pipeline import Listeners, Pipeline
 from sentinel.service.ports import Store
+from sentinel.service.processes import Processes
 from sentinel.service.reload import Reload
 from sentinel.service.setup import First, first_start
 from sentinel.service.switch import Switch
@@ -106,6 +107,7 @@ class Server:
         self.switch = Switch(store)
         self.gate = Gate(store.access, self.token)
         self.hub = Hub(self._valid)
+        self.processes = Processes(now)
         self.pipeline = Pipeline(
             store, self._tenant, partial(_Enriching, self.enricher, store), now, Listeners(
                 decisions=lambda app, revision: self.hub.tell(DECISIONS, app),
@@ -257,7 +259,7 @@ class Server:
         context = Context(
             self.store, self.gate, self.hub, self.overview, self.switch, now,
             lambda app: metrics.text(self.figures.samples(), app), partial(self.hub.tell, DECISIONS),
-            self._changed, self.explainer, KEY_FORMS,
+            self._changed, self.explainer, self.processes, KEY_FORMS,
         )  # fmt: skip
         fault = partial(self.fault, "events")
         door = Door(
@@ -265,8 +267,9 @@ class Server:
             Buckets(settings.rate, settings.rate * BURST), Buckets(settings.browser_rate / 60, settings.browser_rate),
             Options(trusted_proxies=settings.trusted_proxies), budget, not_yet=self.overview.starting,
         )  # fmt: skip
-        ingest = Ingest(self.gate, door, fault)
-        feed = Feed(self.gate, self.hub, self.store.decisions, now, self.switch.on)
+        heard = partial(sdks.listen, self.processes)
+        ingest = Ingest(self.gate, door, fault, heard)
+        feed = Feed(self.gate, self.hub, self.store.decisions, now, self.switch.on, heard=heard)
         rest = program.build(context, partial(self.fault, "api"), self._lifespan)
         shared = Shared(self.gate, door, self.store, self.switch.on, self.fault)
         return program.Front(ingest, feed, rest, budget, Compat(ADAPTERS, shared))

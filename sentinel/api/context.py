@@ -19,6 +19,7 @@ from sentinel.edge.wire import Headers
 from sentinel.service.explainer import Explainer
 from sentinel.service.overview import Overview
 from sentinel.service.ports import Store
+from sentinel.service.processes import Processes
 from sentinel.service.switch import Switch
 
 
@@ -36,6 +37,7 @@ class Context:
     told: Callable[[str], None]  # the decision list of an app has changed
     changed: Callable[[App], None]  # an app has
     explainer: Explainer
+    processes: Processes  # of the apps, as their SDKs tell
     key_forms: KeyForms  # what keys for foreign protocols may be
 
 

@@ -21,7 +21,7 @@ from sentinel.core.decision import Delta
 from sentinel.core.errors import SentinelError
 from sentinel.core.wire import write_decision
 from sentinel.edge import wire
-from sentinel.edge.access import Gate, credential
+from sentinel.edge.access import Caller, Gate, credential
 from sentinel.edge.errors import ApiError, refusal
 from sentinel.edge.wire import Headers, Receive, Scope, Send
 from sentinel.service.ports import Decisions
@@ -43,7 +43,10 @@ class Change(NamedTuple):
 
 @dataclass(slots=True)
 class Feed:
-    """What changed in each app's decision list. `enforcing` says whether an app's decisions are carried out."""
+    """What changed in each app's decision list. `enforcing` says whether an app's decisions are carried out.
+
+    `heard` is told what an SDK says of its process.
+    """
 
     gate: Gate
     hub: Hub
@@ -51,6 +54,7 @@ class Feed:
     clock: Callable[[], int]
     enforcing: Callable[[str], bool] = lambda app: True
     heartbeat: float = stream.HEARTBEAT
+    heard: Callable[[Caller, Headers], None] = lambda caller, headers: None
     _made: dict[tuple[str, int], asyncio.Future[Change]] = field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,6 +64,7 @@ class Feed:
             secret = credential(headers, scope["query_string"])
             caller = self.gate.of(headers, scope["query_string"])
             caller.require("sdk", "read")
+            self.heard(caller, headers)
             if scope["path"] == POLL:
                 await self._poll(caller.app, _since(scope["query_string"]), send)
                 return

@@ -25,11 +25,12 @@ _CORS = "authorization, content-type, content-encoding"
 
 @dataclass(slots=True)
 class Ingest:
-    """The paths for events. `fault` hears of faults of ours."""
+    """The paths for events. `fault` hears of faults of ours, `heard` of what an SDK says of its process."""
 
     gate: Gate
     door: Door
     fault: Callable[[BaseException], None] = lambda error: None
+    heard: Callable[[Caller, Headers], None] = lambda caller, headers: None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -61,6 +62,7 @@ class Ingest:
         historical = PATHS[scope["path"]]
         enforce = historical and _says_enforce(scope["query_string"])
         ip = self._admit(caller, scope, headers, cors, historical, enforce)
+        self.heard(caller, headers)
         parsed = await door.read(caller, ip, headers, receive, parse)
         sending = Sending(caller.app, parsed.events, door.clock(), caller.scope, caller.key, historical, enforce)
         receipt = await door.write(sending)

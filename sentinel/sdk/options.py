@@ -194,6 +194,7 @@ def _text(name: str) -> Callable[[Any], dict[str, Any]]:
     return lambda value: {name: os.fspath(value)}
 
 
+_RETRIES = ("retry_base", "retry_limit")
 _VARIABLES = {
     "url": "SENTINEL_URL",
     "key": "SENTINEL_KEY",
@@ -222,15 +223,7 @@ _READERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "block_page": _text("block_page"),
     **{
         name: _number(name, 0.01, float)
-        for name in (
-            "flush_interval",
-            "poll_interval",
-            "silence",
-            "timeout",
-            "retry_base",
-            "retry_limit",
-            "report_interval",
-        )  # fmt: skip
+        for name in ("flush_interval", "poll_interval", "report_interval", "silence", "timeout", *_RETRIES)
     },
     **{name: _number(name, 0, float) for name in ("startup_wait", "exit_wait", "refused_wait")},
     **{name: _number(name, 1, int) for name in ("flush_count", "buffer_size", "buffer_bytes")},

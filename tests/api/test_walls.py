@@ -53,6 +53,7 @@ RIGHTS = {
     "GET /v1/audit": ADMIN,
     "GET /v1/enforcement": READERS,
     "PUT /v1/enforcement": ADMIN,
+    "GET /v1/sdks": READERS,
     "GET /metrics": READERS,
     "GET /healthz": ANYBODY,
     "GET /readyz": ANYBODY,
