@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 from sentinel.core.decision import Decision
 
@@ -13,9 +14,10 @@ from sentinel.core.decision import Decision
 class Effect:
     """Something to be done, as data; nothing here has happened yet.
 
-    `target` is the user key, address or network acted on, None for notify and webhook. `length` is in
+    `target` is the user key, address or network acted on, None for notify, webhook and emit. `length` is in
     microseconds, None for ever. `decisions` are what enforcement points would be told. `held` says why
     nothing is done although the playbook asks for it: `monitor`, `guard`, `allowlisted` …; None where it acts.
+    `event` is what emit makes, as the JSON object that `event.read(…, enriched=True)` reads.
     """
 
     kind: str
@@ -25,6 +27,7 @@ class Effect:
     label: str | None = None
     channel: str | None = None
     held: str | None = None
+    event: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ class Judge:
     rule, so that it is asked once for all of them. `admits` says whether an event counts then, None if it always
     does; `key` names its group, None where a group field is missing;
     `values` is what it counts for, None for nothing. What is passed over is counted by (playbook, reason).
-    `claimed` says that the users its events name may be only claimed: by a failed login, or by a browser.
+    `claimed` says that the users its events name may be only claimed: by a failed login, a browser, or whoever asks for
+    a new password.
     """
 
     playbook: Playbook
@@ -68,7 +69,7 @@ def prepare(playbook: Playbook) -> Judge:
         values=prepared.values,
         prepared=prepared,
         selectors=(*counted, *prepared.selectors),
-        claimed=playbook.trust == "any" or any(map(may_be_claimed, counted)),
+        claimed=playbook.claimed or playbook.trust == "any" or any(map(may_be_claimed, counted)),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from sentinel.core.duration import DAY
 from sentinel.core.event import Event
+from sentinel.engine.crowd import Crowd
 
 LADDER = 30 * DAY
 PLACES = 64  # familiar places kept a user, users kept an address
@@ -237,3 +238,4 @@ class Memory:
     ledger: Ledger = field(default_factory=Ledger)
     familiar: Familiar = field(default_factory=Familiar)
     protected: Callable[[str, str, int], str | None] = nobody
+    crowd: Crowd = field(default_factory=Crowd)

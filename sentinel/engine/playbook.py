@@ -14,7 +14,7 @@ Severity = Literal["info", "low", "medium", "high", "critical"]
 MetricKind = Literal["count", "distinct", "max", "sum", "avg", "ratio"]
 ActionKind = Literal[
     "block_user", "block_ip", "redirect_user", "redirect_ip", "challenge_user",
-    "label_user", "label_ip", "notify", "webhook",
+    "label_user", "label_ip", "notify", "webhook", "block_users", "emit",
 ]  # fmt: skip
 
 MODES: tuple[Mode, ...] = ("off", "monitor", "enforce")
@@ -141,7 +141,8 @@ class Action:
     """What to do about a finding; which attributes count depends on `kind`.
 
     `durations` is the escalation ladder in microseconds, None meaning for ever.
-    `target` names the field that holds whom to act on, where it is not the group's own user or ip.
+    `target` names the field that holds whom to act on, where it is not the group's own user or ip. `event` and
+    `properties` are what emit makes; block_users without `durations` lasts for one cooldown.
     """
 
     kind: ActionKind
@@ -151,6 +152,8 @@ class Action:
     label: str | None = None
     channel: str | None = None
     unless_shared_by: int | None = None
+    event: str | None = None
+    properties: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +187,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One finding a test expects; `actions` maps an action's name to the target it must act on."""
+    """One finding a test expects; `actions` maps an action's name to the targets it must act on."""
 
     at: int
     group: Mapping[str, str]
-    actions: Mapping[str, str]
+    actions: Mapping[str, tuple[str, ...]]
     place: Place
 
 
@@ -223,6 +226,7 @@ class Playbook:
     What opens a finding is either `when`, metrics over a window, or the `detector`. `window` and `cooldown` are
     microseconds; a detector without a window of its own has one of 0. `version` is a hash of all that the file says,
     `detection` one of what decides findings alone: state kept under another `detection` has to be rebuilt.
+    `claimed` says that its events may name users whom their senders only claim to be.
     `rollout` is the share of groups, in percent, on which `mode: enforce` acts; None for all of them.
     """
 
@@ -247,5 +251,6 @@ class Playbook:
     exceptions: tuple[Exemption, ...] = ()
     trust: Literal["server", "any"] = "server"
     accept_lockout: bool = False
+    claimed: bool = False
     rollout: int | float | None = None
     tests: tuple[PlaybookTest, ...] = field(default=(), repr=False)

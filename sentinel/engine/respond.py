@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from sentinel.core import address
@@ -11,10 +11,12 @@ from sentinel.core.decision import Decision, Kind, Scope, pair
 from sentinel.core.event import Event
 from sentinel.core.finding import Effect, Finding, finding_id
 from sentinel.core.identity import read_key
+from sentinel.engine.crowd import MOST
+from sentinel.engine.emit import emission
 from sentinel.engine.fields import compile_field
 from sentinel.engine.judge import Judge
 from sentinel.engine.memory import Memory
-from sentinel.engine.playbook import Action
+from sentinel.engine.playbook import Action, Playbook
 from sentinel.engine.windows import Opening
 
 DECIDES: dict[str, Kind] = {
@@ -22,6 +24,42 @@ DECIDES: dict[str, Kind] = {
     "challenge_user": "challenge",
 }  # fmt: skip
 TELLS = ("notify", "webhook")
+SHARED = "shared address"
+MORE = f"more than {MOST} users were seen: these were seen last"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One opening to respond to: `event` brought it up, `held` is what holds back every action of the playbook."""
+
+    judge: Judge
+    opening: Opening
+    event: Event
+    memory: Memory
+    now: int
+    id: str
+    held: str | None
+
+    @property
+    def playbook(self) -> Playbook:
+        """The playbook that found it."""
+        return self.judge.playbook
+
+    @property
+    def since(self) -> int:
+        """When the window began, in which it was found."""
+        return self.opening.at - self.playbook.window
+
+    def users(self) -> tuple[list[str], bool]:
+        """Return the users seen in the window, and whether there were more than are kept."""
+        found, more = self.memory.crowd.of(self.playbook.id, self.opening.hit.key, self.since)
+        own = self.event.user
+        return (found if own is None or own in found else [*found, own]), more
+
+
+def crowded(playbook: Playbook) -> bool:
+    """Say whether a playbook can act on all users of a window, so that they must be remembered."""
+    return any(action.kind == "block_users" or action.unless_shared_by for action in playbook.actions)
 
 
 def respond(judge: Judge, opening: Opening, event: Event, memory: Memory, now: int, *, acting: bool) -> Finding:
@@ -32,8 +70,8 @@ def respond(judge: Judge, opening: Opening, event: Event, memory: Memory, now: i
     playbook = judge.playbook
     id = finding_id(memory.app, playbook.id, opening.hit.key, opening.at, opening.id)
     mode = "enforce" if acting else "monitor"
-    held = _held(judge, event, memory, now, acting)
-    effects = [_effect(judge, action, opening, event, memory, now, held, id) for action in playbook.actions]
+    case = Case(judge, opening, event, memory, now, id, _held(judge, event, memory, now, acting))
+    effects = [effect for action in playbook.actions for effect in _effects(case, action)]
     effects = _guarded(judge, effects, memory, now, id)
     return Finding(
         id=id, playbook=playbook.id, version=playbook.version, severity=playbook.severity, mode=mode,
@@ -59,18 +97,40 @@ def _held(judge: Judge, event: Event, memory: Memory, now: int, acting: bool) ->
     return "guard" if memory.ledger.tripped(judge.playbook.id, now) else None
 
 
-def _effect(
-    judge: Judge, action: Action, opening: Opening, event: Event, memory: Memory, now: int, held: str | None, id: str
-) -> Effect:
-    """Return one action as an effect, with what holds it back."""
+def _effects(case: Case, action: Action) -> Iterator[Effect]:
+    """Give what one action comes to, each with what holds it back."""
     if action.kind in TELLS:
-        return Effect(action.kind, channel=action.channel, held=held if held == "historical" else None)
-    target = _target(action, event)
-    if target is None:
-        return Effect(action.kind, label=action.label, held="the event names no target")
-    held = held or _protected(judge, action, target, opening, event, memory)
-    length = _length(judge, action, target, memory, now, id)
-    decisions = _decisions(judge, action, target, length, event, memory, now, id) if action.kind in DECIDES else ()
+        yield Effect(action.kind, channel=action.channel, held=case.held if case.held == "historical" else None)
+    elif action.kind == "emit":
+        yield emission(case.judge, action, case.event, case.opening.at, case.id, case.held)
+    elif action.kind == "block_users":
+        lasts = replace(action, kind="block_user", durations=action.durations or (case.playbook.cooldown,))
+        yield from _on_everybody(case, lasts)
+    elif (target := _target(action, case.event)) is None:
+        yield Effect(action.kind, label=action.label, held="the event names no target")
+    elif _is_shared(case, action, target):
+        yield _effect(case, action, target, SHARED)
+        yield from _on_everybody(case, replace(action, kind="challenge_user", to=None), but=target)
+    else:
+        yield _effect(case, action, target, case.held)
+
+
+def _on_everybody(case: Case, action: Action, but: str | None = None) -> Iterator[Effect]:
+    """Give an action on each user seen in the window; `but` is an address that is nobody's own place."""
+    users, more = case.users()
+    for user in users:
+        yield _effect(case, action, user, case.held, but)
+    if more:
+        yield Effect(action.kind, held=MORE)
+    elif not users:
+        yield Effect(action.kind, held="no event names a user")
+
+
+def _effect(case: Case, action: Action, target: str, held: str | None, but: str | None = None) -> Effect:
+    """Return one action on one target."""
+    held = held or _protected(case, action, target)
+    length = _length(case, action, target)
+    decisions = _decisions(case, action, target, length, but) if action.kind in DECIDES else ()
     return Effect(action.kind, target, length, decisions, label=action.label, held=held)
 
 
@@ -87,48 +147,52 @@ def _target(action: Action, event: Event) -> str | None:
     return address.network_of(found, event.ipv6) if found else None
 
 
-def _length(judge: Judge, action: Action, target: str, memory: Memory, now: int, id: str) -> int | None:
+def _length(case: Case, action: Action, target: str) -> int | None:
     """Return for how long: the n-th time within 30 days uses the n-th step of the ladder."""
     if not action.durations:
         return None
-    step = memory.ledger.times(judge.playbook.id, action.kind, target, now, id)
+    step = case.memory.ledger.times(case.playbook.id, action.kind, target, case.now, case.id)
     return action.durations[min(step, len(action.durations) - 1)]
 
 
-def _protected(judge: Judge, action: Action, target: str, opening: Opening, event: Event, memory: Memory) -> str | None:
+def _is_shared(case: Case, action: Action, target: str) -> bool:
+    """Say whether so many others use an address that it is to be spared."""
+    shared = action.unless_shared_by
+    if not shared or _protected(case, action, target):
+        return False
+    return case.memory.familiar.sharers(target, case.since) >= shared
+
+
+def _protected(case: Case, action: Action, target: str) -> str | None:
     """Return why this target may not be acted on, or None."""
     kind = "user" if action.kind.endswith("_user") else "ip"
     if kind == "ip" and action.kind != "label_ip":
         if address.is_untouchable(target):
             return "private or local address"
-        if event.trust == "browser":
+        if case.event.trust == "browser":
             return "the address is only claimed by a browser"
-        shared = action.unless_shared_by
-        if shared and memory.familiar.sharers(target, opening.at - judge.playbook.window) >= shared:
-            return "shared address"
-    return memory.protected(kind, target, opening.at)
+    return case.memory.protected(kind, target, case.opening.at)
 
 
-def _decisions(
-    judge: Judge, action: Action, target: str, length: int | None, event: Event, memory: Memory, now: int, id: str
-) -> tuple[Decision, ...]:
+def _decisions(case: Case, action: Action, target: str, length: int | None, but: str | None) -> tuple[Decision, ...]:
     """Return what enforcement points are told; a block of a user only claimed spares the owner's places."""
-    playbook = judge.playbook
+    playbook = case.playbook
     of_user = action.kind.endswith("_user")
-    claimed = of_user and judge.claimed and not playbook.accept_lockout
-    until = None if length is None else now + length
+    claimed = of_user and case.judge.claimed and not playbook.accept_lockout
+    until = None if length is None else case.now + length
 
     def decision(kind: Kind, scope: Scope, value: str) -> Decision:
-        parts = f"{id}:{action.kind}:{kind}:{scope}:{value}"
+        parts = f"{case.id}:{action.kind}:{kind}:{scope}:{value}"
         return Decision(
             id=blake2b(parts.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest(),
-            kind=kind, scope=scope, value=value, to=action.to if kind == "redirect" else None, made=now, until=until,
-            reason=playbook.title, playbook=playbook.id, version=playbook.version, finding=id,
+            kind=kind, scope=scope, value=value, to=action.to if kind == "redirect" else None, made=case.now,
+            until=until, reason=playbook.title, playbook=playbook.id, version=playbook.version, finding=case.id,
             logins_only=claimed,
         )  # fmt: skip
 
     scope: Scope = "user" if of_user else "network" if "/" in target else "ip"
-    spared = _spared(memory.familiar.places(target, event.at - playbook.window)) if claimed else ()
+    places = case.memory.familiar.places(target, case.event.at - playbook.window) if claimed else ()
+    spared = _spared(place for place in places if place != ("user+ip", but))
     return (
         decision(DECIDES[action.kind], scope, target),
         *(decision("allow", name, pair(target, value)) for name, value in spared),
@@ -152,8 +216,12 @@ def _guarded(judge: Judge, effects: list[Effect], memory: Memory, now: int, id: 
     acting = {one.target for one in effects if _acts(one)}
     if guard and len(memory.ledger.targets(playbook.id, now - guard.per) | acting) > guard.max and acting:
         memory.ledger.trip(playbook.id, now + guard.per)
-        return [replace(one, held="guard") if _acts(one) else one for one in effects]
+        return [replace(one, held="guard") if _acts(one) or _emits(one) else one for one in effects]
     for one in effects:
         if one.held is None and one.target is not None:
             memory.ledger.record(playbook.id, one.kind, one.target, now, id)
     return effects
+
+
+def _emits(effect: Effect) -> bool:
+    return effect.held is None and effect.event is not None

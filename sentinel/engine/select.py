@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 from sentinel.core.event import Event
 from sentinel.engine.playbook import Absent, Playbook, Rule, Selector, Sequence
 
+RESETS = ("password.reset_requested", "password_reset.requested", "password_reset_requested")
+RESET = "*reset?requested"
 NAMES = 10_000  # how many event names are remembered with the answer: senders choose names
 
 
@@ -61,16 +63,24 @@ def meets(selector: Selector) -> Callable[[Event], bool]:
 
 
 def may_be_claimed(selector: Selector) -> bool:
-    """Say whether a login that failed could be meant: then the users it names are only claimed.
+    """Say whether a login that failed could be meant, or a request for a new password: its user is only claimed."""
+    named = (*selector.events, *(selector.rule.events if selector.rule else ()))
+    resets = {name for name in named if fnmatchcase(name, RESET)} | (set(RESETS) if named else set())
+    return may_meet(selector, "auth", success=False) or any(may_meet(selector, name) for name in resets)
 
-    The condition is asked about an event of which nothing is known but that it is a failed login; by the
-    three-valued logic, an answer False then holds for every such event.
+
+def may_meet(selector: Selector, name: str, **known: object) -> bool:
+    """Say whether an event could be meant of which nothing but its name and this is known.
+
+    By the three-valued logic, an answer False about such an event holds for every one that is like it.
     """
-    if not names(selector, "auth"):
+    if not names(selector, name):
         return False
-    failed = Event()
-    failed.name, failed.success = "auth", False
-    for unknown in ("id", "at", "trust", "user_labels", "ip_labels"):
-        setattr(failed, unknown, None)
+    event = Event()
+    event.name = name
+    for attribute in ("id", "at", "trust", "user_labels", "ip_labels"):
+        setattr(event, attribute, known.get(attribute))
+    for attribute, value in known.items():
+        setattr(event, attribute, value)
     wheres = [selector.rule.where if selector.rule else None, selector.where]
-    return not any(where is not None and where.truth(failed) is False for where in wheres)
+    return not any(where is not None and where.truth(event) is False for where in wheres)

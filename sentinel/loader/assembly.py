@@ -10,17 +10,18 @@ from sentinel.engine.expression import ListValues
 from sentinel.engine.playbook import Place, Playbook, Rule
 from sentinel.engine.problems import quote, suggest
 from sentinel.engine.select import rules_of
-from sentinel.loader.checks import check_lockout, check_playbook
+from sentinel.loader.chains import Built, check_chains
+from sentinel.loader.checks import check_playbook
 from sentinel.loader.detectors import DETECTORS
 from sentinel.loader.mistakes import PlaybookErrors
 from sentinel.loader.playbook import build_playbook, selections
 from sentinel.loader.rule import build_rule, check_rule
-from sentinel.loader.schema import KINDS, LATER
+from sentinel.loader.schema import KINDS
 from sentinel.loader.shapes import FAULTY, Desk, Reading, is_null, listed
 from sentinel.loader.source import Document, Scalar, open_page, read_documents
 from sentinel.loader.source import Mapping as MappingNode
 
-_TELLTALES = LATER | DETECTORS.keys() | {"window", "group_by", "actions", "cooldown", "mode", "severity", "guard"}
+_TELLTALES = DETECTORS.keys() | {"window", "group_by", "actions", "cooldown", "mode", "severity", "guard"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,12 @@ def assemble(
     for desk, document in found:
         if _kind(document) != "rule":
             playbooks.take(desk, document)
+    built = check_chains(playbooks.built)
     mistakes = [mistake for desk in desks for mistake in desk.page.mistakes()]
     if mistakes:
         raise PlaybookErrors(mistakes)
-    used = {rule.id: rule for playbook in playbooks.built.values() for rule in rules_of(playbook)}
-    return Content(used | rules.built, playbooks.built, known)
+    used = {rule.id: rule for playbook in built.values() for rule in rules_of(playbook)}
+    return Content(used | rules.built, built, known)
 
 
 def _kind(document: Document) -> str | None:
@@ -117,7 +119,7 @@ class _Playbooks:
     """The playbooks read so far."""
 
     def __init__(self, rules: _Rules) -> None:
-        self.built: dict[str, Playbook] = {}
+        self.built: dict[str, Built] = {}
         self._rules = rules
         self._places: dict[str, Place] = {}
 
@@ -133,8 +135,7 @@ class _Playbooks:
         rules = {id: rule for id, rule in named.items() if rule is not None}
         check_playbook(reading, rules, desk)
         if id is not None and desk.page.count == before and len(rules) == len(named.keys() - {None}):
-            self.built[id] = playbook = build_playbook(reading, rules, desk)
-            check_lockout(playbook, reading, desk)
+            self.built[id] = Built(build_playbook(reading, rules, desk), reading, desk)
 
 
 def _neither(desk: Desk, document: Document) -> None:

@@ -8,15 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 
+from sentinel.core.batch import LINKING
 from sentinel.core.duration import format_duration
+from sentinel.core.event import RESERVED
 from sentinel.engine.judge import prepare
 from sentinel.engine.playbook import Playbook, Rule
 from sentinel.engine.problems import quote
 from sentinel.loader.impossible import GLOB, IMPOSSIBLE
 from sentinel.loader.playbook import Rules, selections, usual_cooldown
 from sentinel.loader.schema import IP_ACTIONS, USER_ACTIONS
-from sentinel.loader.shapes import Desk, Picked, Reading
+from sentinel.loader.shapes import Desk, Picked, Reading, listed
 from sentinel.loader.testcase import check_tests
+
+OURS = frozenset({"playbook", "severity", "group", "finding", "depth"})
+SENDERS = ("auth", *LINKING)  # what these prove of a user, a playbook cannot
 
 
 def check_playbook(reading: Reading, rules: Rules, desk: Desk) -> None:
@@ -117,7 +122,7 @@ def _twice(reading: Reading, desk: Desk) -> None:
     for kind, action, spot in _actions(reading):
         if action.written("channel") and action["channel"] is None:
             continue
-        what = (kind, action["target"], action["name"], action["channel"])
+        what = (kind, action["target"], action["name"], action["channel"], action["event"])
         if what in seen:
             hint = "a ladder is `for: [15m, 1h, 24h]`" if action.written("for") else None
             desk.report(spot, f"{quote(kind)} is given twice", hint)
@@ -129,7 +134,7 @@ def _browsers(reading: Reading, desk: Desk) -> None:
     if reading["trust"] != "any":
         return
     for kind, _, spot in _actions(reading):
-        if kind in ("block_ip", "redirect_ip"):
+        if kind in ("block_ip", "redirect_ip", "emit"):
             desk.report(
                 spot,
                 f"with `trust: any` events of browsers count, and what they claim never leads to {quote(kind)}",
@@ -137,6 +142,32 @@ def _browsers(reading: Reading, desk: Desk) -> None:
             )
 
 
+def _everybody(reading: Reading, desk: Desk) -> None:
+    """All users of a window are more than one, and there must be a window."""
+    for kind, _, spot in _actions(reading):
+        if kind == "block_users" and "user" in (reading["group_by"] or ()):
+            desk.report(spot, "`group_by` gives each group one `user`", "use `block_user`, or group by `ip`")
+        elif kind == "block_users" and (reading["first_seen"] or reading["travel"] or reading["absent"]):
+            hint = "`when`, `sequence` and `spike` have one; `block_user` with `target: user` is for one event's user"
+            desk.report(spot, "there is no window in which users were seen", hint)
+
+
+def _made(reading: Reading, desk: Desk) -> None:
+    """What a playbook makes is its own event: nobody's login, no name of ours, no pattern."""
+    for kind, action, _ in _actions(reading):
+        name = action["event"]
+        if kind != "emit" or name is None:
+            continue
+        if name in SENDERS or name.startswith(RESERVED):
+            why = "names that start with `sentinel.` or `sq.` are ours" if name not in SENDERS else "a sender's alone"
+            desk.report(action.spot("event"), f"{quote(name)} cannot be made by a playbook", why)
+        elif any(sign in name for sign in GLOB):
+            desk.report(action.spot("event"), f"{quote(name)} is a pattern and no name")
+        for taken in sorted(OURS & (action["properties"] or {}).keys()):
+            hint = f"{listed(sorted(OURS), 'and')} are filled in"
+            desk.report(action.spot("properties"), f"{quote(taken)} is not for the author", hint)
+
+
 CHECKS: tuple[Callable[[Reading, Desk], None], ...] = (
-    *IMPOSSIBLE, _cooldown, _targets, _twice, _browsers, check_tests,
+    *IMPOSSIBLE, _cooldown, _targets, _twice, _browsers, _everybody, _made, check_tests,
 )  # fmt: skip

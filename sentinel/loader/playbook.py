@@ -60,6 +60,7 @@ def build_playbook(reading: Reading, rules: Rules, desk: Desk) -> Playbook:
         exceptions=tuple(_exemption(one) for one in reading["exceptions"]),
         trust=reading["trust"],
         accept_lockout=reading["accept_lockout"],
+        claimed=reading["claimed"],
         rollout=reading["rollout"],
         tests=tuple(build_test(test, desk) for test in reading["tests"]),
     )
@@ -135,6 +136,8 @@ def action_of(kind: str, reading: Reading) -> Action:
         label=reading["name"],
         channel=reading["channel"],
         unless_shared_by=reading["unless_shared_by"],
+        event=reading["event"],
+        properties=reading["properties"],
     )
 
 

@@ -23,13 +23,13 @@ from sentinel.loader.shapes import (
     Record,
     Table,
     Tagged,
+    Worded,
 )
 from sentinel.loader.words import BOOLEAN, CONDITION, EVENT_NAME, Anything, choice, duration, field_name, text, whole
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MOST_COPIES = 100_000
-LATER = frozenset({"block_users"})
-LATER_ACTIONS = frozenset({"emit", "block_users"})
+MOST_SHARERS = 1000
 VERDICTS = ("allow", "block", "redirect", "challenge")
 USER_ACTIONS = ("block_user", "redirect_user", "challenge_user", "label_user")
 IP_ACTIONS = ("block_ip", "redirect_ip", "label_ip")
@@ -58,7 +58,7 @@ EVENT: dict[str, Key] = {
     "agent": Key(Record("an agent", _fields("agent"))),
     "user_labels": Key(TEXTS, "What `user.labels` reads."),
     "ip_labels": Key(TEXTS, "What `ip.labels` reads."),
-    "trust": Key(choice("kind of trust", ("server", "browser")), "Who sent it."),
+    "trust": Key(choice("kind of trust", ("server", "browser", "playbook")), "Who sent or made it."),
 }  # fmt: skip
 TIMED = {
     "timestamp": Key(text(), "When it happened: `2026-01-05T08:00:00Z`."),
@@ -89,7 +89,7 @@ RULE = Record(
 _TERMS = OneOrMore(words.TERM, "a duration", distinct=False)
 _FOR = Key(_TERMS, "For how long: a duration, a ladder of them, or `forever`.", required=True)
 _TARGET = Key(field_name("name anybody", Kind.TEXT), "The field that names whom to act on, where `group_by` does not.")
-_SHARED = Key(whole(1, 10**6), "Spare an address from which so many users logged in on two earlier days.")
+_SHARED = Key(whole(1, MOST_SHARERS), "Spare an address from which so many users logged in on two earlier days.")
 _TO = Key(words.URL, "Where to send them.", required=True)
 _NAME = Key(text("a label", 64), "The label.", required=True)
 
@@ -97,11 +97,17 @@ _NAME = Key(text("a label", 64), "The label.", required=True)
 def _action(keys: dict[str, Key]) -> Record:
     first = next(iter(keys))
     hint = "write `{for: 1h}`" if first == "for" else f"write `{{{first}: …}}`"
-    return Record("an action", keys, later=LATER_ACTIONS, hint=hint)
+    return Record("an action", keys, hint=hint)
 
 
 _TOLD = _action({"channel": Key(words.CHANNEL, "Which channel to tell.", required=True)})
-
+_EVERYBODY = Worded(choice("choice of users", ("all",)), _action({"for": _FOR}), {"for": ()})
+_EMITTED = _action(
+    {
+        "event": Key(words.EVENT_NAME, "The name of the event that is made.", required=True),
+        "properties": Key(Anything(only_objects=True), "Values of its own, beside those every such event has."),
+    }
+)
 
 ACTIONS = Tagged(
     "action",
@@ -120,10 +126,11 @@ ACTIONS = Tagged(
         "label_ip": Key(
             _action({"name": _NAME, "for": Key(_TERMS, default=()), "target": _TARGET}), "Mark the address."
         ),
+        "block_users": Key(_EVERYBODY, "Refuse every user seen in the window, for one cooldown or as `for` says."),
         "notify": Key(_TOLD, "Tell people."),
         "webhook": Key(_TOLD, "Tell a program."),
+        "emit": Key(_EMITTED, "Make an event, for other playbooks."),
     },
-    later=LATER_ACTIONS,
 )
 
 DELIVERY = Record(
@@ -141,9 +148,9 @@ GROUP = Key(Table("a group", field_name("be grouped by"), text(), fewest=0), "Of
 EXPECTATION = Record(
     "an expected finding",
     {"at": Key(duration(0), "When its anchor is, from the test's start on.", required=True), "group": GROUP}
-    | {kind: Key(text(), "Whom it acts on.") for kind in USER_ACTIONS + IP_ACTIONS}
-    | {kind: Key(text(), "Which channel it tells.") for kind in ("notify", "webhook")},
-    later=LATER_ACTIONS,
+    | {kind: Key(OneOrMore(text(), "a target"), "Whom it acts on.") for kind in USER_ACTIONS + IP_ACTIONS}
+    | {kind: Key(text(), "Which channel it tells.") for kind in ("notify", "webhook")}
+    | {"emit": Key(text(), "Which event it makes.")},
 )
 REQUEST = Record(
     "a request",
@@ -225,12 +232,12 @@ PLAYBOOK = Record(
             choice("kind of trust", ("server", "any")), "`any` counts events of browsers too.", default="server"
         ),
         "accept_lockout": Key(BOOLEAN, "Act in full on users who are only claimed.", default=False),
+        "claimed": Key(BOOLEAN, "Whoever sends these events may name somebody else's account.", default=False),
         "tests": Key(Listing(PLAYBOOK_TEST, most=1000), "Events, and what must come of them.", default=()),
     },
     one_of=(("rule", "event", "where", "sequence"), NAMES),
     needs=dict.fromkeys(WINDOWED, ("window",)),
     apart=APART,
-    later=LATER,
     synonyms={
         "id": "playbook", "name": "title", "timeframe": "window", "by": "group_by", "condition": "where",
         "threshold": "when", "level": "severity", "exemptions": "exceptions", "events": "event", "do": "actions",

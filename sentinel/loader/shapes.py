@@ -171,8 +171,8 @@ class Apart(NamedTuple):
 class Record(Shape):
     """Keys that are known. Of the keys in each tuple of `one_of` at least one must be there.
 
-    `needs` maps keys to others that they need beside them, `apart` are keys that cannot stand together, `later` those
-    that a later version of the language has, `synonyms` words of other tools for ours.
+    `needs` maps keys to others that they need beside them, `apart` are keys that cannot stand together, `synonyms`
+    words of other tools for ours.
     """
 
     what: str
@@ -180,7 +180,6 @@ class Record(Shape):
     one_of: tuple[tuple[str, ...], ...] = ()
     needs: Dict[str, tuple[str, ...]] = field(default_factory=dict)
     apart: tuple[Apart, ...] = ()
-    later: frozenset[str] = frozenset()
     synonyms: Dict[str, str] = field(default_factory=dict)
     hint: str | None = None
 
@@ -204,9 +203,6 @@ class Record(Shape):
 
     def _unknown(self, name: Scalar, desk: Desk) -> str:
         """Report a key that is not known, and return the one that is probably meant."""
-        if name.text in self.later:
-            desk.report(name.spot, f"{quote(name.text)} is not supported by this version")
-            return name.text
         meant = "" if desk.page.crowded else self._nearest(name.text)
         hint = f"did you mean `{meant}`?" if meant else f"known are {listed(self.keys)}"
         desk.report(name.spot, f"unknown key {quote(name.text)}", hint)
@@ -228,8 +224,6 @@ class Record(Shape):
                 desk.report(spots[name], f"{quote(name)} cannot stand beside {quote(beside)}", why)
 
     def _missing(self, node: Mapping, named: set[str], desk: Desk) -> None:
-        if named & self.later:
-            return  # what is missing beside it cannot be said
         needed = {name for key in named & self.needs.keys() for name in self.needs[key]}
         missing = [name for name, key in self.keys.items() if (key.required or name in needed) and name not in named]
         if missing:
@@ -356,7 +350,6 @@ class Tagged(Shape):
 
     what: str
     kinds: Dict[str, Key]
-    later: frozenset[str] = frozenset()
 
     def read(self, node: Node, desk: Desk) -> Picked:
         if not isinstance(node, Mapping) or not node.entries:
@@ -364,8 +357,6 @@ class Tagged(Shape):
             raise unexpected(node, f"an {self.what}", f"write `{meant}: {{…}}`")
         name, value = node.entries[0]
         key = self.kinds.get(name.text)
-        if name.text in self.later:
-            raise Wrong(f"{quote(name.text)} is not supported by this version", at=name.spot)
         if key is None:
             known = "known are " + ", ".join(f"`{kind}`" for kind in self.kinds)
             raise Wrong(
@@ -400,6 +391,24 @@ class Either(Shape):
     def read(self, node: Node, desk: Desk) -> Any:
         as_record = isinstance(node, Mapping) and not _template(node)
         return (self.record if as_record else self.word).read(node, desk)
+
+    def schema(self) -> Json:
+        return {"anyOf": [self.word.schema(), self.record.schema()]}
+
+
+@dataclass(frozen=True, slots=True)
+class Worded(Shape):
+    """A record, or one word that stands for a record of nothing but defaults; `keys` are those it then has."""
+
+    word: Shape
+    record: Record
+    keys: Dict[str, Any]
+
+    def read(self, node: Node, desk: Desk) -> Any:
+        if isinstance(node, Mapping):
+            return self.record.read(node, desk)
+        self.word.read(node, desk)
+        return Reading(Mapping((), node.spot), dict(self.keys))
 
     def schema(self) -> Json:
         return {"anyOf": [self.word.schema(), self.record.schema()]}

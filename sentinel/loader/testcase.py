@@ -77,11 +77,11 @@ def _delivery(reading: Reading, desk: Desk) -> Delivery:
 
 
 def _expectation(reading: Reading, desk: Desk) -> Expectation:
-    named = {kind: text for kind, text in reading.values.items() if kind not in ("at", "group") and text is not None}
+    named = {kind: told for kind, told in reading.values.items() if kind not in ("at", "group") and told is not None}
     return Expectation(
         at=reading["at"],
         group={field: target_of(field, text) for field, text in reading["group"].items()},
-        actions={kind: target_of(kind, text) for kind, text in named.items()},
+        actions={kind: tuple(target_of(kind, one) for one in _each(told)) for kind, told in named.items()},
         place=place_of(reading.node.spot, desk),
     )
 
@@ -115,8 +115,8 @@ def check_tests(reading: Reading, desk: Desk) -> None:
         for entry in test["expect"] or ():
             _check_expectation(entry, reading, desk)
         for entry in test["requests"] or ():
-            _check_address(entry, "ip", desk)
-            _check_user(entry, "user", desk)
+            _check_address(entry["ip"], entry.spot("ip"), desk)
+            _check_user(entry["user"], entry.spot("user"), desk)
         for key in ("expect", "requests"):
             _check_order(test[key] or (), desk)
 
@@ -129,7 +129,7 @@ def _check_delivery(reading: Reading, desk: Desk) -> None:
     if late is not None and "at" in reading and late < reading["at"]:
         hint = "`received` counts from the test's start, as `at` does"
         desk.report(reading.spot("received"), "it arrives before it happens", hint)
-    if _check_user(reading, "user", desk):
+    if _check_user(reading["user"], reading.spot("user"), desk):
         check_event(reading, desk, copies)
 
 
@@ -157,21 +157,19 @@ def _deepest(node: Node, path: str) -> Spot:
     return node.spot
 
 
-def _check_user(reading: Reading, key: str, desk: Desk) -> bool:
-    text = reading[key]
+def _check_user(text: Any, spot: Spot, desk: Desk) -> bool:
     if isinstance(text, str):
         try:
             identity.read_key(text)
         except EventError as error:
-            desk.report(reading.spot(key), error.message, error.hint)
+            desk.report(spot, error.message, error.hint)
             return False
     return True
 
 
-def _check_address(reading: Reading, key: str, desk: Desk) -> None:
-    text = reading[key]
+def _check_address(text: str | None, spot: Spot, desk: Desk) -> None:
     if text is not None and address.normalise(text) is None and not _is_network(text):
-        desk.report(reading.spot(key), f"{quote(text)} is not an address", "write `203.0.113.9` or `2001:db8::1`")
+        desk.report(spot, f"{quote(text)} is not an address", "write `203.0.113.9` or `2001:db8::1`")
 
 
 def _is_network(text: str) -> bool:
@@ -183,18 +181,24 @@ def _check_expectation(reading: Reading, playbook: Reading, desk: Desk) -> None:
     _check_group(reading, playbook, desk)
     actions = playbook["actions"] or ()
     done = {action.kind for action in actions}
-    if any(action.value["unless_shared_by"] for action in actions):
-        done.add("challenge_user")
+    done |= {"challenge_user"} if any(action.value["unless_shared_by"] for action in actions) else set()
+    done |= {"block_user"} if "block_users" in done else set()
     whole = "actions" in playbook and len(actions) == _length(playbook, "actions")
     for kind in reading.values:
         if kind in ("at", "group") or reading[kind] is None:
             continue
         if whole and kind not in done:
             desk.report(reading.key_spot(kind), f"the playbook has no action {quote(kind)}")
-        elif kind in IP_ACTIONS:
-            _check_address(reading, kind, desk)
-        elif kind in USER_ACTIONS:
-            _check_user(reading, kind, desk)
+            continue
+        for text in _each(reading[kind]):
+            if kind in IP_ACTIONS:
+                _check_address(text, reading.spot(kind), desk)
+            elif kind in USER_ACTIONS:
+                _check_user(text, reading.spot(kind), desk)
+
+
+def _each(told: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (told,) if isinstance(told, str) else told
 
 
 def _length(playbook: Reading, key: str) -> int:

@@ -20,6 +20,7 @@ from sentinel.core.device import fingerprint
 from sentinel.core.duration import MINUTE, SECOND
 from sentinel.core.event import Event
 from sentinel.core.finding import Effect, Finding
+from sentinel.engine.emit import emitted, maker
 from sentinel.engine.engine import Engine
 from sentinel.engine.expression import Expression
 from sentinel.engine.memory import Memory
@@ -110,7 +111,7 @@ class Backtest(Run):
     def judge(self, batches: Iterable[list[Event]]) -> None:
         """Judge all events there are, and then let time pass until nothing waits."""
         enrich = self.plan.enrich
-        for batch in filter(None, batches):
+        for batch in filter(None, map(self._sent, batches)):
             if enrich is not None:
                 for event in batch:
                     enrich(event)
@@ -118,6 +119,11 @@ class Backtest(Run):
             self.oldest = oldest if self.oldest is None else min(self.oldest, oldest)
             self._note(self.replay.feed(batch))
         self._note(self.replay.wait(EVER))
+
+    def _sent(self, batch: list[Event]) -> list[Event]:
+        """Return a batch without what these playbooks made when the events were new: it is made anew."""
+        emits = self.engine.emits
+        return [event for event in batch if maker(event) not in emits] if emits else batch
 
     def _note(self, answers: Iterable[Answer]) -> None:
         for answer in answers:
@@ -221,4 +227,4 @@ def as_json(finding: Finding) -> dict[str, Any]:
 
 def _action(effect: Effect) -> dict[str, Any]:
     for_s = None if effect.length is None else effect.length // SECOND
-    return {"kind": effect.kind, "target": effect.target or effect.channel, "for_s": for_s}
+    return {"kind": effect.kind, "target": effect.target or effect.channel or emitted(effect), "for_s": for_s}

@@ -19,7 +19,8 @@ from sentinel.core.decision import Decision, Delta, Subject
 from sentinel.core.decisions import Decisions
 from sentinel.core.duration import MINUTE, format_duration
 from sentinel.core.event import Event, read
-from sentinel.core.finding import Finding
+from sentinel.core.finding import Effect, Finding
+from sentinel.engine.emit import emitted
 from sentinel.engine.engine import Engine
 from sentinel.engine.judge import prepare
 from sentinel.engine.memory import Memory
@@ -239,18 +240,22 @@ def _lines(expected: Sequence[Expectation], found: Sequence[Finding]) -> Iterato
 
 def _acts_as(finding: Finding, wanted: Expectation) -> bool:
     """Say whether every action that is named was done to its target."""
-    done = {(effect.kind, effect.target or effect.channel) for effect in finding.effects if effect.held is None}
-    return done.issuperset(wanted.actions.items())
+    done = {(effect.kind, _whom(effect)) for effect in finding.effects if effect.held is None}
+    return done.issuperset((kind, target) for kind, targets in wanted.actions.items() for target in targets)
+
+
+def _whom(effect: Effect) -> str | None:
+    return effect.target or effect.channel or emitted(effect)
 
 
 def _expected(wanted: Expectation) -> str:
-    actions = "".join(f", {kind} {target}" for kind, target in wanted.actions.items())
+    actions = "".join(f", {kind} {' '.join(targets)}" for kind, targets in wanted.actions.items())
     return f"at {format_duration(wanted.at)}: {_group(wanted.group)}{actions}"
 
 
 def _found(finding: Finding) -> str:
     actions = "".join(
-        f", {one.kind} {one.target or one.channel}" + (f" held back ({one.held})" if one.held else "")
+        f", {one.kind} {_whom(one)}" + (f" held back ({one.held})" if one.held else "")
         for one in finding.effects
     )
     return f"at {format_duration(finding.at - START)}: {_group(finding.group)}{actions}"

@@ -10,7 +10,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from operator import attrgetter
 from typing import Any, Protocol
 
 from sentinel.core import identity, moment
@@ -19,11 +21,14 @@ from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.finding import Effect, Finding
 from sentinel.core.record import App
+from sentinel.engine.emit import emitted, made
 from sentinel.engine.engine import Matched, retracted
 from sentinel.engine.windows import Opening
 from sentinel.service.intake import Receipt, Sending
 from sentinel.service.ports import Store, Unit
 from sentinel.service.tenant import Tenant, Whose
+
+JOINED = ("events", "findings", "decisions", "labels", "outbox", "evidence", "retracted", "audit")
 
 
 class Enricher(Protocol):
@@ -38,6 +43,7 @@ class Draft:
 
     tenant: Tenant
     batch: Batch
+    accepted: int
     duplicates: int
 
 
@@ -105,9 +111,10 @@ class Pipeline:
                     openings = self._due(tenant, now - tenant.engine.lateness)
                     if openings:
                         with self.store.unit() as unit:
-                            batch = self._judge(unit, tenant, (), Matched(tenant.newest), openings, now)
+                            first = self._judge(unit, tenant, (), Matched(tenant.newest), openings, now)
+                            batch = joined([first, *self._made(unit, tenant, first.findings, now)])
                             committed = unit.commit([batch])
-                        self._committed(Draft(tenant, batch, 0), committed[0])
+                        self._committed(Draft(tenant, batch, 0, 0), committed[0])
 
     def _due(self, tenant: Tenant, watermark: int) -> list[Opening]:
         openings = tenant.windows.due(watermark)
@@ -128,6 +135,11 @@ class Pipeline:
     def _draft(self, unit: Unit, sending: Sending, now: int) -> Draft:
         tenant = self.tenant(sending.app)
         events = self._fresh(unit, sending, tenant)
+        batch = joined([one for part in _parts(events, tenant) for one in self._part(unit, tenant, part, now)])
+        return Draft(tenant, batch, len(events), len(sending.events) - len(events))
+
+    def _part(self, unit: Unit, tenant: Tenant, events: Sequence[Event], now: int) -> Iterator[Batch]:
+        """Give what events come to, then what those come to that their findings make."""
         matched = tenant.engine.match(events, tenant.newest, tenant.memory.ledger.monitoring(now))
         for event in events:
             tenant.memory.familiar.learn(event)
@@ -135,7 +147,20 @@ class Pipeline:
         openings = tenant.windows.hit(matched.hits, matched.newest)
         openings += self._due(tenant, matched.newest - tenant.engine.lateness)
         batch = self._judge(unit, tenant, events, matched, openings, now)
-        return Draft(tenant, batch, len(sending.events) - len(events))
+        yield batch
+        yield from self._made(unit, tenant, batch.findings, now)
+
+    def _made(self, unit: Unit, tenant: Tenant, findings: Sequence[Finding], now: int) -> Iterator[Batch]:
+        """Give what the events come to that findings make, and theirs in turn: their depth ends it."""
+        app = tenant.app.id
+        while events := sorted(made(findings), key=attrgetter("at", "id")):
+            events = [event for event, new in zip(events, unit.claim(app, events), strict=True) if new]
+            self._know(unit, tenant, events, links=False)
+            matched = tenant.engine.match(events, 0, tenant.memory.ledger.monitoring(now))
+            openings = tenant.windows.hit(matched.hits, tenant.newest)
+            batch = self._judge(unit, tenant, events, matched, openings, now)
+            findings = batch.findings
+            yield batch
 
     def _judge(
         self, unit: Unit, tenant: Tenant, events: Sequence[Event], matched: Matched, openings: Sequence[Opening],
@@ -143,6 +168,7 @@ class Pipeline:
     ) -> Batch:  # fmt: skip
         """Return what is to be committed: the events, what they open and take back, and what follows from it."""
         app = tenant.app.id
+        tenant.memory.crowd.gather(matched.hits, events, tenant.engine.crowded)
         opened = [opening for opening in openings if not opening.retracted]
         if opened:
             tenant.allow(self.store.allow.list(app, now), _whose(unit, app, now))
@@ -165,18 +191,22 @@ class Pipeline:
         """Return the events that are no repeats, each with its person and enriched."""
         fresh = unit.claim(sending.app, sending.events)
         events = [event for event, new in zip(sending.events, fresh, strict=True) if new]
-        may_link = sending.scope in ("sdk", "admin")
+        for event in events:
+            event.historical = event.historical or (sending.historical and not sending.enforce)
+        self._know(unit, tenant, events, links=sending.scope in ("sdk", "admin"))
+        return events
+
+    def _know(self, unit: Unit, tenant: Tenant, events: Sequence[Event], *, links: bool) -> None:
+        """Fill in whose events are and what is known of them; with `links` those that prove it join keys."""
         order = tenant.app.identifiers
         sightings = [
-            Sighting(identity.keys(event.identifiers, order), may_link and proves(event), event.at) for event in events
+            Sighting(identity.keys(event.identifiers, order), links and proves(event), event.at) for event in events
         ]
-        enrich = self._enricher(sending.app).enrich
-        for event, user in zip(events, unit.resolve(sending.app, sightings), strict=True):
+        enrich = self._enricher(tenant.app.id).enrich
+        for event, user in zip(events, unit.resolve(tenant.app.id, sightings), strict=True):
             event.user = user
-            event.historical = event.historical or (sending.historical and not sending.enforce)
             event.ipv6 = tenant.app.ipv6
             enrich(event)
-        return events
 
     def _committed(self, draft: Draft, done: Committed) -> Receipt:
         app, batch = draft.batch.app, draft.batch
@@ -190,7 +220,28 @@ class Pipeline:
             self.listeners.events(app, batch.events)
         if batch.outbox:
             self.listeners.outbox()
-        return Receipt(len(batch.events), draft.duplicates, done.revision)
+        return Receipt(draft.accepted, draft.duplicates, done.revision)
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Return batches of one app as one, each after the one before."""
+    first, *rest = batches
+    if not rest:
+        return first
+    more: dict[str, Any] = {name: tuple(chain.from_iterable(getattr(one, name) for one in batches)) for name in JOINED}
+    return replace(first, **more)
+
+
+def _parts(events: Sequence[Event], tenant: Tenant) -> Iterator[Sequence[Event]]:
+    """Cut events where they span more than the lateness: what a finding makes must not come later than that."""
+    start = 0
+    if tenant.engine.emits and events:
+        first = events[0].at
+        for place, event in enumerate(events):
+            if event.at > first + tenant.engine.lateness:
+                yield events[start:place]
+                start, first = place, event.at
+    yield events[start:]
 
 
 def _whose(unit: Unit, app: str, now: int) -> Whose:
@@ -239,7 +290,7 @@ def as_json(finding: Finding) -> dict[str, Any]:
         "historical": finding.historical, "approximate": finding.approximate,
         "effects": [
             {"kind": one.kind, "target": one.target, "for_s": None if one.length is None else one.length // 1_000_000,
-             "label": one.label, "channel": one.channel, "held": one.held}
+             "label": one.label, "channel": one.channel, "event": emitted(one), "held": one.held}
             for one in finding.effects
         ],
     }  # fmt: skip

@@ -93,7 +93,7 @@ def test_a_delivery_is_typed_by_its_fields_and_properties_by_their_looks(case: P
 def test_expected_users_are_keys_and_expected_ipv6_addresses_networks(case: PlaybookTest) -> None:
     (found,) = case.expect
     assert found.group == {"ip": "2001:db8::/64", "request.host": "shop.example"}
-    assert found.actions == {"block_ip": "203.0.113.9", "challenge_user": "id:u9"}
+    assert found.actions == {"block_ip": ("203.0.113.9",), "challenge_user": ("id:u9",)}
     assert (case.requests[1].user, case.requests[1].login, case.requests[1].verdict) == ("id:u1", True, "allow")
 
 

@@ -1,0 +1,91 @@
+"""Playbooks that count what others make: circles are mistakes, and whoever is only claimed stays so along the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from sentinel.engine.emit import DEPTH, TRUST
+from sentinel.engine.judge import prepare
+from sentinel.engine.playbook import Action, Playbook, Selector, Sequence
+from sentinel.engine.problems import quote
+from sentinel.engine.select import may_meet
+from sentinel.loader.checks import check_lockout
+from sentinel.loader.shapes import Desk, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A playbook with what was read for it, and where mistakes in it go."""
+
+    playbook: Playbook
+    reading: Reading
+    desk: Desk
+
+
+def check_chains(built: Mapping[str, Built]) -> dict[str, Playbook]:
+    """Return the playbooks, those that count what rests on claims marked; report circles and lockouts."""
+    playbooks = {id: one.playbook for id, one in built.items()}
+    leads = {id: [other.id for other in playbooks.values() if _leads(one, other)] for id, one in playbooks.items()}
+    claimed = [id for id, nexts in leads.items() if nexts and prepare(playbooks[id]).claimed]
+    while claimed:
+        for id in leads[claimed.pop()]:
+            if not playbooks[id].claimed:
+                playbooks[id] = replace(playbooks[id], claimed=True)
+                claimed.append(id)
+    for id, one in built.items():
+        check_lockout(playbooks[id], one.reading, one.desk)
+    _circles(built, leads)
+    return playbooks
+
+
+def _leads(one: Playbook, other: Playbook) -> bool:
+    """Say whether what one playbook makes counts for another."""
+    made = [action for action in one.actions if action.kind == "emit"]
+    return any(_counts(selector, one, action) for action in made for selector in _counted(other))
+
+
+def _counted(playbook: Playbook) -> Iterator[Selector]:
+    if isinstance(playbook.detector, Sequence):
+        yield from (step.selector for step in playbook.detector.steps)
+    else:
+        yield Selector(playbook.rule, playbook.events, playbook.where)
+
+
+def _counts(selector: Selector, playbook: Playbook, action: Action) -> bool:
+    """Say whether an event that is made is meant: by its name, or because nothing at all is asked."""
+    named = selector.events or (selector.rule.events if selector.rule else ())
+    asked = selector.where or (selector.rule.where if selector.rule else None)
+    if asked and not named:
+        return False  # a condition alone is about what senders tell: a request, a status
+    said = dict(action.properties or {}) | {"playbook": playbook.id, "severity": playbook.severity}
+    return may_meet(selector, action.event or "", trust=TRUST, properties=said)
+
+
+def _circles(built: Mapping[str, Built], leads: Mapping[str, list[str]]) -> None:
+    """Report each circle once, at its first playbook."""
+    known: set[frozenset[str]] = set()
+    for id in leads:
+        circle = _circle(id, leads)
+        if circle and frozenset(circle) not in known:
+            known.add(frozenset(circle))
+            one = built[id]
+            spot = next(spot for kind, _, spot in one.reading["actions"] if kind == "emit")
+            way = " → ".join(map(quote, circle))
+            hint = f"let one of them count other events; past {DEPTH} findings in a row nothing more is made"
+            one.desk.report(spot, f"what it makes leads back to it: {way}", hint)
+
+
+def _circle(start: str, leads: Mapping[str, list[str]]) -> list[str] | None:
+    """Return the shortest way from a playbook back to it."""
+    ways = [[start]]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop(0)
+        for id in leads[way[-1]]:
+            if id == start:
+                return [*way, start]
+            if id not in seen:
+                seen.add(id)
+                ways.append([*way, id])
+    return None
