@@ -1,0 +1,172 @@
+"""The table of bans says of every address what an SDK's decision set says, and tells every change of it once."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel.core.decision import FOREVER, Decision, Delta, Place, Subject, place
+from sentinel.core.decisions import Decisions
+from sentinel.core.errors import StoreBusy
+from sentinel.service.bans import Ban, Bans, Change, Table
+
+NOW = 1_000_000
+ADDRESSES = [f"198.51.100.{last}" for last in range(8)]
+NETWORKS = ["198.51.100.0/24", "198.51.100.0/30", "198.51.100.2/31", "198.51.100.4/30"]
+
+decisions = st.builds(
+    Decision,
+    id=st.sampled_from(["a", "b", "c", "d", "e"]),
+    kind=st.sampled_from(["block", "challenge", "allow"]),
+    scope=st.just("network"),
+    value=st.sampled_from(ADDRESSES + NETWORKS),
+    made=st.just(1),
+    until=st.none() | st.integers(NOW - 3, NOW + 10),
+    playbook=st.sampled_from(["p", "p", None]),
+    logins_only=st.sampled_from([False, False, False, True]),
+)
+deltas = st.lists(
+    st.tuples(st.lists(decisions, max_size=4), st.lists(st.sampled_from("abcde"), max_size=2), st.booleans()),
+    min_size=1, max_size=6,
+)  # fmt: skip
+
+
+def banned(bans, ip):
+    """The kind that holds for an address by a table's bans: the strictest of those it lies in."""
+    kinds = {ban.kind for target, ban in bans.items() if _in(ip, target)}
+    return "block" if "block" in kinds else "challenge" if kinds else "allow"
+
+
+def _in(ip, target):
+    return ipaddress.ip_address(ip) in ipaddress.ip_network(str(target))
+
+
+def fold(held, changes):
+    """What a gate holds after changes: what it held goes first."""
+    for change in changes:
+        if change.was is not None:
+            held.pop(change.target, None)
+    for change in changes:
+        if change.now is not None:
+            held.setdefault(change.target, change.now)
+    return held
+
+
+@given(deltas)
+def test_every_address_is_banned_as_a_decision_set_says(steps):
+    table, oracle, now = Table(), Decisions(), NOW
+    for number, (added, removed, reset) in enumerate(steps, 1):
+        delta = Delta(number, tuple(added), tuple(removed), reset)
+        oracle, now = oracle.apply(delta), now + 1
+        # `apply` adds first and then removes; a decision list never does both for one id
+        delta = Delta(number, tuple(one for one in added if one.id not in removed), tuple(removed), reset)
+        table.update(delta, True, now)
+        for ip in ADDRESSES:
+            assert banned(table.bans, ip) == oracle.match(Subject(ip=ip), now).kind
+
+
+@given(deltas, st.lists(st.booleans(), min_size=6, max_size=6), st.lists(st.booleans(), min_size=6, max_size=6))
+def test_a_gate_that_folds_the_changes_holds_the_table_whenever_it_asks(steps, asks, switches):
+    table, held, number, now = Table(), {}, None, NOW
+    for count, (added, removed, reset) in enumerate(steps):
+        now += 1
+        table.update(Delta(count + 1, tuple(added), tuple(removed), reset), switches[count], now)
+        if asks[count]:
+            number, changes = table.changes(number)
+            held = fold(held, changes)
+            assert {target: ban[:2] for target, ban in held.items()} == {t: ban[:2] for t, ban in table.bans.items()}
+            assert table.changes(number) == (number, [])
+
+
+def ban(until=FOREVER, kind="block", id="a", playbook="p"):
+    return Ban(kind, until, id, playbook)
+
+
+def decided(id, value="203.0.113.9", until=None, **more):
+    more = {"kind": "block", "scope": "ip", "playbook": "p", **more}
+    return Decision(id, value=value, made=1, until=until, **more)
+
+
+def test_a_longer_ban_replaces_the_shorter_one_and_its_end_is_told():
+    table, target = Table(), place("203.0.113.9")
+    table.update(Delta(1, (decided("a", until=NOW + 10),), reset=True), True, NOW)
+    start, _ = table.changes(None)
+    table.update(Delta(2, (decided("b", until=NOW + 20),)), True, NOW + 1)
+    after, changes = table.changes(start)
+    assert changes == [Change(target, ban(NOW + 10), ban(NOW + 20, id="b"))]
+    table.update(Delta(2), True, NOW + 10)
+    assert table.changes(after)[1] == []
+    table.update(Delta(2), True, NOW + 20)
+    assert table.changes(after)[1] == [Change(target, ban(NOW + 20, id="b"), None)]
+
+
+def test_a_hole_that_a_person_left_in_a_playbooks_network_stays_open():
+    table = Table()
+    hole = decided("b", "198.51.100.1", kind="allow", playbook=None)
+    table.update(Delta(1, (decided("a", "198.51.100.0/30", scope="network"), hole), reset=True), True, NOW)
+    assert {str(target) for target in table.bans} == {"198.51.100.0/32", "198.51.100.2/31"}
+    table.update(Delta(2, removed=("b",)), True, NOW)
+    assert {str(target) for target in table.bans} == {"198.51.100.0/30"}
+
+
+def test_users_are_banned_by_their_keys():
+    table = Table()
+    table.update(Delta(1, (decided("a", "id:42", scope="user"),), reset=True), True, NOW)
+    assert table.bans == {"id:42": ban()}
+
+
+def test_enforcement_switched_off_empties_the_table_and_tells_it():
+    table = Table()
+    table.update(Delta(1, (decided("a"),), reset=True), True, NOW)
+    number, _ = table.changes(None)
+    table.update(Delta(1), False, NOW)
+    assert (table.bans, [one.now for one in table.changes(number)[1]]) == ({}, [None])
+
+
+def test_an_address_is_found_in_every_ban_it_lies_in():
+    table = Table()
+    both = (decided("a", "198.51.100.0/24", scope="network"), decided("b", "198.51.100.7"))
+    table.update(Delta(1, both, reset=True), True, NOW)
+    found = table.covering(Place(4, 32, int(ipaddress.ip_address("198.51.100.7"))))
+    assert [str(target) for target, _ in found] == ["198.51.100.0/24", "198.51.100.7/32"]
+
+
+class Source:
+    """A decision list that a test changes."""
+
+    def __init__(self):
+        self.now, self.on, self.number, self.busy, self.asked = NOW, True, 1, False, 0
+
+    def revision(self, app):
+        return self.number
+
+    def delta(self, app, since, now):
+        self.asked += 1
+        if self.busy:
+            raise StoreBusy("busy")
+        return Delta(self.number, (decided("a", until=NOW + 50),), reset=True)
+
+    def list(self, app, **more):
+        return type("Page", (), {"items": ()})()
+
+
+def test_the_list_is_asked_only_when_something_changed():
+    source = Source()
+    bans = Bans(source, lambda app: source.on, lambda: source.now)
+    for _ in range(3):
+        assert len(bans.table("one").bans) == 1
+    assert source.asked == 1
+    assert bans.fresh("one") is bans.table("one")
+    source.now = NOW + 50
+    assert bans.fresh("one") is None
+    assert bans.table("one").bans == {}
+
+
+def test_a_busy_store_leaves_what_was_known():
+    source = Source()
+    bans = Bans(source, lambda app: True, lambda: source.now)
+    bans.table("one")
+    source.number, source.busy = 2, True
+    assert len(bans.table("one").bans) == 1
