@@ -16,13 +16,29 @@ The path of a batch, in the one writer thread:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from sentinel.core.batch import Batch, Committed, Label, Note, Sighting
 from sentinel.core.decision import Decision, Delta
 from sentinel.core.event import Event
+from sentinel.core.explore import (
+    Activity,
+    By,
+    Funnel,
+    FunnelWanted,
+    Names,
+    Retention,
+    RetentionWanted,
+    Series,
+    SeriesWanted,
+    Sums,
+    Top,
+    TopWanted,
+    UserSeen,
+    UsersWanted,
+)
 from sentinel.core.record import (
     Account,
     Acted,
@@ -284,13 +300,22 @@ class Events(Protocol):
     """
 
     def search(self, app: str, filter: Filter, limit: int = 50, cursor: str | None = None) -> Page[KeptEvent]:
-        """Return events by (time, id), newest first."""
+        """Return events by (time, id), newest first.
+
+        A page may be short and yet have a cursor, where a condition had to be looked at event by event.
+        """
 
     def count(self, app: str, filter: Filter) -> int:
         """Return how many there are."""
 
     def get(self, app: str, id: str, at: int | None = None) -> KeptEvent | None:
         """Return the event of an id: the newest, or the one of that time."""
+
+    def matching(self, app: str, filter: Filter) -> Iterator[KeptEvent]:
+        """Give the events a filter asks for in (time, id) order, oldest first."""
+
+    def parquet(self, app: str, filter: Filter, gone: Callable[[], bool]) -> Iterator[bytes]:
+        """Give the events a filter asks for as the bytes of a Parquet file, in no order; stop where `gone` says so."""
 
     def position(self) -> int:
         """Return the journal's position, behind the newest event of any app, 0 without events; from memory."""
@@ -303,6 +328,40 @@ class Events(Protocol):
 
     def in_order(self, app: str, since: int, names: Collection[str] | None = None) -> Iterator[Event]:
         """Give an app's events since a time in (time, id) order; with `names` only those so named."""
+
+
+class Explorer(Protocol):
+    """Sums over the stored events, as of the call but for `behind`. Filters here have a beginning and an end.
+
+    Raises SentinelError for fields that cannot be used so, and where an answer would take too much.
+    """
+
+    def series(self, app: str, wanted: SeriesWanted) -> Series:
+        """Return a metric over time, beside the period before."""
+
+    def top(self, app: str, wanted: TopWanted) -> Top:
+        """Return the values of a field that there is most of, beside the period before."""
+
+    def names(self, app: str, filter: Filter, by: By = "users", limit: int = 50, exact: bool = False) -> Names:
+        """Return the event names, each with its users."""
+
+    def sums(self, app: str, filter: Filter, exact: bool = False) -> Sums:
+        """Return how many events there are, and of how many users and addresses."""
+
+    def funnel(self, app: str, wanted: FunnelWanted) -> Funnel:
+        """Return how many users do one thing after another."""
+
+    def retention(self, app: str, wanted: RetentionWanted) -> Retention:
+        """Return how many users come back."""
+
+    def users(self, app: str, wanted: UsersWanted) -> Page[UserSeen]:
+        """Return one page of user keys."""
+
+    def user(self, app: str, keys: Sequence[str], filter: Filter) -> Activity:
+        """Return what the person of some keys did."""
+
+    def ip(self, app: str, filter: Filter) -> Activity:
+        """Return what came from the filter's address or network."""
 
 
 class Snapshots(Protocol):
@@ -389,6 +448,8 @@ class Store(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def events(self) -> Events: ...
+    @property
+    def explorer(self) -> Explorer: ...
     @property
     def snapshots(self) -> Snapshots: ...
     @property

@@ -22,6 +22,7 @@ from sentinel.store.control import Control
 from sentinel.store.decisions import Decisions, Revisions
 from sentinel.store.duck import Duck
 from sentinel.store.events import Events, drained, stored
+from sentinel.store.explorer.embedded import explorer
 from sentinel.store.findings import Findings
 from sentinel.store.folder import Folder
 from sentinel.store.journal import BITS, END, Journal
@@ -72,6 +73,7 @@ class Embedded:
         self._projector = Projector(control, self._journal, self.schema, self._duck, stored)
         self._machine = self._assembled()
         self.events = Events(self._journal, self._duck, self._projector, self.schema)
+        self.explorer = explorer(self._duck, self.events, self._projector, self.schema)
         self.decisions = Decisions(control, self._machine.revisions)
         self.findings = Findings(control, self._machine.revisions)
         self.people = People(control, self._machine.revisions, self._machine.known)

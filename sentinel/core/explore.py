@@ -1,0 +1,314 @@
+"""What can be asked of an app's stored events in sum, and what is answered. How it is found out is the store's.
+
+Times are microseconds since 1970, `since` inclusive, `until` exclusive. The filter of a question has both; the
+period before it is as long. A value is what a field holds: text, number or boolean, None for the events without
+one, of which lists and objects count as well. Ranks are in falling order, then in the order of values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, get_args
+
+from sentinel.core.duration import DAY
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import Filter
+
+Interval = Literal["minute", "hour", "day", "week", "month"]
+MetricKind = Literal["count", "users", "ips", "sum", "avg", "min", "max", "p95"]
+By = Literal["events", "users"]
+Scalar = str | int | float | bool | None
+
+INTERVALS: tuple[Interval, ...] = get_args(Interval)
+METRICS: tuple[MetricKind, ...] = get_args(MetricKind)
+ADDING = ("count", "sum")  # what the parts of a period add up to
+MOST_POINTS = 1500
+MOST_SERIES = 20
+MOST_VALUES = 100
+MOST_STEPS = 6
+MOST_COHORTS = 62
+EXACT = 7 * DAY  # distinct users of a longer period are estimated unless they are asked for exactly
+
+
+class Metric(NamedTuple):
+    """What is measured of some events: how many, of how many users or addresses, or a figure of a numeric field."""
+
+    kind: MetricKind = "count"
+    field: str | None = None
+
+
+COUNT = Metric()
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesWanted:
+    """A metric over time, for each of the `top` values of a field and for the rest. Days are those of the zone."""
+
+    filter: Filter
+    interval: Interval
+    metric: Metric = COUNT
+    group_by: str | None = None
+    top: int = 10
+    zone: str = "UTC"
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        _within("top", self.top, MOST_SERIES)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One value's metric, bucket by bucket, and that of the period before. A figure of no event is None.
+
+    `rest` marks the line of all values that have none of their own.
+    """
+
+    value: Scalar
+    rest: bool
+    points: tuple[float | None, ...]
+    previous: tuple[float | None, ...]
+    total: float | None
+    previous_total: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Lines over whole buckets, each of which begins at its `starts`, as many before them at `previous_starts`."""
+
+    starts: tuple[int, ...]
+    previous_starts: tuple[int, ...]
+    until: int
+    lines: tuple[Line, ...]
+    approximate: bool = False
+    behind: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TopWanted:
+    """The values of a field that most events have, or most users."""
+
+    filter: Filter
+    field: str
+    by: By = "events"
+    limit: int = 10
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        _within("limit", self.limit, MOST_VALUES)
+
+
+class Amount(NamedTuple):
+    """Some events, and their distinct users."""
+
+    events: int = 0
+    users: int = 0
+
+
+class Ranked(NamedTuple):
+    """A value with its amount, and that of the period before."""
+
+    value: Scalar
+    now: Amount
+    before: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """The values first in rank, beside all events of the filter."""
+
+    items: tuple[Ranked, ...]
+    total: Amount
+    before: Amount
+    approximate: bool = False
+    behind: int = 0
+
+
+class NameSeen(NamedTuple):
+    """An event name: how often and by how many users it was seen, first and last."""
+
+    name: str
+    amount: Amount
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The event names first in rank, beside all events of the filter."""
+
+    items: tuple[NameSeen, ...]
+    total: Amount
+    approximate: bool = False
+    behind: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelWanted:
+    """How many users do one thing after another.
+
+    Each user begins with their first event of the first name in the period. Each later step is the first event of
+    its name since the step before, at most `window` after the beginning and before the period's end. Events of one
+    time count as in order; no event is two steps.
+    """
+
+    filter: Filter
+    steps: tuple[str, ...]
+    window: int
+    group_by: str | None = None
+    top: int = 10
+
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.steps) <= MOST_STEPS:
+            raise SentinelError(f"`step`: {len(self.steps)} of them", f"name 2 to {MOST_STEPS} events, in their order")
+        if self.window <= 0:
+            raise SentinelError("`window`: it is over at once")
+        _within("top", self.top, MOST_SERIES)
+
+
+class Step(NamedTuple):
+    """Who came so far, and the median microseconds it took since the beginning, and since the step before."""
+
+    users: int
+    from_start: float | None = None
+    from_last: float | None = None
+
+
+class Way(NamedTuple):
+    """The steps of the users whose first event has a value; of all users where `all` is set."""
+
+    value: Scalar
+    all: bool
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """All users first, then those of each value."""
+
+    ways: tuple[Way, ...]
+    behind: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionWanted:
+    """Of the users who first did `start` in a bucket, who did `back` in it and in each later one; None: anything."""
+
+    filter: Filter
+    interval: Interval
+    start: str | None = None
+    back: str | None = None
+    zone: str = "UTC"
+
+
+class Cohort(NamedTuple):
+    """The users who began in a bucket, and how many of them were there in it and in each bucket after it."""
+
+    at: int
+    users: int
+    back: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """One cohort for each bucket, oldest first."""
+
+    cohorts: tuple[Cohort, ...]
+    until: int
+    behind: int = 0
+
+
+class Sums(NamedTuple):
+    """Some events in sum."""
+
+    events: int = 0
+    users: int = 0
+    ips: int = 0
+    approximate: bool = False
+
+
+class UserSeen(NamedTuple):
+    """A user key and its events: how many, first and last."""
+
+    key: str
+    events: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsersWanted:
+    """User keys that begin with a text, newest first by their last event, or by how many events they have."""
+
+    filter: Filter
+    begins: str = ""
+    sort: Literal["last", "events"] = "last"
+    limit: int = 50
+    cursor: str | None = None
+
+
+class Share(NamedTuple):
+    """One value of what somebody's events have: an address, a device …; how often, first and last."""
+
+    value: str
+    events: int
+    first: int
+    last: int
+
+
+class Happened(NamedTuple):
+    """One event in a timeline, in short."""
+
+    id: str
+    at: int
+    name: str
+    success: bool | None
+    user: str | None
+    ip: str | None
+    country: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What somebody, or an address, did: the most frequent values of each kind, and the newest events."""
+
+    events: int = 0
+    first: int | None = None
+    last: int | None = None
+    shares: dict[str, tuple[Share, ...]] = field(default_factory=dict)
+    newest: tuple[Happened, ...] = ()
+    behind: int = 0
+
+
+def period(filter: Filter) -> tuple[int, int]:
+    """Return the period of a question; raises SentinelError where it is open or empty."""
+    if filter.since is None or filter.until is None:
+        raise SentinelError("`from`: a question has a beginning and an end")
+    if filter.since >= filter.until:
+        raise SentinelError("`from`: it does not lie before `to`")
+    return filter.since, filter.until
+
+
+def estimates(since: int, until: int, exact: bool) -> bool:
+    """Say whether the distinct users of a period may be estimated."""
+    return not exact and until - since > EXACT
+
+
+def number(value: float) -> int | float:
+    """Return a number as people write it: a whole one without a fraction."""
+    return int(value) if math.isfinite(value) and value == int(value) and abs(value) < 1 << 53 else value
+
+
+def total(points: Sequence[float | None], kind: MetricKind) -> float | None:
+    """Return what the points of an adding, least or greatest metric come to."""
+    found = [point for point in points if point is not None]
+    if kind in ADDING:
+        return math.fsum(found) if found or kind == "count" else None
+    fold: Any = min if kind == "min" else max
+    return float(fold(found)) if found else None
+
+
+def _within(name: str, value: int, most: int) -> None:
+    if not 1 <= value <= most:
+        raise SentinelError(f"`{name}`: `{value}` is not between 1 and {most}")

@@ -1,0 +1,68 @@
+"""The explorer of one database; see `sentinel.service.ports.Explorer`. What each question asks is in its own module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sentinel.core.explore import (
+    Activity,
+    By,
+    Funnel,
+    FunnelWanted,
+    Names,
+    Retention,
+    RetentionWanted,
+    Series,
+    SeriesWanted,
+    Sums,
+    Top,
+    TopWanted,
+    UserSeen,
+    UsersWanted,
+)
+from sentinel.core.record import Filter, Page
+from sentinel.store.explorer import funnel, people, retention, timeseries, top
+from sentinel.store.explorer.machine import Machine
+
+
+class Explorer:
+    """Sums over the stored events of all apps."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def series(self, app: str, wanted: SeriesWanted) -> Series:
+        """Return a metric over time."""
+        return timeseries.series(self._machine, app, wanted)
+
+    def top(self, app: str, wanted: TopWanted) -> Top:
+        """Return the values of a field that there is most of."""
+        return top.top(self._machine, app, wanted)
+
+    def names(self, app: str, filter: Filter, by: By = "users", limit: int = 50, exact: bool = False) -> Names:
+        """Return the event names, each with its users."""
+        return top.names(self._machine, app, filter, by, limit, exact)
+
+    def sums(self, app: str, filter: Filter, exact: bool = False) -> Sums:
+        """Return how many events there are, and of how many users and addresses."""
+        return top.sums(self._machine, app, filter, exact)
+
+    def funnel(self, app: str, wanted: FunnelWanted) -> Funnel:
+        """Return how many users do one thing after another."""
+        return funnel.funnel(self._machine, app, wanted)
+
+    def retention(self, app: str, wanted: RetentionWanted) -> Retention:
+        """Return how many users come back."""
+        return retention.retention(self._machine, app, wanted)
+
+    def users(self, app: str, wanted: UsersWanted) -> Page[UserSeen]:
+        """Return one page of user keys."""
+        return people.users(self._machine, app, wanted)
+
+    def user(self, app: str, keys: Sequence[str], filter: Filter) -> Activity:
+        """Return what the person of some keys did."""
+        return people.of_user(self._machine, app, keys, filter)
+
+    def ip(self, app: str, filter: Filter) -> Activity:
+        """Return what came from the filter's address or network."""
+        return people.of_ip(self._machine, app, filter)

@@ -1,0 +1,192 @@
+"""What every question is asked with: a database, its words, and what fields and metrics are in it.
+
+Every question reads `events` through `Machine.made`: the rows of a condition with the key to group by as `k` and the
+number to measure as `x`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sentinel.core.errors import SentinelError
+from sentinel.core.explore import Metric, Scalar, number
+from sentinel.core.record import Filter
+from sentinel.engine.fields import FieldSpec, find_field
+from sentinel.engine.kinds import Kind
+from sentinel.store.explorer.words import Words
+from sentinel.store.sql import Sql, sql
+from sentinel.store.values import Slot, of_field
+
+_MARK = "\x01"  # stands before what is no text, among values of any kind
+_NUMERIC = ("sum", "avg", "min", "max", "p95")
+_PLAIN = "ts, seq, name, user_h, ip_h"
+_DIGITS = ", ".join(f"'{digit}'" for digit in "-0123456789")
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A field to group by: `raw` are the columns read from the events, `form` the key that is made of them.
+
+    `read` gives the value of a key. Where `shown` is set the key is a hash, and that is the text it is of.
+    """
+
+    raw: Sql
+    form: str = "own"
+    read: Callable[[Any], Scalar] = _itself
+    shown: Sql | None = None
+
+
+NOTHING = Sql("NULL AS figure")
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A metric: `raw` are the columns read, `form` the number that is made of them, `sum` what becomes of many."""
+
+    raw: Sql = NOTHING
+    form: str = "figure"
+    sum: str = "count(*)"
+
+
+NO_KEY = Key(Sql("NULL AS own"))
+COUNT = Measure()
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A database of events. `ask` returns the rows of a query.
+
+    `where` makes what came in searchable and returns an app's events of a filter as a condition, `behind` says how
+    many events it does not see yet, `slots` which columns an app's promoted properties have.
+    """
+
+    ask: Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
+    where: Callable[[str, Filter], Sql]
+    behind: Callable[[], int]
+    slots: Callable[[str], Mapping[str, Slot]]
+    words: Words
+
+    def rows(self, piece: Sql) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        return self.ask(self.words.dialect.finished(piece), self.words.dialect.given(piece))
+
+    def made(self, where: Sql, key: Key = NO_KEY, measure: Measure = COUNT) -> Sql:
+        """Return a subquery of the events of a condition, with what they are grouped by and what is measured."""
+        read = f"SELECT {_PLAIN}, {{}} AS shown, {{}}, {{}} FROM events WHERE {{}}"
+        held = sql(read, key.shown or Sql("NULL"), key.raw, measure.raw, where)
+        query = f"(SELECT {_PLAIN}, shown, {_braced(key.form)} AS k, {measure.form} AS x FROM ({{}}) AS held) AS made"
+        return sql(query, held)
+
+    def divided(self, what: str, by: int) -> str:
+        """Return a whole number divided by another, without the rest."""
+        return self.words.divided.format(what, by)
+
+    def distinct(self, column: str, roughly: bool) -> str:
+        """Return how many distinct values a column has, estimated if that may be and can be."""
+        if roughly and self.words.roughly is not None:
+            return self.words.roughly.format(column)
+        return f"count(DISTINCT {column})"
+
+    def key(self, app: str, path: str, name: str = "group_by") -> Key:
+        """Return a field as a key; raises SentinelError, at the parameter `name`, for what is none and for lists."""
+        spec = _spec(name, path)
+        if spec.kind is Kind.LIST or spec.attribute == "at":
+            raise SentinelError(f"`{name}`: `{path}` cannot be grouped by", "name a field that has one value an event")
+        if spec.kind is Kind.ANY:
+            return self._any(spec, _promoted(spec, self.slots(app)))
+        held = of_field(path, self.words.dialect, {}).part(spec.kind)
+        hashed = self.words.dialect.hashed.get(held.text)
+        if hashed is not None:
+            return Key(Sql(f"{hashed} AS own"), shown=held)
+        return Key(sql("{} AS own", held), read=_number if spec.kind is Kind.NUMBER else _itself)
+
+    def measure(self, app: str, metric: Metric, roughly: bool) -> Measure:
+        """Return a metric; raises SentinelError where it lacks its field, or has one it cannot use."""
+        if metric.kind in _NUMERIC:
+            if metric.field is None:
+                raise SentinelError(f"`of`: missing: of what is it the {metric.kind}?", "such as `properties.amount`")
+            ranked = "percentile_disc(0.95) WITHIN GROUP (ORDER BY x)"
+            raw, form = self._figure(app, metric.field)
+            return Measure(raw, form, ranked if metric.kind == "p95" else f"{metric.kind}(x)")
+        if metric.field is not None:
+            raise SentinelError(f"`of`: `{metric.kind}` is of no field", "leave it out, or ask for `sum` or `avg`")
+        columns = {"users": "user_h", "ips": "ip_h"}
+        return Measure(sum=self.distinct(columns[metric.kind], roughly)) if metric.kind in columns else COUNT
+
+    def _figure(self, app: str, path: str) -> tuple[Sql, str]:
+        """Return a numeric field as the columns read and the number made of them."""
+        spec = _spec("of", path)
+        if spec.kind not in (Kind.NUMBER, Kind.ANY):
+            raise SentinelError(f"`of`: `{path}` is not a number")
+        slots = self.slots(app)
+        if spec.kind is Kind.NUMBER or _promoted(spec, slots) is not None:
+            return sql("{} AS figure", of_field(path, self.words.dialect, slots).part(Kind.NUMBER)), "figure"
+        raw = sql("{} AS figure", self.words.extract(*_document(spec)))
+        return raw, f"CASE WHEN left(figure, 1) IN ({_DIGITS}) THEN {self.words.double.format('figure')} END"
+
+    def _any(self, spec: FieldSpec, slot: Slot | None) -> Key:
+        """Return a value of any kind as text: a text as it is, a number or boolean marked, in its one spelling."""
+        odd = (
+            f"CASE left(j, 1) WHEN '\"' THEN {self.words.unquoted.format('j')} "
+            f"WHEN 't' THEN '{_MARK}true' WHEN 'f' THEN '{_MARK}false' WHEN '{{' THEN NULL WHEN '[' THEN NULL "
+            f"WHEN 'n' THEN NULL ELSE {_spelt(self.words.double.format('j'))} END"
+        )
+        found = self.words.extract(*_document(spec))
+        if slot is None:
+            return Key(sql("{} AS j", found), odd, _read_any)
+        after = f"seq >= {slot.since:d}" if slot.since else "TRUE"
+        raw = sql(
+            f"CASE WHEN {after} THEN {slot.column} END AS own, "
+            f"CASE WHEN conflicts IS NOT NULL OR NOT {after} THEN {{}} END AS j",
+            found,
+        )
+        own = "own" if slot.type == "string" else _spelt("own")
+        return Key(raw, f"CASE WHEN own IS NOT NULL THEN {own} WHEN j IS NOT NULL THEN {odd} END", _read_any)
+
+
+def _spec(name: str, path: str) -> FieldSpec:
+    spec = find_field(tuple(path.split(".")))
+    if not isinstance(spec, FieldSpec):
+        raise SentinelError(f"`{name}`: {spec.message}", spec.hint)
+    return spec
+
+
+def _promoted(spec: FieldSpec, slots: Mapping[str, Slot]) -> Slot | None:
+    return slots.get(".".join(spec.keys)) if spec.attribute == "properties" else None
+
+
+def _document(spec: FieldSpec) -> tuple[str, tuple[str, ...]]:
+    return ("props", spec.keys) if spec.attribute == "properties" else ("params", spec.keys[1:])
+
+
+def _spelt(figure: str) -> str:
+    return f"'{_MARK}' || CAST({figure} + 0 AS VARCHAR)"  # a zero has no sign
+
+
+def _braced(text: str) -> str:
+    """Return a text that stays itself when it is formatted."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _number(value: float | None) -> Scalar:
+    return None if value is None else number(value)
+
+
+def _read_any(value: str | None) -> Scalar:
+    if value is None or not value.startswith(_MARK):
+        return value
+    text = value[1:]
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        found = float(text)
+    except ValueError:
+        return value  # a text that begins like what is none
+    return number(found) if math.isfinite(found) else text

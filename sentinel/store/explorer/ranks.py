@@ -1,0 +1,60 @@
+"""Which values of a field come first, and in SQL which of them an event has: each has a number, and so has the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sentinel.core.explore import Scalar
+from sentinel.store.explorer.machine import Key, Machine
+from sentinel.store.sql import Sql, sql
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """The keys that come first with the values they stand for; `more` says that there are others."""
+
+    keys: tuple[Any, ...]
+    shown: tuple[Scalar, ...]
+    more: bool
+
+    def values(self) -> list[tuple[Scalar, bool]]:
+        """Return the value of each place, and last, where there are others, the rest."""
+        return [*((value, False) for value in self.shown), *([(None, True)] if self.more else [])]
+
+    def place(self) -> Sql:
+        """Return the number of the place of the key `k`."""
+        if not self.keys:
+            return Sql("0")
+        there = [(place, key) for place, key in enumerate(self.keys) if key is not None]
+        cases = [sql(f"WHEN k = {{}} THEN {place}", Sql("?", (key,))) for place, key in there]
+        if None in self.keys:
+            cases.append(Sql(f"WHEN k IS NULL THEN {self.keys.index(None)}"))
+        return sql("CASE " + " ".join("{}" for _ in cases) + f" ELSE {len(self.keys)} END", *cases)
+
+    def among(self) -> Sql:
+        """Return that the key `k` is one of them."""
+        there = [Sql("?", (key,)) for key in self.keys if key is not None]
+        tests = [sql("k IN (" + ", ".join("{}" for _ in there) + ")", *there)] if there else []
+        tests += [Sql("k IS NULL")] if None in self.keys else []
+        return sql("(" + " OR ".join("{}" for _ in tests) + ")", *tests) if tests else Sql("FALSE")
+
+
+def ranks(machine: Machine, made: Sql, key: Key, rank: str, most: int) -> Ranks:
+    """Return the values with the highest of a sum; of equal ones, those whose keys come first."""
+    query = sql(
+        f"SELECT k, {rank} FROM {{}} GROUP BY 1 ORDER BY 2 DESC NULLS LAST, 1 NULLS LAST LIMIT {most + 1}", made
+    )
+    found = [row[0] for row in machine.rows(query)]
+    keys = tuple(found[:most])
+    return Ranks(keys, _shown(machine, made, key, keys), len(found) > most)
+
+
+def _shown(machine: Machine, made: Sql, key: Key, keys: Sequence[Any]) -> tuple[Scalar, ...]:
+    if key.shown is None:
+        return tuple(key.read(one) for one in keys)
+    among = Ranks(tuple(keys), (), False).among()
+    query = sql("SELECT k, min(shown) FROM {} WHERE {} GROUP BY 1", made, among)
+    texts = dict(machine.rows(query)) if keys else {}
+    return tuple(texts.get(one) for one in keys)

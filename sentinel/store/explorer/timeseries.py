@@ -1,0 +1,101 @@
+"""A metric over time, in whole buckets, beside as many before them; a line for each value that comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sentinel.core.explore import MOST_POINTS, Line, Scalar, Series, SeriesWanted, estimates, period, total
+from sentinel.store.explorer.buckets import Buckets, buckets
+from sentinel.store.explorer.machine import NO_KEY, Key, Machine, Measure
+from sentinel.store.explorer.ranks import Ranks, ranks
+from sentinel.store.sql import Sql, sql
+
+_ZERO = ("count", "users", "ips")  # what there is none of where there are no events
+_FOLDED = ("count", "sum", "min", "max")  # what the buckets of a period tell of the whole
+_RANKED = ("count", "users", "ips", "sum")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question over its buckets, of which those before `now` are the period before."""
+
+    wanted: SeriesWanted
+    over: Buckets
+    where: Sql
+    key: Key
+    measure: Measure
+    lines: Ranks | None
+
+    @property
+    def now(self) -> int:
+        """When the period begins, and the one before it ends."""
+        return self.over.start(self.over.first)
+
+
+def series(machine: Machine, app: str, wanted: SeriesWanted) -> Series:
+    """Answer a question."""
+    since, until = period(wanted.filter)
+    over = buckets(wanted.interval, wanted.zone, since, until, MOST_POINTS)
+    now, end, before = over.start(over.first), over.end(), over.starts(over.count)
+    roughly = estimates(now, end, wanted.exact)
+    measure = machine.measure(app, wanted.metric, roughly)
+    key = NO_KEY if wanted.group_by is None else machine.key(app, wanted.group_by)
+    where = machine.where(app, replace(wanted.filter, since=max(before[0], 0), until=end))
+    lines = None if wanted.group_by is None else _lines(machine, wanted, where, now, key, measure)
+    asked = _Asked(wanted, over, where, key, measure, lines)
+    found = _points(machine, asked, max(before[0], 0))
+    distinct = wanted.metric.kind in ("users", "ips")
+    return Series(
+        over.starts(), before, end, tuple(_drawn(machine, asked, found)),
+        distinct and roughly and machine.words.roughly is not None, machine.behind(),
+    )  # fmt: skip
+
+
+def _lines(machine: Machine, wanted: SeriesWanted, where: Sql, now: int, key: Key, measure: Measure) -> Ranks:
+    made = machine.made(sql(f"{{}} AND ts >= {now}", where), key, measure)
+    return ranks(machine, made, key, measure.sum if wanted.metric.kind in _RANKED else "count(*)", wanted.top)
+
+
+Found = dict[tuple[int, int], float | None]
+
+
+def _points(machine: Machine, asked: _Asked, before: int) -> Found:
+    """Return the metric by line and bucket."""
+    line, made = _by_line(machine, asked)
+    number = asked.over.number_of(before, machine.divided)
+    query = f"SELECT {{}} AS line, {number} AS bucket, {asked.measure.sum} FROM {{}} GROUP BY 1, 2"
+    return {(int(row[0]), int(row[1])): row[2] for row in machine.rows(sql(query, line, made))}
+
+
+def _totals(machine: Machine, asked: _Asked) -> Found:
+    """Return the metric by line and period, 1 for this one and 0 for the one before."""
+    line, made = _by_line(machine, asked)
+    now = f"CASE WHEN ts >= {asked.now} THEN 1 ELSE 0 END"
+    query = f"SELECT {{}} AS line, {now} AS period, {asked.measure.sum} FROM {{}} GROUP BY 1, 2"
+    return {(int(row[0]), int(row[1])): row[2] for row in machine.rows(sql(query, line, made))}
+
+
+def _by_line(machine: Machine, asked: _Asked) -> tuple[Sql, Sql]:
+    made = machine.made(asked.where, asked.key, asked.measure)
+    return (Sql("0") if asked.lines is None else asked.lines.place()), made
+
+
+def _drawn(machine: Machine, asked: _Asked, found: Found) -> list[Line]:
+    values: Sequence[tuple[Scalar, bool]] = [(None, False)] if asked.lines is None else asked.lines.values()
+    totals = {} if asked.wanted.metric.kind in _FOLDED else _totals(machine, asked)
+    return [_line(asked, number, value, rest, found, totals) for number, (value, rest) in enumerate(values)]
+
+
+def _line(asked: _Asked, number: int, value: Scalar, rest: bool, found: Found, totals: Found) -> Line:
+    kind, over = asked.wanted.metric.kind, asked.over
+    none = 0 if kind in _ZERO else None
+
+    def points(first: int) -> tuple[Any, ...]:
+        return tuple(found.get((number, bucket), none) for bucket in range(first, first + over.count))
+
+    now, before = points(over.first), points(over.first - over.count)
+    if kind in _FOLDED:
+        return Line(value, rest, now, before, total(now, kind), total(before, kind))
+    return Line(value, rest, now, before, totals.get((number, 1), none), totals.get((number, 0), none))

@@ -1,0 +1,42 @@
+"""What tells one database's words from another's where sums are asked for; for conditions that is `store.sql`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sentinel.store.sql import DUCKDB, Dialect, Sql, sql
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How one database says what sums are made of: templates, whose `{}` are pieces of SQL.
+
+    `divided` is division of whole numbers. `roughly` estimates how many distinct values there are; a database that
+    cannot has none, and counts them. `extracted` gives a value's JSON text from a place in a document, `unquoted` the
+    text of a JSON string, `double` the double of a number's text or NULL. `earliest` gives the first piece where the
+    second and third are least.
+    """
+
+    dialect: Dialect
+    divided: str
+    roughly: str | None
+    extracted: str
+    unquoted: str
+    double: str
+    earliest: str
+
+    def extract(self, document: str, keys: Sequence[str]) -> Sql:
+        """Return the JSON text of what lies at a path of a document."""
+        return sql(self.extracted, self.dialect.place(Sql(document), keys))
+
+
+DUCKDB_WORDS = Words(
+    dialect=DUCKDB,
+    divided="({} // {})",
+    roughly="approx_count_distinct({})",
+    extracted="CAST(json_extract({}) AS VARCHAR)",
+    unquoted="json_extract_string({}, '$')",
+    double="TRY_CAST({} AS DOUBLE)",
+    earliest="arg_min({}, ({}, {}))",
+)
