@@ -64,6 +64,11 @@ class Event:
         return ip if ip is None or ":" not in ip else address.network_of(ip, self.ipv6)
 
     @property
+    def user_agent(self) -> str | None:
+        """What the client calls itself."""
+        return self.request.get("user_agent")
+
+    @property
     def blocked(self) -> bool:
         """Whether the SDK says that what it reports was refused: a right guess that was not let in proves nothing."""
         return self.properties.get("blocked") is True
@@ -131,6 +136,7 @@ class RequestFields(Protocol):
     """What is known of a request, the kinds checked by whoever decoded it; what is absent is false."""
 
     params: Any
+    user_agent: Any
 
     def plain(self) -> dict[str, Any]:
         """Return it as decoded JSON."""
@@ -192,6 +198,11 @@ class TypedEvent(Event):
     def request(self) -> Mapping[str, Any]:
         """The request as decoded JSON."""
         return _NOTHING if self._fields.request is None else self._fields.request.plain()
+
+    @property
+    def user_agent(self) -> str | None:
+        """What the client calls itself."""
+        return None if self._fields.request is None else self._fields.request.user_agent or None
 
 
 def read_typed(fields: Fields, order: tuple[str, ...] = identity.DEFAULT_ORDER) -> Event:

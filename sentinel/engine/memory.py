@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Generic, TypeVar
@@ -15,9 +15,11 @@ from typing import Generic, TypeVar
 from sentinel.core.duration import DAY
 from sentinel.core.event import Event
 from sentinel.engine.crowd import Crowd
+from sentinel.engine.windows import Hit
 
 LADDER = 30 * DAY
-PLACES = 64  # familiar places kept a user, users kept an address
+PLACES = 64  # familiar places kept a user
+SHARERS = 10_000  # users kept an address: more than a playbook can ask for
 KNOWN = 200_000  # users and addresses kept
 DEVICE = "device:"  # no address starts like this
 
@@ -104,51 +106,52 @@ class Recent(Generic[V]):
 class Familiar:
     """Where each user logged in successfully: what is known to be the owner's place, and which address is shared.
 
-    Of each place of a user the first login and the last are kept, the last to within a day, in microseconds; of each
-    user of an address the first and the first on a later day. Both tables are large and every login touches both, so
-    what lies in them is small: a place is an address, or a device behind `DEVICE`, and where the first time is all
-    there is, it stands alone. Of too many places of a user those last used longest ago go.
+    Of each place of a user the first login and the last are kept, the last to within a day, in microseconds. The table
+    is large and every login touches it, so what lies in it is small: a place is an address, or a device behind
+    `DEVICE`, and where the first time is all there is, it stands alone. Of too many places of a user those last used
+    longest ago go. Who shares an address is told by what their places say: it is kept apart of users alone who logged
+    in from it on two different days, as the time of the first login on a later day than the first.
     """
 
-    FORMAT = "2"
+    FORMAT = "3"
 
     def __init__(self) -> None:
         self._places: Recent[int | tuple[int, int]] = Recent()
-        self._users: Recent[int | tuple[int, int]] = Recent()
+        self._sharers: Recent[int] = Recent()
 
     def dump(self) -> bytes:
         """Return all of it as JSON bytes, for `load`."""
         places = {
             user: [[*_place(text), *_times(one)] for text, one in known.items()] for user, known in self._places.items()
         }
-        users = {ip: [[user, *_times(one)] for user, one in known.items()] for ip, known in self._users.items()}
-        return json.dumps([places, users], separators=(",", ":")).encode()
+        return json.dumps([places, dict(self._sharers.items())], separators=(",", ":")).encode()
 
     def load(self, data: bytes) -> bool:
         """Take over what `dump` returned; False, and nothing is known, where it is damaged."""
-        self._places, self._users = Recent(), Recent()
+        self._places, self._sharers = Recent(), Recent()
         try:
-            places, users = json.loads(data)
+            places, sharers = json.loads(data)
             for user, known in places.items():
                 self._places.touch(user).update((_text(scope, value), _packed(*span)) for scope, value, *span in known)
-            for ip, known in users.items():
-                self._users.touch(ip).update((user, _packed(*days)) for user, *days in known)
+            for ip, known in sharers.items():
+                self._sharers.touch(ip).update(known)
         except (ValueError, TypeError, AttributeError):
-            self._places, self._users = Recent(), Recent()
+            self._places, self._sharers = Recent(), Recent()
             return False
         return True
 
     def learn(self, event: Event) -> None:
         """Take in one event; only a login that proves its user counts."""
-        if not event.proven or not event.user:
+        user, at, ip, device = event.user, event.at, event.network_ip, event.device
+        if not user or not event.proven:
             return
-        places = self._places.touch(event.user)
-        ip = event.network_ip
+        places = self._places.touch(user)
         if ip:
-            _visit(places, ip, event.at)
-            _share(self._users.touch(ip), event.user, event.at)
-        if event.device:
-            _visit(places, DEVICE + event.device, event.at)
+            first = _visit(places, ip, at)
+            if first is not None and first // DAY != at // DAY:
+                self._share(ip, user, max(first, at))
+        if device:
+            _visit(places, DEVICE + device, at)
 
     def places(self, user: str, before: int) -> list[tuple[str, str]]:
         """Return (scope, address or device) of the places where the user had logged in before that time."""
@@ -167,7 +170,18 @@ class Familiar:
 
     def sharers(self, ip: str, before: int) -> int:
         """Return how many users had logged in from the address or network on two different days before that time."""
-        return sum(1 for one in self._users.of(ip).values() if isinstance(one, tuple) and one[1] < before)
+        return sum(1 for later in self._sharers.of(ip).values() if later < before)
+
+    def is_shared(self, ip: str) -> bool:
+        """Say whether more than one user ever logged in from the address or network on two different days."""
+        return len(self._sharers.of(ip)) > 1
+
+    def _share(self, ip: str, user: str, later: int) -> None:
+        """Keep that a user logged in from an address on two different days."""
+        sharers = self._sharers.touch(ip)
+        known = sharers.get(user)
+        if later < known if known is not None else len(sharers) < SHARERS:
+            sharers[user] = later
 
 
 def _text(scope: str, value: str) -> str:
@@ -186,16 +200,20 @@ def _packed(first: int, later: int | None) -> int | tuple[int, int]:
     return first if later is None else (first, later)
 
 
-def _visit(places: dict[str, int | tuple[int, int]], place: str, at: int) -> None:
-    """Keep a place's first use and its last, in place of the one last used longest ago if there are too many."""
+def _visit(places: dict[str, int | tuple[int, int]], place: str, at: int) -> int | None:
+    """Keep a place's first use and its last, in place of the one last used longest ago if there are too many.
+
+    Return the first use known before, None of a new place.
+    """
     known = places.get(place)
     if known is None:
         if len(places) < PLACES or _make_room(places, at):
             places[place] = at
-        return
+        return None
     first, last = known if isinstance(known, tuple) else (known, known)
     if at < first or at >= last + DAY:
         places[place] = min(first, at), max(last, at)
+    return first
 
 
 def _make_room(places: dict[str, int | tuple[int, int]], at: int) -> bool:
@@ -204,21 +222,6 @@ def _make_room(places: dict[str, int | tuple[int, int]], at: int) -> bool:
     if last < at:
         del places[oldest]
     return last < at
-
-
-def _share(users: dict[str, int | tuple[int, int]], user: str, at: int) -> None:
-    """Keep a user's first login at an address, and the first on a later day."""
-    known = users.get(user)
-    if known is None:
-        if len(users) < PLACES:
-            users[user] = at
-        return
-    first, later = _times(known)
-    if at >= first and (at // DAY == first // DAY if later is None else at >= later):
-        return
-    days = sorted({at, first} | ({later} if later is not None else set()))
-    second = next((one for one in days if one // DAY != days[0] // DAY), None)
-    users[user] = days[0] if second is None else (days[0], second)
 
 
 def nobody(kind: str, target: str, at: int) -> str | None:
@@ -239,3 +242,11 @@ class Memory:
     familiar: Familiar = field(default_factory=Familiar)
     protected: Callable[[str, str, int], str | None] = nobody
     crowd: Crowd = field(default_factory=Crowd)
+
+    def gather(self, hits: Sequence[Hit], events: Iterable[Event], crowded: Mapping[str, bool]) -> None:
+        """Remember the users of hits for the playbooks that may act on all of a window: see `Engine.crowded`."""
+        if crowded and hits:
+            if not any(crowded.values()):
+                shared = self.familiar.is_shared
+                events = [event for event in events if event.user and (ip := event.network_ip) and shared(ip)]
+            self.crowd.gather(hits, events, crowded)
