@@ -6,7 +6,7 @@ Which hits a playbook has is `match`'s; whom to act on is `respond`'s.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -36,10 +36,10 @@ class Crowd:
         self._old: dict[Of, Group] = {}
         self._size = 0  # users of the young groups
 
-    def gather(self, hits: Iterable[Hit], events: Iterable[Event], wanted: Collection[str]) -> None:
-        """Take in the users of the hits of some watches; `events` are those that were delivered."""
-        if wanted:
-            users = {(event.id, event.at): event.user for event in events if event.user}
+    def gather(self, hits: Iterable[Hit], events: Iterable[Event], wanted: Container[str]) -> None:
+        """Take in the users of the hits of some watches; `events` are those of the hits that matter."""
+        users = {(event.id, event.at): event.user for event in events if event.user}
+        if users:
             for hit in hits:
                 if hit.watch in wanted and (user := users.get((hit.id, hit.at))):
                     self.learn(hit.watch, hit.key, user, hit.at)

@@ -18,7 +18,7 @@ from sentinel.engine.judge import Condition, Judge, prepare
 from sentinel.engine.memory import Memory
 from sentinel.engine.metrics import Skipped
 from sentinel.engine.playbook import Playbook
-from sentinel.engine.respond import crowded, respond
+from sentinel.engine.respond import crowded, everywhere, respond
 from sentinel.engine.rollout import Share
 from sentinel.engine.windows import Hit, Opening, Watch
 
@@ -64,7 +64,9 @@ class Engine:
         rollouts = {name: judge.playbook.rollout for name, judge in self.judges.items() if mode is None}
         self._shares = {name: Share(name, percent) for name, percent in rollouts.items() if percent is not None}
         self._by_name: dict[str, Table] = {}
-        self.crowded = frozenset(name for name, judge in self.judges.items() if crowded(judge.playbook))
+        self.crowded = {
+            name: everywhere(judge.playbook) for name, judge in self.judges.items() if crowded(judge.playbook)
+        }
         self.emits = frozenset(name for name, judge in self.judges.items() if emits(judge.playbook))
 
     def watches(self) -> list[Watch]:

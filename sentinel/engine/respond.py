@@ -62,6 +62,13 @@ def crowded(playbook: Playbook) -> bool:
     return any(action.kind == "block_users" or action.unless_shared_by for action in playbook.actions)
 
 
+def everywhere(playbook: Playbook) -> bool:
+    """Say whether it can act on them wherever they are, or only at addresses that `Familiar.is_shared` knows."""
+    spares = [action for action in playbook.actions if action.unless_shared_by]
+    others = any(action.kind == "block_users" for action in playbook.actions)
+    return others or any(action.target is not None or action.unless_shared_by == 1 for action in spares)
+
+
 def respond(judge: Judge, opening: Opening, event: Event, memory: Memory, now: int, *, acting: bool) -> Finding:
     """Return the finding of an opening. `event` is the one whose delivery brought it up, `now` the moment of it.
 

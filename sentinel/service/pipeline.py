@@ -168,7 +168,7 @@ class Pipeline:
     ) -> Batch:  # fmt: skip
         """Return what is to be committed: the events, what they open and take back, and what follows from it."""
         app = tenant.app.id
-        tenant.memory.crowd.gather(matched.hits, events, tenant.engine.crowded)
+        tenant.memory.gather(matched.hits, events, tenant.engine.crowded)
         opened = [opening for opening in openings if not opening.retracted]
         if opened:
             tenant.allow(self.store.allow.list(app, now), _whose(unit, app, now))

@@ -5,6 +5,7 @@ What was found is given to the caller in order; nothing is stored, sent or told 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from operator import attrgetter
@@ -94,7 +95,8 @@ class Replay:
         It is `now`, in microseconds, for all of the batch; without it, the time of the newest event so far.
         """
         own = [(event.user_labels, event.ip_labels) for event in events] if self._marks else []
-        if self._marks is None and not self._waits and not self.memory.ledger.holding:
+        at_once = self._marks is None and not self._waits and not self.engine.emits
+        if at_once and not self.memory.ledger.holding:
             yield from self._feed_at_once(events, now)
             return
         first = yield from self._feed(events, now)
@@ -105,8 +107,9 @@ class Replay:
 
     def _feed_at_once(self, events: Sequence[Event], now: int | None) -> Iterator[Answer]:
         """Give what events lead to where nothing changes on the way but by what is found, which is seldom."""
-        begun, learnt = self.newest, 0
+        begun, learnt, seen = self.newest, 0, 0
         matched = self.engine.match(events, begun)
+        crowded, hits = self.engine.crowded, matched.hits
         course = _Course(events, begun, now)
 
         def revise(hit: Hit) -> Hit:
@@ -116,10 +119,15 @@ class Replay:
         for opening in self.windows.run(matched.hits, matched.newest, revise):
             place = course.place(opening.hit)
             self._learn(events[learnt : place + 1])
+            if crowded:
+                stop = bisect_right(hits, place, seen, key=course.place)
+                self.memory.gather(hits[seen:stop], events[learnt : place + 1], crowded)
+                seen = stop
             learnt = place + 1
             self.newest, self.now = course.clock(place)
             yield from self._answer(opening, (events[place],))
         self._learn(events[learnt:])
+        self.memory.gather(hits[seen:], events[learnt:], crowded)
         self.newest, self.now = matched.newest, matched.newest if now is None else now
         self._count(matched, len(events))
 
@@ -185,8 +193,8 @@ class Replay:
         self.now = until
 
     def _take(self, hit: Hit, event: Event) -> Iterator[Answer]:
-        if hit.watch in self.engine.crowded and event.user:
-            self.memory.crowd.learn(hit.watch, hit.key, event.user, hit.at)
+        if hit.watch in self.engine.crowded:
+            self.memory.gather((hit,), (event,), self.engine.crowded)
         for opening in self._hit(hit):
             yield from self._answer(opening, (event,))
 
