@@ -30,6 +30,10 @@ from sentinel.api.ingest import Ingest
 from sentinel.compat.adapter import Shared
 from sentinel.compat.adapters import ADAPTERS, KEY_FORMS
 from sentinel.compat.frame import Compat
+from sentinel.console import site
+from sentinel.console.assets import Assets
+from sentinel.console.context import Context as ConsoleContext
+from sentinel.console.guard import Console
 from sentinel.core.duration import MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
@@ -44,6 +48,8 @@ from sentinel.enrich.enricher import build as build_enricher
 from sentinel.enrich.network import read as read_list
 from sentinel.sdk.options import Options
 from sentinel.service import lists, restore, upkeep
+from sentinel.service.accounts import IDLE, Accounts
+from sentinel.service.bans import Bans
 from sentinel.service.explainer import Explainer
 from sentinel.service.figures import Figures, Sample
 from sentinel.service.intake import Intake
@@ -55,6 +61,7 @@ from sentinel.service.pipeline import Listeners, Pipeline
 from sentinel.service.ports import Store
 from sentinel.service.processes import Processes
 from sentinel.service.reload import Reload
+from sentinel.service.search import Searches
 from sentinel.service.setup import First, first_start
 from sentinel.service.switch import Switch
 from sentinel.service.tenant import Tenant
@@ -116,7 +123,9 @@ class Server:
             ),
         )  # fmt: skip
         self.intake = Intake(self.pipeline.process)
+        self.bans = Bans(store.decisions, self.switch.on, now)
         self.overview = Overview(self.pipeline, self.library)
+        self.searches = Searches(lambda: self.library.content)
         self.explainer = Explainer(self.pipeline, store, lambda: self.library.content)
         self.holder = Holder(store.leases, now)
         self.fetcher = Fetcher(Reach(PRIVATE if settings.allow_private_webhooks else ()))
@@ -229,6 +238,7 @@ class Server:
         yield Job("switch", 2, self.switch.refresh, shared=False)
         yield Job("enrichment", 60, self._refresh_enrichment, shared=False)
         yield Job("lists", 5 * MINUTE / SECOND, self._refresh_lists, shared=False)
+        yield Job("sessions", 10 * MINUTE / SECOND, lambda: store.accounts.expire(now(), IDLE))
         yield Job("expiry", 60, lambda: upkeep.expire(store, now(), settings.keep_decisions))
         yield Job("retention", 10 * MINUTE / SECOND, lambda: upkeep.retain(store, now(), settings.retention))
 
@@ -260,6 +270,7 @@ class Server:
             self.store, self.gate, self.hub, self.overview, self.switch, now,
             lambda app: metrics.text(self.figures.samples(), app), partial(self.hub.tell, DECISIONS),
             self._changed, self.explainer, self.processes, KEY_FORMS,
+            self.searches,
         )  # fmt: skip
         fault = partial(self.fault, "events")
         door = Door(
@@ -271,8 +282,23 @@ class Server:
         ingest = Ingest(self.gate, door, fault, heard)
         feed = Feed(self.gate, self.hub, self.store.decisions, now, self.switch.on, heard=heard)
         rest = program.build(context, partial(self.fault, "api"), self._lifespan)
-        shared = Shared(self.gate, door, self.store, self.switch.on, self.fault)
-        return program.Front(ingest, feed, rest, budget, Compat(ADAPTERS, shared))
+        shared = Shared(self.gate, door, self.store, self.bans, self.switch.on, self.fault)
+        return program.Front(ingest, feed, rest, budget, Compat(ADAPTERS, shared), self._console())
+
+    def _console(self) -> Console:
+        settings = self.settings
+        context = ConsoleContext(
+            self.store, Accounts(self.store, now), self.overview, self.explainer, self.switch, now,
+            partial(self.hub.tell, DECISIONS), self.hub.tell_all, self._changed,
+            partial(self.hub.count, DECISIONS), partial(self.fault, "console"),
+            {name: channel.kind for name, channel in sorted(self.channels.items())},
+            settings.public_url, Options(trusted_proxies=settings.trusted_proxies),
+        )  # fmt: skip
+        assets = Assets()
+        if assets.missing():
+            missing = ", ".join(assets.missing())
+            log.warning("trouble", where="console", error=f"pages go without {missing}: not built (run `make setup`)")
+        return site.build(context, assets)
 
     @asynccontextmanager
     async def _lifespan(self, _app: object) -> AsyncIterator[None]:

@@ -15,6 +15,7 @@ _HIDDEN = "<hidden>"
 
 def configure(form: str, level: str) -> None:
     """Let structlog and the standard library's logging write one form; `auto` is for a terminal where there is one."""
+    # A traceback that shows local variables would show passwords and keys.
     console = sys.stderr.isatty() if form == "auto" else form == "console"
     shared: list[structlog.types.Processor] = [
         structlog.stdlib.add_log_level,
@@ -23,7 +24,7 @@ def configure(form: str, level: str) -> None:
         hide,
     ]
     last: list[structlog.types.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

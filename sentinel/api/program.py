@@ -65,7 +65,7 @@ def build(context: Context, fault: Callable[[BaseException], None], lifespan: Li
 
 
 class Foreign(Protocol):
-    """The paths of clients that are not ours."""
+    """Paths that are not the API's: those of other protocols' clients, or of the console."""
 
     def answers(self, scope: Scope) -> bool:
         """Say whether a request is for one of them."""
@@ -82,6 +82,7 @@ class Front:
     rest: Asgi
     budget: Budget
     foreign: Foreign
+    console: Foreign
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -98,12 +99,14 @@ class Front:
         elif path in ALLOWED and method not in ALLOWED[path]:
             error = ApiError("method_not_allowed", f"the method `{method[:20]}` is not taken here", f"see {OPENAPI}")
             await wire.answer(send, error.status, error.body(), [("allow", ", ".join(ALLOWED[path]))])
-        elif method in ("GET", "HEAD"):
-            await self.rest(scope, receive, _guarded(send))
         else:
-            await self._with_body(scope, receive, send)
+            rest: Asgi = self.console if self.console.answers(scope) else self.rest
+            await self._with_body(rest, scope, receive, _guarded(send))
 
-    async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _with_body(self, rest: Asgi, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in ("GET", "HEAD"):
+            await rest(scope, receive, send)
+            return
         try:
             data = await wire.body(receive, Headers(scope["headers"]), self.budget)
         except Gone:
@@ -120,7 +123,7 @@ class Front:
             sent = True
             return {"type": "http.request", "body": data, "more_body": False}
 
-        await self.rest(scope, replay, _guarded(send))
+        await rest(scope, replay, send)
 
 
 def _guarded(send: Send) -> Send:

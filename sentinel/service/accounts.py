@@ -46,7 +46,7 @@ class Accounts:
 
     def sign_in(self, name: str, password: str) -> str | None:
         """Return the token of a new session, None where name or password is wrong; both take the same time."""
-        found = self._store.accounts.named(_folded(name))
+        found = self._store.accounts.named(folded(name))
         account, hash = found if found is not None else (None, None)
         good, better = _hasher().verify_and_update(password[:LONGEST_PASSWORD], hash or _nobody())
         if account is None or hash is None or not good or len(password) > LONGEST_PASSWORD:
@@ -139,6 +139,11 @@ class Accounts:
         return (EVERY_APP,) if EVERY_APP in apps else tuple(sorted(set(apps)))
 
 
+def folded(name: str) -> str:
+    """Return a name in the one spelling accounts are known by."""
+    return unicodedata.normalize("NFKC", name[:200]).strip().casefold()
+
+
 def check_password(password: str, name: str) -> None:
     """Raise SentinelError for a password that is too short, too long or easily guessed by who knows the name."""
     if len(password) < SHORTEST_PASSWORD:
@@ -151,15 +156,11 @@ def check_password(password: str, name: str) -> None:
 
 
 def _checked(name: str) -> str:
-    folded = _folded(name)
-    if not _NAME.fullmatch(folded):
+    known = folded(name)
+    if not _NAME.fullmatch(known):
         hint = "such as `ana` or `ana@example.com`: letters, digits and `._+@-`"
         raise SentinelError(f"`name`: `{name[:40]}` cannot be a name", hint)
-    return folded
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFKC", name[:200]).strip().casefold()
+    return known
 
 
 @cache

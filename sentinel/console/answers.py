@@ -1,0 +1,95 @@
+"""How the console answers: pages with their head, redirections, refusals; the same words with and without scripts."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from jinja2 import Environment
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from sentinel.console.assets import Assets
+from sentinel.console.notices import NOTICES
+from sentinel.console.render import rendered
+from sentinel.edge.errors import ApiError
+
+THEMES = ("auto", "light", "dark")
+THEME_COOKIE = "sentinel_theme"
+
+
+class Link(NamedTuple):
+    """One line of the navigation."""
+
+    label: str
+    path: str
+    icon: str
+
+
+class Answers:
+    """Everything that is sent; `nav` is the navigation, `secure` says that cookies go by HTTPS alone."""
+
+    def __init__(self, env: Environment, assets: Assets, nav: Sequence[Link], secure: bool) -> None:
+        self._env = env
+        self.assets = assets
+        self._nav = tuple(nav)
+        self.secure = secure
+        self.cookie = "__Host-sentinel" if secure else "sentinel"
+
+    def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """Answer with a page."""
+        nonce = secrets.token_urlsafe(16)
+        theme = request.cookies.get(THEME_COOKIE, "auto")
+        shown: Mapping[str, Any] = {
+            "visit": None, "nav": self._nav, "path": request.scope["path"], "asset": self.assets.url, "nonce": nonce,
+            "theme": theme if theme in THEMES else "auto", "themes": THEMES,
+            "notice": NOTICES.get(request.query_params.get("done", "")),
+        }  # fmt: skip
+        visit = values.get("visit")
+        shown = {**shown, "url": visit.url if visit is not None else _plain_url, **values}
+        return HTMLResponse(rendered(self._env, template, shown), status, self.head(nonce))
+
+    def refusal(self, request: Request, error: ApiError, visit: Any = None) -> HTMLResponse:
+        """Answer with what is wrong: beside the form where a script sent it, else as a page."""
+        template = "problem.html" if "hx-request" in request.headers else "refused.html"
+        answer = self.page(request, template, error.status, visit=visit, error=error)
+        if error.retry_after is not None:
+            answer.headers["retry-after"] = str(error.retry_after)
+        return answer
+
+    def lead(self, request: Request, url: str) -> Response:
+        """Lead the reader to an address of ours."""
+        if "hx-request" in request.headers:
+            return Response(status_code=204, headers={"hx-redirect": url})
+        return RedirectResponse(url, 303)
+
+    def to_sign_in(self, request: Request) -> Response:
+        """Lead whoever is not signed in to the door, and from there back."""
+        query = request.scope["query_string"].decode("latin-1")
+        wanted = request.scope["path"] + (f"?{query}" if query else "")
+        back = f"?next={quote(wanted, safe='')}" if request.method == "GET" and wanted != "/overview" else ""
+        return self.lead(request, f"/sign-in{back}")
+
+    def keep(self, answer: Response, token: str) -> Response:
+        """Let the browser keep a session's token, out of reach of scripts and other sites."""
+        answer.set_cookie(self.cookie, token, path="/", secure=self.secure, httponly=True, samesite="lax")
+        return answer
+
+    def forget(self, answer: Response) -> Response:
+        """Let the browser forget its session."""
+        answer.delete_cookie(self.cookie, path="/", secure=self.secure, httponly=True, samesite="lax")
+        return answer
+
+    def head(self, nonce: str) -> dict[str, str]:
+        """Return what every page's head says: scripts of ours alone, no other host, no frame, nothing kept."""
+        policy = (
+            f"default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; "
+            "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        )
+        return {"content-security-policy": policy, "cache-control": "no-store"}
+
+
+def _plain_url(path: str, **query: object) -> str:
+    return path

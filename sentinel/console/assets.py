@@ -1,0 +1,60 @@
+"""Scripts and styles: read once, named after what is in them, so that browsers may keep them for ever.
+
+What is written by hand lies in `static`, what needs a build in `static/built`, which may be missing: pages do without.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).parent / "static"
+BUILT = HERE / "built"
+BUNDLES = ("console.js", "chart.js", "editor.js")  # what a build makes at the least
+KINDS: Mapping[str, str] = {
+    ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"
+}  # fmt: skip
+ROOT = "/static/"
+
+
+class Asset(NamedTuple):
+    """One file as it is sent."""
+
+    url: str
+    kind: str
+    plain: bytes
+    packed: bytes
+
+
+class Assets:
+    """All files, by their plain name and by their address."""
+
+    def __init__(self, folders: Iterable[Path] = (HERE, BUILT)) -> None:
+        self._named: dict[str, Asset] = {}
+        for folder in folders:
+            for file in sorted(folder.glob("*")):
+                if file.suffix in KINDS:
+                    self._named[file.name] = _read(file)
+        self._at = {asset.url: asset for asset in self._named.values()}
+
+    def url(self, name: str) -> str | None:
+        """Return where a file is, None where it was not built."""
+        found = self._named.get(name)
+        return None if found is None else found.url
+
+    def at(self, url: str) -> Asset | None:
+        """Return the file of an address."""
+        return self._at.get(url)
+
+    def missing(self) -> list[str]:
+        """Return the bundles that were not built."""
+        return [name for name in BUNDLES if name not in self._named]
+
+
+def _read(file: Path) -> Asset:
+    data = file.read_bytes()
+    name = f"{file.stem}.{sha256(data).hexdigest()[:12]}{file.suffix}"
+    return Asset(ROOT + name, KINDS[file.suffix], data, gzip.compress(data, 9, mtime=0))

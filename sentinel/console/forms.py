@@ -1,0 +1,64 @@
+"""What a form says: fields by name, each read as what it is for. The CSRF token is checked in `visit`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+from urllib.parse import parse_qsl
+
+from fastapi import Depends, Request
+
+from sentinel.core.errors import SentinelError
+
+LONGEST = 2_000
+MOST_FIELDS = 200
+
+
+class Form:
+    """The fields of a submitted form; every reader raises SentinelError naming the field."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        self._pairs = list(pairs)
+
+    def all(self, name: str) -> list[str]:
+        """Return every value of a field, in order."""
+        return [value for key, value in self._pairs if key == name]
+
+    def raw(self, name: str) -> str:
+        """Return a field as it was sent, empty where it was not."""
+        return next(iter(self.all(name)), "")
+
+    def text(self, name: str, *, most: int = LONGEST, empty: bool = False) -> str:
+        """Return a field without the space around it; with `empty` it may be left out."""
+        value = self.raw(name).strip()
+        if not value and not empty:
+            raise SentinelError(f"`{name}`: missing", "fill it in")
+        if len(value) > most:
+            raise SentinelError(f"`{name}`: longer than {most} characters")
+        return value
+
+    def choice(self, name: str, among: Iterable[str]) -> str:
+        """Return a field that is one of a few."""
+        value, known = self.raw(name), list(among)
+        if value not in known:
+            raise SentinelError(f"`{name}`: `{value[:40]}` is none of {', '.join(known)}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Say whether a box was ticked."""
+        return bool(self.raw(name))
+
+
+async def form(request: Request) -> Form:
+    """Return the form of a request, an empty one where its body is none."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        return Form()
+    try:
+        text = (await request.body()).decode("utf-8")
+        return Form(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    except ValueError:
+        raise SentinelError("the form cannot be read", f"UTF-8, and at most {MOST_FIELDS} fields") from None
+
+
+Filled = Annotated[Form, Depends(form)]

@@ -1,0 +1,95 @@
+"""What every request to the console passes first: whose paths they are, from which site, and the heads of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+from sentinel.console.answers import Answers
+from sentinel.console.assets import ROOT, Asset
+from sentinel.edge import wire
+from sentinel.edge.errors import ApiError
+from sentinel.edge.wire import Asgi, Headers, Message, Receive, Scope, Send
+
+HEAD: Mapping[bytes, bytes] = {
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"same-origin",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"permissions-policy": b"camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+}
+HSTS = (b"strict-transport-security", b"max-age=31536000")
+SAFE = ("GET", "HEAD")
+
+
+class Console:
+    """The console as the front calls it. `words` are the first words of its paths."""
+
+    def __init__(self, pages: Asgi, answers: Answers, words: Collection[str], public_url: str | None) -> None:
+        self._pages = pages
+        self._answers = answers
+        self._words = frozenset(words)
+        self._public = _origin(public_url) if public_url else None
+
+    def answers(self, scope: Scope) -> bool:
+        """Say whether a request is for a page."""
+        path: str = scope["path"]
+        return path == "/" or path.removeprefix("/").partition("/")[0] in self._words
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        headers = Headers(scope["headers"])
+        if scope["path"].startswith(ROOT) and scope["method"] in SAFE:
+            await self._asset(scope, headers, send)
+        elif scope["method"] not in SAFE and not self._ours(headers):
+            error = ApiError("forbidden", "the request comes from another site", "open the page here and send it again")
+            await wire.answer(self._headed(send), error.status, error.body())
+        else:
+            await self._pages(scope, receive, self._headed(send))
+
+    def _ours(self, headers: Headers) -> bool:
+        """Say whether a change is asked for by a page of ours; a browser always says where it comes from."""
+        site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
+        if site is not None and site != "same-origin":
+            return False
+        if origin is None:
+            return site == "same-origin"
+        here = (headers.get(b"host") or "").lower()
+        return _origin(origin) == self._public or urlsplit(origin).netloc.lower() == here
+
+    async def _asset(self, scope: Scope, headers: Headers, send: Send) -> None:
+        asset = self._answers.assets.at(scope["path"])
+        if asset is None:
+            error = ApiError("not_found", "there is nothing at this address", "reload the page")
+            await wire.answer(self._headed(send), error.status, error.body())
+            return
+        body, extra = _encoded(asset, headers.get(b"accept-encoding") or "")
+        head = [(b"content-type", asset.kind.encode()), (b"content-length", str(len(body)).encode()), *extra]
+        head.append((b"cache-control", b"public, max-age=31536000, immutable"))
+        headed = self._headed(send)
+        await headed({"type": "http.response.start", "status": 200, "headers": head})
+        await headed({"type": "http.response.body", "body": body if scope["method"] == "GET" else b""})
+
+    def _headed(self, send: Send) -> Send:
+        async def headed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                known = {name.lower() for name, _ in message["headers"]}
+                more = [pair for pair in HEAD.items() if pair[0] not in known]
+                message["headers"] = [*message["headers"], *more, *([HSTS] if self._answers.secure else [])]
+            await send(message)
+
+        return headed
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _encoded(asset: Asset, accepted: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    if "gzip" in accepted:
+        return asset.packed, [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]
+    return asset.plain, [(b"vary", b"accept-encoding")]

@@ -1,0 +1,24 @@
+"""What is said after a change: one table, so that an address cannot put words into the console's mouth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+NOTICES: Mapping[str, str] = {
+    "account-changed": "The account was changed.",
+    "account-removed": "The account was removed and signed out everywhere.",
+    "allow-added": "Nobody acts on them from now on.",
+    "allow-removed": "The allowance was taken back.",
+    "app-added": "The app was added.",
+    "app-changed": "The app was changed.",
+    "blocked": "The decision is in force.",
+    "enforcement-off": "Enforcement is stopped: every request is let through.",
+    "enforcement-on": "Decisions are enforced again.",
+    "excepted": "Marked as a false positive, lifted, and excepted from now on.",
+    "extended": "Decided for longer.",
+    "key-revoked": "The key was revoked; its streams end within five seconds.",
+    "lifted": "The decision was lifted; its finding never decides again.",
+    "marked": "The finding was marked.",
+    "password-changed": "The password was changed; you were signed out everywhere else.",
+    "revived": "It is delivered again.",
+}

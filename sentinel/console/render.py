@@ -1,0 +1,112 @@
+"""From values to HTML: Jinja with everything that is shown made inert, whatever it contains. No page is known here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from sentinel.core import moment
+from sentinel.core.decision import PAIRS, unpair
+from sentinel.core.duration import DAY, HOUR, MINUTE, SECOND, format_duration
+
+LONGEST = 400  # characters of one value on a page
+TEMPLATES = Path(__file__).parent / "templates"
+_KEPT = "\n\t"
+_UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
+
+
+def environment() -> Environment:
+    """Return the templates with what they may call."""
+    env = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=_finalised,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    env.filters |= {
+        "whole": whole, "utc": utc, "stamp": stamp, "lasting": lasting, "number": number, "plain_json": plain_json,
+        "actor": actor, "target": target,
+    }  # fmt: skip
+    return env
+
+
+def inert(text: str, most: int = LONGEST) -> str:
+    """Return a text that steers neither a reader nor a program: control and direction characters are spelt out.
+
+    What is longer than `most` is cut, and says how long it was.
+    """
+    cut = text[:most]
+    if not cut.isprintable():
+        cut = "".join(c if c.isprintable() or c in _KEPT else c.encode("unicode_escape").decode() for c in cut)
+    return cut if len(text) <= most else f"{cut}… ({len(text):,} characters)"
+
+
+def whole(value: object) -> Markup:
+    """Return all of a text, for a text area or an attribute that a program reads."""
+    text = str(value)
+    return escape(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+
+def utc(at: int) -> str:
+    """Return a moment for people, in UTC."""
+    return datetime.fromtimestamp(at // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def stamp(at: int) -> str:
+    """Return a moment for programs."""
+    return moment.to_text(at)
+
+
+def lasting(micros: int) -> str:
+    """Return a length of time for people, in one or two units."""
+    left, parts = abs(micros), []
+    for unit, name in _UNITS:
+        if left >= unit:
+            parts.append(f"{left // unit} {name}")
+            left %= unit
+        elif parts:
+            break
+    return " ".join(parts[:2]) or "0 s"
+
+
+def number(value: float) -> str:
+    """Return a number with its thousands apart."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+
+
+def plain_json(value: object) -> Markup:
+    """Return a value as JSON inside a `<script type="application/json">` or an attribute: no sign of it is markup."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str)
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e").replace("'", "\\u0027"))  # noqa: S704
+
+
+def actor(by: str | None) -> str:
+    """Return who did something as people say it."""
+    return "" if by is None else by.removeprefix("account:")
+
+
+def target(value: str, scope: str = "user") -> str:
+    """Return whom a decision is about as people say it."""
+    return " at ".join(unpair(value)) if scope in PAIRS else value
+
+
+def duration(micros: int | None) -> str:
+    """Return a length as playbooks write it, `forever` for None."""
+    return "forever" if micros is None else format_duration(micros)
+
+
+def _finalised(value: object) -> object:
+    if value is None:
+        return ""
+    if isinstance(value, Markup) or not isinstance(value, str | bytes | Mapping | list | tuple):
+        return value
+    return inert(value if isinstance(value, str) else str(value))
+
+
+def rendered(env: Environment, name: str, values: Mapping[str, Any]) -> str:
+    """Return a template filled in; a text that cannot be written as UTF-8 is mended."""
+    return env.get_template(name).render(values).encode("utf-8", "replace").decode()

@@ -1,0 +1,81 @@
+// What every page does without any library: times in the reader's zone, menus that close, secrets that can be copied.
+// Pages work without this file.
+"use strict";
+
+const parts = new Intl.DateTimeFormat(undefined, {
+  year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+});
+const zone = new Intl.DateTimeFormat(undefined, { timeZoneName: "long" });
+
+/** Return a moment as the server writes it, in the reader's zone: the same width, so nothing moves. */
+function local(moment) {
+  const found = Object.fromEntries(parts.formatToParts(moment).map((part) => [part.type, part.value]));
+  return `${found.year}-${found.month}-${found.day} ${found.hour}:${found.minute}:${found.second}`;
+}
+
+function zoneName(moment) {
+  return zone.formatToParts(moment).find((part) => part.type === "timeZoneName")?.value ?? "";
+}
+
+/** Show every `<time data-local>` under a node in the reader's zone; UTC stays in its title. */
+function showTimes(root) {
+  for (const element of root.querySelectorAll("time[data-local]")) {
+    const moment = new Date(element.dateTime);
+    if (Number.isNaN(moment.getTime())) continue;
+    const text = local(moment);
+    element.textContent = element.dataset.local === "minute" ? text.slice(0, 16) : text;
+    element.title = `${element.dateTime.replace("T", " ").replace("Z", " UTC")} (shown: ${zoneName(moment)})`;
+    element.removeAttribute("data-local");
+  }
+}
+
+function closeMenus(but) {
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(but)) menu.open = false;
+}
+
+document.addEventListener("click", (event) => {
+  closeMenus(event.target);
+  const button = event.target.closest?.("[data-copy]");
+  if (!button) return;
+  const text = document.getElementById(button.dataset.copy)?.textContent ?? "";
+  navigator.clipboard?.writeText(text).then(() => { button.textContent = "Copied"; });
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const open = document.activeElement?.closest?.("details.menu[open], details.confirm[open]");
+  closeMenus(null);
+  if (open) {
+    open.open = false;
+    open.querySelector("summary").focus();
+  }
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches?.("form.filters select")) event.target.form.requestSubmit();
+});
+
+// The page of one-time links: the code stands behind the `#`, which no server and no log ever sees.
+function takeCode() {
+  const field = document.querySelector("input[data-fragment]");
+  if (!field || location.hash.length < 2) return;
+  field.value = location.hash.slice(1);
+  history.replaceState(null, "", location.pathname);
+  field.closest(".field").hidden = true;
+  const named = document.querySelector("[data-first-only]");
+  if (named && field.value.includes(".")) {
+    named.hidden = true;
+    named.querySelector("input").required = false;
+  }
+}
+
+document.addEventListener("htmx:config:request", (event) => {
+  const { request, sourceElement } = event.detail.ctx;
+  request.headers["X-CSRF-Token"] = document.querySelector('meta[name="csrf"]')?.content ?? "";
+  if (sourceElement?.closest?.("[data-poll]")) request.headers["Sentinel-Poll"] = "1";
+});
+document.addEventListener("htmx:after:swap", () => showTimes(document));
+
+showTimes(document);
+takeCode();
+document.documentElement.dataset.scripts = "on";
