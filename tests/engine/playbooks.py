@@ -52,6 +52,7 @@ class Desk:
             matched = self.engine.match([one], self.newest, self.memory.ledger.monitoring(one.at))
             self.newest = matched.newest
             self.memory.familiar.learn(one)
+            self.memory.gather(matched.hits, [one], self.engine.crowded)
             openings = self.windows.hit(matched.hits, self.newest)
             found = self.engine.respond(openings, [one], self.memory, max(one.at, self.newest))
             for opening, finding in zip(openings, found, strict=True):
