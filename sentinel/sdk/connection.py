@@ -11,6 +11,7 @@ import http.client
 import os
 import socket
 import threading
+import time
 import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
@@ -116,8 +117,14 @@ class Connection:
         return self._response
 
     def _whole(self, response: http.client.HTTPResponse) -> Answer:
+        until, body = time.monotonic() + 2 * self._options.timeout, b""
         try:
-            body = response.read(_ANSWER_LIMIT)
+            while (room := _ANSWER_LIMIT - len(body)) and (piece := response.read1(min(_PIECE, room))):
+                body += piece
+                if time.monotonic() > until:  # each piece came in time, and there is no end of them
+                    raise TimeoutError("the answer does not end")
+            if response.length == 0:
+                response.read()  # nothing is left, and now it knows
         except BaseException:
             self.close()
             raise

@@ -47,7 +47,7 @@ class Events:
 
     def _plain(self, name: str, value: str) -> str:
         """Return an identifier as it may leave: a secret is no identifier unless the settings say so."""
-        if name not in self._order and self._scrubber.is_secret(scrub.key(name)):
+        if name not in self._order and self._scrubber.is_secret(scrub.name_of(name)):
             return scrub.REDACTED
         if not value.isascii():
             value = value.encode("utf-8", "replace").decode()

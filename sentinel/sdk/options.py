@@ -74,7 +74,7 @@ def read(given: Mapping[str, Any], warn: Warn, environ: Mapping[str, str] | None
         if name in values:
             try:
                 values |= reader(values[name])
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, ArithmeticError, AttributeError, RecursionError) as error:
                 del values[name]
                 warn(f"the setting `{name}` is left out: {error}")
     if environ.get("FORWARDED_ALLOW_IPS", "").strip() == "*":
@@ -191,7 +191,7 @@ def _headers(value: Any) -> dict[str, Any]:
 
 
 def _text(name: str) -> Callable[[Any], dict[str, Any]]:
-    return lambda value: {name: os.fspath(value)}
+    return lambda value: {name: os.fsdecode(value)}
 
 
 _RETRIES = ("retry_base", "retry_limit")

@@ -45,7 +45,7 @@ class Scrubber:
         if not given:
             return {}, 0, []
         left = _Left()
-        named = {_name(name): value for name, value in given.items()}
+        named = {name_of(name): value for name, value in given.items()}
         names = sorted(named)
         kept = {key(name): self._value(name, named[name], left, _DEPTH) for name in names[:TOP]}
         return kept, _BUDGET - left.characters, names[TOP:]
@@ -55,7 +55,7 @@ class Scrubber:
         left = _Left()
         found = {}
         for name, value in list(islice(given.items(), 64)):
-            found[key(name)] = self._value(_name(name), value, left, 3)
+            found[key(name)] = self._value(name_of(name), value, left, 3)
         return found
 
     def is_secret(self, name: str) -> bool:
@@ -69,10 +69,19 @@ class Scrubber:
         left.characters -= 8
         if left.nodes <= 0 or left.characters <= 0:
             return CUT
+        kind = type(value)
+        if kind is str:  # the usual cases, without a call more
+            return self._text(value, left)
+        if kind is bool or value is None:
+            return value
+        try:
+            return self._plain(value, left, depth)
+        except Exception:  # noqa: BLE001  a stranger's code; the event is worth more than one value in it
+            return f"<{type(value).__name__}>"
+
+    def _plain(self, value: Any, left: _Left, depth: int) -> Any:
         if isinstance(value, str):
             return self._text(value, left)
-        if value is None or isinstance(value, bool):
-            return value
         if isinstance(value, int):
             return _integer(value)
         if isinstance(value, float):
@@ -90,7 +99,7 @@ class Scrubber:
         for name, inner in _some(value.items, left.nodes):
             if left.nodes <= 0 or left.characters <= 0:
                 break
-            whole = _name(name)
+            whole = name_of(name)
             plain = text(whole, 128)
             left.characters -= len(plain)
             found[plain] = self._value(whole, inner, left, depth - 1)
@@ -160,6 +169,8 @@ def _luhn(digits: str) -> bool:
 
 
 def _integer(value: int) -> int | str:
+    if type(value) is not int:
+        value = int.__index__(value)  # a subclass may answer whatever it likes
     if -_LARGEST <= value < _LARGEST:
         return REDACTED if value >= 10**12 and _is_card(str(value)) else int(value)
     return CUT if value.bit_length() > 512 else str(value)
@@ -169,10 +180,10 @@ def key(name: object) -> str:
     """Return a key as it may be sent."""
     if type(name) is str and name.isascii() and len(name) < 13:  # the usual case
         return name
-    return text(_name(name), 128)
+    return text(name_of(name), 128)
 
 
-def _name(name: object) -> str:
+def name_of(name: object) -> str:
     """Return a key as text; one that cannot say what it is goes by its type."""
     if type(name) is str:
         return name
@@ -192,7 +203,7 @@ def _some(items: Callable[[], Iterable[Any]], most: int) -> list[Any]:
 
 def _other(value: Any) -> str:
     if isinstance(value, (datetime, date)) or type(value).__name__ in ("UUID", "Decimal"):
-        return _name(value)
+        return name_of(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(value)} bytes>"
     return f"<{type(value).__name__}>"

@@ -46,7 +46,7 @@ def source(url: str | None, key: str | None) -> str:
 def read(path: str, expected: str) -> Decisions:
     """Return the decisions of a snapshot of a source; raises OSError or DecisionError where there is none to trust."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
-    with os.fdopen(descriptor, encoding="utf-8") as file:
+    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
             raise DecisionError("snapshot", f"`{path}` could have been written by others", "its mode should be 0600")

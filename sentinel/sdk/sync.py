@@ -109,7 +109,7 @@ class Follower:
             return
         try:
             self._held.decisions = self._saved = snapshot.read(path, self._source)
-        except (OSError, SentinelError) as error:
+        except Exception as error:  # noqa: BLE001  no file is worth an application's start
             self._notes.warn("snapshot", f"the snapshot is left aside: {error}")
         else:
             self._held.confirm(time.monotonic() - max(time.time() - snapshot.written(path), 0.0))

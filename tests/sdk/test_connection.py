@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import ssl
@@ -184,3 +185,29 @@ def test_the_key_is_in_no_repr_and_no_log(server, start, caplog):
     assert KEY not in repr(client)
     assert KEY not in repr(client.options)
     assert KEY not in str(sdk.stats())
+
+
+def test_an_answer_that_trickles_is_given_up_in_a_bounded_time():
+    class Trickling(Proxy):
+        def do_POST(self):
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(b" ")
+                    pause.wait(0.02)
+
+    pause = threading.Event()
+    with serving(Trickling) as server:
+        connection = Connection(Options(url=f"http://127.0.0.1:{server.server_address[1]}", key=KEY, timeout=0.1))
+        with pytest.raises(TimeoutError):
+            connection.ask("POST", "/v1/events", b"{}")
+        pause.set()
+
+
+def test_a_connection_is_kept_for_the_next_request(server):
+    connection = Connection(Options(url=server.url, key=KEY))
+    for _ in range(3):
+        assert connection.ask("POST", "/v1/events", b"{}").status == 200
+        assert connection._open is not None
+    connection.close()

@@ -29,7 +29,8 @@ def test_the_defaults_that_are_told_are_the_defaults():
     told = options.Options()
     for name, text in (
         ("flush_interval", "1 s"), ("flush_count", "100"), ("poll_interval", "5 s"), ("silence", "25 s"),
-        ("timeout", "5 s"), ("startup_wait", "1 s"), ("exit_wait", "1 s"), ("refused_wait", "60 s"), ("report_interval", "60 s"),
+        ("timeout", "5 s"), ("startup_wait", "1 s"), ("exit_wait", "1 s"), ("refused_wait", "60 s"),
+        ("report_interval", "60 s"),
     ):  # fmt: skip
         (row,) = [line for line in SETTINGS.splitlines() if line.startswith(f"| `{name}`")]
         assert row.split("|")[2].strip() == text
