@@ -23,6 +23,7 @@ from sentinel.edge.door import EXPECTED, Door, not_written
 from sentinel.edge.errors import ApiError
 from sentinel.edge.protocols import KeyForm
 from sentinel.edge.wire import Headers, Receive, Scope
+from sentinel.service.bans import Bans
 from sentinel.service.intake import Receipt, Sending
 from sentinel.service.ports import Store
 
@@ -34,12 +35,16 @@ _LONGEST_SECRET = 512
 
 
 class Answer(NamedTuple):
-    """What is answered: JSON unless `kind` says otherwise; `data` may be any JSON value, or bytes as they are."""
+    """What is answered: JSON unless `kind` says otherwise; `data` may be any JSON value, or bytes as they are.
+
+    `after` is called when the answer has gone out.
+    """
 
     status: int
     data: Any = b""
     headers: tuple[tuple[str, str], ...] = ()
     kind: str = "application/json"
+    after: Callable[[], None] | None = None
 
     def bytes(self) -> bytes:
         """Return the body."""
@@ -73,6 +78,7 @@ class Shared:
     gate: Gate
     door: Door
     store: Store
+    bans: Bans
     enforcing: Callable[[str], bool]
     trouble: Callable[[str, BaseException], None]
 

@@ -74,6 +74,8 @@ class Compat:
         given = {key for key, _ in answer.headers}
         head += [pair for pair in SECURITY if pair[0] not in given]
         await wire.answer(send, answer.status, answer.bytes(), [*head, *answer.headers], answer.kind)
+        if answer.after is not None:
+            answer.after()
 
     def _refused(self, name: str, adapter: Adapter, scope: Scope, error: Exception) -> Answer:
         if not isinstance(error, (*EXPECTED, SentinelError)):

@@ -77,7 +77,7 @@ class Room:
             self.intake, lambda app: 7, self.meters, lambda: NOW + int(self.now * 1e6), lambda: self.now,
             Buckets(10, 100), Buckets(1, 20), not_yet=lambda: self.starting,
         )  # fmt: skip
-        shared = Shared(gate(self.access, "the token"), self.door, None, lambda app: True, self.trouble)
+        shared = Shared(gate(self.access, "the token"), self.door, None, None, lambda app: True, self.trouble)
         self.app = Compat({"fake": FAKE}, shared)
 
     def trouble(self, where, error):

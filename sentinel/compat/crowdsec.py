@@ -1,0 +1,320 @@
+"""CrowdSec bouncers: the part of CrowdSec's Local API that they ask, so that they enforce our bans.
+
+`GET /v1/decisions/stream` and `GET|HEAD /v1/decisions` with `X-Api-Key`; `POST /v1/usage-metrics` is thanked for.
+Agents and machines are not served. The table that is told is `service.bans`'; here is only how it is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import math
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import blake2b
+from itertools import chain
+from typing import Any, NamedTuple
+
+from sentinel.compat.adapter import READERS, Adapter, Answer, Call, Route, Shared, in_header
+from sentinel.core.decision import Place, place
+from sentinel.core.duration import DAY, SECOND
+from sentinel.core.errors import DecisionError, StoreBusy
+from sentinel.edge.errors import ApiError
+from sentinel.edge.protocols import KeyForm, KeySetting, yes_or_no
+from sentinel.service.bans import Ban, Change, Table, Target
+
+ORIGIN = "sentinel"
+LONGEST = 365 * DAY  # what a ban without an end is told as: every later start of a bouncer tells it anew
+MOST_POLLERS = 1_000
+_SMALL = 8  # bits: a network of at most 256 addresses is told one by one where a key asks for it
+_TYPES = {"block": "ban", "challenge": "captcha"}
+_FLAGS = {"true": True, "1": True, "false": False, "0": False, "": False}
+_LIMIT = 10_000
+
+
+class Poller(NamedTuple):
+    """Who polls: two bouncers of one machine are told apart by what they call themselves and ask for."""
+
+    key: str
+    ip: str | None
+    agent: str
+    asked: tuple[tuple[str, str], ...]
+
+
+class Cursor(NamedTuple):
+    """How far a poller was told: before its last answer and with it, and by which connection that went."""
+
+    before: int
+    after: int
+    connection: object
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which decisions are asked for, by the words of the query; an empty tuple asks for any."""
+
+    scopes: tuple[str, ...]
+    types: tuple[str, ...]
+    origins: tuple[str, ...]
+    containing: tuple[str, ...]
+    without: tuple[str, ...]
+
+    def takes(self, target: Target, ban: Ban) -> bool:
+        """Say whether a ban is one of them."""
+        scenario = _scenario(ban)
+        return (
+            _scope(target).lower() in self.scopes
+            and (not self.types or _TYPES[ban.kind] in self.types)
+            and (not self.origins or ORIGIN in self.origins)
+            and (not self.containing or any(word in scenario for word in self.containing))
+            and not any(word in scenario for word in self.without)
+        )
+
+
+@dataclass(slots=True)
+class CrowdSec:
+    """The bouncers of all apps, and how far each was told."""
+
+    shared: Shared
+    _cursors: OrderedDict[Poller, Cursor] = field(default_factory=OrderedDict)
+
+    async def stream(self, call: Call) -> Answer:
+        """Tell what changed since the last answer to this bouncer; with `startup` everything."""
+        query, settings = call.request.query, call.caller.settings
+        wanted = _wanted(query)
+        startup = _flag(query, "startup")
+        poller = self._poller(call, query)
+        now = self.shared.door.clock()
+        try:
+            table = await self._table(call.caller.app)
+        except StoreBusy:  # a bouncer whose first question fails gives up: the next answer has everything
+            self._cursors.pop(poller, None)
+            return Answer(200, {"new": None, "deleted": None})
+        since = () if startup else self._since(poller, _connection(call))
+        number, told = await asyncio.to_thread(_told, table, since)
+        answer = await asyncio.to_thread(_lists, told, table, wanted, settings, now)
+        return Answer(200, answer, after=partial(self._went_out, poller, number, _connection(call)))
+
+    async def decisions(self, call: Call) -> Answer:
+        """Tell the bans in force, of one address or network if one is asked for; `null` where there are none."""
+        query, settings = call.request.query, call.caller.settings
+        wanted, now = _wanted(query), self.shared.door.clock()
+        table = await self._table(call.caller.app)
+        known = {"ip", "range", "value"} & {name for name, value in query.items() if value}
+        pairs = _asked(table, query) if known else await asyncio.to_thread(lambda: list(table.bans.items()))
+        taken = (_items(target, ban, settings, now) for target, ban in pairs if wanted.takes(target, ban))
+        found = list(chain.from_iterable(taken))
+        start = _number(query, "offset", 0)
+        shown = found[start : start + _number(query, "limit", _LIMIT)]
+        return Answer(200, shown or b"null")
+
+    async def metrics(self, call: Call) -> Answer:
+        """Thank for what a bouncer counted; it is not kept."""
+        await call.body(1024 * 1024)
+        return Answer(201, {"message": "not kept"})
+
+    async def _table(self, app: str) -> Table:
+        fresh = self.shared.bans.fresh(app)
+        return await asyncio.to_thread(self.shared.bans.table, app) if fresh is None else fresh
+
+    def _poller(self, call: Call, query: Mapping[str, str]) -> Poller:
+        asked = tuple(sorted((name, value[:200]) for name, value in query.items() if name != "startup"))
+        agent = (call.request.headers.get(b"user-agent") or "")[:100]
+        return Poller(call.caller.key, call.ip, agent, asked[:20])
+
+    def _since(self, poller: Poller, connection: object) -> tuple[int, ...]:
+        """Return from where to tell: from before the last answer too, unless this connection shows that it came."""
+        cursor = self._cursors.get(poller)
+        if cursor is None:
+            return ()
+        return (cursor.after,) if connection == cursor.connection else (cursor.after, cursor.before)
+
+    def _went_out(self, poller: Poller, number: int, connection: object) -> None:
+        last = self._cursors.get(poller)
+        self._cursors[poller] = Cursor(number if last is None else last.after, number, connection)
+        self._cursors.move_to_end(poller)
+        if len(self._cursors) > MOST_POLLERS:
+            self._cursors.popitem(last=False)
+
+
+def routes(shared: Shared) -> list[Route]:
+    """Return the routes, over one memory of who was told what."""
+    bouncers = CrowdSec(shared)
+    return [
+        Route("GET", "/v1/decisions/stream", bouncers.stream, READERS, events=False),
+        Route("GET", "/v1/decisions", bouncers.decisions, READERS, events=False),
+        Route("POST", "/v1/usage-metrics", bouncers.metrics, READERS, events=False),
+    ]
+
+
+def refuse(error: ApiError) -> Answer:
+    """Refuse as the Local API does: any key that is not good is forbidden."""
+    status = 403 if error.status == 401 else error.status
+    return Answer(status, {"message": "access forbidden" if status == 403 else error.message})
+
+
+ADAPTER = Adapter(
+    KeyForm(
+        READERS,
+        {
+            "expand": KeySetting(yes_or_no, "tell IPv4 networks of /24 and smaller address by address"),
+            "captcha": KeySetting(yes_or_no, "tell challenges too, as decisions of type captcha"),
+        },
+    ),
+    routes, in_header("X-Api-Key"), refuse=refuse, told_by=b"x-api-key",
+    at_root=frozenset({"/v1/decisions", "/v1/decisions/stream", "/v1/usage-metrics"}),
+)  # fmt: skip
+
+
+def _told(table: Table, since: tuple[int, ...]) -> tuple[int, list[Change]]:
+    """Return the table's number and what changed since each of these, right for whoever stopped at one of them."""
+    number, changes = table.changes(since[0] if since else None)
+    told = {change.target: change for change in changes}
+    for before in since[1:]:
+        for change in table.changes(before)[1]:
+            if change.target not in told or told[change.target].was is None:
+                told[change.target] = change
+    return number, list(told.values())
+
+
+def _lists(
+    told: Iterable[Change], table: Table, wanted: Wanted, settings: Mapping[str, Any], now: int
+) -> dict[str, Any]:
+    """Return what is new and what is deleted; bouncers delete first, so a ban that changed is in both."""
+    new: dict[tuple[str, str], dict[str, Any]] = {}
+    deleted: dict[tuple[str, str], dict[str, Any]] = {}
+    for change in told:
+        for ban, items in ((change.was, deleted), (change.now, new)):
+            if ban is not None and wanted.takes(change.target, ban):
+                items.update(((one["scope"], one["value"]), one) for one in _items(change.target, ban, settings, now))
+    if settings.get("expand"):
+        _mend(new, deleted, table, wanted, settings, now)
+    return {"new": list(new.values()), "deleted": list(deleted.values())}
+
+
+def _mend(
+    new: dict[tuple[str, str], dict[str, Any]], deleted: dict[tuple[str, str], dict[str, Any]], table: Table,
+    wanted: Wanted, settings: Mapping[str, Any], now: int,
+) -> None:  # fmt: skip
+    """Tell of an address that lies in several networks told address by address what the longest of them says."""
+    for key in {**new, **deleted}:
+        if key[0] != "Ip":
+            continue
+        there = place(key[1])
+        held = [one for one in table.covering(there) if _listed(one[0]) and wanted.takes(*one)]
+        if held:
+            _, ban = max(held, key=lambda one: one[1].until)
+            found = next((one for one in _items(there, ban, settings, now)), None)
+            if found is not None:
+                new[key] = found
+                if len(held) > 1:
+                    deleted[key] = found
+
+
+def _items(target: Target, ban: Ban, settings: Mapping[str, Any], now: int) -> Iterator[dict[str, Any]]:
+    """Give a ban as the Local API writes decisions; every field of it is needed by some bouncer."""
+    if ban.kind != "block" and not settings.get("captcha"):
+        return
+    for value in _values(target, bool(settings.get("expand"))):
+        yield {
+            "id": _id(ban.decision, value),
+            "origin": ORIGIN,
+            "type": _TYPES[ban.kind],
+            "scope": "User" if isinstance(target, str) else "Range" if "/" in value else "Ip",
+            "value": value,
+            "duration": _duration(min(ban.until - now, LONGEST)),
+            "scenario": _scenario(ban),
+        }
+
+
+def _values(target: Target, expand: bool) -> Iterator[str]:
+    if isinstance(target, str):
+        yield target
+        return
+    width = 32 if target.version == 4 else 128
+    if target.length == width:
+        yield str(target).partition("/")[0]
+    elif expand and _listed(target):
+        yield from map(str, ipaddress.IPv4Network(str(target)))
+    else:
+        yield str(target)
+
+
+def _listed(target: Place) -> bool:
+    """Say whether a network is told address by address where that is asked for."""
+    return target.length >= 32 - _SMALL if target.version == 4 else target.length == 128
+
+
+def _scope(target: Target) -> str:
+    if isinstance(target, str):
+        return "User"
+    return "Ip" if target.length == (32 if target.version == 4 else 128) else "Range"
+
+
+def _scenario(ban: Ban) -> str:
+    return f"{ORIGIN}/{ban.playbook or 'manual'}"
+
+
+def _duration(micros: int) -> str:
+    """Return a time as Go writes it, in hours and less, of at least a second: bouncers take none for ever."""
+    seconds = max(1, math.ceil(micros / SECOND))
+    return f"{seconds // 3600}h{seconds // 60 % 60}m{seconds % 60}s"
+
+
+def _id(decision: str, value: str) -> int:
+    """Return a number for a decision that has a text, the same every time."""
+    return int.from_bytes(blake2b(f"{decision} {value}".encode(), digest_size=6).digest(), "big")
+
+
+def _asked(table: Table, query: Mapping[str, str]) -> list[tuple[Target, Ban]]:
+    """Return the bans of the one address, network or value that is asked for."""
+    text = query.get("ip") or query.get("range") or query["value"]
+    try:
+        wanted = place(text)
+    except DecisionError:
+        if query.get("ip") or query.get("range"):
+            raise ApiError("malformed", f"`{text[:64]}` is no address or network") from None
+        ban = table.bans.get(text)
+        return [] if ban is None else [(text, ban)]
+    if query.get("value"):
+        return [(one, ban) for one, ban in table.covering(wanted) if one == wanted]
+    if _flag(query, "contains", True):
+        return list(table.covering(wanted))
+    return [(one, ban) for one, ban in list(table.bans.items()) if isinstance(one, Place) and _inside(one, wanted)]
+
+
+def _inside(one: Place, wide: Place) -> bool:
+    narrower = one.length - wide.length
+    return one.version == wide.version and narrower >= 0 and one.bits >> narrower == wide.bits
+
+
+def _wanted(query: Mapping[str, str]) -> Wanted:
+    scopes = _words(query, "scopes") + _words(query, "scope")
+    return Wanted(
+        tuple(word.lower() for word in scopes) or ("ip", "range"), _words(query, "type"), _words(query, "origins"),
+        _words(query, "scenarios_containing"), _words(query, "scenarios_not_containing"),
+    )  # fmt: skip
+
+
+def _words(query: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(word for word in (part.strip() for part in query.get(name, "").split(",")) if word)
+
+
+def _flag(query: Mapping[str, str], name: str, default: bool = False) -> bool:
+    found = _FLAGS.get(query.get(name, str(default)).lower())
+    if found is None:
+        raise ApiError("malformed", f"`{name}`: neither true nor false")
+    return found
+
+
+def _number(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name) or str(default)
+    if not (text.isascii() and text.isdigit()) or len(text) > 9:
+        raise ApiError("malformed", f"`{name}`: not a number")
+    return int(text)
+
+
+def _connection(call: Call) -> object:
+    return call.request.scope.get("client")
