@@ -116,7 +116,8 @@ def _effects(data: Body, show: Show) -> Iterator[tuple[str, str]]:
         kind = str(effect.get("kind"))
         target = f" {show(effect['target'])}" if effect.get("target") else ""
         label = f" as {show(effect['label'])}" if effect.get("label") else ""
-        done = f"{_DONE.get(kind, printable(kind))}{target}{label}"
+        made = f" {show(effect['event'])}" if effect.get("event") else ""
+        done = f"{_DONE.get(kind, printable(kind))}{target}{label}{made}"
         if effect.get("held"):
             yield "not done", f"{done}: {printable(effect['held'])}"
         else:

@@ -30,12 +30,28 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ProblemView(Model):
+    """One mistake in a condition: its place in the text, line and column from 1, and the line with carets below it."""
+
+    offset: int
+    length: int
+    line: int
+    column: int
+    message: str
+    hint: str | None
+    shown: str
+
+
 class ErrorBody(Model):
-    """What went wrong: a code that is a promise, a message for people, and what may help."""
+    """What went wrong: a code that is a promise, a message for people, and what may help.
+
+    `problems` only of a condition: every mistake in it.
+    """
 
     code: str
     message: str
     hint: str | None = None
+    problems: list[ProblemView] | None = None
 
 
 class ErrorAnswer(Model):
@@ -83,13 +99,17 @@ class DecisionView(Model):
 
 
 class EffectView(Model):
-    """One thing a finding led to; `held` says what held it back. `for_s` null: for ever, or no length at all."""
+    """One thing a finding led to; `held` says what held it back, `event` names one it made.
+
+    `for_s` null: for ever, or no length at all.
+    """
 
     kind: str
     target: str | None
     for_s: float | None
     label: str | None
     channel: str | None
+    event: str | None
     held: str | None
     decisions: list[str]
 

@@ -23,6 +23,7 @@ from sentinel.core.record import (
     PlaybookVersion,
 )
 from sentinel.edge.protocols import KeyForms, shown_settings
+from sentinel.engine.emit import emitted
 from sentinel.loader.mistakes import Mistake
 from sentinel.service.overview import PlaybookState
 
@@ -53,7 +54,8 @@ def finding_view(kept: KeptFinding) -> dict[str, Any]:
     shown["effects"] = [
         {
             "kind": one.kind, "target": one.target, "for_s": None if one.length is None else one.length / 1_000_000,
-            "label": one.label, "channel": one.channel, "held": one.held, "decisions": [d.id for d in one.decisions],
+            "label": one.label, "channel": one.channel, "event": emitted(one), "held": one.held,
+            "decisions": [d.id for d in one.decisions],
         }
         for one in kept.finding.effects
     ]  # fmt: skip

@@ -147,6 +147,7 @@ class Reload:
             restore.know(self._store, fresh)
             for watch in fresh.engine.watches():
                 tenant.windows.take_over(watch.id, fresh.windows.hand_over(watch.id))
+            tenant.memory.crowd.take_over(fresh.memory.crowd)
             tenant.take(wanted)
             tenant.rebuilding = frozenset()
 

@@ -14,6 +14,7 @@ from itertools import islice
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.event import Event
 from sentinel.core.record import Filter, KeptFinding, Snapshot
+from sentinel.engine.crowd import Crowd
 from sentinel.engine.memory import LADDER, Familiar
 from sentinel.engine.windows import Absent, Hit, Watch
 from sentinel.service.ports import Store
@@ -21,6 +22,7 @@ from sentinel.service.tenant import Tenant
 
 CLOCK = "sentinel.clock"
 FAMILIAR = "sentinel.familiar"
+CROWD = "sentinel.crowd"
 LUMP = 2_000
 Progress = Callable[[str, int], None]
 
@@ -32,6 +34,7 @@ def save(store: Store, tenant: Tenant, now: int) -> None:
     states = [Snapshot(name, position, shapes[name], state, now) for name, state in tenant.windows.snapshot().items()]
     states.append(Snapshot(CLOCK, position, "1", str(tenant.newest).encode(), now))
     states.append(Snapshot(FAMILIAR, position, Familiar.FORMAT, tenant.memory.familiar.dump(), now))
+    states.append(Snapshot(CROWD, position, Crowd.FORMAT, tenant.memory.crowd.dump(), now))
     store.snapshots.save(tenant.app.id, states)
 
 
@@ -62,6 +65,8 @@ def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda 
     }
     anew = [watch for watch in tenant.engine.watches() if watch.id not in resumed]
     know(store, tenant)
+    if (seen := snapshots.get(CROWD)) and seen.shape == Crowd.FORMAT:
+        tenant.memory.crowd.load(seen.state)
     known = snapshots.get(FAMILIAR)
     familiar_from = tenant.memory.familiar.load(known.state) if known and known.shape == Familiar.FORMAT else None
     if anew:
@@ -171,6 +176,7 @@ def _hit(tenant: Tenant, events: list[Event], wanted: set[str]) -> None:
     hits = (hit for hit in matched.hits if hit.watch in wanted)
     quiet: list[Hit] = [hit if hit.watch in waits else hit._replace(acting=False) for hit in hits]
     tenant.windows.hit(quiet, tenant.newest)
+    tenant.memory.crowd.gather(quiet, events, tenant.engine.crowded)
 
 
 def settle(tenant: Tenant) -> None:
