@@ -126,6 +126,7 @@ class Server:
         self.bans = Bans(store.decisions, self.switch.on, now)
         self.overview = Overview(self.pipeline, self.library)
         self.searches = Searches(lambda: self.library.content)
+        self.accounts = Accounts(store, now)
         self.explainer = Explainer(self.pipeline, store, lambda: self.library.content)
         self.holder = Holder(store.leases, now)
         self.fetcher = Fetcher(Reach(PRIVATE if settings.allow_private_webhooks else ()))
@@ -288,7 +289,7 @@ class Server:
     def _console(self) -> Console:
         settings = self.settings
         context = ConsoleContext(
-            self.store, Accounts(self.store, now), self.overview, self.explainer, self.switch, now,
+            self.store, self.accounts, self.overview, self.explainer, self.switch, now,
             partial(self.hub.tell, DECISIONS), self.hub.tell_all, self._changed,
             partial(self.hub.count, DECISIONS), partial(self.fault, "console"),
             {name: channel.kind for name, channel in sorted(self.channels.items())},
