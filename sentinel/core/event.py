@@ -63,10 +63,9 @@ class Event:
         ip = self.ip
         return ip if ip is None or ":" not in ip else address.network_of(ip, self.ipv6)
 
-    @property
-    def user_agent(self) -> str | None:
-        """What the client calls itself."""
-        return self.request.get("user_agent")
+    def of_request(self, field: str) -> Any:
+        """Return a field of the request, None where it is absent."""
+        return self.request.get(field)
 
     @property
     def blocked(self) -> bool:
@@ -136,7 +135,6 @@ class RequestFields(Protocol):
     """What is known of a request, the kinds checked by whoever decoded it; what is absent is false."""
 
     params: Any
-    user_agent: Any
 
     def plain(self) -> dict[str, Any]:
         """Return it as decoded JSON."""
@@ -199,10 +197,9 @@ class TypedEvent(Event):
         """The request as decoded JSON."""
         return _NOTHING if self._fields.request is None else self._fields.request.plain()
 
-    @property
-    def user_agent(self) -> str | None:
-        """What the client calls itself."""
-        return None if self._fields.request is None else self._fields.request.user_agent or None
+    def of_request(self, field: str) -> Any:
+        """Return a field of the request, which for most is not put into form."""
+        return getattr(self._fields.request, field, None) or self.request.get(field)
 
 
 def read_typed(fields: Fields, order: tuple[str, ...] = identity.DEFAULT_ORDER) -> Event:

@@ -12,7 +12,7 @@ from sentinel.engine import playbook as written
 from sentinel.engine import windows as watched
 from sentinel.engine.expression import compile_field
 from sentinel.engine.keys import group_value, key_text
-from sentinel.engine.metrics import Skipped, Values, gauge, shown, values_of, wanted
+from sentinel.engine.metrics import ALONE, Skipped, Values, gauge, shown, values_of, wanted
 from sentinel.engine.playbook import Playbook, Selector
 from sentinel.engine.select import meets
 
@@ -24,8 +24,8 @@ class Prepared:
     """A playbook's detector made ready.
 
     `window` is what windows are told of it (microseconds), `selectors` the events that it must see though they
-    count for nothing. `values` returns None for an event that says nothing to it. `tally` and `threshold`
-    are by metric.
+    count for nothing. `values` returns None for an event that says nothing to it, `fixed` is what it always returns, if
+    that is so. `tally` and `threshold` are by metric.
     """
 
     detector: watched.Detector
@@ -34,6 +34,7 @@ class Prepared:
     tally: Shown
     threshold: dict[str, str]
     selectors: tuple[Selector, ...] = ()
+    fixed: tuple[Any, ...] | None = None
 
 
 def prepare(playbook: Playbook) -> Prepared:
@@ -54,6 +55,7 @@ def _when(playbook: Playbook, _: None) -> Prepared:
         values,
         lambda tally: {one.name: shown(one, value) for one, value in zip(metrics, tally, strict=True)},
         {one.name: wanted(one) for one in metrics},
+        fixed=ALONE if [one.kind for one in metrics] == ["count"] else None,
     )
 
 

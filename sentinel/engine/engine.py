@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sentinel.core.event import Event, read
@@ -27,11 +28,12 @@ _new = tuple.__new__  # makes a hit in half the time of its own constructor
 
 
 class Ready(NamedTuple):
-    """A judge with what is asked of it for each event at hand."""
+    """What is asked of a judge for each event, at hand; `fixed` are its values where they are always the same."""
 
-    judge: Judge
-    id: str
+    name: str
+    trusting: bool
     admits: Condition | None
+    fixed: tuple[Any, ...] | None
     values: Callable[[Event, Skipped], tuple[Any, ...] | None]
     key: Callable[[Event], str | None]
     acts: bool
@@ -84,65 +86,64 @@ class Engine:
         Playbooks in `monitoring` act on nobody either: their guard holds.
         """
         matched = Matched(newest)
+        skipped, add, tables, oldest = matched.skipped, matched.hits.append, self._by_name, newest - self.lateness
         for event in events:
-            at = event.at
+            at, id, ip = event.at, event.id, event.ip
             if at > newest and not event.historical:
-                newest = at
-            elif at < newest - self.lateness:
+                newest, oldest = at, at - self.lateness
+            elif at < oldest:
                 event.historical = True
-            table = self._by_name.get(event.name)
-            if table is None:
-                table = self._look_up(event.name)
-            for condition, ready in table:
+            claimed, live = event.trust == "browser", not event.historical
+            keyed: Callable[[Event], str | None] | None = None
+            key: str | None = None
+            table = tables.get(event.name)
+            for condition, ready in self._look_up(event.name) if table is None else table:
                 try:
                     if condition is not None and not condition(event):
                         continue
                 except Exception as error:  # noqa: BLE001 - some playbooks' fault is no other's: counted and reported
-                    matched.errors.update((one.id, _fault(error)) for one in ready)
+                    matched.errors.update((one.name, _fault(error)) for one in ready)
                     continue
-                self._judge(event, ready, matched, monitoring)
+                for name, trusting, admits, fixed, values_of, key_of, acts, share in ready:
+                    if claimed and not trusting:
+                        continue
+                    try:
+                        if admits is not None and not admits(event):
+                            continue
+                        values = fixed or values_of(event, skipped)
+                        if values is None:
+                            continue
+                        if key_of is not keyed:
+                            keyed, key = key_of, key_of(event)
+                        if key is None:
+                            skipped[name, "a group field is missing"] += 1
+                            continue
+                    except Exception as error:  # noqa: BLE001 - one playbook's fault is no other's
+                        matched.errors[name, _fault(error)] += 1
+                        continue
+                    acting = acts and live and (not monitoring or name not in monitoring)
+                    if acting and share is not None:
+                        acting = share.holds(key)
+                    add(_new(Hit, (name, key, at, id, values, acting, ip)))
         matched.newest = newest
         return matched
-
-    def _judge(self, event: Event, ready: list[Ready], matched: Matched, monitoring: Container[str]) -> None:
-        claimed = event.trust == "browser"
-        keyed: Callable[[Event], str | None] | None = None
-        key: str | None = None
-        for judge, name, admits, values_of, key_of, acts, share in ready:
-            if claimed and judge.playbook.trust != "any":
-                continue
-            try:
-                if admits is not None and not admits(event):
-                    continue
-                values = values_of(event, matched.skipped)
-                if values is None:
-                    continue
-                if key_of is not keyed:
-                    keyed, key = key_of, key_of(event)
-                if key is None:
-                    matched.skipped[name, "a group field is missing"] += 1
-                    continue
-            except Exception as error:  # noqa: BLE001 - one playbook's fault is no other's: counted and reported
-                matched.errors[name, _fault(error)] += 1
-                continue
-            acting = acts and not event.historical and name not in monitoring
-            if share is not None and acting:
-                acting = share.holds(key)
-            matched.hits.append(_new(Hit, (name, key, event.at, event.id, values, acting, event.ip)))
 
     def _look_up(self, name: str) -> Table:
         """Return what is asked of events of a name: playbooks by their first condition, so that each is asked once."""
         if len(self._by_name) >= NAMES:
             self._by_name.clear()
-        table: dict[Condition | None, list[Ready]] = {}
+        table: dict[Condition | None, list[tuple[tuple[str, ...], Ready]]] = {}
         for id, judge in self.judges.items():
             if judge.names(name):
-                acts, share = self.acting[id], self._shares.get(id)
-                ready = Ready(judge, id, judge.admits, judge.values, judge.key, acts, share)
-                table.setdefault(judge.condition, []).append(ready)
-        for ready_ones in table.values():
-            ready_ones.sort(key=lambda one: one.judge.playbook.group_by)  # those of one key beside each other
-        self._by_name[name] = found = tuple(table.items())
+                ready = Ready(
+                    id, judge.playbook.trust == "any", judge.admits, judge.prepared.fixed, judge.values, judge.key,
+                    self.acting[id], self._shares.get(id),
+                )  # fmt: skip
+                table.setdefault(judge.condition, []).append((judge.playbook.group_by, ready))
+        self._by_name[name] = found = tuple(
+            (condition, [ready for _, ready in sorted(ones, key=itemgetter(0))])  # those of one key beside each other
+            for condition, ones in table.items()
+        )
         return found
 
     def respond(self, openings: Sequence[Opening], events: Sequence[Event], memory: Memory, now: int) -> list[Finding]:

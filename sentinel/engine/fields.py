@@ -179,6 +179,8 @@ def _reader(spec: FieldSpec) -> Callable[[Event], Any]:
         return outer
     if len(spec.keys) == 1:
         key = spec.keys[0]
+        if spec.attribute == "request":
+            return lambda event: event.of_request(key)
         return lambda event: outer(event).get(key)
 
     def nested(event: Event) -> Any:

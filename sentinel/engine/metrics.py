@@ -9,11 +9,13 @@ from typing import Any
 
 from sentinel.core.event import Event
 from sentinel.engine.expression import compile_field
-from sentinel.engine.keys import group_value, key_text
+from sentinel.engine.keys import LONGEST_KEY, group_value, key_text
 from sentinel.engine.playbook import Metric, Playbook
 from sentinel.engine.windows import MILLION, Gauge
 
 LARGEST = 9_000_000_000_000
+ALONE = (1,)  # what an event gives to a count alone
+YES, NO = (1, MILLION), (1, 0)  # what it gives to a ratio; kept once for all hits
 Skipped = Counter[tuple[str, str]]
 Value = Callable[[Event, Skipped], Any]
 Values = Callable[[Event, Skipped], tuple[Any, ...]]
@@ -49,9 +51,15 @@ def wanted(metric: Metric) -> str:
 def values_of(playbook: Playbook) -> Values:
     """Return the function that gives what an event counts for, one entry a metric."""
     readers = [_value(metric, playbook.id) for metric in playbook.when]
-    if [metric.kind for metric in playbook.when] == ["count"]:
-        alone = (1,)
-        return lambda event, skipped: alone
+    match [metric.kind for metric in playbook.when]:
+        case ["count"]:
+            return lambda event, skipped: ALONE
+        case ["distinct"]:
+            assert playbook.when[0].field is not None
+            return _distinct_alone(group_value(playbook.when[0].field))
+        case ["count", "ratio"]:
+            ratio, yes, no = readers[1], (1, YES), (1, NO)
+            return lambda event, skipped: yes if ratio(event, skipped) is YES else no
     if len(readers) == 1:
         only = readers[0]
         return lambda event, skipped: (only(event, skipped),)
@@ -61,6 +69,16 @@ def values_of(playbook: Playbook) -> Values:
     return lambda event, skipped: tuple(reader(event, skipped) for reader in readers)
 
 
+def _distinct_alone(reader: Callable[[Event], Any]) -> Values:
+    def values(event: Event, skipped: Skipped) -> tuple[str | None]:
+        value = reader(event)
+        if type(value) is str and len(value) <= LONGEST_KEY and value[:1] != "\0":  # as `key_text` has it, at once
+            return (value,)
+        return (key_text(value),)
+
+    return values
+
+
 def _value(metric: Metric, playbook: str) -> Value:
     """Return what one event gives to one metric, in the form `engine.windows.Hit` describes."""
     if metric.kind == "count":
@@ -68,8 +86,7 @@ def _value(metric: Metric, playbook: str) -> Value:
     if metric.kind == "ratio":
         assert metric.where is not None
         matches = metric.where.matches
-        yes, no = (1, MILLION), (1, 0)  # kept once for all hits
-        return lambda event, skipped: yes if matches(event) else no
+        return lambda event, skipped: YES if matches(event) else NO
     assert metric.field is not None
     if metric.kind == "distinct":
         reader = group_value(metric.field)

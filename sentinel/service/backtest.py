@@ -138,7 +138,7 @@ class Backtest(Run):
 def _login(harm: Harm, event: Event) -> None:
     """Take notice of a successful login, with the device a live server would give it."""
     if event.device is None:
-        event.device = fingerprint(event.user_agent)
+        event.device = fingerprint(event.of_request("user_agent"))
     harm.login(event)
 
 
