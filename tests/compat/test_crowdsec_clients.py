@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import stat
 import subprocess
 import sys
@@ -99,3 +98,34 @@ def test_pycrowdsec_streams_and_asks(whole, tmp_path):
         bouncer.lift(second)
         wait_for(lambda: action("192.0.2.2") == "None", 20)
         assert action("192.0.2.1") == "ban"
+
+
+@pytest.mark.parametrize("base", BASES, ids=["prefix", "root"])
+def test_the_firewall_bouncer_fills_its_set_and_takes_the_longer_ban_over(whole, tmp_path, base):
+    """Its commands go to a program that only writes them down: no firewall is touched."""
+    binary = clients.debian("crowdsec-firewall-bouncer") / "usr/bin/crowdsec-firewall-bouncer"
+    bouncer = Bouncer(whole, f"firewall-{len(base)}")
+    heard, tools = tmp_path / "heard", tmp_path / "bin"
+    tools.mkdir()
+    for name in ("ipset", "iptables", "ip6tables"):
+        tool = tools / name
+        tool.write_text(f'#!/bin/sh\necho "$*" >> {heard}\n')
+        tool.chmod(0o755)
+    first = bouncer.ban("192.0.2.1")
+    bouncer.ban("198.51.100.0/24", "network")
+    path = config(tmp_path, bouncer, base, mode="ipset", deny_action="DROP", disable_ipv6=True)
+
+    def said(action, value):
+        words = [line.split() for line in heard.read_text().splitlines()] if heard.exists() else []
+        return [line for line in words if line[1:2] == [action] and value in line]
+
+    with running([str(binary), "-c", str(path)], env={"PATH": f"{tools}:{os.environ['PATH']}"}) as process:
+        wait_for(lambda: said("add", "198.51.100.0/24") or process.poll() is not None, 20)
+        assert process.poll() is None, process.stdout.read()
+        assert 4 * 3600 - 60 < int(said("add", "192.0.2.1")[0][-1]) <= 4 * 3600
+        bouncer.lift(first)
+        wait_for(lambda: said("del", "192.0.2.1"), 20)
+        bouncer.ban("198.51.100.0/24", "network", **{"for": "9h"})
+        wait_for(lambda: len(said("add", "198.51.100.0/24")) == 2, 20)
+        assert said("del", "198.51.100.0/24")
+        assert int(said("add", "198.51.100.0/24")[1][-1]) > 8 * 3600
