@@ -1,6 +1,8 @@
 """Sentinel for Django, synchronous and asynchronous: a class for MIDDLEWARE, after CORS, before authentication.
 
 SENTINEL_CHALLENGE and SENTINEL_REFUSE in the settings name functions of (request, verdict) that return a response.
+Who uses Django's own users may have them picked up: `IdentifyUser` in MIDDLEWARE, after authentication, and
+`track_logins()` in the `ready` of an AppConfig. SENTINEL_USER names a function of a user that returns identifiers.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
@@ -67,6 +71,59 @@ class SentinelMiddleware:
         finally:
             current.reset(token)
         return _end(client, holder, request, response)
+
+
+class IdentifyUser:
+    """Identifies whoever is logged in before each view: a class for MIDDLEWARE, after authentication."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Pass a request on; in asynchronous mode, what is passed on is awaited outside."""
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *view: Any) -> None:
+        """Identify the user; Django calls this in a thread where the database may be asked."""
+        user = getattr(request, "user", None)
+        if user is not None and user.is_authenticated:
+            sdk.identify(identifiers(user))
+
+
+def track_logins() -> None:
+    """Have every login through Django's authentication tracked, and enforced on, whether it succeeds or fails."""
+    user_logged_in.connect(_logged_in, dispatch_uid="sentinel")
+    user_login_failed.connect(_login_failed, dispatch_uid="sentinel")
+
+
+def identifiers(user: Any) -> dict[str, Any]:
+    """Return the identifiers of one of Django's users."""
+    own = getattr(settings, "SENTINEL_USER", None)
+    if own:
+        return dict(import_string(own)(user))
+    email = getattr(user, user.get_email_field_name(), None) if hasattr(user, "get_email_field_name") else None
+    found = {"id": user.pk, "email": email, _login_name(user): user.get_username()}
+    return {name: value if isinstance(value, int) else str(value) for name, value in found.items() if value}
+
+
+def _logged_in(sender: Any, user: Any, request: HttpRequest | None = None, **more: Any) -> None:
+    sdk.auth_track(True, identifiers(user), request=request)
+
+
+def _login_failed(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **more: Any) -> None:
+    model = get_user_model()
+    given = credentials.get(model.USERNAME_FIELD, credentials.get("username"))
+    if given is not None:
+        sdk.auth_track(False, {_login_name(model): str(given)}, request=request)
+
+
+def _login_name(user: Any) -> str:
+    return "email" if user.USERNAME_FIELD == "email" else "username"
 
 
 class _About(wsgi.About):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
+from urllib.parse import urlencode
 
 import pytest
 
@@ -17,17 +19,31 @@ import django
 from django.conf import settings
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 
+from sentinel.sdk.django import identifiers, track_logins
+
 if not settings.configured:
+    folder = tempfile.TemporaryDirectory(prefix="sentinel-django-")  # gone with the module
     settings.configure(
         ALLOWED_HOSTS=["*"],
         ROOT_URLCONF=__name__,
         SECRET_KEY="only for tests",  # nosec
-        MIDDLEWARE=[f"{__name__}.outer", "sentinel.sdk.django.SentinelMiddleware", f"{__name__}.inner"],
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        MIDDLEWARE=[
+            f"{__name__}.outer",
+            "sentinel.sdk.django.SentinelMiddleware",
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "sentinel.sdk.django.IdentifyUser",
+            f"{__name__}.inner",
+        ],
+        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{folder.name}/shop.sqlite3"}},
         USE_TZ=True,
     )
     django.setup()
+    track_logins()
 
+from django.contrib import auth
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 from django.urls import path
@@ -89,11 +105,37 @@ def fails(request, user):
     raise KeyError(user)
 
 
+def login_view(request):
+    user = auth.authenticate(request, username=request.POST["name"], password=request.POST["password"])
+    if user is None:
+        return HttpResponse(status=401)
+    auth.login(request, user)
+    return JsonResponse({"hello": user.username})
+
+
+async def login_async(request):
+    user = await auth.aauthenticate(request, username=request.POST["name"], password=request.POST["password"])
+    if user is None:
+        return HttpResponse(status=401)
+    await auth.alogin(request, user)
+    return JsonResponse({"hello": user.username})
+
+
+def me(request):
+    return JsonResponse({"me": request.user.get_username()})
+
+
+async def me_async(request):
+    user = await request.auser()
+    return JsonResponse({"me": user.get_username()})
+
+
 def ask(request, verdict):
     return HttpResponse(verdict.reference, status=428)
 
 
 urlpatterns = [path(f"{view.__name__}/<str:user>", view) for view in (plain, asynchronous, swallows, streams, fails)]
+urlpatterns += [path(view.__name__, view) for view in (login_view, login_async, me, me_async)]
 
 BAD = Decision("d1", "block", "user", "id:bad", playbook="p")
 HOSTS = {
@@ -181,3 +223,73 @@ def settings_of():
     yield using
     for override in reversed(made):
         override.disable()
+
+
+@pytest.fixture(scope="module")
+def jane():
+    """An account of Django's own."""
+    from django.contrib.auth import get_user_model
+    from django.core.management import call_command
+    from django.db import connections
+
+    call_command("migrate", verbosity=0)
+    yield get_user_model().objects.create_user("jane", "jane@example.com", "correct horse")
+    connections.close_all()
+
+
+def log_in(site, view, password="correct horse", cookie=""):
+    form = urlencode({"name": "jane", "password": password}).encode()
+    return site.get(view, "POST", form, Content_Type="application/x-www-form-urlencoded", Cookie=cookie)
+
+
+def cookie_of(got):
+    return got.headers.get("set-cookie", "").partition(";")[0]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("suffix", ["view", "async"])
+def test_logins_through_djangos_signals_are_tracked(server, client, jane, host, suffix):
+    with HOSTS[host]() as site:
+        assert log_in(site, f"/login_{suffix}", "wrong").status == 401
+        assert log_in(site, f"/login_{suffix}").json == {"hello": "jane"}
+    failed, worked = server.until(lambda: len(server.named("auth")) == 2 and server.named("auth"))
+    assert (failed["success"], failed["user"]) == (False, {"username": "jane"})
+    assert worked["success"] is True
+    assert worked["user"] == {"id": str(jane.pk), "email": "jane@example.com", "username": "jane"}
+    assert worked["request"]["path"] == f"/login_{suffix}"
+    assert "correct horse" not in str(server.events)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("suffix", ["view", "async"])
+def test_a_login_of_a_blocked_user_is_refused_and_leaves_no_session(server, client, jane, host, suffix):
+    decide(client, Decision("d1", "block", "user", f"id:{jane.pk}", playbook="p"))
+    with HOSTS[host]() as site:
+        got = log_in(site, f"/login_{suffix}")
+        assert (got.status, "set-cookie" in got.headers) == (403, False)
+        decide(client, Decision("d2", "block", "user", "username:jane", playbook="p"))
+        assert log_in(site, f"/login_{suffix}", "wrong").status == 403
+    assert sdk.flush(5)
+    assert [event["properties"] for event in server.named("auth")] == [{"blocked": True}] * 2
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("view", ["/me", "/me_async"])
+def test_an_open_session_is_refused_once_its_user_is_blocked(server, client, jane, host, view):
+    with HOSTS[host]() as site:
+        cookie = cookie_of(log_in(site, "/login_view"))
+        assert site.get(view, Cookie=cookie).json == {"me": "jane"}
+        decide(client, Decision("d1", "block", "user", f"id:{jane.pk}", playbook="p"))
+        assert site.get(view, Cookie=cookie).status == 403
+        assert site.get(view).json == {"me": ""}
+    assert sdk.flush(5)
+    assert server.named("sentinel.identify")[0]["user"]["email"] == "jane@example.com"
+
+
+def by_name(user):
+    return {"username": user.get_username()}
+
+
+def test_a_project_says_itself_which_identifiers_its_users_have(settings_of, jane):
+    settings_of(SENTINEL_USER=f"{__name__}.by_name")
+    assert identifiers(jane) == {"username": "jane"}

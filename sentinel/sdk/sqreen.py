@@ -1,0 +1,53 @@
+"""Call sites shaped like Sqreen's, with our meaning: change the import, and they stay as they are.
+
+    from sentinel.sdk import sqreen
+    sqreen.track("invoice.created", {"properties": {"amount": 12}})
+
+What the calls do is `sentinel.sdk`'s; here their arguments are read. The middleware is ours in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sentinel import sdk
+from sentinel.core.decision import Verdict
+
+__all__ = ["start", "track", "auth_track", "signup_track", "identify"]
+
+_OPTIONS = ("properties", "user_identifiers", "timestamp", "collect_body")
+
+
+def start(**settings: Any) -> None:
+    """Say where the server is, by settings of `sdk.start` or SENTINEL_URL and SENTINEL_KEY; return at once."""
+    sdk.start(**settings)
+
+
+def track(event: str, options: Mapping[str, Any] | None = None) -> None:
+    """Queue an event; `options` may hold `properties`, `user_identifiers`, `timestamp` and `collect_body`.
+
+    Another option is left out, counted and said once: data of the application's may have chosen its name.
+    """
+    given = dict(options or {})
+    strange = sorted(str(name) for name in given if name not in _OPTIONS)
+    if strange:
+        notes = sdk.current().notes
+        notes.count("options left out", len(strange))
+        notes.warn("options", f"`{strange[0][:64]}` is no option of `track` ({', '.join(_OPTIONS)})")
+    sdk.track(event, **{name: given[name] for name in _OPTIONS if name in given})
+
+
+def auth_track(success: bool, **user_identifiers: Any) -> Verdict:
+    """Queue the outcome of a login attempt by whatever identifiers are given, then enforce."""
+    return sdk.auth_track(success, user_identifiers)
+
+
+def signup_track(**user_identifiers: Any) -> Verdict:
+    """Queue a sign-up by whatever identifiers are given, then enforce."""
+    return sdk.signup_track(user_identifiers)
+
+
+def identify(auth_keys: Mapping[str, Any], traits: Mapping[str, Any] | None = None) -> Verdict:
+    """Say whose request this is, and enforce."""
+    return sdk.identify(auth_keys, traits)
