@@ -1,4 +1,4 @@
-"""A console with an account of each role, and readers who visit it without a browser: they keep cookies, send tokens."""
+"""A console with an account of each role, and readers without a browser, who keep cookies and send tokens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @dataclass
 class Reader:
-    """Somebody with a browser that runs no scripts. `session` is the cookie's value, empty where nobody is signed in."""
+    """Somebody who runs no scripts. `session` is the cookie's value, empty where nobody is signed in."""
 
     client: Client
     session: str = ""
