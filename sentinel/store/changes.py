@@ -53,8 +53,10 @@ class Change:
         """Return the revision this transaction makes."""
         if self.revision is None:
             self.revision = self.connection.execute(_TAKE, {"of": self.app}).scalar_one_or_none()
-        if self.revision is None:
-            raise SentinelError(f"there is no app `{self.app}`")
+            if self.revision is None:
+                raise SentinelError(f"there is no app `{self.app}`")
+            if self.connection.dialect.name == "postgresql":
+                self.connection.info.setdefault(TOUCHED, {})[self.app, "decisions"] = self.revision
         return self.revision
 
 

@@ -32,6 +32,13 @@ class Revisions:
         """Return the revision of an app's list."""
         return self._known.get(app, 0)
 
+    def hear(self, app: str, revision: int) -> bool:
+        """Take over what another process made the revision; say whether that is news."""
+        if revision <= self.of(app):
+            return False
+        self._known[app] = revision
+        return True
+
     def learn(self, change: changes.Change) -> int:
         """Take over what a committed change came to, and return the revision."""
         if change.revision is not None:

@@ -92,7 +92,7 @@ class Unit:
         with self._machine.control.write() as connection:
             written = {batch.app: changes.Change(connection, batch.app, now) for batch in batches}
             numbers = [self._machine.journal.write(row) for row in rows]
-            opened = [_write(connection, written[batch.app], batch) for batch in batches]
+            opened = [write(connection, written[batch.app], batch) for batch in batches]
             for app, linking in self._links.items():
                 linking.write(connection, written.setdefault(app, changes.Change(connection, app, now)))
         self._done = True
@@ -125,7 +125,7 @@ class Unit:
         return answers
 
 
-def _write(connection: Connection, change: changes.Change, batch: Batch) -> tuple[str, ...]:
+def write(connection: Connection, change: changes.Change, batch: Batch) -> tuple[str, ...]:
     """Write everything of a batch but its events, and return the findings that were new."""
     opened = findings.open_new(change, batch.findings) if batch.findings else ()
     if batch.decisions:

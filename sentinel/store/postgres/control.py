@@ -1,0 +1,232 @@
+"""The connections to a PostgreSQL database: how they are made, lost, made again, and what their failures mean.
+
+What is in the database is not known here. Every failure that may pass becomes a StoreBusy, after which nothing was
+done; one that will not becomes a StoreError. Neither says the password.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as NoConnection
+from sqlalchemy.pool import QueuePool
+
+from sentinel.core.errors import StoreBusy, StoreError
+from sentinel.store.changes import TOUCHED, Touched
+from sentinel.store.postgres.text import adapt
+
+PATIENCE = 5  # seconds to wait for a connection
+LOCK_PATIENCE = 10_000  # milliseconds to wait for what another process holds
+_NOW_NOT = (
+    "08",
+    "53",
+    "57P",
+    "58",
+    "40",
+    "25006",
+    "55P03",
+    "57014",
+    "23505",
+)  # connection, resources, shutdown, the system, conflicts, a standby, locks, cancelled, added by another meanwhile
+_NEVER = {
+    "28": "the user or the password is refused", "3D": "there is no such database",
+    "42501": "the user lacks a right there", "3F": "there is no such schema",
+}  # fmt: skip
+
+
+class Control:
+    """One database as this process uses it. `committed` hears which rooms of which apps a transaction touched."""
+
+    def __init__(self, url: str) -> None:
+        self.parts = parts(url)
+        self.where = place(self.parts)
+        self.committed: Callable[[Touched], None] = lambda touched: None
+        self._lock = threading.RLock()
+        self._current: Connection | None = None
+        self.engine = _engine(self.parts)
+        self._readers = self.engine.execution_options(isolation_level="REPEATABLE READ")
+        try:
+            with self.translated(), self.engine.connect() as connection:
+                row = connection.exec_driver_sql("SELECT current_schema(), pg_is_in_recovery()").one()
+        except BaseException:
+            self.engine.dispose()
+            raise
+        if row[0] is None or row[1]:
+            self.engine.dispose()
+            what = "is a standby" if row[1] else "has no schema that this user may use"
+            raise StoreError(f"{self.where} {what}", "name another in `database`")
+        self.schema: str = row[0]
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold this process's right to write, over several transactions if need be."""
+        with self._lock:
+            yield
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Give the connection of one transaction that is undone unless `commit` is called."""
+        with self.writing(), self.translated(), self.engine.connect() as connection:
+            if self._current is not None:
+                raise RuntimeError("a transaction cannot begin within another")
+            self._current = connection
+            try:
+                yield connection
+            except BaseException:
+                if driver(connection).broken:
+                    connection.invalidate()
+                raise
+            finally:
+                self._current = None
+
+    def commit(self, connection: Connection) -> None:
+        """Commit, and let others know."""
+        touched: Touched = connection.info.pop(TOUCHED, {})
+        connection.commit()
+        if touched:
+            self.committed(touched)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give the connection of one transaction: all of it is kept afterwards, or, with an error, none."""
+        with self.begin() as connection:
+            connection.info.pop(TOUCHED, None)
+            yield connection
+            self.commit(connection)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection that sees one moment."""
+        with self.translated(), self._readers.connect() as connection:
+            yield connection
+
+    def look(self, query: str, app: str, keys: Sequence[str]) -> list[Any]:
+        """Return rows as the transaction under way sees them."""
+        values = {"app": app, "keys": list(keys)}
+        if self._current is not None:
+            return driver(self._current).execute(_worded(query), values).fetchall()
+        with self.read() as connection:
+            return driver(connection).execute(_worded(query), values).fetchall()
+
+    def alone(self, app: str) -> bool:
+        """Be the only one who links keys of an app until the transaction ends; what was read before may be old."""
+        if self._current is None:
+            raise RuntimeError("there is no transaction to be alone in")
+        self._current.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (self.key("people", app),))
+        return True
+
+    def key(self, *parts: str) -> int:
+        """Return the number of an advisory lock of this schema."""
+        text = "\0".join((self.schema, *parts))
+        return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Raise StoreBusy or StoreError for what PostgreSQL raises."""
+        try:
+            yield
+        except DBAPIError as error:
+            if isinstance(error.orig, psycopg.Error):
+                raise self._meant(error.orig) from error.orig
+            raise
+        except psycopg.Error as error:
+            raise self._meant(error) from error
+        except NoConnection as error:
+            raise StoreBusy("too many are asking the database at once", retry_after=2) from error
+
+    def _meant(self, error: psycopg.Error) -> Exception:
+        state = error.sqlstate or ""
+        text = _said(error)
+        for prefix, meaning in _NEVER.items():
+            if state.startswith(prefix):
+                return StoreError(f"{self.where}: {meaning}: {text}", "see `database` in the settings")
+        if state.startswith(_NOW_NOT) or (not state and isinstance(error, psycopg.OperationalError)):
+            return StoreBusy(f"{self.where} cannot be used now: {text}", retry_after=1)
+        return error
+
+
+def parts(url: str) -> dict[str, Any]:
+    """Return what a PostgreSQL URL says, by libpq's names; raises StoreError, which does not repeat it."""
+    try:
+        return dict(conninfo_to_dict(url))
+    except psycopg.Error:
+        hint = "write `postgresql://user:password@host:5432/name`, with %-codes for odd characters"
+        raise StoreError("`database`: not a URL that PostgreSQL understands", hint) from None
+
+
+def place(parts: dict[str, Any]) -> str:
+    """Return what a database is called in messages: never with a password."""
+    host = parts.get("host") or "localhost"
+    port = f":{parts['port']}" if "port" in parts else ""
+    return f"the database `{parts.get('dbname') or parts.get('user') or ''}` at `{host}{port}`"
+
+
+def driver(connection: Connection) -> psycopg.Connection[Any]:
+    """Return psycopg's own connection."""
+    raw = connection.connection.driver_connection
+    if not isinstance(raw, psycopg.Connection):
+        raise TypeError(f"not a PostgreSQL connection: {type(raw).__name__}")
+    return raw
+
+
+def connect(parts: dict[str, Any]) -> psycopg.Connection[Any]:
+    """Open a connection of its own."""
+    usual = {"connect_timeout": PATIENCE, "application_name": "sentinel"}
+    return psycopg.connect(**usual | parts)
+
+
+@lru_cache(maxsize=64)
+def _worded(query: str) -> bytes:
+    return query.replace(":among", "= ANY(%(keys)s)").replace(":app", "%(app)s").encode()
+
+
+def _said(error: psycopg.Error) -> str:
+    """Return the first line of what went wrong, which holds no values."""
+    text = error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]
+    return text.strip().rstrip(".")
+
+
+def _engine(parts: dict[str, Any]) -> Engine:
+    engine = create_engine(
+        "postgresql+psycopg://", poolclass=QueuePool, pool_size=8, max_overflow=24, pool_timeout=PATIENCE,
+        creator=lambda: _prepared(connect(parts)),
+        json_serializer=lambda value: msgspec.json.encode(value).decode(), json_deserializer=msgspec.json.decode,
+    )  # fmt: skip
+    event.listen(engine, "checkout", _alive)
+    return engine
+
+
+def _prepared(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+    """Make a new connection ready: what is committed is on disk, whatever the server's default."""
+    adapt(connection)
+    connection.autocommit = True
+    durable = "set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' "
+    connection.execute(
+        f"SELECT {durable} ELSE current_setting('synchronous_commit') END, false), "
+        f"set_config('lock_timeout', '{LOCK_PATIENCE}', false)"
+    )
+    connection.autocommit = False
+    return connection
+
+
+def _alive(connection: psycopg.Connection[Any], _record: Any, _proxy: Any) -> None:
+    """Refuse a connection whose other end has gone: there is something to read on it that nobody asked for."""
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN | select.POLLHUP)
+    if connection.closed or waiting.poll(0):
+        raise DisconnectionError

@@ -1,0 +1,69 @@
+"""An event as a row that is copied in, and back; and the copying. What each column holds is `rows`' business.
+
+Properties are kept as jsonb, to be searched. What jsonb would not give back as it was is in `more` beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg.types.json import Jsonb
+
+from sentinel.core.record import KeptEvent
+from sentinel.store import rows
+from sentinel.store.postgres.text import escaped, escaped_json, unescaped_json
+
+_NOT_HERE = {"user_h", "ip_h", "ip4", "ip6", "conflicts", *rows.SLOTS}
+_KINDS = {"BIGINT": "int8", "VARCHAR": "text", "BOOLEAN": "bool", "UTINYINT": "int2", "DOUBLE": "float8"}
+_PLACES = [place for place, name in enumerate(rows.COLUMNS) if name not in _NOT_HERE]
+COLUMNS = tuple(name for name in rows.COLUMNS if name not in _NOT_HERE)
+TYPES = ["jsonb" if name == "props" else _KINDS[rows.COLUMNS[name]] for name in COLUMNS]
+READ = ", ".join('props::text AS "props"' if name == "props" else f'"{name}"' for name in rows.READ)
+
+_pick = itemgetter(*_PLACES)
+_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
+_COPY = f"COPY events ({_NAMES}) FROM STDIN (FORMAT BINARY)"
+_MORE, _PROPS = COLUMNS.index("more"), COLUMNS.index("props")
+_READ_MORE, _READ_PROPS = rows.READ.index("more"), rows.READ.index("props")
+_POWER = re.compile(r"[0-9][eE]")  # jsonb writes such a number out, and a large one comes back as an integer
+
+
+def copy(connection: psycopg.Connection[Any], kept: Iterable[tuple[str, KeptEvent]]) -> None:
+    """Copy the events of apps in, within the transaction under way."""
+    with connection.cursor().copy(_COPY) as target:
+        target.set_types(TYPES)
+        for app, one in kept:
+            target.write_row(row(app, one))
+
+
+def row(app: str, kept: KeptEvent) -> Sequence[Any]:
+    """Return an event as a row in the order of `COLUMNS`."""
+    found = [escaped(value) if value.__class__ is str else value for value in _pick(_write(app, kept))]
+    props = found[_PROPS]
+    if props is not None:
+        if _POWER.search(props):
+            more = found[_MORE]
+            found[_MORE] = f'{"{" if more is None else more[:-1] + ","}"props":{props}}}'
+        found[_PROPS] = Jsonb(escaped_json(props), dumps=str.encode)
+    return found
+
+
+def read(row: Sequence[Any]) -> KeptEvent:
+    """Return the event of a row whose columns are `READ`."""
+    props, more = row[_READ_PROPS], row[_READ_MORE]
+    if props is not None and "\\u001a" in props:
+        row = [*row]
+        row[_READ_PROPS] = unescaped_json(props)
+    kept = rows.read(row)
+    if more is not None and '"props":' in more and (exact := msgspec.json.decode(more).get("props")) is not None:
+        kept.event.properties = exact
+    return kept
+
+
+def _write(app: str, kept: KeptEvent) -> tuple[Any, ...]:
+    return rows.write(app, kept, (), rows.EMPTY_SLOTS)

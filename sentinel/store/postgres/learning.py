@@ -1,0 +1,104 @@
+"""What properties each app sends, learnt after the commit from what waits here: never on the way in.
+
+Each process learns from what it committed itself, and adds to what the others wrote. A crash loses at most what
+waited: counts of conflicts, and paths that the next event with them brings up again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, func, select, update
+
+from sentinel.core.event import Event
+from sentinel.core.record import Property
+from sentinel.store.changes import insert_new
+from sentinel.store.postgres.control import Control
+from sentinel.store.schema import AppSchema
+from sentinel.store.tables import properties
+
+MOST_WAITING = 50_000  # events; past it the oldest are passed over
+LUMP = 20_000
+_c = properties.c
+_COUNTED = (
+    update(properties)
+    .where(_c.app == bindparam("_app"), _c.path == bindparam("_path"))
+    .values(last=func.greatest(_c.last, bindparam("_last")), conflicts=_c.conflicts + bindparam("_conflicts"))
+)
+
+
+class Learning:
+    """The properties of all apps."""
+
+    def __init__(self, control: Control) -> None:
+        self.passed_over = 0
+        self.now = 0  # of the newest commit
+        self._control = control
+        self._waiting: deque[tuple[str, Event]] = deque()
+        self._lock = threading.Lock()
+        self._apps: dict[str, AppSchema] = {}
+        with control.read() as connection:
+            for row in connection.execute(select(properties)):
+                self._of(row.app).know(row.path, row.type, row.first, row.last)
+
+    def learn(self, app: str, now: int, events: Sequence[Event]) -> None:
+        """Let events wait to be learnt from."""
+        self.now = max(self.now, now)
+        self._waiting.extend((app, event) for event in events)
+        while len(self._waiting) > MOST_WAITING:
+            self._waiting.popleft()
+            self.passed_over += 1
+
+    def pending(self) -> int:
+        """Return how many events wait."""
+        return len(self._waiting)
+
+    def project(self) -> int:
+        """Learn from a lump of what waits and return how many events."""
+        with self._lock:
+            lump = [self._waiting.popleft() for _ in range(min(LUMP, len(self._waiting)))]
+            for app, event in lump:
+                self._of(app).read(event)
+            return len(lump)
+
+    def keep(self) -> None:
+        """Write what was learnt since the last time. Raises StoreBusy: then it is written the next time."""
+        with self._lock:
+            found = [(app, path, one) for app, of in self._apps.items() for path, one in of.paths.items()]
+            fresh = [_row(*one) for one in found if not one[2].kept]
+            counted = [_count(*one) for one in found if one[2].kept and one[2].changed]
+            if not fresh and not counted:
+                return
+            with self._control.write() as connection:
+                insert_new(connection, properties, sorted(fresh, key=lambda row: (row["app"], row["path"])))
+                if counted:
+                    connection.execute(_COUNTED, sorted(counted, key=lambda row: (row["_app"], row["_path"])))
+            for _, _, one in found:
+                one.kept, one.changed, one.conflicts = True, False, 0
+
+    def properties(self, app: str) -> list[Property]:
+        """Return every known property path, by path."""
+        self.keep()
+        with self._control.read() as connection:
+            rows = connection.execute(select(properties).where(_c.app == app)).all()
+        found = (Property(row.path, row.type, row.first, row.last, row.conflicts) for row in rows)
+        return sorted(found, key=lambda one: one.path)
+
+    def _of(self, app: str) -> AppSchema:
+        if app not in self._apps:
+            self._apps[app] = AppSchema(free={})
+        return self._apps[app]
+
+
+def _row(app: str, path: str, known: Any) -> dict[str, Any]:
+    return {
+        "app": app, "path": path, "type": known.type, "first": known.first, "last": known.last,
+        "conflicts": known.conflicts, "slot": None, "slot_from": 0,
+    }  # fmt: skip
+
+
+def _count(app: str, path: str, known: Any) -> dict[str, Any]:
+    return {"_app": app, "_path": path, "_last": known.last, "_conflicts": known.conflicts}

@@ -1,0 +1,119 @@
+"""How a process hears what others changed, so that nothing it remembers is old for long.
+
+The database is the truth: every `EVERY` seconds the versions of all rooms are compared with those remembered, and
+what differs is read again. A notification after each change only hurries that, to a few milliseconds. So keys, apps,
+labels, allowances, whose a key is, and the revisions of decision lists are at most `EVERY` seconds old, while the
+database answers; a look that takes long is followed by a pause ten times as long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import psycopg
+from sqlalchemy import select
+
+from sentinel.core.errors import StoreError
+from sentinel.store.changes import Touched
+from sentinel.store.decisions import Revisions
+from sentinel.store.postgres.control import Control, connect
+from sentinel.store.postgres.place import Place
+from sentinel.store.tables import apps, room_versions
+
+EVERY = 1.0  # seconds between two looks without news
+_PAUSE = 10  # times as long as a look took
+
+Reload = Callable[[str], None]
+
+
+class News:
+    """A thread that listens. `rooms` says how each is read again, for one app."""
+
+    def __init__(self, control: Control, revisions: Revisions, place: Place, rooms: Mapping[str, Reload]) -> None:
+        self._control = control
+        self._revisions = revisions
+        self._place = place
+        self._rooms = rooms
+        self._seen: dict[tuple[str, str], int] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self.trouble: str | None = None  # why the database does not answer
+        self._heard: list[Callable[[str], None]] = []
+        self._channel = f"sentinel_{control.schema}"[:63]
+        with control.read() as connection:
+            for row in connection.execute(select(room_versions)):
+                self._seen[row.app, row.room] = row.version
+        control.committed = self.tell
+        self._thread = threading.Thread(target=self._run, name="sentinel-news", daemon=True)
+        self._thread.start()
+
+    def watch(self, changed: Callable[[str], None]) -> None:
+        """Call with the app whenever another process changed a decision list."""
+        self._heard.append(changed)
+
+    def tell(self, touched: Touched) -> None:
+        """Let other processes hear of a commit of this one; what it did itself, it need not read again."""
+        with self._lock:
+            for of, version in touched.items():
+                if of[1] != "decisions" and self._seen.get(of, 0) == version - 1:
+                    self._seen[of] = version
+        with contextlib.suppress(StoreError, psycopg.Error):  # they look by themselves, too
+            control = self._control
+            with control.translated(), control.engine.connect() as connection:
+                connection.exec_driver_sql("SELECT pg_notify(%s, '')", (self._channel,))
+                connection.commit()
+
+    def look(self) -> None:
+        """Read again what others changed."""
+        with self._control.read() as connection:
+            position = self._place.decided(connection)
+        with self._control.read() as connection:
+            revisions = connection.execute(select(apps.c.id, apps.c.revision)).all()
+            versions = connection.execute(select(room_versions)).all()
+        self._place.hear(position)
+        for row in versions:
+            if self._seen.get((row.app, row.room)) != row.version and self._newer(row):
+                self._rooms[row.room](row.app)
+        for app, revision in revisions:
+            if self._revisions.hear(app, revision):
+                for changed in self._heard:
+                    changed(app)
+
+    def _newer(self, row: Any) -> bool:
+        """Note a version before what it says is read; a commit of this process may have come in between."""
+        with self._lock:
+            if self._seen.get((row.app, row.room), 0) >= row.version:
+                return False
+            self._seen[row.app, row.room] = row.version
+            return row.room in self._rooms
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with connect(self._control.parts) as own:
+                    own.autocommit = True
+                    own.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(self._channel)))
+                    self._listen(own)
+            except (psycopg.Error, StoreError) as error:
+                self.trouble = f"{self._control.where} does not answer: {type(error).__name__}"
+                self._stopping.wait(EVERY)
+
+    def _listen(self, own: psycopg.Connection[Any]) -> None:
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            self.look()
+            self.trouble = None
+            pause = _PAUSE * (time.monotonic() - began)
+            if pause > EVERY:
+                self._stopping.wait(pause)
+            for _ in own.notifies(timeout=EVERY, stop_after=1):
+                pass

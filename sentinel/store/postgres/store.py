@@ -1,0 +1,115 @@
+"""The rooms of the PostgreSQL store put together. What each does is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from sentinel.core.errors import StoreBusy, StoreError
+from sentinel.core.record import Health
+from sentinel.store.access import Access
+from sentinel.store.accounts import Accounts
+from sentinel.store.audit import Audit
+from sentinel.store.decisions import Decisions, Revisions
+from sentinel.store.findings import Findings
+from sentinel.store.keeping import Leases, Playbooks, Settings, Snapshots
+from sentinel.store.linking import Known
+from sentinel.store.migrate import migrate
+from sentinel.store.outbox import Outbox
+from sentinel.store.people import People
+from sentinel.store.postgres.control import Control
+from sentinel.store.postgres.events import Events
+from sentinel.store.postgres.learning import Learning
+from sentinel.store.postgres.news import News
+from sentinel.store.postgres.partitions import Partitions
+from sentinel.store.postgres.place import Place
+from sentinel.store.postgres.unit import Machine, Unit
+from sentinel.store.standing import Allow, Labels
+
+
+def open_postgres(url: str) -> Postgres:
+    """Open the store in a PostgreSQL database, its tables made where there are none.
+
+    Raises StoreError where it cannot be reached or used; the password is in no text.
+    """
+    control = Control(url)
+    try:
+        with control.write() as connection:
+            lock = (control.key("migrations"),)
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", lock)
+            migrate(connection, control.where)
+        return Postgres(control)
+    except BaseException:
+        control.close()
+        raise
+
+
+class Postgres:
+    """The store of one database, as this process uses it; see `sentinel.service.ports.Store`."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._closed = False
+        self._place = Place(control)
+        self._partitions = Partitions(control)
+        self.schema = Learning(control)
+        revisions, self.access, self.labels, known = Revisions(control), Access(control), Labels(control), Known()
+        self._machine = Machine(
+            control, self._place, self._partitions, self.schema, revisions, self.access, self.labels, known
+        )
+        self.events = Events(control, self._place, self._partitions)
+        self.decisions, self.findings = Decisions(control, revisions), Findings(control, revisions)
+        self.people = People(control, revisions, known)
+        self.accounts = Accounts(control)
+        self.allow, self.outbox, self.audit = Allow(control), Outbox(control), Audit(control)
+        self.snapshots, self.leases = Snapshots(control), Leases(control)
+        self.settings, self.playbooks = Settings(control), Playbooks(control)
+        self._news = News(control, revisions, self._place, {
+            "access": lambda app: self.access.reload(), "labels": self.labels.reload, "allow": self.allow.reload,
+            "people": self._forget_people,
+        })  # fmt: skip
+
+    @contextmanager
+    def unit(self) -> Iterator[Unit]:
+        """Begin a transaction; a second one of this process waits until the first is left."""
+        with self._control.begin() as connection:
+            yield Unit(self._machine, connection)
+
+    def watch(self, changed: Callable[[str], None]) -> None:
+        """Call with the app whenever another process changed a decision list."""
+        self._news.watch(changed)
+
+    def project(self) -> int:
+        """Learn from the next lump of events, make partitions that are wanted, and return how many events; never raises."""
+        with suppress(StoreError):
+            if self.schema.now:
+                self._partitions.ready(self.schema.now)
+        return self.schema.project()
+
+    def checkpoint(self) -> None:
+        """Keep what was learnt of properties."""
+        with suppress(StoreBusy):
+            self.schema.keep()
+
+    def health(self) -> Health:
+        """Return how the store is."""
+        return Health(
+            position=self._place.position, projected=self._place.position, pending=self.schema.pending(),
+            explorer=self._news.trouble,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Keep what was learnt, and close; closing again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        while self.project():
+            pass
+        self.checkpoint()
+        self._news.stop()
+        self._control.close()
+
+    def _forget_people(self, app: str) -> None:
+        with self._control.writing():
+            self._machine.known.forget(app)
