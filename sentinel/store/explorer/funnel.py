@@ -47,7 +47,8 @@ def _tables(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key) -> Sql
         last = f"step{number - 1}"
         form = (
             f"step{number} AS MATERIALIZED (SELECT who, min({last}.k) AS k, min({last}.shown) AS shown,"
-            f" min(ts) AS reached, min({last}.began) AS began, min({last}.reached) AS past FROM {{}} JOIN {last} ON user_h = who"
+            f" min(ts) AS reached, min({last}.began) AS began, min({last}.reached) AS past"
+            f" FROM {{}} JOIN {last} ON user_h = who"
             f" WHERE name = {{}} AND ts {later} {last}.reached AND ts <= {last}.began + {wanted.window:d} GROUP BY 1)"
         )
         tables.append(sql(form, _plain(where), Sql("?", (name,))))

@@ -132,11 +132,11 @@ class Machine:
         return raw, f"CASE WHEN left(figure, 1) IN ({_DIGITS}) THEN {self.words.double.format('figure')} END"
 
     def _any(self, spec: FieldSpec, slot: Slot | None) -> Key:
-        """Return a value of any kind as text: a text as it is, a number or boolean marked, in its one spelling."""
+        """Return a value of any kind as text: most texts as they are, all else marked, in its one spelling."""
         odd = (
-            f"CASE left(j, 1) WHEN '\"' THEN {self.words.unquoted.format('j')} "
-            f"WHEN 't' THEN '{_MARK}true' WHEN 'f' THEN '{_MARK}false' WHEN '{{' THEN NULL WHEN '[' THEN NULL "
-            f"WHEN 'n' THEN NULL ELSE {_spelt(self.words.double.format('j'))} END"
+            f"CASE left(j, 1) WHEN '\"' THEN {_unmarked(self.words.unquoted.format('j'))}"
+            f" WHEN 't' THEN '{_MARK}true' WHEN 'f' THEN '{_MARK}false' WHEN '{{' THEN NULL WHEN '[' THEN NULL"
+            f" WHEN 'n' THEN NULL ELSE {_spelt(self.words.double.format('j'))} END"
         )
         found = self.words.extract(*_document(spec))
         if slot is None:
@@ -147,7 +147,7 @@ class Machine:
             f"CASE WHEN conflicts IS NOT NULL OR NOT {after} THEN {{}} END AS j",
             found,
         )
-        own = "own" if slot.type == "string" else _spelt("own")
+        own = _unmarked("own") if slot.type == "string" else _spelt("own")
         return Key(raw, f"CASE WHEN own IS NOT NULL THEN {own} WHEN j IS NOT NULL THEN {odd} END", _read_any)
 
 
@@ -164,6 +164,11 @@ def _promoted(spec: FieldSpec, slots: Mapping[str, Slot]) -> Slot | None:
 
 def _document(spec: FieldSpec) -> tuple[str, tuple[str, ...]]:
     return ("props", spec.keys) if spec.attribute == "properties" else ("params", spec.keys[1:])
+
+
+def _unmarked(text: str) -> str:
+    """Return the SQL of a text that is not taken for what is none."""
+    return f"CASE WHEN left({text}, 1) = '{_MARK}' THEN '{_MARK}\"' || {text} ELSE {text} END"
 
 
 def _spelt(figure: str) -> str:
@@ -183,10 +188,9 @@ def _read_any(value: str | None) -> Scalar:
     if value is None or not value.startswith(_MARK):
         return value
     text = value[1:]
+    if text.startswith('"'):
+        return text[1:]
     if text in ("true", "false"):
         return text == "true"
-    try:
-        found = float(text)
-    except ValueError:
-        return value  # a text that begins like what is none
+    found = float(text)
     return number(found) if math.isfinite(found) else text

@@ -39,7 +39,7 @@ def series(machine: Machine, app: str, wanted: SeriesWanted) -> Series:
     since, until = period(wanted.filter)
     over = buckets(wanted.interval, wanted.zone, since, until, MOST_POINTS)
     now, end, before = over.start(over.first), over.end(), over.starts(over.count)
-    roughly = estimates(now, end, wanted.exact)
+    roughly = estimates(since, until, wanted.exact)
     measure = machine.measure(app, wanted.metric, roughly)
     key = NO_KEY if wanted.group_by is None else machine.key(app, wanted.group_by)
     where = machine.where(app, replace(wanted.filter, since=max(before[0], 0), until=end))

@@ -1,0 +1,326 @@
+"""Sums over the stored events: every backend answers what a naive reading of the same events answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sentinel.core.duration import DAY, HOUR, MINUTE
+from sentinel.core.errors import SentinelError
+from sentinel.core.event import Event
+from sentinel.core.explore import (
+    INTERVALS,
+    METRICS,
+    Amount,
+    FunnelWanted,
+    Metric,
+    RetentionWanted,
+    SeriesWanted,
+    TopWanted,
+    UsersWanted,
+)
+from sentinel.core.record import Filter
+from tests.contract import naive_explorer as naive
+from tests.contract.values import NOW, batch, event, fresh_app, put
+
+SHARED = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+NAMES = ("signup", "search", "pay")
+FIELDS = (
+    "event", "user", "ip", "user.email", "geo.country", "request.status", "success", "device", "properties.plan",
+    "properties.amount", "properties.vip", "properties.cart.total", "request.params.next", "geo.accuracy",
+)  # fmt: skip
+NUMBERS = ("properties.amount", "properties.plan", "properties.cart.total", "request.status", "geo.accuracy")
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Africa/Casablanca")
+ANY = st.sampled_from(
+    ["pro", "free", "5", "", "\x01true", "ä'{}?", 5, 5.0, -0.0, 0, 1e20, 2.5, True, False, None, [1], {}]
+)
+MADE = st.fixed_dictionaries(
+    {
+        "gap": st.sampled_from([0, 1, 30 * MINUTE, 7 * HOUR, DAY]),
+        "name": st.sampled_from(NAMES),
+        "user": st.sampled_from([None, "1", "2", "3"]),
+        "ip": st.sampled_from([None, "203.0.113.1", "203.0.113.2", "2001:db8::1"]),
+    },
+    optional={
+        "plan": ANY, "amount": ANY, "vip": ANY, "total": ANY, "next": ANY, "email": st.sampled_from(["a@b.c", "d@e.f"]),
+        "country": st.sampled_from(["DE", "US"]), "status": st.sampled_from([200, 404, 10**20]),
+        "device": st.sampled_from(["d1", "d2"]), "success": st.booleans(), "accuracy": st.sampled_from([1, 2.5]),
+    },
+)  # fmt: skip
+LISTS = st.lists(MADE, max_size=25)
+# Around the end of October clocks are put back, and in a month before it they are not: days have 23 to 25 hours.
+START = st.sampled_from([NOW - 30 * DAY, NOW - 26 * DAY, 1_774_656_000_000_000])
+ORDINARY = st.sampled_from(["day", "week", "month", "hour"])
+
+
+def stored(store, made, start) -> tuple[str, list[Event]]:
+    """Store events in a random order of arrival, one in three of them by a browser; return the app and them."""
+    app, events, at = fresh_app(store), [], start
+    for number, one in enumerate(made):
+        at += one["gap"]
+        properties = {name: one[name] for name in ("plan", "amount", "vip") if name in one}
+        properties |= {"cart": {"total": one["total"]}} if "total" in one else {}
+        built = event(f"e{number}", at=at, name=one["name"], properties=properties)
+        identifiers = {name: one.get(key) for name, key in (("id", "user"), ("email", "email")) if one.get(key)}
+        built.identifiers = identifiers
+        built.user = None if one["user"] is None else f"id:{one['user']}"
+        built.ip, built.device, built.success = one["ip"], one.get("device"), one.get("success")
+        built.geo = {key: one[key] for key in ("country", "accuracy") if key in one}
+        built.request = {"status": one["status"]} if "status" in one else {}
+        if "next" in one:
+            built.request = {**built.request, "params": {"next": one["next"]}}
+        if number % 3 == 0:
+            built.trust = "browser"
+        events.append(built)
+    put(store, batch(app, events=tuple(events[::2] + events[1::2])))
+    return app, events
+
+
+def period(start: int, days: int) -> Filter:
+    return Filter(since=start - DAY // 3, until=start + days * DAY + 1)
+
+
+def close(one, other) -> bool:
+    return one == other or (one is not None and other is not None and one == pytest.approx(other, rel=1e-9))
+
+
+def same_line(line, wanted) -> bool:
+    (points, total), (before, before_total) = wanted
+    return (
+        all(map(close, line.points, points)) and all(map(close, line.previous, before))
+        and close(line.total, total) and close(line.previous_total, before_total)
+    )  # fmt: skip
+
+
+@given(
+    LISTS, START, st.sampled_from(INTERVALS), st.sampled_from(ZONES), st.sampled_from(METRICS), st.sampled_from(NUMBERS)
+)
+@SHARED
+def test_a_series_is_the_metric_of_each_bucket_and_of_those_before(store, made, start, interval, zone, kind, of):
+    """In days, weeks and months of any zone; empty buckets are there, and hold zero or nothing."""
+    app, events = stored(store, made, start)
+    field = of if kind in ("sum", "avg", "min", "max", "p95") else None
+    days = {"minute": 0, "hour": 2}.get(interval, 9)
+    asked = SeriesWanted(period(start, days), interval, Metric(kind, field), zone=zone)
+    found, wanted = store.explorer.series(app, asked), naive.series(events, asked)
+    assert (list(found.starts), found.until) == (wanted["starts"], wanted["until"])
+    assert list(found.previous_starts) == wanted["before"]
+    (line,) = found.lines
+    assert same_line(line, wanted["lines"][None, False]), (line, wanted["lines"])
+
+
+@given(
+    LISTS,
+    START,
+    ORDINARY,
+    st.sampled_from(["count", "users", "sum", "max"]),
+    st.sampled_from(FIELDS),
+    st.integers(1, 4),
+)
+@SHARED
+def test_a_series_has_a_line_for_each_of_the_first_values_and_one_for_the_rest(
+    store, made, start, interval, kind, path, top
+):
+    """Of any field or property, promoted or not, of whatever type its values are; what lacks it is a value too."""
+    app, events = stored(store, made, start)
+    metric = Metric(kind, "properties.amount" if kind in ("sum", "max") else None)
+    asked = SeriesWanted(period(start, 5), interval, metric, path, top, "Europe/Berlin")
+    found, wanted = store.explorer.series(app, asked), naive.series(events, asked)
+    ranked = wanted["ranks"]
+    values = [line.value for line in found.lines if not line.rest]
+    by_type = {(type(naive.shown(key)) is bool, naive.shown(key)): key for key in ranked}
+    keys = [by_type[type(value) is bool, value] for value in values]
+    order = sorted(ranked.values(), key=lambda one: (one is None, -(one or 0)))
+    assert len(values) == min(top, len(ranked))
+    assert all(map(close, [ranked[key] for key in keys], order))
+    assert [line.rest for line in found.lines].count(True) == (len(ranked) > top)
+    for line in found.lines:
+        assert same_line(
+            line, wanted["rest"](keys) if line.rest else wanted["line"](by_type[type(line.value) is bool, line.value])
+        )
+
+
+@given(LISTS, START, st.sampled_from(FIELDS), st.sampled_from(["events", "users"]), st.integers(1, 4))
+@SHARED
+def test_tops_are_the_values_of_most_events_or_users_beside_the_period_before(store, made, start, path, by, limit):
+    app, events = stored(store, made, start)
+    filter = Filter(since=start + DAY, until=start + 3 * DAY)
+    found = store.explorer.top(app, TopWanted(filter, path, by, limit))
+    now, before = naive.within(events, filter), naive.within(events, Filter(since=start - DAY, until=start + DAY))
+    assert (found.total, found.before, found.approximate) == (naive.amount(now), naive.amount(before), False)
+    ranked = naive.ranks(now, path, Metric("users" if by == "users" else "count"))
+    assert [getattr(one.now, by) for one in found.items] == sorted(ranked.values(), reverse=True)[:limit]
+    for one in found.items:
+        alike = [key for key in ranked if naive.shown(key) == one.value]
+        keys = [key for key in alike if (type(naive.shown(key)) is bool) == (type(one.value) is bool)]
+        assert len(keys) == 1
+        for amount, some in ((one.now, now), (one.before, before)):
+            assert amount == naive.amount(event for event in some if naive.value(path, event) == keys[0])
+
+
+@given(LISTS, START, st.integers(0, 12))
+@SHARED
+def test_names_tell_many_events_of_one_user_from_those_of_many(store, made, start, days):
+    app, events = stored(store, made, start)
+    filter = period(start, days)
+    found = store.explorer.names(app, filter, exact=True)
+    assert list(found.items) == naive.names(events, filter)
+    assert found.total == naive.amount(naive.within(events, filter))
+    sums = store.explorer.sums(app, filter, exact=True)
+    some = naive.within(events, filter)
+    assert (sums.events, sums.users) == naive.amount(some)
+    assert sums.ips == naive.metric(some, Metric("ips"))
+
+
+@given(
+    LISTS, START, st.lists(st.sampled_from(NAMES), min_size=2, max_size=6), st.sampled_from([1, HOUR, DAY, 20 * DAY]),
+    st.sampled_from([None, *FIELDS]), st.integers(1, 3),
+)  # fmt: skip
+@SHARED
+def test_a_funnel_follows_each_user_from_their_first_event(store, made, start, steps, window, path, top):
+    """Users and median times of each step, of all and by what a field held in the first event."""
+    made = [{**one, "gap": max(one["gap"], 1)} for one in made]  # no two at once: which came first would be open
+    app, events = stored(store, made, start)
+    asked = FunnelWanted(period(start, 9), tuple(steps), window, path, top)
+    all_of_them, *ways = store.explorer.funnel(app, asked).ways
+    assert all_of_them.steps == naive.way(events, asked, lambda one: True)
+    firsts = {}
+    for one in naive.within(events, asked.filter):
+        if one.name == steps[0] and one.user is not None:
+            firsts.setdefault(one.user, one)
+    values = {} if path is None else {naive.value(path, one) for one in firsts.values()}
+    assert len(ways) == min(top, len(values))
+    for way in ways:
+        alike = [
+            one
+            for one in values
+            if (type(naive.shown(one)) is bool, naive.shown(one)) == (type(way.value) is bool, way.value)
+        ]
+        assert way.steps == naive.way(events, asked, lambda one, of=alike[0]: naive.value(path, one) == of)
+
+
+@given(
+    LISTS,
+    START,
+    st.sampled_from(["hour", "day", "week", "month"]),
+    st.sampled_from([None, *NAMES]),
+    st.sampled_from([None, *NAMES]),
+)
+@SHARED
+def test_retention_says_who_of_each_beginning_came_back(store, made, start, interval, begin, back):
+    app, events = stored(store, made, start)
+    days = 1 if interval == "hour" else 20
+    asked = RetentionWanted(period(start, days), interval, begin, back, "America/New_York")
+    assert list(store.explorer.retention(app, asked).cohorts) == naive.retention(events, asked)
+
+
+@given(LISTS, START, st.sampled_from(["last", "events"]), st.integers(1, 2))
+@SHARED
+def test_pages_of_users_neither_skip_nor_repeat(store, made, start, sort, limit):
+    app, events = stored(store, made, start)
+    asked = UsersWanted(period(start, 30), sort=sort, limit=limit)
+    found, cursor = [], None
+    while True:
+        page = store.explorer.users(app, replace(asked, cursor=cursor))
+        found += page.items
+        if (cursor := page.cursor) is None:
+            break
+    mine = {}
+    for one in events:
+        if one.user is not None:
+            mine.setdefault(one.user, []).append(one.at)
+    assert sorted(found) == sorted((key, len(at), min(at), max(at)) for key, at in mine.items())
+    ranked = [getattr(one, sort) for one in found]
+    assert ranked == sorted(ranked, reverse=True)
+
+
+@given(LISTS, START)
+@SHARED
+def test_what_a_user_or_an_address_did_is_counted_by_kind_and_told_newest_first(store, made, start):
+    app, events = stored(store, made, start)
+    filter = Filter(since=0, until=NOW)
+    for found, of, kinds in (
+        (store.explorer.user(app, ("id:1", "id:2"), filter), lambda one: one.user in ("id:1", "id:2"), ("ips", "ip")),
+        (
+            store.explorer.ip(app, replace(filter, ip="203.0.113.0/31")),
+            lambda one: one.ip == "203.0.113.1",
+            ("users", "user"),
+        ),
+    ):
+        mine = [one for one in events if of(one)]
+        times = [one.at for one in mine]
+        assert (found.events, found.first, found.last) == (
+            len(mine),
+            min(times, default=None),
+            max(times, default=None),
+        )
+        for kind, path in (kinds, ("events", "event"), ("countries", "geo.country"), ("devices", "device")):
+            counted = {value: count for value, count in naive.ranks(mine, path, Metric()).items() if value is not None}
+            assert {one.value: one.events for one in found.shares[kind]} == counted
+        newest = sorted(mine, key=lambda one: (one.at, one.id), reverse=True)
+        assert [one.id for one in found.newest] == [one.id for one in newest]
+
+
+def test_another_app_sees_nothing(store):
+    put(store, batch("shop", events=(event("a", user={"id": "1"}, ip="203.0.113.9"),)))
+    filter = Filter(since=NOW - DAY, until=NOW + 1)
+    explorer = store.explorer
+    assert explorer.sums("shop", filter).events == 1
+    assert explorer.sums("blog", filter).events == 0
+    assert explorer.names("blog", filter).items == ()
+    assert explorer.top("blog", TopWanted(filter, "event")).total == Amount(0, 0)
+    assert explorer.users("blog", UsersWanted(filter)).items == ()
+    assert explorer.user("blog", ("id:1",), filter).newest == ()
+    assert explorer.ip("blog", replace(filter, ip="203.0.113.9")).newest == ()
+    assert explorer.series("blog", SeriesWanted(filter, "day", group_by="user")).lines == ()
+    assert explorer.funnel("blog", FunnelWanted(filter, ("page.view", "page.view"), DAY)).ways[0].steps[0].users == 0
+    assert {one.users for one in explorer.retention("blog", RetentionWanted(filter, "day")).cohorts} == {0}
+
+
+def test_distinct_users_are_estimated_beyond_a_week_unless_asked_for_exactly(store):
+    """An estimate is marked, and near; a backend that cannot estimate counts, and marks nothing."""
+    app = fresh_app(store)
+    events = [event(f"e{n}", at=NOW - n, user={"id": str(n)}) for n in range(2000)]
+    for number, one in enumerate(events):
+        one.user = f"id:{number}"
+    put(store, batch(app, events=tuple(events)))
+    long, week = Filter(since=NOW - 8 * DAY, until=NOW + 1), Filter(since=NOW - 7 * DAY + 1, until=NOW + 1)
+    users = Metric("users")
+    assert store.explorer.series(app, SeriesWanted(week, "hour", users)).approximate is False
+    assert store.explorer.series(app, SeriesWanted(long, "day", users, exact=True)).lines[0].total == 2000
+    found = store.explorer.series(app, SeriesWanted(long, "day", users))
+    assert found.lines[0].total == (pytest.approx(2000, rel=0.1) if found.approximate else 2000)
+    assert store.explorer.series(app, SeriesWanted(long, "day")).approximate is False
+    assert store.explorer.sums(app, long, exact=True) == (2000, 2000, 0, False)
+    assert store.explorer.top(app, TopWanted(long, "event", exact=True)).total.users == 2000
+
+
+@pytest.mark.parametrize(
+    ("ask", "text"),
+    [
+        (lambda x, f: x.series("shop", SeriesWanted(f, "minute")), "`interval`: 4,320 of a minute are more than 1,500"),
+        (lambda x, f: x.series("shop", SeriesWanted(f, "day", zone="Mars/Olympus")), "`zone`: `Mars/Olympus` is not a time zone"),
+        (lambda x, f: x.series("shop", SeriesWanted(f, "day", zone="../../etc/passwd")), "`zone`: `../../etc/passwd` is not"),
+        (lambda x, f: x.series("shop", SeriesWanted(f, "day", Metric("sum"))), "`of`: missing: of what is it the sum?"),
+        (lambda x, f: x.series("shop", SeriesWanted(f, "day", Metric("sum", "user"))), "`of`: `user` is not a number"),
+        (lambda x, f: x.series("shop", SeriesWanted(f, "day", Metric("count", "user"))), "`of`: `count` is of no field"),
+        (lambda x, f: x.series("shop", SeriesWanted(f, "day", group_by="geo.contry")), "`group_by`: `geo.contry` is not a field"),
+        (lambda x, f: x.series("shop", SeriesWanted(f, "day", group_by="user.labels")), "`group_by`: `user.labels` cannot be"),
+        (lambda x, f: x.top("shop", TopWanted(f, "properties.a'b")), "`field`: `properties.a'b` is not a field"),
+        (lambda x, f: x.retention("shop", RetentionWanted(f, "hour")), "`interval`: 72 of a hour are more than 62"),
+        (lambda x, f: x.users("shop", UsersWanted(f, cursor="x")), "`cursor`: `x` was not given by this list"),
+        (lambda x, f: x.sums("shop", replace(f, since=f.until)), "`from`: it does not lie before `to`"),
+        (lambda x, f: x.sums("shop", replace(f, since=None)), "`from`: a question has a beginning and an end"),
+        (lambda x, f: FunnelWanted(f, ("a",), DAY), "`step`: 1 of them"),
+        (lambda x, f: FunnelWanted(f, ("a",) * 7, DAY), "`step`: 7 of them"),
+        (lambda x, f: SeriesWanted(f, "day", top=21), "`top`: `21` is not between 1 and 20"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused_by_its_name(store, ask, text):
+    midnight = NOW // DAY * DAY
+    with pytest.raises(SentinelError) as caught:
+        ask(store.explorer, Filter(since=midnight - 3 * DAY, until=midnight))
+    assert str(caught.value).startswith(text)
