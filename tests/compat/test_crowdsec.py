@@ -1,4 +1,4 @@
-"""Bouncers are told the bans as CrowdSec's Local API tells them: what is new, what is deleted, and never a way to crash."""
+"""Bouncers are told the bans as CrowdSec's Local API tells them: what is new, what is deleted, and every field."""
 
 from __future__ import annotations
 
