@@ -271,7 +271,7 @@ class Server:
             self.store, self.gate, self.hub, self.overview, self.switch, now,
             lambda app: metrics.text(self.figures.samples(), app), partial(self.hub.tell, DECISIONS),
             self._changed, self.explainer, self.processes, KEY_FORMS,
-            self.searches,
+            self.searches, self.accounts, never=tuple(map(str, settings.trusted_proxies)),
         )  # fmt: skip
         fault = partial(self.fault, "events")
         door = Door(

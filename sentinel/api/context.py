@@ -16,10 +16,12 @@ from sentinel.edge.access import Caller, Gate
 from sentinel.edge.errors import ApiError
 from sentinel.edge.protocols import KeyForms
 from sentinel.edge.wire import Headers
+from sentinel.service.accounts import Accounts
 from sentinel.service.explainer import Explainer
 from sentinel.service.overview import Overview
 from sentinel.service.ports import Store
 from sentinel.service.processes import Processes
+from sentinel.service.search import Searches
 from sentinel.service.switch import Switch
 
 
@@ -39,6 +41,9 @@ class Context:
     explainer: Explainer
     processes: Processes  # of the apps, as their SDKs tell
     key_forms: KeyForms  # what keys for foreign protocols may be
+    searches: Searches
+    accounts: Accounts  # of those who sign in to the console
+    never: tuple[str, ...] = ()  # networks that are the app's own: its proxies
 
 
 def context(request: Request) -> Context:

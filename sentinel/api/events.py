@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from itertools import chain, islice, takewhile
-from typing import Annotated, Any
+from itertools import islice
+from typing import Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from sentinel.api import stream
+from sentinel.api.asking import Q, Since, Until, wanted
 from sentinel.api.context import Context, Here, Reader
+from sentinel.api.export import TYPES, Export, Format
 from sentinel.api.models import EventView, Listing
-from sentinel.api.parts import Cursor, Filter, Id, Limit, Time, network, time, user_key
+from sentinel.api.parts import Cursor, Filter, Id, Limit, Time, time
 from sentinel.api.views import event_view, listing
 from sentinel.core import record
 from sentinel.core.decision import place
-from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
 from sentinel.edge.access import credential
 from sentinel.edge.errors import not_found
@@ -31,18 +31,16 @@ TOPIC = "events"
 _LOT = 200  # events told at a time
 
 
-def _wanted(event: str | None, user: str | None, ip: str | None, since: str | None, until: str | None) -> record.Filter:
-    return record.Filter(event, user_key(user), network("ip", ip), time("from", since), time("to", until))
-
-
 @router.get("/v1/events", response_model=Listing[EventView])
 def search_events(
-    here: Here, caller: Reader, event: Filter = None, user: Filter = None, ip: Filter = None,
-    since: Annotated[Time, Query(alias="from")] = None, until: Annotated[Time, Query(alias="to")] = None,
-    limit: Limit = 50, cursor: Cursor = None,
+    here: Here, caller: Reader, q: Q = None, event: Filter = None, user: Filter = None, ip: Filter = None,
+    since: Since = None, until: Until = None, limit: Limit = 50, cursor: Cursor = None,
 ) -> Any:  # fmt: skip
-    """Return events by (time, id), newest first; `ip` may be a network."""
-    page = here.store.events.search(caller.app, _wanted(event, user, ip, since, until), limit, cursor)
+    """Return events by (time, id), newest first; `ip` may be a network.
+
+    A page may be short and yet have a cursor, where a condition had to be looked at event by event.
+    """
+    page = here.store.events.search(caller.app, wanted(here, q, event, user, ip, since, until), limit, cursor)
     return listing(page, event_view)
 
 
@@ -52,39 +50,28 @@ def search_events(
     responses={200: {"content": {"text/event-stream": {}}, "description": "Events as they come, one a message."}},
 )
 def tail_events(
-    request: Request, here: Here, caller: Reader, event: Filter = None, user: Filter = None, ip: Filter = None
-) -> Response:
+    request: Request, here: Here, caller: Reader, q: Q = None, event: Filter = None, user: Filter = None,
+    ip: Filter = None,
+) -> Response:  # fmt: skip
     """Tell events as they come, until the client leaves; on a flood it passes over what it cannot tell in time."""
-    wanted = _wanted(event, user, ip, None, None)
     secret = credential(Headers(request.scope["headers"]))
-    return _Tail(here, caller.app, secret, wanted)
+    return _Tail(here, caller.app, secret, wanted(here, q, event, user, ip))
 
 
 @router.get(
     "/v1/events/export",
     response_class=Response,
-    responses={200: {"content": {"application/x-ndjson": {}}, "description": "An event a line, oldest first."}},
+    responses={200: {"content": {type: {} for type in TYPES.values()}, "description": "The events, as a file."}},
 )
 def export_events(
-    here: Here, caller: Reader,
-    since: Annotated[Time, Query(alias="from")] = None, until: Annotated[Time, Query(alias="to")] = None,
+    here: Here, caller: Reader, q: Q = None, event: Filter = None, user: Filter = None, ip: Filter = None,
+    since: Since = None, until: Until = None, format: Format = "ndjson",
 ) -> Response:  # fmt: skip
-    """Give events in the order of time, oldest first, as lines of JSON."""
-    start, end = time("from", since) or 0, time("to", until)
-    found = here.store.events.in_order(caller.app, start)
-    lines = _lines(takewhile(lambda event: end is None or event.at < end, found))
-    first = next(lines, b"")  # what the store refuses is refused before the answer begins
-    return StreamingResponse(chain((first,), lines), media_type="application/x-ndjson")
-
-
-def _lines(events: Iterable[Event]) -> Iterator[bytes]:
-    """Give events as lines of JSON, some at a time, without their places in the order of arrival."""
-    while lot := list(islice(events, _LOT)):
-        shown = (event_view(KeptEvent(event, 0)) for event in lot)
-        yield b"".join(
-            msgspec.json.encode({name: value for name, value in one.items() if name != "position"}) + b"\n"
-            for one in shown
-        )
+    """Give events as a file: lines of JSON or CSV in the order of time, oldest first, or Parquet."""
+    export = Export(here.store.events, caller.app, wanted(here, q, event, user, ip, since, until), format)
+    export.begin()
+    name = {"content-disposition": f'attachment; filename="events.{format}"'}
+    return StreamingResponse(export.pieces(), media_type=TYPES[format], headers=name)
 
 
 @router.get("/v1/events/{id}", response_model=EventView)
@@ -128,6 +115,8 @@ def _fits(kept: KeptEvent, wanted: record.Filter) -> bool:
     """Say whether an event is one of those asked for, as a search would."""
     event = kept.event
     if wanted.name not in (None, event.name) or wanted.user not in (None, event.user):
+        return False
+    if wanted.q is not None and not wanted.q.matches(event):
         return False
     if wanted.ip is None or wanted.ip == event.ip:
         return True

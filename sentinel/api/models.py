@@ -9,6 +9,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from sentinel.core.record import Role
+
 M = TypeVar("M")
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-20T21:30:00Z"])]
 
@@ -58,6 +60,25 @@ class ErrorAnswer(Model):
     """Every refusal has this form."""
 
     error: ErrorBody
+
+
+class AccountView(Model):
+    """Somebody who may sign in to the console. `apps` holds `*` for every app; `ready`: a password was chosen."""
+
+    id: str
+    name: str
+    role: Role
+    apps: list[str]
+    made: Moment
+    by: str | None
+    seen: Moment | None
+    ready: bool
+
+
+class NewAccountView(AccountView):
+    """An account with the code of its one-time link: the console's `/welcome#` and the code. Shown once."""
+
+    code: str
 
 
 class Listing(Model, Generic[M]):
@@ -168,6 +189,24 @@ class EventView(Model):
     clamped: bool
     historical: bool
     position: int
+
+
+class OneDecision(DecisionView):
+    """One decision. `warnings` say what its maker should know of whom it concerns."""
+
+    warnings: list[str]
+
+
+class LabelView(Model):
+    """A name on a user or an address. `until` null: for ever; `finding` is the one that put it on, if one did."""
+
+    kind: Literal["user", "ip"]
+    target: str
+    name: str
+    made: Moment
+    until: Moment | None
+    finding: str | None
+    by: str | None
 
 
 class AllowanceView(Model):

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -32,10 +33,17 @@ CODES: Mapping[int, str] = {status: code for code, status in STATUS.items() if c
 
 
 class ApiError(SentinelError):
-    """A refusal: `code` is one of STATUS, `retry_after` in seconds says when to come back."""
+    """A refusal: `code` is one of STATUS, `retry_after` in seconds says when to come back.
 
-    def __init__(self, code: str, message: str, hint: str | None = None, retry_after: int | None = None) -> None:
+    `problems` are the places in a text that was sent, where it has several mistakes.
+    """
+
+    def __init__(
+        self, code: str, message: str, hint: str | None = None, retry_after: int | None = None,
+        problems: Sequence[Mapping[str, Any]] = (),
+    ) -> None:  # fmt: skip
         super().__init__(message, hint)
+        self.problems = problems
         self.code = code
         self.status = STATUS[code]
         self.retry_after = retry_after
@@ -50,7 +58,8 @@ class ApiError(SentinelError):
 
     def body(self) -> bytes:
         """Return the answer's body."""
-        return msgspec.json.encode({"error": {"code": self.code, "message": self.message, "hint": self.hint}})
+        said: dict[str, Any] = {"code": self.code, "message": self.message, "hint": self.hint}
+        return msgspec.json.encode({"error": said | ({"problems": self.problems} if self.problems else {})})
 
 
 def refusal(error: SentinelError) -> ApiError:

@@ -51,6 +51,7 @@ from sentinel.core.record import (
     KeptDecision,
     KeptEvent,
     KeptFinding,
+    KeptLabel,
     Key,
     KeyScope,
     Lease,
@@ -173,6 +174,12 @@ class Labels(Protocol):
 
     def expire(self, now: int) -> int:
         """Drop the labels that are over; return how many."""
+
+    def list(
+        self, app: str, *, now: int | None = None, kind: str | None = None, target: str | None = None,
+        name: str | None = None, limit: int = 50, cursor: str | None = None,
+    ) -> Page[KeptLabel]:  # fmt: skip
+        """Return labels, those put on last first; with `now` only those in force then."""
 
 
 class Allow(Protocol):

@@ -18,6 +18,7 @@ from sentinel.core.errors import StoreBusy, StoreError
 
 _BROKEN = (duckdb.FatalException, duckdb.IOException, duckdb.InternalException)
 _SIGNS = ("invalidated", "Corrupt", "checksum")
+_GLANCE = 0.2  # seconds between two looks at whether somebody still waits
 _SETTINGS: dict[str, str | int] = {"checkpoint_threshold": "1TB", "threads": 2, "preserve_insertion_order": "false"}
 
 
@@ -126,6 +127,25 @@ class Duck:
 
     def _logs(self) -> list[Path]:
         return [file for file in self.path.parent.glob(f"{self.path.name}.wal*") if ".damaged-" not in file.name]
+
+
+@contextlib.contextmanager
+def interrupted(cursor: duckdb.DuckDBPyConnection, gone: Callable[[], bool]) -> Iterator[None]:
+    """Interrupt what a cursor does meanwhile, once nobody waits for it any more."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_GLANCE):
+            if gone():
+                cursor.interrupt()
+
+    watcher = threading.Thread(target=watch, name="sentinel-export", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 def _aside(log: Path) -> Path:

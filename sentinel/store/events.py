@@ -6,7 +6,9 @@ hundred rows at a time: an unread answer would hold up checkpoints, a long one t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -15,16 +17,17 @@ from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.event import Event
 from sentinel.core.record import Filter, KeptEvent, Page
 from sentinel.store.asking import Asked, Where, ask, settled
-from sentinel.store.duck import Duck
+from sentinel.store.duck import Duck, interrupted
 from sentinel.store.journal import BITS, END, Journal
 from sentinel.store.paging import bounded, cursor, place
 from sentinel.store.projector import Projector
 from sentinel.store.recent import Identity, identity
-from sentinel.store.rows import READ, read
+from sentinel.store.rows import READ, SHOWN, read
 from sentinel.store.schema import Schema
 
 _AT_ONCE = 100
 _SLICE = 5_000  # events in memory at a time
+_PIECE = 1 << 18  # bytes of a file at a time
 _LOT = 1_000  # events looked at for a page at a time
 _GRAIN = 60_000_000  # a span is so many whole minutes
 _BY_TIME = f"ORDER BY ts, id, seq LIMIT {_SLICE}"
@@ -98,21 +101,50 @@ class Events:
         """Give an app's events since a time in (time, id) order; with `names` only those so named."""
         last = self._journal.position
         self._reach(last >> BITS)
-        wanted, values = ["app = ?", "seq <= ?"], [app, last]
+        where = Where(["app = ?", "seq <= ?"], [app, last])
         if names is not None:
-            wanted, values = [*wanted, "name IN (SELECT unnest(?::VARCHAR[]))"], [*values, list(names)]
-        query = _query(_COLUMNS, [*wanted, "ts >= ?", "ts < ?", "(ts, id, seq) > (?, ?, ?)"], _BY_TIME)
-        for start, end in self._spans(wanted, values, since):
-            after: tuple[int, str, int] = (start, "", -1)
-            while found := self._rows(query, [*values, start, end, *after]):
-                some = [read(row) for row in found]
-                yield from (kept.event for kept in some)
-                after = (some[-1].event.at, some[-1].event.id, some[-1].position)
+            where = where.also("name IN (SELECT unnest(?::VARCHAR[]))", list(names))
+        return (kept.event for kept in self._oldest_first(where, since))
+
+    def matching(self, app: str, filter: Filter) -> Iterator[KeptEvent]:
+        """Give the events a filter asks for in (time, id) order, oldest first."""
+        last = self._journal.position
+        self._reach(last >> BITS)
+        asked = self._asked(app, filter)
+        found = self._oldest_first(asked.may.also("seq <= ?", last), filter.since or 0)
+        if asked.doubtful is None or filter.q is None:
+            return found
+        matches = filter.q.matches
+        return (kept for kept in found if matches(kept.event))
+
+    def parquet(self, app: str, filter: Filter, gone: Callable[[], bool]) -> Iterator[bytes]:
+        """Give the events a filter asks for as the bytes of a Parquet file, in no order; stop where `gone` says so."""
+        return self._parquet(self.where(app, filter), gone)
+
+    def _parquet(self, where: Where, gone: Callable[[], bool]) -> Iterator[bytes]:
+        with tempfile.TemporaryDirectory(prefix="sentinel-export-") as folder:
+            file = Path(folder) / "events.parquet"
+            query = f"COPY ({_query(SHOWN, where.wanted)}) TO '{file}' (FORMAT parquet, COMPRESSION zstd)"
+            with self._duck.cursor() as own, interrupted(own, gone):
+                own.execute(query, where.values).fetchall()
+            with file.open("rb") as made:
+                while piece := made.read(_PIECE):
+                    yield piece
 
     def forget(self, app: str, before: int) -> int:
         """Delete an app's events before a time; return how many."""
         with self._duck.cursor() as own:
             return int(own.execute("DELETE FROM events WHERE app = ? AND ts < ?", [app, before]).fetchall()[0][0])
+
+    def _oldest_first(self, where: Where, since: int) -> Iterator[KeptEvent]:
+        wanted, values = where
+        query = _query(_COLUMNS, [*wanted, "ts >= ?", "ts < ?", "(ts, id, seq) > (?, ?, ?)"], _BY_TIME)
+        for start, end in self._spans(wanted, values, since):
+            after: tuple[int, str, int] = (start, "", -1)
+            while found := self._rows(query, [*values, start, end, *after]):
+                some = [read(row) for row in found]
+                yield from some
+                after = _key(some[-1])
 
     def _asked(self, app: str, filter: Filter) -> Asked:
         return ask(app, filter, {} if filter.q is None else self._schema.slots(app))
@@ -131,7 +163,7 @@ class Events:
         """Return a page of those that may be meant and, asked one by one, are."""
         assert filter.q is not None
         found: list[KeptEvent] = []
-        for lot in range(EXAMINED // _LOT):
+        for _ in range(EXAMINED // _LOT):
             some = self._newest(asked.may, after, _LOT)
             found += [kept for kept in some if filter.q.matches(kept.event)]
             if len(found) > limit:

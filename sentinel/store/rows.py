@@ -61,6 +61,14 @@ COLUMNS: dict[str, str] = {
     **dict.fromkeys(TEXTS, "VARCHAR"), **dict.fromkeys(NUMBERS, "DOUBLE"),
 }  # fmt: skip
 READ = tuple(name for name in COLUMNS if name not in {"app", "user_h", "ip_h", "ip4", "ip6", "conflicts", *SLOTS})
+SHOWN = ", ".join(
+    (
+        "make_timestamp(ts) AS timestamp", "name AS event", "id", 'user_key AS "user"', "identifiers", "ip", "success",
+        "device", *(f'"{column}" AS "{part}.{key}"' for (part, key), (column, _) in COLUMN_OF.items()),
+        'user_labels AS "user.labels"', 'ip_labels AS "ip.labels"', "props AS properties", "more", "trust",
+        "coalesce(historical, FALSE) AS historical", "make_timestamp(received) AS received",
+    )
+)  # fmt: skip
 _NO_NUMBERS = (None, None)
 EMPTY_SLOTS: tuple[str | float | None, ...] = (None,) * len(SLOTS)
 

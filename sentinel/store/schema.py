@@ -77,6 +77,10 @@ class AppSchema:
             known.place = _PLACES[known.slot]
             self.free[known.type].remove(known.slot)
 
+    def know(self, path: str, type: str, first: int, last: int) -> None:
+        """Take in a path that is kept, to be counted on from there."""
+        self.paths[path] = Path(type, first, last, kept=True, changed=False)
+
     def _learn(self, path: str, kind: str, event: Event) -> Path | None:
         if len(self.paths) >= MOST or len(path) > LONGEST:
             return None

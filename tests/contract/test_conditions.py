@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import Filter
 from sentinel.engine.expression import Expression, ExpressionError, compile_expression
-from tests.contract.values import NOW, batch, event, fresh_app, put
+from tests.contract.values import batch, fresh_app, put
 from tests.engine import naive_expression as naive
 from tests.engine.expression_events import make
-from tests.property.expression_language import COMPLETE, JSON, Options, TEXTS, reduced, text
+from tests.property.expression_language import COMPLETE, JSON, TEXTS, Options, reduced, text
 
 SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 SOURCES = text(Options())["bool"]

@@ -1,0 +1,38 @@
+"""Which events a question is about: the parameters that every address of the explorer takes, and how they are read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+
+from sentinel.api.context import Context
+from sentinel.api.parts import Time, network, time, user_key
+from sentinel.core import record
+from sentinel.edge.errors import ApiError
+from sentinel.service.search import LONGEST, QueryError
+
+Q = Annotated[str | None, Query(max_length=LONGEST, description="A condition in the language of rules.")]
+
+Since = Annotated[Time, Query(alias="from")]
+Until = Annotated[Time, Query(alias="to")]
+
+
+def wanted(
+    here: Context, q: str | None = None, event: str | None = None, user: str | None = None, ip: str | None = None,
+    since: str | None = None, until: str | None = None,
+) -> record.Filter:  # fmt: skip
+    """Return the filter that parameters ask for; raises the refusal of whatever cannot be meant."""
+    return record.Filter(
+        event, user_key(user), network("ip", ip), time("from", since), time("to", until), condition(here, q)
+    )
+
+
+def condition(here: Context, q: str | None) -> record.Query | None:
+    """Return a condition compiled; raises the refusal with the place of every mistake in it."""
+    try:
+        return here.searches.query(q)
+    except QueryError as error:
+        raise ApiError(
+            "invalid", error.message, error.hint, problems=[flaw._asdict() for flaw in error.flaws]
+        ) from None

@@ -1,0 +1,104 @@
+"""What people search for: a condition compiled with the server's lists, and made into a rule's file.
+
+Where searches are kept and how events are found is the store's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sentinel.core.errors import SentinelError
+from sentinel.engine.expression import Expression, ExpressionError, compile_expression
+from sentinel.engine.playbook import Place
+from sentinel.engine.problems import Problem
+from sentinel.loader.assembly import Content, assemble
+from sentinel.loader.mistakes import Mistake, PlaybookErrors
+
+LONGEST = 4096
+_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+class Flaw(NamedTuple):
+    """One mistake in a condition: `q[offset : offset + length]`, line and column from 1, and as shown in files."""
+
+    offset: int
+    length: int
+    line: int
+    column: int
+    message: str
+    hint: str | None
+    shown: str
+
+
+class QueryError(SentinelError):
+    """A condition that cannot be searched for, with every mistake in it."""
+
+    def __init__(self, source: str, problems: tuple[Problem, ...]) -> None:
+        self.flaws = tuple(_flaw(source, problem) for problem in problems)
+        first = self.flaws[0]
+        place = f"column {first.column}" if first.line == 1 else f"line {first.line}, column {first.column}"
+        super().__init__(f"`q`, {place}: {first.message}", first.hint)
+
+
+class Searches:
+    """Compiles conditions. `content` gives the rules and lists as they are loaded now."""
+
+    def __init__(self, content: Callable[[], Content]) -> None:
+        self._content = content
+
+    def query(self, source: str | None) -> Expression | None:
+        """Return a condition compiled, None for none; raises QueryError."""
+        if source is None or not source.strip():
+            return None
+        if len(source) > LONGEST:
+            raise SentinelError(f"`q`: longer than {LONGEST:,} characters", "make it a rule, in a file")
+        try:
+            return compile_expression(source, lists=self._content().lists)
+        except ExpressionError as error:
+            raise QueryError(source, error.problems) from None
+
+    def rule(self, name: str, title: str, q: str | None, event: str | None) -> str:
+        """Return the text of a rule that takes what a search finds, accepted by the loader as it is.
+
+        Raises SentinelError where the name is taken or no name, and where there is nothing to take.
+        """
+        if self.query(q) is None and event is None:
+            raise SentinelError("`q`: a rule needs a condition or an event's name")
+        if not _ID.fullmatch(name):
+            raise SentinelError(f"`name`: `{name[:64]}` is no rule's name", "small letters, digits and single `-`")
+        if name in self._content().rules:
+            raise SentinelError(f"`name`: there is a rule `{name}` already", "choose another")
+        text = _rule_text(name, title or name, q, event)
+        try:
+            assemble({f"{name}.yaml": text.encode()}, self._content().lists)
+        except PlaybookErrors as errors:
+            first = errors.mistakes[0]
+            raise SentinelError(f"this cannot be a rule: {first.message}", first.hint) from None
+        return text
+
+
+def _rule_text(name: str, title: str, q: str | None, event: str | None) -> str:
+    lines = [f"rule: {name}", f"title: {_quoted(title)}"]
+    lines += [] if event is None else [f"event: {_quoted(event)}"]
+    lines += [] if q is None or not q.strip() else [f"where: {_quoted(' '.join(q.split()) if _plain(q) else q)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(q: str) -> bool:
+    """Say whether blanks may be joined: outside of texts they mean nothing."""
+    return '"' not in q and "'" not in q
+
+
+def _quoted(text: str) -> str:
+    """Return a text as YAML reads it back, whatever is in it: JSON is YAML."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def _flaw(source: str, problem: Problem) -> Flaw:
+    line = source.split("\n")[problem.line] if problem.line < source.count("\n") + 1 else ""
+    place = Place("q", problem.line + 1, problem.column + 1)
+    shown = str(Mistake(place, problem.message, problem.hint, line, problem.length))
+    return Flaw(problem.offset, problem.length, place.line, place.column, problem.message, problem.hint, shown)
