@@ -7,7 +7,7 @@ should be done. Live, tests, backtest and replay all call these two, in this ord
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from sentinel.core.event import Event, read
 from sentinel.core.finding import Finding, finding_id
 from sentinel.engine.emit import emits
-from sentinel.engine.judge import Condition, Judge, prepare
+from sentinel.engine.judge import Condition, prepare
 from sentinel.engine.memory import Memory
 from sentinel.engine.metrics import Skipped
 from sentinel.engine.playbook import Playbook
@@ -79,7 +79,7 @@ class Engine:
         """Say whether a playbook acts on a group, as far as its mode and its roll-out say."""
         return self.acting[name] and (name not in self._shares or self._shares[name].holds(key))
 
-    def match(self, events: Sequence[Event], newest: int = 0, monitoring: Container[str] = ()) -> Matched:
+    def match(self, events: Sequence[Event], newest: int = 0, monitoring: Collection[str] = ()) -> Matched:
         """Return the hits of a batch; `newest` is the app's newest event time so far.
 
         An event more than the lateness behind the newest is marked historical: it counts, and acts on nobody.
