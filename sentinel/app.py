@@ -48,7 +48,7 @@ from sentinel.enrich.enricher import build as build_enricher
 from sentinel.enrich.network import read as read_list
 from sentinel.sdk.options import Options
 from sentinel.service import lists, restore, upkeep
-from sentinel.service.accounts import IDLE, Accounts
+from sentinel.service.accounts import Accounts
 from sentinel.service.bans import Bans
 from sentinel.service.explainer import Explainer
 from sentinel.service.figures import Figures, Sample
@@ -239,7 +239,6 @@ class Server:
         yield Job("switch", 2, self.switch.refresh, shared=False)
         yield Job("enrichment", 60, self._refresh_enrichment, shared=False)
         yield Job("lists", 5 * MINUTE / SECOND, self._refresh_lists, shared=False)
-        yield Job("sessions", 10 * MINUTE / SECOND, lambda: store.accounts.expire(now(), IDLE))
         yield Job("expiry", 60, lambda: upkeep.expire(store, now(), settings.keep_decisions))
         yield Job("retention", 10 * MINUTE / SECOND, lambda: upkeep.retain(store, now(), settings.retention))
 

@@ -12,7 +12,20 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from sentinel import __version__
-from sentinel.api import decisions, events, explain, findings, health, keys, operations, paths, people, sdks
+from sentinel.api import (
+    accounts,
+    decisions,
+    events,
+    explain,
+    findings,
+    health,
+    keys,
+    labels,
+    operations,
+    paths,
+    people,
+    sdks,
+)
 from sentinel.api.context import Context
 from sentinel.api.feed import POLL, STREAM, Feed
 from sentinel.api.ingest import PATHS, Ingest
@@ -30,7 +43,7 @@ ALLOWED = {
     POLL: ("GET",),
     STREAM: ("GET",),
 }
-ROUTERS = (decisions, findings, events, explain, people, keys, operations, sdks)
+ROUTERS = (decisions, labels, findings, events, explain, people, keys, operations, sdks, accounts)
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": text}
     for status, text in {

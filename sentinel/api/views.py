@@ -10,6 +10,7 @@ from sentinel.api.models import EventView
 from sentinel.core import moment
 from sentinel.core.duration import format_duration
 from sentinel.core.record import (
+    Account,
     Allowance,
     App,
     AuditEntry,
@@ -17,6 +18,7 @@ from sentinel.core.record import (
     KeptDecision,
     KeptEvent,
     KeptFinding,
+    KeptLabel,
     Key,
     Page,
     Person,
@@ -72,6 +74,11 @@ def event_view(kept: KeptEvent) -> dict[str, Any]:
     return shown | {"position": kept.position}
 
 
+def label_view(kept: KeptLabel) -> dict[str, Any]:
+    """Return a label as it is shown."""
+    return _timed(_plain(kept.label) | {"made": kept.made}, "made", "until")
+
+
 def allowance_view(allowance: Allowance) -> dict[str, Any]:
     """Return an allowance as it is shown."""
     return _timed(_plain(allowance), "made", "until")
@@ -80,6 +87,11 @@ def allowance_view(allowance: Allowance) -> dict[str, Any]:
 def person_view(person: Person) -> dict[str, Any]:
     """Return a person as it is shown, without labels and decisions."""
     return _timed(_plain(person), "made")
+
+
+def account_view(account: Account) -> dict[str, Any]:
+    """Return an account as it is shown."""
+    return _timed(_plain(account), "made", "seen")
 
 
 def key_view(key: Key, forms: KeyForms) -> dict[str, Any]:

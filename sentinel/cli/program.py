@@ -42,7 +42,11 @@ COMMANDS = {
     ),
     "apps": Command("sentinel.cli.apps:apps", "List, add and change the apps of a server."),
     "keys": Command("sentinel.cli.keys:keys", "Make, list and revoke the keys of an app."),
+    "accounts": Command(
+        "sentinel.cli.accounts:accounts", "List, invite, change and remove those who use the console."
+    ),
     "decisions": Command("sentinel.cli.decisions:decisions", "List decisions, make them by hand, lift them."),
+    "labels": Command("sentinel.cli.labels:labels", "List labels, put them on users and addresses, take them off."),
     "events": Command("sentinel.cli.events:events", "Search events, newest first, or follow them as they come."),
     "import": Command(
         "sentinel.cli.importing:import_events", "Send past events to a server; they act on nobody unless told to."

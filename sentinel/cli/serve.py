@@ -37,7 +37,7 @@ def _welcome(found: Settings, address: str, first: First | None) -> None:
         else:
             path = found.data / ONCE
             write_private(path, text + "\n")
-            say(f"the first key is in {path}: read it, then delete it")
+            say(f"the first key and the administrator's link are in {path}: read it, then delete it")
     sys.stdout.flush()
 
 
@@ -49,6 +49,8 @@ def _secrets(address: str, first: First) -> str:
             "  A server's SDK sends and enforces with this key (app `default`, scope `sdk`):",
             f"    SENTINEL_URL={address}",
             f"    SENTINEL_KEY={first.key}",
+            "  The first administrator of the console begins here, once, within an hour:",
+            f"    {address}/welcome#{first.link}",
             "",
         ]
     )

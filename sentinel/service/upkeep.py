@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sentinel.core.duration import DAY
 from sentinel.service import restore
+from sentinel.service.accounts import IDLE
 from sentinel.service.pipeline import Pipeline
 from sentinel.service.ports import Store
 
@@ -26,10 +27,12 @@ def project(store: Store) -> int:
 
 
 def expire(store: Store, now: int, keep: int) -> int:
-    """Drop decisions over for `keep`, labels that are over, and what was delivered long ago; return how many."""
-    return (
-        store.decisions.expire(now, keep) + store.labels.expire(now) + store.outbox.expire(now - KEEP_DELIVERED)
-    )  # fmt: skip
+    """Drop decisions over for `keep`, labels and sessions that are over, and what was delivered long ago.
+
+    Return how many.
+    """
+    delivered = store.outbox.expire(now - KEEP_DELIVERED)
+    return store.decisions.expire(now, keep) + store.labels.expire(now) + store.accounts.expire(now, IDLE) + delivered
 
 
 def retain(store: Store, now: int, default: int | None) -> int:

@@ -28,6 +28,9 @@ RIGHTS = {
     "GET /v1/allow": READERS,
     "POST /v1/allow": ADMIN,
     "DELETE /v1/allow/{id}": ADMIN,
+    "GET /v1/labels": READERS,
+    "POST /v1/labels": ADMIN,
+    "DELETE /v1/labels": ADMIN,
     "GET /v1/findings": READERS,
     "GET /v1/findings/{id}": READERS,
     "PATCH /v1/findings/{id}": ADMIN,
@@ -54,6 +57,11 @@ RIGHTS = {
     "GET /v1/enforcement": READERS,
     "PUT /v1/enforcement": ADMIN,
     "GET /v1/sdks": READERS,
+    "GET /v1/accounts": set(),
+    "POST /v1/accounts": set(),
+    "PATCH /v1/accounts/{id}": set(),
+    "POST /v1/accounts/{id}/reset": set(),
+    "DELETE /v1/accounts/{id}": set(),
     "GET /metrics": READERS,
     "GET /healthz": ANYBODY,
     "GET /readyz": ANYBODY,
@@ -63,13 +71,19 @@ BODIES = {
     "POST /v1/import": [],
     "POST /v1/decisions": {"kind": "block", "scope": "user", "value": "walls", "reason": "walls"},
     "POST /v1/allow": {"scope": "user", "value": "walls", "reason": "walls"},
+    "POST /v1/labels": {"kind": "user", "target": "walls", "name": "walls"},
     "PATCH /v1/findings/{id}": {"status": "confirmed"},
     "POST /v1/keys": {"scope": "read"},
     "POST /v1/apps": {"id": "walls"},
     "PATCH /v1/apps/{id}": {"name": "walls"},
+    "POST /v1/accounts": {"name": "walls"},
+    "PATCH /v1/accounts/{id}": {"role": "viewer"},
     "PUT /v1/enforcement": {"on": True, "why": "walls"},
 }
-QUERIES = {"DELETE /v1/links": "?identifier=username:marker", "GET /v1/explain/group": "?group=user%3Dusername:marker"}
+QUERIES = {
+    "DELETE /v1/links": "?identifier=username:marker", "DELETE /v1/labels": "?kind=user&target=marker&name=label",
+    "GET /v1/explain/group": "?group=user%3Dusername:marker",
+}  # fmt: skip
 OPEN = {"GET /healthz", "GET /readyz"}
 STREAMS = {"GET /v1/feed/stream", "GET /v1/events/tail"}
 MARKER = "marker"  # stands in everything app `one` holds
@@ -93,6 +107,7 @@ def things(server):
     allowance = admin.post("/v1/allow", {"scope": "user", "value": f"{MARKER}-2", **why}).json
     finding = admin.get("/v1/findings?playbook=three-failures").json["items"][0]
     key = admin.post("/v1/keys", {"scope": "read", "name": MARKER}).json
+    admin.post("/v1/labels", {"kind": "user", "target": MARKER, "name": "label"})
     delivery = admin.get("/v1/outbox").json["items"][0]
     admin.ask("PATCH", "/v1/apps/one", {"name": MARKER})
     return {
@@ -107,7 +122,7 @@ def things(server):
 def ask(client, operation, things, **more):
     """Do an operation, naming the things of app `one`; of a stream only the head is read."""
     method, path = operation.split(" ")
-    filled = path.replace("{id}", things.get(path, "")).replace("{key}", things.get(path, "")) + QUERIES.get(
+    filled = path.replace("{id}", things.get(path, "none")).replace("{key}", things.get(path, "")) + QUERIES.get(
         operation, ""
     )
     if operation in STREAMS:

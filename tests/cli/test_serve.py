@@ -83,8 +83,12 @@ def test_the_first_start_creates_everything_and_hands_its_secrets_over_once(serv
     assert stat.S_IMODE(once.stat().st_mode) == 0o600
     assert stat.S_IMODE((server.data / "server.json").stat().st_mode) == 0o600
     assert stat.S_IMODE(server.data.stat().st_mode) == 0o700
-    for url in re.findall(r"https?://\S+", once.read_text()):  # nothing is promised that is not there
-        assert url == f"http://127.0.0.1:{server.client.port}"
+    address = f"http://127.0.0.1:{server.client.port}"
+    plain, welcome = re.findall(r"https?://\S+", once.read_text())
+    assert plain == address
+    assert re.fullmatch(re.escape(address) + r"/welcome#[\w-]{43,}", welcome)
+    assert server.client.get("/welcome").status == 200
+    assert welcome.partition("#")[2] not in server.said()
     secret = server.first_key
     assert server.client.using(secret).post("/v1/events", {"event": "x"}).json["accepted"] == 1
     assert secret not in server.said()
