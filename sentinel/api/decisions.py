@@ -15,6 +15,7 @@ from sentinel.api.models import (
     Listing,
     Model,
     Moment,
+    OneDecision,
     Reason,
     Revision,
 )
@@ -24,7 +25,7 @@ from sentinel.core.decision import Decision, Kind, Scope
 from sentinel.core.record import Allowance
 from sentinel.edge.errors import not_found
 from sentinel.sdk.ids import new_id
-from sentinel.service.hand import free, target, until
+from sentinel.service.hand import free, target, until, warnings
 
 router = APIRouter()
 Target = Annotated[str, Field(min_length=1, max_length=512)]
@@ -73,16 +74,16 @@ def list_decisions(
     return listing(page, lambda kept: decision_view(kept, now))
 
 
-@router.get("/v1/decisions/{id}", response_model=DecisionView, tags=["decisions"])
+@router.get("/v1/decisions/{id}", response_model=OneDecision, tags=["decisions"])
 def get_decision(here: Here, caller: Listener, id: Id) -> Any:
     """Return one decision with its reasons."""
     kept = here.store.decisions.get(caller.app, id)
     if kept is None:
         raise not_found("decision", id)
-    return decision_view(kept, here.clock())
+    return decision_view(kept, here.clock()) | {"warnings": warnings(kept.decision, here.never)}
 
 
-@router.post("/v1/decisions", response_model=DecisionView, status_code=201, tags=["decisions"])
+@router.post("/v1/decisions", response_model=OneDecision, status_code=201, tags=["decisions"])
 def add_decision(here: Here, caller: Admin, new: NewDecision) -> Any:
     """Decide by hand; every connected SDK knows at once."""
     now = here.clock()

@@ -11,6 +11,7 @@ import typer
 from sentinel.cli import show
 from sentinel.cli.client import AppId, Client, Data, Secret, Url, connect
 from sentinel.cli.options import AsFormat, Format
+from sentinel.cli.terminal import complain
 
 decisions = typer.Typer(help="List decisions, make them by hand, lift them.", no_args_is_help=True)
 COLUMNS = ("id", "kind", "scope", "value", "until", "playbook", "reason")
@@ -41,8 +42,10 @@ def add_decision(
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
     """Decide by hand; every connected SDK knows at once."""
-    new = {"kind": kind, "scope": scope or _scope(value), "value": value, "reason": why, "for": length}
+    new = {"kind": kind, "scope": scope or scope_of(value), "value": value, "reason": why, "for": length}
     made = connect(url, key, app, data).ask("POST", "/v1/decisions", new | ({"to": to} if to else {}))
+    for warning in made["warnings"]:
+        complain(warning)
     show.one(made, format, f"{made['id']}  {made['kind']} {made['value']} until {made['until'] or 'lifted'}")
 
 
@@ -68,7 +71,7 @@ def paged(client: Client, path: str, query: dict[str, Any], limit: int) -> Itera
             return
 
 
-def _scope(value: str) -> str:
+def scope_of(value: str) -> str:
     """Return the scope a target looks like."""
     head = value.partition("/")[0]
     if head.count(".") == 3 and head.replace(".", "").isdigit():

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from sentinel.core import identity
+from sentinel.core.batch import Label
 from sentinel.core.decision import Decision
 from sentinel.core.event import Event
 from sentinel.core.finding import Finding
@@ -175,6 +176,14 @@ class Allowance:
     made: int
     until: int | None = None
     by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLabel:
+    """A label and when it was put on last."""
+
+    label: Label
+    made: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ Whoever asks, an API or a page, has its own form and its own rights; what is mea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 
 from sentinel.core import address, identity, moment
-from sentinel.core.decision import PAIRS, Place, pair, place
+from sentinel.core.decision import PAIRS, Decision, Place, pair, place, unpair
 from sentinel.core.duration import parse_duration
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Allowance, KeptDecision
@@ -31,6 +31,38 @@ def target(scope: str, value: str | tuple[str, str]) -> str:
     if scope == "user":
         return identity.read_key(value)
     return _address(value) if scope == "ip" else str(place(value))
+
+
+def bearer(store: Store, app: str, kind: str, value: str) -> str:
+    """Return whom events know a labelled user or address as: the person's own key, the address or its group."""
+    if kind == "user":
+        return store.people.keys(app, identity.read_key(value))[0]
+    head, slash, bits = value.partition("/")
+    found = address.normalise(head)
+    known = store.access.app(app)
+    if found is None or known is None or (slash and not bits.isdecimal()):
+        raise SentinelError(f"`target`: `{value[:64]}` is not an address", "write `203.0.113.9`")
+    group = address.network_of(found, known.ipv6) if ":" in found else found
+    if slash and str(place(value)) != group:
+        raise SentinelError(f"`target`: `{value[:64]}` is a network", "label its addresses, or make a list of networks")
+    return group
+
+
+def warnings(decision: Decision, never: Iterable[str] = ()) -> list[str]:
+    """Return what whoever made a decision by hand should know: of whom no playbook would ever make one.
+
+    `never` are networks that belong to the app itself. A person's decision counts all the same.
+    """
+    if decision.kind == "allow" or decision.scope not in ("ip", "network", "user+ip"):
+        return []
+    value = unpair(decision.value)[1] if decision.scope == "user+ip" else decision.value
+    where = place(value)
+    found = []
+    if address.is_untouchable(value):
+        found.append(f"`{value}` is private or local: many may share it, and no playbook would act on it")
+    if any(inside(where, own) or inside(own, where) for own in map(place, never)):
+        found.append(f"`{value}` is the app's own proxy: every request that seems to come from it is concerned")
+    return found
 
 
 def until(length: str | None, end: str | None, now: int) -> int | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, delete, or_, select
 
 from sentinel.core.batch import Label
-from sentinel.core.record import Allowance
+from sentinel.core.record import Allowance, KeptLabel, Page
 from sentinel.store.audit import note
 from sentinel.store.changes import Change, put, touch
 from sentinel.store.database import Database
+from sentinel.store.paging import page
 from sentinel.store.tables import allowances, labels
 
 _Held = dict[tuple[str, str, str], dict[str, int | None]]
@@ -74,7 +75,22 @@ class Labels:
                 self._drop(row.app, row.kind, row.target, row.name)
         return len(rows)
 
-    def learn(self, app: str, put: list[Label] | tuple[Label, ...]) -> None:
+    def list(
+        self, app: str, *, now: int | None = None, kind: str | None = None, target: str | None = None,
+        name: str | None = None, limit: int = 50, cursor: str | None = None,
+    ) -> Page[KeptLabel]:  # fmt: skip
+        """Return labels, those put on last first; with `now` only those in force then."""
+        c = labels.c
+        query = select(labels).where(c.app == app)
+        wanted = {c.kind: kind, c.target: target, c.name: name}
+        query = query.where(*(column == value for column, value in wanted.items() if value is not None))
+        if now is not None:
+            query = query.where(or_(c.until.is_(None), c.until > now))
+        order = (c.made, c.kind, c.target, c.name)
+        with self._control.read() as connection:
+            return page(connection, query, order, (int, str, str, str), limit, cursor, _label)
+
+    def learn(self, app: str, put: Sequence[Label]) -> None:
         """Take in labels that were committed."""
         for label in put:
             held = self._held.get((app, label.kind, label.target), {})
@@ -89,7 +105,7 @@ class Labels:
             self._held.pop((app, kind, target), None)
 
 
-def write_labels(change: Change, wanted: list[Label] | tuple[Label, ...]) -> None:
+def write_labels(change: Change, wanted: Sequence[Label]) -> None:
     """Write labels within a transaction, each in place of the one of its name."""
     if wanted:
         touch(change.connection, change.app, "labels")
@@ -151,6 +167,10 @@ class Allow:
 
     def _others(self, app: str, id: str) -> Iterator[Allowance]:
         return (one for one in self._held.get(app, ()) if one.id != id)
+
+
+def _label(row: Row[Any]) -> KeptLabel:
+    return KeptLabel(Label(**{name: row._mapping[name] for name in Label.__dataclass_fields__}), row.made)
 
 
 def _ordered(some: Iterable[Allowance]) -> tuple[Allowance, ...]:

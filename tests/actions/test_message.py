@@ -70,7 +70,7 @@ def test_a_finding_in_markdown() -> None:
         ({"kind": "redirect_user", "target": "id:42", "for_s": 60.5}, "done: redirected id:42 for 1m0.5s"),
         ({"kind": "challenge_user", "target": "id:42", "held": "monitor"}, "not done: challenged id:42: monitor"),
         ({"kind": "label_ip", "target": "198.51.100.1", "label": "scanner"}, "done: labelled 198.51.100.1 as scanner"),
-        ({"kind": "emit", "event": "account.guessed"}, "done: emitted account.guessed"),
+        ({"kind": "emit", "event": "account.guessed"}, "done: emitted account[.]guessed"),
         ({"kind": "launch", "target": "x"}, "done: launch x"),
     ],
 )

@@ -13,7 +13,7 @@ import zstandard
 
 from sentinel.cli import importing
 from sentinel.cli.client import Client, Refused, Unreachable
-from sentinel.cli.decisions import _scope
+from sentinel.cli.decisions import scope_of
 from sentinel.cli.importing import Bookmark, Sender
 from sentinel.cli.program import run
 from sentinel.core.errors import SentinelError
@@ -108,7 +108,7 @@ class TestDecisions:
          ("username:a:b", "user")],
     )  # fmt: skip
     def test_the_scope_is_what_the_target_looks_like(self, value, scope):
-        assert _scope(value) == scope
+        assert scope_of(value) == scope
 
     def test_a_list_is_as_long_as_was_asked_for_over_several_pages(self, ask, monkeypatch):
         for n in range(4):
@@ -128,6 +128,23 @@ class TestDecisions:
         (made,) = as_json(ask("decisions", "add", "block", "id:odd\x9b", "--why", "abuse", "--format", "json"))
         (listed,) = as_json(ask("decisions", "list", "--value", "id:odd\x9b", "--format", "json"))
         assert (made["value"], listed["value"]) == ("id:odd\x9b", "id:odd\x9b")
+
+
+    def test_of_a_private_address_it_is_warned_and_done_all_the_same(self, server, ask):
+        code, lines, err = ask("decisions", "add", "block", "10.1.2.3", "--why", "abuse")
+        assert (code, len(lines)) == (0, 1)
+        assert err == "sentinel: `10.1.2.3` is private or local: many may share it, and no playbook would act on it\n"
+
+
+class TestLabels:
+    def test_one_is_put_on_listed_and_taken_off(self, ask):
+        assert ask("labels", "put", "203.0.113.60", "office", "--for", "7d")[0] == 0
+        assert ask("labels", "put", "77", "vip")[1] == ["user id:77: vip until taken off"]
+        (listed,) = as_json(ask("labels", "list", "--target", "203.0.113.60", "--format", "json"))
+        assert (listed["kind"], listed["name"], listed["by"]) == ("ip", "office", "local administrator")
+        assert len(ask("labels", "list", "--name", "vip")[1]) == 1
+        assert ask("labels", "take", "77", "vip")[0] == 0
+        assert ask("labels", "take", "77", "vip")[2].startswith("sentinel: there is no label `vip`")
 
 
 class TestEvents:

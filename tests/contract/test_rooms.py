@@ -99,6 +99,27 @@ def test_a_label_put_again_takes_the_new_end(store):
     assert store.labels.of("shop", "user", "id:1", NOW + 8) == ("bot",)
 
 
+def test_labels_are_listed_in_pages_those_put_on_last_first(backend):
+    store = backend.store
+    store.labels.put("shop", Label("user", "id:1", "vip"), "jane", NOW)
+    store.labels.put("shop", Label("ip", "203.0.113.9", "bot", NOW + 5, by="jane"), "jane", NOW + 1)
+    store.labels.put("shop", Label("user", "id:2", "vip"), "jane", NOW + 1)
+    store.labels.put("blog", Label("user", "id:1", "other"), "jane", NOW)
+    found, cursor = [], None
+    while True:
+        page = store.labels.list("shop", limit=1, cursor=cursor)
+        found += page.items
+        if (cursor := page.cursor) is None:
+            break
+    assert [(one.label.target, one.made) for one in found] == [
+        ("id:2", NOW + 1), ("203.0.113.9", NOW + 1), ("id:1", NOW)
+    ]  # fmt: skip
+    assert found[1].label == Label("ip", "203.0.113.9", "bot", NOW + 5, None, "jane")
+    assert len(store.labels.list("shop", now=NOW + 5).items) == 2
+    assert [one.label.target for one in store.labels.list("shop", kind="user", name="vip").items] == ["id:2", "id:1"]
+    assert [one.label.name for one in store.labels.list("shop", kind="user", target="id:1").items] == ["vip"]
+
+
 def test_a_label_can_be_taken_off_and_old_ones_go(backend):
     store = backend.store
     store.labels.put("shop", Label("user", "id:1", "bot", NOW + 5), "jane", NOW)
