@@ -199,7 +199,8 @@ class TypedEvent(Event):
 
     def of_request(self, field: str) -> Any:
         """Return a field of the request, which for most is not put into form."""
-        return getattr(self._fields.request, field, None) or self.request.get(field)
+        value = getattr(self._fields.request, field, None)
+        return value if value or type(value) in _KINDS else None
 
 
 def read_typed(fields: Fields, order: tuple[str, ...] = identity.DEFAULT_ORDER) -> Event:

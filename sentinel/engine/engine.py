@@ -88,16 +88,20 @@ class Engine:
         matched = Matched(newest)
         skipped, add, tables, oldest = matched.skipped, matched.hits.append, self._by_name, newest - self.lateness
         for event in events:
-            at, id, ip = event.at, event.id, event.ip
+            at = event.at
             if at > newest and not event.historical:
                 newest, oldest = at, at - self.lateness
             elif at < oldest:
                 event.historical = True
+            table = tables.get(event.name)
+            if table is None:
+                table = self._look_up(event.name)
+            if not table:
+                continue
             claimed, live = event.trust == "browser", not event.historical
             keyed: Callable[[Event], str | None] | None = None
             key: str | None = None
-            table = tables.get(event.name)
-            for condition, ready in self._look_up(event.name) if table is None else table:
+            for condition, ready in table:
                 try:
                     if condition is not None and not condition(event):
                         continue
@@ -124,7 +128,7 @@ class Engine:
                     acting = acts and live and (not monitoring or name not in monitoring)
                     if acting and share is not None:
                         acting = share.holds(key)
-                    add(_new(Hit, (name, key, at, id, values, acting, ip)))
+                    add(_new(Hit, (name, key, at, event.id, values, acting, event.ip)))
         matched.newest = newest
         return matched
 

@@ -142,9 +142,9 @@ class Familiar:
 
     def learn(self, event: Event) -> None:
         """Take in one event; only a login that proves its user counts."""
-        user, at, ip, device = event.user, event.at, event.network_ip, event.device
-        if not user or not event.proven:
+        if event.success is not True or not event.proven or not (user := event.user):
             return
+        at, ip, device = event.at, event.network_ip, event.device
         places = self._places.touch(user)
         if ip:
             first = _visit(places, ip, at)
