@@ -19,7 +19,8 @@ Kind = Literal["log", "webhook", "apprise"]
 KINDS: tuple[Kind, ...] = ("log", "webhook", "apprise")
 USUAL = ("log", "security")  # exist without being set up
 SHORTEST = 24  # bytes of a webhook's secret, as Standard Webhooks asks
-_KEYS: Mapping[str, tuple[str, ...]] = {"log": (), "webhook": ("url", "secret"), "apprise": ("url",)}
+FORMATS = ("sentinel", "ocsf", "ecs")
+_KEYS: Mapping[str, tuple[str, ...]] = {"log": (), "webhook": ("url", "secret", "format"), "apprise": ("url",)}
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?", re.ASCII)
 _PREFIX = "whsec_"
 
@@ -28,13 +29,15 @@ _PREFIX = "whsec_"
 class Channel:
     """One channel. `url` and `secrets` are never shown: an apprise URL is a secret itself.
 
-    A webhook with several secrets is signed with each, so that one can be replaced without a gap.
+    A webhook with several secrets is signed with each, so that one can be replaced without a gap. `format` is one of
+    FORMATS: how it is told of findings.
     """
 
     name: str
     kind: Kind = "log"
     url: str = field(default="", repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    format: str = "sentinel"
 
 
 def channels(settings: Mapping[str, object] | None = None) -> dict[str, Channel]:
@@ -68,7 +71,13 @@ def _channel(name: str, raw: object) -> Channel:
                 f"`{str(key)[:32]}` is not a setting of a channel of kind `{kind}`",
                 f"did you mean `{close[0]}`?" if close else f"known: {', '.join(('kind', *_KEYS[kind]))}",
             )
-    return Channel(name, kind, _url(kind, raw.get("url")), _secrets(kind, raw.get("secret")))
+    return Channel(
+        name,
+        kind,
+        _url(kind, raw.get("url")),
+        _secrets(kind, raw.get("secret")),
+        _format(raw.get("format", "sentinel")),
+    )
 
 
 def _kind(raw: object) -> Kind:
@@ -91,6 +100,12 @@ def _url(kind: Kind, raw: object) -> str:
     elif find_spec("apprise") is None:
         raise InputError("apprise is not installed", "pip install 'sentinel-playbooks[notify]'")
     return raw
+
+
+def _format(raw: object) -> str:
+    if raw not in FORMATS:
+        raise InputError(f"`format`: `{str(raw)[:32]}` is not known", f"one of {', '.join(FORMATS)}")
+    return str(raw)
 
 
 def _secrets(kind: Kind, raw: object) -> tuple[str, ...]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import base64
 import json
 import os
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from standardwebhooks import Webhook
 
 from sentinel.actions.channel import Channel
 from sentinel.actions.fetch import Fetcher, FetchError, Response
-from sentinel.actions.message import Body
+from sentinel.actions.message import GUARDED, OPENED, Body
 from sentinel.actions.outcome import LONGEST, DeliveryError
-from sentinel.core import moment
+from sentinel.core import ecs, moment, ocsf
 from sentinel.core.duration import SECOND
 
+FORMS: Mapping[str, Callable[[Body], dict[str, Any]]] = {"ocsf": ocsf.detection, "ecs": ecs.alert}
 READ = 4 << 10  # bytes of an answer that are waited for
 
 
@@ -28,7 +31,7 @@ def new_secret() -> str:
 def send(channel: Channel, id: str, body: Body, fetcher: Fetcher, now: int) -> None:
     """Post a message; raises DeliveryError unless the receiver answers 2xx. `id` is the same at every try."""
     try:
-        raw = json.dumps(body, separators=(",", ":"), allow_nan=False)
+        raw = json.dumps(_formed(channel.format, body), separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise DeliveryError(f"the message is no JSON: {error}", final=True) from None
     headers = _headers(channel, id, raw, now)
@@ -37,6 +40,13 @@ def send(channel: Channel, id: str, body: Body, fetcher: Fetcher, now: int) -> N
     except FetchError as error:
         raise DeliveryError(error.message, error.hint, final=error.permanent) from None
     _judge(response, now)
+
+
+def _formed(format: str, body: Body) -> Body:
+    """Return a message as the channel wants it: findings in the form of a schema, all else as it is."""
+    if format not in FORMS or body.get("type") not in (OPENED, GUARDED):
+        return body
+    return FORMS[format](body["data"])
 
 
 def _headers(channel: Channel, id: str, raw: str, now: int) -> dict[str, str]:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+import msgspec
+from fastapi import APIRouter, Response
 from pydantic import Field
+from starlette.responses import StreamingResponse
 
 from sentinel.api.context import Admin, Here, Reader
 from sentinel.api.models import FindingView, Listing, Model, Text
 from sentinel.api.parts import Cursor, Filter, Id, Limit, Time, network, time, user_key
-from sentinel.api.views import finding_view, listing
-from sentinel.core.record import Status
+from sentinel.api.views import finding_view, listing, when
+from sentinel.core import ecs, ocsf
+from sentinel.core.record import KeptFinding, Page, Status
 from sentinel.edge.errors import not_found
+from sentinel.service.pipeline import as_json
 
 router = APIRouter(tags=["findings"])
+TYPE = "application/x-ndjson"
+Form = Callable[[Mapping[str, Any], str], dict[str, Any]]
+FORMS: Mapping[str, Form] = {"ocsf": ocsf.detection, "ecs": ecs.alert}
+_LOT = 200  # findings read at a time
 
 
 class Judgement(Model):
@@ -36,6 +46,40 @@ def list_findings(
         since=time("since", since), limit=limit, cursor=cursor,
     )  # fmt: skip
     return listing(page, finding_view)
+
+
+@router.get(
+    "/v1/findings/export",
+    response_class=Response,
+    responses={200: {"content": {TYPE: {}}, "description": "A finding a line."}},
+)
+def export_findings(
+    here: Here, caller: Reader, format: Literal["ocsf", "ecs"], playbook: Filter = None, status: Status | None = None,
+    user: Filter = None, ip: Filter = None, since: Time = None,
+) -> Response:  # fmt: skip
+    """Give findings as lines of JSON, newest first: OCSF Detection Findings, or documents of the Elastic schema."""
+    ask = partial(
+        here.store.findings.list, caller.app, playbook=playbook, status=status, user=user_key(user),
+        ip=network("ip", ip), since=time("since", since), limit=_LOT,
+    )  # fmt: skip
+    first = ask()
+    name = {"content-disposition": f'attachment; filename="findings.{format}.ndjson"'}
+    return StreamingResponse(_lines(first, ask, FORMS[format], caller.app), media_type=TYPE, headers=name)
+
+
+def _lines(page: Page[KeptFinding], ask: Callable[..., Page[KeptFinding]], form: Form, app: str) -> Iterator[bytes]:
+    """Give each finding's line, a page of them at a time."""
+    while True:
+        yield b"".join(msgspec.json.encode(form(_told(kept, app), kept.status)) + b"\n" for kept in page.items)
+        if page.cursor is None:
+            return
+        page = ask(cursor=page.cursor)
+
+
+def _told(kept: KeptFinding, app: str) -> dict[str, Any]:
+    last = kept.last or kept.finding.at
+    more = {"opened": when(kept.opened), "last": when(last), "evidence": kept.evidence}
+    return {"app": app, **as_json(kept.finding), **more}
 
 
 @router.get("/v1/findings/{id}", response_model=FindingView)

@@ -18,14 +18,16 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from sentinel.actions import notify
+from sentinel.actions import webhook as webhooks
 from sentinel.actions.channel import KINDS, Channel, channels
 from sentinel.actions.deliver import SENDERS, Channels, message_id
 from sentinel.actions.fetch import Fetcher
 from sentinel.actions.message import compose
 from sentinel.actions.outcome import LONGEST, TRIES, DeliveryError, backoff
 from sentinel.actions.target import Reach
-from sentinel.core import moment
+from sentinel.core import ecs, moment, ocsf
 from sentinel.core.duration import HOUR, SECOND
+from sentinel.core.errors import InputError
 from tests.actions.receiver import Receiver, status
 from tests.actions.telling import OTHER_SECRET, SECRET, delivery, webhook
 
@@ -72,6 +74,29 @@ def test_a_webhook_that_somebody_changed_is_not_verified(part: str) -> None:
         headers[part] = "msg_other" if part == "webhook-id" else str(int(headers[part]) + 1)
     with pytest.raises(WebhookVerificationError):
         Webhook(OTHER_SECRET if part == "secret" else SECRET).verify(body, headers)
+
+
+@pytest.mark.parametrize(("format", "form"), [("ocsf", ocsf.detection), ("ecs", ecs.alert)])
+@pytest.mark.parametrize("guard", [False, True])
+def test_a_webhook_may_ask_for_findings_in_the_form_of_a_schema(format, form, guard) -> None:
+    setting = {"kind": "webhook", "secret": SECRET, "format": format}
+    with Receiver(status(204)) as receiver:
+        channel = channels({"security": {**setting, "url": receiver.url}})["security"]
+        desk(channel).deliver(delivery(body={"guard": True} if guard else {}))
+    (request,) = receiver.requests
+    found = Webhook(SECRET).verify(request.body, request.headers)
+    assert found == form(compose(delivery())["data"])
+
+
+def test_what_is_no_finding_is_told_as_it_is_whatever_form_a_webhook_asks_for() -> None:
+    body = {"type": "message", "data": {"a": 1}}
+    assert webhooks._formed("ocsf", body) is body
+
+
+def test_a_form_that_is_not_known_is_refused() -> None:
+    setting = {"kind": "webhook", "url": "https://a.example/", "secret": SECRET, "format": "xml"}
+    with pytest.raises(InputError, match="`format`: `xml` is not known"):
+        channels({"security": setting})
 
 
 def test_a_webhook_with_two_secrets_is_verified_by_either() -> None:
