@@ -110,6 +110,12 @@ class Decisions(Protocol):
     ) -> Page[KeptDecision]:  # fmt: skip
         """Return decisions, newest first; with `now` only those in force then."""
 
+    def tally(self, app: str, since: int, until: int) -> dict[str, int]:
+        """Return how many decisions of each kind were made in a period, each once for all of a person's keys."""
+
+    def standing(self, app: str, now: int) -> dict[str, int]:
+        """Return how many decisions of each kind are in force, each once for all of a person's keys."""
+
     def add(self, app: str, decision: Decision, by: str, now: int) -> int:
         """Add a decision by hand and return the revision."""
 
@@ -131,6 +137,9 @@ class Findings(Protocol):
         ip: str | None = None, since: int | None = None, limit: int = 50, cursor: str | None = None,
     ) -> Page[KeptFinding]:  # fmt: skip
         """Return findings by their anchor's time, newest first."""
+
+    def tally(self, app: str, since: int, until: int) -> dict[str, int]:
+        """Return how many findings of each playbook are anchored in a period."""
 
     def mark(
         self, app: str, id: str, status: Status, by: str, now: int, note: str | None = None, lift: bool = False
@@ -418,7 +427,13 @@ class Playbooks(Protocol):
     """The texts of playbooks as they changed."""
 
     def keep(self, app: str, versions: Sequence[PlaybookVersion]) -> list[str]:
-        """Keep those whose version is not the last one kept; return the playbooks that changed."""
+        """Keep those whose version is not the last one kept; return the playbooks that changed.
+
+        The empty version says that a playbook was removed.
+        """
+
+    def last(self, app: str) -> dict[str, str]:
+        """Return the version kept last of each playbook, but of those kept as removed."""
 
     def history(self, app: str, playbook: str) -> list[PlaybookVersion]:
         """Return the versions of a playbook, newest first."""
@@ -472,6 +487,9 @@ class Store(Protocol):
 
     def unit(self) -> AbstractContextManager[Unit]:
         """Begin a transaction; a second one waits until the first is left."""
+
+    def watch(self, changed: Callable[[str], None]) -> None:
+        """Call with an app whose decision list another process changed, from a thread of the store's."""
 
     def project(self) -> int:
         """Make the next lump of events searchable and return how many; to be called about five times a second.

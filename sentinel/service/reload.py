@@ -25,6 +25,7 @@ from sentinel.service.ports import Store
 from sentinel.service.tenant import Tenant
 
 BY = "files"
+REMOVED = ""  # the version of a playbook that is in no file any more
 NEAR = 500  # events behind at which the pipeline may wait for the rest
 
 MakeTenant = Callable[[App, Iterable[Playbook]], Tenant]
@@ -101,21 +102,23 @@ class Reload:
         return True
 
     def _keep(self, app: str, wanted: Sequence[Playbook]) -> None:
-        """Keep the texts of new versions, with who owns their files, and note the change in the audit."""
-        before = self._kept.get(app)
-        if before == wanted:
+        """Keep the texts of new versions, with who owns their files, and note the change in the audit.
+
+        The first look after a start compares with what was kept before it: files may have changed meanwhile.
+        """
+        if self._kept.get(app) == wanted:
             return
-        now = self._clock()
+        now, old = self._clock(), self._store.playbooks.last(app)
         versions = {
             one.id: PlaybookVersion(one.id, one.version, self._library.source(one), now, _owner(one.place.file))
             for one in wanted
         }
+        gone = {id: PlaybookVersion(id, REMOVED, "", now, BY) for id in sorted(old.keys() - versions.keys())}
+        versions |= gone
         changed = self._store.playbooks.keep(app, list(versions.values()))
-        if before is not None:
-            old = {one.id: one.version for one in before}
-            for id in [*changed, *(old.keys() - versions.keys())]:
-                after = versions[id].version if id in versions else None
-                line = Note(BY, "playbook.changed", id, _change(old.get(id), after))
+        if old or app in self._kept:  # else it is the very first start
+            for id in changed:
+                line = Note(BY, "playbook.changed", id, _change(old.get(id), versions[id].version))
                 self._store.audit.write(app, line, now)
         self._kept[app] = wanted
 
@@ -180,7 +183,7 @@ def _meanwhile(tenant: Tenant, wanted: Sequence[Playbook], anew: set[str]) -> li
 
 
 def _change(before: str | None, after: str | None) -> str:
-    if after is None:
+    if not after:
         return "removed"
     return f"version {after}" + (f" instead of {before}" if before else "")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from sentinel.core.record import Lease, PlaybookVersion, Snapshot
 from sentinel.store.audit import note
@@ -100,17 +100,19 @@ class Playbooks:
 
     def keep(self, app: str, versions: Sequence[PlaybookVersion]) -> list[str]:
         """Keep those whose version is not the last one kept; return the playbooks that changed."""
-        c = playbook_versions.c
-        newest = select(func.max(c.id)).where(c.app == app).group_by(c.playbook)
         with self._control.write() as connection:
             connection.execute(select(apps.c.id).where(apps.c.id == app).with_for_update())  # one at a time
-            rows = connection.execute(select(c.playbook, c.version).where(c.id.in_(newest)))
-            last: dict[str, str] = {row.playbook: row.version for row in rows}
+            last = _last(connection, app)
             changed = [one for one in versions if last.get(one.playbook) != one.version]
             for one in changed:
                 row = {name: getattr(one, name) for name in PlaybookVersion.__dataclass_fields__}
                 connection.execute(insert(playbook_versions).values(**row, app=app))
         return [one.playbook for one in changed]
+
+    def last(self, app: str) -> dict[str, str]:
+        """Return the version kept last of each playbook, but of those kept as removed."""
+        with self._control.read() as connection:
+            return {playbook: version for playbook, version in _last(connection, app).items() if version}
 
     def history(self, app: str, playbook: str) -> list[PlaybookVersion]:
         """Return the versions of a playbook, newest first."""
@@ -119,3 +121,11 @@ class Playbooks:
         with self._control.read() as connection:
             rows = connection.execute(query).all()
         return [PlaybookVersion(row.playbook, row.version, row.source, row.made, row.by) for row in rows]
+
+
+def _last(connection: Connection, app: str) -> dict[str, str]:
+    """Return the version of each playbook that was kept last, empty where it was removed."""
+    c = playbook_versions.c
+    newest = select(func.max(c.id)).where(c.app == app).group_by(c.playbook)
+    rows = connection.execute(select(c.playbook, c.version).where(c.id.in_(newest)))
+    return {row.playbook: row.version for row in rows}

@@ -246,6 +246,9 @@ def test_a_playbooks_text_is_kept_when_it_changes(store):
     assert store.playbooks.keep("shop", [version(1)]) == ["p"]
     assert [one.version for one in store.playbooks.history("shop", "p")] == ["1", "2", "1"]
     assert store.playbooks.history("blog", "p") == []
+    assert store.playbooks.last("shop") == {"p": "1", "q": "1"}
+    assert store.playbooks.keep("shop", [PlaybookVersion("q", "", "", NOW)]) == ["q"]
+    assert (store.playbooks.last("shop"), store.playbooks.last("blog")) == ({"p": "1"}, {})
 
 
 def test_the_last_snapshot_of_each_watch_comes_back(backend):

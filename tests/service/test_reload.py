@@ -344,6 +344,37 @@ def test_versions_are_kept_with_whose_file_it_is_and_the_change_is_in_the_audit(
     assert len(store.playbooks.history("shop", "q")) == 1
 
 
+def changes(store):
+    return [(one.target, one.reason) for one in store.audit.list("shop").items if one.action == "playbook.changed"]
+
+
+def test_what_changed_while_the_server_was_down_is_in_the_audit_once_it_looks(machine, store):
+    (before,) = store.playbooks.history("shop", "p")
+    (machine.folder / "p.yaml").write_text(playbook(actions=BLOCK, when="{count: 4}") + "---\n" + playbook("q"))
+    Machine(store, machine.folder)
+    after, _ = store.playbooks.history("shop", "p")
+    (new,) = store.playbooks.history("shop", "q")
+    told = [("q", f"version {new.version}"), ("p", f"version {after.version} instead of {before.version}")]
+    assert changes(store) == told
+    Machine(store, machine.folder)
+    assert changes(store) == told
+
+
+def test_what_was_removed_while_the_server_was_down_is_in_the_audit_once(machine, store):
+    (machine.folder / "p.yaml").write_text(playbook("q"))
+    for _ in range(3):
+        Machine(store, machine.folder)
+    assert [one for one in changes(store) if one[0] == "p"] == [("p", "removed")]
+    assert next(one.version for one in store.playbooks.history("shop", "p")) == ""
+    (machine.folder / "p.yaml").write_text(playbook(actions=BLOCK))
+    Machine(store, machine.folder)
+    assert next(one for one in changes(store) if one[0] == "p")[1].startswith("version ")
+
+
+def test_the_very_first_start_changes_nothing(machine, store):
+    assert changes(store) == []
+
+
 def test_a_file_written_anew_with_the_same_text_changes_nothing(machine):
     before = machine.tenant.engine
     machine.write((machine.folder / "p.yaml").read_text())
