@@ -140,6 +140,7 @@ class Server:
         self.jobs = Jobs(self._jobs(), self.holder, self.figures, self.fault)
         self.figures.sources += [self.overview.samples, self.reload.samples, self._samples]
         self.front = self._front()
+        store.watch(partial(self.hub.tell, DECISIONS))
         self._restoring = threading.Thread(target=self._restore, name="sentinel-restore", daemon=True)
 
     def fault(self, where: str, error: BaseException) -> None:
@@ -269,7 +270,7 @@ class Server:
         context = Context(
             self.store, self.gate, self.hub, self.overview, self.switch, now,
             lambda app: metrics.text(self.figures.samples(), app), partial(self.hub.tell, DECISIONS),
-            self._changed, self.explainer, self.processes, KEY_FORMS,
+            self._changed, self.explainer, self.processes, self.bans, KEY_FORMS,
             self.searches, self.accounts, never=tuple(map(str, settings.trusted_proxies)),
         )  # fmt: skip
         fault = partial(self.fault, "events")
@@ -290,7 +291,7 @@ class Server:
         context = ConsoleContext(
             self.store, self.accounts, self.overview, self.explainer, self.switch, now,
             partial(self.hub.tell, DECISIONS), self.hub.tell_all, self._changed,
-            partial(self.hub.count, DECISIONS), partial(self.fault, "console"),
+            self.processes, partial(self.fault, "console"),
             {name: channel.kind for name, channel in sorted(self.channels.items())},
             settings.public_url, Options(trusted_proxies=settings.trusted_proxies),
         )  # fmt: skip
@@ -325,17 +326,26 @@ class Server:
 
 def open_server(settings: Settings) -> Server:
     """Open the store of the settings and put a server together over it."""
-    if settings.database is not None or settings.windows != "memory":
-        what = "database" if settings.database is not None else "windows"
-        raise SentinelError(
-            f"`{what}`: not part of this version yet", "leave it out: one process with files of its own"
-        )
-    store = open_store(settings.data)
+    if settings.windows != "memory":
+        raise SentinelError("`windows`: not part of this version yet", "leave it out: one process, windows in memory")
+    store = _store(settings)
     try:
         return Server(settings, store)
     except BaseException:
         store.close()
         raise
+
+
+def _store(settings: Settings) -> Store:
+    if settings.database is None:
+        return open_store(settings.data)
+    try:
+        from sentinel.store.postgres.store import open_postgres
+    except ImportError as error:
+        hint = "pip install 'sentinel-playbooks[server,postgres]'"
+        raise SentinelError(f"`database`: PostgreSQL needs another package: {error}", hint) from error
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return open_postgres(settings.database, alone=settings.windows == "memory")
 
 
 def _library(settings: Settings, known: Iterable[str]) -> Library:

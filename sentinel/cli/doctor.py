@@ -68,6 +68,23 @@ def _folder(found: Settings) -> Iterator[Finding]:
     yield Finding("bad" if free < LITTLE else "good", text)
 
 
+def _database(found: Settings) -> Iterator[Finding]:
+    if found.database is None:
+        return
+    try:
+        from sentinel.store.postgres.state import look
+    except ImportError as error:
+        yield Finding("bad", f"`database`: {error} (pip install 'sentinel-playbooks[server,postgres]')")
+        return
+    try:
+        state = look(found.database)
+    except SentinelError as error:
+        yield Finding("bad", str(error))
+        return
+    yield Finding("good", f"{state.where} is PostgreSQL {state.version}, {state.tables}")
+    yield from (Finding("bad", problem) for problem in state.problems)
+
+
 def _content(found: Settings) -> Iterator[Finding]:
     try:
         known = channels(found.channels)
@@ -140,5 +157,5 @@ def _exposure(found: Settings) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-    _folder, _content, _geo, _lists, _exposure, _server,
+    _folder, _database, _content, _geo, _lists, _exposure, _server,
 )  # fmt: skip

@@ -15,7 +15,7 @@ from sentinel.core.errors import SentinelError
 from sentinel.core.record import Account, Session, account_link
 from sentinel.store.audit import note
 from sentinel.store.changes import put
-from sentinel.store.control import Control
+from sentinel.store.database import Database
 from sentinel.store.tables import accounts, one_time_links, sessions
 
 TOKEN_BYTES = 32
@@ -25,7 +25,7 @@ _COLUMNS = ("id", "name", "role", "made", "by", "seen")
 class Accounts:
     """All accounts, with those who are signed in."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Database) -> None:
         self._control = control
 
     def list(self) -> list[Account]:

@@ -6,7 +6,7 @@ Only how the rooms are put together and brought back after a crash is here; what
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -90,6 +90,9 @@ class Embedded:
         """Begin a transaction; a second one waits until the first is left."""
         with self._control.writing():
             yield Unit(self._machine)
+
+    def watch(self, _changed: Callable[[str], None]) -> None:
+        """Do nothing: there is no other process."""
 
     def project(self) -> int:
         """Make the next lump of events searchable and return how many; never raises."""

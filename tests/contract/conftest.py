@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from sentinel.core.record import App
 from sentinel.service.ports import Store
 from sentinel.store.embedded import open_store
+from sentinel.store.postgres.store import open_postgres
+from tests import postgres
 
 NOW = 1_795_210_200_000_000
 
@@ -36,11 +39,44 @@ class Embedded:
         self.store.close()
 
 
-BACKENDS = {"embedded": Embedded}
+class Postgres:
+    """The PostgreSQL store in a database of its own."""
+
+    def __init__(self, _folder: Path) -> None:
+        self.server = postgres.shared()
+        self.database = self.server.make(migrated())
+        self.store: Store = open_postgres(self.server.url(self.database))
+
+    def reopen(self) -> Store:
+        """Close the store and open it again."""
+        self.store.close()
+        self.store = open_postgres(self.server.url(self.database))
+        return self.store
+
+    def twice(self) -> Iterator[Store]:
+        """Give the store as it is, then opened again."""
+        yield self.store
+        yield self.reopen()
+
+    def close(self) -> None:
+        self.store.close()
+        self.server.drop(self.database)
+
+
+@cache
+def migrated() -> str:
+    """Return a database whose tables are made, to be copied."""
+    server = postgres.shared()
+    name = server.make()
+    open_postgres(server.url(name)).close()
+    return name
+
+
+BACKENDS = {"embedded": Embedded, "postgres": Postgres}
 
 
 @pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Embedded]:
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Embedded | Postgres]:
     """A backend whose store has the apps `shop` and `blog`."""
     made = BACKENDS[request.param](tmp_path)
     for app in ("shop", "blog"):
@@ -50,6 +86,6 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Embedded
 
 
 @pytest.fixture
-def store(backend: Embedded) -> Store:
+def store(backend: Embedded | Postgres) -> Store:
     """Its store."""
     return backend.store

@@ -81,6 +81,7 @@ class Control:
             if self._current is not None:
                 raise RuntimeError("a transaction cannot begin within another")
             self._current = connection
+            connection.begin()  # what the driver is told itself is part of it
             try:
                 yield connection
             except BaseException:
@@ -186,7 +187,7 @@ def driver(connection: Connection) -> psycopg.Connection[Any]:
 
 def connect(parts: dict[str, Any]) -> psycopg.Connection[Any]:
     """Open a connection of its own."""
-    usual = {"connect_timeout": PATIENCE, "application_name": "sentinel"}
+    usual: dict[str, Any] = {"connect_timeout": PATIENCE, "application_name": "sentinel"}
     return psycopg.connect(**usual | parts)
 
 

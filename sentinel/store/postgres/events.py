@@ -6,21 +6,25 @@ What is committed is seen at once. Long answers are read a lot at a time, each b
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from sentinel.core import address
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
-from sentinel.core.record import Filter, KeptEvent, Page
+from sentinel.core.record import Filter, KeptEvent, Page, Query
 from sentinel.store.paging import bounded, cursor, place
+from sentinel.store.postgres import parquet
 from sentinel.store.postgres.control import Control, driver
 from sentinel.store.postgres.copying import READ, read
 from sentinel.store.postgres.partitions import Partitions
 from sentinel.store.postgres.place import Place
 
 _SLICE = 5_000  # events in memory at a time
-_LOT = 20_000  # rows deleted at a time, so that nobody waits long
+_LOT = 1_000  # events looked at for a page at a time
+_DELETED = 20_000  # rows deleted at a time, so that nobody waits long
+EXAMINED = 20_000  # events that are looked at one by one for one page
+SETTLED = 200_000  # and for one count
 _BY_TIME = f"ORDER BY ts, id, seq LIMIT {_SLICE}"
 _BY_SEQ = f"ORDER BY seq LIMIT {_SLICE}"
 _KNOWN = "SELECT at FROM event_id WHERE app = %s AND id = %s"
@@ -38,19 +42,24 @@ class Events:
 
     def search(self, app: str, filter: Filter, limit: int = 50, cursor: str | None = None) -> Page[KeptEvent]:
         """Return events by (time, id), newest first."""
-        wanted, values = condition(app, filter)
-        if cursor is not None:
-            at, id, seq = place(cursor, int, str, int)
-            wanted = [*wanted, "ts <= %s", "(ts, id, seq) < (%s, %s, %s)"]
-            values = [*values, at, at, id, seq]
-        query = _query(READ, wanted, f"ORDER BY ts DESC, id DESC, seq DESC LIMIT {bounded(limit) + 1}")
-        found = [read(row) for row in self._rows(query, values)]
-        return Page(tuple(found[:limit]), _place(found[limit - 1]) if len(found) > limit else None)
+        after = None if cursor is None else tuple(place(cursor, int, str, int))
+        most, where = bounded(limit) + 1, condition(app, filter)
+        if filter.q is not None:
+            return self._sifted(where, filter.q, limit, after)
+        found = self._newest(where, after, most)
+        return Page(tuple(found[:limit]), _place(found[limit - 1]) if len(found) == most else None)
 
     def count(self, app: str, filter: Filter) -> int:
         """Return how many there are."""
         wanted, values = condition(app, filter)
-        return int(self._rows(_query("count(*)", wanted), values)[0][0])
+        if filter.q is None:
+            return int(self._rows(_query("count(*)", wanted), values)[0][0])
+        if len(self._rows(_query("1", wanted, f"LIMIT {SETTLED + 1}"), values)) > SETTLED:
+            raise SentinelError(
+                f"`q`: more than {SETTLED:,} events have to be looked at one by one for this",
+                "ask for a shorter time or one event name",
+            )
+        return sum(1 for _ in self.matching(app, filter))
 
     def get(self, app: str, id: str, at: int | None = None) -> KeptEvent | None:
         """Return the event of an id: the newest, or the one of that time."""
@@ -77,37 +86,77 @@ class Events:
 
     def in_order(self, app: str, since: int, names: Collection[str] | None = None) -> Iterator[Event]:
         """Give an app's events since a time in (time, id) order; with `names` only those so named."""
-        wanted, values = ["app = %s", "seq <= %s"], list[Any]([app, self._place.position])
+        wanted, values = ["app = %s"], list[Any]([app])
         if names is not None:
             wanted, values = [*wanted, "name = ANY(%s)"], [*values, list(names)]
-        query = _query(READ, [*wanted, "ts >= %s", "(ts, id, seq) > (%s, %s, %s)"], _BY_TIME)
-        after: tuple[int, str, int] = (since, "", -1)
-        while found := self._rows(query, [*values, after[0], *after]):
-            some = [read(row) for row in found]
-            yield from (kept.event for kept in some)
-            after = (some[-1].event.at, some[-1].event.id, some[-1].position)
+        yield from (kept.event for kept in self._oldest_first((wanted, values), since))
+
+    def matching(self, app: str, filter: Filter) -> Iterator[KeptEvent]:
+        """Give the events a filter asks for in (time, id) order, oldest first."""
+        found = self._oldest_first(condition(app, filter), filter.since or 0)
+        return found if filter.q is None else filter_by(filter.q, found)
+
+    def parquet(self, app: str, filter: Filter, gone: Callable[[], bool]) -> Iterator[bytes]:
+        """Give the events a filter asks for as the bytes of a Parquet file, in no order; stop where `gone` says so."""
+        return parquet.written(app, self.matching(app, filter), gone)
 
     def forget(self, app: str, before: int) -> int:
         """Delete an app's events before a time, and the days that are empty then; return how many events."""
         gone = self._partitions.forget(app, before)
         for table, column in (("events", "ts"), ("event_id", "at")):
-            some = f"SELECT tableoid, ctid FROM {table} WHERE app = %s AND {column} < %s LIMIT {_LOT}"  # noqa: S608
+            some = f"SELECT tableoid, ctid FROM {table} WHERE app = %s AND {column} < %s LIMIT {_DELETED}"  # noqa: S608
             query = f"DELETE FROM {table} WHERE (tableoid, ctid) IN ({some}) AND {column} < %s"  # noqa: S608
             while lot := self._deleted(query, (app, before, before)):
                 gone += lot if table == "events" else 0
         self._partitions.forget(app, before)
         return gone
 
+    def _newest(self, where: Condition, after: tuple[Any, ...] | None, most: int) -> list[KeptEvent]:
+        """Return events newest first, those behind a place."""
+        wanted, values = where
+        if after is not None:
+            wanted, values = [*wanted, "ts <= %s", "(ts, id, seq) < (%s, %s, %s)"], [*values, after[0], *after]
+        query = _query(READ, wanted, f"ORDER BY ts DESC, id DESC, seq DESC LIMIT {most:d}")
+        return [read(row) for row in self._rows(query, values)]
+
+    def _sifted(self, where: Condition, q: Query, limit: int, after: tuple[Any, ...] | None) -> Page[KeptEvent]:
+        """Return a page of those that, asked one by one, are meant; it may be short, with a cursor."""
+        found: list[KeptEvent] = []
+        for _ in range(EXAMINED // _LOT):
+            some = self._newest(where, after, _LOT)
+            found += filter_by(q, some)
+            if len(found) > limit:
+                return Page(tuple(found[:limit]), _place(found[limit - 1]))
+            if len(some) < _LOT:
+                return Page(tuple(found))
+            after = (some[-1].event.at, some[-1].event.id, some[-1].position)
+        return Page(tuple(found), _place(some[-1]))
+
+    def _oldest_first(self, where: Condition, since: int) -> Iterator[KeptEvent]:
+        wanted, values = where
+        last = self._place.position
+        query = _query(READ, [*wanted, "seq <= %s", "ts >= %s", "(ts, id, seq) > (%s, %s, %s)"], _BY_TIME)
+        after: tuple[int, str, int] = (since, "", -1)
+        while found := self._rows(query, [*values, last, after[0], *after]):
+            some = [read(row) for row in found]
+            yield from some
+            after = (some[-1].event.at, some[-1].event.id, some[-1].position)
+
     def _deleted(self, query: str, values: Sequence[Any]) -> int:
         control = self._control
         with control.translated(), control.engine.connect() as connection:
-            lot = driver(connection).execute(query.encode(), values).rowcount
+            lot: int = connection.exec_driver_sql(query, tuple(values)).rowcount
             connection.commit()
             return lot
 
     def _rows(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with self._control.read() as connection:
             return driver(connection).execute(query.encode(), values).fetchall()
+
+
+def filter_by(q: Query, found: Iterable[KeptEvent]) -> Iterator[KeptEvent]:
+    """Give the events a condition of the rules' language holds for."""
+    return (kept for kept in found if q.matches(kept.event))
 
 
 def condition(app: str, filter: Filter) -> Condition:

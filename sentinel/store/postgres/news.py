@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from sqlalchemy import select
 
 from sentinel.core.errors import StoreError
@@ -26,14 +27,20 @@ from sentinel.store.tables import apps, room_versions
 
 EVERY = 1.0  # seconds between two looks without news
 _PAUSE = 10  # times as long as a look took
+_LEAVING, _AGAIN = 5.0, 0.1  # seconds: how long a server that was killed may still seem there; between two tries
 
 Reload = Callable[[str], None]
 
 
 class News:
-    """A thread that listens. `rooms` says how each is read again, for one app."""
+    """A thread that listens. `rooms` says how each is read again, for one app.
 
-    def __init__(self, control: Control, revisions: Revisions, place: Place, rooms: Mapping[str, Reload]) -> None:
+    Its connection says that this process is there: with `alone` no other may be.
+    """
+
+    def __init__(
+        self, control: Control, revisions: Revisions, place: Place, rooms: Mapping[str, Reload], alone: bool
+    ) -> None:
         self._control = control
         self._revisions = revisions
         self._place = place
@@ -43,11 +50,14 @@ class News:
         self._stopping = threading.Event()
         self.trouble: str | None = None  # why the database does not answer
         self._heard: list[Callable[[str], None]] = []
+        self._alone = alone
         self._channel = f"sentinel_{control.schema}"[:63]
         with control.read() as connection:
             for row in connection.execute(select(room_versions)):
                 self._seen[row.app, row.room] = row.version
         control.committed = self.tell
+        with control.translated():
+            self._own: psycopg.Connection[Any] | None = self._connected(time.monotonic() + _LEAVING)
         self._thread = threading.Thread(target=self._run, name="sentinel-news", daemon=True)
         self._thread.start()
 
@@ -94,18 +104,42 @@ class News:
     def stop(self) -> None:
         """End the thread."""
         self._stopping.set()
+        self.tell({})  # which wakes it
         self._thread.join()
+        if self._own is not None:
+            self._own.close()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                with connect(self._control.parts) as own:
-                    own.autocommit = True
-                    own.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(self._channel)))
-                    self._listen(own)
+                self._own = self._own or self._connected()
+                self._listen(self._own)
             except (psycopg.Error, StoreError) as error:
-                self.trouble = f"{self._control.where} does not answer: {type(error).__name__}"
+                self.trouble = str(error) if isinstance(error, StoreError) else f"{self._control.where} does not answer"
+                if self._own is not None:
+                    self._own.close()
+                    self._own = None
                 self._stopping.wait(EVERY)
+
+    def _connected(self, until: float = 0) -> psycopg.Connection[Any]:
+        """Return a connection that listens, and tells others that we are here; waits for who is just leaving."""
+        own = connect(self._control.parts)
+        try:
+            own.autocommit = True
+            own.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
+            kind = "" if self._alone else "_shared"
+            take = f"SELECT pg_try_advisory_lock{kind}(%s)"
+            while own.execute(take.encode(), (self._control.key("servers"),)).fetchone() != (True,):
+                if time.monotonic() >= until:
+                    raise StoreError(
+                        f"{self._control.where} is in use by another server, and one of them keeps windows in memory",
+                        "set `windows` of both to the same Redis or Valkey URL, or stop the other",
+                    )
+                time.sleep(_AGAIN)
+        except BaseException:
+            own.close()
+            raise
+        return own
 
     def _listen(self, own: psycopg.Connection[Any]) -> None:
         while not self._stopping.is_set():

@@ -1,4 +1,4 @@
-"""The partitions of events and of their ids, one a day: made ahead, made for a day of the past that is imported, dropped.
+"""The partitions of events and of their ids, one a day: made ahead, made for an imported day of the past, dropped.
 
 Each change is a transaction of its own that waits for nobody long: what it could not do now it does at its next turn.
 Events of any other day lie in the partition for the rest, and are found there just the same.

@@ -18,7 +18,7 @@ from sentinel.store.postgres.control import Control
 SIZE = END + 1  # events in one block
 _NUMBER = (1 << 48) - 1
 _LAST = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM event_position"
-_WRITING = f"SELECT pg_advisory_xact_lock_shared(%s | ({_LAST}))"  # noqa: S608
+_WRITING = f"SELECT pg_advisory_xact_lock_shared(%s | ({_LAST}))"
 _BLOCKS = "SELECT nextval('event_position') FROM generate_series(1, %s)"
 _LEAST = (
     "SELECT min(((classid::bigint << 32) | objid::bigint) & %s) FROM pg_locks WHERE locktype = 'advisory' "

@@ -27,10 +27,11 @@ from sentinel.store.postgres.unit import Machine, Unit
 from sentinel.store.standing import Allow, Labels
 
 
-def open_postgres(url: str) -> Postgres:
+def open_postgres(url: str, alone: bool = False) -> Postgres:
     """Open the store in a PostgreSQL database, its tables made where there are none.
 
-    Raises StoreError where it cannot be reached or used; the password is in no text.
+    `alone` refuses every other server: what this one holds in memory cannot be shared. Raises StoreError where the
+    database cannot be reached or used; the password is in no text.
     """
     control = Control(url)
     try:
@@ -39,7 +40,7 @@ def open_postgres(url: str) -> Postgres:
             connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", lock)
             migrate(connection, control.where)
-        return Postgres(control)
+        return Postgres(control, alone)
     except BaseException:
         control.close()
         raise
@@ -48,7 +49,7 @@ def open_postgres(url: str) -> Postgres:
 class Postgres:
     """The store of one database, as this process uses it; see `sentinel.service.ports.Store`."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control, alone: bool) -> None:
         self._control = control
         self._closed = False
         self._place = Place(control)
@@ -68,7 +69,7 @@ class Postgres:
         self._news = News(control, revisions, self._place, {
             "access": lambda app: self.access.reload(), "labels": self.labels.reload, "allow": self.allow.reload,
             "people": self._forget_people,
-        })  # fmt: skip
+        }, alone)  # fmt: skip
 
     @contextmanager
     def unit(self) -> Iterator[Unit]:
@@ -81,7 +82,7 @@ class Postgres:
         self._news.watch(changed)
 
     def project(self) -> int:
-        """Learn from the next lump of events, make partitions that are wanted, and return how many events; never raises."""
+        """Learn from the next lump of events, and make the partitions that are wanted; return how many events."""
         with suppress(StoreError):
             if self.schema.now:
                 self._partitions.ready(self.schema.now)

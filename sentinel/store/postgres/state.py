@@ -1,0 +1,59 @@
+"""What can be said of a database before a server uses it: can it be reached, is it new enough, is what it says true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from sentinel.store.migrate import HEAD, version
+from sentinel.store.postgres.control import Control
+
+OLDEST = 14  # of PostgreSQL: the oldest major version that is still maintained
+_RIGHTS = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
+
+
+class State(NamedTuple):
+    """What was found: where it is, which version, what of the tables, and what is wrong, a line each."""
+
+    where: str
+    version: str
+    tables: str
+    problems: tuple[str, ...]
+
+
+def look(url: str) -> State:
+    """Look at a database without changing it; raises StoreError where it cannot be reached."""
+    control = Control(url)
+    try:
+        with control.read() as connection:
+            found = version(connection)
+            server = str(connection.exec_driver_sql("SHOW server_version").scalar_one()).split()[0]
+            problems = (*_problems(connection, server), *_tables(found))
+        return State(control.where, server, _said(found), problems)
+    finally:
+        control.close()
+
+
+def _said(found: str | None) -> str:
+    if found is None:
+        return "the tables will be made"
+    return "the tables are there" if found == HEAD else f"the tables are of version {found}"
+
+
+def _tables(found: str | None) -> Iterator[str]:
+    if found is not None and found > HEAD:
+        yield f"the tables were written by a newer Sentinel: `{found}`, this one knows `{HEAD}`"
+
+
+def _problems(connection: Connection, server: str) -> Iterator[str]:
+    if int(server.split(".")[0]) < OLDEST:
+        yield f"PostgreSQL {server} is too old (at least {OLDEST} is needed)"
+    if not connection.exec_driver_sql(_RIGHTS).scalar_one():
+        yield "the user may not make tables there (GRANT CREATE ON SCHEMA)"
+    if connection.exec_driver_sql("SHOW server_encoding").scalar_one() != "UTF8":
+        yield "the database is not in UTF8 (make it with ENCODING 'UTF8')"
+    for name in ("fsync", "full_page_writes"):
+        if connection.exec_driver_sql(f"SHOW {name}").scalar_one() == "off":
+            yield f"`{name}` is off: a power cut may lose or damage what was acknowledged"
