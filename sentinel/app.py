@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -47,7 +48,7 @@ from sentinel.enrich.enricher import Enricher
 from sentinel.enrich.enricher import build as build_enricher
 from sentinel.enrich.network import read as read_list
 from sentinel.sdk.options import Options
-from sentinel.service import lists, restore, upkeep
+from sentinel.service import lists, restore, shared, upkeep
 from sentinel.service.accounts import Accounts
 from sentinel.service.bans import Bans
 from sentinel.service.explainer import Explainer
@@ -99,9 +100,11 @@ class _Enriching:
 class Server:
     """Everything of one server process over one store."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, link: Any = None) -> None:
+        """`link` leads to the Redis or Valkey that keeps windows, None where memory does."""
         self.settings = settings
         self.store = store
+        self.link = link
         self.token = secrets.token_urlsafe(40)
         self.figures = Figures()
         self.channels = channels(settings.channels)
@@ -173,6 +176,8 @@ class Server:
         if self.overview.starting() is None:
             self._save_windows()
         self.store.close()
+        if self.link is not None:
+            self.link.close()
         log.info("stopped")
 
     def _restore(self) -> None:
@@ -196,6 +201,8 @@ class Server:
         settings = self.settings
         never = [str(network) for network in settings.trusted_proxies]
         limits = Limits(lateness=settings.lateness)
+        if self.link is not None:
+            return _shared(self.link, app, playbooks, limits, never)
         return Tenant(app, playbooks, partial(MemoryWindows, limits=limits), settings.lateness, never)
 
     def _reloaded(self, what: str, text: str) -> None:
@@ -207,6 +214,9 @@ class Server:
 
     def _tenant(self, app: App) -> Tenant:
         tenant = self._empty(app, self.library.playbooks)
+        if isinstance(tenant, shared.SharedTenant):
+            shared.begin(self.store, tenant, self._progress, self._stopping.wait)
+            return tenant
         for warning in restore.restore(self.store, tenant, now(), self._progress):
             log.warning("trouble", where="restore", error=warning)
         return tenant
@@ -236,6 +246,8 @@ class Server:
         yield Job("waits", 1, self.pipeline.tick, shared=False)
         yield Job("checkpoint", 60, store.checkpoint, shared=False)
         yield Job("windows", settings.snapshot_every / SECOND, self._save_windows, shared=False)
+        if self.link is not None:
+            yield Job("shared windows", 1, self._look_after_shared, shared=False)
         yield Job("playbooks", 2, self.reload.look, shared=False)
         yield Job("switch", 2, self.switch.refresh, shared=False)
         yield Job("enrichment", 60, self._refresh_enrichment, shared=False)
@@ -262,7 +274,20 @@ class Server:
             raise Stopping("the server is stopping")
         return download(self.fetcher, url, tag, timeout=DOWNLOAD)
 
+    def _look_after_shared(self) -> None:
+        """Rebuild windows that lost what they held, and learn of what other processes found."""
+        for tenant in list(self.pipeline.tenants.values()):
+            if isinstance(tenant, shared.SharedTenant) and tenant.windows.lost:
+                self.overview.progress(f"rebuilding windows of {tenant.app.id}", 0)
+                with self.pipeline.lock:
+                    shared.begin(self.store, tenant, self._progress, self._stopping.wait)
+                self.overview.ready()
+            elif isinstance(tenant, shared.SharedTenant):
+                shared.refresh(self.store, tenant)
+
     def _save_windows(self) -> None:
+        if self.link is not None:
+            return  # they outlive the process
         upkeep.save_windows(self.pipeline, now())
 
     def _front(self) -> program.Front:
@@ -326,13 +351,17 @@ class Server:
 
 def open_server(settings: Settings) -> Server:
     """Open the store of the settings and put a server together over it."""
-    if settings.windows != "memory":
-        raise SentinelError("`windows`: not part of this version yet", "leave it out: one process, windows in memory")
-    store = _store(settings)
+    link = _link(settings.windows)
     try:
-        return Server(settings, store)
+        store = _store(settings)
+        try:
+            return Server(settings, store, link)
+        except BaseException:
+            store.close()
+            raise
     except BaseException:
-        store.close()
+        if link is not None:
+            link.close()
         raise
 
 
@@ -346,6 +375,31 @@ def _store(settings: Settings) -> Store:
         raise SentinelError(f"`database`: PostgreSQL needs another package: {error}", hint) from error
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     return open_postgres(settings.database, alone=settings.windows == "memory")
+
+
+def _shared(
+    link: Any, app: App, playbooks: Iterable[Playbook], limits: Limits, never: Iterable[str]
+) -> shared.SharedTenant:
+    """Return a tenant whose windows and memory lie where other processes see them too."""
+    from sentinel.windows import together, valkey
+
+    def memory(windows: Any, protected: Any) -> Any:
+        return together.shared_memory(link, app.id, windows.lasting, protected)
+
+    make = partial(valkey.ValkeyWindows, link, app.id, limits=limits)
+    return shared.SharedTenant(app, playbooks, make, memory, limits.lateness, never)
+
+
+def _link(url: str) -> Any:
+    """Return the way to the Redis or Valkey of the settings, None where windows are kept in memory."""
+    if url == "memory":
+        return None
+    try:
+        from sentinel.windows.link import open_link
+    except ImportError as error:
+        hint = "pip install 'sentinel-playbooks[redis]'"
+        raise SentinelError(f"`windows`: Redis and Valkey need a package that is not there: {error}", hint) from error
+    return open_link(url)
 
 
 def _library(settings: Settings, known: Iterable[str]) -> Library:

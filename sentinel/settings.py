@@ -110,6 +110,11 @@ TABLE: Mapping[str, Setting] = {
     "log_level": Setting(choice("debug", "info", "warning", "error"), "info", "what is logged at least"),
 }
 
+SHARED = tuple(
+    f"{scheme}://"
+    for scheme in ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+)
+
 # Variables of the SDK and of the command line's own client, which share the prefix.
 FOREIGN = frozenset(
     f"{PREFIX}{name}"
@@ -206,7 +211,7 @@ def _together(settings: Settings) -> Iterator[str]:
             f"`workers`: {settings.workers} processes cannot share one file store "
             "(set `database` to a PostgreSQL URL, or `workers` to 1)"
         )
-    if settings.windows != "memory" and not settings.windows.startswith(("redis://", "rediss://", "unix://")):
+    if settings.windows != "memory" and not settings.windows.startswith(SHARED):
         yield "`windows`: neither `memory` nor a Redis or Valkey URL (write `redis://127.0.0.1:6379/0`)"
     if settings.database is not None and not settings.database.startswith(("postgresql://", "postgres://")):
         yield "`database`: not a PostgreSQL URL (write `postgresql://user@host/name`)"

@@ -59,7 +59,7 @@ def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda 
             lost.append(f"{what} of `{app}` begin without the events before: {error}")
 
     snapshots = store.snapshots.load(app)
-    tenant.newest = _newest(store, app, snapshots.get(CLOCK))
+    tenant.newest = newest(store, app, snapshots.get(CLOCK))
     resumed = {
         watch.id: at for watch in tenant.engine.watches() if (at := _resume(tenant, watch, snapshots)) is not None
     }
@@ -80,13 +80,13 @@ def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda 
         told("restored windows", lambda: _follow(tenant, store, start, resumed, learnt, progress))
     settle(tenant)
     if not familiar_from:
-        told("familiar places", lambda: _learn(tenant, store))
+        told("familiar places", lambda: learn(tenant, store))
     for act in store.findings.acted(app, now - LADDER):
         tenant.memory.ledger.record(act.playbook, act.kind, act.target, act.at, f"{act.target}@{act.at}")
     return lost
 
 
-def _learn(tenant: Tenant, store: Store) -> None:
+def learn(tenant: Tenant, store: Store) -> None:
     """Learn from the logins of three months where users are familiar."""
     for event in store.events.in_order(tenant.app.id, tenant.newest - 3 * LADDER, names={"auth"}):
         tenant.memory.familiar.learn(event)
@@ -97,7 +97,8 @@ def reach(watch: Watch, lateness: int) -> int:
     return lateness + watch.span + watch.cooldown
 
 
-def _newest(store: Store, app: str, clock: Snapshot | None) -> int:
+def newest(store: Store, app: str, clock: Snapshot | None = None) -> int:
+    """Return the newest event time that the store or a snapshot of the clock knows."""
     known = int(clock.state) if clock else 0
     try:
         newest = store.events.search(app, Filter(), limit=1).items

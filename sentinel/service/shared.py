@@ -1,0 +1,137 @@
+"""One app whose windows and memory several processes share: how it is seen by one of them, and how it comes back.
+
+What was kept outlives a process, so a start has nothing to restore. Where it is lost, one process rebuilds all of it
+from the store while the others wait, and none of them takes events.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from sentinel.core.record import App
+from sentinel.engine.memory import LADDER, Memory
+from sentinel.engine.playbook import Playbook
+from sentinel.engine.windows import Watch
+from sentinel.service import restore
+from sentinel.service.ports import Store
+from sentinel.service.tenant import LocalWindows, Tenant
+
+TURN = 30_000  # milliseconds for which a rebuilding is one process's own, unless it goes on
+PAUSE = 0.2  # seconds between two looks at another's
+
+
+class SharedWindows(LocalWindows, Protocol):
+    """Windows that outlive the process, and know whether they are whole."""
+
+    lost: bool
+
+    def begin(self, epoch: bytes) -> None: ...
+    def pause(self) -> None: ...
+    def lose(self) -> None: ...
+    def ready(self) -> bytes | None: ...
+    def mark(self, epoch: bytes) -> None: ...
+    def turn(self, token: str, lasting: int) -> AbstractContextManager[bool]: ...
+    def stay(self, lasting: int) -> None: ...
+
+
+class Clock(Protocol):
+    """The newest event time of all processes."""
+
+    def read(self) -> int: ...
+    def advance(self, newest: int) -> None: ...
+
+
+class Told(Protocol):
+    """What is learnt and has not been sent."""
+
+    def tell(self) -> None: ...
+
+
+MakeShared = Callable[[Iterable[Watch]], SharedWindows]
+MakeMemory = Callable[[SharedWindows, Callable[[str, str, int], str | None]], tuple[Clock, Memory]]
+
+
+class SharedTenant(Tenant):
+    """A tenant of which every process has its own view; `newest` is that of all of them."""
+
+    windows: SharedWindows
+
+    def __init__(
+        self, app: App, playbooks: Iterable[Playbook], make_windows: MakeShared, make_memory: MakeMemory,
+        lateness: int, never: Iterable[str] = (),
+    ) -> None:  # fmt: skip
+        self._clock: Clock | None = None
+        super().__init__(app, playbooks, make_windows, lateness, never)
+        self._clock, self.memory = make_memory(self.windows, self._protected)
+
+    @property
+    def newest(self) -> int:
+        """The app's newest event time, of all processes."""
+        return 0 if self._clock is None else self._clock.read()
+
+    @newest.setter
+    def newest(self, at: int) -> None:
+        if self._clock is not None:
+            self._clock.advance(at)
+            told: Told = self.memory.familiar  # type: ignore[assignment]
+            told.tell()
+
+
+def begin(store: Store, tenant: SharedTenant, progress: restore.Progress, wait: Callable[[float], object]) -> None:
+    """Let a tenant's windows begin, once they are whole: nothing may be processed meanwhile.
+
+    `wait` pauses for some seconds; it and `progress` may raise, to give up.
+    """
+    windows = tenant.windows
+    windows.pause()
+    try:
+        while (epoch := windows.ready()) is None:
+            if not _rebuilt(store, tenant, progress):
+                progress(f"waiting for another process to rebuild windows of {tenant.app.id}", 0)
+                wait(PAUSE)
+    except BaseException:
+        windows.lose()
+        raise
+    windows.begin(epoch)
+    refresh(store, tenant)
+
+
+def _rebuilt(store: Store, tenant: SharedTenant, progress: restore.Progress) -> bool:
+    """Rebuild what was lost, if no other process does; say whether this one did."""
+    with tenant.windows.turn(secrets.token_hex(8), TURN) as mine:
+        if mine and tenant.windows.ready() is None:
+            rebuild(store, tenant, progress)
+            tenant.windows.mark(secrets.token_hex(8).encode())
+    return mine
+
+
+def rebuild(store: Store, tenant: SharedTenant, progress: restore.Progress) -> None:
+    """Fold what the store has into windows and memory that lost what they held; nothing opens."""
+    app, windows, engine = tenant.app.id, tenant.windows, tenant.engine
+
+    def going(what: str, done: int) -> None:
+        windows.stay(TURN)
+        progress(what, done)
+
+    tenant.newest = restore.newest(store, app)
+    restore.know(store, tenant)
+    watches = engine.watches()
+    if watches:
+        since = tenant.newest - max(restore.reach(watch, engine.lateness) for watch in watches)
+        restore.fold(tenant, store.events.in_order(app, since), {watch.id for watch in watches}, going)
+        restore.settle(tenant)
+    restore.learn(tenant, store)
+    for act in store.findings.acted(app, tenant.newest - LADDER):
+        tenant.memory.ledger.record(act.playbook, act.kind, act.target, act.at, f"{act.target}@{act.at}")
+
+
+def refresh(store: Store, tenant: SharedTenant) -> None:
+    """Learn which findings other processes opened of late, so that their further events are evidence here too."""
+    tenant.opened(kept.finding for kept in store.findings.since(tenant.app.id, tenant.newest - _evidence(tenant)))
+
+
+def _evidence(tenant: SharedTenant) -> int:
+    return max((judge.playbook.cooldown for judge in tenant.engine.judges.values()), default=0)

@@ -1,0 +1,318 @@
+"""The way to Redis or Valkey: one server, a replica set behind its watchers (Sentinel), or a cluster of masters.
+
+Commands go out in pipelines, one for each server that holds their keys, and those that a failover or a lost connection
+took are sent again: what is sent here must be idempotent. What the keys hold is not known here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import redis
+from redis.cluster import ClusterNode, RedisCluster
+from redis.sentinel import Sentinel
+
+from sentinel.core.errors import SentinelError, StoreBusy
+from sentinel.windows.scripts import NAMES, sha, source
+
+CONNECT, ANSWER = 2.0, 5.0  # seconds for a connection, for an answer
+PATIENCE = 10.0  # seconds in which a command is tried again
+PAUSE = 0.05
+LOT = 1_000  # commands in one pipeline
+REPLICAS_WAIT = 200  # milliseconds
+HINT = "see that Redis or Valkey runs at the address that `windows` names"
+
+_AGAIN = (
+    redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.BusyLoadingError,
+    redis.exceptions.ClusterDownError, redis.exceptions.MovedError, redis.exceptions.AskError,
+    redis.exceptions.TryAgainError, redis.exceptions.MasterDownError, redis.exceptions.NoScriptError,
+)  # fmt: skip
+
+
+class Command(NamedTuple):
+    """One command on one key; `parts` are its name and arguments, the key among them."""
+
+    key: str
+    parts: tuple[Any, ...]
+
+
+def script(name: str, key: str, *arguments: Any) -> Command:
+    """Return the call of a script on a key."""
+    return Command(key, ("EVALSHA", sha(name), 1, key, *arguments))
+
+
+class Servers(NamedTuple):
+    """How one kind of installation is reached.
+
+    `of` names the server that holds a key, `pool` gives its connections, `look` finds out anew who serves what.
+    """
+
+    of: Callable[[str], str]
+    pool: Callable[[str], Any]
+    look: Callable[[], None]
+    all: Callable[[], Iterable[str]]
+    close: Callable[[], None]
+
+
+class Link:
+    """Sends commands and returns their answers, for any number of threads."""
+
+    def __init__(self, servers: Servers, patience: float = PATIENCE, replicas: int = 0) -> None:
+        """`replicas` is how many must have taken what was sent, within a bound of time, before it counts as done."""
+        self._servers = servers
+        self._patience = patience
+        self._replicas = replicas
+        self._later: list[Command] = []
+        self._lock = threading.Lock()
+        self.unreplicated = 0
+
+    def later(self, commands: Iterable[Command]) -> None:
+        """Send commands before the next ones, whose answers nobody needs."""
+        with self._lock:
+            self._later += commands
+
+    def call(self, commands: Sequence[Command]) -> list[Any]:
+        """Return the answer to each command. Raises StoreBusy where none was had in time."""
+        with self._lock:
+            before, self._later = self._later, []
+        wanted = [*before, *commands]
+        answers: list[Any] = [None] * len(wanted)
+        left: list[int] = list(range(len(wanted)))
+        end = time.monotonic() + self._patience
+        while left := self._try(wanted, left, answers):
+            if time.monotonic() > end:
+                raise StoreBusy(f"windows cannot be reached: {answers[left[0]]}", HINT)
+            time.sleep(PAUSE)
+            self._look()
+        return answers[len(before) :]
+
+    def one(self, command: Command) -> Any:
+        """Return the answer to a command."""
+        return self.call([command])[0]
+
+    def server_of(self, key: str) -> str:
+        """Return a name of the server that holds a key: equal for keys that share one."""
+        return self._servers.of(key)
+
+    def everywhere(self, *parts: Any) -> list[Any]:
+        """Return each server's answer to a command without a key."""
+        answers = []
+        for name in self._servers.all():
+            with self._errors(), _connection(self._servers.pool(name)) as connection:
+                connection.send_command(*parts)
+                answers.append(connection.read_response())
+        return answers
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._servers.close()
+
+    def _try(self, wanted: Sequence[Command], left: Sequence[int], answers: list[Any]) -> list[int]:
+        """Send what is left; return what has to be sent again, with the reason as its answer."""
+        failed: list[int] = []
+        for name, places in self._by_server(wanted, left, answers, failed).items():
+            for first in range(0, len(places), LOT):
+                lot = places[first : first + LOT]
+                try:
+                    found = self._exchange(name, [wanted[place].parts for place in lot])
+                except _AGAIN as error:
+                    found = [error] * len(lot)
+                for place, answer in zip(lot, found, strict=True):
+                    answers[place] = answer
+                    if isinstance(answer, _AGAIN):
+                        failed.append(place)
+                    elif isinstance(answer, Exception):
+                        raise _told(answer) from answer
+        return sorted(failed)
+
+    def _by_server(
+        self, wanted: Sequence[Command], left: Sequence[int], answers: list[Any], failed: list[int]
+    ) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for place in left:
+            try:
+                found.setdefault(self._servers.of(wanted[place].key), []).append(place)
+            except redis.RedisError as error:  # nobody serves its slot at the moment
+                answers[place] = error
+                failed.append(place)
+        return found
+
+    def _exchange(self, name: str, commands: list[tuple[Any, ...]]) -> list[Any]:
+        """Return one server's answers, errors among them; loads the scripts it does not know."""
+        with _connection(self._servers.pool(name)) as connection:
+            answers = _pipelined(connection, commands)
+            if any(isinstance(answer, redis.exceptions.NoScriptError) for answer in answers):
+                _pipelined(connection, [("SCRIPT", "LOAD", source(name)) for name in NAMES])
+            if self._replicas:
+                connection.send_command("WAIT", self._replicas, REPLICAS_WAIT)
+                if connection.read_response() < self._replicas:
+                    self.unreplicated += 1
+            return answers
+
+    def _look(self) -> None:
+        try:
+            self._servers.look()
+        except redis.RedisError:
+            return  # nobody knows yet: the next try asks again
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except _AGAIN as error:
+            raise StoreBusy(f"windows cannot be reached: {error}", HINT) from error
+        except redis.RedisError as error:
+            raise _told(error) from error
+
+
+def _pipelined(connection: Any, commands: list[tuple[Any, ...]]) -> list[Any]:
+    connection.send_packed_command(connection.pack_commands(commands))
+    answers = []
+    for _ in commands:
+        try:
+            answers.append(connection.read_response())
+        except redis.ResponseError as error:
+            answers.append(error)
+        except (redis.exceptions.ClusterError, redis.exceptions.MovedError) as error:
+            answers.append(error)
+    return answers
+
+
+@contextmanager
+def _connection(pool: Any) -> Iterator[Any]:
+    connection = pool.get_connection()
+    try:
+        yield connection
+    except BaseException:
+        connection.disconnect()  # what it still holds belongs to nobody
+        raise
+    finally:
+        pool.release(connection)
+
+
+def _told(error: Exception) -> SentinelError:
+    if isinstance(error, redis.exceptions.OutOfMemoryError):
+        return StoreBusy("windows have no room: Redis or Valkey is at its `maxmemory`", "give it more", retry_after=10)
+    return SentinelError(f"windows: Redis or Valkey refused a command: {error}")
+
+
+def open_link(url: str, patience: float = PATIENCE) -> Link:
+    """Return a link to what a URL names, which is asked once. Raises SentinelError where that cannot be used."""
+    parts = urlsplit(url)
+    kind = KINDS.get(parts.scheme)
+    if kind is None:
+        raise SentinelError(f"`windows`: `{parts.scheme}://` is no Redis or Valkey URL", _SPELLINGS)
+    options, own = _options(parts.query)
+    try:
+        servers = kind(url.partition("?")[0], options)
+        link = Link(servers, patience, own.get("replicas", 0))
+        _check(link)
+    except (redis.RedisError, OSError, ValueError) as error:
+        raise SentinelError(f"`windows`: Redis or Valkey cannot be used: {error}", HINT) from error
+    return link
+
+
+_SPELLINGS = (
+    "write `redis://HOST:PORT/0`, `rediss://…`, `unix://PATH`, `redis+sentinel://HOST:PORT,HOST:PORT/NAME` "
+    "or `redis+cluster://HOST:PORT,HOST:PORT`"
+)
+
+
+def _options(query: str) -> tuple[dict[str, Any], dict[str, int]]:
+    own: dict[str, int] = {}
+    rest = []
+    for pair in filter(None, query.split("&")):
+        name, _, value = pair.partition("=")
+        if name == "replicas" and value.isdecimal():
+            own[name] = int(value)
+        else:
+            rest.append(name)
+    if rest:
+        raise SentinelError(f"`windows`: `{rest[0]}` is no option of the URL", "there is `replicas`")
+    return {"socket_connect_timeout": CONNECT, "socket_timeout": ANSWER, "protocol": 2}, own
+
+
+def _check(link: Link) -> None:
+    """Refuse a server that would let keys go before their time."""
+    for answer in link.everywhere("INFO", "memory"):
+        policy = memory(answer).get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            raise SentinelError(
+                f"`windows`: the server's `maxmemory-policy` is `{policy}`: it would forget attacks under way",
+                "set it to `noeviction`",
+            )
+
+
+def memory(answer: Any) -> dict[str, str]:
+    """Return the fields of an INFO answer."""
+    text = answer.decode() if isinstance(answer, bytes) else str(answer)
+    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+
+
+def _single(url: str, options: dict[str, Any]) -> Servers:
+    pool = redis.ConnectionPool.from_url(url, **options)
+    return Servers(lambda key: "", lambda name: pool, lambda: None, lambda: [""], pool.disconnect)
+
+
+def _replicated(url: str, options: dict[str, Any]) -> Servers:
+    """Reach the master of a replica set, as the watchers know it."""
+    parts = urlsplit(url)
+    name, _, database = parts.path.strip("/").partition("/")
+    if not name:
+        raise SentinelError("`windows`: the URL names no replica set", _SPELLINGS)
+    who = _who(url)
+    secure = {name: value for name, value in who.items() if name == "ssl"}
+    make: Any = Sentinel
+    watchers = make(_places(parts.netloc, 26_379), sentinel_kwargs=options | secure, **options)
+    pool = watchers.master_for(name, db=int(database or 0), **who).connection_pool
+    return Servers(lambda key: "", lambda name: pool, pool.disconnect, lambda: [""], pool.disconnect)
+
+
+def _clustered(url: str, options: dict[str, Any]) -> Servers:
+    parts = urlsplit(url)
+    make: Any = ClusterNode
+    nodes = [make(host, port) for host, port in _places(parts.netloc, 6_379)]
+    own: dict[str, Any] = options | _who(url)
+    cluster: Any = RedisCluster(startup_nodes=nodes, require_full_coverage=False, **own)
+    manager = cluster.nodes_manager
+
+    def of(key: str) -> str:
+        return str(manager.get_node_from_slot(cluster.keyslot(key)).name)
+
+    def pool(name: str) -> Any:
+        node = manager.get_node(node_name=name)
+        if node is None:
+            raise redis.ConnectionError(f"`{name}` is no part of the cluster any more")
+        return cluster.get_redis_connection(node).connection_pool
+
+    return Servers(of, pool, manager.initialize, lambda: [one.name for one in cluster.get_primaries()], cluster.close)
+
+
+def _who(url: str) -> dict[str, Any]:
+    """Return who a URL says it is, and whether by TLS."""
+    parts = urlsplit(url)
+    who = {
+        name: unquote(value) for name, value in (("username", parts.username), ("password", parts.password)) if value
+    }
+    return who | ({"ssl": True} if parts.scheme.startswith("rediss") else {})
+
+
+def _places(netloc: str, default: int) -> list[tuple[str, int]]:
+    """Return the addresses of a list, without the user before them."""
+    found = []
+    for place in netloc.rpartition("@")[2].split(","):
+        parts = urlsplit(f"//{place}")
+        found.append((parts.hostname or "127.0.0.1", parts.port or default))
+    return found
+
+
+KINDS: dict[str, Callable[[str, dict[str, Any]], Servers]] = {
+    "redis": _single, "rediss": _single, "unix": _single,
+    "redis+sentinel": _replicated, "rediss+sentinel": _replicated,
+    "redis+cluster": _clustered, "rediss+cluster": _clustered,
+}  # fmt: skip

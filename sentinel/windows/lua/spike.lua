@@ -1,0 +1,107 @@
+-- A window's count against the mean of the windows of the baseline before, judged on arrival.
+-- ARGV 8: factor; 9: baseline; 10: fewest; 11: most hits; then of each hit time, id, acting.
+--
+-- Of each hit {weight, weights of all hits before, time of the group's first hit, approximate} is kept.
+local factor, baseline = tonumber(ARGV[8]), tonumber(ARGV[9])
+local fewest, most = tonumber(ARGV[10]), tonumber(ARGV[11])
+
+local function read(raw)
+  local hits = {}
+  for i = 1, #raw, 2 do
+    local id, rest = split(raw[i])
+    hits[#hits + 1] = {tonumber(raw[i + 1]), id, cmsgpack.unpack(rest), raw[i]}
+  end
+  return hits
+end
+
+local function put(hit)
+  if hit[4] then
+    call('ZREM', key, hit[4])
+  end
+  call('ZADD', key, hit[1], hit[2] .. '\0' .. cmsgpack.pack(hit[3]))
+end
+
+-- Return the weights of all hits before a time, those forgotten among them; `all` where none comes later.
+local function before(at, all)
+  local found = read(call('ZRANGEBYSCORE', key, since(at), '+inf', 'WITHSCORES', 'LIMIT', 0, 1))[1]
+  return found and found[3][2] or all
+end
+
+local function insert(at, id)
+  local hit, last = {1, 0, at, 0}, nil
+  local placed = false
+  for _, other in ipairs(read(call('ZRANGEBYSCORE', key, at, '+inf', 'WITHSCORES'))) do
+    if other[1] > at or below(id, other[2]) then
+      if not placed then
+        hit = {1, other[3][2], math.min(at, other[3][3]), other[3][4]}
+        placed = true
+      end
+      other[3][2], other[3][3] = other[3][2] + 1, math.min(at, other[3][3])
+      put(other)
+    else
+      last = other[3]
+    end
+  end
+  if not placed then
+    hit = {1, last[2] + last[1], last[3], last[4]}
+  end
+  put({at, id, hit})
+end
+
+-- Let each second hit of the older half stand for the one before it too.
+local function halve_oldest()
+  local hits = read(call('ZRANGEBYSCORE', key, 0, '+inf', 'WITHSCORES'))
+  local half = floor(floor(#hits / 2) / 2) * 2
+  for i = 1, half, 2 do
+    local early, late = hits[i], hits[i + 1]
+    call('ZREM', key, early[4])
+    late[3][1], late[3][2] = late[3][1] + early[3][1], early[3][2]
+    put(late)
+  end
+  local newest = hits[#hits]
+  newest[3][4] = 1
+  put(newest)
+end
+
+local function judge(index, at, id, acting)
+  local newest = read(call('ZREVRANGE', key, 0, 0, 'WITHSCORES'))[1]
+  if newest and newest[1] < 0 then
+    newest = nil
+  end
+  if newest and at <= newest[1] then
+    if kept(at, id) then
+      return again(index, at, id, at)
+    end
+    insert(at, id)
+  else
+    local last = newest and newest[3]
+    put({at, id, last and {1, last[2] + last[1], last[3], last[4]} or {1, 0, at, 0}})
+  end
+  local top = math.max(at, newest and newest[1] or at)
+  call('ZREMRANGEBYSCORE', key, 0, top - keep)
+  call('PEXPIRE', key, ttl)
+  if call('ZCOUNT', key, 0, '+inf') > most then
+    halve_oldest()
+  end
+  if quiet then
+    return
+  end
+  local last = read(call('ZREVRANGE', key, 0, 0, 'WITHSCORES'))[1][3]
+  local start, all = at - window, last[2] + last[1]
+  local upto, inside = before(at + 1, all), before(start + 1, all)
+  local count, earlier = upto - inside, inside - before(start - baseline + 1, all)
+  if count < fewest or last[3] > start - baseline then
+    return
+  end
+  local mean = baseline % window == 0 and earlier / (baseline / window) or earlier * window / baseline
+  if count >= factor * mean then
+    open(index, at, id, acting, near(at), {{at, id, {count, earlier}}}, last[4] == 1)
+  end
+end
+
+if not refused() then
+  for i = 12, #ARGV, 3 do
+    judge((i - 12) / 3, tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2] == '1')
+  end
+end
+return answered()

@@ -1,0 +1,106 @@
+"""What a group's key holds, as people ask about it: weighed in this process, by the windows in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sentinel.engine.windows import FirstSeen, Hit, Progress, Spike, Steps, Threshold, Watch
+from sentinel.windows.groups import Limits
+from sentinel.windows.memory import MemoryWindows
+from sentinel.windows.scripted import BASE, AbsentScript, Scripted, SpikeScript, ThresholdScript, read_text, recalled
+
+
+def progress(asked: Scripted, key: str, answer: Sequence[Any], now: int) -> Progress | None:
+    """Return how near a group is of which `peek` gave this; None where there is nothing."""
+    findings, raw, ends, header = answer
+    opened = tuple((at, acting == 1) for at, acting in findings)
+    hits = [(at, read_text(id), packed) for at, id, packed in raw]
+    if not (hits or opened or ends or header):
+        return None
+    match asked.watch.detector:
+        case Spike():
+            found = _spike(asked, hits, now)
+        case FirstSeen(history=history):
+            found = _first_seen(history, hits, header or [], now)
+        case _:
+            found = _weighed(asked, key, hits, ends, now)
+    return found._replace(opened=opened)
+
+
+def _weighed(asked: Scripted, key: str, hits: Sequence[Any], ends: Sequence[int], now: int) -> Progress:
+    """Let windows in memory take the hits in, and say what they come to."""
+    watch = asked.watch
+    windows = MemoryWindows([watch], Limits(lateness=asked.limits.lateness, hits=1 << 40))
+    taken = [_hit(asked, key, *hit) for hit in hits]
+    taken += [Hit(watch.id, key, at, f"{at}", (False, True), False, None) for at in ends]
+    windows.hit(sorted(taken, key=lambda hit: (hit.at, hit.id)), max((hit.at for hit in taken), default=0))
+    found = windows.progress(watch.id, key, now) or _nothing(watch)
+    merged = isinstance(asked, ThresholdScript) and asked.merging and bool(hits) and hits[-1][2][0] == 1
+    return found._replace(approximate=merged)
+
+
+def _nothing(watch: Watch) -> Progress:
+    windows = MemoryWindows([watch])
+    windows.know(watch.id, "", 0, "", (), False)
+    return windows.progress(watch.id, "", 1 << 60) or Progress(())
+
+
+def _hit(asked: Scripted, key: str, at: int, id: str, packed: Any) -> Hit:
+    watch = asked.watch
+    if isinstance(asked, AbsentScript):
+        return recalled(watch.id, at, id, packed)
+    if isinstance(asked, ThresholdScript):
+        values = _threshold(asked, packed)
+    elif isinstance(watch.detector, Threshold):
+        values = (1,)
+    elif isinstance(watch.detector, Steps):
+        marks, until, *rest = packed
+        mask = sum(1 << place for place, mark in enumerate(marks) if mark == ord("1"))
+        values = mask, until == 1, tuple(one and one.decode("latin-1") for one in rest)
+    else:  # travel
+        values = tuple(map(float, packed))
+    return Hit(watch.id, key, at, id, values, False, None)
+
+
+def _threshold(asked: ThresholdScript, packed: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the values of a hit as windows in memory have them."""
+    slots, others = list(packed[1 : 1 + asked.slots]), list(packed[1 + 2 * asked.slots if asked.slots else 0 :])
+    values: list[Any] = []
+    for gauge in asked.gauges:
+        if gauge.kind == "distinct":
+            one = others.pop(0)
+            values.append(tuple(_text(each) for each in one) if isinstance(one, list) else one and _text(one))
+        elif gauge.kind == "max":
+            one = others.pop(0)
+            values.append(None if one is None else asked.number(one[1:]))
+        elif gauge.kind == "count":
+            values.append(slots.pop(0) if asked.slots else 1)
+        elif gauge.kind == "sum":
+            values.append(slots.pop(0) * BASE + slots.pop(0))
+        else:
+            values.append((slots.pop(0), slots.pop(0) * BASE + slots.pop(0)))
+    return tuple(values)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("latin-1")
+
+
+def _spike(asked: Scripted, hits: Sequence[Any], now: int) -> Progress:
+    assert isinstance(asked, SpikeScript)
+    spike, window = asked.asked, asked.watch.window
+    start = now - window
+    count = sum(packed[0] for at, _, packed in hits if start < at <= now)
+    before = sum(packed[0] for at, _, packed in hits if start - spike.baseline < at <= start)
+    newest = max((at for at, _, _ in hits if at <= now), default=0) + window if count else None
+    first = hits[-1][2][2] if hits else None
+    full = None if first is None else first + spike.baseline + window
+    return Progress((count, before * window / spike.baseline), newest, bool(hits) and hits[-1][2][3] == 1, full)
+
+
+def _first_seen(history: int, hits: Sequence[Any], header: Sequence[Sequence[Any]], now: int) -> Progress:
+    earlier = sum(1 for at, _, _ in hits if now + 1 - history < at <= now)
+    known = [read_text(one[0]) for one in header if any(now + 1 - history < at <= now for at in one[1:])]
+    newest = hits[-1][0] + history if hits else None
+    return Progress((earlier,), newest if earlier else None, known=tuple(sorted(known)))
