@@ -17,6 +17,7 @@ from sentinel.edge.errors import ApiError
 from sentinel.edge.protocols import KeyForms
 from sentinel.edge.wire import Headers
 from sentinel.service.accounts import Accounts
+from sentinel.service.bans import Bans
 from sentinel.service.explainer import Explainer
 from sentinel.service.overview import Overview
 from sentinel.service.ports import Store
@@ -40,6 +41,7 @@ class Context:
     changed: Callable[[App], None]  # an app has
     explainer: Explainer
     processes: Processes  # of the apps, as their SDKs tell
+    bans: Bans
     key_forms: KeyForms  # what keys for foreign protocols may be
     searches: Searches
     accounts: Accounts  # of those who sign in to the console

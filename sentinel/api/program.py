@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from sentinel import __version__
 from sentinel.api import (
     accounts,
+    activity,
     decisions,
     events,
     explain,
@@ -21,10 +22,13 @@ from sentinel.api import (
     health,
     keys,
     labels,
+    lists,
     operations,
     paths,
     people,
+    reports,
     sdks,
+    sums,
 )
 from sentinel.api.context import Context
 from sentinel.api.feed import POLL, STREAM, Feed
@@ -43,7 +47,22 @@ ALLOWED = {
     POLL: ("GET",),
     STREAM: ("GET",),
 }
-ROUTERS = (decisions, labels, findings, events, explain, people, keys, operations, sdks, accounts)
+ROUTERS = (
+    decisions,
+    lists,
+    labels,
+    findings,
+    sums,
+    reports,
+    activity,
+    events,
+    explain,
+    people,
+    keys,
+    operations,
+    sdks,
+    accounts,
+)
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": text}
     for status, text in {

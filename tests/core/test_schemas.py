@@ -30,7 +30,8 @@ DETECTION = {
     "disposition_id": ("int", False), "disposition": ("str", False), "message": ("str", False),
     "unmapped": ("any", False),
     "metadata": ({
-        "version": ("str", True), "profiles": (["str"], False), "tenant_uid": ("str", False), "event_code": ("str", False),
+        "version": ("str", True), "profiles": (["str"], False), "tenant_uid": ("str", False),
+        "event_code": ("str", False),
         "product": ({"name": ("str", False), "vendor_name": ("str", True), "version": ("str", False)}, True),
     }, True),
     "finding_info": ({
@@ -40,7 +41,8 @@ DETECTION = {
         "related_events_count": ("int", False), "src_url": ("str", False),
     }, True),
     "evidences": ([{
-        "actor": ({"user": (USER, False)}, False), "src_endpoint": ({"ip": ("ip", False)}, False), "data": ("any", False),
+        "actor": ({"user": (USER, False)}, False), "src_endpoint": ({"ip": ("ip", False)}, False),
+        "data": ("any", False),
     }], False),
     "observables": ([{
         "name": ("str", True), "type_id": ("int", True), "type": ("str", False), "value": ("str", False),
