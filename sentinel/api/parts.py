@@ -9,6 +9,8 @@ from pydantic import AfterValidator
 
 from sentinel.core import address, identity
 from sentinel.core.decision import place
+from sentinel.core.duration import parse_duration
+from sentinel.core.errors import SentinelError
 from sentinel.edge.errors import ApiError
 from sentinel.service import hand
 
@@ -32,6 +34,17 @@ Time = Annotated[str | None, Query(max_length=40, description="RFC 3339, or seco
 def time(name: str, value: str | None) -> int | None:
     """Return the moment of a parameter, None where it was not given."""
     return None if value is None else hand.time(name, value)
+
+
+def lasting(name: str, length: str) -> int:
+    """Return the microseconds of a parameter such as `7d`, which are some."""
+    try:
+        found = parse_duration(length)
+    except SentinelError as error:
+        raise ApiError("invalid", f"`{name}`: {error.message}", error.hint) from None
+    if found <= 0:
+        raise ApiError("invalid", f"`{name}`: `{length}` is over at once")
+    return found
 
 
 def user_key(value: str | None) -> str | None:

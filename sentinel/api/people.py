@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
+from sentinel.api.activity import UserView, user_view, whole
+from sentinel.api.asking import Since, Until
 from sentinel.api.context import Admin, Here, Reader
-from sentinel.api.models import PersonView, Revision
+from sentinel.api.models import Revision
 from sentinel.api.parts import LONGEST, Word
 from sentinel.api.views import decision_view, person_view, when
 from sentinel.core import identity
@@ -17,9 +19,11 @@ from sentinel.edge.errors import not_found
 router = APIRouter(tags=["people"])
 
 
-@router.get("/v1/users/{key:path}", response_model=PersonView)
-def get_user(here: Here, caller: Reader, key: Annotated[Word, Path(max_length=LONGEST)]) -> Any:
-    """Return the person a user key belongs to: linked identifiers, labels, and decisions in force."""
+@router.get("/v1/users/{key:path}", response_model=UserView)
+def get_user(
+    here: Here, caller: Reader, key: Annotated[Word, Path(max_length=LONGEST)], since: Since = None, until: Until = None
+) -> Any:
+    """Return the person a user key belongs to: linked identifiers, labels, decisions in force, and what it did."""
     now = here.clock()
     wanted = identity.read_key(key)
     known = here.store.people.get(caller.app, wanted)
@@ -29,11 +33,16 @@ def get_user(here: Here, caller: Reader, key: Annotated[Word, Path(max_length=LO
         for one in dict.fromkeys((person.key, *person.identifiers))
         for kept in here.store.decisions.list(caller.app, now=now, scope="user", value=one).items
     ]
-    return person_view(person) | {
-        "made": when(known.made if known else None),
-        "labels": list(here.store.labels.of(caller.app, "user", person.key, now)),
-        "decisions": [decision_view(kept, now) for kept in found],
-    }
+    keys = tuple(dict.fromkeys((person.key, *person.identifiers, *person.aliases)))
+    return (
+        person_view(person)
+        | user_view(here, caller.app, keys, whole(here, since, until))
+        | {
+            "made": when(known.made if known else None),
+            "labels": list(here.store.labels.of(caller.app, "user", person.key, now)),
+            "decisions": [decision_view(kept, now) for kept in found],
+        }
+    )
 
 
 @router.delete("/v1/links", response_model=Revision)

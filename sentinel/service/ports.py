@@ -45,6 +45,7 @@ from sentinel.core.record import (
     Allowance,
     App,
     AuditEntry,
+    Deletion,
     Delivery,
     Filter,
     Health,
@@ -60,6 +61,7 @@ from sentinel.core.record import (
     PlaybookVersion,
     Property,
     Session,
+    SavedSearch,
     Snapshot,
     Status,
 )
@@ -287,6 +289,41 @@ class Accounts(Protocol):
         """Drop the sessions that are over; return how many."""
 
 
+class Searches(Protocol):
+    """Searches that people keep."""
+
+    def list(self, app: str) -> list[SavedSearch]:
+        """Return an app's searches, by name."""
+
+    def get(self, app: str, id: str) -> SavedSearch | None:
+        """Return one search."""
+
+    def put(self, app: str, search: SavedSearch, by: str, now: int) -> None:
+        """Keep a search, in place of the one of its id."""
+
+    def remove(self, app: str, id: str, by: str, now: int) -> bool:
+        """Remove a search; say whether it was there."""
+
+
+class Deletions(Protocol):
+    """Persons who were deleted. What is kept of them is a keyed hash."""
+
+    def of(self, app: str, key: str) -> Deletion | None:
+        """Return the deletion that a user key is known by, None if there was none."""
+
+    def concerns(self, app: str, event: Event) -> bool:
+        """Say whether an event is of the time before its person was deleted; from memory."""
+
+    def delete(self, app: str, key: str, by: str, why: str, now: int) -> Deletion:
+        """Delete the person a key belongs to: their events, links and labels; whatever else told of them keeps a hash.
+
+        Decisions in force keep the name until they end. Raises StoreBusy where it is to be done again.
+        """
+
+    def sweep(self, now: int) -> int:
+        """Take the names out of decisions that are over by now; return how many."""
+
+
 class Outbox(Protocol):
     """What is to be delivered after commits."""
 
@@ -466,6 +503,10 @@ class Store(Protocol):
     def access(self) -> Access: ...
     @property
     def accounts(self) -> Accounts: ...
+    @property
+    def searches(self) -> Searches: ...
+    @property
+    def deletions(self) -> Deletions: ...
     @property
     def outbox(self) -> Outbox: ...
     @property

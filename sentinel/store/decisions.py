@@ -96,6 +96,22 @@ class Decisions:
         with self._control.read() as connection:
             return page(connection, query, (c.made, c.id), (int, str), limit, cursor, _kept)
 
+    def tally(self, app: str, since: int, until: int) -> dict[str, int]:
+        """Return how many decisions of each kind were made in a period, each once for all of a person's keys."""
+        c = decisions.c
+        number = func.count().label("number")
+        query = select(c.kind, number).where(c.app == app, c.made >= since, c.made < until, c.parent.is_(None))
+        with self._control.read() as connection:
+            return {row.kind: row.number for row in connection.execute(query.group_by(c.kind))}
+
+    def standing(self, app: str, now: int) -> dict[str, int]:
+        """Return how many decisions of each kind are in force, each once for all of a person's keys."""
+        c = decisions.c
+        mine = (c.app == app, c.parent.is_(None), c.removed.is_(None), or_(c.until.is_(None), c.until > now))
+        query = select(c.kind, func.count()).where(*mine).group_by(c.kind)
+        with self._control.read() as connection:
+            return {kind: number for kind, number in connection.execute(query)}
+
     def add(self, app: str, decision: Decision, by: str, now: int) -> int:
         """Add a decision by hand and return the revision; raises SentinelError for an id in use."""
         with self._control.write() as connection:

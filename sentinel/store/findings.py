@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, case, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, case, func, select, tuple_, update
 
 from sentinel.core.batch import Evidence
 from sentinel.core.decision import Decision
@@ -79,6 +79,14 @@ class Findings:
             query = query.where(findings.c.at >= since)
         with self._control.read() as connection:
             return page(connection, query, (findings.c.at, findings.c.id), (int, str), limit, cursor, _kept)
+
+    def tally(self, app: str, since: int, until: int) -> dict[str, int]:
+        """Return how many findings of each playbook are anchored in a period."""
+        c = findings.c
+        number = func.count().label("number")
+        query = select(c.playbook, number).where(c.app == app, c.at >= since, c.at < until)
+        with self._control.read() as connection:
+            return {row.playbook: row.number for row in connection.execute(query.group_by(c.playbook))}
 
     def mark(
         self, app: str, id: str, status: Status, by: str, now: int, note: str | None = None, lift: bool = False

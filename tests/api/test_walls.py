@@ -133,7 +133,8 @@ def things(server):
         "/v1/events/{id}": f"{MARKER}-event", "/v1/keys/{id}": key["id"], "/v1/apps/{id}": "one",
         "/v1/explain/event/{id}": f"{MARKER}-event", "/v1/explain/decision/{id}": decision["id"],
         "/v1/playbooks/{id}/versions": "none",  # all apps have the same ones
-        "/v1/outbox/{id}/revive": str(delivery["id"]), "/v1/users/{key}": f"id:{MARKER}", "/v1/ips/{ip}": "203.0.113.66",
+        "/v1/outbox/{id}/revive": str(delivery["id"]), "/v1/users/{key}": f"id:{MARKER}",
+        "/v1/ips/{ip}": "203.0.113.66",
         "/v1/reports/{period}": "day",
     }  # fmt: skip
 

@@ -6,10 +6,11 @@ number to measure as `x`.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sentinel.core.errors import SentinelError
 from sentinel.core.explore import Metric, Scalar, number
@@ -140,7 +141,9 @@ class Machine:
         )
         found = self.words.extract(*_document(spec))
         if slot is None:
-            return Key(sql("{} AS j", found), odd, _read_any)
+            number = f"CAST({self.words.double.format('j')} + 0 AS VARCHAR)"
+            form = f"CASE WHEN left(j, 1) IN ('\"', 't', 'f') THEN j WHEN left(j, 1) IN ({_DIGITS}) THEN {number} END"
+            return Key(sql("{} AS j", found), form, _read_json)
         after = f"seq >= {slot.since:d}" if slot.since else "TRUE"
         raw = sql(
             f"CASE WHEN {after} THEN {slot.column} END AS own, "
@@ -182,6 +185,15 @@ def _braced(text: str) -> str:
 
 def _number(value: float | None) -> Scalar:
     return None if value is None else number(value)
+
+
+def _read_json(value: str | None) -> Scalar:
+    if value is None:
+        return None
+    if value[:1] in ('"', "t", "f"):
+        return cast(Scalar, json.loads(value))
+    found = float(value)
+    return number(found) if math.isfinite(found) else value
 
 
 def _read_any(value: str | None) -> Scalar:

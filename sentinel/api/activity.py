@@ -1,0 +1,206 @@
+"""/v1/users and /v1/ips: who was there, and what they did. Who is who is `people`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path
+
+from sentinel.api.asking import Q, Since, Until, wanted
+from sentinel.api.context import Context, Here, Reader
+from sentinel.api.models import DecisionView, FindingView, Listing, Model, Moment, PersonView
+from sentinel.api.parts import LONGEST, Cursor, Filter, Limit, Word, network, time
+from sentinel.api.sums import bounded
+from sentinel.api.views import decision_view, finding_view, listing, when
+from sentinel.core import address, record
+from sentinel.core.decision import place
+from sentinel.core.duration import DAY
+from sentinel.core.explore import Activity, Happened, Share, UserSeen, UsersWanted
+from sentinel.core.record import KeptDecision, KeptFinding
+from sentinel.edge.errors import ApiError
+from sentinel.service.hand import inside
+
+router = APIRouter(tags=["explorer"])
+MOST = 50  # findings and lines of a timeline
+
+
+class SeenView(Model):
+    """A user key with its events in the period, and its labels now."""
+
+    key: str
+    events: int
+    first: Moment
+    last: Moment
+    labels: list[str]
+
+
+class ShareView(Model):
+    """One value, how many events have it, first and last."""
+
+    value: str
+    events: int
+    first: Moment
+    last: Moment
+
+
+class HappenedView(Model):
+    """One line of a timeline: an event, a finding or a decision, by its id."""
+
+    at: Moment
+    kind: Literal["event", "finding", "decision"]
+    id: str
+    title: str
+    success: bool | None = None
+    user: str | None = None
+    ip: str | None = None
+    country: str | None = None
+
+
+class Was(Model):
+    """What somebody or an address did: the most frequent values of each kind, and what happened, newest first."""
+
+    events: int
+    first: Moment | None
+    last: Moment | None
+    names: list[ShareView]
+    devices: list[ShareView]
+    countries: list[ShareView]
+    browsers: list[ShareView]
+    os: list[ShareView]
+    findings: list[FindingView]
+    timeline: list[HappenedView]
+    behind: int
+
+
+class UserView(PersonView, Was):
+    """A person: the key that never changes, every key linked to it, keys it once had of its own, and what it did."""
+
+    ips: list[ShareView]
+
+
+class AddressView(Was):
+    """An address or a network: who came from it, labels, decisions in force."""
+
+    ip: str
+    users: list[ShareView]
+    labels: list[str]
+    decisions: list[DecisionView]
+
+
+@router.get("/v1/users", response_model=Listing[SeenView])
+def list_users(
+    here: Here, caller: Reader, begins: Filter = None, sort: Literal["last", "events"] = "last", q: Q = None,
+    event: Filter = None, ip: Filter = None, since: Since = None, until: Until = None, limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Any:  # fmt: skip
+    """Return the users of a period, newest first by their last event or by how many they have; `begins` is a prefix."""
+    filter = bounded(here, wanted(here, q, event, None, ip, since, until))
+    now = here.clock()
+
+    def seen(one: UserSeen) -> dict[str, Any]:
+        labels = here.store.labels.of(caller.app, "user", one.key, now)
+        return one._asdict() | {"first": when(one.first), "last": when(one.last), "labels": list(labels)}
+
+    return listing(here.store.explorer.users(caller.app, UsersWanted(filter, begins or "", sort, limit, cursor)), seen)
+
+
+@router.get("/v1/ips/{ip:path}", response_model=AddressView)
+def get_ip(
+    here: Here, caller: Reader, ip: Annotated[Word, Path(max_length=LONGEST)], since: Since = None, until: Until = None
+) -> Any:
+    """Return what came from an address or a network, its labels, and the decisions in force that meet it."""
+    now, meant = here.clock(), network("ip", ip)
+    assert meant is not None
+    found = here.store.explorer.ip(caller.app, replace(whole(here, since, until), ip=meant))
+    known = here.store.access.app(caller.app)
+    names = _names(meant, known.ipv6 if known else 64)
+    findings = [one for name in names for one in here.store.findings.list(caller.app, ip=name, limit=MOST).items]
+    decided = _decided(here, caller.app, names)
+    labels = {label for name in names for label in here.store.labels.of(caller.app, "ip", name, now)}
+    return activity_view(found, findings, decided) | {
+        "ip": meant, "users": _shares(found.shares["users"]), "labels": sorted(labels),
+        "decisions": [decision_view(kept, now) for kept in decided if _holds(kept, now)],
+    }  # fmt: skip
+
+
+def user_view(here: Context, app: str, keys: Sequence[str], filter: record.Filter) -> dict[str, Any]:
+    """Return what the person of some keys did as it is shown."""
+    found = here.store.explorer.user(app, keys, filter)
+    findings = [one for key in keys for one in here.store.findings.list(app, user=key, limit=MOST).items]
+    decisions = [one for key in keys for one in here.store.decisions.list(app, scope="user", value=key).items]
+    return activity_view(found, findings, decisions) | {"ips": _shares(found.shares["ips"])}
+
+
+def whole(here: Context, since: str | None, until: str | None) -> record.Filter:
+    """Return the filter of a period, of all time where no ends were given."""
+    found = record.Filter(since=time("from", since) or 0, until=time("to", until))
+    found = found if found.until is not None else replace(found, until=here.clock() + DAY)
+    if (found.since or 0) >= (found.until or 0):
+        raise ApiError("invalid", "`from`: it does not lie before `to`")
+    return found
+
+
+def activity_view(
+    found: Activity, findings: Sequence[KeptFinding], decisions: Iterable[KeptDecision]
+) -> dict[str, Any]:
+    """Return what somebody did as it is shown, with what was found and decided."""
+    newest = sorted(findings, key=lambda one: (one.finding.at, one.finding.id), reverse=True)[:MOST]
+    lines = [(one.at, _event(one)) for one in found.newest]
+    lines += [(one.finding.at, _line("finding", one.finding.id, one.finding.title, one.finding)) for one in newest]
+    lines += [(one.decision.made, _line("decision", one.decision.id, _decision_title(one), None)) for one in decisions]
+    lines.sort(key=lambda line: line[0], reverse=True)
+    return {
+        "events": found.events, "first": when(found.first), "last": when(found.last),
+        "names": _shares(found.shares["events"]),
+        **{kind: _shares(found.shares[kind]) for kind in ("devices", "countries", "browsers", "os")},
+        "findings": [finding_view(one) for one in newest],
+        "timeline": [line | {"at": when(at)} for at, line in lines[:MOST]], "behind": found.behind,
+    }  # fmt: skip
+
+
+def _event(one: Happened) -> dict[str, Any]:
+    return {
+        "kind": "event", "id": one.id, "title": one.name, "success": one.success, "user": one.user, "ip": one.ip,
+        "country": one.country,
+    }  # fmt: skip
+
+
+def _line(kind: str, id: str, title: str, about: Any) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "id": id,
+        "title": title,
+        "user": getattr(about, "user", None),
+        "ip": getattr(about, "ip", None),
+    }
+
+
+def _decision_title(kept: KeptDecision) -> str:
+    one = kept.decision
+    return f"{one.kind} {one.scope} {one.value}" + (f": {one.reason}" if one.reason else "")
+
+
+def _shares(some: Iterable[Share]) -> list[dict[str, Any]]:
+    return [one._asdict() | {"first": when(one.first), "last": when(one.last)} for one in some]
+
+
+def _names(ip: str, ipv6: int) -> tuple[str, ...]:
+    """Return the names an address goes by: its own, and of version 6 that of the network it is grouped by."""
+    return tuple(dict.fromkeys((ip, address.network_of(ip, ipv6))))
+
+
+def _decided(here: Context, app: str, names: Sequence[str]) -> list[KeptDecision]:
+    """Return the decisions on an address, in force or not, and those in force on networks around it."""
+    decisions = here.store.decisions
+    scopes = {name: "network" if "/" in name and "." in name else "ip" for name in names}
+    found = [one for name, scope in scopes.items() for one in decisions.list(app, scope=scope, value=name).items]
+    around = decisions.list(app, now=here.clock(), scope="network", limit=1000).items
+    meant = place(names[0])
+    found += [one for one in around if inside(meant, place(one.decision.value))]
+    return sorted({one.decision.id: one for one in found}.values(), key=lambda one: one.decision.made, reverse=True)
+
+
+def _holds(kept: KeptDecision, now: int) -> bool:
+    return kept.removed is None and kept.lifted is None and kept.decision.in_force(now)
