@@ -11,12 +11,13 @@ from sentinel.service.accounts import Accounts
 from sentinel.service.explainer import Explainer
 from sentinel.service.overview import Overview
 from sentinel.service.ports import Store
+from sentinel.service.processes import Processes
 from sentinel.service.switch import Switch
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """All of it. `channels` maps the name of each channel to its kind; `streams` counts an app's SDK processes."""
+    """All of it. `channels` maps the name of each channel to its kind; `warnings` are for operators."""
 
     store: Store
     accounts: Accounts
@@ -27,7 +28,7 @@ class Context:
     told: Callable[[str], None]  # the decision list of an app has changed
     told_all: Callable[[], None]  # keys or switches have
     changed: Callable[[App], None]  # an app has
-    streams: Callable[[str], int]
+    processes: Processes  # of the apps, as their SDKs tell
     fault: Callable[[BaseException], None]
     channels: Mapping[str, str] = field(default_factory=dict)
     public_url: str | None = None

@@ -29,7 +29,7 @@ def environment() -> Environment:
     )  # fmt: skip
     env.filters |= {
         "whole": whole, "utc": utc, "stamp": stamp, "lasting": lasting, "number": number, "plain_json": plain_json,
-        "actor": actor, "target": target,
+        "actor": actor, "target": target, "pair": lambda value: (value, value),
     }  # fmt: skip
     return env
 

@@ -17,7 +17,7 @@ from sentinel.console.answers import Answers, Link
 from sentinel.console.assets import Assets
 from sentinel.console.context import Context
 from sentinel.console.guard import Console
-from sentinel.console.pages import entry, overview
+from sentinel.console.pages import decisions, entry, findings, overview
 from sentinel.console.render import environment
 from sentinel.console.throttle import Throttle
 from sentinel.console.visit import SignInFirst, reader
@@ -37,6 +37,8 @@ class Page(NamedTuple):
 # The order is that of the navigation; the icon of `/findings` is called `findings` in `ui.html`.
 PAGES = (
     Page("/overview", "Overview", overview.router),
+    Page("/findings", "Findings", findings.router),
+    Page("/decisions", "Decisions", decisions.router),
     Page("", "", entry.router),
 )
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import product
+from typing import Literal
 
 from sentinel.core import address, identity, moment
 from sentinel.core.decision import PAIRS, Decision, Place, pair, place, unpair
 from sentinel.core.duration import parse_duration
 from sentinel.core.errors import SentinelError
-from sentinel.core.record import Allowance, KeptDecision
+from sentinel.core.record import Allowance, KeptDecision, KeptFinding
+from sentinel.sdk.ids import new_id
 from sentinel.service.ports import Store
 
+AllowScope = Literal["user", "ip", "network"]
 _MOST_LIFTED = 10_000
 _PAGE = 1000
 
@@ -108,6 +111,51 @@ def free(store: Store, app: str, allowance: Allowance, by: str, now: int) -> boo
     for kept in concerned:
         store.decisions.lift(app, kept.decision.id, by, why, now)
     return bool(concerned)
+
+
+def targets(kept: KeptFinding) -> list[tuple[AllowScope, str]]:
+    """Return whom a finding acted on or would have, as an allowance names them; its user or address where nobody."""
+    made = [one for effect in kept.finding.effects for one in effect.decisions]
+    found: list[tuple[AllowScope, str]] = []
+    for one in made:
+        if one.scope in PAIRS:
+            found.append(("user", unpair(one.value)[0]))
+        elif one.scope in ("user", "ip", "network"):
+            found.append((one.scope, one.value))  # type: ignore[arg-type]
+    if not found and kept.finding.user is not None:
+        found.append(("user", kept.finding.user))
+    if not found and kept.finding.ip is not None:
+        found.append(("network" if "/" in kept.finding.ip else "ip", kept.finding.ip))
+    return list(dict.fromkeys(found))
+
+
+def pardon(store: Store, app: str, kept: KeptFinding, why: str, length: str | None, by: str, now: int) -> int:
+    """Call a finding a false positive, lift what it decided, and let nobody act on its targets; return how many.
+
+    `length` says for how long, None for ever.
+    """
+    end = until(length, None, now)
+    store.findings.mark(app, kept.finding.id, "false-positive", by, now, why, lift=True)
+    found = targets(kept)
+    for scope, value in found:
+        allowance = Allowance(new_id(now // 1000), scope, value, why, now, end, by)
+        store.allow.add(app, allowance, by, now)
+        free(store, app, allowance, by, now)
+    return len(found)
+
+
+def prolong(store: Store, app: str, kept: KeptFinding, why: str, length: str, by: str, now: int) -> int:
+    """Decide by hand what a finding decided, or would have, for longer; return how many decisions there are."""
+    end = until(length, None, now)
+    made = [one for effect in kept.finding.effects for one in effect.decisions]
+    wanted = {(one.kind, one.scope, one.value): one for one in made}
+    for one in wanted.values():
+        longer = Decision(
+            id=new_id(now // 1000), kind=one.kind, scope=one.scope, value=one.value, to=one.to, made=now, until=end,
+            reason=why, finding=None if kept.undone else kept.finding.id, by=by, logins_only=one.logins_only,
+        )  # fmt: skip
+        store.decisions.add(app, longer, by, now)
+    return len(wanted)
 
 
 def _address(value: str) -> str:

@@ -108,9 +108,9 @@ class Decisions:
         """Return how many decisions of each kind are in force, each once for all of a person's keys."""
         c = decisions.c
         mine = (c.app == app, c.parent.is_(None), c.removed.is_(None), or_(c.until.is_(None), c.until > now))
-        query = select(c.kind, func.count()).where(*mine).group_by(c.kind)
+        query = select(c.kind, func.count().label("number")).where(*mine).group_by(c.kind)
         with self._control.read() as connection:
-            return {kind: number for kind, number in connection.execute(query)}
+            return {row.kind: row.number for row in connection.execute(query)}
 
     def add(self, app: str, decision: Decision, by: str, now: int) -> int:
         """Add a decision by hand and return the revision; raises SentinelError for an id in use."""

@@ -21,6 +21,19 @@ RIGHTS = {
     "GET /account": "viewer",
     "POST /account": "viewer",
     "GET /overview": "viewer",
+    "GET /findings": "viewer",
+    "GET /findings/{id}": "viewer",
+    "POST /findings/{id}/mark": "analyst",
+    "POST /findings/{id}/pardon": "analyst",
+    "POST /findings/{id}/prolong": "analyst",
+    "GET /decisions": "viewer",
+    "GET /decisions/new": "analyst",
+    "POST /decisions/new": "analyst",
+    "GET /decisions/{id}": "viewer",
+    "POST /decisions/{id}/lift": "analyst",
+    "GET /decisions/allowed/list": "viewer",
+    "POST /decisions/allowed/add": "analyst",
+    "POST /decisions/allowed/{id}/remove": "analyst",
 }
 ROUTES = {f"{route.method} {route.path}": route for route in site.routes()}
 GUARDED = sorted(name for name, route in ROUTES.items() if route.role is not None)

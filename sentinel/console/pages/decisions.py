@@ -1,0 +1,127 @@
+"""What is in force, what people add and lift, and whom nobody acts on."""
+
+from __future__ import annotations
+
+from typing import Literal, cast, get_args
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from sentinel.console.forms import Filled, Form
+from sentinel.console.parts import LENGTHS, Cursor, Given, Id, address, length
+from sentinel.console.visit import Analyst, Viewer
+from sentinel.core import identity
+from sentinel.core.decision import PAIRS, Decision, Kind, Scope
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import Allowance
+from sentinel.edge.errors import not_found
+from sentinel.sdk.ids import new_id
+from sentinel.service import hand
+
+router = APIRouter()
+KINDS: tuple[Kind, ...] = get_args(Kind)
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+EXCEPTED = ("user", "ip", "network")
+
+
+@router.get("/decisions")
+def list_decisions(
+    visit: Viewer, kind: Given = "", who: Given = "", playbook: Given = "", over: Given = "", cursor: Cursor = None
+) -> Response:
+    """List decisions, newest first: those in force, or with `over` those that ended too."""
+    page = visit.store.decisions.list(
+        visit.app.id, now=None if over else visit.now, kind=kind if kind in KINDS else None,
+        value=_spelling(who) if who else None, playbook=playbook or None, cursor=cursor,
+    )  # fmt: skip
+    query = {"kind": kind, "who": who, "playbook": playbook, "over": over}
+    return visit.page(
+        "decisions.html", page=page, query=query, kinds=KINDS, now=visit.now, filtered=any(query.values())
+    )  # fmt: skip
+
+
+@router.get("/decisions/new")
+def show_new(visit: Analyst, scope: Given = "user", value: Given = "") -> Response:
+    """Show the form of a decision by hand."""
+    return visit.page(
+        "decision_new.html", kinds=KINDS, scopes=SCOPES, lengths=LENGTHS, scope=scope, value=value
+    )  # fmt: skip
+
+
+@router.post("/decisions/new")
+def add_decision(visit: Analyst, form: Filled) -> Response:
+    """Decide by hand; every connected process knows at once."""
+    now, scope = visit.now, cast(Scope, form.choice("scope", SCOPES))
+    decision = Decision(
+        id=new_id(now // 1000), kind=cast(Kind, form.choice("kind", KINDS)), scope=scope, value=_target(scope, form),
+        to=form.text("to", empty=True) or None, made=now, until=hand.until(length(form), None, now),
+        reason=form.text("reason", most=500), by=visit.by, logins_only=form.flag("logins_only"),
+    )  # fmt: skip
+    visit.store.decisions.add(visit.app.id, decision, visit.by, now)
+    visit.here.told(visit.app.id)
+    return visit.done(visit.url(f"/decisions/{decision.id}"), "blocked")
+
+
+@router.get("/decisions/{id}")
+def show_decision(visit: Viewer, id: Id) -> Response:
+    """Show why there is a decision, and what became of it."""
+    why = visit.here.explainer.decision(visit.app.id, id)
+    if why is None:
+        raise not_found("decision", id)
+    return visit.page(
+        "decision.html", kept=why.decision, one=why.decision.decision, finding=why.finding, now=visit.now
+    )  # fmt: skip
+
+
+@router.post("/decisions/{id}/lift")
+def lift_decision(visit: Analyst, form: Filled, id: Id) -> Response:
+    """End a decision for good."""
+    why = form.text("why", most=500)
+    if visit.store.decisions.lift(visit.app.id, id, visit.by, why, visit.now) is None:
+        raise not_found("decision", id)
+    visit.here.told(visit.app.id)
+    return visit.done(visit.url(f"/decisions/{id}"), "lifted")
+
+
+@router.get("/decisions/allowed/list")
+def list_allowances(visit: Viewer) -> Response:
+    """List whom nobody acts on."""
+    now = visit.now
+    return visit.page(
+        "allowed.html", allowances=visit.store.allow.list(visit.app.id, now), scopes=EXCEPTED, lengths=LENGTHS, now=now
+    )  # fmt: skip
+
+
+@router.post("/decisions/allowed/add")
+def add_allowance(visit: Analyst, form: Filled) -> Response:
+    """Let nobody act on a user, an address or a network; what playbooks decided about them is lifted."""
+    now = visit.now
+    scope = cast(Literal["user", "ip", "network"], form.choice("scope", EXCEPTED))
+    made = Allowance(
+        new_id(now // 1000), scope, hand.target(scope, form.text("value", most=512)), form.text("reason", most=500), now,
+        hand.until(length(form), None, now), visit.by,
+    )  # fmt: skip
+    visit.store.allow.add(visit.app.id, made, visit.by, now)
+    if hand.free(visit.store, visit.app.id, made, visit.by, now):
+        visit.here.told(visit.app.id)
+    return visit.done(visit.url("/decisions/allowed/list"), "allow-added")
+
+
+@router.post("/decisions/allowed/{id}/remove")
+def remove_allowance(visit: Analyst, form: Filled, id: Id) -> Response:
+    """Take an allowance back."""
+    if not visit.store.allow.remove(visit.app.id, id, visit.by, form.text("why", most=500), visit.now):
+        raise not_found("allowance", id)
+    return visit.done(visit.url("/decisions/allowed/list"), "allow-removed")
+
+
+def _target(scope: Scope, form: Form) -> str:
+    value = form.text("value", most=512)
+    return hand.target(scope, (value, form.text("other", most=512)) if scope in PAIRS else value)
+
+
+def _spelling(who: str) -> str:
+    """Return whom somebody looks for as decisions name them: an address, a network or a user key."""
+    try:
+        return address(who)
+    except SentinelError:
+        return identity.read_key(who)

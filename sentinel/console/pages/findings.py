@@ -1,0 +1,96 @@
+"""What playbooks found, and what people make of it."""
+
+from __future__ import annotations
+
+from typing import cast, get_args
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from sentinel.console.forms import Filled
+from sentinel.console.parts import LENGTHS, Cursor, Given, Id, address, length
+from sentinel.console.visit import Analyst, Viewer, Visit
+from sentinel.core import identity
+from sentinel.core.errors import StoreBusy
+from sentinel.core.record import STATUSES, KeptEvent, KeptFinding, Status
+from sentinel.edge.errors import not_found
+from sentinel.service import hand
+
+router = APIRouter()
+JUDGED = tuple(status for status in get_args(Status) if status != "retracted")
+SHOWN = 50  # events of a finding
+
+
+@router.get("/findings")
+def list_findings(
+    visit: Viewer, playbook: Given = "", status: Given = "", user: Given = "", ip: Given = "", cursor: Cursor = None
+) -> Response:
+    """List findings, newest first."""
+    known = [one.id for one in visit.here.overview.playbooks(visit.app.id)]
+    page = visit.store.findings.list(
+        visit.app.id, playbook=playbook or None, status=cast(Status, status) if status in STATUSES else None,
+        user=identity.read_key(user) if user else None, ip=address(ip) if ip else None, cursor=cursor,
+    )  # fmt: skip
+    query = {"playbook": playbook, "status": status, "user": user, "ip": ip}
+    playbooks = sorted({*known, playbook} - {""})
+    return visit.page(
+        "findings.html", page=page, query=query, playbooks=playbooks, statuses=STATUSES, filtered=any(query.values())
+    )  # fmt: skip
+
+
+@router.get("/findings/{id}")
+def show_finding(visit: Viewer, id: Id) -> Response:
+    """Show one finding: its reasons, its events, what came of it, and what can be done."""
+    kept = _known(visit, id)
+    decisions = visit.store.decisions.list(visit.app.id, finding=id, limit=100).items
+    events, missing = _evidence(visit, kept)
+    return visit.page(
+        "finding.html", now=visit.now, kept=kept, found=kept.finding, decisions=decisions, events=events,
+        missing=missing, judged=JUDGED, lengths=LENGTHS, targets=hand.targets(kept),
+        prolongable=any(effect.decisions for effect in kept.finding.effects),
+    )  # fmt: skip
+
+
+@router.post("/findings/{id}/mark")
+def mark_finding(visit: Analyst, form: Filled, id: Id) -> Response:
+    """Set a finding's status and note."""
+    _known(visit, id)
+    status = cast(Status, form.choice("status", JUDGED))
+    note = form.text("note", most=500, empty=True)
+    visit.store.findings.mark(visit.app.id, id, status, visit.by, visit.now, note)
+    return visit.done(visit.url(f"/findings/{id}"), "marked")
+
+
+@router.post("/findings/{id}/pardon")
+def pardon_finding(visit: Analyst, form: Filled, id: Id) -> Response:
+    """Call a finding a false positive: lift what it decided, and let nobody act on its targets."""
+    kept, why = _known(visit, id), form.text("why", most=500)
+    hand.pardon(visit.store, visit.app.id, kept, why, length(form), visit.by, visit.now)
+    visit.here.told(visit.app.id)
+    return visit.done(visit.url(f"/findings/{id}"), "excepted")
+
+
+@router.post("/findings/{id}/prolong")
+def prolong_finding(visit: Analyst, form: Filled, id: Id) -> Response:
+    """Decide by hand, for longer, what a finding decided."""
+    kept, why = _known(visit, id), form.text("why", most=500)
+    hand.prolong(visit.store, visit.app.id, kept, why, length(form) or "forever", visit.by, visit.now)
+    visit.here.told(visit.app.id)
+    return visit.done(visit.url(f"/findings/{id}"), "extended")
+
+
+def _known(visit: Visit, id: str) -> KeptFinding:
+    kept = visit.store.findings.get(visit.app.id, id)
+    if kept is None:
+        raise not_found("finding", id)
+    return kept
+
+
+def _evidence(visit: Visit, kept: KeptFinding) -> tuple[list[KeptEvent], str]:
+    """Return the newest events a finding rests on, and why some are not shown."""
+    try:
+        found = [visit.store.events.get(visit.app.id, id) for id in kept.finding.events[-SHOWN:]]
+    except StoreBusy:
+        return [], "Events cannot be searched now."
+    events = [event for event in reversed(found) if event is not None]
+    return events, "Older ones are no longer kept, or only counted." if len(events) < kept.evidence else ""
