@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from sentinel.api.activity import UserView, user_view, whole
 from sentinel.api.asking import Since, Until
 from sentinel.api.context import Admin, Here, Reader
-from sentinel.api.models import Revision
+from sentinel.api.models import Model, Moment, Revision
 from sentinel.api.parts import LONGEST, Word
 from sentinel.api.views import decision_view, person_view, when
 from sentinel.core import identity
@@ -43,6 +43,27 @@ def get_user(
             "decisions": [decision_view(kept, now) for kept in found],
         }
     )
+
+
+class Deleted(Model):
+    """A person who was deleted: what stands for them in what is kept, and how many events are gone."""
+
+    pseudonym: str
+    at: Moment
+    events: int
+
+
+@router.delete("/v1/users/{key:path}", response_model=Deleted)
+def delete_user(
+    here: Here, caller: Admin, key: Annotated[Word, Path(max_length=LONGEST)],
+    why: Annotated[Word, Query(max_length=LONGEST)] = "",
+) -> Any:  # fmt: skip
+    """Delete a person: events, links and labels for good; blocks in force last to their end.
+
+    Whatever else told of them keeps a hash, by which events of before are known and not taken again.
+    """
+    done = here.store.deletions.delete(caller.app, identity.read_key(key), caller.by, why, here.clock())
+    return {"pseudonym": done.pseudonym, "at": when(done.at), "events": done.events}
 
 
 @router.delete("/v1/links", response_model=Revision)

@@ -28,6 +28,7 @@ from sentinel.api import (
     people,
     reports,
     sdks,
+    searches,
     sums,
 )
 from sentinel.api.context import Context
@@ -61,6 +62,7 @@ ROUTERS = (
     keys,
     operations,
     sdks,
+    searches,
     accounts,
 )
 REFUSALS: dict[int | str, dict[str, Any]] = {

@@ -76,6 +76,16 @@ def key_of(user: object, order: tuple[str, ...] = DEFAULT_ORDER) -> str | None:
     return None
 
 
+def key_type(name: str) -> str:
+    """Return the type of the key that an identifier of a name makes."""
+    return _TYPES.get(name, name)
+
+
+def names_of(type: str) -> tuple[str, ...]:
+    """Return the names of the identifiers that make keys of a type."""
+    return (type, *(name for name, of in _TYPES.items() if of == type))
+
+
 def keys(found: Identifiers, order: tuple[str, ...] = DEFAULT_ORDER) -> tuple[str, ...]:
     """Return the keys of all identifiers present, in `order`, without repeats."""
     typed = (f"{_TYPES.get(name, name)}:{found[name]}" for name in order if found.get(name))

@@ -273,6 +273,28 @@ class Property:
     slot: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SavedSearch:
+    """A search kept under a name: a condition as it is written, and fields by the name of their parameter."""
+
+    id: str
+    name: str
+    q: str = ""
+    filters: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""
+    made: int = 0
+    changed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A deleted person: the pseudonym that stands for them in what is kept, the time, how many events went."""
+
+    pseudonym: str
+    at: int
+    events: int = 0
+
+
 class Query(Protocol):
     """A compiled condition, such as an Expression of `engine`. What its tree is made of is not known here."""
 

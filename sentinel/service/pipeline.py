@@ -190,7 +190,9 @@ class Pipeline:
     def _fresh(self, unit: Unit, sending: Sending, tenant: Tenant) -> list[Event]:
         """Return the events that are no repeats, each with its person and enriched."""
         fresh = unit.claim(sending.app, sending.events)
-        events = [event for event, new in zip(sending.events, fresh, strict=True) if new]
+        gone = self.store.deletions.concerns
+        known = zip(sending.events, fresh, strict=True)
+        events = [event for event, new in known if new and not gone(sending.app, event)]
         for event in events:
             event.historical = event.historical or (sending.historical and not sending.enforce)
         self._know(unit, tenant, events, links=sending.scope in ("sdk", "admin"))

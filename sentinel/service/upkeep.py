@@ -32,6 +32,7 @@ def expire(store: Store, now: int, keep: int) -> int:
     Return how many.
     """
     delivered = store.outbox.expire(now - KEEP_DELIVERED)
+    store.deletions.sweep(now)
     return store.decisions.expire(now, keep) + store.labels.expire(now) + store.accounts.expire(now, IDLE) + delivered
 
 

@@ -20,6 +20,7 @@ from sentinel.store.accounts import Accounts
 from sentinel.store.audit import Audit
 from sentinel.store.control import Control
 from sentinel.store.decisions import Decisions, Revisions
+from sentinel.store.deletions import Deletions
 from sentinel.store.duck import Duck
 from sentinel.store.events import Events, drained, stored
 from sentinel.store.explorer.embedded import explorer
@@ -34,6 +35,7 @@ from sentinel.store.people import People
 from sentinel.store.projector import Projector, prepare
 from sentinel.store.recent import GENERATION, Identity, Recent
 from sentinel.store.schema import Schema
+from sentinel.store.searches import Searches
 from sentinel.store.standing import Allow, Labels
 from sentinel.store.tables import settings
 from sentinel.store.unit import Machine, Unit
@@ -83,6 +85,11 @@ class Embedded:
         self.allow, self.outbox, self.audit = Allow(control), Outbox(control), Audit(control)
         self.snapshots, self.leases = Snapshots(control), Leases(control)
         self.settings, self.playbooks = Settings(control), Playbooks(control)
+        self.searches = Searches(control)
+        self.deletions = Deletions(
+            control, self.people, self._machine.known, self.labels, self.allow, self.events.erase
+        )
+        self._projector.deleted = self.deletions.concerns
         self._recover()
 
     @contextmanager

@@ -15,6 +15,7 @@ import duckdb
 
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.event import Event
+from sentinel.core.identity import names_of
 from sentinel.core.record import Filter, KeptEvent, Page
 from sentinel.store.asking import Asked, Where, ask, settled
 from sentinel.store.duck import Duck, interrupted
@@ -135,6 +136,25 @@ class Events:
         """Delete an app's events before a time; return how many."""
         with self._duck.cursor() as own:
             return int(own.execute("DELETE FROM events WHERE app = ? AND ts < ?", [app, before]).fetchall()[0][0])
+
+    def erase(self, app: str, keys: Sequence[str], until: int) -> int:
+        """Delete the events up to a time that name one of these persons, for good, and return how many."""
+        self._reach(self._journal.last)
+        named = [
+            (f'$."{name}"', value) for type, _, value in (key.partition(":") for key in keys) for name in names_of(type)
+        ]
+        paths = [(path, value) for path, value in named if path.count('"') == 2]
+        tests = [
+            "user_key IN (SELECT unnest(?::VARCHAR[]))",
+            *("json_extract_string(identifiers, ?) = ?" for _ in paths),
+        ]
+        values = [app, until, list(keys), *(part for pair in paths for part in pair)]
+        with self._duck.cursor() as own:
+            query = f"DELETE FROM events WHERE app = ? AND ts <= ? AND ({' OR '.join(tests)})"  # noqa: S608
+            gone = int(own.execute(query, values).fetchall()[0][0])
+        if not self._projector.checkpoint():
+            raise StoreBusy("the deletion is not on disk yet", "do it again in a moment", retry_after=5)
+        return gone
 
     def _oldest_first(self, where: Where, since: int) -> Iterator[KeptEvent]:
         wanted, values = where

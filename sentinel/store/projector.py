@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from sentinel.core.errors import StoreError
+from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
 from sentinel.store import rows
 from sentinel.store.control import Control
@@ -84,6 +85,7 @@ class Projector:
 
     def __init__(self, control: Control, journal: Journal, schema: Schema, duck: Duck, stored: Stored) -> None:
         self.through = 0
+        self.deleted: Callable[[str, Event], bool] = lambda app, event: False  # of a person who was deleted since
         self.durable = journal.floor
         self.warnings: list[str] = []
         self.skipped = 0
@@ -190,25 +192,22 @@ class Projector:
         self._duck.protect()
 
     def _append(self, lump: Sequence[Row], cursor: duckdb.DuckDBPyConnection, sift: bool) -> None:
-        appender = cursor.appender("events", columns=list(rows.COLUMNS))
-        try:
-            for row in lump:
-                if row.unchecked:
-                    appender.flush()
-                table = self._table(row, cursor)
-                if sift:
-                    good = sifted(table)
-                    self.skipped += len(table) - len(good)
-                    table = good
-                for start in range(0, len(table), _SLICE):
-                    appender.append_rows(table[start : start + _SLICE])
-            appender.flush()
-        finally:
-            appender.clear()
+        table: list[tuple[Any, ...]] = []
+        for row in lump:
+            if row.unchecked:  # those before it are asked for
+                _put(table, cursor)
+                table = []
+            found = self._table(row, cursor)
+            if sift:
+                good = sifted(found)
+                self.skipped += len(found) - len(good)
+                found = good
+            table += found
+        _put(table, cursor)
 
     def _table(self, row: Row, cursor: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
         """Return the events of a journal row as rows, without repeats that could not be told when they came in."""
-        events = row.unpacked()
+        events = [kept for kept in row.unpacked() if not self.deleted(row.app, kept.event)]
         if row.unchecked:
             events = self._fresh(row.app, events, cursor)
         schema = self._schema.of(row.app)
@@ -222,3 +221,21 @@ class Projector:
         sent = [(kept.event.sent, kept.event.id) for kept in events if kept.event.sent is not None]
         stored = self._stored(cursor, app, sent)
         return [kept for kept in events if identity(kept.event.sent, kept.event.id) not in stored]
+
+
+def _put(table: Sequence[tuple[Any, ...]], cursor: duckdb.DuckDBPyConnection) -> None:
+    """Append rows; columns that are empty throughout are not handed over, for each costs every row."""
+    if not table:
+        return
+    used = [
+        (name, values) for name, values in zip(rows.COLUMNS, zip(*table, strict=True), strict=True)
+        if values.count(None) < len(values)
+    ]  # fmt: skip
+    appender = cursor.appender("events", columns=[name for name, _ in used])
+    try:
+        narrow = list(zip(*(values for _, values in used), strict=True))
+        for start in range(0, len(narrow), _SLICE):
+            appender.append_rows(narrow[start : start + _SLICE])
+        appender.flush()
+    finally:
+        appender.clear()

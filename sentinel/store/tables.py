@@ -327,6 +327,35 @@ class PropertyRow(SQLModel, table=True):
     slot_from: int = _big(default=0)
 
 
+class SearchRow(SQLModel, table=True):
+    """A search kept under a name."""
+
+    __tablename__ = "search"
+    app: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    name: str
+    q: str = ""
+    filters: dict[str, Any] = _json()
+    owner: str = ""
+    made: int = _big()
+    changed: int = _big()
+
+
+class TombstoneRow(SQLModel, table=True):
+    """A deleted person's key, as a keyed hash only.
+
+    `open` while a decision in force still names the person, `erased` when no stored event does any more.
+    """
+
+    __tablename__ = "tombstone"
+    app: str = Field(primary_key=True)
+    hash: str = Field(primary_key=True)
+    pseudonym: str
+    at: int = _big()
+    open: bool = False
+    erased: bool = False
+
+
 class JournalRow(SQLModel, table=True):
     """The events of one commit and one app, packed. `unchecked`: some may be repeats, see `projector`."""
 
@@ -375,6 +404,8 @@ leases = _table("lease")
 playbook_versions = _table("playbook_version")
 properties = _table("property")
 journal = _table("journal")
+searches = _table("search")
+tombstones = _table("tombstone")
 snapshots = _table("snapshot")
 
 METADATA = SQLModel.metadata

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from sentinel.core.errors import StoreBusy, StoreError
 from sentinel.core.record import Health
@@ -11,6 +12,7 @@ from sentinel.store.access import Access
 from sentinel.store.accounts import Accounts
 from sentinel.store.audit import Audit
 from sentinel.store.decisions import Decisions, Revisions
+from sentinel.store.deletions import Deletions
 from sentinel.store.findings import Findings
 from sentinel.store.keeping import Leases, Playbooks, Settings, Snapshots
 from sentinel.store.linking import Known
@@ -18,12 +20,14 @@ from sentinel.store.migrate import migrate
 from sentinel.store.outbox import Outbox
 from sentinel.store.people import People
 from sentinel.store.postgres.control import Control
+from sentinel.store.postgres.erasing import erase
 from sentinel.store.postgres.events import Events
 from sentinel.store.postgres.learning import Learning
 from sentinel.store.postgres.news import News
 from sentinel.store.postgres.partitions import Partitions
 from sentinel.store.postgres.place import Place
 from sentinel.store.postgres.unit import Machine, Unit
+from sentinel.store.searches import Searches
 from sentinel.store.standing import Allow, Labels
 
 
@@ -66,9 +70,12 @@ class Postgres:
         self.allow, self.outbox, self.audit = Allow(control), Outbox(control), Audit(control)
         self.snapshots, self.leases = Snapshots(control), Leases(control)
         self.settings, self.playbooks = Settings(control), Playbooks(control)
+        self.searches = Searches(control)
+        self.deletions = Deletions(control, self.people, known, self.labels, self.allow, partial(erase, control))
         self._news = News(control, revisions, self._place, {
             "access": lambda app: self.access.reload(), "labels": self.labels.reload, "allow": self.allow.reload,
             "people": self._forget_people,
+            "deletions": self.deletions.reload,
         }, alone)  # fmt: skip
 
     @contextmanager

@@ -31,6 +31,8 @@ def upgrade() -> None:
         _lease,
         _playbook_version,
         _property,
+        _search,
+        _tombstone,
         _journal,
         _snapshot,
     ):
@@ -384,6 +386,34 @@ def _property() -> None:
         sa.Column("slot", sa.String(), nullable=True),
         sa.Column("slot_from", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("app", "path"),
+    )
+
+
+def _search() -> None:
+    op.create_table(
+        "search",
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("q", sa.String(), nullable=False),
+        sa.Column("filters", sa.JSON(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("changed", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("app", "id"),
+    )
+
+
+def _tombstone() -> None:
+    op.create_table(
+        "tombstone",
+        sa.Column("app", sa.String(), nullable=False),
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.Column("pseudonym", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("open", sa.Boolean(), nullable=False),
+        sa.Column("erased", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("app", "hash"),
     )
 
 

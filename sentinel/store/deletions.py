@@ -1,0 +1,233 @@
+"""Persons who were deleted: what of them is kept is a keyed hash, by which what comes again is known and not taken.
+
+Blocks in force keep the name they are enforced by until they end. How stored events are erased is the events' own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, String, Table, cast, delete, insert, or_, select, update
+
+from sentinel.core.batch import Note
+from sentinel.core.event import Event
+from sentinel.core.identity import key_type
+from sentinel.core.record import Deletion
+from sentinel.store.audit import note
+from sentinel.store.changes import put, touch
+from sentinel.store.database import Database
+from sentinel.store.linking import Known
+from sentinel.store.people import People
+from sentinel.store.standing import Allow, Labels
+from sentinel.store.tables import (
+    allowances,
+    audit,
+    cuts,
+    decisions,
+    findings,
+    identifiers,
+    labels,
+    outbox,
+    people,
+    settings,
+    tombstones,
+)
+
+PREFIX = "gone:"
+_SHORTEST = 4  # characters of an identifier that is looked for without its type: shorter ones are found in anything
+_NAMED = "store.deletion-key"  # the setting that holds what the hashes are made with
+_TOLD: tuple[tuple[Table, tuple[str, ...]], ...] = (
+    (findings, ("key", "user", "body", "note")),
+    (outbox, ("body", "error")),
+    (audit, ("target", "reason", "detail")),
+)
+Erase = Callable[[str, Sequence[str], int], int]  # app, keys, time: deletes events of these persons up to then
+
+
+class Deletions:
+    """The deleted persons of all apps; their hashes are held in memory."""
+
+    def __init__(
+        self, control: Database, people: People, known: Known, labels: Labels, allow: Allow, erase: Erase
+    ) -> None:
+        self._control = control
+        self._people = people
+        self._known = known
+        self._labels = labels
+        self._allow = allow
+        self._erase = erase
+        self._secret = _secret(control)
+        self._held: dict[str, dict[str, int]] = {}
+        self.reload()
+
+    def reload(self, app: str | None = None) -> None:
+        """Read again what is kept."""
+        with self._control.read() as connection:
+            held: dict[str, dict[str, int]] = {}
+            for row in connection.execute(select(tombstones.c.app, tombstones.c.hash, tombstones.c.at)):
+                held.setdefault(row.app, {})[row.hash] = row.at
+        self._held = held
+
+    def of(self, app: str, key: str) -> Deletion | None:
+        """Return the deletion that a user key is known by, None if there was none."""
+        mine = (tombstones.c.app == app, tombstones.c.hash == self._hash(app, key))
+        with self._control.read() as connection:
+            row = connection.execute(select(tombstones).where(*mine)).one_or_none()
+        return None if row is None else Deletion(row.pseudonym, row.at)
+
+    def concerns(self, app: str, event: Event) -> bool:
+        """Say whether an event is of the time before its person was deleted; from memory."""
+        held = self._held.get(app)
+        if not held or event.at > max(held.values()):
+            return False
+        keys = {f"{key_type(name)}:{value}" for name, value in event.identifiers.items()}
+        keys |= {event.user} if event.user else set()
+        return any(event.at <= held.get(self._hash(app, key), -1) for key in keys)
+
+    def delete(self, app: str, key: str, by: str, why: str, now: int) -> Deletion:
+        """Delete the person a key belongs to: their events, links and labels; whatever else told of them keeps a hash.
+
+        Doing it again erases what was left.
+        """
+        keys = self._all_keys(app, key)
+        pseudonym = PREFIX + self._hash(app, keys[0])[:24]
+        gone = self._erase(app, keys, now)
+        with self._control.writing():
+            with self._control.write() as connection:
+                self._control.alone(app)
+                self._bury(connection, app, keys, pseudonym, now)
+                for table, columns in _TOLD:
+                    _rename(connection, table, columns, app, _names(keys, pseudonym))
+                _drop(connection, app, keys)
+                for room in ("people", "labels", "allow", "deletions"):
+                    touch(connection, app, room)
+                line = Note(by, "user.delete", pseudonym, why)
+                note(connection, app, now, line.actor, line.action, line.target, line.reason)
+            self._known.forget(app)
+            self._labels.reload(app)
+            self._allow.reload(app)
+            self.reload(app)
+        gone += self._erase(app, keys, now)  # what came in meanwhile
+        hashes = [self._hash(app, one) for one in keys]
+        with self._control.write() as connection:
+            mine = (tombstones.c.app == app, tombstones.c.hash.in_(hashes))
+            connection.execute(update(tombstones).where(*mine).values(erased=True))
+        return Deletion(pseudonym, now, gone)
+
+    def sweep(self, now: int) -> int:
+        """Take the names out of decisions that are over by now; return how many."""
+        c, total = decisions.c, 0
+        over = or_(c.removed.is_not(None), c.until <= now)
+        with self._control.read() as connection:
+            query = select(tombstones.c.app, tombstones.c.hash, tombstones.c.pseudonym).where(tombstones.c.open)
+            buried = {(row.app, row.hash): row.pseudonym for row in connection.execute(query)}
+        for app in sorted({app for app, _ in buried}):
+            with self._control.write() as connection:
+                mine = select(c.id, c.subject, c.value, over.label("over")).where(c.app == app, c.subject.is_not(None))
+                still = set()
+                for row in connection.execute(mine).all():
+                    place = (app, self._hash(app, row.subject))
+                    if place in buried and row.over:
+                        total += _unname(connection, app, [row.subject], buried[place], c.id == row.id)
+                    elif place in buried:
+                        still.add(place[1])
+                closed = [hash for of, hash in buried if of == app and hash not in still]
+                done = (tombstones.c.app == app, tombstones.c.hash.in_(closed))
+                connection.execute(update(tombstones).where(*done).values(open=False))
+        return total
+
+    def _all_keys(self, app: str, key: str) -> tuple[str, ...]:
+        person = self._people.get(app, key)
+        return (
+            (key,) if person is None else tuple(dict.fromkeys((person.key, *person.identifiers, *person.aliases, key)))
+        )
+
+    def _bury(self, connection: Connection, app: str, keys: Sequence[str], pseudonym: str, now: int) -> None:
+        c = decisions.c
+        _unname(connection, app, keys, pseudonym, or_(c.removed.is_not(None), c.until <= now))
+        for key in keys:
+            there = select(c.id).where(c.app == app, c.subject == key).limit(1)
+            row = {"app": app, "hash": self._hash(app, key), "pseudonym": pseudonym, "at": now, "erased": False}
+            put(connection, tombstones, {**row, "open": connection.execute(there).first() is not None})
+
+    def _hash(self, app: str, key: str) -> str:
+        return hmac.new(self._secret, f"{app}\0{key}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def _secret(control: Database) -> bytes:
+    """Return the key of the hashes, made once: without it nobody can try names against them."""
+    mine = (settings.c.app == "", settings.c.name == _NAMED)
+    with control.write() as connection:
+        known = connection.execute(select(settings.c.value).where(*mine)).scalar_one_or_none()
+        if known is None:
+            known = secrets.token_hex(32)
+            connection.execute(insert(settings).values(app="", name=_NAMED, value=known))
+    return bytes.fromhex(str(known))
+
+
+def _names(keys: Iterable[str], pseudonym: str) -> dict[str, str]:
+    """Return what is to be replaced by what: keys, and identifiers long enough to be nothing else."""
+    found = dict.fromkeys(keys, pseudonym)
+    return found | {rest: pseudonym for key in keys if len(rest := key.partition(":")[2]) >= _SHORTEST}
+
+
+def _rename(connection: Connection, table: Table, columns: Sequence[str], app: str, names: Mapping[str, str]) -> None:
+    """Put pseudonyms into the rows of a table that tell of these names."""
+    found = [table.c[column] for column in columns]
+    keys = [column for column in table.primary_key if column.name != "app"]
+    tells = or_(*(_tells(column, name) for column in found for name in names))
+    rows = connection.execute(select(*keys, *found).where(table.c.app == app, tells)).mappings().all()
+    pattern = re.compile(
+        "|".join(rf"(?<![\w.@+-]){re.escape(name)}(?![\w@+-])" for name in sorted(names, key=len, reverse=True))
+    )
+    for row in rows:
+        mine = [table.c.app == app, *(key == row[key.name] for key in keys)]
+        said = {column.name: _renamed(row[column.name], pattern, names) for column in found}
+        connection.execute(update(table).where(*mine).values(**said))
+
+
+def _tells(column: Column[Any], name: str) -> ColumnElement[bool]:
+    written = {name, json.dumps(name)[1:-1], json.dumps(name, ensure_ascii=False)[1:-1]}
+    return or_(*(cast(column, String).contains(text, autoescape=True) for text in sorted(written)))
+
+
+def _renamed(value: Any, pattern: re.Pattern[str], names: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return pattern.sub(lambda match: names[match[0]], value)
+    if isinstance(value, Mapping):
+        return {_renamed(key, pattern, names): _renamed(item, pattern, names) for key, item in value.items()}
+    return [_renamed(item, pattern, names) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _unname(connection: Connection, app: str, keys: Sequence[str], pseudonym: str, which: ColumnElement[bool]) -> int:
+    """Take the names out of decisions."""
+    c = decisions.c
+    query = select(c.id, c.value, c.reason).where(c.app == app, c.subject.in_(keys), which)
+    names = _names(keys, pseudonym)
+    found = connection.execute(query).all()
+    for row in found:
+        said = {name: getattr(row, name) for name in ("value", "reason")}
+        for name in sorted(names, key=len, reverse=True):
+            said = {column: text.replace(name, names[name]) for column, text in said.items()}
+        mine = (c.app == app, c.id == row.id)
+        connection.execute(update(decisions).where(*mine).values(**said, subject=pseudonym))
+    return len(found)
+
+
+def _drop(connection: Connection, app: str, keys: Sequence[str]) -> None:
+    """Delete who the person was."""
+    connection.execute(delete(identifiers).where(identifiers.c.app == app, identifiers.c.key.in_(keys)))
+    connection.execute(delete(people).where(people.c.app == app, people.c.key.in_(keys)))
+    named = cuts.c.key.in_(keys) | cuts.c.person.in_(keys)
+    connection.execute(delete(cuts).where(cuts.c.app == app, named))
+    mine = (labels.c.app == app, labels.c.kind == "user", labels.c.target.in_(keys))
+    connection.execute(delete(labels).where(*mine))
+    connection.execute(
+        delete(allowances).where(allowances.c.app == app, allowances.c.scope == "user", allowances.c.value.in_(keys))
+    )

@@ -1,0 +1,133 @@
+"""Deleted persons: gone from events, links and labels; a keyed hash elsewhere; blocks last; nothing comes back."""
+
+from __future__ import annotations
+
+import json
+
+from sentinel.core.batch import Label, Note, Outgoing, Sighting
+from sentinel.core.record import Allowance, Filter, SavedSearch
+from tests.contract.values import NOW, batch, decision, event, finding, put
+
+JANE = ("id:1", "email:jane@example.com")
+
+
+def told(store) -> str:
+    """Return everything the store can be asked about a person, as one text."""
+    found = [
+        *store.findings.list("shop").items, *store.decisions.list("shop").items, *store.outbox.list("shop").items,
+        *store.audit.list("shop", limit=1000).items, *store.allow.list("shop"),
+        *(kept.event.__dict__ for kept in store.events.search("shop", Filter()).items),
+        *(kept.event.__dict__ for kept in store.events.after("shop", 0)),
+        *(store.people.get("shop", key) for key in JANE),
+        *(store.labels.of("shop", "user", key, NOW) for key in JANE),
+    ]  # fmt: skip
+    return json.dumps([repr(one) for one in found])
+
+
+def jane(store, *, until: int | None = NOW - 1) -> None:
+    """Let Jane be linked, blocked, found, labelled and told of; John beside her."""
+    with store.unit() as unit:
+        unit.resolve("shop", [Sighting(JANE, True, NOW)])
+        unit.commit([batch()])
+    events = (
+        event("a", user={"id": "1"}), event("b", user={"email": "jane@example.com"}),
+        event("c", user={"id": "2", "email": "jane@example.com"}), event("d", user={"id": "2"}), event("e"),
+    )  # fmt: skip
+    found = finding("f", group={"user": "id:1"}, title="Many tries at jane@example.com", user="id:1")
+    sent = Outgoing("k", "notify", "security", {"user": "id:1", "text": "jane@example.com was tried"})
+    put(store, batch(
+        events=events, findings=(found,), decisions=(decision("x", "id:1", until), decision("y", "id:2")),
+        labels=(Label("user", "id:1", "vip"),), outbox=(sent,), audit=(Note("p", "block_user", "id:1", "jane"),),
+    ))  # fmt: skip
+    store.allow.add("shop", Allowance("w", "user", "email:jane@example.com", "known", NOW), "ann", NOW)
+
+
+def test_what_told_of_a_deleted_person_keeps_only_a_hash(backend):
+    jane(backend.store)
+    done = backend.store.deletions.delete("shop", "email:jane@example.com", "ann", "asked for it", NOW + 5)
+    assert done.events == 3
+    assert done.pseudonym.startswith("gone:")
+    for store in backend.twice():
+        text = told(store)
+        assert "jane" not in text.replace("'jane'", "")
+        assert "id:1'" not in text
+        (kept,) = store.findings.list("shop").items
+        assert kept.finding.user == done.pseudonym
+        assert dict(kept.finding.group) == {"user": done.pseudonym}
+        assert [one.event.id for one in store.events.search("shop", Filter()).items] == ["e", "d"]
+        assert store.people.get("shop", "id:1") is None
+        assert store.decisions.get("shop", "x").decision.value == done.pseudonym
+        assert store.decisions.get("shop", "y").decision.value == "id:2"
+        line = store.audit.list("shop").items[0]
+        assert (line.action, line.target, line.reason) == ("user.delete", done.pseudonym, "asked for it")
+        assert store.deletions.of("shop", "id:1").pseudonym == done.pseudonym
+
+
+def test_a_block_lasts_to_its_end_and_loses_its_name_then(store):
+    jane(store, until=NOW + 1000)
+    done = store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
+    delta = store.decisions.delta("shop", 0, NOW + 6)
+    assert {"id:1", "email:jane@example.com"} <= {one.value for one in delta.added}
+    assert store.deletions.sweep(NOW + 6) == 0
+    assert store.decisions.get("shop", "x").decision.value == "id:1"
+    assert store.deletions.sweep(NOW + 1001) == 2
+    assert store.decisions.get("shop", "x").decision.value == done.pseudonym
+    assert store.deletions.sweep(NOW + 1002) == 0
+
+
+def test_events_of_before_a_deletion_are_known_by_any_of_the_persons_keys_and_later_ones_are_not(backend):
+    jane(backend.store)
+    backend.store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
+    for store in backend.twice():
+        for user in (
+            {"id": "1"},
+            {"user_id": "1"},
+            {"email": "jane@example.com"},
+            {"id": "9", "email": "JANE@example.com"},
+        ):
+            assert store.deletions.concerns("shop", event("z", NOW + 5, user=user))
+            assert not store.deletions.concerns("shop", event("z", NOW + 6, user=user))
+        assert not store.deletions.concerns("shop", event("z", user={"id": "2"}))
+        assert not store.deletions.concerns("shop", event("z", user={"username": "1"}))
+        assert not store.deletions.concerns("blog", event("z", user={"id": "1"}))
+
+
+def test_another_app_keeps_its_person_of_the_same_key(store):
+    jane(store)
+    put(store, batch("blog", events=(event("a", user={"id": "1"}),), labels=(Label("user", "id:1", "vip"),)))
+    store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
+    assert store.labels.of("blog", "user", "id:1", NOW) == ("vip",)
+    assert store.events.count("blog", Filter(user="id:1")) == 1
+
+
+def test_deleting_twice_and_deleting_nobody_do_no_harm(store):
+    jane(store)
+    first = store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
+    again = store.deletions.delete("shop", "id:1", "ann", "", NOW + 6)
+    assert (again.pseudonym, again.events) == (first.pseudonym, 0)
+    assert store.deletions.delete("shop", "id:nobody", "ann", "", NOW + 7).events == 0
+
+
+def test_a_person_who_comes_back_is_somebody_new(store):
+    jane(store)
+    store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
+    put(store, batch(events=(event("new", NOW + 10, user={"id": "1"}),)))
+    assert store.events.count("shop", Filter(user="id:1")) == 1
+    assert store.people.keys("shop", "id:1") == ("id:1",)
+
+
+def test_saved_searches_are_kept_by_app_and_changed_in_place(backend):
+    search = SavedSearch("s1", "Large orders", "properties.total > 9", {"event": "order"}, "ann", NOW, NOW)
+    backend.store.searches.put("shop", search, "ann", NOW)
+    changed = SavedSearch("s1", "Larger orders", "", {}, "ann", NOW, NOW + 1)
+    for store in backend.twice():
+        assert store.searches.list("shop") == [search]
+        assert store.searches.get("blog", "s1") is None
+    backend.store.searches.put("shop", changed, "bob", NOW + 1)
+    assert backend.store.searches.get("shop", "s1") == changed
+    assert not backend.store.searches.remove("blog", "s1", "bob", NOW)
+    assert backend.store.searches.remove("shop", "s1", "bob", NOW)
+    assert backend.store.searches.list("shop") == []
+    assert [line.action for line in backend.store.audit.list("shop", limit=3).items] == [
+        "search.remove", "search.put", "search.put",
+    ]  # fmt: skip
