@@ -57,8 +57,6 @@ class Server:
                 [self._programs / "postgres", "-D", "data", "-k", str(self.folder), *options],
                 stdout=log, stderr=log, preexec_fn=_die_with_us, **self._as,
             )  # fmt: skip
-        wait = [self._programs / "pg_ctl", "-D", "data", "-w", "-t", "30", "status"]
-        subprocess.run(wait, capture_output=True, timeout=60, **self._as)
         while True:
             try:
                 psycopg.connect(self.url("postgres"), connect_timeout=5).close()

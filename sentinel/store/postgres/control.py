@@ -6,6 +6,7 @@ done; one that will not becomes a StoreError. Neither says the password.
 
 from __future__ import annotations
 
+import re
 import select
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +44,8 @@ _NEVER = {
     "28": "the user or the password is refused", "3D": "there is no such database",
     "42501": "the user lacks a right there", "3F": "there is no such schema",
 }  # fmt: skip
+_FATAL = re.compile(r"FATAL:\s+(.*)")
+_REFUSED = re.compile(r"does not exist|authentication failed|pg_hba\.conf|is not permitted")  # without a state
 
 
 class Control:
@@ -156,6 +159,8 @@ class Control:
         for prefix, meaning in _NEVER.items():
             if state.startswith(prefix):
                 return StoreError(f"{self.where}: {meaning}: {text}", "see `database` in the settings")
+        if not state and _REFUSED.search(text):
+            return StoreError(f"{self.where} refuses this server: {text}", "see `database` in the settings")
         if state.startswith(_NOW_NOT) or (not state and isinstance(error, psycopg.OperationalError)):
             return StoreBusy(f"{self.where} cannot be used now: {text}", retry_after=1)
         return error
@@ -198,8 +203,10 @@ def _worded(query: str) -> bytes:
 
 def _said(error: psycopg.Error) -> str:
     """Return the first line of what went wrong, which holds no values."""
-    text = error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]
-    return text.strip().rstrip(".")
+    text = error.diag.message_primary or str(error)
+    fatal = _FATAL.search(text)  # why a connection was refused stands behind where to
+    first = fatal[1] if fatal else (text.splitlines() or [type(error).__name__])[0]
+    return first.strip().rstrip(".")
 
 
 def _engine(parts: dict[str, Any]) -> Engine:

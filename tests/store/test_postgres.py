@@ -1,0 +1,296 @@
+"""What only PostgreSQL is asked for: several processes over one database, partitions, lost connections, no secrets."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from sentinel.core.batch import Label, Sighting
+from sentinel.core.decision import Decision
+from sentinel.core.duration import DAY
+from sentinel.core.errors import StoreBusy, StoreError
+from sentinel.core.record import Allowance, App, Filter
+from sentinel.store.postgres.partitions import MANY
+from sentinel.store.postgres.state import look
+from sentinel.store.postgres.store import open_postgres
+from sentinel.store.postgres.text import escaped, escaped_json, unescaped, unescaped_json
+from tests import postgres
+from tests.api.served import wait_for
+from tests.contract.values import NOW, batch, decision, event, finding, put
+
+
+@pytest.fixture
+def database():
+    server = postgres.shared()
+    name = server.make()
+    yield name
+    server.drop(name)
+
+
+@pytest.fixture
+def stores(database):
+    """Two processes' stores over one database, as far as the database can tell."""
+    url = postgres.shared().url(database)
+    both = open_postgres(url), open_postgres(url)
+    both[0].access.put_app(App("shop", made=NOW), "test", NOW)
+    wait_for(lambda: both[1].access.app("shop"))
+    yield both
+    for store in both:
+        store.close()
+
+
+def at_once(*calls):
+    """Run calls in threads that start together; return what they return."""
+    gate = threading.Barrier(len(calls))
+
+    def run(call):
+        gate.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(run, call) for call in calls]]
+
+
+def send(store, events):
+    """Store what is fresh of some events, sent again where the store says so, and return which those were."""
+    while True:
+        try:
+            with store.unit() as unit:
+                fresh = [one for one, new in zip(events, unit.claim("shop", events), strict=True) if new]
+                unit.commit([batch(events=tuple(fresh))])
+            return [one.id for one in fresh]
+        except StoreBusy:
+            continue
+
+
+def test_the_same_events_sent_to_both_at_once_are_stored_once(stores):
+    events = [event(f"e{n:03}", NOW + n) for n in range(200)]
+    for start in range(0, 200, 20):
+        lot = events[start : start + 20]
+        first, second = at_once(lambda lot=lot: send(stores[0], lot), lambda lot=lot: send(stores[1], lot[::-1]))
+        assert sorted(first + second) == [one.id for one in lot]
+    assert stores[0].events.count("shop", Filter()) == 200
+
+
+def test_what_one_claimed_and_left_is_fresh_for_the_other(stores):
+    with stores[0].unit() as unit:
+        assert unit.claim("shop", [event("a")]) == [True]
+    with stores[1].unit() as unit:
+        assert unit.claim("shop", [event("a")]) == [True]
+
+
+def test_revisions_of_both_are_one_after_the_other(stores):
+    def decide(store, who):
+        return [put(store, batch(decisions=(decision(f"{who}{n}", f"id:{who}{n}"),))).revision for n in range(25)]
+
+    first, second = at_once(lambda: decide(stores[0], "a"), lambda: decide(stores[1], "b"))
+    assert sorted(first + second) == list(range(1, 51))
+    assert first == sorted(first)
+    assert len(stores[0].decisions.delta("shop", 0, NOW).added) == 50
+
+
+def test_a_finding_opened_by_both_is_opened_once(stores):
+    def open_it(store, n):
+        return put(store, batch(findings=(finding(f"f{n}", at=NOW + n),))).opened
+
+    for n in range(10):
+        both = at_once(lambda n=n: open_it(stores[0], n), lambda n=n: open_it(stores[1], n))
+        assert sorted(both) == [(), (f"f{n}",)]
+
+
+def test_keys_linked_by_both_at_once_are_one_persons(stores):
+    """One says that a and b are one, the other b and c: whoever is second sees what the first did."""
+
+    def link(store, *keys):
+        with store.unit() as unit:
+            unit.resolve("shop", [Sighting(keys, True, NOW)])
+            unit.commit([batch()])
+
+    for n in range(15):
+        one, two, three = f"id:{n}", f"email:{n}", f"username:{n}"
+        at_once(lambda a=one, b=two: link(stores[0], a, b), lambda b=two, c=three: link(stores[1], c, b))
+        assert set(stores[0].people.keys("shop", one)) == {one, two, three}
+
+
+def test_what_one_changed_the_other_knows_soon(stores):
+    here, there = stores
+    heard = []
+    there.watch(heard.append)
+    key, secret = here.access.make_key("shop", "sdk", "jane", NOW)
+    assert there.access.key(secret) == key
+    here.access.revoke("shop", key.id, "jane", NOW)
+    here.labels.put("shop", Label("user", "id:1", "vip"), "jane", NOW)
+    here.allow.add("shop", Allowance("a", "user", "id:1", "office", NOW), "jane", NOW)
+    put(here, batch(decisions=(decision("d"),)))
+    wait_for(lambda: there.access.key(secret) is None)
+    wait_for(lambda: there.labels.of("shop", "user", "id:1", NOW) == ("vip",))
+    wait_for(lambda: there.allow.list("shop"))
+    wait_for(lambda: there.decisions.revision("shop") == 1)
+    assert heard == ["shop"]
+
+
+def test_whose_a_key_is_the_other_knows_soon(stores):
+    def whose(store, proven, *keys):
+        with store.unit() as unit:
+            (found,) = unit.resolve("shop", [Sighting(keys, proven, NOW)])
+            unit.commit([batch()])
+        return found
+
+    assert whose(stores[1], False, "email:a") == "email:a"  # remembered as nobody's
+    assert whose(stores[0], True, "id:1", "email:a") == "id:1"
+    wait_for(lambda: whose(stores[1], False, "email:a") == "id:1")
+    stores[0].people.cut("shop", "email:a", "jane", NOW)
+    wait_for(lambda: whose(stores[1], False, "email:a") == "email:a")
+
+
+def test_of_many_who_want_the_lease_one_gets_it(stores):
+    calls = [lambda n=n: stores[n % 2].leases.take("jobs", f"holder{n}", NOW + 10, NOW) for n in range(6)]
+    assert len([lease for lease in at_once(*calls) if lease]) == 1
+    later = [lambda n=n: stores[n % 2].leases.take("jobs", f"other{n}", NOW + 99, NOW + 20) for n in range(6)]
+    (second,) = [lease for lease in at_once(*later) if lease]
+    assert second.fence == 2
+
+
+def test_a_follower_misses_nothing_that_is_committed_later_at_an_earlier_position(stores):
+    slow = stores[0].unit()
+    unit = slow.__enter__()
+    unit.claim("shop", [event("slow")])
+    blocks = unit._machine.place.take(unit._connection, 1)
+    put(stores[1], batch(events=(event("fast"),)))
+    seen = list(stores[1].events.after("shop", 0))
+    assert seen == []  # what is before it is not decided yet
+    slow.__exit__(None, None, None)
+    assert blocks == [1]
+    assert [kept.event.id for kept in stores[1].events.after("shop", 0)] == ["fast"]
+
+
+def partitions(database):
+    rows = postgres.shared().run(
+        "SELECT relname FROM pg_class WHERE relname LIKE 'events_2%' AND relkind = 'r'", database
+    )
+    return sorted(name for (name,) in rows)
+
+
+def test_days_have_partitions_ahead_and_an_imported_day_gets_one(stores, database):
+    store = stores[0]
+    old = NOW - 40 * DAY
+    put(store, batch(events=tuple(event(f"e{n}", old + n) for n in range(MANY))))
+    put(store, batch(events=(event("stray", NOW - 90 * DAY), event("new", NOW))))
+    store.project()
+    days = ["20261011", "20261119", "20261120", "20261121", "20261122", "20261123"]
+    assert partitions(database) == [f"events_{day}" for day in days]
+    assert postgres.shared().run("SELECT count(*) FROM events_20261011", database) == [(MANY,)]
+    assert [row[0] for row in postgres.shared().run("SELECT id FROM events_rest", database)] == ["stray"]
+    assert store.events.count("shop", Filter()) == MANY + 2
+    with store.unit() as unit:
+        assert unit.claim("shop", [event("e0", old), event("stray", NOW - 90 * DAY)]) == [False, False]
+
+
+def test_retention_drops_whole_days_and_leaves_other_apps_theirs(stores, database):
+    store = stores[0]
+    store.access.put_app(App("blog", made=NOW), "test", NOW)
+    put(store, batch(events=(event("a", NOW - DAY), event("b", NOW))))
+    put(store, batch("blog", events=(event("a", NOW),)))
+    store.project()
+    assert store.events.forget("shop", NOW + DAY) == 2
+    assert "events_20261119" not in partitions(database)
+    assert "events_20261120" in partitions(database)
+    assert store.events.count("blog", Filter()) == 1
+    with store.unit() as unit:
+        assert unit.claim("shop", [event("a", NOW - DAY)]) == [True], "what is gone may come again"
+
+
+@pytest.mark.parametrize("text", ["", "a", "\0", "\x1a", "\x1a0", "\0\x1a1\0", "é\0", "\\u0000", '"\\\\u0000'])
+def test_text_comes_back_as_it_was_without_nul_on_the_way(text):
+    assert "\0" not in escaped(text)
+    assert unescaped(escaped(text)) == text
+
+
+def test_different_texts_stay_different():
+    texts = ["\0", "\x1a0", "\x1a1", "\x1a", "0", "\x1a\x1a0"]
+    assert len({escaped(text) for text in texts}) == len(texts)
+
+
+def test_json_comes_back_as_it_was():
+    for text in ('{"a\\u0000":["\\u001a0",{"b":"\\\\u0000"}]}', '{"a":1e308}', '"x"'):
+        assert "\\u0000" not in escaped_json(text).replace("\\\\", "")
+        assert unescaped_json(escaped_json(text)) == text
+
+
+def test_whatever_a_sender_makes_up_is_stored(stores):
+    odd = "\0\ud800\x1a" + "\U0001f600" * 60
+    one = event("a", user={"id": "x" * 200}, properties={odd: {"deep": [1e308, odd, 10**40]}})
+    one.request = {"path": odd, "user_agent": odd * 30}
+    one.user = f"id:{odd}"
+    found = finding("f", key=odd * 40, user=odd, playbook="p")
+    put(stores[0], batch(events=(one,), findings=(found,), decisions=(Decision("d", "block", "user", odd, made=NOW),)))
+    kept = stores[0].events.get("shop", "a").event
+    plain = odd.replace("\ud800", "\ufffd")
+    assert kept.request["path"] == plain
+    assert kept.properties == {plain: {"deep": [1e308, plain, 10**40]}}
+    assert stores[0].events.count("shop", Filter(user=f"id:{odd}")) == 1
+
+
+def test_a_lost_connection_is_busy_once_and_made_again(stores, database):
+    store = stores[0]
+    put(store, batch(events=(event("a"),)))
+    kill = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+    postgres.shared().run(kill)
+    assert put(store, batch(events=(event("b"),))).position > 0
+    assert store.events.count("shop", Filter()) == 2
+    with store.unit() as unit:
+        unit.claim("shop", [event("c")])
+        postgres.shared().run(kill)
+        with pytest.raises(StoreBusy, match="cannot be used now"), store._control.translated():
+            unit.commit([batch(events=(event("c"),))])
+    assert send(store, [event("c")]) == ["c"]
+    wait_for(lambda: store.health().explorer is None)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://u:hunter2@127.0.0.1:1/x", "cannot be used now"),
+        ("postgresql://u:hunter2@[", "not a URL"),
+        ("postgresql://u:hunter2@localhost/x?nonsense=1", "not a URL"),
+    ],
+)
+def test_a_database_that_is_not_there_is_one_clear_error_without_the_password(url, said):
+    with pytest.raises(StoreError, match=said) as failed:
+        open_postgres(url)
+    assert "hunter2" not in str(failed.value)
+    assert "hunter2" not in repr(failed.value.__cause__)
+
+
+def test_a_database_that_does_not_exist_is_named(database):
+    url = postgres.shared().url("nowhere")
+    with pytest.raises(StoreError, match='refuses this server: database "nowhere" does not exist') as failed:
+        open_postgres(url)
+    assert "`nowhere`" in str(failed.value)
+
+
+def test_two_servers_that_start_at_once_make_the_tables_once(database):
+    url = postgres.shared().url(database)
+    for store in at_once(lambda: open_postgres(url), lambda: open_postgres(url)):
+        assert store.access.apps() == []
+        store.close()
+
+
+def test_a_server_alone_refuses_others_until_it_is_closed(database):
+    url = postgres.shared().url(database)
+    first = open_postgres(url, alone=True)
+    with pytest.raises(StoreError, match="in use by another server"):
+        open_postgres(url)
+    first.close()
+    open_postgres(url, alone=True).close()
+
+
+def test_a_look_says_what_is_there_and_what_is_wrong(database):
+    url = postgres.shared().url(database)
+    before = look(url)
+    assert before.tables == "the tables will be made"
+    assert before.problems == ("`fsync` is off: a power cut may lose or damage what was acknowledged",)
+    open_postgres(url).close()
+    assert look(url).tables == "the tables are there"
