@@ -15,9 +15,10 @@ Id = Annotated[str, Path(max_length=128)]
 Given = Annotated[str, Query(max_length=512)]
 Cursor = Annotated[str | None, Query(max_length=512)]
 
-# How long, as people choose it; `other` has a field of its own.
+# How long, as people choose it.
 LENGTHS = (
-    ("1h", "an hour"), ("1d", "a day"), ("7d", "a week"), ("30d", "30 days"), ("90d", "90 days"), ("forever", "for ever")
+    ("1h", "an hour"), ("1d", "a day"), ("7d", "a week"), ("30d", "30 days"), ("90d", "90 days"),
+    ("forever", "for ever"),
 )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def environment() -> Environment:
     )  # fmt: skip
     env.filters |= {
         "whole": whole, "utc": utc, "stamp": stamp, "lasting": lasting, "number": number, "plain_json": plain_json,
-        "actor": actor, "target": target, "pair": lambda value: (value, value),
+        "actor": actor, "duration": duration, "short": short, "target": target, "pair": lambda value: (value, value),
     }  # fmt: skip
     return env
 
@@ -43,6 +43,12 @@ def inert(text: str, most: int = LONGEST) -> str:
     if not cut.isprintable():
         cut = "".join(c if c.isprintable() or c in _KEPT else c.encode("unicode_escape").decode() for c in cut)
     return cut if len(text) <= most else f"{cut}… ({len(text):,} characters)"
+
+
+def short(text: object, most: int) -> str:
+    """Return a text in a list's length, harmless; the page of the thing itself shows more."""
+    found = text if isinstance(text, str) else str(text)
+    return found if len(found) <= most else inert(found[:most], most) + "…"
 
 
 def whole(value: object) -> Markup:
@@ -61,8 +67,8 @@ def stamp(at: int) -> str:
     return moment.to_text(at)
 
 
-def lasting(micros: int) -> str:
-    """Return a length of time for people, in one or two units."""
+def lasting(micros: int, most: int = 2) -> str:
+    """Return a length of time for people, in one unit or two."""
     left, parts = abs(micros), []
     for unit, name in _UNITS:
         if left >= unit:
@@ -70,7 +76,7 @@ def lasting(micros: int) -> str:
             left %= unit
         elif parts:
             break
-    return " ".join(parts[:2]) or "0 s"
+    return " ".join(parts[:most]) or "0 s"
 
 
 def number(value: float) -> str:

@@ -17,7 +17,7 @@ from sentinel.console.answers import Answers, Link
 from sentinel.console.assets import Assets
 from sentinel.console.context import Context
 from sentinel.console.guard import Console
-from sentinel.console.pages import decisions, entry, findings, overview
+from sentinel.console.pages import access, decisions, entry, findings, overview, settings
 from sentinel.console.render import environment
 from sentinel.console.throttle import Throttle
 from sentinel.console.visit import SignInFirst, reader
@@ -39,6 +39,8 @@ PAGES = (
     Page("/overview", "Overview", overview.router),
     Page("/findings", "Findings", findings.router),
     Page("/decisions", "Decisions", decisions.router),
+    Page("/settings", "Settings", settings.router),
+    Page("", "", access.router),
     Page("", "", entry.router),
 )
 

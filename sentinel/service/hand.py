@@ -121,7 +121,7 @@ def targets(kept: KeptFinding) -> list[tuple[AllowScope, str]]:
         if one.scope in PAIRS:
             found.append(("user", unpair(one.value)[0]))
         elif one.scope in ("user", "ip", "network"):
-            found.append((one.scope, one.value))  # type: ignore[arg-type]
+            found.append((one.scope, one.value))
     if not found and kept.finding.user is not None:
         found.append(("user", kept.finding.user))
     if not found and kept.finding.ip is not None:

@@ -34,6 +34,22 @@ RIGHTS = {
     "GET /decisions/allowed/list": "viewer",
     "POST /decisions/allowed/add": "analyst",
     "POST /decisions/allowed/{id}/remove": "analyst",
+    "GET /settings": "viewer",
+    "POST /settings/app": "admin",
+    "POST /settings/enforcement": "admin",
+    "POST /settings/server/enforcement": SERVER,
+    "POST /settings/deliveries/{id}/revive": "admin",
+    "GET /settings/apps": SERVER,
+    "POST /settings/apps": SERVER,
+    "GET /settings/audit": "admin",
+    "GET /settings/keys": "admin",
+    "POST /settings/keys": "admin",
+    "POST /settings/keys/{id}/revoke": "admin",
+    "GET /settings/accounts": SERVER,
+    "POST /settings/accounts": SERVER,
+    "POST /settings/accounts/{id}/change": SERVER,
+    "POST /settings/accounts/{id}/reset": SERVER,
+    "POST /settings/accounts/{id}/remove": SERVER,
 }
 ROUTES = {f"{route.method} {route.path}": route for route in site.routes()}
 GUARDED = sorted(name for name, route in ROUTES.items() if route.role is not None)

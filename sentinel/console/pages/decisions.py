@@ -97,8 +97,8 @@ def add_allowance(visit: Analyst, form: Filled) -> Response:
     now = visit.now
     scope = cast(Literal["user", "ip", "network"], form.choice("scope", EXCEPTED))
     made = Allowance(
-        new_id(now // 1000), scope, hand.target(scope, form.text("value", most=512)), form.text("reason", most=500), now,
-        hand.until(length(form), None, now), visit.by,
+        new_id(now // 1000), scope, hand.target(scope, form.text("value", most=512)),
+        form.text("reason", most=500), now, hand.until(length(form), None, now), visit.by,
     )  # fmt: skip
     visit.store.allow.add(visit.app.id, made, visit.by, now)
     if hand.free(visit.store, visit.app.id, made, visit.by, now):

@@ -28,7 +28,7 @@ def list_findings(
     """List findings, newest first."""
     known = [one.id for one in visit.here.overview.playbooks(visit.app.id)]
     page = visit.store.findings.list(
-        visit.app.id, playbook=playbook or None, status=cast(Status, status) if status in STATUSES else None,
+        visit.app.id, playbook=playbook or None, status=status if status in STATUSES else None,
         user=identity.read_key(user) if user else None, ip=address(ip) if ip else None, cursor=cursor,
     )  # fmt: skip
     query = {"playbook": playbook, "status": status, "user": user, "ip": ip}

@@ -1,0 +1,107 @@
+"""What can be set while the server runs: the switch, keys, apps, accounts; and what is only shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from sentinel.console.forms import Filled
+from sentinel.console.parts import Cursor, Given, Id
+from sentinel.console.visit import Admin, ServerAdmin, Viewer
+from sentinel.core.duration import HOUR, parse_duration
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import App
+from sentinel.edge.errors import not_found
+
+router = APIRouter()
+
+
+@router.get("/settings")
+def settings(visit: Viewer) -> Response:
+    """Show the app, its switch, its channels and what its events hold."""
+    known = visit.store.schema.properties(visit.app.id)
+    return visit.page(
+        "settings.html", channels=visit.here.channels, promoted=[one for one in known if one.slot is not None],
+        properties=len(known), server_on=visit.here.enforcement.state(None), dead=visit.store.outbox.list(
+            visit.app.id, dead=True, limit=20
+        ).items, app_on=visit.here.enforcement.state(visit.app.id), now=visit.now,
+    )  # fmt: skip
+
+
+@router.post("/settings/app")
+def change_app(visit: Admin, form: Filled) -> Response:
+    """Change the app's name and how long its events are kept."""
+    keep = form.text("retention", most=40, empty=True)
+    changed = replace(visit.app, name=form.text("name", most=100, empty=True), retention=_retention(keep))
+    visit.store.access.put_app(changed, visit.by, visit.now)
+    visit.here.changed(changed)
+    return visit.done(visit.url("/settings"), "app-changed")
+
+
+@router.post("/settings/enforcement")
+def turn_app(visit: Admin, form: Filled) -> Response:
+    """Stop or start enforcement in the app."""
+    return _turn(visit, form, visit.app.id)
+
+
+@router.post("/settings/server/enforcement")
+def turn_server(visit: ServerAdmin, form: Filled) -> Response:
+    """Stop or start enforcement everywhere."""
+    return _turn(visit, form, None)
+
+
+@router.post("/settings/deliveries/{id}/revive")
+def revive(visit: Admin, id: Id) -> Response:
+    """Try again what was given up."""
+    if not id.isdecimal() or not visit.store.outbox.revive(visit.app.id, int(id[:18]), visit.by, visit.now):
+        raise not_found("dead delivery", id)
+    return visit.done(visit.url("/settings"), "revived")
+
+
+@router.get("/settings/apps")
+def list_apps(visit: ServerAdmin) -> Response:
+    """List the apps of the server."""
+    return visit.page("settings_apps.html")
+
+
+@router.post("/settings/apps")
+def add_app(visit: ServerAdmin, form: Filled) -> Response:
+    """Add an app, apart from all others."""
+    id = form.text("id", most=63)
+    if not _slug(id):
+        raise SentinelError(f"`id`: `{id}` cannot be an app's", "lower case, digits and `-`, such as `shop-staging`")
+    if visit.store.access.app(id) is not None:
+        raise SentinelError(f"`id`: there is an app `{id}` already")
+    visit.store.access.put_app(App(id, form.text("name", most=100, empty=True), made=visit.now), visit.by, visit.now)
+    return visit.done(visit.url("/settings/apps"), "app-added")
+
+
+@router.get("/settings/audit")
+def audit(visit: Admin, server: Given = "", cursor: Cursor = None) -> Response:
+    """Show who did what: in the app, or on the whole server to its administrators."""
+    whole = bool(server) and visit.account.server
+    page = visit.store.audit.list(None if whole else visit.app.id, cursor=cursor)
+    return visit.page("settings_audit.html", page=page, whole=whole)
+
+
+def _turn(visit: Admin, form: Filled, app: str | None) -> Response:
+    on = form.choice("turn", ("on", "off")) == "on"
+    visit.here.enforcement.turn(app, on, visit.by, form.text("why", most=500), visit.now)
+    visit.here.told_all()
+    return visit.done(visit.url("/settings"), f"enforcement-{'on' if on else 'off'}")
+
+
+def _retention(text: str) -> int | None:
+    if text in ("", "none"):
+        return None
+    micros = parse_duration(text)
+    if micros < HOUR:
+        raise SentinelError(f"`retention`: `{text}` is shorter than an hour", "write `90d`, or nothing")
+    return micros
+
+
+def _slug(id: str) -> bool:
+    plain = id.replace("-", "")
+    return id[0] != "-" and plain.isascii() and plain.isalnum() and plain == plain.lower()
