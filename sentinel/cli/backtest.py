@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -15,59 +15,42 @@ import typer
 
 from sentinel.cli.client import AppId, Data, Secret, Url
 from sentinel.cli.compared import write_comparison
+from sentinel.cli.judging import (
+    As,
+    Geo,
+    Input,
+    Lateness,
+    Map,
+    Name,
+    Networks,
+    Shape,
+    Shaped,
+    Strict,
+    columns_of,
+    enricher,
+    read,
+)
 from sentinel.cli.loading import loaded
 from sentinel.cli.options import Channels, Paths, Rules
 from sentinel.cli.past import Files, Since, Stored, one_source
 from sentinel.cli.report import write_report
-from sentinel.cli.terminal import complain, plain_json, say
+from sentinel.cli.terminal import plain_json, say
 from sentinel.core.duration import parse_duration
 from sentinel.core.errors import InputError
-from sentinel.core.event import Event
-from sentinel.engine.playbook import Playbook
 from sentinel.engine.windows import Watch
-from sentinel.service.backtest import Backtest, Plan, asks_enrichment
+from sentinel.service.backtest import Backtest, Plan
 from sentinel.service.compare import Comparison
-from sentinel.service.files import Format, Options
-from sentinel.service.past import Run
-from sentinel.service.streams import Stream
+from sentinel.service.files import Options
 from sentinel.service.summary import summary
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
-
-
-class Shape(StrEnum):
-    """How the report is written."""
-
-    table = "table"
-    json = "json"
-
-
-class Input(StrEnum):
-    """What the event files are."""
-
-    auto = "auto"
-    ndjson = "ndjson"
-    csv = "csv"
-
 
 Against = Annotated[
     list[Path] | None,
     typer.Option("--against", help="Another version, to compare with: files and folders.", metavar="PATH"),
 ]
-Shaped = Annotated[Shape, typer.Option("--format", help="`json`: a finding a line, then the summary.")]
 Arrival = Annotated[bool, typer.Option("--arrival-order", help="Keep the files' order instead of that of time.")]
-Strict = Annotated[bool, typer.Option("--strict", help="End at the first line that is no event.")]
-Lateness = Annotated[str, typer.Option("--lateness", help="How far behind the newest an event counts fully.")]
 OwnModes = Annotated[bool, typer.Option("--own-modes", help="Judge each playbook in its own mode.")]
-As = Annotated[Input, typer.Option("--input", help="What the files are, where it cannot be told from them.")]
-Map = Annotated[
-    list[str] | None,
-    typer.Option("--map", help="The field a CSV column fills; nothing: none.", metavar="COLUMN=FIELD"),
-]
-Name = Annotated[str | None, typer.Option("--event", help="The name of events that have none.", metavar="NAME")]
-Geo = Annotated[
-    list[Path] | None, typer.Option("--geo", help="A geo database, for playbooks that ask where.", metavar="FILE")
-]
 
 
 def backtest(
@@ -86,6 +69,7 @@ def backtest(
     map: Map = None,
     event: Name = None,
     geo: Geo = None,
+    network_list: Networks = None,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None,
 ) -> None:  # fmt: skip
     """Judge playbooks on past events before they act.
@@ -96,19 +80,41 @@ def backtest(
     source = Stored(since, url, key, app, data) if since else None
     if against and "-" in (events or ()):
         raise InputError("standard input cannot be read twice", "name a file, to compare two versions on it")
+    options = Options(input.value, columns_of(map or ()), event)
+    how = _How(
+        rules, channel, parse_duration(lateness), arrival_order, own_modes, strict, options, geo, network_list,
+        enriched=source is not None,
+    )  # fmt: skip
+    _run([how.plan(paths), *([how.plan(against)] if against else [])], events, source, shape)
 
-    def plan(wanted: list[Path] | None) -> Plan:
-        playbooks = list(loaded(wanted, rules, channel).playbooks.values())
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How playbooks are judged, whichever they are; events that are `enriched` need nothing added."""
+
+    rules: list[Path] | None
+    channels: list[str] | None
+    lateness: int
+    arrival_order: bool
+    own_modes: bool
+    strict: bool
+    options: Options
+    geo: list[Path] | None
+    networks: list[str] | None
+    enriched: bool
+
+    def plan(self, paths: list[Path] | None) -> Plan:
+        playbooks = list(loaded(paths, self.rules, self.channels).playbooks.values())
         if not playbooks:
             raise InputError("there is no playbook to judge", "rules alone find nothing")
-        format: Format = input.value
         return Plan(
-            playbooks=playbooks, make_windows=_windows, lateness=parse_duration(lateness), arrival_order=arrival_order,
-            own_modes=own_modes, strict=strict, options=Options(format, columns_of(map or ()), event),
-            enrich=None if source else enricher(playbooks, geo or ()),
+            playbooks=playbooks, make_windows=_windows, lateness=self.lateness, arrival_order=self.arrival_order,
+            own_modes=self.own_modes, strict=self.strict, options=self.options,
+            enrich=None if self.enriched else enricher(playbooks, self.geo or (), self.networks or ()),
         )  # fmt: skip
 
-    plans = [plan(paths), *([plan(against)] if against else [])]
+
+def _run(plans: Sequence[Plan], events: Sequence[str] | None, source: Stored | None, shape: Shape) -> None:
     with ExitStack() as open_ones:
         if source is None:
             open_ones.enter_context(_no_garbage())
@@ -118,17 +124,6 @@ def backtest(
         _write(runs, shape)
         if source is None:
             _leave(runs)
-
-
-def read(run: Run, events: Sequence[str], source: Stored | None) -> None:
-    """Judge the events of files, or of a store, with a progress bar on a terminal."""
-    if source is not None:
-        run.run_stored(source.batches())
-        return
-    with ExitStack() as open_ones:
-        streams = [open_ones.enter_context(closing(Stream(path))) for path in events]
-        with _progress(streams) as progress:
-            run.run(streams, progress)
 
 
 def _write(runs: Sequence[Backtest], shape: Shape) -> None:
@@ -152,29 +147,6 @@ def _windows(watches: Iterable[Watch], lateness: int) -> MemoryWindows:
     return MemoryWindows(watches, Limits(lateness=lateness))
 
 
-def columns_of(pairs: Iterable[str]) -> dict[str, str]:
-    """Return the field each CSV column fills."""
-    found = {}
-    for pair in pairs:
-        column, equals, field = pair.partition("=")
-        if not equals or not column:
-            raise InputError(f"`--map {pair}` is not COLUMN=FIELD", "such as `--map mail=user.email`")
-        found[column] = field
-    return found
-
-
-def enricher(playbooks: Iterable[Playbook], geo: Sequence[Path]) -> Callable[[Event], None] | None:
-    """Return what adds to events the fields that playbooks ask for and the files may lack."""
-    if not geo and not any(map(asks_enrichment, playbooks)):
-        return None
-    from sentinel.enrich.enricher import build
-
-    built = build(geo)
-    for problem in built.problems():
-        complain(problem)
-    return built.enrich
-
-
 @contextmanager
 def _no_garbage() -> Iterator[None]:
     """Do without the garbage collector: events make no cycles, and to look for them takes a tenth of a run."""
@@ -195,17 +167,3 @@ def _leave(runs: Sequence[Backtest]) -> None:
     """
     cycle: list[object] = [runs]
     cycle.append(cycle)
-
-
-@contextmanager
-def _progress(streams: Sequence[Stream]) -> Iterator[Callable[[], None]]:
-    """Show how far reading has come, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading events", total=sum(stream.size for stream in streams))
-        yield lambda: bar.update(task, completed=sum(stream.position for stream in streams))

@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 import typer
 
-from sentinel.cli.backtest import enricher
 from sentinel.cli.client import AppId, Data, Secret, Url, connect
 from sentinel.cli.explained import decision_lines, event_lines, group_lines
+from sentinel.cli.judging import enricher
 from sentinel.cli.loading import loaded
 from sentinel.cli.options import AsFormat, Channels, Format, Paths, Rules
 from sentinel.cli.terminal import say, say_json

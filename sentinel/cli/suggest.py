@@ -9,9 +9,23 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from sentinel.cli.backtest import As, Input, Lateness, Map, Name, Shape, Shaped, Strict, columns_of, read
 from sentinel.cli.client import AppId, Data, Secret, Url
 from sentinel.cli.explained import group
+from sentinel.cli.judging import (
+    As,
+    Geo,
+    Input,
+    Lateness,
+    Map,
+    Name,
+    Networks,
+    Shape,
+    Shaped,
+    Strict,
+    columns_of,
+    enricher,
+    read,
+)
 from sentinel.cli.loading import loaded
 from sentinel.cli.options import Channels, Rules
 from sentinel.cli.past import Files, Since, Stored, one_source
@@ -21,6 +35,7 @@ from sentinel.core.duration import parse_duration
 from sentinel.core.errors import InputError
 from sentinel.engine.playbook import Playbook
 from sentinel.service.files import Format, Options
+from sentinel.service.meters import measures
 from sentinel.service.suggest import Asked, Suggest
 
 
@@ -39,6 +54,8 @@ def suggest(
     input: As = Input.auto,
     map: Map = None,
     event: Name = None,
+    geo: Geo = None,
+    network_list: Networks = None,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None,
 ) -> None:  # fmt: skip
     """Suggest thresholds from how high tallies were on past events."""
@@ -46,8 +63,14 @@ def suggest(
     playbooks = _measured(list(loaded(paths, rules, channel).playbooks.values()))
     format: Format = input.value
     options = Options(format, columns_of(map or ()), event)
-    run = Suggest(Asked(playbooks, parse_duration(lateness), options, strict))
-    read(run, events or (), Stored(since, url, key, app, data) if since else None)
+    source = Stored(since, url, key, app, data) if since else None
+    enrich = None if source else enricher(playbooks, geo or (), network_list or ())
+    run = Suggest(Asked(playbooks, parse_duration(lateness), options, strict, enrich))
+    read(run, events or (), source)
+    _write(run, percentile, shape)
+
+
+def _write(run: Suggest, percentile: float, shape: Shape) -> None:
     found = run.report(percentile)
     if shape is Shape.json:
         for one in found:
@@ -61,10 +84,10 @@ def suggest(
 
 def _measured(playbooks: Sequence[Playbook]) -> list[Playbook]:
     """Return the playbooks that have thresholds to suggest."""
-    found = [one for one in playbooks if one.when and one.mode != "off"]
+    found = [one for one in playbooks if measures(one) and one.mode != "off"]
     if not found:
-        hint = "thresholds are suggested for `when`, of playbooks that are not off"
-        raise InputError("there is no playbook with a `when`", hint)
+        hint = "a `sequence` has none, and what is off is passed over; `sentinel backtest --against` compares versions"
+        raise InputError("there is no playbook with a threshold to suggest", hint)
     return found
 
 
@@ -73,16 +96,30 @@ def _lines(one: Mapping[str, Any]) -> Iterator[str]:
     about = ", estimated from a sample" if one["sampled"] else ""
     yield ""
     yield f"{one['playbook']}: {one['metric']}, the highest of each of {number(one['measured'])} groups{about}"
+    if one["never"]:
+        yield f"  of {number(one['never'])} groups a wait never ended: they would fire at any"
     if one["measured"] < one["groups"]:
-        yield f"  {number(one['groups'] - one['measured'])} more never met the other metrics"
+        yield f"  {number(one['groups'] - one['measured'])} more {_lacking(one['metric'])}"
     if not one["measured"]:
         return
     percentiles = {f"p{name}" if name != "100" else "highest": value for name, value in one["percentiles"].items()}
     yield from columns([list(percentiles), [f"{value:g}" for value in percentiles.values()]])
     now, wanted = one["now"], one["suggested"]
-    sign = ">" if now["strict"] else ">="
-    yield f"  now        {sign} {now['threshold']:g}: {number(now['fires'])} groups would fire"
+    sign, unit = ">" if now["strict"] else ">=", f" {one['unit']}" if one["unit"] else ""
+    yield f"  now        {sign} {now['threshold']:g}{unit}: {number(now['fires'])} groups would fire"
     at = f"percentile {wanted['percentile']:g}"
-    yield f"  suggested  {sign} {wanted['threshold']:g}: {number(wanted['fires'])} groups would fire ({at})"
+    yield f"  suggested  {sign} {wanted['threshold']:g}{unit}: {number(wanted['fires'])} groups would fire ({at})"
     for high in one["highest"][:3]:
-        yield f"    {high['value']:g}  {group(high['group'])}"
+        yield f"    {high['value']:g}{unit}  {group(high['group'])}"
+
+
+def _lacking(metric: str) -> str:
+    """Return what groups lack that were not measured."""
+    return _LACKING.get(metric.partition(".")[0], "never met the other metrics")
+
+
+_LACKING = {
+    "travel": "never came from two places far apart", "absent": "never saw a wait end",
+    "spike": "were never there for a whole baseline, or never met the other number",
+    "first_seen": "never had a value",
+}  # fmt: skip

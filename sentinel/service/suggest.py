@@ -1,14 +1,15 @@
 """Which threshold fits: how high each group's tally ever was over past events, and what a percentile would catch.
 
 For each metric of a `when`, in windows in which the playbook's other metrics hold: that is what would fire at a
-threshold. Groups past a bound are a sample of all, chosen by a stable hash.
+threshold. What other detectors measure is told in `meters`. Groups past a bound are a sample of all, chosen by a stable
+hash.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from math import ceil, floor
@@ -16,10 +17,10 @@ from typing import Any
 
 from sentinel.core.event import Event
 from sentinel.engine.engine import Engine
-from sentinel.engine.metrics import shown
-from sentinel.engine.playbook import Metric, Playbook
-from sentinel.engine.windows import MILLION, Gauge, Threshold
+from sentinel.engine.playbook import Playbook
+from sentinel.engine.windows import Gauge, Threshold
 from sentinel.service.files import Options
+from sentinel.service.meters import Measure, Meter, measures, meter
 from sentinel.service.past import Run
 
 MOST = 100_000  # groups kept a playbook
@@ -30,12 +31,13 @@ Kept = tuple[int, tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which playbooks, all of them with a `when`; the rest says how files are read. Microseconds."""
+    """Which playbooks, all of them with `measures`; the rest says how files are read. Microseconds."""
 
     playbooks: Sequence[Playbook]
     lateness: int
     options: Options = field(default_factory=Options)
     strict: bool = False
+    enrich: Callable[[Event], None] | None = None
 
     @property
     def arrival_order(self) -> bool:
@@ -104,6 +106,7 @@ class Sliding:
     """One group's window as time goes on, and the highest each metric ever was where the others held."""
 
     __slots__ = ("amounts", "best", "hits")
+    never = False
 
     def __init__(self, gauges: Sequence[Gauge]) -> None:
         self.amounts = [Amount(gauge) for gauge in gauges]
@@ -137,7 +140,8 @@ class Suggest(Run):
     def begin(self) -> None:
         """Be as if nothing had been seen."""
         self._engine = Engine(self.asked.playbooks, self.asked.lateness, mode="monitor")
-        self._groups: dict[str, dict[str, Sliding]] = {one.id: {} for one in self.asked.playbooks}
+        self._playbooks = {one.id: one for one in self.asked.playbooks}
+        self._groups: dict[str, dict[str, Meter]] = {id: {} for id in self._playbooks}
         self._shown: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._level: dict[str, int] = dict.fromkeys(self._groups, 0)
         self._watches = {watch.id: watch for watch in self._engine.watches()}
@@ -145,22 +149,28 @@ class Suggest(Run):
 
     def judge(self, batches: Iterable[list[Event]]) -> None:
         """Let every event count."""
+        enrich = self.asked.enrich
         for batch in batches:
+            if enrich is not None:
+                for event in batch:
+                    enrich(event)
             matched = self._engine.match(batch)
             self.skipped.update(matched.skipped)
             by_id = {(event.id, event.at): event for event in batch}
             for hit in matched.hits:
-                sliding = self._sliding(hit.watch, hit.key, by_id[hit.id, hit.at])
-                if sliding is not None:
-                    sliding.hit(hit.at, hit.values, self._watches[hit.watch].window)
+                found = self._meter(hit.watch, hit.key, by_id[hit.id, hit.at])
+                if found is not None:
+                    found.hit(hit.at, hit.values, self._watches[hit.watch].window)
 
-    def _sliding(self, name: str, key: str, event: Event) -> Sliding | None:
+    def _meter(self, name: str, key: str, event: Event) -> Meter | None:
         groups = self._groups[name]
         found = groups.get(key)
         if found is None and self._sampled(name, key):
             detector = self._watches[name].detector
-            assert isinstance(detector, Threshold)
-            found = groups[key] = Sliding(detector.gauges)
+            if isinstance(detector, Threshold):
+                found = groups[key] = Sliding(detector.gauges)
+            else:
+                found = groups[key] = meter(self._playbooks[name])
             self._shown[name, key] = self._engine.judges[name].group(event)
             if len(groups) > MOST:
                 self._thin(name)
@@ -182,38 +192,39 @@ class Suggest(Run):
     def report(self, percentile: float) -> list[dict[str, Any]]:
         """Return what was seen of each metric of each playbook, and the threshold at a percentile of its groups."""
         return [
-            self._metric(playbook, place, metric, percentile)
+            self._measure(playbook, place, measure, percentile)
             for playbook in self.asked.playbooks
-            for place, metric in enumerate(playbook.when)
+            for place, measure in enumerate(measures(playbook))
         ]
 
-    def _metric(self, playbook: Playbook, place: int, metric: Metric, percentile: float) -> dict[str, Any]:
+    def _measure(self, playbook: Playbook, place: int, measure: Measure, percentile: float) -> dict[str, Any]:
         groups = self._groups[playbook.id]
         found = sorted(
-            (_plain(metric, one.best[place]), key) for key, one in groups.items() if one.best[place] is not None
+            (measure.plain(one.best[place]), key) for key, one in groups.items() if one.best[place] is not None
         )
         values = [value for value, _ in found]
         scale = 1 << self._level[playbook.id]
-        wanted = _threshold(metric, values, percentile)
+        waiting = sorted(one.best[place] or -1 for one in groups.values() if one.never)
+
+        def fires(threshold: int | float) -> int:
+            others = len(waiting) - _firing(waiting, threshold, measure.strict)
+            return (_firing(values, threshold, measure.strict) + others) * scale
+
+        wanted = _threshold(measure, values, percentile)
         highest = [
             {"group": dict(self._shown[playbook.id, key]), "value": value} for value, key in reversed(found[-SHOWN:])
         ]
         return {
-            "playbook": playbook.id, "metric": metric.name,
+            "playbook": playbook.id, "metric": measure.name, "unit": measure.unit, "never": len(waiting) * scale,
             "groups": len(groups) * scale, "measured": len(found) * scale,
             "sampled": scale > 1, "percentiles": {f"{one:g}": _at(values, one) for one in PERCENTILES},
-            "now": {"threshold": metric.threshold, "strict": metric.strict,
-                    "fires": _firing(values, metric.threshold, metric.strict) * scale},
+            "now": {"threshold": measure.threshold, "strict": measure.strict,
+                    "fires": fires(measure.threshold)},
             "suggested": None if wanted is None else {
-                "percentile": percentile, "threshold": wanted, "fires": _firing(values, wanted, metric.strict) * scale,
+                "percentile": percentile, "threshold": wanted, "fires": fires(wanted),
             },
             "highest": highest,
         }  # fmt: skip
-
-
-def _plain(metric: Metric, value: Any) -> int | float:
-    """Return an amount in the unit in which a threshold is written."""
-    return value / MILLION if metric.kind in ("avg", "ratio") else shown(metric, value)
 
 
 def _at(values: Sequence[int | float], percentile: float) -> int | float | None:
@@ -229,13 +240,14 @@ def _firing(values: Sequence[int | float], threshold: int | float, strict: bool)
     return len(values) - below
 
 
-def _threshold(metric: Metric, values: Sequence[int | float], percentile: float) -> int | float | None:
+def _threshold(measure: Measure, values: Sequence[int | float], percentile: float) -> int | float | None:
     """Return the threshold that the groups up to a percentile do not reach."""
     highest = _at(values, percentile)
     if highest is None:
         return None
-    if metric.kind in ("count", "distinct"):
-        return int(highest) + (not metric.strict)
-    if metric.kind == "ratio":
+    if measure.name == "ratio":
         return min(1, round(highest, 3))
-    return highest if metric.strict else floor(highest) + 1
+    if not measure.step:
+        return highest if measure.strict else floor(highest) + 1
+    above = highest if measure.strict else highest + measure.step
+    return int(above) if measure.step == 1 else round(above, 1)

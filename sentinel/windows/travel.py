@@ -1,26 +1,17 @@
-"""`travel`: two places too far apart for the time between. Great-circle distance by the haversine formula."""
+"""`travel`: two places too far apart for the time between."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import asin, cos, inf, radians, sin, sqrt
+from math import inf
 from typing import Any
 
 from sentinel.core.duration import HOUR, SECOND
+from sentinel.core.globe import NEAR_KM, distance
 from sentinel.engine.windows import Hit, Opening, Progress, Travel, Watch
 from sentinel.windows.groups import Limits
 from sentinel.windows.timeline import Kept, Timeline
 from sentinel.windows.tracker import Tracker
-
-EARTH_KM = 6371.0088  # mean radius, IUGG
-NEAR_KM = 100
-
-
-def distance(one: tuple[float, float], other: tuple[float, float]) -> float:
-    """Return the great-circle distance in km of two (latitude, longitude) in degrees."""
-    (lat, lon), (lat2, lon2) = (tuple(map(radians, place)) for place in (one, other))
-    half = sin((lat2 - lat) / 2) ** 2 + cos(lat) * cos(lat2) * sin((lon2 - lon) / 2) ** 2
-    return 2 * EARTH_KM * asin(min(1.0, sqrt(half)))
 
 
 class TravelTracker(Tracker[Timeline]):

@@ -217,3 +217,45 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else():
         os.close(outlet)
     assert b"reading events" in shown
     assert seen.stdout == quiet.stdout
+
+
+class TestPlaces:
+    """What a server knows of an address is known to a backtest too: the settings' lists, or others."""
+
+    PLAYBOOK = (
+        "playbook: t\nevent: auth\nwhere: network.kind == 'tor'\ngroup_by: ip\nwindow: 1m\nwhen: {count: 1}\n"
+        "actions: [{block_ip: {for: 1h}}]\n"
+    )
+
+    @pytest.fixture
+    def found(self, here, capsys):
+        """Return how many findings a backtest has, and what it says of trouble."""
+        (here / "t.yaml").write_text(self.PLAYBOOK)
+        (here / "exits.txt").write_text("203.0.113.0/24\n")
+
+        def run_it(*more):
+            code = run(["backtest", "t.yaml", "--events", "events.ndjson", "--format", "json", *more])
+            out, err = capsys.readouterr()
+            return (json.loads(out.splitlines()[-1])["summary"]["findings"] if code == 0 else code), err
+
+        return run_it
+
+    def test_without_a_list_nobody_is_known(self, found):
+        assert found() == (0, "")
+
+    def test_the_lists_of_the_settings_are_asked(self, found, here, monkeypatch):
+        monkeypatch.setenv("SENTINEL_NETWORK_LISTS", json.dumps({"tor": str(here / "exits.txt")}))
+        assert found() == (1, "")
+        (here / "none.txt").write_text("")
+        assert found("--network-list", "tor=none.txt") == (0, "")
+
+    def test_a_list_can_be_named(self, found):
+        assert found("--network-list", "tor=exits.txt") == (1, "")
+
+    def test_a_list_that_is_not_there_is_said_so(self, found):
+        assert "there is no such file" in found("--network-list", "tor=nowhere.txt")[1]
+
+    @pytest.mark.parametrize("pair", ["exits.txt", "=exits.txt", "tor="])
+    def test_what_is_no_list_is_refused(self, found, pair):
+        code, err = found("--network-list", pair)
+        assert code == 2 and "is not KIND=FILE" in err

@@ -189,6 +189,8 @@ class TestSuggest:
         assert "  suggested  >= 5: 0 groups would fire (percentile 99.9)" in lines
 
     def test_playbooks_without_a_threshold_are_said_so(self, ask, tmp_path):
-        (tmp_path / "t.yaml").write_text("playbook: t\nevent: a\ngroup_by: user\ntravel: {faster_than: 900}\n")
+        (tmp_path / "t.yaml").write_text(
+            "playbook: t\ngroup_by: user\nwindow: 1h\nsequence: [{event: a}, {event: b}]\n"
+        )
         code, _, err = ask("suggest", "t.yaml", "--since", "1d")
-        assert (code, err.partition(" (")[0]) == (2, "sentinel: there is no playbook with a `when`")
+        assert (code, err.partition(" (")[0]) == (2, "sentinel: there is no playbook with a threshold to suggest")

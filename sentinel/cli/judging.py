@@ -1,0 +1,121 @@
+"""What commands that judge past events share: how files are read, what their events lack, how far it has come."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sentinel import settings
+from sentinel.cli.past import Stored
+from sentinel.cli.terminal import complain
+from sentinel.core.errors import InputError
+from sentinel.core.event import Event
+from sentinel.engine.playbook import Playbook
+from sentinel.service import lists
+from sentinel.service.backtest import asks_enrichment
+from sentinel.service.past import Run
+from sentinel.service.streams import Stream
+
+
+class Shape(StrEnum):
+    """How the report is written."""
+
+    table = "table"
+    json = "json"
+
+
+class Input(StrEnum):
+    """What the event files are."""
+
+    auto = "auto"
+    ndjson = "ndjson"
+    csv = "csv"
+
+
+Shaped = Annotated[Shape, typer.Option("--format", help="`json`: a finding a line, then the summary.")]
+Strict = Annotated[bool, typer.Option("--strict", help="End at the first line that is no event.")]
+Lateness = Annotated[str, typer.Option("--lateness", help="How far behind the newest an event counts fully.")]
+As = Annotated[Input, typer.Option("--input", help="What the files are, where it cannot be told from them.")]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", help="The field a CSV column fills; nothing: none.", metavar="COLUMN=FIELD"),
+]
+Name = Annotated[str | None, typer.Option("--event", help="The name of events that have none.", metavar="NAME")]
+Geo = Annotated[
+    list[Path] | None, typer.Option("--geo", help="A geo database, instead of those of the settings.", metavar="FILE")
+]
+Networks = Annotated[
+    list[str] | None,
+    typer.Option("--network-list", help="A list of networks, instead of those of the settings.", metavar="KIND=FILE"),
+]
+
+
+def read(run: Run, events: Sequence[str], source: Stored | None) -> None:
+    """Judge the events of files, or of a store, with a progress bar on a terminal."""
+    if source is not None:
+        run.run_stored(source.batches())
+        return
+    with ExitStack() as open_ones:
+        streams = [open_ones.enter_context(closing(Stream(path))) for path in events]
+        with _progress(streams) as progress:
+            run.run(streams, progress)
+
+
+def columns_of(pairs: Iterable[str]) -> dict[str, str]:
+    """Return the field each CSV column fills."""
+    found = {}
+    for pair in pairs:
+        column, equals, field = pair.partition("=")
+        if not equals or not column:
+            raise InputError(f"`--map {pair}` is not COLUMN=FIELD", "such as `--map mail=user.email`")
+        found[column] = field
+    return found
+
+
+def enricher(
+    playbooks: Iterable[Playbook], geo: Sequence[Path], networks: Sequence[str] = ()
+) -> Callable[[Event], None] | None:
+    """Return what adds to events the fields that playbooks ask for and the files may lack, as a server would.
+
+    Databases and lists are those of the settings where none are given.
+    """
+    if not geo and not networks and not any(map(asks_enrichment, playbooks)):
+        return None
+    from sentinel.enrich.enricher import build
+
+    known = settings.read()
+    files, _ = lists.files(known.data, _named(networks) if networks else known.network_lists or {})
+    built = build(geo or known.geo, files)
+    for problem in built.problems():
+        complain(problem)
+    return built.enrich
+
+
+def _named(networks: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    found: dict[str, list[str]] = {}
+    for pair in networks:
+        kind, _, place = pair.partition("=")
+        if not kind or not place:
+            raise InputError(f"`--network-list {pair}` is not KIND=FILE", "such as `--network-list tor=exits.txt`")
+        found.setdefault(kind, []).append(place)
+    return found
+
+
+@contextmanager
+def _progress(streams: Sequence[Stream]) -> Iterator[Callable[[], None]]:
+    """Show how far reading has come, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading events", total=sum(stream.size for stream in streams))
+        yield lambda: bar.update(task, completed=sum(stream.position for stream in streams))
