@@ -31,6 +31,7 @@ _AGAIN = (
     redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.BusyLoadingError,
     redis.exceptions.ClusterDownError, redis.exceptions.MovedError, redis.exceptions.AskError,
     redis.exceptions.TryAgainError, redis.exceptions.MasterDownError, redis.exceptions.NoScriptError,
+    redis.exceptions.RedisClusterException,
 )  # fmt: skip
 
 
@@ -137,7 +138,7 @@ class Link:
         for place in left:
             try:
                 found.setdefault(self._servers.of(wanted[place].key), []).append(place)
-            except redis.RedisError as error:  # nobody serves its slot at the moment
+            except _AGAIN as error:  # nobody serves its slot at the moment
                 answers[place] = error
                 failed.append(place)
         return found
@@ -157,7 +158,7 @@ class Link:
     def _look(self) -> None:
         try:
             self._servers.look()
-        except redis.RedisError:
+        except (redis.RedisError, redis.exceptions.RedisClusterException):
             return  # nobody knows yet: the next try asks again
 
     @contextmanager
@@ -212,7 +213,7 @@ def open_link(url: str, patience: float = PATIENCE) -> Link:
         servers = kind(url.partition("?")[0], options)
         link = Link(servers, patience, own.get("replicas", 0))
         _check(link)
-    except (redis.RedisError, OSError, ValueError) as error:
+    except (*_AGAIN, redis.RedisError, StoreBusy, OSError, ValueError) as error:
         raise SentinelError(f"`windows`: Redis or Valkey cannot be used: {error}", HINT) from error
     return link
 

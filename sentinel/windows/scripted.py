@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from sentinel.core.duration import HOUR, MINUTE, SECOND
+from sentinel.core.globe import EARTH_KM, NEAR_KM
 from sentinel.engine.windows import (
     MILLION,
     Absent,
@@ -29,7 +30,7 @@ from sentinel.engine.windows import (
 from sentinel.windows.groups import Limits
 from sentinel.windows.novelty import RECENT, TIMES, VALUES
 from sentinel.windows.tally import reaches
-from sentinel.windows.travel import EARTH_KM, NEAR_KM
+
 
 BASE = 10**9
 LONGEST = 34  # characters of a value to be told from others; a longer one is hashed

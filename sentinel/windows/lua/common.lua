@@ -10,7 +10,7 @@ local call, floor = redis.call, math.floor
 local key = KEYS[1]
 local window, cooldown, keep, horizon, ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local quiet, room = ARGV[6] == '1', ARGV[7]
-local HEADER, ENDS, BEAT, EVENTS = -9000000000000000, 4503599627370496, 60000000, 32
+local HEADER, ENDS, BEAT, EVENTS = -9000000000000000, 4503599627370496, math.max(1, math.min(60000000, keep)), 32
 local answer, dropped = nil, 0
 
 local function split(member)

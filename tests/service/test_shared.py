@@ -1,0 +1,269 @@
+"""Several processes over one store and one Valkey come to what a single one comes to, whoever is given an event."""
+
+import random
+from itertools import count
+
+import pytest
+
+from sentinel.core.errors import StoreBusy
+from sentinel.core.record import App
+from sentinel.service import restore, shared
+from sentinel.service.intake import Sending
+from sentinel.service.pipeline import Listeners, Pipeline
+from sentinel.service.tenant import Tenant
+from sentinel.store.embedded import open_store
+from sentinel.windows import together
+from sentinel.windows.groups import Limits
+from sentinel.windows.link import open_link
+from sentinel.windows.valkey import StateLost, ValkeyWindows
+from tests import valkey
+from tests.service.stories import DAY, MINUTE, SECOND, START, events, failed, passed, playbook, playbooks, raw, windows
+
+LADDER = playbook(actions="[{block_ip: {for: [15m, 1h, 24h]}}]", cooldown="5m", window="5m")
+GUARDED = playbook(id="guarded", group_by="user", when="{count: 2}", guard="{max: 2, per: 1h}",
+                   actions="[{challenge_user: {for: 1h}}]")  # fmt: skip
+SPARING = playbook(id="sparing", when="{distinct: {user: 3}}", actions="[{block_ip: {for: 1h, unless_shared_by: 2}}]")
+OWNERS = playbook(id="owners", group_by="user", actions="[{block_user: {for: 1h}}]")
+WAITING = """
+playbook: waiting
+mode: enforce
+event: a
+group_by: user
+absent: {event: b, within: 20m}
+cooldown: 1h
+actions: [{block_user: {for: 1d}}]
+"""
+SEQUENCE = """
+playbook: sequence
+mode: enforce
+group_by: user
+window: 10m
+sequence: [{rule: login-failed, count: 2}, {rule: login-succeeded}]
+actions: [{challenge_user: {for: 1h}}]
+"""
+ALL = LADDER, GUARDED, SPARING, OWNERS, WAITING, SEQUENCE
+_apps = count()
+
+
+class Plain:
+    def enrich(self, event):
+        pass
+
+
+class Processes:
+    """Servers over one store: with a link each on windows they share, else one with windows of its own."""
+
+    def __init__(self, store, texts, *links):
+        self.store, self.texts, self.now = store, texts, START
+        self.app = f"shop-{next(_apps)}"
+        store.access.put_app(App(self.app, made=START), "test", START)
+        made = [lambda app, link=link: self._shared(app, link) for link in links] or [self._alone]
+        self.pipelines = [Pipeline(store, one, lambda app: Plain(), lambda: self.now, Listeners()) for one in made]
+        self.tenants = [pipeline.tenant(self.app) for pipeline in self.pipelines]
+        self._turns = count()
+
+    def _alone(self, app):
+        tenant = Tenant(app, playbooks(*self.texts), windows, 10 * MINUTE)
+        restore.restore(self.store, tenant, self.now)
+        return tenant
+
+    def _shared(self, app, link):
+        def memory(windows, protected):
+            return together.shared_memory(link, app.id, windows.lasting, protected)
+
+        def make(watches):
+            return ValkeyWindows(link, app.id, watches, Limits())
+
+        tenant = shared.SharedTenant(app, playbooks(*self.texts), make, memory, 10 * MINUTE)
+        self.mend(tenant)
+        return tenant
+
+    def mend(self, tenant):
+        shared.begin(self.store, tenant, lambda what, done: None, lambda seconds: None)
+
+    def send(self, *raws):
+        """Give events to the next process in turn."""
+        given = events(raws)
+        self.now = max([self.now, *(event.at for event in given)])
+        pipeline = self.pipelines[next(self._turns) % len(self.pipelines)]
+        (outcome,) = pipeline.process([Sending(self.app, given, self.now, "sdk", "k")])
+        return outcome
+
+    def tick(self, after):
+        self.now = START + after
+        self.pipelines[next(self._turns) % len(self.pipelines)].tick()
+
+    @property
+    def findings(self):
+        kept = [one.finding for one in self.store.findings.since(self.app, 0)]
+        return sorted(
+            (one.playbook, one.key, one.at - START, one.acted, tuple((e.kind, e.target, e.length, e.held) for e in one.effects))
+            for one in kept
+        )  # fmt: skip
+
+    @property
+    def decisions(self):
+        page = self.store.decisions.delta(self.app, 0, self.now)
+        return sorted((one.kind, one.scope, one.value, one.until) for one in page.added)
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = open_store(tmp_path / "data")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def links():
+    made = [open_link(valkey.shared().url) for _ in range(2)]
+    yield made
+    for link in made:
+        link.close()
+
+
+def stream(seed):
+    """Give the events of two hours: logins of few people from few places, some of them late, and what is awaited."""
+    chance = random.Random(seed)
+    raws = []
+    for n in range(300):
+        after, user, ip = n * 24 + chance.randrange(20), f"u{chance.randrange(6)}", f"203.0.113.{chance.randrange(4)}"
+        make = chance.choice([failed, failed, passed, None])
+        if make is None:
+            raws.append((after, raw(f"e{n}", after, event=chance.choice("ab"), user=user)))
+        else:
+            raws.append((after, make(f"e{n}", after, user=user, ip=ip)))
+    return [one for _, one in sorted(raws, key=lambda pair: pair[0] + chance.choice([0, 0, 60, 300]))]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_events_given_to_two_processes_in_turn_come_to_what_they_come_to_on_one(store, links, seed):
+    """Ladders, guards, familiar places, shared addresses, waits and sequences included."""
+    one, two = Processes(store, ALL), Processes(store, ALL, *links)
+    for number, event in enumerate(stream(seed)):
+        assert one.send(event).accepted == two.send(event).accepted == 1
+        if number % 50 == 0:
+            after = one.now - START
+            one.tick(after)
+            two.tick(after)
+    for processes in (one, two):
+        processes.tick(DAY)
+    assert one.findings == two.findings
+    assert one.decisions == two.decisions
+    kinds = {finding[0] for finding in one.findings}
+    assert kinds >= {"p", "guarded", "owners", "waiting", "sequence"}
+
+
+def test_the_third_of_three_failures_is_found_whoever_had_the_first_two(store, links):
+    two = Processes(store, [LADDER], *links)
+    for n in range(3):
+        two.send(failed(f"e{n}", n))
+    assert [finding[:4] for finding in two.findings] == [("p", "203.0.113.9", 2 * SECOND, True)]
+
+
+def test_a_ladder_is_climbed_by_all_processes_together(store, links):
+    two = Processes(store, [LADDER], *links)
+    for hour in range(3):
+        for n in range(3):
+            two.send(failed(f"e{hour}-{n}", hour * 3600 + n))
+    assert [finding[4][0][2] for finding in two.findings] == [15 * MINUTE, 60 * MINUTE, DAY]
+
+
+def test_a_guard_holds_in_every_process(store, links):
+    two = Processes(store, [GUARDED], *links)
+    for n in range(12):
+        two.send(failed(f"e{n}", n, user=f"u{n // 2}"))
+    assert [finding[3] for finding in two.findings] == [True, True, False, False, False, False]
+
+
+def test_a_batch_done_again_by_another_process_is_found_once_and_climbs_no_ladder(store, links):
+    """A process that dies between its windows and its commit leaves the batch to whoever is sent it again."""
+    two = Processes(store, [LADDER], *links)
+    two.send(failed("a", 0), failed("b", 1))
+    batch = events([failed("c", 2)])
+    tenant = two.tenants[0]
+    matched = tenant.engine.match(batch, tenant.newest)
+    (opening,) = tenant.windows.hit(matched.hits, matched.newest)
+    tenant.engine.respond([opening], batch, tenant.memory, two.now)  # and no commit
+    two.send(failed("c", 2))
+    assert [finding[4][0][2] for finding in two.findings] == [15 * MINUTE]
+
+
+def test_a_wait_that_was_due_and_could_not_be_kept_is_due_again(store, links):
+    two = Processes(store, [WAITING], *links)
+    two.send(raw("begin", 0, event="a", user="u"))
+    openings = two.tenants[0].windows.due(START + DAY)
+    assert [one.at - START for one in openings] == [20 * MINUTE]
+    assert two.tenants[1].windows.due(START + DAY) == []  # it is the first one's own
+    two.tenants[0].windows.put_back(openings)
+    two.tick(DAY)
+    assert [finding[0] for finding in two.findings] == ["waiting"]
+
+
+def test_a_wait_that_a_process_took_with_it_is_due_again_after_its_lease(store, links, monkeypatch):
+    two = Processes(store, [WAITING], *links)
+    two.send(raw("begin", 0, event="a", user="u"))
+    monkeypatch.setattr("sentinel.windows.valkey.LEASE", 0)
+    assert two.tenants[0].windows.due(START + DAY)  # and it dies before it commits
+    two.tick(DAY)
+    two.tick(DAY)
+    assert [finding[0] for finding in two.findings] == ["waiting"]
+
+
+def test_what_was_lost_is_rebuilt_from_the_store_and_nothing_is_taken_meanwhile(store):
+    """Counts, findings that hold back others, ladders and waits: the next event is judged as if nothing was lost."""
+    server = valkey.Server()
+    try:
+        links = [open_link(server.url, patience=2) for _ in range(2)]
+        texts = [text for text in ALL if text is not GUARDED]  # that a guard holds is forgotten, as by any restart
+        one, two = Processes(store, texts), Processes(store, texts, *links)
+        given = stream(7)
+        for event in given[:150]:
+            one.send(event)
+            two.send(event)
+        server.client().flushall()
+        for _ in range(2):
+            with pytest.raises(StateLost, match="windows lost what they held"):
+                two.send(given[150])
+        assert all(tenant.windows.lost for tenant in two.tenants)
+        for tenant in two.tenants:
+            two.mend(tenant)
+        for event in given[150:]:
+            one.send(event)
+            two.send(event)
+        for processes in (one, two):
+            processes.tick(DAY)
+        assert [finding[:4] for finding in one.findings] == [finding[:4] for finding in two.findings]
+        for link in links:
+            link.close()
+    finally:
+        server.end()
+
+
+def test_a_server_killed_and_started_again_with_its_log_goes_on(store):
+    server = valkey.Server("--appendonly", "yes")
+    try:
+        link = open_link(server.url)
+        one = Processes(store, [LADDER], link)
+        one.send(failed("a", 0), failed("b", 1))
+        server.kill()
+        server.start()
+        one.send(failed("c", 2))
+        assert len(one.findings) == 1
+        link.close()
+    finally:
+        server.end()
+
+
+def test_while_nobody_answers_nothing_is_taken(store):
+    server = valkey.Server()
+    try:
+        link = open_link(server.url, patience=0.2)
+        one = Processes(store, [LADDER], link)
+        server.kill()
+        with pytest.raises(StoreBusy, match="windows cannot be reached"):
+            one.send(failed("a", 0))
+        assert store.events.position() == 0
+        link.close()
+    finally:
+        server.end()

@@ -1,0 +1,291 @@
+"""One server, a replica set that fails over, a cluster of three masters: calls are answered, and none counts twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from sentinel.core.errors import SentinelError, StoreBusy
+from sentinel.engine.windows import Absent, Gauge, Hit, Opening, Threshold, Watch
+from sentinel.windows.groups import Limits
+from sentinel.windows.link import Link, open_link
+from sentinel.windows.memory import MemoryWindows
+from sentinel.windows.names import BUCKETS, GroupNames, Names, bucket_of
+from sentinel.windows.valkey import StateLost, ValkeyWindows
+from tests import valkey
+from tests.windows.twins import alike, shared
+
+MINUTE = 60_000_000
+START = 1_767_571_200_000_000
+COUNT = Watch("w", 10 * MINUTE, 10 * MINUTE, Threshold((Gauge("count", 5),)))
+WAIT = Watch("absent", MINUTE, MINUTE, Absent(MINUTE))
+
+
+def hit(n: int, key: str = "g", watch: str = "w", values: tuple[Any, ...] = (1,), **more: Any) -> Hit:
+    return Hit(watch, key, START + n, f"e{n}", values, True, more.get("source"))
+
+
+def lots(groups: int, size: int, rounds: int) -> list[list[Hit]]:
+    """Return batches of hits on many groups, each group hit again and again."""
+    return [[hit(first + n, f"g{n % groups}") for n in range(size)] for first in range(0, size * rounds, size)]
+
+
+@pytest.fixture(scope="module")
+def replicated() -> Iterator[valkey.Replicated]:
+    made = valkey.Replicated()
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[valkey.Cluster]:
+    made = valkey.Cluster()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def link() -> Iterator[Link]:
+    made = open_link(valkey.shared().url)
+    yield made
+    made.close()
+
+
+def test_a_batch_after_a_failover_is_judged_as_if_there_had_been_none(replicated: valkey.Replicated) -> None:
+    """The master is killed between two batches; each hit was on the replica before it was answered."""
+    link = open_link(replicated.url + "?replicas=1", patience=30)
+    windows, memory = shared([COUNT], on=[link])[0], MemoryWindows([COUNT])
+    for number, lot in enumerate(lots(40, 100, 6)):
+        if number == 3:
+            replicated.first.kill()
+        alike(windows.hit(lot, 0), memory.hit(lot, 0))
+    assert replicated.second.client().info("replication")["role"] == "master"
+    link.close()
+
+
+def test_groups_of_a_cluster_lie_on_all_masters_and_a_batch_reaches_them_all(cluster: valkey.Cluster) -> None:
+    link = open_link(cluster.url)
+    windows, memory = shared([COUNT, WAIT], on=[link])[0], MemoryWindows([COUNT, WAIT])
+    for lot in lots(200, 500, 4):
+        alike(windows.hit(lot, 0), memory.hit(lot, 0))
+    begins = [hit(n, f"u{n}", "absent", (True, False, [{}, None])) for n in range(100)]
+    assert windows.hit(begins, 0) == []
+    memory.hit(begins, 0)
+    wanted = sorted(memory.due(START + MINUTE + 50), key=lambda one: (one.at, one.id))
+    assert windows.due(START + MINUTE + 50) == wanted != []
+    assert all(one.client().dbsize() > 50 for one in cluster.servers)
+    link.close()
+
+
+def test_a_cluster_whose_slots_move_is_followed(cluster: valkey.Cluster) -> None:
+    """An answer that names another master is taken as one, and the call is done again there."""
+    link = open_link(cluster.url)
+    windows = shared([COUNT], on=[link])[0]
+    windows.hit([hit(n) for n in range(4)], 0)
+    key = windows._asked["w"].keys.of("g")
+    client = redis.RedisCluster(host="127.0.0.1", port=cluster.servers[0].port)
+    slot = client.keyslot(key)
+    names = {one.port: one.client().cluster("MYID") for one in cluster.servers}
+    source = next(one for one in cluster.servers if str(one.port) in client.get_node_from_key(key).name)
+    target = next(one for one in cluster.servers if one is not source)
+    mine, other = names[source.port], names[target.port]
+    target.client().cluster("SETSLOT", slot, "IMPORTING", mine)
+    source.client().cluster("SETSLOT", slot, "MIGRATING", other)
+    while keys := source.client().cluster("GETKEYSINSLOT", slot, 100):
+        source.client().execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+    for one in (target, source):
+        one.client().cluster("SETSLOT", slot, "NODE", other)
+    assert [one.id for one in windows.hit([hit(4)], 0)] == ["e4"]
+    link.close()
+
+
+def test_what_one_master_of_a_cluster_lost_is_noticed(cluster: valkey.Cluster) -> None:
+    link = open_link(cluster.url)
+    windows = shared([COUNT], on=[link])[0]
+    cluster.servers[1].client().flushall()
+    with pytest.raises(StateLost):
+        windows.hit([hit(n, f"g{n}") for n in range(50)], 0)
+    assert windows.ready() is None
+    link.close()
+
+
+def test_an_answer_that_is_lost_is_asked_for_again_and_nothing_counts_twice(link: Link, monkeypatch: Any) -> None:
+    """The connection breaks after the server has done its work, at every other call."""
+    windows, memory = shared([COUNT], on=[link])[0], MemoryWindows([COUNT])
+    exchange, calls = Link._exchange, []
+
+    def breaking(self: Link, name: str, commands: list[Any]) -> list[Any]:
+        answers = exchange(self, name, commands)
+        calls.append(name)
+        if len(calls) % 2:
+            raise redis.ConnectionError("the answer is lost")
+        return answers
+
+    monkeypatch.setattr(Link, "_exchange", breaking)
+    for n in range(12):
+        alike(windows.hit([hit(n)], 0), memory.hit([hit(n)], 0))
+
+
+def test_a_server_that_forgot_its_scripts_is_given_them_again(link: Link) -> None:
+    windows = shared([COUNT], on=[link])[0]
+    windows.hit([hit(0)], 0)
+    valkey.shared().client().script_flush()
+    assert len(windows.hit([hit(n) for n in range(1, 5)], 0)) == 1
+
+
+def test_state_lost_while_it_runs_is_noticed_at_the_next_batch(link: Link) -> None:
+    windows = shared([COUNT], on=[link])[0]
+    valkey.shared().client().flushall()
+    for _ in range(2):
+        with pytest.raises(StateLost, match="windows lost what they held"):
+            windows.hit([hit(0)], 0)
+
+
+def test_a_state_rebuilt_by_another_process_is_gone_on_with(link: Link) -> None:
+    one, other = shared([COUNT], on=[link, link])
+    valkey.shared().client().flushall()
+    other.mark(b"2")
+    other.begin(b"2")
+    other.hit([hit(n) for n in range(4)], 0)
+    assert [found.id for found in one.hit([hit(4)], 0)] == ["e4"]
+
+
+def test_keys_expire_by_themselves_but_not_while_something_is_awaited(link: Link) -> None:
+    windows = shared([COUNT, WAIT], on=[link])[0]
+    windows.hit([hit(0), hit(0, "u", "absent", (True, False, [{}, None]))], 0)
+    client = valkey.shared().client()
+    counted, waited = windows._asked["w"].keys.of("g"), windows._asked["absent"].keys.of("u")
+    assert 60 * 60_000 < client.pttl(counted) < 80 * 60_000
+    assert client.pttl(waited) == -1
+    assert windows.due(START + 2 * MINUTE)
+    assert 0 < client.pttl(waited) < 70 * 60_000
+
+
+def test_no_character_of_a_group_or_an_app_is_part_of_a_name() -> None:
+    """Whatever a sender calls itself, it moves to no slot of its choice and meets no other group."""
+    names = {
+        GroupNames(Names(app), "w", "1").of(key) for app in ("a", "a:b", "{x}") for key in ("", "}{", "a\0b", "\ud800")
+    }
+    assert len(names) == 12
+    assert all(name.isascii() and name.isprintable() and name.count("{") == 1 for name in names)
+    assert {bucket_of(GroupNames(Names("a"), "w", "1").of(str(n))) for n in range(2000)} == set(range(BUCKETS))
+
+
+def test_groups_of_one_app_are_no_other_s(link: Link) -> None:
+    one, other = shared([COUNT], on=[link])[0], shared([COUNT], on=[link])[0]
+    one.hit([hit(n) for n in range(4)], 0)
+    assert other.hit([hit(4)], 0) == []
+    assert other.progress("w", "g", START + 4) is not None
+    assert one.progress("w", "g", START + 4).tally == (4,)  # type: ignore[union-attr]
+
+
+def test_where_there_is_hardly_room_one_address_makes_few_groups_and_none_where_there_is_no_room(link: Link) -> None:
+    windows = shared([COUNT], Limits(per_source=3), on=[link])[0]
+    client = valkey.shared().client()
+    try:
+        client.config_set("maxmemory", int(client.info("memory")["used_memory"] * 1.5))
+        windows.hit([hit(n, f"a{n}", source="203.0.113.9") for n in range(3)], 0)
+        windows.hit([hit(n, f"b{n}", source="203.0.113.9") for n in range(3)], 0)
+        assert windows.progress("w", "b0", START) is None
+        assert windows.dropped()["source over its quota of groups"] == 3
+        windows.hit([hit(n, "a0", source="203.0.113.9") for n in range(10, 14)], 0)
+        assert windows.progress("w", "a0", START + 20).tally == (5,)  # type: ignore[union-attr]
+    finally:
+        client.config_set("maxmemory", 0)
+
+
+def test_a_server_without_room_is_one_clear_error(link: Link) -> None:
+    windows = shared([COUNT], on=[link])[0]
+    client = valkey.shared().client()
+    try:
+        client.config_set("maxmemory", 1000)
+        with pytest.raises(StoreBusy, match="at its `maxmemory`"):
+            windows._link.call([windows._command("w", "g", [hit(0)])])
+    finally:
+        client.config_set("maxmemory", 0)
+
+
+def test_a_server_that_would_forget_is_refused() -> None:
+    client = valkey.shared().client()
+    try:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        with pytest.raises(SentinelError, match="`allkeys-lru`: it would forget attacks under way"):
+            open_link(valkey.shared().url)
+    finally:
+        client.config_set("maxmemory-policy", "noeviction")
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("memcached://127.0.0.1", "`memcached://` is no Redis or Valkey URL"),
+        ("redis+sentinel://127.0.0.1:1", "the URL names no replica set"),
+        ("redis://127.0.0.1:1/0", "Redis or Valkey cannot be used"),
+        ("redis://127.0.0.1:1/0?decode=yes", "`decode` is no option of the URL"),
+        ("redis+cluster://127.0.0.1:1", "Redis or Valkey cannot be used"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_one_clear_error(url: str, told: str) -> None:
+    with pytest.raises(SentinelError, match=told):
+        open_link(url)
+
+
+def test_a_password_is_in_no_error() -> None:
+    with pytest.raises(SentinelError) as caught:
+        open_link("redis://someone:hidden@127.0.0.1:1/0")
+    assert "hidden" not in str(caught.value)
+
+
+def test_quiet_windows_take_hits_in_and_open_nothing(link: Link) -> None:
+    loud = shared([COUNT], on=[link])[0]
+    quiet = ValkeyWindows(link, "quiet", [COUNT])
+    hits = [hit(n) for n in range(6)]
+    assert quiet.hit(hits, 0) == []
+    quiet.mark(b"1")
+    quiet.begin(b"1")
+    assert [one.id for one in quiet.hit([hit(6)], 0)] == ["e6"]
+    assert [one.id for one in loud.hit(hits, 0)] == ["e4"]
+
+
+def test_a_finding_given_back_holds_back_no_action(link: Link) -> None:
+    windows = shared([COUNT], on=[link])[0]
+    (opening,) = windows.hit([hit(n) for n in range(5)], 0)
+    windows.yielded(opening)
+    watched = hit(5)._replace(acting=False)
+    assert windows.hit([watched], 0) == []
+    found: list[Opening] = windows.hit([hit(6)], 0)
+    assert [one.id for one in found] == ["e6"]
+
+
+def test_a_finding_known_from_before_holds_back_others(link: Link) -> None:
+    windows = shared([COUNT], on=[link])[0]
+    windows.know("w", "g", START + 2, "e2", (5,), True)
+    assert windows.hit([hit(n) for n in range(8)], 0) == []
+    assert [one.tally for one in windows.hit([hit(2)], 0)] == [(5,)]
+
+
+def test_a_busy_group_keeps_no_more_than_decides(link: Link) -> None:
+    """Ten thousand hits of one sender on one group, out of order here and there."""
+    gauges = {"count": (1,), "distinct": ("a",), "max": (1,)}
+    for kind, values in gauges.items():
+        watch = Watch("w", 1000, 1000, Threshold((Gauge(kind, 10),)))  # type: ignore[arg-type]
+        windows = shared([watch], Limits(lateness=1000), on=[link])[0]
+        hits = [hit(n - 40 * (n % 7 == 0), values=values) for n in range(10_000)]
+        for first in range(0, len(hits), 500):
+            windows.hit(hits[first : first + 500], 0)
+        assert valkey.shared().client().zcard(windows._asked["w"].keys.of("g")) < 400
+
+
+@pytest.mark.parametrize("kind", ["sum", "ratio"])
+def test_past_the_bound_of_hits_a_group_is_approximate_as_in_memory(link: Link, kind: Any) -> None:
+    watch = Watch("w", 2000, 2000, Threshold((Gauge("count", 900), Gauge(kind, 900_000))))
+    limits = Limits(lateness=1000, hits=50)
+    windows, memory = shared([watch], limits, on=[link])[0], MemoryWindows([watch], limits)
+    value = (1, 1_000_000) if kind == "ratio" else 1_000_000
+    hits = [hit(n, values=(1, value)) for n in range(1200)]
+    found, wanted = windows.hit(hits, 0), memory.hit(hits, 0)
+    assert found[0].approximate and [(one.at, one.tally) for one in found] == [(one.at, one.tally) for one in wanted]
+    assert valkey.shared().client().zcard(windows._asked["w"].keys.of("g")) <= 53
