@@ -23,8 +23,8 @@ from sentinel.sdk.events import check_call as _check_call
 from sentinel.sdk.signals import Blocked, Challenged, Redirected
 
 __all__ = [
-    "start", "track", "auth_track", "signup_track", "identify", "is_blocked", "verdict", "flush", "stop", "stats",
-    "Blocked", "Redirected", "Challenged", "Verdict",
+    "start", "track", "auth_track", "signup_track", "identify", "is_blocked", "verdict", "ready", "flush", "stop",
+    "stats", "Blocked", "Redirected", "Challenged", "Verdict",
 ]  # fmt: skip
 
 _now = _client.Client(_options.Options())
@@ -118,6 +118,11 @@ def verdict(user: Mapping[str, Any] | str | int | None = None, ip: str | None = 
 def is_blocked(user: Mapping[str, Any] | str | int | None = None, ip: str | None = None) -> bool:
     """Say whether a user, an address or both are blocked."""
     return current().verdict(user, ip).kind == "block"
+
+
+def ready(timeout: float = 1.0) -> bool:
+    """Wait for the first list of decisions; say whether there is one. For workers: requests never wait."""
+    return current().wait_ready(timeout)
 
 
 def flush(timeout: float = 5.0) -> bool:

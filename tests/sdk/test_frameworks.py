@@ -1,0 +1,250 @@
+"""Every example of docs/sdk-frameworks.md, served by its real framework: it refuses, it tells, and it ends in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from sentinel.core.decision import Decision
+from tests.sdk.test_processes import Running, environment
+from tests.valkey import Server as Valkey
+
+PAGE = (Path(__file__).parents[2] / "docs" / "sdk-frameworks.md").read_text()
+SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+BAD = Decision("d1", "block", "user", "id:bad", playbook="p")
+JSON = {"Content_Type": "application/json"}
+FORM = {"Content_Type": "application/x-www-form-urlencoded"}
+UVICORN = ["uvicorn", "shop:app", "--port", "{port}", "--log-level", "critical", "--timeout-graceful-shutdown", "2"]
+PROJECT = {
+    "project/__init__.py": "",
+    "shop/__init__.py": "",
+    "project/wsgi.py": "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n",
+    "project/asgi.py": "from django.core.asgi import get_asgi_application\napplication = get_asgi_application()\n",
+    "project/urls.py": "from django.urls import path\nfrom shop.views import login, orders\n"
+    "urlpatterns = [path('orders/<user>', lambda request, user: orders(request)), path('login', login)]\n",
+    "project/given.py": "SECRET_KEY, ROOT_URLCONF = 'only for tests', 'project.urls'\nALLOWED_HOSTS = ['*']\n"
+    "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'shop.sqlite3'}}\n",
+}
+
+
+def blocks(section):
+    """Return the Python of a section: by the file it names, else as shop.py."""
+    found = {}
+    for text in re.findall(r"```python\n(.*?)```", SECTIONS[section], re.DOTALL):
+        named = re.match(r"# (\S+\.py)\n", text)
+        found[named[1] if named else "shop.py"] = text
+    return found
+
+
+def until(what):
+    """Wait for what another process does; the tests' patience is the only clock."""
+    pause, end = threading.Event(), time.monotonic() + 20
+    while not (found := what()):
+        assert time.monotonic() < end, "it did not come about"
+        pause.wait(0.05)
+    return found
+
+
+WEB = {
+    "FastAPI": UVICORN,
+    "Starlette": UVICORN,
+    "Flask": ["gunicorn", "shop:app", "-b", "127.0.0.1:{port}"],
+    "ASGI": [*UVICORN, "--lifespan", "off"],
+    "WSGI": ["gunicorn", "shop:app", "-b", "127.0.0.1:{port}"],
+}
+ROUTES = {"FastAPI": "/orders/{user}", "Starlette": "/orders/{user}", "Flask": "/orders/<user>"}
+
+
+@pytest.mark.parametrize("name", WEB)
+def test_the_example_of_a_web_framework(server, tmp_path, name):
+    server.decide(BAD)
+    with Running(server, tmp_path, None, WEB[name], blocks(name), ready="/orders/good") as running:
+        until(lambda: running.site.get("/orders/bad").status == 403)
+        assert running.site.get("/orders/good").status == 200
+        if "/login" in SECTIONS[name]:
+            given = {"name": "jane", "password": "wrong"}
+            body, kind = (urlencode(given), FORM) if name == "Flask" else (json.dumps(given), JSON)
+            assert running.site.get("/login", "POST", body.encode(), **kind).status == 401
+        if name == "ASGI":  # it knows no lifespan
+            until(lambda: server.named("orders.listed")[-1:] and server.named("sentinel.enforced"))
+        running.end(signal.SIGTERM)
+    listed = [event for event in server.named("orders.listed") if event["user"] == {"id": "good"}]
+    assert listed[-1]["request"]["path"] == "/orders/good"
+    assert listed[-1]["request"].get("route") == ROUTES.get(name)
+    assert listed[-1]["request"]["status"] == 200
+    assert server.named("sentinel.enforced")
+    if "/login" in SECTIONS[name]:
+        (event,) = server.named("auth")
+        assert (event["success"], event["user"], event["request"]["status"]) == (False, {"username": "jane"}, 401)
+        assert "wrong" not in str(event)
+
+
+def test_the_websocket_of_the_starlette_example(server, tmp_path):
+    with Running(server, tmp_path, None, WEB["Starlette"], blocks("Starlette"), ready="/orders/good") as running:
+        with connect(f"ws://127.0.0.1:{running.port}/prices/bad") as socket:
+            socket.send("one")
+            assert socket.recv(5) == "one"
+            server.decide(BAD)
+            until(lambda: running.site.get("/orders/bad").status == 403)
+            socket.send("two")
+            with pytest.raises(ConnectionClosed) as closed:
+                socket.recv(5)
+            assert closed.value.rcvd.code == 1008
+        with pytest.raises(InvalidStatus):
+            connect(f"ws://127.0.0.1:{running.port}/prices/bad").close()
+
+
+@pytest.mark.parametrize("command", [
+    ["gunicorn", "project.wsgi", "-b", "127.0.0.1:{port}"],
+    ["uvicorn", "project.asgi:application", "--port", "{port}", "--log-level", "critical", "--lifespan", "off"],
+], ids=["wsgi", "asgi"])  # fmt: skip
+def test_the_example_of_django(server, tmp_path, command):
+    given = blocks("Django")
+    settings = {"project/settings.py": "from project.given import *\n" + given.pop("settings.py")}
+    files = {**PROJECT, **given, **settings}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    django = {"DJANGO_SETTINGS_MODULE": "project.settings"}
+    made = (
+        "import django; django.setup(); from django.core.management import call_command as c; c('migrate', verbosity=0)"
+        "; from django.contrib.auth.models import User; print(User.objects.create_user('jane', '', 'correct horse').pk)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", made], cwd=tmp_path, env=environment(server, **django), capture_output=True, text=True,
+        timeout=60, check=True,
+    )  # fmt: skip
+    with Running(server, tmp_path, None, command, files, ready="/orders/x", **django) as running:
+
+        def log_in(password):
+            form = urlencode({"name": "jane", "password": password}).encode()
+            return running.site.get("/login", "POST", form, **FORM)
+
+        assert log_in("wrong").status == 401
+        cookie = log_in("correct horse").headers["set-cookie"].partition(";")[0]
+        assert running.site.get("/orders/x", Cookie=cookie).status == 200
+        server.decide(Decision("d1", "block", "user", f"id:{ran.stdout.strip()}", playbook="p"))
+        until(lambda: running.site.get("/orders/x", Cookie=cookie).status == 403)
+        refused = log_in("correct horse")
+        assert (refused.status, "set-cookie" in refused.headers) == (403, False)
+        assert running.site.get("/orders/x").status == 200
+        running.end(signal.SIGTERM)
+    assert [event["success"] for event in server.named("auth")] == [False, True, True]
+    assert server.named("auth")[-1]["properties"] == {"blocked": True}
+    assert any(event.get("user", {}).get("username") == "jane" for event in server.named("orders.listed"))
+
+
+@pytest.fixture(scope="module")
+def broker():
+    made = Valkey()
+    yield f"redis://127.0.0.1:{made.port}/0"
+    made.end()
+
+
+def send(server, tmp_path, code, **more):
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(server, **more), timeout=60, check=True,
+        capture_output=True,
+    )  # fmt: skip
+
+
+class Worker:
+    """A worker process, ended as an operator would."""
+
+    def __init__(self, server, tmp_path, command, **more):
+        self.log = tmp_path / "worker.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *command], cwd=tmp_path, env=environment(server, **more),
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+    def __enter__(self):
+        return self
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(20) == 0, self.log.read_text()
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+
+
+@pytest.mark.parametrize("pool", ["prefork", "solo"])
+@pytest.mark.parametrize("kind", ["valkey", "files"])
+def test_the_example_of_celery(server, tmp_path, broker, pool, kind):
+    pytest.importorskip("celery")
+    (tmp_path / "shop.py").write_text(blocks("Celery")["shop.py"])
+    (tmp_path / "in").mkdir()
+    more = {"BROKER": broker.replace("/0", "/1" if pool == "solo" else "/2")}
+    if kind == "files":
+        more["BROKER"] = "filesystem://"
+        with (tmp_path / "shop.py").open("a") as file:
+            file.write("app.conf.broker_transport_options = {'data_folder_in': 'in', 'data_folder_out': 'in'}\n")
+            file.write("app.conf.broker_transport_options['control_folder'] = 'control'\n")
+    server.decide(BAD)
+    flags = ["-P", pool, "-c", "2", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    delay = "from shop import send_invoice\nfor n in range(8): send_invoice.delay({user!r}, n)"
+    with Worker(server, tmp_path, ["celery", "-A", "shop", "worker", *flags], **more) as worker:
+        send(server, tmp_path, delay.format(user="good"), **more)
+        until(lambda: len(server.named("invoice.sent")) == 8 or worker.process.poll() is not None)
+        sent = len(server.named("invoice.sent"))
+        send(server, tmp_path, delay.format(user="bad"), **more)
+        send(server, tmp_path, delay.format(user="later"), **more)
+        until(lambda: len([e for e in server.named("invoice.sent") if e["user"] == {"id": "later"}]) == 8)
+        worker.end()
+    assert sent == 8, worker.log.read_text()
+    events = server.named("invoice.sent")
+    assert "bad" not in {event["user"]["id"] for event in events}
+    assert len({event["id"] for event in events}) == len(events) == 16
+    assert "Traceback" not in worker.log.read_text()
+
+
+@pytest.mark.parametrize("worker_class", ["rq.worker.Worker", "rq.worker.SimpleWorker"])
+def test_the_example_of_rq(server, tmp_path, broker, worker_class):
+    pytest.importorskip("rq")
+    (tmp_path / "shop.py").write_text(blocks("RQ")["shop.py"])
+    server.decide(BAD)
+    url = broker.replace("/0", "/3" if worker_class.endswith("SimpleWorker") else "/4")
+    send(
+        server, tmp_path,
+        "import redis, rq\nfrom shop import send_invoice\n"
+        f"queue = rq.Queue(connection=redis.Redis.from_url({url!r}))\n"
+        "for n in range(4):\n    queue.enqueue(send_invoice, 'good', n)\n"
+        "for n in range(2):\n    queue.enqueue(send_invoice, 'bad', n)\n",
+    )  # fmt: skip
+    with Worker(server, tmp_path, ["rq.cli", "worker", "--burst", "--url", url, "-w", worker_class]) as worker:
+        assert worker.process.wait(60) == 0, worker.log.read_text()
+    events = server.named("invoice.sent")
+    assert sum(event["user"]["id"] == "good" for event in events) == 4, worker.log.read_text()
+    assert len({event["id"] for event in events}) == len(events)
+    assert {event["user"]["id"] for event in events} == {"good"}
+
+
+@pytest.mark.parametrize("section", ["Scripts", "Coming from Sqreen"])
+def test_the_example_of_a_script(server, tmp_path, section):
+    (tmp_path / "shop.py").write_text(blocks(section)["shop.py"])
+    subprocess.run([sys.executable, "shop.py"], cwd=tmp_path, env=environment(server), timeout=30, check=True)
+    expected = {"Scripts": ["invoice.exported"] * 3}.get(
+        section, ["auth", "signup", "sentinel.identify", "invoice.created"]
+    )
+    assert sorted(event["event"] for event in server.events) == sorted(expected)
+
+
+def test_every_section_with_code_is_served_by_a_test():
+    tested = {*WEB, "Django", "Celery", "RQ", "Scripts", "Coming from Sqreen"}
+    assert {name for name, text in SECTIONS.items() if "```python" in text} == tested
