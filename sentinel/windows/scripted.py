@@ -31,7 +31,6 @@ from sentinel.windows.groups import Limits
 from sentinel.windows.novelty import RECENT, TIMES, VALUES
 from sentinel.windows.tally import reaches
 
-
 BASE = 10**9
 LONGEST = 34  # characters of a value to be told from others; a longer one is hashed
 SLACK = 15 * MINUTE  # a group outlives what could need it by so much of the server's own time

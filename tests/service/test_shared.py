@@ -96,15 +96,16 @@ class Processes:
     @property
     def findings(self):
         kept = [one.finding for one in self.store.findings.since(self.app, 0)]
-        return sorted(
-            (one.playbook, one.key, one.at - START, one.acted, tuple((e.kind, e.target, e.length, e.held) for e in one.effects))
-            for one in kept
-        )  # fmt: skip
+        return sorted((one.playbook, one.key, one.at - START, one.acted, _effects(one)) for one in kept)
 
     @property
     def decisions(self):
         page = self.store.decisions.delta(self.app, 0, self.now)
         return sorted((one.kind, one.scope, one.value, one.until) for one in page.added)
+
+
+def _effects(finding):
+    return tuple((one.kind, one.target, one.length, one.held) for one in finding.effects)
 
 
 @pytest.fixture

@@ -1,0 +1,55 @@
+"""A whole server whose windows lie in Valkey: it finds, it outlives itself, and it rebuilds what Valkey lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sentinel.app import open_server
+from sentinel.core.errors import SentinelError
+from tests import valkey
+from tests.api.served import served, wait_for
+from tests.api.whole import settings, whole
+
+FAIL = {"event": "auth", "success": False, "user": "u1"}
+
+
+@pytest.fixture
+def state() -> Iterator[valkey.Server]:
+    server = valkey.Server()
+    yield server
+    server.end()
+
+
+def test_three_failures_are_found_over_a_restart_in_between(tmp_path, state):
+    with whole(tmp_path, windows=state.url) as server:
+        server.fail("203.0.113.9", times=2)
+        assert server.using("read").get("/v1/findings?playbook=three-failures").json["items"] == []
+        secret = server.secrets["one", "sdk"]
+    again = open_server(settings(tmp_path, windows=state.url))
+    with served(again.front, lifespan="on") as client:
+        wait_for(lambda: client.get("/readyz").status == 200)
+        assert client.using(secret).post("/v1/events", FAIL | {"ip": "203.0.113.9"}).json["accepted"] == 1
+        assert len(list(again.store.decisions.delta("one", 0, 1).added)) == 1
+
+
+def test_while_lost_windows_are_rebuilt_no_event_is_taken_and_then_all_counts(tmp_path, state):
+    """Two failures lie in the store alone when the third comes."""
+    with whole(tmp_path, windows=state.url) as server:
+        server.fail("203.0.113.9", times=2)
+        state.client().flushall()
+        send = server.using("sdk")
+        answer = send.post("/v1/events", FAIL | {"ip": "203.0.113.9", "id": "third"})
+        assert answer.status == 503
+        assert answer.error["code"] == "unavailable"
+        wait_for(lambda: send.post("/v1/events", FAIL | {"ip": "203.0.113.9", "id": "third"}).status == 200)
+        assert server.client.get("/readyz").status == 200
+        found = server.using("read").get("/v1/findings?playbook=three-failures").json["items"]
+        assert len(found) == 1
+
+
+def test_without_valkey_a_start_says_what_is_missing(tmp_path, state):
+    state.kill()
+    with pytest.raises(SentinelError, match="`windows`: Redis or Valkey cannot be used"):
+        open_server(settings(tmp_path, windows=state.url))
