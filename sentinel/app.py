@@ -91,7 +91,8 @@ class _Enriching:
     def __init__(self, enricher: Enricher, store: Store, app: str) -> None:
         self._enrich = enricher.enrich
         at, of = now(), store.labels.of
-        self._labels = lambda kind, target: of(app, kind, target, at)
+        any_on = store.labels.any(app)
+        self._labels = (lambda kind, target: of(app, kind, target, at)) if any_on else None
 
     def enrich(self, event: Event) -> None:
         self._enrich(event, self._labels)
@@ -253,6 +254,7 @@ class Server:
         yield Job("enrichment", 60, self._refresh_enrichment, shared=False)
         yield Job("lists", 5 * MINUTE / SECOND, self._refresh_lists, shared=False)
         yield Job("expiry", 60, lambda: upkeep.expire(store, now(), settings.keep_decisions))
+        yield Job("properties", 10 * MINUTE / SECOND, partial(upkeep.choose_properties, store), shared=False)
         yield Job("retention", 10 * MINUTE / SECOND, lambda: upkeep.retain(store, now(), settings.retention))
 
     def _refresh_lists(self) -> None:

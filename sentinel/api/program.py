@@ -27,6 +27,7 @@ from sentinel.api import (
     paths,
     people,
     reports,
+    schema,
     sdks,
     searches,
     sums,
@@ -63,6 +64,7 @@ ROUTERS = (
     operations,
     sdks,
     searches,
+    schema,
     accounts,
 )
 REFUSALS: dict[int | str, dict[str, Any]] = {

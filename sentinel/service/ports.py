@@ -177,6 +177,9 @@ class Labels(Protocol):
     def of(self, app: str, kind: str, target: str, now: int) -> tuple[str, ...]:
         """Return the labels in force, by name; from memory."""
 
+    def any(self, app: str) -> bool:
+        """Say whether any label may be on; from memory."""
+
     def put(self, app: str, label: Label, by: str, now: int) -> None:
         """Put a label on by hand."""
 
@@ -448,6 +451,15 @@ class Schema(Protocol):
 
     def properties(self, app: str) -> list[Property]:
         """Return every known property path, by path."""
+
+    def promote(self, app: str, path: str, pinned: Collection[str] = ()) -> None:
+        """Give a property a column for the events to come, if need be that of the one asked for least.
+
+        Those `pinned` keep theirs. Raises SentinelError where it cannot have one.
+        """
+
+    def choose(self, app: str, pinned: Collection[str] = ()) -> str | None:
+        """Promote the property that is asked for most, if it is worth another's column, and return it."""
 
 
 class Settings(Protocol):

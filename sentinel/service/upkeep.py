@@ -12,6 +12,7 @@ from sentinel.service.pipeline import Pipeline
 from sentinel.service.ports import Store
 
 KEEP_DELIVERED = 30 * DAY
+PINNED = "promoted"  # the setting that names them
 _LUMPS = 10  # in one call: others want their turn
 
 
@@ -44,6 +45,17 @@ def retain(store: Store, now: int, default: int | None) -> int:
         if keep is not None:
             total += store.events.forget(app.id, now - keep)
     return total
+
+
+def choose_properties(store: Store) -> int:
+    """Give the properties that are asked for most columns of their own; return how many were chosen."""
+    apps = [app.id for app in store.access.apps()]
+    return sum(store.schema.choose(app, pinned(store, app)) is not None for app in apps)
+
+
+def pinned(store: Store, app: str) -> list[str]:
+    """Return the properties that were promoted by hand."""
+    return list(store.settings.get(PINNED, app) or ())
 
 
 def save_windows(pipeline: Pipeline, now: int) -> int:

@@ -7,7 +7,8 @@ above the watermark of its last checkpoint are still there. No failure here is f
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import duckdb
@@ -18,7 +19,7 @@ from sentinel.core.record import KeptEvent
 from sentinel.store import rows
 from sentinel.store.control import Control
 from sentinel.store.duck import Duck
-from sentinel.store.journal import Journal, Row
+from sentinel.store.journal import BITS, Journal, Row
 from sentinel.store.recent import Identity, identity
 from sentinel.store.schema import Schema
 
@@ -92,6 +93,7 @@ class Projector:
         self._control = control
         self._journal = journal
         self._schema = schema
+        schema.next_lump = self.next_lump
         self._duck = duck
         self._stored = stored
         self._lock = threading.RLock()
@@ -122,6 +124,12 @@ class Projector:
             except (StoreError, duckdb.Error) as error:
                 self._duck.fail(error.__cause__ if isinstance(error.__cause__, duckdb.Error) else error)
             return 0
+
+    @contextmanager
+    def next_lump(self) -> Iterator[int]:
+        """Let no lump be written meanwhile, and give the place in the journal that the next one begins at."""
+        with self._lock:
+            yield (self.through + 1) << BITS
 
     def catch_up(self) -> int:
         """Make what is in the journal now searchable, if it is little, and return how many events are still behind."""

@@ -5,12 +5,16 @@ Learnt in the order of the journal while events are made searchable, so that not
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Row, bindparam, select, update
 
+from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import Property
 from sentinel.store.changes import insert_new
@@ -21,6 +25,7 @@ from sentinel.store.values import Slot
 
 MOST = 2000  # paths learnt of one app; a sender may make them up
 LONGEST = 256
+OFTEN = 5  # times a property is asked for before it is given a column that another has
 _TYPES = {str: "string", bool: "boolean", int: "number", float: "number", dict: "object", list: "array"}
 _PLACES = {name: place for place, name in enumerate(SLOTS)}
 _SLOTS_FOR = {"string": TEXTS, "number": NUMBERS}
@@ -47,6 +52,7 @@ class AppSchema:
 
     paths: dict[str, Path] = field(default_factory=dict)
     free: dict[str, list[str]] = field(default_factory=lambda: {kind: list(of) for kind, of in _SLOTS_FOR.items()})
+    asked: Counter[str] = field(default_factory=Counter)
 
     def read(self, event: Event) -> tuple[list[str], tuple[str | float | None, ...]]:
         """Learn an event's properties; return the paths whose type conflicts, and the values for its slots."""
@@ -77,6 +83,47 @@ class AppSchema:
             known.place = _PLACES[known.slot]
             self.free[known.type].remove(known.slot)
 
+    def promote(self, path: str, since: int, pinned: Collection[str]) -> list[str]:
+        """Give a path a column for the events from a place on; return the paths that changed by it.
+
+        Where none is free, the one least asked for loses its own, of those not pinned. Raises SentinelError.
+        """
+        known = self.paths.get(path)
+        if known is None or known.type not in _SLOTS_FOR:
+            raise SentinelError(f"`{path[:64]}`: no property that is a text or a number", "see `GET /v1/schema`")
+        if known.slot is not None:
+            return []
+        if self.free[known.type]:
+            slot, changed = self.free[known.type].pop(0), [path]
+        else:
+            victim = self.idlest(known.type, pinned)
+            if victim is None:
+                raise SentinelError(
+                    "every column is taken by a property that was promoted by hand", "give one up first"
+                )
+            loser = self.paths[victim]
+            slot, changed = str(loser.slot), [victim, path]
+            loser.slot, loser.place, loser.slot_from = None, None, 0
+        known.slot, known.place, known.slot_from = slot, _PLACES[slot], since
+        return changed
+
+    def idlest(self, type: str, pinned: Collection[str]) -> str | None:
+        """Return the path with a column of a type that is asked for least."""
+        held = [path for path, one in self.paths.items() if one.slot and one.type == type and path not in pinned]
+        return min(held, key=lambda path: (self.asked[path], path), default=None)
+
+    def wanted(self, pinned: Collection[str]) -> str | None:
+        """Return the path that is asked for most without a column, if that is worth another's."""
+        without = [path for path in self.asked if not self.paths[path].slot and self.paths[path].type in _SLOTS_FOR]
+        best = max(without, key=lambda path: (self.asked[path], path), default=None)
+        if best is None or self.asked[best] < OFTEN:
+            return None
+        type = self.paths[best].type
+        idlest = self.idlest(type, pinned)
+        if self.free[type] or (idlest is not None and 2 * self.asked[idlest] < self.asked[best]):
+            return best
+        return None
+
     def know(self, path: str, type: str, first: int, last: int) -> None:
         """Take in a path that is kept, to be counted on from there."""
         self.paths[path] = Path(type, first, last, kept=True, changed=False)
@@ -98,6 +145,7 @@ class Schema:
     def __init__(self, control: Database) -> None:
         self._control = control
         self._apps: dict[str, AppSchema] = {}
+        self.next_lump: Callable[[], AbstractContextManager[int]] = lambda: nullcontext(0)
         with control.read() as connection:
             for row in connection.execute(select(properties)):
                 self.of(row.app).take(row.path, _known(row))
@@ -115,13 +163,34 @@ class Schema:
             for path, known in sorted(dict(self.of(app).paths).items())
         ]
 
-    def slots(self, app: str) -> dict[str, Slot]:
-        """Return the properties of an app that have columns, by path."""
-        return {
+    def slots(self, app: str) -> Mapping[str, Slot]:
+        """Return the properties of an app that have columns, by path; whoever looks one up asks for it."""
+        of = self.of(app)
+        found = {
             path: Slot(known.slot, known.type, known.slot_from)
-            for path, known in dict(self.of(app).paths).items()
+            for path, known in dict(of.paths).items()
             if known.slot is not None
         }
+        return _Asked(found, of)
+
+    def promote(self, app: str, path: str, pinned: Collection[str] = ()) -> None:
+        """Give a property a column for the events to come."""
+        of = self.of(app)
+        with self.next_lump() as since:
+            changed = of.promote(path, since, pinned)
+            self.keep()
+            if changed:
+                with self._control.write() as connection:
+                    connection.execute(_COUNTED, [_bound(_row(app, one, of.paths[one])) for one in changed])
+
+    def choose(self, app: str, pinned: Collection[str] = ()) -> str | None:
+        """Give the property asked for most a column, if it is worth another's; what was asked long ago fades."""
+        of = self.of(app)
+        path = of.wanted(pinned)
+        if path is not None:
+            self.promote(app, path, pinned)
+        of.asked = Counter({path: count // 2 for path, count in of.asked.items() if count > 1})
+        return path
 
     def keep(self, counts: bool = False) -> None:
         """Write the paths not kept yet; with `counts` also what was counted since the last time."""
@@ -132,21 +201,39 @@ class Schema:
             with self._control.write() as connection:
                 insert_new(connection, properties, fresh)
                 if counted:
-                    connection.execute(
-                        _COUNTED, [{f"_{name}": value for name, value in row.items()} for row in counted]
-                    )
+                    connection.execute(_COUNTED, [_bound(row) for row in counted])
             for _, _, known in found:
                 known.changed = known.changed and known.kept and not counts
                 known.kept = True
 
 
 def walk(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Give every path of nested objects with its value, outer ones first; lists are values."""
+    """Give every path of nested objects with its value, outer ones first; lists are values.
+
+    A name that would be taken for a path is quoted.
+    """
     for key, item in value.items():
-        path = prefix + key
+        path = prefix + (json.dumps(key, ensure_ascii=False) if "." in key or '"' in key else key)
         yield path, item
         if type(item) is dict:
             yield from walk(item, path + ".")
+
+
+class _Asked(dict[str, Slot]):
+    """The slots of an app, which count who asks for what."""
+
+    def __init__(self, found: Mapping[str, Slot], of: AppSchema) -> None:
+        super().__init__(found)
+        self._of = of
+
+    def get(self, path: str, default: Any = None) -> Any:
+        if path in self._of.paths:
+            self._of.asked[path] += 1
+        return super().get(path, default)
+
+
+def _bound(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"_{name}": value for name, value in row.items()}
 
 
 def _row(app: str, path: str, known: Path) -> dict[str, Any]:

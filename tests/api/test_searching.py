@@ -156,3 +156,23 @@ def test_a_parquet_file_holds_what_was_asked_for(server, sent, tmp_path):
 
 def test_an_export_in_no_known_format_is_refused(server):
     assert server.using("read").get("/v1/events/export?format=xls").status == 422
+
+
+def test_the_schema_tells_names_properties_and_conflicts_and_what_is_promoted(server):
+    server.using("sdk", "two").post("/v1/events", [
+        {"event": "order", "timestamp": AT, "user": "1", "properties": {"total": 3, "cart": {"id": "a"}}},
+        {"event": "order", "timestamp": AT + 5, "user": "2", "properties": {"total": "three"}},
+        {"event": "view", "timestamp": AT + 9},
+    ])  # fmt: skip
+    read, admin = server.using("read", "two"), server.using("admin", "two")
+    schema = read.get("/v1/schema").json
+    order, view = schema["events"]
+    assert (order["name"], order["events"], order["users"], order["last"]) == ("order", 2, 2, "2026-11-20T21:30:05Z")
+    assert view["name"] == "view"
+    total = next(one for one in schema["properties"] if one["path"] == "total")
+    assert (total["type"], total["conflicts"], total["promoted"], total["pinned"]) == ("number", 1, True, False)
+    assert read.ask("PUT", "/v1/schema/total", {"promoted": True}).status == 403
+    assert admin.ask("PUT", "/v1/schema/cart.id", {"promoted": True}).json["pinned"] is True
+    assert admin.ask("PUT", "/v1/schema/cart.id", {"promoted": False}).json["pinned"] is False
+    assert admin.ask("PUT", "/v1/schema/nothing", {"promoted": True}).status == 404
+    assert admin.ask("PUT", "/v1/schema/cart", {"promoted": True}).status == 422

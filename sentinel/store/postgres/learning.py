@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
+from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import Property
 from sentinel.store.changes import insert_new
@@ -51,6 +52,14 @@ class Learning:
         while len(self._waiting) > MOST_WAITING:
             self._waiting.popleft()
             self.passed_over += 1
+
+    def promote(self, app: str, path: str, pinned: Collection[str] = ()) -> None:
+        """Refuse it: properties have no columns here."""
+        raise SentinelError("properties have no columns of their own in PostgreSQL", "narrow by name and time instead")
+
+    def choose(self, app: str, pinned: Collection[str] = ()) -> str | None:
+        """Choose none."""
+        return None
 
     def pending(self) -> int:
         """Return how many events wait."""
