@@ -88,8 +88,11 @@ def names_of(type: str) -> tuple[str, ...]:
 
 def keys(found: Identifiers, order: tuple[str, ...] = DEFAULT_ORDER) -> tuple[str, ...]:
     """Return the keys of all identifiers present, in `order`, without repeats."""
-    typed = (f"{_TYPES.get(name, name)}:{found[name]}" for name in order if found.get(name))
-    return tuple(dict.fromkeys(typed))
+    typed = []
+    for name in order:
+        if (value := found.get(name)) and (key := f"{_TYPES.get(name, name)}:{value}") not in typed:
+            typed.append(key)
+    return tuple(typed)
 
 
 def read_key(text: str) -> str:

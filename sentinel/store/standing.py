@@ -34,6 +34,7 @@ class Labels:
             for row in connection.execute(select(labels).where(*mine)):
                 held.setdefault((row.app, row.kind, row.target), {})[row.name] = row.until
             self._held = held
+            self._apps = {place[0] for place in held}
 
     def of(self, app: str, kind: str, target: str, now: int) -> tuple[str, ...]:
         """Return the labels in force, by name; from memory."""
@@ -41,6 +42,10 @@ class Labels:
         if held is None:
             return ()
         return tuple(sorted(name for name, until in held.items() if until is None or now < until))
+
+    def any(self, app: str) -> bool:
+        """Say whether any label may be on; from memory."""
+        return app in self._apps
 
     def put(self, app: str, label: Label, by: str, now: int) -> None:
         """Put a label on by hand."""
@@ -95,6 +100,7 @@ class Labels:
         for label in put:
             held = self._held.get((app, label.kind, label.target), {})
             self._held[app, label.kind, label.target] = {**held, label.name: label.until}
+            self._apps.add(app)
 
     def _drop(self, app: str, kind: str, target: str, name: str) -> None:
         held = dict(self._held.get((app, kind, target), {}))
