@@ -41,6 +41,23 @@ local function refresh(newest)
   call('PEXPIRE', key, ttl)
 end
 
+-- Say whether a hit is the first in its stretch of time: then old ones go, and the key is given time anew.
+local function begins(before, at)
+  return before < 0 or floor(before / BEAT) ~= floor(at / BEAT)
+end
+
+-- Return how many hits there are over the most; asks first what costs nothing.
+local function over(most)
+  return call('ZCARD', key) > most and call('ZCOUNT', key, 0, '+inf') - most or 0
+end
+
+local function drop_oldest(count)
+  if count > 0 then
+    local first = call('ZCOUNT', key, '-inf', -1)
+    call('ZREMRANGEBYRANK', key, first, first + count - 1)
+  end
+end
+
 -- Return the findings anchored from low to high, oldest first; those taken back only if asked for.
 local function anchored(low, high, gone)
   local raw = call('ZREVRANGEBYSCORE', key, -1 - since(low), -1 - high, 'WITHSCORES')

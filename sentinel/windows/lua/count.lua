@@ -53,7 +53,7 @@ local function judge(index, at, id, acting)
   if last[1] ~= member or before == at then
     return late(index, at, id, acting, tonumber(last[2]))
   end
-  if before < 0 or floor(before / BEAT) ~= floor(at / BEAT) then
+  if begins(before, at) then
     refresh(at)
   end
   local count = call('ZCOUNT', key, since(at - window + 1), at)

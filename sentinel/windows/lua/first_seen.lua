@@ -50,14 +50,6 @@ local function learn(known, one, at)
   end
 end
 
-local function forget()
-  local over = call('ZCOUNT', key, 0, '+inf') - recent
-  if over > 0 then
-    local first = call('ZCOUNT', key, '-inf', -1)
-    call('ZREMRANGEBYRANK', key, first, first + over - 1)
-  end
-end
-
 local function judge(index, at, id, acting, value)
   if not add(at, id) then
     return again(index, at, id, at)
@@ -74,7 +66,7 @@ local function judge(index, at, id, acting, value)
     end
     call('ZADD', key, HEADER, cmsgpack.pack(known))
   end
-  forget()
+  drop_oldest(over(recent))
   call('PEXPIRE', key, ttl)
   if new and not quiet then
     open(index, at, id, acting, near(at), {{at, id, earlier}})

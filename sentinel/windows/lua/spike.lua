@@ -63,36 +63,54 @@ local function halve_oldest()
   put(newest)
 end
 
-local function judge(index, at, id, acting)
-  local newest = read(call('ZREVRANGE', key, 0, 0, 'WITHSCORES'))[1]
-  if newest and newest[1] < 0 then
-    newest = nil
-  end
+local function last_hit()
+  local found = read(call('ZREVRANGE', key, 0, 0, 'WITHSCORES'))[1]
+  return found and found[1] >= 0 and found or nil
+end
+
+-- Record a hit and return the newest, nothing for one that is known.
+local function record(at, id)
+  local newest = last_hit()
   if newest and at <= newest[1] then
     if kept(at, id) then
-      return again(index, at, id, at)
+      return nil
     end
     insert(at, id)
+    refresh(newest[1])
+    newest = last_hit()
   else
-    local last = newest and newest[3]
-    put({at, id, last and {1, last[2] + last[1], last[3], last[4]} or {1, 0, at, 0}})
+    local before = newest and newest[3]
+    local hit = before and {1, before[2] + before[1], before[3], before[4]} or {1, 0, at, 0}
+    put({at, id, hit})
+    if begins(newest and newest[1] or -1, at) then
+      refresh(at)
+    end
+    newest = {at, id, hit}
   end
-  local top = math.max(at, newest and newest[1] or at)
-  call('ZREMRANGEBYSCORE', key, 0, top - keep)
-  call('PEXPIRE', key, ttl)
-  if call('ZCOUNT', key, 0, '+inf') > most then
+  if over(most) > 0 then
     halve_oldest()
+    newest = last_hit()
   end
-  if quiet then
+  return newest
+end
+
+local function judge(index, at, id, acting)
+  local newest = record(at, id)
+  if not newest then
+    return again(index, at, id, at)
+  end
+  local last, start = newest[3], at - window
+  if quiet or last[3] > start - baseline then
     return
   end
-  local last = read(call('ZREVRANGE', key, 0, 0, 'WITHSCORES'))[1][3]
-  local start, all = at - window, last[2] + last[1]
-  local upto, inside = before(at + 1, all), before(start + 1, all)
-  local count, earlier = upto - inside, inside - before(start - baseline + 1, all)
-  if count < fewest or last[3] > start - baseline then
+  local all = last[2] + last[1]
+  local upto = newest[1] > at and before(at + 1, all) or all
+  local inside = before(start + 1, all)
+  local count = upto - inside
+  if count < fewest then
     return
   end
+  local earlier = inside - before(start - baseline + 1, all)
   local mean = baseline % window == 0 and earlier / (baseline / window) or earlier * window / baseline
   if count >= factor * mean then
     open(index, at, id, acting, near(at), {{at, id, {count, earlier}}}, last[4] == 1)

@@ -133,16 +133,6 @@ local function late(index, at, id, acting, packed, newest)
   end
 end
 
-local function forget(at, approximate)
-  call('ZREMRANGEBYSCORE', key, 0, at - keep)
-  local over = call('ZCOUNT', key, 0, '+inf') - most
-  if over > 0 then
-    local first = call('ZCOUNT', key, '-inf', -1)
-    call('ZREMRANGEBYRANK', key, first, first + over - 1)
-  end
-  return approximate or over > 0
-end
-
 local function judge(index, at, id, acting, packed)
   local last = call('ZREVRANGE', key, 0, 0, 'WITHSCORES')
   local newest = tonumber(last[2] or -1)
@@ -156,13 +146,14 @@ local function judge(index, at, id, acting, packed)
   local complete
   partials, complete = advance(partials, at, id, cmsgpack.unpack(packed))
   call('ZADD', key, at, id .. '\0' .. packed)
-  approximate = forget(at, approximate)
-  write(approximate, partials, raw)
-  if newest < 0 or floor(newest / BEAT) ~= floor(at / BEAT) then
-    call('PEXPIRE', key, ttl)
+  if begins(newest, at) then
+    refresh(at)
   end
+  local many = over(most)
+  drop_oldest(many)
+  write(approximate or many > 0, partials, raw)
   if complete and not quiet then
-    open(index, at, id, acting, near(at), {{at, id, {}}}, approximate, true)
+    open(index, at, id, acting, near(at), {{at, id, {}}}, approximate or many > 0, true)
   end
 end
 

@@ -297,7 +297,7 @@ local function thin(at, hit)
   if slots == 0 then
     thin_cell(at)
   else
-    if call('ZCOUNT', key, 0, '+inf') > most then
+    if over(most) > 0 then
       merge_oldest()
     end
     lower(hit)
@@ -367,13 +367,12 @@ local function judge(index, at, id, acting, packed)
       end
     end
     put(at, id, hit)
-    refresh(at)
     sums = not quiet and slots_of(at, hit)
   else
     call('ZADD', key, at, id .. '\0' .. packed)
-    if newest < 0 or floor(newest / BEAT) ~= floor(at / BEAT) then
-      refresh(at)
-    end
+  end
+  if begins(newest, at) then
+    refresh(at)
   end
   local size = slots > 0 and 0 or call('ZCOUNT', key, since(at - window + 1), at)
   if not quiet and (slots > 0 and reached(sums, true) or slots == 0 and size >= fewest) then

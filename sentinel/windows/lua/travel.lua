@@ -43,22 +43,16 @@ local function journey(at, here, other)
   return fast > speed and {fast, km, elapsed} or nil
 end
 
-local function forget()
-  local newest = tonumber(call('ZREVRANGE', key, 0, 0, 'WITHSCORES')[2])
-  call('ZREMRANGEBYSCORE', key, 0, newest - keep)
-  local over = call('ZCOUNT', key, 0, '+inf') - most
-  if over > 0 then
-    local first = call('ZCOUNT', key, '-inf', -1)
-    call('ZREMRANGEBYRANK', key, first, first + over - 1)
-  end
-end
-
 local function judge(index, at, id, acting, packed)
-  if kept(at, id) then
+  local last = call('ZREVRANGE', key, 0, 0, 'WITHSCORES')
+  local newest = tonumber(last[2] or -1)
+  if at <= newest and kept(at, id) then
     return again(index, at, id, at)
   end
-  local here, worst = cmsgpack.unpack(packed), nil
-  local others = not quiet and neighbours(at, id) or {}
+  local here, worst, others = cmsgpack.unpack(packed), nil, {}
+  if not quiet and newest >= 0 then
+    others = at > newest and {place(last)} or neighbours(at, id)
+  end
   for i = 1, 2 do
     local found = others[i] and journey(at, here, others[i])
     if found and (not worst or found[1] > worst[1] or found[1] == worst[1] and found[2] > worst[2]) then
@@ -66,8 +60,10 @@ local function judge(index, at, id, acting, packed)
     end
   end
   call('ZADD', key, at, id .. '\0' .. packed)
-  forget()
-  call('PEXPIRE', key, ttl)
+  if at <= newest or begins(newest, at) then
+    refresh(math.max(at, newest))
+  end
+  drop_oldest(over(most))
   if worst then
     local tally = {string.format('%.17g', worst[2]), string.format('%.0f', worst[3])}
     open(index, at, id, acting, near(at), {{at, id, tally}})
