@@ -147,6 +147,9 @@ def _query(query: Query) -> str:
 def _refused(response: http.client.HTTPResponse, answer: Any) -> Refused:
     error = answer.get("error") if isinstance(answer, dict) else None
     found = error if isinstance(error, dict) else {}
+    problems = found.get("problems")
+    if isinstance(problems, list) and problems:  # each with its line, carets and hint
+        found = {"message": "\n".join(str(one.get("shown")) for one in problems if isinstance(one, dict))}
     wait = response.getheader("Retry-After") or ""
     return Refused(
         response.status, str(found.get("message") or f"the server answers {response.status}"), found.get("hint"),

@@ -15,6 +15,7 @@ COLUMNS = ("timestamp", "event", "user", "ip", "success", "id")
 
 
 def events(
+    q: Annotated[str | None, typer.Option("--q", help="Only those a condition in the rules' language holds for.")] = None,
     event: Annotated[str | None, typer.Option("--event", help="Only events of this name.")] = None,
     user: Annotated[str | None, typer.Option("--user", help="Only this user's, such as `id:42`.")] = None,
     ip: Annotated[str | None, typer.Option("--ip", help="Only from this address or network.")] = None,
@@ -26,7 +27,7 @@ def events(
 ) -> None:  # fmt: skip
     """Search events, newest first, or follow them as they come."""
     client = connect(url, key, app, data)
-    wanted = {"event": event, "user": user, "ip": ip}
+    wanted = {"q": q, "event": event, "user": user, "ip": ip}
     if not follow:
         found = paged(client, "/v1/events", wanted | {"from": since, "to": until}, limit)
         show.items(found, format, COLUMNS)

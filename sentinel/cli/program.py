@@ -47,9 +47,13 @@ COMMANDS = {
     ),
     "decisions": Command("sentinel.cli.decisions:decisions", "List decisions, make them by hand, lift them."),
     "labels": Command("sentinel.cli.labels:labels", "List labels, put them on users and addresses, take them off."),
+    "users": Command("sentinel.cli.users:users", "Delete what is known of a person."),
     "events": Command("sentinel.cli.events:events", "Search events, newest first, or follow them as they come."),
     "import": Command(
         "sentinel.cli.importing:import_events", "Send past events to a server; they act on nobody unless told to."
+    ),
+    "import-sigma": Command(
+        "sentinel.cli.sigma:import_sigma", "Turn Sigma rules and correlations into rules and playbooks."
     ),
     "check": Command("sentinel.cli.check:check", "Check rules and playbooks; report every mistake of every file."),
     "test": Command(

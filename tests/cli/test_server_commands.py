@@ -155,6 +155,21 @@ class TestEvents:
         assert len(ask("events", "--event", "searched", "--limit", "2")[1]) == 2
         assert len(ask("events", "--event", "searched", "--user", "id:1")[1]) == 1
         assert ask("events", "--event", "searched", "--to", "2020-01-01")[1] == []
+        assert len(ask("events", "--q", 'event == "searched" and user in ["id:0", "id:2"]')[1]) == 2
+
+    def test_a_mistake_in_a_condition_is_shown_where_it_is(self, ask):
+        code, _, err = ask("events", "--q", 'evnt == "x"')
+        assert code == 2
+        first, *rest = err.splitlines()
+        assert first.endswith("q:1:1: `evnt` is not a field")
+        assert rest[:3] == ['    evnt == "x"', "    ^^^^", "    hint: did you mean `event`?"]
+
+    def test_a_person_is_deleted(self, ask, server):
+        server.using("sdk").post("/v1/events", [{"event": "x", "id": f"gone{n}", "user": "gone-7"} for n in range(3)])
+        code, lines, _ = ask("users", "delete", "gone-7", "--why", "asked for it", "--yes")
+        assert code == 0
+        assert lines[0].endswith("3 events deleted")
+        assert ask("events", "--user", "gone-7")[1] == []
 
     def test_they_are_followed_as_they_come_until_the_server_ends_it(self, server, ask, monkeypatch):
         told = [

@@ -1,0 +1,35 @@
+"""`sentinel users`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from sentinel.cli import show
+from sentinel.cli.client import AppId, Data, Secret, Url, connect
+from sentinel.cli.options import AsFormat, Format
+from sentinel.core.errors import SentinelError
+
+users = typer.Typer(help="Delete what is known of a person.", no_args_is_help=True)
+
+
+@users.callback()
+def _group() -> None:
+    """Delete what is known of a person."""
+
+
+@users.command("delete")
+def delete_user(
+    user: Annotated[str, typer.Argument(help="Any of their keys, such as `id:42` or `email:jane@example.com`.")],
+    why: Annotated[str, typer.Option("--why", help="The reason; it is audited.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; nothing brings the events back.")] = False,
+    url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
+) -> None:  # fmt: skip
+    """Delete a person: events, links and labels for good; a keyed hash elsewhere. Blocks last to their end."""
+    if not yes and not typer.confirm(f"Delete everything of {user!r} for good?"):
+        raise SentinelError("nothing was deleted")
+    path = f"/v1/users/{quote(user, safe=':')}"
+    done = connect(url, key, app, data).ask("DELETE", path, query={"why": why or None})
+    show.one(done, format, f"{done['pseudonym']}  {done['events']} events deleted")
