@@ -5,12 +5,11 @@ A step is a table of the users who came so far, each with one time: so no user's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from sentinel.core.explore import Funnel, FunnelWanted, Scalar, Step, Way, period
+from sentinel.core.explore import Funnel, FunnelWanted, Step, Way, period
 from sentinel.store.explorer.machine import NO_KEY, Key, Machine
-from sentinel.store.explorer.ranks import Ranks
+from sentinel.store.explorer.ranks import shown
 from sentinel.store.sql import Sql, sql
 
 _MEDIAN = "percentile_cont(0.5) WITHIN GROUP (ORDER BY {})"
@@ -19,77 +18,71 @@ _MEDIAN = "percentile_cont(0.5) WITHIN GROUP (ORDER BY {})"
 def funnel(machine: Machine, app: str, wanted: FunnelWanted) -> Funnel:
     """Answer a question."""
     period(wanted.filter)
-    key = NO_KEY if wanted.group_by is None else machine.key(app, wanted.group_by)
     where = machine.where(app, wanted.filter)
-    tables = _tables(machine, wanted, where, key)
-    count = len(wanted.steps)
-    ways = [Way(None, True, _steps(machine.rows(_sums(tables, count, Sql("0"))), count).get(0, _nobody(count)))]
-    if wanted.group_by is not None:
-        found = _first_values(machine, tables, key, wanted.top)
-        rows = machine.rows(_sums(tables, count, found.place()))
-        by_place = _steps(rows, count)
-        ways += [Way(value, False, by_place.get(place, _nobody(count))) for place, value in enumerate(found.shown)]
-    return Funnel(tuple(ways), machine.behind())
+    key = NO_KEY if wanted.group_by is None else machine.key(app, wanted.group_by, where)
+    rows = machine.rows(_query(machine, wanted, where, key))
+    found: dict[int | None, list[Step]] = {}
+    values: dict[int, tuple[Any, int]] = {}
+    for number, place, users, since_start, since_last, k, seq in rows:
+        steps = found.setdefault(None if place is None else int(place), [Step(0)] * len(wanted.steps))
+        steps[number - 1] = Step(users) if number == 1 else Step(users, float(since_start), float(since_last))
+        if number == 1 and place is not None:
+            values[int(place)] = (k, seq)
+    begun = [values[place] for place in sorted(values)]
+    texts = shown(machine, app, key, [k for k, _ in begun], [seq for _, seq in begun])
+    everybody = found.get(None, [Step(0)] * len(wanted.steps))
+    ways = [Way(value, False, tuple(found[place])) for place, value in zip(sorted(values), texts, strict=True)]
+    return Funnel((Way(None, True, tuple(everybody)), *ways), machine.behind())
 
 
-def _tables(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key) -> Sql:
-    """Return a table for each step: whose, the key, the time of the step, of the first one and of the one before."""
-    made = machine.made(where, key)
-    first = "NULL" if wanted.group_by is None else machine.words.earliest.format("k", "ts", "seq")
-    shown = "NULL" if key.shown is None else machine.words.earliest.format("shown", "ts", "seq")
-    begun = (
-        f"SELECT user_h AS who, {first} AS k, {shown} AS shown, min(ts) AS reached, min(ts) AS began, min(ts) AS past"
+def _query(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key) -> Sql:
+    """Return a query of each step's users and medians, of all (place NULL) and by the place of their value."""
+    by_value = wanted.group_by is not None
+    ranked = (
+        "ranked AS (SELECT k, max(seq) AS seq, row_number() OVER (ORDER BY count(*) DESC, k NULLS LAST) - 1 AS place"
+        f" FROM step1 GROUP BY k ORDER BY count(*) DESC, k NULLS LAST LIMIT {wanted.top:d})"
     )
-    tables = [sql(f"step1 AS MATERIALIZED ({begun} FROM {{}} WHERE name = {{}} AND user_h IS NOT NULL GROUP BY 1)",
-                  made, Sql("?", (wanted.steps[0],)))]  # fmt: skip
+    asked = [_sums(number, "") for number in range(1, len(wanted.steps) + 1)]
+    if by_value:
+        asked += [_sums(number, "ranked.") for number in range(1, len(wanted.steps) + 1)]
+    tables = [*_tables(machine, wanted, where, key), *([Sql(ranked)] if by_value else [])]
+    listed = sql(", ".join("{}" for _ in tables), *tables)
+    return sql("WITH {} " + " UNION ALL ".join(asked), listed)
+
+
+def _sums(number: int, of: str) -> str:
+    times = ", ".join(_MEDIAN.format(f"step{number}.reached - step{number}.{since}") for since in ("began", "past"))
+    if not of:
+        return (
+            f"SELECT {number} AS step, CAST(NULL AS BIGINT) AS place, count(*), {times}, NULL AS k,"
+            f" CAST(NULL AS BIGINT) AS seq FROM step{number} HAVING count(*) > 0"
+        )
+    return (
+        f"SELECT {number}, ranked.place, count(*), {times}, ranked.k, ranked.seq FROM step{number}"
+        f" JOIN ranked ON step{number}.k IS NOT DISTINCT FROM ranked.k GROUP BY ranked.place, ranked.k, ranked.seq"
+    )
+
+
+def _tables(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key) -> list[Sql]:
+    """Return a table a step: who, the value and event they began with, when they reached it, began, and were before."""
+    begun = "user_h AS who, min(ts) AS reached, min(ts) AS began, min(ts) AS past"
+    more = ("k", "seq") if wanted.group_by is not None else ()
+    first = "".join(f", {machine.words.earliest.format(one, 'ts', 'seq')} AS {one}" for one in more)
+    form = f"step1 AS MATERIALIZED (SELECT {begun}{first} FROM {{}} WHERE user_h IS NOT NULL GROUP BY 1)"
+    tables = [sql(form, machine.made(_named(where, wanted.steps[0]), key))]
     for number, name in enumerate(wanted.steps[1:], 2):
         later = ">" if name in wanted.steps[: number - 1] else ">="
         last = f"step{number - 1}"
+        kept = "".join(f", min({last}.{one}) AS {one}" for one in more)
         form = (
-            f"step{number} AS MATERIALIZED (SELECT who, min({last}.k) AS k, min({last}.shown) AS shown,"
-            f" min(ts) AS reached, min({last}.began) AS began, min({last}.reached) AS past"
-            f" FROM {{}} JOIN {last} ON user_h = who"
-            f" WHERE name = {{}} AND ts {later} {last}.reached AND ts <= {last}.began + {wanted.window:d} GROUP BY 1)"
+            f"step{number} AS MATERIALIZED (SELECT who, min(ts) AS reached, min({last}.began) AS began,"
+            f" min({last}.reached) AS past{kept} FROM (SELECT ts, user_h FROM events WHERE {{}}) AS made"
+            f" JOIN {last} ON user_h = who"
+            f" WHERE ts {later} {last}.reached AND ts <= {last}.began + {wanted.window:d} GROUP BY 1)"
         )
-        tables.append(sql(form, _plain(where), Sql("?", (name,))))
-    return sql("WITH " + ", ".join("{}" for _ in tables), *tables)
+        tables.append(sql(form, _named(where, name)))
+    return tables
 
 
-def _plain(where: Sql) -> Sql:
-    return sql("(SELECT ts, name, user_h FROM events WHERE {}) AS made", where)
-
-
-def _sums(tables: Sql, count: int, place: Sql) -> Sql:
-    """Return the query of each step's users and medians by place."""
-    asked = [
-        sql(
-            f"SELECT {number} AS step, {{}} AS place, count(*), {_MEDIAN.format('reached - began')},"
-            f" {_MEDIAN.format('reached - past')} FROM step{number} GROUP BY 2",
-            place,
-        )
-        for number in range(1, count + 1)
-    ]
-    return sql("{} " + " UNION ALL ".join("{}" for _ in asked), tables, *asked)
-
-
-def _first_values(machine: Machine, tables: Sql, key: Key, most: int) -> Ranks:
-    """Return the values most users begin with."""
-    query = sql("{} SELECT k, count(*), min(shown) FROM step1 GROUP BY 1", tables)
-    rows = machine.rows(sql(f"{{}} ORDER BY 2 DESC, 1 NULLS LAST LIMIT {most + 1}", query))
-    kept = rows[:most]
-    values: tuple[Scalar, ...] = tuple(key.read(one[0]) if key.shown is None else one[2] for one in kept)
-    return Ranks(tuple(one[0] for one in kept), values, len(rows) > most)
-
-
-def _steps(rows: Sequence[tuple[Any, ...]], count: int) -> dict[int, tuple[Step, ...]]:
-    """Return the steps by place."""
-    found: dict[int, list[Step]] = {}
-    for number, place, users, since_start, since_last in rows:
-        steps = found.setdefault(int(place), list(_nobody(count)))
-        times = (None, None) if number == 1 else (float(since_start), float(since_last))
-        steps[number - 1] = Step(users, *times)
-    return {place: tuple(steps) for place, steps in found.items()}
-
-
-def _nobody(count: int) -> tuple[Step, ...]:
-    return (Step(0),) * count
+def _named(where: Sql, name: str) -> Sql:
+    return sql("{} AND name = {}", where, Sql("?", (name,)))

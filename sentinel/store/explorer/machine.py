@@ -35,13 +35,15 @@ def _itself(value: Any) -> Any:
 class Key:
     """A field to group by: `raw` are the columns read from the events, `form` the key that is made of them.
 
-    `read` gives the value of a key. Where `shown` is set the key is a hash, and that is the text it is of.
+    `read` gives the value of a key. Where `shown` is set the key is a hash, and that is the text it is of. A `dear` key
+    is not to be made twice.
     """
 
     raw: Sql
     form: str = "own"
     read: Callable[[Any], Scalar] = _itself
     shown: Sql | None = None
+    dear: bool = False
 
 
 NOTHING = Sql("NULL AS figure")
@@ -80,10 +82,17 @@ class Machine:
 
     def made(self, where: Sql, key: Key = NO_KEY, measure: Measure = COUNT) -> Sql:
         """Return a subquery of the events of a condition, with what they are grouped by and what is measured."""
-        read = f"SELECT {_PLAIN}, {{}} AS shown, {{}}, {{}} FROM events WHERE {{}}"
-        held = sql(read, key.shown or Sql("NULL"), key.raw, measure.raw, where)
-        query = f"(SELECT {_PLAIN}, shown, {_braced(key.form)} AS k, {measure.form} AS x FROM ({{}}) AS held) AS made"
+        held = sql(f"SELECT {_PLAIN}, {{}}, {{}} FROM events WHERE {{}}", key.raw, measure.raw, where)
+        query = f"(SELECT {_PLAIN}, {_braced(key.form)} AS k, {measure.form} AS x FROM ({{}}) AS held) AS made"
         return sql(query, held)
+
+    def texts(self, app: str, hashed: Sql, text: Sql, places: Sequence[int]) -> dict[Any, str]:
+        """Return texts by their hashes, out of the events at some places in the journal."""
+        if not places:
+            return {}
+        listed = ", ".join(f"{place:d}" for place in sorted(set(places)))
+        query = f"SELECT {{}}, {{}} FROM events WHERE {{}} AND seq IN ({listed})"
+        return dict(self.rows(sql(query, hashed, text, Sql("app = ?", (app,)))))
 
     def divided(self, what: str, by: int) -> str:
         """Return a whole number divided by another, without the rest."""
@@ -95,17 +104,20 @@ class Machine:
             return self.words.roughly.format(column)
         return f"count(DISTINCT {column})"
 
-    def key(self, app: str, path: str, name: str = "group_by") -> Key:
-        """Return a field as a key; raises SentinelError, at the parameter `name`, for what is none and for lists."""
+    def key(self, app: str, path: str, where: Sql, name: str = "group_by") -> Key:
+        """Return a field as a key of the events of a condition.
+
+        Raises SentinelError, at the parameter `name`, for what is no field, and for lists.
+        """
         spec = _spec(name, path)
         if spec.kind is Kind.LIST or spec.attribute == "at":
             raise SentinelError(f"`{name}`: `{path}` cannot be grouped by", "name a field that has one value an event")
         if spec.kind is Kind.ANY:
-            return self._any(spec, _promoted(spec, self.slots(app)))
+            return self._any(spec, _promoted(spec, self.slots(app)), where)
         held = of_field(path, self.words.dialect, {}).part(spec.kind)
         hashed = self.words.dialect.hashed.get(held.text)
         if hashed is not None:
-            return Key(Sql(f"{hashed} AS own"), shown=held)
+            return Key(Sql(f"{hashed} AS own"), shown=sql("{} AS shown", held))
         return Key(sql("{} AS own", held), read=_number if spec.kind is Kind.NUMBER else _itself)
 
     def measure(self, app: str, metric: Metric, roughly: bool) -> Measure:
@@ -132,7 +144,7 @@ class Machine:
         raw = sql("{} AS figure", self.words.extract(*_document(spec)))
         return raw, f"CASE WHEN left(figure, 1) IN ({_DIGITS}) THEN {self.words.double.format('figure')} END"
 
-    def _any(self, spec: FieldSpec, slot: Slot | None) -> Key:
+    def _any(self, spec: FieldSpec, slot: Slot | None, where: Sql) -> Key:
         """Return a value of any kind as text: most texts as they are, all else marked, in its one spelling."""
         odd = (
             f"CASE left(j, 1) WHEN '\"' THEN {_unmarked(self.words.unquoted.format('j'))}"
@@ -143,7 +155,11 @@ class Machine:
         if slot is None:
             number = f"CAST({self.words.double.format('j')} + 0 AS VARCHAR)"
             form = f"CASE WHEN left(j, 1) IN ('\"', 't', 'f') THEN j WHEN left(j, 1) IN ({_DIGITS}) THEN {number} END"
-            return Key(sql("{} AS j", found), form, _read_json)
+            return Key(sql("{} AS j", found), form, _read_json, dear=True)
+        if not slot.since and not self.rows(
+            sql("SELECT 1 FROM events WHERE {} AND conflicts IS NOT NULL LIMIT 1", where)
+        ):
+            return Key(Sql(f"{slot.column} AS own"), read=_itself if slot.type == "string" else _number)
         after = f"seq >= {slot.since:d}" if slot.since else "TRUE"
         raw = sql(
             f"CASE WHEN {after} THEN {slot.column} END AS own, "

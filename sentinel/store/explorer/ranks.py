@@ -41,20 +41,17 @@ class Ranks:
         return sql("(" + " OR ".join("{}" for _ in tests) + ")", *tests) if tests else Sql("FALSE")
 
 
-def ranks(machine: Machine, made: Sql, key: Key, rank: str, most: int) -> Ranks:
+def ranks(machine: Machine, app: str, made: Sql, key: Key, rank: str, most: int) -> Ranks:
     """Return the values with the highest of a sum; of equal ones, those whose keys come first."""
-    query = sql(
-        f"SELECT k, {rank} FROM {{}} GROUP BY 1 ORDER BY 2 DESC NULLS LAST, 1 NULLS LAST LIMIT {most + 1}", made
-    )
-    found = [row[0] for row in machine.rows(query)]
-    keys = tuple(found[:most])
-    return Ranks(keys, _shown(machine, made, key, keys), len(found) > most)
+    order = f"GROUP BY 1 ORDER BY 2 DESC NULLS LAST, 1 NULLS LAST LIMIT {most + 1}"
+    found = machine.rows(sql(f"SELECT k, {rank}, max(seq) FROM {{}} {order}", made))
+    keys, places = tuple(row[0] for row in found[:most]), [row[2] for row in found[:most]]
+    return Ranks(keys, shown(machine, app, key, keys, places), len(found) > most)
 
 
-def _shown(machine: Machine, made: Sql, key: Key, keys: Sequence[Any]) -> tuple[Scalar, ...]:
+def shown(machine: Machine, app: str, key: Key, keys: Sequence[Any], places: Sequence[int]) -> tuple[Scalar, ...]:
+    """Return the values that keys stand for; of a hash it is the text in an event that has it, whose place is given."""
     if key.shown is None:
         return tuple(key.read(one) for one in keys)
-    among = Ranks(tuple(keys), (), False).among()
-    query = sql("SELECT k, min(shown) FROM {} WHERE {} GROUP BY 1", made, among)
-    texts = dict(machine.rows(query)) if keys else {}
+    texts = machine.texts(app, key.raw, key.shown, places)
     return tuple(texts.get(one) for one in keys)

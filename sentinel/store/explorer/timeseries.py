@@ -41,9 +41,9 @@ def series(machine: Machine, app: str, wanted: SeriesWanted) -> Series:
     now, end, before = over.start(over.first), over.end(), over.starts(over.count)
     roughly = estimates(since, until, wanted.exact)
     measure = machine.measure(app, wanted.metric, roughly)
-    key = NO_KEY if wanted.group_by is None else machine.key(app, wanted.group_by)
     where = machine.where(app, replace(wanted.filter, since=max(before[0], 0), until=end))
-    lines = None if wanted.group_by is None else _lines(machine, wanted, where, now, key, measure)
+    key = NO_KEY if wanted.group_by is None else machine.key(app, wanted.group_by, where)
+    lines = None if wanted.group_by is None else _lines(machine, app, wanted, where, now, key, measure)
     asked = _Asked(wanted, over, where, key, measure, lines)
     found = _points(machine, asked, max(before[0], 0))
     distinct = wanted.metric.kind in ("users", "ips")
@@ -53,9 +53,9 @@ def series(machine: Machine, app: str, wanted: SeriesWanted) -> Series:
     )  # fmt: skip
 
 
-def _lines(machine: Machine, wanted: SeriesWanted, where: Sql, now: int, key: Key, measure: Measure) -> Ranks:
+def _lines(machine: Machine, app: str, wanted: SeriesWanted, where: Sql, now: int, key: Key, measure: Measure) -> Ranks:
     made = machine.made(sql(f"{{}} AND ts >= {now}", where), key, measure)
-    return ranks(machine, made, key, measure.sum if wanted.metric.kind in _RANKED else "count(*)", wanted.top)
+    return ranks(machine, app, made, key, measure.sum if wanted.metric.kind in _RANKED else "count(*)", wanted.top)
 
 
 Found = dict[tuple[int, int], float | None]

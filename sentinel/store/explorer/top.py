@@ -17,29 +17,78 @@ from sentinel.core.explore import (
     period,
 )
 from sentinel.core.record import Filter
-from sentinel.store.explorer.machine import Key, Machine
-from sentinel.store.explorer.ranks import Ranks, ranks
+from sentinel.store.explorer.machine import Machine
+from sentinel.store.explorer.ranks import shown
 from sentinel.store.sql import Sql, sql
+
+_PLACES = 31  # values whose presence in two periods fits the bits of one number
+_EVER = sum(1 << 2 * place for place in range(_PLACES))
 
 
 def top(machine: Machine, app: str, wanted: TopWanted) -> Top:
     """Answer a question."""
     since, until = period(wanted.filter)
-    roughly = estimates(since, until, wanted.exact)
-    users = machine.distinct("user_h", roughly)
-    key = machine.key(app, wanted.field, "field")
+    roughly = estimates(since, until, wanted.exact) and machine.words.roughly is not None
     where = machine.where(app, replace(wanted.filter, since=max(2 * since - until, 0)))
-    now = machine.made(sql(f"{{}} AND ts >= {since}", where), key)
-    found = ranks(machine, now, key, users if wanted.by == "users" else "count(*)", wanted.limit)
-    amounts = _amounts(machine, where, key, found, since, users)
-    total = _total(machine, where, since, users)
-    items = tuple(
-        Ranked(value, amounts.get((place, 1), Amount()), amounts.get((place, 0), Amount()))
-        for place, value in enumerate(found.shown)
+    key = machine.key(app, wanted.field, where, "field")
+    now = f"CASE WHEN ts >= {since} THEN 1 ELSE 0 END"
+    tables = f"made AS {'' if key.dear else 'NOT '}MATERIALIZED (SELECT user_h, seq, k, {now} AS now FROM {{}})"
+    form = _estimated(machine, wanted) if roughly else _exact(machine, wanted)
+    rows = machine.rows(sql(f"WITH {tables}, {form}", machine.made(where, key)))
+    ranked = sorted((row for row in rows if row[0] is not None), key=lambda row: int(row[0]))
+    values = shown(machine, app, key, [row[1] for row in ranked], [row[2] for row in ranked])
+    items = [
+        Ranked(value, Amount(int(row[3]), users[0]), Amount(int(row[4]), users[1]))
+        for place, (value, row) in enumerate(zip(values, ranked, strict=True))
+        for users in [row[5] if roughly else row[5][2 * place : 2 * place + 2]]
+    ]
+    total = _total(machine, where, since, machine.distinct("user_h", True) if roughly else "0")
+    if not roughly:
+        total = tuple(one._replace(users=users) for one, users in zip(total, rows[0][5][-2:], strict=True))
+    return Top(tuple(items), *total, roughly, machine.behind())
+
+
+def _ranked(wanted: TopWanted, rank: str) -> str:
+    """Return tables of the values first in rank: their places, last events, and events in both periods."""
+    return (
+        "counted AS (SELECT k, max(seq) AS last, sum(now) AS n, count(*) - sum(now) AS b,"
+        f" {rank if wanted.by == 'users' else 'sum(now)'} AS r FROM made GROUP BY k HAVING sum(now) > 0"
+        f" ORDER BY r DESC, k NULLS LAST LIMIT {wanted.limit:d}),"
+        " ranked AS (SELECT k, last, n, b, row_number() OVER (ORDER BY r DESC, k NULLS LAST) - 1 AS place FROM counted)"
     )
-    by_rank = sorted(items, key=lambda one: -_rank(one.now, wanted.by)) if roughly else items
-    estimated = roughly and machine.words.roughly is not None
-    return Top(tuple(by_rank), total.get(1, Amount()), total.get(0, Amount()), estimated, machine.behind())
+
+
+def _exact(machine: Machine, wanted: TopWanted) -> str:
+    """Return a query that makes each user one row, whose bits say at which values it was, and in which period."""
+    here, lots = f"coalesce(place, {wanted.limit:d})", range(wanted.limit // _PLACES + 1)
+    bit = f"CAST(1 AS BIGINT) << CAST({here} % {_PLACES} * 2 + 1 - now AS INTEGER)"
+    bits = (
+        f"bit_or(CASE WHEN {machine.divided(here, _PLACES)} = {lot} THEN {bit} ELSE 0 END) AS bits{lot}" for lot in lots
+    )
+    tests = [
+        f"((bits{place // _PLACES} >> {place % _PLACES * 2 + before}) & 1) = 1"
+        for place in range(wanted.limit)
+        for before in (0, 1)
+    ]
+    tests += [" OR ".join(f"(bits{lot} & {_EVER << before}) <> 0" for lot in lots) for before in (0, 1)]
+    users = ", ".join(f"count(*) FILTER (WHERE {test})" for test in tests)
+    return (
+        f"{_ranked(wanted, 'count(DISTINCT user_h) FILTER (WHERE now = 1)')}, present AS (SELECT {', '.join(bits)}"
+        " FROM made LEFT JOIN ranked ON made.k IS NOT DISTINCT FROM ranked.k WHERE user_h IS NOT NULL GROUP BY user_h)"
+        f" SELECT place, k, last, n, b, users FROM (SELECT ARRAY[{users}] AS users FROM present) AS found"
+        " LEFT JOIN ranked ON TRUE"
+    )
+
+
+def _estimated(machine: Machine, wanted: TopWanted) -> str:
+    """Return a query that estimates the users of each value in both periods."""
+    users = machine.distinct("user_h", roughly=True)
+    both = ", ".join(f"{users} FILTER (WHERE now = {now})" for now in (1, 0))
+    return (
+        f"{_ranked(wanted, f'{users} FILTER (WHERE now = 1)')}, guessed AS (SELECT place, ARRAY[{both}] AS users"
+        " FROM made JOIN ranked ON made.k IS NOT DISTINCT FROM ranked.k GROUP BY place)"
+        " SELECT place, k, last, n, b, users FROM ranked JOIN guessed USING (place)"
+    )
 
 
 def names(machine: Machine, app: str, filter: Filter, by: By, limit: int, exact: bool) -> Names:
@@ -65,24 +114,9 @@ def sums(machine: Machine, app: str, filter: Filter, exact: bool) -> Sums:
     return Sums(events, who, addresses, roughly and machine.words.roughly is not None)
 
 
-def _amounts(
-    machine: Machine, where: Sql, key: Key, found: Ranks, since: int, users: str
-) -> dict[tuple[int, int], Amount]:
-    """Return the amounts by place and period, 1 for this one and 0 for the one before."""
-    if not found.keys:
-        return {}
-    made = machine.made(where, key)
-    now = f"CASE WHEN ts >= {since} THEN 1 ELSE 0 END"
-    query = f"SELECT {{}}, {now}, count(*), {users} FROM {{}} WHERE {{}} GROUP BY 1, 2"
-    rows = machine.rows(sql(query, found.place(), made, found.among()))
-    return {(place, period): Amount(events, who) for place, period, events, who in rows}
-
-
-def _total(machine: Machine, where: Sql, since: int, users: str) -> dict[int, Amount]:
-    now = f"CASE WHEN ts >= {since} THEN 1 ELSE 0 END"
-    rows = machine.rows(sql(f"SELECT {now}, count(*), {users} FROM events WHERE {{}} GROUP BY 1", where))
-    return {period: Amount(events, who) for period, events, who in rows}
-
-
-def _rank(amount: Amount, by: By) -> int:
-    return amount.users if by == "users" else amount.events
+def _total(machine: Machine, where: Sql, since: int, users: str) -> tuple[Amount, Amount]:
+    """Return all events of this period and of the one before."""
+    before = f"CASE WHEN ts >= {since} THEN 0 ELSE 1 END"
+    rows = machine.rows(sql(f"SELECT {before}, count(*), {users} FROM events WHERE {{}} GROUP BY 1", where))
+    found = {period: Amount(events, who) for period, events, who in rows}
+    return found.get(0, Amount()), found.get(1, Amount())
