@@ -6,7 +6,7 @@ by hand stays cut. Reading and cutting links is in `people`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,28 +40,32 @@ class Known:
     """Whose the keys looked at last are, in memory: the person's key, or None for a key that is nobody's yet."""
 
     def __init__(self, bound: int = KNOWN) -> None:
-        self._persons: dict[tuple[str, str], str | None] = {}
+        self._persons: dict[str, dict[str, str | None]] = {}
+        self._size = 0
         self._bound = bound
 
-    def __contains__(self, place: tuple[str, str]) -> bool:
-        return place in self._persons
+    def of(self, app: str) -> Mapping[str, str | None]:
+        """Return what is known of an app's keys."""
+        return self._persons.get(app, {})
 
-    def get(self, place: tuple[str, str]) -> str | None:
-        """Return the person's key of a key of an app."""
-        return self._persons.get(place)
-
-    def learn(self, found: Iterable[tuple[tuple[str, str], str | None]]) -> None:
-        """Take in what was read or committed; past the bound the oldest go."""
-        for place, person in found:
-            self._persons.pop(place, None)
-            self._persons[place] = person
-        while len(self._persons) > self._bound:
-            del self._persons[next(iter(self._persons))]
+    def learn(self, app: str, found: Mapping[str, str | None]) -> None:
+        """Take in what was read or committed; past the bound the oldest of the app that has most go."""
+        if not found:
+            return
+        persons = self._persons.setdefault(app, {})
+        before = len(persons)
+        for key in found:
+            persons.pop(key, None)
+        persons.update(found)
+        self._size += len(persons) - before
+        while self._size > self._bound:
+            most = max(self._persons.values(), key=len)
+            del most[next(iter(most))]
+            self._size -= 1
 
     def forget(self, app: str) -> None:
         """Drop what is known of an app."""
-        for place in [place for place in self._persons if place[0] == app]:
-            del self._persons[place]
+        self._size -= len(self._persons.pop(app, {}))
 
 
 class Linking:
@@ -71,6 +75,7 @@ class Linking:
         self._control = control
         self._known = known
         self._app = app
+        self._before: Mapping[str, str | None] = known.of(app)
         self._own: dict[str, str | None] = {}
         self._made: dict[str, int] = {}
         self._members: dict[str, list[str]] = {}
@@ -107,14 +112,14 @@ class Linking:
 
     def done(self) -> None:
         """Let others see what was committed."""
-        self._known.learn(((self._app, key), person) for key, person in self._own.items())
+        self._known.learn(self._app, self._own)
 
     def _new(self, keys: Sequence[str]) -> bool:
         """Say whether these keys are not yet one person's."""
         return bool(keys) and (len(persons := {self._person(key) for key in keys}) > 1 or None in persons)
 
     def _person(self, key: str) -> str | None:
-        return self._own[key] if key in self._own else self._known.get((self._app, key))
+        return self._own[key] if key in self._own else self._before.get(key)
 
     def _find(self, keys: Sequence[str]) -> str | None:
         for key in keys:
@@ -188,8 +193,8 @@ class Linking:
         return self._control.look(query, self._app, keys)
 
     def _read(self, keys: set[str]) -> None:
-        own, known = self._own, self._known
-        missing = [key for key in keys if key not in own and (self._anew or (self._app, key) not in known)]
+        self._before = self._known.of(self._app)
+        missing = list(keys.difference(self._own) if self._anew else keys.difference(self._own, self._before))
         if missing:
             found = dict(self._look(_PERSONS, missing))
             self._own.update((key, found.get(key)) for key in missing)
