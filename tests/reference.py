@@ -168,3 +168,26 @@ class Reference:
     def crossings(self, group):
         known = self.seen[group]
         return sorted(order(e) for e in known.values() if self.is_crossing(e, known))
+
+    def users(self, group, at):
+        """Whom `block_users` acts on: all whom the events of the finding's window name."""
+        return {e.get("user") for e in between(self.seen[group].values(), at - self.playbook["window"], at)} - {None}
+
+
+class Chain:
+    """Playbooks that count what others make: "emit" names an event, about whom the completing event is about."""
+
+    def __init__(self, references):
+        self.references = references
+
+    def deliver(self, event, depth=0):
+        made = []
+        for one in self.references:
+            before = [(group, found) for group, anchors in one.findings.items() for found in anchors]
+            one.deliver(event)
+            after = [(group, found) for group, anchors in one.findings.items() for found in anchors]
+            new = [found for found in after if found not in before]
+            made += [(one.playbook.get("emit"), at + 1, f"{group} {id}") for group, (at, id) in new]
+        for name, at, id in made if depth < 4 else ():
+            who = {"user": event.get("user"), "ip": event.get("ip")}
+            self.deliver({"event": name, "id": f"{name} {id}", "at": at} | who, depth + 1)

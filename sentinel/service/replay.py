@@ -87,6 +87,7 @@ class Replay:
         self._login = login
         self._waits = any(isinstance(watch.detector, Absent) for watch in engine.watches())
         self._found: set[str] = set()
+        self._made: list[Event] = []
         self._marks = Marks() if matter(judge.playbook for judge in engine.judges.values()) else None
 
     def feed(self, events: Sequence[Event], now: int | None = None) -> Iterator[Answer]:
@@ -164,6 +165,7 @@ class Replay:
                 while hit is not None and hit.id is event.id and hit.at == event.at:
                     yield from self._take(hit, event)
                     hit = next(hits, None)
+                yield from self._count_made()
                 if marks is not None and marks.changes != labels:
                     return self._count(self.engine.match(events[: place + 1], begun), place + 1)
         self.newest, self.now = newest, newest if now is None else now
@@ -190,6 +192,7 @@ class Replay:
         for opening in sorted(due, key=attrgetter("at")):
             self.now = opening.at + lateness
             yield from self._answer(opening, ())
+            yield from self._count_made()
         self.now = until
 
     def _take(self, hit: Hit, event: Event) -> Iterator[Answer]:
@@ -198,15 +201,17 @@ class Replay:
         for opening in self._hit(hit):
             yield from self._answer(opening, (event,))
 
-    def _made(self, finding: Finding, events: Sequence[Event]) -> Iterator[Answer]:
-        """Give what the events lead to that a finding makes: they make others in turn, but not for ever."""
-        for event in made((finding,), *events):
-            if self._marks:
-                self._marks.show(event, self.now)
-            matched = self.engine.match((event,))
-            self._count(matched, 0)
-            for hit in matched.hits:
-                yield from self._take(hit, event)
+    def _count_made(self) -> Iterator[Answer]:
+        """Give what the events lead to that findings made: they make others in turn, but not for ever."""
+        while self._made:
+            events, self._made = sorted(self._made, key=attrgetter("at", "id")), []
+            for event in events:
+                if self._marks:
+                    self._marks.show(event, self.now)
+                matched = self.engine.match((event,))
+                self._count(matched, 0)
+                for hit in matched.hits:
+                    yield from self._take(hit, event)
 
     def _hit(self, hit: Hit) -> Sequence[Opening]:
         """Return what one hit opens. One at a time, because a finding may trip the guard that holds back the next."""
@@ -229,4 +234,4 @@ class Replay:
                 self._marks.put(finding, self.now)
             yield finding
             if finding.playbook in self.engine.emits:
-                yield from self._made(finding, events)
+                self._made += made((finding,), *events)
