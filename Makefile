@@ -3,7 +3,7 @@
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$name $(RECENT) 2>/dev/null && echo $$name && break; done)
-EXTRAS := server,postgres,redis,notify,dev
+EXTRAS := server,postgres,redis,notify,sigma,dev
 DAY := data/demo.ndjson.gz
 
 BIN := .venv/bin

@@ -85,7 +85,7 @@ def test_every_pin_is_one_exact_version_and_they_are_in_order():
     assert sorted(PINS, key=str.upper) == PINS
 
 
-@pytest.mark.parametrize("extra", ["server", "postgres", "redis", "notify", "dev"])
+@pytest.mark.parametrize("extra", ["server", "postgres", "redis", "notify", "sigma", "dev"])
 def test_every_package_of_an_extra_is_pinned(extra):
     pinned = {normal(pin.partition("==")[0]) for pin in PINS}
     assert {normal(name) for name in listed(extra)} - pinned == set()

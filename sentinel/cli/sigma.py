@@ -1,0 +1,64 @@
+"""`sentinel import-sigma`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sentinel.cli.terminal import plain, say
+from sentinel.core.errors import SentinelError
+
+if TYPE_CHECKING:
+    from sentinel.compat.sigma.playbooks import Imported
+
+
+def import_sigma(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders of Sigma rules.", metavar="FILE")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write into its folders `rules` and `playbooks`.", metavar="FOLDER")
+    ] = None,
+    field: Annotated[
+        list[str] | None, typer.Option("--field", help="What a field of theirs is here.", metavar="THEIRS=OURS")
+    ] = None,
+    any_source: Annotated[bool, typer.Option("--any-source", help="Take rules about other logs too.")] = False,
+) -> int:
+    """Turn Sigma rules and correlations into rules and playbooks that monitor; say what has no like, and end with 1."""
+    if find_spec("sigma") is None:
+        raise SentinelError("pySigma is not installed", "pip install 'sentinel-playbooks[sigma]'")
+    from sentinel.compat.sigma import importing
+    from sentinel.compat.sigma.playbooks import field_names
+
+    imported = importing.import_sigma(importing.read(paths), field_names(field or ()), any_source)
+    for report in imported.reports:
+        print(plain(str(report)), file=sys.stderr)  # noqa: T201
+    if out is None:
+        say(importing.text([*imported.rules, *imported.playbooks]).rstrip())
+    else:
+        _write(out / "rules", ((one["rule"], importing.text([one])) for one in imported.rules))
+        _write(out / "playbooks", ((one["playbook"], importing.text([one])) for one in imported.playbooks))
+    print(plain(_counted(imported)), file=sys.stderr)  # noqa: T201
+    return int(any(report.lost for report in imported.reports))
+
+
+def _write(folder: Path, files: Iterable[tuple[Any, str]]) -> None:
+    """Write new files; raises SentinelError where one is there already, before any is written."""
+    found = {folder / f"{name}.yaml": text for name, text in files}
+    for path in found:
+        if path.exists():
+            raise SentinelError(f"`{path}` exists", "write into an empty folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in found.items():
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SentinelError(f"`{folder}` cannot be written: {error.strerror}") from None
+
+
+def _counted(imported: Imported) -> str:
+    lost = sum(report.lost for report in imported.reports)
+    return f"{len(imported.rules)} rules, {len(imported.playbooks)} playbooks; {lost} not imported"

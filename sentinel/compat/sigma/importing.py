@@ -1,0 +1,108 @@
+"""Sigma files read, translated and checked: what is given out passes `sentinel check`, what does not is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sigma.collection import SigmaCollection
+from sigma.exceptions import SigmaError
+
+from sentinel.compat.sigma.conditions import Fields
+from sentinel.compat.sigma.playbooks import Document, Imported, Report, translate
+from sentinel.core.errors import InputError
+from sentinel.loader.assembly import assemble
+from sentinel.loader.mistakes import PlaybookErrors
+
+LARGEST = 4 << 20  # bytes of one file
+SUFFIXES = (".yml", ".yaml")
+
+
+def read(paths: Iterable[Path]) -> dict[str, bytes]:
+    """Return the files of paths, folders with everything below them; raises InputError for one that is not there."""
+    found: dict[str, bytes] = {}
+    for path in paths:
+        files = sorted(one for one in path.rglob("*") if one.suffix in SUFFIXES) if path.is_dir() else [path]
+        for file in files:
+            try:
+                if file.stat().st_size > LARGEST:
+                    raise InputError(f"`{file}` is larger than {LARGEST >> 20} MiB")
+                found[str(file)] = file.read_bytes()
+            except OSError as error:
+                raise InputError(f"`{file}` cannot be read: {error.strerror}") from None
+    return found
+
+
+def import_sigma(
+    files: Mapping[str, bytes], names: Mapping[str, str] | None = None, any_source: bool = False
+) -> Imported:
+    """Return what files of Sigma rules amount to, by name of file. `names` maps their fields to ours."""
+    rules: list[Any] = []
+    reports: list[Report] = []
+    for name, data in files.items():
+        try:
+            documents = list(yaml.safe_load_all(data.decode("utf-8-sig")))
+        except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+            reports.append(Report(name, f"no YAML: {_line(error)}"))
+            continue
+        rules += _parsed(name, documents, reports)
+    try:
+        collection = SigmaCollection(rules, resolve_references=False)
+    except SigmaError as error:
+        return Imported(reports=[*reports, Report("filters", _line(error))])
+    imported = translate(collection, Fields(names or {}), any_source)
+    imported.reports[:0] = reports
+    _check(imported)
+    return imported
+
+
+def _parsed(name: str, documents: list[Any], reports: list[Report]) -> list[Any]:
+    """Return what a file's documents say: all together, or each alone where one cannot be read."""
+    try:
+        found = SigmaCollection.from_dicts(
+            deepcopy(documents), collect_errors=True, collect_filters=True, resolve_references=False
+        )
+    except Exception as error:  # noqa: BLE001  whatever a parser says of a stranger's file is reported
+        if len(documents) > 1:
+            return [one for document in documents for one in _parsed(name, [document], reports)]
+        title = documents[0].get("title") if isinstance(documents[0], dict) else None
+        reports.append(Report(str(title or name)[:80], _line(error)))
+        return []
+    return [*found.rules, *found.filters]
+
+
+def text(documents: Iterable[Document]) -> str:
+    """Return documents as YAML."""
+    return "---\n".join(yaml.safe_dump(one, sort_keys=False, allow_unicode=True, width=110) for one in documents)
+
+
+def _check(imported: Imported) -> None:
+    """Take out what `sentinel check` refuses, and what rests on it, and report why."""
+    while True:
+        named = {_id(one): one for one in (*imported.rules, *imported.playbooks)}
+        try:
+            assemble({id: text([one]).encode() for id, one in named.items()})
+            return
+        except PlaybookErrors as errors:
+            bad: dict[str, str] = {}
+            for mistake in errors.mistakes:
+                bad.setdefault(mistake.place.file, mistake.message)
+        lost_rules = {id for id in bad if "rule" in named[id] and "playbook" not in named[id]}
+        for id, one in named.items():
+            needed = {one.get("rule"), *(step.get("rule") for step in one.get("sequence", ()))} & lost_rules
+            if "playbook" in one and needed and id not in bad:
+                bad[id] = f"it needs the rule `{needed.pop()}`"
+        imported.reports += [Report(imported.origins[id], why) for id, why in bad.items()]
+        imported.rules = [one for one in imported.rules if _id(one) not in bad]
+        imported.playbooks = [one for one in imported.playbooks if _id(one) not in bad]
+
+
+def _id(document: Document) -> str:
+    return str(document.get("playbook") or document["rule"])
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
