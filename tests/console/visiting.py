@@ -16,7 +16,7 @@ from tests.api.served import Answer, Client
 from tests.api.whole import Whole
 from tests.api.whole import whole as run_whole
 
-PASSWORD = "four unrelated words"
+PASSWORD = "river anvil seven moss"
 FORM = "application/x-www-form-urlencoded"
 
 

@@ -1,0 +1,227 @@
+"""The console in Chromium: signing in, by keyboard, in both themes, on a phone, without scripts, under attack."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sentinel.service.setup import ADMINISTRATOR
+from tests.console.browsing import tab
+from tests.console.visiting import PASSWORD, visited
+
+HOSTILE = {
+    "script": "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">",
+    "attribute": "\" autofocus onfocus=\"document.title='owned'\" x='",
+    "htmx": '<div data-hx-get="/settings" data-hx-trigger="load">x</div>',
+    "template": "{{ 7 * 7 }}${7 * 7}{% raw %}",
+    "bidi": "\u202eevil\u2066\u200f",
+    "terminal": "\x1b[31m\x1b]0;owned\x07",
+    "formula": "=HYPERLINK(\"https://evil.example\";\"x\")",
+    "url": "javascript:document.title='owned'",
+}  # fmt: skip
+PAGES = (
+    "/overview", "/findings", "/decisions", "/decisions/new", "/decisions/allowed/list", "/settings", "/settings/keys",
+    "/settings/apps", "/settings/accounts", "/settings/audit", "/account",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory):
+    """A console whose every list holds something, all of it hostile."""
+    with visited(tmp_path_factory.mktemp("browser"), channels={"evil": {"kind": "log"}}) as found:
+        for number, (name, value) in enumerate(HOSTILE.items()):
+            huge = {"properties": {"note": value, name: "y" * 20_000}, "request": {"user_agent": value}}
+            found.whole.fail(f"203.0.113.{number}", user=value.replace("\x07", "")[:200], **huge)
+            admin = found.whole.using("admin")
+            said = "".join(char if char.isprintable() else "?" for char in value)
+            body = {"kind": "block", "scope": "user", "value": said, "reason": said}
+            assert admin.post("/v1/decisions", body).status == 201
+            assert admin.post("/v1/allow", {"scope": "user", "value": f"allowed {said}", "reason": said}).status == 201
+            assert admin.post("/v1/keys", {"scope": "read", "name": said}).status == 201
+        yield found
+
+
+def details(console):
+    """Return the page of one acting finding, of one that watches, and of a decision."""
+    findings = console.store.findings.list("one").items
+    acted, watched = (next(one.finding.id for one in findings if one.finding.acted is which) for which in (True, False))
+    decision = console.store.decisions.list("one").items[0].decision.id
+    return (f"/findings/{acted}", f"/findings/{watched}", f"/decisions/{decision}")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_has_a_serious_violation_breaks_its_policy_or_is_wider_than_the_window(chromium, console, theme, width):
+    reader = console.reader()
+    with tab(chromium, reader, theme=theme, width=width) as seen:
+        for path in (*PAGES, *details(console)):
+            seen.open(f"{path}?app=one")
+            assert seen.serious() == [], path
+            wide = seen.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+            assert not wide, path
+        seen.quiet()
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/welcome"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_door_has_no_serious_violation(chromium, console, path, theme):
+    with tab(chromium, console.anybody(), theme=theme) as seen:
+        seen.open(path)
+        assert seen.serious() == []
+        seen.quiet()
+
+
+def test_what_attackers_send_is_shown_and_does_nothing(chromium, console):
+    with tab(chromium, console.reader()) as seen:
+        for path in (*PAGES, *details(console)):
+            seen.open(f"{path}?app=one")
+            assert seen.page.title().endswith("· Sentinel"), path
+            assert seen.page.locator("main img, main iframe, main script, main [autofocus]").count() == 0
+            assert seen.page.locator('a:not([href^="/"]):not([href^="#"])').count() == 0
+            said = seen.page.locator("main").inner_text()
+            assert not re.search("[\u202a-\u202e\u2066-\u2069\u200e\u200f\x1b\x07]", said), path
+            assert len(said) < 100_000
+        seen.open("/findings?app=one")
+        said = seen.page.locator("main").inner_text()
+        assert "<script>document.title" in said and "\\u202eevil" in said and "\\x1b[31m" in said
+        assert "{{ 7 * 7 }}" in said
+        seen.quiet()
+
+
+def test_an_administrator_begins_by_the_link_and_finds_the_way_by_keyboard(chromium, tmp_path):
+    with visited(tmp_path) as console:
+        code = console.store.access.make_link(ADMINISTRATOR, 1 << 60, 1)
+        with tab(chromium, console.anybody()) as seen:
+            page = seen.page
+            seen.open(f"/welcome#{code}")
+            assert code not in page.url
+            assert page.locator("#f-code").is_hidden()
+            page.fill("#f-name", "ana")
+            page.fill("#f-password", PASSWORD)
+            page.fill("#f-again", PASSWORD)
+            page.keyboard.press("Enter")
+            page.wait_for_url("**/overview")
+            page.keyboard.press("Tab")
+            assert page.evaluate("document.activeElement.textContent") == "Skip to the page"
+            page.keyboard.press("Enter")
+            assert page.evaluate("document.activeElement.id") == "main"
+            page.locator("nav a", has_text="Decisions").focus()
+            page.keyboard.press("Enter")
+            page.wait_for_url("**/decisions**")
+            assert page.locator('nav[aria-label="Pages"] [aria-current="page"]').inner_text() == "Decisions"
+            page.get_by_label("Account: ana").press("Enter")
+            page.keyboard.press("Escape")
+            assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Account: ana"
+            page.get_by_label("Account: ana").press("Enter")
+            page.get_by_role("button", name="Sign out").press("Enter")
+            page.wait_for_url("**/sign-in")
+            seen.quiet()
+            page.fill("#f-name", "ana")
+            page.fill("#f-password", "not this one at all")
+            page.keyboard.press("Enter")
+            page.get_by_role("alert").wait_for()
+            page.fill("#f-password", PASSWORD)
+            page.keyboard.press("Enter")
+            page.wait_for_url("**/overview")
+            assert seen.strangers == []
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_somebody_is_blocked_by_hand_and_let_through_again(chromium, console, scripts):
+    name = f"spammer{scripts}"
+    with tab(chromium, console.reader(), scripts=scripts) as seen:
+        page = seen.page
+        seen.open("/decisions/new?app=one")
+        page.fill("#f-value", name)
+        page.fill("#f-reason", "spam")
+        page.select_option("#f-for", "7d")
+        page.get_by_role("button", name="Decide").click()
+        page.get_by_text("The decision is in force.").wait_for()
+        assert any(one.decision.value == f"id:{name}" for one in console.store.decisions.list("one", now=1).items)
+        page.fill("#f-why", "a mistake")
+        page.get_by_role("button", name="Lift for good").click()
+        page.get_by_text("The decision was lifted").wait_for()
+        assert "a mistake" in page.locator("main").inner_text()
+        assert page.get_by_role("button", name="Lift for good").count() == 0
+
+
+def test_what_is_wrong_with_a_form_is_told_beside_it_and_what_was_typed_stays(chromium, console):
+    with tab(chromium, console.reader()) as seen:
+        page = seen.page
+        seen.open("/decisions/new?app=one")
+        page.select_option("#f-scope", "ip")
+        page.fill("#f-value", "not an address")
+        page.fill("#f-reason", "spam")
+        page.get_by_role("button", name="Decide").click()
+        page.get_by_role("alert").wait_for()
+        assert "is neither an address nor a network" in page.get_by_role("alert").inner_text() or (
+            "is not an address" in page.get_by_role("alert").inner_text()
+        )
+        assert page.input_value("#f-value") == "not an address"
+
+
+def test_a_false_positive_is_lifted_and_excepted_with_one_form(chromium, console):
+    console.whole.fail("198.51.100.77", user="victim")
+    found = console.store.findings.list("one", ip="198.51.100.77", playbook="three-failures").items[0].finding
+    with tab(chromium, console.reader("analyst", everywhere=False)) as seen:
+        page = seen.page
+        seen.open(f"/findings/{found.id}")
+        page.get_by_text("False positive: lift and except").press("Enter")
+        page.fill("#pardon-why", "our own office")
+        page.get_by_role("button", name="Lift and except").click()
+        page.get_by_text("Marked as a false positive").wait_for()
+        seen.quiet()
+    assert [one.value for one in console.store.allow.list("one", 1) if one.reason == "our own office"] == [
+        "198.51.100.77"
+    ]
+    kept = console.store.findings.get("one", found.id)
+    assert (kept.status, kept.undone) == ("false-positive", True)
+    assert console.store.decisions.list("one", finding=found.id, now=1).items == ()
+
+
+def test_times_are_the_readers_own_and_utc_is_told(chromium, console):
+    with tab(chromium, console.reader()) as seen:
+        seen.open("/findings?app=one")
+        time = seen.page.locator("main time").first
+        utc = time.get_attribute("datetime")
+        hour = (int(utc[11:13]) + 9) % 24  # Tokyo
+        assert time.inner_text()[11:13] == f"{hour:02d}"
+        assert "UTC" in time.get_attribute("title") and "Japan" in time.get_attribute("title")
+
+
+def test_the_theme_is_the_systems_until_it_is_chosen(chromium, console):
+    with tab(chromium, console.reader(), theme="dark") as seen:
+        page = seen.page
+        seen.open("/overview?app=one")
+        ground = "getComputedStyle(document.body).backgroundColor"
+        dark = page.evaluate(ground)
+        page.get_by_label("Theme: auto").click()
+        page.get_by_role("button", name="Light").click()
+        page.wait_for_selector('html[data-theme="light"]')
+        assert page.evaluate(ground) != dark
+        assert "app=one" in page.url
+
+
+def test_the_overview_refreshes_itself_and_nothing_jumps(chromium, console):
+    with tab(chromium, console.reader()) as seen:
+        page = seen.page
+        seen.open("/overview?app=one")
+        before = page.locator("main").bounding_box()
+        with page.expect_response(lambda answer: "hx-request" in answer.request.headers, timeout=15_000) as asked:
+            pass
+        assert asked.value.request.headers["sentinel-poll"] == "1"
+        assert asked.value.status == 200
+        page.wait_for_timeout(200)
+        assert page.locator(".frame .frame").count() == 0
+        assert page.locator("main").bounding_box()["y"] == before["y"]
+        seen.quiet()
+
+
+def test_a_session_that_ended_leads_to_the_door_and_back(chromium, console):
+    reader = console.invited("briefly", "viewer", ("one",))
+    with tab(chromium, reader) as seen:
+        seen.open("/findings")
+        console.server.accounts.sign_out(reader.session, "account:briefly")
+        seen.page.locator("nav a", has_text="Decisions").click()
+        seen.page.wait_for_url("**/sign-in?next=%2Fdecisions")

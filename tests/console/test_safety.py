@@ -1,0 +1,307 @@
+"""What keeps the console its owners': sessions, throttling, heads of answers, links, and text that stays text."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+import pytest
+
+from sentinel.console import throttle
+from sentinel.core.duration import HOUR, MINUTE
+from sentinel.core.errors import SentinelError
+from sentinel.service import accounts as service
+from sentinel.service.setup import ADMINISTRATOR
+from tests.console.visiting import PASSWORD, Reader, text, visited
+
+FAR = 1 << 60
+
+
+def sign_in(reader: Reader, name: str, password: str = PASSWORD, **fields):
+    return reader.post("/sign-in", {"name": name, "password": password, **fields})
+
+
+@pytest.fixture
+def alone(tmp_path):
+    """A console of one test's own, whose sign-ins nobody else has slowed down."""
+    with visited(tmp_path) as found:
+        yield found
+
+
+def database(console) -> list[str]:
+    """Return every text that the control tables hold."""
+    path = console.server.settings.data / "sentinel.sqlite3"
+    with sqlite3.connect(path) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return [str(row) for name in names for row in connection.execute(f'SELECT * FROM "{name}"')]
+
+
+def test_a_right_password_signs_in_and_leads_back_where_one_came_from(alone):
+    alone.invited("ana", "viewer")
+    reader = alone.anybody()
+    assert sign_in(reader, "  ANA ", next="/findings?status=new").headers["location"] == "/findings?status=new"
+    assert "Overview" in reader.page("/overview")
+
+
+@pytest.mark.parametrize("next", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:x", "/a\nb"])
+def test_signing_in_leads_to_no_other_place(alone, next):
+    alone.invited("ana", "viewer")
+    assert sign_in(alone.anybody(), "ana", next=next).headers["location"] == "/overview"
+
+
+def test_a_wrong_password_and_an_unknown_name_are_answered_alike(alone):
+    alone.invited("ana", "viewer")
+    wrong, unknown = (sign_in(alone.anybody(), name, "not this one") for name in ("ana", "nobody"))
+    assert wrong.status == unknown.status == 401
+    assert text(wrong) == text(unknown)
+    assert "name or the password is wrong" in text(wrong)
+    assert "set-cookie" not in wrong.headers
+
+
+def test_an_unknown_name_costs_as_many_hashes_as_a_known_one(alone, monkeypatch):
+    alone.invited("ana", "viewer")
+    invited = alone.server.accounts.invite("bob", "viewer", ("*",), "test").account
+    assert not invited.ready
+    counted = []
+    hasher = service._hasher()
+    real = type(hasher).verify_and_update
+    monkeypatch.setattr(type(hasher), "verify_and_update", lambda *args: counted.append(args[2]) or real(*args))
+    for name in ("ana", "nobody", "bob", ""):
+        assert sign_in(alone.anybody(), name, "not this one").status == 401
+    assert len(counted) == 4
+    assert all(hash.startswith("$argon2id$") for hash in counted)
+
+
+def test_whoever_guesses_is_slowed_down_by_account_known_or_not(alone):
+    alone.invited("ana", "viewer")
+    for name in ("ana", "nobody"):
+        bucket = throttle.Throttle(lambda: 0.0)
+        waits = [bucket.ask(f"192.0.2.{n}", name) for n in range(throttle.BY_ACCOUNT[1] + 1)]
+        assert waits[:-1] == [None] * throttle.BY_ACCOUNT[1]
+        assert waits[-1] is not None and waits[-1] > 0
+
+
+def test_whoever_guesses_is_slowed_down_by_address_and_a_right_password_costs_nothing():
+    bucket = throttle.Throttle(lambda: 0.0)
+    for _ in range(100):
+        assert bucket.ask("192.0.2.1", "ana") is None
+        bucket.forgive("192.0.2.1", "ana")
+    waits = [bucket.ask("2001:db8::1" if n % 2 else "2001:db8::2", f"u{n}") for n in range(30)]
+    assert waits.count(None) == throttle.BY_ADDRESS[1]  # one house, whichever of its addresses
+
+
+def test_the_page_says_when_to_try_again_and_remembers_a_bounded_number_of_names(alone):
+    reader = alone.anybody()
+    answers = [sign_in(reader, f"guess{n % 3}", "not this one") for n in range(throttle.BY_ADDRESS[1] + 2)]
+    assert answers[-1].status == 429
+    assert "too many tries" in text(answers[-1])
+    bucket = throttle.Throttle(lambda: 0.0)
+    for n in range(25_000):
+        bucket.ask(f"198.{n >> 8}.{n & 255}.1", f"name{n}")
+    assert len(bucket._accounts._kept) == len(bucket._addresses._kept) == 20_000
+
+
+def test_tokens_passwords_and_codes_are_kept_as_hashes_only(alone):
+    reader = alone.invited("ana", "admin")
+    invitation = alone.server.accounts.invite("bob", "viewer", ("*",), "test")
+    kept = "\n".join(database(alone))
+    for secret in (reader.session, PASSWORD, invitation.code, invitation.code.partition(".")[2]):
+        assert secret not in kept
+    assert "$argon2id$" in kept
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(alone):
+    alone.invited("ana", "viewer")
+    cookie = sign_in(alone.anybody(), "ana").headers["set-cookie"].lower()
+    assert "httponly" in cookie and "samesite=lax" in cookie and "path=/" in cookie
+    assert "secure" not in cookie and "domain" not in cookie
+
+
+def test_behind_https_the_cookie_is_sent_over_https_alone(tmp_path):
+    with visited(tmp_path, public_url="https://sentinel.example") as console:
+        console.invited("ana", "viewer")
+        answer = console.anybody().post(
+            "/sign-in", {"name": "ana", "password": PASSWORD}, headers={"Origin": "https://sentinel.example"}
+        )
+        assert answer.headers["set-cookie"].startswith("__Host-sentinel=")
+        assert "; Secure" in answer.headers["set-cookie"]
+        assert answer.headers["strict-transport-security"].startswith("max-age=")
+
+
+def test_signing_in_makes_a_new_session_and_ends_the_one_that_was_brought(alone):
+    alone.invited("ana", "viewer")
+    reader = alone.anybody()
+    sign_in(reader, "ana")
+    first = reader.session
+    sign_in(reader, "ana")
+    assert reader.session != first
+    assert Reader(reader.client, first).get("/overview").status == 303
+
+
+def test_signing_out_ends_the_session_on_the_server(alone):
+    reader = alone.invited("ana", "viewer")
+    token, reader.app = reader.session, "one"
+    assert reader.post("/sign-out").headers["location"] == "/sign-in"
+    assert Reader(reader.client, token).get("/overview").status == 303
+
+
+def test_a_session_ends_without_use_and_in_any_case():
+    """Told by the store with a clock of the test's own, below."""
+    assert service.IDLE == 2 * HOUR
+    assert service.LONGEST == 12 * HOUR
+
+
+def test_a_session_that_is_only_polled_does_not_live_on(alone):
+    now = [10 * HOUR]
+    kept = service.Accounts(alone.store, lambda: now[0])
+    token = kept.accept(kept.invite("ana", "viewer", ("*",), "test").code, "", PASSWORD)
+    for _ in range(7):
+        now[0] += 20 * MINUTE
+        assert (kept.session(token, busy=False) is not None) is (now[0] < 12 * HOUR)
+    now[0] = 10 * HOUR
+    token = kept.accept(kept.reset(kept.session(token).account.id, "test").code, "", PASSWORD)
+    for _ in range(35):
+        now[0] += 20 * MINUTE
+        assert kept.session(token) is not None
+    now[0] += 20 * MINUTE
+    assert kept.session(token) is None  # twelve hours, however busy
+    assert alone.store.accounts.expire(now[0], service.IDLE) >= 1
+
+
+@pytest.mark.parametrize("how", ["reset", "remove", "password"])
+def test_what_ends_an_accounts_sessions_ends_them_at_once(alone, how):
+    reader, accounts = alone.invited("ana", "viewer"), alone.server.accounts
+    other = alone.anybody()
+    sign_in(other, "ana")
+    id = accounts.session(reader.session).account.id
+    if how == "reset":
+        accounts.reset(id, "test")
+    elif how == "remove":
+        alone.store.accounts.remove(id, "test", 1)
+    else:
+        new = {"old": PASSWORD, "new": "another four words", "again": "another four words"}
+        reader.app = "one"
+        assert reader.done("/account", new) == "/account?app=one&done=password-changed"
+        assert reader.get("/overview").status == 200
+    assert other.get("/overview").status == 303
+    if how != "password":
+        assert reader.get("/overview").status == 303
+
+
+def test_a_role_that_is_taken_away_is_gone_at_the_next_request(alone):
+    reader = alone.invited("ana", "admin", ("one",))
+    assert reader.get("/settings/keys").status == 200
+    alone.server.accounts.change(alone.server.accounts.session(reader.session).account.id, "viewer", ("one",), "test")
+    assert reader.get("/settings/keys").status == 403
+
+
+def test_the_first_administrators_link_works_once_and_makes_an_administrator_of_all(alone):
+    code = alone.store.access.make_link(ADMINISTRATOR, FAR, 1)
+    fields = {"code": code, "name": "Ana@Example.com", "password": PASSWORD, "again": PASSWORD}
+    reader = alone.anybody()
+    assert reader.post("/welcome", fields).headers["location"] == "/overview"
+    account = alone.server.accounts.session(reader.session).account
+    assert (account.name, account.role, account.server) == ("ana@example.com", "admin", True)
+    again = alone.anybody().post("/welcome", {**fields, "name": "eve"})
+    assert again.status == 422
+    assert "used up, over or not complete" in text(again)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"password": "short", "again": "short"}, "shorter than 12 characters"),
+        ({"password": "ana ana ana ana", "again": "ana ana ana ana"}, "too easily guessed"),
+        ({"password": "x" * 300, "again": "x" * 300}, "longer than 256 characters"),
+        ({"again": "other"}, "not the same password"),
+        ({"name": "a b"}, "cannot be a name"),
+        ({"name": "<script>"}, "cannot be a name"),
+        ({"code": ""}, "`code`: missing"),
+    ],
+)
+def test_what_is_wrong_with_a_welcome_is_told_and_the_link_stays_good(alone, fields, words):
+    code = alone.store.access.make_link(ADMINISTRATOR, FAR, 1)
+    good = {"code": code, "name": "ana", "password": PASSWORD, "again": PASSWORD}
+    answer = alone.anybody().post("/welcome", {**good, **fields})
+    assert answer.status == 422
+    assert words in text(answer)
+    assert PASSWORD not in answer.body.decode()
+    assert alone.anybody().post("/welcome", good).status == 303
+
+
+def test_the_link_of_one_account_is_no_other_accounts(alone):
+    accounts = alone.server.accounts
+    ana, bob = (accounts.invite(name, "viewer", ("*",), "test") for name in ("ana", "bob"))
+    mixed = f"{ana.account.id}.{bob.code.partition('.')[2]}"
+    with pytest.raises(SentinelError, match="used up, over or not complete"):
+        accounts.accept(mixed, "", PASSWORD)
+    newer = accounts.reset(ana.account.id, "test")
+    with pytest.raises(SentinelError):
+        accounts.accept(ana.code, "", PASSWORD)
+    assert accounts.accept(newer.code, "", PASSWORD)
+
+
+def test_the_last_administrator_of_the_server_stays(alone):
+    reader = alone.invited("ana", "admin")
+    id = alone.server.accounts.session(reader.session).account.id
+    for act in (
+        lambda: alone.store.accounts.remove(id, "test", 1),
+        lambda: alone.server.accounts.change(id, "viewer", ("*",), "test"),
+        lambda: alone.server.accounts.change(id, "admin", ("one",), "test"),
+    ):
+        with pytest.raises(SentinelError, match="nobody would be left"):
+            act()
+    assert alone.server.accounts.session(reader.session).account.server
+
+
+def test_every_answer_says_what_browsers_may_not_do(console):
+    reader = console.reader()
+    for answer in (reader.get("/overview"), reader.get("/nothing"), reader.get("/findings/nothing"), reader.post("/x")):
+        if not answer.headers["content-type"].startswith("text/html"):
+            continue
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "script-src 'self';" in policy and "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "same-origin"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_files_are_named_after_what_is_in_them_and_kept_for_ever(console):
+    page = console.anybody().page("/sign-in")
+    (style,) = re.findall(r'href="(/static/console\.[0-9a-f]{12}\.css)"', page)
+    answer = console.anybody().get(style)
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    packed = console.anybody().get(style, headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip" and len(packed.body) < len(answer.body)
+    for wrong in ("/static/console.css", "/static/../app.py", "/static/%2e%2e/app.py", "/static/"):
+        assert console.anybody().get(wrong).status == 404
+
+
+def test_pages_hold_nothing_inline_and_name_no_other_host(console):
+    reader = console.reader()
+    for path in ("/overview", "/findings", "/decisions", "/decisions/new", "/decisions/allowed/list", "/settings",
+                 "/settings/keys", "/settings/accounts", "/settings/apps", "/settings/audit", "/account"):  # fmt: skip
+        page = reader.page(path)
+        assert not re.search(r"<[^>]+\s(style|on\w+)=", page), path
+        assert not re.search(r"<script(?![^>]+src=)", page), path
+        assert "<style" not in page
+        assert re.findall(r'(?:src|href|action)="(?!/|#)[^"]', page) == []
+
+
+def test_a_change_among_several_apps_must_say_which(console):
+    reader = Reader(console.whole.client, console.reader().session)
+    answer = reader.post("/decisions/new", {"scope": "user", "kind": "block", "value": "x", "reason": "x", "for": "1d"})
+    assert answer.status == 422
+    assert "`app`: missing" in text(answer)
+
+
+def test_what_people_do_is_audited(alone):
+    reader = alone.invited("ana", "admin")
+    reader.app = "one"
+    reader.done("/decisions/new", {"scope": "user", "kind": "block", "value": "7", "reason": "spam", "for": "1d"})
+    assert "decision.add" in reader.page("/settings/audit")
+    reader.post("/sign-out")
+    said = [(line.action, line.actor) for line in alone.store.audit.list(None).items]
+    assert said[:2] == [("session.end", "account:ana"), ("session.begin", "account:ana")]
+    assert {("account.put", "test"), ("account.password", "account:ana")} <= set(said)
