@@ -194,9 +194,11 @@ class Linking:
 
     def _read(self, keys: set[str]) -> None:
         self._before = self._known.of(self._app)
-        missing = list(keys.difference(self._own) if self._anew else keys.difference(self._own, self._before))
+        missing = keys.difference(self._own)
+        if not self._anew:
+            missing = missing.difference(self._before)  # one by one: of two at once all of the second is walked
         if missing:
-            found = dict(self._look(_PERSONS, missing))
+            found = dict(self._look(_PERSONS, list(missing)))
             self._own.update((key, found.get(key)) for key in missing)
 
 
