@@ -51,6 +51,7 @@ from sentinel.sdk.options import Options
 from sentinel.service import lists, restore, shared, upkeep
 from sentinel.service.accounts import Accounts
 from sentinel.service.bans import Bans
+from sentinel.service.deleting import Deleter
 from sentinel.service.explainer import Explainer
 from sentinel.service.figures import Figures, Sample
 from sentinel.service.intake import Intake
@@ -298,7 +299,7 @@ class Server:
             self.store, self.gate, self.hub, self.overview, self.switch, now,
             lambda app: metrics.text(self.figures.samples(), app), partial(self.hub.tell, DECISIONS),
             self._changed, self.explainer, self.processes, self.bans, KEY_FORMS,
-            self.searches, self.accounts, never=tuple(map(str, settings.trusted_proxies)),
+            self.searches, Deleter(self.pipeline, self.store), self.accounts, never=tuple(map(str, settings.trusted_proxies)),
         )  # fmt: skip
         fault = partial(self.fault, "events")
         door = Door(

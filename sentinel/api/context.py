@@ -18,6 +18,7 @@ from sentinel.edge.protocols import KeyForms
 from sentinel.edge.wire import Headers
 from sentinel.service.accounts import Accounts
 from sentinel.service.bans import Bans
+from sentinel.service.deleting import Deleter
 from sentinel.service.explainer import Explainer
 from sentinel.service.overview import Overview
 from sentinel.service.ports import Store
@@ -44,6 +45,7 @@ class Context:
     bans: Bans
     key_forms: KeyForms  # what keys for foreign protocols may be
     searches: Searches
+    deleter: Deleter
     accounts: Accounts  # of those who sign in to the console
     never: tuple[str, ...] = ()  # networks that are the app's own: its proxies
 

@@ -14,7 +14,7 @@ from sentinel.api.parts import LONGEST, Word
 from sentinel.api.views import decision_view, person_view, when
 from sentinel.core import identity
 from sentinel.core.record import Person
-from sentinel.edge.errors import not_found
+from sentinel.edge.errors import ApiError, not_found
 
 router = APIRouter(tags=["people"])
 
@@ -62,7 +62,10 @@ def delete_user(
 
     Whatever else told of them keeps a hash, by which events of before are known and not taken again.
     """
-    done = here.store.deletions.delete(caller.app, identity.read_key(key), caller.by, why, here.clock())
+    starting = here.overview.starting()
+    if starting is not None:
+        raise ApiError("unavailable", f"windows are not there yet: {starting}", "try again", 5)
+    done = here.deleter.delete(caller.app, identity.read_key(key), caller.by, why, here.clock())
     return {"pseudonym": done.pseudonym, "at": when(done.at), "events": done.events}
 
 

@@ -288,11 +288,15 @@ class SavedSearch:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """A deleted person: the pseudonym that stands for them in what is kept, the time, how many events went."""
+    """A deleted person: the pseudonym that stands for them in what is kept, the time, how many events went.
+
+    `names` says, to whoever has just deleted them, what was replaced by what; it is kept nowhere.
+    """
 
     pseudonym: str
     at: int
     events: int = 0
+    names: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 class Query(Protocol):

@@ -84,3 +84,20 @@ def group_key(fields: tuple[str, ...]) -> Callable[[Event], str | None]:
         return "".join(f"{len(text or '')}:{text}" for text in texts)
 
     return key
+
+
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Return JSON values with other names: of texts that are one, and of keys of groups that hold one."""
+    if isinstance(value, str):
+        return _renamed(value, names)
+    if isinstance(value, dict):
+        return {_renamed(key, names): renamed(item, names) for key, item in value.items()}
+    return [renamed(item, names) for item in value] if isinstance(value, list) else value
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    if text in names:
+        return names[text]
+    for name, other in names.items():
+        text = text.replace(f"{len(name)}:{name}", f"{len(other)}:{other}")
+    return text

@@ -118,7 +118,7 @@ class Deletions:
         with self._control.write() as connection:
             mine = (tombstones.c.app == app, tombstones.c.hash.in_(hashes))
             connection.execute(update(tombstones).where(*mine).values(erased=True))
-        return Deletion(pseudonym, now, gone)
+        return Deletion(pseudonym, now, gone, _names(keys, pseudonym))
 
     def sweep(self, now: int) -> int:
         """Take the names out of decisions that are over by now; return how many."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any
 
@@ -11,6 +11,7 @@ from sentinel.engine.windows import Absent, FirstSeen, Hit, Opening, Progress, S
 from sentinel.windows.absence import AbsenceTracker
 from sentinel.windows.groups import Findings, Limits, Opened
 from sentinel.windows.novelty import NoveltyTracker
+from sentinel.windows.renaming import renamed
 from sentinel.windows.sequence import SequenceTracker
 from sentinel.windows.snapshot import dump, fill
 from sentinel.windows.spike import SpikeTracker
@@ -101,6 +102,14 @@ class MemoryWindows:
         """Return how near a group is to a finding, changing nothing; None for a watch or a group that is not known."""
         tracker = self.trackers.get(watch)
         return None if tracker is None else tracker.progress(key, now)
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Give users other names."""
+        for watch, tracker in list(self.trackers.items()):
+            data = dump(tracker)
+            other = renamed(data, names)
+            if other != data:
+                self.restore(watch, other)
 
     def snapshot(self) -> dict[str, bytes]:
         """Return the state of each watch."""
