@@ -2,48 +2,50 @@
 -- ARGV 8: steps {count, distinct}, packed; 9: most hits; then of each hit time, id, acting, values packed:
 -- {a text with 1 for each step it matches, whether it matches `until`, a value or false for each step}.
 --
--- The header is {approximate, partials}; a partial is {step, hits counted, values in order, time and id of its start}.
+-- The header is {approximate, partials}; a partial is {step, hits counted, time of its start, values in order…}.
 local steps, most = cmsgpack.unpack(ARGV[8]), tonumber(ARGV[9])
 
 local function name(partial)
+  if not partial[4] then
+    return partial[1] * 65536 + partial[2]
+  end
   local parts = {partial[1], partial[2]}
-  for i, value in ipairs(partial[3]) do
-    parts[2 + i] = #value .. ':' .. value
+  for i = 4, #partial do
+    parts[i - 1] = #partial[i] .. ':' .. partial[i]
   end
   return table.concat(parts, ' ')
 end
 
-local function later(at, id, other_at, other_id)
-  return at > other_at or at == other_at and not below(id, other_id)
+local function with(seen, value)
+  local place = 1
+  while seen[place] and below(seen[place], value) do
+    place = place + 1
+  end
+  if seen[place] ~= value then
+    table.insert(seen, place, value)
+  end
+  return seen
 end
 
 local function fill(partial, value)
   local step = steps[partial[1] + 1]
-  local filled, seen = math.min(partial[2] + 1, step[1]), partial[3]
+  local filled, seen = math.min(partial[2] + 1, step[1]), {unpack(partial, 4)}
   if step[2] > 0 and value and #seen < step[2] then
-    local known = false
-    for _, one in ipairs(seen) do
-      known = known or one == value
-    end
-    if not known then
-      seen = {unpack(seen)}
-      seen[#seen + 1] = value
-      table.sort(seen, below)
-    end
+    seen = with(seen, value)
   end
   if filled >= step[1] and #seen >= step[2] then
-    return {partial[1] + 1, 0, {}, partial[4], partial[5]}
+    return {partial[1] + 1, 0, partial[3]}
   end
-  return {partial[1], filled, seen, partial[4], partial[5]}
+  return {partial[1], filled, partial[3], unpack(seen)}
 end
 
 -- Return the partials after one more hit, and whether it completes a sequence.
-local function advance(partials, at, id, hit)
+local function advance(partials, at, hit)
   local after, places, complete = {}, {}, false
   local first = hit[2] and #partials + 1 or 1
   for i = first, #partials + 1 do
-    local partial = partials[i] or {0, 0, {}, at, id}
-    if partial[4] > at - window then
+    local partial = partials[i] or {0, 0, at}
+    if partial[3] > at - window then
       local moved = partial
       if string.byte(hit[1], partial[1] + 1) == 49 then
         moved = fill(partial, hit[2 + partial[1] + 1])
@@ -56,7 +58,7 @@ local function advance(partials, at, id, hit)
         if not place then
           after[#after + 1] = moved
           places[called] = #after
-        elseif later(moved[4], moved[5], after[place][4], after[place][5]) then
+        elseif moved[3] > after[place][3] then
           after[place] = moved
         end
       end
@@ -93,7 +95,7 @@ local function crossings(at)
   for i = 1, #raw, 2 do
     local id, rest = split(raw[i])
     local time = tonumber(raw[i + 1])
-    partials, complete = advance(partials, time, id, cmsgpack.unpack(rest))
+    partials, complete = advance(partials, time, cmsgpack.unpack(rest))
     if complete and at <= time and time < at + window then
       found[#found + 1] = {time, id, {}}
     end
@@ -144,7 +146,7 @@ local function judge(index, at, id, acting, packed)
   end
   local approximate, partials, raw = header()
   local complete
-  partials, complete = advance(partials, at, id, cmsgpack.unpack(packed))
+  partials, complete = advance(partials, at, cmsgpack.unpack(packed))
   call('ZADD', key, at, id .. '\0' .. packed)
   if begins(newest, at) then
     refresh(at)
