@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 
 from sentinel import sdk
 from sentinel.sdk import options, testing
+from sentinel.sdk.client import Client
+from sentinel.sdk.health import Health
+from sentinel.sdk.options import Options
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sdk.md").read_text()
 SETTINGS = PAGE.partition("## Settings")[2].partition("\n## ")[0]
@@ -51,3 +55,19 @@ def test_the_stand_in_is_explained():
 def test_the_examples_are_python():
     for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
         assert compile(block, "docs/sdk.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+PROTOCOL = (Path(__file__).parents[2] / "docs" / "sdk-protocol.md").read_text()
+
+
+def test_the_protocol_tells_what_a_process_reports():
+    (told,) = re.findall(r"```json\n(.*?)```", PROTOCOL, re.DOTALL)
+    (sent,) = Health(Client(Options()).stats).headers().values()
+    assert sorted(json.loads(told)) == sorted(json.loads(sent))
+
+
+def test_every_file_of_vectors_is_named_and_is_there():
+    folder = Path(__file__).parents[2] / "data"
+    assert sorted(re.findall(r"`data/(\S+-vectors\.json)`", PROTOCOL)) == sorted(
+        path.name for path in folder.glob("*-vectors.json")
+    )
