@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from sentinel.engine.emit import DEPTH, TRUST
+from sentinel.engine.emit import DEPTH, TRUST, emits
 from sentinel.engine.judge import prepare
 from sentinel.engine.playbook import Action, Playbook, Selector, Sequence
 from sentinel.engine.problems import quote
@@ -26,10 +26,14 @@ class Built:
 def check_chains(built: Mapping[str, Built]) -> dict[str, Playbook]:
     """Return the playbooks, those that count what rests on claims marked; report circles and lockouts."""
     playbooks = {id: one.playbook for id, one in built.items()}
-    leads = {id: [other.id for other in playbooks.values() if _leads(one, other)] for id, one in playbooks.items()}
+    leads = {
+        id: [other.id for other in playbooks.values() if _leads(one, other)]
+        for id, one in playbooks.items()
+        if emits(one)
+    }
     claimed = [id for id, nexts in leads.items() if nexts and prepare(playbooks[id]).claimed]
     while claimed:
-        for id in leads[claimed.pop()]:
+        for id in leads.get(claimed.pop(), ()):
             if not playbooks[id].claimed:
                 playbooks[id] = replace(playbooks[id], claimed=True)
                 claimed.append(id)
@@ -82,7 +86,7 @@ def _circle(start: str, leads: Mapping[str, list[str]]) -> list[str] | None:
     seen: set[str] = set()
     while ways:
         way = ways.pop(0)
-        for id in leads[way[-1]]:
+        for id in leads.get(way[-1], ()):
             if id == start:
                 return [*way, start]
             if id not in seen:

@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 
 from sentinel.core.batch import LINKING
 from sentinel.core.duration import format_duration
-from sentinel.core.event import RESERVED
+from sentinel.core.errors import EventError
+from sentinel.core.event import RESERVED, read
 from sentinel.engine.judge import prepare
 from sentinel.engine.playbook import Playbook, Rule
 from sentinel.engine.problems import quote
@@ -166,6 +167,10 @@ def _made(reading: Reading, desk: Desk) -> None:
         for taken in sorted(OURS & (action["properties"] or {}).keys()):
             hint = f"{listed(sorted(OURS), 'and')} are filled in"
             desk.report(action.spot("properties"), f"{quote(taken)} is not for the author", hint)
+        try:
+            read({"id": "x", "event": "x", "timestamp": 0, "properties": action["properties"]})
+        except EventError as error:
+            desk.report(action.spot("properties"), error.message.partition(": ")[2], error.hint)
 
 
 CHECKS: tuple[Callable[[Reading, Desk], None], ...] = (

@@ -31,10 +31,13 @@ actions:
   - challenge_user: {for: 1h, target: user}
   - label_ip: {name: stuffing}
   - notify: {channel: security}
+  - block_users: all
+  - emit: {event: stuffing.found, properties: {weight: 2, tags: [a]}}
 guard: {max: 50, per: 1h}
 exceptions:
   - {where: 'cidr(ip, "198.51.100.0/24")', reason: office address, until: 2030-01-31}
 accept_lockout: false
+claimed: true
 tests:
   - name: ten accounts
     events:
@@ -43,7 +46,8 @@ tests:
          properties: {amount: 1.5, code: "007", zip: 0123}}
       - {at: 50s, received: 2m, event: auth, success: false, ip: "2001:db8::1", user: {email: Jane@Example.com}}
     expect:
-      - {at: 45s, group: {ip: 2001:db8::9, request.host: shop.example}, block_ip: 203.0.113.9, challenge_user: u9}
+      - {at: 45s, group: {ip: 2001:db8::9, request.host: shop.example}, block_ip: 203.0.113.9, challenge_user: [u9, u8],
+         emit: stuffing.found}
     requests:
       - {at: 46s, ip: 203.0.113.9, verdict: block}
       - {at: 46s, user: u1, device: laptop, login: true, verdict: allow}

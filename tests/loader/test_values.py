@@ -68,6 +68,8 @@ def test_actions_have_their_ladder_target_and_channel(playbook: Playbook) -> Non
         Action("challenge_user", (HOUR,), target="user"),
         Action("label_ip", label="stuffing"),
         Action("notify", channel="security"),
+        Action("block_users"),
+        Action("emit", event="stuffing.found", properties={"weight": 2, "tags": ["a"]}),
     )
 
 
@@ -93,7 +95,11 @@ def test_a_delivery_is_typed_by_its_fields_and_properties_by_their_looks(case: P
 def test_expected_users_are_keys_and_expected_ipv6_addresses_networks(case: PlaybookTest) -> None:
     (found,) = case.expect
     assert found.group == {"ip": "2001:db8::/64", "request.host": "shop.example"}
-    assert found.actions == {"block_ip": ("203.0.113.9",), "challenge_user": ("id:u9",)}
+    assert found.actions == {
+        "block_ip": ("203.0.113.9",),
+        "challenge_user": ("id:u9", "id:u8"),
+        "emit": ("stuffing.found",),
+    }
     assert (case.requests[1].user, case.requests[1].login, case.requests[1].verdict) == ("id:u1", True, "allow")
 
 
