@@ -42,9 +42,8 @@ def _query(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key) -> Sql:
         "ranked AS (SELECT k, max(seq) AS seq, row_number() OVER (ORDER BY count(*) DESC, k NULLS LAST) - 1 AS place"
         f" FROM step1 GROUP BY k ORDER BY count(*) DESC, k NULLS LAST LIMIT {wanted.top:d})"
     )
-    asked = [_sums(number, "") for number in range(1, len(wanted.steps) + 1)]
-    if by_value:
-        asked += [_sums(number, "ranked.") for number in range(1, len(wanted.steps) + 1)]
+    which = ["ranked.", ""] if by_value else [""]  # the first says of what type the values are
+    asked = [_sums(number, of) for of in which for number in range(1, len(wanted.steps) + 1)]
     tables = [*_tables(machine, wanted, where, key), *([Sql(ranked)] if by_value else [])]
     listed = sql(", ".join("{}" for _ in tables), *tables)
     return sql("WITH {} " + " UNION ALL ".join(asked), listed)

@@ -54,12 +54,20 @@ class Events:
         wanted, values = condition(app, filter)
         if filter.q is None:
             return int(self._rows(_query("count(*)", wanted), values)[0][0])
-        if len(self._rows(_query("1", wanted, f"LIMIT {SETTLED + 1}"), values)) > SETTLED:
-            raise SentinelError(
-                f"`q`: more than {SETTLED:,} events have to be looked at one by one for this",
-                "ask for a shorter time or one event name",
-            )
+        self._bounded(app, filter)
         return sum(1 for _ in self.matching(app, filter))
+
+    def where(self, app: str, filter: Filter) -> Condition:
+        """Return what a filter asks as SQL conditions with their values, exactly.
+
+        Raises SentinelError where too many events would have to be looked at one by one.
+        """
+        if filter.q is None:
+            return condition(app, filter)
+        self._bounded(app, filter)
+        found = [kept.position for kept in self.matching(app, filter)]
+        wanted, values = condition(app, filter)
+        return [*wanted, "seq = ANY(%s)"], [*values, tuple(found)]
 
     def get(self, app: str, id: str, at: int | None = None) -> KeptEvent | None:
         """Return the event of an id: the newest, or the one of that time."""
@@ -110,6 +118,15 @@ class Events:
                 gone += lot if table == "events" else 0
         self._partitions.forget(app, before)
         return gone
+
+    def _bounded(self, app: str, filter: Filter) -> None:
+        wanted, values = condition(app, filter)
+        some = f"SELECT count(*) FROM ({_query('1', wanted, f'LIMIT {SETTLED + 1}')}) AS few"  # noqa: S608
+        if self._rows(some, values)[0][0] > SETTLED:
+            raise SentinelError(
+                f"`q`: more than {SETTLED:,} events have to be looked at one by one for this",
+                "ask for a shorter time or one event name",
+            )
 
     def _newest(self, where: Condition, after: tuple[Any, ...] | None, most: int) -> list[KeptEvent]:
         """Return events newest first, those behind a place."""

@@ -51,6 +51,7 @@ class News:
         self.trouble: str | None = None  # why the database does not answer
         self._heard: list[Callable[[str], None]] = []
         self._alone = alone
+        self._teller = control.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._channel = f"sentinel_{control.schema}"[:63]
         with control.read() as connection:
             for row in connection.execute(select(room_versions)):
@@ -71,11 +72,9 @@ class News:
             for of, version in touched.items():
                 if of[1] != "decisions" and self._seen.get(of, 0) == version - 1:
                     self._seen[of] = version
-        with contextlib.suppress(StoreError, psycopg.Error):  # they look by themselves, too
-            control = self._control
-            with control.translated(), control.engine.connect() as connection:
-                connection.exec_driver_sql("SELECT pg_notify(%s, '')", (self._channel,))
-                connection.commit()
+        lost = contextlib.suppress(StoreError, psycopg.Error)  # they look by themselves, too
+        with lost, self._control.translated(), self._teller.connect() as connection:
+            connection.exec_driver_sql("SELECT pg_notify(%s, '')", (self._channel,))
 
     def look(self) -> None:
         """Read again what others changed."""

@@ -18,8 +18,10 @@ from sentinel.store.postgres.control import Control
 SIZE = END + 1  # events in one block
 _NUMBER = (1 << 48) - 1
 _LAST = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM event_position"
-_WRITING = f"SELECT pg_advisory_xact_lock_shared(%s | ({_LAST}))"
-_BLOCKS = "SELECT nextval('event_position') FROM generate_series(1, %s)"
+_TAKE = (  # locked first: what is made for the query is whole before a row of it goes on
+    f"WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(%s | ({_LAST}))) "  # noqa: S608
+    "SELECT nextval('event_position') FROM held, generate_series(1, %s)"
+)
 _LEAST = (
     "SELECT min(((classid::bigint << 32) | objid::bigint) & %s) FROM pg_locks WHERE locktype = 'advisory' "
     "AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
@@ -53,8 +55,7 @@ class Place:
 
     def take(self, connection: Connection, blocks: int) -> list[int]:
         """Return the numbers of new blocks for the transaction under way."""
-        connection.exec_driver_sql(_WRITING, (self._room,))
-        return list(connection.exec_driver_sql(_BLOCKS, (blocks,)).scalars())
+        return list(connection.exec_driver_sql(_TAKE, (self._room, blocks)).scalars())
 
     def decided(self, connection: Connection) -> int:
         """Return the last position before which nothing will come in; what is there is seen by the next statement."""

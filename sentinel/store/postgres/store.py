@@ -26,6 +26,7 @@ from sentinel.store.postgres.learning import Learning
 from sentinel.store.postgres.news import News
 from sentinel.store.postgres.partitions import Partitions
 from sentinel.store.postgres.place import Place
+from sentinel.store.postgres.questions import explorer
 from sentinel.store.postgres.unit import Machine, Unit
 from sentinel.store.searches import Searches
 from sentinel.store.standing import Allow, Labels
@@ -64,6 +65,7 @@ class Postgres:
             control, self._place, self._partitions, self.schema, revisions, self.access, self.labels, known
         )
         self.events = Events(control, self._place, self._partitions)
+        self.explorer = explorer(control, self.events)
         self.decisions, self.findings = Decisions(control, revisions), Findings(control, revisions)
         self.people = People(control, revisions, known)
         self.accounts = Accounts(control)

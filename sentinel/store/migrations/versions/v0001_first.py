@@ -457,8 +457,8 @@ EVENTS = (
     CREATE TABLE events (
         seq bigint NOT NULL, app text COLLATE "C" NOT NULL, ts bigint NOT NULL, ahead bigint, received bigint,
         name text COLLATE "C", id text COLLATE "C" NOT NULL, success boolean, user_key text COLLATE "C",
-        identifiers text, ip text COLLATE "C", ipv6 smallint, device text COLLATE "C", trust text COLLATE "C",
-        clamped boolean, historical boolean, user_labels text, ip_labels text,
+        user_h bigint, identifiers text, ip text COLLATE "C", ip_h bigint, ipv6 smallint, device text COLLATE "C",
+        trust text COLLATE "C", clamped boolean, historical boolean, user_labels text, ip_labels text,
         method text COLLATE "C", path text COLLATE "C", route text COLLATE "C", host text COLLATE "C", status bigint,
         user_agent text COLLATE "C", referer text COLLATE "C", params text,
         country text COLLATE "C", city text COLLATE "C", lat double precision, lon double precision, asn bigint,
