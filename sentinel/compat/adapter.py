@@ -196,7 +196,8 @@ class Adapter:
 
     `routes` makes its routes once for each server, with whatever state they need. `secret` finds the key in a request
     (ApiError `unauthorized` where there is none); `caller` does so where a credential is no key of ours. With the
-    header `told_by` a request is answered at the paths of `at_root` too. `allow` and `expose` are CORS's of headers.
+    header `told_by`, and no `Authorization`, a request is answered at the paths of `at_root` too. `allow` and `expose`
+    are what CORS says of headers.
     """
 
     keys: KeyForm

@@ -14,8 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, NamedTuple
+
+import msgspec
 
 from sentinel.compat.adapter import READERS, Adapter, Answer, Call, Route, Shared, in_header
 from sentinel.core.decision import Place, place
@@ -93,8 +95,7 @@ class CrowdSec:
             self._cursors.pop(poller, None)
             return Answer(200, {"new": None, "deleted": None})
         since = () if startup else self._since(poller, _connection(call))
-        number, told = await asyncio.to_thread(_told, table, since)
-        answer = await asyncio.to_thread(_lists, told, table, wanted, settings, now)
+        number, answer = await asyncio.to_thread(_stream, table, since, wanted, settings, now)
         return Answer(200, answer, after=partial(self._went_out, poller, number, _connection(call)))
 
     async def decisions(self, call: Call) -> Answer:
@@ -103,12 +104,11 @@ class CrowdSec:
         wanted, now = _wanted(query), self.shared.door.clock()
         table = await self._table(call.caller.app)
         known = {"ip", "range", "value"} & {name for name, value in query.items() if value}
-        pairs = _asked(table, query) if known else await asyncio.to_thread(lambda: list(table.bans.items()))
-        taken = (_items(target, ban, settings, now) for target, ban in pairs if wanted.takes(target, ban))
-        found = list(chain.from_iterable(taken))
         start = _number(query, "offset", 0)
-        shown = found[start : start + _number(query, "limit", _LIMIT)]
-        return Answer(200, shown or b"null")
+        part = slice(start, start + _number(query, "limit", _LIMIT))
+        if known:
+            return Answer(200, _shown(_asked(table, query), part, wanted, settings, now))
+        return Answer(200, await asyncio.to_thread(_shown, table.bans.copy().items(), part, wanted, settings, now))
 
     async def metrics(self, call: Call) -> Answer:
         """Thank for what a bouncer counted; it is not kept."""
@@ -166,6 +166,21 @@ ADAPTER = Adapter(
     routes, in_header("X-Api-Key"), refuse=refuse, told_by=b"x-api-key",
     at_root=frozenset({"/v1/decisions", "/v1/decisions/stream", "/v1/usage-metrics"}),
 )  # fmt: skip
+
+
+def _stream(
+    table: Table, since: tuple[int, ...], wanted: Wanted, settings: Mapping[str, Any], now: int
+) -> tuple[int, bytes]:
+    number, told = _told(table, since)
+    return number, msgspec.json.encode(_lists(told, table, wanted, settings, now))
+
+
+def _shown(
+    pairs: Iterable[tuple[Target, Ban]], part: slice, wanted: Wanted, settings: Mapping[str, Any], now: int
+) -> bytes:
+    taken = (_items(target, ban, settings, now) for target, ban in pairs if wanted.takes(target, ban))
+    found = list(islice(chain.from_iterable(taken), part.start, part.stop))
+    return msgspec.json.encode(found) if found else b"null"
 
 
 def _told(table: Table, since: tuple[int, ...]) -> tuple[int, list[Change]]:

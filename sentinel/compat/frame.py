@@ -48,9 +48,11 @@ class Compat:
         if path.startswith(PREFIX):
             name, slash, rest = path[len(PREFIX) :].partition("/")
             return name, slash + rest
-        for header, name in self._root.get(path, ()):
-            if any(key == header for key, _ in scope["headers"]):
-                return name, path
+        if path in self._root:
+            given = {key for key, _ in scope["headers"]}
+            for header, name in self._root[path]:
+                if header in given and b"authorization" not in given:
+                    return name, path
         return None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +76,7 @@ class Compat:
         given = {key for key, _ in answer.headers}
         head += [pair for pair in SECURITY if pair[0] not in given]
         await wire.answer(send, answer.status, answer.bytes(), [*head, *answer.headers], answer.kind)
-        if answer.after is not None:
+        if answer.after is not None and scope["method"] != "HEAD":
             answer.after()
 
     def _refused(self, name: str, adapter: Adapter, scope: Scope, error: Exception) -> Answer:

@@ -11,6 +11,7 @@ from sentinel.core.decision import Decision, Delta, place
 from sentinel.core.errors import StoreBusy
 from sentinel.core.record import App
 from sentinel.service.bans import Change, Table
+from tests.compat.captures import replay
 
 NOW = 1_000_000_000_000_000
 HOUR = 3_600_000_000
@@ -207,6 +208,14 @@ def test_head_is_answered_without_a_body(bouncer):
     assert (answer.status, answer.body) == (200, b"")
 
 
+def test_a_head_takes_nothing_away_from_who_asks_afterwards(bouncer):
+    bouncer.stream("startup=true")
+    bouncer.ban("192.0.2.1")
+    for _ in range(3):
+        assert bouncer.get("/v1/decisions/stream", method="HEAD").status == 200
+    assert bouncer.values()[0] == ["192.0.2.1"]
+
+
 @pytest.mark.parametrize("key", ["", "nobody", None])
 def test_a_key_that_is_not_good_is_forbidden_as_the_local_api_says_it(bouncer, whole, key):
     bouncer.key = whole.secrets["one", "sdk"] if key is None else key
@@ -309,3 +318,14 @@ def test_a_key_that_cannot_be_is_not_made(whole, new, message):
     answer = whole.using("admin").post("/v1/keys", new)
     assert answer.status == 422
     assert answer.error["message"].startswith(message)
+
+
+@pytest.mark.parametrize("name", ["crowdsec_pycrowdsec", "crowdsec_custom_bouncer"])
+@pytest.mark.parametrize("base", ["", "/compat/crowdsec"])
+def test_what_real_bouncers_were_seen_to_ask_is_answered(bouncer, name, base):
+    bouncer.ban("192.0.2.1")
+    answers = list(replay(bouncer.whole.client, name, base, {"CROWDSEC-KEY": bouncer.key}))
+    assert [answer.status for _, answer in answers] == [200] * 3
+    first, second, third = (answer.json for _, answer in answers)
+    assert ([one["value"] for one in first["new"]], second) == (["192.0.2.1"], {"new": [], "deleted": []})
+    assert third == second or [one["value"] for one in third] == ["192.0.2.1"]

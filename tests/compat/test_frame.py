@@ -200,6 +200,12 @@ def test_a_header_tells_a_request_at_the_root(room):
     assert not room.app.answers(head | {"path": "/v1/events", "headers": [(b"x-fake-key", b"x")]})
 
 
+def test_a_request_with_a_key_of_ours_is_ours_whatever_else_it_carries(room):
+    headers = [(b"x-fake-key", b"x"), (b"authorization", b"Bearer x")]
+    assert not room.app.answers({"type": "http", "path": "/v1/config", "headers": headers})
+    assert room.app.answers({"type": "http", "path": "/compat/fake/v1/config", "headers": headers})
+
+
 def test_head_is_answered_as_get_and_paths_end_as_they_like(room):
     assert room.client.ask("HEAD", "/compat/fake/v1/config/", headers={"X-Fake-Key": "fake-sdk"}).status == 200
 
