@@ -20,7 +20,8 @@ from sentinel.core.event import Event
 from sentinel.core.identity import key_type
 from sentinel.core.record import Deletion
 from sentinel.store.audit import note
-from sentinel.store.changes import put, touch
+from sentinel.store.buried import Buried
+from sentinel.store.changes import insert_new, put, touch
 from sentinel.store.database import Database
 from sentinel.store.linking import Known
 from sentinel.store.people import People
@@ -35,6 +36,7 @@ from sentinel.store.tables import (
     labels,
     outbox,
     people,
+    searches,
     settings,
     tombstones,
 )
@@ -46,7 +48,10 @@ _TOLD: tuple[tuple[Table, tuple[str, ...]], ...] = (
     (findings, ("key", "user", "body", "note")),
     (outbox, ("body", "error")),
     (audit, ("target", "reason", "detail")),
+    (searches, ("name", "q", "filters")),
 )
+_NAMING = ((identifiers, "key"), (findings, "user"), (decisions, "subject"), (labels, "target"), (allowances, "value"))
+Scan = Callable[[str, int], Iterable[str]]  # app, time: the user keys that stored events name up to then
 Erase = Callable[[str, Sequence[str], int], int]  # app, keys, time: deletes events of these persons up to then
 
 
@@ -54,14 +59,17 @@ class Deletions:
     """The deleted persons of all apps; their hashes are held in memory."""
 
     def __init__(
-        self, control: Database, people: People, known: Known, labels: Labels, allow: Allow, erase: Erase
-    ) -> None:
+        self, control: Database, people: People, known: Known, labels: Labels, allow: Allow, erase: Erase,
+        scan: Scan = lambda app, until: (), buried: Buried | None = None,
+    ) -> None:  # fmt: skip
         self._control = control
         self._people = people
         self._known = known
         self._labels = labels
         self._allow = allow
         self._erase = erase
+        self._scan = scan
+        self._buried = buried or Buried()
         self._secret = _secret(control)
         self._held: dict[str, dict[str, int]] = {}
         self.reload()
@@ -97,8 +105,38 @@ class Deletions:
         """
         keys = self._all_keys(app, key)
         pseudonym = PREFIX + self._hash(app, keys[0])[:24]
+        names = _names(keys, pseudonym)
+        line = Note(by, "user.delete", pseudonym, _renamed(why, _pattern(names), names))
+        return Deletion(pseudonym, now, self._delete(app, keys, pseudonym, now, line), names)
+
+    def finish(self) -> int:
+        """Do again what a crash broke off, or a backup brought back; return how many events went."""
+        with self._control.write() as connection:
+            rows = [row | {"open": False, "erased": False} for row in self._buried.rows()]
+            insert_new(connection, tombstones, rows)
+            query = select(tombstones).where(tombstones.c.erased.is_(False))
+            todo: dict[tuple[str, str, int], set[str]] = {}
+            for row in connection.execute(query):
+                todo.setdefault((row.app, row.pseudonym, row.at), set()).add(row.hash)
+        self.reload()
+        return sum(self._again(*place, hashes) for place, hashes in todo.items())
+
+    def _again(self, app: str, pseudonym: str, at: int, hashes: set[str]) -> int:
+        known: dict[str, None] = {}
+        with self._control.read() as connection:
+            for table, column in _NAMING:
+                query = select(table.c[column]).where(table.c.app == app, table.c[column].is_not(None)).distinct()
+                known |= dict.fromkeys(connection.execute(query).scalars())
+        keys = [key for key in known | dict.fromkeys(self._scan(app, at)) if self._hash(app, key) in hashes]
+        gone = self._delete(app, keys, pseudonym, at, None) if keys else 0
+        self._erased(app, hashes)
+        return gone
+
+    def _delete(self, app: str, keys: Sequence[str], pseudonym: str, now: int, line: Note | None) -> int:
+        """Delete a person by all keys, and return how many events went."""
         gone = self._erase(app, keys, now)
         with self._control.writing():
+            self._buried.add(self._rows(app, keys, pseudonym, now))
             with self._control.write() as connection:
                 self._control.alone(app)
                 self._bury(connection, app, keys, pseudonym, now)
@@ -107,18 +145,23 @@ class Deletions:
                 _drop(connection, app, keys)
                 for room in ("people", "labels", "allow", "deletions"):
                     touch(connection, app, room)
-                line = Note(by, "user.delete", pseudonym, why)
-                note(connection, app, now, line.actor, line.action, line.target, line.reason)
+                if line is not None:
+                    note(connection, app, now, line.actor, line.action, line.target, line.reason)
             self._known.forget(app)
             self._labels.reload(app)
             self._allow.reload(app)
             self.reload(app)
         gone += self._erase(app, keys, now)  # what came in meanwhile
-        hashes = [self._hash(app, one) for one in keys]
+        self._erased(app, {self._hash(app, key) for key in keys})
+        return gone
+
+    def _erased(self, app: str, hashes: Iterable[str]) -> None:
         with self._control.write() as connection:
-            mine = (tombstones.c.app == app, tombstones.c.hash.in_(hashes))
+            mine = (tombstones.c.app == app, tombstones.c.hash.in_(list(hashes)))
             connection.execute(update(tombstones).where(*mine).values(erased=True))
-        return Deletion(pseudonym, now, gone, _names(keys, pseudonym))
+
+    def _rows(self, app: str, keys: Sequence[str], pseudonym: str, now: int) -> list[dict[str, Any]]:
+        return [{"app": app, "hash": self._hash(app, key), "pseudonym": pseudonym, "at": now} for key in keys]
 
     def sweep(self, now: int) -> int:
         """Take the names out of decisions that are over by now; return how many."""
@@ -151,10 +194,10 @@ class Deletions:
     def _bury(self, connection: Connection, app: str, keys: Sequence[str], pseudonym: str, now: int) -> None:
         c = decisions.c
         _unname(connection, app, keys, pseudonym, or_(c.removed.is_not(None), c.until <= now))
-        for key in keys:
+        for key, row in zip(keys, self._rows(app, keys, pseudonym, now), strict=True):
             there = select(c.id).where(c.app == app, c.subject == key).limit(1)
-            row = {"app": app, "hash": self._hash(app, key), "pseudonym": pseudonym, "at": now, "erased": False}
-            put(connection, tombstones, {**row, "open": connection.execute(there).first() is not None})
+            named = connection.execute(there).first() is not None
+            put(connection, tombstones, {**row, "erased": False, "open": named})
 
     def _hash(self, app: str, key: str) -> str:
         return hmac.new(self._secret, f"{app}\0{key}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
@@ -183,13 +226,17 @@ def _rename(connection: Connection, table: Table, columns: Sequence[str], app: s
     keys = [column for column in table.primary_key if column.name != "app"]
     tells = or_(*(_tells(column, name) for column in found for name in names))
     rows = connection.execute(select(*keys, *found).where(table.c.app == app, tells)).mappings().all()
-    pattern = re.compile(
-        "|".join(rf"(?<![\w.@+-]){re.escape(name)}(?![\w@+-])" for name in sorted(names, key=len, reverse=True))
-    )
+    pattern = _pattern(names)
     for row in rows:
         mine = [table.c.app == app, *(key == row[key.name] for key in keys)]
         said = {column.name: _renamed(row[column.name], pattern, names) for column in found}
         connection.execute(update(table).where(*mine).values(**said))
+
+
+def _pattern(names: Iterable[str]) -> re.Pattern[str]:
+    """Return what finds these names where they are no part of a longer one."""
+    longest_first = sorted(names, key=len, reverse=True)
+    return re.compile("|".join(rf"(?<![\w.@+-]){re.escape(name)}(?![\w@+-])" for name in longest_first))
 
 
 def _tells(column: Column[Any], name: str) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from sentinel.core.record import Health
 from sentinel.store.access import Access
 from sentinel.store.accounts import Accounts
 from sentinel.store.audit import Audit
+from sentinel.store.buried import FILE, Buried
 from sentinel.store.control import Control
 from sentinel.store.decisions import Decisions, Revisions
 from sentinel.store.deletions import Deletions
@@ -87,10 +88,13 @@ class Embedded:
         self.settings, self.playbooks = Settings(control), Playbooks(control)
         self.searches = Searches(control)
         self.deletions = Deletions(
-            control, self.people, self._machine.known, self.labels, self.allow, self.events.erase
-        )
+            control, self.people, self._machine.known, self.labels, self.allow, self.events.erase,
+            self.events.named, Buried(folder.path / FILE),
+        )  # fmt: skip
         self._projector.deleted = self.deletions.concerns
         self._recover()
+        with suppress(StoreBusy):
+            self.deletions.finish()
 
     @contextmanager
     def unit(self) -> Iterator[Unit]:

@@ -6,6 +6,7 @@ hundred rows at a time: an unread answer would hold up checkpoints, a long one t
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import duckdb
 
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.event import Event
-from sentinel.core.identity import names_of
+from sentinel.core.identity import key_type, names_of
 from sentinel.core.record import Filter, KeptEvent, Page
 from sentinel.store.asking import Asked, Where, ask, settled
 from sentinel.store.duck import Duck, interrupted
@@ -137,6 +138,15 @@ class Events:
         with self._duck.cursor() as own:
             return int(own.execute("DELETE FROM events WHERE app = ? AND ts < ?", [app, before]).fetchall()[0][0])
 
+    def named(self, app: str, until: int) -> Iterator[str]:
+        """Give the user keys that events up to a time name."""
+        query = "SELECT DISTINCT user_key, identifiers FROM events WHERE app = ? AND ts <= ?"
+        for user, found in self._rows(query, [app, until]):
+            if user is not None:
+                yield user
+            for name, value in (json.loads(found) if found else {}).items():
+                yield f"{key_type(name)}:{value}"
+
     def erase(self, app: str, keys: Sequence[str], until: int) -> int:
         """Delete the events up to a time that name one of these persons, for good, and return how many."""
         self._reach(self._journal.last)
@@ -152,6 +162,7 @@ class Events:
         with self._duck.cursor() as own:
             query = f"DELETE FROM events WHERE app = ? AND ts <= ? AND ({' OR '.join(tests)})"  # noqa: S608
             gone = int(own.execute(query, values).fetchall()[0][0])
+            own.execute("CHECKPOINT").fetchall()  # or a log that is damaged later would bring them back
         if not self._projector.checkpoint():
             raise StoreBusy("the deletion is not on disk yet", "do it again in a moment", retry_after=5)
         return gone

@@ -1,0 +1,42 @@
+"""The hashes of deleted persons, in a file of their own: a backup put in the place of the others leaves it there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+FILE = "deleted.jsonl"
+_FIELDS = {"app": str, "hash": str, "pseudonym": str, "at": int}
+
+
+class Buried:
+    """One such file; without a path none is kept."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add rows, on disk before it returns."""
+        if self._path is None:
+            return
+        text = "".join(json.dumps({name: row[name] for name in _FIELDS}) + "\n" for row in rows)
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Give the rows; a line that was cut short is passed over."""
+        if self._path is None or not self._path.exists():
+            return
+        for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict) and {name: type(row.get(name)) for name in _FIELDS} == _FIELDS:
+                yield {name: row[name] for name in _FIELDS}
