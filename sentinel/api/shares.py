@@ -12,7 +12,6 @@ from sentinel.api.models import Model, Moment
 from sentinel.api.views import when
 from sentinel.core.duration import SECOND, format_duration
 from sentinel.core.explore import (
-    Amount,
     Funnel,
     FunnelWanted,
     Line,
@@ -59,10 +58,10 @@ class SeriesView(Model):
 
 
 class AmountView(Model):
-    """Some events, and their distinct users."""
+    """Some events, and their distinct users; null: not counted."""
 
     events: int
-    users: int
+    users: int | None
 
 
 class RankedView(AmountView):
@@ -211,19 +210,14 @@ def retention_view(asked: RetentionWanted, found: Retention) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def share(part: float, whole: float) -> float | None:
+def share(part: float | None, whole: float | None) -> float | None:
     """Return a part of a whole, None of nothing; what was estimated is never more than all."""
-    return round(min(part / whole, 1.0), 6) if whole else None
+    return round(min(part / whole, 1.0), 6) if whole and part is not None else None
 
 
 def change(now: float, before: float) -> float | None:
     """Return how much more there is than before, None where there was nothing."""
     return round((now - before) / before, 6) if before else None
-
-
-def amount_view(amount: Amount) -> dict[str, int]:
-    """Return an amount as it is shown."""
-    return amount._asdict()
 
 
 def _line(line: Line) -> dict[str, Any]:

@@ -100,14 +100,14 @@ class TopWanted:
 
 
 class Amount(NamedTuple):
-    """Some events, and their distinct users."""
+    """Some events, and their distinct users, None where these were not counted."""
 
     events: int = 0
-    users: int = 0
+    users: int | None = 0
 
 
 class Ranked(NamedTuple):
-    """A value with its amount, and that of the period before."""
+    """A value with its amount, and that of the period before, whose users are counted where they are the rank."""
 
     value: Scalar
     now: Amount

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
+from sentinel.core import address
 from sentinel.core.explore import Activity, Happened, Share, UserSeen, UsersWanted, period
 from sentinel.core.record import Filter, Page
 from sentinel.store.explorer.machine import Machine
@@ -14,19 +16,20 @@ from sentinel.store.sql import Sql, sql
 
 SHARES = 20  # values shown of each kind
 NEWEST = 50
-_OF_USER = {
-    "events": "name",
-    "ips": "ip",
-    "devices": "device",
-    "countries": "country",
-    "browsers": "browser",
-    "os": "os",
-}
-_OF_IP = {
-    "events": "name",
-    "users": "user_key",
-    **{kind: _OF_USER[kind] for kind in ("devices", "countries", "browsers", "os")},
-}
+
+
+class Kind(NamedTuple):
+    """What is counted: a column, and where that holds a hash, the column with the text."""
+
+    column: str
+    text: str | None = None
+
+
+_IPS, _USERS = Kind("ip_h", "ip"), Kind("user_h", "user_key")
+_KINDS = {
+    "events": Kind("name"), "devices": Kind("device"), "countries": Kind("country"), "browsers": Kind("browser"),
+    "os": Kind("os"),
+}  # fmt: skip
 _SORTS = {"last": "last", "events": "events"}
 
 
@@ -58,16 +61,20 @@ def users(machine: Machine, app: str, wanted: UsersWanted) -> Page[UserSeen]:
 
 
 def of_user(machine: Machine, app: str, keys: Sequence[str], filter: Filter) -> Activity:
-    """Return what the person of some keys did."""
-    hashes, texts = ([Sql("?", (one,)) for one in values] for values in ([hash_of(key) for key in keys], keys))
-    listed = ", ".join("{}" for _ in keys)
-    mine = sql(f"user_h IN ({listed}) AND user_key IN ({listed})", *hashes, *texts)
-    return _activity(machine, sql("{} AND {}", machine.where(app, filter), mine), _OF_USER)
+    """Return what the person of some keys did. These are told by hash: to read their texts costs ten times as much."""
+    mine = sql(f"user_h IN ({', '.join('{}' for _ in keys)})", *(Sql("?", (hash_of(key),)) for key in keys))
+    return _activity(machine, app, sql("{} AND {}", machine.where(app, filter), mine), {"ips": _IPS, **_KINDS})
 
 
 def of_ip(machine: Machine, app: str, filter: Filter) -> Activity:
     """Return what came from the filter's address or network."""
-    return _activity(machine, machine.where(app, filter), _OF_IP)
+    exact = address.normalise(filter.ip or "")
+    if exact is None:
+        return _activity(machine, app, machine.where(app, filter), {"users": _USERS, **_KINDS})
+    where = machine.where(app, replace(filter, ip=None))
+    return _activity(
+        machine, app, sql("{} AND {}", where, Sql("ip_h = ?", (hash_of(exact),))), {"users": _USERS, **_KINDS}
+    )
 
 
 def _keys(machine: Machine, where: Sql, rows: Sequence[tuple[Any, ...]]) -> dict[int, str]:
@@ -87,40 +94,41 @@ def _hash(text: str) -> int:
     return int(text) if text.lstrip("-").isdecimal() and len(text) < 24 else 0
 
 
-def _activity(machine: Machine, where: Sql, kinds: dict[str, str]) -> Activity:
-    """Return everything in one reading of the events, as rows of one form."""
-    columns = ", ".join(("ts", "id", "seq", "success", "ip", "name", "user_key", "device", "country", "browser", "os"))
-    parts = [f"SELECT 'all', NULL, count(*), min(ts), max(ts), {_NOTHING} FROM mine"]
+def _activity(machine: Machine, app: str, where: Sql, kinds: Mapping[str, Kind]) -> Activity:
+    """Return everything: what is counted in one reading of narrow columns, then the newest events by themselves."""
+    columns = ", ".join(dict.fromkeys(("ts", "seq", *(kind.column for kind in kinds.values()))))
+    parts = ["SELECT 'all' AS kind, NULL AS value, count(*) AS n, min(ts), max(ts), NULL AS last FROM mine"]
     parts += [
-        f"SELECT * FROM (SELECT '{kind}', {column}, count(*) AS n, min(ts), max(ts), {_NOTHING} FROM mine"
-        f" WHERE {column} IS NOT NULL GROUP BY {column} ORDER BY n DESC, {column} LIMIT {SHARES}) AS {kind}"
-        for kind, column in kinds.items()
+        f"SELECT * FROM (SELECT '{name}', CAST({kind.column} AS VARCHAR) AS value, count(*) AS n, min(ts), max(ts),"
+        f" max(seq) FROM mine WHERE {kind.column} IS NOT NULL GROUP BY {kind.column}"
+        f" ORDER BY n DESC, {kind.column} LIMIT {SHARES}) AS {name}"
+        for name, kind in kinds.items()
     ]
     parts.append(
-        f"SELECT * FROM (SELECT 'newest', id, seq, ts, ts, name, success, user_key, ip, country FROM mine"
-        f" ORDER BY ts DESC, id DESC, seq DESC LIMIT {NEWEST}) AS newest"
+        f"SELECT 'newest', NULL, 0, min(ts), 0, 0 FROM (SELECT ts FROM mine ORDER BY ts DESC LIMIT {NEWEST}) AS n"
     )
     form = f"WITH mine AS MATERIALIZED (SELECT {columns} FROM events WHERE {{}}) " + " UNION ALL ".join(parts)
-    return _read(machine.rows(sql(form, where)), kinds, machine.behind())
+    rows = machine.rows(sql(form, where))
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for kind, *rest in rows:
+        found.setdefault(kind, []).append(tuple(rest))
+    ((_, events, first, last, _),) = found["all"]
+    shares = {name: _shares(machine, app, kind, found.get(name, [])) for name, kind in kinds.items()}
+    timeline = _newest(machine, where, found["newest"][0][2]) if events else ()
+    return Activity(events, first, last, shares, timeline, machine.behind())
 
 
-_NOTHING = (
-    "CAST(NULL AS VARCHAR), CAST(NULL AS BOOLEAN), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR)"
-)
+def _shares(machine: Machine, app: str, kind: Kind, rows: Sequence[tuple[Any, ...]]) -> tuple[Share, ...]:
+    texts: dict[str, str] = {}
+    if kind.text is not None:
+        hashed = Sql(f"CAST({kind.column} AS VARCHAR)")
+        texts = machine.texts(app, hashed, Sql(kind.text), [row[4] for row in rows])
+    shares = [Share(texts.get(value, value), count, first, last) for value, count, first, last, _ in rows]
+    return tuple(sorted(shares, key=lambda one: (-one.events, one.value)))
 
 
-def _read(rows: Sequence[tuple[Any, ...]], kinds: dict[str, str], behind: int) -> Activity:
-    shares: dict[str, list[Share]] = {kind: [] for kind in kinds}
-    newest: list[tuple[int, str, int, Happened]] = []
-    events, first, last = 0, None, None
-    for kind, value, count, begin, end, *rest in rows:
-        if kind == "all":
-            events, first, last = count, begin, end
-        elif kind == "newest":
-            name, success, user, ip, country = rest
-            newest.append((begin, value, count, Happened(value, begin, name, success, user, ip, country)))
-        else:
-            shares[kind].append(Share(value, count, begin, end))
-    ordered = {kind: tuple(sorted(some, key=lambda one: (-one.events, one.value))) for kind, some in shares.items()}
-    timeline = tuple(one[3] for one in sorted(newest, key=lambda one: one[:3], reverse=True))
-    return Activity(events, first, last, ordered, timeline, behind)
+def _newest(machine: Machine, where: Sql, since: int) -> tuple[Happened, ...]:
+    """Return the newest events, none of which is older than a time."""
+    query = f"SELECT id, ts, name, success, user_key, ip, country FROM events WHERE {{}} AND ts >= {since}"
+    rows = machine.rows(sql(f"{query} ORDER BY ts DESC, id DESC, seq DESC LIMIT {NEWEST}", where))
+    return tuple(Happened(*row) for row in rows)

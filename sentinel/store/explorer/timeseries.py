@@ -43,6 +43,8 @@ def series(machine: Machine, app: str, wanted: SeriesWanted) -> Series:
     measure = machine.measure(app, wanted.metric, roughly)
     where = machine.where(app, replace(wanted.filter, since=max(before[0], 0), until=end))
     key = NO_KEY if wanted.group_by is None else machine.key(app, wanted.group_by, where)
+    if key.dear and wanted.metric.kind in _FOLDED:
+        return _folded(machine, wanted, over, where, key, measure)
     lines = None if wanted.group_by is None else _lines(machine, app, wanted, where, now, key, measure)
     asked = _Asked(wanted, over, where, key, measure, lines)
     found = _points(machine, asked, max(before[0], 0))
@@ -51,6 +53,36 @@ def series(machine: Machine, app: str, wanted: SeriesWanted) -> Series:
         over.starts(), before, end, tuple(_drawn(machine, asked, found)),
         distinct and roughly and machine.words.roughly is not None, machine.behind(),
     )  # fmt: skip
+
+
+def _folded(machine: Machine, wanted: SeriesWanted, over: Buckets, where: Sql, key: Key, measure: Measure) -> Series:
+    """Answer for a key that is made once: of each value and bucket first, then of the values that come first."""
+    before = over.starts(over.count)
+    bucket = over.number_of(max(before[0], 0), machine.divided)
+    rows = machine.rows(sql(_folding(wanted, over, bucket, measure), machine.made(where, key, measure)))
+    keys = {int(place): k for place, _, _, k, _ in rows if place < wanted.top}
+    more = any(last is not None and last >= wanted.top for *_, last in rows)
+    kept = tuple(keys[place] for place in sorted(keys))
+    lines = Ranks(kept, tuple(key.read(one) for one in kept), more)
+    found = {(min(int(place), len(kept)), int(number)): value for place, number, value, _, _ in rows}
+    asked = _Asked(wanted, over, where, key, measure, lines)
+    return Series(over.starts(), before, over.end(), tuple(_drawn(machine, asked, found)), False, machine.behind())
+
+
+def _folding(wanted: SeriesWanted, over: Buckets, bucket: str, measure: Measure) -> str:
+    """Return the query of the metric by place and bucket, each with its key; the rest has the last place."""
+    kind, top, now = wanted.metric.kind, wanted.top, f"FILTER (WHERE bucket >= {over.first})"
+    fold = "sum(m)" if kind == "count" else f"{kind}(m)"
+    rank = fold if kind in _RANKED else "sum(c)"
+    return (
+        f"WITH held AS MATERIALIZED (SELECT k, {bucket} AS bucket, {measure.sum} AS m, count(*) AS c FROM {{}}"
+        f" GROUP BY 1, 2), counted AS (SELECT k, {rank} {now} AS r FROM held GROUP BY k HAVING sum(c) {now} > 0"
+        f" ORDER BY r DESC NULLS LAST, k NULLS LAST LIMIT {top + 1}),"
+        " ranked AS (SELECT k, row_number() OVER (ORDER BY r DESC NULLS LAST, k NULLS LAST) - 1 AS place FROM counted)"
+        f" SELECT CASE WHEN place < {top} THEN place ELSE {top} END, bucket, {fold},"
+        f" min(CASE WHEN place < {top} THEN held.k END), max(place) FROM held"
+        " LEFT JOIN ranked ON held.k IS NOT DISTINCT FROM ranked.k GROUP BY 1, 2"
+    )
 
 
 def _lines(machine: Machine, app: str, wanted: SeriesWanted, where: Sql, now: int, key: Key, measure: Measure) -> Ranks:

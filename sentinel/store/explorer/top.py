@@ -35,17 +35,19 @@ def top(machine: Machine, app: str, wanted: TopWanted) -> Top:
     tables = f"made AS {'' if key.dear else 'NOT '}MATERIALIZED (SELECT user_h, seq, k, {now} AS now FROM {{}})"
     form = _estimated(machine, wanted) if roughly else _exact(machine, wanted)
     rows = machine.rows(sql(f"WITH {tables}, {form}", machine.made(where, key)))
+    both = wanted.by == "users"
     ranked = sorted((row for row in rows if row[0] is not None), key=lambda row: int(row[0]))
     values = shown(machine, app, key, [row[1] for row in ranked], [row[2] for row in ranked])
     items = [
-        Ranked(value, Amount(int(row[3]), users[0]), Amount(int(row[4]), users[1]))
+        Ranked(value, Amount(int(row[3]), users[0]), Amount(int(row[4]), users[1] if both else None))
         for place, (value, row) in enumerate(zip(values, ranked, strict=True))
         for users in [row[5] if roughly else row[5][2 * place : 2 * place + 2]]
     ]
     total = _total(machine, where, since, machine.distinct("user_h", True) if roughly else "0")
     if not roughly:
         total = tuple(one._replace(users=users) for one, users in zip(total, rows[0][5][-2:], strict=True))
-    return Top(tuple(items), *total, roughly, machine.behind())
+    now, before = total
+    return Top(tuple(items), now, before if both else before._replace(users=None), roughly, machine.behind())
 
 
 def _ranked(wanted: TopWanted, rank: str) -> str:
@@ -60,6 +62,7 @@ def _ranked(wanted: TopWanted, rank: str) -> str:
 
 def _exact(machine: Machine, wanted: TopWanted) -> str:
     """Return a query that makes each user one row, whose bits say at which values it was, and in which period."""
+    asked = "" if wanted.by == "users" else " AND now = 1"
     here, lots = f"coalesce(place, {wanted.limit:d})", range(wanted.limit // _PLACES + 1)
     bit = f"CAST(1 AS BIGINT) << CAST({here} % {_PLACES} * 2 + 1 - now AS INTEGER)"
     bits = (
@@ -74,7 +77,8 @@ def _exact(machine: Machine, wanted: TopWanted) -> str:
     users = ", ".join(f"count(*) FILTER (WHERE {test})" for test in tests)
     return (
         f"{_ranked(wanted, 'count(DISTINCT user_h) FILTER (WHERE now = 1)')}, present AS (SELECT {', '.join(bits)}"
-        " FROM made LEFT JOIN ranked ON made.k IS NOT DISTINCT FROM ranked.k WHERE user_h IS NOT NULL GROUP BY user_h)"
+        " FROM made LEFT JOIN ranked ON made.k IS NOT DISTINCT FROM ranked.k"
+        f" WHERE user_h IS NOT NULL{asked} GROUP BY user_h)"
         f" SELECT place, k, last, n, b, users FROM (SELECT ARRAY[{users}] AS users FROM present) AS found"
         " LEFT JOIN ranked ON TRUE"
     )
