@@ -187,6 +187,8 @@ class Server:
         try:
             for app in self.store.access.apps():
                 self.pipeline.tenant(app.id)
+                if any(key.protocol and key.revoked is None for key in self.store.access.keys(app.id)):
+                    self.bans.table(app.id)  # a bouncer whose first question takes too long gives up
         except Stopping:
             return
         except Exception as error:  # noqa: BLE001  said at once, and by readyz for as long as it lasts

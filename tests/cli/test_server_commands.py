@@ -58,6 +58,27 @@ class TestKeys:
         assert (code, len(lines)) == (0, 1)
         assert server.client.using(lines[0]).get("/v1/findings").status == 200
 
+    def test_a_key_for_a_foreign_client_opens_that_clients_paths_alone(self, server, ask):
+        words = ("keys", "create", "sdk", "--protocol", "crowdsec", "--setting", "expand=yes", "--format", "json")
+        (made,) = as_json(ask(*words))
+        assert (made["protocol"], made["settings"]) == ("crowdsec", {"expand": True})
+        answer = server.client.get("/compat/crowdsec/v1/decisions", headers={"X-Api-Key": made["secret"]})
+        assert answer.status == 200
+        assert server.client.using(made["secret"]).get("/v1/decisions").status == 403
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["--protocol", "none"], "`protocol`: `none` is not known"),
+            (["--protocol", "crowdsec", "--setting", "expand"], "`--setting`: `expand` is no setting"),
+            (["--protocol", "crowdsec", "--setting", "odd=1"], "`settings.odd`: not a setting of keys for `crowdsec`"),
+            (["--setting", "a=b"], "`settings`: only keys for a foreign protocol have them"),
+        ],
+    )
+    def test_a_key_for_a_foreign_client_that_cannot_be_is_not_made(self, ask, words, message):
+        code, _, err = ask("keys", "create", "sdk", *words)
+        assert (code, message in err) == (2, True)
+
     def test_keys_are_listed_without_secrets_and_revoked_by_id(self, server, ask):
         (made,) = as_json(ask("keys", "create", "sdk", "--format", "json"))
         _, lines, _ = ask("keys", "list")
