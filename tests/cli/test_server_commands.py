@@ -150,7 +150,6 @@ class TestDecisions:
         (listed,) = as_json(ask("decisions", "list", "--value", "id:odd\x9b", "--format", "json"))
         assert (made["value"], listed["value"]) == ("id:odd\x9b", "id:odd\x9b")
 
-
     def test_of_a_private_address_it_is_warned_and_done_all_the_same(self, server, ask):
         code, lines, err = ask("decisions", "add", "block", "10.1.2.3", "--why", "abuse")
         assert (code, len(lines)) == (0, 1)

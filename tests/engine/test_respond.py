@@ -143,12 +143,23 @@ def test_a_place_first_seen_during_the_attack_is_not_familiar() -> None:
         ('success and ip != "192.0.2.1"', ("auth",), False),
         ("hour(timestamp) < 5", ("auth",), True),
         (None, ("invoice.*",), False),
+        (None, ("password.reset_requested",), True),
+        (None, ("password.*",), True),
+        (None, ("account.reset_requested",), True),
+        (None, ("password.changed",), False),
+        ('event == "password.changed"', ("password.*",), False),
         (None, ("a*",), True),
     ],
 )
 def test_whose_users_are_only_claimed_is_seen_from_the_condition(where: Any, events: Any, claimed: bool) -> None:
     judge = Desk(playbook(where, events=events)).engine.judges["p"]
     assert judge.claimed is claimed
+
+
+def test_a_playbook_can_say_that_its_users_are_only_claimed() -> None:
+    lookup = playbook(None, events=("lookup",), group_by=("user",), actions=(BLOCK_USER,), claimed=True)
+    (finding,) = Desk(lookup).feed(*burst(0, event="lookup", success=None))
+    assert [one.logins_only for one in finding.effects[0].decisions] == [True]
 
 
 def test_whoever_accepts_the_lockout_gets_the_full_block() -> None:
