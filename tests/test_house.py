@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -109,11 +110,12 @@ def test_the_gate_can_be_run():
 def installed(tmp_path_factory) -> Path:
     """Build the wheel of a small checkout and unpack it as an installer would."""
     checkout, target = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("installed")
-    for name in ("pyproject.toml", "LICENSE"):
+    for name in ("pyproject.toml", "LICENSE", ".gitignore"):
         shutil.copy(ROOT / name, checkout)
     shutil.copytree(ROOT / "sentinel", checkout / "sentinel", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "examples", checkout / "examples", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("playbooks/one.yaml", "rules/two.yaml", "rules/lists/three.txt", "tests/four.py", "docs/five.md"):
+    ours = ("playbooks/one.yaml", "rules/two.yaml", "rules/lists/three.txt", "tests/four.py", "docs/five.md")
+    for name in (*ours, "sentinel/console/static/built/six.js"):
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / name).write_text("x\n")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(checkout / "dist")]
@@ -135,6 +137,23 @@ def test_an_installed_sentinel_finds_the_content_of_its_own_wheel(installed):
     names = ["playbooks", "rules", "geo", "shop"]
     ran = bare(f"from sentinel.content import folder; print(*map(folder, {names}))", installed)
     assert ran.stdout.split() == [str(installed / "sentinel" / "content" / name) for name in names], ran.stderr
+
+
+def test_a_wheel_carries_the_console_with_the_scripts_that_were_built(installed):
+    console = installed / "sentinel" / "console"
+    for folder in ("templates", "static"):
+        wanted = {path.name for path in (ROOT / "sentinel" / "console" / folder).glob("*.*")}
+        assert {path.name for path in (console / folder).glob("*.*")} == wanted
+    assert (console / "static" / "built" / "six.js").is_file()
+
+
+def test_what_the_scripts_are_built_from_is_pinned_and_names_no_address():
+    package = json.loads((ROOT / "frontend" / "package.json").read_text())
+    versions = [version for group in ("dependencies", "devDependencies") for version in package[group].values()]
+    assert [version for version in versions if not re.fullmatch(r"\d+\.\d+\.\d+", version)] == []
+    assert re.findall(r'"resolved"', (ROOT / "frontend" / "package-lock.json").read_text()) == []
+    lock = json.loads((ROOT / "frontend" / "package-lock.json").read_text())["packages"]
+    assert all("integrity" in found for path, found in lock.items() if path)
 
 
 def test_a_wheel_carries_the_whole_shop_of_the_demo(installed):

@@ -15,6 +15,7 @@ To add a page:
 3. `templates/things.html` begins with `{% extends "page.html" %}` and `{% import "ui.html" as ui with context %}`, and
    fills the blocks `title`, `actions` and `main` with the macros of `ui.html`.
 
+A step of a path that came from outside is a part of its own, `{{ url("/things", key) }}`, its route `{key:path}`.
 Everything `{{ shown }}` is inert: escaped, control and direction characters spelt out, long texts cut (`|whole` keeps
 all of a text, for text areas). Links are `{{ url("/things", kind=kind) }}`, which keeps the app. Forms are
 `{% call ui.form(url("/things"), "Save") %}…{% endcall %}`, which carries the CSRF token; scripts send it as the header

@@ -79,15 +79,16 @@ class Visit:
         """Say whether the reader may do what a role may."""
         return self.account.may(role)
 
-    def url(self, path: str, **query: object) -> Markup:
+    def url(self, path: str, *parts: str, **query: object) -> Markup:
         """Return a page's address with the app and what is asked of it; None and empty values are left out.
 
-        Names with a `_` at the end lose it: `from_` becomes `from`.
+        `parts` are steps below `path` that came from outside, such as a user key. Names with a `_` at the end lose
+        it: `from_` becomes `from`.
         """
         given = {name.rstrip("_"): value for name, value in query.items() if value is not None and value != ""}
         if len(self.apps) > 1:
             given = {"app": self.app.id} | given
-        address = quote(path, safe="/:@-._~")
+        address = "/".join([quote(path, safe="/:@-._~"), *(quote(part, safe="") for part in parts)])
         return escape(f"{address}?{urlencode(given, doseq=True)}" if given else address)
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -111,7 +112,7 @@ def _at_least(role: Role, server: bool = False) -> Callable[..., Visit]:
     """Return a dependency that lets accounts of a role in; with `server` those alone who reach every app."""
 
     def dependency(request: Request, form: Filled) -> Visit:
-        visit = _visit(request)
+        visit = _visit(request, request.query_params.get("app"), named=request.method in UNSAFE)
         _meant(request, form, visit)
         if not visit.may(role) or (server and not visit.account.everywhere):
             wanted = "administrators of the whole server" if server else f"the role `{role}`"
@@ -122,7 +123,7 @@ def _at_least(role: Role, server: bool = False) -> Callable[..., Visit]:
     return dependency
 
 
-def _visit(request: Request) -> Visit:
+def _visit(request: Request, wanted: str | None, named: bool = False) -> Visit:
     here, answers = cast(Context, request.app.state.context), cast(Answers, request.app.state.answers)
     token = request.cookies.get(answers.cookie, "")
     session = here.accounts.session(token, busy="sentinel-poll" not in request.headers) if token else None
@@ -130,16 +131,15 @@ def _visit(request: Request) -> Visit:
         raise SignInFirst
     account = session.account
     apps = tuple(app for app in here.store.access.apps() if account.reaches(app.id))
-    return Visit(here, answers, request, account, apps, _chosen(request, apps), csrf_of(token), token)
+    return Visit(here, answers, request, account, apps, _chosen(apps, wanted, named), csrf_of(token), token)
 
 
-def _chosen(request: Request, apps: tuple[App, ...]) -> App:
-    """Return the app that is asked for; a change among several must say which."""
-    wanted = request.query_params.get("app")
+def _chosen(apps: tuple[App, ...], wanted: str | None, named: bool) -> App:
+    """Return the app that is asked for; where it must be `named`, one of several is not just taken."""
     if not apps:
         raise ApiError("forbidden", "your account reaches no app", "ask an administrator of the server")
     if wanted is None:
-        if len(apps) > 1 and request.method in UNSAFE:
+        if len(apps) > 1 and named:
             raise ApiError("invalid", "`app`: missing", "there are several, and this changes something")
         return next((app for app in apps if app.id == "default"), apps[0])
     for app in apps:
@@ -158,11 +158,15 @@ def _meant(request: Request, form: Form, visit: Visit) -> None:
 
 
 def reader(request: Request) -> Visit | None:
-    """Return whoever looks at what went wrong, None where nobody is signed in or the app is not theirs."""
-    try:
-        return _visit(request)
-    except (SignInFirst, SentinelError):
-        return None
+    """Return whoever looks at what went wrong, None where nobody is signed in; an app that is not theirs is left."""
+    for wanted in (request.query_params.get("app"), None):
+        try:
+            return _visit(request, wanted)
+        except SignInFirst:
+            return None
+        except SentinelError:
+            continue
+    return None
 
 
 Viewer = Annotated[Visit, Depends(_at_least("viewer"))]

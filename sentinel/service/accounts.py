@@ -9,6 +9,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from typing import NamedTuple
 from pwdlib import PasswordHash
 
 from sentinel.core.duration import DAY, HOUR
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import EVERY_APP, ROLES, Account, Role, Session, account_link
 from sentinel.service.ports import Store
 from sentinel.service.setup import ADMINISTRATOR
@@ -60,7 +61,8 @@ class Accounts:
         now = self._clock()
         found = self._store.accounts.session(token, now, IDLE)
         if found is not None and busy and now - found.seen > _TOUCH:
-            self._store.accounts.touch(token, now)
+            with suppress(StoreBusy):  # a full disk must not close the console
+                self._store.accounts.touch(token, now)
         return found
 
     def sign_out(self, token: str, by: str) -> None:

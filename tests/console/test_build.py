@@ -1,0 +1,97 @@
+"""What pages are made of: files that may be missing, text that is made inert, and tracebacks that tell no secret."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel import logs
+from sentinel.console import assets, render
+from sentinel.console.forms import Form
+from sentinel.core.errors import SentinelError
+from tests.console.visiting import text, visited
+
+STEERING = "\x00\x07\x1b\x7f\x9b\u200e\u200f\u202a\u202e\u2066\u2069\ufeff\ue000"
+ANYTHING = st.text(st.characters() | st.sampled_from(STEERING + "<>&\"'`{}%\ud800"), max_size=900)
+env = render.environment()
+
+
+def test_pages_work_without_the_scripts_that_need_a_build_and_the_log_says_so_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(assets, "BUILT", tmp_path / "nowhere")
+    monkeypatch.setattr(assets.Assets.__init__, "__defaults__", ((assets.HERE, tmp_path / "nowhere"),))
+    with visited(tmp_path) as console:
+        page = console.reader().page("/overview")
+        assert "Events, by the minute" in text(page)
+        assert "console.js" not in page and "/static/base." in page
+    said = [line for line in capsys.readouterr().out.splitlines() if "not built" in line]
+    assert len(said) == 1
+    assert "make setup" in said[0]
+
+
+@given(ANYTHING)
+def test_whatever_is_shown_steers_nothing(value):
+    shown = env.from_string("{{ value }}").render(value=value)
+    assert not set(shown) & {"<", ">", '"', "'"}
+    assert all(char.isprintable() or char in "\n\t" for char in shown)
+    assert len(shown) < 10 * render.LONGEST + 40
+
+
+@given(ANYTHING)
+def test_a_text_area_holds_all_of_a_text(value):
+    shown = env.from_string("{{ value|whole }}").render(value=value)
+    assert not set(shown) & {"<", ">", '"', "'"}
+    shown.encode()
+
+
+@given(st.recursive(ANYTHING | st.floats(allow_nan=False) | st.none(), lambda inner: st.dictionaries(ANYTHING, inner)))
+def test_figures_in_an_attribute_are_no_markup(value):
+    shown = env.from_string("{{ value|plain_json }}").render(value=value)
+    assert not set(shown) & {"<", ">", "'", "&"}
+
+
+@pytest.mark.parametrize(
+    ("micros", "said"),
+    [(0, "0 s"), (59_000_000, "59 s"), (61_000_000, "1 min 1 s"), (3_600_000_000, "1 h"), (90_061_000_000, "1 d 1 h")],
+)
+def test_lengths_are_told_in_two_units_at_most(micros, said):
+    assert render.lasting(micros) == said
+
+
+def test_a_field_says_what_is_wrong_with_it():
+    form = Form([("a", " x "), ("b", "y" * 50), ("b", "z")])
+    assert form.text("a") == "x"
+    assert form.all("b") == ["y" * 50, "z"]
+    for read, words in (
+        (lambda: form.text("c"), "`c`: missing"),
+        (lambda: form.text("b", most=10), "`b`: longer than 10"),
+        (lambda: form.choice("a", ["one", "two"]), "is none of one, two"),
+    ):
+        with pytest.raises(SentinelError, match=words):
+            read()
+
+
+def test_a_traceback_on_a_terminal_shows_no_local_variable(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    kept, config = logging.getLogger().handlers[:], structlog.get_config()
+    try:
+        logs.configure("console", "info")
+        try:
+            _fail("-".join(["river", "anvil"]))
+        except ValueError as error:
+            structlog.get_logger("x").error("fault", exc_info=error)
+    finally:
+        logging.getLogger().handlers[:] = kept
+        structlog.configure(**config)
+    assert "ValueError" in stream.getvalue()
+    assert "river-anvil" not in stream.getvalue()
+
+
+def _fail(password):
+    raise ValueError(len(password))
