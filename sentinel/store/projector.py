@@ -17,6 +17,7 @@ from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
 from sentinel.store import rows
+from sentinel.store.columns import Columns, columns, of_rows, together
 from sentinel.store.control import Control
 from sentinel.store.duck import Duck
 from sentinel.store.journal import BITS, Journal, Row
@@ -200,30 +201,26 @@ class Projector:
         self._duck.protect()
 
     def _append(self, lump: Sequence[Row], cursor: duckdb.DuckDBPyConnection, sift: bool) -> None:
-        table: list[tuple[Any, ...]] = []
+        tables: list[tuple[int, Columns]] = []
         for row in lump:
             if row.unchecked:  # those before it are asked for
-                _put(table, cursor)
-                table = []
-            found = self._table(row, cursor)
+                _put(tables, cursor)
+                tables = []
+            kept = self._events(row, cursor)
+            learnt = [self._schema.of(row.app).read(one.event) for one in kept]
             if sift:
+                found = [rows.write(row.app, one, *of) for one, of in zip(kept, learnt, strict=True)]
                 good = sifted(found)
                 self.skipped += len(found) - len(good)
-                found = good
-            table += found
-        _put(table, cursor)
+                tables.append(of_rows(good))
+            elif kept:
+                tables.append((len(kept), columns(row.app, kept, learnt)))
+        _put(tables, cursor)
 
-    def _table(self, row: Row, cursor: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
-        """Return the events of a journal row as rows, without repeats that could not be told when they came in."""
+    def _events(self, row: Row, cursor: duckdb.DuckDBPyConnection) -> list[KeptEvent]:
+        """Return the events of a journal row without repeats that could not be told when they came in."""
         events = [kept for kept in row.unpacked() if not self.deleted(row.app, kept.event)]
-        if row.unchecked:
-            events = self._fresh(row.app, events, cursor)
-        schema = self._schema.of(row.app)
-        table = []
-        for kept in events:
-            conflicts, slots = schema.read(kept.event)
-            table.append(rows.write(row.app, kept, conflicts, slots))
-        return table
+        return self._fresh(row.app, events, cursor) if row.unchecked else events
 
     def _fresh(self, app: str, events: list[KeptEvent], cursor: duckdb.DuckDBPyConnection) -> list[KeptEvent]:
         sent = [(kept.event.sent, kept.event.id) for kept in events if kept.event.sent is not None]
@@ -231,19 +228,15 @@ class Projector:
         return [kept for kept in events if identity(kept.event.sent, kept.event.id) not in stored]
 
 
-def _put(table: Sequence[tuple[Any, ...]], cursor: duckdb.DuckDBPyConnection) -> None:
-    """Append rows; columns that are empty throughout are not handed over, for each costs every row."""
+def _put(tables: Sequence[tuple[int, Columns]], cursor: duckdb.DuckDBPyConnection) -> None:
+    """Append tables; columns that are empty throughout are not handed over, for each costs every row."""
+    names, table = together(tables)
     if not table:
         return
-    used = [
-        (name, values) for name, values in zip(rows.COLUMNS, zip(*table, strict=True), strict=True)
-        if values.count(None) < len(values)
-    ]  # fmt: skip
-    appender = cursor.appender("events", columns=[name for name, _ in used])
+    appender = cursor.appender("events", columns=names)
     try:
-        narrow = list(zip(*(values for _, values in used), strict=True))
-        for start in range(0, len(narrow), _SLICE):
-            appender.append_rows(narrow[start : start + _SLICE])
+        for start in range(0, len(table), _SLICE):
+            appender.append_rows(table[start : start + _SLICE])
         appender.flush()
     finally:
         appender.clear()

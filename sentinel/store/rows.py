@@ -22,7 +22,7 @@ NUMBERS = tuple(f"n{number:02d}" for number in range(1, 9))
 SLOTS = TEXTS + NUMBERS
 
 # The parts of an event that are objects with known keys: for each key its column and the Python type it takes.
-_PARTS: dict[str, dict[str, tuple[str, type]]] = {
+PARTS: dict[str, dict[str, tuple[str, type]]] = {
     "request": {
         "method": ("method", str), "path": ("path", str), "route": ("route", str), "host": ("host", str),
         "status": ("status", int), "user_agent": ("user_agent", str), "referer": ("referer", str),
@@ -40,12 +40,12 @@ _PARTS: dict[str, dict[str, tuple[str, type]]] = {
         "browser": ("browser", str), "os": ("os", str), "device": ("agent_device", str), "bot": ("bot", bool),
     },
 }  # fmt: skip
-COLUMN_OF = {(part, key): found for part, keys in _PARTS.items() for key, found in keys.items()}
+COLUMN_OF = {(part, key): found for part, keys in PARTS.items() for key, found in keys.items()}
 _SQL = {str: "VARCHAR", int: "BIGINT", float: "DOUBLE", bool: "BOOLEAN", dict: "VARCHAR"}
-_FLAT = tuple((part, tuple(keys.items())) for part, keys in _PARTS.items())
-_NONE = {part: (None,) * len(keys) for part, keys in _PARTS.items()}
-_INT64 = range(-(1 << 63), 1 << 63)
-_WHOLE = {"request": list(_PARTS["request"]).index("status"), "geo": list(_PARTS["geo"]).index("asn")}
+_FLAT = tuple((part, tuple(keys.items())) for part, keys in PARTS.items())
+_NONE = {part: (None,) * len(keys) for part, keys in PARTS.items()}
+INT64 = range(-(1 << 63), 1 << 63)
+_WHOLE = {"request": list(PARTS["request"]).index("status"), "geo": list(PARTS["geo"]).index("asn")}
 
 # `ts` and `user_key`, since AT and USER are words of SQL. Times are microseconds since 1970. `ahead` is the timestamp
 # as sent less the one that counts: 0 but for clamped ones, NULL where none was sent. `ip4` and `ip6` are the address as
@@ -56,7 +56,7 @@ COLUMNS: dict[str, str] = {
     "ip": "VARCHAR", "ip_h": "UBIGINT", "ip4": "UINTEGER", "ip6": "UBIGINT", "ipv6": "UTINYINT",
     "device": "VARCHAR", "trust": "VARCHAR",
     "clamped": "BOOLEAN", "historical": "BOOLEAN", "user_labels": "VARCHAR", "ip_labels": "VARCHAR",
-    **{column: _SQL[kind] for keys in _PARTS.values() for column, kind in keys.values()},
+    **{column: _SQL[kind] for keys in PARTS.values() for column, kind in keys.values()},
     "more": "VARCHAR", "conflicts": "VARCHAR", "props": "VARCHAR",
     **dict.fromkeys(TEXTS, "VARCHAR"), **dict.fromkeys(NUMBERS, "DOUBLE"),
 }  # fmt: skip
@@ -84,7 +84,7 @@ def write(app: str, kept: KeptEvent, conflicts: Sequence[str], slots: Sequence[s
     return (
         seq, app, event.at, None if sent is None else sent - event.at, event.received, event.name,
         event.id, event.success, user, hash_of(user) if user else None, json(event.identifiers),
-        ip, hash_of(ip) if ip else None, *(numbers_of(ip) if ip else _NO_NUMBERS), _unusual(event.ipv6), event.device,
+        ip, hash_of(ip) if ip else None, *(numbers_of(ip) if ip else _NO_NUMBERS), unusual(event.ipv6), event.device,
         event.trust,
         event.clamped, event.historical, json(event.user_labels), json(event.ip_labels),
         *_flat(event.request, "request", more), *_flat(event.geo, "geo", more),
@@ -141,7 +141,8 @@ def numbers_of(ip: str) -> tuple[int | None, int | None]:
     return (None, int(IPv6Address(ip)) >> 64) if ":" in ip else (int(IPv4Address(ip)), None)
 
 
-def _unusual(prefix: int) -> int | None:
+def unusual(prefix: int) -> int | None:
+    """Return the prefix by which addresses of version 6 are grouped, None for the usual one."""
     return None if prefix == Event.ipv6 else prefix
 
 
@@ -149,15 +150,15 @@ def _flat(part: Mapping[str, Any], name: str, more: dict[str, dict[str, Any]]) -
     """Return the values of a part's columns; what fits none goes to `more`."""
     if not part:
         return _NONE[name]
-    values = list(map(part.get, _PARTS[name]))
+    values = list(map(part.get, PARTS[name]))
     known = _PLAIN[name].get(tuple(map(type, values)))
-    if known == len(part) and (name not in _WHOLE or (values[_WHOLE[name]] or 0) in _INT64):
+    if known == len(part) and (name not in _WHOLE or (values[_WHOLE[name]] or 0) in INT64):
         return values
     return _flat_slowly(part, name, more)
 
 
 def _flat_slowly(part: Mapping[str, Any], name: str, more: dict[str, dict[str, Any]]) -> Sequence[Any]:
-    kinds = {key: kind for key, (_, kind) in _PARTS[name].items()}
+    kinds = {key: kind for key, (_, kind) in PARTS[name].items()}
     odd = [key for key, value in part.items() if value is not None and not _fits(value, kinds.get(key, object))]
     if odd:
         more[name] = {key: part[key] for key in odd}
@@ -166,7 +167,7 @@ def _flat_slowly(part: Mapping[str, Any], name: str, more: dict[str, dict[str, A
 
 
 def _fits(value: Any, kind: type) -> bool:
-    return type(value) is kind and (kind is not int or value in _INT64)
+    return type(value) is kind and (kind is not int or value in INT64)
 
 
 def _plain(kinds: Sequence[type]) -> dict[tuple[type, ...], int]:
@@ -196,4 +197,4 @@ def _whole(value: Any) -> Any:
     return [_whole(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-_PLAIN = {part: _plain([kind for _, kind in keys.values()]) for part, keys in _PARTS.items()}
+_PLAIN = {part: _plain([kind for _, kind in keys.values()]) for part, keys in PARTS.items()}

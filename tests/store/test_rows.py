@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
 from sentinel.store import rows
+from sentinel.store.columns import columns, of_rows, together
 
 FULL = {
     "id": "e", "name": "auth", "at": 1_000, "sent": 5_000, "received": 2_000, "success": True, "user": "id:1",
@@ -65,3 +68,36 @@ def test_hashes_are_the_same_for_ever():
 def test_addresses_are_numbers_by_version():
     assert rows.numbers_of("203.0.113.9") == (0xCB007109, None)
     assert rows.numbers_of("2001:db8::1") == (None, 0x20010DB800000000)
+
+
+ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.just(2**63), st.floats(allow_nan=False), st.text(max_size=2)
+)
+PART = st.dictionaries(st.sampled_from(["country", "asn", "kind", "private", "method", "status", "params", "odd"]), ODD)
+SOME = st.lists(
+    st.fixed_dictionaries(
+        {"id": st.text(max_size=3), "at": st.integers(0, 9), "name": st.just("n")},
+        optional={
+            "sent": st.integers(0, 9), "success": st.booleans(), "user": st.sampled_from(["id:1", "id:2"]),
+            "ip": st.sampled_from(["203.0.113.9", "2001:db8::1"]), "ipv6": st.sampled_from([56, 64]),
+            "identifiers": st.just({"id": "1"}), "properties": st.dictionaries(st.text(max_size=2), st.integers(0, 3)),
+            "user_labels": st.just(("a",)), **dict.fromkeys(("request", "geo", "network", "agent"), PART),
+        },
+    ),
+    max_size=6,
+)  # fmt: skip
+
+
+@given(SOME, st.lists(st.sampled_from(["x", "y", None]), min_size=6, max_size=6))
+def test_columns_say_what_rows_say(some, slots):
+    kept = []
+    for place, plain in enumerate(some):
+        event = Event()
+        vars(event).update(plain)
+        kept.append(KeptEvent(event, place))
+    learnt = [(["p"] if slot == "x" else [], (slot, *rows.EMPTY_SLOTS[1:])) for slot in slots[: len(kept)]]
+    wanted = [rows.write("shop", one, *of) for one, of in zip(kept, learnt, strict=True)]
+    for tables in ([(len(kept), columns("shop", kept, learnt))], [of_rows(wanted)], [of_rows(wanted)] * 2):
+        names, found = together(tables)
+        as_rows = [tuple(dict(zip(names, row, strict=True)).get(name) for name in rows.COLUMNS) for row in found]
+        assert as_rows == (wanted * len(tables) if wanted else [])
