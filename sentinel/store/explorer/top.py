@@ -31,8 +31,8 @@ def top(machine: Machine, app: str, wanted: TopWanted) -> Top:
     roughly = estimates(since, until, wanted.exact) and machine.words.roughly is not None
     where = machine.where(app, replace(wanted.filter, since=max(2 * since - until, 0)))
     key = machine.key(app, wanted.field, where, "field")
-    now = f"CASE WHEN ts >= {since} THEN 1 ELSE 0 END"
-    tables = f"made AS {'' if key.dear else 'NOT '}MATERIALIZED (SELECT user_h, seq, k, {now} AS now FROM {{}})"
+    place = "0" if key.shown is None else "seq"
+    tables = f"made AS {'' if key.dear else 'NOT '}MATERIALIZED (SELECT user_h, {place} AS seq, k, ts FROM {{}})"
     form = _estimated(machine, wanted) if roughly else _exact(machine, wanted)
     rows = machine.rows(sql(f"WITH {tables}, {form}", machine.made(where, key)))
     both = wanted.by == "users"
@@ -50,21 +50,23 @@ def top(machine: Machine, app: str, wanted: TopWanted) -> Top:
     return Top(tuple(items), now, before if both else before._replace(users=None), roughly, machine.behind())
 
 
-def _ranked(wanted: TopWanted, rank: str) -> str:
+def _ranked(wanted: TopWanted, users: str) -> str:
     """Return tables of the values first in rank: their places, last events, and events in both periods."""
+    within = f"FILTER (WHERE ts >= {wanted.filter.since})"
+    now, rank = f"count(*) {within}", f"{users if wanted.by == 'users' else 'count(*)'} {within}"
     return (
-        "counted AS (SELECT k, max(seq) AS last, sum(now) AS n, count(*) - sum(now) AS b,"
-        f" {rank if wanted.by == 'users' else 'sum(now)'} AS r FROM made GROUP BY k HAVING sum(now) > 0"
-        f" ORDER BY r DESC, k NULLS LAST LIMIT {wanted.limit:d}),"
+        f"counted AS (SELECT k, max(seq) AS last, {now} AS n, count(*) - {now} AS b, {rank} AS r FROM made"
+        f" GROUP BY k HAVING {now} > 0 ORDER BY r DESC, k NULLS LAST LIMIT {wanted.limit:d}),"
         " ranked AS (SELECT k, last, n, b, row_number() OVER (ORDER BY r DESC, k NULLS LAST) - 1 AS place FROM counted)"
     )
 
 
 def _exact(machine: Machine, wanted: TopWanted) -> str:
     """Return a query that makes each user one row, whose bits say at which values it was, and in which period."""
-    asked = "" if wanted.by == "users" else " AND now = 1"
+    asked = "" if wanted.by == "users" else f" AND ts >= {wanted.filter.since}"
     here, lots = f"coalesce(place, {wanted.limit:d})", range(wanted.limit // _PLACES + 1)
-    bit = f"CAST(1 AS BIGINT) << CAST({here} % {_PLACES} * 2 + 1 - now AS INTEGER)"
+    before = f"CASE WHEN ts >= {wanted.filter.since} THEN 0 ELSE 1 END"
+    bit = f"CAST(1 AS BIGINT) << CAST({here} % {_PLACES} * 2 + {before} AS INTEGER)"
     bits = (
         f"bit_or(CASE WHEN {machine.divided(here, _PLACES)} = {lot} THEN {bit} ELSE 0 END) AS bits{lot}" for lot in lots
     )
@@ -76,7 +78,7 @@ def _exact(machine: Machine, wanted: TopWanted) -> str:
     tests += [" OR ".join(f"(bits{lot} & {_EVER << before}) <> 0" for lot in lots) for before in (0, 1)]
     users = ", ".join(f"count(*) FILTER (WHERE {test})" for test in tests)
     return (
-        f"{_ranked(wanted, 'count(DISTINCT user_h) FILTER (WHERE now = 1)')}, present AS (SELECT {', '.join(bits)}"
+        f"{_ranked(wanted, 'count(DISTINCT user_h)')}, present AS (SELECT {', '.join(bits)}"
         " FROM made LEFT JOIN ranked ON made.k IS NOT DISTINCT FROM ranked.k"
         f" WHERE user_h IS NOT NULL{asked} GROUP BY user_h)"
         f" SELECT place, k, last, n, b, users FROM (SELECT ARRAY[{users}] AS users FROM present) AS found"
@@ -87,9 +89,10 @@ def _exact(machine: Machine, wanted: TopWanted) -> str:
 def _estimated(machine: Machine, wanted: TopWanted) -> str:
     """Return a query that estimates the users of each value in both periods."""
     users = machine.distinct("user_h", roughly=True)
-    both = ", ".join(f"{users} FILTER (WHERE now = {now})" for now in (1, 0))
+    now = f"{users} FILTER (WHERE ts >= {wanted.filter.since})"
+    before = f"{users} FILTER (WHERE ts < {wanted.filter.since})" if wanted.by == "users" else "0"
     return (
-        f"{_ranked(wanted, f'{users} FILTER (WHERE now = 1)')}, guessed AS (SELECT place, ARRAY[{both}] AS users"
+        f"{_ranked(wanted, users)}, guessed AS (SELECT place, ARRAY[{now}, {before}] AS users"
         " FROM made JOIN ranked ON made.k IS NOT DISTINCT FROM ranked.k GROUP BY place)"
         " SELECT place, k, last, n, b, users FROM ranked JOIN guessed USING (place)"
     )
