@@ -449,3 +449,46 @@ def test_the_address_is_what_trusted_proxies_say(server, start, app):
         assert site.get("/plain/x", X_Forwarded_For="203.0.113.9, 10.1.1.1").status == 403
         assert site.get("/plain/x", X_Forwarded_For="203.0.113.9, 198.51.100.1").status == 200
         assert site.get("/plain/x", Forwarded='for="203.0.113.9:4711";proto=https').status == 403
+
+
+def plain_application():
+    app = FastAPI()
+
+    @app.get("/streamed")
+    async def streamed():
+        async def pieces():
+            yield b"one "
+            yield b"two"
+
+        return StreamingResponse(pieces(), headers={"x-own": "1"}, media_type="text/plain")
+
+    @app.get("/later")
+    async def later(tasks: BackgroundTasks):
+        tasks.add_task(done.append, "background")
+        return {"ok": True}
+
+    @app.get("/fails")
+    async def fails():
+        raise RuntimeError("on purpose")
+
+    @app.get("/refuses")
+    async def refuses():
+        return PlainTextResponse("no", 418, {"set-cookie": "a=1"})
+
+    done: list[str] = []
+    return app, done
+
+
+def test_who_is_not_refused_gets_the_very_answer_there_is_without_the_sdk(server, start):
+    start()
+    answers, backgrounds = [], []
+    for protected in (False, True):
+        app, done = plain_application()
+        if protected:
+            app.add_middleware(SentinelMiddleware)
+        with serving.asgi(app) as site:
+            found = [site.get(path) for path in ("/streamed", "/later", "/fails", "/refuses", "/nowhere")]
+        answers.append([(one.status, {k: v for k, v in one.headers.items() if k != "date"}, one.body) for one in found])
+        backgrounds.append(done)
+    assert answers[0] == answers[1]
+    assert backgrounds == [["background"], ["background"]]
