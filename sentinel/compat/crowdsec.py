@@ -30,6 +30,7 @@ from sentinel.service.bans import Ban, Change, Table, Target
 ORIGIN = "sentinel"
 LONGEST = 365 * DAY  # what a ban without an end is told as: every later start of a bouncer tells it anew
 MOST_POLLERS = 1_000
+UNSURE = 4  # answers one after another that may get lost without harm
 _SMALL = 8  # bits: a network of at most 256 addresses is told one by one where a key asks for it
 _TYPES = {"block": "ban", "challenge": "captcha"}
 _FLAGS = {"true": True, "1": True, "false": False, "0": False, "": False}
@@ -46,10 +47,9 @@ class Poller(NamedTuple):
 
 
 class Cursor(NamedTuple):
-    """How far a poller was told: before its last answer and with it, and by which connection that went."""
+    """How far a poller was told by its last answers, the newest first, and by which connection the newest went."""
 
-    before: int
-    after: int
+    told: tuple[int, ...]
     connection: object
 
 
@@ -96,7 +96,7 @@ class CrowdSec:
             return Answer(200, {"new": None, "deleted": None})
         since = () if startup else self._since(poller, _connection(call))
         number, answer = await asyncio.to_thread(_stream, table, since, wanted, settings, now)
-        return Answer(200, answer, after=partial(self._went_out, poller, number, _connection(call)))
+        return Answer(200, answer, after=partial(self._went_out, poller, since, number, _connection(call)))
 
     async def decisions(self, call: Call) -> Answer:
         """Tell the bans in force, of one address or network if one is asked for; `null` where there are none."""
@@ -125,15 +125,15 @@ class CrowdSec:
         return Poller(call.caller.key, call.ip, agent, asked[:20])
 
     def _since(self, poller: Poller, connection: object) -> tuple[int, ...]:
-        """Return from where to tell: from before the last answer too, unless this connection shows that it came."""
+        """Return from where to tell: from before the last answers too, unless this connection shows that they came."""
         cursor = self._cursors.get(poller)
         if cursor is None:
             return ()
-        return (cursor.after,) if connection == cursor.connection else (cursor.after, cursor.before)
+        return cursor.told[:1] if connection == cursor.connection else cursor.told
 
-    def _went_out(self, poller: Poller, number: int, connection: object) -> None:
-        last = self._cursors.get(poller)
-        self._cursors[poller] = Cursor(number if last is None else last.after, number, connection)
+    def _went_out(self, poller: Poller, since: tuple[int, ...], number: int, connection: object) -> None:
+        """Note what an answer told; that it went out does not say that it came."""
+        self._cursors[poller] = Cursor((number, *(since or (number,)))[:UNSURE], connection)
         self._cursors.move_to_end(poller)
         if len(self._cursors) > MOST_POLLERS:
             self._cursors.popitem(last=False)

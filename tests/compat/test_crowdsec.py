@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sentinel.compat import crowdsec
 from sentinel.core.decision import Decision, Delta, place
@@ -83,18 +85,49 @@ def test_what_a_playbook_decides_reaches_the_bouncer_and_what_is_lifted_leaves_i
     assert bouncer.values() == ([], ["203.0.113.77"])
 
 
-def test_a_poll_tells_what_changed_and_once_more_in_case_the_answer_was_lost(bouncer):
+def test_a_poll_tells_what_changed_and_some_times_more_in_case_the_answer_was_lost(bouncer):
     assert bouncer.values("startup=true") == ([], [])
     bouncer.ban("192.0.2.1")
-    assert bouncer.values() == (["192.0.2.1"], [])
-    assert bouncer.values() == (["192.0.2.1"], [])
+    for _ in range(crowdsec.UNSURE):
+        assert bouncer.values() == (["192.0.2.1"], [])
     assert bouncer.values() == ([], [])
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([None, 2, 5, 9])), min_size=1, max_size=30),
+    st.lists(st.sampled_from(["came", "lost", "same connection"]), min_size=30, max_size=30),
+)
+def test_a_bouncer_that_loses_answers_holds_the_bans_after_the_next_one_that_comes(changes, fates):
+    """At most so many answers are lost one after another as `UNSURE` allows; the next connection is another then."""
+    table, bouncers, poller = Table(), crowdsec.CrowdSec(None), crowdsec.Poller("key", None, "", ())
+    held, lost, connection, revision = {}, 0, 0, 0
+    places = {"a": "192.0.2.1", "b": "192.0.2.2", "c": "198.51.100.0/24"}
+    table.update(Delta(0, reset=True), True, 0)
+    for at, ((name, length), fate) in enumerate(zip(changes, fates, strict=False), 1):
+        revision += 1
+        until = None if length is None else (at + length)
+        added = Decision(f"{name}{at}", "block", "network", places[name], until=until, playbook="p")
+        table.update(Delta(revision, (added,)), True, at)
+        if fate != "same connection" or lost:
+            connection += 1
+        since = bouncers._since(poller, connection)
+        number, told = crowdsec._told(table, since)
+        bouncers._went_out(poller, since, number, connection)
+        lost = lost + 1 if fate == "lost" and at > 0 and lost < crowdsec.UNSURE - 1 and since else 0
+        if lost:
+            continue
+        for change in told:
+            if change.was is not None:
+                held.pop(change.target, None)
+        for change in told:
+            if change.now is not None:
+                held.setdefault(change.target, change.now.until)
+        assert held == {target: ban.until for target, ban in table.bans.items()}
 
 
 def test_a_question_on_the_same_connection_shows_that_the_answer_came():
     bouncers, poller = crowdsec.CrowdSec(None), crowdsec.Poller("key", "::1", "", ())
-    bouncers._went_out(poller, 3, ("::1", 1000))
-    bouncers._went_out(poller, 7, ("::1", 1000))
+    bouncers._went_out(poller, (3,), 7, ("::1", 1000))
     assert bouncers._since(poller, ("::1", 1000)) == (7,)
     assert bouncers._since(poller, ("::1", 1001)) == (7, 3)
 

@@ -45,7 +45,7 @@ def import_sigma(
     for name, data in files.items():
         try:
             documents = list(yaml.safe_load_all(data.decode("utf-8-sig")))
-        except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             reports.append(Report(name, f"no YAML: {_line(error)}"))
             continue
         rules += _parsed(name, documents, reports)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Any, NamedTuple
 
+from pyparsing import ParseBaseException
 from sigma.collection import SigmaCollection
 from sigma.correlations import (
     SigmaCorrelationCondition,
@@ -97,8 +98,8 @@ class _Translation:
             if rule.errors:
                 raise Inexpressible(str(rule.errors[0]))
             make(rule)
-        except (SentinelError, SigmaError) as error:
-            self._imported.reports.append(Report(_name(rule), str(error)))
+        except (SentinelError, SigmaError, ParseBaseException, RecursionError) as error:
+            self._imported.reports.append(Report(_name(rule), " ".join(str(error).split())[:300]))
 
     def _note(self, rule: Any, message: str) -> None:
         self._imported.reports.append(Report(_name(rule), message, lost=False))
