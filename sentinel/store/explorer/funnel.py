@@ -72,12 +72,12 @@ def _tables(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key) -> lis
     for number, name in enumerate(wanted.steps[1:], 2):
         later = ">" if name in wanted.steps[: number - 1] else ">="
         last = f"step{number - 1}"
-        kept = "".join(f", min({last}.{one}) AS {one}" for one in more)
+        kept = "".join(f", {last}.{one}" for one in more)
         form = (
             f"step{number} AS MATERIALIZED (SELECT who, min(ts) AS reached, min({last}.began) AS began,"
             f" min({last}.reached) AS past{kept} FROM (SELECT ts, user_h FROM events WHERE {{}}) AS made"
             f" JOIN {last} ON user_h = who"
-            f" WHERE ts {later} {last}.reached AND ts <= {last}.began + {wanted.window:d} GROUP BY 1)"
+            f" WHERE ts {later} {last}.reached AND ts <= {last}.began + {wanted.window:d} GROUP BY 1{kept})"
         )
         tables.append(sql(form, _named(where, name)))
     return tables

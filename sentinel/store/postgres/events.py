@@ -5,16 +5,15 @@ What is committed is seen at once. Long answers are read a lot at a time, each b
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from sentinel.core import address
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import Filter, KeptEvent, Page, Query
 from sentinel.store.paging import bounded, cursor, place
 from sentinel.store.postgres import parquet
+from sentinel.store.postgres.asking import Condition, ask
 from sentinel.store.postgres.control import Control, driver
 from sentinel.store.postgres.copying import READ, read
 from sentinel.store.postgres.partitions import Partitions
@@ -29,8 +28,6 @@ _BY_TIME = f"ORDER BY ts, id, seq LIMIT {_SLICE}"
 _BY_SEQ = f"ORDER BY seq LIMIT {_SLICE}"
 _KNOWN = "SELECT at FROM event_id WHERE app = %s AND id = %s"
 
-Condition = tuple[list[str], list[Any]]
-
 
 class Events:
     """The events of all apps."""
@@ -43,18 +40,19 @@ class Events:
     def search(self, app: str, filter: Filter, limit: int = 50, cursor: str | None = None) -> Page[KeptEvent]:
         """Return events by (time, id), newest first."""
         after = None if cursor is None else tuple(place(cursor, int, str, int))
-        most, where = bounded(limit) + 1, condition(app, filter)
-        if filter.q is not None:
-            return self._sifted(where, filter.q, limit, after)
-        found = self._newest(where, after, most)
+        most, asked = bounded(limit) + 1, ask(app, filter)
+        if asked.q is not None:
+            return self._sifted(asked.may, asked.q, limit, after)
+        found = self._newest(asked.may, after, most)
         return Page(tuple(found[:limit]), _place(found[limit - 1]) if len(found) == most else None)
 
     def count(self, app: str, filter: Filter) -> int:
         """Return how many there are."""
-        wanted, values = condition(app, filter)
-        if filter.q is None:
+        asked = ask(app, filter)
+        if asked.q is None:
+            wanted, values = asked.may
             return int(self._rows(_query("count(*)", wanted), values)[0][0])
-        self._bounded(app, filter)
+        self._bounded(asked.may)
         return sum(1 for _ in self.matching(app, filter))
 
     def where(self, app: str, filter: Filter) -> Condition:
@@ -62,11 +60,12 @@ class Events:
 
         Raises SentinelError where too many events would have to be looked at one by one.
         """
-        if filter.q is None:
-            return condition(app, filter)
-        self._bounded(app, filter)
+        asked = ask(app, filter)
+        wanted, values = asked.may
+        if asked.q is None:
+            return wanted, values
+        self._bounded(asked.may)
         found = [kept.position for kept in self.matching(app, filter)]
-        wanted, values = condition(app, filter)
         return [*wanted, "seq = ANY(%s)"], [*values, tuple(found)]
 
     def get(self, app: str, id: str, at: int | None = None) -> KeptEvent | None:
@@ -101,8 +100,9 @@ class Events:
 
     def matching(self, app: str, filter: Filter) -> Iterator[KeptEvent]:
         """Give the events a filter asks for in (time, id) order, oldest first."""
-        found = self._oldest_first(condition(app, filter), filter.since or 0)
-        return found if filter.q is None else filter_by(filter.q, found)
+        asked = ask(app, filter)
+        found = self._oldest_first(asked.may, filter.since or 0)
+        return found if asked.q is None else filter_by(asked.q, found)
 
     def parquet(self, app: str, filter: Filter, gone: Callable[[], bool]) -> Iterator[bytes]:
         """Give the events a filter asks for as the bytes of a Parquet file, in no order; stop where `gone` says so."""
@@ -119,8 +119,8 @@ class Events:
         self._partitions.forget(app, before)
         return gone
 
-    def _bounded(self, app: str, filter: Filter) -> None:
-        wanted, values = condition(app, filter)
+    def _bounded(self, where: Condition) -> None:
+        wanted, values = where
         some = f"SELECT count(*) FROM ({_query('1', wanted, f'LIMIT {SETTLED + 1}')}) AS few"  # noqa: S608
         if self._rows(some, values)[0][0] > SETTLED:
             raise SentinelError(
@@ -174,35 +174,6 @@ class Events:
 def filter_by(q: Query, found: Iterable[KeptEvent]) -> Iterator[KeptEvent]:
     """Give the events a condition of the rules' language holds for."""
     return (kept for kept in found if q.matches(kept.event))
-
-
-def condition(app: str, filter: Filter) -> Condition:
-    """Return what a filter asks as SQL conditions with their values."""
-    wanted, values = ["app = %s"], list[Any]([app])
-    parts: dict[str, Any] = {
-        "name = %s": filter.name, "ts >= %s": filter.since, "ts < %s": filter.until, "user_key = %s": filter.user,
-    }  # fmt: skip
-    if filter.ip is not None:
-        parts |= _of_address(filter.ip)
-    for part, value in parts.items():
-        if value is not None:
-            wanted.append(part)
-            values.append(value)
-    return wanted, values
-
-
-def _of_address(text: str) -> dict[str, Any]:
-    exact = address.normalise(text)
-    if exact is not None:
-        return {"ip::inet = %s::inet": exact}
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise SentinelError(f"`ip`: `{text[:64]}` is neither an address nor a network") from None
-    if network.version == 6 and network.prefixlen > 64:
-        raise SentinelError(f"`ip`: `{text[:64]}` is narrower than /64", "of IPv6, name one address or a wider network")
-    first, last = str(network.network_address), str(network.broadcast_address)
-    return {"ip::inet >= %s::inet": first, "ip::inet <= %s::inet": last}
 
 
 def _query(what: str, wanted: Sequence[str], rest: str = "") -> str:

@@ -1,4 +1,4 @@
-"""The explorer over PostgreSQL: its words, and who asks: few questions at a time, each for a bounded time."""
+"""The explorer over PostgreSQL: few questions at a time, each for a bounded time, so that ingest is not held up."""
 
 from __future__ import annotations
 
@@ -10,59 +10,19 @@ import psycopg
 
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import Filter
-from sentinel.engine.kinds import Kind
 from sentinel.store.explorer.explorer import Explorer
 from sentinel.store.explorer.machine import Machine
-from sentinel.store.explorer.words import Words
 from sentinel.store.postgres.control import Control, driver
 from sentinel.store.postgres.copying import signed
 from sentinel.store.postgres.events import Events
-from sentinel.store.sql import Dialect, Sql, sql
+from sentinel.store.postgres.words import POSTGRES_WORDS
+from sentinel.store.sql import Sql
 
 AT_ONCE = 4
 PATIENCE = 10.0  # seconds to wait for a place
 LONGEST = 20_000  # milliseconds for one query
 _MEMORY = "64MB"
 _SHORTER = "ask for a shorter time, or for fewer values"
-
-
-def _place(document: Sql, keys: Sequence[str]) -> Sql:
-    """Names in expressions are letters, digits, `_` and `-`: nothing that ends a text or an array."""
-    path = ",".join(f'"{key}"' for key in keys)
-    assert not set(path) & set("'{}?%\\")
-    names = f"ARRAY[{', '.join(repr(key) for key in keys)}]::text[]"
-    return sql("(CAST({} AS jsonb) #> " + names + ")", document)
-
-
-def _part(kind: str, form: str) -> str:
-    return f"CASE WHEN jsonb_typeof({{0}}) = '{kind}' THEN {form} END"
-
-
-_TEXT = "{0} #>> ARRAY[]::text[]"
-_DOUBLE = "CASE WHEN length({0}) < 300 THEN CAST({0} AS double precision) END"
-POSTGRES = Dialect(
-    mark="%s",
-    types={Kind.TEXT: "text", Kind.NUMBER: "double precision", Kind.BOOL: "boolean"},
-    place=_place,
-    parts={
-        Kind.TEXT: _part("string", _TEXT),
-        Kind.NUMBER: _part("number", _DOUBLE.replace("{0}", "({0} #>> ARRAY[]::text[])")),
-        Kind.BOOL: _part("boolean", "CAST({0} AS boolean)"),
-        Kind.LIST: _part("array", _TEXT),
-        Kind.OBJECT: _part("object", _TEXT),
-    },
-    words={},
-    hashed={"user_key": "user_h", "ip": "ip_h"},
-)
-POSTGRES_WORDS = Words(
-    dialect=POSTGRES,
-    divided="({} / {})",
-    roughly=None,
-    extracted="CAST({} AS text)",
-    unquoted="(CAST({} AS jsonb) #>> ARRAY[]::text[])",
-    double=_DOUBLE,
-    earliest="(array_agg({} ORDER BY {}, {}))[1]",
-)
 
 
 class Asker:

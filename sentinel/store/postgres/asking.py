@@ -1,0 +1,86 @@
+"""What a filter asks, as SQL conditions with their values: its fields, and what is plain of its condition.
+
+Plain is what compares fields with what is written, however joined. All else of a condition is asked of each event that
+the plain rest lets through; how is `events`'.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any, NamedTuple
+
+from sentinel.core import address
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import Filter, Query
+from sentinel.engine.nodes import And, Compare, Field, ListOf, Literal, Missing, Node, Not, Or
+from sentinel.store.condition import translate
+from sentinel.store.postgres.copying import signed
+from sentinel.store.postgres.words import POSTGRES
+from sentinel.store.sql import every
+
+Condition = tuple[list[str], list[Any]]
+
+
+class Asked(NamedTuple):
+    """The events that may be meant, and the condition that each of them must be asked, None where all are meant."""
+
+    may: Condition
+    q: Query | None = None
+
+
+def ask(app: str, filter: Filter) -> Asked:
+    """Return what a filter asks."""
+    wanted, values = condition(app, filter)
+    if filter.q is None:
+        return Asked((wanted, values))
+    tree = filter.q.tree
+    parts = tree.parts if isinstance(tree, And) else (tree,)
+    pairs = [translate(part, POSTGRES, {}) for part in parts if _plain(part)]
+    may = every(pair.may for pair in pairs)
+    exact = len(pairs) == len(parts) and all(pair.exact for pair in pairs)
+    given = [signed(value) if type(value) is int else value for value in POSTGRES.given(may)]  # a hash
+    return Asked(([*wanted, POSTGRES.finished(may)], [*values, *given]), None if exact else filter.q)
+
+
+def _plain(node: Node) -> bool:
+    match node:
+        case And(parts=parts) | Or(parts=parts) | ListOf(items=parts):
+            return all(map(_plain, parts))
+        case Not(operand=operand) | Missing(field=operand):
+            return _plain(operand)
+        case Compare():
+            return all(
+                _plain(left) and _plain(right) and ("in" not in sign or isinstance(right, ListOf))
+                for left, sign, right in node.pairs()
+            )
+        case _:
+            return isinstance(node, Field | Literal)
+
+
+def condition(app: str, filter: Filter) -> Condition:
+    """Return what a filter asks as SQL conditions with their values."""
+    wanted, values = ["app = %s"], list[Any]([app])
+    parts: dict[str, Any] = {
+        "name = %s": filter.name, "ts >= %s": filter.since, "ts < %s": filter.until, "user_key = %s": filter.user,
+    }  # fmt: skip
+    if filter.ip is not None:
+        parts |= _of_address(filter.ip)
+    for part, value in parts.items():
+        if value is not None:
+            wanted.append(part)
+            values.append(value)
+    return wanted, values
+
+
+def _of_address(text: str) -> dict[str, Any]:
+    exact = address.normalise(text)
+    if exact is not None:
+        return {"ip::inet = %s::inet": exact}
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise SentinelError(f"`ip`: `{text[:64]}` is neither an address nor a network") from None
+    if network.version == 6 and network.prefixlen > 64:
+        raise SentinelError(f"`ip`: `{text[:64]}` is narrower than /64", "of IPv6, name one address or a wider network")
+    first, last = str(network.network_address), str(network.broadcast_address)
+    return {"ip::inet >= %s::inet": first, "ip::inet <= %s::inet": last}
