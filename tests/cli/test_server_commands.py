@@ -52,6 +52,44 @@ def as_json(answer):
     return [json.loads(line) for line in lines]
 
 
+class TestAccounts:
+    def test_somebody_is_invited_changed_reset_and_removed_by_name(self, server, ask):
+        (made,) = as_json(
+            ask("accounts", "add", "Ana@Example.com", "--role", "analyst", "--app", "one", "--format", "json")
+        )
+        assert (made["name"], made["role"], made["apps"], made["ready"]) == (
+            "ana@example.com",
+            "analyst",
+            ["one"],
+            False,
+        )
+        assert made["link"] == f"{server.url}/welcome#{made['code']}"
+        assert server.server.accounts.accept(made["code"], "", "river anvil seven moss")
+        assert as_json(ask("accounts", "list", "--format", "json"))[0]["ready"] is True
+        code, lines, _ = ask("accounts", "change", "ana@example.com", "--role", "viewer", "--app", "*")
+        assert (code, lines) == (0, ["changed ana@example.com: viewer of *"])
+        code, lines, _ = ask("accounts", "reset", "ana@example.com")
+        assert code == 0
+        assert lines[1].startswith(f"{server.url}/welcome#")
+        assert as_json(ask("accounts", "list", "--format", "json"))[0]["ready"] is False
+        assert ask("accounts", "remove", "ana@example.com")[0] == 0
+        assert ask("accounts", "list") == (0, [], "")
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (("add", "ana", "--role", "king"), "`role`"),
+            (("add", "<b>"), "cannot be a name"),
+            (("add", "ana", "--app", "nowhere"), "there is no app `nowhere`"),
+            (("remove", "nobody"), "there is no account `nobody`"),
+        ],
+    )
+    def test_what_cannot_be_is_told(self, ask, words, message):
+        code, _, err = ask("accounts", *words)
+        assert code == 2
+        assert message in err
+
+
 class TestKeys:
     def test_a_new_key_is_printed_alone_so_that_a_script_can_take_it(self, server, ask):
         code, lines, _ = ask("keys", "create", "read", "--name", "dashboard")

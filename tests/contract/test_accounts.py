@@ -1,0 +1,147 @@
+"""Accounts and sessions: what is kept, what ends them, and that somebody is always left to administer the server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import Account, account_link
+from tests.contract.values import NOW, decision
+
+HOUR = 3_600_000_000
+ANA = Account("a1", "ana", "admin", made=NOW, by="jane")
+BOB = Account("b2", "bob", "viewer", ("blog", "shop"), NOW, "jane")
+
+
+@pytest.fixture
+def accounts(store):
+    for account in (BOB, ANA):
+        store.accounts.put(account, "jane", NOW)
+    return store.accounts
+
+
+def test_an_account_comes_back_as_it_was_put(backend):
+    backend.store.accounts.put(BOB, "jane", NOW)
+    assert backend.store.accounts.named("bob") == (BOB, None)
+    backend.store.accounts.set_password("b2", "$hash", "bob", NOW)
+    store = backend.reopen()
+    account, hash = store.accounts.named("bob")
+    assert (account.apps, account.ready, hash) == (("blog", "shop"), True, "$hash")
+    assert store.accounts.get("b2") == account
+    assert store.accounts.get("nobody") is None
+    assert store.accounts.named("nobody") is None
+
+
+def test_accounts_are_listed_by_name_and_changed_in_place(accounts):
+    accounts.set_password("b2", "$hash", "bob", NOW)
+    accounts.put(Account("b2", "bob", "analyst", ("shop",), NOW, "jane"), "jane", NOW + 1)
+    assert [one.name for one in accounts.list()] == ["ana", "bob"]
+    account, hash = accounts.named("bob")
+    assert (account.role, account.apps, hash) == ("analyst", ("shop",), "$hash")
+
+
+def test_a_name_is_one_accounts(accounts):
+    with pytest.raises(SentinelError, match="there is an account `ana` already"):
+        accounts.put(Account("c3", "ana", "viewer", made=NOW), "jane", NOW)
+    assert len(accounts.list()) == 2
+
+
+def test_a_session_is_its_accounts_until_it_is_over(accounts):
+    token = accounts.begin("b2", NOW + 12 * HOUR, NOW)
+    found = accounts.session(token, NOW + HOUR, 2 * HOUR)
+    assert (found.account.id, found.made, found.seen, found.until) == ("b2", NOW, NOW, NOW + 12 * HOUR)
+    assert found.account.seen == NOW
+    assert accounts.session(token, NOW + 2 * HOUR, 2 * HOUR) is None
+    accounts.touch(token, NOW + HOUR)
+    assert accounts.session(token, NOW + 2 * HOUR, 2 * HOUR).seen == NOW + HOUR
+    accounts.touch(token, NOW + 12 * HOUR)
+    assert accounts.session(token, NOW + 12 * HOUR, 2 * HOUR) is None
+    assert accounts.session("nobody's", NOW, HOUR) is None
+    assert accounts.session("\ud800", NOW, HOUR) is None
+
+
+def test_an_ended_session_is_over_and_only_that_one(accounts):
+    first, second = (accounts.begin("b2", NOW + 12 * HOUR, NOW) for _ in range(2))
+    assert accounts.end(first, "account:bob", NOW) is True
+    assert accounts.end(first, "account:bob", NOW) is False
+    assert accounts.session(first, NOW, HOUR) is None
+    assert accounts.session(second, NOW, HOUR) is not None
+
+
+@pytest.mark.parametrize("how", ["set_password", "reset", "remove"])
+def test_what_shuts_an_account_out_ends_its_sessions_and_links_and_no_others(store, accounts, how):
+    mine, other = (accounts.begin(id, NOW + 12 * HOUR, NOW) for id in ("b2", "a1"))
+    link = store.access.make_link(account_link("b2"), NOW + HOUR, NOW)
+    others = store.access.make_link(account_link("a1"), NOW + HOUR, NOW)
+    acts = {
+        "set_password": lambda: accounts.set_password("b2", "$new", "bob", NOW),
+        "reset": lambda: accounts.reset("b2", "jane", NOW),
+        "remove": lambda: accounts.remove("b2", "jane", NOW),
+    }
+    assert acts[how]() is True
+    assert accounts.session(mine, NOW, HOUR) is None
+    assert accounts.session(other, NOW, HOUR) is not None
+    assert store.access.use_link(account_link("b2"), link, NOW) is False
+    assert store.access.use_link(account_link("a1"), others, NOW) is True
+    accounts.remove("b2", "jane", NOW)
+    assert acts[how]() is False
+
+
+def test_a_password_is_hashed_again_only_where_it_is_still_the_same(accounts):
+    accounts.set_password("b2", "$old", "bob", NOW)
+    accounts.rehash("b2", "$old", "$better")
+    accounts.rehash("b2", "$old", "$worse")
+    assert accounts.named("bob")[1] == "$better"
+
+
+def test_somebody_who_can_sign_in_and_administer_the_server_is_always_left(accounts):
+    accounts.set_password("a1", "$hash", "ana", NOW)
+    for act in (
+        lambda: accounts.remove("a1", "jane", NOW),
+        lambda: accounts.put(Account("a1", "ana", "analyst", made=NOW), "jane", NOW),
+        lambda: accounts.put(Account("a1", "ana", "admin", ("shop",), NOW), "jane", NOW),
+    ):
+        with pytest.raises(SentinelError, match="nobody would be left"):
+            act()
+    accounts.put(Account("b2", "bob", "admin", made=NOW), "jane", NOW)
+    with pytest.raises(SentinelError, match="nobody would be left"):
+        accounts.remove("a1", "jane", NOW)  # bob has no password yet
+    accounts.set_password("b2", "$hash", "bob", NOW)
+    assert accounts.remove("a1", "jane", NOW) is True
+
+
+def test_sessions_that_are_over_are_dropped(accounts):
+    accounts.begin("b2", NOW + HOUR, NOW)
+    kept = accounts.begin("b2", NOW + 12 * HOUR, NOW + HOUR)
+    assert accounts.expire(NOW + HOUR, 2 * HOUR) == 1
+    assert accounts.session(kept, NOW + HOUR, 2 * HOUR) is not None
+    assert accounts.expire(NOW + 3 * HOUR, 2 * HOUR) == 1
+
+
+def test_what_becomes_of_accounts_is_audited_without_any_secret(store, accounts):
+    token = accounts.begin("b2", NOW + HOUR, NOW)
+    accounts.set_password("b2", "$hash", "account:bob", NOW)
+    accounts.reset("b2", "account:ana", NOW)
+    accounts.remove("b2", "account:ana", NOW)
+    lines = store.audit.list(None).items
+    assert [line.action for line in lines][:4] == [
+        "account.remove",
+        "account.reset",
+        "account.password",
+        "session.begin",
+    ]
+    assert "$hash" not in repr(lines)
+    assert token not in repr(lines)
+
+
+def test_what_is_in_force_is_counted_by_kind(store):
+    for id, until in (("a", NOW + HOUR), ("b", None), ("lifted", None)):
+        store.decisions.add("shop", replace(decision(id), until=until), "jane", NOW)
+    store.decisions.lift("shop", "lifted", "jane", "", NOW)
+    store.decisions.add("blog", decision("c"), "jane", NOW)
+    kind = decision("a").kind
+    assert store.decisions.standing("shop", NOW) == {kind: 2}
+    assert store.decisions.standing("shop", NOW + HOUR) == {kind: 1}
+    assert store.decisions.standing("nowhere", NOW) == {}
