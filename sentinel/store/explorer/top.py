@@ -43,10 +43,9 @@ def top(machine: Machine, app: str, wanted: TopWanted) -> Top:
         for place, (value, row) in enumerate(zip(values, ranked, strict=True))
         for users in [row[5] if roughly else row[5][2 * place : 2 * place + 2]]
     ]
-    total = _total(machine, where, since, machine.distinct("user_h", True) if roughly else "0")
+    now, before = _total(machine, where, since, machine.distinct("user_h", True) if roughly else "0")
     if not roughly:
-        total = tuple(one._replace(users=users) for one, users in zip(total, rows[0][5][-2:], strict=True))
-    now, before = total
+        now, before = now._replace(users=rows[0][5][-2]), before._replace(users=rows[0][5][-1])
     return Top(tuple(items), now, before if both else before._replace(users=None), roughly, machine.behind())
 
 
