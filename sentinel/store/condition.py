@@ -224,12 +224,15 @@ class _Translation:
             found.append(test if wanted else sql("NOT {}", test or FALSE))
         if Kind.LIST in container.parts:
             held = container.parts[Kind.LIST]
-            others = [kind for kind in item.parts if kind not in (Kind.TEXT, Kind.BOOL)]
-            doubts += [every((item.of(kind), container.of(Kind.LIST))) for kind in others]
-            for kind in (Kind.TEXT, Kind.BOOL):
-                if kind in item.parts:
-                    holds, gaps = self._dialect.says("holds", held, item.parts[kind]), self._dialect.says("gaps", held)
-                    found.append(holds if wanted else sql("(NOT {} AND NOT {})", holds or FALSE, gaps or FALSE))
+            gaps = self._dialect.says("gaps", held) or FALSE
+            doubts += item.inexact()
+            for kind, part in item.parts.items():
+                word = "counts" if kind is Kind.NUMBER else "holds" if kind in SCALARS else ""
+                holds = self._dialect.says(word, held, part)
+                if holds is None:
+                    doubts.append(every((item.of(kind), container.of(Kind.LIST))))
+                else:
+                    found.append(holds if wanted else sql("(NOT {} AND NOT {})", holds, gaps))
         return judged(some(part or FALSE for part in found), doubts)
 
     def _value(self, node: Node) -> Value:

@@ -33,8 +33,12 @@ _PIECE = 1 << 18  # bytes of a file at a time
 _LOT = 1_000  # events looked at for a page at a time
 _GRAIN = 60_000_000  # a span is so many whole minutes
 _BY_TIME = f"ORDER BY ts, id, seq LIMIT {_SLICE}"
+_NEWEST = "ORDER BY ts DESC, id DESC, seq DESC"
 _BY_SEQ = f"ORDER BY seq LIMIT {_SLICE}"
 _COLUMNS = ", ".join(f'"{name}"' for name in READ)
+_PLACED = f"""
+    SELECT {_COLUMNS} FROM events WHERE ts BETWEEN ? AND ? AND seq IN (SELECT unnest(CAST(? AS BIGINT[]))) {_NEWEST}
+"""  # noqa: S608
 EXAMINED = 20_000  # events that are looked at one by one for one page
 SETTLED = 200_000  # and for one question about all events that a condition holds for
 
@@ -181,12 +185,18 @@ class Events:
         return ask(app, filter, {} if filter.q is None else self._schema.slots(app))
 
     def _newest(self, where: Where, after: tuple[Any, ...] | None, most: int) -> list[KeptEvent]:
-        """Return events newest first, those behind a place."""
+        """Return events newest first, those behind a place: their places first, for rows are wide."""
         wanted, values = where
         if after is not None:
             wanted, values = ["ts <= ?", *wanted, "(ts, id, seq) < (?, ?, ?)"], [after[0], *values, *after]
-        query = _query(_COLUMNS, wanted, f"ORDER BY ts DESC, id DESC, seq DESC LIMIT {most:d}")
-        return [read(row) for row in self._rows(query, values)]
+        query = _query("seq, ts", wanted, f"{_NEWEST} LIMIT {most:d}")
+        with self._duck.cursor() as own:
+            own.execute("BEGIN TRANSACTION READ ONLY")  # both of one moment: none is deleted in between
+            places = drained(own.execute(query, list(values)))
+            span = [places[-1][1], places[0][1], [seq for seq, _ in places]] if places else [0, -1, []]
+            found = drained(own.execute(_PLACED, span))
+            own.execute("COMMIT")
+        return [read(row) for row in found]
 
     def _sifted(
         self, asked: Asked, filter: Filter, limit: int, after: tuple[Any, ...] | None, behind: int

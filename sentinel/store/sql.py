@@ -117,6 +117,8 @@ DUCKDB = Dialect(
         "string": "json_extract_string({})",
         "there": "json_type({}) <> 'NULL'",
         "holds": "list_contains(CAST(json_extract({}, '$[*]') AS VARCHAR[]), CAST(to_json({}) AS VARCHAR))",
+        "counts": "list_contains(list_transform(CAST(json_extract({}, '$[*]') AS VARCHAR[]),"
+        " lambda e: TRY_CAST(e AS DOUBLE)), {})",
         "gaps": "list_contains(CAST(json_extract({}, '$[*]') AS VARCHAR[]), 'null')",
         "items": "CAST(json_array_length({}) AS DOUBLE)",
         "characters": "CAST(length({}) AS DOUBLE)",
