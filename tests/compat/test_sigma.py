@@ -273,6 +273,35 @@ def test_what_its_author_says_is_kept():
     assert (playbook["severity"], playbook["mode"]) == ("critical", "monitor")
 
 
+def test_a_filter_narrows_its_rules_and_one_that_meets_none_is_reported():
+    sigma = {"title": "f", "logsource": {"product": "sentinel"}}
+    used = sigma | {"filter": {"rules": ["one"], "a": {"ip": "10.0.0.1"}, "condition": "not a"}}
+    found = imported(BASES["one"], used)
+    assert not found.reports
+    assert found.rules[0]["where"] == "(lower(event) == 'one' and not coalesce(lower(ip) == '10.0.0.1', False))"
+    unused = sigma | {"filter": {"rules": ["none"], "a": {"ip": "10.0.0.1"}, "condition": "not a"}}
+    assert [str(report) for report in imported(BASES["one"], unused).reports] == [
+        "f: not imported: it applies to no rule of these files"
+    ]
+
+
+def test_a_timeframe_without_a_correlation_is_told():
+    rule = base("x", event="a")
+    rule["detection"]["timeframe"] = "5m"
+    found = imported(rule)
+    assert [report.lost for report in found.reports] == [False] and len(found.rules) == 1
+
+
+@pytest.mark.parametrize(
+    "condition", ["(" * 300 + "a" + ")" * 300, "not " * 2000 + "a", "a | count() > 5", "a and none"]
+)
+def test_a_condition_that_cannot_be_read_is_reported(condition):
+    odd = base("x") | {"detection": {"a": {"event": "b"}, "condition": condition}}
+    found = imported(odd, base("y", event="b"))
+    assert "x" in {one["rule"] for one in found.rules} or [one.rule for one in found.reports if one.lost] == ["x"]
+    assert "y" in {one["rule"] for one in found.rules}
+
+
 def test_the_command_writes_folders_that_pass_check(tmp_path, capsys):
     file = tmp_path / "sigma.yml"
     file.write_text(yaml.safe_dump_all([*BASES.values(), *CORRELATIONS]))

@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 from sigma.collection import SigmaCollection
 from sigma.exceptions import SigmaError
+from sigma.filters import SigmaFilter
+from sigma.rule import SigmaRule
 
 from sentinel.compat.sigma.conditions import Fields
 from sentinel.compat.sigma.playbooks import Document, Imported, Report, translate
@@ -41,6 +43,7 @@ def import_sigma(
 ) -> Imported:
     """Return what files of Sigma rules amount to, by name of file. `names` maps their fields to ours."""
     rules: list[Any] = []
+    filters: list[SigmaFilter] = []
     reports: list[Report] = []
     for name, data in files.items():
         try:
@@ -48,18 +51,18 @@ def import_sigma(
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             reports.append(Report(name, f"no YAML: {_line(error)}"))
             continue
-        rules += _parsed(name, documents, reports)
-    try:
-        collection = SigmaCollection(rules, resolve_references=False)
-    except SigmaError as error:
-        return Imported(reports=[*reports, Report("filters", _line(error))])
+        for found in _parsed(name, documents, reports):
+            rules += found.rules
+            filters += found.filters
+    rules = _filtered(rules, filters, reports)
+    collection = SigmaCollection(rules, resolve_references=False)
     imported = translate(collection, Fields(names or {}), any_source)
     imported.reports[:0] = reports
     _check(imported)
     return imported
 
 
-def _parsed(name: str, documents: list[Any], reports: list[Report]) -> list[Any]:
+def _parsed(name: str, documents: list[Any], reports: list[Report]) -> list[SigmaCollection]:
     """Return what a file's documents say: all together, or each alone where one cannot be read."""
     try:
         found = SigmaCollection.from_dicts(
@@ -71,7 +74,30 @@ def _parsed(name: str, documents: list[Any], reports: list[Report]) -> list[Any]
         title = documents[0].get("title") if isinstance(documents[0], dict) else None
         reports.append(Report(str(title or name)[:80], _line(error)))
         return []
-    return [*found.rules, *found.filters]
+    for document in documents:
+        detection = document.get("detection") if isinstance(document, dict) else None
+        if isinstance(detection, dict) and "timeframe" in detection:
+            told = "`timeframe` is passed over: a correlation says it now"
+            reports.append(Report(str(document.get("title") or name)[:80], told, lost=False))
+    return [found]
+
+
+def _filtered(rules: list[Any], filters: list[SigmaFilter], reports: list[Report]) -> list[Any]:
+    """Return the rules with every filter applied; one that applies to none of them is reported."""
+    for one in filters:
+        before = [_detections(rule) for rule in rules]
+        why = "it applies to no rule of these files"
+        try:
+            rules = [rule if one.errors else one.apply_on_rule(rule) for rule in rules]
+        except SigmaError as error:
+            why = _line(error)
+        if before == [_detections(rule) for rule in rules]:
+            reports.append(Report(_line(one.title or "a filter"), _line(one.errors[0]) if one.errors else why))
+    return rules
+
+
+def _detections(rule: Any) -> int:
+    return len(rule.detection.detections) if isinstance(rule, SigmaRule) else 0
 
 
 def text(documents: Iterable[Document]) -> str:
@@ -104,5 +130,5 @@ def _id(document: Document) -> str:
     return str(document.get("playbook") or document["rule"])
 
 
-def _line(error: Exception) -> str:
+def _line(error: object) -> str:
     return " ".join(str(error).split())[:300]

@@ -277,6 +277,8 @@ def _about(rule: Any) -> str:
     lines = [f"Imported from the Sigma rule {rule.id or _title(rule)}."]
     lines += [" ".join(str(rule.description).split())] if rule.description else []
     lines += [f"False positives: {'; '.join(map(str, rule.falsepositives))}."] if rule.falsepositives else []
+    lines += [f"Tags: {', '.join(map(str, rule.tags))}."] if rule.tags else []
+    lines += [f"See {one}" for one in rule.references]
     return "\n".join(lines)
 
 
