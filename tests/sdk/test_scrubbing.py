@@ -154,10 +154,11 @@ def test_an_event_is_sent_however_hostile_its_values_are(given_):
 
 @given(HOSTILE, st.dictionaries(KEYS, HOSTILE, max_size=4))
 def test_no_call_raises_whatever_its_user_and_traits_are(user, traits):
-    sent(
+    texts, _ = sent(
         lambda: client.identify(user, traits), lambda: client.login("auth", user, traits, success=True),
         lambda: client.track("e", None, user), lambda: client.verdict(user), lambda: client.verdict(ip=user),
     )  # fmt: skip
+    assert all(len(text) < 400_000 for text in texts)
 
 
 def planted(depth, spelling, secret):
