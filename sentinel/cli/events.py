@@ -15,7 +15,7 @@ COLUMNS = ("timestamp", "event", "user", "ip", "success", "id")
 
 
 def events(
-    q: Annotated[str | None, typer.Option("--q", help="Only those a condition in the rules' language holds for.")] = None,
+    q: Annotated[str | None, typer.Option("--q", help="Only those for which this condition holds.")] = None,
     event: Annotated[str | None, typer.Option("--event", help="Only events of this name.")] = None,
     user: Annotated[str | None, typer.Option("--user", help="Only this user's, such as `id:42`.")] = None,
     ip: Annotated[str | None, typer.Option("--ip", help="Only from this address or network.")] = None,

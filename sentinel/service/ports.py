@@ -60,8 +60,8 @@ from sentinel.core.record import (
     Person,
     PlaybookVersion,
     Property,
-    Session,
     SavedSearch,
+    Session,
     Snapshot,
     Status,
 )
