@@ -1,0 +1,282 @@
+"""What the pages show and do, asked for without a browser."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sentinel.core.errors import StoreBusy
+from sentinel.core.record import Property
+from tests.console.visiting import PASSWORD, text, visited
+
+DAY = 86_400_000_000
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    with visited(tmp_path_factory.mktemp("empty")) as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/overview", "No events in the last hour"),
+        ("/overview", "Nothing found in a week"),
+        ("/findings", "Nothing was found yet"),
+        ("/findings?status=new", "No finding is like that"),
+        ("/decisions", "Nothing is in force"),
+        ("/decisions?who=203.0.113.9", "No decision is like that"),
+        ("/decisions/allowed/list", "Nobody is allowed specially"),
+    ],
+)
+def test_an_empty_list_says_why_it_is_empty(empty, path, words):
+    assert words in text(empty.reader().page(path))
+
+
+@pytest.mark.parametrize("path", ["/findings/none", "/decisions/none", "/findings/a/b", "/settings/nothing"])
+def test_what_is_not_there_is_told_as_a_page(empty, path):
+    answer = empty.reader().get(path)
+    assert answer.status == 404
+    assert "Not found" in text(answer)
+    assert 'aria-label="Pages"' in answer.body.decode()
+
+
+def test_an_app_that_is_not_there_is_told_to_whoever_is_signed_in(empty):
+    answer = empty.reader().get("/overview?app=nowhere")
+    assert answer.status == 404
+    assert "there is no app `nowhere`" in text(answer)
+    assert 'aria-label="Pages"' in answer.body.decode()
+
+
+def finding(console, ip, playbook="three-failures"):
+    return console.store.findings.list("one", ip=ip, playbook=playbook).items[0]
+
+
+def test_a_finding_shows_its_tally_its_threshold_and_its_events(console):
+    console.whole.fail("203.0.113.1", user="ana", times=4, properties={"note": "from the test"})
+    kept = finding(console, "203.0.113.1")
+    said = text(console.reader().page(f"/findings/{kept.finding.id}"))
+    assert "count 3 threshold ≥ 3" in said
+    assert "events, the newest 20" in said
+    assert said.count("from the test") == 3
+    assert "block 203.0.113.1" in said
+
+
+def test_findings_are_filtered_and_paged_and_every_state_is_a_link(console):
+    for number in range(60):
+        console.whole.fail(f"198.51.100.{number}", user=f"many{number}", times=1)
+    reader = console.reader()
+    first = reader.page("/findings?playbook=only-watching")
+    assert first.count("<tr>") - 1 == 50
+    (older,) = re.findall(r'rel="next" href="([^"]+)"', first)
+    second = reader.page(older.replace("&amp;", "&"))
+    assert "playbook=only-watching" in older and "app=one" in older
+    assert second.count("<tr>") - 1 >= 10
+    users = [set(re.findall(r"id:many\d+", page)) for page in (first, second)]
+    assert not users[0] & users[1]
+    assert len(users[0] | users[1]) == 60
+    assert len(set(re.findall(r"id:many\d+", reader.page("/findings?user=many7")))) == 1
+    answer = reader.get("/findings?ip=nonsense")
+    assert answer.status == 422
+    assert "is not an address" in text(answer)
+    assert reader.get("/findings?cursor=nonsense").status == 422
+
+
+def test_a_judgement_is_kept_with_who_judged(console):
+    console.whole.fail("203.0.113.2")
+    kept, reader = finding(console, "203.0.113.2"), console.reader("analyst")
+    reader.app = "one"
+    where = reader.done(f"/findings/{kept.finding.id}/mark", {"status": "confirmed", "note": "seen it"})
+    said = text(reader.page(where))
+    assert "The finding was marked." in said
+    assert "analyst-all: seen it" in said
+    assert finding(console, "203.0.113.2").status == "confirmed"
+    assert reader.post(f"/findings/{kept.finding.id}/mark", {"status": "retracted"}).status == 422
+
+
+def test_blocked_for_longer_is_a_decision_by_hand_that_beats_the_playbooks(console):
+    console.whole.fail("203.0.113.3")
+    kept, reader = finding(console, "203.0.113.3"), console.reader()
+    before = console.store.decisions.revision("one")
+    reader.done(f"/findings/{kept.finding.id}/prolong", {"why": "again and again", "for": "30d"})
+    (mine,) = (
+        one.decision
+        for one in console.store.decisions.list("one", finding=kept.finding.id).items
+        if one.decision.manual
+    )
+    assert (mine.kind, mine.value, mine.reason) == ("block", "203.0.113.3", "again and again")
+    assert (mine.by, mine.until - mine.made) == ("account:admin-all", 30 * DAY)
+    assert console.store.decisions.revision("one") > before
+    assert console.whole.using("sdk").get(f"/v1/feed?since={before}").json["added"][0]["value"] == "203.0.113.3"
+
+
+def test_a_finding_that_was_lifted_can_still_be_decided_by_hand(console):
+    console.whole.fail("203.0.113.4")
+    kept, reader = finding(console, "203.0.113.4"), console.reader()
+    where = f"/findings/{kept.finding.id}"
+    reader.done(f"{where}/pardon", {"why": "a mistake", "for": "1d"})
+    reader.done(f"{where}/prolong", {"why": "no mistake", "for": "forever"})
+    standing = console.store.decisions.list("one", now=kept.opened, value="203.0.113.4").items
+    assert [one.decision.reason for one in standing] == ["no mistake"]
+
+
+def test_an_exception_of_a_finding_that_acted_on_nobody_is_for_its_user(console):
+    console.whole.fail("203.0.113.5", user="calm", times=1)
+    kept = console.store.findings.list("one", user="id:calm").items[0]
+    console.reader().done(f"/findings/{kept.finding.id}/pardon", {"why": "calm", "for": "forever"})
+    assert [(one.scope, one.value, one.until) for one in console.store.allow.list("one") if one.reason == "calm"] == [
+        ("user", "id:calm", None)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"value": ""}, "`value`: missing"),
+        ({"reason": " "}, "`reason`: missing"),
+        ({"kind": "hang"}, "`kind`: `hang` is none of"),
+        ({"scope": "ip", "value": "x"}, "is not an address"),
+        ({"scope": "network", "value": "0.0.0.0/1"}, "is wider than /8"),
+        ({"scope": "user+ip"}, "`other`: missing"),
+        ({"kind": "redirect"}, "a redirect leads to a URL"),
+        ({"for": "10y"}, "`for`: `10y` is none of"),
+    ],
+)
+def test_what_is_wrong_with_a_decision_is_told(console, fields, words):
+    good = {"kind": "block", "scope": "user", "value": "7", "reason": "x", "for": "1d"}
+    answer = console.reader().post("/decisions/new", {**good, **fields})
+    assert answer.status == 422
+    assert words in text(answer)
+    part = console.reader().post("/decisions/new", {**good, **fields}, headers={"HX-Request": "true"})
+    assert part.status == 422
+    assert words in text(part)
+    assert "<html" not in part.body.decode()
+
+
+def test_a_script_is_led_by_a_head_and_a_browser_by_its_address(console):
+    good = {"kind": "block", "scope": "user", "value": "8", "reason": "x", "for": "1d"}
+    answer = console.reader().post("/decisions/new", good, headers={"HX-Request": "true"})
+    assert answer.status == 204
+    assert answer.headers["hx-redirect"].startswith("/decisions/")
+    gone = console.anybody().get("/overview", headers={"HX-Request": "true"})
+    assert (gone.status, gone.headers["hx-redirect"]) == (204, "/sign-in")
+
+
+def test_allowing_somebody_lifts_what_playbooks_decided(console):
+    console.whole.fail("203.0.113.6")
+    fields = {"scope": "network", "value": "203.0.113.6/31", "reason": "office", "for": "7d"}
+    reader = console.reader()
+    reader.done("/decisions/allowed/add", fields)
+    assert console.store.decisions.list("one", now=1, value="203.0.113.6").items == ()
+    said = reader.page("/decisions/allowed/list")
+    assert "203.0.113.6/31" in said and "in 6 d" in text(said)
+    (id,) = (one.id for one in console.store.allow.list("one") if one.reason == "office")
+    reader.done(f"/decisions/allowed/{id}/remove", {"why": "moved"})
+    assert "office" not in reader.page("/decisions/allowed/list")
+
+
+def test_a_key_is_shown_once_works_and_ends_when_it_is_revoked(console):
+    reader = console.reader()
+    answer = reader.post("/settings/keys", {"scope": "read", "name": "dashboard"})
+    (secret,) = re.findall(r'<code id="secret">([\w-]+)</code>', answer.body.decode())
+    assert answer.headers["cache-control"] == "no-store"
+    client = console.whole.client.using(secret)
+    assert client.get("/v1/findings").status == 200
+    page = reader.page("/settings/keys")
+    assert secret not in page and "dashboard" in page
+    (id,) = (key.id for key in console.store.access.keys("one") if key.name == "dashboard")
+    reader.done(f"/settings/keys/{id}/revoke")
+    assert client.get("/v1/findings").status == 401
+    assert reader.post("/settings/keys", {"scope": "browser"}).status == 422
+
+
+def test_the_switch_lets_every_request_through_and_every_page_says_so(console):
+    reader = console.reader()
+    reader.done("/settings/enforcement", {"turn": "off", "why": "a test"})
+    assert console.server.switch.on("one") is False
+    assert "Enforcement is stopped" in text(reader.page("/decisions"))
+    reader.done("/settings/server/enforcement", {"turn": "off", "why": "a test"})
+    assert console.server.switch.on("two") is False
+    reader.done("/settings/server/enforcement", {"turn": "on", "why": "a test"})
+    reader.done("/settings/enforcement", {"turn": "on", "why": "a test"})
+    assert console.server.switch.on("one") is True
+    assert "Enforcement is stopped" not in text(reader.page("/decisions"))
+
+
+def test_somebody_is_invited_to_one_app_and_sees_no_other(console):
+    reader = console.reader()
+    answer = reader.post("/settings/accounts", {"name": "guest@example.com", "role": "viewer", "apps": ["two"]})
+    (link,) = re.findall(r'<code id="link">([^<]+)</code>', answer.body.decode())
+    guest = console.anybody()
+    code = link.partition("#")[2]
+    assert link.startswith(guest.origin)
+    assert guest.post("/welcome", {"code": code, "password": PASSWORD, "again": PASSWORD}).status == 303
+    assert "Two" in text(guest.page("/overview"))
+    assert guest.get("/overview?app=one").status == 404
+    (id,) = (one.id for one in console.store.accounts.list() if one.name == "guest@example.com")
+    reader.done(f"/settings/accounts/{id}/change", {"role": "analyst", "apps": ["one", "two"]})
+    assert guest.get("/overview?app=one").status == 200
+    reader.done(f"/settings/accounts/{id}/remove")
+    assert guest.get("/overview").status == 303
+
+
+def test_nobody_removes_themselves(console):
+    reader = console.reader()
+    id = console.server.accounts.session(reader.session).account.id
+    for act in ("remove", "reset"):
+        assert "your own account" in text(reader.post(f"/settings/accounts/{id}/{act}"))
+
+
+def test_an_app_is_added_and_changed(console):
+    reader = console.reader()
+    reader.done("/settings/apps", {"id": "shop-3", "name": "<b>Third</b>"})
+    reader.done("/settings/app?app=shop-3", {"name": "The third", "retention": "90d"})
+    assert console.store.access.app("shop-3").retention == 90 * DAY
+    assert "90d" in reader.page("/settings?app=shop-3")
+    for id in ("", "-x", "Shop", "a b", "shop-3", "é"):
+        assert reader.post("/settings/apps", {"id": id}).status == 422
+    assert reader.post("/settings/app", {"retention": "1m"}).status == 422
+
+
+def test_channels_are_named_and_their_secrets_are_not(tmp_path):
+    channels = {
+        "chat": {"kind": "webhook", "url": "https://chat.example/hooks/topsecret", "secret": "whsec_" + "a" * 32}
+    }
+    with visited(tmp_path, channels={"chat": chat}) as console:
+        page = console.reader().page("/settings")
+        assert "chat" in page and "webhook" in page
+        assert "topsecret" not in page and "whsec" not in page and "chat.example" not in page
+
+
+def test_promoted_properties_are_listed(console, monkeypatch):
+    known = [Property("plan", "text", 1, 2, slot="s01"), Property("other", "text", 1, 2)]
+    monkeypatch.setattr(type(console.store.schema), "properties", lambda self, app: known)
+    said = text(console.reader().page("/settings"))
+    assert "2 property paths are known" in said
+    assert "plan text" in said and "other text" not in said
+
+
+def test_pages_stand_while_events_cannot_be_searched(console, monkeypatch):
+    console.whole.fail("203.0.113.8")
+
+    def busy(*args, **more):
+        raise StoreBusy("the explorer is down")
+
+    monkeypatch.setattr(type(console.store.explorer), "series", busy)
+    monkeypatch.setattr(type(console.store.events), "get", busy)
+    reader = console.reader()
+    assert "Events cannot be searched now" in text(reader.page("/overview"))
+    kept = finding(console, "203.0.113.8")
+    assert "Events cannot be searched now." in text(reader.page(f"/findings/{kept.finding.id}"))
+
+
+def test_a_store_that_cannot_answer_now_is_told_as_a_page_that_says_when_to_come_back(console, monkeypatch):
+    def busy(*args, **more):
+        raise StoreBusy("the disk is full", retry_after=7)
+
+    monkeypatch.setattr(type(console.store.findings), "list", busy)
+    answer = console.reader().get("/findings")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "7")
+    assert "the disk is full" in text(answer)
