@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from sentinel.engine.windows import FirstSeen, Hit, Progress, Spike, Steps, Threshold, Watch
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
@@ -55,9 +57,9 @@ def _hit(asked: Scripted, key: str, at: int, id: str, packed: Any) -> Hit:
     elif isinstance(watch.detector, Threshold):
         values = (1,)
     elif isinstance(watch.detector, Steps):
-        marks, until, *rest = packed
-        mask = sum(1 << place for place, mark in enumerate(marks) if mark == ord("1"))
-        values = mask, until == 1, tuple(one and one.decode("latin-1") for one in rest)
+        marks, until, *rest = msgspec.msgpack.decode(packed[0])
+        mask = sum(1 << place for place, mark in enumerate(marks) if mark == "1")
+        values = mask, until, tuple(one or None for one in rest)
     else:  # travel
         values = tuple(map(float, packed))
     return Hit(watch.id, key, at, id, values, False, None)

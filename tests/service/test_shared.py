@@ -242,16 +242,26 @@ def test_what_was_lost_is_rebuilt_from_the_store_and_nothing_is_taken_meanwhile(
 
 
 def test_a_server_killed_and_started_again_with_its_log_goes_on(store):
+    """Ten times, now between two batches and now right behind the hits of one that is not committed."""
     server = valkey.Server("--appendonly", "yes")
     try:
-        link = open_link(server.url)
-        one = Processes(store, [LADDER], link)
-        one.send(failed("a", 0), failed("b", 1))
-        server.kill()
-        server.start()
-        one.send(failed("c", 2))
-        assert len(one.findings) == 1
-        link.close()
+        links = [open_link(server.url) for _ in range(2)]
+        two = Processes(store, [LADDER], *links)
+        for number in range(10):
+            ip = f"198.51.100.{number}"
+            two.send(failed(f"a{number}", 0, ip=ip), failed(f"b{number}", 1, ip=ip))
+            if number % 2:
+                batch = events([failed(f"c{number}", 2, ip=ip)])
+                tenant = two.tenants[0]
+                assert tenant.windows.hit(tenant.engine.match(batch, tenant.newest).hits, 0)
+            server.kill()
+            server.start()
+            two.send(failed(f"c{number}", 2, ip=ip))
+        assert [finding[:4] for finding in two.findings] == [
+            ("p", f"198.51.100.{number}", 2 * SECOND, True) for number in range(10)
+        ]
+        for link in links:
+            link.close()
     finally:
         server.end()
 

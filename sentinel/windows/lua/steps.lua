@@ -2,7 +2,8 @@
 -- ARGV 8: steps {count, distinct}, packed; 9: most hits; then of each hit time, id, acting, values packed:
 -- {a text with 1 for each step it matches, whether it matches `until`, a value or false for each step}.
 --
--- The header is {approximate, partials}; a partial is {step, hits counted, time of its start, values in order…}.
+-- Of each hit {those values, the partials after it, whether it completes a sequence, approximate} is kept. A partial is
+-- {step, hits counted, time of its start, values in order…}.
 local steps, most = cmsgpack.unpack(ARGV[8]), tonumber(ARGV[9])
 
 local function name(partial)
@@ -67,95 +68,111 @@ local function advance(partials, at, hit)
   return after, complete
 end
 
-local function header()
-  local raw = call('ZRANGEBYSCORE', key, HEADER, HEADER)[1]
-  if raw then
-    local read = cmsgpack.unpack(raw)
-    return read[1], read[2], raw
-  end
-  return false, {}, nil
-end
-
-local function write(approximate, partials, raw)
-  local packed = (approximate or #partials > 0) and cmsgpack.pack({approximate, partials}) or nil
-  if packed ~= raw then
-    if raw then
-      call('ZREM', key, raw)
-    end
-    if packed then
-      call('ZADD', key, HEADER, packed)
-    end
-  end
-end
-
--- Return the crossings in [at, at + window), ascending, and the partials at the end.
-local function crossings(at)
-  local raw = call('ZRANGEBYSCORE', key, since(at - window + 1), '+inf', 'WITHSCORES')
-  local found, partials, complete = {}, {}, false
+local function read(raw)
+  local hits = {}
   for i = 1, #raw, 2 do
     local id, rest = split(raw[i])
-    local time = tonumber(raw[i + 1])
-    partials, complete = advance(partials, time, cmsgpack.unpack(rest))
-    if complete and at <= time and time < at + window then
-      found[#found + 1] = {time, id, {}}
-    end
+    hits[#hits + 1] = {at = tonumber(raw[i + 1]), id = id, kept = cmsgpack.unpack(rest), member = raw[i]}
   end
-  return found, partials
+  return hits
 end
 
-local function retract(index, at, id, before, found)
-  for _, crossing in ipairs(before) do
-    local still = false
-    for _, other in ipairs(found) do
-      still = still or other[1] == crossing[1] and other[2] == crossing[2]
-    end
-    if not still then
-      for _, one in ipairs(anchored(crossing[1], crossing[1])) do
-        if one.id == crossing[2] then
-          one.gone, one.by_at, one.by = true, at, id
-          note(one)
-          tell(index, one, events(one.at))
-        end
+local function put(at, id, packed, partials, complete, approximate)
+  call('ZADD', key, at, id .. '\0' .. cmsgpack.pack({packed, partials, complete, approximate}))
+end
+
+-- Return the hits of a time up to and from an id on, and all that come later.
+local function around(at, id)
+  local before, behind
+  local hits = read(call('ZRANGEBYSCORE', key, at, '+inf', 'WITHSCORES'))
+  while hits[1] and hits[1].at == at and below(hits[1].id, id) do
+    before = table.remove(hits, 1)
+  end
+  behind = hits
+  if not before and at > 0 then
+    before = read(call('ZREVRANGEBYSCORE', key, at - 1, 0, 'WITHSCORES', 'LIMIT', 0, 1))[1]
+  end
+  return before, behind
+end
+
+local function retract(index, at, id, prevented)
+  for _, hit in ipairs(prevented) do
+    for _, one in ipairs(anchored(hit.at, hit.at)) do
+      if one.id == hit.id then
+        one.gone, one.by_at, one.by = true, at, id
+        note(one)
+        tell(index, one, events(one.at))
       end
     end
   end
 end
 
-local function late(index, at, id, acting, packed, newest)
+-- Let the hits behind a late one follow from it; return the crossings in [at, at + window), and those it prevented.
+local function follow(at, partials, behind)
+  local found, prevented, settled = {}, {}, false
+  for _, hit in ipairs(behind) do
+    local complete = hit.kept[3]
+    if not settled then
+      partials, complete = advance(partials, hit.at, cmsgpack.unpack(hit.kept[1]))
+      local member = hit.id .. '\0' .. cmsgpack.pack({hit.kept[1], partials, complete, hit.kept[4]})
+      settled = member == hit.member
+      if not settled then
+        call('ZREM', key, hit.member)
+        call('ZADD', key, hit.at, member)
+      end
+    end
+    if hit.at < at + window then
+      if complete then
+        found[#found + 1] = {hit.at, hit.id, {}}
+      elseif hit.kept[3] then
+        prevented[#prevented + 1] = hit
+      end
+    elseif settled then
+      break
+    end
+  end
+  return found, prevented
+end
+
+local function late(index, at, id, acting, packed)
+  local before, behind = around(at, id)
   local hit = cmsgpack.unpack(packed)
-  local approximate, _, raw = header()
-  local before = hit[2] and crossings(at) or {}
-  call('ZADD', key, at, id .. '\0' .. packed)
-  local found, partials = crossings(at)
-  write(approximate, partials, raw)
+  local partials, complete = advance(before and before.kept[2] or {}, at, hit)
+  local approximate = behind[1].kept[4]
+  put(at, id, packed, partials, complete, approximate)
+  local found, prevented = follow(at, partials, behind)
+  if complete then
+    table.insert(found, 1, {at, id, {}})
+  end
   call('PEXPIRE', key, ttl)
   if not quiet then
-    retract(index, at, id, before, found)
+    retract(index, at, id, hit[2] and prevented or {}) -- what `until` alone prevents is taken back
     open(index, at, id, acting, near(at, at + window), found, approximate, true)
   end
 end
 
 local function judge(index, at, id, acting, packed)
-  local last = call('ZREVRANGE', key, 0, 0, 'WITHSCORES')
-  local newest = tonumber(last[2] or -1)
-  if at < newest or at == newest and not below(split(last[1]), id) then
+  local last = read(call('ZREVRANGE', key, 0, 0, 'WITHSCORES'))[1]
+  if last and last.at < 0 then
+    last = nil
+  end
+  if last and (at < last.at or at == last.at and not below(last.id, id)) then
     if kept(at, id) then
       return again(index, at, id, at + window - 1, true)
     end
-    return late(index, at, id, acting, packed, newest)
+    return late(index, at, id, acting, packed)
   end
-  local approximate, partials, raw = header()
-  local complete
-  partials, complete = advance(partials, at, cmsgpack.unpack(packed))
-  call('ZADD', key, at, id .. '\0' .. packed)
-  if begins(newest, at) then
+  local partials, complete = advance(last and last.kept[2] or {}, at, cmsgpack.unpack(packed))
+  local approximate = last and last.kept[4] or false
+  if begins(last and last.at or -1, at) then
     refresh(at)
   end
-  local many = over(most)
+  local many = over(most - 1)
   drop_oldest(many)
-  write(approximate or many > 0, partials, raw)
+  approximate = approximate or many > 0
+  put(at, id, packed, partials, complete, approximate)
   if complete and not quiet then
-    open(index, at, id, acting, near(at), {{at, id, {}}}, approximate or many > 0, true)
+    open(index, at, id, acting, near(at), {{at, id, {}}}, approximate, true)
   end
 end
 

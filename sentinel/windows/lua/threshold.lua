@@ -141,6 +141,23 @@ local function slots_of(at, newest)
   return sums
 end
 
+local adding_alone = true
+for _, gauge in ipairs(gauges) do
+  adding_alone = adding_alone and (gauge[1] == 'w' or gauge[1] == 's' or gauge[1] == 'm')
+end
+
+-- Return the tally of the window that ends at a time, where it reaches; `last` are the values of its last hit.
+local function tally_of(at, last)
+  if slots == 0 then
+    return reached(window_of(at))
+  end
+  local sums = slots_of(at, last)
+  if adding_alone then
+    return reached(sums)
+  end
+  return reached(sums, true) and reached(window_of(at))
+end
+
 -- Put hits in the place of others: {time, id, values}.
 local function rewrite(olds, news)
   for i = 1, #olds, 500 do
@@ -304,6 +321,24 @@ local function thin(at, hit)
   end
 end
 
+-- Where sums are at hand, each window is told from two hits.
+local function crossings_by_sums(at)
+  local hits = read(call('ZRANGEBYSCORE', key, at, at + window - 1, 'WITHSCORES'))
+  local found, i = {}, 1
+  while i <= #hits do
+    local time, behind = hits[i][1], i
+    while behind <= #hits and hits[behind][1] == time do
+      behind = behind + 1
+    end
+    local tally = tally_of(time, hits[behind - 1][3])
+    for j = i, tally and behind - 1 or 0 do
+      found[#found + 1] = {time, hits[j][2], tally}
+    end
+    i = behind
+  end
+  return found
+end
+
 local function crossings(at)
   local hits = read(call('ZRANGEBYSCORE', key, since(at - window + 1), at + window - 1, 'WITHSCORES'))
   local found, sums, low, i = {}, fresh(), 1, 1
@@ -337,10 +372,11 @@ local function late(index, at, id, acting, hit, newest)
   if not quiet and not held_from(known, at, newest, acting) then
     local found
     if on_arrival then
-      local tally = reached(window_of(at))
+      local last = slots > 0 and values(call('ZREVRANGEBYSCORE', key, at, 0, 'LIMIT', 0, 1)[1])
+      local tally = tally_of(at, last)
       found = tally and {{at, id, tally}} or {}
     else
-      found = crossings(at)
+      found = slots > 0 and crossings_by_sums(at) or crossings(at)
     end
     open(index, at, id, acting, known, found, slots > 0 and hit[1] == 1, true)
   end
@@ -356,7 +392,7 @@ local function judge(index, at, id, acting, packed)
     end
     return late(index, at, id, acting, cmsgpack.unpack(packed), newest)
   end
-  local sums, hit
+  local hit
   if slots > 0 then
     hit = cmsgpack.unpack(packed)
     if newest >= 0 then
@@ -367,7 +403,6 @@ local function judge(index, at, id, acting, packed)
       end
     end
     put(at, id, hit)
-    sums = not quiet and slots_of(at, hit)
   else
     call('ZADD', key, at, id .. '\0' .. packed)
   end
@@ -375,10 +410,10 @@ local function judge(index, at, id, acting, packed)
     refresh(at)
   end
   local size = slots > 0 and 0 or call('ZCOUNT', key, since(at - window + 1), at)
-  if not quiet and (slots > 0 and reached(sums, true) or slots == 0 and size >= fewest) then
+  if not quiet and (slots > 0 or size >= fewest) then
     local known = near(at)
     if not held_from(known, at, at, acting) then
-      local tally = reached(window_of(at))
+      local tally = tally_of(at, hit)
       if tally then
         open(index, at, id, acting, known, {{at, id, tally}}, slots > 0 and hit[1] == 1, true)
       end
