@@ -241,9 +241,7 @@ def test_an_app_is_added_and_changed(console):
 
 
 def test_channels_are_named_and_their_secrets_are_not(tmp_path):
-    channels = {
-        "chat": {"kind": "webhook", "url": "https://chat.example/hooks/topsecret", "secret": "whsec_" + "a" * 32}
-    }
+    chat = {"kind": "webhook", "url": "https://chat.example/hooks/topsecret", "secret": "whsec_" + "a" * 32}
     with visited(tmp_path, channels={"chat": chat}) as console:
         page = console.reader().page("/settings")
         assert "chat" in page and "webhook" in page
