@@ -237,6 +237,36 @@ def in_authorization(*schemes: str) -> Callable[[Request], str]:
     return find
 
 
+def in_query(*names: str, sending: Callable[[Request], bool]) -> Callable[[Request], str]:
+    """Return how a key is found in the query string, of requests that send only: what reads is asked for a header."""
+
+    def find(request: Request) -> str:
+        query = request.query if sending(request) else {}
+        return checked([query[name] for name in names if name in query], "send it in a header")
+
+    return find
+
+
+def first_of(*finders: Callable[[Request], str]) -> Callable[[Request], str]:
+    """Return how a key is found in the one of several places where it stands; raises the refusal of two places."""
+
+    def find(request: Request) -> str:
+        found: list[str] = []
+        missing: ApiError | None = None
+        for finder in finders:
+            try:
+                found.append(finder(request))
+            except ApiError as error:
+                if error.code != "unauthorized":
+                    raise
+                missing = missing or error
+        if missing is not None and not found:
+            raise missing
+        return checked(found, "")
+
+    return find
+
+
 def checked(found: Sequence[str], hint: str) -> str:
     """Return the one secret that was found; raises the refusal of none, of several, and of what can be no key."""
     if len(found) > 1:

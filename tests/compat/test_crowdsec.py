@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -362,3 +363,18 @@ def test_what_real_bouncers_were_seen_to_ask_is_answered(bouncer, name, base):
     first, second, third = (answer.json for _, answer in answers)
     assert ([one["value"] for one in first["new"]], second) == (["192.0.2.1"], {"new": [], "deleted": []})
     assert third == second or [one["value"] for one in third] == ["192.0.2.1"]
+
+
+WORDS = st.sampled_from(["startup", "scopes", "scope", "ip", "range", "contains", "value", "type", "origins", "limit"])
+VALUES = st.text(max_size=20) | st.sampled_from(["true", "0.0.0.0/8", "::/0", "1.2.3.4/33", "fe80::1%eth0", "9" * 12])
+
+
+@pytest.fixture(scope="module")
+def asker(whole):
+    return Bouncer(whole, "asker")
+
+
+@given(query=st.dictionaries(WORDS, VALUES, max_size=4), path=st.sampled_from(["", "/stream"]))
+def test_no_question_is_a_fault(asker, query, path):
+    answer = asker.get(f"/v1/decisions{path}?{urlencode(query)}")
+    assert answer.status in (200, 400), answer.body

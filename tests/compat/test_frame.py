@@ -8,13 +8,26 @@ import zlib
 
 import pytest
 
-from sentinel.compat.adapter import ANY_SENDER, Adapter, Answer, Route, Shared, in_header
+from sentinel.compat.adapter import (
+    ANY_SENDER,
+    Adapter,
+    Answer,
+    Request,
+    Route,
+    Shared,
+    first_of,
+    in_authorization,
+    in_header,
+    in_query,
+)
 from sentinel.compat.frame import Compat
 from sentinel.core.errors import EventError
 from sentinel.core.record import Key
 from sentinel.edge.door import Door
+from sentinel.edge.errors import ApiError
 from sentinel.edge.limits import Buckets
 from sentinel.edge.protocols import KeyForm
+from sentinel.edge.wire import Headers
 from sentinel.service.intake import Busy
 from tests.api.fakes import NOW, FakeAccess, FakeMeters, Written, gate
 from tests.api.served import served
@@ -171,6 +184,44 @@ def test_only_keys_made_for_the_protocol_are_good(room, key):
 def test_a_key_without_a_protocol_is_told_how_to_make_one(room):
     message = post(room, SENT, "sdk").json["message"]
     assert message == "the key was not made for `fake` (make one with `sentinel keys create … --protocol fake`)"
+
+
+FINDERS = first_of(
+    in_header("X-Key"), in_authorization("bearer", "token"),
+    in_query("key", "access_token", sending=lambda request: request.method == "POST"),
+)  # fmt: skip
+
+
+def asked(method="POST", query=b"", **headers):
+    raw = [(name.lower().replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return Request(method, "/", Headers(raw), {"query_string": query})
+
+
+@pytest.mark.parametrize(
+    "request_", [asked(x_key="abc"), asked(authorization="Bearer abc"), asked(authorization="token abc"),
+                 asked(query=b"access_token=abc")],
+)  # fmt: skip
+def test_a_key_may_stand_in_one_of_several_places(request_):
+    assert FINDERS(request_) == "abc"
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (asked(), "unauthorized"),
+        (asked("GET", b"key=abc"), "unauthorized"),
+        (asked(authorization="Basic abc"), "unauthorized"),
+        (asked(x_key=""), "unauthorized"),
+        (asked(x_key="a" * 600), "unauthorized"),
+        (asked(x_key="abc", authorization="Bearer abc"), "two_credentials"),
+        (asked(query=b"key=a&access_token=b"), "two_credentials"),
+        (asked(x_key="abc", query=b"key=abc"), "two_credentials"),
+    ],
+)
+def test_no_key_two_keys_and_a_key_in_an_address_that_reads_are_refused(request_, code):
+    with pytest.raises(ApiError) as refused:
+        FINDERS(request_)
+    assert refused.value.code == code
 
 
 def test_keys_of_the_protocol_are_no_good_elsewhere(room):
