@@ -136,8 +136,8 @@ class Server:
         self.holder = Holder(store.leases, now)
         self.fetcher = Fetcher(Reach(PRIVATE if settings.allow_private_webhooks else ()))
         self.courier = Courier(
-            store.outbox, Channels(self.channels, self.fetcher, now), now, self.figures, self.holder.mine,
-            partial(self.fault, "outbox"),
+            store.outbox, Channels(self.channels, self.fetcher, now, site.finding_page(settings.public_url)), now,
+            self.figures, self.holder.mine, partial(self.fault, "outbox"),
         )  # fmt: skip
         self.reload = Reload(
             self.pipeline, self.library, store, self._empty, now, self._reloaded, self._stopping.is_set
@@ -176,7 +176,10 @@ class Server:
         self.jobs.stop()
         self.courier.stop()
         if self.overview.starting() is None:
-            self._save_windows()
+            try:
+                self._save_windows()
+            except SentinelError as error:  # the next start folds the events since the last time
+                self.fault("windows", error)
         self.store.close()
         if self.link is not None:
             self.link.close()
@@ -321,7 +324,7 @@ class Server:
         context = ConsoleContext(
             self.store, self.accounts, self.overview, self.explainer, self.switch, now,
             partial(self.hub.tell, DECISIONS), self.hub.tell_all, self._changed,
-            self.processes, partial(self.fault, "console"),
+            self.processes, partial(self.fault, "console"), partial(self.figures.count, "sentinel_sign_ins"),
             {name: channel.kind for name, channel in sorted(self.channels.items())},
             settings.public_url, Options(trusted_proxies=settings.trusted_proxies),
         )  # fmt: skip

@@ -30,6 +30,7 @@ class Context:
     changed: Callable[[App], None]  # an app has
     processes: Processes  # of the apps, as their SDKs tell
     fault: Callable[[BaseException], None]
+    tried: Callable[[str], None]  # to sign in: `in`, `wrong` or `slowed`
     channels: Mapping[str, str] = field(default_factory=dict)
     public_url: str | None = None
     proxies: Options = field(default_factory=Options)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, cast
+from urllib.parse import quote
 
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI, Request
@@ -61,6 +62,14 @@ def build(context: Context, assets: Assets | None = None) -> Console:
     app.add_exception_handler(Exception, _fault)
     words = {route.path.split("/")[1] for route in routes()} | {"static"}
     return Console(app, answers, words - {""}, context.public_url)
+
+
+def finding_page(public_url: str | None) -> Callable[[str, str], str] | None:
+    """Return what gives the address of a finding's page for messages; None where nobody said how people come here."""
+    if public_url is None:
+        return None
+    base = public_url.rstrip("/")
+    return lambda app, finding: f"{base}/findings/{quote(finding, safe='')}?app={quote(app, safe='')}"
 
 
 class Route(NamedTuple):

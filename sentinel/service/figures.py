@@ -41,6 +41,7 @@ FIGURES: Mapping[str, Figure] = {
     "sentinel_deliveries": Figure("counter", "Attempts to deliver notifications and webhooks", ("outcome",)),
     "sentinel_playbook_mistakes": Figure("gauge", "Mistakes in files whose last good version is in use"),
     "sentinel_playbooks_rebuilding": Figure("gauge", "Playbooks whose windows are being folded anew", ("app",)),
+    "sentinel_sign_ins": Figure("counter", "Tries to sign in to the console", ("outcome",)),
     "sentinel_jobs": Figure("counter", "Runs of the server's own jobs", ("job", "outcome")),
 }
 

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from sentinel.console import site
 from sentinel.core.errors import StoreBusy
 from sentinel.core.record import Property
 from tests.console.visiting import PASSWORD, text, visited
@@ -278,3 +279,19 @@ def test_a_store_that_cannot_answer_now_is_told_as_a_page_that_says_when_to_come
     answer = console.reader().get("/findings")
     assert (answer.status, answer.headers["retry-after"]) == (503, "7")
     assert "the disk is full" in text(answer)
+
+
+def test_a_message_about_a_finding_leads_to_its_page(console):
+    console.whole.fail("203.0.113.9")
+    kept = finding(console, "203.0.113.9")
+    page = site.finding_page("https://sentinel.example/")("one", kept.finding.id)
+    assert page.startswith("https://sentinel.example/findings/")
+    assert "Three failed logins" in text(console.reader().page(page.removeprefix("https://sentinel.example")))
+    assert site.finding_page(None) is None
+
+
+def test_tries_to_sign_in_are_counted_without_names(console):
+    console.anybody().post("/sign-in", {"name": "nobody-of-note", "password": "not this one"})
+    said = console.whole.local.get("/metrics").body.decode()
+    assert re.search(r'sentinel_sign_ins_total\{outcome="wrong"\} [1-9]', said)
+    assert "nobody-of-note" not in said

@@ -50,10 +50,12 @@ class Door:
         ip = self.address(request)
         wait = self.throttle.ask(ip, account)
         if wait is not None:
+            self.here.tried("slowed")
             raise ApiError("rate_limited", "too many tries", f"try again in {wait} s", wait)
         if self.hashing.statistics().tasks_waiting >= WAITING:
             raise ApiError("unavailable", "too many are signing in at once", "try again in 5 s", 5)
         token = await to_thread.run_sync(what, limiter=self.hashing)
+        self.here.tried("wrong" if token is None else "in")
         if token is not None:
             self.throttle.forgive(ip, account)
         return token
