@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from sentinel.core.duration import SECOND
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import Lease
 from sentinel.service.figures import Figures
 from sentinel.service.ports import Leases
@@ -57,7 +58,8 @@ class Holder:
         """Let another process have them at once."""
         lease, self._lease = self._lease, None
         if lease is not None:
-            self._leases.release(lease)
+            with suppress(StoreBusy):  # then it ends by itself
+                self._leases.release(lease)
 
 
 class Jobs:

@@ -113,3 +113,14 @@ def test_a_second_server_is_refused_while_windows_are_in_memory(start, database,
     ran = subprocess.run([*ENTRY, "serve", *flags], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert ran.returncode == 2
     assert "in use by another server" in ran.stderr
+
+
+def test_a_server_stops_in_order_while_its_database_is_away(start, database):
+    server = start()
+    assert server.client.using(server.first_key).post("/v1/events", [{"event": "x", "user": "1"}]).status == 200
+    database.stop()
+    assert server.end() == 0
+    assert "Traceback" not in (server.data.parent / "errors").read_text()
+    database.start()
+    server = start()
+    assert len(everything(server, "events")) == 1
