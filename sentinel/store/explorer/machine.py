@@ -154,7 +154,8 @@ class Machine:
         found = self.words.extract(*_document(spec))
         if slot is None:
             number = f"CAST({self.words.double.format('j')} + 0 AS VARCHAR)"
-            form = f"CASE WHEN left(j, 1) IN ('\"', 't', 'f') THEN j WHEN left(j, 1) IN ({_DIGITS}) THEN {number} END"
+            text = "starts_with(j, '\"') OR j IN ('true', 'false')"
+            form = f"CASE WHEN {text} THEN j WHEN left(j, 1) IN ({_DIGITS}) THEN {number} END"
             return Key(sql("{} AS j", found), form, _read_json, dear=True)
         if not slot.since and not self.rows(
             sql("SELECT 1 FROM events WHERE {} AND conflicts IS NOT NULL LIMIT 1", where)

@@ -59,7 +59,8 @@ def _folded(machine: Machine, wanted: SeriesWanted, over: Buckets, where: Sql, k
     """Answer for a key that is made once: of each value and bucket first, then of the values that come first."""
     before = over.starts(over.count)
     bucket = over.number_of(max(before[0], 0), machine.divided)
-    rows = machine.rows(sql(_folding(wanted, over, bucket, measure), machine.made(where, key, measure)))
+    made = machine.made(where, replace(key, form="j"), measure)
+    rows = machine.rows(sql(_folding(wanted, over, bucket, measure, key.form), made))
     keys = {int(place): k for place, _, _, k, _ in rows if place < wanted.top}
     more = any(last is not None and last >= wanted.top for *_, last in rows)
     kept = tuple(keys[place] for place in sorted(keys))
@@ -69,14 +70,18 @@ def _folded(machine: Machine, wanted: SeriesWanted, over: Buckets, where: Sql, k
     return Series(over.starts(), before, over.end(), tuple(_drawn(machine, asked, found)), False, machine.behind())
 
 
-def _folding(wanted: SeriesWanted, over: Buckets, bucket: str, measure: Measure) -> str:
-    """Return the query of the metric by place and bucket, each with its key; the rest has the last place."""
+def _folding(wanted: SeriesWanted, over: Buckets, bucket: str, measure: Measure, form: str) -> str:
+    """Return the query of the metric by place and bucket, each with its key; the rest has the last place.
+
+    What a key is made of is grouped first: there are far fewer of these than events.
+    """
     kind, top, now = wanted.metric.kind, wanted.top, f"FILTER (WHERE bucket >= {over.first})"
     fold = "sum(m)" if kind == "count" else f"{kind}(m)"
     rank = fold if kind in _RANKED else "sum(c)"
     return (
-        f"WITH held AS MATERIALIZED (SELECT k, {bucket} AS bucket, {measure.sum} AS m, count(*) AS c FROM {{}}"
-        f" GROUP BY 1, 2), counted AS (SELECT k, {rank} {now} AS r FROM held GROUP BY k HAVING sum(c) {now} > 0"
+        f"WITH raw AS MATERIALIZED (SELECT k AS j, {bucket} AS bucket, {measure.sum} AS m, count(*) AS c FROM {{}}"
+        f" GROUP BY 1, 2), held AS (SELECT {form} AS k, bucket, m, c FROM raw),"
+        f" counted AS (SELECT k, {rank} {now} AS r FROM held GROUP BY k HAVING sum(c) {now} > 0"
         f" ORDER BY r DESC NULLS LAST, k NULLS LAST LIMIT {top + 1}),"
         " ranked AS (SELECT k, row_number() OVER (ORDER BY r DESC NULLS LAST, k NULLS LAST) - 1 AS place FROM counted)"
         f" SELECT CASE WHEN place < {top} THEN place ELSE {top} END, bucket, {fold},"
