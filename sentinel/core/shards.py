@@ -93,12 +93,6 @@ class Shard:
         packed, form = self.ids[at * _ID : at * _ID + _ID], self.which[at] & 3
         return self.names[packed] if form == _NAME else unpack_id(packed, form)
 
-    def has(self, key: int) -> bool:
-        """Say whether any decision is kept under a key."""
-        keys = self.keys
-        at = bisect_left(keys, key)
-        return at < len(keys) and keys[at] == key
-
     def find(self, key: int) -> list[Entry]:
         """Return every decision under a key."""
         return [self.entry(at) for at in _run(self.keys, key)]
