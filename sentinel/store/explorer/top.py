@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from sentinel.core.explore import (
     Amount,
@@ -33,7 +35,8 @@ def top(machine: Machine, app: str, wanted: TopWanted) -> Top:
     key = machine.key(app, wanted.field, where, "field")
     place = "0" if key.shown is None else "seq"
     tables = f"made AS {'' if key.dear else 'NOT '}MATERIALIZED (SELECT user_h, {place} AS seq, k, ts FROM {{}})"
-    form = _estimated(machine, wanted) if roughly else _exact(machine, wanted)
+    alone = key.raw.text == "user_h AS own"  # each value is one user
+    form = _estimated(machine, wanted) if roughly else _exact(machine, wanted, alone)
     rows = machine.rows(sql(f"WITH {tables}, {form}", machine.made(where, key)))
     both = wanted.by == "users"
     ranked = sorted((row for row in rows if row[0] is not None), key=lambda row: int(row[0]))
@@ -41,7 +44,7 @@ def top(machine: Machine, app: str, wanted: TopWanted) -> Top:
     items = [
         Ranked(value, Amount(int(row[3]), users[0]), Amount(int(row[4]), users[1] if both else None))
         for place, (value, row) in enumerate(zip(values, ranked, strict=True))
-        for users in [row[5] if roughly else row[5][2 * place : 2 * place + 2]]
+        for users in [_users(row, place, alone, roughly)]
     ]
     now, before = _total(machine, where, since, machine.distinct("user_h", True) if roughly else "0")
     if not roughly:
@@ -60,10 +63,21 @@ def _ranked(wanted: TopWanted, users: str) -> str:
     )
 
 
-def _exact(machine: Machine, wanted: TopWanted) -> str:
+def _users(row: Sequence[Any], place: int, alone: bool, roughly: bool) -> tuple[int, int]:
+    """Return the users of a value in both periods."""
+    if alone:
+        return (0, 0) if row[1] is None else (1, min(int(row[4]), 1))
+    now, before = row[5] if roughly else row[5][2 * place : 2 * place + 2]
+    return now, before
+
+
+def _exact(machine: Machine, wanted: TopWanted, alone: bool) -> str:
     """Return a query that makes each user one row, whose bits say at which values it was, and in which period."""
     asked = "" if wanted.by == "users" else f" AND ts >= {wanted.filter.since}"
-    here, lots = f"coalesce(place, {wanted.limit:d})", range(wanted.limit // _PLACES + 1)
+    here, lots = (
+        f"{wanted.limit:d}" if alone else f"coalesce(place, {wanted.limit:d})",
+        range(wanted.limit // _PLACES + 1),
+    )
     before = f"CASE WHEN ts >= {wanted.filter.since} THEN 0 ELSE 1 END"
     bit = f"CAST(1 AS BIGINT) << CAST({here} % {_PLACES} * 2 + {before} AS INTEGER)"
     bits = (
@@ -78,7 +92,7 @@ def _exact(machine: Machine, wanted: TopWanted) -> str:
     users = ", ".join(f"count(*) FILTER (WHERE {test})" for test in tests)
     return (
         f"{_ranked(wanted, 'count(DISTINCT user_h)')}, present AS (SELECT {', '.join(bits)}"
-        " FROM made LEFT JOIN ranked ON made.k IS NOT DISTINCT FROM ranked.k"
+        f" FROM made{'' if alone else ' LEFT JOIN ranked ON made.k IS NOT DISTINCT FROM ranked.k'}"
         f" WHERE user_h IS NOT NULL{asked} GROUP BY user_h)"
         f" SELECT place, k, last, n, b, users FROM (SELECT ARRAY[{users}] AS users FROM present) AS found"
         " LEFT JOIN ranked ON TRUE"
