@@ -29,7 +29,7 @@ class SharedWindows(LocalWindows, Protocol):
     lost: bool
 
     def begin(self, epoch: bytes) -> None: ...
-    def pause(self) -> None: ...
+    def pause(self, epoch: bytes | None = None) -> None: ...
     def lose(self) -> None: ...
     def ready(self) -> bytes | None: ...
     def mark(self, epoch: bytes) -> None: ...
@@ -103,8 +103,10 @@ def _rebuilt(store: Store, tenant: SharedTenant, progress: restore.Progress) -> 
     """Rebuild what was lost, if no other process does; say whether this one did."""
     with tenant.windows.turn(secrets.token_hex(8), TURN) as mine:
         if mine and tenant.windows.ready() is None:
+            epoch = secrets.token_hex(8).encode()
+            tenant.windows.pause(epoch)
             rebuild(store, tenant, progress)
-            tenant.windows.mark(secrets.token_hex(8).encode())
+            tenant.windows.mark(epoch)
     return mine
 
 
@@ -124,8 +126,18 @@ def rebuild(store: Store, tenant: SharedTenant, progress: restore.Progress) -> N
         restore.fold(tenant, store.events.in_order(app, since), {watch.id for watch in watches}, going)
         restore.settle(tenant)
     restore.learn(tenant, store)
-    for act in store.findings.acted(app, tenant.newest - LADDER):
-        tenant.memory.ledger.record(act.playbook, act.kind, act.target, act.at, f"{act.target}@{act.at}")
+    _climb(store, tenant)
+
+
+def _climb(store: Store, tenant: SharedTenant) -> None:
+    """Note what was done to whom, but for the targets of which that was not lost."""
+    ledger, kept = tenant.memory.ledger, dict[tuple[str, str, str], bool]()
+    for act in store.findings.acted(tenant.app.id, tenant.newest - LADDER):
+        of = act.playbook, act.kind, act.target
+        if of not in kept:
+            kept[of] = ledger.times(*of, act.at, "") > 0
+        if not kept[of]:
+            ledger.record(*of, act.at, f"{act.target}@{act.at}")
 
 
 def refresh(store: Store, tenant: SharedTenant) -> None:

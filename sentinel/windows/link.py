@@ -75,6 +75,8 @@ class Link:
         self._later: list[Command] = []
         self._lock = threading.Lock()
         self.unreplicated = 0
+        self.runs: set[str] = set()  # of servers: each start is another run
+        self.forgetful = False  # whether a run may have lost what the one before it answered
 
     def later(self, commands: Iterable[Command]) -> None:
         """Send commands before the next ones, whose answers nobody needs."""
@@ -110,6 +112,7 @@ class Link:
         answers = []
         for name in self._servers.all():
             with self._errors(), _connection(self._servers.pool(name)) as connection:
+                self._meet(connection)
                 connection.send_command(*parts)
                 answers.append(connection.read_response())
         return answers
@@ -151,6 +154,7 @@ class Link:
     def _exchange(self, name: str, commands: list[tuple[Any, ...]]) -> list[Any]:
         """Return one server's answers, errors among them; loads the scripts it does not know."""
         with _connection(self._servers.pool(name)) as connection:
+            self._meet(connection)
             answers = _pipelined(connection, commands)
             if any(isinstance(answer, redis.exceptions.NoScriptError) for answer in answers):
                 _pipelined(connection, [("SCRIPT", "LOAD", source(name)) for name in NAMES])
@@ -159,6 +163,13 @@ class Link:
                 if connection.read_response() < self._replicas:
                     self.unreplicated += 1
             return answers
+
+    def _meet(self, connection: Any) -> None:
+        """Ask who answers, once a connection: a server that was started anew has cut them all."""
+        if connection._sock is None or getattr(connection, "met", None) is not connection._sock:
+            connection.send_command("INFO", "server")
+            self.runs.add(fields(connection.read_response())["run_id"])
+            connection.met = connection._sock
 
     def _look(self) -> None:
         try:
@@ -219,6 +230,7 @@ def open_link(url: str, patience: float = PATIENCE) -> Link:
         servers = kind(url.partition("?")[0], options)
         link = Link(servers, patience, own.get("replicas", 0))
         _check(link)
+        link.forgetful = not own.get("replicas") and not _keeps(link)
     except (*_AGAIN, redis.RedisError, StoreBusy, OSError, ValueError) as error:
         raise SentinelError(f"`windows`: Redis or Valkey cannot be used: {error}", HINT) from error
     return link
@@ -247,7 +259,7 @@ def _options(query: str) -> tuple[dict[str, Any], dict[str, int]]:
 def _check(link: Link) -> None:
     """Refuse a server that would let keys go before their time."""
     for answer in link.everywhere("INFO", "memory"):
-        policy = memory(answer).get("maxmemory_policy", "noeviction")
+        policy = fields(answer).get("maxmemory_policy", "noeviction")
         if policy != "noeviction":
             raise SentinelError(
                 f"`windows`: the server's `maxmemory-policy` is `{policy}`: it would forget attacks under way",
@@ -255,7 +267,17 @@ def _check(link: Link) -> None:
             )
 
 
-def memory(answer: Any) -> dict[str, str]:
+def _keeps(link: Link) -> bool:
+    """Say whether each server writes down what it answers before it does."""
+    try:
+        return all(answer[1] == b"always" for answer in link.everywhere("CONFIG", "GET", "appendfsync")) and all(
+            fields(answer).get("aof_enabled") == "1" for answer in link.everywhere("INFO", "persistence")
+        )
+    except SentinelError:  # it tells nobody
+        return False
+
+
+def fields(answer: Any) -> dict[str, str]:
     """Return the fields of an INFO answer."""
     text = answer.decode() if isinstance(answer, bytes) else str(answer)
     return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)

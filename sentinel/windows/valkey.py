@@ -19,8 +19,8 @@ from sentinel.core.errors import StoreBusy
 from sentinel.engine.windows import Absent, Hit, Opening, Progress, Watch
 from sentinel.windows import seen
 from sentinel.windows.groups import Limits
-from sentinel.windows.link import Command, Link, memory, script
-from sentinel.windows.names import BUCKETS, GroupNames, Names, bucket_of
+from sentinel.windows.link import Command, Link, fields, script
+from sentinel.windows.names import BUCKETS, GroupNames, Names, bucket_of, digest
 from sentinel.windows.scripted import Scripted, Tally, known, read_text, recalled, scripted, text
 
 AT_ONCE = 1_000  # waits taken in one call
@@ -38,15 +38,22 @@ class StateLost(StoreBusy):
 
 
 class _Asked:
-    """One watch: what its scripts are asked, and the names of its keys."""
+    """One watch: what its scripts are asked, and the names of its keys, which are others in each epoch."""
 
     def __init__(self, watch: Watch, limits: Limits, names: Names) -> None:
         self.watch = watch
         self.scripted: Scripted = scripted(watch, limits)
-        version = f"{watch.window} {watch.detector} {watch.shape} {limits.lateness}"
-        self.keys = GroupNames(names, watch.id, version)
-        self.ready = f"{watch.id}:{self.keys.version}"
-        self.waits = names.of("waits", watch.id, version) if isinstance(watch.detector, Absent) else ""
+        self._names = names
+        self._version = f"{watch.window} {watch.detector} {watch.shape} {limits.lateness}"
+        self.ready = f"{watch.id}:{digest(self._version, size=8)}"
+        self.waiting = isinstance(watch.detector, Absent)
+        self.call_after(b"")
+
+    def call_after(self, epoch: bytes) -> None:
+        """Call keys after an epoch: what an unfinished one left behind is no part of the next."""
+        version = f"{self._version} {epoch.hex()}"
+        self.keys = GroupNames(self._names, self.watch.id, version)
+        self.waits = self._names.of("waits", self.watch.id, version) if self.waiting else ""
 
 
 class ValkeyWindows:
@@ -62,6 +69,8 @@ class ValkeyWindows:
         self._link = link
         self._asked: dict[str, _Asked] = {}
         self._epoch: bytes | None = None
+        self._named: bytes | None = None  # the epoch that keys are called after
+        self._runs: frozenset[str] = frozenset()
         self._claimed: list[tuple[float, str, bytes]] = []  # when, the watch's waits, name of the wait
         self._dropped: Counter[str] = Counter()
         self._made: Counter[str] = Counter()
@@ -72,7 +81,9 @@ class ValkeyWindows:
 
     def watch(self, watch: Watch) -> None:
         """Begin a watch, or go on with it as it is now."""
-        self._asked[watch.id] = _Asked(watch, self.limits, self.names)
+        asked = self._asked[watch.id] = _Asked(watch, self.limits, self.names)
+        if self._named is not None:
+            asked.call_after(self._named)
 
     def forget(self, watch: str) -> None:
         """End a watch; its keys expire."""
@@ -80,11 +91,26 @@ class ValkeyWindows:
 
     def begin(self, epoch: bytes) -> None:
         """Let findings open from now on, as long as the state is of this epoch."""
-        self._epoch, self.lost = epoch, False
+        self._epoch, self.lost, self._runs = epoch, False, frozenset(self._link.runs)
+        self._name_after(epoch)
 
-    def pause(self) -> None:
-        """Be quiet again, for the state to be rebuilt."""
+    def pause(self, epoch: bytes | None = None) -> None:
+        """Be quiet again, for the state to be rebuilt as that of an epoch."""
         self._epoch, self.lost = None, False
+        if epoch is not None:
+            self._name_after(epoch)
+
+    def _name_after(self, epoch: bytes) -> None:
+        if epoch != self._named:
+            self._named = epoch
+            for asked in self._asked.values():
+                asked.call_after(epoch)
+
+    def _name(self) -> None:
+        """Call keys after the epoch there is: of windows that fold a watch for others."""
+        if self._named is None:
+            key = self.names.of_bucket(0, "epoch")
+            self._name_after(self._link.one(Command(key, ("GET", key))) or b"")
 
     def lose(self) -> None:
         """Take nothing in any more: what is kept is not whole."""
@@ -117,6 +143,7 @@ class ValkeyWindows:
             return []
         if self.lost:
             raise StateLost(*LOST)
+        self._name()
         self._look_for_room()
         groups: dict[tuple[str, str], list[int]] = {}
         for place, hit in enumerate(self._with_room(hits)):
@@ -169,12 +196,13 @@ class ValkeyWindows:
 
     def _is_whole(self, marks: Sequence[bytes | None]) -> bool:
         """Say whether the state is of the epoch known; raises StateLost where it is of none."""
-        if all(mark == self._epoch for mark in marks):
+        anew = self._link.forgetful and self._epoch is not None and not self._link.runs <= self._runs
+        if not anew and all(mark == self._epoch for mark in marks):
             return True
-        if None in marks:
+        if anew or None in marks:
             self.lost = True
             raise StateLost(*LOST)
-        self._epoch = marks[0]
+        self.begin(marks[0] or b"")
         return False
 
     def _with_room(self, hits: Sequence[Hit]) -> Sequence[Hit | None]:
@@ -209,6 +237,7 @@ class ValkeyWindows:
 
         What is returned is this process's own for LEASE; where it ends before, another is given it.
         """
+        self._name()
         self._let_go()
         waiting = [asked for asked in self._asked.values() if asked.waits]
         if not waiting:
@@ -272,6 +301,7 @@ class ValkeyWindows:
     def _finding(
         self, asked: _Asked, key: str, what: str, at: int, id: str, acting: bool, tally: Tally
     ) -> Command:  # fmt: skip
+        self._name()
         constants = asked.scripted.arguments(False, "")[:7]
         return script("finding", asked.keys.of(key), *constants, what, at, text(id), int(acting), known(tally))
 
@@ -323,17 +353,28 @@ class ValkeyWindows:
     def ready(self) -> bytes | None:
         """Return the epoch of the state if it is whole for every watch, else None."""
         key = self.names.of_bucket(0, "ready")
-        fields = [asked.ready for asked in self._asked.values()]
+        own = [asked.ready for asked in self._asked.values()]
         marks = [Command(name, ("GET", name)) for name in self._epochs()]
-        *epochs, ready = self._link.call([*marks, Command(key, ("HMGET", key, "epoch", *fields))])
+        *epochs, ready = self._link.call([*marks, Command(key, ("HMGET", key, "runs", "epoch", *own))])
         epoch: bytes | None = epochs[0]
-        return epoch if epoch is not None and {*epochs, *ready} == {epoch} else None
+        runs, *states = ready
+        if self._link.forgetful and runs != self._runs_now():
+            return None
+        return epoch if epoch is not None and {*epochs, *states} == {epoch} else None
 
     def mark(self, epoch: bytes) -> None:
         """Note that the state is whole for every watch, and of which epoch."""
         self._link.call([Command(name, ("SET", name, epoch)) for name in self._epochs()])
         self._epoch = epoch
+        self._name_after(epoch)
+        key = self.names.of_bucket(0, "ready")
+        self._link.one(Command(key, ("HSET", key, "runs", self._runs_now())))
         self.mark_ready(self._asked)
+
+    def _runs_now(self) -> bytes:
+        """Return which runs of the servers answer."""
+        runs = sorted(fields(answer)["run_id"] for answer in self._link.everywhere("INFO", "server"))
+        return ",".join(runs).encode()
 
     def mark_ready(self, watches: Iterable[str]) -> None:
         """Note that the state of watches is whole."""
@@ -374,8 +415,8 @@ class ValkeyWindows:
         if now < self._looked + LOOK:
             return
         self._looked = now
-        fields = [memory(answer) for answer in self._link.everywhere("INFO", "memory")]
-        filled = (int(one["used_memory"]) / int(one["maxmemory"]) for one in fields if int(one.get("maxmemory", 0)))
+        told = [fields(answer) for answer in self._link.everywhere("INFO", "memory")]
+        filled = (int(one["used_memory"]) / int(one["maxmemory"]) for one in told if int(one.get("maxmemory", 0)))
         self._room = max(filled, default=0.0)
         if self._room < CROWDED or len(self._made) > SOURCES:
             self._made.clear()

@@ -243,7 +243,7 @@ def test_what_was_lost_is_rebuilt_from_the_store_and_nothing_is_taken_meanwhile(
 
 def test_a_server_killed_and_started_again_with_its_log_goes_on(store):
     """Ten times, now between two batches and now right behind the hits of one that is not committed."""
-    server = valkey.Server("--appendonly", "yes")
+    server = valkey.Server("--appendonly", "yes", "--appendfsync", "always")
     try:
         links = [open_link(server.url) for _ in range(2)]
         two = Processes(store, [LADDER], *links)
@@ -262,6 +262,26 @@ def test_a_server_killed_and_started_again_with_its_log_goes_on(store):
         ]
         for link in links:
             link.close()
+    finally:
+        server.end()
+
+
+def test_a_server_that_may_have_forgotten_the_last_moments_is_not_believed(store):
+    """It starts with a snapshot of a while ago, marks and all: what was counted since is folded from the store."""
+    server = valkey.Server()
+    try:
+        link = open_link(server.url)
+        one = Processes(store, [LADDER], link)
+        server.client().save()
+        one.send(failed("a", 0), failed("b", 1))
+        server.kill()
+        server.start()
+        with pytest.raises(StateLost):
+            one.send(failed("c", 2))
+        one.mend(one.tenants[0])
+        one.send(failed("c", 2))
+        assert [finding[:4] for finding in one.findings] == [("p", "203.0.113.9", 2 * SECOND, True)]
+        link.close()
     finally:
         server.end()
 
