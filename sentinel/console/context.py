@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sentinel.core.record import App
@@ -17,7 +17,7 @@ from sentinel.service.switch import Switch
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """All of it. `channels` maps the name of each channel to its kind; `warnings` are for operators."""
+    """All of it. `channels` maps the name of each channel to its kind."""
 
     store: Store
     accounts: Accounts
@@ -34,7 +34,6 @@ class Context:
     channels: Mapping[str, str] = field(default_factory=dict)
     public_url: str | None = None
     proxies: Options = field(default_factory=Options)
-    warnings: Sequence[str] = ()
 
     @property
     def secure(self) -> bool:

@@ -45,7 +45,7 @@ class Console:
         if scope["path"].startswith(ROOT) and scope["method"] in SAFE:
             await self._asset(scope, headers, send)
         elif scope["method"] not in SAFE and not self._ours(headers):
-            error = ApiError("forbidden", "the request comes from another site", "open the page here and send it again")
+            error = ApiError("forbidden", "the request comes from another site", "behind a proxy, set `public_url`")
             await wire.answer(self._headed(send), error.status, error.body())
         else:
             await self._pages(scope, receive, self._headed(send))

@@ -225,3 +225,4 @@ def test_a_session_that_ended_leads_to_the_door_and_back(chromium, console):
         console.server.accounts.sign_out(reader.session, "account:briefly")
         seen.page.locator("nav a", has_text="Decisions").click()
         seen.page.wait_for_url("**/sign-in?next=%2Fdecisions")
+        assert seen.page.locator('input[name="next"]').input_value() == "/decisions"

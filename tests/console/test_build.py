@@ -31,7 +31,7 @@ def test_pages_work_without_the_scripts_that_need_a_build_and_the_log_says_so_on
         assert "console.js" not in page and "/static/base." in page
     said = [line for line in capsys.readouterr().out.splitlines() if "not built" in line]
     assert len(said) == 1
-    assert "make setup" in said[0]
+    assert "make frontend" in said[0]
 
 
 @given(ANYTHING)

@@ -92,10 +92,10 @@ async def sign_in(request: Request, form: Filled) -> Response:
     try:
         token = await door.try_it(request, name, lambda: door.here.accounts.sign_in(name, password))
     except ApiError as error:
-        return _sign_in(door, request, form.raw("next"), name, error)
+        return await to_thread.run_sync(_sign_in, door, request, form.raw("next"), name, error)
     if token is None:
         wrong = ApiError("unauthorized", "the name or the password is wrong")
-        return _sign_in(door, request, form.raw("next"), name, wrong)
+        return await to_thread.run_sync(_sign_in, door, request, form.raw("next"), name, wrong)
     await _leave(door, request)
     return door.entered(request, token, _own(form.raw("next")))
 
