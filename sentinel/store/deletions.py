@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, String, Table, cast, delete, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, String, Table, cast, delete, or_, select, update
 
 from sentinel.core.batch import Note
 from sentinel.core.event import Event
@@ -207,10 +207,8 @@ def _secret(control: Database) -> bytes:
     """Return the key of the hashes, made once: without it nobody can try names against them."""
     mine = (settings.c.app == "", settings.c.name == _NAMED)
     with control.write() as connection:
-        known = connection.execute(select(settings.c.value).where(*mine)).scalar_one_or_none()
-        if known is None:
-            known = secrets.token_hex(32)
-            connection.execute(insert(settings).values(app="", name=_NAMED, value=known))
+        insert_new(connection, settings, [{"app": "", "name": _NAMED, "value": secrets.token_hex(32)}])
+        known = connection.execute(select(settings.c.value).where(*mine)).scalar_one()
     return bytes.fromhex(str(known))
 
 
