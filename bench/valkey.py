@@ -118,7 +118,7 @@ def main() -> None:
 
 def compare(link: Link, meter: Meter, asked: argparse.Namespace) -> None:
     chance = random.Random(2)
-    plain = [Command(key, ("INCR", key)) for key in (f"k{chance.randrange(asked.groups)}" for _ in range(asked.hits))]
+    plain = [Command(key, ("INCR", key)) for key in (f"k{chance.randrange(asked.groups)}" for _ in range(200_000))]
     bare, wall = measured(link.call, plain, asked.batch, meter)
     print(f"INCR, pipelines of {asked.batch}: {bare:.1f} µs of the server, {wall:.1f} µs of the wall")
     for name in KINDS:
