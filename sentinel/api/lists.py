@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request, Response
 
@@ -14,7 +14,9 @@ from sentinel.core.decision import Place
 from sentinel.service.bans import Table
 
 router = APIRouter(tags=["decisions"])
-_TEXT = {200: {"content": {"text/plain": {}}, "description": "One address or network a line."}}
+_TEXT: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/plain": {}}, "description": "One address or network a line."}
+}
 
 
 class Form(NamedTuple):
