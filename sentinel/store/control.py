@@ -28,19 +28,20 @@ LARGEST_CHECK = 256 << 20  # bytes of a file that is read through before it is u
 _PATIENCE = 5.0  # seconds to wait for a connection, and for another process
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _RESTORE = "nothing in it was changed; put a backup in its place, or move it away to begin anew"
+_ELSEWHERE = "nothing in it was changed; give this server a data folder of its own, or move the file away"
 
 
 class Control:
-    """One SQLite file, opened by one process."""
+    """One SQLite file, opened by one process. One with tables, but not this one, is another program's and refused."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, table: str | None = None) -> None:
         self.path = path
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._lock = threading.RLock()
         self._writing = False
         self._holder: int | None = None
         with translated(path):
-            _check(path)
+            _check(path, table)
             self.engine = _engine(path)
             self._writer = self.engine.connect()
             self.raw: sqlite3.Connection = _driver(self._writer)
@@ -137,17 +138,27 @@ def _worded(query: str) -> str:
     return query.replace(":among", "IN (SELECT value FROM json_each(:keys))")
 
 
-def _check(path: Path) -> None:
-    """Raise where the file is no sound SQLite database; nothing is written, a log is not replayed into it."""
-    if not 0 < path.stat().st_size <= LARGEST_CHECK:
+def _check(path: Path, table: str | None) -> None:
+    """Raise where the file is no sound SQLite database of ours; nothing is written, a log is not replayed into it."""
+    log = path.with_name(f"{path.name}-wal")
+    logged = log.exists() and log.stat().st_size > 0
+    if not path.stat().st_size and not logged:
         return
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5)
+    how = "mode=ro" if logged else "mode=ro&immutable=1"  # else a look alone would leave files beside it
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None, timeout=5)
     try:
-        (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        answer = _sound(connection) if path.stat().st_size <= LARGEST_CHECK else "ok"
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     finally:
         connection.close()
     if answer != "ok":
         raise StoreError(f"`{path}` is damaged: {answer.splitlines()[-1]}", _RESTORE)
+    if table is not None and names and table not in names:
+        raise StoreError(f"`{path}` is another program's database: it has tables, and no `{table}`", _ELSEWHERE)
+
+
+def _sound(connection: sqlite3.Connection) -> str:
+    return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
 
 
 def _engine(path: Path) -> Engine:

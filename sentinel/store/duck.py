@@ -18,6 +18,7 @@ from sentinel.core.errors import StoreBusy, StoreError
 
 _BROKEN = (duckdb.FatalException, duckdb.IOException, duckdb.InternalException)
 _SIGNS = ("invalidated", "Corrupt", "checksum")
+DAMAGED = 3  # newest logs set aside that are kept: each may be as large as the journal
 _GLANCE = 0.2  # seconds between two looks at whether somebody still waits
 _SETTINGS: dict[str, str | int] = {"checkpoint_threshold": "1TB", "threads": 2, "preserve_insertion_order": "false"}
 
@@ -110,8 +111,15 @@ class Duck:
             for log, aside in moved:
                 aside.rename(log)
             raise StoreError(f"`{self.path}` cannot be opened: {_first_line(second)}") from second
+        self._forget_oldest()
         names = ", ".join(f"`{aside.name}`" for _, aside in moved)
         self.warnings.append(f"the log of `{self.path}` was damaged and is kept as {names}: {_first_line(error)}")
+
+    def _forget_oldest(self) -> None:
+        """Keep the newest logs that were set aside; the journal had what was in them, and the rest is gone anyway."""
+        aside = self.path.parent.glob(f"{self.path.name}.wal*.damaged-*")
+        for log in sorted(aside, key=lambda log: log.stat().st_ctime_ns)[:-DAMAGED]:
+            log.unlink(missing_ok=True)
 
     def _connect(self) -> None:
         self._connection = duckdb.connect(str(self.path), config={**_SETTINGS, "memory_limit": self._memory})

@@ -38,7 +38,7 @@ from sentinel.store.recent import GENERATION, Identity, Recent
 from sentinel.store.schema import Schema
 from sentinel.store.searches import Searches
 from sentinel.store.standing import Allow, Labels
-from sentinel.store.tables import settings
+from sentinel.store.tables import journal, settings
 from sentinel.store.unit import Machine, Unit
 
 CONTROL = "sentinel.sqlite3"
@@ -194,7 +194,7 @@ def _control(folder: Path) -> Control:
             f"`{path}` is missing or empty, but `{events}` is there",
             "put a backup of the first in its place, or move the second away to begin anew",
         )
-    control = Control(path)
+    control = Control(path, journal.name)
     try:
         with control.write() as connection:
             migrate(connection, str(path))

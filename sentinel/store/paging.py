@@ -34,6 +34,9 @@ def place(text: str, *kinds: type) -> list[Any]:
 
 
 def _small(value: object) -> bool:
+    """Say whether every store can look a value up: no integer of more than 64 bits, no text that is no Unicode."""
+    if isinstance(value, str):
+        return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
     return not isinstance(value, int) or abs(value) < 1 << 63
 
 

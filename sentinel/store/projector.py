@@ -49,8 +49,11 @@ Stored = Callable[[duckdb.DuckDBPyConnection, str, Sequence[tuple[int, str]]], s
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, store: str) -> None:
-    """Make what tables and columns there are not; raises StoreError for the file of another store."""
+    """Make what tables and columns there are not; raises StoreError for the file of another store or program."""
     connection.execute("BEGIN")
+    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if tables and "watermark" not in tables:
+        raise StoreError("the file is another program's: it has tables, and no `watermark`", "move it away")
     for table in _TABLES:
         connection.execute(table)
     there = {name for (name,) in connection.execute("SELECT column_name FROM (DESCRIBE events)").fetchall()}

@@ -9,10 +9,12 @@ import stat
 import subprocess
 import sys
 
+import duckdb
 import pytest
 
 from sentinel.core.errors import SentinelError, StoreError
 from sentinel.core.record import App, Filter
+from sentinel.store import control
 from sentinel.store.embedded import CONTROL, EVENTS, open_store
 from tests.contract.values import NOW, batch, event, put
 
@@ -93,6 +95,55 @@ def test_a_damaged_control_file_is_refused_and_not_touched(tmp_path, damage):
     assert "put a backup in its place" in str(error.value)
     after = contents(tmp_path / "data")
     assert {name: after[name] for name in before} == before
+
+
+def foreign(path, mode):
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA journal_mode={mode}")
+    connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+    connection.execute("CREATE TABLE bookmarks (page TEXT)")
+    connection.commit()
+    return connection
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+@pytest.mark.parametrize("checked", [True, False])
+def test_another_programs_database_is_refused_and_nothing_is_written(tmp_path, monkeypatch, mode, checked):
+    if not checked:
+        monkeypatch.setattr(control, "LARGEST_CHECK", 0)
+    data = tmp_path / "data"
+    data.mkdir()
+    foreign(data / CONTROL, mode).close()
+    before = contents(data)
+    with pytest.raises(StoreError, match=r"is another program's database: it has tables, and no `journal`") as error:
+        open_store(data)
+    assert "data folder of its own" in str(error.value)
+    assert contents(data) == before
+
+
+def test_another_programs_database_is_refused_while_its_log_is_not_in_it_yet(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    other = foreign(data / CONTROL, "wal")
+    before = {name: held for name, held in contents(data).items() if not name.endswith("-shm")}
+    assert before[f"{CONTROL}-wal"]
+    with pytest.raises(StoreError, match="is another program's database"):
+        open_store(data)
+    assert {name: held for name, held in contents(data).items() if not name.endswith("-shm")} == before
+    other.close()
+
+
+def test_another_programs_events_file_is_refused_and_not_written_to(tmp_path):
+    filled(tmp_path / "data")
+    path = tmp_path / "data" / EVENTS
+    path.unlink()
+    with duckdb.connect(str(path)) as other:
+        other.execute("CREATE TABLE events (id INTEGER)")
+    before = path.read_bytes()
+    store = open_store(tmp_path / "data")
+    assert "the file is another program's" in store.health().explorer
+    store.close()
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("left", [None, b""])

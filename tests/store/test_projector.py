@@ -286,6 +286,18 @@ def test_a_second_damaged_log_does_not_replace_the_first(data):
         assert len(list(data.glob(f"{EVENTS}.wal.damaged-*"))) == number
 
 
+def test_of_logs_set_aside_the_newest_three_are_kept(data):
+    crash(data, "1:")
+    for number in range(5):
+        (data / f"{EVENTS}.wal.damaged-2020010{number}T000000Z").write_bytes(b"%d" % number)
+    log = data / f"{EVENTS}.wal"
+    damaged = flip_tail(log.read_bytes())
+    log.write_bytes(damaged)
+    open_store(data).close()
+    kept = sorted(data.glob(f"{EVENTS}.wal.damaged-*"))
+    assert [file.read_bytes() for file in kept] == [b"3", b"4", damaged]
+
+
 def test_a_damaged_file_stops_the_explorer_until_a_good_one_is_back(data):
     crash(data)
     file, log = data / EVENTS, data / f"{EVENTS}.wal"

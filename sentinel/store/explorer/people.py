@@ -91,7 +91,7 @@ def _keys(machine: Machine, where: Sql, rows: Sequence[tuple[Any, ...]]) -> dict
 
 
 def _hash(text: str) -> int:
-    return int(text) if text.lstrip("-").isdecimal() and len(text) < 24 else 0
+    return int(text) if text.removeprefix("-").isdecimal() and len(text) < 24 else 0
 
 
 def _activity(machine: Machine, app: str, where: Sql, kinds: Mapping[str, Kind]) -> Activity:
