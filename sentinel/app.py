@@ -304,7 +304,8 @@ class Server:
             self.store, self.gate, self.hub, self.overview, self.switch, now,
             lambda app: metrics.text(self.figures.samples(), app), partial(self.hub.tell, DECISIONS),
             self._changed, self.explainer, self.processes, self.bans, KEY_FORMS,
-            self.searches, Deleter(self.pipeline, self.store), self.accounts, never=tuple(map(str, settings.trusted_proxies)),
+            self.searches, Deleter(self.pipeline, self.store), self.accounts,
+            never=tuple(map(str, settings.trusted_proxies)),
         )  # fmt: skip
         fault = partial(self.fault, "events")
         door = Door(

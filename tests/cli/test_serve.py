@@ -186,7 +186,7 @@ def found(server):
         (["--workers", "2"], "set `windows` to a Redis or Valkey URL"),
         (["--host", "192.0.2.1"], "`192.0.2.1:0`: cannot be listened at"),
         (["--playbooks", "/nowhere"], "there is no file or folder `/nowhere`"),
-        (["--database", "postgresql://127.0.0.1/x"], "`database`: not part of this version yet"),
+        (["--database", "postgresql://127.0.0.1:1/x"], "the database `x` at `127.0.0.1:1` cannot be used now"),
     ],
 )
 def test_what_cannot_start_is_told_in_words_and_code_2(tmp_path, flags, words):
