@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+from starlette.routing import Route
 
+from sentinel.api import health, program
+from sentinel.api.feed import POLL, STREAM
+from sentinel.api.ingest import PATHS
 from sentinel.core.record import KEY_SCOPES
 from tests.api.whole import whole as run_whole
 
@@ -54,7 +59,16 @@ RIGHTS = {
     "GET /v1/explain/group": READERS,
     "GET /v1/explain/decision/{id}": READERS,
     "GET /v1/users/{key}": READERS,
+    "DELETE /v1/users/{key}": ADMIN,
     "DELETE /v1/links": ADMIN,
+    "GET /v1/schema": READERS,
+    "PUT /v1/schema/{path}": ADMIN,
+    "GET /v1/searches": READERS,
+    "POST /v1/searches": READERS,
+    "POST /v1/searches/rule": READERS,
+    "GET /v1/searches/{id}": READERS,
+    "PUT /v1/searches/{id}": READERS,  # its owner, or an administrator
+    "DELETE /v1/searches/{id}": READERS,
     "GET /v1/keys": ADMIN,
     "POST /v1/keys": ADMIN,
     "DELETE /v1/keys/{id}": ADMIN,
@@ -85,6 +99,10 @@ BODIES = {
     "POST /v1/allow": {"scope": "user", "value": "walls", "reason": "walls"},
     "POST /v1/labels": {"kind": "user", "target": "walls", "name": "walls"},
     "PATCH /v1/findings/{id}": {"status": "confirmed"},
+    "PUT /v1/schema/{path}": {"promoted": True},
+    "POST /v1/searches": {"name": "walls"},
+    "POST /v1/searches/rule": {"name": "walls", "event": "walls"},
+    "PUT /v1/searches/{id}": {"name": "walls"},
     "POST /v1/keys": {"scope": "read"},
     "POST /v1/apps": {"id": "walls"},
     "PATCH /v1/apps/{id}": {"name": "walls"},
@@ -103,6 +121,10 @@ QUERIES = {
 # Anybody may be asked about: of somebody else's, nothing is known.
 ASKED_ABOUT = {"/v1/users/{key}", "/v1/ips/{ip}", "/v1/reports/{period}"}
 OPEN = {"GET /healthz", "GET /readyz"}
+SHOWN = [
+    f"/v1/{one}"
+    for one in ("decisions", "allow", "labels", "keys", "findings", "searches", "audit", "schema", "events")
+]
 STREAMS = {"GET /v1/feed/stream", "GET /v1/events/tail"}
 MARKER = "marker"  # stands in everything app `one` holds
 
@@ -126,6 +148,7 @@ def things(server):
     finding = admin.get("/v1/findings?playbook=three-failures").json["items"][0]
     key = admin.post("/v1/keys", {"scope": "read", "name": MARKER}).json
     admin.post("/v1/labels", {"kind": "user", "target": MARKER, "name": "label"})
+    search = admin.post("/v1/searches", {"name": MARKER, "q": f"user == '{MARKER}'"}).json
     delivery = admin.get("/v1/outbox").json["items"][0]
     admin.ask("PATCH", "/v1/apps/one", {"name": MARKER})
     return {
@@ -134,7 +157,7 @@ def things(server):
         "/v1/explain/event/{id}": f"{MARKER}-event", "/v1/explain/decision/{id}": decision["id"],
         "/v1/playbooks/{id}/versions": "none",  # all apps have the same ones
         "/v1/outbox/{id}/revive": str(delivery["id"]), "/v1/users/{key}": f"id:{MARKER}",
-        "/v1/ips/{ip}": "203.0.113.66",
+        "/v1/ips/{ip}": "203.0.113.66", "/v1/searches/{id}": search["id"], "/v1/schema/{path}": "note",
         "/v1/reports/{period}": "day",
     }  # fmt: skip
 
@@ -142,9 +165,7 @@ def things(server):
 def ask(client, operation, things, **more):
     """Do an operation, naming the things of app `one`; of a stream only the head is read."""
     method, path = operation.split(" ")
-    filled = path.replace("{id}", things.get(path, "none")).replace("{key}", things.get(path, "")).replace(
-        "{ip}", things.get(path, "")
-    ).replace("{period}", things.get(path, "")) + QUERIES.get(operation, "")
+    filled = re.sub(r"\{\w+\}", things.get(path, "none"), path) + QUERIES.get(operation, "")
     if operation in STREAMS:
         stream = client.stream(filled)
         stream.close()
@@ -158,6 +179,23 @@ def test_every_operation_openapi_lists_has_its_rights_thought_about(server):
     paths = server.client.get("/v1/openapi.json").json["paths"]
     listed = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     assert listed == set(RIGHTS)
+
+
+def test_every_address_that_is_answered_is_one_openapi_lists(server):
+    """Else it would be one that no test here looks at."""
+    routes = [route for module in (*program.ROUTERS, health) for route in module.router.routes]
+    answered = {f"{method} {route.path}" for route in routes for method in route.methods}
+    plain = {*(f"POST {path}" for path in PATHS), f"GET {POLL}", f"GET {STREAM}"}
+    assert {operation.replace(":path}", "}") for operation in answered | plain} == set(RIGHTS)
+    beside = [route for route in server.server.front.rest.routes if isinstance(route, Route)]
+    assert [route.path for route in beside] == ["/v1/openapi.json"]
+    assert len(server.server.front.rest.routes) == len(program.ROUTERS) + 2  # and health's
+
+
+def test_everything_with_a_name_in_its_address_is_tried(things):
+    """The accounts are the whole server's, and no key may as much as name one."""
+    named = {path for _, path in (operation.split(" ") for operation in RIGHTS) if "{" in path}
+    assert named - set(things) == {"/v1/accounts/{id}", "/v1/accounts/{id}/reset"}
 
 
 @pytest.mark.parametrize("operation", RIGHTS)
@@ -178,28 +216,68 @@ def test_each_scope_may_do_what_it_is_for_and_nothing_else(server, things, opera
         assert (status, json.loads(body or '{"error": {"code": "forbidden"}}')["error"]["code"]) == (403, "forbidden")
 
 
+def picture(server):
+    """Return everything app `one` shows its administrator."""
+    return {path: server.using("admin").get(path).body for path in SHOWN}
+
+
+@pytest.mark.parametrize("scope", KEY_SCOPES)
 @pytest.mark.parametrize("operation", [one for one in RIGHTS if one not in STREAMS])
-def test_an_administrator_of_another_app_sees_and_touches_nothing(server, things, operation):
-    before = {path: server.using("admin").get(path).body for path in ("/v1/decisions", "/v1/allow", "/v1/keys")}
-    status, body = ask(server.using("admin", "two"), operation, things)
+def test_a_key_of_another_app_sees_and_touches_nothing(server, things, operation, scope):
+    before = picture(server) if scope == "admin" else None
+    status, body = ask(server.using(scope, "two"), operation, things)
     path = operation.split(" ")[1]
     if path in things and path not in ASKED_ABOUT:
-        assert status == 404
-    if path != "/v1/users/{key}":  # the person asked for is named, and nothing is known of it
-        assert MARKER not in body.replace(things.get(path, f"username:{MARKER}"), "")
-    else:
+        assert status == (404 if scope in RIGHTS[operation] else 403)
+    if operation == "GET /v1/users/{key}" and scope in READERS:  # who is asked for is named, and nothing is known
         found = json.loads(body)
         assert (found["identifiers"], found["made"], found["decisions"]) == ([f"id:{MARKER}"], None, [])
-    after = {path: server.using("admin").get(path).body for path in before}
-    assert after == before
+    else:
+        assert MARKER not in body.replace(things.get(path, f"username:{MARKER}"), "")
+    if before is not None:
+        assert picture(server) == before
+
+
+LISTS = ["/v1/decisions", "/v1/findings", "/v1/events", "/v1/labels", "/v1/outbox", "/v1/audit", "/v1/users"]
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_a_cursor_of_another_app_leads_to_nothing_of_its(server, things, path):
+    for number in range(2):
+        server.fail(f"203.0.113.{80 + number}", user=f"{MARKER}-{number}", properties={"note": MARKER})
+        server.using("admin").post("/v1/labels", {"kind": "user", "target": f"{MARKER}-{number}", "name": "label"})
+    cursor = server.using("admin").get(f"{path}?limit=1").json["cursor"]
+    assert cursor is not None
+    for page in (f"{path}?limit=1&cursor={cursor}", f"{path}?limit=50&cursor={cursor}"):
+        answer = server.using("admin", "two").get(page)
+        assert answer.status == 200
+        assert MARKER not in answer.body.decode()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "/v1/decisions?value={user}", "/v1/decisions?finding={finding}", "/v1/findings?user={user}",
+        "/v1/events?user={user}", "/v1/events?q=user%20%3D%3D%20%27{user}%27", "/v1/labels?target={user}",
+        "/v1/audit?server=true", "/v1/audit?app=one", "/v1/keys?app=one", "/v1/users?begins={user}",
+        "/v1/explain/group?playbook=three-failures&group=ip%3D203.0.113.66",
+    ],
+)  # fmt: skip
+def test_naming_anothers_things_in_a_query_shows_none_of_them(server, things, query):
+    filled = query.format(user=MARKER, finding=things["/v1/findings/{id}"])
+    answer = server.using("admin", "two").get(filled)
+    body = answer.body.decode()
+    assert answer.status in (200, 403, 404, 422), body
+    assert "203.0.113.66" not in body.replace("ip=203.0.113.66", "") or '"tally"' not in body
+    if answer.status == 200:
+        assert MARKER not in body
 
 
 @pytest.mark.parametrize("operation", [one for one in RIGHTS if one not in OPEN])
 def test_a_key_cannot_be_held_out_as_another_apps(server, things, operation):
     method, path = operation.split(" ")
-    filled = path.replace("{id}", "x").replace("{key}", "x").replace("{ip}", "203.0.113.1").replace(
-        "{period}", "day"
-    ) + QUERIES.get(operation, "")
+    shown = {"/v1/ips/{ip}": "203.0.113.1", "/v1/reports/{period}": "day"}
+    filled = re.sub(r"\{\w+\}", shown.get(path, "x"), path) + QUERIES.get(operation, "")
     answer = server.using("admin", "two").ask(
         method, filled, BODIES.get(operation), headers={"Sentinel-App": "one", "Origin": "https://shop.example"}
     )
