@@ -34,12 +34,16 @@ class _Tools(threading.local):
 
 def pack(events: Sequence[Event]) -> bytes:
     """Return events as bytes."""
+    return packed(events)[0]
+
+
+def packed(events: Sequence[Event]) -> tuple[bytes, bool]:
+    """Return events as bytes, and whether nothing had to be mended: then what comes out is what went in."""
     plain = [vars(event) for event in events]
     try:
-        packed = _tools.pack(plain)
+        return FORMAT + _tools.compress(_tools.pack(plain)), True
     except (OverflowError, UnicodeEncodeError, TypeError):
-        packed = _tools.pack(_packable(plain))
-    return FORMAT + _tools.compress(packed)
+        return FORMAT + _tools.compress(_tools.pack(_packable(plain))), False
 
 
 def unpack(data: bytes) -> list[Event]:

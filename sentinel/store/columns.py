@@ -29,7 +29,9 @@ def columns(app: str, kept: Sequence[KeptEvent], learnt: Sequence[Learnt]) -> Co
     if not all(_add_part(name, [getattr(event, name) for event in events], parts) for name in PARTS):
         return _of_rows([write(app, one, *of) for one, of in zip(kept, learnt, strict=True)])
     found: Columns = {column: [getattr(event, name) for event in events] for column, name in _PLAIN.items()}
-    found |= {column: [json(getattr(event, name)) for event in events] for column, name in _JSON.items()}
+    for column, name in _JSON.items():
+        values = [getattr(event, name) for event in events]
+        found[column] = [json(value) if value else None for value in values]
     ips = [numbers_of(ip) if ip else (None, None) for ip in found["ip"]]
     found |= parts | {
         "seq": [one.position for one in kept],

@@ -11,12 +11,14 @@ from typing import NamedTuple
 
 from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
-from sentinel.store.codec import pack, size, unpack
+from sentinel.store import codec
+from sentinel.store.codec import size, unpack
 from sentinel.store.control import Control
 
 BITS = 13
 END = (1 << BITS) - 1
 LARGEST = 4096  # events in one row; a position has room for twice as many
+HELD = 50  # rows whose events are held until they are taken
 
 _INSERT = "INSERT INTO journal (app, events, unchecked, body) VALUES (?, ?, ?, ?)"
 _ROWS = "SELECT id, app, events, unchecked, body FROM journal WHERE id > ? ORDER BY id"
@@ -26,12 +28,13 @@ _WIDEST = 32 << 20  # bytes of events, expanded, read at a time
 
 
 class Packed(NamedTuple):
-    """Events ready to be written: packed outside the transaction."""
+    """Events ready to be written, packed outside the transaction; `same` are those that are read back as they are."""
 
     app: str
     events: int
     unchecked: bool
     body: bytes
+    same: Sequence[Event] = ()
 
 
 class Row(NamedTuple):
@@ -52,7 +55,8 @@ class Row(NamedTuple):
 def packed(app: str, events: Sequence[Event], unchecked: bool) -> list[Packed]:
     """Return events as rows to be written."""
     lots = (events[start : start + LARGEST] for start in range(0, len(events), LARGEST))
-    return [Packed(app, len(lot), unchecked, pack(lot)) for lot in lots]
+    made = ((lot, codec.packed(lot)) for lot in lots)
+    return [Packed(app, len(lot), unchecked, body, lot if exact else ()) for lot, (body, exact) in made]
 
 
 class Journal:
@@ -63,6 +67,7 @@ class Journal:
         with control.read() as connection:
             last = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'journal'").scalar() or 0
             first = connection.exec_driver_sql("SELECT min(id) FROM journal").scalar()
+        self._held: dict[int, Sequence[Event]] = {}
         self.last: int = last
         self.floor: int = last if first is None else first - 1
 
@@ -74,11 +79,20 @@ class Journal:
     def write(self, rows: Sequence[Packed]) -> list[int]:
         """Insert rows within the transaction that is open, and return their numbers."""
         execute = self._control.raw.execute
-        return [execute(_INSERT, row).lastrowid or 0 for row in rows]
+        return [execute(_INSERT, row[:4]).lastrowid or 0 for row in rows]
 
-    def committed(self, number: int) -> None:
-        """Learn that everything up to a row is on disk."""
-        self.last = max(self.last, number)
+    def committed(self, numbers: Sequence[int], rows: Sequence[Packed]) -> None:
+        """Learn that rows are on disk; the events of a few are held, so that they need not be unpacked at once."""
+        for number, row in zip(numbers, rows, strict=True):
+            self.last = max(self.last, number)
+            if row.same and len(self._held) < HELD:
+                self._held[number] = row.same
+
+    def take(self, row: Row) -> list[KeptEvent]:
+        """Return the events of a row with their positions; none of it is held any longer."""
+        held = self._held.pop(row.id, None)
+        first = row.id << BITS
+        return row.unpacked() if held is None else [KeptEvent(event, first + at) for at, event in enumerate(held)]
 
     def reaches(self, position: int) -> bool:
         """Say whether everything later than a position is still here."""

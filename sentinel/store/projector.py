@@ -135,6 +135,12 @@ class Projector:
         with self._lock:
             yield (self.through + 1) << BITS
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Let nothing be written or check-pointed meanwhile; what is committed stays in the journal."""
+        with self._lock:
+            yield
+
     def catch_up(self) -> int:
         """Make what is in the journal now searchable, if it is little, and return how many events are still behind."""
         if self.through < self._journal.last and self._acquired():
@@ -222,7 +228,7 @@ class Projector:
 
     def _events(self, row: Row, cursor: duckdb.DuckDBPyConnection) -> list[KeptEvent]:
         """Return the events of a journal row without repeats that could not be told when they came in."""
-        events = [kept for kept in row.unpacked() if not self.deleted(row.app, kept.event)]
+        events = [kept for kept in self._journal.take(row) if not self.deleted(row.app, kept.event)]
         return self._fresh(row.app, events, cursor) if row.unchecked else events
 
     def _fresh(self, app: str, events: list[KeptEvent], cursor: duckdb.DuckDBPyConnection) -> list[KeptEvent]:

@@ -15,7 +15,7 @@ from sentinel.store.access import Access
 from sentinel.store.audit import note
 from sentinel.store.control import Control
 from sentinel.store.decisions import Revisions
-from sentinel.store.journal import Journal, packed
+from sentinel.store.journal import Journal, Packed, packed
 from sentinel.store.linking import Known, Linking
 from sentinel.store.recent import Identity, Recent, identity
 from sentinel.store.standing import Labels, write_labels
@@ -59,12 +59,11 @@ class Unit:
         recent = self._machine.recent_of(app)
         claimed = self._claimed.setdefault(app, set())
         known = [recent.known(event.sent, event.id) for event in events]
-        doubtful = [
-            (event.sent, event.id)
-            for event, answer in zip(events, known, strict=True)
-            if answer is None and event.sent is not None
-        ]
-        stored = self._ask(app, doubtful) if doubtful else set()
+        stored: set[Identity] = set()
+        if None in known:
+            doubtful = zip(events, known, strict=True)
+            sent = [(one.sent, one.id) for one, answer in doubtful if answer is None and one.sent is not None]
+            stored = self._ask(app, sent) if sent else stored
         fresh: list[bool] = []
         for event, answer in zip(events, known, strict=True):
             of = identity(event.sent, event.id)
@@ -96,7 +95,7 @@ class Unit:
             for app, linking in self._links.items():
                 linking.write(connection, written.setdefault(app, changes.Change(connection, app, now)))
         self._done = True
-        return self._settle(batches, numbers, opened, written)
+        return self._settle(batches, list(zip(numbers, rows, strict=True)), opened, written)
 
     def _ask(self, app: str, doubtful: list[tuple[int, str]]) -> set[Identity]:
         stored = self._machine.ask(app, doubtful)
@@ -106,7 +105,8 @@ class Unit:
         return stored
 
     def _settle(
-        self, batches: Sequence[Batch], numbers: Sequence[Sequence[int]], opened: Sequence[tuple[str, ...]],
+        self, batches: Sequence[Batch], journaled: Sequence[tuple[list[int], list[Packed]]],
+        opened: Sequence[tuple[str, ...]],
         written: dict[str, changes.Change],
     ) -> list[Committed]:  # fmt: skip
         """Let everybody see what was committed, and say what it came to."""
@@ -116,10 +116,10 @@ class Unit:
         for change in written.values():
             machine.revisions.learn(change)
         answers = []
-        for batch, after, new in zip(batches, numbers, opened, strict=True):
+        for batch, rows, new in zip(batches, journaled, opened, strict=True):
             machine.recent_of(batch.app).learn(batch.events)
             machine.labels.learn(batch.app, batch.labels)
-            machine.journal.committed(after[-1] if after else 0)
+            machine.journal.committed(*rows)
             changed = written[batch.app].revision is not None
             answers.append(Committed(machine.revisions.of(batch.app), changed, machine.journal.position, new))
         return answers
