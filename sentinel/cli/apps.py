@@ -40,10 +40,14 @@ def change_app(
     retention: Annotated[
         str | None, typer.Option("--retention", help="How long its events are kept, such as `90d`, or `none`.")
     ] = None,
+    identifiers: Annotated[
+        str | None, typer.Option("--identifiers", help="By what its users are known, such as `id,email`, in order.")
+    ] = None,
     url: Url = None, key: Secret = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """Change an app's name, or how long its events are kept."""
-    change = {"name": name, "retention": retention}
+    """Change an app's name, how long its events are kept, or by what its users are known."""
+    names = None if identifiers is None else [name.strip() for name in identifiers.split(",")]
+    change = {"name": name, "retention": retention, "identifiers": names}
     given = {field: value for field, value in change.items() if value is not None}
     made = connect(url, key, None, data).ask("PATCH", f"/v1/apps/{id}", given)
     show.one(made, format, f"changed {made['id']}")

@@ -73,7 +73,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What every adapter is given by the composition root. `trouble` tells the log what an operator should know."""
+    """What every adapter is given by the composition root. `trouble` tells the log what an operator should know.
+
+    `identity` returns the login an identity service knows a token by, where the settings name a service. In `kept` an
+    adapter keeps, by its name, what lives as long as the server.
+    """
 
     gate: Gate
     door: Door
@@ -81,6 +85,8 @@ class Shared:
     bans: Bans
     enforcing: Callable[[str], bool]
     trouble: Callable[[str, BaseException], None]
+    identity: Callable[[str], str | None] | None = None
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 class Taken(NamedTuple):
@@ -117,16 +123,17 @@ class Call:
         assert self.let_in is not None, "an open route has no caller"
         return self.let_in
 
-    async def take(self, translate: Translate, elements: Elements = json_elements) -> Taken:
+    async def take(self, translate: Translate, elements: Elements = json_elements, *, stitches: bool = False) -> Taken:
         """Read the body, translate its elements to events as `POST /v1/events` takes them, and wait for the commit.
 
         `translate` gives an element's events as decoded JSON, or raises EventError: that costs no other element.
+        With `stitches` what they say of a user ties an anonymous id to that user, whoever sends them.
         """
         door, caller = self.shared.door, self.caller
         started = door.steady()
         parse = partial(self._parse, translate, elements)
         parsed = await door.read(caller, self.ip, self.request.headers, self.receive, parse)
-        return await self._written(parsed, started)
+        return await self._written(parsed, started, stitches)
 
     async def send(self, raws: Iterable[Mapping[str, Any]]) -> Taken:
         """Take events that came in no body: from a query string, or from one that was read with `body`."""
@@ -152,10 +159,13 @@ class Call:
     def _fault(self, error: BaseException) -> None:
         self.shared.trouble(self.protocol, error)
 
-    async def _written(self, parsed: Parsed, started: float) -> Taken:
+    async def _written(self, parsed: Parsed, started: float, stitches: bool = False) -> Taken:
         door, caller = self.shared.door, self.caller
+        sending = Sending(
+            caller.app, parsed.events, door.clock(), caller.scope, caller.key, stitches=stitches
+        )  # fmt: skip
         try:
-            receipt = await door.write(Sending(caller.app, parsed.events, door.clock(), caller.scope, caller.key))
+            receipt = await door.write(sending)
         except SentinelError as error:
             if not isinstance(error, EXPECTED):
                 self._fault(error)

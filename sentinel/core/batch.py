@@ -20,11 +20,13 @@ class Sighting(NamedTuple):
     """The user keys one event carried, in the app's order (see `identity.keys`).
 
     `proven` says that they belong together: see `proves`, and the sender's key must be of scope sdk or admin.
+    `stitches` says only that an anonymous one among them is of the same browser as the first.
     """
 
     keys: tuple[str, ...]
     proven: bool
     at: int
+    stitches: bool = False
 
 
 def proves(event: Event) -> bool:

@@ -14,6 +14,8 @@ DEFAULT_ORDER = ("id", "user_id", "uid", "email", "username", "login")
 LONGEST = 256
 _TYPES = {"user_id": "id", "uid": "id"}
 
+ANONYMOUS = "anonymous_id"  # of a browser, not of a person: it ties no two persons together
+
 Identifiers = Mapping[str, str]
 
 
@@ -74,6 +76,16 @@ def key_of(user: object, order: tuple[str, ...] = DEFAULT_ORDER) -> str | None:
         if value is not None and (text := normalise(name, value)):
             return f"{_TYPES.get(name, name)}:{text}"
     return None
+
+
+def is_anonymous(key: str) -> bool:
+    """Say whether a user key is that of a browser whose user is not known."""
+    return key.startswith(f"{ANONYMOUS}:")
+
+
+def named_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the keys that name a person; where there are none, the anonymous ones."""
+    return tuple(key for key in keys if not is_anonymous(key)) or keys
 
 
 def key_type(name: str) -> str:

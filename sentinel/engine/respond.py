@@ -10,7 +10,7 @@ from sentinel.core import address
 from sentinel.core.decision import Decision, Kind, Scope, pair
 from sentinel.core.event import Event
 from sentinel.core.finding import Effect, Finding, finding_id
-from sentinel.core.identity import read_key
+from sentinel.core.identity import key_type, read_key
 from sentinel.engine.crowd import MOST
 from sentinel.engine.emit import emission
 from sentinel.engine.fields import compile_field
@@ -149,7 +149,8 @@ def _target(action: Action, event: Event) -> str | None:
     if type(value) is not str or not value:
         return None
     if of_user:
-        return read_key(value)
+        name = action.target.removeprefix("user.")
+        return read_key(value) if name == action.target else f"{key_type(name)}:{value}"
     found = address.normalise(value)
     return address.network_of(found, event.ipv6) if found else None
 

@@ -33,7 +33,7 @@ class Sending:
     """Decoded events of one request: whose they are and what their sender may prove.
 
     `received` is the server's time of receipt in microseconds. `scope` is the key's. With `historical` (imports)
-    nobody is acted on, unless `enforce`.
+    nobody is acted on, unless `enforce`. With `stitches` its `identify` events tie anonymous ids to their users.
     """
 
     app: str
@@ -43,6 +43,7 @@ class Sending:
     key: str
     historical: bool = False
     enforce: bool = False
+    stitches: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,14 +195,21 @@ class Pipeline:
         events = [event for event, new in known if new and not gone(sending.app, event)]
         for event in events:
             event.historical = event.historical or (sending.historical and not sending.enforce)
-        self._know(unit, tenant, events, links=sending.scope in ("sdk", "admin"))
+        self._know(unit, tenant, events, links=sending.scope in ("sdk", "admin"), stitches=sending.stitches)
         return events
 
-    def _know(self, unit: Unit, tenant: Tenant, events: Sequence[Event], *, links: bool) -> None:
-        """Fill in whose events are and what is known of them; with `links` those that prove it join keys."""
+    def _know(
+        self, unit: Unit, tenant: Tenant, events: Sequence[Event], *, links: bool, stitches: bool = False
+    ) -> None:
+        """Fill in whose events are and what is known of them.
+
+        With `links` those that prove it join keys, with `stitches` an `identify` joins an anonymous one to its user's.
+        """
         order = tenant.app.identifiers
+        tied = [stitches and event.name == "identify" for event in events]
         sightings = [
-            Sighting(identity.keys(event.identifiers, order), links and proves(event), event.at) for event in events
+            Sighting(identity.keys(event.identifiers, order), links and proves(event), event.at, tie)
+            for event, tie in zip(events, tied, strict=True)
         ]
         enrich = self._enricher(tenant.app.id).enrich
         for event, user in zip(events, unit.resolve(tenant.app.id, sightings), strict=True):

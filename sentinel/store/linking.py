@@ -1,7 +1,8 @@
 """Which keys are one person's, as a transaction finds and makes it: read first, written with the commit.
 
 A person's key is given once and stays; of two that turn out to be one, the older keeps its key. What people cut
-by hand stays cut. Reading and cutting links is in `people`.
+by hand stays cut. An anonymous key joins whoever is seen with it first, and ties nobody together. Reading and cutting
+links is in `people`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
+from sentinel.core import identity
 from sentinel.core.batch import Sighting
 from sentinel.store.changes import Change, insert_new, spread, touch
 from sentinel.store.database import Database
@@ -24,6 +26,7 @@ _CUTS = "SELECT person FROM link_cut WHERE app = :app AND key :among"
 _DECIDED = "SELECT DISTINCT subject FROM decision WHERE app = :app AND removed IS NULL AND subject :among"
 
 MOST = 64  # keys of one person: past it a shared mailbox would tie strangers together without end
+MOST_ANONYMOUS = 32  # a person's keys past which no anonymous one joins: there is room for those that name them
 KNOWN = 200_000
 
 
@@ -88,13 +91,13 @@ class Linking:
         """Return whose each sighting is; see `ports.Unit.resolve`."""
         keys = {key for sighting in sightings for key in sighting.keys}
         self._read(keys)
-        if not self._alone and any(one.proven and self._new(one.keys) for one in sightings):
+        if not self._alone and any((one.proven or one.stitches) and self._new(one.keys) for one in sightings):
             self._alone = True
             self._anew = self._control.alone(self._app)
             if self._anew:
                 self._own.clear()
                 self._read(keys)
-        return [self._link(one) if one.proven else self._find(one.keys) for one in sightings]
+        return [self._whose(one) for one in sightings]
 
     def write(self, connection: Connection, change: Change) -> None:
         """Write the links made, and repeat decisions for the keys that joined somebody."""
@@ -121,7 +124,14 @@ class Linking:
     def _person(self, key: str) -> str | None:
         return self._own[key] if key in self._own else self._before.get(key)
 
-    def _find(self, keys: Sequence[str]) -> str | None:
+    def _whose(self, one: Sighting) -> str | None:
+        if one.proven or one.stitches:
+            return self._link(one)
+        return self._find(one.keys)
+
+    def _find(self, keys: tuple[str, ...]) -> str | None:
+        if len(keys) > 1:
+            keys = identity.named_keys(keys)
         for key in keys:
             person = self._person(key)
             if person is not None:
@@ -129,17 +139,22 @@ class Linking:
         return keys[0] if keys else None
 
     def _link(self, sighting: Sighting) -> str | None:
-        keys = sighting.keys
+        keys = identity.named_keys(sighting.keys)
+        if not keys or identity.is_anonymous(keys[0]):
+            return self._find(keys)
+        if not sighting.proven:
+            keys = keys[:1]  # what a browser says of its user proves nothing of the user's other names
         persons = list(dict.fromkeys(person for key in keys if (person := self._person(key)) is not None))
         if not persons:
-            if not keys:
-                return None
             persons = [self._begin(keys[0], sighting.at)]
         for other in persons[1:]:
             persons[0] = self._merge(persons[0], other)
         for key in keys:
             if self._person(key) is None:
                 self._join(key, persons[0], sighting.at)
+        for key in sighting.keys:
+            if self._person(key) is None and identity.is_anonymous(key):
+                self._join(key, persons[0], sighting.at, MOST_ANONYMOUS)
         return persons[0]
 
     def _begin(self, key: str, at: int) -> str:
@@ -149,8 +164,8 @@ class Linking:
         self._add(key, key, at)
         return key
 
-    def _join(self, key: str, person: str, at: int) -> None:
-        if len(self._keys(person)) < MOST:
+    def _join(self, key: str, person: str, at: int, most: int = MOST) -> None:
+        if len(self._keys(person)) < most:
             self._add(key, person, at)
             self._gained.add(person)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sentinel.core.batch import Sighting
 from sentinel.core.errors import SentinelError
-from sentinel.store.linking import MOST
+from sentinel.store.linking import MOST, MOST_ANONYMOUS
 from tests.contract.values import NOW, batch, fresh_app
 
 
@@ -153,3 +153,42 @@ def naive(persons, keys, proven, at):
             persons.remove(person)
     oldest["keys"] |= set(keys)
     return oldest["key"]
+
+
+def stitch(store, *keys):
+    with store.unit() as unit:
+        found = unit.resolve("shop", [Sighting(keys, proven=False, at=NOW, stitches=True)])
+        unit.commit([batch("shop")])
+    return found[0]
+
+
+def test_an_anonymous_key_joins_the_first_person_named_with_it(store):
+    assert stitch(store, "anonymous_id:x") == "anonymous_id:x"
+    assert store.people.get("shop", "anonymous_id:x") is None
+    assert stitch(store, "id:1", "email:a", "anonymous_id:x") == "id:1"
+    assert store.people.keys("shop", "anonymous_id:x") == ("id:1", "anonymous_id:x")  # the e-mail is not proven
+    assert see(store, (["anonymous_id:x"], False, NOW)) == ["id:1"]
+
+
+@pytest.mark.parametrize("proven", [False, True])
+def test_an_anonymous_key_ties_no_two_persons_together(store, proven):
+    stitch(store, "id:1", "anonymous_id:x")
+    assert see(store, (["id:2", "anonymous_id:x"], proven, NOW)) == ["id:2"]
+    assert stitch(store, "id:3", "anonymous_id:x") == "id:3"
+    assert see(store, (["anonymous_id:x"], proven, NOW)) == ["id:1"]
+    assert store.people.keys("shop", "id:1") == ("id:1", "anonymous_id:x")
+
+
+def test_anonymous_keys_leave_room_for_those_that_name_somebody(store):
+    for number in range(2 * MOST):
+        stitch(store, "id:1", f"anonymous_id:{number}")
+    assert len(store.people.keys("shop", "id:1")) == MOST_ANONYMOUS
+    see(store, (["id:1", "email:a"], True, NOW))
+    assert "email:a" in store.people.keys("shop", "id:1")
+
+
+def test_a_cut_anonymous_key_does_not_come_back(store):
+    stitch(store, "id:1", "anonymous_id:x")
+    store.people.cut("shop", "anonymous_id:x", "jane", NOW)
+    stitch(store, "id:1", "anonymous_id:x")
+    assert store.people.keys("shop", "id:1") == ("id:1",)

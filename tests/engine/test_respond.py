@@ -193,6 +193,15 @@ def test_a_target_names_whom_to_act_on_where_the_group_does_not() -> None:
     assert finding.effects[0].target == "203.0.113.200"
 
 
+@pytest.mark.parametrize(
+    ("target", "key"), [("user.email", "email:a@x"), ("user.uid", "id:7"), ("user.company", "company:b")]
+)
+def test_an_identifier_as_target_is_a_key_of_its_own_type(target: str, key: str) -> None:
+    desk = Desk(playbook(actions=(Action("block_user", durations=(HOUR,), target=target),)))
+    (finding,) = desk.feed(*burst(0, user={"uid": "7", "email": "a@x", "company": "b"}))
+    assert finding.effects[0].target == key
+
+
 def test_a_target_that_is_not_there_is_said_and_nothing_is_done() -> None:
     action = Action("block_user", durations=(HOUR,))
     (finding,) = Desk(playbook(actions=(action,))).feed(*burst(0, user=None))

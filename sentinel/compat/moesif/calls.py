@@ -1,0 +1,248 @@
+"""What the bodies of Moesif's clients mean: API calls, actions, users, companies and subscriptions as events.
+
+Calls that a client refused for us come back as `sentinel.enforced`. Session tokens are kept as hashes only; headers
+and bodies of calls not at all, unless a key asks for them, and then without what their names call secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from sentinel.compat.moesif.names import Aside, Types, fitted
+from sentinel.core import address, moment
+from sentinel.core.errors import EventError, SentinelError
+from sentinel.core.event import ID_LENGTH
+from sentinel.core.record import KeyScope
+from sentinel.sdk.scrub import Scrubber, text
+
+CALL = "api.call"
+IDENTIFY = "identify"
+ENFORCED = "sentinel.enforced"
+COMPANY = "company"  # the identifier a company goes by: `group_by: user.company`
+ANONYMOUS = "anonymous_id"
+LONGEST_PATH = 2048
+LONGEST_TEXT = 512
+LARGEST = 24 * 1024  # bytes of what an event carries; its parts go until it fits
+_PARTS = (
+    "response.body",
+    "request.body",
+    "response.headers",
+    "request.headers",
+    "conflicts",
+    "tags",
+    "campaign",
+    "metadata",
+)
+_scrub = Scrubber()
+_pack = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(slots=True)
+class Reading:
+    """How the elements of one request are read. `identifier` is what a Moesif user id is here.
+
+    `refused` tells by which decision a user's or company's key, or an address, is refused now, and by which rule of
+    ours: a client says no more than the rule.
+    """
+
+    types: Types
+    scope: KeyScope
+    identifier: str = "id"
+    bodies: bool = False
+    refused: Callable[[str, Mapping[str, Any], str | None], tuple[str, str | None] | None] = lambda rule, user, ip: None
+    aside: int = 0
+    _place: int = 0
+
+    def call(self, raw: Any) -> Iterable[dict[str, Any]]:
+        """Give the event of one API call."""
+        call = _element(raw)
+        request, response = _part(call, "request"), _part(call, "response")
+        user, ip = self._user(call), _ip(request)
+        status = _whole(response.get("status"))
+        properties = self._properties(call) | _kept(call, "direction", "weight", "blocked_by", "tags")
+        properties |= _kept(request, "api_version")
+        took = _took(request, response)
+        if took is not None:
+            properties["duration_ms"] = took
+        if self.bodies:
+            self._contents(properties, request, response)
+        name = CALL
+        refused = self.refused(str(call.get("blocked_by") or ""), user, ip) if self.scope == "sdk" else None
+        if refused is not None:
+            name = ENFORCED
+            properties |= {"kind": "block", "scope": refused[0], "decision": refused[1], "status": status}
+        event = {"event": name, "user": user, "ip": ip, "request": _request(request, status), "properties": properties}
+        yield self._finished(event, raw, request.get("time"), call.get("transaction_id"))
+
+    def action(self, raw: Any) -> Iterable[dict[str, Any]]:
+        """Give the event of one action, which has its name."""
+        action = _element(raw)
+        request = _part(action, "request")
+        name = action.get("action_name")
+        if type(name) is not str or not name:
+            raise EventError("action_name", "missing" if name is None else "not a text")
+        event = {
+            "event": name, "user": self._user(action), "ip": _ip(request), "request": _request(request, None),
+            "properties": self._properties(action) | _kept(action, "tags"),
+        }  # fmt: skip
+        yield self._finished(event, raw, request.get("time"), action.get("transaction_id"))
+
+    def user(self, raw: Any) -> Iterable[dict[str, Any]]:
+        """Give the event of what is said of a user."""
+        said = _element(raw)
+        user = self._user(said)
+        if not user.keys() & {self.identifier, ANONYMOUS}:
+            raise EventError("user_id", "missing")
+        event = {
+            "event": IDENTIFY, "user": user, "ip": _ip(said), "request": _request(said, None),
+            "properties": self._properties(said),
+        }  # fmt: skip
+        yield self._finished(event, raw, said.get("modified_time"))
+
+    def company(self, raw: Any) -> Iterable[dict[str, Any]]:
+        """Give the event of what is said of a company."""
+        yield self._group(raw, "company.updated", "company_id", "company_domain")
+
+    def subscription(self, raw: Any) -> Iterable[dict[str, Any]]:
+        """Give the event of what is said of a company's subscription."""
+        yield self._group(raw, "subscription.updated", "subscription_id", "subscription_id", "status")
+
+    def _group(self, raw: Any, name: str, wanted: str, *kept: str) -> dict[str, Any]:
+        said = _element(raw)
+        if said.get(wanted) in (None, ""):
+            raise EventError(wanted, "missing")
+        user = {COMPANY: said.get("company_id")} if said.get("company_id") else {}
+        event = {
+            "event": name, "user": user, "ip": _ip(said), "request": _request(said, None),
+            "properties": self._properties(said) | _kept(said, *kept),
+        }  # fmt: skip
+        return self._finished(event, raw, said.get("modified_time"))
+
+    def _user(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        named = {self.identifier: "user_id", ANONYMOUS: ANONYMOUS, COMPANY: "company_id"}
+        return {name: said[theirs] for name, theirs in named.items() if said.get(theirs) not in (None, "")}
+
+    def _properties(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what every kind of element may carry."""
+        found, aside = _kept(said, "campaign"), Aside()
+        token = said.get("session_token")
+        if type(token) is str and token:
+            found["session"] = blake2b(token.encode("utf-8", "replace"), digest_size=12).hexdigest()
+        metadata = said.get("metadata")
+        if type(metadata) is dict and metadata:
+            found["metadata"] = fitted(metadata, self.types, self.scope != "browser", aside)
+        elif metadata not in (None, {}):
+            aside.put("metadata", "object", metadata)
+        if aside.count:
+            self.aside += aside.count
+            found["conflicts"] = aside.values
+        return found
+
+    def _contents(self, properties: dict[str, Any], request: Mapping[str, Any], response: Mapping[str, Any]) -> None:
+        for side, part in (("request", request), ("response", response)):
+            kept = {name: part[name] for name in ("headers", "body") if part.get(name)}
+            if kept:
+                properties[side] = _scrub.properties(kept)[0]
+
+    def _finished(self, event: dict[str, Any], raw: Any, time: Any, id: Any = None) -> dict[str, Any]:
+        """Complete an event: its time and id as far as they were sent, and nothing larger than is kept."""
+        at = _time(time)
+        if at is not None:
+            event["timestamp"] = at
+        self._place += 1
+        if type(id) is str and 0 < len(id) <= ID_LENGTH and id.isprintable():
+            event["id"] = id
+        elif at is not None:  # a batch that is sent again has the same elements at the same places
+            event["id"] = blake2b(_pack([self._place, msgspec.json.encode(raw)]), digest_size=16).hexdigest()
+        _cut(event["properties"])
+        return {name: value for name, value in event.items() if value not in (None, {})}
+
+
+def _element(raw: Any) -> dict[str, Any]:
+    if type(raw) is not dict:
+        raise EventError("event", "not an object")
+    return raw
+
+
+def _part(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = raw.get(name)
+    return found if type(found) is dict else {}
+
+
+def _kept(raw: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: raw[name] for name in names if raw.get(name) not in (None, "", {}, [])}
+
+
+def _ip(said: Mapping[str, Any]) -> str | None:
+    given = said.get("ip_address")
+    return address.normalise(given) if type(given) is str else None
+
+
+def _whole(value: Any) -> int | None:
+    if type(value) is str and value.isascii() and value.isdigit() and len(value) <= 3:
+        return int(value)
+    return value if type(value) is int and 0 <= value < 1000 else None
+
+
+def _time(value: Any) -> str | None:
+    """Return a time as it was sent, None where there is none that can be read."""
+    try:
+        moment.parse(value)
+    except SentinelError:
+        return None
+    return value if type(value) is str else None
+
+
+def _took(request: Mapping[str, Any], response: Mapping[str, Any]) -> float | None:
+    """Return how long a call took, in milliseconds."""
+    begun, done = _time(request.get("time")), _time(response.get("time"))
+    if begun is None or done is None:
+        return None
+    return max(0, moment.parse(done) - moment.parse(begun)) / 1000
+
+
+def _request(said: Mapping[str, Any], status: int | None) -> dict[str, Any]:
+    """Return a request's fields from its URI and headers."""
+    headers = {name.lower(): value for name, value in _part(said, "headers").items() if type(value) is str}
+    try:
+        parts = urlsplit(said["uri"]) if type(said.get("uri")) is str else None
+        pairs = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=64) if parts is not None else []
+    except ValueError:
+        parts, pairs = None, []
+    agent, verb = said.get("user_agent_string"), said.get("verb")
+    texts = {
+        "method": verb if type(verb) is str else None,
+        "path": (parts.path or "/") if parts is not None else None,
+        "host": parts.netloc.rpartition("@")[2] if parts is not None else None,
+        "user_agent": agent if type(agent) is str else headers.get("user-agent"),
+        "referer": headers.get("referer"),
+    }
+    found: dict[str, Any] = {
+        name: text(value, LONGEST_PATH if name == "path" else LONGEST_TEXT) for name, value in texts.items() if value
+    }
+    if pairs:
+        found["params"] = _scrub.mapping(dict(pairs))
+    return found if status is None else found | {"status": status}
+
+
+def _cut(properties: dict[str, Any]) -> None:
+    """Leave parts out until what is left can be kept, and say which."""
+    cut: list[str] = []
+    for place in _PARTS:
+        try:
+            if len(_pack(properties)) <= LARGEST:
+                break
+        except OverflowError:
+            return  # an integer no store can write: the event is refused, and says so
+        side, dot, name = place.partition(".")
+        holder = properties.get(side) if dot else properties
+        if holder and holder.pop(name if dot else side, None) is not None:
+            cut.append(place)
+    if cut:
+        properties["cut"] = cut
