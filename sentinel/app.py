@@ -26,11 +26,13 @@ from sentinel.api.context import Context
 from sentinel.api.events import TOPIC as EVENTS
 from sentinel.api.feed import TOPIC as DECISIONS
 from sentinel.api.feed import Feed
+from sentinel.api.given import Given
 from sentinel.api.hub import Hub
 from sentinel.api.ingest import Ingest
 from sentinel.compat.adapter import Shared
 from sentinel.compat.adapters import ADAPTERS, KEY_FORMS
 from sentinel.compat.frame import Compat
+from sentinel.compat.seismo_access import login_of
 from sentinel.console import site
 from sentinel.console.assets import Assets
 from sentinel.console.context import Context as ConsoleContext
@@ -317,7 +319,9 @@ class Server:
         ingest = Ingest(self.gate, door, fault, heard)
         feed = Feed(self.gate, self.hub, self.store.decisions, now, self.switch.on, heard=heard)
         rest = program.build(context, partial(self.fault, "api"), self._lifespan)
-        shared = Shared(self.gate, door, self.store, self.bans, self.switch.on, self.fault)
+        service = settings.seismo_identity
+        identity = partial(login_of, self.fetcher, service) if service else None
+        shared = Shared(self.gate, door, self.store, self.bans, self.switch.on, self.fault, identity)
         return program.Front(ingest, feed, rest, budget, Compat(ADAPTERS, shared), self._console())
 
     def _console(self) -> Console:
@@ -327,7 +331,8 @@ class Server:
             partial(self.hub.tell, DECISIONS), self.hub.tell_all, self._changed,
             self.processes, partial(self.fault, "console"), partial(self.figures.count, "sentinel_sign_ins"),
             {name: channel.kind for name, channel in sorted(self.channels.items())},
-            settings.public_url, Options(trusted_proxies=settings.trusted_proxies),
+            settings.public_url, Options(trusted_proxies=settings.trusted_proxies), searches=self.searches,
+            deleter=Deleter(self.pipeline, self.store), given=Given(self.hub, self.store.events, self.token),
         )  # fmt: skip
         assets = Assets()
         if assets.missing():

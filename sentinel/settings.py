@@ -54,6 +54,7 @@ class Settings:
     rules: tuple[Path, ...] = ()
     channels: Mapping[str, Mapping[str, Any]] | None = None
     allow_private_webhooks: bool = False
+    seismo_identity: str | None = None
     guard: tuple[int, int] | None = (1000, HOUR)
     lateness: int = 10 * MINUTE
     geo: tuple[Path, ...] = ()
@@ -95,6 +96,7 @@ TABLE: Mapping[str, Setting] = {
     "rules": Setting(listed(path), "those beside the playbooks", "files and folders of rules and their lists"),
     "channels": Setting(optional(channels), "none", "where notifications and webhooks go: a table a channel"),
     "allow_private_webhooks": Setting(boolean, "no", "let webhooks and downloads reach private addresses"),
+    "seismo_identity": Setting(optional(url), "none", "a service like GitHub's API that knows Seismo's older tokens"),
     "guard": Setting(optional(guard), "1000/1h", "most targets a playbook acts on whose file has no guard"),
     "lateness": Setting(duration("1s", "1d"), "10m", "how late an event may come and still count fully"),
     "geo": Setting(listed(path), "none", "MaxMind-format databases of countries, cities or networks"),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sentinel.compat import crowdsec
+from sentinel.compat import crowdsec, logtrace, seismo
 from sentinel.compat.adapter import Adapter
+from sentinel.compat.moesif import routes as moesif
 from sentinel.edge.protocols import KeyForms
 
 ADAPTERS: Mapping[str, Adapter] = {
     "crowdsec": crowdsec.ADAPTER,
+    "logtrace": logtrace.ADAPTER,
+    "moesif": moesif.ADAPTER,
+    "seismo": seismo.ADAPTER,
 }
 KEY_FORMS: KeyForms = {name: adapter.keys for name, adapter in ADAPTERS.items()}

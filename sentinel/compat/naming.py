@@ -1,0 +1,32 @@
+"""Field names as foreign serialisers spell them: `reference_id`, `referenceId` and `ReferenceId` are one name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def folded(raw: object) -> dict[str, Any]:
+    """Return an object's fields by name in small letters without `_` and `-`, empty for what is none."""
+    found: dict[str, Any] = {}
+    if isinstance(raw, Mapping):
+        for name, value in raw.items():
+            found.setdefault(fold(str(name)), value)
+    return found
+
+
+def fold(name: str) -> str:
+    """Return a name without what serialisers change about it."""
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def text(value: object) -> str:
+    """Return a value as a text without blanks around it: empty for what is neither text nor whole number."""
+    if type(value) is str:
+        return value.strip()
+    return str(value) if type(value) is int and -(10**40) < value < 10**40 else ""
+
+
+def first(found: Mapping[str, Any], *names: str) -> str:
+    """Return the first of these fields that is no empty text."""
+    return next((one for one in (text(found.get(name)) for name in names) if one), "")

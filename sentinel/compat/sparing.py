@@ -1,0 +1,42 @@
+"""What of a foreign event is not kept: credentials in headers, and what would be too large or too deep for an event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+MOST_HEADERS = 40
+LONGEST_HEADER = 512
+DEEPEST = 12
+_SECRET = ("authorization", "cookie", "token", "secret", "password", "apikey", "api-key", "session", "csrf", "xsrf")
+_pack = msgspec.msgpack.Encoder().encode
+
+
+def sparing(headers: Any) -> dict[str, str]:
+    """Return the headers of a request without credentials, each as one text, few and none of them long."""
+    found: dict[str, str] = {}
+    for name, value in headers.items() if isinstance(headers, Mapping) else ():
+        name = str(name).lower()[:64]
+        if len(found) < MOST_HEADERS and not any(word in name for word in _SECRET):
+            one = ", ".join(map(str, value)) if type(value) is list else str(value)
+            found[name] = one[:LONGEST_HEADER]
+    return found
+
+
+def shallow(value: Any, depth: int = DEEPEST) -> Any:
+    """Return a value without what lies deeper than so many levels."""
+    if type(value) is dict:
+        return {name: shallow(one, depth - 1) for name, one in value.items()} if depth > 0 else {}
+    if type(value) is list:
+        return [shallow(one, depth - 1) for one in value] if depth > 0 else []
+    return value
+
+
+def size(value: Any) -> int:
+    """Return how many bytes a value takes; of one that cannot be written, more than any may."""
+    try:
+        return len(_pack(value))
+    except (OverflowError, RecursionError):
+        return 1 << 62
