@@ -1,16 +1,21 @@
-"""/v1/playbooks, /v1/outbox, /v1/audit, /v1/enforcement: how the server is doing, and the switch that stops it."""
+"""/v1/playbooks, /v1/outbox, /v1/audit, /v1/backup, /v1/enforcement: how the server is doing, and the switch that stops it."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
+from fastapi import Path as InPath
+from pydantic import Field
 
 from sentinel.api.context import Admin, Here, Reader, server_only
 from sentinel.api.models import AuditView, DeliveryView, Listing, Model, PlaybooksView, Reason, VersionView
-from sentinel.api.parts import Cursor, Id, Limit
+from sentinel.api.parts import Cursor, Id, Limit, Word
 from sentinel.api.views import audit_view, delivery_view, listing, mistake_view, playbook_view, version_view
-from sentinel.edge.errors import not_found
+from sentinel.core import moment
+from sentinel.edge.errors import ApiError, not_found
+from sentinel.service.upkeep import BACKED
 
 router = APIRouter(tags=["operations"])
 
@@ -57,7 +62,7 @@ def list_deliveries(
 
 
 @router.post("/v1/outbox/{id}/revive", status_code=204)
-def revive_delivery(here: Here, caller: Admin, id: Annotated[int, Path(ge=0, lt=2**63)]) -> None:
+def revive_delivery(here: Here, caller: Admin, id: Annotated[int, InPath(ge=0, lt=2**63)]) -> None:
     """Try again what was given up."""
     if not here.store.outbox.revive(caller.app, id, caller.by, here.clock()):
         raise not_found("dead delivery", str(id))
@@ -72,6 +77,33 @@ def list_audit(
     if server:
         server_only(caller)
     return listing(here.store.audit.list(None if server else caller.app, limit, cursor), audit_view)
+
+
+class BackupWanted(Model):
+    """Where a backup goes: an empty folder on the server's own machine that nobody else may look into."""
+
+    folder: Annotated[Word, Field(min_length=1, max_length=1024)]
+
+
+class BackupView(Model):
+    """A backup as made: when, its bytes, and how many events are in it."""
+
+    folder: str
+    at: str
+    bytes: int
+    events: int
+
+
+@router.post("/v1/backup", response_model=BackupView)
+def back_up(here: Here, caller: Admin, wanted: BackupWanted) -> Any:
+    """Copy all that is kept into an empty folder of the server's machine, while everything goes on; check the copy."""
+    server_only(caller)
+    folder, now = Path(wanted.folder), here.clock()
+    if not folder.is_absolute():
+        raise ApiError("invalid", "`folder`: not an absolute path", "write `/var/backups/sentinel`")
+    made = here.store.backup(folder, now)
+    here.store.settings.put(BACKED, now, caller.by, now)
+    return {"folder": str(folder), "at": moment.to_text(made.at), "bytes": made.size, "events": made.events}
 
 
 @router.get("/v1/enforcement", response_model=EnforcementView)

@@ -43,6 +43,7 @@ class Client:
 
     def __init__(self, url: str, key: str, app: str | None = None) -> None:
         self.url = url
+        self.timeout = TIMEOUT  # seconds without a byte
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SentinelError(f"`{url}` is not a web address", "write `http://127.0.0.1:8787`")
@@ -105,7 +106,7 @@ class Client:
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         secure = self._parts.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = kind(self._parts.hostname or "", self._parts.port, timeout=TIMEOUT)
+        connection = kind(self._parts.hostname or "", self._parts.port, timeout=self.timeout)
         try:
             connection.request(method, self._parts.path.rstrip("/") + path, data, {**self._headers, **headers})
             return connection, connection.getresponse()

@@ -37,14 +37,17 @@ COMMANDS = {
         "sentinel.cli.demo:demo", "Attack a small shop that Sentinel protects, and watch it being stopped."
     ),
     "serve": Command("sentinel.cli.serve:serve", "Run the server; the first start creates everything."),
+    "backup": Command(
+        "sentinel.cli.backup:backup",
+        "Copy all that is kept into a folder, while the server runs or not, and check the copy.",
+    ),
+    "restore": Command("sentinel.cli.backup:restore", "Put a backup into an empty data folder."),
     "doctor": Command(
         "sentinel.cli.doctor:doctor", "Check the settings, the data folder, the playbooks and the running server."
     ),
     "apps": Command("sentinel.cli.apps:apps", "List, add and change the apps of a server."),
     "keys": Command("sentinel.cli.keys:keys", "Make, list and revoke the keys of an app."),
-    "accounts": Command(
-        "sentinel.cli.accounts:accounts", "List, invite, change and remove those who use the console."
-    ),
+    "accounts": Command("sentinel.cli.accounts:accounts", "List, invite, change and remove those who use the console."),
     "decisions": Command("sentinel.cli.decisions:decisions", "List decisions, make them by hand, lift them."),
     "labels": Command("sentinel.cli.labels:labels", "List labels, put them on users and addresses, take them off."),
     "users": Command("sentinel.cli.users:users", "Delete what is known of a person."),

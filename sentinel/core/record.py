@@ -334,6 +334,21 @@ class KeptEvent(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Backed:
+    """A backup as made: when, how many events are in it, of each file its size and SHA-256, its form."""
+
+    at: int
+    events: int
+    files: Mapping[str, tuple[int, str]]
+    form: int = 1
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return sum(size for size, _ in self.files.values())
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """How the store is. `warnings` were met at the start, `explorer` says why events cannot be searched now."""
 

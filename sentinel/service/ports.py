@@ -18,9 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from sentinel.core.batch import Batch, Committed, Label, Note, Sighting
+from sentinel.core.candidates import Candidates
 from sentinel.core.decision import Decision, Delta
 from sentinel.core.event import Event
 from sentinel.core.explore import (
@@ -45,6 +47,7 @@ from sentinel.core.record import (
     Allowance,
     App,
     AuditEntry,
+    Backed,
     Deletion,
     Delivery,
     Filter,
@@ -221,6 +224,12 @@ class Access(Protocol):
     def put_app(self, app: App, by: str, now: int) -> None:
         """Add an app, or change the one of that id."""
 
+    def begin(self, app: App, purpose: str, until: int, by: str, now: int) -> tuple[str, str] | None:
+        """Add an app with a key for its SDK and a one-time link, and return both secrets; None where the app is there.
+
+        All of it or nothing: of servers that begin at once, one does.
+        """
+
     def make_key(
         self, app: str, scope: KeyScope, by: str, now: int, *, name: str = "", protocol: str | None = None,
         settings: Mapping[str, Any] | None = None, secret: str | None = None,
@@ -369,6 +378,9 @@ class Events(Protocol):
 
     def matching(self, app: str, filter: Filter) -> Iterator[KeptEvent]:
         """Give the events a filter asks for in (time, id) order, oldest first."""
+
+    def candidates(self, app: str, wanted: Candidates, gone: Callable[[], bool]) -> Iterator[KeptEvent]:
+        """Give at least the events a replay can need, in (time, id) order; stop where `gone` says so."""
 
     def parquet(self, app: str, filter: Filter, gone: Callable[[], bool]) -> Iterator[bytes]:
         """Give the events a filter asks for as the bytes of a Parquet file, in no order; stop where `gone` says so."""
@@ -552,6 +564,12 @@ class Store(Protocol):
 
     def checkpoint(self) -> None:
         """Make what was projected durable and let go of the journal before it; once a minute, and at the end."""
+
+    def backup(self, folder: Path, now: int) -> Backed:
+        """Copy all that is kept, of one moment, into an empty folder while everything goes on; return what it is.
+
+        Raises StoreError where that cannot be done, and StoreBusy where it can be later; then the folder is empty.
+        """
 
     def health(self) -> Health:
         """Return how the store is."""

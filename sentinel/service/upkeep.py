@@ -12,6 +12,7 @@ from sentinel.service.pipeline import Pipeline
 from sentinel.service.ports import Store
 
 KEEP_DELIVERED = 30 * DAY
+BACKED = "backed_up"  # the setting that says when a backup was made last
 PINNED = "promoted"  # the setting that names them
 _LUMPS = 10  # in one call: others want their turn
 

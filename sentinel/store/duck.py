@@ -7,6 +7,7 @@ cursor. A log that cannot be replayed is set aside, and the last checkpoint open
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from sentinel.core.errors import StoreBusy, StoreError
 _BROKEN = (duckdb.FatalException, duckdb.IOException, duckdb.InternalException)
 _SIGNS = ("invalidated", "Corrupt", "checksum")
 DAMAGED = 3  # newest logs set aside that are kept: each may be as large as the journal
+_PIECE = 1 << 20
 _GLANCE = 0.2  # seconds between two looks at whether somebody still waits
 _SETTINGS: dict[str, str | int] = {"checkpoint_threshold": "1TB", "threads": 2, "preserve_insertion_order": "false"}
 
@@ -35,6 +37,7 @@ class Duck:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._gate = threading.Condition()
         self._given = 0
+        self._reading: int | None = None
 
     def open(self) -> None:
         """Open the file, without its log where that cannot be replayed; what went wrong shows in `failure`."""
@@ -76,6 +79,20 @@ class Duck:
         """Give no more cursors until the file is opened again."""
         self.failure = self.failure or _first_line(error)
 
+    def copy(self, target: Path) -> None:
+        """Copy the file into a new one; nobody may checkpoint it meanwhile. Raises StoreBusy where it is broken."""
+        if self.failure is not None:
+            raise StoreBusy(f"events cannot be copied now: {self.failure}", retry_after=5)
+        if self._reading is None:  # kept open: closing it would let go of DuckDB's own lock
+            self._reading = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        at = 0
+        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+            while piece := os.pread(self._reading, _PIECE, at):
+                file.write(piece)
+                at += len(piece)
+            file.flush()
+            os.fsync(file.fileno())
+
     def close(self, patience: float = 10.0) -> None:
         """Close the file, waiting so many seconds for cursors that are still out."""
         with self._gate:
@@ -88,6 +105,9 @@ class Duck:
             with contextlib.suppress(duckdb.Error):
                 self._connection.close()
             self._connection = None
+        if self._reading is not None:
+            os.close(self._reading)
+            self._reading = None
 
     def _open(self) -> None:
         if self.path.exists() and not self.path.stat().st_size:

@@ -14,10 +14,12 @@ from pathlib import Path
 from sqlalchemy import insert, select
 
 from sentinel.core.errors import StoreBusy, StoreError
-from sentinel.core.record import Health
+from sentinel.core.record import Backed, Health
+from sentinel.store import backup
 from sentinel.store.access import Access
 from sentinel.store.accounts import Accounts
 from sentinel.store.audit import Audit
+from sentinel.store.backup import CONTROL, EVENTS
 from sentinel.store.buried import FILE, Buried
 from sentinel.store.control import Control
 from sentinel.store.decisions import Decisions, Revisions
@@ -40,9 +42,6 @@ from sentinel.store.searches import Searches
 from sentinel.store.standing import Allow, Labels
 from sentinel.store.tables import journal, settings
 from sentinel.store.unit import Machine, Unit
-
-CONTROL = "sentinel.sqlite3"
-EVENTS = "events.duckdb"
 
 
 def open_store(folder: Path, memory: str = "512MB", recent: int = GENERATION) -> Embedded:
@@ -69,10 +68,10 @@ class Embedded:
         self._control = control
         self._recent = recent
         self._closed = False
+        self._id = _identity(control)
         self._journal = Journal(control)
         self.schema = Schema(control)
-        identity = _identity(control)
-        self._duck = Duck(folder.path / EVENTS, partial(prepare, store=identity), memory)
+        self._duck = Duck(folder.path / EVENTS, partial(prepare, store=self._id), memory)
         self._projector = Projector(control, self._journal, self.schema, self._duck, stored)
         self._machine = self._assembled()
         self.events = Events(self._journal, self._duck, self._projector, self.schema)
@@ -123,6 +122,18 @@ class Embedded:
             explorer=self._duck.failure,
             warnings=(*self._duck.warnings, *self._projector.warnings),
         )
+
+    def backup(self, folder: Path, now: int) -> Backed:
+        """Copy all that is kept into an empty folder, while events come in, and check the copy; return what it is.
+
+        Raises StoreError where that cannot be done; then the folder is empty again.
+        """
+        with self._projector.still():
+            self._projector.project()
+            self._projector.checkpoint()
+            with self._duck.cursor() as own:
+                own.execute("CHECKPOINT").fetchall()  # what retention deleted, and the tables of a new file
+            return backup.take(self._folder.path, folder, self._duck.copy, self._id, now)
 
     def close(self) -> None:
         """Project and check-point what is left, and close; closing again does nothing."""

@@ -14,11 +14,13 @@ from typing import Any
 
 import duckdb
 
+from sentinel.core.candidates import Candidates
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.event import Event
 from sentinel.core.identity import key_type, names_of
 from sentinel.core.record import Filter, KeptEvent, Page
 from sentinel.store.asking import Asked, Where, ask, settled
+from sentinel.store.candidates import places
 from sentinel.store.duck import Duck, interrupted
 from sentinel.store.journal import BITS, END, Journal
 from sentinel.store.paging import bounded, cursor, place
@@ -39,6 +41,7 @@ _COLUMNS = ", ".join(f'"{name}"' for name in READ)
 _PLACED = f"""
     SELECT {_COLUMNS} FROM events WHERE ts BETWEEN ? AND ? AND seq IN (SELECT unnest(CAST(? AS BIGINT[]))) {_NEWEST}
 """  # noqa: S608
+_PLACED_FIRST = _PLACED.replace(_NEWEST, "ORDER BY ts, id, seq")
 EXAMINED = 20_000  # events that are looked at one by one for one page
 SETTLED = 200_000  # and for one question about all events that a condition holds for
 
@@ -123,6 +126,26 @@ class Events:
         matches = filter.q.matches
         return (kept for kept in found if matches(kept.event))
 
+    def candidates(self, app: str, wanted: Candidates, gone: Callable[[], bool]) -> Iterator[KeptEvent]:
+        """Give at least the events a replay can need, in (time, id) order; stop where `gone` says so."""
+        last = self._journal.position
+        self._reach(last >> BITS)
+        named = "SELECT DISTINCT name FROM events WHERE app = ? AND ts >= ? AND ts < ?"
+        names = [name for (name,) in self._rows(named, [app, wanted.since, wanted.until])]
+        query = places(app, wanted, names, self._schema.slots(app), last)
+        return iter(()) if query is None else self._placed(query, gone)
+
+    def _placed(self, query: Where, gone: Callable[[], bool]) -> Iterator[KeptEvent]:
+        """Give the events of the places that a query finds: their places first, for rows are wide."""
+        with self._duck.cursor() as own, interrupted(own, gone):
+            found = drained(own.execute(query.wanted[0], query.values))
+        for first in range(0, len(found), _SLICE):
+            if gone():
+                return
+            lot = found[first : first + _SLICE]
+            rows = self._rows(_PLACED_FIRST, [lot[0][0], lot[-1][0], [seq for _, _, seq in lot]])
+            yield from map(read, rows)
+
     def parquet(self, app: str, filter: Filter, gone: Callable[[], bool]) -> Iterator[bytes]:
         """Give the events a filter asks for as the bytes of a Parquet file, in no order; stop where `gone` says so."""
         return self._parquet(self.where(app, filter), gone)
@@ -163,7 +186,7 @@ class Events:
             *("json_extract_string(identifiers, ?) = ?" for _ in paths),
         ]
         values = [app, until, list(keys), *(part for pair in paths for part in pair)]
-        with self._duck.cursor() as own:
+        with self._projector.still(), self._duck.cursor() as own:
             query = f"DELETE FROM events WHERE app = ? AND ts <= ? AND ({' OR '.join(tests)})"  # noqa: S608
             gone = int(own.execute(query, values).fetchall()[0][0])
             own.execute("CHECKPOINT").fetchall()  # or a log that is damaged later would bring them back

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sentinel.core.errors import StoreError
 
+LOCK = "sentinel.lock"
+
 
 class Folder:
     """A data folder, held until it is closed or the process ends. Raises StoreError where another process holds it."""
@@ -17,7 +19,7 @@ class Folder:
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.chmod(0o700)
-            self._file = os.open(path / "sentinel.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreError(f"`{path}` cannot be used as data folder: {error.strerror}") from error
         self._hold()

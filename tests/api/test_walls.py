@@ -80,6 +80,7 @@ RIGHTS = {
     "GET /v1/outbox": READERS,
     "POST /v1/outbox/{id}/revive": ADMIN,
     "GET /v1/audit": ADMIN,
+    "POST /v1/backup": set(),
     "GET /v1/enforcement": READERS,
     "PUT /v1/enforcement": ADMIN,
     "GET /v1/sdks": READERS,
@@ -108,6 +109,7 @@ BODIES = {
     "PATCH /v1/apps/{id}": {"name": "walls"},
     "POST /v1/accounts": {"name": "walls"},
     "PATCH /v1/accounts/{id}": {"role": "viewer"},
+    "POST /v1/backup": {"folder": "/nowhere"},
     "PUT /v1/enforcement": {"on": True, "why": "walls"},
 }
 QUERIES = {

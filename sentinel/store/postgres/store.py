@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 from sentinel.core.errors import StoreBusy, StoreError
-from sentinel.core.record import Health
+from sentinel.core.record import Backed, Health
 from sentinel.store.access import Access
 from sentinel.store.accounts import Accounts
 from sentinel.store.audit import Audit
@@ -108,6 +109,12 @@ class Postgres:
             position=self._place.position, projected=self._place.position, pending=self.schema.pending(),
             explorer=self._news.trouble,
         )  # fmt: skip
+
+    def backup(self, folder: Path, now: int) -> Backed:
+        """Refuse: the database has tools of its own."""
+        raise StoreError(
+            f"`{self._control.where}` is not backed up here", "use `pg_dump`, or the database's own backups"
+        )
 
     def close(self) -> None:
         """Keep what was learnt, and close; closing again does nothing."""

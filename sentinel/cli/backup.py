@@ -1,0 +1,95 @@
+"""`sentinel backup` and `sentinel restore`. What a backup consists of is the store's."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sentinel import local, settings
+from sentinel.cli.client import Data, connect
+from sentinel.cli.terminal import say
+from sentinel.core import moment
+from sentinel.core.batch import Note
+from sentinel.core.errors import SentinelError
+from sentinel.store.backup import put_back
+from sentinel.store.embedded import open_store
+
+TIMEOUT = 6 * 3600.0  # seconds; copying and checking take as long as they take
+ACTOR = "local administrator"
+
+
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet, or empty.", metavar="FOLDER")],
+    data: Data = None,
+) -> None:
+    """Copy all that is kept into a folder, while the server runs or not, and check the copy."""
+    place = data or settings.read().data
+    made = not folder.exists()
+    _make(folder)
+    try:
+        if local.find(place) is not None:
+            events, size = _asked(place, folder.absolute())
+        else:
+            events, size = _alone(place, folder.absolute())
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+    say(f"backed up {events:,} events and everything else to {folder}: {size / (1 << 20):.1f} MiB, checked")
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(help="What `sentinel backup` made.", metavar="BACKUP")],
+    data: Data = None,
+    deleted: Annotated[
+        list[Path] | None,
+        typer.Option("--deleted", help="`deleted.jsonl` of the folder that is replaced; may be given several times."),
+    ] = None,
+) -> None:
+    """Put a backup into an empty data folder."""
+    place = data or settings.read().data
+    if local.find(place) is not None:
+        raise SentinelError(f"a server runs with the data folder `{place}`", "stop it, and move the folder away")
+    found = put_back(folder, place, tuple(deleted or ()))
+    store = open_store(place)  # finishes deletions, and shows that all can be used
+    try:
+        trouble = store.health().explorer
+        store.audit.write(None, Note(ACTOR, "restore", str(folder)), time.time_ns() // 1000)
+    finally:
+        store.close()
+    if trouble is not None:
+        raise SentinelError(f"`{place}` was restored, but events cannot be searched: {trouble}")
+    say(f"restored {place} as it was at {moment.to_text(found.at)}")
+    say("keys and accounts are those of that time: revoke again what was revoked since; everybody signs in anew")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SentinelError(f"`{folder}` cannot be made: {error.strerror}") from None
+
+
+def _asked(place: Path, folder: Path) -> tuple[int, int]:
+    """Let the running server do it."""
+    client = connect(None, None, None, place)
+    client.timeout = TIMEOUT
+    made = client.ask("POST", "/v1/backup", {"folder": str(folder)})
+    return int(made["events"]), int(made["bytes"])
+
+
+def _alone(place: Path, folder: Path) -> tuple[int, int]:
+    """Do it in this process."""
+    if not place.exists():
+        raise SentinelError(f"there is no data folder `{place}`", "name it with `--data`")
+    store = open_store(place)
+    try:
+        made = store.backup(folder, time.time_ns() // 1000)
+    finally:
+        store.close()
+    return made.events, made.size

@@ -1,0 +1,83 @@
+"""`sentinel backup` and `sentinel restore`, beside a running server and without one."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from sentinel.cli.program import run
+from sentinel.core.record import Filter
+from sentinel.local import leave
+from sentinel.store.embedded import open_store
+from tests.api.whole import whole as run_whole
+
+
+@pytest.fixture
+def ask(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("SENTINEL_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+    def command(*words):
+        code = run([str(word) for word in words])
+        return code, *capsys.readouterr()
+
+    return command
+
+
+@pytest.fixture
+def running(tmp_path):
+    with run_whole(tmp_path) as whole:
+        leave(tmp_path / "data", f"http://127.0.0.1:{whole.client.port}", whole.server.token)
+        whole.fail("203.0.113.9")
+        yield whole
+
+
+def test_a_running_server_is_backed_up_and_restored_elsewhere(running, ask, tmp_path):
+    code, out, err = ask("backup", tmp_path / "backup")
+    assert (code, err) == (0, "")
+    assert out.startswith("backed up 3 events and everything else to ")
+    assert stat.S_IMODE((tmp_path / "backup").stat().st_mode) == 0o700
+    assert running.local.get("/v1/audit?server=true").json["items"][0]["target"] == "backed_up"
+    code, out, err = ask("restore", tmp_path / "backup", "--data", tmp_path / "again")
+    assert (code, err) == (0, "")
+    assert "as it was at 20" in out and "revoke again what was revoked since" in out
+    store = open_store(tmp_path / "again")
+    assert store.events.count("one", Filter()) == 3
+    assert [one.value for one in store.decisions.delta("one", 0, 0).added] == ["203.0.113.9"]
+    assert store.audit.list(None).items[0].action == "restore"
+    store.close()
+
+
+def test_the_folder_of_a_running_server_is_not_restored_into(running, ask, tmp_path):
+    assert ask("backup", tmp_path / "backup")[0] == 0
+    code, _, err = ask("restore", tmp_path / "backup")
+    assert code == 2 and "a server runs with the data folder" in err
+
+
+def test_keys_of_apps_make_no_backup_and_no_path_is_taken_that_is_not_whole(running, tmp_path):
+    assert running.using("admin").post("/v1/backup", {"folder": str(tmp_path / "b")}).status == 403
+    for folder in ("b", "/nowhere/b", str(tmp_path), "/tmp/a\u0000b"):
+        assert running.local.post("/v1/backup", {"folder": folder}).status == 422
+
+
+def test_without_a_server_the_folder_itself_is_backed_up(ask, tmp_path):
+    open_store(tmp_path / "data").close()
+    assert ask("backup", tmp_path / "backup")[0] == 0
+    assert ask("restore", tmp_path / "backup", "--data", tmp_path / "again")[0] == 0
+
+
+def test_what_cannot_be_backed_up_or_restored_is_told_and_leaves_no_folder(ask, tmp_path):
+    code, _, err = ask("backup", tmp_path / "backup")
+    assert code == 2 and "there is no data folder" in err
+    assert not (tmp_path / "backup").exists()
+    open_store(tmp_path / "data").close()
+    code, _, err = ask("backup", tmp_path / "data")
+    assert code == 2 and "it is not empty" in err
+    (tmp_path / "file").write_text("")
+    code, _, err = ask("backup", tmp_path / "file" / "below")
+    assert code == 2 and "cannot be made: Not a directory" in err
+    code, _, err = ask("restore", tmp_path, "--data", tmp_path / "again")
+    assert code == 2 and "is no backup" in err
+    code, _, err = ask("restore", tmp_path, "--data", tmp_path / "again", "--deleted", tmp_path / "no")
+    assert code == 2
