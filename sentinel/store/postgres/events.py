@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
+from sentinel.core.candidates import Candidates, Selection
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import Filter, KeptEvent, Page, Query
@@ -104,6 +105,18 @@ class Events:
         found = self._oldest_first(asked.may, filter.since or 0)
         return found if asked.q is None else filter_by(asked.q, found)
 
+    def candidates(self, app: str, wanted: Candidates, gone: Callable[[], bool]) -> Iterator[KeptEvent]:
+        """Give at least the events a replay can need, in (time, id) order; stop where `gone` says so."""
+        named = "SELECT DISTINCT name FROM events WHERE app = %s AND ts >= %s AND ts < %s"
+        names = [name for (name,) in self._rows(named, [app, wanted.since, wanted.until])]
+        names = [name for name in names if any(one.named(name) for one in wanted.selections)]
+        where = ["app = %s", "ts < %s", "name = ANY(%s)"], [app, wanted.until, names]
+        for number, kept in enumerate(self._oldest_first(where, wanted.since) if names else ()):
+            if number % _LOT == 0 and gone():
+                return
+            if any(one.named(kept.event.name) and _meets(one, kept) for one in wanted.selections):
+                yield kept
+
     def parquet(self, app: str, filter: Filter, gone: Callable[[], bool]) -> Iterator[bytes]:
         """Give the events a filter asks for as the bytes of a Parquet file, in no order; stop where `gone` says so."""
         return parquet.written(app, self.matching(app, filter), gone)
@@ -169,6 +182,10 @@ class Events:
     def _rows(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with self._control.read() as connection:
             return driver(connection).execute(query.encode(), values).fetchall()
+
+
+def _meets(selection: Selection, kept: KeptEvent) -> bool:
+    return all(where.matches(kept.event) for where in selection.wheres)
 
 
 def filter_by(q: Query, found: Iterable[KeptEvent]) -> Iterator[KeptEvent]:

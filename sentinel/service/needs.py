@@ -1,0 +1,86 @@
+"""What a playbook can need of the stored events: whatever is left out could not have changed what is found.
+
+- An event that no selector takes, or that has no group, is no hit.
+- A crossing of `when` or of a sequence lies in one window that holds at least so many hits. Where a piece of time of
+  the window's length and its neighbours hold fewer, no hit of that group is part of any crossing.
+- A spike, a new value and a journey look back further: they need all of a group, but only of groups that can have one.
+
+Conditions that ask for labels are left out, for a replay puts labels on anew; what playbooks make is made anew too, so
+where one makes events no number of stored ones says that a group cannot be found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from sentinel.core.candidates import Candidates, Fewest, Selection
+from sentinel.engine.emit import emits
+from sentinel.engine.expression import Expression
+from sentinel.engine.judge import prepare
+from sentinel.engine.playbook import Playbook, Selector
+from sentinel.engine.respond import DECIDES, crowded
+from sentinel.engine.select import names
+from sentinel.engine.windows import Absent, FirstSeen, Spike, Steps, Threshold, Travel, Watch
+from sentinel.service.marks import FIELDS
+
+LOGIN = Selection(lambda name: name == "auth")
+
+
+def needs(playbooks: Sequence[Playbook], since: int, until: int, *, every: bool = False) -> list[Candidates]:
+    """Return what each of some playbooks can need; with `every` all events that match, whatever comes of them."""
+    made = any(map(emits, playbooks))
+    return [_needs(playbook, since, until, sparing=not (every or made), grouped=not every) for playbook in playbooks]
+
+
+def asks_familiarity(playbook: Playbook) -> bool:
+    """Say whether it matters who logged in where: to whom it would act on, and to whom it would wrongly."""
+    return crowded(playbook) or any(action.kind in DECIDES for action in playbook.actions)
+
+
+def logins(since: int, until: int, users: frozenset[str] | None, ips: frozenset[str]) -> Candidates:
+    """Return the logins of some users, or from some addresses; everybody's for None."""
+    return Candidates(since, until, (LOGIN,), users=users, ips=ips)
+
+
+def _needs(playbook: Playbook, since: int, until: int, *, sparing: bool, grouped: bool) -> Candidates:
+    judge = prepare(playbook)
+    asides = {id(one) for one in judge.prepared.selectors}
+    return Candidates(
+        since, until,
+        tuple(_selection(one, counts=id(one) not in asides) for one in judge.selectors),
+        group=playbook.group_by if grouped else None,
+        trusted=playbook.trust != "any",
+        fewest=_fewest(playbook, judge.watch) if sparing else Fewest(),
+    )  # fmt: skip
+
+
+def _selection(selector: Selector, *, counts: bool) -> Selection:
+    wheres = [selector.rule.where if selector.rule else None, selector.where]
+    return Selection(partial(names, selector), tuple(one for one in wheres if one is not None and _lasts(one)), counts)
+
+
+def _lasts(where: Expression) -> bool:
+    """Say whether a condition is as true in a replay as it was live."""
+    return not FIELDS & set(where.fields)
+
+
+def _fewest(playbook: Playbook, watch: Watch) -> Fewest:
+    match watch.detector:
+        case Threshold(gauges=gauges):
+            distinct = tuple(
+                (metric.field, int(gauge.reach))
+                for metric, gauge in zip(playbook.when, gauges, strict=True)
+                if metric.kind == "distinct" and metric.field is not None
+            )
+            return Fewest(watch.detector.fewest, distinct, watch.window)
+        case Steps(steps=steps):
+            return Fewest(sum(max(step.count, step.distinct, 1) for step in steps), window=watch.window)
+        case Spike(fewest=fewest):
+            return Fewest(fewest, window=watch.window, whole=True)
+        case FirstSeen(after=after):
+            return Fewest(after + 1)
+        case Travel():
+            return Fewest(2)
+        case Absent():
+            return Fewest()

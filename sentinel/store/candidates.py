@@ -1,0 +1,128 @@
+"""What a replay can need of the stored events, as SQL: which conditions, which groups, which pieces of time.
+
+Everything here may take too much and never too little. A group is told by the parts of its key that the database sees
+as the engine does; parts left out only throw groups together. Who reads the rows is `events`'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from sentinel.core.candidates import Candidates, Fewest, Selection
+from sentinel.engine.fields import FieldSpec, find_field
+from sentinel.store.asking import Where
+from sentinel.store.condition import translate
+from sentinel.store.rows import hash_of, numbers_of
+from sentinel.store.sql import DUCKDB, FALSE, Sql, every, some, sql
+from sentinel.store.values import Slot
+
+WIDEST = 32  # bits: no network that events are grouped by is wider, so all of its events have these in common
+_OF = {"user": ("user_key",), "device": ("device",), "ip": ("ip4", f"ip6 >> {64 - WIDEST}")}
+_THERE = {"user": "user_key IS NOT NULL", "device": "device IS NOT NULL", "ip": "ip IS NOT NULL"}
+_VALUE = {"user": "user_key", "device": "device", "ip": "ip"}  # as many different ones as the engine sees, or more
+
+
+def places(app: str, wanted: Candidates, names: Collection[str], slots: Mapping[str, Slot], last: int) -> Where | None:
+    """Return a query for (ts, id, seq) of the events wanted up to a place in the journal, in their order.
+
+    It is the only text of the answer. `names` are those that events of the app have. None where none can be wanted.
+    """
+    selected = [(one, _selected(one, names, slots)) for one in wanted.selections]
+    test = some(found for _, found in selected)
+    if test == FALSE:
+        return None
+    counted = some(found for one, found in selected if one.counts)
+    where = every([
+        Sql("app = ? AND seq <= ? AND ts >= ? AND ts < ?", (app, last, wanted.since, wanted.until)), test,
+        *_about(wanted), *(Sql(_THERE[field]) for field in wanted.group or () if field in _THERE),
+        *([Sql("trust <> 'browser'")] if wanted.trusted else []),
+    ])  # fmt: skip
+    return _query(wanted, where, counted) if not wanted.fewest.nothing else _plain(where)
+
+
+def _plain(where: Sql) -> Where:
+    found = sql("SELECT ts, id, seq FROM events WHERE {} ORDER BY ts, id, seq", where)
+    return Where([found.text], DUCKDB.given(found))
+
+
+def _selected(one: Selection, names: Collection[str], slots: Mapping[str, Slot]) -> Sql:
+    """Return which events a selection may take."""
+    meant = tuple(name for name in names if one.named(name))
+    if not meant:
+        return FALSE
+    named = Sql("name IN (SELECT unnest(CAST(? AS VARCHAR[])))", (meant,))
+    return every([named, *(translate(where.tree, DUCKDB, slots).may for where in one.wheres)])
+
+
+def _about(wanted: Candidates) -> Iterator[Sql]:
+    """Give the condition that an event is about some users or addresses; networks are taken wider than they are."""
+    if wanted.users is None:
+        return
+    hashes = tuple(map(hash_of, wanted.users))
+    numbers = [numbers_of(ip.partition("/")[0]) for ip in wanted.ips]
+    yield some([
+        Sql("user_h IN (SELECT unnest(CAST(? AS UBIGINT[])))", (hashes,)),
+        Sql("ip4 IN (SELECT unnest(CAST(? AS UINTEGER[])))", (tuple(four for four, _ in numbers if four is not None),)),
+        Sql(
+            f"ip6 >> {64 - WIDEST} IN (SELECT unnest(CAST(? AS UBIGINT[])))",
+            (tuple({six >> (64 - WIDEST) for _, six in numbers if six is not None}),),
+        ),
+    ])  # fmt: skip
+
+
+def _query(wanted: Candidates, where: Sql, counted: Sql) -> Where:
+    fewest = wanted.fewest
+    keys = [column for field in wanted.group or () for column in _key(field)]
+    distinct = [(_VALUE[field], least) for field, least in fewest.distinct if field in _VALUE]
+    columns = ", ".join(
+        ["ts", "id", "seq", f"{_piece(fewest)} AS piece"]
+        + [f"{column} AS k{n}" for n, column in enumerate(keys)]
+        + [f"{column} AS v{n}" for n, (column, _) in enumerate(distinct)]
+    )
+    names = [f"k{n}" for n in range(len(keys))]
+    sums = ", ".join(
+        ["sum(CAST(counts AS INTEGER)) AS n0"]
+        + [f"count(DISTINCT v{n}) FILTER (WHERE counts) AS n{n + 1}" for n in range(len(distinct))]
+    )
+    least = [fewest.count, *(number for _, number in distinct)]
+    found = sql(
+        f"WITH hit AS MATERIALIZED (SELECT {columns}, {{}} AS counts FROM events WHERE {{}}),"  # noqa: S608
+        f" lot AS (SELECT {', '.join([*names, 'piece'])}, {sums} FROM hit GROUP BY ALL),"
+        f" good AS ({_good(names, least, whole=fewest.whole)})"
+        f" SELECT ts, id, seq FROM hit WHERE EXISTS (SELECT 1 FROM good WHERE {_same(names, whole=fewest.whole)})"
+        " ORDER BY ts, id, seq",
+        sql("coalesce({}, FALSE)", counted), where,
+    )  # fmt: skip
+    return Where([found.text], DUCKDB.given(found))
+
+
+def _key(field: str) -> tuple[str, ...]:
+    """Return columns that are the same for all events of one value of a group's field; none where none are."""
+    if field in _OF:
+        return _OF[field]
+    spec = find_field(tuple(field.split(".")))
+    return ("name",) if isinstance(spec, FieldSpec) and spec.attribute == "name" else ()
+
+
+def _piece(fewest: Fewest) -> str:
+    return "0" if fewest.window is None else f"ts // {max(fewest.window, 1):d}"
+
+
+def _good(names: Iterable[str], least: Iterable[int], *, whole: bool) -> str:
+    """Return the pieces of groups where enough lies: a window lies in one piece of its length, or in two neighbours."""
+    by, numbers = ", ".join(names), list(enumerate(least))
+    over = f"OVER ({f'PARTITION BY {by} ' if by else ''}ORDER BY piece)"
+
+    def beside(word: str, step: int) -> str:
+        near = f"{word}(piece) {over} = piece + {step}"
+        tests = [f"n{n} + CASE WHEN {near} THEN {word}(n{n}) {over} ELSE 0 END >= {few:d}" for n, few in numbers]
+        return " AND ".join(tests)
+
+    kept = ", ".join([*names, "piece"])
+    good = f"SELECT {kept} FROM lot QUALIFY ({beside('lead', 1)}) OR ({beside('lag', -1)})"  # noqa: S608
+    return f"SELECT DISTINCT {by or '0 AS everybody'} FROM ({good})" if whole else good  # noqa: S608
+
+
+def _same(names: Iterable[str], *, whole: bool) -> str:
+    tests = [f"good.{name} IS NOT DISTINCT FROM hit.{name}" for name in names]
+    return " AND ".join([*tests, *([] if whole else ["good.piece = hit.piece"])]) or "TRUE"
