@@ -1,4 +1,4 @@
-"""/v1/playbooks, /v1/outbox, /v1/audit, /v1/backup, /v1/enforcement: how the server is doing, and the switch that stops it."""
+"""/v1/playbooks, /v1/outbox, /v1/audit, /v1/backup, /v1/enforcement: how the server does, and the switch to stop it."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def running(tmp_path):
 def test_a_running_server_is_backed_up_and_restored_elsewhere(running, ask, tmp_path):
     code, out, err = ask("backup", tmp_path / "backup")
     assert (code, err) == (0, "")
-    assert out.startswith("backed up 3 events and everything else to ")
+    assert "backed up 3 events and everything else to " in out
     assert stat.S_IMODE((tmp_path / "backup").stat().st_mode) == 0o700
     assert running.local.get("/v1/audit?server=true").json["items"][0]["target"] == "backed_up"
     code, out, err = ask("restore", tmp_path / "backup", "--data", tmp_path / "again")
