@@ -63,6 +63,8 @@ class MemoryWindows:
 
     def hit(self, hits: Sequence[Hit], newest: int) -> list[Opening]:
         """Record hits in their order of arrival and return what opens; `newest` is the app's newest event time."""
+        if len(hits) == 1:
+            return list(self.trackers[hits[0].watch].hit(hits[0], newest))
         return list(self.run(hits, newest))
 
     def run(self, hits: Sequence[Hit], newest: int, revise: Revise | None = None) -> Iterator[Opening]:
