@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from sentinel.compat.moesif import rules
+from sentinel.compat.moesif.names import Aside, Types, fitted
 from sentinel.core.decision import Decision, Delta, place
 from sentinel.core.record import App
 from sentinel.service.bans import Table
@@ -15,6 +19,7 @@ from tests.api.whole import whole as run_whole
 from tests.compat.captures import recorded, replay
 
 SHOP = "http://127.0.0.1:8080"
+KINDS = {str: "string", bool: "boolean", int: "number", float: "number", dict: "object", list: "array"}
 USER = {"user_id": "alice", "company_id": "acme"}
 CALL = {
     "request": {
@@ -149,19 +154,99 @@ def test_odd_calls_are_taken_as_far_as_they_make_sense(site, odd):
 
 
 @pytest.mark.parametrize("path", ["events", "actions", "users", "companies", "subscriptions"])
-@pytest.mark.parametrize("odd", [7, "x", None, [[]], {"user_id": True}, {"metadata": {"a": {"b": 1}}, "user_id": [1]}])
+@pytest.mark.parametrize("odd", [7, "x", None, [[]]])
 def test_what_means_nothing_is_refused_alone(site, path, odd):
     batch = [odd, {"user_id": "1", "action_name": "A", "company_id": "c", "subscription_id": "s"}]
     answer = site.post(f"{path}/batch", batch)
     assert (answer.status, answer.json["accepted"], answer.json["rejected"]) == (201, 1, 1), answer.body
 
 
-def test_what_nests_without_end_is_refused_alone(site):
-    deep = {}
-    for _ in range(300):
-        deep = {"a": deep}
-    answer = site.post("actions/batch", [{"action_name": "A", "metadata": deep}, {"action_name": "B"}])
-    assert (answer.status, answer.json["accepted"], answer.json["rejected"]) == (201, 1, 1)
+@pytest.mark.parametrize("path", ["actions", "users", "companies", "subscriptions"])
+@pytest.mark.parametrize("odd", [{}, {"user_id": True, "company_id": 1.5}, {"user_id": "x" * 300, "action_name": 7}])
+def test_what_names_nothing_is_refused_alone(site, path, odd):
+    assert site.post(f"{path}/batch", [odd]).json == {"ok": True, "accepted": 0, "rejected": 1}
+
+
+def nested(levels):
+    found = {}
+    for _ in range(levels):
+        found = {"a": found}
+    return found
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"user_id": [1], "company_id": {"a": 1}}, {"metadata": nested(300)}, {"metadata": {"n": 10**30, "l": [10**30]}},
+        {"tags": nested(300), "campaign": {"utm.source": [10**30]}, "weight": 10**30},
+        {"request": {"uri": f"http://[::1/a/b?{'&'.join(f'p{n}=ü' for n in range(5000))}"}},
+        {"request": {"uri": "http://shop.example/a/b?x=" + "ü" * 50_000, "headers": {"referer": "ü" * 50_000}}},
+        {"metadata": {f"name{n}": "ü" * 100 for n in range(1000)}},
+        {"session_token": "x" * 100_000, "request": {"verb": "x" * 100_000, "uri": "/" + "a" * 100_000}},
+    ],
+)  # fmt: skip
+def test_no_caller_escapes_by_what_he_sends(whole, site, more):
+    """All of these may come from whoever calls the app, so the call is kept whatever they are."""
+    asking = Site(whole, f"{site.app[:50]}-bodies", bodies=True)
+    for one in (site, asking):
+        call = CALL | more | {"request": CALL["request"] | more.get("request", {})}
+        assert one.post("events/batch", [call]).json == {"ok": True, "accepted": 1, "rejected": 0}
+        event = one.last()
+        assert (event["event"], event["ip"]) == ("api.call", "203.0.113.9")
+        assert event["request"]["path"].startswith("/a")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "9" * 5000])
+def test_what_python_writes_as_a_number_and_is_none_costs_nothing(site, number):
+    raw = json.dumps([CALL]).replace('"hi": 1', f'"hi": {number}').encode()
+    assert site.post("events/batch", None, raw=raw).json["accepted"] == 1
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["", "v.w"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("ab.", min_size=1, max_size=3), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+OBJECTS = st.dictionaries(st.text("ab.", min_size=1, max_size=3), JSON, max_size=4)
+
+
+def leaves(value):
+    if isinstance(value, dict):
+        return [leaf for one in value.values() for leaf in leaves(one)]
+    if isinstance(value, list):
+        return [leaf for one in value for leaf in leaves(one)]
+    return [repr(value)]
+
+
+def named(value):
+    """Every name with its value, at every level."""
+    inner = (
+        value.items() if isinstance(value, dict) else ((None, one) for one in value) if isinstance(value, list) else ()
+    )
+    return [pair for name, one in inner for pair in [(name, one), *named(one)]]
+
+
+@given(st.lists(OBJECTS, max_size=4))
+def test_whatever_comes_names_have_no_dots_and_one_type_and_no_value_is_lost(several):
+    """A second value of a name within what is set aside is the one thing that goes."""
+    types = Types()
+    for given_ in several:
+        aside = Aside()
+        found = fitted(given_, types, True, aside)
+        pairs = [pair for pair in named(found) if pair[0] is not None]
+        assert not [name for name, _ in pairs if "." in name]
+        assert not [name for one in aside.values for name, _ in named(one["value"]) if name and "." in name]
+        assert all(value is None or types.of[name] == KINDS[type(value)] for name, value in pairs)
+        if not aside.values:
+            assert leaves(found) == leaves(given_)
+        assert (
+            len(leaves(found)) + sum(len(leaves(one["value"])) for one in aside.values)
+            <= len(leaves(given_)) + aside.count
+        )
+        again = Aside()
+        assert (fitted(given_, types, True, again), again.values) == (found, aside.values)
 
 
 def test_an_action_has_its_own_name_and_the_time_of_its_receipt(site):
@@ -232,7 +317,7 @@ def test_what_is_set_aside_is_told_in_the_log(site):
         for _ in range(3):
             site.post("actions", {"action_name": "A", "metadata": {"plan": "x"}})
     told = [one["error"] for one in logs if one.get("where") == "compat moesif"]
-    assert told == [f"app `{site.app}`: 1 values of another type than before were set aside"]
+    assert told == [f"app `{site.app}`: 1 values did not fit and were set aside"]
 
 
 def test_a_user_that_a_server_speaks_of_is_known_by_all_names(site):

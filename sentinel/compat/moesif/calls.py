@@ -6,18 +6,20 @@ and bodies of calls not at all, unless a key asks for them, and then without wha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 
-from sentinel.compat.moesif.names import Aside, Types, fitted
-from sentinel.core import address, moment
-from sentinel.core.errors import EventError, SentinelError
-from sentinel.core.event import ID_LENGTH
+from sentinel.compat.adapter import json_elements
+from sentinel.compat.moesif.names import Aside, Types, fitted, renamed
+from sentinel.core import address, identity, moment
+from sentinel.core.errors import EventError, IdentityError, SentinelError
+from sentinel.core.event import ID_LENGTH, NAME_LENGTH
 from sentinel.core.record import KeyScope
 from sentinel.sdk.scrub import Scrubber, text
 
@@ -28,6 +30,8 @@ COMPANY = "company"  # the identifier a company goes by: `group_by: user.company
 ANONYMOUS = "anonymous_id"
 LONGEST_PATH = 2048
 LONGEST_TEXT = 512
+LONGEST_QUERY = 16 * 1024
+MOST_PARAMS = 64
 LARGEST = 24 * 1024  # bytes of what an event carries; its parts go until it fits
 _PARTS = (
     "response.body",
@@ -39,6 +43,7 @@ _PARTS = (
     "campaign",
     "metadata",
 )
+_URI = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?")  # whatever it is, it matches
 _scrub = Scrubber()
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -63,9 +68,10 @@ class Reading:
         """Give the event of one API call."""
         call = _element(raw)
         request, response = _part(call, "request"), _part(call, "response")
-        user, ip = self._user(call), _ip(request)
+        aside = Aside()
+        user, ip = self._user(call, aside), _ip(request)
         status = _whole(response.get("status"))
-        properties = self._properties(call) | _kept(call, "direction", "weight", "blocked_by", "tags")
+        properties = self._properties(call, aside) | _kept(call, "direction", "weight", "blocked_by", "tags")
         properties |= _kept(request, "api_version")
         took = _took(request, response)
         if took is not None:
@@ -84,24 +90,25 @@ class Reading:
         """Give the event of one action, which has its name."""
         action = _element(raw)
         request = _part(action, "request")
-        name = action.get("action_name")
+        name, aside = action.get("action_name"), Aside()
         if type(name) is not str or not name:
             raise EventError("action_name", "missing" if name is None else "not a text")
         event = {
-            "event": name, "user": self._user(action), "ip": _ip(request), "request": _request(request, None),
-            "properties": self._properties(action) | _kept(action, "tags"),
+            "event": "".join(one if one.isprintable() else " " for one in name[:NAME_LENGTH]),
+            "user": self._user(action, aside), "ip": _ip(request), "request": _request(request, None),
+            "properties": self._properties(action, aside) | _kept(action, "tags"),
         }  # fmt: skip
         yield self._finished(event, raw, request.get("time"), action.get("transaction_id"))
 
     def user(self, raw: Any) -> Iterable[dict[str, Any]]:
         """Give the event of what is said of a user."""
-        said = _element(raw)
-        user = self._user(said)
+        said, aside = _element(raw), Aside()
+        user = self._user(said, aside)
         if not user.keys() & {self.identifier, ANONYMOUS}:
             raise EventError("user_id", "missing")
         event = {
             "event": IDENTIFY, "user": user, "ip": _ip(said), "request": _request(said, None),
-            "properties": self._properties(said),
+            "properties": self._properties(said, aside),
         }  # fmt: skip
         yield self._finished(event, raw, said.get("modified_time"))
 
@@ -114,23 +121,31 @@ class Reading:
         yield self._group(raw, "subscription.updated", "subscription_id", "subscription_id", "status")
 
     def _group(self, raw: Any, name: str, wanted: str, *kept: str) -> dict[str, Any]:
-        said = _element(raw)
-        if said.get(wanted) in (None, ""):
+        said, aside = _element(raw), Aside()
+        user = {one: value for one, value in self._user(said, aside).items() if one == COMPANY}
+        if said.get(wanted) in (None, "") or (wanted == "company_id" and not user):
             raise EventError(wanted, "missing")
-        user = {COMPANY: said.get("company_id")} if said.get("company_id") else {}
         event = {
             "event": name, "user": user, "ip": _ip(said), "request": _request(said, None),
-            "properties": self._properties(said) | _kept(said, *kept),
+            "properties": self._properties(said, aside) | _kept(said, *kept),
         }  # fmt: skip
         return self._finished(event, raw, said.get("modified_time"))
 
-    def _user(self, said: Mapping[str, Any]) -> dict[str, Any]:
-        named = {self.identifier: "user_id", ANONYMOUS: ANONYMOUS, COMPANY: "company_id"}
-        return {name: said[theirs] for name, theirs in named.items() if said.get(theirs) not in (None, "")}
+    def _user(self, said: Mapping[str, Any], aside: Aside) -> dict[str, str]:
+        """Return by what a user and a company are named; what names nobody goes aside: no caller escapes by it."""
+        found: dict[str, str] = {}
+        for name, theirs in ((self.identifier, "user_id"), (ANONYMOUS, ANONYMOUS), (COMPANY, "company_id")):
+            try:
+                value = identity.normalise(name, said.get(theirs))
+            except IdentityError:
+                aside.put(theirs, "a text or an integer", renamed(said[theirs]))
+            else:
+                found |= {name: value} if value else {}
+        return found
 
-    def _properties(self, said: Mapping[str, Any]) -> dict[str, Any]:
+    def _properties(self, said: Mapping[str, Any], aside: Aside) -> dict[str, Any]:
         """Return what every kind of element may carry."""
-        found, aside = _kept(said, "campaign"), Aside()
+        found = _kept(said, "campaign")
         token = said.get("session_token")
         if type(token) is str and token:
             found["session"] = blake2b(token.encode("utf-8", "replace"), digest_size=12).hexdigest()
@@ -138,7 +153,7 @@ class Reading:
         if type(metadata) is dict and metadata:
             found["metadata"] = fitted(metadata, self.types, self.scope != "browser", aside)
         elif metadata not in (None, {}):
-            aside.put("metadata", "object", metadata)
+            aside.put("metadata", "object", renamed(metadata))
         if aside.count:
             self.aside += aside.count
             found["conflicts"] = aside.values
@@ -160,7 +175,7 @@ class Reading:
             event["id"] = id
         elif at is not None:  # a batch that is sent again has the same elements at the same places
             event["id"] = blake2b(_pack([self._place, msgspec.json.encode(raw)]), digest_size=16).hexdigest()
-        _cut(event["properties"])
+        _cut(event)
         return {name: value for name, value in event.items() if value not in (None, {})}
 
 
@@ -176,7 +191,7 @@ def _part(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _kept(raw: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: raw[name] for name in names if raw.get(name) not in (None, "", {}, [])}
+    return {name: renamed(raw[name]) for name in names if raw.get(name) not in (None, "", {}, [])}
 
 
 def _ip(said: Mapping[str, Any]) -> str | None:
@@ -210,36 +225,51 @@ def _took(request: Mapping[str, Any], response: Mapping[str, Any]) -> float | No
 def _request(said: Mapping[str, Any], status: int | None) -> dict[str, Any]:
     """Return a request's fields from its URI and headers."""
     headers = {name.lower(): value for name, value in _part(said, "headers").items() if type(value) is str}
-    try:
-        parts = urlsplit(said["uri"]) if type(said.get("uri")) is str else None
-        pairs = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=64) if parts is not None else []
-    except ValueError:
-        parts, pairs = None, []
-    agent, verb = said.get("user_agent_string"), said.get("verb")
+    uri, agent, verb = (said.get(name) for name in ("uri", "user_agent_string", "verb"))
+    parts = _URI.match(uri) if type(uri) is str else None
+    host, path, query = parts.groups("") if parts is not None else ("", "", "")
     texts = {
         "method": verb if type(verb) is str else None,
-        "path": (parts.path or "/") if parts is not None else None,
-        "host": parts.netloc.rpartition("@")[2] if parts is not None else None,
+        "path": (path or "/") if parts is not None else None,
+        "host": host.rpartition("@")[2],
         "user_agent": agent if type(agent) is str else headers.get("user-agent"),
         "referer": headers.get("referer"),
     }
     found: dict[str, Any] = {
         name: text(value, LONGEST_PATH if name == "path" else LONGEST_TEXT) for name, value in texts.items() if value
     }
-    if pairs:
-        found["params"] = _scrub.mapping(dict(pairs))
+    if query:
+        few = "&".join(query[:LONGEST_QUERY].split("&")[:MOST_PARAMS])
+        found["params"] = _scrub.mapping(dict(parse_qsl(few, keep_blank_values=True)))
     return found if status is None else found | {"status": status}
 
 
-def _cut(properties: dict[str, Any]) -> None:
+def elements(data: bytes) -> tuple[Iterable[Any], bool]:
+    """Return the elements of a body; what stands for a number and is none, for which Python writes `NaN`, is a text.
+
+    Bodies of calls are in it: whoever calls may choose what they hold, and is not to be lost by it.
+    """
+    found, lenient = json_elements(data)
+    return [_texts(one) for one in found] if lenient else found, lenient
+
+
+def _texts(value: Any) -> Any:
+    if type(value) is dict:
+        return {name: _texts(one) for name, one in value.items()}
+    if type(value) is list:
+        return [_texts(one) for one in value]
+    return str.__str__(value) if isinstance(value, str) and type(value) is not str else value
+
+
+def _cut(event: dict[str, Any]) -> None:
     """Leave parts out until what is left can be kept, and say which."""
-    cut: list[str] = []
+    properties, cut = event["properties"], list[str]()
+    if len(_pack(event["request"])) > LARGEST:
+        event["request"].pop("params")
+        cut.append("request.params")
     for place in _PARTS:
-        try:
-            if len(_pack(properties)) <= LARGEST:
-                break
-        except OverflowError:
-            return  # an integer no store can write: the event is refused, and says so
+        if len(_pack(properties)) <= LARGEST:
+            break
         side, dot, name = place.partition(".")
         holder = properties.get(side) if dot else properties
         if holder and holder.pop(name if dot else side, None) is not None:

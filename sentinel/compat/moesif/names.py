@@ -7,18 +7,19 @@ expected; nothing is refused for it. Browsers are held to the types that servers
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sentinel.core.duration import MINUTE
-from sentinel.core.errors import EventError
+from sentinel.sdk.scrub import CUT
 
 MOST = 2_000  # names of one app whose types are fixed
 LONGEST = 128
 DEEPEST = 12
 MOST_ASIDE = 50  # values of one event that are set aside; more are counted only
 SETTING = "moesif.types"
+_LARGEST = 2**63
 _TYPES = {str: "string", bool: "boolean", int: "number", float: "number", dict: "object", list: "array"}
 
 
@@ -31,17 +32,18 @@ class Settings(Protocol):
 
 @dataclass(slots=True)
 class Types:
-    """The types of one app's names; `fresh` are those that are not kept yet."""
+    """The types of one app's names; `fresh` says that some are not kept yet."""
 
     of: dict[str, str] = field(default_factory=dict)
-    fresh: dict[str, str] = field(default_factory=dict)
+    fresh: bool = False
     read: int | None = None  # when the kept ones were read last
 
     def expected(self, name: str, kind: str, fixes: bool) -> str:
         """Return the type of a name; one not known yet is fixed as this one, by those who may."""
         known = self.of.get(name)
         if known is None and fixes and len(name) <= LONGEST and len(self.of) < MOST:
-            self.of[name] = self.fresh[name] = kind
+            self.of[name] = kind
+            self.fresh = True
         return known or kind
 
 
@@ -71,14 +73,13 @@ class AllTypes:
     def keep(self, app: str) -> None:
         """Write the types that were fixed since the last time, unless somebody else fixed them meanwhile."""
         with self._lock:
-            types = self._apps[app]
-            fresh, types.fresh = types.fresh, {}
-            settings = self._settings()
-            kept: Mapping[str, str] = settings.get(SETTING, app) or {}
+            types, settings = self._apps[app], self._settings()
+            kept: dict[str, str] = settings.get(SETTING, app) or {}
+            types.fresh = False  # from here on: what another thread fixes meanwhile is kept now or the next time
             try:
-                settings.put(SETTING, fresh | dict(kept), "moesif", self._clock(), app)
+                settings.put(SETTING, types.of | kept, "moesif", self._clock(), app)
             except BaseException:
-                types.fresh = fresh | types.fresh
+                types.fresh = True
                 raise
             types.of.update(kept)
 
@@ -99,54 +100,66 @@ class Aside:
 
 def fitted(metadata: Mapping[str, Any], types: Types, fixes: bool, aside: Aside) -> dict[str, Any]:
     """Return metadata with names that have no dots and values of their names' types; what else there is goes aside."""
-    return _object(metadata, types, fixes, aside, "", DEEPEST)
+    return _Fitting(types, fixes, aside).object(metadata, "", DEEPEST)
 
 
-def _object(value: Mapping[str, Any], types: Types, fixes: bool, aside: Aside, path: str, depth: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, inner, place in _named(value, path):
-        kind = _TYPES.get(type(inner))
-        if name in found:
-            aside.put(place, "one value a name", _renamed(inner, depth - 1))
-        elif kind is None:  # null fits everywhere
-            found[name] = inner
-        elif (expected := types.expected(name, kind, fixes)) != kind:
-            aside.put(place, expected, _renamed(inner, depth - 1))
-        else:
-            found[name] = _value(inner, types, fixes, aside, place, depth - 1)
-    return found
+@dataclass(frozen=True, slots=True)
+class _Fitting:
+    types: Types
+    fixes: bool
+    aside: Aside
+
+    def object(self, value: Mapping[str, Any], path: str, depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, inner in value.items():
+            plain = name.replace(".", "_")
+            place = f"{path}.{plain}" if path else plain
+            wrong = "one value a name" if plain in found else self._wrong(plain, inner, depth - 1)
+            if wrong is not None:
+                self.aside.put(place, wrong, renamed(inner, depth - 1))
+            else:
+                found[plain] = self._value(inner, place, depth - 1)
+        return found
+
+    def _value(self, value: Any, path: str, depth: int) -> Any:
+        if type(value) is dict:
+            return self.object(value, path, depth)
+        return self._list(value, path, depth) if type(value) is list else value
+
+    def _list(self, value: list[Any], path: str, depth: int) -> list[Any]:
+        found = []
+        for at, one in enumerate(value):
+            place = f"{path}.{at}"
+            if (wrong := _unkept(one, depth - 1)) is not None:
+                self.aside.put(place, wrong, renamed(one, depth - 1))
+                one = None
+            found.append(self._value(one, place, depth - 1))
+        return found
+
+    def _wrong(self, name: str, value: Any, depth: int) -> str | None:
+        """Return what was expected in place of a value, None where it may stay; null fits everywhere."""
+        kind = _TYPES.get(type(value))
+        wrong = _unkept(value, depth)
+        if kind is None or wrong is not None:
+            return wrong
+        expected = self.types.expected(name, kind, self.fixes)
+        return None if expected == kind else expected
 
 
-def _value(value: Any, types: Types, fixes: bool, aside: Aside, path: str, depth: int) -> Any:
+def renamed(value: Any, depth: int = DEEPEST) -> Any:
+    """Return a value whose names have no dots; what no store can keep becomes a text."""
+    if _unkept(value, depth) is not None:
+        return str(value)[:64] if type(value) is int else CUT
     if type(value) is dict:
-        _not_too_deep(depth)
-        return _object(value, types, fixes, aside, path, depth)
-    if type(value) is list:
-        _not_too_deep(depth)
-        return [_value(one, types, fixes, aside, f"{path}.{at}", depth - 1) for at, one in enumerate(value)]
-    return value
+        found: dict[str, Any] = {}
+        for name, inner in value.items():
+            found.setdefault(name.replace(".", "_"), renamed(inner, depth - 1))
+        return found
+    return [renamed(one, depth - 1) for one in value] if type(value) is list else value
 
 
-def _renamed(value: Any, depth: int) -> Any:
-    """Return a value whose names have no dots, and nothing else changed."""
-    if type(value) is dict:
-        _not_too_deep(depth)
-        renamed: dict[str, Any] = {}
-        for name, inner, _ in _named(value, ""):
-            renamed.setdefault(name, _renamed(inner, depth - 1))
-        return renamed
-    if type(value) is list:
-        _not_too_deep(depth)
-        return [_renamed(one, depth - 1) for one in value]
-    return value
-
-
-def _named(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any, str]]:
-    for name, inner in value.items():
-        plain = name.replace(".", "_")
-        yield plain, inner, f"{path}.{plain}" if path else plain
-
-
-def _not_too_deep(depth: int) -> None:
-    if depth <= 0:
-        raise EventError("metadata", f"nested more than {DEEPEST} levels deep")
+def _unkept(value: Any, depth: int) -> str | None:
+    """Return what is expected of a value that cannot be kept as it is."""
+    if depth <= 0 and type(value) in (dict, list):
+        return f"at most {DEEPEST} levels"
+    return "an integer of 64 bits" if type(value) is int and not -_LARGEST <= value < _LARGEST else None

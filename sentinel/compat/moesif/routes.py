@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from sentinel.compat.adapter import ANY_SENDER, READERS, Adapter, Answer, Call, Handle, Route, Shared, in_header
-from sentinel.compat.moesif.calls import COMPANY, Reading
+from sentinel.compat.moesif.calls import COMPANY, Reading, elements
 from sentinel.compat.moesif.names import AllTypes, Types
 from sentinel.compat.moesif.rules import COMPANY_RULE, USER_RULE, Rulebook, Told, decided
 from sentinel.core import identity
@@ -49,11 +49,11 @@ class Moesif:
         if types is None:
             types = await asyncio.to_thread(self.types.load, app)
         reading = await self._reading(call, types)
-        taken = await call.take(partial(read, reading), stitches=stitches)
+        taken = await call.take(partial(read, reading), elements, stitches=stitches)
         if types.fresh:
             await self._keep(app)
         if reading.aside:
-            self._say(app, "values", f"{reading.aside} values of another type than before were set aside")
+            self._say(app, "values", f"{reading.aside} values did not fit and were set aside")
         body = {"ok": True, "accepted": taken.receipt.accepted, "rejected": len(taken.rejected)}
         return Answer(201, body, await self._tags(call))
 
