@@ -140,9 +140,10 @@ class TestKeys:
 class TestApps:
     def test_an_app_is_added_changed_and_used(self, ask):
         assert ask("apps", "add", "shop-2", "--name", "Second")[0] == 0
-        assert ask("apps", "change", "shop-2", "--retention", "90d")[0] == 0
+        assert ask("apps", "change", "shop-2", "--retention", "90d", "--identifiers", "id, anonymous_id")[0] == 0
         found = {app["id"]: app for app in as_json(ask("apps", "list", "--format", "json"))}
         assert (found["shop-2"]["name"], found["shop-2"]["retention"]) == ("Second", "90d")
+        assert found["shop-2"]["identifiers"] == ["id", "anonymous_id"]
         (key,) = as_json(ask("keys", "create", "sdk", "--app", "shop-2", "--format", "json"))
         assert key["app"] == "shop-2"
 

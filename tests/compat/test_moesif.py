@@ -382,6 +382,28 @@ def test_who_is_refused_stands_in_the_configuration_until_it_is_lifted(site):
     assert (site.get("config").json["user_rules"], site.tag()) == ({}, before)
 
 
+def test_enforcement_switched_off_refuses_nobody(site):
+    site.block("id:mallory")
+    admin = site.whole.client.using(site.admin)
+    for on, refused in ((False, []), (True, ["mallory"])):
+        assert admin.ask("PUT", "/v1/enforcement", {"on": on, "why": "test"}).status == 200
+        assert list(site.get("config").json["user_rules"]) == refused
+
+
+@pytest.mark.parametrize("more", [{"kind": "challenge"}, {"kind": "redirect", "to": "/slow"}])
+def test_only_full_blocks_are_told(site, more):
+    site.block("id:mallory", **more)
+    assert site.get("config").json["user_rules"] == {}
+
+
+def test_a_linked_name_is_refused_with_its_person(site):
+    native = site.whole.server.store.access.make_key(site.app, "sdk", "test", 1)[1]
+    login = {"event": "auth", "success": True, "user": {"id": "7", "email": "jane@example.com"}}
+    assert site.whole.client.using(native).post("/v1/events", login).json["accepted"] == 1
+    site.block("email:jane@example.com")
+    assert list(site.get("config").json["user_rules"]) == ["7"]
+
+
 def test_a_company_is_refused_by_its_own_rule(site):
     site.block("company:acme")
     assert list(site.get("config").json["company_rules"]) == ["acme"]
