@@ -39,6 +39,7 @@ from sentinel.api.models import ErrorAnswer
 from sentinel.core.errors import SentinelError
 from sentinel.edge import wire
 from sentinel.edge.errors import CODES, ApiError, refusal
+from sentinel.edge.requests import named
 from sentinel.edge.wire import Asgi, Budget, Gone, Headers, Message, Receive, Scope, Send
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -125,6 +126,7 @@ class Front:
         if scope["type"] != "http":
             await self.rest(scope, receive, send)
             return
+        send = named(scope, send)
         path, method = scope["path"], scope["method"]
         if path in PATHS and method in ("POST", "OPTIONS"):
             await self.ingest(scope, receive, send)
@@ -205,6 +207,6 @@ async def _http(request: Request, error: Exception) -> Response:
     return refused
 
 
-async def _fault(error: Exception, report: Callable[[BaseException], None]) -> Response:
+def _fault(error: Exception, report: Callable[[BaseException], None]) -> Response:
     report(error)
     return _answer(ApiError("internal", "a fault of ours, which was logged", "try again, and tell us if it stays"))

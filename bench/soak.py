@@ -1,0 +1,255 @@
+"""Does a server that everybody uses at once stay as it was? Mixed traffic for as long as told, then what became of it.
+
+    python -m bench.soak --seconds 600 --rate 2000
+
+A real `sentinel serve` with the shipped playbooks takes batches at a rate, blocks a probe address a second (how long until
+another connection hears of it?), and is asked by streams, the explorer and the console. Printed are the process's memory,
+open files and threads over the time, latencies by kind, and how the last third of the time compares with the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from bench.feed import Listener
+from bench.ingest import PROBE, Target
+from bench.stream import lines
+from sentinel.content import folder
+
+BATCH, STREAMS = 100, 50
+PASSWORD = "river anvil seven moss"  # noqa: S105  of a server that lives for this run
+QUESTIONS = (
+    "/v1/events?limit=50", "/v1/events?limit=50&user=id:7", "/v1/events/top?field=ip", "/v1/events/timeseries?interval=hour",
+    "/v1/events/names", "/v1/users?limit=50", "/v1/findings", "/v1/decisions", "/v1/users/id:7", "/v1/playbooks",
+    "/v1/events?q=not%20success&limit=20", "/metrics",
+)  # fmt: skip
+PAGES = ("/overview", "/findings", "/decisions", "/settings/keys", "/settings/audit", "/addresses")
+
+
+class State(NamedTuple):
+    """The server's process at a time: seconds since the beginning, bytes, open files, threads."""
+
+    at: float
+    memory: int
+    files: int
+    threads: int
+
+
+class Soak:
+    """One run: who calls, how long each answer took, and what went wrong."""
+
+    def __init__(self, target: Target, token: str, seconds: float, rate: int) -> None:
+        self.target = target
+        self.token = token
+        self.seconds = seconds
+        self.rate = rate
+        self.sent = 0
+        self.waits: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self.wrong: dict[str, int] = defaultdict(int)
+        self.states: list[State] = []
+        self.began = time.perf_counter()
+        self.over = threading.Event()
+
+    def run(self, cookie: str) -> None:
+        """Have everybody call until the time is over."""
+        calls: list[Callable[[], None]] = [self.ingest, self.probe, self.explore, lambda: self.visit(cookie)]
+        threads = [threading.Thread(target=self.kept_on, args=(call,), daemon=True) for call in calls]
+        listeners = [Listener(self.target) for _ in range(STREAMS)]
+        self.listener = listeners[0]
+        self.began = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        while time.perf_counter() - self.began < self.seconds and self.target.process.poll() is None:
+            self.look()
+            self.over.wait(1)
+        self.over.set()
+        for thread in threads:
+            thread.join(30)
+
+    def kept_on(self, call: Callable[[], None]) -> None:
+        """Call again after what a network may do; every failure is counted."""
+        while not self.over.is_set():
+            try:
+                call()
+            except (OSError, http.client.HTTPException, AssertionError) as error:
+                self.wrong[f"{type(error).__name__} {str(error)[:60]}"] += 1
+                self.over.wait(0.5)
+
+    def look(self) -> None:
+        """Note the state of the process."""
+        place = Path(f"/proc/{self.target.process.pid}")
+        said = dict(re.findall(r"^(VmRSS|Threads):\s+(\d+)", (place / "status").read_text(), re.MULTILINE))
+        at = time.perf_counter() - self.began
+        self.states.append(State(at, int(said["VmRSS"]) << 10, len(os.listdir(place / "fd")), int(said["Threads"])))
+
+    def ask(self, kind: str, connection: http.client.HTTPConnection, method: str, path: str, **more: object) -> None:
+        """Send one request, and note how long its whole answer took."""
+        began = time.perf_counter()
+        connection.request(method, path, **more)  # type: ignore[arg-type]
+        response = connection.getresponse()
+        response.read()
+        self.waits[kind].append((began - self.began, time.perf_counter() - began))
+        if response.status >= 400:
+            self.wrong[f"{kind} {response.status}"] += 1
+
+    def connected(self) -> http.client.HTTPConnection:
+        """Return a connection of one's own."""
+        return http.client.HTTPConnection("127.0.0.1", self.target.port, timeout=60)
+
+    def ingest(self) -> None:
+        """Send batches at the rate; late ones are not made up for."""
+        connection, head = self.connected(), {"Authorization": f"Bearer {self.target.key}"}
+        pace = BATCH / self.rate
+        made = lines(10**12, rate=self.rate, start=int(time.time()), seed=int(time.time()))
+        due = time.perf_counter()
+        mark = f"{time.time_ns():x}"
+        while not self.over.wait(max(0.0, due - time.perf_counter())):
+            due = max(due + pace, time.perf_counter() - 1)
+            body = "[" + ",".join(islice(made, BATCH)).replace('"id":"0', f'"id":"{mark}') + "]"
+            self.ask("batch of 100", connection, "POST", "/v1/events", body=body.encode(), headers=head)
+            self.sent += BATCH
+
+    def probe(self) -> None:
+        """Block an address a second, and note how long it took until a stream heard of it."""
+        connection, head = self.connected(), {"Authorization": f"Bearer {self.target.key}"}
+        for number in range(60_000):
+            ip = f"203.{number // 62_500}.{number // 250 % 250}.{number % 250 + 1}"
+            began = time.perf_counter()
+            connection.request("POST", "/v1/events", json.dumps({"event": "probe", "ip": ip}), head)
+            connection.getresponse().read()
+            while ip not in self.listener.heard and time.perf_counter() - began < 10:
+                time.sleep(0.001)
+            self.waits["event to feed"].append((began - self.began, time.perf_counter() - began))
+            if self.over.wait(1):
+                return
+
+    def explore(self) -> None:
+        """Ask what analysts ask, one question after another."""
+        connection, head = self.connected(), {"Authorization": f"Bearer {self.token}"}
+        for path in QUESTIONS:
+            self.ask("explorer", connection, "GET", path, headers=head)
+            if self.over.wait(0.4):
+                return
+
+    def visit(self, cookie: str) -> None:
+        """Read the console's pages."""
+        connection = self.connected()
+        for path in PAGES:
+            self.ask("console page", connection, "GET", path, headers={"Cookie": cookie})
+            if self.over.wait(0.5):
+                return
+
+    def report(self) -> None:
+        """Print what became of it."""
+        lasted = self.states[-1].at
+        print(
+            f"{self.sent:,} events in {lasted:.0f} s ({self.sent / lasted:,.0f}/s of {self.rate:,}), {STREAMS} streams"
+        )
+        marks = [self.states[min(len(self.states) - 1, len(self.states) * part // 8)] for part in range(9)]
+        for name, shown in (("memory, MiB", [s.memory >> 20 for s in marks]), ("open files", [s.files for s in marks]),
+                            ("threads", [s.threads for s in marks])):  # fmt: skip
+            print(f"{name:14} " + " ".join(f"{value:6,}" for value in shown))
+        for kind, found in sorted(self.waits.items()):
+            first = sorted(took for at, took in found if at < lasted / 3)
+            last = sorted(took for at, took in found if at >= lasted * 2 / 3)
+            if first and last:
+                print(
+                    f"{kind:14} n {len(found):7,}  first third p50 {part(first, 50):7.1f} p99 {part(first, 99):8.1f} ms   "
+                    f"last third p50 {part(last, 50):7.1f} p99 {part(last, 99):8.1f} ms   "
+                    f"drift of p50 {part(last, 50) / part(first, 50):.2f}"
+                )
+        print("went wrong:", dict(self.wrong) or "nothing")
+
+
+def part(found: list[float], percent: int) -> float:
+    """Return a percentile of sorted seconds, in milliseconds."""
+    return found[len(found) * percent // 100] * 1e3
+
+
+@contextlib.contextmanager
+def serving(home: Path) -> Iterator[tuple[Target, str, str]]:
+    """Run a server; give it, its local token and the first link's code."""
+    chosen = home / "playbooks"
+    chosen.mkdir()
+    for file in folder("playbooks").glob("*.yaml"):
+        (chosen / file.name).write_text(file.read_text())
+    (chosen / "probe.yaml").write_text(PROBE)
+    entry = "import sys; from sentinel.cli import main; sys.exit(main())"
+    flags = ("--data", str(home / "data"), "--port", "0", "--playbooks", str(chosen), "--rules", str(folder("rules")))
+    command = [sys.executable, "-c", entry, "serve", *flags, "--rate", "1000000", "--log-level", "error"]
+    with (home / "errors").open("w+") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        try:
+            assert process.stdout is not None
+            port = int(process.stdout.readline().rpartition(":")[2])
+            process.stdout.readline()
+            once = (home / "data" / "first-start.txt").read_text()
+            found = re.search(r"SENTINEL_KEY=(\S+)", once), re.search(r"/welcome#(\S+)", once)
+            assert found[0] and found[1]
+            token = json.loads((home / "data" / "server.json").read_text())["token"]
+            yield Target(process, port, found[0][1]), token, found[1][1]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            print("ended with code", process.wait(60))
+            errors.seek(0)
+            said = errors.read()
+            print(f"{said.count(chr(10))} lines of errors", said[:2000])
+
+
+def signed_in(port: int, code: str) -> str:
+    """Use the first link, and return the session's cookie."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    form = urlencode({"code": code, "name": "soak", "password": PASSWORD, "again": PASSWORD})
+    head = {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://127.0.0.1:{port}"}
+    connection.request("POST", "/welcome", form, head)
+    response = connection.getresponse()
+    assert response.status == 303, response.read()[-400:]
+    return (response.getheader("Set-Cookie") or "").partition(";")[0]
+
+
+def main(seconds: float, rate: int) -> None:
+    """Run it and print."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with tempfile.TemporaryDirectory() as home, serving(Path(home)) as (target, token, code):
+        wait_ready(target.port)
+        soak = Soak(target, token, seconds, rate)
+        soak.run(signed_in(target.port, code))
+        soak.report()
+
+
+def wait_ready(port: int) -> None:
+    """Wait until events are taken."""
+    for _ in range(600):
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("GET", "/readyz")
+        if connection.getresponse().status == 200:
+            return
+        time.sleep(0.1)
+    raise SystemExit("the server did not become ready")
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--seconds", type=float, default=60)
+    arguments.add_argument("--rate", type=int, default=2_000, help="events a second")
+    given = arguments.parse_args()
+    main(given.seconds, given.rate)

@@ -1,0 +1,31 @@
+"""What a request is called: in its answer, and in every line of the log that it leads to."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from structlog.contextvars import bind_contextvars
+
+from sentinel.edge.wire import Message, Scope, Send
+
+HEADER = b"x-request-id"
+_FORM = re.compile(rb"[A-Za-z0-9._:+/=-]{1,64}")
+
+
+def named(scope: Scope, send: Send) -> Send:
+    """Call a request as its sender does, where that can stand in a line of the log, else anew; return its `send`.
+
+    What is bound here is of this request's task alone, and of the threads it waits for.
+    """
+    name = next((value for key, value in scope["headers"] if key == HEADER), b"")
+    if not _FORM.fullmatch(name):
+        name = secrets.token_hex(8).encode()
+    bind_contextvars(request=name.decode())
+
+    async def answering(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (HEADER, name)]
+        await send(message)
+
+    return answering
