@@ -46,6 +46,7 @@ from sentinel.edge.door import BURST, Door
 from sentinel.edge.limits import Buckets
 from sentinel.edge.wire import Budget
 from sentinel.engine.playbook import Guard, Playbook
+from sentinel.engine.windows import Watch
 from sentinel.enrich.enricher import Enricher
 from sentinel.enrich.enricher import build as build_enricher
 from sentinel.enrich.network import read as read_list
@@ -69,6 +70,9 @@ from sentinel.service.search import Searches
 from sentinel.service.setup import First, first_start
 from sentinel.service.switch import Switch
 from sentinel.service.tenant import Tenant
+from sentinel.service.workbench import Workbench
+from sentinel.service.writing import Writing
+from sentinel.service.vitals import Vitals
 from sentinel.settings import Settings
 from sentinel.store.embedded import open_store
 from sentinel.windows.groups import Limits
@@ -145,7 +149,10 @@ class Server:
             self.pipeline, self.library, store, self._empty, now, self._reloaded, self._stopping.is_set
         )
         self.jobs = Jobs(self._jobs(), self.holder, self.figures, self.fault)
-        self.figures.sources += [self.overview.samples, self.reload.samples, self._samples]
+        self.workbench = Workbench(self.library, store, _windows, now, time.monotonic, settings.lateness)
+        self.writing = Writing(self.library, store, now, partial(self.jobs.soon, "playbooks"))
+        vitals = Vitals(store, self.pipeline, self.overview, self.switch, settings.data, now)
+        self.figures.sources += [self.overview.samples, self.reload.samples, self._samples, vitals.samples]
         self.front = self._front()
         store.watch(partial(self.hub.tell, DECISIONS))
         self._restoring = threading.Thread(target=self._restore, name="sentinel-restore", daemon=True)
@@ -306,7 +313,7 @@ class Server:
             self.store, self.gate, self.hub, self.overview, self.switch, now,
             lambda app: metrics.text(self.figures.samples(), app), partial(self.hub.tell, DECISIONS),
             self._changed, self.explainer, self.processes, self.bans, KEY_FORMS,
-            self.searches, Deleter(self.pipeline, self.store), self.accounts,
+            self.searches, Deleter(self.pipeline, self.store), self.accounts, self.workbench,
             never=tuple(map(str, settings.trusted_proxies)),
         )  # fmt: skip
         fault = partial(self.fault, "events")
@@ -333,6 +340,7 @@ class Server:
             {name: channel.kind for name, channel in sorted(self.channels.items())},
             settings.public_url, Options(trusted_proxies=settings.trusted_proxies), searches=self.searches,
             deleter=Deleter(self.pipeline, self.store), given=Given(self.hub, self.store.events, self.token),
+            workbench=self.workbench, writing=self.writing,
         )  # fmt: skip
         assets = Assets()
         if assets.missing():
@@ -361,6 +369,10 @@ class Server:
                 yield Sample("sentinel_streams", (app.id, topic), self.hub.count(topic, app.id))
         for step, failed in self.enricher.failed.items():
             yield Sample("sentinel_enrichment_failures", (step,), failed)
+
+
+def _windows(watches: Iterable[Watch], lateness: int) -> MemoryWindows:
+    return MemoryWindows(watches, Limits(lateness=lateness))
 
 
 def open_server(settings: Settings) -> Server:

@@ -25,6 +25,7 @@ from sentinel.service.ports import Store
 from sentinel.service.processes import Processes
 from sentinel.service.search import Searches
 from sentinel.service.switch import Switch
+from sentinel.service.workbench import Workbench
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Context:
     searches: Searches
     deleter: Deleter
     accounts: Accounts  # of those who sign in to the console
+    workbench: Workbench
     never: tuple[str, ...] = ()  # networks that are the app's own: its proxies
 
 

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
-from sentinel.core.record import App
+from starlette.responses import Response
+
+from sentinel.core.record import App, Filter, KeptEvent
 from sentinel.sdk.options import Options
 from sentinel.service.accounts import Accounts
+from sentinel.service.deleting import Deleter
 from sentinel.service.explainer import Explainer
 from sentinel.service.overview import Overview
 from sentinel.service.ports import Store
 from sentinel.service.processes import Processes
+from sentinel.service.search import Searches
 from sentinel.service.switch import Switch
+from sentinel.service.workbench import Workbench
+from sentinel.service.writing import Writing
+
+
+class Given(Protocol):
+    """Stored events as the API gives them: one as JSON, many as a file, and those to come as a stream."""
+
+    def shown(self, kept: KeptEvent) -> Mapping[str, Any]: ...
+
+    def export(self, app: str, filter: Filter, format: Literal["ndjson", "csv", "parquet"]) -> Response: ...
+
+    def tail(
+        self, app: str, filter: Filter, shown: Callable[[KeptEvent], Any], alive: Callable[[], bool]
+    ) -> Response: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +50,14 @@ class Context:
     processes: Processes  # of the apps, as their SDKs tell
     fault: Callable[[BaseException], None]
     tried: Callable[[str], None]  # to sign in: `in`, `wrong` or `slowed`
-    channels: Mapping[str, str] = field(default_factory=dict)
-    public_url: str | None = None
-    proxies: Options = field(default_factory=Options)
+    channels: Mapping[str, str]
+    public_url: str | None
+    proxies: Options
+    searches: Searches
+    deleter: Deleter
+    given: Given
+    workbench: Workbench
+    writing: Writing
 
     @property
     def secure(self) -> bool:

@@ -27,6 +27,8 @@ class Selection:
 class Fewest:
     """What a group must have so that anything of it is wanted: so many events, so many different values of fields.
 
+    The field `geo` is the place an event came from.
+
     With a `window` (microseconds) they must lie in a piece of time that a window of that length can reach, and only the
     events of such pieces are wanted, or with `whole` all of the group's.
     """

@@ -287,6 +287,16 @@ class SavedSearch:
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """What an account was writing into a file; `mark` is of the text the file had when it began."""
+
+    file: str
+    text: str
+    mark: str = ""
+    changed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Deletion:
     """A deleted person: the pseudonym that stands for them in what is kept, the time, how many events went.
 

@@ -255,8 +255,7 @@ def _expected(wanted: Expectation) -> str:
 
 def _found(finding: Finding) -> str:
     actions = "".join(
-        f", {one.kind} {_whom(one)}" + (f" held back ({one.held})" if one.held else "")
-        for one in finding.effects
+        f", {one.kind} {_whom(one)}" + (f" held back ({one.held})" if one.held else "") for one in finding.effects
     )
     return f"at {format_duration(finding.at - START)}: {_group(finding.group)}{actions}"
 

@@ -32,8 +32,9 @@ class Library:
         self._channels = frozenset(channels)
         self._guard = guard
         self.mistakes: tuple[Mistake, ...] = ()
+        self._authors: dict[str, tuple[bytes, str]] = {}
         self._stamps = stamps(paths, rules=rules)
-        self._taken = gather(paths, rules=rules)
+        self._taken = self._found = gather(paths, rules=rules)
         self._seen = self._taken.digest
         self.content = self._guarded(self._taken)
 
@@ -41,6 +42,30 @@ class Library:
     def playbooks(self) -> list[Playbook]:
         """Return the playbooks taken over."""
         return list(self.content.playbooks.values())
+
+    @property
+    def files(self) -> list[str]:
+        """Return the names of the files as they are now, those with a mistake too."""
+        return sorted(self._found.files)
+
+    @property
+    def folders(self) -> list[Path]:
+        """Return the folders that playbooks and rules are read from, as somebody named them; none where nobody did."""
+        return [path for path in (*self._paths, *self._rules) if path.is_dir()]
+
+    def with_text(self, file: str, text: str) -> Content:
+        """Return what there would be with another text in a file; raises PlaybookErrors with every mistake."""
+        taken = self._taken
+        return self._guarded(replace(taken, files={**taken.files, file: text.encode("utf-8", "replace")}, mistakes=()))
+
+    def wrote(self, file: str, data: bytes, by: str) -> None:
+        """Remember who wrote what into a file."""
+        self._authors[file] = data, by
+
+    def author(self, playbook: Playbook) -> str | None:
+        """Return who wrote the file of a playbook here, None where it was written otherwise."""
+        data, by = self._authors.get(playbook.place.file, (None, None))
+        return by if data is not None and data == self._taken.files.get(playbook.place.file) else None
 
     def look(self) -> bool:
         """Look at the files again; say whether anything was taken over."""
@@ -56,7 +81,7 @@ class Library:
             return False
         if now.digest == self._seen:
             return False
-        self._seen = now.digest
+        self._seen, self._found = now.digest, now
         return self._take(now)
 
     def changed(self) -> bool:

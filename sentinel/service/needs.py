@@ -81,6 +81,6 @@ def _fewest(playbook: Playbook, watch: Watch) -> Fewest:
         case FirstSeen(after=after):
             return Fewest(after + 1)
         case Travel():
-            return Fewest(2)
+            return Fewest(2, (("geo", 2),))
         case Absent():
             return Fewest()

@@ -50,6 +50,7 @@ from sentinel.core.record import (
     Backed,
     Deletion,
     Delivery,
+    Draft,
     Filter,
     Health,
     KeptDecision,
@@ -317,6 +318,22 @@ class Searches(Protocol):
         """Remove a search; say whether it was there."""
 
 
+class Drafts(Protocol):
+    """What people are writing into files of playbooks; nobody sees another's."""
+
+    def list(self, account: str) -> list[Draft]:
+        """Return an account's drafts, the newest first."""
+
+    def get(self, account: str, file: str) -> Draft | None:
+        """Return one draft."""
+
+    def put(self, account: str, draft: Draft) -> None:
+        """Keep a draft, in place of the one of its file; of too many those changed longest ago go."""
+
+    def remove(self, account: str, file: str) -> bool:
+        """Drop a draft; say whether it was there."""
+
+
 class Deletions(Protocol):
     """Persons who were deleted. What is kept of them is a keyed hash."""
 
@@ -529,6 +546,8 @@ class Store(Protocol):
     def accounts(self) -> Accounts: ...
     @property
     def searches(self) -> Searches: ...
+    @property
+    def drafts(self) -> Drafts: ...
     @property
     def deletions(self) -> Deletions: ...
     @property

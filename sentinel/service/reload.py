@@ -110,7 +110,7 @@ class Reload:
             return
         now, old = self._clock(), self._store.playbooks.last(app)
         versions = {
-            one.id: PlaybookVersion(one.id, one.version, self._library.source(one), now, _owner(one.place.file))
+            one.id: PlaybookVersion(one.id, one.version, self._library.source(one), now, self._writer(one))
             for one in wanted
         }
         gone = {id: PlaybookVersion(id, REMOVED, "", now, BY) for id in sorted(old.keys() - versions.keys())}
@@ -118,9 +118,14 @@ class Reload:
         changed = self._store.playbooks.keep(app, list(versions.values()))
         if old or app in self._kept:  # else it is the very first start
             for id in changed:
-                line = Note(BY, "playbook.changed", id, _change(old.get(id), versions[id].version))
+                by = versions[id].by if (versions[id].by or "").startswith("account:") else BY
+                line = Note(by or BY, "playbook.changed", id, _change(old.get(id), versions[id].version))
                 self._store.audit.write(app, line, now)
         self._kept[app] = wanted
+
+    def _writer(self, playbook: Playbook) -> str:
+        """Return who wrote a playbook: whoever did so here, else who owns its file."""
+        return self._library.author(playbook) or _owner(playbook.place.file)
 
     def _bring(self, tenant: Tenant, wanted: Sequence[Playbook]) -> None:
         if tenant.goes_by(wanted) and not tenant.rebuilding:

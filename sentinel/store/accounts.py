@@ -16,7 +16,7 @@ from sentinel.core.record import Account, Session, account_link
 from sentinel.store.audit import note
 from sentinel.store.changes import put
 from sentinel.store.database import Database
-from sentinel.store.tables import accounts, one_time_links, sessions
+from sentinel.store.tables import accounts, drafts, one_time_links, sessions
 
 TOKEN_BYTES = 32
 _COLUMNS = ("id", "name", "role", "made", "by", "seen")
@@ -99,6 +99,7 @@ class Accounts:
             if name is not None:
                 _someone_left(connection, before)
                 _shut(connection, id, now)
+                connection.execute(delete(drafts).where(drafts.c.account == id))
                 note(connection, None, now, by, "account.remove", name)
         return name is not None
 

@@ -19,7 +19,10 @@ from sentinel.store.values import Slot
 WIDEST = 32  # bits: no network that events are grouped by is wider, so all of its events have these in common
 _OF = {"user": ("user_key",), "device": ("device",), "ip": ("ip4", f"ip6 >> {64 - WIDEST}")}
 _THERE = {"user": "user_key IS NOT NULL", "device": "device IS NOT NULL", "ip": "ip IS NOT NULL"}
-_VALUE = {"user": "user_key", "device": "device", "ip": "ip"}  # as many different ones as the engine sees, or more
+_AXIS = "coalesce(CAST({0} AS VARCHAR), json_extract_string(more, '$.geo.{0}'))"
+_PLACE = ", ".join(_AXIS.format(axis) for axis in ("lat", "lon"))
+# As many different ones as the engine sees, or more.
+_VALUE = {"user": "user_key", "device": "device", "ip": "ip", "geo": f"concat_ws(' ', {_PLACE})"}
 
 
 def places(app: str, wanted: Candidates, names: Collection[str], slots: Mapping[str, Slot], last: int) -> Where | None:

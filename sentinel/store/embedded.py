@@ -24,6 +24,7 @@ from sentinel.store.buried import FILE, Buried
 from sentinel.store.control import Control
 from sentinel.store.decisions import Decisions, Revisions
 from sentinel.store.deletions import Deletions
+from sentinel.store.drafts import Drafts
 from sentinel.store.duck import Duck
 from sentinel.store.events import Events, drained, stored
 from sentinel.store.explorer.embedded import explorer
@@ -86,6 +87,7 @@ class Embedded:
         self.snapshots, self.leases = Snapshots(control), Leases(control)
         self.settings, self.playbooks = Settings(control), Playbooks(control)
         self.searches = Searches(control)
+        self.drafts = Drafts(control)
         self.deletions = Deletions(
             control, self.people, self._machine.known, self.labels, self.allow, self.events.erase,
             self.events.named, Buried(folder.path / FILE),

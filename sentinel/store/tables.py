@@ -341,6 +341,17 @@ class SearchRow(SQLModel, table=True):
     changed: int = _big()
 
 
+class DraftRow(SQLModel, table=True):
+    """What somebody was writing into a file of playbooks, `mark` being of the file's text at the time."""
+
+    __tablename__ = "draft"
+    account: str = Field(primary_key=True)
+    file: str = Field(primary_key=True)
+    text: str
+    mark: str = ""
+    changed: int = _big()
+
+
 class TombstoneRow(SQLModel, table=True):
     """A deleted person's key, as a keyed hash only.
 
@@ -405,6 +416,7 @@ playbook_versions = _table("playbook_version")
 properties = _table("property")
 journal = _table("journal")
 searches = _table("search")
+drafts = _table("draft")
 tombstones = _table("tombstone")
 snapshots = _table("snapshot")
 

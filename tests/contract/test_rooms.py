@@ -6,7 +6,7 @@ import pytest
 
 from sentinel.core.batch import Label, Note, Outgoing
 from sentinel.core.errors import SentinelError
-from sentinel.core.record import KEY_SCOPES, Allowance, App, PlaybookVersion, Snapshot
+from sentinel.core.record import KEY_SCOPES, Allowance, App, Draft, PlaybookVersion, Snapshot
 from tests.contract.values import NOW, batch, decision, put
 
 
@@ -271,3 +271,15 @@ def test_the_audit_is_paged_newest_first_and_by_app(store):
     rest = store.audit.list("blog", cursor=page.cursor)
     assert [line.target for line in rest.items] == ["1", "0", "blog"]
     assert [line.actor for line in store.audit.list(None).items] == ["root"]
+
+
+def test_drafts_are_their_owners_and_of_too_many_the_oldest_go(store):
+    for n in range(60):
+        store.drafts.put("jane", Draft(f"{n}.yaml", "a", "m", NOW + n))
+    store.drafts.put("jane", Draft("59.yaml", "b", "m", NOW + 99))
+    store.drafts.put("mary", Draft("59.yaml", "c", "", NOW))
+    assert [one.file for one in store.drafts.list("jane")] == [f"{n}.yaml" for n in range(59, 9, -1)]
+    assert store.drafts.get("jane", "59.yaml") == Draft("59.yaml", "b", "m", NOW + 99)
+    assert (store.drafts.get("jane", "0.yaml"), store.drafts.remove("jane", "0.yaml")) == (None, False)
+    assert store.drafts.remove("jane", "59.yaml")
+    assert [one.text for one in store.drafts.list("mary")] == ["c"]

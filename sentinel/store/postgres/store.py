@@ -14,6 +14,7 @@ from sentinel.store.accounts import Accounts
 from sentinel.store.audit import Audit
 from sentinel.store.decisions import Decisions, Revisions
 from sentinel.store.deletions import Deletions
+from sentinel.store.drafts import Drafts
 from sentinel.store.findings import Findings
 from sentinel.store.keeping import Leases, Playbooks, Settings, Snapshots
 from sentinel.store.linking import Known
@@ -74,6 +75,7 @@ class Postgres:
         self.snapshots, self.leases = Snapshots(control), Leases(control)
         self.settings, self.playbooks = Settings(control), Playbooks(control)
         self.searches = Searches(control)
+        self.drafts = Drafts(control)
         self.deletions = Deletions(control, self.people, known, self.labels, self.allow, partial(erase, control))
         self._news = News(control, revisions, self._place, {
             "access": lambda app: self.access.reload(), "labels": self.labels.reload, "allow": self.allow.reload,

@@ -32,6 +32,7 @@ def upgrade() -> None:
         _playbook_version,
         _property,
         _search,
+        _draft,
         _tombstone,
         _journal,
         _snapshot,
@@ -401,6 +402,18 @@ def _search() -> None:
         sa.Column("made", sa.BigInteger(), nullable=False),
         sa.Column("changed", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("app", "id"),
+    )
+
+
+def _draft() -> None:
+    op.create_table(
+        "draft",
+        sa.Column("account", sa.String(), nullable=False),
+        sa.Column("file", sa.String(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("mark", sa.String(), nullable=False),
+        sa.Column("changed", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account", "file"),
     )
 
 

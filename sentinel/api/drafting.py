@@ -1,0 +1,141 @@
+"""/v1/playbooks/check, /test, /backtest: a text tried before it is a file. What it comes to is `workbench`'s to say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from sentinel.api.context import Admin, Here
+from sentinel.api.models import Model, Moment
+from sentinel.api.parts import Word, lasting
+from sentinel.edge.errors import ApiError
+from sentinel.loader.mistakes import PlaybookErrors
+from sentinel.loader.source import LARGEST
+from sentinel.service.workbench import Superseded, mistake_json
+
+router = APIRouter(tags=["playbooks"])
+
+
+class Draft(Model):
+    """The text of a file of rules and playbooks; `file` names the one it would replace, as `GET /v1/playbooks` does."""
+
+    text: Annotated[str, Field(max_length=LARGEST)]
+    file: Annotated[Word, Field(max_length=512)] | None = None
+
+
+class Judged(Draft):
+    """A draft, and of how long the stored events are: at most 90 days."""
+
+    since: Annotated[str, Field(max_length=20)] = "30d"
+
+
+class FlawView(Model):
+    """One mistake; `shown` is its line with a caret below the place."""
+
+    file: str
+    line: int
+    column: int
+    width: int
+    message: str
+    hint: str | None
+    shown: str
+
+
+class DraftedView(Model):
+    """A playbook in a draft."""
+
+    id: str
+    title: str
+    mode: str
+    version: str
+    tests: int
+
+
+class CheckView(Model):
+    """Every mistake of a draft; what is in it, where there are none."""
+
+    ok: bool
+    mistakes: list[FlawView]
+    playbooks: list[DraftedView]
+    rules: list[str]
+
+
+class OutcomeView(Model):
+    """One test of a draft, and what was wrong, line by line: nothing if it passed."""
+
+    of: str
+    name: str
+    line: int
+    faults: list[str]
+
+
+class TestsView(Model):
+    """What the tests in a draft came to."""
+
+    ok: bool
+    passed: int
+    failed: int
+    not_run: int
+    outcomes: list[OutcomeView]
+
+
+class ChartView(Model):
+    """Findings over time: pairs of seconds since 1970 and a number, `step` seconds apart."""
+
+    step: int
+    counts: list[tuple[int, int]]
+
+
+class BacktestView(Model):
+    """What a draft would have found. `read` of the `events` of the time were looked at: no other could matter.
+
+    With `partial` the time for an answer was over: all is as of the events up to `judged_until`. `findings` are the
+    newest ones; `summary` is that of `sentinel backtest`.
+    """
+
+    from_: Annotated[Moment, Field(alias="from")]
+    to: Moment
+    events: int
+    read: int
+    partial: bool
+    judged_until: Moment | None
+    summary: dict[str, Any]
+    chart: ChartView
+    findings: list[dict[str, Any]]
+    seconds: float
+
+
+@router.post("/v1/playbooks/check", response_model=CheckView)
+def check_draft(here: Here, caller: Admin, draft: Draft) -> Any:
+    """Return every mistake of a draft, as if it were a file beside those in use."""
+    return here.workbench.check(draft.text, draft.file)
+
+
+@router.post("/v1/playbooks/test", response_model=TestsView)
+def test_draft(here: Here, caller: Admin, draft: Draft) -> Any:
+    """Run the tests in a draft; one with mistakes is refused, with each of them."""
+    try:
+        return here.workbench.test(draft.text, draft.file)
+    except PlaybookErrors as errors:
+        raise _mistaken(errors) from None
+
+
+@router.post("/v1/playbooks/backtest", response_model=BacktestView)
+def backtest_draft(here: Here, caller: Admin, draft: Judged) -> Any:
+    """Judge the app's stored events by a draft as if it were enforced; a caller's newer question ends the older."""
+    try:
+        return here.workbench.backtest(
+            caller.app, f"{caller.app} {caller.by}", draft.text, lasting("since", draft.since), draft.file
+        )
+    except PlaybookErrors as errors:
+        raise _mistaken(errors) from None
+    except Superseded as error:
+        raise ApiError("conflict", error.message) from None
+
+
+def _mistaken(errors: PlaybookErrors) -> ApiError:
+    number = len(errors.mistakes)
+    message = f"the draft has {number} mistake{'s' if number != 1 else ''}"
+    return ApiError("invalid", message, None, problems=[mistake_json(one) for one in errors.mistakes])
