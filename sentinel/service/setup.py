@@ -21,10 +21,8 @@ class First(NamedTuple):
 
 
 def first_start(store: Store, now: int) -> First | None:
-    """Make what a new server needs and return its secrets; None where all is there already."""
+    """Make what a new server needs and return its secrets; None where all is there already, whoever made it."""
     if store.access.app(APP) is not None:
         return None
-    link = store.access.make_link(ADMINISTRATOR, now + HOUR, now)
-    store.access.put_app(App(APP, "Default", made=now), BY, now)
-    _, key = store.access.make_key(APP, "sdk", BY, now, name="first")
-    return First(key, link)
+    made = store.access.begin(App(APP, "Default", made=now), ADMINISTRATOR, now + HOUR, BY, now)
+    return None if made is None else First(*made)

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import KEY_SCOPES, App, Key, KeyScope
 from sentinel.store.audit import note
-from sentinel.store.changes import touch
+from sentinel.store.changes import add_new, touch
 from sentinel.store.database import Database
 from sentinel.store.tables import access_keys, apps, one_time_links
 
@@ -48,8 +48,7 @@ class Access:
 
     def put_app(self, app: App, by: str, now: int) -> None:
         """Add an app, or change the one of that id."""
-        row: dict[str, Any] = {name: getattr(app, name) for name in _APP}
-        row |= {"identifiers": list(app.identifiers), "settings": dict(app.settings)}
+        row = _row(app)
         with self._control.writing():
             with self._control.write() as connection:
                 changed = connection.execute(update(apps).where(apps.c.id == app.id).values(**row)).rowcount
@@ -58,6 +57,23 @@ class Access:
                 touch(connection, app.id, "access")
                 note(connection, app.id, now, by, "app.change" if changed else "app.add", app.id)
             self._apps[app.id] = app
+
+    def begin(self, app: App, purpose: str, until: int, by: str, now: int) -> tuple[str, str] | None:
+        """Add an app with a key for its SDK and a one-time link, and return both secrets; None where the app is there.
+
+        All of it or nothing: of servers that begin at once, one does.
+        """
+        key, secret = _new_key(app.id, "sdk", by, now, "first"), secrets.token_urlsafe(SECRET_BYTES)
+        with self._control.writing():
+            with self._control.write() as connection:
+                link = None
+                if add_new(connection, apps, {**_row(app), "revision": 0, "floor": 0}):
+                    touch(connection, app.id, "access")
+                    note(connection, app.id, now, by, "app.add", app.id)
+                    _add_key(connection, key, secret)
+                    link = _add_link(connection, purpose, until, now)
+            self.reload()
+        return None if link is None else (secret, link)
 
     def make_key(
         self, app: str, scope: KeyScope, by: str, now: int, *, name: str = "", protocol: str | None = None,
@@ -73,13 +89,11 @@ class Access:
             raise SentinelError(
                 f"`secret`: shorter than {SHORTEST_SECRET} characters", "leave it out to get a good one"
             )
-        key = Key(secrets.token_hex(6), app, scope, name, now, by, None, protocol, dict(settings or {}))
+        key = _new_key(app, scope, by, now, name, protocol, settings)
         with self._control.write() as connection:
             if connection.execute(select(access_keys.c.id).where(access_keys.c.hash == _hash(secret))).first():
                 raise SentinelError("`secret`: in use by another key", "leave it out to get a good one")
-            row: dict[str, Any] = {field: getattr(key, field) for field in _KEY}
-            connection.execute(insert(access_keys).values(**row, hash=_hash(secret)))
-            note(connection, app, now, by, "key.add", key.id, detail={"scope": scope, "name": name})
+            _add_key(connection, key, secret)
         return key, secret
 
     def key(self, secret: str) -> Key | None:
@@ -120,11 +134,8 @@ class Access:
 
     def make_link(self, purpose: str, until: int, now: int) -> str:
         """Return the secret of a new one-time link."""
-        secret = secrets.token_urlsafe(SECRET_BYTES)
         with self._control.write() as connection:
-            row = {"hash": _hash(secret), "purpose": purpose, "made": now, "until": until}
-            connection.execute(insert(one_time_links).values(**row))
-        return secret
+            return _add_link(connection, purpose, until, now)
 
     def use_link(self, purpose: str, secret: str, now: int) -> bool:
         """Use a one-time link up; say whether it was good."""
@@ -135,6 +146,31 @@ class Access:
             if used:
                 note(connection, None, now, "one-time link", "link.use", purpose)
             return used
+
+
+def _row(app: App) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(app, name) for name in _APP}
+    return row | {"identifiers": list(app.identifiers), "settings": dict(app.settings)}
+
+
+def _new_key(
+    app: str, scope: KeyScope, by: str, now: int, name: str, protocol: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Key:  # fmt: skip
+    return Key(secrets.token_hex(6), app, scope, name, now, by, None, protocol, dict(settings or {}))
+
+
+def _add_key(connection: Connection, key: Key, secret: str) -> None:
+    row: dict[str, Any] = {field: getattr(key, field) for field in _KEY}
+    connection.execute(insert(access_keys).values(**row, hash=_hash(secret)))
+    note(connection, key.app, key.made, key.by or "", "key.add", key.id, detail={"scope": key.scope, "name": key.name})
+
+
+def _add_link(connection: Connection, purpose: str, until: int, now: int) -> str:
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    row = {"hash": _hash(secret), "purpose": purpose, "made": now, "until": until}
+    connection.execute(insert(one_time_links).values(**row))
+    return secret
 
 
 def _hash(secret: str) -> str:

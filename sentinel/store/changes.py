@@ -80,6 +80,13 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
         connection.execute(insert(table).on_conflict_do_nothing(), list(rows))
 
 
+def add_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert a row unless it collides with one; say whether it did."""
+    insert = _INSERT[connection.dialect.name]
+    query = insert(table).values(**row).on_conflict_do_nothing().returning(*table.primary_key)
+    return connection.execute(query).first() is not None
+
+
 def touch(connection: Connection, app: str, room: str) -> None:
     """Let other processes know, once this is committed, that what they remember of a room of an app is old.
 

@@ -3,7 +3,7 @@
 The database is the truth: every `EVERY` seconds the versions of all rooms are compared with those remembered, and
 what differs is read again. A notification after each change only hurries that, to a few milliseconds. So keys, apps,
 labels, allowances, whose a key is, and the revisions of decision lists are at most `EVERY` seconds old, while the
-database answers; a look that takes long is followed by a pause ten times as long.
+database answers; a look that takes long is followed by a pause ten times as long, of two seconds at most.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sentinel.store.postgres.place import Place
 from sentinel.store.tables import apps, room_versions
 
 EVERY = 1.0  # seconds between two looks without news
-_PAUSE = 10  # times as long as a look took
+_PAUSE, _LONGEST = 10, 2.0  # times as long as a look took; seconds at most: a key that was revoked must not last
 _LEAVING, _AGAIN = 5.0, 0.1  # seconds: how long a server that was killed may still seem there; between two tries
 
 Reload = Callable[[str], None]
@@ -145,7 +145,7 @@ class News:
             began = time.monotonic()
             self.look()
             self.trouble = None
-            pause = _PAUSE * (time.monotonic() - began)
+            pause = min(_PAUSE * (time.monotonic() - began), _LONGEST)
             if pause > EVERY:
                 self._stopping.wait(pause)
             for _ in own.notifies(timeout=EVERY, stop_after=1):

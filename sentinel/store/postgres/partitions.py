@@ -37,7 +37,8 @@ class _Table(NamedTuple):
     day: int
 
 
-_TABLES = (_Table("events", "ts", DAY), _Table("event_id", "day", 1))
+_EVENTS = _Table("events", "ts", DAY)
+_TABLES = (_Table("event_id", "day", 1), _EVENTS)  # in the order in which a commit writes them: else both wait for ever
 
 
 class Partitions:
@@ -101,13 +102,13 @@ class Partitions:
 
     def _drop(self, day: int, app: str) -> int:
         """Drop the partitions of a day, unless other apps have something in them; return how many events it were."""
-        events = _name(_TABLES[0], day)
+        events = _name(_EVENTS, day)
         with self._control.read() as connection:
             if not _only(connection, events, app):
                 return 0
             count: int = connection.exec_driver_sql(f"SELECT count(*) FROM {events}").scalar_one()  # noqa: S608
         with self._alone() as connection:
-            connection.exec_driver_sql("LOCK TABLE ONLY events, ONLY event_id IN ACCESS EXCLUSIVE MODE")
+            connection.exec_driver_sql("LOCK TABLE ONLY event_id, ONLY events IN ACCESS EXCLUSIVE MODE")
             if not _only(connection, events, app):
                 return 0
             for table in _TABLES:
