@@ -2,9 +2,9 @@
 
     python -m bench.soak --seconds 600 --rate 2000
 
-A real `sentinel serve` with the shipped playbooks takes batches at a rate, blocks a probe address a second (how long until
-another connection hears of it?), and is asked by streams, the explorer and the console. Printed are the process's memory,
-open files and threads over the time, latencies by kind, and how the last third of the time compares with the first.
+A real `sentinel serve` with the shipped playbooks takes batches at a rate, blocks a probe address a second (how long
+until another connection hears of it?), and is asked by streams, the explorer and the console. Printed are the process's
+memory, open files and threads over the time, latencies by kind, and how the last third compares with the first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import http.client
 import json
-import os
 import re
 import resource
 import signal
@@ -35,10 +34,11 @@ from bench.stream import lines
 from sentinel.content import folder
 
 BATCH, STREAMS = 100, 50
-PASSWORD = "river anvil seven moss"  # noqa: S105  of a server that lives for this run
+PASSWORD = "river anvil seven moss"
 QUESTIONS = (
-    "/v1/events?limit=50", "/v1/events?limit=50&user=id:7", "/v1/events/top?field=ip", "/v1/events/timeseries?interval=hour",
-    "/v1/events/names", "/v1/users?limit=50", "/v1/findings", "/v1/decisions", "/v1/users/id:7", "/v1/playbooks",
+    "/v1/events?limit=50", "/v1/events?limit=50&user=id:7", "/v1/events/top?field=ip",
+    "/v1/events/timeseries?interval=hour", "/v1/events/names",
+    "/v1/users?limit=50", "/v1/findings", "/v1/decisions", "/v1/users/id:7", "/v1/playbooks",
     "/v1/events?q=not%20success&limit=20", "/metrics",
 )  # fmt: skip
 PAGES = ("/overview", "/findings", "/decisions", "/settings/keys", "/settings/audit", "/addresses")
@@ -98,7 +98,8 @@ class Soak:
         place = Path(f"/proc/{self.target.process.pid}")
         said = dict(re.findall(r"^(VmRSS|Threads):\s+(\d+)", (place / "status").read_text(), re.MULTILINE))
         at = time.perf_counter() - self.began
-        self.states.append(State(at, int(said["VmRSS"]) << 10, len(os.listdir(place / "fd")), int(said["Threads"])))
+        files = sum(1 for _ in (place / "fd").iterdir())
+        self.states.append(State(at, int(said["VmRSS"]) << 10, files, int(said["Threads"])))
 
     def ask(self, kind: str, connection: http.client.HTTPConnection, method: str, path: str, **more: object) -> None:
         """Send one request, and note how long its whole answer took."""
@@ -172,8 +173,8 @@ class Soak:
             last = sorted(took for at, took in found if at >= lasted * 2 / 3)
             if first and last:
                 print(
-                    f"{kind:14} n {len(found):7,}  first third p50 {part(first, 50):7.1f} p99 {part(first, 99):8.1f} ms   "
-                    f"last third p50 {part(last, 50):7.1f} p99 {part(last, 99):8.1f} ms   "
+                    f"{kind:14} n {len(found):7,}  first third p50 {part(first, 50):7.1f} p99 {part(first, 99):7.1f} ms"
+                    f"  last third p50 {part(last, 50):7.1f} p99 {part(last, 99):8.1f} ms   "
                     f"drift of p50 {part(last, 50) / part(first, 50):.2f}"
                 )
         print("went wrong:", dict(self.wrong) or "nothing")

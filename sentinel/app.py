@@ -70,9 +70,9 @@ from sentinel.service.search import Searches
 from sentinel.service.setup import First, first_start
 from sentinel.service.switch import Switch
 from sentinel.service.tenant import Tenant
+from sentinel.service.vitals import Vitals
 from sentinel.service.workbench import Workbench
 from sentinel.service.writing import Writing
-from sentinel.service.vitals import Vitals
 from sentinel.settings import Settings
 from sentinel.store.embedded import open_store
 from sentinel.windows.groups import Limits

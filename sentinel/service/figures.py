@@ -43,6 +43,15 @@ FIGURES: Mapping[str, Figure] = {
     "sentinel_playbooks_rebuilding": Figure("gauge", "Playbooks whose windows are being folded anew", ("app",)),
     "sentinel_sign_ins": Figure("counter", "Tries to sign in to the console", ("outcome",)),
     "sentinel_jobs": Figure("counter", "Runs of the server's own jobs", ("job", "outcome")),
+    "sentinel_ready": Figure("gauge", "Whether events are taken"),
+    "sentinel_enforcement_on": Figure("gauge", "Whether decisions are carried out", ("app",)),
+    "sentinel_guard_holds": Figure("gauge", "Playbooks whose guard lets them only monitor now", ("app", "playbook")),
+    "sentinel_outbox_dead": Figure("gauge", "Deliveries that were given up, counted up to 100", ("app",)),
+    "sentinel_last_backup_seconds": Figure("gauge", "When a running server was backed up last, in seconds since 1970"),
+    "sentinel_disk_free_bytes": Figure("gauge", "Room on the disk of the data folder"),
+    "sentinel_memory_bytes": Figure("gauge", "Memory the process holds"),
+    "sentinel_open_files": Figure("gauge", "Files and connections the process has open"),
+    "sentinel_threads": Figure("gauge", "Threads of the process"),
 }
 
 
