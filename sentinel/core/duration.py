@@ -14,6 +14,7 @@ DAY = 24 * HOUR
 LONGEST = 3650 * DAY
 
 UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
+_MOST = 200  # characters: a message repeats them
 _PARTS = re.compile(r"(?:[0-9]{1,9}[smhd])+", re.ASCII)
 _PART = re.compile(r"([0-9]+)([smhd])", re.ASCII)
 _HINT = "write a whole number and a unit, such as `30s`, `10m`, `1h30m`, `7d`"
@@ -21,6 +22,8 @@ _HINT = "write a whole number and a unit, such as `30s`, `10m`, `1h30m`, `7d`"
 
 def parse_duration(text: str) -> int:
     """Return the microseconds of a text such as `90s`, `10m`, `1h30m` or `7d`; zero is `0s`."""
+    if len(text) > _MOST:
+        raise DurationError(f"`{text[:20]}…` is not a duration", _HINT)
     if not _PARTS.fullmatch(text):
         raise DurationError(f"`{text}` is not a duration", _suggestion(text))
     total = sum(int(number) * UNITS[unit] for number, unit in _PART.findall(text))

@@ -51,6 +51,8 @@ _COMPLAINTS = {
     "did not find expected <document start>": _Complaint("a document ends above", "begin the next one with `---`"),
 }  # fmt: skip
 _ENDLESS = ("found unexpected end of stream", "found unexpected document indicator")
+_LONGEST = 100  # characters of a text that a hint repeats
+_TEMPLATE = re.compile(r"[^\s,\[\]{}]*\{[A-Za-z_]*\}[^\s,\[\]{}]*")
 _STARTS_WITH_COLON = re.compile(r":[0-9A-Fa-f:.]*|[0-9A-Fa-f]{1,4}:[0-9A-Fa-f:.]*:")
 
 
@@ -114,12 +116,14 @@ def _special(problem: str, line: str, here: tuple[int, int], there: tuple[int, i
 
 def _template(line: str, row: int, column: int) -> Fault | None:
     """`user: u{n}` inside braces: the brace ends the text."""
-    before = re.search(r"[^\s,\[\]{}:]+$", line[:column])
-    whole = re.match(r"[^\s,\[\]{}]*\{[A-Za-z_]*\}[^\s,\[\]{}]*", line[before.start() :]) if before else None
-    if before is None or whole is None:
+    start = column = min(column, len(line))
+    while start and line[start - 1] not in ",[]{}:" and not line[start - 1].isspace():
+        start -= 1  # an expression that searches for an end takes the square of a line
+    whole = _TEMPLATE.match(line, start)
+    if start == column or whole is None:
         return None
     message = f"inside `{{…}}` the text {quote(whole[0])} needs quotes"
-    return Fault(row, before.start(), message, f'write `"{whole[0]}"`', len(whole[0]))
+    return Fault(row, start, message, f'write `"{whole[0][:_LONGEST]}"`', len(whole[0]))
 
 
 def _address(line: str, at: tuple[int, int], row: int) -> Fault | None:
@@ -132,4 +136,4 @@ def _address(line: str, at: tuple[int, int], row: int) -> Fault | None:
         return None
     text = match[0]
     message = f"inside `{{…}}` the text {quote(text)} needs quotes"
-    return Fault(row, start, message, f'write `"{text}"`', len(text))
+    return Fault(row, start, message, f'write `"{text[:_LONGEST]}"`', len(text))

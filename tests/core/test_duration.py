@@ -106,3 +106,10 @@ def test_no_text_does_worse_than_be_refused(text):
         assert 0 <= parse_duration(text) <= LONGEST
     except DurationError as error:
         assert error.hint
+
+
+@pytest.mark.parametrize("unit", ["m", "w", "week", ""])
+def test_a_number_without_end_is_refused_in_few_words(unit):
+    with pytest.raises(DurationError) as error:
+        parse_duration("9" * 100_000 + unit)
+    assert len(str(error.value)) < 200
