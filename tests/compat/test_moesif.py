@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from sentinel.compat.moesif import rules
-from sentinel.compat.moesif.names import Aside, Types, fitted
+from sentinel.compat.moesif.names import MOST, AllTypes, Aside, Types, fitted
 from sentinel.core.decision import Decision, Delta, place
+from sentinel.core.errors import StoreBusy
 from sentinel.core.record import App
 from sentinel.service.bans import Table
 from tests.api.whole import whole as run_whole
@@ -303,6 +304,53 @@ def test_types_are_kept(site):
     assert kept == {"plan": "number"}
 
 
+class FakeSettings:
+    def __init__(self):
+        self.value, self.fails = None, False
+
+    def get(self, name, app=None):
+        return self.value
+
+    def put(self, name, value, by, now, app=None):
+        if self.fails:
+            raise StoreBusy("busy")
+        self.value = value
+
+
+def test_what_another_process_kept_first_holds():
+    settings, now = FakeSettings(), [0]
+    mine, other = (AllTypes(lambda: settings, lambda: now[0]) for _ in range(2))
+    assert mine.load("shop").expected("plan", "number", True) == other.load("shop").expected("plan", "number", True)
+    assert mine.known("shop").expected("size", "string", True) == "string"
+    assert other.known("shop").expected("size", "object", True) == "object"
+    mine.keep("shop")
+    other.keep("shop")
+    assert settings.value == {"plan": "number", "size": "string"}
+    assert other.known("shop").of == settings.value
+    now[0] += 61_000_000
+    assert mine.known("shop") is None
+
+
+def test_types_that_could_not_be_kept_are_kept_the_next_time():
+    settings = FakeSettings()
+    types = AllTypes(lambda: settings, lambda: 0)
+    types.load("shop").expected("plan", "number", True)
+    settings.fails = True
+    with pytest.raises(StoreBusy):
+        types.keep("shop")
+    settings.fails = False
+    assert types.known("shop").fresh
+    types.keep("shop")
+    assert (settings.value, types.known("shop").fresh) == ({"plan": "number"}, False)
+
+
+def test_names_past_the_bound_fix_nothing():
+    types = Types()
+    for number in range(MOST + 5):
+        types.expected(f"name{number}", "string", True)
+    assert (len(types.of), types.expected(f"name{MOST}", "number", True)) == (MOST, "number")
+
+
 def test_a_browser_fixes_no_types_but_keeps_to_them(site):
     site.post("actions", {"action_name": "A", "metadata": {"plan": 1}}, "browser")
     site.post("actions", {"action_name": "B", "metadata": {"plan": "pro"}})
@@ -334,6 +382,8 @@ def test_a_company_is_a_group_that_playbooks_can_count_by(site):
     assert event["properties"] == {"company_domain": "acme.test", "metadata": {"plan": "pro"}}
     site.post("actions/batch", [{"action_name": "A", "company_id": "acme"}, {"action_name": "A", "company_id": "b"}])
     assert len(site.events("q=user.company+%3D%3D+%22acme%22")) == 2
+    top = site.whole.client.using(site.admin).get("/v1/events/top?field=user.company").json
+    assert [(one["value"], one["events"]) for one in top["items"]] == [("acme", 2), ("b", 1)]
 
 
 # what a browser says of its user
@@ -538,7 +588,13 @@ def test_settings_of_keys_are_read(whole, site):
         return whole.client.using(site.admin).post("/v1/keys", body)
 
     assert make({"identifier": "email", "bodies": "yes", "addresses": "no"}).status == 201
-    for wrong in ({"identifier": "E Mail"}, {"identifier": 7}, {"bodies": "perhaps"}, {"other": 1}):
+    for wrong in (
+        {"identifier": "E Mail"},
+        {"identifier": "company"},
+        {"identifier": 7},
+        {"bodies": "perhaps"},
+        {"other": 1},
+    ):
         assert make(wrong).status == 422
 
 

@@ -34,15 +34,8 @@ LONGEST_QUERY = 16 * 1024
 MOST_PARAMS = 64
 LARGEST = 24 * 1024  # bytes of what an event carries; its parts go until it fits
 _PARTS = (
-    "response.body",
-    "request.body",
-    "response.headers",
-    "request.headers",
-    "conflicts",
-    "tags",
-    "campaign",
-    "metadata",
-)
+    "response.body", "request.body", "response.headers", "request.headers", "conflicts", "tags", "campaign", "metadata"
+)  # fmt: skip
 _URI = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?")  # whatever it is, it matches
 _scrub = Scrubber()
 _pack = msgspec.msgpack.Encoder().encode
@@ -50,10 +43,10 @@ _pack = msgspec.msgpack.Encoder().encode
 
 @dataclass(slots=True)
 class Reading:
-    """How the elements of one request are read. `identifier` is what a Moesif user id is here.
+    """How the elements of one request are read. `identifier` is what a Moesif user id is here, `bodies` keeps contents.
 
-    `refused` tells by which decision a user's or company's key, or an address, is refused now, and by which rule of
-    ours: a client says no more than the rule.
+    `refused` returns the scope and decision behind a call that a rule of ours refused: a client names the rule alone.
+    `aside` counts the values that did not fit.
     """
 
     types: Types
@@ -265,7 +258,7 @@ def _cut(event: dict[str, Any]) -> None:
     """Leave parts out until what is left can be kept, and say which."""
     properties, cut = event["properties"], list[str]()
     if len(_pack(event["request"])) > LARGEST:
-        event["request"].pop("params")
+        event["request"].pop("params", None)
         cut.append("request.params")
     for place in _PARTS:
         if len(_pack(properties)) <= LARGEST:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from sentinel.compat.adapter import ANY_SENDER, READERS, Adapter, Answer, Call, Handle, Route, Shared, in_header
-from sentinel.compat.moesif.calls import COMPANY, Reading, elements
+from sentinel.compat.moesif.calls import ANONYMOUS, COMPANY, Reading, elements
 from sentinel.compat.moesif.names import AllTypes, Types
 from sentinel.compat.moesif.rules import COMPANY_RULE, USER_RULE, Rulebook, Told, decided
 from sentinel.core import identity
@@ -155,7 +155,7 @@ def _unless_known(call: Call, data: bytes, tag: str, tags: tuple[tuple[str, str]
 
 
 def _read_identifier(value: Any) -> str:
-    if type(value) is not str or not _IDENTIFIER.fullmatch(value):
+    if type(value) is not str or not _IDENTIFIER.fullmatch(value) or value in (COMPANY, ANONYMOUS):
         raise SentinelError(f"`{str(value)[:40]}` is no identifier", "such as `id`, `email` or `username`")
     return value
 
