@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 from sentinel.compat import crowdsec, logtrace, seismo
 from sentinel.compat.adapter import Adapter
+from sentinel.compat.exceptionless import routes as exceptionless
 from sentinel.compat.moesif import routes as moesif
 from sentinel.edge.protocols import KeyForms
 
 ADAPTERS: Mapping[str, Adapter] = {
     "crowdsec": crowdsec.ADAPTER,
+    "exceptionless": exceptionless.ADAPTER,
     "logtrace": logtrace.ADAPTER,
     "moesif": moesif.ADAPTER,
     "seismo": seismo.ADAPTER,

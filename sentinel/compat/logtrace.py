@@ -24,7 +24,7 @@ from sentinel.compat.adapter import (
     in_header,
 )
 from sentinel.compat.asking import equal, every, moment, newest, number, past, quoted
-from sentinel.compat.naming import first, folded, text
+from sentinel.compat.naming import first, folded, text, unreserved
 from sentinel.compat.sparing import sparing
 from sentinel.core import address
 from sentinel.core.duration import DAY
@@ -170,7 +170,7 @@ def _made(
     if headers := sparing(details.get("requestheaders")):
         properties["headers"] = headers
     found = {
-        "event": name, "timestamp": _time(at) or _time(details.get("timestamp")), "user": _user(given),
+        "event": unreserved(name), "timestamp": _time(at) or _time(details.get("timestamp")), "user": _user(given),
         "ip": _ip(details.get("ipaddress"), given.get("clientip"), given.get("ipaddress")),
         "request": _request(details, given), "properties": properties,
     }  # fmt: skip

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sentinel.core.errors import EventError
+from sentinel.core.event import RESERVED
+
 
 def folded(raw: object) -> dict[str, Any]:
     """Return an object's fields by name in small letters without `_` and `-`, empty for what is none."""
@@ -30,3 +33,10 @@ def text(value: object) -> str:
 def first(found: Mapping[str, Any], *names: str) -> str:
     """Return the first of these fields that is no empty text."""
     return next((one for one in (text(found.get(name)) for name in names) if one), "")
+
+
+def unreserved(name: str) -> str:
+    """Return an event's name; raises EventError for those that no foreign client sends, whatever its key may."""
+    if name.startswith(RESERVED):
+        raise EventError("event", f"`{name[:64]}` is reserved", "names that start with `sentinel.` or `sq.` are ours")
+    return name

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from sentinel.compat.adapter import SENDERS, Adapter, Answer, Call, Route, Shared
 from sentinel.compat.asking import equal, every
+from sentinel.compat.naming import unreserved
 from sentinel.compat.seismo_access import FORM, Entrance, caller
 from sentinel.core.duration import DAY, HOUR
 from sentinel.core.errors import EventError
@@ -201,7 +202,7 @@ def _event(record: Mapping[str, Any]) -> dict[str, Any]:
     properties = {"seismo": {"app": record["app"], "id": record["id"]}}
     data = {"data": record["data"]} if "data" in record else {}
     return {
-        "event": record["event"], "id": record["_id"], "timestamp": record["timestampt"],
+        "event": unreserved(record["event"]), "id": record["_id"], "timestamp": record["timestampt"],
         "properties": properties | data,
     }  # fmt: skip
 

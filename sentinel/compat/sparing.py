@@ -25,13 +25,18 @@ def sparing(headers: Any) -> dict[str, str]:
     return found
 
 
+def unsaid(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by name without those whose names say that they are secret."""
+    return {name: one for name, one in values.items() if not any(word in name.lower() for word in _SECRET)}
+
+
 def shallow(value: Any, depth: int = DEEPEST) -> Any:
-    """Return a value without what lies deeper than so many levels."""
+    """Return a value without what lies deeper than so many levels; numbers that no store can write become texts."""
     if type(value) is dict:
         return {name: shallow(one, depth - 1) for name, one in value.items()} if depth > 0 else {}
     if type(value) is list:
         return [shallow(one, depth - 1) for one in value] if depth > 0 else []
-    return value
+    return str(value) if type(value) is int and not -(1 << 63) <= value < 1 << 63 else value
 
 
 def size(value: Any) -> int:

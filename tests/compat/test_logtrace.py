@@ -264,8 +264,10 @@ def test_the_package_of_the_registry_sends_what_we_take(whole):
     assert done.returncode == 0
 
 
-NAMES = ["name", "action_name", "actionName", "user_id", "status", "request_details", "requestDetails", "metadata", "action", "timestamp",
-         "login_at", "token", "http_status", "http_status_code", "ip_address", "request_headers"]  # fmt: skip
+NAMES = [
+    "name", "action_name", "actionName", "user_id", "status", "request_details", "requestDetails", "metadata", "action",
+    "timestamp", "login_at", "token", "http_status", "http_status_code", "ip_address", "request_headers",
+]  # fmt: skip
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),

@@ -184,7 +184,17 @@ def test_what_is_posted_is_counted_by_playbooks_and_found_by_our_own_search(sign
 
 
 @pytest.mark.parametrize(
-    "body", [b"{}", b"[]", b"null", b"nothing", b'{"event": 7}', b'{"event": {"id": "x"}}', b'{"event": "sentinel.x"}']
+    "body",
+    [
+        b"{}",
+        b"[]",
+        b"null",
+        b"nothing",
+        b'{"event": 7}',
+        b'{"event": {"id": "x"}}',
+        b'{"event": "sentinel.x"}',
+        b'{"event": "sentinel.identify"}',
+    ],
 )
 def test_a_bad_event_is_refused_in_seismos_words(signed, body):
     headers = {"X-Access-Token": signed.key, "Content-Type": "application/json"}
