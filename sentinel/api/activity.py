@@ -14,16 +14,14 @@ from sentinel.api.models import DecisionView, FindingView, Listing, Model, Momen
 from sentinel.api.parts import LONGEST, Cursor, Filter, Limit, Word, network, time
 from sentinel.api.sums import bounded
 from sentinel.api.views import decision_view, finding_view, listing, when
-from sentinel.core import address, record
-from sentinel.core.decision import place
+from sentinel.core import record
 from sentinel.core.duration import DAY
 from sentinel.core.explore import Activity, Happened, Share, UserSeen, UsersWanted
 from sentinel.core.record import KeptDecision, KeptFinding
 from sentinel.edge.errors import ApiError
-from sentinel.service.hand import inside
+from sentinel.service import about
 
 router = APIRouter(tags=["explorer"])
-MOST = 50  # findings and lines of a timeline
 
 
 class SeenView(Model):
@@ -115,20 +113,20 @@ def get_ip(
     assert meant is not None
     found = here.store.explorer.ip(caller.app, replace(whole(here, since, until), ip=meant))
     known = here.store.access.app(caller.app)
-    names = _names(meant, known.ipv6 if known else 64)
-    findings = [one for name in names for one in here.store.findings.list(caller.app, ip=name, limit=MOST).items]
-    decided = _decided(here, caller.app, names)
+    names = about.names_of(meant, known.ipv6 if known else 64)
+    findings = [one for name in names for one in here.store.findings.list(caller.app, ip=name, limit=about.MOST).items]
+    decided = about.decided(here.store, caller.app, names, now)
     labels = {label for name in names for label in here.store.labels.of(caller.app, "ip", name, now)}
     return activity_view(found, findings, decided) | {
         "ip": meant, "users": _shares(found.shares["users"]), "labels": sorted(labels),
-        "decisions": [decision_view(kept, now) for kept in decided if _holds(kept, now)],
+        "decisions": [decision_view(kept, now) for kept in decided if about.holds(kept, now)],
     }  # fmt: skip
 
 
 def user_view(here: Context, app: str, keys: Sequence[str], filter: record.Filter) -> dict[str, Any]:
     """Return what the person of some keys did as it is shown."""
     found = here.store.explorer.user(app, keys, filter)
-    findings = [one for key in keys for one in here.store.findings.list(app, user=key, limit=MOST).items]
+    findings = [one for key in keys for one in here.store.findings.list(app, user=key, limit=about.MOST).items]
     decisions = [one for key in keys for one in here.store.decisions.list(app, scope="user", value=key).items]
     return activity_view(found, findings, decisions) | {"ips": _shares(found.shares["ips"])}
 
@@ -146,7 +144,7 @@ def activity_view(
     found: Activity, findings: Sequence[KeptFinding], decisions: Iterable[KeptDecision]
 ) -> dict[str, Any]:
     """Return what somebody did as it is shown, with what was found and decided."""
-    newest = sorted(findings, key=lambda one: (one.finding.at, one.finding.id), reverse=True)[:MOST]
+    newest = sorted(findings, key=lambda one: (one.finding.at, one.finding.id), reverse=True)[:about.MOST]
     lines = [(one.at, _event(one)) for one in found.newest]
     lines += [(one.finding.at, _line("finding", one.finding.id, one.finding.title, one.finding)) for one in newest]
     lines += [(one.decision.made, _line("decision", one.decision.id, _decision_title(one), None)) for one in decisions]
@@ -156,7 +154,7 @@ def activity_view(
         "names": _shares(found.shares["events"]),
         **{kind: _shares(found.shares[kind]) for kind in ("devices", "countries", "browsers", "os")},
         "findings": [finding_view(one) for one in newest],
-        "timeline": [line | {"at": when(at)} for at, line in lines[:MOST]], "behind": found.behind,
+        "timeline": [line | {"at": when(at)} for at, line in lines[:about.MOST]], "behind": found.behind,
     }  # fmt: skip
 
 
@@ -167,13 +165,13 @@ def _event(one: Happened) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _line(kind: str, id: str, title: str, about: Any) -> dict[str, Any]:
+def _line(kind: str, id: str, title: str, of: Any) -> dict[str, Any]:
     return {
         "kind": kind,
         "id": id,
         "title": title,
-        "user": getattr(about, "user", None),
-        "ip": getattr(about, "ip", None),
+        "user": getattr(of, "user", None),
+        "ip": getattr(of, "ip", None),
     }
 
 
@@ -184,23 +182,3 @@ def _decision_title(kept: KeptDecision) -> str:
 
 def _shares(some: Iterable[Share]) -> list[dict[str, Any]]:
     return [one._asdict() | {"first": when(one.first), "last": when(one.last)} for one in some]
-
-
-def _names(ip: str, ipv6: int) -> tuple[str, ...]:
-    """Return the names an address goes by: its own, and of version 6 that of the network it is grouped by."""
-    return tuple(dict.fromkeys((ip, address.network_of(ip, ipv6))))
-
-
-def _decided(here: Context, app: str, names: Sequence[str]) -> list[KeptDecision]:
-    """Return the decisions on an address, in force or not, and those in force on networks around it."""
-    decisions = here.store.decisions
-    scopes = {name: "network" if "/" in name and "." in name else "ip" for name in names}
-    found = [one for name, scope in scopes.items() for one in decisions.list(app, scope=scope, value=name).items]
-    around = decisions.list(app, now=here.clock(), scope="network", limit=1000).items
-    meant = place(names[0])
-    found += [one for one in around if inside(meant, place(one.decision.value))]
-    return sorted({one.decision.id: one for one in found}.values(), key=lambda one: one.decision.made, reverse=True)
-
-
-def _holds(kept: KeptDecision, now: int) -> bool:
-    return kept.removed is None and kept.lifted is None and kept.decision.in_force(now)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request, Response
-from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from sentinel.api import stream
 from sentinel.api.asking import Q, Since, Until, wanted
-from sentinel.api.context import Context, Here, Reader
-from sentinel.api.export import TYPES, Export, Format
+from sentinel.api.context import Here, Reader
+from sentinel.api.export import TYPES, Format, download
+from sentinel.api.hub import Hub
 from sentinel.api.models import EventView, Listing
-from sentinel.api.parts import Cursor, Filter, Id, Limit, Time, time
+from sentinel.api.parts import Cursor, Filter, Id, Limit, Time
+from sentinel.api.parts import time as moment
 from sentinel.api.views import event_view, listing
 from sentinel.core import record
 from sentinel.core.decision import place
@@ -25,9 +28,11 @@ from sentinel.edge.access import credential
 from sentinel.edge.errors import not_found
 from sentinel.edge.wire import Headers
 from sentinel.service.hand import inside
+from sentinel.service.ports import Events
 
 router = APIRouter(tags=["events"])
 TOPIC = "events"
+LOOK = 2.0  # seconds between two looks at whether whoever listens still may
 _LOT = 200  # events told at a time
 
 
@@ -55,7 +60,7 @@ def tail_events(
 ) -> Response:  # fmt: skip
     """Tell events as they come, until the client leaves; on a flood it passes over what it cannot tell in time."""
     secret = credential(Headers(request.scope["headers"]))
-    return _Tail(here, caller.app, secret, wanted(here, q, event, user, ip))
+    return Tail(here.hub, here.store.events, secret, caller.app, wanted(here, q, event, user, ip))
 
 
 @router.get(
@@ -68,47 +73,64 @@ def export_events(
     since: Since = None, until: Until = None, format: Format = "ndjson",
 ) -> Response:  # fmt: skip
     """Give events as a file: lines of JSON or CSV in the order of time, oldest first, or Parquet."""
-    export = Export(here.store.events, caller.app, wanted(here, q, event, user, ip, since, until), format)
-    export.begin()
-    name = {"content-disposition": f'attachment; filename="events.{format}"'}
-    return StreamingResponse(export.pieces(), media_type=TYPES[format], headers=name)
+    return download(here.store.events, caller.app, wanted(here, q, event, user, ip, since, until), format)
 
 
 @router.get("/v1/events/{id}", response_model=EventView)
 def get_event(here: Here, caller: Reader, id: Id, at: Time = None) -> Any:
     """Return the newest event of an id, or the one of that time."""
-    kept = here.store.events.get(caller.app, id, time("at", at))
+    kept = here.store.events.get(caller.app, id, moment("at", at))
     if kept is None:
         raise not_found("event", id)
     return event_view(kept)
 
 
-class _Tail(Response):
-    """An answer that goes on: events after the place where it began."""
+def _shown(kept: KeptEvent) -> Any:
+    return event_view(kept)
 
-    def __init__(self, here: Context, app: str, secret: str, wanted: record.Filter) -> None:
+
+class Tail(Response):
+    """An answer that goes on: events after the place where it began, each as `shown`.
+
+    It ends when the secret opens nothing any more, or once `alive` says no.
+    """
+
+    def __init__(
+        self, hub: Hub, events: Events, secret: str, app: str, wanted: record.Filter,
+        shown: Callable[[KeptEvent], Any] = _shown, alive: Callable[[], bool] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self._here = here
-        self._app = app
+        self._hub = hub
+        self._events = events
         self._secret = secret
+        self._app = app
         self._wanted = wanted
-        self._position = here.store.events.position()
+        self._shown = shown
+        self._alive = alive
+        self._looked = time.monotonic()
+        self._position = events.position()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._here.hub.seat(TOPIC, self._app, self._secret) as seat:
+        with self._hub.seat(TOPIC, self._app, self._secret) as seat:
+            self._seat = seat
             await stream.run(seat, self._next, receive, send)
 
     async def _next(self) -> bytes | None:
-        newest = self._here.store.events.position()
+        if self._alive is not None and time.monotonic() - self._looked >= LOOK:
+            self._looked = time.monotonic()
+            if not await asyncio.to_thread(self._alive):
+                self._seat.ended = True
+                return None
+        newest = self._events.position()
         if newest == self._position:
             return None
         found = await asyncio.to_thread(self._later)
         self._position = found[-1].position if 0 < len(found) < _LOT else newest
         told = (kept for kept in found if _fits(kept, self._wanted))
-        return b"".join(stream.event("event", msgspec.json.encode(event_view(kept))) for kept in told) or None
+        return b"".join(stream.event("event", msgspec.json.encode(self._shown(kept))) for kept in told) or None
 
     def _later(self) -> list[KeptEvent]:
-        return list(islice(self._here.store.events.after(self._app, self._position), _LOT))
+        return list(islice(self._events.after(self._app, self._position), _LOT))
 
 
 def _fits(kept: KeptEvent, wanted: record.Filter) -> bool:

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Literal
 
 import msgspec
+from starlette.responses import Response, StreamingResponse
 
 from sentinel.api.views import event_view
 from sentinel.core.record import Filter, KeptEvent
@@ -65,6 +66,14 @@ class Export:
                 yield piece
         finally:
             self._gone.set()
+
+
+def download(events: Events, app: str, filter: Filter, format: Format) -> Response:
+    """Return the answer that gives events as a file."""
+    export = Export(events, app, filter, format)
+    export.begin()
+    name = {"content-disposition": f'attachment; filename="events.{format}"'}
+    return StreamingResponse(export.pieces(), media_type=TYPES[format], headers=name)
 
 
 def _lines(events: Iterable[KeptEvent]) -> Iterator[bytes]:

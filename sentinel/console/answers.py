@@ -51,6 +51,10 @@ class Answers:
         shown = {**shown, "url": visit.url if visit is not None else _plain_url, **values}
         return HTMLResponse(rendered(self._env, template, shown), status, self.head(nonce))
 
+    def piece(self, template: str, visit: Any, **values: Any) -> str:
+        """Return a part of a page, for a stream."""
+        return rendered(self._env, template, {"visit": visit, "url": visit.url, **values})
+
     def refusal(self, request: Request, error: ApiError, visit: Any = None) -> HTMLResponse:
         """Answer with what is wrong: beside the form where a script sent it, else as a page."""
         template = "problem.html" if "hx-request" in request.headers else "refused.html"

@@ -12,6 +12,7 @@ from sentinel.core.decision import place
 from sentinel.core.errors import SentinelError
 
 Id = Annotated[str, Path(max_length=128)]
+Key = Annotated[str, Path(max_length=512)]
 Given = Annotated[str, Query(max_length=512)]
 Cursor = Annotated[str | None, Query(max_length=512)]
 

@@ -30,6 +30,7 @@ def environment() -> Environment:
     env.filters |= {
         "whole": whole, "utc": utc, "stamp": stamp, "lasting": lasting, "number": number, "plain_json": plain_json,
         "actor": actor, "duration": duration, "short": short, "target": target, "pair": lambda value: (value, value),
+        "laid_out": laid_out,
     }  # fmt: skip
     return env
 
@@ -88,6 +89,12 @@ def plain_json(value: object) -> Markup:
     """Return a value as JSON inside a `<script type="application/json">` or an attribute: no sign of it is markup."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str)
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e").replace("'", "\\u0027"))  # noqa: S704
+
+
+def laid_out(value: object, most: int = 20_000) -> Markup:
+    """Return a value as JSON for people, line by line, of which no character steers anything."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    return escape(inert(text, most))
 
 
 def actor(by: str | None) -> str:

@@ -18,7 +18,20 @@ from sentinel.console.answers import Answers, Link
 from sentinel.console.assets import Assets
 from sentinel.console.context import Context
 from sentinel.console.guard import Console
-from sentinel.console.pages import access, decisions, entry, findings, overview, settings
+from sentinel.console.pages import (
+    access,
+    addresses,
+    decisions,
+    entry,
+    explorer,
+    findings,
+    hands,
+    overview,
+    people,
+    reports,
+    searches,
+    settings,
+)
 from sentinel.console.render import environment
 from sentinel.console.throttle import Throttle
 from sentinel.console.visit import SignInFirst, reader
@@ -38,8 +51,14 @@ class Page(NamedTuple):
 # The order is that of the navigation; the icon of `/findings` is called `findings` in `ui.html`.
 PAGES = (
     Page("/overview", "Overview", overview.router),
+    Page("/explorer", "Explorer", explorer.router),
+    Page("", "", searches.router),
     Page("/findings", "Findings", findings.router),
     Page("/decisions", "Decisions", decisions.router),
+    Page("/people", "People", people.router),
+    Page("", "", hands.router),
+    Page("/addresses", "Addresses", addresses.router),
+    Page("/reports", "Reports", reports.router),
     Page("/settings", "Settings", settings.router),
     Page("", "", access.router),
     Page("", "", entry.router),

@@ -19,6 +19,7 @@ from sentinel.loader.mistakes import Mistake, PlaybookErrors
 
 LONGEST = 4096
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_CHAIN = re.compile(r"(?:(?!\b(?:or|if|else)\b)[^#\n])*")  # may be continued by `and` as it is
 
 
 class Flaw(NamedTuple):
@@ -41,6 +42,34 @@ class QueryError(SentinelError):
         first = self.flaws[0]
         place = f"column {first.column}" if first.line == 1 else f"line {first.line}, column {first.column}"
         super().__init__(f"`q`, {place}: {first.message}", first.hint)
+
+
+def literal(value: str | int | float | bool | None) -> str:
+    """Return a value as conditions spell it, in printable characters."""
+    if not isinstance(value, str):
+        return repr(value)
+    return '"' + "".join(_spelt(char) for char in value) + '"'
+
+
+def narrowed(q: str, field: str, value: str | int | float | bool | None, *, out: bool = False) -> str:
+    """Return a condition that takes of what another does the events with a value alone, or with `out` all others."""
+    if value is None:
+        clause = f"{field} {'!=' if out else '=='} None"
+    elif out:
+        clause = f"({field} == None or {field} != {literal(value)})"
+    else:
+        clause = f"{field} == {literal(value)}"
+    if not q.strip():
+        return clause
+    return (
+        f"{q} and {clause}" if _CHAIN.fullmatch(q) else f"({q}\n) and {clause}" if "#" in q else f"({q}) and {clause}"
+    )
+
+
+def _spelt(char: str) -> str:
+    if char in '"\\':
+        return "\\" + char
+    return char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
 
 
 class Searches:

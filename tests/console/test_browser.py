@@ -21,8 +21,10 @@ HOSTILE = {
     "url": "javascript:document.title='owned'",
 }  # fmt: skip
 PAGES = (
-    "/overview", "/findings", "/decisions", "/decisions/new", "/decisions/allowed/list", "/settings", "/settings/keys",
-    "/settings/apps", "/settings/accounts", "/settings/audit", "/account",
+    "/overview", "/explorer", "/people", "/addresses", "/reports", "/reports/names",
+    "/reports/funnel?step=auth&step=auth&group_by=properties.note", "/reports/retention", "/findings", "/decisions",
+    "/decisions/new", "/decisions/allowed/list", "/settings", "/settings/keys", "/settings/apps",
+    "/settings/accounts", "/settings/audit", "/account",
 )  # fmt: skip
 
 
@@ -42,6 +44,10 @@ def console(tmp_path_factory):
         yield found
 
 
+def of_one(path):
+    return f"{path}{'&' if '?' in path else '?'}app=one"
+
+
 def details(console):
     """Return the page of one acting finding, of one that watches, and of a decision."""
     findings = console.store.findings.list("one").items
@@ -56,7 +62,7 @@ def test_no_page_has_a_serious_violation_breaks_its_policy_or_is_wider_than_the_
     reader = console.reader()
     with tab(chromium, reader, theme=theme, width=width) as seen:
         for path in (*PAGES, *details(console)):
-            seen.open(f"{path}?app=one")
+            seen.open(of_one(path))
             assert seen.serious() == [], path
             wide = seen.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
             assert not wide, path
@@ -75,7 +81,7 @@ def test_the_door_has_no_serious_violation(chromium, console, path, theme):
 def test_what_attackers_send_is_shown_and_does_nothing(chromium, console):
     with tab(chromium, console.reader()) as seen:
         for path in (*PAGES, *details(console)):
-            seen.open(f"{path}?app=one")
+            seen.open(of_one(path))
             assert seen.page.title().endswith("· Sentinel"), path
             assert seen.page.locator("main img, main iframe, main script, main [autofocus]").count() == 0
             assert seen.page.locator('a:not([href^="/"]):not([href^="#"])').count() == 0

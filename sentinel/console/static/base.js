@@ -76,6 +76,9 @@ document.addEventListener("htmx:config:request", (event) => {
 });
 document.addEventListener("htmx:after:swap", () => showTimes(document));
 
+// Days of reports are those of the reader's zone.
+document.cookie = `sentinel_zone=${encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC")}; path=/; max-age=31536000; samesite=lax`;
+
 showTimes(document);
 takeCode();
 document.documentElement.dataset.scripts = "on";

@@ -1,0 +1,37 @@
+"""Stored events for the console, in the very shapes the API gives them. Who may see them is the pages' to say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from sentinel.api.events import Tail
+from sentinel.api.export import Format, download
+from sentinel.api.hub import Hub
+from sentinel.api.views import event_view
+from sentinel.core.record import Filter, KeptEvent
+from sentinel.service.ports import Events
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Gives events. `secret` is one that opens as long as the process lives: pages look after their own readers."""
+
+    hub: Hub
+    events: Events
+    secret: str
+
+    def shown(self, kept: KeptEvent) -> Mapping[str, Any]:
+        """Return an event as the API shows it."""
+        return event_view(kept)
+
+    def export(self, app: str, filter: Filter, format: Format) -> Response:
+        """Return the answer that gives events as a file."""
+        return download(self.events, app, filter, format)
+
+    def tail(self, app: str, filter: Filter, shown: Callable[[KeptEvent], Any], alive: Callable[[], bool]) -> Response:
+        """Return the answer that tells events as they come, until the reader leaves or is not `alive` any more."""
+        return Tail(self.hub, self.events, self.secret, app, filter, shown, alive)

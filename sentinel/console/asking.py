@@ -1,0 +1,124 @@
+"""Which events a page is about: a period, relative to now or between two moments, and what a search asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Query
+
+from sentinel.console.parts import Given, address
+from sentinel.console.visit import Visit
+from sentinel.core import identity, moment
+from sentinel.core.duration import DAY, HOUR, MINUTE
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import Filter
+from sentinel.service import hand
+from sentinel.service.search import LONGEST
+
+BETWEEN = "between"
+RANGES: Mapping[str, tuple[int, str]] = {
+    "15m": (15 * MINUTE, "15 minutes"),
+    "1h": (HOUR, "an hour"),
+    "24h": (DAY, "a day"),
+    "7d": (7 * DAY, "a week"),
+    "30d": (30 * DAY, "30 days"),
+    "90d": (90 * DAY, "90 days"),
+}
+CHOICES = (*((name, f"the last {words.removeprefix('a ').removeprefix('an ')}") for name, (_, words) in RANGES.items()),
+           (BETWEEN, "between…"))  # fmt: skip
+_PLAIN = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?")
+Condition = Annotated[str, Query(max_length=LONGEST)]
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """When, as an address says it: a `range` before `at` (now, where it is empty), or `between` two moments."""
+
+    range: str = ""
+    since: str = ""
+    until: str = ""
+    at: str = ""
+
+    def span(self, now: int, usual: str = "24h") -> tuple[int, int]:
+        """Return the beginning and the end; raises SentinelError where they cannot be meant."""
+        if self.range == BETWEEN:
+            until = _moment("to", self.until) if self.until else now
+            since = _moment("from", self.since) if self.since else until - RANGES[usual][0]
+            if since >= until:
+                raise SentinelError("`from`: it does not lie before `to`")
+            return since, until
+        length = RANGES.get(self.range, RANGES[usual])[0]
+        until = int(self.at) if self.at.isdecimal() and len(self.at) < 18 else now + 1
+        return max(until - length, 0), until
+
+    @property
+    def query(self) -> dict[str, str]:
+        """How addresses say it."""
+        given = {"range": self.range, "at": self.at}
+        if self.range == BETWEEN:
+            given |= {"from": self.since, "to": self.until}
+        return {name: value for name, value in given.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search asks for, as an address says it."""
+
+    q: str
+    event: str
+    user: str
+    ip: str
+    period: Period
+
+    def filter(self, visit: Visit, now: int, usual: str = "24h") -> Filter:
+        """Return the filter; raises QueryError where the condition has mistakes, else SentinelError."""
+        query = visit.here.searches.query(self.q)
+        since, until = self.period.span(now, usual)
+        user = identity.read_key(self.user) if self.user else None
+        return Filter(self.event or None, user, address(self.ip) if self.ip else None, since, until, query)
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The fields asked for beside the condition."""
+        given = {"event": self.event, "user": self.user, "ip": self.ip}
+        return {name: value for name, value in given.items() if value}
+
+    @property
+    def query(self) -> dict[str, str]:
+        """How addresses say it."""
+        return ({"q": self.q} if self.q else {}) | self.fields | self.period.query
+
+
+def period(
+    range: Given = "", since: Annotated[Given, Query(alias="from")] = "",
+    until: Annotated[Given, Query(alias="to")] = "", at: Given = "",
+) -> Period:  # fmt: skip
+    """Read a period from an address."""
+    return Period(range if range in RANGES or range == BETWEEN else "", since, until, at)
+
+
+When = Annotated[Period, Depends(period)]
+
+
+def search(when: When, q: Condition = "", event: Given = "", user: Given = "", ip: Given = "") -> Search:
+    """Read a search from an address."""
+    return Search(q.strip(), event, user, ip, when)
+
+
+Asked = Annotated[Search, Depends(search)]
+
+
+def field_time(at: int) -> str:
+    """Return a moment as a field for dates and times has it, in UTC."""
+    return moment.to_text(at)[:19]
+
+
+def _moment(name: str, text: str) -> int:
+    """Return the moment of a text; one without a zone is UTC's."""
+    plain = text.strip().replace(" ", "T", 1)
+    if _PLAIN.fullmatch(plain):
+        plain = f"{plain}T00:00:00Z" if len(plain) == 10 else f"{plain}:00Z" if len(plain) == 16 else f"{plain}Z"
+    return hand.time(name, plain)

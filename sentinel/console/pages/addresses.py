@@ -1,0 +1,71 @@
+"""Where requests came from: the addresses of an app, and everything about one address or network."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter
+from starlette.responses import RedirectResponse, Response
+
+from sentinel.console.asking import CHOICES, When
+from sentinel.console.parts import LENGTHS, Given, Key, address
+from sentinel.console.timeline import lines, shares
+from sentinel.console.visit import Viewer
+from sentinel.core.decision import place
+from sentinel.core.duration import DAY
+from sentinel.core.explore import TopWanted
+from sentinel.core.record import Filter
+from sentinel.service import about
+from sentinel.service.answer import answer
+from sentinel.service.hand import inside
+
+router = APIRouter()
+SORTS = (("events", "most events"), ("users", "most users"), ("findings", "most findings"))
+SHOWN = 50
+
+
+@router.get("/addresses")
+def list_addresses(
+    visit: Viewer, when: When, sort: Literal["events", "users", "findings"] = "events"
+) -> Response:  # fmt: skip
+    """List the addresses of a period: with most events, most users, or most findings."""
+    since, until = when.span(visit.now, "7d")
+    found = about.most_found(visit.store, visit.app.id, since, "ip")
+    rows: list[tuple[str, int | None, int | None]]
+    approximate = False
+    if sort == "findings":
+        rows = [(value, None, None) for value, _, _ in found[:SHOWN]]
+    else:
+        top = visit.store.explorer.top(
+            visit.app.id, TopWanted(Filter(since=since, until=until), "ip", sort, SHOWN)
+        )  # fmt: skip
+        rows = [(one.value, one.now.events, one.now.users) for one in top.items if isinstance(one.value, str)]
+        approximate = top.approximate
+    bans = visit.store.decisions.list(visit.app.id, now=visit.now, limit=1000).items
+    around = [(place(one.decision.value), one.decision.kind) for one in bans if one.decision.scope in ("ip", "network")]
+    met = {ip: kind for ip, _, _ in rows for net, kind in around if inside(place(ip), net)}
+    return visit.page(
+        "addresses.html", rows=rows, counts={value: number for value, number, _ in found}, met=met, period=when,
+        query={"sort": sort, **when.query}, choices=CHOICES[:-1], sorts=SORTS, approximate=approximate,
+    )  # fmt: skip
+
+
+@router.get("/addresses/find")
+def find_address(visit: Viewer, ip: Given = "") -> Response:
+    """Lead to an address or a network as somebody types it."""
+    to = visit.url("/addresses", address(ip.strip())) if ip.strip() else visit.url("/addresses")
+    return RedirectResponse(to.unescape(), 303)
+
+
+@router.get("/addresses/{ip:path}")
+def show_address(visit: Viewer, ip: Key) -> Response:
+    """Show everything about one address or network."""
+    now, app, meant = visit.now, visit.app.id, address(ip)
+    found = about.place_of(visit.store, app, meant, Filter(ip=meant, since=0, until=now + DAY), now)
+    titles = {one.id: one.title for one in visit.here.overview.playbooks(app)}
+    return visit.page(
+        "address.html", now=now, ip=meant, scope="network" if "/" in meant else "ip", found=found, was=found.activity,
+        shares=shares(found.activity, ("users", "devices", "countries", "browsers", "os", "events")),
+        timeline=lines(found, titles), standing=[one for one in found.decisions if about.holds(one, now)],
+        lengths=LENGTHS, answer=answer(found.decisions, titles, now, "address"), titles=titles,
+    )  # fmt: skip

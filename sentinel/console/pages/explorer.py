@@ -1,0 +1,153 @@
+"""Searching the stored events: how many when, what they have in common, and each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, NamedTuple
+
+from fastapi import APIRouter, Query
+from starlette.responses import JSONResponse, Response
+
+from sentinel.console.asking import BETWEEN, CHOICES, Asked, Search, field_time
+from sentinel.console.parts import Cursor, Given, Id
+from sentinel.console.render import inert
+from sentinel.console.visit import Viewer, Visit
+from sentinel.core.duration import DAY, SECOND
+from sentinel.core.errors import SentinelError
+from sentinel.core.explore import By, Ranked, Scalar, SeriesWanted, TopWanted
+from sentinel.core.record import Filter, KeptEvent
+from sentinel.edge.errors import not_found
+from sentinel.engine.fields import FIELDS
+from sentinel.engine.functions import FUNCTIONS
+from sentinel.service import reports
+from sentinel.service.search import LONGEST, QueryError, literal, narrowed
+
+router = APIRouter()
+FACETS = ("event", "user", "ip", "geo.country", "success", "request.route")
+VALUES = 6  # of a facet
+SHOWN = 50  # events of a page
+NAMES = 200  # event names that are offered
+Format = Literal["ndjson", "csv", "parquet"]
+
+
+class FacetValue(NamedTuple):
+    """A value with its share; `only` and `without` are the conditions that ask for it alone, and for all others."""
+
+    value: Scalar
+    number: int
+    share: float
+    only: str
+    without: str
+
+
+class Facet(NamedTuple):
+    """The values a field has most."""
+
+    field: str
+    values: list[FacetValue]
+    approximate: bool
+
+
+@router.get("/explorer")
+def explore(visit: Viewer, asked: Asked, by: By = "events", facet: Given = "", cursor: Cursor = None) -> Response:
+    """Show the events of a search, how many there were when, and the values they have most."""
+    now = visit.now
+    shown: dict[str, Any] = {
+        "asked": asked, "by": by, "facet": facet, "now": now, "choices": CHOICES, "between": BETWEEN, "flaws": (),
+        "saved": visit.store.searches.list(visit.app.id), "mono": _looks_like_code,
+    }  # fmt: skip
+    try:
+        filter = asked.filter(visit, now)
+    except QueryError as error:
+        span = asked.period.span(now)
+        return visit.page("explorer.html", 422, **shown | {"flaws": error.flaws, "span": _fields(*span)})
+    page = visit.store.events.search(visit.app.id, filter, SHOWN, cursor)
+    assert filter.since is not None and filter.until is not None
+    series = visit.store.explorer.series(
+        visit.app.id, SeriesWanted(filter, reports.interval(filter.since, filter.until))
+    )  # fmt: skip
+    bars = series.lines[0].points if series.lines else (0,) * len(series.starts)
+    pinned = asked.query | ({} if asked.period.range == BETWEEN else {"at": str(filter.until)})
+    return visit.page(
+        "explorer.html", **shown, page=page, span=_fields(filter.since, filter.until), pinned=pinned,
+        chart={"x": [start // SECOND for start in series.starts], "bars": [int(bar or 0) for bar in bars]},
+        total=int(sum(bar or 0 for bar in bars)), facets=list(_facets(visit, asked, filter, by, facet)),
+    )  # fmt: skip
+
+
+@router.get("/explorer/words")
+def words(visit: Viewer) -> Response:
+    """Give what a condition may be made of, for completion."""
+    now = visit.now
+    week = Filter(since=max(now - 7 * DAY, 0), until=now + DAY)
+    names = visit.store.explorer.names(visit.app.id, week, "events", NAMES).items
+    paths = [one for one in visit.store.schema.properties(visit.app.id) if one.path.isprintable()]
+    return JSONResponse({
+        "fields": [{"text": name, "note": str(spec.kind)} for name, spec in FIELDS.items()],
+        "functions": [{"text": name, "note": one.doc, "example": one.example} for name, one in FUNCTIONS.items()],
+        "properties": [{"text": f"properties.{one.path}", "note": one.type} for one in paths[:1000]],
+        "events": [{"text": literal(one.name[:200]), "note": f"{one.amount.events:,}"} for one in names],
+    })  # fmt: skip
+
+
+@router.get("/explorer/export")
+def export(visit: Viewer, asked: Asked, format: Format = "ndjson") -> Response:
+    """Give the events of a search as a file."""
+    return visit.here.given.export(visit.app.id, asked.filter(visit, visit.now), format)
+
+
+@router.get("/explorer/tail")
+def tail(visit: Viewer, asked: Asked) -> Response:
+    """Tell the events of a search as they come, as rows of the page's table."""
+    wanted = asked.filter(visit, visit.now)
+    filter = Filter(wanted.name, wanted.user, wanted.ip, q=wanted.q)
+
+    def row(kept: KeptEvent) -> dict[str, str]:
+        return {"html": visit.answers.piece("explorer_rows.html", visit=visit, events=[kept], fresh=True)}
+
+    def alive() -> bool:
+        session = visit.here.accounts.session(visit.token, busy=False)
+        return session is not None and session.account.reaches(visit.app.id)
+
+    return visit.here.given.tail(visit.app.id, filter, row, alive)
+
+
+@router.get("/explorer/events/{id:path}")
+def show_event(visit: Viewer, id: Id, at: Annotated[int | None, Query()] = None) -> Response:
+    """Show all of one event, and what rules and playbooks make of it."""
+    why = visit.here.explainer.event(visit.app.id, id, at)
+    if why is None:
+        raise not_found("event", id)
+    return visit.page("event.html", kept=why.event, event=why.event.event, why=why)
+
+
+def _facets(visit: Visit, asked: Search, filter: Filter, by: By, more: str) -> Iterator[Facet]:
+    for field in dict.fromkeys((*FACETS, more)):
+        if not field:
+            continue
+        try:
+            found = visit.store.explorer.top(visit.app.id, TopWanted(filter, field, by, VALUES))
+        except SentinelError:
+            if field == more:
+                raise
+            continue
+        whole = getattr(found.total, by) or 0
+        values = [_facet_value(asked.q, field, one, by, whole) for one in found.items]
+        if any(one.value is not None for one in values):
+            yield Facet(field, values, found.approximate and by == "users")
+
+
+def _facet_value(q: str, field: str, one: Ranked, by: By, whole: int) -> FacetValue:
+    number = getattr(one.now, by) or 0
+    only, without = (narrowed(q, field, one.value, out=out) for out in (False, True))
+    share = min(number / whole, 1.0) if whole else 0.0
+    fits = max(len(only), len(without)) <= LONGEST
+    return FacetValue(one.value, number, share, only if fits else "", without if fits else "")
+
+
+def _fields(since: int, until: int) -> dict[str, str]:
+    return {"from": field_time(since), "to": field_time(until)}
+
+
+def _looks_like_code(value: object) -> bool:
+    return not isinstance(value, str) or inert(value).isascii()

@@ -1,0 +1,83 @@
+"""What people do about somebody from their page: decide, and put labels on and take them off."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+from fastapi import APIRouter
+from markupsafe import Markup
+from starlette.responses import Response
+
+from sentinel.console.forms import Filled, Form
+from sentinel.console.parts import length
+from sentinel.console.visit import Analyst, Visit
+from sentinel.core.batch import Label
+from sentinel.core.decision import Decision, Kind
+from sentinel.core.errors import SentinelError
+from sentinel.edge.errors import not_found
+from sentinel.sdk.ids import new_id
+from sentinel.service import hand
+
+router = APIRouter()
+KINDS: tuple[Kind, ...] = ("block", "challenge")
+Of = Literal["user", "ip", "network"]
+
+
+@router.post("/people/decide")
+def decide(visit: Analyst, form: Filled) -> Response:
+    """Block or challenge somebody by hand; every connected process knows at once."""
+    now, scope = visit.now, _scope(form)
+    decision = Decision(
+        id=new_id(now // 1000), kind=cast(Kind, form.choice("kind", KINDS)), scope=scope,
+        value=hand.target(scope, form.text("value", most=512)), made=now, until=hand.until(length(form), None, now),
+        reason=form.text("reason", most=500), by=visit.by,
+    )  # fmt: skip
+    visit.store.decisions.add(visit.app.id, decision, visit.by, now)
+    visit.here.told(visit.app.id)
+    return visit.done(_page(visit, form), "blocked")
+
+
+@router.post("/people/lift")
+def lift(visit: Analyst, form: Filled) -> Response:
+    """End a decision for good, and stay with whom it was about."""
+    id, why = form.text("id", most=128), form.text("why", most=500)
+    if visit.store.decisions.lift(visit.app.id, id, visit.by, why, visit.now) is None:
+        raise not_found("decision", id)
+    visit.here.told(visit.app.id)
+    return visit.done(_page(visit, form), "lifted")
+
+
+@router.post("/people/label")
+def put_label(visit: Analyst, form: Filled) -> Response:
+    """Put a label on a user or an address; the next event sees it."""
+    now, name = visit.now, form.text("name", most=64)
+    if not name.isprintable():
+        raise SentinelError("`name`: not a text of printable characters")
+    kind, target = _bearer(visit, form)
+    label = Label(kind, target, name, hand.until(length(form), None, now), by=visit.by)
+    visit.store.labels.put(visit.app.id, label, visit.by, now)
+    return visit.done(_page(visit, form), "label-put")
+
+
+@router.post("/people/unlabel")
+def take_label(visit: Analyst, form: Filled) -> Response:
+    """Take a label off."""
+    kind, target = _bearer(visit, form)
+    name = form.text("name", most=64)
+    if not visit.store.labels.take(visit.app.id, kind, target, name, visit.by, visit.now):
+        raise not_found("label", name)
+    return visit.done(_page(visit, form), "label-taken")
+
+
+def _scope(form: Form) -> Of:
+    return cast(Of, form.choice("scope", ("user", "ip", "network")))
+
+
+def _bearer(visit: Visit, form: Form) -> tuple[Literal["user", "ip"], str]:
+    kind: Literal["user", "ip"] = "user" if _scope(form) == "user" else "ip"
+    return kind, hand.bearer(visit.store, visit.app.id, kind, form.text("value", most=512))
+
+
+def _page(visit: Visit, form: Form) -> Markup:
+    """Return the address of whom the form is about."""
+    return visit.url("/people" if _scope(form) == "user" else "/addresses", form.text("value", most=512))

@@ -1,0 +1,118 @@
+"""Who was there: the users of an app, and everything about one person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from fastapi import APIRouter
+from starlette.responses import RedirectResponse, Response
+
+from sentinel.console.asking import CHOICES, When
+from sentinel.console.forms import Filled
+from sentinel.console.parts import LENGTHS, Cursor, Given, Key
+from sentinel.console.timeline import lines, shares
+from sentinel.console.visit import Admin, Viewer, Visit
+from sentinel.core import identity
+from sentinel.core.duration import DAY
+from sentinel.core.explore import UsersWanted
+from sentinel.core.record import Filter
+from sentinel.edge.errors import ApiError
+from sentinel.service import about
+from sentinel.service.answer import answer
+
+router = APIRouter()
+SORTS = (("last", "last seen"), ("events", "most active"), ("findings", "most findings"))
+SHOWN = 50
+_WAIT = 5  # seconds
+
+
+class Seen(NamedTuple):
+    """One line of the list; what is not known of a line is None."""
+
+    key: str
+    events: int | None
+    first: int | None
+    last: int | None
+    findings: int
+    labels: tuple[str, ...]
+    kind: str | None
+
+
+@router.get("/people")
+def list_people(
+    visit: Viewer, when: When, begins: Given = "", sort: Literal["last", "events", "findings"] = "last",
+    cursor: Cursor = None,
+) -> Response:  # fmt: skip
+    """List the users of a period: seen last, most active, or with most findings."""
+    since, until = when.span(visit.now, "7d")
+    found = about.most_found(visit.store, visit.app.id, since, "user")
+    standing = _standing(visit)
+    labels, counts, after, behind = visit.store.labels, {key: number for key, number, _ in found}, None, 0
+    rows: Sequence[tuple[str, int | None, int | None, int]]
+    if sort == "findings":
+        rows = [(key, None, None, at) for key, _, at in found if key.startswith(begins)][:SHOWN]
+    else:
+        wanted = UsersWanted(Filter(since=since, until=until), begins, sort, SHOWN, cursor)
+        items, after, behind = visit.store.explorer.users(visit.app.id, wanted)
+        rows = [(item.key, item.events, item.first, item.last) for item in items]
+    people = [
+        Seen(key, events, first, last, counts.get(key, 0), labels.of(visit.app.id, "user", key, visit.now),
+             standing.get(key))
+        for key, events, first, last in rows
+    ]  # fmt: skip
+    query = {"begins": begins, "sort": sort, **when.query}
+    return visit.page(
+        "people.html", people=people, page=_Listed(after, behind), query=query, choices=CHOICES[:-1], sorts=SORTS,
+        now=visit.now, period=when,
+    )  # fmt: skip
+
+
+@router.get("/people/find")
+def find_person(visit: Viewer, key: Given = "") -> Response:
+    """Lead to the person of a key as somebody types it."""
+    to = visit.url("/people", identity.read_key(key)) if key.strip() else visit.url("/people")
+    return RedirectResponse(to.unescape(), 303)
+
+
+@router.get("/people/{key:path}")
+def show_person(visit: Viewer, key: Key) -> Response:
+    """Show everything about one person."""
+    now, app = visit.now, visit.app.id
+    who = about.known_person(visit.store, app, identity.read_key(key))
+    found = about.person(visit.store, app, who, Filter(since=0, until=now + DAY), now)
+    titles = {one.id: one.title for one in visit.here.overview.playbooks(app)}
+    return visit.page(
+        "person.html", now=now, who=who, found=found, was=found.activity, timeline=lines(found, titles),
+        shares=shares(found.activity, ("ips", "devices", "countries", "browsers", "os", "events")),
+        standing=[one for one in found.decisions if about.holds(one, now)], lengths=LENGTHS, titles=titles,
+        answer=answer(found.decisions, titles, now), others=[one for one in who.identifiers if one != who.key],
+        blank=not (found.activity.events or found.findings or found.decisions or who.made),
+    )  # fmt: skip
+
+
+@router.post("/people/delete")
+def delete_person(visit: Admin, form: Filled) -> Response:
+    """Delete a person for good, once their key was typed."""
+    key = identity.read_key(form.text("key", most=512))
+    if identity.read_key(form.text("again", most=512)) != key:
+        raise ApiError("invalid", "`again`: that is not this person's key", f"type `{key[:80]}`")
+    starting = visit.here.overview.starting()
+    if starting is not None:
+        raise ApiError("unavailable", f"windows are not there yet: {starting}", "try again", _WAIT)
+    visit.here.deleter.delete(visit.app.id, key, visit.by, form.text("why", most=500, empty=True), visit.now)
+    visit.here.told(visit.app.id)
+    return visit.done(visit.url("/people"), "person-deleted")
+
+
+class _Listed(NamedTuple):
+    """What the pager asks of a page."""
+
+    cursor: str | None
+    behind: int
+
+
+def _standing(visit: Visit) -> dict[str, str]:
+    """Return how the users with a decision in force are met."""
+    page = visit.store.decisions.list(visit.app.id, now=visit.now, scope="user", limit=1000)
+    return {kept.decision.value: kept.decision.kind for kept in reversed(page.items)}

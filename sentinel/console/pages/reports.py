@@ -1,0 +1,141 @@
+"""What happened in sum: a report on a period, what most users do, how many get through steps, and who comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, NamedTuple
+from zoneinfo import available_timezones
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from sentinel.console.asking import CHOICES, Asked, Search, When
+from sentinel.console.parts import Given
+from sentinel.console.visit import Viewer, Visit
+from sentinel.core.duration import DAY, SECOND, parse_duration
+from sentinel.core.errors import SentinelError
+from sentinel.core.explore import MOST_STEPS, By, FunnelWanted, Interval, RetentionWanted, Series
+from sentinel.core.record import Filter
+from sentinel.service import hand, reports
+from sentinel.service.search import QueryError
+
+router = APIRouter()
+PERIODS: tuple[Interval, ...] = ("hour", "day", "week", "month")
+WINDOWS = (("1h", "an hour"), ("1d", "a day"), ("7d", "a week"), ("30d", "30 days"))
+LONG = CHOICES[2:-1]  # of a funnel: a day and more
+NAMES = 100
+FIGURES = ("events", "users", "ips")
+ZONE_COOKIE = "sentinel_zone"
+_ZONES = frozenset(available_timezones())
+Steps = Annotated[list[str] | None, Query(max_length=MOST_STEPS + 2)]
+
+
+class Change(NamedTuple):
+    """A figure and that of the period before; `share` is the change, None where nothing was before."""
+
+    name: str
+    now: int
+    before: int
+
+    @property
+    def share(self) -> float | None:
+        return (self.now - self.before) / self.before if self.before else None
+
+
+@router.get("/reports")
+def show_report(visit: Viewer, period: Literal["hour", "day", "week", "month"] = "day", at: Given = "") -> Response:
+    """Report on the hour, day, week or month of a moment, beside the one before."""
+    zone, app = _zone(visit), visit.app.id
+    moment = hand.time("at", at) if at else visit.now
+    since, until, previous = reports.around(visit.store, app, period, zone, moment)
+    found = reports.report(visit.store, app, since, until, previous, zone)
+    titles = {one.id: one.title for one in visit.here.overview.playbooks(app)}
+    told = found.told, found.told_before
+    return visit.page(
+        "report.html", found=found, period=period, periods=PERIODS, zone=zone, titles=titles, now=visit.now,
+        figures=[Change(name, getattr(found.now, name), getattr(found.before, name)) for name in FIGURES],
+        findings=_changes(told[0].findings, told[1].findings), decisions=_changes(told[0].decisions, told[1].decisions),
+        chart=_chart(found.series), earlier=previous, later=until if until <= visit.now else None,
+    )  # fmt: skip
+
+
+@router.get("/reports/names")
+def show_names(visit: Viewer, asked: Asked, by: By = "users") -> Response:
+    """Show each event's name with its events and its users: many events of one are not events of many."""
+    filter, flaws = _filter(visit, asked, "7d")
+    names = visit.store.explorer.names(visit.app.id, filter, by, NAMES) if filter else None
+    return visit.page(
+        "names.html", 422 if flaws else 200, asked=asked, by=by, names=names, choices=CHOICES[:-1], flaws=flaws,
+        now=visit.now,
+    )  # fmt: skip
+
+
+@router.get("/reports/funnel")
+def show_funnel(visit: Viewer, when: When, step: Steps = None, window: Given = "7d", group_by: Given = "") -> Response:
+    """Show how many users do one thing after another, and how long it takes them."""
+    steps = tuple(name.strip() for name in step or () if name.strip())[:MOST_STEPS]
+    since, until = when.span(visit.now, "30d")
+    funnel = None
+    if len(steps) >= 2:
+        asked = FunnelWanted(Filter(since=since, until=until), steps, _window(window), group_by or None)
+        funnel = visit.store.explorer.funnel(visit.app.id, asked)
+    return visit.page(
+        "funnel.html", funnel=funnel, steps=steps, window=window, group_by=group_by, period=when, choices=LONG,
+        windows=WINDOWS, most=MOST_STEPS, names=_names(visit, since, until),
+    )  # fmt: skip
+
+
+@router.get("/reports/retention")
+def show_retention(
+    visit: Viewer, when: When, interval: Literal["day", "week", "month"] = "day", start: Given = "", back: Given = ""
+) -> Response:  # fmt: skip
+    """Show of the users who began in a day, week or month how many came back in each later one."""
+    since, until = when.span(visit.now, "30d")
+    asked = RetentionWanted(Filter(since=since, until=until), interval, start or None, back or None, _zone(visit))
+    found = visit.store.explorer.retention(visit.app.id, asked)
+    return visit.page(
+        "retention.html", found=found, interval=interval, start=start, back=back, period=when, choices=LONG,
+        names=_names(visit, since, until), zone=_zone(visit),
+    )  # fmt: skip
+
+
+def _zone(visit: Visit) -> str:
+    """Return the reader's zone as their browser told it."""
+    told = visit.request.cookies.get(ZONE_COOKIE, "").replace("%2F", "/")
+    return told if told in _ZONES else "UTC"
+
+
+def _filter(visit: Visit, asked: Search, usual: str) -> tuple[Filter | None, tuple[str, ...]]:
+    """Return the filter of a search, or what is wrong with its condition."""
+    try:
+        return asked.filter(visit, visit.now, usual), ()
+    except QueryError as error:
+        return None, tuple(flaw.shown for flaw in error.flaws)
+
+
+def _names(visit: Visit, since: int, until: int) -> list[str]:
+    """Return the names of events that may be chosen, the most frequent first."""
+    filter = Filter(since=max(since, until - 7 * DAY), until=until)
+    return [one.name for one in visit.store.explorer.names(visit.app.id, filter, "events", NAMES).items]
+
+
+def _window(text: str) -> int:
+    try:
+        return parse_duration(text)
+    except SentinelError as error:
+        raise SentinelError(f"`window`: {error.message}", error.hint) from None
+
+
+def _changes(now: Mapping[str, int], before: Mapping[str, int]) -> list[Change]:
+    found = [Change(name, now.get(name, 0), before.get(name, 0)) for name in {*now, *before}]
+    return sorted(found, key=lambda one: (-one.now, -one.before, one.name))
+
+
+def _chart(series: Series) -> dict[str, object]:
+    line = series.lines[0] if series.lines else None
+    nothing = [0.0] * len(series.starts)
+    return {
+        "x": [start // SECOND for start in series.starts],
+        "now": [int(point or 0) for point in (line.points if line else nothing)],
+        "before": [int(point or 0) for point in (line.previous if line else nothing)],
+    }

@@ -1,0 +1,64 @@
+"""Searches that are kept, and rules made of them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from sentinel.console.asking import Period, Search
+from sentinel.console.forms import Filled, Form
+from sentinel.console.parts import Id
+from sentinel.console.visit import Analyst
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import SavedSearch
+from sentinel.edge.errors import ApiError, not_found
+from sentinel.service.search import LONGEST
+
+router = APIRouter()
+MOST = 1000
+_APART = re.compile(r"[^a-z0-9]+")
+
+
+@router.post("/explorer/searches")
+def keep_search(visit: Analyst, form: Filled) -> Response:
+    """Keep a search under a name."""
+    name, asked = form.text("name", most=120), _asked(form)
+    asked.filter(visit, visit.now)  # refused as a search is
+    if len(visit.store.searches.list(visit.app.id)) >= MOST:
+        raise SentinelError(f"there are {MOST} searches already", "remove one that nobody needs")
+    now = visit.now
+    kept = SavedSearch(secrets.token_hex(8), name, asked.q, asked.fields, visit.by, now, now)
+    visit.store.searches.put(visit.app.id, kept, visit.by, now)
+    return visit.done(visit.url("/explorer", **asked.query), "search-kept")
+
+
+@router.post("/explorer/searches/{id}/remove")
+def remove_search(visit: Analyst, form: Filled, id: Id) -> Response:
+    """Remove a search: whoever kept it, or an administrator."""
+    found = visit.store.searches.get(visit.app.id, id)
+    if found is None:
+        raise not_found("search", id)
+    if found.owner != visit.by and not visit.may("admin"):
+        raise ApiError("forbidden", "the search is another's", "ask an administrator")
+    visit.store.searches.remove(visit.app.id, id, visit.by, visit.now)
+    return visit.done(visit.url("/explorer"), "search-removed")
+
+
+@router.post("/explorer/rule")
+def make_rule(visit: Analyst, form: Filled) -> Response:
+    """Show the text of a rule that takes what a search finds."""
+    title, asked = form.text("title", most=120), _asked(form)
+    if asked.user or asked.ip:
+        raise SentinelError("a rule is not about one user or address", "leave the field out")
+    name = _APART.sub("-", title.lower()).strip("-")[:64] or "search"
+    text = visit.here.searches.rule(name, title, asked.q, asked.event or None)
+    return visit.page("rule.html", name=name, text=text, asked=asked)
+
+
+def _asked(form: Form) -> Search:
+    event, user, ip = (form.text(name, most=512, empty=True) for name in ("event", "user", "ip"))
+    when = Period(form.text("range", most=20, empty=True))
+    return Search(form.text("q", most=LONGEST, empty=True), event, user, ip, when)

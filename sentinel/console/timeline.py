@@ -1,0 +1,45 @@
+"""What somebody did and met, as lines of one timeline and as tables of shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+from sentinel.core.explore import Activity, Share
+from sentinel.service.about import MOST, About
+
+WORDS: Mapping[str, str] = {
+    "ips": "Addresses", "users": "Users", "devices": "Devices", "countries": "Countries", "browsers": "Browsers",
+    "os": "Systems", "events": "What they did",
+}  # fmt: skip
+MOST_SHARES = 8
+
+
+class Line(NamedTuple):
+    """Something that happened: an event, a finding or a decision, by its id."""
+
+    at: int
+    kind: Literal["event", "finding", "decision"]
+    id: str
+    title: str
+    success: bool | None = None
+    user: str | None = None
+    ip: str | None = None
+
+
+def lines(found: About, titles: Mapping[str, str]) -> list[Line]:
+    """Return what happened, newest first. `titles` are those of the playbooks."""
+    some = [Line(one.at, "event", one.id, one.name, one.success, one.user, one.ip) for one in found.activity.newest]
+    for kept in found.findings:
+        one = kept.finding
+        some.append(Line(one.at, "finding", one.id, one.title or titles.get(one.playbook) or one.playbook))
+    for made in found.decisions:
+        decision = made.decision
+        by = titles.get(decision.playbook or "") or decision.playbook or "by hand"
+        some.append(Line(decision.made, "decision", decision.id, f"{decision.kind}: {by}"))
+    return sorted(some, key=lambda line: line.at, reverse=True)[:MOST]
+
+
+def shares(was: Activity, kinds: Iterable[str]) -> list[tuple[str, str, tuple[Share, ...]]]:
+    """Return the most frequent values of each kind that has any: its name, its title, the values."""
+    return [(kind, WORDS[kind], was.shares[kind][:MOST_SHARES]) for kind in kinds if was.shares.get(kind)]

@@ -1,0 +1,100 @@
+"""About a person or an address: what was found and decided, beside what the explorer counts. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sentinel.core import address
+from sentinel.core.decision import place
+from sentinel.core.explore import Activity
+from sentinel.core.record import Filter, KeptDecision, KeptFinding, Person
+from sentinel.service.hand import inside
+from sentinel.service.ports import Store
+
+MOST = 50  # findings and lines of a timeline
+_LOOKED = 5000  # findings that are counted at the most
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What somebody, or an address, did and met: findings and decisions newest first, labels now."""
+
+    activity: Activity
+    findings: tuple[KeptFinding, ...]
+    decisions: tuple[KeptDecision, ...]
+    labels: tuple[str, ...]
+
+
+def known_person(store: Store, app: str, key: str) -> Person:
+    """Return the person a user key belongs to, one of that key alone where nobody knows it."""
+    return store.people.get(app, key) or Person(key, (key,))
+
+
+def person(store: Store, app: str, who: Person, filter: Filter, now: int) -> About:
+    """Return everything about a person in a period; what was found and decided is of any time."""
+    keys = tuple(dict.fromkeys((who.key, *who.identifiers, *who.aliases)))
+    findings = [one for key in keys for one in store.findings.list(app, user=key, limit=MOST).items]
+    decisions = [one for key in keys for one in store.decisions.list(app, scope="user", value=key).items]
+    labels = store.labels.of(app, "user", who.key, now)
+    return About(store.explorer.user(app, keys, filter), _newest(findings), _latest(decisions), labels)
+
+
+def place_of(store: Store, app: str, ip: str, filter: Filter, now: int) -> About:
+    """Return everything about the filter's address or network; decisions on networks around it count."""
+    known = store.access.app(app)
+    names = names_of(ip, known.ipv6 if known else 64)
+    findings = [one for name in names for one in store.findings.list(app, ip=name, limit=MOST).items]
+    labels = {label for name in names for label in store.labels.of(app, "ip", name, now)}
+    found = store.explorer.ip(app, filter)
+    return About(found, _newest(findings), decided(store, app, names, now), tuple(sorted(labels)))
+
+
+def names_of(ip: str, ipv6: int) -> tuple[str, ...]:
+    """Return the names an address goes by: its own, and of version 6 that of the network it is grouped by."""
+    return tuple(dict.fromkeys((ip, address.network_of(ip, ipv6))))
+
+
+def decided(store: Store, app: str, names: Sequence[str], now: int) -> tuple[KeptDecision, ...]:
+    """Return the decisions on an address, in force or not, and those in force on networks around it."""
+    decisions = store.decisions
+    scopes = {name: "network" if "/" in name and "." in name else "ip" for name in names}
+    found = [one for name, scope in scopes.items() for one in decisions.list(app, scope=scope, value=name).items]
+    around = decisions.list(app, now=now, scope="network", limit=_PAGE).items
+    meant = place(names[0])
+    return _latest(found + [one for one in around if inside(meant, place(one.decision.value))])
+
+
+def holds(kept: KeptDecision, now: int) -> bool:
+    """Say whether a decision is in force."""
+    return kept.removed is None and kept.lifted is None and kept.decision.in_force(now)
+
+
+def most_found(store: Store, app: str, since: int, of: Literal["user", "ip"]) -> list[tuple[str, int, int]]:
+    """Return who has most findings since a time: the key or address, how many, and when the newest was."""
+    counts: Counter[str] = Counter()
+    newest: dict[str, int] = {}
+    cursor: str | None = None
+    for _ in range(_LOOKED // _PAGE):
+        page = store.findings.list(app, since=since, limit=_PAGE, cursor=cursor)
+        for kept in page.items:
+            if (value := getattr(kept.finding, of)) is not None and kept.status != "retracted":
+                counts[value] += 1
+                newest.setdefault(value, kept.finding.at)
+        cursor = page.cursor
+        if cursor is None:
+            break
+    return [(value, number, newest[value]) for value, number in counts.most_common()]
+
+
+def _newest(findings: Iterable[KeptFinding]) -> tuple[KeptFinding, ...]:
+    found = {one.finding.id: one for one in findings}.values()
+    return tuple(sorted(found, key=lambda one: (one.finding.at, one.finding.id), reverse=True)[:MOST])
+
+
+def _latest(decisions: Iterable[KeptDecision]) -> tuple[KeptDecision, ...]:
+    found = {one.decision.id: one for one in decisions}.values()
+    return tuple(sorted(found, key=lambda one: (one.decision.made, one.decision.id), reverse=True))

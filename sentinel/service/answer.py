@@ -1,0 +1,80 @@
+"""Why somebody was blocked, in one sentence that can be sent to them.
+
+It is made of times, of playbooks' titles and of nothing that came with events or that one colleague wrote for another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+from sentinel.core.decision import Decision
+from sentinel.core.record import KeptDecision
+from sentinel.service.about import holds
+
+Of = Literal["account", "address"]
+_LONGEST_TITLE = 120
+_BESIDE = '"“”<>`'
+_DID: Mapping[str, str] = {
+    "block": "was blocked", "redirect": "was led to another page", "challenge": "was asked for a further proof",
+}  # fmt: skip
+_HOLDS: Mapping[str, str] = {"block": "the block", "redirect": "this", "challenge": "this"}
+
+
+def answer(decisions: Iterable[KeptDecision], titles: Mapping[str, str], now: int, of: Of = "account") -> str:
+    """Return the sentence about the decision that matters: the strictest in force, else the last there was.
+
+    `titles` are those of the playbooks.
+    """
+    against = [kept for kept in decisions if kept.decision.kind != "allow"]
+    strict = ("challenge", "redirect", "block")
+    standing = [kept for kept in against if holds(kept, now)]
+    if standing:
+        kept = max(standing, key=lambda one: (strict.index(one.decision.kind), one.decision.made))
+        return f"{_began(kept.decision, titles, of)}, and {_end(kept.decision)} {_reference(kept.decision)}."
+    if against:
+        kept = max(against, key=lambda one: one.decision.made)
+        return f"{_began(kept.decision, titles, of)}, which {_over(kept)} {_reference(kept.decision)}."
+    return f"Your {of} is not blocked, and we have no record that it was."
+
+
+def _began(decision: Decision, titles: Mapping[str, str], of: Of) -> str:
+    return f"Your {of} {_DID[decision.kind]} on {_when(decision.made)} because {_cause(decision, titles, of)}"
+
+
+def _cause(decision: Decision, titles: Mapping[str, str], of: Of) -> str:
+    if decision.playbook is None:
+        return "a member of our team decided so"
+    title = _plain(titles.get(decision.playbook, "")) or _plain(decision.playbook)
+    seen = "activity on it" if of == "account" else "activity from it"
+    return f"{seen} looked like what our protection calls “{title}”"
+
+
+def _end(decision: Decision) -> str:
+    what = _HOLDS[decision.kind]
+    if decision.until is None:
+        return f"{what} lasts until our team lifts it"
+    return f"{what} ends by itself on {_when(decision.until)}"
+
+
+def _over(kept: KeptDecision) -> str:
+    if kept.lifted is not None:
+        return f"our team lifted on {_when(kept.lifted)}"
+    until = kept.decision.until
+    return "is over" if until is None else f"ended on {_when(until)}"
+
+
+def _reference(decision: Decision) -> str:
+    return f"(reference {_plain(decision.id)})"
+
+
+def _when(at: int) -> str:
+    moment = datetime.fromtimestamp(at // 1_000_000, UTC)
+    return f"{moment.day} {moment:%B %Y} at {moment:%H:%M} UTC"
+
+
+def _plain(text: str) -> str:
+    """Return a text without characters that steer, mark up or end a quotation."""
+    kept = "".join(char for char in text if char.isprintable() and char not in _BESIDE)
+    return " ".join(kept.split())[:_LONGEST_TITLE]
