@@ -1,0 +1,132 @@
+"""What strangers write into addresses, headers and bodies: each is answered, none by a fault, no secret comes back."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import time
+import zlib
+
+import pytest
+import zstandard
+
+from sentinel.app import open_server
+from tests.api.test_walls import BODIES, LISTS, RIGHTS, STREAMS
+from tests.api.whole import settings
+
+IDS = [
+    "..%2F..%2F..%2Fetc%2Fpasswd", "%2e%2e%2f%2e%2e%2f", "..", ".", "%00", "a%00b", "%0d%0aSet-Cookie:%20evil=1",
+    "%ff%fe", "%ed%a0%80", "%F0%9F%92%A3", "'%20OR%20'1'='1", "%3Bdrop%20table%20app", "{}", "${7*7}", "%25s%25n",
+    "a" * 3000, "9" * 400, "-1", "9223372036854775808", "%e2%80%ae", "=cmd", "*", "%",
+]  # fmt: skip
+NAMED = [one for one in RIGHTS if "{" in one and one not in STREAMS]
+BODIED = [one for one in RIGHTS if one in BODIES]
+HEAVY = {
+    "nested lists": b"[" * 200_000,
+    "nested objects": b'{"a":' * 200_000,
+    "nested in a field": b'{"reason":' * 5_000 + b"1" + b"}" * 5_000,
+    "a long number": b"[" + b"9" * 1_000_000 + b"]",
+    "a large exponent": b'{"value": 1e999999999, "reason": -1e-999999999}',
+    "no number": b'{"value": NaN, "reason": Infinity}',
+    "no Unicode": b'{"value": "\xff\xfe", "reason": "\\ud800"}',
+    "a zero": b'{"value": "\\u0000", "reason": "\\u0000"}',
+    "many keys": b"{" + b",".join(b'"k%d": 1' % number for number in range(50_000)) + b"}",
+    "one key often": b"{" + b",".join([b'"kind": "block"'] * 50_000) + b"}",
+}
+
+
+def cursors() -> list[str]:
+    values = [
+        [0, "--5"], [0, "a\0b", 0], [0, "\ud800", 0], [2**63, "x", 0], [0, "9" * 5000], [-1, "x" * 900], [True, "x"],
+        [1e300, "x"], [0], [0, 0], [0, 0, 0], [0, "x", -1], {}, None, [["x"]],
+    ]  # fmt: skip
+    written = [base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=") for value in values]
+    return [*written, "%00", "%ff", "=", "a", "..", "%F0%9F%92%A3", "9" * 2000]
+
+
+def filled(operation, id):
+    method, path = operation.split(" ")
+    return method, re.sub(r"\{\w+\}", lambda _: id, path)
+
+
+@pytest.mark.parametrize("operation", NAMED)
+def test_no_name_in_an_address_is_a_fault_or_a_way_out(whole, operation):
+    client = whole.using("admin")
+    for id in IDS:
+        method, path = filled(operation, id)
+        answer = client.ask(method, path, BODIES.get(operation))
+        assert answer.status < 500, (path[:80], answer.body[:200])
+        assert "set-cookie" not in answer.headers
+        assert b"root:" not in answer.body
+        assert all("\r" not in value and "\n" not in value for value in answer.headers.values())
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_no_cursor_is_a_fault(whole, path):
+    for cursor in cursors():
+        answer = whole.using("admin").get(f"{path}?cursor={cursor}")
+        assert answer.status in (200, 422), (cursor[:60], answer.body[:200])
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize("limit", ["0", "-1", "1001", "9" * 5000, "1e3", "0x10", "%00", "nan", "true", ""])
+def test_no_limit_but_a_number_within_bounds_is_taken(whole, path, limit):
+    assert whole.using("admin").get(f"{path}?limit={limit}").status == 422
+
+
+@pytest.mark.parametrize("name", HEAVY)
+@pytest.mark.parametrize("operation", BODIED)
+def test_no_body_is_a_fault_or_work_for_long(whole, operation, name):
+    method, path = filled(operation, "none")
+    started = time.monotonic()
+    answer = whole.using("admin").ask(method, path, raw=HEAVY[name], headers={"Content-Type": "application/json"})
+    assert answer.status < 500, answer.body[:200]
+    assert len(answer.body) < 400_000
+    assert time.monotonic() - started < 15
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/import"])
+@pytest.mark.parametrize("pack", ["gzip", "deflate", "zstd"])
+def test_a_body_that_expands_without_end_is_refused(whole, path, pack):
+    large = b" " * (64 << 20)
+    data = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": zstandard.compress}[pack](large)
+    assert len(data) < 100_000
+    answer = whole.using("sdk").post(path, raw=data, headers={"Content-Encoding": pack})
+    assert (answer.status, answer.error["code"]) == (413, "too_large")
+
+
+def test_packed_twice_is_refused(whole):
+    data = gzip.compress(gzip.compress(b"[]"))
+    for encoding in ("gzip, gzip", "gzip,gzip,gzip,gzip"):
+        answer = whole.using("sdk").post("/v1/events", raw=data, headers={"Content-Encoding": encoding})
+        assert 400 <= answer.status < 500
+
+
+@pytest.mark.parametrize("operation", [one for one in RIGHTS if one not in STREAMS])
+def test_no_answer_repeats_a_key(whole, operation):
+    """Neither the one that asked, be it good or not, nor any other's."""
+    wrong = "wrong-" + "x" * 48
+    for key in (wrong, whole.secrets["one", "ingest"], whole.secrets["one", "admin"]):
+        method, path = filled(operation, "none")
+        body = whole.client.using(key).ask(method, path, BODIES.get(operation)).body.decode()
+        assert wrong not in body
+        assert not [secret for secret in whole.secrets.values() if secret in body]
+        assert whole.server.token not in body
+
+
+def test_secrets_of_the_settings_are_in_no_answer_and_no_line_of_the_log(tmp_path, capfd):
+    """Channels hold secrets; the whole of what a server shows and says is searched for them."""
+    channels = {
+        "hook": {"kind": "webhook", "url": "http://127.0.0.1:9/path-hunter2", "secret": "whsec_" + "aHVudGVyMg" * 4},
+    }
+    server = open_server(settings(tmp_path, channels=channels))
+    try:
+        shown = repr(server.channels) + "".join(map(repr, server.channels.values()))
+    finally:
+        server.store.close()
+    said = capfd.readouterr()
+    for secret in ("path-hunter2", "aHVudGVyMg"):
+        assert secret not in said.out + said.err
+        assert secret not in shown
