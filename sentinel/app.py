@@ -258,6 +258,9 @@ class Server:
 
     def _jobs(self) -> Iterator[Job]:
         settings, store = self.settings, self.store
+        keep = upkeep.Keep(
+            settings.keep_decisions, settings.keep_deliveries, settings.keep_findings, settings.keep_audit
+        )  # fmt: skip
         yield Job("project", 0.2, partial(upkeep.project, store), shared=False)
         yield Job("waits", 1, self.pipeline.tick, shared=False)
         yield Job("checkpoint", 60, store.checkpoint, shared=False)
@@ -268,7 +271,7 @@ class Server:
         yield Job("switch", 2, self.switch.refresh, shared=False)
         yield Job("enrichment", 60, self._refresh_enrichment, shared=False)
         yield Job("lists", 5 * MINUTE / SECOND, self._refresh_lists, shared=False)
-        yield Job("expiry", 60, lambda: upkeep.expire(store, now(), settings.keep_decisions))
+        yield Job("expiry", 60, lambda: upkeep.expire(store, now(), keep))
         yield Job("properties", 10 * MINUTE / SECOND, partial(upkeep.choose_properties, store), shared=False)
         yield Job("retention", 10 * MINUTE / SECOND, lambda: upkeep.retain(store, now(), settings.retention))
 

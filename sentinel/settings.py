@@ -64,6 +64,9 @@ class Settings:
     browser_rate: int = 600
     retention: int | None = None
     keep_decisions: int = 90 * DAY
+    keep_deliveries: int = 30 * DAY
+    keep_findings: int | None = None
+    keep_audit: int | None = None
     snapshot_every: int = 5 * MINUTE
     grace: int = 10_000_000
     log_format: str = "auto"
@@ -106,6 +109,9 @@ TABLE: Mapping[str, Setting] = {
     "browser_rate": Setting(number(1, 10**9), "600", "events a minute each address may send with browser keys"),
     "retention": Setting(optional(duration("1h")), "none", "how long events are kept where the app says nothing"),
     "keep_decisions": Setting(duration("1h"), "90d", "how long decisions stay listed after they ended"),
+    "keep_deliveries": Setting(duration("1d"), "30d", "how long deliveries stay listed that were made or given up"),
+    "keep_findings": Setting(optional(duration("90d")), "none", "how long findings are kept after their last event"),
+    "keep_audit": Setting(optional(duration("90d")), "none", "how long lines of the audit are kept"),
     "snapshot_every": Setting(duration("10s", "1d"), "5m", "how often the state of windows is saved"),
     "grace": Setting(duration("1s", "10m"), "10s", "how long a stop waits for requests under way"),
     "log_format": Setting(choice("auto", "json", "console"), "auto", "`json` or `console`; auto: as fits the output"),

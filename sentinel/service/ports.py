@@ -155,6 +155,9 @@ class Findings(Protocol):
     def since(self, app: str, since: int) -> Iterator[KeptFinding]:
         """Give the findings anchored since a time, oldest first: what rebuilding windows begins with."""
 
+    def expire(self, before: int) -> int:
+        """Drop findings whose last event lies before a time and that no kept decision rests on; return how many."""
+
     def acted(self, app: str, since: int) -> Iterator[Acted]:
         """Give each action that was carried out since a time, oldest first: what ladders and guards begin with."""
 
@@ -372,7 +375,7 @@ class Outbox(Protocol):
         """Try a dead one again; say whether it was dead."""
 
     def expire(self, before: int) -> int:
-        """Drop what was delivered before a time; return how many. Dead ones stay until they are revived."""
+        """Drop what was delivered before a time, or given up and made before it; return how many."""
 
 
 class Events(Protocol):
@@ -522,6 +525,9 @@ class Audit(Protocol):
 
     def write(self, app: str | None, line: Note, now: int) -> None:
         """Add a line of its own; what the other rooms write is added by them."""
+
+    def expire(self, before: int, now: int) -> int:
+        """Drop lines of before a time, and say so in a line; return how many."""
 
     def list(self, app: str | None, limit: int = 50, cursor: str | None = None) -> Page[AuditEntry]:
         """Return the lines of an app (None: of the whole server), newest first."""

@@ -5,13 +5,14 @@ Times in microseconds; every function may be called again at any time and does n
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from sentinel.core.duration import DAY
 from sentinel.service import restore
 from sentinel.service.accounts import IDLE
 from sentinel.service.pipeline import Pipeline
 from sentinel.service.ports import Store
 
-KEEP_DELIVERED = 30 * DAY
 BACKED = "backed_up"  # the setting that says when a backup was made last
 PINNED = "promoted"  # the setting that names them
 _LUMPS = 10  # in one call: others want their turn
@@ -28,14 +29,25 @@ def project(store: Store) -> int:
     return total
 
 
-def expire(store: Store, now: int, keep: int) -> int:
-    """Drop decisions over for `keep`, labels and sessions that are over, and what was delivered long ago.
+class Keep(NamedTuple):
+    """How long things are kept once they are over, in microseconds, None for ever."""
 
-    Return how many.
-    """
-    delivered = store.outbox.expire(now - KEEP_DELIVERED)
+    decisions: int
+    deliveries: int = 30 * DAY
+    findings: int | None = None
+    audit: int | None = None
+
+
+def expire(store: Store, now: int, keep: Keep) -> int:
+    """Drop what is over for as long as it is kept, and labels and sessions that are over; return how many."""
     store.deletions.sweep(now)
-    return store.decisions.expire(now, keep) + store.labels.expire(now) + store.accounts.expire(now, IDLE) + delivered
+    total = store.decisions.expire(now, keep.decisions) + store.outbox.expire(now - keep.deliveries)
+    total += store.labels.expire(now) + store.accounts.expire(now, IDLE)
+    if keep.findings is not None:
+        total += store.findings.expire(now - keep.findings)
+    if keep.audit is not None:
+        total += store.audit.expire(now - keep.audit, now)
+    return total
 
 
 def retain(store: Store, now: int, default: int | None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from sentinel.core.batch import Note
 from sentinel.core.record import AuditEntry, Page
@@ -36,6 +36,14 @@ class Audit:
         """Add a line of its own."""
         with self._control.write() as connection:
             note(connection, app, now, line.actor, line.action, line.target, line.reason, line.detail)
+
+    def expire(self, before: int, now: int) -> int:
+        """Drop lines of before a time, and say so in a line; return how many."""
+        with self._control.write() as connection:
+            gone = connection.execute(delete(audit).where(audit.c.at < before)).rowcount
+            if gone:
+                note(connection, None, now, "sentinel", "audit.expire", "", "", {"lines": gone, "before": before})
+            return gone
 
     def list(self, app: str | None, limit: int = 50, cursor: str | None = None) -> Page[AuditEntry]:
         """Return the lines of an app (None: of the whole server), newest first."""

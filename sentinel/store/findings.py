@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, case, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, case, delete, func, select, tuple_, update
 
 from sentinel.core.batch import Evidence
 from sentinel.core.decision import Decision
@@ -18,7 +18,7 @@ from sentinel.store.audit import note as write_note
 from sentinel.store.database import Database
 from sentinel.store.decisions import Revisions
 from sentinel.store.paging import page
-from sentinel.store.tables import findings
+from sentinel.store.tables import decisions, findings
 
 _COLUMNS = ("id", "playbook", "key", "at", "event_id", "user", "ip", "acted")
 _BODY = tuple(name for name in Finding.__dataclass_fields__ if name not in _COLUMNS)
@@ -105,6 +105,14 @@ class Findings:
                 connection.execute(_mine(app, id).values(undone=True))
             write_note(connection, app, now, by, "finding.mark", id, note or "", {"status": status, "lift": lift})
         return self._revisions.learn(change)
+
+    def expire(self, before: int) -> int:
+        """Drop findings whose last event lies before a time and that no kept decision rests on; return how many."""
+        c = findings.c
+        resting = select(decisions.c.id).where(decisions.c.app == c.app, decisions.c.finding == c.id)
+        with self._control.write() as connection:
+            gone = delete(findings).where(c.last < before, c.opened < before, ~resting.exists())
+            return connection.execute(gone).rowcount
 
     def since(self, app: str, since: int) -> Iterator[KeptFinding]:
         """Give the findings anchored since a time, oldest first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Row, and_, delete, or_, select, update
 
 from sentinel.core.batch import Outgoing
 from sentinel.core.record import Delivery, Page
@@ -78,9 +78,11 @@ class Outbox:
             return revived
 
     def expire(self, before: int) -> int:
-        """Drop what was delivered before a time; return how many. Dead ones stay until they are revived."""
+        """Drop what was delivered before a time, or given up and made before it; return how many."""
+        c = outbox.c
+        over = or_(c.done < before, and_(c.dead.is_(True), c.made < before))
         with self._control.write() as connection:
-            return connection.execute(delete(outbox).where(outbox.c.done < before)).rowcount
+            return connection.execute(delete(outbox).where(over)).rowcount
 
 
 def _delivery(row: Row[Any]) -> Delivery:

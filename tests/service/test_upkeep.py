@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sentinel.core.batch import Batch, Label, Outgoing
+from sentinel.core.batch import Batch, Label, Note, Outgoing
 from sentinel.core.decision import Decision
 from sentinel.core.duration import DAY, HOUR
 from sentinel.core.event import read
+from sentinel.core.finding import Finding
 from sentinel.core.record import App, Filter
 from sentinel.service import upkeep
 from sentinel.service.setup import APP, first_start
@@ -72,11 +73,11 @@ def test_what_is_long_over_is_dropped_and_what_is_not_stays(store):
     keep(store, "one", labels=labels, outbox=(Outgoing("a", "notify", None, {}), Outgoing("b", "notify", None, {})))
     (sent, _) = store.outbox.due(NOW)
     store.outbox.done(sent.id, NOW - 31 * DAY)
-    assert upkeep.expire(store, NOW, DAY) == 3
+    assert upkeep.expire(store, NOW, upkeep.Keep(DAY)) == 3
     assert {kept.decision.id for kept in store.decisions.list("one").items} == {"just", "force", "ever"}
     assert store.labels.of("one", "ip", "203.0.113.9", NOW - 2) == ("new",)
     assert len(store.outbox.list("one").items) == 1
-    assert upkeep.expire(store, NOW, DAY) == 0
+    assert upkeep.expire(store, NOW, upkeep.Keep(DAY)) == 0
 
 
 class TestSwitch:
@@ -123,3 +124,47 @@ class TestFirstStart:
         first_start(store, NOW)
         assert first_start(store, NOW) is None
         assert len(store.access.keys(APP)) == 1
+
+
+def finding(id, at, **more):
+    known = {"playbook": "p", "version": "1", "severity": "high", "mode": "enforce", "key": id, "group": {"user": "id:1"},
+             "event_id": f"e{id}", "tally": {"count": 3}, "threshold": {"count": ">= 3"}, "title": "A title"}  # fmt: skip
+    return Finding(id=id, at=at, **known | more)
+
+
+def commit(store, app, at, **parts):
+    with store.unit() as unit:
+        unit.commit([Batch(app, at, **parts)])
+
+
+def test_findings_go_when_they_are_old_and_nothing_rests_on_them(store):
+    lasting = Decision(id="d", kind="block", scope="user", value="id:1", made=NOW, playbook="p", finding="rested")
+    old = NOW - 100 * DAY
+    commit(store, "one", old, findings=(finding("old", old), finding("rested", old)), decisions=(lasting,))
+    commit(store, "two", NOW - DAY, findings=(finding("young", NOW - DAY), finding("late", old)))
+    keep = upkeep.Keep(DAY, findings=90 * DAY)
+    assert upkeep.expire(store, NOW, keep) == 1
+    assert [store.findings.get("one", id) is None for id in ("old", "rested")] == [True, False]
+    assert [store.findings.get("two", id) is None for id in ("young", "late")] == [False, False]
+    assert upkeep.expire(store, NOW, keep) == 0
+
+
+def test_the_audit_is_kept_as_long_as_told_and_says_what_went(store):
+    store.audit.write("one", Note("ann", "old", "x"), NOW - 100 * DAY)
+    store.audit.write("one", Note("ann", "young", "x"), NOW - DAY)
+    upkeep.expire(store, NOW, upkeep.Keep(DAY))
+    assert len(store.audit.list("one").items) >= 2
+    upkeep.expire(store, NOW, upkeep.Keep(DAY, audit=90 * DAY))
+    assert [line.action for line in store.audit.list("one").items if line.at > 1] == ["young"]
+    (said,) = [line for line in store.audit.list(None).items if line.action == "audit.expire"]
+    assert said.detail["lines"] >= 1 and said.actor == "sentinel"
+
+
+def test_deliveries_go_when_they_were_made_or_given_up_long_ago(store):
+    commit(store, "one", NOW - 40 * DAY, outbox=tuple(Outgoing(key, "notify", None, {}, None) for key in "abc"))
+    ids = {one.key: one.id for one in store.outbox.due(NOW)}
+    store.outbox.done(ids["a"], NOW - 40 * DAY)
+    store.outbox.failed(ids["b"], "gone", None, NOW - 40 * DAY)
+    assert upkeep.expire(store, NOW, upkeep.Keep(DAY, deliveries=50 * DAY)) == 0
+    assert upkeep.expire(store, NOW, upkeep.Keep(DAY)) == 2
+    assert [one.key for one in store.outbox.list("one").items] == ["c"], "what is still to be delivered stays"
