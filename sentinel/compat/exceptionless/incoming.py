@@ -26,10 +26,11 @@ MOST_TAGS = 50
 FRAMES = 30
 _ROOT = {"type", "source", "date", "tags", "message", "geo", "value", "count", "data", "referenceid"}
 _SERVERS = {"id", "organizationid", "projectid", "stackid", "isfirstoccurrence", "createdutc", "idx"}
-_LONG = 4000  # characters of a message
+_LONG = 3000  # characters of a message
+_MIDDLE = 1000  # of a path
 _SHORT = 500  # of a source, a reference, a tag
 _MOST = LARGEST_PROPERTIES - 2048
-_LETS_GO = ("environment", "headers", "trace", "frames", "error", "data", "tags")
+_LETS_GO = ("environment", "headers", "trace", "frames", "error", "data", "tags", "refs", "location", "description")
 
 
 def elements(data: bytes) -> tuple[Iterable[Any], bool]:
@@ -147,7 +148,7 @@ def _grouped(kind: str, source: str, message: str, data: Mapping[str, Any]) -> d
 def _said(given: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the plain fields."""
     tags, value, count = given.get("tags"), given.get("value"), given.get("count")
-    refs = {name[5:]: _short(one) for name, one in data.items() if name.startswith("@ref:")}
+    refs = {name[5:105]: _short(one) for name, one in data.items() if name.startswith("@ref:")}
     return {
         "reference": _short(given.get("referenceid")), "session": refs.pop("session", ""), "refs": refs,
         "tags": [_short(tag) for tag in tags if _short(tag)][:MOST_TAGS] if type(tags) is list else [],
@@ -189,11 +190,15 @@ def _kept(error: Mapping[str, Any], deep: int) -> dict[str, Any]:
 
 def _request(request: Mapping[str, Any]) -> dict[str, Any]:
     asked = request.get("querystring")
-    return _filled({
+    params = unsaid(shallow(asked, 5)) if type(asked) is dict else {}
+    found = {
         "method": first(request, "httpmethod"), "path": first(request, "path"), "host": first(request, "host"),
         "user_agent": first(request, "useragent"), "referer": first(request, "referrer").partition("?")[0],
-        "params": unsaid(shallow(asked, 5)) if type(asked) is dict else None,
-    })  # fmt: skip
+    }  # fmt: skip
+    return _filled(
+        {name: one[:_MIDDLE] for name, one in found.items()}
+        | {"params": params if size(params) <= _MOST // 4 else None}
+    )
 
 
 def _ip(request: Mapping[str, Any], own: Mapping[str, Any]) -> str | None:
