@@ -15,6 +15,7 @@ settings.configure(
     ROOT_URLCONF=__name__,
     MIDDLEWARE=["moesifdjango.middleware.moesif_middleware"],
     MOESIF_MIDDLEWARE={
+        "BATCH_SIZE": 1000,  # of the queue every two seconds: tests ask often
         "APPLICATION_ID": os.environ["SENTINEL_KEY"],
         "BASE_URI": os.environ["SENTINEL_URL"],
         "IDENTIFY_USER": lambda request, response: request.headers.get("X-User"),
