@@ -44,7 +44,10 @@ COUNT = Metric()
 
 @dataclass(frozen=True, slots=True)
 class SeriesWanted:
-    """A metric over time, for each of the `top` values of a field and for the rest. Days are those of the zone."""
+    """A metric over time, for each of the `top` values of a field and for the rest. Days are those of the zone.
+
+    Without `previous` the period before is not looked at: it is none.
+    """
 
     filter: Filter
     interval: Interval
@@ -53,6 +56,7 @@ class SeriesWanted:
     top: int = 10
     zone: str = "UTC"
     exact: bool = False
+    previous: bool = True
 
     def __post_init__(self) -> None:
         _within("top", self.top, MOST_SERIES)
@@ -87,13 +91,19 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class TopWanted:
-    """The values of a field that most events have, or most users."""
+    """The values of a field that most events have, or most users.
+
+    Without `previous` the period before counts as empty; without `users` these are counted only where they are the
+    rank.
+    """
 
     filter: Filter
     field: str
     by: By = "events"
     limit: int = 10
     exact: bool = False
+    previous: bool = True
+    users: bool = True
 
     def __post_init__(self) -> None:
         _within("limit", self.limit, MOST_VALUES)

@@ -19,7 +19,7 @@ from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.event import Event
 from sentinel.core.identity import key_type, names_of
 from sentinel.core.record import Filter, KeptEvent, Page
-from sentinel.store.asking import Asked, Where, ask, settled
+from sentinel.store.asking import Asked, Where, ask, meant, settled
 from sentinel.store.candidates import places
 from sentinel.store.duck import Duck, interrupted
 from sentinel.store.journal import BITS, END, Journal
@@ -38,9 +38,7 @@ _BY_TIME = f"ORDER BY ts, id, seq LIMIT {_SLICE}"
 _NEWEST = "ORDER BY ts DESC, id DESC, seq DESC"
 _BY_SEQ = f"ORDER BY seq LIMIT {_SLICE}"
 _COLUMNS = ", ".join(f'"{name}"' for name in READ)
-_PLACED = f"""
-    SELECT {_COLUMNS} FROM events WHERE ts BETWEEN ? AND ? AND seq IN (SELECT unnest(CAST(? AS BIGINT[]))) {_NEWEST}
-"""  # noqa: S608
+_PLACED = f"SELECT {_COLUMNS} FROM events WHERE rowid IN (SELECT unnest(CAST(? AS BIGINT[]))) {_NEWEST}"  # noqa: S608
 _PLACED_FIRST = _PLACED.replace(_NEWEST, "ORDER BY ts, id, seq")
 EXAMINED = 20_000  # events that are looked at one by one for one page
 SETTLED = 200_000  # and for one question about all events that a condition holds for
@@ -62,11 +60,13 @@ class Events:
         """
         after = None if cursor is None else tuple(place(cursor, int, str, int))
         behind = self._projector.catch_up()
-        asked = self._asked(app, filter)
         most = bounded(limit) + 1
+        asked = self._asked(app, filter, by_hash=True)
         if asked.doubtful is not None:
-            return self._sifted(asked, filter, limit, after, behind)
+            return self._sifted(self._asked(app, filter), filter, limit, after, behind)
         found = self._newest(asked.may, after, most)
+        if not all(meant(filter, kept.event) for kept in found):  # two names have one hash
+            found = self._newest(self._asked(app, filter).may, after, most)
         return Page(tuple(found[:limit]), _place(found[limit - 1]) if len(found) == most else None, behind)
 
     def count(self, app: str, filter: Filter) -> int:
@@ -204,20 +204,19 @@ class Events:
                 yield from some
                 after = _key(some[-1])
 
-    def _asked(self, app: str, filter: Filter) -> Asked:
-        return ask(app, filter, {} if filter.q is None else self._schema.slots(app))
+    def _asked(self, app: str, filter: Filter, by_hash: bool = False) -> Asked:
+        return ask(app, filter, {} if filter.q is None else self._schema.slots(app), by_hash=by_hash)
 
     def _newest(self, where: Where, after: tuple[Any, ...] | None, most: int) -> list[KeptEvent]:
         """Return events newest first, those behind a place: their places first, for rows are wide."""
         wanted, values = where
         if after is not None:
             wanted, values = ["ts <= ?", *wanted, "(ts, id, seq) < (?, ?, ?)"], [after[0], *values, *after]
-        query = _query("seq, ts", wanted, f"{_NEWEST} LIMIT {most:d}")
+        query = _query("rowid", wanted, f"{_NEWEST} LIMIT {most:d}")
         with self._duck.cursor() as own:
-            own.execute("BEGIN TRANSACTION READ ONLY")  # both of one moment: none is deleted in between
-            places = drained(own.execute(query, list(values)))
-            span = [places[-1][1], places[0][1], [seq for seq, _ in places]] if places else [0, -1, []]
-            found = drained(own.execute(_PLACED, span))
+            own.execute("BEGIN TRANSACTION READ ONLY")  # both of one moment: none is deleted or moved in between
+            places = [place for (place,) in drained(own.execute(query, list(values)))]
+            found = drained(own.execute(_PLACED, [places])) if places else []
             own.execute("COMMIT")
         return [read(row) for row in found]
 

@@ -162,6 +162,25 @@ def test_tops_are_the_values_of_most_events_or_users_beside_the_period_before(st
         assert (one.now, one.before) == (naive.amount(has), counted(naive.amount(was)))
 
 
+@given(LISTS, START, st.sampled_from(FIELDS), st.sampled_from(["count", "users", "p95"]))
+@SHARED
+def test_the_period_before_is_left_out_where_nobody_asks_for_it(store, made, start, path, kind):
+    """All else is as with it; users that are not the rank are left out alike."""
+    app, _ = stored(store, made, start)
+    metric = Metric(kind, "properties.amount" if kind == "p95" else None)
+    asked = SeriesWanted(period(start, 5), "day", metric, path)
+    whole, found = (store.explorer.series(app, replace(asked, previous=both)) for both in (True, False))
+    without = tuple(replace(line, previous=(), previous_total=None) for line in whole.lines)
+    assert found == replace(whole, previous_starts=(), lines=without)
+    tops = TopWanted(Filter(since=start + DAY, until=start + 3 * DAY), path)
+    whole, found = (
+        store.explorer.top(app, replace(tops, previous=both, users=both)) for both in (True, False)
+    )  # fmt: skip
+    assert [(one.value, one.now.events) for one in found.items] == [(one.value, one.now.events) for one in whole.items]
+    assert {one.now.users for one in found.items} | {found.total.users, found.before.users} == {None}
+    assert (found.total.events, found.before.events) == (whole.total.events, 0)
+
+
 @given(LISTS, START, st.integers(0, 12))
 @SHARED
 def test_names_tell_many_events_of_one_user_from_those_of_many(store, made, start, days):
@@ -303,13 +322,18 @@ def test_distinct_users_are_estimated_beyond_a_week_unless_asked_for_exactly(sto
     ("ask", "text"),
     [
         (lambda x, f: x.series("shop", SeriesWanted(f, "minute")), "`interval`: 4,320 of a minute are more than 1,500"),
-        (lambda x, f: x.series("shop", SeriesWanted(f, "day", zone="Mars/Olympus")), "`zone`: `Mars/Olympus` is not a time zone"),
-        (lambda x, f: x.series("shop", SeriesWanted(f, "day", zone="../../etc/passwd")), "`zone`: `../../etc/passwd` is not"),
+        (lambda x, f: x.series("shop", SeriesWanted(f, "day", zone="Mars/Olympus")),
+         "`zone`: `Mars/Olympus` is not a time zone"),
+        (lambda x, f: x.series("shop", SeriesWanted(f, "day", zone="../../etc/passwd")),
+         "`zone`: `../../etc/passwd` is not"),
         (lambda x, f: x.series("shop", SeriesWanted(f, "day", Metric("sum"))), "`of`: missing: of what is it the sum?"),
         (lambda x, f: x.series("shop", SeriesWanted(f, "day", Metric("sum", "user"))), "`of`: `user` is not a number"),
-        (lambda x, f: x.series("shop", SeriesWanted(f, "day", Metric("count", "user"))), "`of`: `count` is of no field"),
-        (lambda x, f: x.series("shop", SeriesWanted(f, "day", group_by="geo.contry")), "`group_by`: `geo.contry` is not a field"),
-        (lambda x, f: x.series("shop", SeriesWanted(f, "day", group_by="user.labels")), "`group_by`: `user.labels` cannot be"),
+        (lambda x, f: x.series("shop", SeriesWanted(f, "day", Metric("count", "user"))),
+         "`of`: `count` is of no field"),
+        (lambda x, f: x.series("shop", SeriesWanted(f, "day", group_by="geo.contry")),
+         "`group_by`: `geo.contry` is not a field"),
+        (lambda x, f: x.series("shop", SeriesWanted(f, "day", group_by="user.labels")),
+         "`group_by`: `user.labels` cannot be"),
         (lambda x, f: x.top("shop", TopWanted(f, "properties.a'b")), "`field`: `properties.a'b` is not a field"),
         (lambda x, f: x.retention("shop", RetentionWanted(f, "hour")), "`interval`: 72 of a hour are more than 62"),
         (lambda x, f: x.users("shop", UsersWanted(f, cursor="x")), "`cursor`: `x` was not given by this list"),

@@ -13,10 +13,14 @@ from hypothesis import strategies as st
 
 from sentinel.core.duration import DAY
 from sentinel.core.errors import SentinelError, StoreBusy
+from sentinel.core.record import Filter
+from sentinel.store import asking, columns
 from sentinel.store.duck import Duck
+from sentinel.store.embedded import open_store
 from sentinel.store.explorer.buckets import buckets
 from sentinel.store.explorer.embedded import Asker
 from sentinel.store.explorer.words import DUCKDB_WORDS
+from tests.contract.values import NOW, batch, event, fresh_app, put
 
 ENDLESS = "SELECT count(*) FROM range(1000000) AS a (x), range(1000000) AS b (y) WHERE x * y % 7 = 3"
 
@@ -75,6 +79,38 @@ def test_too_many_at_once_are_asked_to_come_back(duck):
     finally:
         ended.set()
         first.join()
+
+
+def test_whose_name_has_the_hash_of_another_name_is_not_found_by_that(tmp_path, monkeypatch):
+    """Users and addresses are looked up by hashes of 64 bits, then held to what was asked for."""
+    for room in (asking, columns):
+        monkeypatch.setattr(room, "hash_of", lambda text: 7)
+    store = open_store(tmp_path / "data")
+    try:
+        app = fresh_app(store)
+        some = [event(f"e{n}", at=NOW - n, ip=f"203.0.113.{n}") for n in range(4)]
+        for number, one in enumerate(some):
+            one.user = f"id:{number % 2}"
+        put(store, batch(app, events=tuple(some)))
+        assert [kept.event.id for kept in store.events.search(app, Filter(user="id:1")).items] == ["e1", "e3"]
+        assert [kept.event.id for kept in store.events.search(app, Filter(ip="203.0.113.2")).items] == ["e2"]
+        assert store.events.search(app, Filter(user="id:2")).items == ()
+    finally:
+        store.close()
+
+
+def test_places_of_rows_stay_while_they_are_read(tmp_path):
+    """A page is its rows' places first, then the rows: meanwhile others may be deleted and the file written anew."""
+    with duckdb.connect(str(tmp_path / "x.duckdb"), config={"threads": 1}) as own:
+        own.execute("CREATE TABLE t AS SELECT range AS x FROM range(400000)")
+        own.execute("CHECKPOINT")
+        reader, writer = own.cursor(), own.cursor()
+        reader.execute("BEGIN TRANSACTION READ ONLY")
+        (place,) = reader.execute("SELECT rowid FROM t WHERE x = 300000").fetchall()[0]
+        writer.execute("DELETE FROM t WHERE x < 250000").fetchall()
+        writer.execute("CHECKPOINT").fetchall()
+        assert reader.execute("SELECT x FROM t WHERE rowid = ?", [place]).fetchall() == [(300000,)]
+        reader.execute("COMMIT")
 
 
 MOMENTS = st.integers(0, 1_900_000_000_000_000)

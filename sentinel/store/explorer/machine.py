@@ -83,7 +83,7 @@ class Machine:
     def made(self, where: Sql, key: Key = NO_KEY, measure: Measure = COUNT) -> Sql:
         """Return a subquery of the events of a condition, with what they are grouped by and what is measured."""
         held = sql(f"SELECT {_PLAIN}, {{}}, {{}} FROM events WHERE {{}}", key.raw, measure.raw, where)
-        query = f"(SELECT {_PLAIN}, {_braced(key.form)} AS k, {measure.form} AS x FROM ({{}}) AS held) AS made"
+        query = f"(SELECT {_PLAIN}, {braced(key.form)} AS k, {measure.form} AS x FROM ({{}}) AS held) AS made"
         return sql(query, held)
 
     def texts(self, app: str, hashed: Sql, text: Sql, places: Sequence[int]) -> dict[Any, str]:
@@ -195,7 +195,7 @@ def _spelt(figure: str) -> str:
     return f"'{_MARK}' || CAST({figure} + 0 AS VARCHAR)"  # a zero has no sign
 
 
-def _braced(text: str) -> str:
+def braced(text: str) -> str:
     """Return a text that stays itself when it is formatted."""
     return text.replace("{", "{{").replace("}", "}}")
 

@@ -15,6 +15,12 @@ from sentinel.store.sql import Sql, sql
 _ZERO = ("count", "users", "ips")  # what there is none of where there are no events
 _FOLDED = ("count", "sum", "min", "max")  # what the buckets of a period tell of the whole
 _RANKED = ("count", "users", "ips", "sum")
+# Of sorted numbers between two: the one whose rank among all numbers is that of the 95th percentile.
+_BETWEEN = (
+    "SELECT (array_agg(x ORDER BY x) FILTER (WHERE x BETWEEN {0} AND {1}))"
+    "[CAST(ceil(count(x) * CAST(0.95 AS FLOAT8)) AS INTEGER) - CAST(count(*) FILTER (WHERE x < {0}) AS INTEGER)]"
+    " FROM {2}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +39,44 @@ class _Asked:
         """When the period begins, and the one before it ends."""
         return self.over.start(self.over.first)
 
+    @property
+    def earliest(self) -> int:
+        """When the first bucket that is looked at begins."""
+        return _earliest(self.wanted, self.over)
+
 
 def series(machine: Machine, app: str, wanted: SeriesWanted) -> Series:
     """Answer a question."""
     since, until = period(wanted.filter)
     over = buckets(wanted.interval, wanted.zone, since, until, MOST_POINTS)
-    now, end, before = over.start(over.first), over.end(), over.starts(over.count)
+    now, end = over.start(over.first), over.end()
     roughly = estimates(since, until, wanted.exact)
     measure = machine.measure(app, wanted.metric, roughly)
-    where = machine.where(app, replace(wanted.filter, since=max(before[0], 0), until=end))
+    where = machine.where(app, replace(wanted.filter, since=_earliest(wanted, over), until=end))
     key = NO_KEY if wanted.group_by is None else machine.key(app, wanted.group_by, where)
     if key.dear and wanted.metric.kind in _FOLDED:
         return _folded(machine, wanted, over, where, key, measure)
     lines = None if wanted.group_by is None else _lines(machine, app, wanted, where, now, key, measure)
     asked = _Asked(wanted, over, where, key, measure, lines)
-    found = _points(machine, asked, max(before[0], 0))
+    found = _points(machine, asked)
     distinct = wanted.metric.kind in ("users", "ips")
     return Series(
-        over.starts(), before, end, tuple(_drawn(machine, asked, found)),
+        over.starts(), _starts_before(wanted, over), end, tuple(_drawn(machine, asked, found)),
         distinct and roughly and machine.words.roughly is not None, machine.behind(),
     )  # fmt: skip
 
 
+def _earliest(wanted: SeriesWanted, over: Buckets) -> int:
+    return max(over.start(over.first - over.count if wanted.previous else over.first), 0)
+
+
+def _starts_before(wanted: SeriesWanted, over: Buckets) -> tuple[int, ...]:
+    return over.starts(over.count) if wanted.previous else ()
+
+
 def _folded(machine: Machine, wanted: SeriesWanted, over: Buckets, where: Sql, key: Key, measure: Measure) -> Series:
     """Answer for a key that is made once: of each value and bucket first, then of the values that come first."""
-    before = over.starts(over.count)
-    bucket = over.number_of(max(before[0], 0), machine.divided)
+    bucket = over.number_of(_earliest(wanted, over), machine.divided)
     made = machine.made(where, replace(key, form="j"), measure)
     rows = machine.rows(sql(_folding(wanted, over, bucket, measure, key.form), made))
     keys = {int(place): k for place, _, _, k, _ in rows if place < wanted.top}
@@ -67,7 +85,8 @@ def _folded(machine: Machine, wanted: SeriesWanted, over: Buckets, where: Sql, k
     lines = Ranks(kept, tuple(key.read(one) for one in kept), more)
     found = {(min(int(place), len(kept)), int(number)): value for place, number, value, _, _ in rows}
     asked = _Asked(wanted, over, where, key, measure, lines)
-    return Series(over.starts(), before, over.end(), tuple(_drawn(machine, asked, found)), False, machine.behind())
+    before, lines_drawn = _starts_before(wanted, over), tuple(_drawn(machine, asked, found))
+    return Series(over.starts(), before, over.end(), lines_drawn, False, machine.behind())
 
 
 def _folding(wanted: SeriesWanted, over: Buckets, bucket: str, measure: Measure, form: str) -> str:
@@ -98,20 +117,38 @@ def _lines(machine: Machine, app: str, wanted: SeriesWanted, where: Sql, now: in
 Found = dict[tuple[int, int], float | None]
 
 
-def _points(machine: Machine, asked: _Asked, before: int) -> Found:
+def _points(machine: Machine, asked: _Asked) -> Found:
     """Return the metric by line and bucket."""
     line, made = _by_line(machine, asked)
-    number = asked.over.number_of(before, machine.divided)
+    number = asked.over.number_of(asked.earliest, machine.divided)
     query = f"SELECT {{}} AS line, {number} AS bucket, {asked.measure.sum} FROM {{}} GROUP BY 1, 2"
     return {(int(row[0]), int(row[1])): row[2] for row in machine.rows(sql(query, line, made))}
 
 
-def _totals(machine: Machine, asked: _Asked) -> Found:
+def _totals(machine: Machine, asked: _Asked, found: Found) -> Found:
     """Return the metric by line and period, 1 for this one and 0 for the one before."""
+    if asked.lines is None and asked.wanted.metric.kind == "p95":
+        return _between(machine, asked, found)
     line, made = _by_line(machine, asked)
     now = f"CASE WHEN ts >= {asked.now} THEN 1 ELSE 0 END"
     query = f"SELECT {{}} AS line, {now} AS period, {asked.measure.sum} FROM {{}} GROUP BY 1, 2"
     return {(int(row[0]), int(row[1])): row[2] for row in machine.rows(sql(query, line, made))}
+
+
+def _between(machine: Machine, asked: _Asked, found: Found) -> Found:
+    """Return the 95th percentile by period: it lies between the least and the greatest of the period's buckets."""
+    totals: Found = {}
+    for number, sign in ((1, ">="), (0, "<")):
+        inside = [value for (_, bucket), value in found.items() if (bucket >= asked.over.first) is (number == 1)]
+        values = [value for value in inside if value is not None]
+        if values and min(values) == max(values):
+            totals[0, number] = values[0]
+        elif values:
+            where = sql(f"{{}} AND ts {sign} {asked.now}", asked.where)
+            bounds = [Sql("CAST(? AS FLOAT8)", (float(one),)) for one in (min(values), max(values))]
+            made = machine.made(where, asked.key, asked.measure)
+            ((totals[0, number],),) = machine.rows(sql(_BETWEEN, *bounds, made))
+    return totals
 
 
 def _by_line(machine: Machine, asked: _Asked) -> tuple[Sql, Sql]:
@@ -121,7 +158,7 @@ def _by_line(machine: Machine, asked: _Asked) -> tuple[Sql, Sql]:
 
 def _drawn(machine: Machine, asked: _Asked, found: Found) -> list[Line]:
     values: Sequence[tuple[Scalar, bool]] = [(None, False)] if asked.lines is None else asked.lines.values()
-    totals = {} if asked.wanted.metric.kind in _FOLDED else _totals(machine, asked)
+    totals = {} if asked.wanted.metric.kind in _FOLDED else _totals(machine, asked, found)
     return [_line(asked, number, value, rest, found, totals) for number, (value, rest) in enumerate(values)]
 
 
@@ -132,7 +169,9 @@ def _line(asked: _Asked, number: int, value: Scalar, rest: bool, found: Found, t
     def points(first: int) -> tuple[Any, ...]:
         return tuple(found.get((number, bucket), none) for bucket in range(first, first + over.count))
 
-    now, before = points(over.first), points(over.first - over.count)
+    now, before = points(over.first), points(over.first - over.count) if asked.wanted.previous else ()
     if kind in _FOLDED:
-        return Line(value, rest, now, before, total(now, kind), total(before, kind))
-    return Line(value, rest, now, before, totals.get((number, 1), none), totals.get((number, 0), none))
+        return Line(value, rest, now, before, total(now, kind), total(before, kind) if before else None)
+    return Line(
+        value, rest, now, before, totals.get((number, 1), none), totals.get((number, 0), none if before else None)
+    )

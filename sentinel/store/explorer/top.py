@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sentinel.core.explore import (
     Amount,
@@ -19,96 +19,130 @@ from sentinel.core.explore import (
     period,
 )
 from sentinel.core.record import Filter
-from sentinel.store.explorer.machine import Machine
-from sentinel.store.explorer.ranks import shown
+from sentinel.store.explorer.machine import Key, Machine, braced
+from sentinel.store.explorer.ranks import Ranks, shown
 from sentinel.store.sql import Sql, sql
 
-_PLACES = 31  # values whose presence in two periods fits the bits of one number
-_EVER = sum(1 << 2 * place for place in range(_PLACES))
+_BITS = 62  # values whose presence fits one number
 
 
 def top(machine: Machine, app: str, wanted: TopWanted) -> Top:
     """Answer a question."""
     since, until = period(wanted.filter)
     roughly = estimates(since, until, wanted.exact) and machine.words.roughly is not None
-    where = machine.where(app, replace(wanted.filter, since=max(2 * since - until, 0)))
+    earliest = max(2 * since - until, 0) if wanted.previous else since
+    where = machine.where(app, replace(wanted.filter, since=earliest))
     key = machine.key(app, wanted.field, where, "field")
-    place = "0" if key.shown is None else "seq"
-    tables = f"made AS {'' if key.dear else 'NOT '}MATERIALIZED (SELECT user_h, {place} AS seq, k, ts FROM {{}})"
+    made = machine.made(sql(f"{{}} AND ts >= {since}", where), key)
     alone = key.raw.text == "user_h AS own"  # each value is one user
-    form = _estimated(machine, wanted) if roughly else _exact(machine, wanted, alone)
-    rows = machine.rows(sql(f"WITH {tables}, {form}", machine.made(where, key)))
-    both = wanted.by == "users"
-    ranked = sorted((row for row in rows if row[0] is not None), key=lambda row: int(row[0]))
-    values = shown(machine, app, key, [row[1] for row in ranked], [row[2] for row in ranked])
-    items = [
-        Ranked(value, Amount(int(row[3]), users[0]), Amount(int(row[4]), users[1] if both else None))
-        for place, (value, row) in enumerate(zip(values, ranked, strict=True))
-        for users in [_users(row, place, alone, roughly)]
-    ]
-    now, before = _total(machine, where, since, machine.distinct("user_h", True) if roughly else "0")
-    if not roughly:
-        now, before = now._replace(users=rows[0][5][-2]), before._replace(users=rows[0][5][-1])
-    return Top(tuple(items), now, before if both else before._replace(users=None), roughly, machine.behind())
-
-
-def _ranked(wanted: TopWanted, users: str) -> str:
-    """Return tables of the values first in rank: their places, last events, and events in both periods."""
-    within = f"FILTER (WHERE ts >= {wanted.filter.since})"
-    now, rank = f"count(*) {within}", f"{users if wanted.by == 'users' else 'count(*)'} {within}"
-    return (
-        f"counted AS (SELECT k, max(seq) AS last, {now} AS n, count(*) - {now} AS b, {rank} AS r FROM made"
-        f" GROUP BY k HAVING {now} > 0 ORDER BY r DESC, k NULLS LAST LIMIT {wanted.limit:d}),"
-        " ranked AS (SELECT k, last, n, b, row_number() OVER (ORDER BY r DESC, k NULLS LAST) - 1 AS place FROM counted)"
+    rows = machine.rows(sql(_now(machine, wanted, key, alone, roughly), made))
+    keys = tuple(row[1] for row in rows)
+    values = shown(machine, app, key, keys, [row[2] for row in rows])
+    before = Past({}, Amount(0, 0))
+    if wanted.previous:
+        past = sql(f"{{}} AND ts < {since}", where)
+        before = _before(machine, wanted, past, key, Ranks(keys, values, True), roughly)
+    counts = wanted.users or wanted.by == "users"
+    items = tuple(
+        Ranked(value, Amount(row[3], _users(row, alone) if counts else None), before.of(int(row[0]), wanted.by))
+        for value, row in zip(values, rows, strict=True)
     )
+    total = Amount(int(rows[0][5]), _people(rows[0], alone)) if rows else Amount(0, 0)
+    total = total if counts else total._replace(users=None)
+    return Top(items, total, before.of(None, wanted.by), roughly, machine.behind())
 
 
-def _users(row: Sequence[Any], place: int, alone: bool, roughly: bool) -> tuple[int, int]:
-    """Return the users of a value in both periods."""
+class Past(NamedTuple):
+    """The period before: the amount of each place that was there, and of all."""
+
+    places: dict[int, Amount]
+    all: Amount
+
+    def of(self, place: int | None, by: By) -> Amount:
+        """Return the amount of a place or of all; users are counted where they are the rank."""
+        found = self.all if place is None else self.places.get(place, Amount(0, 0))
+        return found if by == "users" else found._replace(users=None)
+
+
+def _users(row: Sequence[Any], alone: bool) -> int:
+    """Return the users of a value: told by the key, counted beside it, or found among those of all values."""
+    place, key, _, _, users, _, _, people = row
     if alone:
-        return (0, 0) if row[1] is None else (1, min(int(row[4]), 1))
-    now, before = row[5] if roughly else row[5][2 * place : 2 * place + 2]
-    return now, before
+        return int(key is not None)
+    return int(people[int(place)] if users is None else users)
 
 
-def _exact(machine: Machine, wanted: TopWanted, alone: bool) -> str:
-    """Return a query that makes each user one row, whose bits say at which values it was, and in which period."""
-    asked = "" if wanted.by == "users" else f" AND ts >= {wanted.filter.since}"
-    here, lots = (
-        f"{wanted.limit:d}" if alone else f"coalesce(place, {wanted.limit:d})",
-        range(wanted.limit // _PLACES + 1),
+def _people(row: Sequence[Any], alone: bool) -> int:
+    """Return the users of all values."""
+    return int(row[6] if alone else row[7][-1] if row[7] else 0)
+
+
+def _now(machine: Machine, wanted: TopWanted, key: Key, alone: bool, roughly: bool) -> str:
+    """Return the query of the values first in rank, in order: place, key, last event, events, users; and of all values.
+
+    Of all these are the events, the distinct keys, and last a list of users: of each value where that is not known
+    yet, and of all.
+    """
+    by_users = wanted.by == "users"
+    counted = by_users or (wanted.users and roughly and not alone)
+    users = machine.distinct("user_h", roughly) if counted else "CAST(NULL AS BIGINT)"
+    rank = "u" if by_users else "n"
+    if alone or not (by_users or wanted.users):
+        people = "SELECT NULL AS users"
+    elif counted:
+        people = f"SELECT ARRAY[{machine.distinct('user_h', roughly)}] AS users FROM made"
+    else:
+        people = _present(wanted.limit)
+    seq = "0" if key.shown is None else "seq"
+    return (
+        f"WITH made AS {'' if key.dear and people != 'SELECT NULL AS users' else 'NOT '}MATERIALIZED"
+        f" (SELECT user_h, {seq} AS seq, k FROM {{}}),"
+        f" counted AS (SELECT k, max(seq) AS last, count(*) AS n, {users} AS u, sum(count(*)) OVER () AS total,"
+        f" count(k) OVER () AS keys FROM made GROUP BY k ORDER BY {rank} DESC, k NULLS LAST LIMIT {wanted.limit:d}),"
+        f" ranked AS (SELECT *, row_number() OVER (ORDER BY {rank} DESC, k NULLS LAST) - 1 AS place FROM counted),"
+        f" people AS ({people})"
+        " SELECT place, k, last, n, u, total, keys, users FROM ranked CROSS JOIN people ORDER BY place"
     )
-    before = f"CASE WHEN ts >= {wanted.filter.since} THEN 0 ELSE 1 END"
-    bit = f"CAST(1 AS BIGINT) << CAST({here} % {_PLACES} * 2 + {before} AS INTEGER)"
-    bits = (
-        f"bit_or(CASE WHEN {machine.divided(here, _PLACES)} = {lot} THEN {bit} ELSE 0 END) AS bits{lot}" for lot in lots
+
+
+def _present(limit: int) -> str:
+    """Return a query that makes each user one row, whose bits say at which values it was, and counts these."""
+    lots = range(0, limit, _BITS)
+    bits = ", ".join(
+        f"bit_or(CASE WHEN place BETWEEN {lot} AND {lot + _BITS - 1}"
+        f" THEN CAST(1 AS BIGINT) << CAST(place - {lot} AS INTEGER) ELSE 0 END) AS bits{lot}"
+        for lot in lots
     )
-    tests = [
-        f"((bits{place // _PLACES} >> {place % _PLACES * 2 + before}) & 1) = 1"
-        for place in range(wanted.limit)
-        for before in (0, 1)
+    counts = [
+        f"count(*) FILTER (WHERE (bits{place // _BITS * _BITS} >> {place % _BITS}) & 1 = 1)" for place in range(limit)
     ]
-    tests += [" OR ".join(f"(bits{lot} & {_EVER << before}) <> 0" for lot in lots) for before in (0, 1)]
-    users = ", ".join(f"count(*) FILTER (WHERE {test})" for test in tests)
     return (
-        f"{_ranked(wanted, 'count(DISTINCT user_h)')}, present AS (SELECT {', '.join(bits)}"
-        f" FROM made{'' if alone else ' LEFT JOIN ranked ON made.k IS NOT DISTINCT FROM ranked.k'}"
-        f" WHERE user_h IS NOT NULL{asked} GROUP BY user_h)"
-        f" SELECT place, k, last, n, b, users FROM (SELECT ARRAY[{users}] AS users FROM present) AS found"
-        " LEFT JOIN ranked ON TRUE"
+        f"SELECT ARRAY[{', '.join([*counts, 'count(*)'])}] AS users FROM (SELECT {bits}"
+        " FROM made LEFT JOIN ranked ON made.k IS NOT DISTINCT FROM ranked.k"
+        " WHERE user_h IS NOT NULL GROUP BY user_h) AS present"
     )
 
 
-def _estimated(machine: Machine, wanted: TopWanted) -> str:
-    """Return a query that estimates the users of each value in both periods."""
-    users = machine.distinct("user_h", roughly=True)
-    now = f"{users} FILTER (WHERE ts >= {wanted.filter.since})"
-    before = f"{users} FILTER (WHERE ts < {wanted.filter.since})" if wanted.by == "users" else "0"
-    return (
-        f"{_ranked(wanted, users)}, guessed AS (SELECT place, ARRAY[{now}, {before}] AS users"
-        " FROM made JOIN ranked ON made.k IS NOT DISTINCT FROM ranked.k GROUP BY place)"
-        " SELECT place, k, last, n, b, users FROM ranked JOIN guessed USING (place)"
-    )
+def _before(machine: Machine, wanted: TopWanted, where: Sql, key: Key, ranks: Ranks, roughly: bool) -> Past:
+    """Return what there was before of the values first in rank.
+
+    Events are counted by what keys are made of, of which there is less; but hashes are as many as users.
+    """
+    if wanted.by == "users":
+        held = sql("(SELECT {} AS place, user_h FROM {}) AS held", ranks.place(), machine.made(where, key))
+        sums = f"count(*), {machine.distinct('user_h', roughly)}"
+    elif key.shown is not None:
+        held = sql("(SELECT {} AS place FROM {}) AS held", ranks.place(), machine.made(where, key))
+        sums = "count(*), 0"
+    else:
+        raw, form = (replace(key, form="j"), key.form) if key.dear else (key, "j")
+        counted = sql("(SELECT k AS j, count(*) AS n FROM {} GROUP BY 1) AS counted", machine.made(where, raw))
+        made = sql(f"(SELECT {braced(form)} AS k, n FROM {{}}) AS made", counted)
+        held, sums = sql("(SELECT {} AS place, n FROM {}) AS held", ranks.place(), made), "sum(n), 0"
+    found = machine.rows(sql(f"SELECT place, {sums} FROM {{}} GROUP BY GROUPING SETS ((place), ())", held))
+    amounts = {row[0]: Amount(int(row[1] or 0), row[2]) for row in found}
+    total = amounts.pop(None, Amount(0, 0))
+    return Past({int(place): amount for place, amount in amounts.items()}, total)
 
 
 def names(machine: Machine, app: str, filter: Filter, by: By, limit: int, exact: bool) -> Names:
@@ -132,11 +166,3 @@ def sums(machine: Machine, app: str, filter: Filter, exact: bool) -> Sums:
     where = machine.where(app, filter)
     ((events, who, addresses),) = machine.rows(sql(f"SELECT count(*), {users}, {ips} FROM events WHERE {{}}", where))
     return Sums(events, who, addresses, roughly and machine.words.roughly is not None)
-
-
-def _total(machine: Machine, where: Sql, since: int, users: str) -> tuple[Amount, Amount]:
-    """Return all events of this period and of the one before."""
-    before = f"CASE WHEN ts >= {since} THEN 0 ELSE 1 END"
-    rows = machine.rows(sql(f"SELECT {before}, count(*), {users} FROM events WHERE {{}} GROUP BY 1", where))
-    found = {period: Amount(events, who) for period, events, who in rows}
-    return found.get(0, Amount()), found.get(1, Amount())
