@@ -35,6 +35,13 @@ def first(found: Mapping[str, Any], *names: str) -> str:
     return next((one for one in (text(found.get(name)) for name in names) if one), "")
 
 
+def sound(value: object, most: int) -> str:
+    """Return a text of at most so many characters of Unicode; empty for anything else."""
+    if type(value) is not str or len(value) > most:
+        return ""
+    return value if value.isascii() or value == value.encode(errors="replace").decode() else ""
+
+
 def unreserved(name: str) -> str:
     """Return an event's name; raises EventError for those that no foreign client sends, whatever its key may."""
     if name.startswith(RESERVED):

@@ -20,6 +20,7 @@ from pwdlib import PasswordHash
 
 from sentinel.actions.fetch import Fetcher, FetchError
 from sentinel.compat.adapter import Answer, Call, Request, Shared, checked
+from sentinel.compat.naming import sound
 from sentinel.core.duration import DAY, HOUR, MINUTE, SECOND, parse_duration
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Key
@@ -112,7 +113,7 @@ class Entrance:
         """Answer an access token to whoever proves who they are; all that fails is said in one way."""
         said = await call.json()
         given = said if type(said) is dict else {}
-        name, password, token = (_text(given.get(field)) for field in ("username", "password", "token"))
+        name, password, token = (sound(given.get(field), LONGEST) for field in ("username", "password", "token"))
         ask = self._shared.identity
         async with self._few:
             if name and password:
@@ -190,7 +191,7 @@ def read_name(value: Any) -> str:
 
 def read_password(value: Any) -> str:
     """Read a password and return what is kept of it: a hash."""
-    if type(value) is not str or not SHORTEST_PASSWORD <= len(value) <= LONGEST:
+    if type(value) is not str or len(sound(value, LONGEST)) < SHORTEST_PASSWORD:
         raise SentinelError(f"not a text of {SHORTEST_PASSWORD} to {LONGEST} characters")
     return _hasher().hash(value)
 
@@ -238,10 +239,6 @@ def _own(keys: Iterable[Key]) -> list[Key]:
 
 def _only(found: list[Key]) -> Key | None:
     return found[0] if len(found) == 1 else None
-
-
-def _text(value: Any) -> str:
-    return value if type(value) is str and len(value) <= LONGEST else ""
 
 
 def _sign(secret: str | None, said: str) -> str:

@@ -8,9 +8,11 @@ import json
 import re
 import subprocess
 import sys
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sentinel.core.record import App
 from tests.api.served import wait_for
@@ -199,7 +201,7 @@ def test_settings_are_pushed_by_their_version_to_who_may_read_them(project):
     assert project.get("/projects/config", "sdk") == {"version": 3, "settings": {"@@DataExclusions": "*password*"}}
 
 
-@pytest.mark.parametrize("body", [{}, [], {"value": 7}])
+@pytest.mark.parametrize("body", [{}, [], {"value": 7}, {"value": ""}, {"value": "\ud800"}, {"value": "x" * 3000}])
 def test_a_setting_that_is_no_text_is_refused(project, body):
     assert project.ask("POST", "/projects/p/config?key=a", body, "admin").status == 400
 
@@ -381,6 +383,28 @@ def test_what_other_senders_write_does_no_harm_here(whole, project):
     whole.client.using(key).post("/v1/events", {"event": "a", "properties": odd, "user": "u"})
     assert len(project.get("/events?time=all")) == 1
     assert [row["id"] for row in project.get("/events?mode=stack_users&time=all")] == ["s"]
+
+
+ODD = st.text(max_size=12) | st.sampled_from(
+    ["\x00", "all", "last 9999 weeks", "stack_users", "0", "99999999999", "-1", "'"]
+)
+ASKED = ["filter", "time", "mode", "page", "limit", "include", "sort"]
+
+
+@given(
+    query=st.dictionaries(st.sampled_from(ASKED), ODD, max_size=3),
+    path=st.sampled_from(["", "/sessions", "/x", "/count", "/by-ref/'"]),
+)
+def test_no_question_is_a_fault(asker, query, path):
+    answer = asker.ask("GET", f"/events{quote(path)}?{urlencode(query)}", scope="read")
+    assert answer.status in (200, 400, 404), answer.body
+
+
+@pytest.fixture(scope="module")
+def asker(whole):
+    project = Project(whole, "asker")
+    project.submit(error("a", "u"))
+    return project
 
 
 NODE = """

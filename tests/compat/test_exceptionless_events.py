@@ -221,8 +221,9 @@ ANYTHING = st.recursive(
 def test_no_object_is_a_fault_or_refused_but_for_its_name(raw):
     made = translate(raw)
     _bounded(made)
-    events.read(made, received=1_800_000_000_000_000, new_id=lambda: "x")
-    events.read(translate(legacy.error(raw)), received=1_800_000_000_000_000, new_id=lambda: "x")
+    assert events.read(made, received=1_800_000_000_000_000, new_id=lambda: "x").name == made["event"]
+    older = events.read(translate(legacy.error(raw)), received=1_800_000_000_000_000, new_id=lambda: "x")
+    assert older.name == "error"
 
 
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))

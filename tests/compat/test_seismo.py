@@ -9,6 +9,7 @@ import re
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
 
 import pytest
 from hypothesis import given
@@ -122,7 +123,16 @@ def test_a_name_and_password_that_fit_two_apps_sign_in_to_neither(whole):
     assert first.sign_in(username="shared", password=PASSWORD).status == 401
 
 
-@pytest.mark.parametrize("said", [{"username": "u"}, {"password": "p"}, {"username": 1, "password": 2}, {"token": "t"}])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"username": "u"},
+        {"password": "p"},
+        {"username": 1, "password": 2},
+        {"token": "t"},
+        {"username": "\ud800", "password": "\ud800"},
+    ],
+)
 def test_half_of_what_is_needed_is_missing(signed, said):
     answer = signed.sign_in(**said)
     assert (answer.status, answer.json) == (400, {"message": "username or password missing"})
@@ -420,6 +430,29 @@ def test_a_service_at_a_private_address_is_not_asked_unless_the_settings_allow_i
 def test_a_key_whose_settings_cannot_be_meant_is_not_made(whole, settings, message):
     made = whole.using("admin").post("/v1/keys", {"scope": "sdk", "protocol": "seismo", "settings": settings})
     assert made.status == 422 and message in made.error["message"]
+
+
+ODD = st.text(max_size=12) | st.sampled_from(["\x00", "today", "2026-02-30", "9999-12-31", "-1", "'", "2026-11"])
+ASKED = ["event", "id", "date", "hour", "week", "month", "from", "to"]
+PATHS = [
+    "events/shop",
+    "reports/hour/shop",
+    "reports/week/a'b",
+    "reports/month/shop",
+    "reports/period/shop",
+    "events/\x00",
+]
+
+
+@pytest.fixture(scope="module")
+def asker(whole):
+    return Signed(whole, "asker")
+
+
+@given(query=st.dictionaries(st.sampled_from(ASKED), ODD, max_size=4), path=st.sampled_from(PATHS))
+def test_no_question_is_a_fault(asker, query, path):
+    answer = asker.ask("GET", f"/api/{quote(path)}?{urlencode(query)}")
+    assert answer.status in (200, 400, 403), answer.body
 
 
 ANYTHING = st.recursive(

@@ -47,8 +47,8 @@ class Configs:
 
     def put(self, app: str, name: str, value: str | None, by: str) -> None:
         """Set a setting, or with None take it away."""
-        if not 0 < len(name) <= LONGEST_NAME or (value is not None and len(value) > LONGEST_VALUE):
-            raise ApiError("malformed", f"a setting has a name of 1 to {LONGEST_NAME} characters and a short value")
+        if not 0 < len(name) <= LONGEST_NAME:
+            raise ApiError("malformed", f"`key`: not a name of 1 to {LONGEST_NAME} characters")
         with self._lock:
             found = self.read(app)
             changed = {key: one for key, one in found.settings.items() if key != name}

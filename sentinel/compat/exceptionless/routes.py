@@ -28,10 +28,10 @@ from sentinel.compat.adapter import (
     in_query,
 )
 from sentinel.compat.exceptionless import legacy
-from sentinel.compat.exceptionless.config import Config, Configs
+from sentinel.compat.exceptionless.config import LONGEST_VALUE, Config, Configs
 from sentinel.compat.exceptionless.incoming import elements, is_mail, reader, translate, user
 from sentinel.compat.exceptionless.reading import Reading, Told
-from sentinel.compat.naming import first, folded
+from sentinel.compat.naming import first, folded, sound
 from sentinel.core.errors import EventError
 from sentinel.core.record import KeyScope
 from sentinel.edge.errors import ApiError
@@ -104,10 +104,10 @@ class Exceptionless:
         """Change one thing that clients are told."""
         value = None
         if call.request.method == "POST":
-            said = folded(await call.json()).get("value")
-            if type(said) is not str:
-                raise ApiError("malformed", "`value`: not a text", 'send `{"value": "…"}`')
-            value = said
+            value = sound(folded(await call.json()).get("value"), LONGEST_VALUE)
+            if not value:
+                hint = f'send `{{"value": "…"}}`, of at most {LONGEST_VALUE} characters'
+                raise ApiError("malformed", "`value`: not a text", hint)
         caller, key = call.caller, call.request.query.get("key", "")
         await asyncio.to_thread(self._configs.put, caller.app, key, value, caller.by)
         return Answer(200)
