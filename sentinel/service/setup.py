@@ -11,6 +11,7 @@ from sentinel.service.ports import Store
 APP = "default"
 ADMINISTRATOR = "administrator"
 BY = "first start"
+ONCE = "first-start.txt"  # in the data folder, where there is no terminal to show the secrets on
 
 
 class First(NamedTuple):
