@@ -5,6 +5,9 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python
 	$$name $(RECENT) 2>/dev/null && echo $$name && break; done)
 EXTRAS := server,postgres,redis,notify,sigma,dev
 DAY := data/demo.ndjson.gz
+EXAMPLES ?= 5000
+FUZZED := tests/api/test_stateful.py tests/compat/test_fuzz.py tests/contract/test_conditions.py tests/edge/test_batch.py \
+	tests/loader/test_fuzz.py tests/property/test_expression_laws.py tests/sdk/test_values.py tests/store/test_paging.py
 
 BIN := .venv/bin
 READY := .venv/.ok
@@ -13,7 +16,7 @@ PIP = $$($(BIN)/python -m pip --version >/dev/null 2>&1 && echo $(BIN)/python -m
 	|| echo $(PYTHON) -m pip --python $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup frontend demo backtest run test check bench clean
+.PHONY: help setup frontend demo backtest run test check audit fuzz bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,11 +38,18 @@ run: $(READY) $(SCRIPTS) ## serve
 test: $(READY) $(SCRIPTS) ## run every test: the suite, the layers, the shipped playbooks' own
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: $(READY) ## check style, format, types and layers
+check: $(READY) ## check style, format, types, layers, and what is known against the packages (AUDIT=must: know it)
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy --strict
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m tests.audit
+
+audit: $(READY) ## look up what is known against the packages Sentinel is pinned to
+	@$(BIN)/python -m tests.audit
+
+fuzz: $(READY) ## search for faults with new random input for a long time (EXAMPLES=…: how many each)
+	@EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --hypothesis-profile=fuzz $(FUZZED) $(ARGS)
 
 bench: $(READY) ## run every benchmark; each prints a ratio
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done

@@ -1,10 +1,13 @@
 """What every test shares: how hard Hypothesis looks. Fixtures of one room belong in that room's own conftest."""
 
+import os
+
 from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "ci", derandomize=True, database=None, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("dev", deadline=None, max_examples=300)
+settings.register_profile("fuzz", settings.get_profile("dev"), max_examples=int(os.environ.get("EXAMPLES") or 5000))
 settings.register_profile("quick", settings.get_profile("ci"), phases=[Phase.explicit, Phase.generate])  # no shrinking
 settings.load_profile("ci")  # `pytest --hypothesis-profile=dev` searches further, with new examples each time
