@@ -51,14 +51,17 @@ class State(NamedTuple):
     memory: int
     files: int
     threads: int
+    groups: int
+    stored: int
 
 
 class Soak:
     """One run: who calls, how long each answer took, and what went wrong."""
 
-    def __init__(self, target: Target, token: str, seconds: float, rate: int) -> None:
+    def __init__(self, target: Target, token: str, home: Path, seconds: float, rate: int) -> None:
         self.target = target
         self.token = token
+        self.home = home
         self.seconds = seconds
         self.rate = rate
         self.sent = 0
@@ -79,7 +82,7 @@ class Soak:
             thread.start()
         while time.perf_counter() - self.began < self.seconds and self.target.process.poll() is None:
             self.look()
-            self.over.wait(1)
+            self.over.wait(5)
         self.over.set()
         for thread in threads:
             thread.join(30)
@@ -99,7 +102,16 @@ class Soak:
         said = dict(re.findall(r"^(VmRSS|Threads):\s+(\d+)", (place / "status").read_text(), re.MULTILINE))
         at = time.perf_counter() - self.began
         files = sum(1 for _ in (place / "fd").iterdir())
-        self.states.append(State(at, int(said["VmRSS"]) << 10, files, int(said["Threads"])))
+        stored = sum(file.stat().st_size for file in self.home.glob("data/*.*"))
+        self.states.append(State(at, int(said["VmRSS"]) << 10, files, int(said["Threads"]), self.groups(), stored))
+
+    def groups(self) -> int:
+        """Return how many groups windows hold: what memory is for."""
+        connection = self.connected()
+        connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {self.token}"})
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return sum(int(float(found)) for found in re.findall(r"^sentinel_groups\{.*\} (\S+)$", text, re.MULTILINE))
 
     def ask(self, kind: str, connection: http.client.HTTPConnection, method: str, path: str, **more: object) -> None:
         """Send one request, and note how long its whole answer took."""
@@ -166,7 +178,8 @@ class Soak:
         )
         marks = [self.states[min(len(self.states) - 1, len(self.states) * part // 8)] for part in range(9)]
         for name, shown in (("memory, MiB", [s.memory >> 20 for s in marks]), ("open files", [s.files for s in marks]),
-                            ("threads", [s.threads for s in marks])):  # fmt: skip
+                            ("threads", [s.threads for s in marks]), ("groups, 1000s", [s.groups // 1000 for s in marks]),
+                            ("on disk, MiB", [s.stored >> 20 for s in marks])):  # fmt: skip
             print(f"{name:14} " + " ".join(f"{value:6,}" for value in shown))
         for kind, found in sorted(self.waits.items()):
             first = sorted(took for at, took in found if at < lasted / 3)
@@ -212,7 +225,7 @@ def serving(home: Path) -> Iterator[tuple[Target, str, str]]:
             print("ended with code", process.wait(60))
             errors.seek(0)
             said = errors.read()
-            print(f"{said.count(chr(10))} lines of errors", said[:2000])
+            print(f"{said.count(chr(10))} lines of errors", said[:500])
 
 
 def signed_in(port: int, code: str) -> str:
@@ -232,7 +245,7 @@ def main(seconds: float, rate: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory() as home, serving(Path(home)) as (target, token, code):
         wait_ready(target.port)
-        soak = Soak(target, token, seconds, rate)
+        soak = Soak(target, token, Path(home), seconds, rate)
         soak.run(signed_in(target.port, code))
         soak.report()
 

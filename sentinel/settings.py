@@ -149,8 +149,8 @@ def read(flags: Mapping[str, str] | None = None, environ: Mapping[str, str] | No
     environ = os.environ if environ is None else environ
     flags = flags or {}
     problems: list[str] = []
-    file = flags.get("config") or environ.get(f"{PREFIX}CONFIG")
-    values = dict(_from_file(Path(file or FILE), bool(file), problems))
+    wanted = named(flags, environ)
+    values = dict(_from_file(Path(wanted or FILE), bool(wanted), problems))
     values |= dict(_from_environment(environ, problems))
     for name, value in flags.items():
         if name != "config":
@@ -160,6 +160,11 @@ def read(flags: Mapping[str, str] | None = None, environ: Mapping[str, str] | No
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def named(flags: Mapping[str, str], environ: Mapping[str, str] | None = None) -> str | None:
+    """Return the file of settings that was named, None where none was."""
+    return flags.get("config") or (os.environ if environ is None else environ).get(f"{PREFIX}CONFIG")
 
 
 def _from_file(file: Path, wanted: bool, problems: list[str]) -> Iterator[tuple[str, Any]]:

@@ -43,6 +43,7 @@ class Client:
 
     def __init__(self, url: str, key: str, app: str | None = None) -> None:
         self.url = url
+        self.key = key
         self.timeout = TIMEOUT  # seconds without a byte
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator
-from typing import Annotated, NamedTuple
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from sentinel import settings
 from sentinel.actions.channel import channels
 from sentinel.cli.client import Unreachable, connect
+from sentinel.cli.examined import Finding, exposure, machine, open_secrets, told, used
 from sentinel.cli.terminal import say
 from sentinel.core.errors import SentinelError
 from sentinel.enrich.enricher import build
@@ -25,13 +29,6 @@ from sentinel.settings import Settings, SettingsError
 LITTLE = 1 << 30  # bytes of free disk
 
 
-class Finding(NamedTuple):
-    """One thing that was looked at: `good`, `bad`, or something to `note`, and what there is to say."""
-
-    state: str
-    text: str
-
-
 def doctor(
     config: Annotated[str | None, typer.Option("--config", help="A TOML file of settings.", metavar="FILE")] = None,
     data: Annotated[str | None, typer.Option("--data", help="The data folder.", metavar="FOLDER")] = None,
@@ -42,7 +39,8 @@ def doctor(
         found = settings.read(flags)
     except SettingsError as error:
         return _tell(Finding("bad", problem) for problem in error.problems)
-    return _tell(finding for check in CHECKS for finding in check(found))
+    file = Path(settings.named(flags) or settings.FILE)
+    return _tell(chain(open_secrets(found, file), *(check(found) for check in CHECKS)))
 
 
 def _tell(findings: Iterator[Finding]) -> int:
@@ -94,6 +92,7 @@ def _content(found: Settings) -> Iterator[Finding]:
         return
     enforcing = sum(one.mode == "enforce" for one in content.playbooks.values())
     yield Finding("good", f"{len(content.playbooks)} playbooks, {enforcing} of them enforce")
+    yield from told(found, iter(content.playbooks.values()))
 
 
 def _geo(found: Settings) -> Iterator[Finding]:
@@ -126,7 +125,8 @@ def _lists(found: Settings) -> Iterator[Finding]:
 
 def _server(found: Settings) -> Iterator[Finding]:
     try:
-        ready = connect(None, None, None, found.data).ask("GET", "/readyz")
+        client = connect(None, None, None, found.data)
+        ready = client.ask("GET", "/readyz")
     except Unreachable as error:
         if (found.data / LOCAL).exists():
             yield Finding("bad", str(error))
@@ -138,6 +138,7 @@ def _server(found: Settings) -> Iterator[Finding]:
         return
     yield Finding("good" if ready["status"] == "ok" else "bad", f"the running server says {ready['status']}")
     yield from (Finding("note", warning) for warning in ready["warnings"])
+    yield from used(client, time.time_ns() // 1000)
 
 
 def _port(found: Settings) -> Iterator[Finding]:
@@ -149,13 +150,6 @@ def _port(found: Settings) -> Iterator[Finding]:
         yield Finding("bad", f"`{found.host}:{found.port}` cannot be listened at: {error.strerror} (set `port`)")
 
 
-def _exposure(found: Settings) -> Iterator[Finding]:
-    if found.host not in ("127.0.0.1", "::1", "localhost") and not (found.public_url or "").startswith("https://"):
-        yield Finding("note", "plain HTTP beyond this machine (put TLS in front, and set `public_url`)")
-    if found.allow_private_webhooks:
-        yield Finding("note", "webhooks may reach private addresses (`allow_private_webhooks`)")
-
-
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-    _folder, _database, _content, _geo, _lists, _exposure, _server,
+    _folder, _database, _content, _geo, _lists, exposure, machine, _server,
 )  # fmt: skip

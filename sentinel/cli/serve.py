@@ -13,10 +13,8 @@ from sentinel.app import open_server
 from sentinel.cli.terminal import say
 from sentinel.local import write_private
 from sentinel.process import serve as run
-from sentinel.service.setup import First
+from sentinel.service.setup import ONCE, First
 from sentinel.settings import TABLE, Settings
-
-ONCE = "first-start.txt"
 
 
 def serve(**flags: str | None) -> None:

@@ -1,0 +1,92 @@
+"""What `sentinel doctor` asks a server that runs, and looks for around one: whether it is used, and what lies open."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from sentinel.cli.client import Client
+from sentinel.core.duration import DAY
+from sentinel.core.errors import SentinelError
+from sentinel.engine.playbook import Playbook
+from sentinel.service.setup import ONCE
+from sentinel.settings import Settings
+
+FEW_FILES = 4096
+LOCAL = ("127.0.0.1", "::1", "localhost")
+_BEGUN = 1_767_225_600  # 2026-01-01: no clock that is right shows less
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at: `good`, `bad`, or something to `note`, and what there is to say."""
+
+    state: str
+    text: str
+
+
+def used(client: Client, now: int) -> Iterator[Finding]:
+    """Say which app sends nothing, is not enforced, or whose enforcement is off."""
+    try:
+        apps = client.ask("GET", "/v1/apps")["items"]
+    except SentinelError as error:
+        yield Finding("note", f"the apps of the running server: {error}")
+        return
+    for app in (one["id"] for one in apps):
+        asked = Client(client.url, client.key, app)
+        since = datetime.fromtimestamp((now - DAY) / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if not asked.ask("GET", "/v1/events", query={"limit": 1, "from": since})["items"]:
+            hint = "does its SDK have the server's address and a key?"
+            yield Finding("note", f"no events of `{app}` in a day ({hint})")
+        elif not asked.ask("GET", "/v1/sdks")["items"]:
+            yield Finding(
+                "note", f"no SDK asks for the decisions of `{app}`: it refuses nobody (protect it with an SDK)"
+            )
+        switch = asked.ask("GET", "/v1/enforcement")
+        if not (switch["app"] and switch["server"]):
+            yield Finding("note", f"enforcement of `{app}` is switched off (`PUT /v1/enforcement`)")
+
+
+def open_secrets(found: Settings, file: Path) -> Iterator[Finding]:
+    """Say which secrets others may read, or lie about."""
+    if file.is_file() and file.stat().st_mode & 0o077 and (found.channels or found.database or "@" in found.windows):
+        yield Finding("bad", f"others may read `{file}`, and it may hold secrets (run `chmod 600 {file}`)")
+    once = found.data / ONCE
+    if once.exists():
+        yield Finding("note", f"`{once}` still holds the first secrets (read it, then delete it)")
+
+
+def exposure(found: Settings) -> Iterator[Finding]:
+    """Say what stands between the server and the network, or does not."""
+    secure = (found.public_url or "").startswith("https://")
+    if found.host not in LOCAL and not secure:
+        yield Finding("note", "plain HTTP beyond this machine (put TLS in front, and set `public_url`)")
+    if secure and not found.trusted_proxies:
+        yield Finding("note", "`public_url` is behind a proxy, and no proxy is trusted: all browsers have its address "
+                              "(set `trusted_proxies`)")  # fmt: skip
+    if found.allow_private_webhooks:
+        yield Finding("note", "webhooks may reach private addresses (`allow_private_webhooks`)")
+
+
+def told(found: Settings, playbooks: Iterator[Playbook]) -> Iterator[Finding]:
+    """Say whether anybody hears of findings, and whether anybody is refused."""
+    known = list(playbooks)
+    if known and not any(one.mode == "enforce" for one in known):
+        yield Finding("note", "no playbook enforces: nobody is refused (set `mode: enforce` in one that was watched)")
+    if not found.channels and any(effect.kind == "notify" for one in known for effect in one.actions):
+        yield Finding("note", "notifications go to the log alone (set `channels`)")
+
+
+def machine(_found: Settings) -> Iterator[Finding]:
+    """Say what is wrong with the machine: its clock, and how many files it lets be open."""
+    if time.time() < _BEGUN:
+        shown = datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%d")
+        yield Finding("bad", f"the clock shows {shown}: events would lie in the future (set it, and keep it by NTP)")
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most != resource.RLIM_INFINITY and most < FEW_FILES:
+        yield Finding(
+            "bad", f"at most {most} files may be open, one a connection (raise `ulimit -Hn` or `LimitNOFILE`)"
+        )
