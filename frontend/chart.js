@@ -3,6 +3,10 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
 const TONES = ["--accent", "--warn", "--good", "--danger", "--muted"];
+const LEGEND = 30; // pixels below the drawing
+const DAY = 86400;
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const drawn = new Map();
 
 function tone(name) {
@@ -20,14 +24,26 @@ function axis(more) {
   return { stroke: tone("--muted"), grid: line, ticks: { ...line, size: 4 }, font: "12px system-ui", ...more };
 }
 
+/** Name the ticks of time: the hour, with the day where a day begins. */
+function moments(_, splits, __, ___, step) {
+  let last = "";
+  return splits.map((seconds) => {
+    const moment = new Date(seconds * 1000);
+    const day = date.format(moment);
+    const text = step >= DAY ? day : day === last ? clock.format(moment) : `${clock.format(moment)}\n${day}`;
+    last = day;
+    return text;
+  });
+}
+
 function options(element, data) {
   const bars = data.kind === "bars" ? uPlot.paths.bars({ size: [0.8, 60] }) : undefined;
   return {
     width: element.clientWidth || 600,
-    height: element.clientHeight || 240,
+    height: (element.clientHeight || 240) - LEGEND,
     cursor: { points: { size: 6 } },
     legend: { live: true },
-    axes: [axis({}), axis({ size: 56 })],
+    axes: [axis({ values: moments }), axis({ size: 56 })],
     series: [
       { value: (_, seconds) => (seconds === null ? "–" : new Date(seconds * 1000).toLocaleString()) },
       ...data.series.map(([label], index) => ({
@@ -58,7 +74,7 @@ function drawAll() {
 }
 
 new ResizeObserver(() => {
-  for (const [element, chart] of drawn) chart.setSize({ width: element.clientWidth, height: element.clientHeight || 240 });
+  for (const [element, chart] of drawn) chart.setSize({ width: element.clientWidth, height: (element.clientHeight || 240) - LEGEND });
 }).observe(document.body);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 document.addEventListener("htmx:after:swap", drawAll);

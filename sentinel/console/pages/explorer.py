@@ -10,7 +10,6 @@ from starlette.responses import JSONResponse, Response
 
 from sentinel.console.asking import BETWEEN, CHOICES, Asked, Search, field_time
 from sentinel.console.parts import Cursor, Given, Id
-from sentinel.console.render import inert
 from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import DAY, SECOND
 from sentinel.core.errors import SentinelError
@@ -54,7 +53,7 @@ def explore(visit: Viewer, asked: Asked, by: By = "events", facet: Given = "", c
     now = visit.now
     shown: dict[str, Any] = {
         "asked": asked, "by": by, "facet": facet, "now": now, "choices": CHOICES, "between": BETWEEN, "flaws": (),
-        "saved": visit.store.searches.list(visit.app.id), "mono": _looks_like_code,
+        "saved": visit.store.searches.list(visit.app.id),
     }  # fmt: skip
     try:
         filter = asked.filter(visit, now)
@@ -70,8 +69,9 @@ def explore(visit: Viewer, asked: Asked, by: By = "events", facet: Given = "", c
     pinned = asked.query | ({} if asked.period.range == BETWEEN else {"at": str(filter.until)})
     return visit.page(
         "explorer.html", **shown, page=page, span=_fields(filter.since, filter.until), pinned=pinned,
+        since=filter.since, until=filter.until,
         chart={"x": [start // SECOND for start in series.starts], "bars": [int(bar or 0) for bar in bars]},
-        total=int(sum(bar or 0 for bar in bars)), facets=list(_facets(visit, asked, filter, by, facet)),
+        total=visit.store.events.count(visit.app.id, filter), facets=list(_facets(visit, asked, filter, by, facet)),
     )  # fmt: skip
 
 
@@ -148,6 +148,3 @@ def _facet_value(q: str, field: str, one: Ranked, by: By, whole: int) -> FacetVa
 def _fields(since: int, until: int) -> dict[str, str]:
     return {"from": field_time(since), "to": field_time(until)}
 
-
-def _looks_like_code(value: object) -> bool:
-    return not isinstance(value, str) or inert(value).isascii()

@@ -55,7 +55,7 @@ def show_report(visit: Viewer, period: Literal["hour", "day", "week", "month"] =
         "report.html", found=found, period=period, periods=PERIODS, zone=zone, titles=titles, now=visit.now,
         figures=[Change(name, getattr(found.now, name), getattr(found.before, name)) for name in FIGURES],
         findings=_changes(told[0].findings, told[1].findings), decisions=_changes(told[0].decisions, told[1].decisions),
-        chart=_chart(found.series), earlier=previous, later=until if until <= visit.now else None,
+        chart=_chart(found.series, visit.now), earlier=previous, later=until if until <= visit.now else None,
     )  # fmt: skip
 
 
@@ -131,11 +131,15 @@ def _changes(now: Mapping[str, int], before: Mapping[str, int]) -> list[Change]:
     return sorted(found, key=lambda one: (-one.now, -one.before, one.name))
 
 
-def _chart(series: Series) -> dict[str, object]:
+def _chart(series: Series, now: int) -> dict[str, object]:
+    """Return the lines of a chart; what is still to come has no figure."""
     line = series.lines[0] if series.lines else None
     nothing = [0.0] * len(series.starts)
     return {
         "x": [start // SECOND for start in series.starts],
-        "now": [int(point or 0) for point in (line.points if line else nothing)],
+        "now": [
+            int(point or 0) if start <= now else None
+            for start, point in zip(series.starts, line.points if line else nothing, strict=True)
+        ],
         "before": [int(point or 0) for point in (line.previous if line else nothing)],
     }

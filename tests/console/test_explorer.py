@@ -1,0 +1,154 @@
+"""The explorer's pages: what a search shows and carries on, what is refused where, and what another app never sees."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+
+from tests.api.served import wait_for
+from tests.console.visiting import text
+
+
+@pytest.fixture(scope="module", autouse=True)
+def events(console):
+    """Two users' events in one app, and a secret of another app."""
+    whole = console.whole
+    for number in range(3):
+        for user, ip, plan in (("ana", "198.51.100.1", "free"), ("ben", "198.51.100.2", 'pro"x')):
+            event = {"event": f"act{number}", "user": user, "ip": ip, "properties": {"plan": plan, "n": number}}
+            assert whole.using("sdk").post("/v1/events", event).json["accepted"] == 1
+    assert whole.using("sdk", "two").post("/v1/events", {"event": "other-secret", "user": "spy"}).json["accepted"] == 1
+    wait_for(lambda: "6 events" in text(console.reader().page("/explorer")))
+
+
+def where(**query):
+    return "/explorer?" + urlencode(query)
+
+
+def links(page, beginning="/explorer?"):
+    return [unescape(found) for found in re.findall(r'href="([^"]*)"', page) if found.startswith(beginning)]
+
+
+def said(link):
+    return {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
+
+
+def test_a_search_shows_its_events_and_nothing_of_another_app(console):
+    page = console.reader().page(where(q='properties.plan == "free"'))
+    assert "3 events" in text(page)
+    assert "id:ana" in text(page) and "id:ben" not in text(page)
+    assert "other-secret" not in console.reader().page("/explorer")
+    words = console.reader().get("/explorer/words").body.decode()
+    assert '"properties.plan"' in words and "act1" in words and "cidr" in words
+    assert "other-secret" not in words
+
+
+def test_a_mistake_is_shown_in_its_place_with_what_to_write(console):
+    answer = console.reader().get(where(q='evnt == "a"'))
+    assert answer.status == 422
+    shown = unescape(answer.body.decode())
+    assert "`evnt` is not a field" in shown and "^^^^" in shown and "did you mean `event`?" in shown
+    assert 'value="evnt == ' in answer.body.decode()
+
+
+def test_clicking_a_value_asks_for_it_alone_and_clicking_it_away_for_the_others(console):
+    page = console.reader().page(where(q='event != "act0"', facet="properties.plan"))
+    clicked = [said(link)["q"] for link in links(page) if "pro%5C%22x" in link]
+    only, without = clicked[0], clicked[1]
+    assert only == 'event != "act0" and properties.plan == "pro\\"x"'
+    assert "2 events" in text(console.reader().page(where(q=only)))
+    others = text(console.reader().page(where(q=without)))
+    assert "2 events" in others and "id:ana" in others and "id:ben" not in others
+
+
+def test_values_are_counted_by_events_or_by_users(console):
+    by_events, by_users = (console.reader().page(where(by=by, facet="properties.plan")) for by in ("events", "users"))
+    assert re.search(r'free</bdi></a>\s*<span class="row"><span class="number">3<', by_events)
+    assert re.search(r'free</bdi></a>\s*<span class="row"><span class="number">1<', by_users)
+
+
+def test_older_pages_stay_where_they_are_while_events_come_in(console):
+    lot = [{"event": "many", "user": "many", "ip": "198.51.100.9", "properties": {"at": number}} for number in range(60)]
+    assert console.whole.using("sdk").post("/v1/events", lot).json["accepted"] == 60
+    query = {"q": 'event == "many"', "range": "1h"}
+    wait_for(lambda: "60 events" in text(console.reader().page(where(**query))))
+    first = console.reader().page(where(**query))
+    older = next(link for link in links(first) if "cursor=" in link)
+    late = {"event": "many", "user": "many", "ip": "198.51.100.9", "properties": {"at": "late"}}
+    assert console.whole.using("sdk").post("/v1/events", late).json["accepted"] == 1
+    second = console.reader().page(older)
+    events = [re.findall(r"/explorer/events/([^?]+)\?", page) for page in (first, second)]
+    assert len(set(events[0]) | set(events[1])) == 60
+    assert "60 events" in text(second)
+
+
+def test_two_moments_are_taken_as_utc_and_what_is_no_period_is_refused(console):
+    reader = console.reader()
+    page = reader.page(where(range="between", **{"from": "2001-01-01T00:00", "to": "2001-01-02"}))
+    assert "2001-01-01 00:00 to 2001-01-02 00:00" in text(page)
+    assert "No events in this period" in text(page)
+    backwards = reader.get(where(range="between", **{"from": "2001-01-02", "to": "2001-01-01"}))
+    assert backwards.status == 422 and "does not lie before" in text(backwards)
+    assert reader.get(where(range="between", **{"from": "soon"})).status == 422
+    assert reader.get(where(at="9" * 17)).status == 200
+    assert reader.get(where(range="nonsense")).status == 200
+
+
+@pytest.mark.parametrize(("format", "begins"), [("ndjson", b'{"'), ("csv", b'"timestamp"'), ("parquet", b"PAR1")])
+def test_a_search_is_exported_whole(console, format, begins):
+    query = urlencode({"format": format, "q": 'user == "id:ana"'})
+    answer = console.reader("viewer").get(f"/explorer/export?{query}")
+    assert answer.status == 200 and answer.body.startswith(begins)
+    assert answer.headers["content-disposition"] == f'attachment; filename="events.{format}"'
+    assert b"id:ben" not in answer.body and b"other-secret" not in answer.body
+
+
+def test_an_event_is_shown_whole_with_what_is_made_of_it(console):
+    page = console.reader().page(where(q='user == "id:ben" and event == "act2"'))
+    page = console.reader().page(links(page, "/explorer/events/")[0])
+    assert 'pro\\"x' in unescape(page)
+    assert "What is made of it" in text(page)
+    assert console.reader().get("/explorer/events/unknown").status == 404
+
+
+def test_a_search_is_kept_found_again_and_removed_by_its_owner_alone(console):
+    one, other, admin = console.invited("keeper", "analyst"), console.reader("analyst"), console.reader()
+    one.app = "one"
+    one.done("/explorer/searches", {"name": "<b>plans</b>", "q": 'properties.plan == "free"', "event": "act1"})
+    page = other.page("/explorer")
+    assert "&lt;b&gt;plans" in page and "<b>plans" not in page
+    link = next(link for link in links(page) if said(link).get("event") == "act1")
+    assert "1 event " in text(other.page(link))
+    (kept,) = console.store.searches.list("one")
+    assert other.post(f"/explorer/searches/{kept.id}/remove").status == 403
+    assert console.store.searches.list("two") == []
+    assert one.post("/explorer/searches", {"name": "bad", "q": "evnt"}).status == 422
+    admin.done(f"/explorer/searches/{kept.id}/remove")
+    assert console.store.searches.list("one") == []
+
+
+def test_a_search_becomes_the_text_of_a_rule(console):
+    asked = {"title": "Free plans & more", "q": 'properties.plan == "free"'}
+    answer = console.reader("analyst").post("/explorer/rule", asked)
+    assert answer.status == 200
+    shown = unescape(answer.body.decode())
+    assert "rule: free-plans-more\n" in shown and 'where: "properties.plan == \\"free\\""' in shown
+    about = console.reader("analyst").post("/explorer/rule", {"title": "x", "q": "", "user": "ana"})
+    assert about.status == 422 and "not about one user" in text(about)
+
+
+def test_a_report_a_list_of_names_a_funnel_and_retention_say_what_happened(console):
+    reader = console.reader()
+    assert "act1" in text(reader.page("/reports?period=hour"))
+    names = text(reader.page("/reports/names?range=1h&" + urlencode({"q": 'event == "act1"'})))
+    assert "act1 2" in names and "act2" not in names
+    funnel = text(reader.page("/reports/funnel?step=act0&step=act1&step=&step=act2&window=1h&group_by=properties.plan"))
+    assert "All users 100.0 % get through" in funnel and 'properties.plan pro"x' in funnel
+    assert "Name two to six events" in text(reader.page("/reports/funnel?step=act0"))
+    assert reader.get("/reports/funnel?step=a&step=b&window=never").status == 422
+    assert reader.get("/reports/names?q=evnt").status == 422
+    assert "100 %" in text(reader.page("/reports/retention?start=act0"))
+    assert reader.get("/reports?at=soon").status == 422

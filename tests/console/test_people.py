@@ -1,0 +1,111 @@
+"""The pages of people and addresses: who was there, what they met, what can be done about them, and by whom."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+import pytest
+
+from tests.api.served import wait_for
+from tests.console.visiting import text
+
+
+@pytest.fixture(scope="module", autouse=True)
+def events(console):
+    """Somebody with two identifiers who fails, somebody who does not, and another app's user of the same key."""
+    who = {"id": "mallory", "email": "m@example.com"}
+    known = {"event": "auth", "success": True, "user": who, "ip": "198.51.100.7"}
+    assert console.whole.using("sdk").post("/v1/events", known).json["accepted"] == 1
+    console.whole.fail("198.51.100.7", user=who, times=5)
+    for app, user in (("one", "quiet/one?x=1"), ("one", "unloved"), ("two", "mallory"), ("two", "theirs")):
+        event = {"event": "visit", "user": user, "ip": "198.51.100.8", "properties": {"secret": f"of {app}"}}
+        assert console.whole.using("sdk", app).post("/v1/events", event).json["accepted"] == 1
+    wait_for(lambda: "id:unloved" in text(console.reader().page("/people")))
+
+
+def test_people_are_listed_in_each_order_and_found_by_key(console):
+    reader = console.reader("viewer")
+    for sort in ("last", "events", "findings"):
+        said = text(reader.page(f"/people?sort={sort}"))
+        assert "id:mallory" in said and "id:theirs" not in said
+    assert said.index("id:mallory") > 0 and "id:unloved" not in said
+    begins = text(reader.page("/people?begins=id:un"))
+    assert "id:unloved" in begins and "id:mallory" not in begins
+    assert "Nobody's key begins like that" in text(reader.page("/people?begins=nobody"))
+    assert reader.get("/people/find?key=mallory").headers["location"].startswith("/people/id%3Amallory")
+
+
+def test_a_persons_page_says_what_they_did_and_met_and_nothing_of_another_app(console):
+    said = text(console.reader("viewer").page("/people/id:mallory"))
+    assert "email:m@example.com" in said
+    assert "Your account was blocked on" in said or "Your account is not blocked" in said
+    assert "198.51.100.7" in said and "finding" in said
+    assert "of two" not in said and "198.51.100.8" not in said
+    assert "Decide by hand" not in said and "Delete this person" not in said
+    assert "Delete this person" not in text(console.reader("analyst").page("/people/id:mallory"))
+
+
+def test_a_key_with_signs_of_addresses_in_it_has_its_page(console):
+    listed = console.reader().page("/people?begins=id:quiet")
+    link = re.search(r'href="(/people/[^"]*quiet[^"]*)"', listed)
+    assert link and quote("id:quiet/one?x=1", safe="") in link[1]
+    page = text(console.reader().page(link[1].replace("&amp;", "&")))
+    assert "id:quiet/one?x=1" in page and "visit" in page
+
+
+def test_nobody_knows_an_unknown_key_and_the_page_says_so(console):
+    assert "Nobody of that key was seen" in text(console.reader().page("/people/id:nobody"))
+    assert console.reader().get("/addresses/nonsense").status == 422
+
+
+def test_somebody_is_blocked_answered_lifted_and_answered_again(console):
+    reader, fields = console.reader("analyst"), {"scope": "user", "value": "id:unloved"}
+    to = reader.done("/people/decide", fields, kind="block", reason="spam ring <i>7</i>", **{"for": "1d"})
+    assert to.startswith("/people/id%3Aunloved?") and "done=blocked" in to
+    page = text(reader.page(to))
+    assert "Your account was blocked on" in page and "a member of our team decided so" in page
+    answer = re.search(r'<blockquote id="the-answer">(.*?)</blockquote>', reader.page("/people/id:unloved"))
+    assert answer and "spam ring" not in answer[1]
+    assert "block" in text(console.reader("viewer").page("/people?begins=id:unloved"))
+    (kept,) = console.store.decisions.list("one", now=1, value="id:unloved").items
+    assert reader.post("/people/lift", fields, id=kept.decision.id).status == 422
+    reader.done("/people/lift", fields, id=kept.decision.id, why="a mistake")
+    assert "which our team lifted on" in text(reader.page("/people/id:unloved"))
+    assert reader.post("/people/decide", {"scope": "user+ip", "value": "x", "kind": "block"}).status == 422
+    assert reader.post("/people/lift", fields, id="unknown", why="x").status == 404
+
+
+def test_a_label_is_put_on_and_taken_off(console):
+    reader, fields = console.reader("analyst"), {"scope": "user", "value": "id:unloved", "name": "<i>vip</i>"}
+    reader.done("/people/label", fields, **{"for": "forever"})
+    assert console.store.labels.of("one", "user", "id:unloved", 1) == ("<i>vip</i>",)
+    page = reader.page("/people/id:unloved")
+    assert "&lt;i&gt;vip" in page and "<i>vip" not in page
+    reader.done("/people/unlabel", fields)
+    assert console.store.labels.of("one", "user", "id:unloved", 1) == ()
+    assert reader.post("/people/unlabel", fields).status == 404
+    assert reader.post("/people/label", {**fields, "name": "a\x1b[31m"}, **{"for": "1d"}).status == 422
+
+
+def test_addresses_and_networks_have_pages_and_are_blocked(console):
+    reader = console.reader("analyst")
+    assert "198.51.100.7" in text(reader.page("/addresses?sort=findings"))
+    assert "id:mallory" in text(reader.page("/addresses/198.51.100.0%2F24"))
+    whole = {"scope": "network", "value": "198.51.100.0/24", "kind": "challenge", "for": "1h"}
+    to = reader.done("/people/decide", whole, reason="x")
+    assert to.startswith("/addresses/198.51.100.0%2F24")
+    assert "Your address was asked for a further proof" in text(reader.page("/addresses/198.51.100.8"))
+    assert "challenge" in text(reader.page("/addresses"))
+    assert reader.get("/addresses/find?ip=198.51.100.8").headers["location"].startswith("/addresses/198.51.100.8")
+
+
+def test_a_person_is_deleted_by_an_administrator_who_types_the_key(console):
+    console.whole.fail("198.51.100.99", user="leaving", times=1)
+    admin, fields = console.reader(), {"key": "id:leaving"}
+    assert console.reader("analyst").post("/people/delete", fields, again="id:leaving").status == 403
+    wrong = admin.post("/people/delete", fields, again="id:other")
+    assert wrong.status == 422 and "not this person" in text(wrong)
+    assert admin.done("/people/delete", fields, again="leaving", why="request 7").endswith("done=person-deleted")
+    wait_for(lambda: "Nobody of that key was seen" in text(admin.page("/people/id:leaving")))
+    assert "id:leaving" not in text(admin.page("/addresses/198.51.100.99"))

@@ -1,0 +1,67 @@
+"""The one sentence a customer is sent: true, in plain words, and made of nothing an attacker wrote."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel.core.decision import Decision
+from sentinel.core.record import KeptDecision
+from sentinel.service.answer import answer
+
+HOUR = 3_600_000_000
+NOW = 1_795_233_600_000_000  # 2026-11-21 04:00 UTC
+TITLES = {"guessing": "Many wrong passwords for one account"}
+STEERING = st.text(st.characters() | st.sampled_from("<>&\"'`\u202e\u2066\x1b\x07\n\ud800"), min_size=1, max_size=200)
+
+
+def made(kind="block", by="guessing", until=NOW + HOUR, at=NOW - HOUR, **more):
+    kept = {name: more.pop(name) for name in ("lifted", "removed") if name in more}
+    decision = Decision(
+        "d1", kind, "user", "id:42", made=at, until=until, playbook=by, reason="secret <b>words</b>",
+        to="/help" if kind == "redirect" else None, **more,
+    )  # fmt: skip
+    return KeptDecision(decision, 1, **kept)
+
+
+def test_a_block_is_told_with_its_cause_its_times_and_its_reference():
+    assert answer([made()], TITLES, NOW) == (
+        "Your account was blocked on 21 November 2026 at 03:00 UTC because activity on it looked like what our protection"
+        " calls “Many wrong passwords for one account”, and the block ends by itself on 21 November 2026 at 05:00 UTC"
+        " (reference d1)."
+    )
+
+
+def test_what_colleagues_wrote_is_not_told():
+    said = answer([made(by=None)], TITLES, NOW)
+    assert "a member of our team decided so" in said
+    assert "secret" not in said
+
+
+def test_of_several_the_strictest_that_lasts_longest_is_told():
+    some = [made("challenge", until=None), made(until=NOW + 2), made(until=NOW + 2 * HOUR), made(until=NOW + 1)]
+    assert "ends by itself on 21 November 2026 at 06:00 UTC" in answer(some, TITLES, NOW)
+    assert "lasts until our team lifts it" in answer([*some, made(until=None)], TITLES, NOW)
+
+
+def test_what_is_over_is_told_as_over():
+    assert "which ended on 21 November 2026 at 04:00 UTC" in answer([made(until=NOW)], TITLES, NOW)
+    assert "which our team lifted on 21 November 2026 at 04:00 UTC" in answer([made(lifted=NOW)], TITLES, NOW)
+    assert "blocked on" in answer([made(until=NOW)], TITLES, NOW)
+
+
+def test_nothing_is_told_of_who_was_never_blocked_or_was_only_let_through():
+    assert answer([], TITLES, NOW) == "Your account is not blocked, and we have no record that it was."
+    assert "address is not blocked" in answer([made("allow")], TITLES, NOW, "address")
+
+
+@given(STEERING, st.sampled_from(["block", "challenge", "redirect"]), st.sampled_from([None, NOW, NOW + 1]))
+def test_whatever_a_title_is_it_is_one_sentence_of_harmless_characters(title, kind, until):
+    said = answer([made(kind, until=until)], {"guessing": title}, NOW)
+    assert said.isprintable()
+    assert not re.search("[<>`\"]", said)
+    assert said.count("“") == said.count("”") == 1
+    assert said.endswith("(reference d1).")
+    assert len(said) < 500

@@ -1,0 +1,48 @@
+"""Conditions made by clicking: what they take of what was asked for, whatever was asked for and clicked on."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel.core import event
+from sentinel.engine.expression import compile_expression
+from sentinel.service.search import literal, narrowed
+
+QUERIES = (
+    "", 'event == "a"', 'event == "a" or event == "b"', 'user == None if event == "a" else True', "# all\nTrue == True",
+    'event == "a" # not "b"', 'event == " or "', 'not (event == "b")',
+)  # fmt: skip
+VALUES = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9) | st.text(max_size=30)
+
+
+def happened(name, value):
+    properties = {} if value is None else {"x": value}
+    return event.read({"event": name, "id": "e1", "timestamp": 1, "properties": properties}, received=1_000_000)
+
+
+@given(st.sampled_from(QUERIES), VALUES, VALUES, st.sampled_from("ab"))
+def test_only_and_without_part_what_was_asked_for(q, clicked, value, name):
+    one = happened(name, value)
+    if one.properties and one.properties.get("x") != value:
+        return  # not kept as it was sent
+    asked = compile_expression(q).matches(one) if q else True
+    only = compile_expression(narrowed(q, "properties.x", clicked)).matches(one)
+    without = compile_expression(narrowed(q, "properties.x", clicked, out=True)).matches(one)
+    assert (only or without) == asked
+    assert not (only and without)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_spelt_in_printable_characters_and_read_back(text):
+    spelt = literal(text)
+    assert spelt.isprintable()
+    if not any("\ud800" <= char <= "\udfff" for char in text):
+        assert compile_expression(f"properties.x == {spelt}").matches(happened("a", text or None)) is bool(text)
+
+
+@pytest.mark.parametrize("value", ['"', "\\", '\\"', "\u202e", "\x1b]0;", "😀", "${x}", "\n"])
+def test_texts_that_would_end_a_text_do_not(value):
+    assert compile_expression(narrowed("", "properties.x", value)).matches(happened("a", value))
+    assert not compile_expression(narrowed("", "properties.x", value)).matches(happened("a", "other"))
