@@ -125,6 +125,19 @@ def test_whatever_is_sent_is_taken(project, body, messages):
     assert sorted((one["properties"].get("message") for one in project.stored()), key=str) == messages
 
 
+def test_failed_log_ins_it_reports_open_a_finding_and_block_as_any_others(whole):
+    _, key = whole.server.store.access.make_key("one", "ingest", "test", 1, protocol="exceptionless")
+    failed = {
+        "type": "auth",
+        "source": "login",
+        "data": {"@user": {"identity": "mallory"}, "ip": "198.51.100.44", "success": False},
+    }
+    headers = {"Authorization": f"Bearer {key}"}
+    assert whole.client.post(f"{V2}/events", [failed] * 3, headers=headers).status == 202
+    decisions = whole.using("read").get("/v1/decisions?value=198.51.100.44").json["items"]
+    assert [(one["kind"], one["scope"], one["playbook"]) for one in decisions] == [("block", "ip", "three-failures")]
+
+
 def test_compressed_bodies_are_read(project):
     body = gzip.compress(json.dumps(error("packed", "u")).encode())
     assert project.ask("POST", "/projects/any/events", raw=body, headers={"Content-Encoding": "gzip"}).status == 202

@@ -161,7 +161,7 @@ def test_what_the_real_clients_were_seen_to_send_is_taken(whole, sender):
     assert {one["user"] for one in found if one["event"] == "user.login"} == {"id:12345"}
 
 
-def test_a_playbook_counts_what_was_sent(whole):
+def test_what_is_sent_stands_beside_the_events_of_the_same_app(whole):
     sender = Sender.__new__(Sender)
     _, sender.key = whole.server.store.access.make_key("one", "sdk", "test", 1, protocol="logtrace")
     sender.client = whole.client

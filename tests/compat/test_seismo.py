@@ -185,7 +185,7 @@ def test_a_posted_event_is_answered_as_seismo_keeps_it(signed):
     assert signed.get("/api/events/shop") == [found, {**signed.get("/api/events/shop")[1], "id": "own"}]
 
 
-def test_what_is_posted_is_counted_by_playbooks_and_found_by_our_own_search(signed):
+def test_what_is_posted_is_an_event_like_any_other(signed):
     posted = signed.post({"id": "paid", "event": "invoice paid"}, data={"amount": 7})
     search = signed.whole.client.using(signed.admin).get("/v1/events?q=properties.data.amount%20%3E%206").json["items"]
     assert [(one["id"], one["event"], one["properties"]["seismo"]) for one in search] == [
