@@ -46,7 +46,7 @@ class Site:
             place.mkdir(exist_ok=True)
             shared = ("--database", self.database.url("postgres"), "--windows", self.state.url)
             self.servers[name] = Process(place, *shared, *self.flags)
-        except BaseException as error:  # noqa: BLE001  raised again by whoever started the threads
+        except BaseException as error:  # raised again by whoever started the threads
             failed.append(error)
 
     @property

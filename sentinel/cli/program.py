@@ -52,6 +52,7 @@ COMMANDS = {
     "labels": Command("sentinel.cli.labels:labels", "List labels, put them on users and addresses, take them off."),
     "users": Command("sentinel.cli.users:users", "Delete what is known of a person."),
     "events": Command("sentinel.cli.events:events", "Search events, newest first, or follow them as they come."),
+    "migrate": Command("sentinel.cli.migrate:migrate", "Copy a data folder into PostgreSQL, and compare both."),
     "import": Command(
         "sentinel.cli.importing:import_events", "Send past events to a server; they act on nobody unless told to."
     ),

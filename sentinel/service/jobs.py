@@ -22,8 +22,8 @@ from sentinel.service.figures import Figures
 from sentinel.service.ports import Leases
 
 LEASE = "jobs"
-RENEW = 5.0
-HOLD = 15 * SECOND
+RENEW = 1.0
+HOLD = 7 * SECOND // 2  # a leader that was killed is followed within five seconds
 THREADS = 4
 
 
@@ -72,12 +72,16 @@ class Jobs:
         self._figures = figures
         self._fault = fault
         self._scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(THREADS)},
+            executors={"default": ThreadPoolExecutor(THREADS), LEASE: ThreadPoolExecutor(1)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone="UTC",
         )
-        for job in (Job("lease", RENEW, holder.renew, shared=False), *jobs):
-            self._scheduler.add_job(self.run, "interval", seconds=job.every, args=[job], id=job.name)
+        self._add(Job("lease", RENEW, holder.renew, shared=False), LEASE)  # which waits for no other job
+        for job in jobs:
+            self._add(job)
+
+    def _add(self, job: Job, executor: str = "default") -> None:
+        self._scheduler.add_job(self.run, "interval", seconds=job.every, args=[job], id=job.name, executor=executor)
 
     def start(self) -> None:
         """Begin, with the lease."""

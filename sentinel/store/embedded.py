@@ -66,10 +66,10 @@ class Embedded:
 
     def __init__(self, folder: Folder, control: Control, memory: str, recent: int) -> None:
         self._folder = folder
-        self._control = control
+        self._control = self.control = control
         self._recent = recent
         self._closed = False
-        self._id = _identity(control)
+        self._id = self.id = _identity(control)
         self._journal = Journal(control)
         self.schema = Schema(control)
         self._duck = Duck(folder.path / EVENTS, partial(prepare, store=self._id), memory)

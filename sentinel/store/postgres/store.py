@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+
+from sqlalchemy import select
 
 from sentinel.core.errors import StoreBusy, StoreError
 from sentinel.core.record import Backed, Health
@@ -32,10 +34,15 @@ from sentinel.store.postgres.questions import explorer
 from sentinel.store.postgres.unit import Machine, Unit
 from sentinel.store.searches import Searches
 from sentinel.store.standing import Allow, Labels
+from sentinel.store.tables import settings
+
+MOVING = "moving"  # the setting that says a data folder is being copied here
 
 
-def open_postgres(url: str, alone: bool = False) -> Postgres:
+def open_postgres(url: str, alone: bool = False, moving: bool = False) -> Postgres:
     """Open the store in a PostgreSQL database, its tables made where there are none.
+
+    One into which a data folder was copied by half is refused, but for `moving`.
 
     `alone` refuses every other server: what this one holds in memory cannot be shared. Raises StoreError where the
     database cannot be reached or used; the password is in no text.
@@ -47,6 +54,8 @@ def open_postgres(url: str, alone: bool = False) -> Postgres:
             connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", lock)
             migrate(connection, control.where)
+            if not moving and connection.execute(select(settings.c.app).where(settings.c.name == MOVING)).first():
+                raise StoreError(f"{control.where} holds half of a data folder", "run `sentinel migrate` again")
         return Postgres(control, alone)
     except BaseException:
         control.close()
@@ -57,7 +66,7 @@ class Postgres:
     """The store of one database, as this process uses it; see `sentinel.service.ports.Store`."""
 
     def __init__(self, control: Control, alone: bool) -> None:
-        self._control = control
+        self._control = self.control = control
         self._closed = False
         self._place = Place(control)
         self._partitions = Partitions(control)
@@ -88,6 +97,11 @@ class Postgres:
         """Begin a transaction; a second one of this process waits until the first is left."""
         with self._control.begin() as connection:
             yield Unit(self._machine, connection)
+
+    def prepare(self, days: Iterable[int], now: int) -> None:
+        """Make partitions for days of which many events are about to come."""
+        self._partitions.seen(days)
+        self._partitions.ready(now)
 
     def watch(self, changed: Callable[[str], None]) -> None:
         """Call with the app whenever another process changed a decision list."""

@@ -98,6 +98,13 @@ class Unit:
         self._machine.control.commit(self._connection)
         return self._settle(batches, kept, opened, written)
 
+    def bring(self, app: str, events: Sequence[Event]) -> None:
+        """Write events alone, of which nothing is found or learnt: they are being moved here."""
+        (kept,) = self._copy([Batch(app=app, now=0, events=tuple(events))])
+        self._machine.control.commit(self._connection)
+        if kept:
+            self._machine.place.learn(kept[-1].position >> BITS)
+
     def _copy(self, batches: Sequence[Batch]) -> list[list[KeptEvent]]:
         """Write the events of all batches, and return them with their positions."""
         needed = [-(-len(batch.events) // SIZE) for batch in batches]

@@ -1,0 +1,35 @@
+"""`sentinel migrate`: a data folder copied into PostgreSQL, for a server that is to be several."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sentinel import settings
+from sentinel.cli.terminal import say
+from sentinel.core.errors import SentinelError
+
+
+def migrate(
+    config: Annotated[str | None, typer.Option("--config", help="A TOML file of settings.", metavar="FILE")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="The data folder to copy.", metavar="FOLDER")] = None,
+    database: Annotated[str | None, typer.Option("--database", help="The PostgreSQL URL.", metavar="URL")] = None,
+) -> None:
+    """Copy a data folder into an empty PostgreSQL database and compare both; once more goes on where it was cut off."""
+    flags = {name: value for name, value in {"config": config, "data": data, "database": database}.items() if value}
+    found = settings.read(flags)
+    if found.database is None:
+        raise SentinelError("`database` is not set", "name the PostgreSQL database to copy into")
+    try:
+        from sentinel.store.postgres.moving import move
+    except ImportError as error:
+        hint = "pip install 'sentinel-playbooks[server,postgres]'"
+        raise SentinelError(f"`database`: PostgreSQL needs another package: {error}", hint) from error
+    for moved in move(found.data, found.database, _tell):
+        say(f"same  {moved.what}: {moved.sum.count:,} rows, checksum {moved.sum.hash:016x}")
+    say("Everything is there. Start servers with `database` and `windows` set; keep the folder until they do well.")
+
+
+def _tell(what: str, done: int) -> None:
+    say(f"      {what}" + (f": {done:,}" if done else ""))
