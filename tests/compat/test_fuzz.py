@@ -38,7 +38,8 @@ def secrets(whole):
 @given(operation=st.sampled_from(KEYED), body=BODIES, query=st.text(alphabet="abc=&%0f;+", max_size=20))
 def test_no_body_is_a_fault(whole, secrets, operation, body, query):
     protocol, method, path = operation.split(" ")
-    headers = {SHOWN[protocol]: secrets[operation], "Content-Type": "application/json"}
+    header, prefix = SHOWN[protocol]
+    headers = {header: prefix + secrets[operation], "Content-Type": "application/json"}
     raw = None if method == "GET" else body
     answer = whole.client.ask(method, f"/compat/{protocol}{path}?{query}", raw=raw, headers=headers)
     assert answer.status < 500, answer.body[:300]
