@@ -101,10 +101,10 @@ def test_whatever_is_killed_nothing_acknowledged_is_lost_and_nothing_is_doubled(
     began = time.monotonic()
     for name, kill in islice(cycle(KILLS.items()), ROUNDS):
         least = len(sender.sent) + chance.randrange(60, 160)
-        wait_for(lambda least=least: len(sender.sent) >= least, seconds=60)
+        wait_for(lambda least=least: len(sender.sent) >= least, seconds=120)
         kill(site)
         after = len(sender.sent)
-        wait_for(lambda after=after: len(sender.sent) > after, seconds=60)
+        wait_for(lambda after=after: len(sender.sent) > after, seconds=120)
         print(name, len(sender.sent), round(time.monotonic() - began, 1))  # shown where it fails
     wait_for(lambda: len(sender.sent) >= 1200, seconds=120)
     sender.done.set()

@@ -39,7 +39,9 @@ _NOW_NOT = (
     "55P03",
     "57014",
     "23505",
-)  # connection, resources, shutdown, the system, conflicts, a standby, locks, cancelled, added by another meanwhile
+    "23514",
+)  # connection, resources, shutdown, the system, conflicts, a standby, locks, cancelled, added by another meanwhile: a
+# row, or the partition that a row belongs to
 _NEVER = {
     "28": "the user or the password is refused", "3D": "there is no such database",
     "42501": "the user lacks a right there", "3F": "there is no such schema",
@@ -88,7 +90,7 @@ class Control:
             try:
                 yield connection
             except BaseException:
-                if driver(connection).broken:
+                if not connection.invalidated and driver(connection).broken:
                     connection.invalidate()
                 raise
             finally:
