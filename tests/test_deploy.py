@@ -1,108 +1,105 @@
-"""What watches a server asks for what it tells: every figure that alerts and panels name exists, as they name it."""
+"""What is under deploy/ as far as it can be seen without running it: it parses, and all that it names exists."""
 
 from __future__ import annotations
 
-import json
+import configparser
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from sentinel.edge.errors import STATUS
-from sentinel.service.figures import FIGURES
-from tests.api.whole import whole as run_whole
+from sentinel import settings
+from sentinel.cli.program import COMMANDS
 
-ROOT = Path(__file__).parents[1]
-RULES = yaml.safe_load((ROOT / "deploy" / "prometheus-rules.yml").read_text())
-DASHBOARD = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
-OPERATING = (ROOT / "docs" / "operating.md").read_text()
-OWN = {"instance", "job", "le"}  # labels that Prometheus adds
-SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
+DEPLOY = Path(__file__).parents[1] / "deploy"
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+UNITS = sorted(DEPLOY.glob("*.service"))
+SERVERS = [name for name in COMPOSE["services"] if name.startswith("server-")]
 
 
-def alerts() -> list[dict]:
-    return [rule for group in RULES["groups"] for rule in group["rules"]]
+def read(environment):
+    """Return the settings that variables come to; raises what `serve` would say."""
+    return settings.read({}, environment)
 
 
-def expressions() -> Iterator[tuple[str, str]]:
-    yield from ((rule["alert"], rule["expr"]) for rule in alerts())
-    for panel in DASHBOARD["panels"]:
-        yield from ((panel["title"], target["expr"]) for target in panel.get("targets", ()))
-    yield from (("variable", one["query"]) for one in DASHBOARD["templating"]["list"] if one["type"] == "query")
+def filled(text):
+    return re.sub(r"\$\{(\w+):\?\}", lambda found: "https://s.example" if found[1] == "PUBLIC_URL" else "secret", text)
 
 
-def told() -> dict[str, tuple[str, ...]]:
-    """Return the labels of every name that Prometheus reads."""
-    return {name + suffix: figure.labels for name, figure in FIGURES.items() for suffix in SUFFIXES[figure.kind]}
+def unit(path):
+    found = configparser.ConfigParser(strict=False, interpolation=None)
+    found.optionxform = str
+    found.read(path)
+    return found
 
 
-@pytest.mark.parametrize(("place", "expression"), list(expressions()))
-def test_every_figure_and_label_that_is_asked_for_exists(place, expression):
-    for name, labels in re.findall(r"\b(sentinel_\w+)(?:\{([^}]*)\})?", expression):
-        assert name in told(), place
-        asked = set(re.findall(r"(\w+)\s*(?:=~|!=|!~|=)", labels))
-        assert asked <= set(told()[name]) | OWN, place
-    for labels in re.findall(r"by \(([^)]*)\)", expression):
-        names = re.findall(r"\bsentinel_\w+", expression)
-        assert {label.strip() for label in labels.split(",")} <= OWN.union(*(told()[name] for name in names)), place
+@pytest.mark.parametrize("name", SERVERS)
+def test_the_servers_of_the_compose_file_have_settings_that_are_read(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = read({key: filled(value) for key, value in COMPOSE["services"][name]["environment"].items()})
+    assert found.database and found.windows.startswith("redis://")
+    assert found.public_url == "https://s.example"
+    subnet = COMPOSE["networks"]["inside"]["ipam"]["config"][0]["subnet"]
+    assert [str(network) for network in found.trusted_proxies] == [subnet]
 
 
-def test_a_name_that_is_nobodys_would_be_noticed():
-    assert "sentinel_events" not in told()  # a counter is read with its suffix
-    assert "sentinel_events_total" in told()
+def test_two_servers_share_a_database_and_windows_and_nothing_else():
+    assert len(SERVERS) == 2
+    one, other = (COMPOSE["services"][name] for name in SERVERS)
+    assert one["environment"] == other["environment"]
+    assert one["volumes"] != other["volumes"]
 
 
-def test_every_figure_is_watched_somewhere():
-    asked = " ".join(expression for _, expression in expressions())
-    assert [name for name in FIGURES if name not in asked] == []
+def test_every_volume_network_and_dependency_of_the_compose_file_is_there():
+    for service in COMPOSE["services"].values():
+        for volume in service.get("volumes", ()):
+            source = volume.partition(":")[0]
+            assert source in COMPOSE["volumes"] or (DEPLOY / source).is_file()
+        assert set(service.get("networks", ())) <= set(COMPOSE["networks"])
+        assert set(service.get("depends_on", ())) <= set(COMPOSE["services"])
+    assert (DEPLOY / COMPOSE["services"]["server-a"]["build"]["context"] / "deploy/Containerfile").is_file()
 
 
-def test_every_alert_says_what_is_wrong_and_what_to_do_and_is_in_the_manual():
-    for rule in alerts():
-        assert rule["annotations"]["summary"] and rule["annotations"]["description"]
-        assert rule["labels"]["severity"] in ("warning", "critical")
-        assert f"`{rule['alert']}`" in OPERATING
-    assert len({rule["alert"] for rule in alerts()}) == len(alerts())
+def test_valkey_writes_before_it_answers_and_forgets_nothing():
+    command = COMPOSE["services"]["valkey"]["command"]
+    assert "--appendonly yes --appendfsync always" in command
+    assert "--maxmemory-policy noeviction" in command
 
 
-def test_labels_in_texts_are_those_of_their_expressions():
-    for rule in alerts():
-        known = OWN.union(*(told()[name] for name in re.findall(r"\bsentinel_\w+", rule["expr"])))
-        for text in rule["annotations"].values():
-            assert set(re.findall(r"\$labels\.(\w+)", text)) <= known
+def test_the_proxy_knows_every_server_and_holds_no_stream_back():
+    text = (DEPLOY / "nginx.conf").read_text()
+    assert text.count("{") == text.count("}")
+    assert re.findall(r"^\s+server (server-\w+):8787", text, re.MULTILINE) == SERVERS
+    assert "proxy_buffering off" in text
 
 
-def test_no_two_panels_lie_on_each_other():
-    seen: set[tuple[int, int]] = set()
-    for panel in DASHBOARD["panels"]:
-        at = panel["gridPos"]
-        cells = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
-        assert not cells & seen and at["x"] + at["w"] <= 24
-        seen |= cells
-    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_units_run_a_command_there_is_with_settings_there_are(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    service = unit(path)["Service"]
+    _, command, *flags = service["ExecStart"].split()
+    assert command in COMMANDS
+    assert not flags
+    given = dict(part.split("=", 1) for part in service["Environment"].replace("%i", "8788").split())
+    file = DEPLOY / Path(service["EnvironmentFile"].lstrip("-")).name
+    lines = file.read_text().splitlines() if file.exists() else []
+    shared = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    (tmp_path / "playbooks").mkdir()
+    found = read(shared | given)
+    assert found.data == Path(given["SENTINEL_DATA"])
+    assert ("@" in path.name) == (found.database is not None)
+    assert float(service["TimeoutStopSec"]) > found.grace / 1e6
 
 
-def test_the_outcomes_and_codes_that_are_asked_for_are_told(tmp_path):
-    """A running server tells its own condition, and the words that alerts look for are its own."""
-    assert {"unavailable", "internal"} <= set(STATUS)
-    with run_whole(tmp_path) as whole:
-        text = whole.local.get("/metrics").body.decode()
-        for name in (
-            "ready",
-            "enforcement_on",
-            "outbox_dead",
-            "disk_free_bytes",
-            "memory_bytes",
-            "open_files",
-            "threads",
-        ):
-            assert re.search(rf"^sentinel_{name}(\{{.*\}})? [\d.e+]+$", text, re.MULTILINE), name
-        assert "sentinel_last_backup_seconds" not in text
-        folder = tmp_path / "backup"
-        folder.mkdir(mode=0o700)
-        assert whole.local.post("/v1/backup", {"folder": str(folder)}).status == 200
-        assert "\nsentinel_last_backup_seconds 1" in whole.local.get("/metrics").body.decode()
-        mine = whole.using("read").get("/metrics").body.decode()
-        assert "sentinel_memory_bytes" not in mine and 'app="two"' not in mine
+def test_the_image_installs_extras_there_are_and_runs_a_command_there_is():
+    import tomllib
+
+    text = (DEPLOY / "Containerfile").read_text()
+    extras = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    (wanted,) = re.findall(r"'/src\[(.*?)\]'", text)
+    assert set(wanted.split(",")) <= set(extras)
+    assert re.search(r'CMD \["(\w+)"\]$', text, re.MULTILINE)[1] in COMMANDS
+    assert "USER 10001" in text
+    variables = dict(re.findall(r"(SENTINEL_\w+)=(\S+)", text))
+    assert read(variables).host == "0.0.0.0"
