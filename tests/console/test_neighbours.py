@@ -1,0 +1,79 @@
+"""Whoever is kept to one app: the console shows and changes nothing of another's, whatever ids are known."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+import pytest
+
+from sentinel.console import site
+
+MARKER = "neighbour"  # stands in everything app `two` holds
+ADDRESS = "203.0.113.66"
+NAMED = sorted(f"{route.method} {route.path}" for route in site.routes() if "{" in route.path and not route.server)
+STREAMS = ("/explorer/tail",)
+SHOWN = ("decisions", "allow", "labels", "keys", "findings", "searches", "audit")
+
+
+@pytest.fixture(scope="module")
+def ids(console):
+    """Put one of each thing into app `two` and return their ids by the word that their pages begin with."""
+    whole, admin = console.whole, console.whole.using("admin", "two")
+    whole.fail(ADDRESS, user=MARKER, times=1, app="two", properties={"note": MARKER}, id=f"{MARKER}-event")
+    whole.fail(ADDRESS, user=MARKER, app="two", properties={"note": MARKER})
+    why = {"reason": MARKER}
+    decision = admin.post("/v1/decisions", {"kind": "block", "scope": "user", "value": MARKER, **why}).json["id"]
+    allowance = admin.post("/v1/allow", {"scope": "user", "value": f"{MARKER}-2", **why}).json["id"]
+    return {
+        "decisions": decision, "allowed": allowance, "keys": admin.post("/v1/keys", {"scope": "read"}).json["id"],
+        "findings": admin.get("/v1/findings?playbook=three-failures").json["items"][0]["id"],
+        "deliveries": str(admin.get("/v1/outbox").json["items"][0]["id"]),
+        "searches": admin.post("/v1/searches", {"name": MARKER}).json["id"], "events": f"{MARKER}-event",
+        "people": f"id:{MARKER}", "addresses": ADDRESS,
+    }  # fmt: skip
+
+
+def filled(name, ids):
+    """Return the method and the path of a route, with the id of app `two` that belongs there."""
+    method, path = name.split(" ")
+    words = [word for word in path.split("/") if word in ids]
+    return method, re.sub(r"\{[^}]+\}", ids[words[-1]] if words else f"{MARKER}-other", path)
+
+
+def picture(console):
+    return [console.whole.using("admin", "two").get(f"/v1/{one}").body for one in SHOWN]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_an_id_of_another_app_leads_to_nothing_of_it_and_changes_nothing(console, ids, name):
+    before, (method, path) = picture(console), filled(name, ids)
+    reader = console.reader("admin", everywhere=False)
+    for asked in (path, f"{path}?app=one", f"{path}?app=two"):
+        fields = {"why": "walls", "status": "confirmed", "for": "1d", "note": "walls", "reason": "walls"}
+        answer = reader.get(asked) if method == "GET" else reader.post(asked, fields)
+        assert answer.status < 500
+        body = unquote(answer.body.decode())
+        for known in (*ids.values(), f"{MARKER}-other"):  # what was asked for is named
+            body = body.replace(known, "")
+        assert MARKER not in body
+        if "app=two" in asked:
+            assert answer.status == 404
+    assert picture(console) == before
+
+
+def test_its_own_administrator_sees_what_the_walls_keep_in(console, ids):
+    """Hold the test above to account."""
+    reader = console.invited("of-two", "admin", ("two",))
+    for word in ("findings", "decisions"):
+        assert MARKER in reader.page(f"/{word}/{ids[word]}")
+
+
+def test_no_list_names_the_other_app_or_anything_of_it(console, ids):
+    reader = console.reader("admin", everywhere=False)
+    pages = [f"{route.path}" for route in site.routes() if route.method == "GET" and route.role and not route.server]
+    for path in (path for path in pages if "{" not in path and path not in STREAMS):
+        answer = reader.get(path)
+        assert answer.status < 500
+        assert MARKER not in answer.body.decode(), path
+        assert ADDRESS not in answer.body.decode(), path
