@@ -27,13 +27,14 @@ from sentinel.core.duration import DAY, HOUR
 from sentinel.core.event import Event, read
 from sentinel.core.explore import FunnelWanted, Metric, RetentionWanted, SeriesWanted, TopWanted, UsersWanted
 from sentinel.core.record import App, Filter
-from sentinel.store.embedded import EVENTS, Embedded, open_store
+from sentinel.store.backup import EVENTS
+from sentinel.store.embedded import Embedded, open_store
 from sentinel.store.rows import hash_of, numbers_of
 
 END = 1_795_210_200_000_000
 DAYS = 30
 START = END - DAYS * DAY
-USERS, ADDRESSES = 200_000, 50_000
+USERS, ADDRESSES, DEVICES = 200_000, 50_000, 100_000
 LOT = 500_000
 RUNS = 20
 NAMES = ("page.view",) * 4 + ("api.call",) * 2 + ("search", "item.view", "auth", "invoice.created", "export", "signup")
@@ -51,7 +52,7 @@ SELECT n << 20 AS seq, 'shop' AS app, $start + n * $step + h % 1000 AS ts, 0 AS 
   ($names)[1 + h % $named] AS name, '0193' || lpad(to_hex(n), 12, '0') || '-7abc-8def' AS id,
   CASE WHEN name = 'auth' THEN g % 10 > 0 END AS success, people.user_key, people.user_h,
   '{"id":"' || people.i || '","email":"user' || people.i || '@example.com"}' AS identifiers,
-  places.ip, places.ip_h, places.ip4, 'd' || (g % 100000) AS device, 'server' AS trust,
+  places.ip, places.ip_h, places.ip4, devices.device, devices.device_h, 'server' AS trust,
   FALSE AS clamped, FALSE AS historical, 'POST' AS method, '/item/' || (h % 300) AS path, '/item/{id}' AS route,
   200 AS status, 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0' AS user_agent,
   (['DE', 'US', 'FR', 'GB', 'JP', 'BR', 'IN', 'PL', 'ES', 'IT', 'NL', 'SE'])[1 + g % 12] AS country,
@@ -62,6 +63,7 @@ SELECT n << 20 AS seq, 'shop' AS app, $start + n * $step + h % 1000 AS ts, 0 AS 
 FROM numbers
 JOIN people ON people.i = CASE WHEN g % 4 = 0 THEN (h >> 20) % 2000 ELSE (h >> 20) % $users END
 JOIN places ON places.i = (h >> 33) % $places
+JOIN devices ON devices.i = g % $phones
 ORDER BY n
 """
 
@@ -95,7 +97,7 @@ def fill(folder: Path, count: int) -> None:
     store.close()
     words = {
         "start": START, "step": (END - START) // count, "named": len(NAMES), "names": repr(list(NAMES)), "users": USERS,
-        "places": ADDRESSES, "plan": slots["plan"], "total": slots["cart.total"],
+        "places": ADDRESSES, "phones": DEVICES, "plan": slots["plan"], "total": slots["cart.total"],
     }  # fmt: skip
     query = ROWS
     for name, value in sorted(words.items(), key=lambda one: -len(one[0])):
@@ -108,16 +110,19 @@ def fill(folder: Path, count: int) -> None:
 
 
 def known(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make tables of the users and addresses, with their hashes."""
+    """Make tables of the users, addresses and devices, with their hashes."""
     connection.execute("CREATE TEMP TABLE people (i BIGINT, user_key VARCHAR, user_h UBIGINT)")
+    connection.execute("CREATE TEMP TABLE devices (i BIGINT, device VARCHAR, device_h UBIGINT)")
     connection.execute("CREATE TEMP TABLE places (i BIGINT, ip VARCHAR, ip_h UBIGINT, ip4 UINTEGER)")
-    appender = connection.appender("people")
-    appender.append_rows([(i, f"id:{i}", hash_of(f"id:{i}")) for i in range(USERS)])
-    appender.flush()
-    appender.clear()
     ips = [f"198.{18 + i // 65536}.{i // 256 % 256}.{i % 256}" for i in range(ADDRESSES)]
-    appender = connection.appender("places")
-    appender.append_rows([(i, ip, hash_of(ip), numbers_of(ip)[0]) for i, ip in enumerate(ips)])
+    _append(connection, "people", [(i, f"id:{i}", hash_of(f"id:{i}")) for i in range(USERS)])
+    _append(connection, "devices", [(i, f"d{i}", hash_of(f"d{i}")) for i in range(DEVICES)])
+    _append(connection, "places", [(i, ip, hash_of(ip), numbers_of(ip)[0]) for i, ip in enumerate(ips)])
+
+
+def _append(connection: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[Any, ...]]) -> None:
+    appender = connection.appender(table)
+    appender.append_rows(rows)
     appender.flush()
     appender.clear()
 

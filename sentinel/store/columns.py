@@ -39,6 +39,7 @@ def columns(app: str, kept: Sequence[KeptEvent], learnt: Sequence[Learnt]) -> Co
         "ahead": [None if event.sent is None else event.sent - event.at for event in events],
         "user_h": [hash_of(user) if user else None for user in found["user_key"]],
         "ip_h": [hash_of(ip) if ip else None for ip in found["ip"]],
+        "device_h": [None if device is None else hash_of(device) for device in found["device"]],
         "ip4": [four for four, _ in ips],
         "ip6": [six for _, six in ips],
         "ipv6": [unusual(event.ipv6) for event in events],

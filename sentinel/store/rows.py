@@ -54,13 +54,14 @@ COLUMNS: dict[str, str] = {
     "seq": "BIGINT", "app": "VARCHAR", "ts": "BIGINT", "ahead": "BIGINT", "received": "BIGINT", "name": "VARCHAR",
     "id": "VARCHAR", "success": "BOOLEAN", "user_key": "VARCHAR", "user_h": "UBIGINT", "identifiers": "VARCHAR",
     "ip": "VARCHAR", "ip_h": "UBIGINT", "ip4": "UINTEGER", "ip6": "UBIGINT", "ipv6": "UTINYINT",
-    "device": "VARCHAR", "trust": "VARCHAR",
+    "device": "VARCHAR", "device_h": "UBIGINT", "trust": "VARCHAR",
     "clamped": "BOOLEAN", "historical": "BOOLEAN", "user_labels": "VARCHAR", "ip_labels": "VARCHAR",
     **{column: _SQL[kind] for keys in PARTS.values() for column, kind in keys.values()},
     "more": "VARCHAR", "conflicts": "VARCHAR", "props": "VARCHAR",
     **dict.fromkeys(TEXTS, "VARCHAR"), **dict.fromkeys(NUMBERS, "DOUBLE"),
 }  # fmt: skip
-READ = tuple(name for name in COLUMNS if name not in {"app", "user_h", "ip_h", "ip4", "ip6", "conflicts", *SLOTS})
+HASHES = {"user_h": "user_key", "ip_h": "ip", "device_h": "device"}  # of which texts: these take long to read
+READ = tuple(name for name in COLUMNS if name not in {"app", *HASHES, "ip4", "ip6", "conflicts", *SLOTS})
 SHOWN = ", ".join(
     (
         "make_timestamp(ts) AS timestamp", "name AS event", "id", 'user_key AS "user"', "identifiers", "ip", "success",
@@ -85,7 +86,7 @@ def write(app: str, kept: KeptEvent, conflicts: Sequence[str], slots: Sequence[s
         seq, app, event.at, None if sent is None else sent - event.at, event.received, event.name,
         event.id, event.success, user, hash_of(user) if user else None, json(event.identifiers),
         ip, hash_of(ip) if ip else None, *(numbers_of(ip) if ip else _NO_NUMBERS), unusual(event.ipv6), event.device,
-        event.trust,
+        None if event.device is None else hash_of(event.device), event.trust,
         event.clamped, event.historical, json(event.user_labels), json(event.ip_labels),
         *_flat(event.request, "request", more), *_flat(event.geo, "geo", more),
         *_flat(event.network, "network", more), *_flat(event.agent, "agent", more),

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from sentinel.engine.kinds import Kind
+from sentinel.store.rows import HASHES
 
 _FIELD = re.compile(r"\{(\d*)\}")
 
@@ -140,5 +141,5 @@ DUCKDB = Dialect(
         "finite": "CASE WHEN isfinite({0}) THEN {0} END",
         "double": "CAST({} AS DOUBLE)",
     },
-    hashed={"user_key": "user_h", "ip": "ip_h"},
+    hashed={text: hashed for hashed, text in HASHES.items()},
 )

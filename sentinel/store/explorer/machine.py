@@ -91,8 +91,8 @@ class Machine:
         if not places:
             return {}
         listed = ", ".join(f"{place:d}" for place in sorted(set(places)))
-        query = f"SELECT {{}}, {{}} FROM events WHERE {{}} AND seq IN ({listed})"
-        return dict(self.rows(sql(query, hashed, text, Sql("app = ?", (app,)))))
+        there = sql(self.words.few, Sql(f"app = ? AND seq IN ({listed})", (app,)))
+        return dict(self.rows(sql("SELECT {}, {} FROM events WHERE {}", hashed, text, there)))
 
     def divided(self, what: str, by: int) -> str:
         """Return a whole number divided by another, without the rest."""

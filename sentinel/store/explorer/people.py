@@ -19,17 +19,14 @@ NEWEST = 50
 
 
 class Kind(NamedTuple):
-    """What is counted: a column, and where that holds a hash, the column with the text."""
+    """What is counted: a column, and the one with the text, which is another where the first is its hash."""
 
     column: str
-    text: str | None = None
+    text: str
 
 
-_IPS, _USERS = Kind("ip_h", "ip"), Kind("user_h", "user_key")
-_KINDS = {
-    "events": Kind("name"), "devices": Kind("device"), "countries": Kind("country"), "browsers": Kind("browser"),
-    "os": Kind("os"),
-}  # fmt: skip
+_KINDS = {"events": "name", "devices": "device", "countries": "country", "browsers": "browser", "os": "os"}
+_NOTHING: Mapping[str, Sql] = {}
 _SORTS = {"last": "last", "events": "events"}
 
 
@@ -63,18 +60,19 @@ def users(machine: Machine, app: str, wanted: UsersWanted) -> Page[UserSeen]:
 def of_user(machine: Machine, app: str, keys: Sequence[str], filter: Filter) -> Activity:
     """Return what the person of some keys did. These are told by hash: to read their texts costs ten times as much."""
     mine = sql(f"user_h IN ({', '.join('{}' for _ in keys)})", *(Sql("?", (hash_of(key),)) for key in keys))
-    return _activity(machine, app, sql("{} AND {}", machine.where(app, filter), mine), {"ips": _IPS, **_KINDS})
+    names = [Sql("WHEN ? THEN CAST(? AS VARCHAR)", (hash_of(key), key)) for key in keys]
+    shown = {"user_key": sql(f"CASE user_h {' '.join('{}' for _ in names)} END", *names)}
+    return _activity(machine, app, sql("{} AND {}", machine.where(app, filter), mine), {"ips": "ip", **_KINDS}, shown)
 
 
 def of_ip(machine: Machine, app: str, filter: Filter) -> Activity:
     """Return what came from the filter's address or network."""
     exact = address.normalise(filter.ip or "")
     if exact is None:
-        return _activity(machine, app, machine.where(app, filter), {"users": _USERS, **_KINDS})
-    where = machine.where(app, replace(filter, ip=None))
-    return _activity(
-        machine, app, sql("{} AND {}", where, Sql("ip_h = ?", (hash_of(exact),))), {"users": _USERS, **_KINDS}
-    )
+        return _activity(machine, app, machine.where(app, filter), {"users": "user_key", **_KINDS})
+    where = sql("{} AND {}", machine.where(app, replace(filter, ip=None)), Sql("ip_h = ?", (hash_of(exact),)))
+    shown = {"ip": Sql("CAST(? AS VARCHAR)", (exact,))}
+    return _activity(machine, app, where, {"users": "user_key", **_KINDS}, shown)
 
 
 def _keys(machine: Machine, where: Sql, rows: Sequence[tuple[Any, ...]]) -> dict[int, str]:
@@ -94,8 +92,15 @@ def _hash(text: str) -> int:
     return int(text) if text.removeprefix("-").isdecimal() and len(text) < 24 else 0
 
 
-def _activity(machine: Machine, app: str, where: Sql, kinds: Mapping[str, Kind]) -> Activity:
-    """Return everything: what is counted in one reading of narrow columns, then the newest events by themselves."""
+def _activity(
+    machine: Machine, app: str, where: Sql, texts: Mapping[str, str], known: Mapping[str, Sql] = _NOTHING
+) -> Activity:
+    """Return everything: what is counted in one reading of narrow columns, then the newest events by themselves.
+
+    A column whose text is `known` is not read.
+    """
+    hashed = machine.words.dialect.hashed
+    kinds = {name: Kind(hashed.get(text, text), text) for name, text in texts.items()}
     columns = ", ".join(dict.fromkeys(("ts", "seq", *(kind.column for kind in kinds.values()))))
     parts = ["SELECT 'all' AS kind, NULL AS value, count(*) AS n, min(ts), max(ts), NULL AS last FROM mine"]
     parts += [
@@ -114,21 +119,22 @@ def _activity(machine: Machine, app: str, where: Sql, kinds: Mapping[str, Kind])
         found.setdefault(kind, []).append(tuple(rest))
     ((_, events, first, last, _),) = found["all"]
     shares = {name: _shares(machine, app, kind, found.get(name, [])) for name, kind in kinds.items()}
-    timeline = _newest(machine, where, found["newest"][0][2]) if events else ()
+    timeline = _newest(machine, where, known, found["newest"][0][2]) if events else ()
     return Activity(events, first, last, shares, timeline, machine.behind())
 
 
 def _shares(machine: Machine, app: str, kind: Kind, rows: Sequence[tuple[Any, ...]]) -> tuple[Share, ...]:
     texts: dict[str, str] = {}
-    if kind.text is not None:
+    if kind.text != kind.column:
         hashed = Sql(f"CAST({kind.column} AS VARCHAR)")
         texts = machine.texts(app, hashed, Sql(kind.text), [row[4] for row in rows])
     shares = [Share(texts.get(value, value), count, first, last) for value, count, first, last, _ in rows]
     return tuple(sorted(shares, key=lambda one: (-one.events, one.value)))
 
 
-def _newest(machine: Machine, where: Sql, since: int) -> tuple[Happened, ...]:
+def _newest(machine: Machine, where: Sql, known: Mapping[str, Sql], since: int) -> tuple[Happened, ...]:
     """Return the newest events, none of which is older than a time."""
-    query = f"SELECT id, ts, name, success, user_key, ip, country FROM events WHERE {{}} AND ts >= {since}"
-    rows = machine.rows(sql(f"{query} ORDER BY ts DESC, id DESC, seq DESC LIMIT {NEWEST}", where))
+    user, ip = (known.get(text, Sql(text)) for text in ("user_key", "ip"))
+    query = f"SELECT id, ts, name, success, {{}}, {{}}, country FROM events WHERE {{}} AND ts >= {since}"
+    rows = machine.rows(sql(f"{query} ORDER BY ts DESC, id DESC, seq DESC LIMIT {NEWEST}", user, ip, where))
     return tuple(Happened(*row) for row in rows)

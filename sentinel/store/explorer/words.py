@@ -15,7 +15,8 @@ class Words:
     `divided` is division of whole numbers. `roughly` estimates how many distinct values there are; a database that
     cannot has none, and counts them. `extracted` gives a value's JSON text from a place in a document, `unquoted` the
     text of a JSON string, `double` the double of a number's text or NULL. `earliest` gives the first piece where the
-    second and third are least.
+    second and third are least. `few` says that a row is among a few of those of a condition, whose wide columns are
+    read one by one.
     """
 
     dialect: Dialect
@@ -25,6 +26,7 @@ class Words:
     unquoted: str
     double: str
     earliest: str
+    few: str = "{}"
 
     def extract(self, document: str, keys: Sequence[str]) -> Sql:
         """Return the JSON text of what lies at a path of a document."""
@@ -39,4 +41,5 @@ DUCKDB_WORDS = Words(
     unquoted="json_extract_string({}, '$')",
     double="TRY_CAST({} AS DOUBLE)",
     earliest="arg_min({}, ({}, {}))",
+    few="rowid IN (SELECT rowid FROM events WHERE {})",
 )

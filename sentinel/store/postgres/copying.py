@@ -18,7 +18,7 @@ from sentinel.core.record import KeptEvent
 from sentinel.store import rows
 from sentinel.store.postgres.text import escaped, escaped_json, unescaped_json
 
-_NOT_HERE = {"ip4", "ip6", "conflicts", *rows.SLOTS}
+_NOT_HERE = {"device_h", "ip4", "ip6", "conflicts", *rows.SLOTS}
 _KINDS = {
     "BIGINT": "int8",
     "UBIGINT": "int8",
