@@ -45,7 +45,7 @@ def cost(command: list[str]) -> tuple[float, int]:
 
 def backtest(playbooks: tuple[str, ...], events: Path) -> list[str]:
     program = [sys.executable, "-c", "import sys; from sentinel.cli import main; sys.exit(main())"]
-    paths = [str(ROOT / "playbooks" / f"{name}.yaml") for name in playbooks]
+    paths = [str(path) for path in (ROOT / "playbooks").rglob("*.yaml") if path.stem in playbooks]
     return [*program, "backtest", *paths, "--events", str(events), "--format", "json"]
 
 

@@ -112,8 +112,9 @@ def whole(home: Path, kind: str) -> tuple[Any, str]:
     """Return a whole server, as `sentinel serve` runs it."""
     chosen = home / "playbooks"
     chosen.mkdir()
-    for name in PLAYBOOKS if kind != "no playbooks" else ():
-        (chosen / f"{name}.yaml").write_text((folder("playbooks") / f"{name}.yaml").read_text())
+    for path in folder("playbooks").rglob("*.yaml"):
+        if path.stem in PLAYBOOKS and kind != "no playbooks":
+            (chosen / path.name).write_text(path.read_text())
     if kind == "probe":
         (chosen / "probe.yaml").write_text(PROBE)
     settings = Settings(data=home / "data", playbooks=(chosen,), rules=(folder("rules"),), rate=10**9)

@@ -56,6 +56,8 @@ CAUGHT: dict[str, tuple[dict[str, str], ...]] = {
     "scraping-by-user": ({"user": "id:777"},),
     "signup-then-spam": ({"user": "id:9002"},),
     "slow-brute-force": ({"user": "id:42"},),
+    "failed-payments": ({"user": "id:9001"},),
+    "success-after-attack": ({"ip": "198.51.100.23"},),
 }
 
 T = TypeVar("T")

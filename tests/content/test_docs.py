@@ -29,8 +29,8 @@ EXAMPLES = [
 
 
 def _shipped() -> Iterator[Any]:
-    for path in sorted((ROOT / "playbooks").glob("*.yaml")):
-        yield yaml.safe_load(path.read_text())
+    for path in sorted((ROOT / "playbooks").rglob("*.yaml")):
+        yield yaml.safe_load(path.read_text()) | {"path": path.relative_to(ROOT)}
 
 
 def _names(selector: dict[str, Any]) -> str:
@@ -76,7 +76,7 @@ def _row(playbook: dict[str, Any]) -> str:
     name = playbook["playbook"]
     events = " → ".join(map(_names, playbook.get("sequence", [playbook])))
     group = _words(playbook["group_by"]) or "the whole app"
-    link = f"[{name}](../playbooks/{name}.yaml)"
+    link = f"[{name}](../{playbook['path']})"
     return f"| {link} | {playbook['mode']} | {events} | {group} | {_found(playbook)} |"
 
 

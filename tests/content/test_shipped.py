@@ -12,9 +12,12 @@ from sentinel.core.duration import parse_duration
 
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "rules").glob("*.yaml"))
-PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yaml"))
+PLAYBOOKS = sorted((ROOT / "playbooks").rglob("*.yaml"))
 # Those that enforce from the start, and the most that a wrong hit of each costs.
 ENFORCING = {
+    "logins-without-address": "a message",
+    "only-private-addresses": "a message",
+    "report-missing": "a message",
     "account-brute-force": "a login from an unfamiliar place is refused for a quarter of an hour",
     "address-brute-force": "an address is refused for a quarter of an hour",
     "coupon-abuse": "a mark",

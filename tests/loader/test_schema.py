@@ -12,7 +12,7 @@ from sentinel.loader.source import open_page, read_documents
 from sentinel.loader.words import as_json
 from tests.loader.samples import PLAYBOOK, RULE
 
-FILES = sorted([*folder("playbooks").glob("*.yaml"), *folder("rules").glob("*.yaml")])
+FILES = sorted([*folder("playbooks").rglob("*.yaml"), *folder("rules").glob("*.yaml")])
 BOTH = jsonschema.Draft202012Validator(json_schema())
 
 
