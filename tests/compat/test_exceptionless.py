@@ -302,6 +302,8 @@ def filled(whole):
     for n in range(3):
         project.submit(error("wide", f"u{n}", date=f"2026-11-20T11:0{n}:00Z", count=2, value=n))
     project.submit(error("rare", "u2", date="2026-11-20T12:00:00Z", message='it\'s "rare"'))
+    for day in (19, 21):  # the days before and after count nowhere
+        project.submit(error("wide", f"other{day}", date=f"2026-11-{day}T00:00:00Z", count=100))
     project.submit(
         {"type": "usage", "source": "Visited", "date": "2026-11-20T12:30:00Z", "data": {"@user": "visitor", "n": 5}}
     )
@@ -322,6 +324,12 @@ def test_most_users_tells_stacks_by_distinct_users_and_their_share(filled):
     assert (wide["status"], wide["project_id"], wide["template_key"]) == ("open", filled.app, "stack-error-summary")
     assert re.fullmatch(r"[0-9a-f]{24}", wide["id"])
     assert {one["message"] for one in filled.get(f"/stacks/{wide['id']}/events?{DAY}")} == {"wide"}
+
+
+def test_of_all_time_everything_counts(filled):
+    first = filled.get("/events?mode=stack_users&time=all&limit=1")[0]
+    assert (first["title"], first["users"], first["total_users"], first["total"]) == ("wide", 5, 6, 206)
+    assert (first["first_occurrence"], first["last_occurrence"]) == ("2026-11-19T00:00:00Z", "2026-11-21T00:00:00Z")
 
 
 def test_most_frequent_tells_stacks_by_their_events(filled):
