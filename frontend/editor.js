@@ -29,7 +29,7 @@ const look = EditorView.theme({
   },
 });
 
-function edit(textarea, more = []) {
+export function edit(textarea, more = []) {
   const nonce = document.querySelector('meta[name="style-nonce"]')?.nonce ?? "";
   const label = document.querySelector(`label[for="${CSS.escape(textarea.id)}"]`)?.textContent ?? "Text";
   const view = new EditorView({

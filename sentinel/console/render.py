@@ -30,7 +30,7 @@ def environment() -> Environment:
     env.filters |= {
         "whole": whole, "utc": utc, "stamp": stamp, "lasting": lasting, "number": number, "plain_json": plain_json,
         "actor": actor, "duration": duration, "short": short, "target": target, "pair": lambda value: (value, value),
-        "laid_out": laid_out,
+        "laid_out": laid_out, "filename": filename, "bars": bars, "suffixed": lambda value, more: f"{value}{more}",
     }  # fmt: skip
     return env
 
@@ -95,6 +95,16 @@ def laid_out(value: object, most: int = 20_000) -> Markup:
     """Return a value as JSON for people, line by line, of which no character steers anything."""
     text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
     return escape(inert(text, most))
+
+
+def filename(file: str) -> str:
+    """Return the last step of a path."""
+    return file.rpartition("/")[2]
+
+
+def bars(chart: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Return the counts of a backtest's chart as `spark` draws them."""
+    return [(utc(at * 1_000_000)[:16] + " UTC", count) for at, count in chart["counts"]]
 
 
 def actor(by: str | None) -> str:

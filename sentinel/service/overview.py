@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sentinel.engine.playbook import Playbook
+from sentinel.loader.assembly import Content
 from sentinel.loader.mistakes import Mistake
 from sentinel.service.figures import Sample
 from sentinel.service.library import Library
@@ -76,6 +77,19 @@ class Overview:
             )
             for one in sorted(self._library.playbooks, key=lambda one: one.id)
         ]  # fmt: skip
+
+    def guarded(self, app: str, now: int) -> frozenset[str]:
+        """Return the playbooks that only watch now because their guard holds."""
+        tenant = self._pipeline.tenants.get(app)
+        return tenant.memory.ledger.monitoring(now) if tenant else frozenset()
+
+    def playbook(self, id: str) -> Playbook | None:
+        """Return a playbook as it was read, None where there is none of that id."""
+        return self._library.content.playbooks.get(id)
+
+    def content(self) -> Content:
+        """Return all rules, playbooks and lists in use."""
+        return self._library.content
 
     def samples(self) -> Iterator[Sample]:
         """Give the pipeline's figures."""

@@ -62,6 +62,12 @@ class Workbench:
         self._lock = threading.Lock()
         self._newest: dict[str, object] = {}
 
+    def cancel(self, who: str) -> None:
+        """Let go of what a user asked to be judged: the draft has changed."""
+        with self._lock:
+            if who in self._newest:
+                self._newest[who] = object()
+
     def check(self, text: str, file: str | None = None) -> dict[str, Any]:
         """Return every mistake of a draft, and what is in it where there are none."""
         try:
@@ -106,9 +112,10 @@ class Workbench:
         for a draft with mistakes, SentinelError where there is nothing to judge.
         """
         content, name = self._content(text, file)
-        playbooks = [replace(one, mode="enforce") for one in _own(content, name)]
-        if not playbooks:
-            raise SentinelError("there is no playbook to judge", "rules alone find nothing")
+        playbooks = _own(content, name)
+        if all(one.mode == "off" for one in playbooks):
+            hint = "its mode is `off`" if playbooks else "rules alone find nothing"
+            raise SentinelError("there is no playbook to judge", hint)
         if not 0 < since <= LONGEST_TIME:
             raise SentinelError(f"`since`: at most {LONGEST_TIME // DAY} days")
         now = self._clock()

@@ -39,7 +39,10 @@ _NEWEST = "ORDER BY ts DESC, id DESC, seq DESC"
 _BY_SEQ = f"ORDER BY seq LIMIT {_SLICE}"
 _COLUMNS = ", ".join(f'"{name}"' for name in READ)
 _PLACED = f"SELECT {_COLUMNS} FROM events WHERE rowid IN (SELECT unnest(CAST(? AS BIGINT[]))) {_NEWEST}"  # noqa: S608
-_PLACED_FIRST = _PLACED.replace(_NEWEST, "ORDER BY ts, id, seq")
+_OLDEST_PLACED = f"""
+    SELECT {_COLUMNS} FROM events WHERE ts BETWEEN ? AND ? AND seq IN (SELECT unnest(CAST(? AS BIGINT[])))
+    ORDER BY ts, id, seq
+"""  # noqa: S608
 EXAMINED = 20_000  # events that are looked at one by one for one page
 SETTLED = 200_000  # and for one question about all events that a condition holds for
 
@@ -143,7 +146,7 @@ class Events:
             if gone():
                 return
             lot = found[first : first + _SLICE]
-            rows = self._rows(_PLACED_FIRST, [lot[0][0], lot[-1][0], [seq for _, _, seq in lot]])
+            rows = self._rows(_OLDEST_PLACED, [lot[0][0], lot[-1][0], [seq for _, _, seq in lot]])
             yield from map(read, rows)
 
     def parquet(self, app: str, filter: Filter, gone: Callable[[], bool]) -> Iterator[bytes]:

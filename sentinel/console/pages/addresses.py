@@ -37,7 +37,7 @@ def list_addresses(
         rows = [(value, None, None) for value, _, _ in found[:SHOWN]]
     else:
         top = visit.store.explorer.top(
-            visit.app.id, TopWanted(Filter(since=since, until=until), "ip", sort, SHOWN)
+            visit.app.id, TopWanted(Filter(since=since, until=until), "ip", sort, SHOWN, previous=False)
         )  # fmt: skip
         rows = [(one.value, one.now.events, one.now.users) for one in top.items if isinstance(one.value, str)]
         approximate = top.approximate

@@ -63,7 +63,7 @@ def explore(visit: Viewer, asked: Asked, by: By = "events", facet: Given = "", c
     page = visit.store.events.search(visit.app.id, filter, SHOWN, cursor)
     assert filter.since is not None and filter.until is not None
     series = visit.store.explorer.series(
-        visit.app.id, SeriesWanted(filter, reports.interval(filter.since, filter.until))
+        visit.app.id, SeriesWanted(filter, reports.interval(filter.since, filter.until), previous=False)
     )  # fmt: skip
     bars = series.lines[0].points if series.lines else (0,) * len(series.starts)
     pinned = asked.query | ({} if asked.period.range == BETWEEN else {"at": str(filter.until)})
@@ -126,7 +126,9 @@ def _facets(visit: Visit, asked: Search, filter: Filter, by: By, more: str) -> I
         if not field:
             continue
         try:
-            found = visit.store.explorer.top(visit.app.id, TopWanted(filter, field, by, VALUES))
+            found = visit.store.explorer.top(
+                visit.app.id, TopWanted(filter, field, by, VALUES, previous=False, users=False)
+            )
         except SentinelError:
             if field == more:
                 raise
@@ -147,4 +149,3 @@ def _facet_value(q: str, field: str, one: Ranked, by: By, whole: int) -> FacetVa
 
 def _fields(since: int, until: int) -> dict[str, str]:
     return {"from": field_time(since), "to": field_time(until)}
-

@@ -29,7 +29,9 @@ class Completion {
   async load() {
     try {
       const answer = await fetch(this.box.dataset.words, { headers: { "Sentinel-Poll": "1" } });
-      if (answer.ok) this.words = await answer.json();
+      if (!answer.ok) return;
+      this.words = await answer.json();
+      if (this.box.value && document.activeElement === this.box) this.offer();
     } catch { /* typing goes on without */ }
   }
 

@@ -1,0 +1,146 @@
+// The page on which playbooks are written: completes and explains, checks while one types, and judges the draft.
+// The form works without it; whatever it shows comes from the server.
+import { yamlLanguage } from "@codemirror/lang-yaml";
+import { setDiagnostics } from "@codemirror/lint";
+import { hoverTooltip } from "@codemirror/view";
+import { edit } from "./editor.js";
+import { keysAt, meaning, within } from "./words.js";
+
+const QUIET = 400; // milliseconds without a change before a draft is checked
+const CONDITIONS = new Set(["where", "faster_than"]);
+const form = document.getElementById("draft");
+const status = document.getElementById("draft-status");
+const report = document.getElementById("draft-report");
+const result = document.getElementById("draft-result");
+let words = { fields: {}, functions: {}, rules: {}, lists: [], channels: [], events: [], schema: {} };
+let judging = null;
+let checking = null;
+let timer = 0;
+
+const option = (label, type, info) => ({ label, type, info: info || undefined });
+const fields = () => Object.entries(words.fields).map(([name, kind]) => option(name, "variable", kind));
+const functions = () => Object.entries(words.functions).map(([name, [call, doc]]) => option(name, "function", `${call}: ${doc}`));
+
+/** What may stand behind a key. */
+function valuesOf(path) {
+  const key = path.at(-1);
+  if (key === "rule" && path.length > 1) return Object.entries(words.rules).map(([id, title]) => option(id, "class", title));
+  if (key === "rule") return Object.entries(words.rules).map(([id, title]) => option(id, "class", title));
+  if (key === "event") return words.events.map((name) => option(name, "constant"));
+  if (key === "channel") return words.channels.map((name) => option(name, "constant"));
+  if (["group_by", "field", "distinct", "max", "sum", "avg"].includes(key)) return fields();
+  return within(words.schema, path).flatMap((one) => one.enum ?? (one.const === undefined ? [] : [one.const]))
+    .map((value) => option(String(value), "enum"));
+}
+
+function complete(context) {
+  const line = context.state.doc.lineAt(context.pos);
+  const before = line.text.slice(0, context.pos - line.from);
+  const word = context.matchBefore(/[\w.-]*/);
+  if (word.from === word.to && !context.explicit) return null;
+  const list = before.match(/in_list\([^)]*["']([\w-]*)$/);
+  if (list) return { from: context.pos - list[1].length, options: words.lists.map((name) => option(name, "constant")) };
+  const pair = before.match(/(?:^|[\s{,-])([\w.]+):\s+[^{]*$/);
+  const path = keysAt(context.state.doc, line.number, before);
+  if (pair && CONDITIONS.has(pair[1])) return { from: word.from, options: [...fields(), ...functions()] };
+  if (pair) return { from: word.from, options: valuesOf([...path, pair[1]]) };
+  const known = new Map();
+  for (const one of within(words.schema, path)) {
+    for (const [name, inner] of Object.entries(one.properties ?? {})) known.set(name, inner.description);
+  }
+  return { from: word.from, options: [...known].map(([name, info]) => ({ ...option(name, "property", info), apply: `${name}: ` })) };
+}
+
+const hover = hoverTooltip((view, pos) => {
+  const line = view.state.doc.lineAt(pos);
+  for (const found of line.text.matchAll(/[\w.]+/g)) {
+    const [from, to] = [line.from + found.index, line.from + found.index + found[0].length];
+    if (pos < from || pos > to) continue;
+    const path = keysAt(view.state.doc, line.number, line.text.slice(0, found.index));
+    const text = line.text[to - line.from] === ":" ? meaning(words.schema, [...path, found[0]])
+      : words.functions[found[0]]?.join(": ") ?? words.fields[found[0]] ?? words.rules[found[0]];
+    if (!text) return null;
+    return { pos: from, end: to, above: true, create: () => {
+      const dom = document.createElement("div");
+      dom.className = "explained";
+      dom.textContent = text;
+      return { dom };
+    } };
+  }
+  return null;
+});
+
+async function send(url, more, signal) {
+  const body = new URLSearchParams(new FormData(form));
+  for (const [name, value] of Object.entries(more)) body.set(name, value);
+  return fetch(url, { method: "POST", body, signal, headers: { "HX-Request": "true", "X-CSRF-Token": form.elements.csrf.value } });
+}
+
+function mark(mistakes) {
+  const own = document.querySelector("[name=file]").value.split("/").pop() || "draft.yaml";
+  const doc = view.state.doc;
+  const found = mistakes.filter((one) => one.file === own && one.line <= doc.lines).map((one) => {
+    const line = doc.line(one.line);
+    const from = Math.min(line.from + one.column - 1, line.to);
+    const message = one.hint ? `${one.message} (${one.hint})` : one.message;
+    return { from, to: Math.min(Math.max(from + one.width, from + 1), Math.max(line.to, from)), severity: "error", message };
+  });
+  view.dispatch(setDiagnostics(view.state, found));
+}
+
+async function check() {
+  checking?.abort();
+  judging?.abort();
+  checking = new AbortController();
+  try {
+    const answer = await send(form.dataset.check, {}, checking.signal);
+    if (!answer.ok) throw new Error(String(answer.status));
+    const { ok, mistakes, playbooks } = await answer.json();
+    mark(mistakes);
+    status.textContent = ok ? "No mistakes." : `${mistakes.length} mistake${mistakes.length === 1 ? "" : "s"}, the first in line ${mistakes[0].line}: ${mistakes[0].message}`;
+    status.classList.toggle("wrong", !ok);
+    if (ok && playbooks.length) await put("backtest", report);
+  } catch (error) {
+    if (error.name !== "AbortError") status.textContent = "The draft could not be checked: try again.";
+  }
+}
+
+/** Ask for a part of the page and put it in its place. */
+async function put(what, place) {
+  judging?.abort();
+  const mine = (judging = new AbortController());
+  place.setAttribute("aria-busy", "true");
+  try {
+    const answer = await send(form.getAttribute("action"), { do: what }, mine.signal);
+    if (answer.status === 409) return;
+    place.innerHTML = await answer.text(); // of this server, which escapes
+  } catch (error) {
+    if (error.name !== "AbortError") place.textContent = "There was no answer: try again.";
+  } finally {
+    if (judging === mine) place.removeAttribute("aria-busy");
+  }
+}
+
+const view = edit(document.getElementById("draft-text"), [yamlLanguage.data.of({ autocomplete: complete }), hover]);
+view.scrollDOM.tabIndex = 0; // what scrolls can be reached by keyboard
+const download = document.getElementById("draft-download");
+download.hidden = false;
+download.addEventListener("click", () => {
+  const url = URL.createObjectURL(new Blob([view.state.doc.toString()], { type: "application/yaml" }));
+  download.href = url;
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+});
+form.addEventListener("input", (event) => {
+  if (event.target.id !== "draft-text") return;
+  clearTimeout(timer);
+  timer = setTimeout(check, QUIET);
+});
+form.addEventListener("change", (event) => { if (event.target.name === "since") put("backtest", report); });
+form.addEventListener("submit", (event) => {
+  const what = event.submitter?.value;
+  if (!["check", "test", "backtest"].includes(what)) return;
+  event.preventDefault();
+  put(what, what === "backtest" ? report : result);
+});
+fetch(form.dataset.words).then((answer) => answer.json()).then((found) => { words = found; }).catch(() => {});
+check();

@@ -1,0 +1,248 @@
+"""The pages of playbooks: what they list, how a draft is tried and becomes a file, and what must never be written."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from tests.api.served import wait_for
+from tests.console.browsing import tab
+from tests.console.visiting import text, visited
+
+WATCHING = """\
+playbook: {id}
+title: Failures from one address
+mode: {mode}
+event: auth
+where: not success
+group_by: ip
+window: 10m
+when: {{count: {count}}}
+actions:
+  - block_ip: {{for: 1h}}
+tests:
+  - name: enough
+    events:
+      - {{at: 0s, event: auth, success: false, ip: 203.0.113.9, repeat: 4, every: 1s}}
+    expect:
+      - {{at: 3s, group: {{ip: 203.0.113.9}}}}
+"""
+
+
+def watching(id="four", mode="monitor", count=4):
+    return WATCHING.format(id=id, mode=mode, count=count)
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory):
+    with visited(tmp_path_factory.mktemp("playbooks"), channels={"security": {"kind": "log"}}) as found:
+        found.folder = Path(found.server.library.folders[0])
+        wait_for(lambda: found.store.playbooks.history("one", "three-failures"))  # kept by the first look at the files
+        yield found
+
+
+@pytest.fixture
+def ana(console):
+    """An analyst of every app, who looks at `one`."""
+    return console.reader("analyst")
+
+
+def sheet(reader, path="/playbooks/new"):
+    """Return what the form of the editor holds."""
+    html = reader.page(path)
+    found = {name: unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', html)}
+    return found | {"text": unescape(re.search(r"data-draft>(.*?)</textarea>", html, re.S)[1]), "since": "7d"}
+
+
+def edited(reader, console, name):
+    return sheet(reader, f"/playbooks/edit?file={console.folder / name}")
+
+
+def test_the_list_says_what_each_playbook_found_and_whom_it_acted_on(console):
+    console.whole.fail("203.0.113.61")
+    said = text(console.reader("viewer").page("/playbooks"))
+    assert re.search(
+        r"Three failed logins from one address three-failures · version \w{7} enforce medium 1 1 1 0 ready", said
+    )
+    assert "sleeping" in said
+    assert "New playbook" not in said
+
+
+def test_a_playbook_shows_its_text_its_versions_and_how_near_a_group_is(console):
+    console.whole.fail("203.0.113.62", times=2)
+    said = text(console.reader("viewer").page("/playbooks/of/three-failures?group=ip%3D203.0.113.62"))
+    assert "when: {count: 3}" in said
+    assert "1 more matching event" in said
+    assert re.search(r"Versions \w{12}", said)
+    assert "no playbook groups by `plan`" in text(
+        console.reader("viewer").page("/playbooks/of/three-failures?group=plan%3Dx")
+    )
+    assert console.reader("viewer").get("/playbooks/of/nothing").status == 404
+
+
+def test_every_mistake_is_told_with_its_line_and_caret_and_without_scripts(console, ana):
+    said = ana.post("/playbooks/edit", sheet(ana), do="check", text=watching() + "widow: 3m\ngroup: ip\n").body.decode()
+    assert "2 mistakes" in said
+    assert "draft.yaml:15:1: there is no key `widow`" in unescape(said) or "`widow`" in unescape(said)
+    assert "^^^^^" in said
+    found = json.loads(ana.post("/playbooks/check", sheet(ana), text="playbook: x\nwidow: 1").body)
+    assert not found["ok"]
+    assert found["mistakes"][-1]["line"] >= 1
+
+
+def test_a_test_that_fails_shows_its_difference_and_holds_the_file_back(console, ana):
+    given = {**sheet(ana), "text": watching("held", count=5), "name": "held.yaml"}
+    said = text(ana.post("/playbooks/edit", given, do="test"))
+    assert "1 failed" in said
+    assert "- at 3s: ip 203.0.113.9" in said
+    assert "Not saved: tests fail." in text(ana.post("/playbooks/edit", given, do="save"))
+    assert not (console.folder / "held.yaml").exists()
+    ana.done("/playbooks/edit", {**given, "do": "save", "anyway": "1"})
+    assert (console.folder / "held.yaml").read_text() == watching("held", count=5)
+
+
+def test_a_backtest_tells_whom_it_would_have_acted_on(console, ana):
+    console.whole.fail("203.0.113.71", times=4)
+    report = text(ana.post("/playbooks/edit", {**sheet(ana), "text": watching()}, do="backtest"))
+    assert "ip 203.0.113.71" in report
+    assert re.search(r"[\d,]+ of [\d,]+ events could matter", report)
+
+
+def test_saving_makes_a_version_by_whom_and_shows_what_changed(console, ana):
+    where = ana.done("/playbooks/edit", {**sheet(ana), "text": watching("mine"), "name": "mine.yaml"}, do="save")
+    assert where.startswith("/playbooks/of/mine")
+    wait_for(lambda: console.store.playbooks.history("one", "mine"))
+    changed = {**edited(ana, console, "mine.yaml"), "text": watching("mine", mode="enforce")}
+    ana.done("/playbooks/edit", changed, do="save")
+    wait_for(lambda: len(console.store.playbooks.history("one", "mine")) == 2)
+    newest = console.store.playbooks.history("one", "mine")[0]
+    assert newest.by == "account:analyst-all"
+    said = text(ana.page(f"/playbooks/of/mine?version={newest.version}"))
+    assert "-mode: monitor" in said
+    assert "+mode: enforce" in said
+    assert "playbook.saved" in [line.action for line in console.store.audit.list(None).items]
+
+
+def test_a_file_that_somebody_changed_meanwhile_is_not_overwritten(console, ana):
+    file = console.folder / "shared.yaml"
+    ana.done("/playbooks/edit", {**sheet(ana), "text": watching("shared"), "name": "shared.yaml"}, do="save")
+    wait_for(lambda: str(file) in console.server.library.files)
+    mine = edited(ana, console, "shared.yaml")
+    file.write_text(watching("shared", count=4) + "# theirs\n")
+    said = text(ana.post("/playbooks/edit", {**mine, "text": watching("shared") + "# mine\n"}, do="save"))
+    assert "Not saved: somebody changed this file meanwhile" in said
+    assert "# theirs" in file.read_text()
+    assert "# mine" in said
+    again = text(
+        ana.post("/playbooks/edit", {**sheet(ana), "text": watching("other"), "name": "shared.yaml"}, do="save")
+    )
+    assert "somebody" in again
+    assert "# theirs" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "../evil.yaml",
+        "/etc/passwd",
+        "/tmp/evil.yaml",
+        "a/b.yaml",
+        "evil.txt",
+        ".hidden.yaml",
+        "a\0.yaml",
+        "%2e%2e/x.yaml",
+    ],
+)
+def test_no_path_that_was_sent_is_read_or_written(console, ana, file):
+    given = {**sheet(ana), "text": watching("evil"), "name": file}
+    assert ana.post("/playbooks/edit", given, do="save").status == 422
+    assert ana.post("/playbooks/edit", {**given, "file": file}, do="save").status == 422
+    below = str(console.folder / ".." / "evil.yaml")
+    assert ana.post("/playbooks/edit", {**given, "file": below}, do="save").status == 422
+    assert ana.get(f"/playbooks/edit?file={'/etc/passwd'}").status == 422
+    assert not list(console.folder.parent.glob("**/evil*"))
+
+
+def test_a_link_out_of_the_folder_is_not_followed(console, ana, tmp_path):
+    outside = tmp_path / "outside.yaml"
+    outside.write_text(watching("outside"))
+    (console.folder / "linked.yaml").symlink_to(outside)
+    wait_for(lambda: str(console.folder / "linked.yaml") in console.server.library.files, seconds=20)
+    mine = edited(ana, console, "linked.yaml")
+    answer = ana.post("/playbooks/edit", {**mine, "text": watching("outside", count=9), "anyway": "1"}, do="save")
+    assert (answer.status, outside.read_text()) == (422, watching("outside"))
+    (console.folder / "linked.yaml").unlink()
+
+
+def test_a_draft_is_its_writers_until_it_is_saved(console, ana):
+    ana.done("/playbooks/edit", {**sheet(ana), "text": "playbook: half", "name": "half.yaml"}, do="draft")
+    where = f"/playbooks/edit?file={console.folder / 'half.yaml'}"
+    assert sheet(ana, where)["text"] == "playbook: half"
+    assert "half.yaml" in text(ana.page("/playbooks"))
+    other = console.reader("admin")
+    assert "half.yaml" not in text(other.page("/playbooks"))
+    ana.done("/playbooks/edit", {**sheet(ana, where)}, do="discard")
+    assert "half.yaml" not in text(ana.page("/playbooks"))
+
+
+def test_who_is_kept_to_one_app_changes_no_playbook_of_all(console):
+    kept = console.reader("analyst", everywhere=False)
+    given = {**sheet(kept), "text": watching("sly"), "name": "sly.yaml"}
+    assert kept.post("/playbooks/edit", given, do="save").status == 403
+    assert "No mistakes" in text(kept.post("/playbooks/edit", given, do="check"))
+
+
+def test_a_rule_made_of_a_search_opens_in_the_editor(ana):
+    assert sheet(ana, "/playbooks/new?rule=rule%3A%20odd%0Aevent%3A%20auth%0A")["text"] == "rule: odd\nevent: auth\n"
+
+
+def test_what_the_editor_completes_is_there(ana):
+    words = json.loads(ana.page("/playbooks/words"))
+    assert words["fields"]["geo.country"]
+    assert words["functions"]["cidr"][0].startswith("cidr(")
+    assert words["schema"]["$defs"]["playbook"]["properties"]["window"]
+    assert "auth" in words["events"]
+
+
+def test_a_playbook_is_written_tried_enforced_and_its_block_lifted_in_a_browser(chromium, console):
+    with tab(chromium, console.reader("analyst")) as seen:
+        page = seen.page
+        console.whole.fail("198.51.100.1", user="early", times=5)
+        seen.open("/playbooks?app=one")
+        page.get_by_role("link", name="New playbook").click()
+        page.wait_for_selector(".cm-content")
+
+        def write(body):
+            page.locator(".cm-content").fill(body)
+
+        wrong = watching("flow", mode="enforce").replace("window:", "widow:")
+        write(wrong)
+        page.locator("#draft-status", has_text="the first in line").wait_for(timeout=20_000)
+        assert page.locator(".cm-lintRange-error").count() >= 1
+        write(watching("flow", mode="enforce"))
+        page.locator("#draft-status", has_text="No mistakes").wait_for(timeout=20_000)
+        page.locator("#draft-report", has_text="198.51.100.1").wait_for(timeout=20_000)
+        page.get_by_role("button", name="Run its tests").click()
+        page.locator("#draft-result", has_text="1 passed").wait_for(timeout=20_000)
+        page.fill("#f-name", "flow.yaml")
+        page.get_by_role("button", name="Save the file").click()
+        page.wait_for_url("**/playbooks/of/flow*")
+        wait_for(
+            lambda: any(one.id == "flow" and one.state == "ready" for one in console.server.overview.playbooks("one"))
+        )
+        console.whole.fail("198.51.100.77", user="late", times=4)
+        found = lambda: [one.decision for one in console.store.decisions.list("one", playbook="flow").items]  # noqa: E731
+        wait_for(lambda: found())
+        decision = found()[0]
+        assert (decision.kind, decision.value) == ("block", "198.51.100.77")
+        seen.open(f"/decisions/{decision.id}?app=one")
+        page.locator("details.confirm > summary").first.click()
+        page.fill("details.confirm[open] input[name=why]", "a mistake")
+        page.locator("details.confirm[open] button.button").last.click()
+        page.wait_for_url("**done=lifted*")
+        assert console.store.decisions.get("one", decision.id).lifted
+        seen.quiet()
