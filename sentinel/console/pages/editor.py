@@ -1,0 +1,192 @@
+"""Writing playbooks: a draft is checked, tested and judged over the stored events, and then becomes a file.
+
+Without scripts every button sends the form and the page comes back with what was asked for; with them the same parts
+of the page are put in place. What a draft comes to is `workbench`'s to say, how a file is written `writing`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from sentinel.console.forms import Filled, Form
+from sentinel.console.parts import Given
+from sentinel.console.visit import Analyst, Visit
+from sentinel.core.duration import DAY, parse_duration
+from sentinel.core.errors import SentinelError, StoreBusy
+from sentinel.core.explore import NameSeen
+from sentinel.core.record import Draft, Filter
+from sentinel.edge.errors import ApiError
+from sentinel.engine.fields import FIELDS
+from sentinel.engine.functions import FUNCTIONS, signature
+from sentinel.loader.mistakes import PlaybookErrors
+from sentinel.loader.schema import json_schema
+from sentinel.loader.source import LARGEST
+from sentinel.service.workbench import Superseded
+from sentinel.service.writing import Conflict, Sheet
+
+router = APIRouter()
+DOES = ("check", "test", "backtest", "save", "draft", "discard")
+TIMES = (("1d", "the last day"), ("7d", "7 days"), ("30d", "30 days"), ("90d", "90 days"))
+NOTHING: Mapping[str, Any] = {"mistakes": [], "tests": None, "report": None, "trouble": "", "checked": None}
+FRESH = """\
+playbook: my-playbook
+title: What it finds, in a few words
+description: Why this matters, what a false positive looks like, what to do.
+mode: monitor
+severity: medium
+event: auth
+where: not success
+group_by: ip
+window: 10m
+when: {count: 10}
+actions:
+  - notify: {channel: security}
+tests:
+  - name: ten failures from one address
+    events:
+      - {at: 0s, event: auth, success: false, ip: 203.0.113.9, user: "u{n}", repeat: 10, every: 5s}
+    expect:
+      - {at: 45s, group: {ip: 203.0.113.9}}
+"""
+
+
+@router.get("/playbooks/new")
+def new_playbook(visit: Analyst, rule: str = "") -> Response:
+    """Show the editor with the text of a rule made of a search, or with a playbook to begin with."""
+    text = rule[:LARGEST] or FRESH
+    return _shown(visit, Sheet("", text, "", visit.here.writing.new("x.yaml").fixed), text)
+
+
+@router.get("/playbooks/edit")
+def edit_playbook(visit: Analyst, file: Given) -> Response:
+    """Show a file in the editor, with the reader's draft of it where there is one."""
+    draft = visit.store.drafts.get(visit.account.id, file)
+    sheet = visit.here.writing.place(file)
+    return _shown(visit, sheet, draft.text if draft else sheet.text, draft=draft)
+
+
+@router.post("/playbooks/edit")
+def use_draft(visit: Analyst, form: Filled) -> Response:
+    """Check, test, judge, keep, drop or save a draft."""
+    do, text = form.choice("do", DOES), _text(form)
+    file = form.text("file", most=1000, empty=True)
+    sheet = visit.here.writing.place(file) if file else Sheet("", "", "", visit.here.writing.new("x.yaml").fixed)
+    if do == "save":
+        return _save(visit, form, sheet, text)
+    if do == "draft":
+        name = _named(visit, form, sheet).file
+        visit.store.drafts.put(visit.account.id, Draft(name, text, form.raw("mark"), visit.now))
+        return visit.done(visit.url("/playbooks/edit", file=name), "draft-kept")
+    if do == "discard":
+        visit.store.drafts.remove(visit.account.id, file)
+        return visit.done(
+            visit.url("/playbooks/edit", file=file) if sheet.text else visit.url("/playbooks"), "draft-dropped"
+        )
+    found = _asked(visit, do, text, sheet, form)
+    if visit.partial:
+        return visit.page("draft_result.html", **{**NOTHING, **found})
+    return _shown(visit, sheet, text, form=form, **found)
+
+
+@router.post("/playbooks/check")
+def check_draft(visit: Analyst, form: Filled) -> Response:
+    """Return every mistake of a draft as JSON, for the editor; what was being judged of it is let go."""
+    visit.here.workbench.cancel(_who(visit))
+    return JSONResponse(visit.here.workbench.check(_text(form), form.raw("file")[:1000] or None))
+
+
+@router.get("/playbooks/words")
+def words(visit: Analyst) -> Response:
+    """Return what the editor completes and explains, as JSON."""
+    content = visit.here.overview.content()
+    return JSONResponse({
+        "schema": json_schema(None),
+        "fields": {name: field.kind.value for name, field in FIELDS.items()},
+        "functions": {name: [signature(name), one.doc] for name, one in FUNCTIONS.items()},
+        "rules": {one.id: one.title for one in content.rules.values()},
+        "lists": sorted(content.lists),
+        "channels": sorted(visit.here.channels),
+        "events": [one.name for one in _names(visit)],
+    })  # fmt: skip
+
+
+def _names(visit: Visit) -> Sequence[NameSeen]:
+    try:
+        wanted = Filter(since=visit.now - 30 * DAY, until=visit.now)
+        return visit.store.explorer.names(visit.app.id, wanted, by="events", limit=200).items
+    except StoreBusy:
+        return ()
+
+
+def _save(visit: Visit, form: Form, sheet: Sheet, text: str) -> Response:
+    """Write the file of a draft without mistakes, whose tests pass or need not; else show what is wrong."""
+    if not visit.account.everywhere:
+        raise ApiError("forbidden", "your account may not do this", "playbooks are of every app: it takes all of them")
+    bench, file = visit.here.workbench, sheet.file or None
+    found = _asked(visit, "test", text, sheet, form)
+    tests = found.get("tests")
+    if found.get("mistakes") or (tests and not tests["ok"] and not form.flag("anyway")):
+        return _shown(visit, sheet, text, form=form, **found, refused=True)
+    try:
+        target = _named(visit, form, sheet)
+        bench.check(text, target.file)
+        visit.here.writing.write(target.file, text, form.raw("mark"), visit.by)
+    except Conflict as error:
+        return _shown(visit, sheet, text, form=form, conflict=str(error))
+    visit.store.drafts.remove(visit.account.id, sheet.file)
+    visit.store.drafts.remove(visit.account.id, target.file)
+    own = bench.check(text, file or target.file)["playbooks"]
+    where = visit.url(f"/playbooks/of/{own[0]['id']}") if own else visit.url("/playbooks")
+    return visit.done(where, "playbook-saved")
+
+
+def _named(visit: Visit, form: Form, sheet: Sheet) -> Sheet:
+    """Return the sheet of a draft: of its file, else of a new one under the name that the form gives."""
+    return sheet if sheet.file else visit.here.writing.new(form.text("name", most=80))
+
+
+def _asked(visit: Visit, do: str, text: str, sheet: Sheet, form: Form) -> dict[str, Any]:
+    """Return what was asked of a draft: its mistakes, or its tests, or what it would have done."""
+    bench, file = visit.here.workbench, sheet.file or None
+    try:
+        if do == "test":
+            return {"tests": bench.test(text, file)}
+        if do == "backtest":
+            since = form.choice("since", [value for value, _ in TIMES])
+            app = visit.app.id
+            return {"report": bench.backtest(app, _who(visit), text, parse_duration(since), file), "since": since}
+    except PlaybookErrors:
+        pass
+    except Superseded as error:
+        raise ApiError("conflict", error.message) from None
+    except SentinelError as error:
+        return {"trouble": str(error)}
+    checked = bench.check(text, file)
+    return {"mistakes": checked["mistakes"], "checked": checked}
+
+
+def _shown(
+    visit: Visit, sheet: Sheet, text: str, draft: Draft | None = None, form: Form | None = None, **values: Any
+) -> Response:
+    """Show the editor; `form` is what was sent, so that nothing of it is lost."""
+    mark = draft.mark if draft else form.raw("mark") if form else sheet.mark
+    name = form.raw("name")[:80] if form else ""
+    given = {**NOTHING, "conflict": "", "refused": False, "since": "7d", **values}
+    return visit.page(
+        "editor.html", sheet=sheet, text=text, times=TIMES, draft=draft, mark=mark, name=name, now=visit.now, **given
+    )
+
+
+def _text(form: Form) -> str:
+    text = form.raw("text").replace("\r\n", "\n")
+    if len(text) > LARGEST:
+        raise SentinelError(f"`text`: longer than {LARGEST:,} characters")
+    return text
+
+
+def _who(visit: Visit) -> str:
+    return f"{visit.account.id} {visit.app.id}"

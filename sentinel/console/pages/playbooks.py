@@ -1,0 +1,121 @@
+"""The playbooks in use: what each found, whom it acted on, how it is, and how its text came to be."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from sentinel.console.parts import Given, Id
+from sentinel.console.render import utc
+from sentinel.console.visit import Viewer, Visit
+from sentinel.core.duration import DAY
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import PlaybookVersion
+from sentinel.edge.errors import not_found
+from sentinel.engine.select import rules_of
+from sentinel.service.explain import Nearness
+from sentinel.service.overview import PlaybookState
+
+router = APIRouter()
+BARS = 30  # days
+MOST_WRONG = 1000
+
+
+class Line(NamedTuple):
+    """One playbook of the list. `acted` counts whom it acted on in a week, `wrong` its false positives in 30 days."""
+
+    state: PlaybookState
+    day: int
+    week: int
+    acted: int
+    wrong: int
+    guarded: bool
+
+
+class Changed(NamedTuple):
+    """One line of a difference: what kind of line it is, and its text."""
+
+    kind: str
+    text: str
+
+
+@router.get("/playbooks")
+def list_playbooks(visit: Viewer) -> Response:
+    """List the playbooks, those that found most first, and what is wrong with files."""
+    app, now, store = visit.app.id, visit.now, visit.store
+    day, week = store.findings.tally(app, now - DAY, now + DAY), store.findings.tally(app, now - 7 * DAY, now + DAY)
+    targets = {(one.playbook, one.kind, one.target) for one in store.findings.acted(app, now - 7 * DAY)}
+    acted = Counter(playbook for playbook, _, _ in targets)
+    wrong, guarded = _wrong(visit), visit.here.overview.guarded(app, now)
+    lines = [
+        Line(one, day.get(one.id, 0), week.get(one.id, 0), acted[one.id], wrong[one.id], one.id in guarded)
+        for one in visit.here.overview.playbooks(app)
+    ]
+    lines.sort(key=lambda one: (-one.week, one.state.mode == "off", one.state.id))
+    drafts = visit.store.drafts.list(visit.account.id)
+    return visit.page("playbooks.html", lines=lines, mistakes=visit.here.overview.mistakes(), drafts=drafts, now=now)
+
+
+@router.get("/playbooks/of/{id}")
+def show_playbook(visit: Viewer, id: Id, version: Given = "", group: Given = "") -> Response:
+    """Show one playbook: its text and versions, what it found, and how near a group is to its next finding."""
+    app, now, store = visit.app.id, visit.now, visit.store
+    history = store.playbooks.history(app, id)
+    state = next((one for one in visit.here.overview.playbooks(app) if one.id == id), None)
+    if state is None and not history:
+        raise not_found("playbook", id)
+    near, problem = _near(visit, id, group)
+    playbook = visit.here.overview.playbook(id)
+    return visit.page(
+        "playbook.html", id=id, state=state, playbook=playbook, history=history, now=now, bars=_bars(visit, id),
+        latest=store.findings.list(app, playbook=id, limit=10).items, wrong=_wrong(visit)[id],
+        guarded=id in visit.here.overview.guarded(app, now), version=version, near=near, problem=problem, group=group,
+        changes=_changes(history, version), rules=list(rules_of(playbook)) if playbook else [],
+    )  # fmt: skip
+
+
+def _bars(visit: Visit, id: str) -> list[tuple[str, int]]:
+    """Return the findings of each of the last days, oldest first."""
+    app, today = visit.app.id, visit.now - visit.now % DAY
+    starts = range(today - (BARS - 1) * DAY, today + DAY, DAY)
+    return [(utc(at)[:10], visit.store.findings.tally(app, at, at + DAY).get(id, 0)) for at in starts]
+
+
+def _wrong(visit: Visit) -> Counter[str]:
+    since = visit.now - 30 * DAY
+    found = visit.store.findings.list(visit.app.id, status="false-positive", since=since, limit=MOST_WRONG).items
+    return Counter(kept.finding.playbook for kept in found)
+
+
+def _near(visit: Visit, id: str, group: str) -> tuple[list[Nearness], str]:
+    """Return how near a group is to the playbook's next finding, and what is wrong with how it was named."""
+    if not group:
+        return [], ""
+    try:
+        found = visit.here.explainer.group(visit.app.id, group.split(), visit.now)
+    except SentinelError as error:
+        return [], str(error)
+    mine = [one for one in found if one.id == id]
+    return mine, "" if mine else "the playbook groups by something else"
+
+
+def _changes(history: Sequence[PlaybookVersion], version: str) -> list[Changed]:
+    """Return how a version's text differs from the one before."""
+    for place, one in enumerate(history):
+        if one.version == version:
+            before = history[place + 1].source if place + 1 < len(history) else ""
+            return list(_difference(before, one.source))
+    return []
+
+
+def _difference(before: str, after: str) -> Iterator[Changed]:
+    kinds = {"+": "added", "-": "removed", "@": "place"}
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=3)
+    for number, line in enumerate(lines):
+        if number >= 2:  # the first two name the files
+            yield Changed(kinds.get(line[:1], ""), line)
