@@ -46,6 +46,7 @@ WEEK = 7 * DAY
 Zone = Annotated[str, Query(max_length=64, description="Whose days, weeks and months: such as `Europe/Berlin`.")]
 Field = Annotated[str | None, Query(max_length=512, examples=["geo.country", "properties.plan"])]
 Series = Annotated[int, Query(ge=1, le=MOST_SERIES, description="How many values have a line; the others share one.")]
+Previous = Annotated[bool, Query(description="Look at the period before as well, which takes as long again.")]
 Exact = Annotated[bool, Query(description="Count distinct users also where they would be estimated.")]
 
 
@@ -58,24 +59,25 @@ def bounded(here: Context, filter: record.Filter, length: int = WEEK) -> record.
 @router.get("/v1/events/timeseries", response_model=SeriesView)
 def get_series(
     here: Here, caller: Reader, interval: Interval = "hour", metric: MetricKind = "count", of: Field = None,
-    group_by: Field = None, top: Series = 10, zone: Zone = "UTC", exact: Exact = False, q: Q = None,
-    event: Filter = None, user: Filter = None, ip: Filter = None, since: Since = None, until: Until = None,
+    group_by: Field = None, top: Series = 10, zone: Zone = "UTC", exact: Exact = False,
+    previous: Previous = True, q: Q = None, event: Filter = None, user: Filter = None, ip: Filter = None,
+    since: Since = None, until: Until = None,
 ) -> Any:  # fmt: skip
     """Return a metric over time in whole buckets, and the same of as many buckets before them."""
     filter = bounded(here, wanted(here, q, event, user, ip, since, until))
-    asked = SeriesWanted(filter, interval, Metric(metric, of), group_by, top, zone, exact)
+    asked = SeriesWanted(filter, interval, Metric(metric, of), group_by, top, zone, exact, previous)
     return series_view(asked, here.store.explorer.series(caller.app, asked))
 
 
 @router.get("/v1/events/top", response_model=TopView)
 def get_top(
     here: Here, caller: Reader, field: Annotated[str, Query(max_length=512, examples=["ip"])], by: By = "events",
-    limit: Annotated[int, Query(ge=1, le=MOST_VALUES)] = 10, exact: Exact = False, q: Q = None, event: Filter = None,
-    user: Filter = None, ip: Filter = None, since: Since = None, until: Until = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_VALUES)] = 10, exact: Exact = False, previous: Previous = True,
+    q: Q = None, event: Filter = None, user: Filter = None, ip: Filter = None, since: Since = None, until: Until = None,
 ) -> Any:  # fmt: skip
     """Return the values of a field that most events have, or most users, with their shares and how they changed."""
     filter = bounded(here, wanted(here, q, event, user, ip, since, until))
-    asked = TopWanted(filter, field, by, limit, exact)
+    asked = TopWanted(filter, field, by, limit, exact, previous)
     return top_view(asked, here.store.explorer.top(caller.app, asked))
 
 

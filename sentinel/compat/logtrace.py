@@ -83,7 +83,8 @@ class LogTrace:
         """Answer how many events there were in the last 24 hours, and who had most."""
         now = self._shared.door.clock()
         wanted = Filter(since=now - DAY, until=now + 1, q=every([equal("properties.logtrace", "event")]))
-        top = await asyncio.to_thread(self._shared.store.explorer.top, call.caller.app, TopWanted(wanted, "user"))
+        asked = TopWanted(wanted, "user", previous=False)
+        top = await asyncio.to_thread(self._shared.store.explorer.top, call.caller.app, asked)
         actors = [{"name": item.value, "events": item.now.events} for item in top.items if item.value is not None]
         return Answer(
             200, {"events_last_24h": top.total.events, "top_actors": actors, "message": "metrics have been fetched"}
