@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 import pytest
 
+from sentinel.core.record import Filter
 from sentinel.service.setup import ADMINISTRATOR
 from tests.console.browsing import tab
 from tests.console.visiting import PASSWORD, visited
@@ -53,7 +55,10 @@ def details(console):
     findings = console.store.findings.list("one").items
     acted, watched = (next(one.finding.id for one in findings if one.finding.acted is which) for which in (True, False))
     decision = console.store.decisions.list("one").items[0].decision.id
-    return (f"/findings/{acted}", f"/findings/{watched}", f"/decisions/{decision}")
+    people = [f"/people/{quote(one.finding.user, safe='')}" for one in console.store.findings.list("one").items[:8]]
+    event = console.store.events.search("one", Filter()).items[0].event.id
+    places = ("/addresses/203.0.113.0%2F24", "/addresses/203.0.113.4", f"/explorer/events/{event}")
+    return (f"/findings/{acted}", f"/findings/{watched}", f"/decisions/{decision}", *places, *people[::3])
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -232,3 +237,90 @@ def test_a_session_that_ended_leads_to_the_door_and_back(chromium, console):
         seen.page.locator("nav a", has_text="Decisions").click()
         seen.page.wait_for_url("**/sign-in?next=%2Fdecisions")
         assert seen.page.locator('input[name="next"]').input_value() == "/decisions"
+
+
+def test_somebody_is_found_by_a_search_blocked_from_their_page_and_let_through_again(chromium, tmp_path):
+    with visited(tmp_path) as console:
+        console.whole.fail("203.0.113.77", user="mallory", times=2)
+        console.invited("ana", "analyst", ("one",))
+        with tab(chromium, console.anybody()) as seen:
+            page = seen.page
+            seen.open("/explorer")
+            page.fill("#f-name", "ana")
+            page.fill("#f-password", PASSWORD)
+            page.keyboard.press("Enter")
+            page.wait_for_url("**/explorer")
+            page.locator("#f-q").press_sequentially("succ")
+            page.locator("#q-words li", has_text="success").first.wait_for()
+            page.keyboard.press("ArrowDown")
+            assert page.locator("#f-q").get_attribute("aria-activedescendant") == "q-word-0"
+            page.keyboard.press("Enter")
+            assert page.input_value("#f-q") == "success"
+            page.locator("#f-q").press_sequentially(' == False and event == "')
+            page.locator("#q-words li", has_text='"auth"').click()
+            page.keyboard.press("Enter")
+            page.wait_for_url("**success*")
+            assert page.locator("h2", has_text="2 events").is_visible()
+            page.locator(".chart canvas").wait_for()
+            page.locator("tbody a", has_text="id:mallory").first.click()
+            page.wait_for_url("**/people/id%3Amallory*")
+            page.fill("#f-reason", "tried many passwords")
+            page.get_by_role("button", name="Decide").click()
+            page.get_by_text("The decision is in force.").wait_for()
+            assert "Your account was blocked on" in page.locator("#the-answer").inner_text()
+            assert seen.serious() == []
+            decided = console.store.decisions.list("one", now=1, value="id:mallory").items
+            assert [one.decision.kind for one in decided] == ["block"]
+            page.locator("summary", has_text="Lift").first.click()
+            page.locator("[id^=lift-]").first.fill("it was the owner")
+            page.get_by_role("button", name="Lift for good").first.click()
+            page.get_by_text("The decision was lifted").wait_for()
+            assert "which our team lifted on" in page.locator("#the-answer").inner_text()
+            seen.quiet()
+
+
+def test_rows_come_live_wait_while_paused_and_stay_inert(chromium, console):
+    with tab(chromium, console.reader()) as seen:
+        page = seen.page
+        seen.open(of_one("/explorer?event=live"))
+        page.get_by_role("button", name="Watch live").click()
+        page.get_by_text("Live, 0 so far").wait_for()
+        send = console.whole.using("sdk")
+        evil = {"event": "live", "user": "\u202eevil", "properties": {"x": HOSTILE["script"], "y": "\x1b[31m" * 2000}}
+        assert send.post("/v1/events", evil).json["accepted"] == 1
+        page.get_by_text("Live, 1 so far").wait_for()
+        assert "\\u202eevil" in page.locator("section[aria-labelledby=h-events] tbody tr").first.inner_text()
+        page.get_by_role("button", name="Pause").click()
+        assert send.post("/v1/events", [{**evil, "user": "later"}, evil]).json["accepted"] == 2
+        page.get_by_text("Paused, 2 waiting").wait_for()
+        assert page.locator("tbody a", has_text="id:later").count() == 0
+        page.get_by_role("button", name="Go on").click()
+        page.locator("tbody a", has_text="id:later").wait_for()
+        assert page.locator("main script, main img").count() == 0
+        assert page.title() == "Explorer · Sentinel"
+        page.locator("details.peek summary").first.click()
+        assert page.locator("tr.more pre").first.is_visible()
+        assert seen.serious() == []
+        seen.quiet()
+
+
+def test_a_stream_ends_with_the_session(chromium, console):
+    reader = console.invited("watching", "viewer", ("one",))
+    with tab(chromium, reader) as seen:
+        seen.open("/explorer")
+        seen.page.get_by_role("button", name="Watch live").click()
+        seen.page.get_by_text("Live, 0 so far").wait_for()
+        console.server.accounts.sign_out(reader.session, "account:watching")
+        seen.page.get_by_text("Not connected any more").wait_for(timeout=20_000)
+
+
+@pytest.mark.parametrize("path", ["/explorer", "/people", "/reports", "/reports/funnel?step=auth&step=auth"])
+def test_nothing_jumps_while_a_page_is_opened(chromium, console, path):
+    with tab(chromium, console.reader()) as seen:
+        seen.page.add_init_script(
+            "window.shifts = []; new PerformanceObserver((list) => { for (const one of list.getEntries())"
+            " window.shifts.push(one.value); }).observe({ type: 'layout-shift', buffered: true });"
+        )
+        seen.open(of_one(path))
+        seen.page.wait_for_timeout(600)
+        assert sum(seen.page.evaluate("window.shifts")) < 0.02
