@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 from sentinel.core.duration import DAY
@@ -54,6 +54,8 @@ class Courier:
         self._stopping = False
         self._under_way: set[int] = set()
         self._pool = ThreadPoolExecutor(AT_ONCE, "sentinel-delivery")
+        self._futures: set[Future[None]] = set()
+        self._over = False
         self._thread = threading.Thread(target=self._run, name="sentinel-outbox", daemon=True)
 
     def start(self) -> None:
@@ -65,12 +67,14 @@ class Courier:
         self._wake.set()
 
     def stop(self, timeout: float = 5) -> None:
-        """Begin nothing more; what is under way has so many seconds."""
+        """Begin nothing more; what is under way has so many seconds, then it is left to be made again."""
         self._stopping = True
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
         self._pool.shutdown(wait=False, cancel_futures=True)
+        wait(list(self._futures), timeout)
+        self._over = True
 
     def _run(self) -> None:
         while not self._stopping:
@@ -91,7 +95,9 @@ class Courier:
         due = [one for one in self._outbox.due(self._clock(), LOT) if one.id not in self._under_way]
         for delivery in due:
             self._under_way.add(delivery.id)  # before it can be over
-            self._pool.submit(self._deliver, delivery)
+            future = self._pool.submit(self._deliver, delivery)
+            self._futures.add(future)
+            future.add_done_callback(self._futures.discard)
         return len(due)
 
     def _deliver(self, delivery: Delivery) -> None:
@@ -109,17 +115,21 @@ class Courier:
         try:
             self._channels.deliver(delivery)
         except SentinelError as error:
-            wait = None if getattr(error, "final", False) else self._channels.wait(delivery.attempts + 1)
+            pause = None if getattr(error, "final", False) else self._channels.wait(delivery.attempts + 1)
             asked = getattr(error, "after", 0)
-            self._failed(delivery, str(error), None if wait is None else max(wait, min(asked, LONGEST_WAIT)))
+            self._failed(delivery, str(error), None if pause is None else max(pause, min(asked, LONGEST_WAIT)))
         except Exception as error:  # noqa: BLE001  a channel's fault is a failed attempt like any other
             self._fault(error)
             self._failed(delivery, f"{type(error).__name__}: {error}", self._channels.wait(delivery.attempts + 1))
         else:
+            if self._over:  # nobody can note it any more
+                return
             self._outbox.done(delivery.id, self._clock())
             self._figures.count("sentinel_deliveries", "delivered")
 
     def _failed(self, delivery: Delivery, error: str, wait: int | None) -> None:
+        if self._over:
+            return
         now = self._clock()
         self._outbox.failed(delivery.id, error, None if wait is None else now + wait, now)
         self._figures.count("sentinel_deliveries", "given up" if wait is None else "failed")

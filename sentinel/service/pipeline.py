@@ -140,7 +140,8 @@ class Pipeline:
 
     def _part(self, unit: Unit, tenant: Tenant, events: Sequence[Event], now: int) -> Iterator[Batch]:
         """Give what events come to, then what those come to that their findings make."""
-        matched = tenant.engine.match(events, tenant.newest, tenant.memory.ledger.monitoring(now))
+        newest = min(tenant.newest, now)  # a clock that was ahead and went back must not make all that comes late
+        matched = tenant.engine.match(events, newest, tenant.memory.ledger.monitoring(now))
         for event in events:
             tenant.memory.familiar.learn(event)
         tenant.newest = matched.newest

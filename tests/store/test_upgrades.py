@@ -80,7 +80,7 @@ def test_a_sample_has_rows_in_the_tables_that_matter(tmp_path, version):
     samples.restored(SAMPLES[version].read_text(), tmp_path / "data")
     with closing(sqlite3.connect(tmp_path / "data" / CONTROL)) as connection:
         for name in FILLED:
-            assert connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0], name  # noqa: S608
+            assert connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0], name
 
 
 def test_an_upgrade_that_is_cut_off_leaves_the_older_file(tmp_path, monkeypatch):
