@@ -12,7 +12,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,11 +48,11 @@ class Settings:
     port: int = 8787
     public_url: str | None = None
     workers: int = 1
-    database: str | None = None
-    windows: str = "memory"
+    database: str | None = field(default=None, repr=False)  # these three may hold passwords
+    windows: str = field(default="memory", repr=False)
     playbooks: tuple[Path, ...] = ()
     rules: tuple[Path, ...] = ()
-    channels: Mapping[str, Mapping[str, Any]] | None = None
+    channels: Mapping[str, Mapping[str, Any]] | None = field(default=None, repr=False)
     allow_private_webhooks: bool = False
     seismo_identity: str | None = None
     guard: tuple[int, int] | None = (1000, HOUR)
@@ -178,6 +178,9 @@ def _from_file(file: Path, wanted: bool, problems: list[str]) -> Iterator[tuple[
         return
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         problems.append(f"`{file}`: not TOML: {error}")
+        return
+    except ValueError:
+        problems.append(f"`{ascii(str(file))[1:-1]}`: no file has such a name")
         return
     values: dict[str, Any] = {}
     for name, value in raw.items():

@@ -189,3 +189,22 @@ def test_no_value_raises_anything_else(name, value):
 )
 def test_the_address_is_the_public_one_or_where_it_listens(settings, address):
     assert settings.address == address
+
+
+def test_settings_that_are_shown_hold_no_secret():
+    """In a traceback, a log or a debugger."""
+    secrets = {
+        "SENTINEL_DATABASE": "postgresql://u:hunter2@db/x", "SENTINEL_WINDOWS": "redis://:hunter2@cache/0",
+        "SENTINEL_CHANNELS": '{"a": {"kind": "webhook", "url": "https://x/hunter2", "secret": "hunter2"}}',
+    }  # fmt: skip
+    found = read({}, secrets)
+    assert "hunter2" in str(found.database) + found.windows + str(found.channels)
+    assert "hunter2" not in repr(found) + str(found)
+
+
+@pytest.mark.parametrize("name", ["data", "playbooks", "rules", "geo", "config"])
+@pytest.mark.parametrize("odd", ["a\0b", "a\nb", "\x1b[2J", "\u202e", "\ud800"])
+def test_a_path_that_no_file_has_is_refused(name, odd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError):
+        read({name: odd}, {})
