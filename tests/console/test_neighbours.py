@@ -77,3 +77,29 @@ def test_no_list_names_the_other_app_or_anything_of_it(console, ids):
         assert answer.status < 500
         assert MARKER not in answer.body.decode(), path
         assert ADDRESS not in answer.body.decode(), path
+
+
+@pytest.mark.parametrize("file", ["", "../../etc/passwd", "/etc/passwd", "a/../../b.yaml", "x.yaml\0", ".hidden.yaml"])
+@pytest.mark.parametrize("role", ["analyst", "admin"])
+def test_playbooks_are_every_apps_and_whoever_is_kept_to_one_cannot_write_them(console, file, role):
+    folder = console.server.settings.playbooks[0]
+    before = {path: path.read_bytes() for path in folder.rglob("*")}
+    text = "playbook: mine\nevent: x\ngroup_by: user\nwindow: 1m\nwhen: {count: 1}\n"
+    fields = {"do": "save", "text": text, "file": file, "name": "mine.yaml", "mark": "", "anyway": "on"}
+    answer = console.reader(role, everywhere=False).post("/playbooks/edit", fields)
+    assert answer.status == (403 if not file else 422)
+    assert {path: path.read_bytes() for path in folder.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../x.yaml", "/tmp/x.yaml", "x.yaml/../../y.yaml", ".x.yaml", "x.txt", "x", "X.yaml", "a\0.yaml", "a\n.yaml"],
+)
+def test_a_new_files_name_leads_nowhere_else(console, name):
+    folder = console.server.settings.playbooks[0]
+    before = sorted(folder.parent.rglob("*.yaml"))
+    fields = {"do": "save", "text": "rule: mine\nevent: x\n", "name": name, "mark": "", "anyway": "on"}
+    for named in ({"name": name}, {"file": name}):
+        answer = console.reader("admin").post("/playbooks/edit", {**fields, **named})
+        assert 400 <= answer.status < 500
+    assert sorted(folder.parent.rglob("*.yaml")) == before
