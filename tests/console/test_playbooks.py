@@ -240,9 +240,8 @@ def test_a_playbook_is_written_tried_enforced_and_its_block_lifted_in_a_browser(
         decision = found()[0]
         assert (decision.kind, decision.value) == ("block", "198.51.100.77")
         seen.open(f"/decisions/{decision.id}?app=one")
-        page.locator("details.confirm > summary").first.click()
-        page.fill("details.confirm[open] input[name=why]", "a mistake")
-        page.locator("details.confirm[open] button.button").last.click()
+        page.fill("#f-why", "a mistake")
+        page.get_by_role("button", name="Lift for good").click()
         page.wait_for_url("**done=lifted*")
         assert console.store.decisions.get("one", decision.id).lifted
         seen.quiet()
