@@ -578,6 +578,12 @@ class Store(Protocol):
     def unit(self) -> AbstractContextManager[Unit]:
         """Begin a transaction; a second one waits until the first is left."""
 
+    def settle(self) -> None:
+        """Return once every transaction that has begun, in whichever process, is over and can be read.
+
+        Raises StoreBusy where that takes too long.
+        """
+
     def watch(self, changed: Callable[[str], None]) -> None:
         """Call with an app whose decision list another process changed, from a thread of the store's."""
 

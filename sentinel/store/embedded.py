@@ -103,6 +103,9 @@ class Embedded:
         with self._control.writing():
             yield Unit(self._machine)
 
+    def settle(self) -> None:
+        """Do nothing: there is no other process."""
+
     def watch(self, _changed: Callable[[str], None]) -> None:
         """Do nothing: there is no other process."""
 

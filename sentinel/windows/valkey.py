@@ -153,11 +153,11 @@ class ValkeyWindows:
             self._command(name, key, [hits[place] for place in places]) for (name, key), places in groups.items()
         ]
         marks = self._marks(commands)
-        answers = self._link.call([*marks, *commands])
-        if not self._is_whole(answers[: len(marks)]):
+        answers = self._link.call([*commands, *marks])  # asked last: what was lost on the way shows too
+        if not self._is_whole(answers[len(commands) :]):
             return None
         found: list[list[Opening]] = [[] for _ in hits]
-        for ((name, _), places), answer in zip(groups.items(), answers[len(marks) :], strict=True):
+        for ((name, _), places), answer in zip(groups.items(), answers[: len(commands)], strict=True):
             if answer:
                 self._read(self._asked[name], [(place, hits[place]) for place in places], answer, found)
         return [opening for openings in found for opening in openings]
@@ -361,6 +361,10 @@ class ValkeyWindows:
         if self._link.forgetful and runs != self._runs_now():
             return None
         return epoch if epoch is not None and {*epochs, *states} == {epoch} else None
+
+    def unmark(self) -> None:
+        """Note that nothing is whole, so that no process takes anything in."""
+        self._link.call([Command(name, ("DEL", name)) for name in self._epochs()])
 
     def mark(self, epoch: bytes) -> None:
         """Note that the state is whole for every watch, and of which epoch."""

@@ -296,3 +296,18 @@ def test_a_look_says_what_is_there_and_what_is_wrong(database):
     assert before.problems == ("`fsync` is off: a power cut may lose or damage what was acknowledged",)
     open_postgres(url).close()
     assert look(url).tables == "the tables are there"
+
+
+def test_settling_waits_for_whoever_has_begun_to_write_and_then_knows_what_they_wrote(stores):
+    """Another process has claimed an event and not committed: who settles is not done before it is, and reads it."""
+    one, other = stores
+    over, made = threading.Event(), event("e")
+    with other.unit() as unit:
+        unit.claim("shop", [made])
+        waiting = threading.Thread(target=lambda: (one.settle(), over.set()))
+        waiting.start()
+        assert not over.wait(0.3)
+        unit.commit([batch(events=(made,))])
+    assert over.wait(10)
+    waiting.join()
+    assert [found.id for found in one.events.in_order("shop", 0)] == ["e"]

@@ -8,16 +8,23 @@ of the last block before its own: below the least of these all is decided.
 from __future__ import annotations
 
 import threading
+import time
 from hashlib import blake2b
 
 from sqlalchemy import Connection
 
+from sentinel.core.errors import StoreBusy
 from sentinel.store.journal import BITS, END
 from sentinel.store.postgres.control import Control
 
 SIZE = END + 1  # events in one block
+PATIENCE, PAUSE = 20.0, 0.02  # seconds: for those who write to be done; between two looks
 _NUMBER = (1 << 48) - 1
 _LAST = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM event_position"
+_WRITING = (  # each by its process and its transaction
+    "SELECT pid || ' ' || backend_xid FROM pg_stat_activity "
+    "WHERE datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()"
+)
 _TAKE = (  # locked first: what is made for the query is whole before a row of it goes on
     f"WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(%s | ({_LAST}))) "  # noqa: S608
     "SELECT nextval('event_position') FROM held, generate_series(1, %s)"
@@ -56,6 +63,20 @@ class Place:
     def take(self, connection: Connection, blocks: int) -> list[int]:
         """Return the numbers of new blocks for the transaction under way."""
         return list(connection.exec_driver_sql(_TAKE, (self._room, blocks)).scalars())
+
+    def settle(self, control: Control) -> None:
+        """Wait until everybody who writes now is done, and know all that they wrote. Raises StoreBusy after PATIENCE."""
+        with control.read() as connection:
+            writing = set(connection.exec_driver_sql(_WRITING).scalars())
+        end = time.monotonic() + PATIENCE
+        while writing:
+            if time.monotonic() > end:
+                raise StoreBusy("somebody has been writing to the database for long", retry_after=5)
+            time.sleep(PAUSE)
+            with control.read() as connection:
+                writing &= set(connection.exec_driver_sql(_WRITING).scalars())
+        with control.read() as connection:
+            self.learn(connection.exec_driver_sql(_LAST).scalar_one())
 
     def decided(self, connection: Connection) -> int:
         """Return the last position before which nothing will come in; what is there is seen by the next statement."""

@@ -98,6 +98,10 @@ class Postgres:
         with self._control.begin() as connection:
             yield Unit(self._machine, connection)
 
+    def settle(self) -> None:
+        """Return once every transaction that has begun, in whichever process, is over and can be read."""
+        self._place.settle(self._control)
+
     def prepare(self, days: Iterable[int], now: int) -> None:
         """Make partitions for days of which many events are about to come."""
         self._partitions.seen(days)
