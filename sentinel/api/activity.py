@@ -144,7 +144,7 @@ def activity_view(
     found: Activity, findings: Sequence[KeptFinding], decisions: Iterable[KeptDecision]
 ) -> dict[str, Any]:
     """Return what somebody did as it is shown, with what was found and decided."""
-    newest = sorted(findings, key=lambda one: (one.finding.at, one.finding.id), reverse=True)[:about.MOST]
+    newest = sorted(findings, key=lambda one: (one.finding.at, one.finding.id), reverse=True)[: about.MOST]
     lines = [(one.at, _event(one)) for one in found.newest]
     lines += [(one.finding.at, _line("finding", one.finding.id, one.finding.title, one.finding)) for one in newest]
     lines += [(one.decision.made, _line("decision", one.decision.id, _decision_title(one), None)) for one in decisions]

@@ -312,6 +312,7 @@ def test_a_stream_ends_with_the_session(chromium, console):
         seen.page.get_by_text("Live, 0 so far").wait_for()
         console.server.accounts.sign_out(reader.session, "account:watching")
         seen.page.get_by_text("Not connected any more").wait_for(timeout=20_000)
+        assert seen.page.get_by_role("button", name="Watch live").is_visible()
 
 
 @pytest.mark.parametrize("path", ["/explorer", "/people", "/reports", "/reports/funnel?step=auth&step=auth"])

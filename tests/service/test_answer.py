@@ -28,9 +28,9 @@ def made(kind="block", by="guessing", until=NOW + HOUR, at=NOW - HOUR, **more):
 
 def test_a_block_is_told_with_its_cause_its_times_and_its_reference():
     assert answer([made()], TITLES, NOW) == (
-        "Your account was blocked on 21 November 2026 at 03:00 UTC because activity on it looked like what our protection"
-        " calls “Many wrong passwords for one account”, and the block ends by itself on 21 November 2026 at 05:00 UTC"
-        " (reference d1)."
+        "Your account was blocked on 21 November 2026 at 03:00 UTC because activity on it looked like what our "
+        "protection calls “Many wrong passwords for one account”, and the block ends by itself on 21 November 2026 at "
+        "05:00 UTC (reference d1)."
     )
 
 
@@ -61,7 +61,7 @@ def test_nothing_is_told_of_who_was_never_blocked_or_was_only_let_through():
 def test_whatever_a_title_is_it_is_one_sentence_of_harmless_characters(title, kind, until):
     said = answer([made(kind, until=until)], {"guessing": title}, NOW)
     assert said.isprintable()
-    assert not re.search("[<>`\"]", said)
+    assert not re.search('[<>`"]', said)
     assert said.count("“") == said.count("”") == 1
     assert said.endswith("(reference d1).")
     assert len(said) < 500
