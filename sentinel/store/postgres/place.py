@@ -65,7 +65,7 @@ class Place:
         return list(connection.exec_driver_sql(_TAKE, (self._room, blocks)).scalars())
 
     def settle(self, control: Control) -> None:
-        """Wait until everybody who writes now is done, and know all that they wrote. Raises StoreBusy after PATIENCE."""
+        """Wait until all who write now are done, and know all that they wrote; raises StoreBusy after PATIENCE."""
         with control.read() as connection:
             writing = set(connection.exec_driver_sql(_WRITING).scalars())
         end = time.monotonic() + PATIENCE
