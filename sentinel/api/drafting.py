@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from sentinel.api.context import Admin, Here
-from sentinel.api.models import Model, Moment
+from sentinel.api.models import FlawView, Model, Moment
 from sentinel.api.parts import Word, lasting
 from sentinel.edge.errors import ApiError
 from sentinel.loader.mistakes import PlaybookErrors
@@ -29,18 +29,6 @@ class Judged(Draft):
     """A draft, and of how long the stored events are: at most 90 days."""
 
     since: Annotated[str, Field(max_length=20)] = "30d"
-
-
-class FlawView(Model):
-    """One mistake; `shown` is its line with a caret below the place."""
-
-    file: str
-    line: int
-    column: int
-    width: int
-    message: str
-    hint: str | None
-    shown: str
 
 
 class DraftedView(Model):

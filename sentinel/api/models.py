@@ -44,16 +44,28 @@ class ProblemView(Model):
     shown: str
 
 
+class FlawView(Model):
+    """One mistake in a draft of a file; `shown` is its line with a caret below the place."""
+
+    file: str
+    line: int
+    column: int
+    width: int
+    message: str
+    hint: str | None
+    shown: str
+
+
 class ErrorBody(Model):
     """What went wrong: a code that is a promise, a message for people, and what may help.
 
-    `problems` only of a condition: every mistake in it.
+    `problems` only of a condition, or of a draft: every mistake in it.
     """
 
     code: str
     message: str
     hint: str | None = None
-    problems: list[ProblemView] | None = None
+    problems: list[ProblemView] | list[FlawView] | None = None
 
 
 class ErrorAnswer(Model):
