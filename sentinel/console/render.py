@@ -93,7 +93,7 @@ def plain_json(value: object) -> Markup:
 
 def laid_out(value: object, most: int = 20_000) -> Markup:
     """Return a value as JSON for people, line by line, of which no character steers anything."""
-    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, default=str)
     return escape(inert(text, most))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sentinel.core import address
-from sentinel.core.decision import place
+from sentinel.core.decision import FOREVER, STRICTNESS, place
 from sentinel.core.explore import Activity
 from sentinel.core.record import Filter, KeptDecision, KeptFinding, Person
 from sentinel.service.hand import inside
@@ -71,6 +71,12 @@ def decided(store: Store, app: str, names: Sequence[str], now: int) -> tuple[Kep
 def holds(kept: KeptDecision, now: int) -> bool:
     """Say whether a decision is in force."""
     return kept.removed is None and kept.lifted is None and kept.decision.in_force(now)
+
+
+def standing(decisions: Iterable[KeptDecision], now: int) -> list[KeptDecision]:
+    """Return the decisions in force, the strictest first, of these the one that lasts longest."""
+    held = (kept for kept in decisions if holds(kept, now))
+    return sorted(held, key=lambda kept: (STRICTNESS[kept.decision.kind], kept.decision.until or FOREVER), reverse=True)
 
 
 def most_found(store: Store, app: str, since: int, of: Literal["user", "ip"]) -> list[tuple[str, int, int]]:

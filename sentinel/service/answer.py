@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
-from sentinel.core.decision import FOREVER, Decision
+from sentinel.core.decision import Decision
 from sentinel.core.record import KeptDecision
-from sentinel.service.about import holds
+from sentinel.service.about import standing
 
 Of = Literal["account", "address"]
 _LONGEST_TITLE = 120
@@ -23,15 +23,14 @@ _HOLDS: Mapping[str, str] = {"block": "the block", "redirect": "this", "challeng
 
 
 def answer(decisions: Iterable[KeptDecision], titles: Mapping[str, str], now: int, of: Of = "account") -> str:
-    """Return the sentence about the decision that matters: the strictest in force that lasts longest, else the last made.
+    """Return the sentence about the decision that matters: the strictest in force, else the last made.
 
     `titles` are those of the playbooks.
     """
     against = [kept for kept in decisions if kept.decision.kind != "allow"]
-    strict = ("challenge", "redirect", "block")
-    standing = [kept for kept in against if holds(kept, now)]
-    if standing:
-        kept = max(standing, key=lambda one: (strict.index(one.decision.kind), one.decision.until or FOREVER))
+    held = standing(against, now)
+    if held:
+        kept = held[0]
         return f"{_began(kept.decision, titles, of)}, and {_end(kept.decision)} {_reference(kept.decision)}."
     if against:
         kept = max(against, key=lambda one: one.decision.made)

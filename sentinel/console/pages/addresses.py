@@ -66,6 +66,6 @@ def show_address(visit: Viewer, ip: Key) -> Response:
     return visit.page(
         "address.html", now=now, ip=meant, scope="network" if "/" in meant else "ip", found=found, was=found.activity,
         shares=shares(found.activity, ("users", "devices", "countries", "browsers", "os", "events")),
-        timeline=lines(found, titles), standing=[one for one in found.decisions if about.holds(one, now)],
+        timeline=lines(found, titles), standing=about.standing(found.decisions, now),
         lengths=LENGTHS, answer=answer(found.decisions, titles, now, "address"), titles=titles,
     )  # fmt: skip

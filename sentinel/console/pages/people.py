@@ -85,7 +85,7 @@ def show_person(visit: Viewer, key: Key) -> Response:
     return visit.page(
         "person.html", now=now, who=who, found=found, was=found.activity, timeline=lines(found, titles),
         shares=shares(found.activity, ("ips", "devices", "countries", "browsers", "os", "events")),
-        standing=[one for one in found.decisions if about.holds(one, now)], lengths=LENGTHS, titles=titles,
+        standing=about.standing(found.decisions, now), lengths=LENGTHS, titles=titles,
         answer=answer(found.decisions, titles, now), others=[one for one in who.identifiers if one != who.key],
         blank=not (found.activity.events or found.findings or found.decisions or who.made),
     )  # fmt: skip
