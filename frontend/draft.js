@@ -99,7 +99,10 @@ async function check() {
     mark(mistakes);
     status.textContent = ok ? "No mistakes." : `${mistakes.length} mistake${mistakes.length === 1 ? "" : "s"}, the first in line ${mistakes[0].line}: ${mistakes[0].message}`;
     status.classList.toggle("wrong", !ok);
-    if (ok && playbooks.length) await put("backtest", report);
+    if (!ok || !playbooks.length) return;
+    status.textContent = "No mistakes. Judging the stored events…";
+    await put("backtest", report);
+    if (!checking.signal.aborted) status.textContent = "No mistakes.";
   } catch (error) {
     if (error.name !== "AbortError") status.textContent = "The draft could not be checked: try again.";
   }
@@ -112,7 +115,7 @@ async function put(what, place) {
   place.setAttribute("aria-busy", "true");
   try {
     const answer = await send(form.getAttribute("action"), { do: what }, mine.signal);
-    if (answer.status === 409) return;
+    if (answer.status === 204) return; // a newer question is being answered
     place.innerHTML = await answer.text(); // of this server, which escapes
   } catch (error) {
     if (error.name !== "AbortError") place.textContent = "There was no answer: try again.";

@@ -33,6 +33,13 @@ tests:
 """
 
 
+# As a paste is; what the debugger types into a page, Chromium gives a style of its own, which the policy refuses.
+WRITE = """text => {
+  const view = sentinelEditor.parts.EditorView.findFromDOM(document.querySelector(".cm-editor"));
+  view.dispatch({changes: {from: 0, to: view.state.doc.length, insert: text}});
+}"""
+
+
 def watching(id="four", mode="monitor", count=4):
     return WATCHING.format(id=id, mode=mode, count=count)
 
@@ -208,6 +215,21 @@ def test_what_the_editor_completes_is_there(ana):
     assert "auth" in words["events"]
 
 
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+def test_no_page_has_a_serious_violation_or_is_wider_than_the_window(chromium, console, theme, width):
+    console.whole.fail("198.51.100.5", user="early", times=5)
+    file = console.folder / "all.yaml"
+    with tab(chromium, console.reader("analyst"), theme=theme, width=width) as seen:
+        for path in ("", "/of/three-failures?", "/new?", f"/edit?file={file}&"):
+            seen.open(f"/playbooks{path}{'' if '?' in path else '?'}app=one")
+            if path.startswith(("/new", "/edit")):
+                seen.page.locator("#draft-report", has_text="could matter").wait_for(timeout=20_000)
+            assert seen.serious() == [], path
+            wide = seen.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+            assert not wide, path
+        seen.quiet()
+
+
 def test_a_playbook_is_written_tried_enforced_and_its_block_lifted_in_a_browser(chromium, console):
     with tab(chromium, console.reader("analyst")) as seen:
         page = seen.page
@@ -217,7 +239,7 @@ def test_a_playbook_is_written_tried_enforced_and_its_block_lifted_in_a_browser(
         page.wait_for_selector(".cm-content")
 
         def write(body):
-            page.locator(".cm-content").fill(body)
+            page.evaluate(WRITE, body)
 
         wrong = watching("flow", mode="enforce").replace("window:", "widow:")
         write(wrong)

@@ -86,7 +86,12 @@ def use_draft(visit: Analyst, form: Filled) -> Response:
         return visit.done(
             visit.url("/playbooks/edit", file=file) if sheet.text else visit.url("/playbooks"), "draft-dropped"
         )
-    found = _asked(visit, do, text, sheet, form)
+    try:
+        found = _asked(visit, do, text, sheet, form)
+    except Superseded as error:
+        if visit.partial:
+            return Response(status_code=204)  # the newer question is answered
+        raise ApiError("conflict", error.message) from None
     if visit.partial:
         return visit.page("draft_result.html", **{**NOTHING, **found})
     return _shown(visit, sheet, text, form=form, **found)
@@ -161,8 +166,8 @@ def _asked(visit: Visit, do: str, text: str, sheet: Sheet, form: Form) -> dict[s
             return {"report": bench.backtest(app, _who(visit), text, parse_duration(since), file), "since": since}
     except PlaybookErrors:
         pass
-    except Superseded as error:
-        raise ApiError("conflict", error.message) from None
+    except Superseded:
+        raise
     except SentinelError as error:
         return {"trouble": str(error)}
     checked = bench.check(text, file)
