@@ -1,9 +1,11 @@
 """How long it takes from sending an event until another connection hears of the decision it led to.
 
-    python -m bench.feed
+    python -m bench.feed [--across]
 
-One connection sends the event that opens a finding, a stream of the feed waits for the block. On an idle server, then
-while others send batches; beside both the time the same server takes to answer `/healthz`, which does nothing.
+`--across` takes two servers over one PostgreSQL and one Valkey: events go to one, the stream is the other's, and beside it
+is a stream of the first one's own in the same run. One connection sends the event that opens a finding, a stream of the feed waits for the block. On an idle server, then
+while others send batches, then while somebody uses the explorer besides; beside each the time the same server takes to
+answer `/healthz`, which does nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +19,10 @@ import time
 from bench.ingest import BATCH, Target, batches, running
 
 PAUSE = 0.01
+QUESTIONS = (
+    "/v1/events?limit=50", "/v1/events/top?field=ip", "/v1/events/timeseries?interval=hour", "/v1/events/names",
+    "/v1/users/id:7", "/v1/events?q=not%20success&limit=20", "/v1/events/timeseries?interval=day&group_by=ip",
+)  # fmt: skip
 
 
 class Listener:
@@ -79,6 +85,19 @@ def press(target: Target, made: list[bytes], rate: int, over: threading.Event) -
         post(connection, target, batch)
 
 
+def explore(target: Target, over: threading.Event) -> None:
+    """Ask what analysts ask, one question after another."""
+    connection = http.client.HTTPConnection("127.0.0.1", target.port)
+    while not over.is_set():
+        for path in QUESTIONS:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {target.reader}"})
+            response = connection.getresponse()
+            answer = response.read()
+            assert response.status == 200, (path, answer[:200])
+            if over.wait(0.1):
+                return
+
+
 def show(what: str, waits: list[float], idle: list[float]) -> None:
     """Print one line."""
     middle, late = len(waits) // 2, len(waits) * 99 // 100
@@ -88,9 +107,21 @@ def show(what: str, waits: list[float], idle: list[float]) -> None:
     )
 
 
+def across(count: int) -> None:
+    """Print how long a decision takes to the streams of the server that makes it, and of another one, in turns."""
+    from bench.scale import site
+
+    with site(2, 1, probe=True) as (targets, _, _):
+        here, there = targets
+        near, far = Listener(here), Listener(there)
+        probe(here, near, 0, 20)
+        show("the same server's stream", *probe(here, near, 100, count))
+        show("another server's stream", *probe(here, far, 5_000, count))
+
+
 def main(count: int, rate: int) -> None:
-    """Print both, idle and under load."""
-    made = batches(max(1, rate * 60 // BATCH))
+    """Print all: idle, under load, and while the explorer is used."""
+    made = batches(max(1, rate * 120 // BATCH))
     with running("probe") as target:
         listener = Listener(target)
         probe(target, listener, 0, 20)
@@ -98,7 +129,14 @@ def main(count: int, rate: int) -> None:
         over = threading.Event()
         pressing = threading.Thread(target=press, args=(target, made, rate, over))
         pressing.start()
-        show(f"{rate:,} events/s", *probe(target, listener, 10_000, count))
+        for turn in range(2):  # in turns, for the machine is not always as fast
+            show(f"{rate:,} events/s", *probe(target, listener, 10_000 + 4_000 * turn, count))
+            asked = threading.Event()
+            asking = threading.Thread(target=explore, args=(target, asked))
+            asking.start()
+            show("and the explorer", *probe(target, listener, 12_000 + 4_000 * turn, count))
+            asked.set()
+            asking.join()
         over.set()
         pressing.join()
 
@@ -107,5 +145,9 @@ if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--count", type=int, default=300)
     arguments.add_argument("--rate", type=int, default=2_000, help="events a second, in batches of 500")
+    arguments.add_argument("--across", action="store_true", help="two servers over one database")
     given = arguments.parse_args()
-    main(given.count, given.rate)
+    if given.across:
+        across(given.count)
+    else:
+        main(given.count, given.rate)

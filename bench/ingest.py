@@ -52,11 +52,12 @@ KINDS = ("ten playbooks", "no playbooks", "bare append")
 
 
 class Target(NamedTuple):
-    """A server under load: its process, its port, and a key."""
+    """A server under load: its process, its port, a key, and one that reads."""
 
     process: subprocess.Popen[str]
     port: int
     key: str
+    reader: str = ""
 
     def cpu(self) -> float:
         """Return the seconds of CPU its process has used."""
@@ -74,19 +75,19 @@ class Load(NamedTuple):
 
 def serve(kind: str, home: Path) -> None:
     """Be the server of one kind until killed; print port and key when it listens."""
-    app, key = bare(home) if kind == "bare append" else whole(home, kind)
+    app, *keys = bare(home) if kind == "bare append" else whole(home, kind)
     be_frugal()
 
     class Told(uvicorn.Server):
         async def startup(self, sockets: Any = None) -> None:
             await super().startup(sockets)
-            print(self.servers[0].sockets[0].getsockname()[1], key, flush=True)
+            print(self.servers[0].sockets[0].getsockname()[1], *keys, flush=True)
 
     config = uvicorn.Config(app, port=0, log_level="error", access_log=False, lifespan="auto")
     Told(config).run()
 
 
-def bare(home: Path) -> tuple[Any, str]:
+def bare(home: Path) -> tuple[Any, ...]:
     """Return the naive append."""
     file = (home / "events.ndjson").open("ab", buffering=0)
 
@@ -105,10 +106,10 @@ def bare(home: Path) -> tuple[Any, str]:
         )
         await send({"type": "http.response.body", "body": answer})
 
-    return app, "none"
+    return app, "none", "none"
 
 
-def whole(home: Path, kind: str) -> tuple[Any, str]:
+def whole(home: Path, kind: str) -> tuple[Any, ...]:
     """Return a whole server, as `sentinel serve` runs it."""
     chosen = home / "playbooks"
     chosen.mkdir()
@@ -121,7 +122,8 @@ def whole(home: Path, kind: str) -> tuple[Any, str]:
     server = open_server(settings)
     first = server.first()
     assert first is not None
-    return server.front, first.key
+    _, reader = server.store.access.make_key("default", "read", "bench", 1)
+    return server.front, first.key, reader
 
 
 @contextmanager
@@ -132,8 +134,8 @@ def running(kind: str) -> Iterator[Target]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             assert process.stdout is not None
-            port, key = process.stdout.readline().split()
-            yield Target(process, int(port), key)
+            port, key, reader = process.stdout.readline().split()
+            yield Target(process, int(port), key, reader)
         finally:
             process.kill()
             process.wait()

@@ -132,10 +132,8 @@ class Soak:
         """Send batches at the rate; late ones are not made up for."""
         connection, head = self.connected(), {"Authorization": f"Bearer {self.target.key}"}
         pace = BATCH / self.rate
-        made = (
-            line for line in lines(10**12, users=self.names, addresses=self.names, rate=self.rate, start=int(time.time()))
-            if '"success":false' not in line or '0","email' in line
-        )  # fmt: skip
+        every = lines(10**12, users=self.names, addresses=self.names, rate=self.rate, start=int(time.time()))
+        made = (line for line in every if '"success":false' not in line or '0","email' in line)
         due = time.perf_counter()
         mark = f"{time.time_ns():x}"
         while not self.over.wait(max(0.0, due - time.perf_counter())):
@@ -182,7 +180,8 @@ class Soak:
         )
         marks = [self.states[min(len(self.states) - 1, len(self.states) * part // 8)] for part in range(9)]
         for name, shown in (("memory, MiB", [s.memory >> 20 for s in marks]), ("open files", [s.files for s in marks]),
-                            ("threads", [s.threads for s in marks]), ("groups, 1000s", [s.groups // 1000 for s in marks]),
+                            ("threads", [s.threads for s in marks]),
+                            ("groups, 1000s", [s.groups // 1000 for s in marks]),
                             ("on disk, MiB", [s.stored >> 20 for s in marks])):  # fmt: skip
             print(f"{name:14} " + " ".join(f"{value:6,}" for value in shown))
         for kind, found in sorted(self.waits.items()):
