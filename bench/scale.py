@@ -3,8 +3,8 @@
     python -m bench.scale [--servers 1,2] [--shards 1,3]
 
 Ten playbooks, batches of 500, PostgreSQL with fsync, Valkey; beside them one server on files and memory, in the same
-run. A machine of two cores shows the sum of all processor times and no more: what an event takes of a server, of
-PostgreSQL and of Valkey is therefore measured apart, and the model below it says how many cores of each a rate asks for.
+run. A machine of two cores shows the sum of all processor times and no more: so what an event takes of a server, of
+PostgreSQL and of Valkey is measured apart, and the model says how many cores of each a rate asks for.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.ingest import BATCH, PLAYBOOKS, Target, batches, load, running
+from bench.ingest import BATCH, PLAYBOOKS, PROBE, Target, batches, load, running
 from sentinel.app import open_server
 from sentinel.content import folder
 from sentinel.process import be_frugal
@@ -42,7 +42,7 @@ class Spent(NamedTuple):
     state: float
 
 
-def serve(home: Path, database: str, windows: str) -> None:
+def serve(home: Path, database: str, windows: str, kind: str) -> None:
     """Be one server until killed; print port and key, `-` where another has made it."""
     import uvicorn
 
@@ -51,6 +51,8 @@ def serve(home: Path, database: str, windows: str) -> None:
     for path in folder("playbooks").rglob("*.yaml"):
         if path.stem in PLAYBOOKS:
             (chosen / path.name).write_text(path.read_text())
+    if kind == "probe":
+        (chosen / "probe.yaml").write_text(PROBE)
     rules = (folder("rules"),)
     settings = Settings(
         data=home / "data", playbooks=(chosen,), rules=rules, rate=10**9, database=database, windows=windows
@@ -68,7 +70,9 @@ def serve(home: Path, database: str, windows: str) -> None:
 
 
 @contextmanager
-def site(servers: int, shards: int) -> Iterator[tuple[list[Target], postgres.Server, list[valkey.Server]]]:
+def site(
+    servers: int, shards: int, probe: bool = False
+) -> Iterator[tuple[list[Target], postgres.Server, list[valkey.Server]]]:
     """Run so many servers over one database and so many shards."""
     with ExitStack() as over, tempfile.TemporaryDirectory() as homes:
         database = postgres.Server(**DURABLE)
@@ -80,7 +84,8 @@ def site(servers: int, shards: int) -> Iterator[tuple[list[Target], postgres.Ser
         for number in range(servers):
             home = Path(homes) / str(number)
             home.mkdir()
-            command = [sys.executable, "-m", "bench.scale", "--serve", str(home), database.url("postgres"), url]
+            given = [str(home), database.url("postgres"), url, "probe" if probe else "ten playbooks"]
+            command = [sys.executable, "-m", "bench.scale", "--serve", *given]
             process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             over.callback(process.wait)
             over.callback(process.kill)
@@ -165,8 +170,10 @@ def main(servers: list[int], shards: list[int], rounds: int, size: int) -> None:
                 spread(targets, lumps[0])
                 one = max((round_of(targets, database, states, lump) for lump in lumps[1:]), key=lambda one: one.rate)
             print(
-                f"{many} servers, {parts} shards: {one.rate:7,.0f} events/s ({one.rate / embedded:.2f} of files); "
-                f"an event takes {one.server:.0f} µs of servers, {one.database:.0f} of PostgreSQL, {one.state:.0f} of Valkey"
+                f"{many} servers, {parts} shards: {one.rate:7,.0f} events/s, {one.rate / embedded:.2f} of files; an event"
+            )
+            print(
+                f"  takes {one.server:.0f} µs of servers, {one.database:.0f} of PostgreSQL, {one.state:.0f} of Valkey"
             )
             last = one
     if last is not None:
@@ -179,13 +186,15 @@ def numbers(text: str) -> list[int]:
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--serve", nargs=3, metavar=("FOLDER", "DATABASE", "WINDOWS"), help=argparse.SUPPRESS)
+    arguments.add_argument(
+        "--serve", nargs=4, metavar=("FOLDER", "DATABASE", "WINDOWS", "KIND"), help=argparse.SUPPRESS
+    )
     arguments.add_argument("--servers", type=numbers, default=[1, 2])
     arguments.add_argument("--shards", type=numbers, default=[1, 3])
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--batches", type=int, default=40, help="in a round")
     given = arguments.parse_args()
     if given.serve:
-        serve(Path(given.serve[0]), given.serve[1], given.serve[2])
+        serve(Path(given.serve[0]), *given.serve[1:])
     else:
         main(given.servers, given.shards, given.rounds, given.batches)

@@ -16,7 +16,7 @@ from sentinel.service.tenant import Tenant
 
 @runtime_checkable
 class Renames(Protocol):
-    """Windows whose groups can be given other names."""
+    """Windows, or another room of memory, that can call persons otherwise."""
 
     def rename(self, names: Mapping[str, str]) -> None: ...
 
@@ -42,6 +42,9 @@ def _rename(tenant: Tenant, names: Mapping[str, str]) -> None:
     if isinstance(tenant.windows, Renames):
         tenant.windows.rename(names)
     for room in (tenant.memory.familiar, tenant.memory.crowd):
+        if isinstance(room, Renames):
+            room.rename(names)
+            continue
         data = room.dump()
         if any(json.dumps(name)[1:-1].encode() in data for name in names):
             room.load(json.dumps(renamed(json.loads(data), names)).encode())

@@ -117,6 +117,18 @@ class Link:
                 answers.append(connection.read_response())
         return answers
 
+    def names(self, pattern: str) -> Iterator[str]:
+        """Give the names of all keys like a pattern; keys that come or go meanwhile may be among them or not."""
+        for name in self._servers.all():
+            cursor = b"0"
+            while True:
+                with self._errors(), _connection(self._servers.pool(name)) as connection:
+                    connection.send_command("SCAN", cursor, "MATCH", pattern, "COUNT", LOT)
+                    cursor, found = connection.read_response()
+                yield from (key.decode() for key in found)
+                if cursor == b"0":
+                    break
+
     def close(self) -> None:
         """Let go of every connection."""
         self._servers.close()

@@ -30,6 +30,10 @@ class Names:
         """Return the name of something there is once a bucket."""
         return f"{PREFIX}:{{{bucket:02d}}}:{self.app}:{what}"
 
+    def like(self, what: str) -> str:
+        """Return the pattern of all names that `of` gives something."""
+        return f"{PREFIX}:*:{self.app}:{what}:*"
+
     def of(self, what: str, *parts: str) -> str:
         """Return the name of something there is for texts of any kind."""
         hashed = digest(self.app, what, *parts)

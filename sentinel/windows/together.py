@@ -181,6 +181,14 @@ class SharedFamiliar(Familiar):
         key = self._names.of("sharers", ip)
         return int(self._link.one(Command(key, ("ZCOUNT", key, "-inf", before - 1))))
 
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Forget where deleted persons logged in; where addresses are shared they count on under another name."""
+        for name, other in names.items():
+            ips = [place for place in self._of(name) if not place.startswith(DEVICE)]
+            _rename(self._link, [self._names.of("sharers", ip) for ip in ips], name, other)
+            key = self._names.of("places", name)
+            self._link.one(Command(key, ("DEL", key)))
+
     def is_shared(self, ip: str) -> bool:
         """Say whether more than one user ever logged in from the address or network on two different days."""
         return ip in self.shared({ip})
@@ -233,6 +241,12 @@ class SharedCrowd(Crowd):
         found = self._link.one(Command(name, ("ZRANGE", name, since + 1, "+inf", "BYSCORE")))
         return [read_text(user) for user in found[-MOST:]], len(found) > MOST
 
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Call persons otherwise in every group, and among those who were acted on."""
+        keys = [key for what in ("crowd", "acted") for key in self._link.names(self._names.like(what))]
+        for name, other in names.items():
+            _rename(self._link, keys, name, other)
+
     def take_over(self, other: Crowd) -> None:
         """Take nothing over: the other's is the same."""
 
@@ -259,6 +273,14 @@ class SharedMemory(Memory):
             shared = self.familiar.shared({ip for _, ip in named})
             events = [event for event, ip in named if ip in shared]
         self.crowd.gather(hits, events, crowded)
+
+
+def _rename(link: Link, keys: Sequence[str], name: str, other: str) -> None:
+    """Call a member of sorted sets otherwise where it is one."""
+    scores = link.call([Command(key, ("ZSCORE", key, text(name))) for key in keys]) if keys else []
+    for key, score in zip(keys, scores, strict=True):
+        if score is not None:
+            link.call([Command(key, ("ZADD", key, score, text(other))), Command(key, ("ZREM", key, text(name)))])
 
 
 def shared_memory(

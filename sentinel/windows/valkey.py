@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -304,6 +304,12 @@ class ValkeyWindows:
         self._name()
         constants = asked.scripted.arguments(False, "")[:7]
         return script("finding", asked.keys.of(key), *constants, what, at, text(id), int(acting), known(tally))
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Drop the groups that are a deleted person's alone; others know them by a hash, or until they expire."""
+        gone = [asked.keys.of(name) for asked in self._asked.values() for name in names]
+        if gone:
+            self._link.call([Command(key, ("DEL", key)) for key in gone])
 
     def progress(self, watch: str, key: str, now: int) -> Progress | None:
         """Return how near a group is to a finding, changing nothing; None for a watch or a group that is not known."""
