@@ -161,6 +161,8 @@ def questions(page: str) -> Iterator[Question]:
     yield Question("  by another property", 300,
                    lambda s: s.explorer.series("shop", SeriesWanted(week, "day", group_by="properties.feature")),
                    of.format(f"ts // {DAY}, {feature}, count(*)") + " GROUP BY 1, 2")  # fmt: skip
+    alone = SeriesWanted(week, "day", group_by="properties.feature", previous=False)
+    yield Question("  and the week alone", 300, lambda s: s.explorer.series("shop", alone))
     yield Question("p95 of a promoted property (7 d)", 100, lambda s: s.explorer.series(
                    "shop", SeriesWanted(week, "day", Metric("p95", "properties.cart.total"))))  # fmt: skip
     yield Question(
@@ -176,6 +178,10 @@ def questions(page: str) -> Iterator[Question]:
     yield Question("top values of another property", 300,
                    lambda s: s.explorer.top("shop", TopWanted(week, "properties.feature")),
                    of.format(f"{feature}, count(*)") + " GROUP BY 1 ORDER BY 2 DESC LIMIT 10")  # fmt: skip
+    yield Question("  and the week alone, by events", 300, lambda s: s.explorer.top(
+                   "shop", TopWanted(week, "properties.feature", previous=False, users=False)))  # fmt: skip
+    yield Question("  and the week alone, with users", 300, lambda s: s.explorer.top(
+                   "shop", TopWanted(week, "properties.feature", previous=False)))  # fmt: skip
     yield Question("names with most users (all, about)", 100, lambda s: s.explorer.names("shop", everything))
     yield Question(
         "funnel of three steps (7 d)", 100, lambda s: s.explorer.funnel("shop", FunnelWanted(week, steps, DAY))
