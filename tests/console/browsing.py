@@ -32,7 +32,7 @@ class Tab:
 
     def quiet(self) -> None:
         """Fail where a page broke its policy, threw, or asked another host."""
-        assert self.troubles == []
+        assert self.troubles == [], self.troubles[:1]
         assert self.strangers == []
 
     def serious(self) -> list[str]:
