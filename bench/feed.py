@@ -3,7 +3,8 @@
     python -m bench.feed [--across]
 
 One connection sends the event that opens a finding, a stream of the feed waits for the block. On an idle server, then
-while others send batches; beside both the time the same server takes to answer `/healthz`, which does nothing.
+while others send batches, then while somebody uses the explorer besides; beside each the time the same server takes to
+answer `/healthz`, which does nothing.
 
 `--across` takes two servers over one PostgreSQL and one Valkey: events go to one, and in turns its own stream and the
 other's are waited for.

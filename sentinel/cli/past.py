@@ -62,7 +62,8 @@ class Stored:
         return map(of_view, client.lines("/v1/events/export", span))
 
     def _opened(self) -> Iterator[Event]:
-        from sentinel.store.embedded import CONTROL, open_store
+        from sentinel.store.backup import CONTROL
+        from sentinel.store.embedded import open_store
 
         if not (self._data / CONTROL).is_file():
             raise InputError(f"`{self._data}` holds no store", "name a data folder with `--data`, or give `--events`")
