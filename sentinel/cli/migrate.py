@@ -27,7 +27,7 @@ def migrate(
         hint = "pip install 'sentinel-playbooks[server,postgres]'"
         raise SentinelError(f"`database`: PostgreSQL needs another package: {error}", hint) from error
     for moved in move(found.data, found.database, _tell):
-        say(f"same  {moved.what}: {moved.sum.count:,} rows, checksum {moved.sum.hash:016x}")
+        say(f"same  {moved.what}: {moved.sum.rows:,} rows, checksum {moved.sum.hash:016x}")
     say("Everything is there. Start servers with `database` and `windows` set; keep the folder until they do well.")
 
 

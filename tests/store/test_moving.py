@@ -41,7 +41,7 @@ def folder(tmp_path):
 
 
 def test_everything_is_copied_and_compares(folder, url):
-    moved = {one.what: one.sum.count for one in moving.move(folder, url)}
+    moved = {one.what: one.sum.rows for one in moving.move(folder, url)}
     assert moved["events of one"] == 120 and moved["events of two"] == 3
     assert moved["finding"] > 30 and moved["decision"] > 30 and moved["account"] == 1 and moved["audit"] > 10
     here = open_store(folder)
@@ -68,7 +68,7 @@ def test_what_was_interrupted_goes_on_and_copies_nothing_twice(folder, url, monk
         moving.move(folder, url, cut)
     with pytest.raises(StoreError, match="holds half of a data folder"):
         open_postgres(url)
-    moved = {one.what: one.sum.count for one in moving.move(folder, url)}
+    moved = {one.what: one.sum.rows for one in moving.move(folder, url)}
     assert moved["events of one"] == 120
     open_postgres(url).close()
 

@@ -20,8 +20,9 @@ from sqlmodel import SQLModel
 from sentinel.core.duration import DAY
 from sentinel.core.errors import StoreError
 from sentinel.core.record import Filter, KeptEvent
+from sentinel.store.backup import CONTROL
 from sentinel.store.changes import insert_new, put
-from sentinel.store.embedded import CONTROL, Embedded, open_store
+from sentinel.store.embedded import Embedded, open_store
 from sentinel.store.postgres.store import MOVING, Postgres, open_postgres
 from sentinel.store.tables import apps, settings
 
@@ -36,7 +37,7 @@ Row = Mapping[str, Any]
 class Sum(NamedTuple):
     """How many there are, and a sum of their hashes that no order changes."""
 
-    count: int
+    rows: int
     hash: int
 
 
@@ -175,7 +176,7 @@ def _sum(rows: Iterable[Row]) -> Sum:
 def _same(what: str, here: Sum, there: Sum) -> Moved:
     if here != there:
         raise StoreError(
-            f"`{what}` differs: {here.count:,} rows with checksum {here.hash:016x} in the folder, {there.count:,} with "
+            f"`{what}` differs: {here.rows:,} rows with checksum {here.hash:016x} in the folder, {there.rows:,} with "
             f"{there.hash:016x} in the database",
             "drop the database, make an empty one, and begin again",
         )
