@@ -170,9 +170,8 @@ def main(servers: list[int], shards: list[int], rounds: int, size: int) -> None:
                 spread(targets, lumps[0])
                 one = max((round_of(targets, database, states, lump) for lump in lumps[1:]), key=lambda one: one.rate)
             print(f"{many} servers, {parts} shards: {one.rate:7,.0f} events/s, {one.rate / embedded:.2f} of files")
-            print(
-                f"  an event takes {one.server:.0f} µs of servers, {one.database:.0f} of PostgreSQL, {one.state:.0f} of Valkey"
-            )
+            spent = f"{one.server:.0f} µs of servers, {one.database:.0f} of PostgreSQL, {one.state:.0f} of Valkey"
+            print(f"  an event takes {spent}")
             last = one
     if last is not None:
         model(last)

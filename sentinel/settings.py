@@ -92,7 +92,9 @@ TABLE: Mapping[str, Setting] = {
     "host": Setting(text, "127.0.0.1", "the address to listen at"),
     "port": Setting(number(0, 65_535), "8787", "the port to listen at, 0 for any free one"),
     "public_url": Setting(optional(url), "none", "what people and clients call the server, for links it writes"),
-    "workers": Setting(number(1, 256), "1", "server processes; more than one needs `database` and `windows`"),
+    "workers": Setting(
+        number(1, 256), "1", "processes of this server: 1; several servers share `database` and `windows`"
+    ),
     "database": Setting(optional(text), "none", "a PostgreSQL URL; without one the store is files in `data`"),
     "windows": Setting(text, "memory", "where windows are kept: `memory`, or a Redis or Valkey URL"),
     "playbooks": Setting(listed(path), "the shipped ones", "files and folders of playbooks"),
@@ -226,6 +228,11 @@ def _together(settings: Settings) -> Iterator[str]:
         yield (
             f"`workers`: {settings.workers} processes cannot share one file store "
             "(set `database` to a PostgreSQL URL, or `workers` to 1)"
+        )
+    if settings.workers > 1 and settings.windows != "memory" and settings.database is not None:
+        yield (
+            f"`workers`: one `sentinel serve` is one process (start {settings.workers} of them, "
+            "each with a `port` and a `data` of its own)"
         )
     if settings.windows != "memory" and not settings.windows.startswith(SHARED):
         yield "`windows`: neither `memory` nor a Redis or Valkey URL (write `redis://127.0.0.1:6379/0`)"

@@ -160,9 +160,11 @@ def test_several_workers_on_windows_in_memory_are_told_what_to_set():
     assert any("set `database` to a PostgreSQL URL, or `workers` to 1" in line for line in found)
 
 
-def test_several_workers_on_shared_machines_are_taken():
+def test_several_workers_on_shared_machines_are_told_to_be_servers():
     shared = {"workers": "4", "windows": "redis://127.0.0.1:6379/0", "database": "postgresql://127.0.0.1/x"}
-    assert read(shared, {}).workers == 4
+    assert problems(shared) == [
+        "`workers`: one `sentinel serve` is one process (start 4 of them, each with a `port` and a `data` of its own)"
+    ]
 
 
 def test_variables_of_the_sdk_and_of_a_neighbouring_service_are_passed_over():

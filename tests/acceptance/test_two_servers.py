@@ -125,6 +125,18 @@ def stream(now, seed):
     return [event for _, _, event in sorted(made, key=lambda one: one[:2])]
 
 
+def burst(now):
+    """Give orders from one address: one a minute, and then a dozen within one."""
+    for at in [*range(-480, -60, 60), *range(-50, -38)]:
+        yield {
+            "event": "order",
+            "user": "buyer",
+            "ip": "192.0.2.77",
+            "properties": {"amount": 1},
+            "timestamp": now + at,
+        }
+
+
 def findings(server):
     """Return what was found, with what was done and what was not, and what gathered since."""
     return sorted(
@@ -147,7 +159,7 @@ def test_the_events_of_one_user_sent_to_both_in_turn_come_to_what_they_come_to_o
     turns = Turns([server.client.using(two.key) for server in servers])
     alone = Turns([one.client.using(one.first_key)])
     now, numbers = int(time.time()), count()
-    for event in (*history(now), *waits(now), *stream(now, 5)):
+    for event in (*history(now), *waits(now), *stream(now, 5), *burst(now)):
         batch = [event | {"id": f"e{next(numbers)}"}]
         turns.post(batch)
         alone.post(batch)
