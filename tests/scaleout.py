@@ -11,7 +11,7 @@ from typing import Any
 
 from sentinel.content import folder
 from tests import postgres, valkey
-from tests.api.served import Answer, Client
+from tests.api.served import Answer, Client, wait_for
 from tests.cli.test_serve import Process
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
@@ -74,8 +74,10 @@ class Turns:
         self._clients: Iterator[Client] = cycle(clients)
 
     def post(self, batch: list[dict[str, Any]]) -> Answer:
-        """Send a batch, and see that all of it was taken."""
-        answer = next(self._clients).post("/v1/events", batch)
+        """Send a batch, again where it is to be sent again, and see that all of it was taken."""
+        client = next(self._clients)
+        answer = wait_for(lambda: (one := client.post("/v1/events", batch)).status != 503 and one)
+        assert isinstance(answer, Answer)
         assert answer.status == 200 and answer.json["rejected"] == [], answer.body
         return answer
 
