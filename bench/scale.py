@@ -96,7 +96,7 @@ def site(
 
 
 def _state(shards: int) -> tuple[list[valkey.Server], str]:
-    options = ("--appendonly", "yes", "--appendfsync", "everysec")
+    options = ("--appendonly", "yes", "--appendfsync", "always")
     if shards == 1:
         one = valkey.Server(*options)
         return [one], one.url

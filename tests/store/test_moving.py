@@ -96,11 +96,13 @@ def test_a_folder_that_is_none_is_refused(tmp_path, url):
 
 def test_a_folder_in_use_is_refused_and_a_moved_one_is_served_with_its_keys(tmp_path, url, capsys):
     server = Process(tmp_path)
-    key = server.first_key
-    assert server.client.using(key).post("/v1/events", fails("203.0.113.9", "u", "u", "u")).status == 200
-    assert run(["migrate", "--data", str(server.data), "--database", url]) == 2
-    assert "is in use by process" in capsys.readouterr().err
-    server.end()
+    try:
+        key = server.first_key
+        assert server.client.using(key).post("/v1/events", fails("203.0.113.9", "u", "u", "u")).status == 200
+        assert run(["migrate", "--data", str(server.data), "--database", url]) == 2
+        assert "is in use by process" in capsys.readouterr().err
+    finally:
+        server.end()
     assert run(["migrate", "--data", str(server.data), "--database", url]) == 0
     assert "same  events of default: 3 rows" in capsys.readouterr().out
     again = Process(tmp_path, "--database", url)
