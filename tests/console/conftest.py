@@ -44,9 +44,9 @@ def _installed() -> str | None:
     return _found()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """The browser of all tests."""
+    """The browser of a file's tests. Its event loop is the thread's: while it runs, no other test can run one."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = _found() or _installed()
     if path is None:

@@ -127,8 +127,10 @@ class TestFirstStart:
 
 
 def finding(id, at, **more):
-    known = {"playbook": "p", "version": "1", "severity": "high", "mode": "enforce", "key": id, "group": {"user": "id:1"},
-             "event_id": f"e{id}", "tally": {"count": 3}, "threshold": {"count": ">= 3"}, "title": "A title"}  # fmt: skip
+    known = {
+        "playbook": "p", "version": "1", "severity": "high", "mode": "enforce", "key": id, "group": {"user": "id:1"},
+        "event_id": f"e{id}", "tally": {"count": 3}, "threshold": {"count": ">= 3"}, "title": "A title",
+    }  # fmt: skip
     return Finding(id=id, at=at, **known | more)
 
 
