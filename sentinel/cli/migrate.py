@@ -16,7 +16,7 @@ def migrate(
     data: Annotated[str | None, typer.Option("--data", help="The data folder to copy.", metavar="FOLDER")] = None,
     database: Annotated[str | None, typer.Option("--database", help="The PostgreSQL URL.", metavar="URL")] = None,
 ) -> None:
-    """Copy a data folder into an empty PostgreSQL database and compare both; once more goes on where it was cut off."""
+    """Copy a data folder into an empty PostgreSQL database and compare both; again, go on where it stopped."""
     flags = {name: value for name, value in {"config": config, "data": data, "database": database}.items() if value}
     found = settings.read(flags)
     if found.database is None:

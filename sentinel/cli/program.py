@@ -52,12 +52,16 @@ COMMANDS = {
     "labels": Command("sentinel.cli.labels:labels", "List labels, put them on users and addresses, take them off."),
     "users": Command("sentinel.cli.users:users", "Delete what is known of a person."),
     "events": Command("sentinel.cli.events:events", "Search events, newest first, or follow them as they come."),
-    "migrate": Command("sentinel.cli.migrate:migrate", "Copy a data folder into PostgreSQL, and compare both."),
+    "migrate": Command(
+        "sentinel.cli.migrate:migrate",
+        "Copy a data folder into an empty PostgreSQL database and compare both; again, go on where it stopped.",
+    ),
     "import": Command(
         "sentinel.cli.importing:import_events", "Send past events to a server; they act on nobody unless told to."
     ),
     "import-sigma": Command(
-        "sentinel.cli.sigma:import_sigma", "Turn Sigma rules and correlations into rules and playbooks."
+        "sentinel.cli.sigma:import_sigma",
+        "Turn Sigma rules and correlations into rules and playbooks that monitor; say what has no like.",
     ),
     "check": Command("sentinel.cli.check:check", "Check rules and playbooks; report every mistake of every file."),
     "test": Command(

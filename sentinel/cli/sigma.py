@@ -27,7 +27,7 @@ def import_sigma(
     ] = None,
     any_source: Annotated[bool, typer.Option("--any-source", help="Take rules about other logs too.")] = False,
 ) -> int:
-    """Turn Sigma rules and correlations into rules and playbooks that monitor; say what has no like, and end with 1."""
+    """Turn Sigma rules and correlations into rules and playbooks that monitor; say what has no like."""
     if find_spec("sigma") is None:
         raise SentinelError("pySigma is not installed", "pip install 'sentinel-playbooks[sigma]'")
     from sentinel.compat.sigma import importing

@@ -8,13 +8,19 @@ SentinelError
 ├── InputError         a file or stream that is not what it should be
 ├── StoreError         what is kept cannot be used as it is: damaged, in use by another server, of another version
 │   └── StoreBusy      the store cannot do it now, and nothing was done; the same call may succeed later
+│       └── StateLost  what servers share was lost, and is being built again               (windows.valkey)
 ├── ExpressionError    a condition that cannot be compiled                             (engine.problems)
 ├── PlaybookErrors     every mistake of every file, at once                            (loader.mistakes)
 ├── TargetError        a URL that is not asked                                         (actions.target)
 ├── FetchError         no answer was had from another host                             (actions.fetch)
 ├── DeliveryError      a notification or webhook that did not arrive                   (actions.outcome)
 ├── Busy               too much waits to be written                                    (service.intake)
+├── Conflict           another change was quicker                                      (service.writing)
+├── Superseded         the same draft was asked for again                                (service.workbench)
+├── QueryError         a search that cannot be understood                              (service.search)
 ├── ApiError           a request that is refused                                       (edge.errors)
+│   └── Refused        an upload of that client that its server would refuse           (compat.seismo)
+├── Inexpressible      what the rule asks has no like here                             (compat.sigma.conditions)
 ├── SettingsError      settings that cannot be meant, all at once                      (settings)
 ├── Stopping           the server is told to stop while it still starts                (app)
 ├── DemoError          the demo cannot be shown on this machine                        (demo.processes)

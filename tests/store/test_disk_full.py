@@ -25,7 +25,7 @@ def lot(number):
 def mounted(folder):
     """Mount a small file system; skip where that is not allowed."""
     folder.mkdir()
-    options = ["-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
+    options = ["-t", "tmpfs", "-o", "size=32m", "tmpfs", str(folder)]
     ran = subprocess.run(["mount", *options], capture_output=True, timeout=20, check=False)
     if ran.returncode:
         pytest.skip("only root may mount a small file system")
@@ -71,7 +71,7 @@ def fill(store, numbers):
 def test_a_full_disk_loses_nothing_and_commits_go_on_when_there_is_room(tmp_path):
     with mounted(tmp_path / "small") as small:
         ballast = small / "ballast"
-        ballast.write_bytes(bytes(9 << 20))
+        ballast.write_bytes(bytes(25 << 20))
         store = open_store(small / "data")
         store.access.put_app(App("shop"), "test", NOW)
         numbers = iter(range(10_000))
