@@ -455,7 +455,7 @@ class TestForm:
         ("method", "path", "status", "code"),
         [
             ("GET", "/v1/nothing", 404, "not_found"),
-            ("GET", "/", 404, "not_found"),
+            ("GET", "/nothing", 404, "not_found"),
             ("PUT", "/v1/decisions", 405, "method_not_allowed"),
             ("DELETE", "/v1/events", 405, "method_not_allowed"),
             ("POST", "/v1/feed", 405, "method_not_allowed"),
