@@ -83,6 +83,26 @@ def _database(found: Settings) -> Iterator[Finding]:
     yield from (Finding("bad", problem) for problem in state.problems)
 
 
+def _windows(found: Settings) -> Iterator[Finding]:
+    if found.windows == "memory":
+        return
+    try:
+        from sentinel.windows.link import open_link
+    except ImportError as error:
+        yield Finding("bad", f"`windows`: {error} (pip install 'sentinel-playbooks[redis]')")
+        return
+    try:
+        link = open_link(found.windows)
+    except SentinelError as error:
+        yield Finding("bad", str(error))
+        return
+    link.close()
+    yield Finding("good", "Redis or Valkey takes windows, and lets none of them go")
+    if link.forgetful:
+        hint = "set `appendfsync always` with `appendonly yes`, or `?replicas=1`"
+        yield Finding("note", f"a Redis or Valkey that is killed forgets its last moments ({hint})")
+
+
 def _content(found: Settings) -> Iterator[Finding]:
     try:
         known = channels(found.channels)
@@ -136,7 +156,8 @@ def _server(found: Settings) -> Iterator[Finding]:
     except SentinelError as error:
         yield Finding("bad", f"the running server: {error}")
         return
-    yield Finding("good" if ready["status"] == "ok" else "bad", f"the running server says {ready['status']}")
+    why = f": {ready['detail']}" if ready.get("detail") else ""
+    yield Finding("good" if ready["status"] == "ok" else "bad", f"the running server says {ready['status']}{why}")
     yield from (Finding("note", warning) for warning in ready["warnings"])
     yield from used(client, time.time_ns() // 1000)
 
@@ -151,5 +172,5 @@ def _port(found: Settings) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-    _folder, _database, _content, _geo, _lists, exposure, machine, _server,
+    _folder, _database, _windows, _content, _geo, _lists, exposure, machine, _server,
 )  # fmt: skip

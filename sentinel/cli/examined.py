@@ -36,18 +36,22 @@ def used(client: Client, now: int) -> Iterator[Finding]:
         yield Finding("note", f"the apps of the running server: {error}")
         return
     for app in (one["id"] for one in apps):
-        asked = Client(client.url, client.key, app)
-        since = datetime.fromtimestamp((now - DAY) / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        if not asked.ask("GET", "/v1/events", query={"limit": 1, "from": since})["items"]:
-            hint = "does its SDK have the server's address and a key?"
-            yield Finding("note", f"no events of `{app}` in a day ({hint})")
-        elif not asked.ask("GET", "/v1/sdks")["items"]:
-            yield Finding(
-                "note", f"no SDK asks for the decisions of `{app}`: it refuses nobody (protect it with an SDK)"
-            )
-        switch = asked.ask("GET", "/v1/enforcement")
-        if not (switch["app"] and switch["server"]):
-            yield Finding("note", f"enforcement of `{app}` is switched off (`PUT /v1/enforcement`)")
+        try:
+            yield from _used(Client(client.url, client.key, app), app, now)
+        except SentinelError as error:
+            yield Finding("note", f"whether `{app}` is used cannot be said: {error}")
+
+
+def _used(client: Client, app: str, now: int) -> Iterator[Finding]:
+    switch = client.ask("GET", "/v1/enforcement")
+    if not (switch["app"] and switch["server"]):
+        yield Finding("note", f"enforcement of `{app}` is switched off (`PUT /v1/enforcement`)")
+    since = datetime.fromtimestamp((now - DAY) / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if not client.ask("GET", "/v1/events", query={"limit": 1, "from": since})["items"]:
+        yield Finding("note", f"no events of `{app}` in a day (does its SDK have the server's address and a key?)")
+    elif not client.ask("GET", "/v1/sdks")["items"]:
+        text = f"no SDK asks for the decisions of `{app}`: it refuses nobody (protect it with an SDK)"
+        yield Finding("note", text)
 
 
 def open_secrets(found: Settings, file: Path) -> Iterator[Finding]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
+import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ import pytest
 from sentinel.cli import examined
 from sentinel.cli.program import run
 from sentinel.local import leave
+from sentinel.store.backup import EVENTS
+from tests import valkey
 from tests.api.whole import PLAYBOOKS
 from tests.api.whole import whole as run_whole
 
@@ -117,6 +122,139 @@ def test_a_server_that_died_is_not_taken_for_one_that_runs(doctor, tmp_path):
     assert code == 1 and "no server answers at `http://127.0.0.1:9`" in said
 
 
-def test_the_ten_mistakes_are_in_the_manual():
+def test_a_setting_that_is_not_its_kind_is_named(doctor):
+    code, said = doctor('retention = "soon"\n')
+    assert code == 1 and "bad   `sentinel.toml: retention`: " in said
+
+
+def test_a_folder_that_cannot_be_written_is_named(doctor, monkeypatch, tmp_path):
+    monkeypatch.setattr("sentinel.cli.doctor.os.access", lambda path, mode: False)
+    code, said = doctor()
+    assert code == 1 and f"the data folder `{tmp_path / 'data'}` cannot be written" in said
+
+
+def test_a_folder_others_may_look_into_is_named(doctor, tmp_path):
+    (tmp_path / "data").mkdir(mode=0o755)
+    code, said = doctor()
+    assert code == 1 and f"others may look into `{tmp_path / 'data'}`" in said
+
+
+def test_a_port_that_is_taken_is_named(doctor, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("SENTINEL_PORT", str(port))
+        code, said = doctor()
+    assert code == 1 and f"`127.0.0.1:{port}` cannot be listened at: Address already in use" in said
+
+
+def test_a_mistake_inside_a_playbooks_file_is_named_with_its_place(doctor, tmp_path):
+    (tmp_path / "playbooks" / "all.yaml").write_text(PLAYBOOKS.replace("window: 10m", "widow: 10m", 1))
+    code, said = doctor()
+    assert code == 1 and re.search(r"bad +playbooks/all\.yaml:8:1: .*`widow`", said), said
+
+
+def test_a_geo_database_that_is_cut_off_is_named(doctor, tmp_path):
+    whole = (Path(__file__).parents[2] / "sentinel" / "content" / "geo" / "demo-city.mmdb").read_bytes()
+    (tmp_path / "city.mmdb").write_bytes(whole[: len(whole) // 2])
+    code, said = doctor(f'geo = ["{tmp_path / "city.mmdb"}"]\n')
+    assert code == 1 and f"bad   geo database `{tmp_path / 'city.mmdb'}`: " in said
+
+
+def test_a_list_with_a_line_that_is_no_network_is_named_with_the_line(doctor, tmp_path):
+    (tmp_path / "tor.txt").write_text("192.0.2.1\n<html>\n")
+    code, said = doctor(f'[network_lists]\ntor = ["{tmp_path / "tor.txt"}"]\n')
+    assert code == 1 and re.search(rf"bad +list of tor networks `{tmp_path}/tor.txt`.*line 2", said), said
+
+
+def test_a_server_whose_events_cannot_be_searched_is_looked_at_to_the_end(doctor, tmp_path):
+    with run_whole(tmp_path) as whole:
+        whole.fail("203.0.113.9")
+    file = tmp_path / "data" / EVENTS
+    file.write_bytes(os.urandom(file.stat().st_size))
+    with run_whole(tmp_path) as whole:
+        leave(tmp_path / "data", f"http://127.0.0.1:{whole.client.port}", whole.server.token)
+        whole.using("admin", "two").ask("PUT", "/v1/enforcement", {"on": False, "why": "test"})
+        code, said = doctor()
+    assert code == 1 and re.search(rf"bad +the running server says degraded: .*{file}", said)
+    assert "note  whether `one` is used cannot be said: " in said
+    assert "enforcement of `two` is switched off" in said
+
+
+class TestWindows:
+    """What a Redis or Valkey would do to a server that is told to keep its windows there."""
+
+    def test_one_that_cannot_be_reached_is_named_without_its_password(self, doctor):
+        code, said = doctor(f'windows = "redis://:hunter2@127.0.0.1:{valkey.free_port()}/0"\n')
+        assert code == 1 and re.search(r"bad +`windows`: Redis or Valkey cannot be used: ", said)
+        assert "hunter2" not in said
+
+    def test_one_that_would_let_keys_go_is_named(self, doctor):
+        server = valkey.Server("--maxmemory-policy", "allkeys-lru")
+        try:
+            code, said = doctor(f'windows = "{server.url}/0"\n')
+        finally:
+            server.end()
+        assert code == 1 and "the server's `maxmemory-policy` is `allkeys-lru`" in said
+
+    def test_one_that_is_right_is_good_and_nothing_is_written_to_it(self, doctor):
+        server = valkey.Server("--appendonly", "yes", "--appendfsync", "always")
+        try:
+            code, said = doctor(f'windows = "{server.url}/0"\n')
+            assert server.client().dbsize() == 0
+        finally:
+            server.end()
+        assert code == 0 and "good  Redis or Valkey takes windows" in said and "is killed forgets" not in said
+
+    def test_one_that_writes_nothing_down_is_noted(self, doctor):
+        code, said = doctor(f'windows = "{valkey.shared().url}/0"\n')
+        assert code == 0 and "note  a Redis or Valkey that is killed forgets its last moments" in said
+
+    def test_without_the_client_it_is_said_what_to_install(self, doctor, monkeypatch):
+        monkeypatch.delitem(sys.modules, "sentinel.windows.link", raising=False)
+        monkeypatch.setitem(sys.modules, "redis", None)
+        code, said = doctor('windows = "redis://127.0.0.1:6379/0"\n')
+        assert code == 1 and "pip install 'sentinel-playbooks[redis]'" in said
+
+
+MISTAKES = {
+    "a setting is misspelt, or not its kind": (
+        test_a_setting_that_is_misspelt_is_named_with_what_was_meant,
+        test_a_setting_that_is_not_its_kind_is_named,
+    ),
+    "the data folder is another user's, or others may look into it": (
+        test_a_folder_that_cannot_be_written_is_named,
+        test_a_folder_others_may_look_into_is_named,
+    ),
+    "the disk is nearly full": (test_a_disk_that_is_nearly_full_is_named,),
+    "the port is taken, or `server.json` is of a server that died": (
+        test_a_port_that_is_taken_is_named,
+        test_a_server_that_died_is_not_taken_for_one_that_runs,
+    ),
+    "a playbook has a mistake, or none enforces": (
+        test_a_mistake_inside_a_playbooks_file_is_named_with_its_place,
+        test_playbooks_of_which_none_enforces_refuse_nobody,
+    ),
+    "no channel is set up": (test_notifications_without_a_channel_reach_the_log_alone,),
+    "the settings' file with secrets can be read by others, `first-start.txt` was never deleted": (
+        test_a_file_of_settings_with_secrets_is_its_owners_alone,
+        test_first_secrets_that_lie_about_are_named,
+    ),
+    "HTTP without TLS beyond the machine; a proxy that is not in `trusted_proxies`": (
+        test_what_stands_before_the_server_is_said,
+    ),
+    "no events come, no SDK asks for decisions, the switch is off": (
+        test_a_server_that_nobody_uses_or_that_enforces_nothing_is_noted,
+    ),
+    "a geo database or a list of networks is missing or damaged, the clock was never set, few files may be open": (
+        test_a_geo_database_that_is_cut_off_is_named,
+        test_a_list_with_a_line_that_is_no_network_is_named_with_the_line,
+        test_a_clock_that_was_never_set_is_named,
+        test_few_files_are_named,
+    ),
+}
+
+
+def test_each_of_the_ten_mistakes_in_the_manual_has_its_test():
     table = OPERATING.partition("| the mistake |")[2].partition("\n\n")[0]
-    assert len(table.splitlines()[2:]) == 10
+    told = [line.strip("| ").partition(" |")[0] for line in table.splitlines()[2:]]
+    assert told == list(MISTAKES) and len(told) == 10
