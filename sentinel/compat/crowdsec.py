@@ -47,7 +47,10 @@ class Poller(NamedTuple):
 
 
 class Cursor(NamedTuple):
-    """How far a poller was told by its last answers, the newest first, and by which connection the newest went."""
+    """How far a poller was told by its last answers, the newest first, and by which connection the newest went.
+
+    The connection is None where a proxy may stand between.
+    """
 
     told: tuple[int, ...]
     connection: object
@@ -94,9 +97,10 @@ class CrowdSec:
         except StoreBusy:  # a bouncer whose first question fails gives up: the next answer has everything
             self._cursors.pop(poller, None)
             return Answer(200, {"new": None, "deleted": None})
-        since = () if startup else self._since(poller, _connection(call))
+        connection = self.shared.door.connection(call.request.scope, call.request.headers)
+        since = () if startup else self._since(poller, connection)
         number, answer = await asyncio.to_thread(_stream, table, since, wanted, settings, now)
-        return Answer(200, answer, after=partial(self._went_out, poller, since, number, _connection(call)))
+        return Answer(200, answer, after=partial(self._went_out, poller, since, number, connection))
 
     async def decisions(self, call: Call) -> Answer:
         """Tell the bans in force, of one address or network if one is asked for; `null` where there are none."""
@@ -129,7 +133,8 @@ class CrowdSec:
         cursor = self._cursors.get(poller)
         if cursor is None:
             return ()
-        return cursor.told[:1] if connection == cursor.connection else cursor.told
+        came = connection is not None and connection == cursor.connection
+        return cursor.told[:1] if came else cursor.told
 
     def _went_out(self, poller: Poller, since: tuple[int, ...], number: int, connection: object) -> None:
         """Note what an answer told; that it went out does not say that it came."""
@@ -329,7 +334,3 @@ def _number(query: Mapping[str, str], name: str, default: int) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > 9:
         raise ApiError("malformed", f"`{name}`: not a number")
     return int(text)
-
-
-def _connection(call: Call) -> object:
-    return call.request.scope.get("client")

@@ -21,7 +21,7 @@ from sentinel.edge.limits import Buckets
 from sentinel.edge.wire import Budget, Headers, Receive, Scope
 from sentinel.sdk.ids import new_id
 from sentinel.sdk.options import Options
-from sentinel.sdk.proxies import client_address
+from sentinel.sdk.proxies import client_address, is_trusted
 from sentinel.service.intake import Busy, Intake, Receipt, Sending
 
 SMALL = 64 * 1024  # what is decoded on the loop itself; more goes to a thread
@@ -29,6 +29,7 @@ LARGE_AT_ONCE = 2  # bodies decoded in threads: eight megabytes of brackets beco
 FROM_BROWSERS = 512 * 1024  # bytes of a body
 BURST = 10  # seconds' worth an app may send at once
 EXPECTED = (ApiError, Busy, StoreBusy)
+_OF_PROXIES = (b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip")
 
 
 class Meters(Protocol):
@@ -79,6 +80,17 @@ class Door:
         return client_address(
             peer[0] if peer else None, headers.all(b"forwarded"), headers.all(b"x-forwarded-for"), self.options
         )
+
+    def connection(self, scope: Scope, headers: Headers) -> object:
+        """Return what tells the client's own connection from others; None where a proxy may stand between.
+
+        A proxy's connection outlives its client's, and carries several clients' requests.
+        """
+        peer = scope.get("client")
+        near = address.normalise(peer[0]) if peer else None
+        if peer is None or near is None or is_trusted(near, self.options.trusted_proxies):
+            return None
+        return None if any(headers.get(name) is not None for name in _OF_PROXIES) else (near, peer[1])
 
     def ask(self, caller: Caller, ip: str | None) -> None:
         """Raise the refusal where the app, or a browser's address, has sent too much."""

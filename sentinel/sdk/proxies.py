@@ -36,14 +36,14 @@ def client_address(
 
 
 def _rightmost_untrusted(near: str | None, chain: list[str | None], trusted: tuple[Network, ...]) -> str | None:
-    if near is not None and not _is_trusted(near, trusted):
+    if near is not None and not is_trusted(near, trusted):
         return near
     last = near
     for hop in reversed(chain):
         if hop is None:
             return near
         last = hop
-        if not _is_trusted(hop, trusted):
+        if not is_trusted(hop, trusted):
             break
     return last
 
@@ -69,6 +69,7 @@ def _address(text: str) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _is_trusted(ip: str, trusted: tuple[Network, ...]) -> bool:
+def is_trusted(ip: str, trusted: tuple[Network, ...]) -> bool:
+    """Say whether an address is a proxy's whose word is taken."""
     found = ipaddress.ip_address(ip)
     return any(found.version == network.version and found in network for network in trusted)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
+from http.client import HTTPConnection
 from urllib.parse import urlencode
 
 import pytest
@@ -131,6 +134,31 @@ def test_a_question_on_the_same_connection_shows_that_the_answer_came():
     bouncers._went_out(poller, (3,), 7, ("::1", 1000))
     assert bouncers._since(poller, ("::1", 1000)) == (7,)
     assert bouncers._since(poller, ("::1", 1001)) == (7, 3)
+
+
+def test_where_a_proxy_may_stand_between_no_connection_shows_that_an_answer_came():
+    bouncers, poller = crowdsec.CrowdSec(None), crowdsec.Poller("key", "::1", "", ())
+    bouncers._went_out(poller, (3,), 7, None)
+    assert bouncers._since(poller, None) == (7, 3)
+
+
+@pytest.mark.parametrize(
+    ("passed_on", "again"), [({"X-Forwarded-For": "192.0.2.77"}, True), ({}, False)], ids=["proxy", "direct"]
+)
+def test_an_answer_lost_behind_a_proxy_is_told_again(bouncer, passed_on, again):
+    """The proxy had the answer, and its leg to the bouncer broke: the next poll comes by the proxy's same socket."""
+    connection = HTTPConnection("127.0.0.1", bouncer.whole.client.port, timeout=20)
+    headers = {"X-Api-Key": bouncer.key, "User-Agent": "bouncer/1", **passed_on}
+
+    def polled(query=""):
+        connection.request("GET", f"/compat/crowdsec/v1/decisions/stream?{query}", headers=headers)
+        return [one["value"] for one in json.loads(connection.getresponse().read())["new"]]
+
+    with contextlib.closing(connection):
+        assert polled("startup=true") == []
+        bouncer.ban("192.0.2.1")
+        assert polled() == ["192.0.2.1"]  # and was lost
+        assert polled() == (["192.0.2.1"] if again else [])
 
 
 def test_a_longer_ban_comes_with_the_end_of_the_shorter_one(bouncer):
