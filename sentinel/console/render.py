@@ -29,8 +29,9 @@ def environment() -> Environment:
     )  # fmt: skip
     env.filters |= {
         "whole": whole, "utc": utc, "stamp": stamp, "lasting": lasting, "number": number, "plain_json": plain_json,
-        "actor": actor, "duration": duration, "short": short, "target": target, "pair": lambda value: (value, value),
-        "laid_out": laid_out, "filename": filename, "bars": bars, "suffixed": lambda value, more: f"{value}{more}",
+        "actor": actor, "duration": duration, "short": short, "target": target, "parties": parties,
+        "pair": lambda value: (value, value), "laid_out": laid_out, "filename": filename, "bars": bars,
+        "suffixed": lambda value, more: f"{value}{more}",
     }  # fmt: skip
     return env
 
@@ -115,6 +116,13 @@ def actor(by: str | None) -> str:
 def target(value: str, scope: str = "user") -> str:
     """Return whom a decision is about as people say it."""
     return " at ".join(unpair(value)) if scope in PAIRS else value
+
+
+def parties(value: str, scope: str) -> list[tuple[str, str]]:
+    """Return the user, address and device that a decision is about, each with the field it is one of."""
+    if scope in PAIRS:
+        return list(zip(scope.split("+"), unpair(value), strict=True))
+    return [("ip" if scope == "network" else scope, value)]
 
 
 def duration(micros: int | None) -> str:

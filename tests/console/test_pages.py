@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import pytest
 
@@ -63,6 +64,42 @@ def test_a_finding_shows_its_tally_its_threshold_and_its_events(console):
     assert "events, the newest 20" in said
     assert said.count("from the test") == 3
     assert "block 203.0.113.1" in said
+
+
+def hrefs(page):
+    """Return where the links of a page lead, menus aside."""
+    return {unescape(link).replace("app=one&", "").removesuffix("?app=one") for link in
+            re.findall(r'<a[^>]* href="([^"]+)"', page[page.index("<main"):])}  # fmt: skip
+
+
+def test_a_finding_leads_to_whom_it_is_about_to_its_events_and_to_its_playbook(console):
+    console.whole.fail("203.0.113.21", user="odd/one?x=1", times=3)
+    kept, reader = finding(console, "203.0.113.21"), console.reader("viewer")
+    found = hrefs(reader.page(f"/findings/{kept.finding.id}"))
+    assert {"/people/id%3Aodd%2Fone%3Fx%3D1", "/addresses/203.0.113.21", "/playbooks/of/three-failures"} <= found
+    events = sorted(link for link in found if link.startswith("/explorer/events/"))
+    assert len(events) == 3
+    for link in (*events, "/people/id%3Aodd%2Fone%3Fx%3D1", "/addresses/203.0.113.21", "/playbooks/of/three-failures"):
+        assert reader.get(link).status == 200, link
+    (decision,) = (link for link in found if link.startswith("/decisions/"))
+    assert {"/addresses/203.0.113.21", "/playbooks/of/three-failures"} <= hrefs(reader.page(decision))
+
+
+@pytest.mark.parametrize(
+    ("scope", "value", "other", "leads"),
+    [
+        ("user", "id:a/b", "", {"/people/id%3Aa%2Fb"}),
+        ("ip", "2001:db8:1::5", "", {"/addresses/2001%3Adb8%3A1%3A%3A%2F64"}),
+        ("network", "198.51.100.0/24", "", {"/addresses/198.51.100.0%2F24"}),
+        ("user+ip", "pair", "198.51.100.3", {"/people/id%3Apair", "/addresses/198.51.100.3"}),
+        ("user+device", "pair", "laptop", {"/people/id%3Apair"}),
+    ],
+)
+def test_a_decision_leads_to_whom_it_is_about(console, scope, value, other, leads):
+    fields = {"kind": "challenge", "scope": scope, "value": value, "other": other, "reason": "x", "for": "1h"}
+    page = console.reader().page(console.reader().done("/decisions/new", fields))
+    assert {link for link in hrefs(page) if link.startswith(("/people/", "/addresses/"))} == leads
+    assert other in text(page)
 
 
 def test_findings_are_filtered_and_paged_and_every_state_is_a_link(console):
