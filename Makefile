@@ -64,7 +64,8 @@ $(READY): pyproject.toml constraints.txt
 	@$(if $(PYTHON),,$(error Python 3.11 or newer is needed; name one with PYTHON=...))
 	@$(BIN)/python $(RECENT) 2>/dev/null || $(PYTHON) -m venv .venv >/dev/null 2>&1 \
 		|| { rm -rf .venv && $(PYTHON) -m venv --without-pip .venv; }
-	@$(PIP) install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@HATCH_BUILD_NO_HOOKS=true $(PIP) install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--editable '.[$(EXTRAS)]'
 	@touch $@
 
 # Pages work without their scripts: what cannot be built is said once, and stops nothing.

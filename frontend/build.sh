@@ -15,5 +15,5 @@ else
 fi
 
 # What would be run after an installation is not: esbuild's binary comes with its package.
-$npm ci --ignore-scripts --no-audit --no-fund --fetch-retries=1 --fetch-timeout=30000 --loglevel=error
+$npm ci --ignore-scripts --prefer-offline --no-audit --no-fund --fetch-retries=1 --fetch-timeout=30000 --loglevel=error
 "$node" build.mjs

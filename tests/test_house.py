@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from sentinel.console.assets import BUNDLES
+
 ROOT = Path(__file__).parents[1]
 FRAMEWORKS = {"django", "fastapi", "flask"}
 PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
@@ -76,7 +78,9 @@ def test_the_command_without_the_server_extra_says_what_to_install():
     assert "pip install 'sentinel-playbooks[server]'" in ran.stderr
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt", "Makefile"])
+@pytest.mark.parametrize(
+    "name", ["pyproject.toml", "constraints.txt", "Makefile", "hatch_build.py", "frontend/build.sh"]
+)
 def test_what_installs_names_no_address(name):
     assert re.findall(r"\w+://|\bindex-url|\bfind-links|--hash", (ROOT / name).read_text()) == []
 
@@ -106,23 +110,44 @@ def test_the_gate_can_be_run():
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Path:
-    """Build the wheel of a small checkout and unpack it as an installer would."""
-    checkout, target = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("installed")
-    for name in ("pyproject.toml", "LICENSE", ".gitignore"):
+def copied(checkout: Path, *folders: str) -> Path:
+    """Make a small checkout in which nothing was built."""
+    for name in ("pyproject.toml", "hatch_build.py", "LICENSE", ".gitignore"):
         shutil.copy(ROOT / name, checkout)
-    shutil.copytree(ROOT / "sentinel", checkout / "sentinel", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "examples", checkout / "examples", ignore=shutil.ignore_patterns("__pycache__"))
-    ours = ("playbooks/one.yaml", "rules/two.yaml", "rules/lists/three.txt", "tests/four.py", "docs/five.md")
-    for name in (*ours, "sentinel/console/static/built/six.js"):
-        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
-        (checkout / name).write_text("x\n")
+    for name in ("sentinel", *folders):
+        shutil.copytree(
+            ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__", "built", "node_modules")
+        )
+    return checkout
+
+
+def packed(checkout: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Build the wheel of a checkout into its `dist`."""
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(checkout / "dist")]
-    subprocess.run(build, cwd=checkout, capture_output=True, timeout=120, check=True)
+    return subprocess.run(
+        build, cwd=checkout, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120
+    )
+
+
+def unpacked(checkout: Path, target: Path) -> Path:
+    """Unpack the wheel of a checkout as an installer would."""
     (wheel,) = (checkout / "dist").glob("*.whl")
     zipfile.ZipFile(wheel).extractall(target)
     return target
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """Build the wheel of a small checkout, whose scripts were built before, and unpack it."""
+    checkout = copied(tmp_path_factory.mktemp("checkout"), "examples")
+    ours = ("playbooks/one.yaml", "rules/two.yaml", "rules/lists/three.txt", "tests/four.py", "docs/five.md")
+    built = [f"sentinel/console/static/built/{name}" for name in (*BUNDLES, "six.js")]
+    for name in (*ours, *built):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text("x\n")
+    ran = packed(checkout)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return unpacked(checkout, tmp_path_factory.mktemp("installed"))
 
 
 def test_a_wheel_carries_the_shipped_playbooks_rules_and_lists_and_nothing_else_of_the_checkout(installed):
@@ -145,6 +170,40 @@ def test_a_wheel_carries_the_console_with_the_scripts_that_were_built(installed)
         wanted = {path.name for path in (ROOT / "sentinel" / "console" / folder).glob("*.*")}
         assert {path.name for path in (console / folder).glob("*.*")} == wanted
     assert (console / "static" / "built" / "six.js").is_file()
+
+
+def test_the_wheel_of_a_fresh_clone_has_every_bundle_of_the_console(tmp_path):
+    checkout = copied(tmp_path, "frontend")
+    ran = packed(checkout)
+    if re.search(r"npm error (code|network) .*(ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT|E5\d\d|network)", ran.stdout):
+        pytest.skip("the packages of frontend/package-lock.json cannot be had here")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    built = unpacked(checkout, tmp_path / "installed") / "sentinel" / "console" / "static" / "built"
+    sizes = {name: (built / name).stat().st_size for name in BUNDLES}
+    assert min(sizes.values()) > 10_000, sizes
+
+
+def test_a_wheel_whose_scripts_cannot_be_built_is_not_made_and_one_message_says_why_and_what_to_do(tmp_path):
+    checkout, machine = copied(tmp_path, "frontend"), tmp_path / "machine"
+    machine.mkdir()
+    for name in ("node", "npm"):
+        (machine / name).write_text("#!/bin/sh\necho no way out of here >&2; exit 7\n")
+        (machine / name).chmod(0o755)
+    ran = packed(checkout, PATH=f"{machine}:{os.environ['PATH']}")
+    assert ran.returncode == 1 and list((checkout / "dist").glob("*")) == []
+    said = (ran.stdout + ran.stderr).strip().splitlines()
+    assert said[0] == "frontend/build.sh: the console's scripts could not be built (exit code 7)"
+    assert said[1] == "no way out of here"
+    assert "HATCH_BUILD_NO_HOOKS=true" in said[2] and len(said) == 3
+
+
+def test_an_editable_installation_builds_no_scripts_and_needs_no_node(tmp_path):
+    checkout = copied(tmp_path, "frontend", "examples", "playbooks", "rules")
+    build = "import hatchling.build as build; build.build_editable('dist')"
+    (checkout / "dist").mkdir()
+    nowhere = {**os.environ, "PATH": str(tmp_path / "nowhere")}
+    subprocess.run([sys.executable, "-c", build], cwd=checkout, env=nowhere, timeout=60, check=True)
+    assert len(list((checkout / "dist").glob("*.whl"))) == 1
 
 
 def test_what_the_scripts_are_built_from_is_pinned_and_names_no_address():
