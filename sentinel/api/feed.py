@@ -33,6 +33,8 @@ _KEEP = 2.0  # seconds a delta is kept for others who ask for the same
 _FIRST_KEPT = 1024
 _encode = msgspec.json.Encoder().encode
 
+_Asked = tuple[str, int, int]  # an app, the revision asked from, the one this process knew of
+
 
 class Change(NamedTuple):
     """A delta as it is sent, all but its opening brace."""
@@ -55,7 +57,7 @@ class Feed:
     enforcing: Callable[[str], bool] = lambda app: True
     heartbeat: float = stream.HEARTBEAT
     heard: Callable[[Caller, Headers], None] = lambda caller, headers: None
-    _made: dict[tuple[str, int], asyncio.Future[Change]] = field(default_factory=dict)
+    _made: dict[_Asked, asyncio.Future[Change]] = field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request: a poll or a stream."""
@@ -81,22 +83,23 @@ class Feed:
         return self.decisions.revision(app) if self.enforcing(app) else 0
 
     async def change(self, app: str, since: int) -> Change:
-        """Return what changed since a revision; one delta for all who ask at a time."""
-        key = (app, since)
+        """Return what changed since a revision; one delta for all who ask while this process knows of nothing newer."""
+        current = self.current(app)
+        key = (app, since, current)
         made = self._made.get(key)
-        if made is None or (made.done() and (made.exception() or made.result().revision != self.current(app))):
+        if made is None or (made.done() and (made.exception() or made.result().revision < current)):
             made = asyncio.ensure_future(asyncio.to_thread(self._make, app, since))
             if len(self._made) < _FIRST_KEPT:
                 self._made[key] = made
                 made.add_done_callback(lambda done: self._forget_later(key, done))
         return await asyncio.shield(made)
 
-    def _forget_later(self, key: tuple[str, int], done: asyncio.Future[Change]) -> None:
+    def _forget_later(self, key: _Asked, done: asyncio.Future[Change]) -> None:
         if not done.cancelled():
             done.exception()  # whoever asked has heard of it
         asyncio.get_running_loop().call_later(_KEEP, self._forget, key, done)
 
-    def _forget(self, key: tuple[str, int], done: asyncio.Future[Change]) -> None:
+    def _forget(self, key: _Asked, done: asyncio.Future[Change]) -> None:
         if self._made.get(key) is done:
             del self._made[key]
 
@@ -112,20 +115,24 @@ class Feed:
 
 
 class _Follower:
-    """One stream's place in the list."""
+    """One stream's place in the list: by what the store said, which may be ahead of what this process has heard of."""
 
-    __slots__ = ("_app", "_feed", "_since")
+    __slots__ = ("_app", "_feed", "_since", "_told")
 
     def __init__(self, feed: Feed, app: str, since: int) -> None:
         self._feed = feed
         self._app = app
         self._since = since
+        self._told = False
 
     async def next(self) -> bytes | None:
-        if self._feed.current(self._app) == self._since:
+        current = self._feed.current(self._app)
+        if current == self._since or (self._told and 0 < current < self._since):
             return None
         change = await self._feed.change(self._app, self._since)
-        self._since = change.revision
+        if self._told and change.revision == self._since:
+            return None
+        self._since, self._told = change.revision, True
         return stream.event("delta", b"{" + change.tail, str(change.revision))
 
 

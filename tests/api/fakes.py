@@ -41,26 +41,31 @@ class FakeAccess:
 
 
 class FakeDecisions:
-    """A decision list a test writes to."""
+    """A decision list a test writes to. Its last `unheard` revisions are in the store only, as another server's are."""
 
     def __init__(self) -> None:
         self.lists: dict[str, list[Delta]] = defaultdict(list)
         self.asked: list[tuple[str, int]] = []
+        self.unheard = 0
 
     def revision(self, app: str) -> int:
-        return self.lists[app][-1].revision if self.lists[app] else 0
+        return max(0, self._stored(app) - self.unheard)
 
     def add(self, app: str, *decisions: Decision) -> int:
-        revision = self.revision(app) + 1
+        revision = self._stored(app) + 1
         self.lists[app].append(Delta(revision, tuple(decisions)))
         return revision
 
     def delta(self, app: str, since: int, now: int) -> Delta:
         self.asked.append((app, since))
-        known = 0 < since <= self.revision(app)
+        stored = self._stored(app)
+        known = 0 < since <= stored
         later = [one for one in self.lists[app] if one.revision > since or not known]
         added = tuple(decision for one in later for decision in one.added)
-        return Delta(self.revision(app), added, reset=not known)
+        return Delta(stored, added, reset=not known)
+
+    def _stored(self, app: str) -> int:
+        return self.lists[app][-1].revision if self.lists[app] else 0
 
 
 class FakeMeters:

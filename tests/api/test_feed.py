@@ -220,6 +220,63 @@ class TestStream:
         assert late.status == 503
 
 
+class TestStoreAheadOfMemory:
+    """Another server's changes are in the store a moment before this process hears of them."""
+
+    @pytest.mark.parametrize("heard", [0, 1])
+    def test_a_stream_that_was_told_of_them_is_quiet_until_there_is_more(self, source, follow, heard):
+        source.decisions.add("one", block(1))
+        source.decisions.add("one", block(2))
+        source.decisions.unheard = 2 - heard
+        stream = follow(since=0 if heard else 1)
+        assert stream.event()["id"] == "2"
+        assert stream.block() == [":"]
+        source.change(block(3))
+        source.decisions.unheard = 0
+        source.hub.tell(feed_module.TOPIC, "one")
+        event = stream.event()
+        assert (event["id"], [one["id"] for one in event["data"]["added"]]) == ("3", ["d3"])
+
+    def test_a_stream_that_comes_from_a_server_that_was_ahead_is_answered_once(self, source, follow):
+        source.decisions.add("one", block(1))
+        source.decisions.add("one", block(2))
+        source.decisions.unheard = 1
+        stream = follow(since=2)
+        event = stream.event()
+        assert (event["id"], event["data"]["reset"], event["data"]["added"]) == ("2", False, [])
+        for _ in range(3):
+            source.hub.tell(feed_module.TOPIC, "one")
+        assert stream.block() == [":"]
+        assert source.decisions.asked == [("one", 2)]
+
+    def test_a_stream_of_a_revision_there_never_was_gets_everything(self, source, follow):
+        source.decisions.add("one", block(1))
+        event = follow(since=9).event()
+        assert (event["id"], event["data"]["reset"]) == ("1", True)
+
+    def test_a_delta_is_still_made_once_for_all_who_wait_for_it(self, source, follow):
+        source.decisions.add("one", block(1))
+        streams = [follow(since=1) for _ in range(20)]
+        source.decisions.asked.clear()
+        source.decisions.add("one", block(2))
+        source.decisions.unheard = 1
+        source.change(block(3))
+        assert {stream.event()["id"] for stream in streams} == {"3"}
+        assert source.decisions.asked == [("one", 1)]
+
+    def test_the_switch_is_still_heard_of(self, source, follow):
+        source.decisions.add("one", block(1))
+        source.decisions.unheard = 1
+        source.decisions.add("one", block(2))
+        stream = follow(since=0)
+        assert stream.event()["id"] == "2"
+        for enforcing, revision in ((False, "0"), (True, "2")):
+            source.enforcing = enforcing
+            source.hub.tell_all()
+            event = stream.event()
+            assert (event["id"], event["data"]["reset"]) == (revision, True)
+
+
 class TestSwitch:
     def test_while_enforcement_is_off_the_list_is_empty(self, source):
         source.decisions.add("one", block(1))
