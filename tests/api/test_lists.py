@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
 import pytest
 
 from sentinel.api.lists import FORMS, places
@@ -64,3 +72,82 @@ def test_no_line_can_be_broken_by_what_it_names():
     table = Table()
     table.update(Delta(1, (Decision("a", "block", "network", "::ffff:192.0.2.0/120"),), reset=True), True, 1)
     assert places(table) == ["192.0.2.0/24"]
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "clients.md").read_text().partition("\n## Lists for firewalls")[2]
+COMMANDS = re.findall(r"```sh\n(curl.*?)```", PAGE.partition("\n## ")[0], re.DOTALL)
+IPSET = """
+    import json, pathlib, sys
+    kept = pathlib.Path(sys.argv[0] + ".json")
+    sets = json.loads(kept.read_text()) if kept.exists() else {}
+    assert sys.argv[1:] == ["-exist", "restore"]
+    for verb, name, *more in map(str.split, sys.stdin):
+        if verb == "create":
+            sets.setdefault(name, [])
+        elif verb == "add":
+            sets[name] = sorted({*sets[name], *more})
+        elif verb == "flush":
+            sets[name] = []
+        elif verb == "swap":
+            sets[name], sets[more[0]] = sets[more[0]], sets[name]
+        elif verb == "destroy":
+            del sets[name]
+        else:
+            sys.exit(f"unknown: {verb}")
+        kept.write_text(json.dumps(sets))
+"""
+
+
+@pytest.fixture
+def documented(whole, tmp_path):
+    """The commands of the page, run with programs that only write down what they were told, and a model of ipset."""
+    if shutil.which("curl") is None:
+        pytest.skip("needs the curl command")
+    tools = {
+        "nginx": "#!/bin/sh\n",
+        "systemctl": "#!/bin/sh\n",
+        "ipset": f"#!{sys.executable}\n{textwrap.dedent(IPSET)}",
+    }
+    for name, text in tools.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+
+    def run(words, key):
+        (command,) = [one for one in COMMANDS if words in one]
+        command = command.replace("https://sentinel.example", f"http://127.0.0.1:{whole.client.port}")
+        command = re.sub(r"/(run|etc/nginx|etc/haproxy)/", f"{tmp_path}/", command)
+        env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SENTINEL_KEY": key}
+        return subprocess.run(["sh", "-c", command], env=env, capture_output=True, timeout=60, check=False).returncode
+
+    return run
+
+
+def test_a_block_that_is_lifted_leaves_the_set_of_a_firewall_and_a_refused_list_empties_none(
+    whole, documented, tmp_path
+):
+    access = whole.server.store.access
+    access.put_app(App("walls"), "test", 1)
+    key = access.make_key("walls", "sdk", "test", 1)[1]
+    admin = whole.client.using(access.make_key("walls", "admin", "test", 1)[1])
+    body = {"kind": "block", "scope": "ip", "reason": "test", "for": "1h"}
+    ids = [
+        admin.post("/v1/decisions", {**body, "value": value}).json["id"]
+        for value in ("192.0.2.1", "192.0.2.2", "2001:db8::1")
+    ]
+    model = tmp_path / "ipset.json"
+    assert documented("ipset", key) == 0
+    assert model.read_text() == '{"sentinel": ["192.0.2.1", "192.0.2.2"]}'
+    assert admin.delete(f"/v1/decisions/{ids[0]}").status == 200
+    assert documented("ipset", "nobody's") != 0
+    assert model.read_text() == '{"sentinel": ["192.0.2.1", "192.0.2.2"]}'
+    assert documented("ipset", key) == 0
+    assert model.read_text() == '{"sentinel": ["192.0.2.2"]}'
+
+
+@pytest.mark.parametrize(("words", "name"), [("nginx -s", "blocked.conf"), ("haproxy", "blocked.map")])
+def test_the_file_of_a_proxy_is_replaced_by_a_good_answer_only(whole, documented, tmp_path, words, name):
+    assert documented(words, whole.secrets["one", "read"]) == 0
+    (tmp_path / name).write_text("old")
+    (tmp_path / "blocked.new").write_text("half of a list")
+    assert documented(words, "nobody's") != 0
+    assert (tmp_path / name).read_text() == "old"
