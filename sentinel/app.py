@@ -40,6 +40,7 @@ from sentinel.console.guard import Console
 from sentinel.core.duration import MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
+from sentinel.core.proxies import Proxies
 from sentinel.core.record import App
 from sentinel.edge.access import Gate
 from sentinel.edge.door import BURST, Door
@@ -50,7 +51,6 @@ from sentinel.engine.windows import Watch
 from sentinel.enrich.enricher import Enricher
 from sentinel.enrich.enricher import build as build_enricher
 from sentinel.enrich.network import read as read_list
-from sentinel.sdk.options import Options
 from sentinel.service import lists, restore, shared, upkeep
 from sentinel.service.accounts import Accounts
 from sentinel.service.bans import Bans
@@ -323,7 +323,7 @@ class Server:
         door = Door(
             self.intake, self.store.decisions.revision, self.figures, now, time.monotonic,
             Buckets(settings.rate, settings.rate * BURST), Buckets(settings.browser_rate / 60, settings.browser_rate),
-            Options(trusted_proxies=settings.trusted_proxies), budget, not_yet=self.overview.starting,
+            Proxies(settings.trusted_proxies), budget, not_yet=self.overview.starting,
         )  # fmt: skip
         heard = partial(sdks.listen, self.processes)
         ingest = Ingest(self.gate, door, fault, heard)
@@ -341,7 +341,7 @@ class Server:
             partial(self.hub.tell, DECISIONS), self.hub.tell_all, self._changed,
             self.processes, partial(self.fault, "console"), partial(self.figures.count, "sentinel_sign_ins"),
             {name: channel.kind for name, channel in sorted(self.channels.items())},
-            settings.public_url, Options(trusted_proxies=settings.trusted_proxies), searches=self.searches,
+            settings.public_url, Proxies(settings.trusted_proxies), searches=self.searches,
             deleter=Deleter(self.pipeline, self.store), given=Given(self.hub, self.store.events, self.token),
             workbench=self.workbench, writing=self.writing,
         )  # fmt: skip

@@ -22,9 +22,9 @@ from sentinel.api.models import (
 from sentinel.api.parts import Cursor, Id, Limit
 from sentinel.api.views import allowance_view, decision_view, listing
 from sentinel.core.decision import Decision, Kind, Scope
+from sentinel.core.ids import new_id
 from sentinel.core.record import Allowance
 from sentinel.edge.errors import not_found
-from sentinel.sdk.ids import new_id
 from sentinel.service.hand import free, target, until, warnings
 
 router = APIRouter()

@@ -12,13 +12,13 @@ from sentinel.api.context import Here, Reader
 from sentinel.api.models import Listing, Model, Moment
 from sentinel.api.parts import Limit
 from sentinel.core import moment
+from sentinel.core.wire import SDK_HEADER
 from sentinel.edge.access import Caller
 from sentinel.edge.wire import Headers
-from sentinel.sdk.health import HEADER
 from sentinel.service.processes import Processes
 
 router = APIRouter(tags=["operations"])
-_NAME = HEADER.lower().encode()
+_NAME = SDK_HEADER.lower().encode()
 _LONGEST = 4096
 
 

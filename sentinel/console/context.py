@@ -8,8 +8,8 @@ from typing import Any, Literal, Protocol
 
 from starlette.responses import Response
 
+from sentinel.core.proxies import Proxies
 from sentinel.core.record import App, Filter, KeptEvent
-from sentinel.sdk.options import Options
 from sentinel.service.accounts import Accounts
 from sentinel.service.deleting import Deleter
 from sentinel.service.explainer import Explainer
@@ -52,7 +52,7 @@ class Context:
     tried: Callable[[str], None]  # to sign in: `in`, `wrong` or `slowed`
     channels: Mapping[str, str]
     public_url: str | None
-    proxies: Options
+    proxies: Proxies
     searches: Searches
     deleter: Deleter
     given: Given

@@ -12,6 +12,7 @@ from sentinel.core import moment
 from sentinel.core.decision import Decision, Delta
 from sentinel.core.errors import DecisionError, EventError
 
+SDK_HEADER = "Sentinel-SDK"  # in which an SDK tells the server of itself
 _TEXTS = ("id", "kind", "scope", "value")
 _OPTIONAL = ("to", "playbook", "version", "finding", "by")
 

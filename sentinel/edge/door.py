@@ -13,15 +13,14 @@ from typing import Protocol
 
 from sentinel.core import address
 from sentinel.core.errors import StoreBusy
+from sentinel.core.ids import new_id
+from sentinel.core.proxies import Proxies, client_address, is_trusted
 from sentinel.edge import wire
 from sentinel.edge.access import Caller
 from sentinel.edge.batch import Parsed, Terms
 from sentinel.edge.errors import ApiError, refusal
 from sentinel.edge.limits import Buckets
 from sentinel.edge.wire import Budget, Headers, Receive, Scope
-from sentinel.sdk.ids import new_id
-from sentinel.sdk.options import Options
-from sentinel.sdk.proxies import client_address, is_trusted
 from sentinel.service.intake import Busy, Intake, Receipt, Sending
 
 SMALL = 64 * 1024  # what is decoded on the loop itself; more goes to a thread
@@ -54,7 +53,7 @@ class Door:
     steady: Callable[[], float]
     apps: Buckets
     addresses: Buckets
-    options: Options = field(default_factory=Options)
+    proxies: Proxies = field(default_factory=Proxies)
     budget: Budget = field(default_factory=Budget)
     body_patience: float = wire.PATIENCE
     commit_patience: float = 30.0
@@ -78,7 +77,7 @@ class Door:
         """Return whose address a request comes from, as far as trusted proxies say."""
         peer = scope.get("client")
         return client_address(
-            peer[0] if peer else None, headers.all(b"forwarded"), headers.all(b"x-forwarded-for"), self.options
+            peer[0] if peer else None, headers.all(b"forwarded"), headers.all(b"x-forwarded-for"), self.proxies
         )
 
     def connection(self, scope: Scope, headers: Headers) -> object:
@@ -88,7 +87,7 @@ class Door:
         """
         peer = scope.get("client")
         near = address.normalise(peer[0]) if peer else None
-        if peer is None or near is None or is_trusted(near, self.options.trusted_proxies):
+        if peer is None or near is None or is_trusted(near, self.proxies.trusted_proxies):
             return None
         return None if any(headers.get(name) is not None for name in _OF_PROXIES) else (near, peer[1])
 

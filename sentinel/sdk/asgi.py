@@ -14,10 +14,10 @@ from typing import Any
 
 from sentinel import sdk
 from sentinel.core.decision import Verdict
+from sentinel.core.proxies import client_address
 from sentinel.sdk.client import Client
 from sentinel.sdk.context import Holder, current
 from sentinel.sdk.events import parameters, without_query
-from sentinel.sdk.proxies import client_address
 from sentinel.sdk.respond import Refusal, refusal
 from sentinel.sdk.signals import Blocked
 

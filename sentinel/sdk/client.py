@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sentinel.core import address, moment
+from sentinel.core import address, ids, moment
 from sentinel.core.decision import ALLOW, Subject, Verdict
 from sentinel.core.decisions import Decisions
 from sentinel.core.errors import SentinelError
-from sentinel.sdk import context, events, ids, snapshot
+from sentinel.core.scrub import TOP
+from sentinel.sdk import context, events, snapshot
 from sentinel.sdk.buffer import Buffer
 from sentinel.sdk.clock import Clock, Notes
 from sentinel.sdk.context import Holder
@@ -27,7 +28,6 @@ from sentinel.sdk.events import Events
 from sentinel.sdk.health import Health
 from sentinel.sdk.identities import Recent
 from sentinel.sdk.options import Options
-from sentinel.sdk.scrub import TOP
 from sentinel.sdk.signals import signal
 from sentinel.sdk.sync import Follower, Held
 from sentinel.sdk.transport import Sender

@@ -14,9 +14,8 @@ from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sentinel.core import identity, moment
+from sentinel.core import identity, ids, moment, scrub
 from sentinel.core.event import NAME_LENGTH, RESERVED
-from sentinel.sdk import ids, scrub
 from sentinel.sdk.context import Holder
 from sentinel.sdk.options import Options
 

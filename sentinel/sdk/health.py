@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sentinel import __version__
+from sentinel.core.wire import SDK_HEADER
 
-HEADER = "Sentinel-SDK"
 _LONGEST = 2048
 _REASONS = 12
 _COUNTS = ("queued", "sent", "rejected", "failures", "enforced", "unenforced", "decisions", "revision")
@@ -47,7 +47,7 @@ class Health:
             "dropped": dict(sorted(stats["dropped"].items())[:_REASONS]),
         }
         text = json.dumps(about, separators=(",", ":"))
-        return {HEADER: text} if len(text) <= _LONGEST else {}
+        return {SDK_HEADER: text} if len(text) <= _LONGEST else {}
 
 
 def _ascii(text: str) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sentinel.core import identity
+from sentinel.core.proxies import Network
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Warn = Callable[[str], None]
 
 _OFF = ("off", "0", "false", "no")

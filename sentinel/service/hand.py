@@ -13,8 +13,8 @@ from sentinel.core import address, identity, moment
 from sentinel.core.decision import PAIRS, Decision, Place, pair, place, unpair
 from sentinel.core.duration import parse_duration
 from sentinel.core.errors import SentinelError
+from sentinel.core.ids import new_id
 from sentinel.core.record import Allowance, KeptDecision, KeptFinding
-from sentinel.sdk.ids import new_id
 from sentinel.service.ports import Store
 
 AllowScope = Literal["user", "ip", "network"]

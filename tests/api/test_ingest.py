@@ -6,16 +6,17 @@ import gzip
 import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
 
 import pytest
 import zstandard
 
 from sentinel.api.ingest import Ingest
 from sentinel.core.errors import StoreBusy
+from sentinel.core.proxies import Proxies
 from sentinel.edge import wire
 from sentinel.edge.door import Door as EventDoor
 from sentinel.edge.limits import Buckets
-from sentinel.sdk.options import Options, _proxies
 from sentinel.service.intake import Busy
 from tests.api.fakes import NOW, FakeAccess, FakeMeters, Written, gate
 from tests.api.served import served
@@ -307,7 +308,7 @@ class TestBrowserKeys:
         assert (event.ip, event.trust, event.id) == ("127.0.0.1", "browser", "browser:a")
 
     def test_behind_a_trusted_proxy_the_address_is_the_browsers(self, door, client, monkeypatch):
-        monkeypatch.setattr(door.door, "options", Options(**_proxies("127.0.0.0/8")))
+        monkeypatch.setattr(door.door, "proxies", Proxies((ip_network("127.0.0.0/8"),)))
         forwarded = [*ORIGIN.items(), ("X-Forwarded-For", "192.0.2.1, 203.0.113.7")]
         client.post(PATH, VIEW, headers=forwarded)
         assert door.written.events[0].ip == "203.0.113.7"

@@ -6,11 +6,11 @@ import ipaddress
 
 import pytest
 
+from sentinel.core.proxies import Proxies
 from sentinel.edge.door import Door
 from sentinel.edge.wire import Headers
-from sentinel.sdk.options import Options
 
-PROXY = Options(trusted_proxies=(ipaddress.ip_network("10.0.0.0/8"),))
+PROXY = Proxies((ipaddress.ip_network("10.0.0.0/8"),))
 
 
 @pytest.mark.parametrize(
@@ -29,5 +29,5 @@ PROXY = Options(trusted_proxies=(ipaddress.ip_network("10.0.0.0/8"),))
     ],
 )
 def test_a_connection_is_the_clients_own_only_where_no_proxy_may_stand_between(client, headers, found):
-    door = Door(*[None] * 7, options=PROXY)
+    door = Door(*[None] * 7, proxies=PROXY)
     assert door.connection({"client": client}, Headers(headers)) == found

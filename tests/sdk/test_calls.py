@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel import sdk
+from sentinel.core import ids
 from sentinel.core.decision import Decision, Delta
-from sentinel.sdk import context, ids
+from sentinel.sdk import context
 from sentinel.sdk.client import Client
 from sentinel.sdk.options import Options
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.sdk import scrub
+from sentinel.core import scrub
 from sentinel.sdk.client import Client
 from sentinel.sdk.events import Events
 from sentinel.sdk.options import Options

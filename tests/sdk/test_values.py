@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentinel.core import proxies
 from sentinel.core.address import normalise
 from sentinel.core.decision import Decision, Delta, Verdict
 from sentinel.core.decisions import Decisions
+from sentinel.core.scrub import REDACTED, Scrubber
 from sentinel.core.wire import write_delta
-from sentinel.sdk import options, proxies, respond
+from sentinel.sdk import options, respond
 from sentinel.sdk.clock import Backoff, retry_after
 from sentinel.sdk.deltas import DeltaReader, EventStream
 from sentinel.sdk.options import Options
-from sentinel.sdk.scrub import REDACTED, Scrubber
 from tests.core.strategies import DELTAS, IPS, USERS
 
 scrubber = Scrubber(["nickname"])

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.core import moment
+from sentinel.core import moment, proxies
 from sentinel.core.decision import Subject
 from sentinel.core.decisions import Decisions
 from sentinel.core.errors import SentinelError
+from sentinel.core.scrub import Scrubber
 from sentinel.core.wire import read_decision, read_delta
-from sentinel.sdk import options, proxies
+from sentinel.sdk import options
 from sentinel.sdk.deltas import DeltaReader
 from sentinel.sdk.events import Events
 from sentinel.sdk.options import Options
-from sentinel.sdk.scrub import Scrubber
 
 DATA = Path(__file__).parents[2] / "data"
 SCRUBBING, DECISIONS, ADDRESSES = (

@@ -21,7 +21,7 @@ from sentinel.core import address, identity, moment
 from sentinel.core.errors import EventError, IdentityError, SentinelError
 from sentinel.core.event import ID_LENGTH, NAME_LENGTH
 from sentinel.core.record import KeyScope
-from sentinel.sdk.scrub import Scrubber, text
+from sentinel.core.scrub import Scrubber, text
 
 CALL = "api.call"
 IDENTIFY = "identify"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sentinel.core.duration import MINUTE
-from sentinel.sdk.scrub import CUT
+from sentinel.core.scrub import CUT
 
 MOST = 2_000  # names of one app whose types are fixed
 LONGEST = 128

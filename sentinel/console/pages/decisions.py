@@ -13,9 +13,9 @@ from sentinel.console.visit import Analyst, Viewer
 from sentinel.core import identity
 from sentinel.core.decision import PAIRS, Decision, Kind, Scope
 from sentinel.core.errors import SentinelError
+from sentinel.core.ids import new_id
 from sentinel.core.record import Allowance
 from sentinel.edge.errors import not_found
-from sentinel.sdk.ids import new_id
 from sentinel.service import hand
 
 router = APIRouter()

@@ -16,9 +16,9 @@ from sentinel.console.forms import Filled, Form
 from sentinel.console.throttle import Throttle
 from sentinel.console.visit import Viewer
 from sentinel.core.errors import SentinelError
+from sentinel.core.proxies import client_address
 from sentinel.edge.errors import ApiError
 from sentinel.edge.wire import Headers
-from sentinel.sdk.proxies import client_address
 from sentinel.service.accounts import SHORTEST_PASSWORD, folded
 
 router = APIRouter()

@@ -14,8 +14,8 @@ from sentinel.console.visit import Analyst, Visit
 from sentinel.core.batch import Label
 from sentinel.core.decision import Decision, Kind
 from sentinel.core.errors import SentinelError
+from sentinel.core.ids import new_id
 from sentinel.edge.errors import not_found
-from sentinel.sdk.ids import new_id
 from sentinel.service import hand
 
 router = APIRouter()

@@ -8,31 +8,54 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 from sentinel.core import address
-from sentinel.sdk.options import Network, Options
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _FOR = re.compile(r'(?:^|;)\s*for\s*=\s*("(?:[^"\\]|\\.)*"|[^;,\s]+)', re.IGNORECASE)
 _SPLIT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 _MOST = 64  # no honest chain is longer
 
 
+class Declared(Protocol):
+    """What an application says of the proxies before it: their networks, or how many they are, and what they write."""
+
+    @property
+    def trusted_proxies(self) -> tuple[Network, ...]: ...
+    @property
+    def proxy_hops(self) -> int: ...
+    @property
+    def forwarded_header(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """Proxies known by their networks; which header they write shows."""
+
+    trusted_proxies: tuple[Network, ...] = ()
+    proxy_hops: int = 0
+    forwarded_header: str | None = None
+
+
 def client_address(
-    peer: str | None, forwarded: Sequence[str], x_forwarded_for: Sequence[str], options: Options
+    peer: str | None, forwarded: Sequence[str], x_forwarded_for: Sequence[str], declared: Declared
 ) -> str | None:
     """Return the canonical address of whoever sent a request, or None where nobody trusted says.
 
     `forwarded` and `x_forwarded_for` are the values of all header lines of that name, in order.
     """
     near = address.normalise(peer) if peer else None
-    if not options.proxy_hops and not options.trusted_proxies:
+    if not declared.proxy_hops and not declared.trusted_proxies:
         return near
-    chain = _chain(forwarded, x_forwarded_for, options.forwarded_header)
-    if options.proxy_hops:
-        found = chain[-options.proxy_hops] if len(chain) >= options.proxy_hops else None
+    chain = _chain(forwarded, x_forwarded_for, declared.forwarded_header)
+    if declared.proxy_hops:
+        found = chain[-declared.proxy_hops] if len(chain) >= declared.proxy_hops else None
         return found or near
-    return _rightmost_untrusted(near, chain, options.trusted_proxies)
+    return _rightmost_untrusted(near, chain, declared.trusted_proxies)
 
 
 def _rightmost_untrusted(near: str | None, chain: list[str | None], trusted: tuple[Network, ...]) -> str | None:
