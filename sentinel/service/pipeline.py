@@ -179,7 +179,7 @@ class Pipeline:
                 tenant.windows.yielded(opening)
         self.counts.skipped.update({(app, *key): n for key, n in matched.skipped.items()})
         self.counts.errors.update({(app, *key): n for key, n in matched.errors.items()})
-        evidence = tenant.evidence(matched.hits)
+        evidence = tenant.evidence(matched.hits, findings)
         tenant.opened(findings)
         return Batch(
             app=app, now=now, events=tuple(events), findings=tuple(findings),

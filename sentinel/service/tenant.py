@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol
 
 from sentinel.core.batch import Evidence
 from sentinel.core.decision import Place, place
@@ -19,6 +20,18 @@ from sentinel.engine.playbook import Playbook
 from sentinel.engine.windows import Hit, Watch, Windows
 
 OPEN_FINDINGS = 100_000
+
+
+class Open(NamedTuple):
+    """A finding that gathers evidence from its anchor on until its cooldown is over.
+
+    `counted` are the events it has from its opening, while they may still be told.
+    """
+
+    id: str
+    at: int
+    until: int
+    counted: tuple[str, ...]
 
 
 class LocalWindows(Windows, Protocol):
@@ -67,7 +80,7 @@ class Tenant:
         self._allowed_users: dict[str, int | None] = {}
         self._whose: Whose = list
         self._allowed_places: list[tuple[Place, int | None]] = []
-        self._open: OrderedDict[tuple[str, str], tuple[str, int, int]] = OrderedDict()
+        self._open: OrderedDict[tuple[str, str], Open] = OrderedDict()
 
     def goes_by(self, playbooks: Sequence[Playbook]) -> bool:
         """Say whether these are the playbooks it goes by."""
@@ -120,23 +133,34 @@ class Tenant:
     def opened(self, findings: Iterable[Finding]) -> None:
         """Remember findings whose further events are their evidence."""
         for finding in findings:
-            judge = self.engine.judges.get(finding.playbook)
-            if judge:
-                span = finding.at, finding.at + judge.playbook.cooldown
-                self._open[finding.playbook, finding.key] = (finding.id, *span)
+            if finding.playbook in self.engine.judges:
+                self._open[finding.playbook, finding.key] = self._as_open(finding)._replace(counted=())
         while len(self._open) > OPEN_FINDINGS:
             self._open.popitem(last=False)
 
-    def evidence(self, hits: Iterable[Hit]) -> tuple[Evidence, ...]:
-        """Return what hits add to findings already open."""
+    def evidence(self, hits: Iterable[Hit], new: Iterable[Finding]) -> tuple[Evidence, ...]:
+        """Return what hits add to open findings and to those they open, which count themselves what they rest on."""
+        fresh: dict[tuple[str, str], list[Finding]] = {}
+        for finding in new:
+            fresh.setdefault((finding.playbook, finding.key), []).append(finding)
         found: dict[str, tuple[int, int]] = {}
-        if self._open:
+        if self._open or fresh:
             for hit in hits:
-                known = self._open.get((hit.watch, hit.key))
-                if known and known[1] <= hit.at < known[2]:
-                    count, last = found.get(known[0], (0, 0))
-                    found[known[0]] = count + 1, max(last, hit.at)
+                of = hit.watch, hit.key
+                known = self._fresh(fresh[of], hit) if of in fresh else self._open.get(of)
+                if known and known.at <= hit.at < known.until and hit.id not in known.counted:
+                    count, last = found.get(known.id, (0, 0))
+                    found[known.id] = count + 1, max(last, hit.at)
         return tuple(Evidence(id, count, last) for id, (count, last) in found.items())
+
+    def _fresh(self, findings: Sequence[Finding], hit: Hit) -> Open | None:
+        """Return the newest finding of a group, of those that open now and the one before, that a hit may belong to."""
+        before = [finding for finding in findings if finding.at <= hit.at]
+        return self._as_open(max(before, key=attrgetter("at"))) if before else self._open.get((hit.watch, hit.key))
+
+    def _as_open(self, finding: Finding) -> Open:
+        cooldown = self.engine.judges[finding.playbook].playbook.cooldown
+        return Open(finding.id, finding.at, finding.at + cooldown, finding.events)
 
 
 def _lasts(until: int | None, at: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, case, delete, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, case, delete, func, select, tuple_, update
 
 from sentinel.core.batch import Evidence
 from sentinel.core.decision import Decision
@@ -24,6 +24,15 @@ _COLUMNS = ("id", "playbook", "key", "at", "event_id", "user", "ip", "acted")
 _BODY = tuple(name for name in Finding.__dataclass_fields__ if name not in _COLUMNS)
 _OVER = ("false-positive", "closed", "retracted")
 _LOT = 1000
+_NEWEST = bindparam("newest", type_=findings.c.last.type)
+_MORE = (
+    update(findings)
+    .where(findings.c.app == changes.OF, findings.c.id == bindparam("one"))
+    .values(
+        evidence=findings.c.evidence + bindparam("more", type_=findings.c.evidence.type),
+        last=case((findings.c.last < _NEWEST, _NEWEST), else_=findings.c.last),
+    )
+)
 _KNOWN = select(findings.c.id).where(findings.c.app == changes.OF, findings.c.id.in_(changes.SOME))
 
 
@@ -37,10 +46,9 @@ def open_new(change: changes.Change, found: Sequence[Finding]) -> tuple[str, ...
 
 def add_evidence(change: changes.Change, more: Sequence[Evidence]) -> None:
     """Count more events of findings."""
-    for one in more:
-        last = case((findings.c.last < one.last, one.last), else_=findings.c.last)
-        values = {"evidence": findings.c.evidence + one.count, "last": last}
-        change.connection.execute(_mine(change.app, one.finding).values(**values))
+    if more:
+        rows = [{"of": change.app, "one": one.finding, "more": one.count, "newest": one.last} for one in more]
+        change.connection.execute(_MORE, rows)
 
 
 def retract(change: changes.Change, ids: Sequence[str]) -> None:
