@@ -11,7 +11,7 @@ from sentinel.core import moment, proxies
 from sentinel.core.decision import Subject
 from sentinel.core.decisions import Decisions
 from sentinel.core.errors import SentinelError
-from sentinel.core.scrub import Scrubber
+from sentinel.core.scrub import SECRETS, Scrubber
 from sentinel.core.wire import read_decision, read_delta
 from sentinel.sdk import options
 from sentinel.sdk.deltas import DeltaReader
@@ -33,6 +33,15 @@ def named(case):
 def test_properties_are_scrubbed_as_the_vectors_say(case):
     sent, _, left_out = Scrubber(case.get("more", ())).properties(case["given"])
     assert (sent, left_out) == (case["sent"], case.get("left_out", []))
+
+
+def test_the_names_of_secrets_are_those_of_the_vectors():
+    assert list(SECRETS) == SCRUBBING["names"]
+
+
+@pytest.mark.parametrize("case", SCRUBBING["named"], ids=named)
+def test_a_name_is_a_secrets_where_the_vectors_say_so(case):
+    assert Scrubber(case.get("more", ())).is_secret(case["given"]) == case["secret"]
 
 
 @pytest.mark.parametrize("case", SCRUBBING["identifiers"], ids=named)
