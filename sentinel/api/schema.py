@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import Field
 
-from sentinel.api.context import Admin, Context, Here, Reader
+from sentinel.api.context import Admin, Here, Reader
 from sentinel.api.models import Model, Moment
 from sentinel.api.parts import LONGEST, Word
 from sentinel.api.views import when
 from sentinel.core.duration import DAY
 from sentinel.core.record import Filter, Property
 from sentinel.edge.errors import not_found
-from sentinel.service.upkeep import PINNED, pinned
+from sentinel.service.upkeep import pin, pinned
 
 router = APIRouter(tags=["schema"])
 MOST = 1000
@@ -79,20 +79,10 @@ def promote_property(
     here: Here, caller: Admin, path: Annotated[Word, Path(max_length=LONGEST)], promotion: Promotion
 ) -> Any:
     """Give a property a column for the events to come, or leave that to how often it is asked for."""
-    _known(here, caller.app, path)
-    others = [one for one in pinned(here.store, caller.app) if one != path]
-    if promotion.promoted:
-        here.store.schema.promote(caller.app, path, others)
-        others.append(path)
-    here.store.settings.put(PINNED, others, caller.by, here.clock(), caller.app)
-    return _view(_known(here, caller.app, path), others)
-
-
-def _known(here: Context, app: str, path: str) -> Property:
-    for one in here.store.schema.properties(app):
-        if one.path == path:
-            return one
-    raise not_found("property", path)
+    found = pin(here.store, caller.app, path, promotion.promoted, caller.by, here.clock())
+    if found is None:
+        raise not_found("property", path)
+    return _view(found, pinned(here.store, caller.app))
 
 
 def _view(one: Property, fixed: list[str]) -> dict[str, Any]:

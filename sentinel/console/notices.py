@@ -26,6 +26,8 @@ NOTICES: Mapping[str, str] = {
     "playbook-saved": "The file was written; the engine goes by it within seconds.",
     "draft-kept": "The draft was kept.",
     "draft-dropped": "The draft was dropped.",
+    "property-left": "The property keeps its column for as long as it is asked for.",
+    "property-promoted": "The property has a column of its own, however seldom it is asked for.",
     "revived": "It is delivered again.",
     "search-kept": "The search was saved.",
     "search-removed": "The search was removed.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sentinel.core.duration import DAY
+from sentinel.core.record import Property
 from sentinel.service import restore
 from sentinel.service.accounts import IDLE
 from sentinel.service.pipeline import Pipeline
@@ -69,6 +70,25 @@ def choose_properties(store: Store) -> int:
 def pinned(store: Store, app: str) -> list[str]:
     """Return the properties that were promoted by hand."""
     return list(store.settings.get(PINNED, app) or ())
+
+
+def pin(store: Store, app: str, path: str, on: bool, by: str, now: int) -> Property | None:
+    """Promote a property by hand, or leave it to how often it is asked for; return it, None where it is unknown.
+
+    Raises SentinelError where it cannot have a column.
+    """
+    if _property(store, app, path) is None:
+        return None
+    others = [one for one in pinned(store, app) if one != path]
+    if on:
+        store.schema.promote(app, path, others)
+        others.append(path)
+    store.settings.put(PINNED, others, by, now, app)
+    return _property(store, app, path)
+
+
+def _property(store: Store, app: str, path: str) -> Property | None:
+    return next((one for one in store.schema.properties(app) if one.path == path), None)
 
 
 def save_windows(pipeline: Pipeline, now: int) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from sentinel.console import site
 from sentinel.core.errors import StoreBusy
-from sentinel.core.record import Property
+from tests.api.served import wait_for
 from tests.console.visiting import PASSWORD, text, visited
 
 DAY = 86_400_000_000
@@ -286,12 +286,22 @@ def test_channels_are_named_and_their_secrets_are_not(tmp_path):
         assert "topsecret" not in page and "whsec" not in page and "chat.example" not in page
 
 
-def test_promoted_properties_are_listed(console, monkeypatch):
-    known = [Property("plan", "text", 1, 2, slot="s01"), Property("other", "text", 1, 2)]
-    monkeypatch.setattr(type(console.store.schema), "properties", lambda self, app: known)
-    said = text(console.reader().page("/settings"))
-    assert "2 property paths are known" in said
-    assert "plan text" in said and "other text" not in said
+def test_a_property_is_promoted_by_hand_listed_and_left_to_use_again(console):
+    sent = {"event": "order", "properties": {"tier": "gold", "<b>cart</b>": {"n": 7}, "list": []}}
+    assert console.whole.using("sdk").post("/v1/events", sent).json["accepted"] == 1
+    wait_for(lambda: "tier" in [one.path for one in console.store.schema.properties("one")])
+    admin, viewer = console.reader(), console.reader("viewer")
+    assert '<option value="tier">' in admin.page("/settings") and "Promote a" not in text(viewer.page("/settings"))
+    for path, kind in (("tier", "string"), ("<b>cart</b>.n", "number")):
+        admin.done("/settings/properties", {"path": path, "turn": "on"})
+        assert f"{path} {kind}, by hand" in text(viewer.page("/settings"))
+    assert {one.path: one.slot is not None for one in console.store.schema.properties("one")}["tier"]
+    admin.done("/settings/properties", {"path": "tier", "turn": "off"})
+    assert "tier string, by hand" not in text(viewer.page("/settings"))
+    assert admin.post("/settings/properties", {"path": "nothing", "turn": "on"}).status == 404
+    wrong = admin.post("/settings/properties", {"path": "<b>cart</b>", "turn": "on"})
+    assert wrong.status == 422 and "no property that is a text or a number" in text(wrong)
+    assert ("setting.put", "account:admin-all") in [(a.action, a.actor) for a in console.store.audit.list("one").items]
 
 
 def test_pages_stand_while_events_cannot_be_searched(console, monkeypatch):

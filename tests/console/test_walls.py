@@ -66,6 +66,7 @@ RIGHTS = {
     "POST /decisions/allowed/{id}/remove": "analyst",
     "GET /settings": "viewer",
     "POST /settings/app": "admin",
+    "POST /settings/properties": "admin",
     "POST /settings/enforcement": "admin",
     "POST /settings/server/enforcement": SERVER,
     "POST /settings/deliveries/{id}/revive": "admin",

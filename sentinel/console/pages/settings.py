@@ -14,19 +14,23 @@ from sentinel.core.duration import HOUR, parse_duration
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import App
 from sentinel.edge.errors import not_found
+from sentinel.service.upkeep import pin, pinned
 
 router = APIRouter()
+COLUMNS = ("string", "number")  # the types of properties that can have a column
+OFFERED = 500  # properties
 
 
 @router.get("/settings")
 def settings(visit: Viewer) -> Response:
     """Show the app, its switch, its channels and what its events hold."""
-    known = visit.store.schema.properties(visit.app.id)
+    known, fixed = visit.store.schema.properties(visit.app.id), pinned(visit.store, visit.app.id)
     return visit.page(
         "settings.html", channels=visit.here.channels, promoted=[one for one in known if one.slot is not None],
-        properties=len(known), server_on=visit.here.enforcement.state(None), dead=visit.store.outbox.list(
-            visit.app.id, dead=True, limit=20
-        ).items, app_on=visit.here.enforcement.state(visit.app.id), now=visit.now,
+        properties=len(known), pinned=fixed,
+        offered=[one.path for one in known if one.type in COLUMNS and one.path not in fixed][:OFFERED],
+        server_on=visit.here.enforcement.state(None), app_on=visit.here.enforcement.state(visit.app.id), now=visit.now,
+        dead=visit.store.outbox.list(visit.app.id, dead=True, limit=20).items,
     )  # fmt: skip
 
 
@@ -38,6 +42,15 @@ def change_app(visit: Admin, form: Filled) -> Response:
     visit.store.access.put_app(changed, visit.by, visit.now)
     visit.here.changed(changed)
     return visit.done(visit.url("/settings"), "app-changed")
+
+
+@router.post("/settings/properties")
+def promote_property(visit: Admin, form: Filled) -> Response:
+    """Give a property a column of its own for the events to come, or leave that to how often it is asked for."""
+    path, on = form.text("path", most=512), form.choice("turn", ("on", "off")) == "on"
+    if pin(visit.store, visit.app.id, path, on, visit.by, visit.now) is None:
+        raise not_found("property", path)
+    return visit.done(visit.url("/settings"), "property-promoted" if on else "property-left")
 
 
 @router.post("/settings/enforcement")
