@@ -20,6 +20,7 @@ from sentinel.actions.channel import channels
 from sentinel.actions.deliver import Channels
 from sentinel.actions.download import Download, download
 from sentinel.actions.fetch import Fetcher
+from sentinel.actions.identity import login_of
 from sentinel.actions.target import PRIVATE, Reach
 from sentinel.api import metrics, program, sdks
 from sentinel.api.context import Context
@@ -32,7 +33,6 @@ from sentinel.api.ingest import Ingest
 from sentinel.compat.adapter import Shared
 from sentinel.compat.adapters import ADAPTERS, KEY_FORMS
 from sentinel.compat.frame import Compat
-from sentinel.compat.seismo_access import login_of
 from sentinel.console import site
 from sentinel.console.assets import Assets
 from sentinel.console.context import Context as ConsoleContext

@@ -1,8 +1,9 @@
-"""Imports point one way, and the rooms that ship without packages import none."""
+"""Imports point one way, as the plan in docs/architecture.md is drawn; rooms that ship without packages import none."""
 
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -114,3 +115,134 @@ def house(root: Path) -> None:
         file.touch()
         (file.parent / "__init__.py").touch()
     (root / "sentinel" / "__init__.py").touch()
+
+
+# --- the plan of the house ---
+
+DOORS = {"▼": (1, 0), "▲": (-1, 0), "▶": (0, 1), "◀": (0, -1)}
+WALLS = {*"│─┌┐└┘├┤┬┴┼", *DOORS}
+BESIDE = ((1, 0), (-1, 0), (0, 1), (0, -1))
+
+
+def section() -> str:
+    """Return the part of the page that draws the rooms and lists them."""
+    return (ROOT / "docs" / "architecture.md").read_text().partition("## The rooms")[2].partition("\n## ")[0]
+
+
+def drawn(plan: str) -> tuple[set[str], set[tuple[str, str]]]:
+    """Return the rooms of a plan and its doors, each as (the room it leads from, the room it leads into)."""
+    cells = {(y, x): char for y, line in enumerate(plan.splitlines()) for x, char in enumerate(line)}
+    room: dict[tuple[int, int], str] = {}
+    for place, char in cells.items():
+        if char not in WALLS and place not in room:
+            inside = spread(cells, place)
+            words = "".join(cells[one] for one in sorted(inside)).split()
+            assert len(words) == 1, f"one room, called {words}"
+            room |= dict.fromkeys(inside, words[0])
+    doors = {place: DOORS[char] for place, char in cells.items() if char in DOORS}
+    return set(room.values()), {(room[y - v, x - h], room[y + v, x + h]) for (y, x), (v, h) in doors.items()}
+
+
+def spread(cells: dict[tuple[int, int], str], start: tuple[int, int]) -> set[tuple[int, int]]:
+    """Return the cells that are reached from one without passing a wall."""
+    found, left = {start}, [start]
+    while left:
+        y, x = left.pop()
+        near = {(y + v, x + h) for v, h in BESIDE} - found
+        fresh = {one for one in near if cells.get(one, "│") not in WALLS}
+        found |= fresh
+        left += fresh
+    return found
+
+
+def reached(doors: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return every pair of rooms of which one is reached from the other through doors."""
+    ways = set(doors)
+    while further := {(a, d) for a, b in ways for c, d in doors if b == c} - ways:
+        ways |= further
+    return ways
+
+
+def rooms() -> dict[str, list[Path]]:
+    """Return the files of each room: of each package and each file of `sentinel`."""
+    found: dict[str, list[Path]] = {}
+    for file in (ROOT / "sentinel").rglob("*.py"):
+        first = file.relative_to(ROOT / "sentinel").parts[0].removesuffix(".py")
+        found.setdefault(first, []).append(file)
+    del found["__init__"]  # which holds the version
+    return found
+
+
+def taken(source: str) -> set[str]:
+    """Return what a source imports from `sentinel`: the names that follow it, be they rooms or not."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        names = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports name their room in full"
+            names = [f"{node.module}.{name}" for name in names]
+        found |= {name.split(".")[1] for name in names if name.startswith("sentinel.")}
+    return found
+
+
+def walked() -> set[tuple[str, str]]:
+    """Return every pair of rooms of which one imports from the other."""
+    known = rooms()
+    ways = {(room, to) for room, files in known.items() for file in files for to in taken(file.read_text())}
+    return {(room, to) for room, to in ways if to in known and to != room}
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return drawn(section().split("```")[1].strip("\n"))
+
+
+@pytest.fixture(scope="module")
+def table():
+    lines = [line.strip("|").split("|") for line in section().splitlines() if line.startswith("| `")]
+    return [(re.findall(r"`(\w+)`", line[0]), set(re.findall(r"`(\w+)`", line[-1]))) for line in lines]
+
+
+def test_every_room_stands_in_the_plan_and_once_in_the_table(plan, table):
+    assert plan[0] == set(rooms())
+    assert sorted(room for names, _ in table for room in names) == sorted(rooms())
+
+
+def test_every_import_finds_its_way_through_the_doors_of_the_plan(plan):
+    assert walked() - reached(plan[1]) == set()
+
+
+def test_every_door_of_the_plan_is_used_and_none_leads_back(plan):
+    assert plan[1] - walked() == set()
+    assert not any(room == to for room, to in reached(plan[1]))
+
+
+def test_the_table_names_the_packages_that_its_rooms_import(table):
+    known = sys.stdlib_module_names | {"sentinel"}
+    for names, packages in table:
+        sources = [file.read_text() for room in names for file in rooms()[room]]
+        assert {package for source in sources for package in imported(source)} - known == packages, names
+
+
+def test_a_plan_is_read_by_its_walls_and_doors():
+    text = """
+┌─────┬─────┐
+│ one │ two │
+│     ▶     │
+├──▼──┴─────┤
+│ three     │
+└───────────┘"""
+    assert drawn(text) == ({"one", "two", "three"}, {("one", "two"), ("one", "three")})
+
+
+@pytest.mark.parametrize(
+    ("source", "rooms"),
+    [
+        ("from sentinel.store.tables import Row", {"store"}),
+        ("from sentinel import __version__, local", {"__version__", "local"}),
+        ("def f():\n    import sentinel.sdk.client, yaml", {"sdk"}),
+        ("from sentinels.store import x", set()),
+    ],
+)
+def test_whatever_way_a_room_is_imported_it_is_seen(source, rooms):
+    assert taken(source) == rooms

@@ -10,7 +10,6 @@ import asyncio
 import base64
 import binascii
 import hmac
-import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -18,7 +17,6 @@ from typing import Any, NamedTuple
 
 from pwdlib import PasswordHash
 
-from sentinel.actions.fetch import Fetcher, FetchError
 from sentinel.compat.adapter import Answer, Call, Request, Shared, checked
 from sentinel.compat.naming import sound
 from sentinel.core.duration import DAY, HOUR, MINUTE, SECOND, parse_duration
@@ -162,24 +160,6 @@ def caller(request: Request, shared: Shared) -> Caller:
     if key is None:
         return shared.gate.caller(secret, protocol=NAME)
     return Caller(key.app, key.scope, key.id, f"key:{key.id}", settings=key.settings)
-
-
-def login_of(fetcher: Fetcher, service: str, token: str) -> str | None:
-    """Return the login that a service knows a token by, None where it knows none; raises FetchError."""
-    if not token.isascii() or not token.isprintable():
-        return None
-    given = base64.b64encode(f"{token}:x-oauth-basic".encode()).decode()
-    found = fetcher.fetch(f"{service}/user", headers={"Authorization": f"Basic {given}", "Accept": "application/json"})
-    if found.status in (401, 403, 404):
-        return None
-    if found.status != 200 or not found.whole:
-        raise FetchError(f"the identity service answered {found.status}")
-    try:
-        said = json.loads(found.body)
-    except (ValueError, RecursionError):
-        raise FetchError("the identity service does not answer in JSON") from None
-    login = said.get("login") if type(said) is dict else None
-    return login if type(login) is str and login else None
 
 
 def read_name(value: Any) -> str:
