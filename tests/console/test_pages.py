@@ -342,3 +342,22 @@ def test_tries_to_sign_in_are_counted_without_names(console):
     said = console.whole.local.get("/metrics").body.decode()
     assert re.search(r'sentinel_sign_ins_total\{outcome="wrong"\} [1-9]', said)
     assert "nobody-of-note" not in said
+
+
+def test_the_overview_shows_each_process_how_old_its_list_is_and_what_it_dropped_by_reason(console):
+    told = {
+        "instance": "a1", "host": "web-7.example", "pid": 4711, "version": "0.1.0", "enforcing": True, "list_age": 900,
+        "enforced": 31, "sent": 1200, "queued": 17, "dropped": {"full": 12, "refused": 3, "exit": 0},
+    }  # fmt: skip
+    heard = console.server.processes.heard
+    heard("one", told)
+    heard("one", {"instance": "b2", "host": "<b>web</b>", "enforcing": False})
+    heard("two", {"instance": "c3", "host": "of-another-app"})
+    page = console.reader().page("/overview")
+    table = page.partition('id="h-processes"')[2].partition("</section>")[0]
+    rows = [text(row) for row in re.findall(r"<tr>\s*<td.*?</tr>", table, re.DOTALL)]
+    assert "what it told another server is not here" in text(table)
+    assert [row.split(" ")[0] for row in rows] == ["<b>web</b>", "web-7.example"]
+    assert "<b>" not in table and "of-another-app" not in page
+    assert re.fullmatch(r"<b>web</b> .* no has none 0 0 0 none", rows[0])
+    assert re.fullmatch(r"web-7\.example 4711, 0\.1\.0 .* yes 15 ?m.* 31 1,200 17 full 12, refused 3", rows[1])
