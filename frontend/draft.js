@@ -12,6 +12,7 @@ const form = document.getElementById("draft");
 const status = document.getElementById("draft-status");
 const report = document.getElementById("draft-report");
 const result = document.getElementById("draft-result");
+class SignedOut extends Error {}
 let words = { fields: {}, functions: {}, rules: {}, lists: [], channels: [], events: [], schema: {} };
 let judging = null;
 let checking = null;
@@ -24,7 +25,6 @@ const functions = () => Object.entries(words.functions).map(([name, [call, doc]]
 /** What may stand behind a key. */
 function valuesOf(path) {
   const key = path.at(-1);
-  if (key === "rule" && path.length > 1) return Object.entries(words.rules).map(([id, title]) => option(id, "class", title));
   if (key === "rule") return Object.entries(words.rules).map(([id, title]) => option(id, "class", title));
   if (key === "event") return words.events.map((name) => option(name, "constant"));
   if (key === "channel") return words.channels.map((name) => option(name, "constant"));
@@ -70,10 +70,37 @@ const hover = hoverTooltip((view, pos) => {
   return null;
 });
 
-async function send(url, more, signal) {
+function post(url, more, signal) {
   const body = new URLSearchParams(new FormData(form));
   for (const [name, value] of Object.entries(more)) body.set(name, value);
   return fetch(url, { method: "POST", body, signal, headers: { "HX-Request": "true", "X-CSRF-Token": form.elements.csrf.value } });
+}
+
+/** Send the draft; whoever signed in anew, in another tab, has another token. */
+async function send(url, more, signal) {
+  const answer = await post(url, more, signal);
+  if (answer.headers.get("hx-redirect")) throw new SignedOut();
+  return answer.status === 403 && (await learn()) ? post(url, more, signal) : answer;
+}
+
+/** Ask for what can be completed, and take the session's token; say whether it is another than before. */
+async function learn() {
+  const answer = await fetch(form.dataset.words);
+  if (!answer.ok || answer.redirected) return false;
+  words = await answer.json();
+  const before = form.elements.csrf.value;
+  form.elements.csrf.value = words.csrf;
+  return words.csrf !== before;
+}
+
+/** Say why there was no answer; nothing of the text is lost. */
+function trouble(error, place, said) {
+  if (error.name === "AbortError") return;
+  place.textContent = error instanceof SignedOut ? "Your session is over. Sign in in another tab, and go on here: your text stays. " : said;
+  if (!(error instanceof SignedOut)) return;
+  const link = document.createElement("a");
+  Object.assign(link, { href: "/sign-in", target: "_blank", rel: "noopener", textContent: "Sign in" });
+  place.append(link);
 }
 
 function mark(mistakes) {
@@ -104,7 +131,7 @@ async function check() {
     await put("backtest", report);
     if (!checking.signal.aborted) status.textContent = "No mistakes.";
   } catch (error) {
-    if (error.name !== "AbortError") status.textContent = "The draft could not be checked: try again.";
+    trouble(error, status, "The draft could not be checked: try again.");
   }
 }
 
@@ -118,7 +145,7 @@ async function put(what, place) {
     if (answer.status === 204) return; // a newer question is being answered
     place.innerHTML = await answer.text(); // of this server, which escapes
   } catch (error) {
-    if (error.name !== "AbortError") place.textContent = "There was no answer: try again.";
+    trouble(error, place, "There was no answer: try again.");
   } finally {
     if (judging === mine) place.removeAttribute("aria-busy");
   }
@@ -145,5 +172,5 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   put(what, what === "backtest" ? report : result);
 });
-fetch(form.dataset.words).then((answer) => answer.json()).then((found) => { words = found; }).catch(() => {});
+learn().catch(() => {});
 check();

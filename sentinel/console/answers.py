@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from sentinel.console.assets import Assets
+from sentinel.console.forms import sent
 from sentinel.console.notices import NOTICES
 from sentinel.console.render import rendered
 from sentinel.edge.errors import ApiError
@@ -56,9 +57,12 @@ class Answers:
         return rendered(self._env, template, {"visit": visit, "url": visit.url, **values})
 
     def refusal(self, request: Request, error: ApiError, visit: Any = None) -> HTMLResponse:
-        """Answer with what is wrong: beside the form where a script sent it, else as a page."""
-        template = "problem.html" if "hx-request" in request.headers else "refused.html"
-        answer = self.page(request, template, error.status, visit=visit, error=error)
+        """Answer with what is wrong: beside the form where a script sent it, else as a page that keeps a long text."""
+        form = sent(request)
+        template = "kept.html" if form.raw("text") else "refused.html"
+        if "hx-request" in request.headers:
+            template = "problem.html"
+        answer = self.page(request, template, error.status, visit=visit, error=error, form=form, here=_asked(request))
         if error.retry_after is not None:
             answer.headers["retry-after"] = str(error.retry_after)
         return answer
@@ -70,9 +74,10 @@ class Answers:
         return RedirectResponse(url, 303)
 
     def to_sign_in(self, request: Request) -> Response:
-        """Lead whoever is not signed in to the door, and from there back."""
-        query = request.scope["query_string"].decode("latin-1")
-        wanted = request.scope["path"] + (f"?{query}" if query else "")
+        """Lead whoever is not signed in to the door, and from there back; a long text they sent is given back."""
+        if sent(request).raw("text") and "hx-request" not in request.headers:
+            return self.refusal(request, ApiError("unauthorized", "your session is over", "nothing was done"))
+        wanted = _asked(request)
         back = f"?next={quote(wanted, safe='')}" if request.method == "GET" and wanted != "/overview" else ""
         return self.lead(request, f"/sign-in{back}")
 
@@ -93,6 +98,12 @@ class Answers:
             "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         )
         return {"content-security-policy": policy, "cache-control": "no-store"}
+
+
+def _asked(request: Request) -> str:
+    """Return what of an address came after the host."""
+    query = request.scope["query_string"].decode("latin-1")
+    return str(request.scope["path"]) + (f"?{query}" if query else "")
 
 
 def _plain_url(path: str, **query: object) -> str:

@@ -50,7 +50,18 @@ class Form:
 
 
 async def form(request: Request) -> Form:
-    """Return the form of a request, an empty one where its body is none."""
+    """Return the form of a request, an empty one where its body is none; whoever refuses the request finds it again."""
+    request.state.form = found = await _form(request)
+    return found
+
+
+def sent(request: Request) -> Form:
+    """Return the form of a request as far as it was read."""
+    found = getattr(request.state, "form", None)
+    return found if isinstance(found, Form) else Form()
+
+
+async def _form(request: Request) -> Form:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         return Form()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.api.served import wait_for
 from tests.console.browsing import tab
-from tests.console.visiting import text, visited
+from tests.console.visiting import PASSWORD, text, visited
 
 WATCHING = """\
 playbook: {id}
@@ -201,6 +201,69 @@ def test_who_is_kept_to_one_app_changes_no_playbook_of_all(console):
     given = {**sheet(kept), "text": watching("sly"), "name": "sly.yaml"}
     assert kept.post("/playbooks/edit", given, do="save").status == 403
     assert "No mistakes" in text(kept.post("/playbooks/edit", given, do="check"))
+
+
+def refused(answer):
+    """Return the status of a refusal and what the form on its page holds: all that was sent."""
+    html = answer.body.decode()
+    found = {name: unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', html)}
+    found["text"] = unescape(re.search(r'name="text"[^>]*>(.*?)</textarea>', html, re.S)[1])
+    found["to"] = unescape(re.search(r'action="(/playbooks/[^"]*)"', html)[1])
+    return answer.status, found
+
+
+def test_whoever_is_signed_out_while_writing_gets_the_text_back_and_goes_on_with_it(console):
+    ana = console.invited("writing", "analyst")
+    ana.app = "one"
+    given = {**sheet(ana), "text": "</textarea><script>x</script>\nmine", "name": "lost.yaml"}
+    ana.csrf = given["csrf"]
+    console.server.accounts.sign_out(ana.session, "account:writing")
+    answer = ana.post("/playbooks/edit", given, do="save")
+    status, kept = refused(answer)
+    assert (status, kept["text"], kept["name"], kept["csrf"]) == (401, given["text"], "lost.yaml", "")
+    assert "<script>x" not in answer.body.decode() and "Sign in in another tab" in text(answer)
+    ana.post("/sign-in", {"name": "writing", "password": PASSWORD})
+    status, again = refused(ana.post(kept.pop("to"), kept))  # the token of no session
+    assert (status, again["text"]) == (403, given["text"])
+    done = ana.post(again.pop("to"), again).body.decode()
+    assert "data-draft>&lt;/textarea&gt;&lt;script&gt;" in done and 'value="lost.yaml"' in done
+    assert not (console.folder / "lost.yaml").exists()
+
+
+def test_a_text_that_is_refused_is_given_back_and_nobody_elses_token_takes_it(console, ana):
+    given = {**sheet(ana), "text": watching("kept"), "name": "../kept.yaml"}
+    status, kept = refused(ana.post("/playbooks/edit", given, do="save"))
+    assert (status, kept["text"]) == (422, watching("kept"))
+    status, kept = refused(ana.post("/playbooks/edit", {**given, "name": "kept.yaml", "csrf": "0" * 64}, do="save"))
+    assert (status, kept["csrf"]) == (403, ana.csrf)
+    assert not (console.folder / "kept.yaml").exists()
+    script = ana.post("/playbooks/edit", {**given, "csrf": "x"}, headers={"HX-Request": "true"})
+    assert "<textarea" not in script.body.decode()
+
+
+def test_a_session_that_ends_while_one_writes_is_told_and_the_next_one_goes_on(chromium, console):
+    reader = console.invited("typing", "analyst", ("one",))
+    with tab(chromium, reader) as seen:
+        page = seen.page
+        seen.open("/playbooks/new")
+        page.locator("#draft-status", has_text="No mistakes").wait_for(timeout=20_000)
+        console.server.accounts.sign_out(reader.session, "account:typing")
+        page.evaluate(WRITE, watching("typed"))
+        page.locator("#draft-status", has_text="Your session is over").wait_for(timeout=20_000)
+        page.get_by_role("button", name="Run its tests").click()
+        page.locator("#draft-result", has_text="Your session is over").wait_for(timeout=20_000)
+        with page.context.expect_page() as opened:
+            page.locator("#draft-status a").click()
+        other = opened.value
+        other.fill("#f-name", "typing")
+        other.fill("#f-password", PASSWORD)
+        other.keyboard.press("Enter")
+        other.wait_for_url("**/overview")
+        page.get_by_role("button", name="Run its tests").click()
+        page.locator("#draft-result", has_text="1 passed").wait_for(timeout=20_000)
+        page.get_by_role("button", name="Backtest").click()
+        page.locator("#draft-report", has_text="could matter").wait_for(timeout=20_000)
+        assert "typed" in page.evaluate("document.getElementById('draft-text').value")
 
 
 def test_a_rule_made_of_a_search_opens_in_the_editor(ana):

@@ -116,6 +116,7 @@ def words(visit: Analyst) -> Response:
         "lists": sorted(content.lists),
         "channels": sorted(visit.here.channels),
         "events": [one.name for one in _names(visit)],
+        "csrf": visit.csrf,  # of whoever has signed in anew since the page was opened
     })  # fmt: skip
 
 
