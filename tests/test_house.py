@@ -197,6 +197,31 @@ def test_a_wheel_whose_scripts_cannot_be_built_is_not_made_and_one_message_says_
     assert "HATCH_BUILD_NO_HOOKS=true" in said[2] and len(said) == 3
 
 
+def test_without_node_the_scripts_are_built_by_that_of_a_python_named_from_where_one_stands(tmp_path):
+    checkout, node = copied(tmp_path, "frontend"), tmp_path / "wheel" / "bin" / "node"
+    python = checkout / ".venv" / "bin" / "python"
+    for file, text in ((python, f"echo {node.parents[1]}"), (node, 'echo "$@"')):
+        file.parent.mkdir(parents=True)
+        file.write_text(f"#!/bin/sh\n{text}\n")
+        file.chmod(0o755)
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "dirname").symlink_to(str(shutil.which("dirname")))
+    command = ["frontend/build.sh", ".venv/bin/python"]
+    ran = subprocess.run(
+        command,
+        cwd=checkout,
+        env={**os.environ, "PATH": str(bare)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert [line.split()[:2] for line in ran.stdout.splitlines()] == [
+        [f"{node.parents[1]}/lib/node_modules/npm/bin/npm-cli.js", "ci"], ["build.mjs"],
+    ]  # fmt: skip
+
+
 def test_an_editable_installation_builds_no_scripts_and_needs_no_node(tmp_path):
     checkout = copied(tmp_path, "frontend", "examples", "playbooks", "rules")
     build = "import hatchling.build as build; build.build_editable('dist')"
