@@ -1,6 +1,7 @@
 """How often somebody may try to sign in: by address and by account, known or not, in bounded memory.
 
-Every try is paid for before the password is looked at, and a right one gets its price back.
+Every try is paid for before the password is looked at, and a right one gets its price back. An address from which
+somebody signed in to an account has tries of its own there: others who guess cannot use up its owner's.
 """
 
 from __future__ import annotations
@@ -22,22 +23,34 @@ class Throttle:
         self._steady = steady
         self._addresses = Buckets(*BY_ADDRESS)
         self._accounts = Buckets(*BY_ACCOUNT)
+        self._familiar = Buckets(*BY_ACCOUNT)  # by address and account, since the first right try
 
     def ask(self, ip: str | None, account: str) -> int | None:
         """Pay for a try; return None where it may be made, else how many seconds to wait."""
-        now = self._steady()
-        where = address.group(ip) if ip else ""
+        now, where = self._steady(), _where(ip)
+        accounts, name = self._of(where, account)
         try:
             self._addresses.ask(where, now)
             self._addresses.spend(where, 1, now)
-            self._accounts.ask(account, now)
+            accounts.ask(name, now)
         except ApiError as error:
             return error.retry_after or 1
-        self._accounts.spend(account, 1, now)
+        accounts.spend(name, 1, now)
         return None
 
     def forgive(self, ip: str | None, account: str) -> None:
-        """Give the price of a right try back."""
-        now = self._steady()
-        self._addresses.spend(address.group(ip) if ip else "", -1, now)
-        self._accounts.spend(account, -1, now)
+        """Give the price of a right try back, and know the address from now on."""
+        now, where = self._steady(), _where(ip)
+        accounts, name = self._of(where, account)
+        self._addresses.spend(where, -1, now)
+        accounts.spend(name, -1, now)
+        self._familiar.spend(f"{where} {account}", 0, now)
+
+    def _of(self, where: str, account: str) -> tuple[Buckets, str]:
+        """Return the bucket of an account's tries from somewhere, and what it is called there."""
+        own = f"{where} {account}"  # no address has a space
+        return (self._familiar, own) if own in self._familiar else (self._accounts, account)
+
+
+def _where(ip: str | None) -> str:
+    return address.group(ip) if ip else ""

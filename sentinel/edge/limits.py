@@ -23,6 +23,9 @@ class Buckets:
         self._most = most
         self._kept: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._kept
+
     def ask(self, key: str, now: float) -> None:
         """Raise the refusal if the bucket is empty at `now`, in seconds of a steady clock."""
         level = self._level(key, now)

@@ -36,6 +36,8 @@ class Watched(Generic[T]):
             before = stamp(self.path)
             if before == self._seen:
                 return False
+            if not self.path.is_file():  # a pipe would be waited for, a device read without end
+                return self._refuse("not an ordinary file")
             value = self._read(self.path)
             if stamp(self.path) != before:  # somebody writes it this very moment: the next call reads it
                 return self._refuse("changed while it was read")

@@ -201,7 +201,7 @@ def _list_files(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield the files of the lists that belong to paths."""
     homes = (path if path.is_dir() else path.parent for path in paths)
     folders = (_plain(place) for home in homes for place in (home / LISTS, home / ".." / LISTS))
-    return (file for place in folders for file in sorted(place.glob("*.txt")))
+    return (file for place in folders for file in sorted(place.glob("*.txt")) if file.is_file())
 
 
 def _below(path: Path) -> list[Path]:

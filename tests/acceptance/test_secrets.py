@@ -1,4 +1,4 @@
-"""Every secret of a server that was used is looked for in all that leaves it: answers, pages, the log, exports, backups.
+"""Every secret of a server that was used is looked for in all that leaves it: answers, pages, log, exports, backups.
 
 The server is a process of its own, logs all it can, and was used: by attackers, receivers that answer and that fail,
 people who sign in, and those who typed a password or a key that is none.

@@ -90,6 +90,20 @@ def test_whoever_guesses_is_slowed_down_by_address_and_a_right_password_costs_no
     assert waits.count(None) == throttle.BY_ADDRESS[1]  # one house, whichever of its addresses
 
 
+def test_whoever_guesses_at_an_account_does_not_lock_its_owner_out():
+    """From where somebody signed in before; elsewhere they wait, as everybody does, and nobody guesses faster."""
+    bucket, most = throttle.Throttle(lambda: 0.0), throttle.BY_ACCOUNT[1]
+    assert bucket.ask("198.51.100.7", "ana") is None
+    bucket.forgive("198.51.100.7", "ana")
+    guesses = [bucket.ask(f"192.0.2.{n}", name) for n in range(100) for name in ("ana", "198.51.100.7 ana")]
+    assert guesses[::2].count(None) == most
+    for _ in range(50):
+        assert bucket.ask("198.51.100.7", "ana") is None
+        bucket.forgive("198.51.100.7", "ana")
+    assert bucket.ask("198.51.100.8", "ana") is not None
+    assert [bucket.ask("198.51.100.7", "ana") for _ in range(most + 1)].count(None) == most
+
+
 def test_the_page_says_when_to_try_again_and_remembers_a_bounded_number_of_names(alone):
     reader = alone.anybody()
     answers = [sign_in(reader, f"guess{n % 3}", "not this one") for n in range(throttle.BY_ADDRESS[1] + 2)]
@@ -98,7 +112,9 @@ def test_the_page_says_when_to_try_again_and_remembers_a_bounded_number_of_names
     bucket = throttle.Throttle(lambda: 0.0)
     for n in range(25_000):
         bucket.ask(f"198.{n >> 8}.{n & 255}.1", f"name{n}")
-    assert len(bucket._accounts._kept) == len(bucket._addresses._kept) == 20_000
+        bucket.forgive(f"198.{n >> 8}.{n & 255}.1", f"name{n}")
+    kept = bucket._accounts._kept, bucket._addresses._kept, bucket._familiar._kept
+    assert {len(one) for one in kept} == {20_000}
 
 
 def test_tokens_passwords_and_codes_are_kept_as_hashes_only(alone):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+import pytest
 
 from sentinel.core.errors import InputError
 from sentinel.enrich.files import Watched
@@ -75,3 +78,14 @@ def test_a_file_that_comes_back_unchanged_is_no_problem_any_more(tmp_path: Path)
     away.rename(file)
     watched.refresh()
     assert (watched.value, watched.problem) == ("one", None)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_ordinary_file_is_refused_and_not_waited_for(tmp_path: Path, kind: str) -> None:
+    """A pipe nobody writes to would be waited for, a device may have no end."""
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    watched = Watched(tmp_path / kind, "file", lambda path: pytest.fail(f"{path} was read"))
+    assert watched.problem == f"file `{tmp_path / kind}`: not an ordinary file (nothing is known from it)"
+    assert not watched.refresh() and watched.value is None

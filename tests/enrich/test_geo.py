@@ -141,7 +141,7 @@ def test_a_database_of_another_kind_is_refused_by_its_type(place: Path) -> None:
 def test_a_database_that_cannot_be_read_says_why(place: Path) -> None:
     place.mkdir()
     (problem,) = Geo([place]).problems()
-    assert "is a directory" in problem
+    assert "not an ordinary file" in problem
 
 
 def test_every_cut_of_a_database_costs_its_knowledge_and_nothing_else(place: Path) -> None:

@@ -1,5 +1,6 @@
 """Which files are read for a path: the playbooks, the rules that belong to them, their lists."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -154,6 +155,15 @@ def test_channels_are_checked_where_they_are_known(tmp_path: Path) -> None:
 def test_two_lists_of_one_name_are_a_mistake(tmp_path: Path) -> None:
     write(tmp_path, {"rules/r.yaml": rule(), "rules/lists/a.txt": "x", "lists/a.txt": "y"})
     assert mistakes(tmp_path) == ["a.txt:1: there is a list `a` already"]
+
+
+def test_what_is_no_ordinary_file_is_passed_over_and_not_waited_for(tmp_path: Path) -> None:
+    write(tmp_path, {"p.yaml": playbook(), "rules/r.yaml": rule(), "lists/staff.txt": "u1"})
+    for name in ("q.yaml", "rules/s.yaml", "lists/pipe.txt"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "lists" / "folder.txt").mkdir()
+    found = load([tmp_path])
+    assert list(found.playbooks) == ["p"] and "pipe" not in found.lists and "staff" in found.lists
 
 
 def test_files_have_a_bound(tmp_path: Path) -> None:
