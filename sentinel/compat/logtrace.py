@@ -17,6 +17,7 @@ from sentinel.compat.adapter import (
     Adapter,
     Answer,
     Call,
+    Handle,
     Route,
     Shared,
     first_of,
@@ -79,16 +80,42 @@ class LogTrace:
         name = kind.replace("-", "_")
         return Answer(200, {name: _SHOWN[kind](found[0]), "message": f"{name} has been fetched successfully"})
 
-    async def metrics(self, call: Call) -> Answer:
+    async def events_metrics(self, call: Call) -> Answer:
         """Answer how many events there were in the last 24 hours, and who had most."""
+        total, actors = await asyncio.to_thread(self._actors, call.caller.app)
+        found = {"count": total, "events_last_24h": total, "top_actors": actors}
+        return Answer(200, {**found, "message": "Events metrics fetched successfully"})
+
+    async def top_actors(self, call: Call) -> Answer:
+        """Answer who had most events in the last 24 hours."""
+        _, actors = await asyncio.to_thread(self._actors, call.caller.app)
+        return Answer(200, {"actors": actors, "message": "Top actor metrics fetched successfully"})
+
+    async def sessions_metrics(self, call: Call) -> Answer:
+        """Answer how many sessions there were in the last 24 hours, and how many of them name nobody."""
+        app = call.caller.app
+        count = await asyncio.to_thread(self._last_day, app, "session")
+        suspicious = await asyncio.to_thread(self._last_day, app, "session", _NOBODYS)
+        message = "Sessions metrics have been fetched successfully"
+        return Answer(200, {"count": count, "suspicious_count": suspicious, "message": message})
+
+    async def audit_metrics(self, call: Call) -> Answer:
+        """Answer how many lines audit logs got in the last 24 hours."""
+        count = await asyncio.to_thread(self._last_day, call.caller.app, "audit-log")
+        return Answer(200, {"count": count, "message": "Audit log metrics fetched successfully"})
+
+    def _last_day(self, app: str, kind: str, *more: str) -> int:
+        return self._shared.store.events.count(app, self._day(kind, *more))
+
+    def _actors(self, app: str) -> tuple[int, list[dict[str, Any]]]:
+        top = self._shared.store.explorer.top(app, TopWanted(self._day("event"), "user", previous=False))
+        return top.total.events, [
+            {"name": item.value, "events": item.now.events} for item in top.items if item.value is not None
+        ]
+
+    def _day(self, kind: str, *more: str) -> Filter:
         now = self._shared.door.clock()
-        wanted = Filter(since=now - DAY, until=now + 1, q=every([equal("properties.logtrace", "event")]))
-        asked = TopWanted(wanted, "user", previous=False)
-        top = await asyncio.to_thread(self._shared.store.explorer.top, call.caller.app, asked)
-        actors = [{"name": item.value, "events": item.now.events} for item in top.items if item.value is not None]
-        return Answer(
-            200, {"events_last_24h": top.total.events, "top_actors": actors, "message": "metrics have been fetched"}
-        )
+        return Filter(since=now - DAY, until=now + 1, q=every([equal("properties.logtrace", kind), *more]))
 
     def _page(
         self, app: str, wanted: Callable[[], Filter], skip: int, most: int
@@ -100,7 +127,15 @@ class LogTrace:
 def routes(shared: Shared) -> list[Route]:
     """Return the routes."""
     here = LogTrace(shared)
-    found = [Route("GET", "/v1/events/metrics", here.metrics, READ, events=False)]
+    metrics: tuple[tuple[Handle, tuple[str, ...]], ...] = (
+        (here.events_metrics, ("metrics/events", "events/metrics")),
+        (here.top_actors, ("metrics/events/top-actors",)),
+        (here.sessions_metrics, ("metrics/sessions", "sessions/metrics")),
+        (here.audit_metrics, ("metrics/auditlogs", "audit-logs/metrics")),
+    )
+    found = [
+        Route("GET", f"/v1/{path}", handle, READ, events=False) for handle, paths in metrics for path in paths
+    ]  # fmt: skip
     for kind, (path, translate) in _SENT.items():
         take = partial(here.take, translate)
         found += [Route("POST", f"{base}/{path}", take, SENDERS) for base in ("/v1/developers", "/v1")]
@@ -140,7 +175,7 @@ def audit_log(raw: Any) -> Iterator[dict[str, Any]]:
     name = first(given, "action")
     if not name:
         raise EventError("action", "missing", "every line has an `action`")
-    told = {"request_id": text(given.get("requestid"))}
+    told = {"request_id": text(given.get("requestid")), "client": text(given.get("client"))}
     yield _made("audit-log", name, given, told, given.get("timestamp"))
 
 
@@ -212,18 +247,27 @@ def _time(value: Any) -> Any:
 
 
 def _filter(kind: str, query: Mapping[str, str]) -> Filter:
-    """Return which of a kind a list's parameters ask for."""
+    """Return which of a kind a list's parameters ask for; raises the refusal of one that would choose nothing here."""
+    unknown = sorted(name[:40] for name, value in query.items() if value and name not in _PARAMETERS)
+    if unknown:
+        raise ApiError("malformed", f"`{unknown[0]}`: no such parameter", f"one of {', '.join(sorted(_PARAMETERS))}")
     conditions = [equal("properties.logtrace", kind)]
     for name, path in _ASKED.items():
         if query.get(name):
-            conditions.append(equal(path, query[name].upper() if name in ("http_method", "status") else query[name]))
+            conditions.append(equal(path, query[name].upper() if name == "http_method" else query[name]))
+    if (status := query.get("status", "").upper()) not in ("", "ALL"):
+        conditions.append(equal("properties.status", status))
+    for name, path in _ALIKE.items():
+        if query.get(name):
+            conditions.append(equal(f"lower({path})", query[name].lower()))
     if code := query.get("http_status"):
         conditions.append(_codes(code.lower()))
     if word := query.get("search"):
         conditions.append(
             " or ".join(f"contains(lower(coalesce({path}, '')), {quoted(word.lower())})" for path in _SEARCHED)
         )
-    return Filter(since=moment(query, "start_date"), until=past(query, "end_date"), q=every(conditions))
+    begin, end = (next((one for one in names if query.get(one)), names[0]) for names in (_START, _END))
+    return Filter(since=moment(query, begin), until=past(query, end), q=every(conditions))
 
 
 def _codes(code: str) -> str:
@@ -251,16 +295,17 @@ def _event_shown(one: Mapping[str, Any]) -> dict[str, Any]:
 def _session_shown(one: Mapping[str, Any]) -> dict[str, Any]:
     own = one["properties"]
     found = _event_shown(one)
-    kept = ("id", "username", "user_id", "ip_address", "client_user_agent", "geo_ip_location", "created_at", "metadata")
-    return {name: found[name] for name in kept} | {
+    return {name: value for name, value in found.items() if name not in _OF_EVENTS} | {
         "status": own.get("status", ""), "login_at": own.get("login_at", ""), "device_info": own.get("device", ""),
     }  # fmt: skip
 
 
 def _audit_shown(one: Mapping[str, Any]) -> dict[str, Any]:
-    found = _event_shown(one)
-    kept = ("id", "username", "user_id", "ip_address", "client_user_agent", "operating_system", "metadata")
-    return {name: found[name] for name in kept} | {"action": one["event"], "timestamp": found["created_at"]}
+    found, own = _event_shown(one), one["properties"]
+    return {name: value for name, value in found.items() if name not in _OF_EVENTS} | {
+        "action": one["event"], "timestamp": found["created_at"], "request_id": own.get("request_id", ""),
+        "client": own.get("client", "") or found["client_user_agent"],
+    }  # fmt: skip
 
 
 def _place(one: Mapping[str, Any]) -> str:
@@ -272,12 +317,21 @@ def _place(one: Mapping[str, Any]) -> str:
 
 
 _SHOWN: Mapping[str, Shown] = {"event": _event_shown, "session": _session_shown, "audit-log": _audit_shown}
+_OF_EVENTS = ("type", "name", "action_name")
 _SPELT = {
     "operatingsystem": "operating_system", "requestduration": "request_duration", "requestid": "request_id",
     "geoiplocation": "geo_ip_location",
 }  # fmt: skip
 _ASKED = {
-    "http_method": "request.method", "username": "user.username", "user_id": "user.id", "status": "properties.status",
-    "operating_system": "properties.operating_system", "type": "properties.type",
+    "http_method": "request.method", "username": "user.username", "user_id": "user.id", "type": "properties.type",
 }  # fmt: skip
-_SEARCHED = ("event", "user.username", "user.id", "request.path")
+_ALIKE = {
+    "client": "coalesce(properties.client, coalesce(request.user_agent, ''))",
+    "operating_system": "coalesce(properties.operating_system, coalesce(agent.os, ''))",
+}
+_START, _END = ("start_date", "start"), ("end_date", "end")
+_PARAMETERS = frozenset((*_ASKED, *_ALIKE, *_START, *_END, "status", "http_status", "search", "page", "per_page"))
+_SEARCHED = (
+    "event", "user.username", "user.id", "request.path", "ip", "properties.location", "properties.device",
+)  # fmt: skip
+_NOBODYS = " and ".join(f"coalesce({path}, '') == ''" for path in ("user.id", "user.username", "properties.session"))
