@@ -70,9 +70,12 @@ RIGHTS = {
     **{
         f"logtrace GET /v1/{path}": {"read"}
         for kind in ("events", "sessions", "audit-logs")
-        for path in (kind, f"{kind}/{{id}}")
+        for path in (kind, f"{kind}/{{id}}", f"{kind}/metrics")
     },
-    "logtrace GET /v1/events/metrics": {"read"},
+    **{
+        f"logtrace GET /v1/metrics/{path}": {"read"}
+        for path in ("events", "events/top-actors", "sessions", "auditlogs")
+    },
 }
 # How a client of each protocol shows its key. Those that sign in have no key, and walls of their own beside them.
 SHOWN = {
