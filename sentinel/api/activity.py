@@ -127,7 +127,7 @@ def user_view(here: Context, app: str, keys: Sequence[str], filter: record.Filte
     """Return what the person of some keys did as it is shown."""
     found = here.store.explorer.user(app, keys, filter)
     findings = [one for key in keys for one in here.store.findings.list(app, user=key, limit=about.MOST).items]
-    decisions = [one for key in keys for one in here.store.decisions.list(app, scope="user", value=key).items]
+    decisions = about.on_person(here.store, app, keys, here.clock())
     return activity_view(found, findings, decisions) | {"ips": _shares(found.shares["ips"])}
 
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sentinel.core import address
-from sentinel.core.decision import FOREVER, STRICTNESS, place
+from sentinel.core.decision import FOREVER, PAIRS, STRICTNESS, WIDEST, Place, place
 from sentinel.core.explore import Activity
 from sentinel.core.record import Filter, KeptDecision, KeptFinding, Person
-from sentinel.service.hand import inside
 from sentinel.service.ports import Store
 
 MOST = 50  # findings and lines of a timeline
@@ -38,9 +37,15 @@ def person(store: Store, app: str, who: Person, filter: Filter, now: int) -> Abo
     """Return everything about a person in a period; what was found and decided is of any time."""
     keys = tuple(dict.fromkeys((who.key, *who.identifiers, *who.aliases)))
     findings = [one for key in keys for one in store.findings.list(app, user=key, limit=MOST).items]
-    decisions = [one for key in keys for one in store.decisions.list(app, scope="user", value=key).items]
+    decisions = on_person(store, app, keys, now)
     labels = store.labels.of(app, "user", who.key, now)
-    return About(store.explorer.user(app, keys, filter), _newest(findings), _latest(decisions), labels)
+    return About(store.explorer.user(app, keys, filter), _newest(findings), decisions, labels)
+
+
+def on_person(store: Store, app: str, keys: Sequence[str], now: int) -> tuple[KeptDecision, ...]:
+    """Return the decisions on a person, alone or with an address or a device: those in force, and the newest."""
+    held = store.decisions.list(app, users=keys, now=now, limit=_PAGE).items
+    return _latest((*held, *store.decisions.list(app, users=keys).items))
 
 
 def place_of(store: Store, app: str, ip: str, filter: Filter, now: int) -> About:
@@ -63,9 +68,24 @@ def decided(store: Store, app: str, names: Sequence[str], now: int) -> tuple[Kep
     decisions = store.decisions
     scopes = {name: "network" if "/" in name and "." in name else "ip" for name in names}
     found = [one for name, scope in scopes.items() for one in decisions.list(app, scope=scope, value=name).items]
-    around = decisions.list(app, now=now, scope="network", limit=_PAGE).items
-    meant = place(names[0])
-    return _latest(found + [one for one in around if inside(meant, place(one.decision.value))])
+    held = decisions.kinds(app, ("network",), around(names[0]), now)
+    for name in held:
+        found += decisions.list(app, now=now, scope="network", value=name).items
+    return _latest(found)
+
+
+def met(store: Store, app: str, ips: Iterable[str], now: int) -> dict[str, str]:
+    """Return how those of some addresses are met that a decision in force is on, or on a network around them."""
+    near = {ip: {ip, *around(ip)} for ip in ips}
+    held = store.decisions.kinds(app, ("ip", "network"), set().union(*near.values()), now)
+    kinds = {ip: [held[name] for name in names if name in held] for ip, names in near.items()}
+    return {ip: max(found, key=STRICTNESS.__getitem__) for ip, found in kinds.items() if found}
+
+
+def around(ip: str) -> list[str]:
+    """Return the networks that an address or a network lies within, itself among them, as decisions name them."""
+    version, length, bits = place(ip)
+    return [str(Place(version, wide, bits >> (length - wide))) for wide in range(WIDEST[version], length + 1)]
 
 
 def holds(kept: KeptDecision, now: int) -> bool:
@@ -74,9 +94,13 @@ def holds(kept: KeptDecision, now: int) -> bool:
 
 
 def standing(decisions: Iterable[KeptDecision], now: int) -> list[KeptDecision]:
-    """Return the decisions in force, the strictest first, of these the one that lasts longest."""
-    held = (kept for kept in decisions if holds(kept, now))
-    return sorted(held, key=lambda kept: (STRICTNESS[kept.decision.kind], kept.decision.until or FOREVER), reverse=True)
+    """Return the decisions in force, the strictest first, of these those on all of somebody, then the longest."""
+    return sorted((kept for kept in decisions if holds(kept, now)), key=_weight, reverse=True)
+
+
+def _weight(kept: KeptDecision) -> tuple[int, bool, int]:
+    one = kept.decision
+    return STRICTNESS[one.kind], one.scope not in PAIRS, one.until or FOREVER
 
 
 def most_found(store: Store, app: str, since: int, of: Literal["user", "ip"]) -> list[tuple[str, int, int]]:

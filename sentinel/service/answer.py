@@ -19,6 +19,7 @@ _BESIDE = '"“”<>`'
 _DID: Mapping[str, str] = {
     "block": "was blocked", "redirect": "was led to another page", "challenge": "was asked for a further proof",
 }  # fmt: skip
+_WHERE: Mapping[str, str] = {"user+ip": " at one address", "user+device": " on one device"}
 _HOLDS: Mapping[str, str] = {"block": "the block", "redirect": "this", "challenge": "this"}
 
 
@@ -39,7 +40,8 @@ def answer(decisions: Iterable[KeptDecision], titles: Mapping[str, str], now: in
 
 
 def _began(decision: Decision, titles: Mapping[str, str], of: Of) -> str:
-    return f"Your {of} {_DID[decision.kind]} on {_when(decision.made)} because {_cause(decision, titles, of)}"
+    did = _DID[decision.kind] + _WHERE.get(decision.scope, "")
+    return f"Your {of} {did} on {_when(decision.made)} because {_cause(decision, titles, of)}"
 
 
 def _cause(decision: Decision, titles: Mapping[str, str], of: Of) -> str:

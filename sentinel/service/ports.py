@@ -112,9 +112,18 @@ class Decisions(Protocol):
     def list(
         self, app: str, *, now: int | None = None, kind: str | None = None, scope: str | None = None,
         value: str | None = None, playbook: str | None = None, finding: str | None = None,
-        limit: int = 50, cursor: str | None = None,
+        users: Collection[str] | None = None, limit: int = 50, cursor: str | None = None,
     ) -> Page[KeptDecision]:  # fmt: skip
-        """Return decisions, newest first; with `now` only those in force then."""
+        """Return decisions, newest first; with `now` only those in force then.
+
+        With `users` those on any of these user keys, alone or with an address or a device.
+        """
+
+    def kinds(self, app: str, scopes: Collection[str], values: Collection[str], now: int) -> dict[str, str]:
+        """Return how those of these users, addresses or networks are met that a decision in force is on: the strictest.
+
+        A person's decision is on each of their keys.
+        """
 
     def tally(self, app: str, since: int, until: int) -> dict[str, int]:
         """Return how many decisions of each kind were made in a period, each once for all of a person's keys."""
@@ -409,7 +418,10 @@ class Events(Protocol):
         """Return the journal's position, behind the newest event of any app, 0 without events; from memory."""
 
     def after(self, app: str, position: int) -> Iterator[KeptEvent]:
-        """Give an app's events later than a journal position in their order of arrival."""
+        """Give an app's events later than a journal position in their order of arrival, up to what is decided."""
+
+    def decided(self) -> int:
+        """Return the last position before which nothing will come in any more, whoever writes; from the store."""
 
     def forget(self, app: str, before: int) -> int:
         """Delete an app's events before a time, for its retention; return how many."""

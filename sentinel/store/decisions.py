@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import starmap
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, func, or_, select, update
 
-from sentinel.core.decision import Decision, Delta
+from sentinel.core.decision import STRICTNESS, Decision, Delta
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import KeptDecision, Page
 from sentinel.store import changes
@@ -60,9 +61,7 @@ class Decisions:
     def delta(self, app: str, since: int, now: int) -> Delta:
         """Return what changed since a revision; everything in force, with `reset`, where that is not known."""
         c = decisions.c
-        alive = select(*(c[name] for name in _FIELDS)).where(
-            c.app == app, c.removed.is_(None), or_(c.until.is_(None), c.until > now)
-        )
+        alive = select(*(c[name] for name in _FIELDS)).where(c.app == app, *_in_force(now))
         with self._control.read() as connection:
             state = connection.execute(select(apps.c.revision, apps.c.floor).where(apps.c.id == app)).one_or_none()
             revision, floor = state or (0, 0)
@@ -82,19 +81,35 @@ class Decisions:
     def list(
         self, app: str, *, now: int | None = None, kind: str | None = None, scope: str | None = None,
         value: str | None = None, playbook: str | None = None, finding: str | None = None,
-        limit: int = 50, cursor: str | None = None,
+        users: Collection[str] | None = None, limit: int = 50, cursor: str | None = None,
     ) -> Page[KeptDecision]:  # fmt: skip
-        """Return decisions, newest first; with `now` only those in force then."""
+        """Return decisions, newest first; with `now` only those in force then, with `users` those on any of these."""
         c = decisions.c
         query = _own(app)
+        order: tuple[ColumnElement[Any], ...] = (c.made, c.id)
         wanted = {"kind": kind, "scope": scope, "value": value, "playbook": playbook, "finding": finding}
         for name, what in wanted.items():
             if what is not None:
                 query = query.where(c[name] == what)
         if now is not None:
-            query = query.where(c.removed.is_(None), or_(c.until.is_(None), c.until > now))
+            query = query.where(*_in_force(now))
+        if users is not None:  # theirs first, then the order: by itself SQLite goes through all of the app's in order
+            theirs = query.where(c.subject.in_(users)).cte().prefix_with("MATERIALIZED")
+            query, order = select(theirs), (theirs.c.made, theirs.c.id)
         with self._control.read() as connection:
-            return page(connection, query, (c.made, c.id), (int, str), limit, cursor, _kept)
+            return page(connection, query, order, (int, str), limit, cursor, _kept)
+
+    def kinds(self, app: str, scopes: Collection[str], values: Collection[str], now: int) -> dict[str, str]:
+        """Return how those of these targets are met that a decision in force is on: the strictest."""
+        c = decisions.c
+        mine = (c.app == app, c.value.in_(changes.SOME), c.scope.in_(scopes), *_in_force(now))
+        query = select(c.value, c.kind).where(*mine)
+        found: dict[str, str] = {}
+        with self._control.read() as connection:
+            for some in changes.lots(list(values)):
+                for value, kind in connection.execute(query, {"some": some}):
+                    found[value] = max(kind, found.get(value, kind), key=STRICTNESS.__getitem__)
+        return found
 
     def tally(self, app: str, since: int, until: int) -> dict[str, int]:
         """Return how many decisions of each kind were made in a period, each once for all of a person's keys."""
@@ -107,7 +122,7 @@ class Decisions:
     def standing(self, app: str, now: int) -> dict[str, int]:
         """Return how many decisions of each kind are in force, each once for all of a person's keys."""
         c = decisions.c
-        mine = (c.app == app, c.parent.is_(None), c.removed.is_(None), or_(c.until.is_(None), c.until > now))
+        mine = (c.app == app, c.parent.is_(None), *_in_force(now))
         query = select(c.kind, func.count().label("number")).where(*mine).group_by(c.kind)
         with self._control.read() as connection:
             return {row.kind: row.number for row in connection.execute(query)}
@@ -147,6 +162,11 @@ class Decisions:
                     connection.execute(floor)
                 gone += connection.execute(delete(decisions).where(over)).rowcount
         return gone
+
+
+def _in_force(now: int) -> tuple[ColumnElement[bool], ...]:
+    c = decisions.c
+    return c.removed.is_(None), or_(c.until.is_(None), c.until > now)
 
 
 def _own(app: str) -> Select[Any]:

@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
+from sentinel.core.batch import Batch
+from sentinel.core.decision import Decision
 from tests.api.served import wait_for
 from tests.console.visiting import text
 
@@ -46,6 +48,15 @@ def test_a_persons_page_says_what_they_did_and_met_and_nothing_of_another_app(co
     assert "Delete this person" not in text(console.reader("analyst").page("/people/id:mallory"))
 
 
+def test_of_many_decisions_in_force_the_first_five_are_told_and_the_rest_on_demand(console):
+    for number in range(7):
+        body = {"kind": "block", "scope": "user", "value": "id:often", "reason": f"reason {number}"}
+        assert console.whole.using("admin").post("/v1/decisions", body).status == 201
+    page = console.reader("analyst").page("/people/id:often")
+    first, _, rest = page.partition("<summary>2 more</summary>")
+    assert (first.count('id="lift-'), rest.count('id="lift-')) == (5, 2)
+
+
 def test_a_key_with_signs_of_addresses_in_it_has_its_page(console):
     listed = console.reader().page("/people?begins=id:quiet")
     link = re.search(r'href="(/people/[^"]*quiet[^"]*)"', listed)
@@ -74,6 +85,29 @@ def test_somebody_is_blocked_answered_lifted_and_answered_again(console):
     assert "which our team lifted on" in text(reader.page("/people/id:unloved"))
     assert reader.post("/people/decide", {"scope": "user+ip", "value": "x", "kind": "block"}).status == 422
     assert reader.post("/people/lift", fields, id="unknown", why="x").status == 404
+
+
+def test_lists_say_how_somebody_is_met_however_many_decisions_were_made_since(console):
+    made = {"kind": "challenge", "made": 2, "reason": "x", "by": "test"}
+    some = [Decision(id="early-user", scope="user", value="id:unloved", **made | {"made": 1}),
+            Decision(id="early-net", scope="network", value="198.51.100.8/31", **made | {"made": 1})]  # fmt: skip
+    some += [Decision(id=f"late{n}", scope="user", value=f"id:late{n}", **made) for n in range(1001)]
+    with console.store.unit() as unit:
+        unit.commit([Batch("one", 2, decisions=tuple(some))])
+    assert re.search(r"id:unloved[^i]* challenge ", text(console.reader().page("/people?begins=id:unl")) + " ")
+    assert re.search(r"198\.51\.100\.8 \d+ \d+ \d+ challenge", text(console.reader().page("/addresses")))
+    assert "Your address was asked for a further proof" in text(console.reader().page("/addresses/198.51.100.8"))
+
+
+def test_a_decision_on_somebody_at_one_address_is_on_their_page_and_is_lifted_there(console):
+    reader = console.reader("analyst")
+    fields = {"kind": "block", "scope": "user+ip", "value": "paired", "other": "198.51.100.3", "reason": "x"}
+    reader.done("/decisions/new", fields, **{"for": "1d"})
+    said = text(reader.page("/people/id:paired"))
+    assert "Your account was blocked at one address on" in said and "id:paired at 198.51.100.3" in said
+    (kept,) = console.store.decisions.list("one", users=["id:paired"]).items
+    reader.done("/people/lift", {"scope": "user", "value": "id:paired", "id": kept.decision.id}, why="a mistake")
+    assert "which our team lifted on" in text(reader.page("/people/id:paired"))
 
 
 def test_a_label_is_put_on_and_taken_off(console):

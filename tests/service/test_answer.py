@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.core.decision import Decision
+from sentinel.core.decision import Decision, pair
 from sentinel.core.record import KeptDecision
 from sentinel.service.answer import answer
 
@@ -19,8 +19,9 @@ STEERING = st.text(st.characters() | st.sampled_from("<>&\"'`\u202e\u2066\x1b\x0
 
 def made(kind="block", by="guessing", until=NOW + HOUR, at=NOW - HOUR, **more):
     kept = {name: more.pop(name) for name in ("lifted", "removed") if name in more}
+    scope, value = more.pop("scope", "user"), more.pop("value", "id:42")
     decision = Decision(
-        "d1", kind, "user", "id:42", made=at, until=until, playbook=by, reason="secret <b>words</b>",
+        "d1", kind, scope, value, made=at, until=until, playbook=by, reason="secret <b>words</b>",
         to="/help" if kind == "redirect" else None, **more,
     )  # fmt: skip
     return KeptDecision(decision, 1, **kept)
@@ -44,6 +45,15 @@ def test_of_several_the_strictest_that_lasts_longest_is_told():
     some = [made("challenge", until=None), made(until=NOW + 2), made(until=NOW + 2 * HOUR), made(until=NOW + 1)]
     assert "ends by itself on 21 November 2026 at 06:00 UTC" in answer(some, TITLES, NOW)
     assert "lasts until our team lifts it" in answer([*some, made(until=None)], TITLES, NOW)
+
+
+def test_what_holds_at_one_address_or_on_one_device_says_so_and_comes_after_what_holds_everywhere():
+    some = [made(until=None, scope=scope, value=pair("id:42", there)) for scope, there in
+            (("user+ip", "203.0.113.9"), ("user+device", "laptop"))]  # fmt: skip
+    assert "Your account was blocked at one address on 21 November" in answer(some[:1], TITLES, NOW)
+    assert "Your account was blocked on one device on 21 November" in answer(some[1:], TITLES, NOW)
+    assert "laptop" not in answer(some[1:], TITLES, NOW)
+    assert "Your account was blocked on 21 November" in answer([*some, made(until=NOW + 1)], TITLES, NOW)
 
 
 def test_what_is_over_is_told_as_over():

@@ -11,13 +11,11 @@ from sentinel.console.asking import CHOICES, When
 from sentinel.console.parts import LENGTHS, Given, Key, address
 from sentinel.console.timeline import lines, shares
 from sentinel.console.visit import Viewer
-from sentinel.core.decision import place
 from sentinel.core.duration import DAY
 from sentinel.core.explore import TopWanted
 from sentinel.core.record import Filter
 from sentinel.service import about
 from sentinel.service.answer import answer
-from sentinel.service.hand import inside
 
 router = APIRouter()
 SORTS = (("events", "most events"), ("users", "most users"), ("findings", "most findings"))
@@ -41,9 +39,7 @@ def list_addresses(
         )  # fmt: skip
         rows = [(one.value, one.now.events, one.now.users) for one in top.items if isinstance(one.value, str)]
         approximate = top.approximate
-    bans = visit.store.decisions.list(visit.app.id, now=visit.now, limit=1000).items
-    around = [(place(one.decision.value), one.decision.kind) for one in bans if one.decision.scope in ("ip", "network")]
-    met = {ip: kind for ip, _, _ in rows for net, kind in around if inside(place(ip), net)}
+    met = about.met(visit.store, visit.app.id, [ip for ip, _, _ in rows], visit.now)
     return visit.page(
         "addresses.html", rows=rows, counts={value: number for value, number, _ in found}, met=met, period=when,
         query={"sort": sort, **when.query}, choices=CHOICES[:-1], sorts=SORTS, approximate=approximate,

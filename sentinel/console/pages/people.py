@@ -12,7 +12,7 @@ from sentinel.console.asking import CHOICES, When
 from sentinel.console.forms import Filled
 from sentinel.console.parts import LENGTHS, Cursor, Given, Key
 from sentinel.console.timeline import lines, shares
-from sentinel.console.visit import Admin, Viewer, Visit
+from sentinel.console.visit import Admin, Viewer
 from sentinel.core import identity
 from sentinel.core.duration import DAY
 from sentinel.core.explore import UsersWanted
@@ -47,7 +47,6 @@ def list_people(
     """List the users of a period: seen last, most active, or with most findings."""
     since, until = when.span(visit.now, "7d")
     found = about.most_found(visit.store, visit.app.id, since, "user")
-    standing = _standing(visit)
     labels, counts, after, behind = visit.store.labels, {key: number for key, number, _ in found}, None, 0
     rows: Sequence[tuple[str, int | None, int | None, int]]
     if sort == "findings":
@@ -56,6 +55,7 @@ def list_people(
         wanted = UsersWanted(Filter(since=since, until=until), begins, sort, SHOWN, cursor)
         items, after, behind = visit.store.explorer.users(visit.app.id, wanted)
         rows = [(item.key, item.events, item.first, item.last) for item in items]
+    standing = visit.store.decisions.kinds(visit.app.id, ("user",), [key for key, *_ in rows], visit.now)
     people = [
         Seen(key, events, first, last, counts.get(key, 0), labels.of(visit.app.id, "user", key, visit.now),
              standing.get(key))
@@ -110,9 +110,3 @@ class _Listed(NamedTuple):
 
     cursor: str | None
     behind: int
-
-
-def _standing(visit: Visit) -> dict[str, str]:
-    """Return how the users with a decision in force are met."""
-    page = visit.store.decisions.list(visit.app.id, now=visit.now, scope="user", limit=1000)
-    return {kept.decision.value: kept.decision.kind for kept in reversed(page.items)}
