@@ -96,8 +96,8 @@ def spike(z, events, playbook):
     (factor, baseline, fewest), window = playbook["spike"], playbook["window"]
     start = z["at"] - window
     count, before = len(between(events, start, z["at"])), len(between(events, start - baseline, start))
-    full = min(e["at"] for e in events) <= start - baseline
-    return full and count >= fewest and count * baseline >= factor * before * window
+    full = between(events, start - 7 * baseline, start - baseline)  # six baselines back an event still shows it
+    return bool(full) and count >= fewest and count * baseline >= factor * before * window
 
 
 def travel(z, events, playbook):

@@ -15,6 +15,7 @@ from sentinel.engine.playbook import JUDGED_ON_ARRIVAL, MetricKind
 
 MILLION = 1_000_000
 FARTHEST_KM = 20_038  # half round the earth
+KNOWN = 6  # so many baselines back an event still shows that a group is not new
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +89,19 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Spike:
-    """The window's count, at least `fewest`, is `factor` times the mean of the windows of the `baseline` before."""
+    """The window's count, at least `fewest`, is `factor` times the mean of the windows of the `baseline` before.
+
+    The group must have had an event before that baseline, `known` microseconds before it at most.
+    """
 
     factor: float
     baseline: int
     fewest: int
+
+    @property
+    def known(self) -> int:
+        """How long before the baseline an event still says that the group was there, in microseconds."""
+        return KNOWN * self.baseline
 
 
 Detector = Threshold | Steps | FirstSeen | Travel | Absent | Spike
@@ -115,8 +124,8 @@ class Watch:
     def span(self) -> int:
         """How far back the answer to an event reaches, in microseconds."""
         match self.detector:
-            case Spike(baseline=baseline):
-                return self.window + baseline
+            case Spike(baseline=baseline, known=known):
+                return self.window + baseline + known
             case Travel(speed=speed):
                 return int(FARTHEST_KM / speed * HOUR) + 1
         return self.window

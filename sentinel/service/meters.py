@@ -15,7 +15,7 @@ from sentinel.core.globe import NEAR_KM, distance
 from sentinel.engine import playbook as written
 from sentinel.engine.metrics import shown
 from sentinel.engine.playbook import Metric, Playbook
-from sentinel.engine.windows import MILLION
+from sentinel.engine.windows import KNOWN, MILLION
 
 MOST_TIMES = 10_000  # times kept of a group
 MOST_VALUES = 64
@@ -95,13 +95,14 @@ class Waits:
 class Surges:
     """`spike`: how many times the mean a window was, in tenths, and how many its events where it was a spike."""
 
-    __slots__ = ("_asked", "_before", "_first", "_inside", "best")
+    __slots__ = ("_asked", "_before", "_earlier", "_first", "_inside", "best")
     never = False
 
     def __init__(self, asked: written.Spike) -> None:
         self.best: Best = [None, None]
         self._asked = asked
         self._first: int | None = None
+        self._earlier = 0  # the newest event before the baseline, where there was one
         self._inside: deque[int] = deque()
         self._before: deque[int] = deque(maxlen=MOST_TIMES)
 
@@ -111,10 +112,12 @@ class Surges:
         self._first = at if self._first is None else self._first
         self._inside.append(at)
         while self._inside[0] <= start:
+            if len(self._before) == MOST_TIMES:
+                self._earlier = self._before[0]
             self._before.append(self._inside.popleft())
         while self._before and self._before[0] <= start - asked.baseline:
-            self._before.popleft()
-        if self._first > start - asked.baseline:
+            self._earlier = self._before.popleft()
+        if self._first > start - asked.baseline or self._earlier <= start - (1 + KNOWN) * asked.baseline:
             return
         count, usual = len(self._inside), len(self._before) * window
         times = count * asked.baseline / usual if usual else ANY

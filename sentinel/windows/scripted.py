@@ -71,7 +71,8 @@ class Scripted(ABC):
         self.span = self.reach()
         self.keep = self.span + limits.lateness
         findings = limits.lateness + watch.window + 2 * watch.cooldown
-        self.ttl = (self.keep + findings + SLACK) // 1000 + 1
+        self.lasting = (self.keep + findings + SLACK) // 1000 + 1  # in milliseconds, as is `ttl`
+        self.ttl = self.lasting + self.silence() // 1000
         self._common = (self.window(), watch.cooldown, self.keep, findings, self.ttl)
 
     def arguments(self, quiet: bool, room: str) -> tuple[Any, ...]:
@@ -81,6 +82,10 @@ class Scripted(ABC):
     def reach(self) -> int:
         """Return how far back an event's answer reaches, in microseconds."""
         return self.watch.span
+
+    def silence(self) -> int:
+        """Return how much longer than what it holds a group is known, in microseconds."""
+        return 0
 
     def window(self) -> int:
         """Return what the script takes for the window."""
@@ -282,8 +287,15 @@ class SpikeScript(Scripted):
         self.asked = watch.detector
         super().__init__(watch, limits)
 
+    def reach(self) -> int:
+        return self.watch.window + self.asked.baseline
+
+    def silence(self) -> int:
+        return self.asked.known
+
     def own(self) -> tuple[Any, ...]:
-        return repr(float(self.asked.factor)), self.asked.baseline, self.asked.fewest, self.limits.hits
+        asked = self.asked
+        return repr(float(asked.factor)), asked.baseline, asked.fewest, self.limits.hits, asked.known
 
     def tally(self, raw: Any) -> Tally:
         return raw[0], raw[1] * self.watch.window / self.asked.baseline

@@ -11,6 +11,7 @@ from sentinel.engine.windows import FirstSeen, Hit, Progress, Spike, Steps, Thre
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
 from sentinel.windows.scripted import BASE, AbsentScript, Scripted, SpikeScript, ThresholdScript, read_text, recalled
+from sentinel.windows.spike import was_there
 
 
 def progress(asked: Scripted, key: str, answer: Sequence[Any], now: int) -> Progress | None:
@@ -96,8 +97,11 @@ def _spike(asked: Scripted, hits: Sequence[Any], now: int) -> Progress:
     count = sum(packed[0] for at, _, packed in hits if start < at <= now)
     before = sum(packed[0] for at, _, packed in hits if start - spike.baseline < at <= start)
     newest = max((at for at, _, _ in hits if at <= now), default=0) + window if count else None
-    first = hits[-1][2][2] if hits else None
-    full = None if first is None else first + spike.baseline + window
+    times = [at for at, _, _ in hits] + ([hits[-1][2][4]] if hits and hits[-1][2][4] is not None else [])
+    since = max((at for at in times if at <= start - spike.baseline), default=None)
+    if not was_there(spike, since, start):
+        since = min((at for at in times if at > start - spike.baseline), default=None)
+    full = None if since is None else since + spike.baseline + window
     return Progress((count, before * window / spike.baseline), newest, bool(hits) and hits[-1][2][3] == 1, full)
 
 

@@ -13,7 +13,7 @@ from sentinel.core.errors import SentinelError
 from sentinel.windows.groups import Opened
 from sentinel.windows.tracker import Tracker
 
-FORMAT = 1
+FORMAT = 2
 
 
 def dump(tracker: Tracker[Any]) -> bytes:

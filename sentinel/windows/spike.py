@@ -1,11 +1,14 @@
 """`spike`: a window's count against the mean of the windows before. Judged on arrival.
 
-Exact up to the bound of hits a group; past it the oldest half is halved by letting one event stand for two.
+Exact up to the bound of hits a group; past it the oldest half is halved by letting one event stand for two. A group
+that has fallen silent leaves the time of its newest event behind, for as long as that says that the group is not new.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import insort
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from sentinel.engine.windows import Hit, Opening, Progress, Spike, Watch
@@ -15,14 +18,31 @@ from sentinel.windows.tracker import Tracker
 
 
 class Series(Timeline):
-    """A group's events, each with its weight as its value, and when the first of all came."""
+    """A group's events, each with its weight as its value, and the time of the newest that is not kept any more."""
 
-    __slots__ = ("approximate", "first")
+    __slots__ = ("approximate", "gone")
 
-    def __init__(self) -> None:
+    def __init__(self, gone: int | None = None) -> None:
         super().__init__()
-        self.first: int | None = None
+        self.gone = gone
         self.approximate = False
+
+    def take(self, at: int, id: str, keep: int) -> None:
+        """Add an event; let go of what lies `keep` microseconds or more behind the newest."""
+        hits = self.hits
+        insort(hits, (at, id, (1,)), key=lambda kept: kept[:2])
+        stale = self.index(hits[-1][0] - keep + 1)
+        if stale:
+            self.gone = max(hits[stale - 1][0], -1 if self.gone is None else self.gone)
+            del hits[:stale]
+
+    def newest(self, upto: int) -> int | None:
+        """Return the time of the newest event up to a time, None where none is known."""
+        index = self.index(upto + 1)
+        kept = self.hits[index - 1][0] if index else None
+        if self.gone is None or self.gone > upto:
+            return kept
+        return self.gone if kept is None else max(kept, self.gone)
 
     def weight(self, after: int, upto: int) -> int:
         """Return how many events lie in (after, upto]."""
@@ -43,7 +63,8 @@ class SpikeTracker(Tracker[Series]):
     def __init__(self, watch: Watch, limits: Limits) -> None:
         assert isinstance(watch.detector, Spike)
         self.asked = watch.detector
-        super().__init__(watch, limits, span=watch.span)
+        super().__init__(watch, limits, span=watch.window + self.asked.baseline)
+        self.silent: dict[str, int] = {}  # groups that are not kept: when each had its newest event
 
     def fresh(self) -> Series:
         """Return a group without events."""
@@ -58,16 +79,17 @@ class SpikeTracker(Tracker[Series]):
         at, window, asked = hit.at, self.watch.window, self.asked
         if state.holds(at, hit.id):
             return self.findings.again(hit, at)
-        state.first = at if state.first is None else min(state.first, at)
-        state.add((at, hit.id, (1,)), self.keep, most=1 << 60)
+        if not state.hits:
+            state.gone = self.silent.pop(hit.key, None)
+        state.take(at, hit.id, self.keep)
         if len(state.hits) > self.limits.hits:
             state.halve_oldest()
         start = at - window
         count = state.weight(start, at)
-        if count < asked.fewest or state.first > start - asked.baseline:
+        if count < asked.fewest:
             return ()
         mean = self._mean(state, start)
-        if count < asked.factor * mean:
+        if count < asked.factor * mean or not was_there(asked, state.newest(start - asked.baseline), start):
             return ()
         return self.findings.open(hit, ((at, hit.id, (count, mean)),), state.approximate)
 
@@ -80,16 +102,60 @@ class SpikeTracker(Tracker[Series]):
         start = now - self.watch.window
         count = state.weight(start, now)
         newest = state.hits[state.index(now + 1) - 1][0] + self.watch.window if count else None
-        full = None if state.first is None else state.first + self.asked.baseline + self.watch.window
+        since = state.newest(start - self.asked.baseline)
+        if not was_there(self.asked, since, start):
+            since = next((at for at, _, _ in state.hits if at > start - self.asked.baseline), None)
+        full = None if since is None else since + self.asked.baseline + self.watch.window
         return Progress((count, self._mean(state, start)), newest, state.approximate, full)
 
+    def peek(self, key: str) -> Series | None:
+        """Return a group's state as it is, of a silent one what is left of it."""
+        state = super().peek(key)
+        return Series(self.silent[key]) if state is None and key in self.silent else state
+
+    def _turn_over(self, newest: int) -> None:
+        if self.turn is not None:
+            self._silence(self.groups.old)
+            if newest >= self.turn + self.horizon:
+                self._silence(self.groups.young)
+            edge = newest - self.limits.lateness - self.watch.span
+            self.silent = {key: at for key, at in self.silent.items() if at > edge}
+            self._bound()
+        super()._turn_over(newest)
+
+    def _bound(self) -> None:
+        over = len(self.silent) - self.limits.groups
+        if over > 0:
+            for key in list(islice(self.silent, over)):  # those silent for longest
+                del self.silent[key]
+            self.dropped["silent groups forgotten"] += over
+
+    def _silence(self, groups: Mapping[str, Series]) -> None:
+        for key, state in groups.items():
+            newest = state.newest(1 << 62)
+            if newest is not None:
+                self.silent[key] = newest
+
     def write(self, state: Series) -> Any:
-        """Return the events kept, the first's time and the mark."""
-        return [state.hits, state.first, state.approximate]
+        """Return the events kept, the time of the newest that is not, and the mark."""
+        return [state.hits, state.gone, state.approximate]
 
     def read(self, stored: Any) -> Series:
         """Return the state that `write` gave."""
-        series = Series()
+        series = Series(stored[1])
         series.hits = [(at, id, tuple(values)) for at, id, values in stored[0]]
-        series.first, series.approximate = stored[1], stored[2]
+        series.approximate = stored[2]
         return series
+
+    def extra(self) -> Any:
+        """Return the silent groups."""
+        return self.silent
+
+    def resume(self, extra: Any) -> None:
+        """Take over the silent groups that `extra` gave."""
+        self.silent = dict(extra)
+
+
+def was_there(asked: Spike, newest: int | None, start: int) -> bool:
+    """Say whether a group is not new whose newest event before the baseline came then; `start` is the window's."""
+    return newest is not None and newest > start - asked.baseline - asked.known

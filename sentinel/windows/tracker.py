@@ -87,11 +87,15 @@ class Tracker(ABC, Generic[S]):
 
     def progress(self, key: str, now: int) -> Progress | None:
         """Return how near a group is to a finding, changing nothing; None for a group that is not known."""
-        state = self.groups.peek(key)
+        state = self.peek(key)
         opened = tuple((one.at, one.acting) for one in self.findings.peek(key))
         if state is None and not opened:
             return None
         return self.weigh(key, self.fresh() if state is None else state, now)._replace(opened=opened)
+
+    def peek(self, key: str) -> S | None:
+        """Return a group's state as it is, None where there is none."""
+        return self.groups.peek(key)
 
     @abstractmethod
     def weigh(self, key: str, state: S, now: int) -> Progress:

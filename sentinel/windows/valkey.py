@@ -321,9 +321,9 @@ class ValkeyWindows:
         return seen.progress(asked.scripted, key, answer, now)
 
     def lasting(self, watch: str) -> int:
-        """Return for how many milliseconds a group of a watch is kept; long, where the watch is not known."""
+        """Return for how many milliseconds a group's hits are kept; long, where the watch is not known."""
         asked = self._asked.get(watch)
-        return asked.scripted.ttl if asked else LONG
+        return asked.scripted.lasting if asked else LONG
 
     def groups(self) -> dict[str, int]:
         """Return nothing: to count the groups of a watch would be to walk over all keys."""

@@ -69,7 +69,7 @@ def streams(draw: Any) -> list[dict[str, Any]]:
     """Draw events as they arrive: fields missing, ties, repeats, up to the lateness out of order."""
     at, events = BASE, []
     for number in range(draw(st.integers(1, 40))):
-        at += draw(st.sampled_from([0, 0, 1, 3, 7, 25]))
+        at += draw(st.sampled_from([0, 0, 0, 0, 1, 1, 3, 3, 7, 7, 25, 25, 600]))
         event: dict[str, Any] = {"id": f"{draw(st.integers(0, 9))}-{number}", "timestamp": at}
         event |= draw(st.fixed_dictionaries({"event": st.sampled_from("abc")}, optional={
             "user": st.sampled_from(["u1", "u1", "u2"]),

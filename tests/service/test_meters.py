@@ -44,7 +44,8 @@ def written(path, rows):
     return path
 
 
-ROW = st.tuples(st.integers(0, 900), st.sampled_from("aab"), st.integers(0, 3), st.integers(0, 3))
+AFTER = st.integers(0, 900) | st.sampled_from([1500, 2700, 2705, 2710])  # seconds; now and then a long silence
+ROW = st.tuples(AFTER, st.sampled_from("aab"), st.integers(0, 3), st.integers(0, 3))
 TEXT = st.one_of(
     st.sampled_from([100, 900, 20_000, 600_000]).map(TRAVEL.format),
     st.sampled_from([1, 30, 200, 600]).map(ABSENT.format),

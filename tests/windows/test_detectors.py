@@ -16,19 +16,22 @@ from tests.reference import HOUR, Reference, order
 
 LATENESS = 40
 GROUP = (("str", "g"),)
+SILENCES = (0, 0, 1, 1, 2, 2, 5, 9, 40, 90, 150, 300)  # as long as groups take to expire, and much longer
 PLACES = {"paris": (48.86, 2.35), "versailles": (48.80, 2.13), "tokyo": (35.68, 139.69), "lyon": (45.76, 4.84)}
 
 
 @st.composite
-def streams(draw: Any, late: bool = True, gaps: tuple[int, ...] = (0, 1, 2, 5, 9)) -> list[dict[str, Any]]:
-    """Draw events of one group in their order of arrival, repeats included."""
+def streams(
+    draw: Any, late: bool = True, gaps: tuple[int, ...] = (0, 1, 2, 5, 9), groups: str = "g"
+) -> list[dict[str, Any]]:
+    """Draw events in their order of arrival, repeats included."""
     at, events = 1000, []
     for number in range(draw(st.integers(1, 40))):
         at += draw(st.sampled_from(gaps))
         kinds, value = draw(st.sampled_from(["a", "b", "ab", "u", ""])), draw(st.sampled_from([None, "x", "y", "z"]))
         place = draw(st.sampled_from(sorted(PLACES)))
         id = f"{draw(st.integers(0, 9))}-{number}"
-        events.append({"id": id, "at": at, "g": "g", "is": kinds, "v": value, "place": place})
+        events.append({"id": id, "at": at, "g": draw(st.sampled_from(groups)), "is": kinds, "v": value, "place": place})
     delays = [draw(st.integers(0, LATENESS if late else 0)) for _ in events]
     arrived = [e for _, e in sorted(zip(delays, events, strict=True), key=lambda p: (p[0] + p[1]["at"], p[1]["id"]))]
     return arrived + arrived[-1:] * draw(st.integers(0, 1))
@@ -41,7 +44,7 @@ def run(watch: Watch, values: Any, events: list[dict[str, Any]], scale: int = 1)
     newest = 0
     for event in events:
         newest = max(newest, event["at"] * scale)
-        hit = Hit("w", "g", event["at"] * scale, event["id"], values(event), True, None)
+        hit = Hit("w", event["g"], event["at"] * scale, event["id"], values(event), True, None)
         openings = windows.hit([hit], newest) + windows.due(newest - LATENESS * scale)
         for opening in openings:
             anchor = opening.at, opening.id
@@ -67,13 +70,42 @@ def test_first_seen(history: int, after: int, cooldown: int, events: list[dict[s
     assert found == reference.findings.get(GROUP, [])
 
 
-@given(st.integers(1, 8), st.integers(1, 5), st.sampled_from([1, 1.5, 3]), st.integers(1, 4), streams())
+@settings(max_examples=200)
+@given(
+    st.integers(1, 8),
+    st.integers(1, 5),
+    st.sampled_from([1, 1.5, 3]),
+    st.integers(1, 4),
+    streams() | streams(gaps=SILENCES, groups="ggh"),
+)
 def test_spike(window: int, times: int, factor: float, fewest: int, events: list[dict[str, Any]]) -> None:
+    """However long a group is silent, and whenever others let the state of silent ones go."""
     baseline = window * times
     watch = Watch("w", window, window, Spike(factor, baseline, fewest))
     _, found = run(watch, lambda e: (), events)
     playbook = {"spike": (factor, baseline, fewest), "window": window, "cooldown": window}
-    assert found == refer(playbook, events).findings.get(GROUP, [])
+    groups = refer(playbook, events).findings.values()
+    assert sorted(found) == sorted(anchor for anchors in groups for anchor in anchors)
+
+
+@pytest.mark.parametrize("turns", [(), (60,), (45, 90), tuple(range(30, 700, 30))])
+@pytest.mark.parametrize(("silence", "found"), [(109, 0), (110, 1), (150, 1), (399, 1), (709, 1), (710, 0)])
+def test_silence_makes_a_group_new_after_six_baselines(turns: tuple[int, ...], silence: int, found: int) -> None:
+    """One event, silence, four at once: it does not matter when the events of others let old state go."""
+    windows = MemoryWindows([Watch("w", 10, 10, Spike(2, 100, 4))], Limits(lateness=LATENESS))
+    times = [("g", 1_000), *(("h", 1_000 + turn) for turn in turns if turn < silence)]
+    times += [("g", 1_000 + silence)] * 4
+    hits = [Hit("w", key, at, f"e{number}", (), True, None) for number, (key, at) in enumerate(times)]
+    assert sum(len(windows.hit([hit], hit.at)) for hit in hits) == found
+
+
+def test_the_longest_silent_groups_go_where_there_are_too_many() -> None:
+    """Then they are as new, and that they went is counted."""
+    windows = MemoryWindows([Watch("w", 10, 10, Spike(2, 100, 4))], Limits(lateness=0, groups=4))
+    hits = [Hit("w", f"g{number}", 1_000 + 60 * number, f"e{number}", (), True, None) for number in range(9)]
+    burst = [Hit("w", key, 1_600, f"{key}-{n}", (), True, None) for key in ("g0", "g3", "g5") for n in range(4)]
+    found = [opening.hit.key for hit in [*hits, *burst] for opening in windows.hit([hit], hit.at)]
+    assert found == ["g5"] and windows.dropped()["silent groups forgotten"] > 0
 
 
 @given(st.sampled_from([300, 900, 3000]), streams(gaps=(0, 1, 2, 5, 30)))
@@ -138,7 +170,7 @@ def test_waits_survive_a_snapshot() -> None:
     [FirstSeen(50, 1), Spike(2, 20, 1), Travel(900), Steps((Step(2), Step(1)))],
     ids=lambda d: type(d).__name__,
 )
-@given(events=streams(), cut=st.integers(0, 40))
+@given(events=streams() | streams(gaps=SILENCES, groups="ggh"), cut=st.integers(0, 40))
 @settings(max_examples=30)
 def test_a_snapshot_continues_where_it_was_taken(detector: Any, events: list[dict[str, Any]], cut: int) -> None:
     def values(event: dict[str, Any]) -> Any:
@@ -146,10 +178,11 @@ def test_a_snapshot_continues_where_it_was_taken(detector: Any, events: list[dic
         return of.get(type(detector), (1 if "a" in event["is"] else 2, False, (None, None)))
 
     watch = Watch("w", 20, 20, detector)
-    hits = [Hit("w", "g", e["at"], e["id"], values(e), True, None) for e in sorted(events, key=order)]
-    whole, first, second = (MemoryWindows([watch]) for _ in range(3))
-    newest = hits[-1].at
-    whole.hit(hits[:cut], newest)
-    first.hit(hits[:cut], newest)
+    hits = [Hit("w", e["g"], e["at"], e["id"], values(e), True, None) for e in sorted(events, key=order)]
+    whole, first, second = (MemoryWindows([watch], Limits(lateness=LATENESS)) for _ in range(3))
+    for hit in hits[:cut]:
+        assert whole.hit([hit], hit.at) == first.hit([hit], hit.at)
     assert second.restore("w", first.snapshot()["w"])
-    assert second.hit(hits[cut:], newest) == whole.hit(hits[cut:], newest)
+    for hit in hits[cut:]:
+        assert second.hit([hit], hit.at) == whole.hit([hit], hit.at)
+    assert second.snapshot() == whole.snapshot()

@@ -1,9 +1,11 @@
 -- A window's count against the mean of the windows of the baseline before, judged on arrival.
--- ARGV 8: factor; 9: baseline; 10: fewest; 11: most hits; then of each hit time, id, acting.
+-- ARGV 8: factor; 9: baseline; 10: fewest; 11: most hits; 12: how long before the baseline an event still says that
+-- the group is not new; then of each hit time, id, acting.
 --
--- Of each hit {weight, weights of all hits before, time of the group's first hit, approximate} is kept.
+-- Of each hit {weight, weights of all hits before, time of the group's first hit, approximate, gone} is kept; `gone`, the
+-- time of the newest hit let go, is true of the newest hit alone.
 local factor, baseline = tonumber(ARGV[8]), tonumber(ARGV[9])
-local fewest, most = tonumber(ARGV[10]), tonumber(ARGV[11])
+local fewest, most, known = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 
 local function read(raw)
   local hits = {}
@@ -18,7 +20,8 @@ local function put(hit)
   if hit[4] then
     call('ZREM', key, hit[4])
   end
-  call('ZADD', key, hit[1], hit[2] .. '\0' .. cmsgpack.pack(hit[3]))
+  hit[4] = hit[2] .. '\0' .. cmsgpack.pack(hit[3])
+  call('ZADD', key, hit[1], hit[4])
 end
 
 -- Return the weights of all hits before a time, those forgotten among them; `all` where none comes later.
@@ -28,12 +31,12 @@ local function before(at, all)
 end
 
 local function insert(at, id)
-  local hit, last = {1, 0, at, 0}, nil
+  local hit, last = {1, 0, at, 0, false}, nil
   local placed = false
   for _, other in ipairs(read(call('ZRANGEBYSCORE', key, at, '+inf', 'WITHSCORES'))) do
     if other[1] > at or below(id, other[2]) then
       if not placed then
-        hit = {1, other[3][2], math.min(at, other[3][3]), other[3][4]}
+        hit = {1, other[3][2], math.min(at, other[3][3]), other[3][4], other[3][5]}
         placed = true
       end
       other[3][2], other[3][3] = other[3][2] + 1, math.min(at, other[3][3])
@@ -43,7 +46,7 @@ local function insert(at, id)
     end
   end
   if not placed then
-    hit = {1, last[2] + last[1], last[3], last[4]}
+    hit = {1, last[2] + last[1], last[3], last[4], last[5]}
   end
   put({at, id, hit})
 end
@@ -68,6 +71,23 @@ local function last_hit()
   return found and found[1] >= 0 and found or nil
 end
 
+-- Let go of what is too old and note the newest of it in the newest hit.
+local function forget(newest)
+  local score = call('ZREVRANGEBYSCORE', key, newest[1] - keep, 0, 'WITHSCORES', 'LIMIT', 0, 1)[2]
+  local gone = newest[3][5]
+  if score and (not gone or tonumber(score) > gone) then
+    newest[3][5] = tonumber(score)
+    put(newest)
+  end
+  refresh(newest[1])
+end
+
+-- Say whether the group had a hit before the baseline, not too long before.
+local function was_there(upto, gone)
+  return gone and upto - known < gone and gone <= upto
+    or #call('ZREVRANGEBYSCORE', key, upto, since(upto - known + 1), 'LIMIT', 0, 1) > 0
+end
+
 -- Record a hit and return the newest, nothing for one that is known.
 local function record(at, id)
   local newest = last_hit()
@@ -76,16 +96,17 @@ local function record(at, id)
       return nil
     end
     insert(at, id)
-    refresh(newest[1])
+    forget(last_hit())
     newest = last_hit()
   else
     local before = newest and newest[3]
-    local hit = before and {1, before[2] + before[1], before[3], before[4]} or {1, 0, at, 0}
-    put({at, id, hit})
-    if begins(newest and newest[1] or -1, at) then
-      refresh(at)
-    end
+    local hit = before and {1, before[2] + before[1], before[3], before[4], before[5]} or {1, 0, at, 0, false}
+    local starts = begins(newest and newest[1] or -1, at)
     newest = {at, id, hit}
+    put(newest)
+    if starts then
+      forget(newest)
+    end
   end
   if over(most) > 0 then
     halve_oldest()
@@ -112,14 +133,14 @@ local function judge(index, at, id, acting)
   end
   local earlier = inside - before(start - baseline + 1, all)
   local mean = baseline % window == 0 and earlier / (baseline / window) or earlier * window / baseline
-  if count >= factor * mean then
+  if count >= factor * mean and was_there(start - baseline, last[5]) then
     open(index, at, id, acting, near(at), {{at, id, {count, earlier}}}, last[4] == 1)
   end
 end
 
 if not refused() then
-  for i = 12, #ARGV, 3 do
-    judge((i - 12) / 3, tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2] == '1')
+  for i = 13, #ARGV, 3 do
+    judge((i - 13) / 3, tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2] == '1')
   end
 end
 return answered()
