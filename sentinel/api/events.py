@@ -108,11 +108,12 @@ class Tail(Response):
         self._shown = shown
         self._alive = alive
         self._looked = time.monotonic()
-        self._position = events.position()
+        self._position = 0  # all up to it was told, and nothing will come in before it any more
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._hub.seat(TOPIC, self._app, self._secret) as seat:
             self._seat = seat
+            self._position = await asyncio.to_thread(self._events.decided)
             await stream.run(seat, self._next, receive, send)
 
     async def _next(self) -> bytes | None:
@@ -121,16 +122,16 @@ class Tail(Response):
             if not await asyncio.to_thread(self._alive):
                 self._seat.ended = True
                 return None
-        newest = self._events.position()
-        if newest == self._position:
+        if self._events.position() <= self._position:
             return None
-        found = await asyncio.to_thread(self._later)
-        self._position = found[-1].position if 0 < len(found) < _LOT else newest
+        decided, found = await asyncio.to_thread(self._later)
+        self._position = max(decided, found[-1].position if found else 0)
         told = (kept for kept in found if _fits(kept, self._wanted))
         return b"".join(stream.event("event", msgspec.json.encode(self._shown(kept))) for kept in told) or None
 
-    def _later(self) -> list[KeptEvent]:
-        return list(islice(self._events.after(self._app, self._position), _LOT))
+    def _later(self) -> tuple[int, list[KeptEvent]]:
+        decided = self._events.decided()
+        return decided, list(islice(self._events.after(self._app, self._position), _LOT))
 
 
 def _fits(kept: KeptEvent, wanted: record.Filter) -> bool:

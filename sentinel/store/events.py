@@ -109,6 +109,10 @@ class Events:
             yield from (kept for kept in found[1] if kept.position > position)
             position = found[0]
 
+    def decided(self) -> int:
+        """Return the last position before which nothing will come in: one process writes, in order."""
+        return self._journal.position
+
     def in_order(self, app: str, since: int, names: Collection[str] | None = None) -> Iterator[Event]:
         """Give an app's events since a time in (time, id) order; with `names` only those so named."""
         last = self._journal.position

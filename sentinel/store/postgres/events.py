@@ -84,13 +84,17 @@ class Events:
 
     def after(self, app: str, position: int) -> Iterator[KeptEvent]:
         """Give an app's events later than a position in their order of arrival, as far as that is decided."""
-        with self._control.read() as connection:
-            last = self._place.decided(connection)
+        last = self.decided()
         query = _query(READ, ["app = %s", "seq > %s", "seq <= %s"], _BY_SEQ)
         while found := self._rows(query, [app, position, last]):
             some = [read(row) for row in found]
             yield from some
             position = some[-1].position
+
+    def decided(self) -> int:
+        """Return the last position before which nothing will come in any more, whichever process writes."""
+        with self._control.read() as connection:
+            return self._place.decided(connection)
 
     def in_order(self, app: str, since: int, names: Collection[str] | None = None) -> Iterator[Event]:
         """Give an app's events since a time in (time, id) order; with `names` only those so named."""
