@@ -151,7 +151,8 @@ class Server:
         self.jobs = Jobs(self._jobs(), self.holder, self.figures, self.fault)
         self.workbench = Workbench(self.library, store, _windows, now, time.monotonic, settings.lateness)
         self.writing = Writing(self.library, store, now, partial(self.jobs.soon, "playbooks"))
-        vitals = Vitals(store, self.pipeline, self.overview, self.switch, settings.data, now)
+        vitals = Vitals(store, self.pipeline, self.overview, self.switch, settings.data, now,
+                        files=settings.database is None)  # fmt: skip
         self.figures.sources += [self.overview.samples, self.reload.samples, self._samples, vitals.samples]
         self.front = self._front()
         store.watch(partial(self.hub.tell, DECISIONS))

@@ -15,6 +15,7 @@ from sentinel.cli.terminal import say
 from sentinel.core import moment
 from sentinel.core.batch import Note
 from sentinel.core.errors import SentinelError
+from sentinel.service.upkeep import BACKED
 from sentinel.store.backup import put_back
 from sentinel.store.embedded import open_store
 
@@ -89,7 +90,9 @@ def _alone(place: Path, folder: Path) -> tuple[int, int]:
         raise SentinelError(f"there is no data folder `{place}`", "name it with `--data`")
     store = open_store(place)
     try:
-        made = store.backup(folder, time.time_ns() // 1000)
+        now = time.time_ns() // 1000
+        made = store.backup(folder, now)
+        store.settings.put(BACKED, now, ACTOR, now)
     finally:
         store.close()
     return made.events, made.size

@@ -47,7 +47,9 @@ FIGURES: Mapping[str, Figure] = {
     "sentinel_enforcement_on": Figure("gauge", "Whether decisions are carried out", ("app",)),
     "sentinel_guard_holds": Figure("gauge", "Playbooks whose guard lets them only monitor now", ("app", "playbook")),
     "sentinel_outbox_dead": Figure("gauge", "Deliveries that were given up, counted up to 100", ("app",)),
-    "sentinel_last_backup_seconds": Figure("gauge", "When a running server was backed up last, in seconds since 1970"),
+    "sentinel_last_backup_seconds": Figure(
+        "gauge", "When the data folder was backed up last, in seconds since 1970; 0 is never"
+    ),
     "sentinel_disk_free_bytes": Figure("gauge", "Room on the disk of the data folder"),
     "sentinel_memory_bytes": Figure("gauge", "Memory the process holds"),
     "sentinel_open_files": Figure("gauge", "Files and connections the process has open"),

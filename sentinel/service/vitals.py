@@ -20,11 +20,14 @@ _PROCESS = Path("/proc/self")
 
 
 class Vitals:
-    """Looks when it is asked, from any thread; `folder` lies on the disk that may fill up."""
+    """Looks when it is asked, from any thread.
+
+    `folder` lies on the disk that may fill up; `files` says that the store is files, which nobody else backs up.
+    """
 
     def __init__(
         self, store: Store, pipeline: Pipeline, overview: Overview, switch: Switch, folder: Path,
-        clock: Callable[[], int],
+        clock: Callable[[], int], files: bool = True,
     ) -> None:  # fmt: skip
         self._store = store
         self._pipeline = pipeline
@@ -32,14 +35,14 @@ class Vitals:
         self._switch = switch
         self._folder = folder
         self._clock = clock
+        self._files = files
 
     def samples(self) -> Iterator[Sample]:
         """Give the figures."""
         yield Sample("sentinel_ready", (), int(self._overview.starting() is None))
         yield Sample("sentinel_disk_free_bytes", (), shutil.disk_usage(self._folder).free)
-        backed = self._store.settings.get(BACKED)
-        if isinstance(backed, int):
-            yield Sample("sentinel_last_backup_seconds", (), backed // SECOND)
+        if self._files:
+            yield Sample("sentinel_last_backup_seconds", (), (self._store.settings.get(BACKED) or 0) // SECOND)
         yield from _process()
         for app in self._store.access.apps():
             dead = len(self._store.outbox.list(app.id, dead=True, limit=MOST_DEAD).items)

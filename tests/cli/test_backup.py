@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import stat
+from contextlib import closing
 
 import pytest
 
 from sentinel.cli.program import run
 from sentinel.core.record import Filter
 from sentinel.local import leave
+from sentinel.service.upkeep import BACKED
 from sentinel.store.embedded import open_store
 from tests.api.whole import whole as run_whole
 
@@ -64,6 +66,8 @@ def test_keys_of_apps_make_no_backup_and_no_path_is_taken_that_is_not_whole(runn
 def test_without_a_server_the_folder_itself_is_backed_up(ask, tmp_path):
     open_store(tmp_path / "data").close()
     assert ask("backup", tmp_path / "backup")[0] == 0
+    with closing(open_store(tmp_path / "data")) as store:
+        assert store.settings.get(BACKED) == store.audit.list(None).items[0].at, "the figure tells of it too"
     assert ask("restore", tmp_path / "backup", "--data", tmp_path / "again")[0] == 0
 
 
