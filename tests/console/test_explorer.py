@@ -130,6 +130,24 @@ def test_a_search_is_kept_found_again_and_removed_by_its_owner_alone(console):
     assert console.store.searches.list("one") == []
 
 
+BETWEEN = {"range": "between", "from": "2026-11-01T00:00:00", "to": "2099-01-01T00:00:00"}
+
+
+@pytest.mark.parametrize("when", [BETWEEN, {"range": "1h", "at": "1795210200000000"}])
+def test_keeping_a_search_and_making_a_rule_of_it_lead_back_to_the_same_period(console, when):
+    reader, asked = console.reader("analyst"), {"q": 'event == "act1"', **when}
+    where = reader.done("/explorer/searches", {"name": "a period", **asked})
+    assert {name: value for name, value in said(where).items() if name in when} == when
+    assert reader.get(where).status == 200
+    page = reader.post("/explorer/rule", {"title": "x", **asked}).body.decode()
+    back = said(next(link for link in links(page) if "q=" in link and "/explorer?" in link))
+    assert {name: value for name, value in back.items() if name in when} == when
+    menu = next(link for link in links(reader.page(where)) if said(link)["q"] == asked["q"])
+    assert {name: said(menu).get(name) for name in when} == {**when, **({"at": None} if "at" in when else {})}
+    (kept,) = console.store.searches.list("one")
+    reader.done(f"/explorer/searches/{kept.id}/remove")
+
+
 def test_a_search_becomes_the_text_of_a_rule(console):
     asked = {"title": "Free plans & more", "q": 'properties.plan == "free"'}
     answer = console.reader("analyst").post("/explorer/rule", asked)

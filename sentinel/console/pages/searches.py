@@ -8,7 +8,7 @@ import secrets
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from sentinel.console.asking import Period, Search
+from sentinel.console.asking import Search, period
 from sentinel.console.forms import Filled, Form
 from sentinel.console.parts import Id
 from sentinel.console.visit import Analyst
@@ -60,5 +60,5 @@ def make_rule(visit: Analyst, form: Filled) -> Response:
 
 def _asked(form: Form) -> Search:
     event, user, ip = (form.text(name, most=512, empty=True) for name in ("event", "user", "ip"))
-    when = Period(form.text("range", most=20, empty=True))
+    when = period(*(form.text(name, most=512, empty=True) for name in ("range", "from", "to", "at")))
     return Search(form.text("q", most=LONGEST, empty=True), event, user, ip, when)
