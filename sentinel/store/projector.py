@@ -29,7 +29,8 @@ SIP = 5_000  # events that whoever asks for events makes searchable on the way
 _PATIENCE = 0.25  # seconds that they wait for the lump under way
 _SLICE = 500  # rows handed to DuckDB at a time: the interpreter is held that long
 _SLOWEST = 50  # calls between two attempts to open the file again
-_COLUMNS = ", ".join(f'"{name}" {kind}' for name, kind in rows.COLUMNS.items())
+_ALONE = " USING COMPRESSION zstd"  # else a dictionary is read to its end for one text of it
+_COLUMNS = ", ".join(f'"{name}" {kind}{_ALONE if name in rows.MANY else ""}' for name, kind in rows.COLUMNS.items())
 _TABLES = (
     f"CREATE TABLE IF NOT EXISTS events ({_COLUMNS})",
     "CREATE TABLE IF NOT EXISTS watermark (journal BIGINT)",

@@ -60,6 +60,7 @@ COLUMNS: dict[str, str] = {
     "more": "VARCHAR", "conflicts": "VARCHAR", "props": "VARCHAR",
     **dict.fromkeys(TEXTS, "VARCHAR"), **dict.fromkeys(NUMBERS, "DOUBLE"),
 }  # fmt: skip
+MANY = frozenset({"user_key", "identifiers", "ip", "device"})  # texts of which there are as many as users or addresses
 HASHES = {"user_h": "user_key", "ip_h": "ip", "device_h": "device"}  # of which texts: these take long to read
 READ = tuple(name for name in COLUMNS if name not in {"app", *HASHES, "ip4", "ip6", "conflicts", *SLOTS})
 SHOWN = ", ".join(

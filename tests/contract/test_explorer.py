@@ -222,6 +222,36 @@ def test_a_funnel_follows_each_user_from_their_first_event(store, made, start, s
         assert way.steps == naive.way(events, asked, lambda one, of=alike[0]: naive.value(path, one) == of)
 
 
+def test_a_funnel_goes_by_the_first_event_also_where_that_lacks_the_value(store):
+    app = fresh_app(store)
+    first, second = event("a", at=NOW - 2, name="signup"), event("b", at=NOW - 1, name="signup")
+    second.properties = {"plan": "pro"}
+    for one in (first, second):
+        one.user = "id:1"
+    put(store, batch(app, events=(first, second)))
+    asked = FunnelWanted(Filter(since=NOW - DAY, until=NOW), ("signup", "pay"), DAY, "properties.plan")
+    everybody, way = store.explorer.funnel(app, asked).ways
+    assert (way.value, way.steps) == (None, everybody.steps)
+
+
+def test_as_many_values_are_told_apart_by_their_users_as_can_be_asked_for(store):
+    """More than one number has bits; of a property with a column and of one without."""
+    app, events = fresh_app(store), []
+    for number in range(100):
+        for user in range(1 + number % 3):
+            one = event(f"e{number}-{user}", at=NOW - 1, properties={"code": number})
+            one.user, one.trust = f"id:{user}", "browser"
+            one.geo = {"city": f"c{number:02}"}
+            events.append(one)
+    put(store, batch(app, events=tuple(events)))
+    for path in ("geo.city", "properties.code"):
+        found = store.explorer.top(app, TopWanted(Filter(since=NOW - DAY, until=NOW), path, limit=100))
+        assert len(found.items) == 100
+        assert all(one.now.users == one.now.events for one in found.items)
+        assert {one.now.users for one in found.items} == {1, 2, 3}
+        assert found.total == Amount(199, 3)
+
+
 @given(
     LISTS,
     START,
@@ -282,6 +312,22 @@ def test_what_a_user_or_an_address_did_is_counted_by_kind_and_told_newest_first(
             assert {one.value: one.events for one in found.shares[kind]} == counted
         newest = sorted(mine, key=lambda one: (one.at, one.id), reverse=True)
         assert [one.id for one in found.newest] == [one.id for one in newest]
+
+
+def test_of_very_many_events_of_one_time_the_last_by_id_are_told(store):
+    app = fresh_app(store)
+    events = [event(f"e{(n * 7) % 150:03}", at=NOW - 1) for n in range(150)]
+    for one in events:
+        one.user, one.ip, one.device = "id:1", "203.0.113.1", "d1"
+    put(store, batch(app, events=tuple(events)))
+    filter = Filter(since=NOW - DAY, until=NOW)
+    for found in (
+        store.explorer.user(app, ("id:1",), filter),
+        store.explorer.ip(app, replace(filter, ip=events[0].ip)),
+    ):
+        assert [one.id for one in found.newest] == [f"e{n:03}" for n in range(149, 99, -1)]
+        assert {(one.user, one.ip) for one in found.newest} == {("id:1", "203.0.113.1")}
+        assert [(one.value, one.events) for one in found.shares["devices"]] == [("d1", 150)]
 
 
 def test_another_app_sees_nothing(store):

@@ -20,67 +20,86 @@ def funnel(machine: Machine, app: str, wanted: FunnelWanted) -> Funnel:
     period(wanted.filter)
     where = machine.where(app, wanted.filter)
     key = NO_KEY if wanted.group_by is None else machine.key(app, wanted.group_by, where)
-    rows = machine.rows(_query(machine, wanted, where, key))
-    found: dict[int | None, list[Step]] = {}
+    found: dict[int | None, list[Step]] = {None: [Step(0)] * len(wanted.steps)}
     values: dict[int, tuple[Any, int]] = {}
-    for number, place, users, since_start, since_last, k, seq in rows:
-        steps = found.setdefault(None if place is None else int(place), [Step(0)] * len(wanted.steps))
-        steps[number - 1] = Step(users) if number == 1 else Step(users, float(since_start), float(since_last))
-        if number == 1 and place is not None:
+    for number, everybody, place, users, since_start, since_last, k, seq in machine.rows(
+        _query(machine, wanted, where, key)
+    ):
+        if number == 0:
             values[int(place)] = (k, seq)
+        elif users and (everybody or place is not None):
+            steps = found.setdefault(None if everybody else int(place), [Step(0)] * len(wanted.steps))
+            steps[number - 1] = Step(users) if number == 1 else Step(users, float(since_start), float(since_last))
     begun = [values[place] for place in sorted(values)]
     texts = shown(machine, app, key, [k for k, _ in begun], [seq for _, seq in begun])
-    everybody = found.get(None, [Step(0)] * len(wanted.steps))
     ways = [Way(value, False, tuple(found[place])) for place, value in zip(sorted(values), texts, strict=True)]
-    return Funnel((Way(None, True, tuple(everybody)), *ways), machine.behind())
+    return Funnel((Way(None, True, tuple(found[None])), *ways), machine.behind())
 
 
 def _query(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key) -> Sql:
-    """Return a query of each step's users and medians, of all (place NULL) and by the place of their value."""
+    """Return a query of the values, which have places (step 0), and of each step's users and medians.
+
+    These are by place, NULL where the value has none, and of everybody.
+    """
     by_value = wanted.group_by is not None
-    ranked = (
-        "ranked AS (SELECT k, max(seq) AS seq, row_number() OVER (ORDER BY count(*) DESC, k NULLS LAST) - 1 AS place"
-        f" FROM step1 GROUP BY k ORDER BY count(*) DESC, k NULLS LAST LIMIT {wanted.top:d})"
-    )
-    which = ["ranked.", ""] if by_value else [""]  # the first says of what type the values are
-    asked = [_sums(number, of) for of in which for number in range(1, len(wanted.steps) + 1)]
-    tables = [*_tables(machine, wanted, where, key), *([Sql(ranked)] if by_value else [])]
-    listed = sql(", ".join("{}" for _ in tables), *tables)
-    return sql("WITH {} " + " UNION ALL ".join(asked), listed)
+    asked = [_sums(number, by_value=by_value) for number in range(1, len(wanted.steps) + 1)]
+    if by_value:  # they come first, for they say of what type values are
+        asked.insert(0, "SELECT 0 AS step, 0 AS everybody, place, 0 AS users, 0.0, 0.0, k, seq FROM ranked")
+    tables = _tables(machine, wanted, where, key)
+    return sql("WITH {} " + " UNION ALL ".join(asked), sql(", ".join("{}" for _ in tables), *tables))
 
 
-def _sums(number: int, of: str) -> str:
-    times = ", ".join(_MEDIAN.format(f"step{number}.reached - step{number}.{since}") for since in ("began", "past"))
-    if not of:
-        return (
-            f"SELECT {number} AS step, CAST(NULL AS BIGINT) AS place, count(*), {times}, NULL AS k,"
-            f" CAST(NULL AS BIGINT) AS seq FROM step{number} HAVING count(*) > 0"
-        )
+def _sums(number: int, *, by_value: bool) -> str:
+    times = ", ".join(_MEDIAN.format(f"reached - {since}") for since in ("began", "past"))
+    of, by = ("grouping(place), place", " GROUP BY GROUPING SETS ((place), ())") if by_value else ("1, 0", "")
     return (
-        f"SELECT {number}, ranked.place, count(*), {times}, ranked.k, ranked.seq FROM step{number}"
-        f" JOIN ranked ON step{number}.k IS NOT DISTINCT FROM ranked.k GROUP BY ranked.place, ranked.k, ranked.seq"
+        f"SELECT {number} AS step, {of}, count(*), {'NULL, NULL' if number == 1 else times}, NULL, NULL"
+        f" FROM step{number}{by}"
     )
 
 
 def _tables(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key) -> list[Sql]:
-    """Return a table a step: who, the value and event they began with, when they reached it, began, and were before."""
-    begun = "user_h AS who, min(ts) AS reached, min(ts) AS began, min(ts) AS past"
-    more = ("k", "seq") if wanted.group_by is not None else ()
-    first = "".join(f", {machine.words.earliest.format(one, 'ts', 'seq')} AS {one}" for one in more)
-    form = f"step1 AS MATERIALIZED (SELECT {begun}{first} FROM {{}} WHERE user_h IS NOT NULL GROUP BY 1)"
-    tables = [sql(form, machine.made(_named(where, wanted.steps[0]), key))]
-    for number, name in enumerate(wanted.steps[1:], 2):
-        later = ">" if name in wanted.steps[: number - 1] else ">="
-        last = f"step{number - 1}"
-        kept = "".join(f", {last}.{one}" for one in more)
-        form = (
-            f"step{number} AS MATERIALIZED (SELECT who, min(ts) AS reached, min({last}.began) AS began,"
-            f" min({last}.reached) AS past{kept} FROM (SELECT ts, user_h FROM events WHERE {{}}) AS made"
-            f" JOIN {last} ON user_h = who"
-            f" WHERE ts {later} {last}.reached AND ts <= {last}.began + {wanted.window:d} GROUP BY 1{kept})"
-        )
-        tables.append(sql(form, _named(where, name)))
-    return tables
+    """Return a table a step: who, when they reached it, began, and were before, and the place of what they began with.
+
+    That is the value in their first event.
+    """
+    by_value = wanted.group_by is not None
+    made = machine.made(_named(where, wanted.steps[0]), key)
+    form = "SELECT user_h AS who, min(ts) AS reached{} FROM {} WHERE user_h IS NOT NULL GROUP BY 1"
+    began = sql(form, Sql(_first(machine, key) if by_value else ""), made)
+    tables = [sql("step1 AS MATERIALIZED ({})", began)]
+    if by_value:
+        order = "ORDER BY count(*) DESC, k NULLS LAST"
+        tables = [
+            sql("begun AS MATERIALIZED ({})", began),
+            Sql(f"ranked AS MATERIALIZED (SELECT k, max(seq) AS seq, row_number() OVER ({order}) - 1 AS place"
+                f" FROM begun GROUP BY k {order} LIMIT {wanted.top:d})"),
+            Sql("step1 AS MATERIALIZED (SELECT who, reached, place FROM begun"
+                " LEFT JOIN ranked ON begun.k IS NOT DISTINCT FROM ranked.k)"),
+        ]  # fmt: skip
+    steps = range(2, len(wanted.steps) + 1)
+    return tables + [_later(wanted, number, where, by_value=by_value) for number in steps]
+
+
+def _first(machine: Machine, key: Key) -> str:
+    """Return the value in each user's first event; and where it is a hash, that event's place in the journal."""
+    first = machine.words.earliest.format
+    seq = "0" if key.shown is None else first("seq", "ts", "seq")
+    return f", {first('k', 'ts', 'seq')} AS k, {seq} AS seq"
+
+
+def _later(wanted: FunnelWanted, number: int, where: Sql, *, by_value: bool) -> Sql:
+    name, last = wanted.steps[number - 1], f"step{number - 1}"
+    began = "reached" if number == 2 else "began"
+    kept = f", min({last}.place) AS place" if by_value else ""
+    again = ">" if name in wanted.steps[: number - 1] else ">="
+    form = (
+        f"step{number} AS MATERIALIZED (SELECT who, min(ts) AS reached, min({last}.{began}) AS began,"
+        f" min({last}.reached) AS past{kept} FROM (SELECT ts, user_h FROM events WHERE {{}}) AS made"
+        f" JOIN {last} ON user_h = who"
+        f" WHERE ts {again} {last}.reached AND ts <= {last}.{began} + {wanted.window:d} GROUP BY 1)"
+    )
+    return sql(form, _named(where, name))
 
 
 def _named(where: Sql, name: str) -> Sql:

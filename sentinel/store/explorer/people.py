@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ class Kind(NamedTuple):
 
 _KINDS = {"events": "name", "devices": "device", "countries": "country", "browsers": "browser", "os": "os"}
 _NOTHING: Mapping[str, Sql] = {}
+_TOLD = ("id", "ts", "name", "success", "user_key", "ip", "country")
 _SORTS = {"last": "last", "events": "events"}
 
 
@@ -110,7 +111,8 @@ def _activity(
         for name, kind in kinds.items()
     ]
     parts.append(
-        f"SELECT 'newest', NULL, 0, min(ts), 0, 0 FROM (SELECT ts FROM mine ORDER BY ts DESC LIMIT {NEWEST}) AS n"
+        f"SELECT * FROM (SELECT 'newest', CAST(NULL AS VARCHAR), 0, ts, ts, seq FROM mine WHERE ts >= (SELECT min(ts)"
+        f" FROM (SELECT ts FROM mine ORDER BY ts DESC LIMIT {NEWEST}) AS n) LIMIT {2 * NEWEST + 1}) AS newest"
     )
     form = f"WITH mine AS MATERIALIZED (SELECT {columns} FROM events WHERE {{}}) " + " UNION ALL ".join(parts)
     rows = machine.rows(sql(form, where))
@@ -118,22 +120,57 @@ def _activity(
     for kind, *rest in rows:
         found.setdefault(kind, []).append(tuple(rest))
     ((_, events, first, last, _),) = found["all"]
-    shares = {name: _shares(machine, app, kind, found.get(name, [])) for name, kind in kinds.items()}
-    timeline = _newest(machine, where, known, found["newest"][0][2]) if events else ()
+    if not events:
+        return Activity(shares=dict.fromkeys(kinds, ()), behind=machine.behind())
+    newest = found["newest"]
+    few = len(newest) <= 2 * NEWEST
+    shown = _shown(machine, where, kinds, known, [*_places(kinds, found), *(row[4] for row in newest if few)])
+    shares = {name: _shares(kind, found.get(name, []), shown) for name, kind in kinds.items()}
+    timeline = _timeline(newest, shown) if few else _newest(machine, where, known, newest[0][2])
     return Activity(events, first, last, shares, timeline, machine.behind())
 
 
-def _shares(machine: Machine, app: str, kind: Kind, rows: Sequence[tuple[Any, ...]]) -> tuple[Share, ...]:
-    texts: dict[str, str] = {}
-    if kind.text != kind.column:
-        hashed = Sql(f"CAST({kind.column} AS VARCHAR)")
-        texts = machine.texts(app, hashed, Sql(kind.text), [row[4] for row in rows])
-    shares = [Share(texts.get(value, value), count, first, last) for value, count, first, last, _ in rows]
+def _places(kinds: Mapping[str, Kind], found: Mapping[str, Sequence[tuple[Any, ...]]]) -> Iterator[int]:
+    """Give the place of an event for each value whose text is not known."""
+    for name, kind in kinds.items():
+        if kind.text != kind.column:
+            yield from (row[4] for row in found.get(name, []))
+
+
+def _shown(
+    machine: Machine, where: Sql, kinds: Mapping[str, Kind], known: Mapping[str, Sql], places: Sequence[int]
+) -> dict[int, dict[str, Any]]:
+    """Return what is shown of the events at some places: one reading for all, for texts take long to read.
+
+    Those that were deleted meanwhile are not among them.
+    """
+    if not places:
+        return {}
+    texts = {kind.text: Sql(kind.text) for kind in kinds.values() if kind.text != kind.column}
+    columns = {name: Sql(name) for name in _TOLD} | texts | dict(known)
+    listed = ", ".join(f"{place:d}" for place in sorted(set(places)))
+    there = sql(machine.words.few, sql(f"{{}} AND seq IN ({listed})", where))
+    rows = machine.rows(
+        sql(f"SELECT seq, {', '.join('{}' for _ in columns)} FROM events WHERE {{}}", *columns.values(), there)
+    )
+    return {seq: dict(zip(columns, row, strict=True)) for seq, *row in rows}
+
+
+def _shares(kind: Kind, rows: Sequence[tuple[Any, ...]], shown: Mapping[int, Mapping[str, Any]]) -> tuple[Share, ...]:
+    told = kind.text == kind.column
+    there = [row for row in rows if told or row[4] in shown]
+    shares = [Share(row[0] if told else shown[row[4]][kind.text], *row[1:4]) for row in there]
     return tuple(sorted(shares, key=lambda one: (-one.events, one.value)))
 
 
+def _timeline(newest: Sequence[tuple[Any, ...]], shown: Mapping[int, Mapping[str, Any]]) -> tuple[Happened, ...]:
+    """Return the newest events out of those that may be."""
+    some = sorted(((row[2], shown[row[4]]["id"], row[4]) for row in newest if row[4] in shown), reverse=True)
+    return tuple(Happened(*(shown[place][name] for name in _TOLD)) for _, _, place in some[:NEWEST])
+
+
 def _newest(machine: Machine, where: Sql, known: Mapping[str, Sql], since: int) -> tuple[Happened, ...]:
-    """Return the newest events, none of which is older than a time."""
+    """Return the newest events, none of which is older than a time, where very many have that time."""
     user, ip = (known.get(text, Sql(text)) for text in ("user_key", "ip"))
     query = f"SELECT id, ts, name, success, {{}}, {{}}, country FROM events WHERE {{}} AND ts >= {since}"
     rows = machine.rows(sql(f"{query} ORDER BY ts DESC, id DESC, seq DESC LIMIT {NEWEST}", user, ip, where))

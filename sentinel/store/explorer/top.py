@@ -33,9 +33,8 @@ def top(machine: Machine, app: str, wanted: TopWanted) -> Top:
     earliest = max(2 * since - until, 0) if wanted.previous else since
     where = machine.where(app, replace(wanted.filter, since=earliest))
     key = machine.key(app, wanted.field, where, "field")
-    made = machine.made(sql(f"{{}} AND ts >= {since}", where), key)
     alone = key.raw.text == "user_h AS own"  # each value is one user
-    rows = machine.rows(sql(_now(machine, wanted, key, alone, roughly), made))
+    rows = machine.rows(_now(machine, wanted, key, sql(f"{{}} AND ts >= {since}", where), alone, roughly))
     keys = tuple(row[1] for row in rows)
     values = shown(machine, app, key, keys, [row[2] for row in rows])
     before = Past({}, Amount(0, 0))
@@ -44,7 +43,7 @@ def top(machine: Machine, app: str, wanted: TopWanted) -> Top:
         before = _before(machine, wanted, past, key, Ranks(keys, values, True), roughly)
     counts = wanted.users or wanted.by == "users"
     items = tuple(
-        Ranked(value, Amount(row[3], _users(row, alone) if counts else None), before.of(int(row[0]), wanted.by))
+        Ranked(value, Amount(int(row[3]), _users(row, alone) if counts else None), before.of(int(row[0]), wanted.by))
         for value, row in zip(values, rows, strict=True)
     )
     total = Amount(int(rows[0][5]), _people(rows[0], alone)) if rows else Amount(0, 0)
@@ -77,7 +76,7 @@ def _people(row: Sequence[Any], alone: bool) -> int:
     return int(row[6] if alone else row[7][-1] if row[7] else 0)
 
 
-def _now(machine: Machine, wanted: TopWanted, key: Key, alone: bool, roughly: bool) -> str:
+def _now(machine: Machine, wanted: TopWanted, key: Key, where: Sql, alone: bool, roughly: bool) -> Sql:
     """Return the query of the values first in rank, in order: place, key, last event, events, users; and of all values.
 
     Of all these are the events, the distinct keys, and last a list of users: of each value where that is not known
@@ -85,8 +84,8 @@ def _now(machine: Machine, wanted: TopWanted, key: Key, alone: bool, roughly: bo
     """
     by_users = wanted.by == "users"
     counted = by_users or (wanted.users and roughly and not alone)
-    users = machine.distinct("user_h", roughly) if counted else "CAST(NULL AS BIGINT)"
-    rank = "u" if by_users else "n"
+    folded = key.dear and not counted
+    rank = f"{'u' if by_users else 'n'} DESC, k NULLS LAST"
     if alone or not (by_users or wanted.users):
         people = "SELECT NULL AS users"
     elif counted:
@@ -94,31 +93,62 @@ def _now(machine: Machine, wanted: TopWanted, key: Key, alone: bool, roughly: bo
     else:
         people = _present(wanted.limit)
     seq = "0" if key.shown is None else "seq"
-    return (
-        f"WITH made AS {'' if key.dear and people != 'SELECT NULL AS users' else 'NOT '}MATERIALIZED"
-        f" (SELECT user_h, {seq} AS seq, k FROM {{}}),"
-        f" counted AS (SELECT k, max(seq) AS last, count(*) AS n, {users} AS u, sum(count(*)) OVER () AS total,"
-        f" count(k) OVER () AS keys FROM made GROUP BY k ORDER BY {rank} DESC, k NULLS LAST LIMIT {wanted.limit:d}),"
-        f" ranked AS (SELECT *, row_number() OVER (ORDER BY {rank} DESC, k NULLS LAST) - 1 AS place FROM counted),"
-        f" people AS ({people})"
+    again = key.dear and people != "SELECT NULL AS users"
+    tables = _folded(key) if folded else _plain(machine.distinct("user_h", roughly) if counted else None)
+    bits = [f"bit{lot}" for lot in _lots(wanted.limit)]
+    known = "SELECT {} AS k{} FROM ranked{}".format(
+        "j" if folded else "ranked.k", "".join(f", {bit}" for bit in bits),
+        " JOIN held ON held.k IS NOT DISTINCT FROM ranked.k" if folded else "",
+    )  # fmt: skip
+    query = (
+        f"WITH made AS {'' if again else 'NOT '}MATERIALIZED (SELECT user_h, {seq} AS seq, k FROM {{}}),"
+        f" {braced(tables)} ORDER BY {rank} LIMIT {wanted.limit:d}),"
+        f" placed AS (SELECT *, row_number() OVER (ORDER BY {rank}) - 1 AS place FROM counted),"
+        f" ranked AS (SELECT *{''.join(f', {_bit(lot)}' for lot in _lots(wanted.limit))} FROM placed),"
+        f" known AS ({known}), people AS ({people})"
         " SELECT place, k, last, n, u, total, keys, users FROM ranked CROSS JOIN people ORDER BY place"
     )
+    return sql(query, machine.made(where, replace(key, form="j") if folded else key))
+
+
+def _plain(users: str | None) -> str:
+    """Return the beginning of the table of each key."""
+    users = "CAST(NULL AS BIGINT)" if users is None else users
+    return (
+        f"counted AS (SELECT k, max(seq) AS last, count(*) AS n, {users} AS u, sum(count(*)) OVER () AS total,"
+        " count(k) OVER () AS keys FROM made GROUP BY k"
+    )
+
+
+def _folded(key: Key) -> str:
+    """Return the beginning of the table of each key where what it is made of, `j`, is grouped first: it is less."""
+    return (
+        "raw AS MATERIALIZED (SELECT k AS j, max(seq) AS last, count(*) AS n FROM made GROUP BY 1),"
+        f" held AS MATERIALIZED (SELECT {key.form} AS k, j, last, n FROM raw),"
+        " counted AS (SELECT k, max(last) AS last, sum(n) AS n, CAST(NULL AS BIGINT) AS u,"
+        " sum(sum(n)) OVER () AS total, count(k) OVER () AS keys FROM held GROUP BY k"
+    )
+
+
+def _lots(limit: int) -> range:
+    return range(0, limit, _BITS)
+
+
+def _bit(lot: int) -> str:
+    """Return the column of the bit that a place has in the number of a lot."""
+    inside = f"place BETWEEN {lot} AND {lot + _BITS - 1}"
+    return f"CASE WHEN {inside} THEN CAST(1 AS BIGINT) << CAST(place - {lot} AS INTEGER) END AS bit{lot}"
 
 
 def _present(limit: int) -> str:
     """Return a query that makes each user one row, whose bits say at which values it was, and counts these."""
-    lots = range(0, limit, _BITS)
-    bits = ", ".join(
-        f"bit_or(CASE WHEN place BETWEEN {lot} AND {lot + _BITS - 1}"
-        f" THEN CAST(1 AS BIGINT) << CAST(place - {lot} AS INTEGER) ELSE 0 END) AS bits{lot}"
-        for lot in lots
-    )
+    bits = ", ".join(f"bit_or(bit{lot}) AS bits{lot}" for lot in _lots(limit))
     counts = [
         f"count(*) FILTER (WHERE (bits{place // _BITS * _BITS} >> {place % _BITS}) & 1 = 1)" for place in range(limit)
     ]
     return (
         f"SELECT ARRAY[{', '.join([*counts, 'count(*)'])}] AS users FROM (SELECT {bits}"
-        " FROM made LEFT JOIN ranked ON made.k IS NOT DISTINCT FROM ranked.k"
+        " FROM made LEFT JOIN known ON made.k IS NOT DISTINCT FROM known.k"
         " WHERE user_h IS NOT NULL GROUP BY user_h) AS present"
     )
 

@@ -40,6 +40,6 @@ DUCKDB_WORDS = Words(
     extracted="CAST(json_extract({}) AS VARCHAR)",
     unquoted="json_extract_string({}, '$')",
     double="TRY_CAST({} AS DOUBLE)",
-    earliest="arg_min({}, ({}, {}))",
+    earliest="arg_min_null({}, (CAST({} AS HUGEINT) << 64) + {})",
     few="rowid IN (SELECT rowid FROM events WHERE {})",
 )
