@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ class Recent:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._told: dict[int, float] = {}
+        self._told: OrderedDict[int, float] = OrderedDict()  # for a plain one seeks its first key for long
 
     def is_news(self, found: Mapping[str, str], traits: Mapping[str, Any] | None, now: float) -> bool:
         """Say whether these identifiers and traits were not told within the hour, and note that they are now."""
@@ -26,6 +27,6 @@ class Recent:
                 return False
             self._told.pop(key, None)
             if len(self._told) >= _MOST:
-                del self._told[next(iter(self._told))]
+                self._told.popitem(last=False)
             self._told[key] = now
             return True

@@ -7,6 +7,7 @@ links is in `people`.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +28,7 @@ _DECIDED = "SELECT DISTINCT subject FROM decision WHERE app = :app AND removed I
 
 MOST = 64  # keys of one person: past it a shared mailbox would tie strangers together without end
 MOST_ANONYMOUS = 32  # a person's keys past which no anonymous one joins: there is room for those that name them
-KNOWN = 200_000
+KNOWN = 500_000  # keys in memory, about 100 MB
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class Known:
     """Whose the keys looked at last are, in memory: the person's key, or None for a key that is nobody's yet."""
 
     def __init__(self, bound: int = KNOWN) -> None:
-        self._persons: dict[str, dict[str, str | None]] = {}
+        self._persons: dict[str, OrderedDict[str, str | None]] = {}  # for a plain one seeks its first key for long
         self._size = 0
         self._bound = bound
 
@@ -55,15 +56,14 @@ class Known:
         """Take in what was read or committed; past the bound the oldest of the app that has most go."""
         if not found:
             return
-        persons = self._persons.setdefault(app, {})
+        persons = self._persons.setdefault(app, OrderedDict())
         before = len(persons)
-        for key in found:
-            persons.pop(key, None)
-        persons.update(found)
+        for key, person in found.items():
+            persons[key] = person
+            persons.move_to_end(key)
         self._size += len(persons) - before
         while self._size > self._bound:
-            most = max(self._persons.values(), key=len)
-            del most[next(iter(most))]
+            max(self._persons.values(), key=len).popitem(last=False)
             self._size -= 1
 
     def forget(self, app: str) -> None:

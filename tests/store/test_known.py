@@ -1,0 +1,27 @@
+"""Whose keys are, in memory: bounded, the ones looked at longest ago go first, and a full memory costs no more."""
+
+import time
+
+from sentinel.store.linking import Known
+
+
+def test_past_the_bound_the_oldest_of_the_app_with_most_go():
+    known = Known(bound=3)
+    known.learn("shop", {"id:a": "id:a", "id:b": None})
+    known.learn("other", {"id:a": "id:a"})
+    known.learn("shop", {"id:a": "id:a", "id:c": "id:c"})
+    assert (dict(known.of("shop")), dict(known.of("other"))) == ({"id:a": "id:a", "id:c": "id:c"}, {"id:a": "id:a"})
+
+
+def test_a_full_memory_learns_as_fast_as_an_empty_one():
+    known, size = Known(bound=100_000), 1_000
+
+    def learn(start):
+        began = time.thread_time()
+        for at in range(start, start + 100_000, size):
+            known.learn("shop", {f"id:{n}": None for n in range(at, at + size)})
+        return time.thread_time() - began
+
+    filling = learn(0)
+    assert learn(100_000) < 10 * filling
+    assert len(known.of("shop")) == 100_000
