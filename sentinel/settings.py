@@ -125,6 +125,8 @@ SHARED = tuple(
     for scheme in ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 )
 
+ALIASES: Mapping[str, str] = {"state": "windows"}  # other names of settings, in every source
+
 # Variables of the SDK and of the command line's own client, which share the prefix.
 FOREIGN = frozenset(
     f"{PREFIX}{name}"
@@ -154,9 +156,7 @@ def read(flags: Mapping[str, str] | None = None, environ: Mapping[str, str] | No
     wanted = named(flags, environ)
     values = dict(_from_file(Path(wanted or FILE), bool(wanted), problems))
     values |= dict(_from_environment(environ, problems))
-    for name, value in flags.items():
-        if name != "config":
-            _take(values, name, value, f"--{name.replace('_', '-')}", problems)
+    values |= dict(_from_flags(flags, problems))
     settings = Settings(**values)
     problems += _together(settings)
     if problems:
@@ -202,15 +202,27 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> Iterat
 
 
 def _take(values: dict[str, Any], name: str, value: Any, place: str, problems: list[str]) -> None:
-    """Read one value, or note what is wrong with it; `place` is how its author calls it."""
+    """Read one value of a source, or note what is wrong with it; `place` is how its author calls it."""
+    name = ALIASES.get(name, name)
     setting = TABLE.get(name)
     if setting is None:
         close = difflib.get_close_matches(name, TABLE, n=1)
+def _from_flags(flags: Mapping[str, str], problems: list[str]) -> Iterator[tuple[str, Any]]:
+    values: dict[str, Any] = {}
+    for name, value in flags.items():
+        if name != "config":
+            _take(values, name, value, f"--{name.replace('_', '-')}", problems)
+    yield from values.items()
+
+
         hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(f'`{one}`' for one in TABLE)}"
         problems.append(f"`{place}`: not a setting ({hint})")
         return
     try:
-        values[name] = setting.read(value)
+        found = setting.read(value)
+        if values.setdefault(name, found) != found:
+            other = next(alias for alias, of in ALIASES.items() if of == name)
+            raise ValueError(f"`{name}` and `{other}` are two names of one setting and differ here (leave one out)")
     except SentinelError as error:
         problems.append(f"`{place}`: {error}")
     except ValueError as error:

@@ -167,6 +167,31 @@ def test_several_workers_on_shared_machines_are_told_to_be_servers():
     ]
 
 
+def test_where_windows_are_kept_may_be_called_state_in_every_source(toml):
+    url = "redis://127.0.0.1:6379/0"
+    for flags, environ in (({"state": url}, {}), ({}, {"SENTINEL_STATE": url}), (toml(f'state = "{url}"'), {})):
+        assert read(flags, environ) == Settings(windows=url)
+
+
+def test_another_name_of_a_setting_has_its_sources_rank(toml):
+    found = read({**toml('windows = "redis://file/0"'), "windows": "redis://flag/0"}, {"SENTINEL_STATE": "memory"})
+    assert found.windows == "redis://flag/0"
+    assert read(toml('windows = "redis://file/0"'), {"SENTINEL_STATE": "memory"}).windows == "memory"
+
+
+@pytest.mark.parametrize("first", ["state", "windows"])
+def test_two_names_of_one_setting_may_be_given_where_they_agree(first, toml):
+    both = {first: "redis://a/0", "windows" if first == "state" else "state": "redis://a/0"}
+    assert read(both, {}).windows == "redis://a/0"
+    both |= {"state": "redis://:hunter2@b/0"}
+    variables = {f"SENTINEL_{name.upper()}": value for name, value in both.items()}
+    file = toml("\n".join(f'{name} = "{value}"' for name, value in both.items()))
+    for flags, environ in ((both, {}), ({}, variables), (file, {})):
+        (line,) = problems(flags, environ)
+        assert "`windows` and `state` are two names of one setting and differ here (leave one out)" in line
+        assert "hunter2" not in line
+
+
 def test_variables_of_the_sdk_and_of_a_neighbouring_service_are_passed_over():
     assert read({}, {"SENTINEL_KEY": "k", "SENTINEL_ENFORCE": "off", "SENTINEL_SERVICE_HOST": "10.0.0.1"}) == Settings()
     links = {"SENTINEL_PORT": "tcp://10.0.0.1:80", "SENTINEL_PORT_8787_TCP_ADDR": "10.0.0.1"}

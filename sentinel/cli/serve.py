@@ -14,7 +14,7 @@ from sentinel.cli.terminal import say
 from sentinel.local import write_private
 from sentinel.process import serve as run
 from sentinel.service.setup import ONCE, First
-from sentinel.settings import TABLE, Settings
+from sentinel.settings import ALIASES, TABLE, Settings
 
 
 def serve(**flags: str | None) -> None:
@@ -55,9 +55,10 @@ def _secrets(address: str, first: First) -> str:
 
 
 def _parameters() -> list[inspect.Parameter]:
-    """Return a flag for every setting, and one for the file they may stand in."""
+    """Return a flag for every setting and every other name of one, and one for the file they may stand in."""
     helps = {"config": ("FILE", "a TOML file of settings; else SENTINEL_CONFIG, else ./sentinel.toml")}
     helps |= {name: ("VALUE", f"{setting.help} [{setting.default}]") for name, setting in TABLE.items()}
+    helps |= {alias: ("VALUE", f"another name of `--{name}`") for alias, name in ALIASES.items()}
     return [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(name, metavar, text))
         for name, (metavar, text) in helps.items()

@@ -237,11 +237,11 @@ def test_a_full_disk_is_said_to_be_full(tmp_path, monkeypatch):
     assert raised.value.hint == "make room on the disk"
 
 
-def test_every_setting_has_a_flag(tmp_path):
-    from sentinel.settings import TABLE
+def test_every_setting_has_a_flag_and_so_has_its_other_name(tmp_path):
+    from sentinel.settings import ALIASES, TABLE
 
     ran = subprocess.run([*ENTRY, "serve", "--help"], capture_output=True, text=True, timeout=60, cwd=tmp_path)
-    for name in TABLE:
+    for name in (*TABLE, *ALIASES):
         assert f"--{name.replace('_', '-')} " in ran.stdout
 
 
