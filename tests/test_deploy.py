@@ -74,6 +74,38 @@ def test_the_proxy_knows_every_server_and_holds_no_stream_back():
     assert "proxy_buffering off" in text
 
 
+def proxied():
+    """Return what the proxy's configuration says for its server, and for each location of it."""
+    lines = [line.split("#")[0].strip(" ;") for line in (DEPLOY / "nginx.conf").read_text().splitlines()]
+    server, locations, inside = [], {}, None
+    for line in lines[lines.index("server {") + 1 :]:
+        if line.startswith("location "):
+            inside = locations.setdefault(line.removeprefix("location ").rstrip(" {"), [])
+        elif line == "}":
+            inside = None
+        elif line:
+            (server if inside is None else inside).append(line)
+    return server, locations
+
+
+def test_the_proxy_asks_twice_only_what_may_be_done_twice():
+    """A key that was made by a server that then died is not made again by the other; events have ids."""
+    _, locations = proxied()
+    again = {place for place, said in locations.items() if any("non_idempotent" in line for line in said)}
+    assert again == {"= /v1/events"}
+    assert all("proxy_pass http://sentinel" in said for said in locations.values())
+
+
+def test_the_proxy_tells_servers_wherever_it_leads_who_asked_for_which_host():
+    """Set once for all: a location that sets one header inherits none."""
+    server, locations = proxied()
+    headers = [line for line in server if line.startswith("proxy_set_header ")]
+    assert {line.split()[1] for line in headers} == {"Connection", "Host", "X-Forwarded-For"}
+    assert not [line for said in locations.values() for line in said if line.startswith("proxy_set_header")]
+    assert "proxy_http_version 1.1" in server
+    assert len(locations) == 3
+
+
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
 def test_units_run_a_command_there_is_with_settings_there_are(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
