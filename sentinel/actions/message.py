@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from sentinel.actions.text import Show, defanged, link, markdown, printable
 from sentinel.core import moment
 from sentinel.core.duration import SECOND, format_duration
+from sentinel.core.finding import tally_texts
 from sentinel.core.record import Delivery
 
-OPENED, GUARDED, OTHER = "finding.opened", "guard.tripped", "message"
+OPENED, GUARDED, DIGEST, OTHER = "finding.opened", "guard.tripped", "digest", "message"
 ROWS = 40  # lines of a message
 VALUES = 10  # values of one kind: of a group, a tally, effects
 
@@ -104,8 +105,8 @@ def _tallies(data: Body) -> Iterator[str]:
     tally, threshold = data.get("tally"), data.get("threshold")
     if isinstance(tally, Mapping) and isinstance(threshold, Mapping):
         about = "about " if data.get("approximate") else ""
-        for name, value in list(tally.items())[:VALUES]:
-            yield f"{printable(name)} {about}{printable(value)} (needs {printable(threshold.get(name, '?'))})"
+        for name, text in list(tally_texts(tally, printable, threshold).items())[:VALUES]:
+            yield f"{printable(name)} {about}{text} (needs {printable(threshold.get(name, '?'))})"
 
 
 def _effects(data: Body, show: Show) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sentinel.core.finding import tally_texts
+
 SIGNS = {True: "yes", False: "no ", None: "?  "}
 
 
@@ -57,10 +59,10 @@ def group_lines(found: Mapping[str, Any]) -> Iterator[str]:
         if number:
             yield ""
         yield f"{one['id']} ({one['mode']}), {group(one['group'])}"
-        for name, value in one["tally"].items():
+        for name, text in tally_texts(one["tally"], _number, one["threshold"]).items():
             wanted = one["threshold"].get(name, "")
             about = " (approximate)" if one["approximate"] else ""
-            yield f"  {name}: {'-' if value is None else f'{value:g}'}{about}" + (f" of {wanted}" if wanted else "")
+            yield f"  {name}: {text}{about}" + (f" of {wanted}" if wanted else "")
         yield f"  fires: {one['fires']}"
         if one["empties"]:
             yield f"  empties at {one['empties']}"
@@ -82,13 +84,17 @@ def decision_lines(found: Mapping[str, Any]) -> Iterator[str]:
         return
     yield ""
     yield f"finding {finding['id']}, {finding['severity']}: {group(finding['group'])} at {finding['at']}"
-    for name, value in finding["tally"].items():
+    for name, text in tally_texts(finding["tally"], _number, finding["threshold"]).items():
         wanted = finding["threshold"].get(name)
-        yield f"  {name}: {value:g}" + (f" of {wanted}" if wanted else "")
+        yield f"  {name}: {text}" + (f" of {wanted}" if wanted else "")
     yield f"  {finding['evidence']} events so far, the last at {finding['last']}"
     for event in found["events"]:
         who = ", ".join(str(event[name]) for name in ("user", "ip") if event[name])
         yield f"  {event['timestamp']}  {event['event']}  {who}  {event['id']}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"
 
 
 def _author(made: Mapping[str, Any]) -> str:

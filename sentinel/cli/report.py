@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from sentinel.core.duration import SECOND, format_duration
+from sentinel.core.finding import tally_texts
 from sentinel.service.backtest import Backtest
 from sentinel.service.summary import summary
 
@@ -56,7 +57,7 @@ def _findings(run: Backtest, total: Mapping[str, Any]) -> Iterator[str]:
 
 def finding_row(found: Mapping[str, Any]) -> Sequence[str]:
     """Return a finding as the cells of a row."""
-    tally = ", ".join(f"{name} {value:,g}" for name, value in found["tally"].items())
+    tally = ", ".join(f"{name} {text}" for name, text in tally_texts(found["tally"], "{:,g}".format).items())
     actions = ", ".join(_action(one) for one in found["actions"])
     return found["at"], found["playbook"], _group(found["group"]), tally, actions
 

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from sentinel.core import moment
 from sentinel.core.decision import PAIRS, unpair
 from sentinel.core.duration import DAY, HOUR, MINUTE, SECOND, format_duration
+from sentinel.core.finding import tally_texts
 
 LONGEST = 400  # characters of one value on a page
 TEMPLATES = Path(__file__).parent / "templates"
@@ -28,10 +29,11 @@ def environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     env.filters |= {
-        "whole": whole, "utc": utc, "stamp": stamp, "lasting": lasting, "number": number, "plain_json": plain_json,
+        "whole": whole, "prose": prose, "utc": utc, "stamp": stamp, "lasting": lasting, "number": number,
+        "plain_json": plain_json,
         "actor": actor, "duration": duration, "short": short, "target": target, "parties": parties,
         "pair": lambda value: (value, value), "laid_out": laid_out, "filename": filename, "bars": bars,
-        "suffixed": lambda value, more: f"{value}{more}",
+        "suffixed": lambda value, more: f"{value}{more}", "told": told,
     }  # fmt: skip
     return env
 
@@ -84,6 +86,12 @@ def lasting(micros: int, most: int = 2) -> str:
 def number(value: float) -> str:
     """Return a number with its thousands apart."""
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+
+
+def told(tally: Mapping[str, Any], threshold: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return a tally by metric as people read it; without `threshold` all of it was reached."""
+    texts = tally_texts(tally, lambda value: "–" if value is None else number(value), threshold)
+    return {name: text.replace(">=", "≥") for name, text in texts.items()}
 
 
 def plain_json(value: object) -> Markup:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sentinel import __version__
+from sentinel.core.finding import tally_texts
 
 VERSION = "8.17.0"
 _SEVERITIES = {"info": 1, "low": 21, "medium": 47, "high": 73, "critical": 99}
@@ -55,7 +56,9 @@ def _event(told: Mapping[str, Any]) -> dict[str, Any]:
         "module": "sentinel",
         "dataset": "sentinel.finding",
         "provider": "sentinel",
-        "reason": ", ".join(f"{name} {value}" for name, value in told["tally"].items()),
+        "reason": ", ".join(
+            f"{name} {text}" for name, text in tally_texts(told["tally"], str, told["threshold"]).items()
+        ),
         "created": told.get("opened") or told["at"],
         "start": told["at"],
         "end": told.get("last") or told["at"],

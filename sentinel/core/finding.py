@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 from sentinel.core.decision import Decision
+
+# Metrics that windows count no further than they must: once reached, there may have been more.
+_COUNTED = ("count", "distinct.", "step.", "earlier")
+_NUMBER = re.compile(r"(>=?) (\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +71,25 @@ def finding_id(app: str, playbook: str, key: str, at: int, event_id: str) -> str
     parts = (app, playbook, key, str(at), event_id)
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def tally_texts(
+    tally: Mapping[str, Any], write: Callable[[Any], str], threshold: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """Return a tally as people read it, by metric: `>= 10` where ten were counted and there may be more.
+
+    `write` writes one value. Without `threshold` all of it was reached, as in a finding.
+    """
+    return {
+        name: f">= {write(value)}" if _is_floor(name, value, tally, threshold) else write(value)
+        for name, value in tally.items()
+    }
+
+
+def _is_floor(name: str, value: Any, tally: Mapping[str, Any], threshold: Mapping[str, Any] | None) -> bool:
+    if not name.startswith(_COUNTED) or not isinstance(value, int | float) or not value or "mean" in tally:
+        return False  # a spike is measured, not counted up to a number
+    if threshold is None:
+        return True
+    asked = _NUMBER.fullmatch(str(threshold.get(name, "")))
+    return asked is not None and (value > float(asked[2]) if asked[1] == ">" else value >= float(asked[2]))

@@ -10,6 +10,7 @@ from typing import Any
 
 from sentinel import __version__
 from sentinel.core import moment
+from sentinel.core.finding import tally_texts
 
 VERSION = "1.4.0"
 CLASS, CATEGORY = 2004, 2
@@ -97,7 +98,8 @@ def _outcome(told: Mapping[str, Any]) -> dict[str, Any]:
 
 def _message(told: Mapping[str, Any]) -> str:
     needs = told["threshold"]
-    reached = "; ".join(f"{name} {value} (needs {needs.get(name, '?')})" for name, value in told["tally"].items())
+    tally = tally_texts(told["tally"], str, needs)
+    reached = "; ".join(f"{name} {text} (needs {needs.get(name, '?')})" for name, text in tally.items())
     return f"{told['title'] or told['playbook']}: {reached}"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sentinel.core.errors import SentinelError
+from sentinel.core.finding import tally_texts
 from sentinel.demo.attacks import Attack
 from sentinel.demo.visitor import Answer
 
@@ -51,7 +52,8 @@ def tally(finding: Mapping[str, Any]) -> str:
     """Return a finding's tally against its threshold, metric by metric."""
     threshold = finding["threshold"]
     return ", ".join(
-        f"{metric} {number:g} ({threshold.get(metric, '?')})" for metric, number in finding["tally"].items()
+        f"{metric} {text} ({threshold.get(metric, '?')})"
+        for metric, text in tally_texts(finding["tally"], "{:g}".format, threshold).items()
     )
 
 

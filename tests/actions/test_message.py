@@ -49,7 +49,7 @@ def test_a_finding_in_words() -> None:
         "playbook: credential-stuffing",
         "time: 2026-01-05T00:00:45Z",
         "who: ip 203.0.113.9",
-        "tally: distinct.user 10 (needs >= 10)",
+        "tally: distinct.user >= 10 (needs >= 10)",
         "done: blocked 203.0.113.9 for 15m",
         f"finding: {'f' * 32}",
         URL,

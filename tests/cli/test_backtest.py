@@ -49,6 +49,15 @@ def lines(count=3, ip="203.0.113.9", **fields):
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
+def test_what_windows_counted_no_further_is_told_as_at_least_so_many(here, capsys):
+    """A program is told the number."""
+    (here / "events.ndjson").write_text(lines(count=50))
+    assert run(["backtest", "p.yaml", "--events", "events.ndjson"]) == 0
+    assert "count >= 3 " in capsys.readouterr().out
+    assert run(["backtest", "p.yaml", "--events", "events.ndjson", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["tally"] == {"count": 3}
+
+
 def test_the_demo_tells_a_newcomer_what_was_found_and_what_it_would_have_done(capsys):
     assert run(["backtest", "--events", DEMO]) == 0
     out, err = capsys.readouterr()

@@ -123,7 +123,7 @@ def test_a_server_explains_its_event_its_group_and_its_decision(ask_server, serv
     lines = lines[lines.index("block ip 203.0.113.9") :]  # the server of the test logs to the same place
     assert lines[1].endswith(": Three failed logins from one address") and "by playbook three-failures" in lines[1]
     assert lines[2].startswith("  in force until ")
-    assert "  count: 3 of >= 3" in lines
+    assert "  count: >= 3 of >= 3" in lines
 
 
 def test_a_decision_that_was_lifted_says_by_whom_and_why(ask_server, server):

@@ -60,7 +60,7 @@ def test_a_finding_shows_its_tally_its_threshold_and_its_events(console):
     console.whole.fail("203.0.113.1", user="ana", times=4, properties={"note": "from the test"})
     kept = finding(console, "203.0.113.1")
     said = text(console.reader().page(f"/findings/{kept.finding.id}"))
-    assert "count 3 threshold ≥ 3" in said
+    assert "count ≥ 3 threshold ≥ 3" in said
     assert "events, the newest 20" in said
     assert said.count("from the test") == 3
     assert "block 203.0.113.1" in said

@@ -115,7 +115,7 @@ def test_a_test_that_fails_shows_its_difference_and_holds_the_file_back(console,
 def test_a_backtest_tells_whom_it_would_have_acted_on(console, ana):
     console.whole.fail("203.0.113.71", times=4)
     report = text(ana.post("/playbooks/edit", {**sheet(ana), "text": watching()}, do="backtest"))
-    assert "ip 203.0.113.71" in report
+    assert "ip 203.0.113.71" in report and "count ≥ 4" in report
     assert re.search(r"[\d,]+ of [\d,]+ events could matter", report)
 
 
