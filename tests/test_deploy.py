@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import configparser
 import re
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ import yaml
 from sentinel import settings
 from sentinel.cli.program import COMMANDS
 
-DEPLOY = Path(__file__).parents[1] / "deploy"
+ROOT = Path(__file__).parents[1]
+DEPLOY = ROOT / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 UNITS = sorted(DEPLOY.glob("*.service"))
 SERVERS = [name for name in COMPOSE["services"] if name.startswith("server-")]
@@ -124,14 +127,31 @@ def test_units_run_a_command_there_is_with_settings_there_are(path, tmp_path, mo
     assert float(service["TimeoutStopSec"]) > found.grace / 1e6
 
 
-def test_the_image_installs_extras_there_are_and_runs_a_command_there_is():
-    import tomllib
-
+def test_the_image_installs_every_extra_with_the_consoles_scripts_and_runs_a_command_there_is():
     text = (DEPLOY / "Containerfile").read_text()
-    extras = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     (wanted,) = re.findall(r"'/src\[(.*?)\]'", text)
-    assert set(wanted.split(",")) <= set(extras)
+    assert set(wanted.split(",")) == set(project["project"]["optional-dependencies"]) - {"dev"}
+    assert "custom" in project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]  # which builds them, or fails
+    assert not re.search("HATCH_BUILD_NO_HOOKS|--editable| -e ", text)
     assert re.search(r'CMD \["(\w+)"\]$', text, re.MULTILINE)[1] in COMMANDS
     assert "USER 10001" in text
     variables = dict(re.findall(r"(SENTINEL_\w+)=(\S+)", text))
     assert read(variables).host == "0.0.0.0"
+
+
+def test_an_image_is_built_without_secrets_and_with_all_that_its_wheel_needs():
+    left_out = (ROOT / ".dockerignore").read_text().split()
+
+    def sent(path):
+        return not any(fnmatch(path, one.removeprefix("**/")) or path.startswith(f"{one}/") for one in left_out)
+
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = ["constraints.txt", "hatch_build.py", "pyproject.toml", "frontend/build.sh", *wheel["only-include"]]
+    assert [path for path in needed if not (ROOT / path).exists() or not sent(path)] == []
+    kept_back = ["deploy/.env", "sentinel-data/sentinel.sqlite3", ".git/config", ".venv/bin/python", "var/demo"]
+    assert [path for path in kept_back if sent(path)] == []
+
+
+def test_what_a_server_keeps_in_the_checkout_is_never_committed():
+    assert {"/sentinel-data/", ".env"} <= set((ROOT / ".gitignore").read_text().split())
