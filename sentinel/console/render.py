@@ -55,6 +55,11 @@ def short(text: object, most: int) -> str:
     return found if len(found) <= most else inert(found[:most], most) + "…"
 
 
+def prose(text: str) -> Markup:
+    """Return a text of several sentences, harmless, of which more is shown than of one value."""
+    return escape(inert(text, 4000))
+
+
 def whole(value: object) -> Markup:
     """Return all of a text, for a text area or an attribute that a program reads."""
     text = str(value)
