@@ -81,7 +81,7 @@ def _between(since: int | None, until: int | None) -> tuple[int, int, int]:
         raise ApiError("invalid", f"`{'from' if since is None else 'to'}`: missing", "a period has both ends")
     if since >= until:
         raise ApiError("invalid", "`from`: it does not lie before `to`")
-    return since, until, max(2 * since - until, 0)
+    return reports.between(since, until)
 
 
 def report_view(period: str, zone: str, found: reports.Report) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
+from zoneinfo import available_timezones
 
 from fastapi import Depends, Query
 
@@ -16,7 +17,7 @@ from sentinel.core.duration import DAY, HOUR, MINUTE
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Filter
 from sentinel.service import hand
-from sentinel.service.search import LONGEST
+from sentinel.service.search import LONGEST, QueryError
 
 BETWEEN = "between"
 RANGES: Mapping[str, tuple[int, str]] = {
@@ -29,6 +30,8 @@ RANGES: Mapping[str, tuple[int, str]] = {
 }
 CHOICES = (*((name, f"the last {words.removeprefix('a ').removeprefix('an ')}") for name, (_, words) in RANGES.items()),
            (BETWEEN, "between…"))  # fmt: skip
+ZONE_COOKIE = "sentinel_zone"
+_ZONES = frozenset(available_timezones())
 _PLAIN = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?")
 Condition = Annotated[str, Query(max_length=LONGEST)]
 
@@ -109,6 +112,20 @@ def search(when: When, q: Condition = "", event: Given = "", user: Given = "", i
 
 
 Asked = Annotated[Search, Depends(search)]
+
+
+def meant(visit: Visit, asked: Search, usual: str) -> tuple[Filter | None, tuple[str, ...]]:
+    """Return the filter of a search, or what is wrong with its condition."""
+    try:
+        return asked.filter(visit, visit.now, usual), ()
+    except QueryError as error:
+        return None, tuple(flaw.shown for flaw in error.flaws)
+
+
+def zone_of(visit: Visit) -> str:
+    """Return the reader's zone as their browser told it."""
+    told = visit.request.cookies.get(ZONE_COOKIE, "").replace("%2F", "/")
+    return told if told in _ZONES else "UTC"
 
 
 def field_time(at: int) -> str:

@@ -32,6 +32,7 @@ from sentinel.console.pages import (
     playbooks,
     reports,
     searches,
+    series,
     settings,
 )
 from sentinel.console.render import environment
@@ -63,6 +64,7 @@ PAGES = (
     Page("", "", hands.router),
     Page("/addresses", "Addresses", addresses.router),
     Page("/reports", "Reports", reports.router),
+    Page("", "", series.router),
     Page("/settings", "Settings", settings.router),
     Page("", "", access.router),
     Page("", "", entry.router),

@@ -45,6 +45,11 @@ def around(store: Store, app: str, period: Interval, zone: str, at: int) -> tupl
     return found.starts[0], found.until, found.previous_starts[0]
 
 
+def between(since: int, until: int) -> tuple[int, int, int]:
+    """Return a period and when the one before it begins, which is as long."""
+    return since, until, max(2 * since - until, 0)
+
+
 def interval(since: int, until: int) -> Interval:
     """Return in what steps a period is shown."""
     return next((one for longest, one in _INTERVALS if until - since <= longest), _WIDEST)
@@ -57,7 +62,7 @@ def report(store: Store, app: str, since: int, until: int, previous: int, zone: 
     return Report(
         since, until, previous,
         now=explorer.sums(app, now),
-        before=explorer.sums(app, before),
+        before=explorer.sums(app, before) if previous < since else Sums(),
         series=explorer.series(app, SeriesWanted(now, interval(since, until), zone=zone)),
         names=explorer.names(app, now, limit=20),
         tops={path: explorer.top(app, TopWanted(now, path)) for path in FIELDS},

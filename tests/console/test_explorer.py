@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -156,6 +157,53 @@ def test_a_search_becomes_the_text_of_a_rule(console):
     assert "rule: free-plans-more\n" in shown and 'where: "properties.plan == \\"free\\""' in shown
     about = console.reader("analyst").post("/explorer/rule", {"title": "x", "q": "", "user": "ana"})
     assert about.status == 422 and "not about one user" in text(about)
+
+
+def test_a_report_between_two_moments_leads_to_those_around_it(console):
+    reader = console.reader()
+    page = reader.page("/reports?period=period&from=2026-01-01&to=2099-01-01T00:00")
+    assert "2026-01-01 00:00 to 2099-01-01 00:00" in text(page) and "act1" in text(page)
+    assert 'value="2026-01-01T00:00:00"' in page
+    earlier = next(link for link in links(page, "/reports?") if "from=" in link)
+    assert said(earlier)["to"] == "2026-01-01T00:00:00Z" and "1970-01-01" in said(earlier)["from"]
+    assert "act1" not in text(reader.page(earlier))
+    assert "act1" in text(reader.page("/reports?period=period"))  # the last week
+    assert reader.get("/reports?period=period&from=2026-01-02&to=2026-01-01").status == 422
+
+
+def over_time(reader, **query):
+    asked = {"q": 'event in ["act0", "act1", "act2"]', "range": "1h"} | query
+    page = reader.page("/reports/series?" + urlencode(asked))
+    charts = [json.loads(unescape(found)) for found in re.findall(r"data-chart='([^']*)'", page)]
+    return text(page), dict(charts[0]["series"]) if charts else {}
+
+
+def test_a_figure_is_shown_over_time_beside_the_period_before_and_for_each_value(console):
+    reader = console.reader("viewer")
+    assert sum(over_time(reader)[1]["This period"][-61:]) == 6
+    users = over_time(reader, metric="users", interval="month", previous="1")
+    assert users[1] == {"This period": [2], "The period before": [0]} and "The period before 0" in users[0]
+    groups = over_time(reader, group_by="properties.plan", metric="sum", of="properties.n", interval="month")
+    assert groups[1] == {"free": [3], 'pro"x': [3]} and 'properties.plan In all free 3 pro"x 3' in groups[0]
+    before = over_time(reader, group_by="properties.plan", previous="1", interval="month")
+    assert "In all Before Change free 3 0 none before" in before[0]
+    long_ago = {"range": "between", "from": "2001-01-01", "to": "2001-01-02"}
+    assert "No events in this period" in over_time(reader, **long_ago)[0]
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"q": "evnt"}, "did you mean `event`?"),
+        ({"metric": "sum"}, "of"),
+        ({"group_by": "no such"}, "group_by"),
+        ({"interval": "minute", "range": "90d"}, "minute"),
+    ],
+)
+def test_what_is_wrong_with_a_figure_is_told_on_its_page(console, query, words):
+    answer = console.reader().get("/reports/series?" + urlencode(query))
+    assert answer.status == 422
+    assert words in text(answer) and "A line for each" in text(answer)
 
 
 def test_a_report_a_list_of_names_a_funnel_and_retention_say_what_happened(console):

@@ -41,6 +41,7 @@ RIGHTS = {
     "GET /addresses/find": "viewer",
     "GET /addresses/{ip:path}": "viewer",
     "GET /reports": "viewer",
+    "GET /reports/series": "viewer",
     "GET /reports/names": "viewer",
     "GET /reports/funnel": "viewer",
     "GET /reports/retention": "viewer",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, NamedTuple
-from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from sentinel.console.asking import CHOICES, Asked, Search, When
+from sentinel.console.asking import BETWEEN, CHOICES, Asked, Period, When, field_time, meant, zone_of
 from sentinel.console.parts import Given
 from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import DAY, SECOND, parse_duration
@@ -17,7 +16,6 @@ from sentinel.core.errors import SentinelError
 from sentinel.core.explore import MOST_STEPS, By, FunnelWanted, Interval, RetentionWanted, Series
 from sentinel.core.record import Filter
 from sentinel.service import hand, reports
-from sentinel.service.search import QueryError
 
 router = APIRouter()
 PERIODS: tuple[Interval, ...] = ("hour", "day", "week", "month")
@@ -25,8 +23,6 @@ WINDOWS = (("1h", "an hour"), ("1d", "a day"), ("7d", "a week"), ("30d", "30 day
 LONG = CHOICES[2:-1]  # of a funnel: a day and more
 NAMES = 100
 FIGURES = ("events", "users", "ips")
-ZONE_COOKIE = "sentinel_zone"
-_ZONES = frozenset(available_timezones())
 Steps = Annotated[list[str] | None, Query(max_length=MOST_STEPS + 2)]
 
 
@@ -43,26 +39,32 @@ class Change(NamedTuple):
 
 
 @router.get("/reports")
-def show_report(visit: Viewer, period: Literal["hour", "day", "week", "month"] = "day", at: Given = "") -> Response:
-    """Report on the hour, day, week or month of a moment, beside the one before."""
-    zone, app = _zone(visit), visit.app.id
-    moment = hand.time("at", at) if at else visit.now
-    since, until, previous = reports.around(visit.store, app, period, zone, moment)
+def show_report(
+    visit: Viewer, when: When, period: Literal["hour", "day", "week", "month", "period"] = "day", at: Given = ""
+) -> Response:  # fmt: skip
+    """Report on the hour, day, week or month of a moment, or on what lies between two, beside the one before."""
+    zone, app, now = zone_of(visit), visit.app.id, visit.now
+    if period == "period":
+        span = reports.between(*Period(BETWEEN, when.since, when.until).span(now, "7d"))
+    else:
+        span = reports.around(visit.store, app, period, zone, hand.time("at", at) if at else now)
+    since, until, previous = span
     found = reports.report(visit.store, app, since, until, previous, zone)
     titles = {one.id: one.title for one in visit.here.overview.playbooks(app)}
     told = found.told, found.told_before
     return visit.page(
-        "report.html", found=found, period=period, periods=PERIODS, zone=zone, titles=titles, now=visit.now,
+        "report.html", found=found, period=period, periods=PERIODS, zone=zone, titles=titles, now=now,
         figures=[Change(name, getattr(found.now, name), getattr(found.before, name)) for name in FIGURES],
         findings=_changes(told[0].findings, told[1].findings), decisions=_changes(told[0].decisions, told[1].decisions),
-        chart=_chart(found.series, visit.now), earlier=previous, later=until if until <= visit.now else None,
+        chart=_chart(found.series, now), earlier=(previous, since), later=_later(since, until, now),
+        fields=(field_time(since), field_time(until)),
     )  # fmt: skip
 
 
 @router.get("/reports/names")
 def show_names(visit: Viewer, asked: Asked, by: By = "users") -> Response:
     """Show each event's name with its events and its users: many events of one are not events of many."""
-    filter, flaws = _filter(visit, asked, "7d")
+    filter, flaws = meant(visit, asked, "7d")
     names = visit.store.explorer.names(visit.app.id, filter, by, NAMES) if filter else None
     return visit.page(
         "names.html", 422 if flaws else 200, asked=asked, by=by, names=names, choices=CHOICES[:-1], flaws=flaws,
@@ -91,26 +93,17 @@ def show_retention(
 ) -> Response:  # fmt: skip
     """Show of the users who began in a day, week or month how many came back in each later one."""
     since, until = when.span(visit.now, "30d")
-    asked = RetentionWanted(Filter(since=since, until=until), interval, start or None, back or None, _zone(visit))
+    asked = RetentionWanted(Filter(since=since, until=until), interval, start or None, back or None, zone_of(visit))
     found = visit.store.explorer.retention(visit.app.id, asked)
     return visit.page(
         "retention.html", found=found, interval=interval, start=start, back=back, period=when, choices=LONG,
-        names=_names(visit, since, until), zone=_zone(visit),
+        names=_names(visit, since, until), zone=zone_of(visit),
     )  # fmt: skip
 
 
-def _zone(visit: Visit) -> str:
-    """Return the reader's zone as their browser told it."""
-    told = visit.request.cookies.get(ZONE_COOKIE, "").replace("%2F", "/")
-    return told if told in _ZONES else "UTC"
-
-
-def _filter(visit: Visit, asked: Search, usual: str) -> tuple[Filter | None, tuple[str, ...]]:
-    """Return the filter of a search, or what is wrong with its condition."""
-    try:
-        return asked.filter(visit, visit.now, usual), ()
-    except QueryError as error:
-        return None, tuple(flaw.shown for flaw in error.flaws)
+def _later(since: int, until: int, now: int) -> tuple[int, int] | None:
+    """Return the period after one that is over, as long as it."""
+    return (until, min(2 * until - since, now)) if until < now else None
 
 
 def _names(visit: Visit, since: int, until: int) -> list[str]:

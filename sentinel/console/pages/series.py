@@ -1,0 +1,96 @@
+"""A figure of the stored events over time: how many, of how many users, or of a property; a line for each value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from sentinel.console.asking import CHOICES, Asked, field_time, meant, zone_of
+from sentinel.console.parts import Given
+from sentinel.console.visit import Viewer, Visit
+from sentinel.core.duration import SECOND
+from sentinel.core.errors import SentinelError, StoreBusy
+from sentinel.core.explore import INTERVALS, Line, Metric, MetricKind, Series, SeriesWanted
+from sentinel.core.record import Filter
+from sentinel.service import reports
+from sentinel.service.search import LONGEST, narrowed
+
+router = APIRouter()
+LINES = 5  # of values, beside that of the others
+METRICS: Mapping[MetricKind, str] = {
+    "count": "Events", "users": "Users", "ips": "Addresses", "sum": "Sum of", "avg": "Average of", "min": "Least of",
+    "max": "Greatest of", "p95": "95 % are below, of",
+}  # fmt: skip
+STEPS = (("", "as fits"), *((name, f"{name}s") for name in INTERVALS))
+
+
+class Drawn(NamedTuple):
+    """One line: what it is called, what it comes to now and before, and the condition that asks for it alone."""
+
+    label: str
+    points: list[float | None]
+    total: float | None
+    before: float | None
+    only: str
+
+
+@router.get("/reports/series")
+def show_series(
+    visit: Viewer, asked: Asked, interval: Literal["", "minute", "hour", "day", "week", "month"] = "",
+    metric: MetricKind = "count", of: Given = "", group_by: Given = "", previous: Given = "",
+) -> Response:  # fmt: skip
+    """Show a figure over time, beside the period before, or for each of the values a field has most."""
+    filter, flaws = meant(visit, asked, "7d")
+    found, problem = None, None
+    if filter is not None and filter.since is not None and filter.until is not None:
+        step = interval or reports.interval(filter.since, filter.until)
+        wanted = SeriesWanted(
+            filter, step, Metric(metric, of if metric in ("sum", "avg", "min", "max", "p95") else None),
+            group_by or None, LINES, zone_of(visit), previous=bool(previous),
+        )  # fmt: skip
+        found, problem = _asked(visit, wanted)
+    return visit.page(
+        "series.html", 422 if flaws or problem else 200, asked=asked, flaws=flaws, problem=problem, series=found,
+        lines=_lines(found, asked.q, group_by, visit.now) if found else [], x=_seconds(found), metric=metric, of=of,
+        group_by=group_by, interval=interval, previous=previous, metrics=METRICS, steps=STEPS, choices=CHOICES,
+        span=_fields(filter), zone=zone_of(visit),
+    )  # fmt: skip
+
+
+def _asked(visit: Visit, wanted: SeriesWanted) -> tuple[Series | None, SentinelError | None]:
+    """Return the answer, or what is wrong with the question."""
+    try:
+        return visit.store.explorer.series(visit.app.id, wanted), None
+    except StoreBusy:
+        raise
+    except SentinelError as error:
+        return None, error
+
+
+def _lines(found: Series, q: str, field: str, now: int) -> list[Drawn]:
+    """Return what is drawn; of a single line the period before is one of its own."""
+    drawn = [_drawn(line, found.starts, q, field, now) for line in found.lines]
+    if not field and found.previous_starts:
+        before = ((list(line.previous), line.previous_total) for line in found.lines)
+        drawn += [Drawn("The period before", points, total, None, "") for points, total in before]
+    return drawn
+
+
+def _drawn(line: Line, starts: tuple[int, ...], q: str, field: str, now: int) -> Drawn:
+    only = narrowed(q, field, line.value) if field and not line.rest else ""
+    label = "All others" if line.rest else "none" if line.value is None else str(line.value)
+    points = [point if start <= now else None for start, point in zip(starts, line.points, strict=True)]
+    return Drawn(label if field else "This period", points, line.total, line.previous_total,
+                 only if len(only) <= LONGEST else "")  # fmt: skip
+
+
+def _seconds(found: Series | None) -> list[int]:
+    return [start // SECOND for start in found.starts] if found else []
+
+
+def _fields(filter: Filter | None) -> dict[str, str]:
+    ends = (filter.since, filter.until) if filter else (None, None)
+    return {name: "" if at is None else field_time(at) for name, at in zip(("from", "to"), ends, strict=True)}
