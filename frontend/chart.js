@@ -43,11 +43,13 @@ function options(element, data) {
     height: (element.clientHeight || 240) - LEGEND,
     cursor: { points: { size: 6 } },
     legend: { live: true },
+    scales: { y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1) * 1.1] } }, // a bar is as long as what it counts
     axes: [axis({ values: moments }), axis({ size: 56 })],
     series: [
       { value: (_, seconds) => (seconds === null ? "–" : new Date(seconds * 1000).toLocaleString()) },
       ...data.series.map(([label], index) => ({
         label,
+        value: (_, number) => number?.toLocaleString() ?? "–",
         stroke: tone(TONES[index % TONES.length]),
         fill: bars && data.series.length === 1 ? tone(TONES[index % TONES.length]) : undefined,
         width: bars ? 0 : 2,

@@ -14,7 +14,7 @@ const report = document.getElementById("draft-report");
 const result = document.getElementById("draft-result");
 class SignedOut extends Error {}
 let words = { fields: {}, functions: {}, rules: {}, lists: [], channels: [], events: [], schema: {} };
-let judging = null;
+const asked = new Map(); // by the place that waits for the answer
 let checking = null;
 let timer = 0;
 
@@ -117,7 +117,7 @@ function mark(mistakes) {
 
 async function check() {
   checking?.abort();
-  judging?.abort();
+  asked.get(report)?.abort();
   checking = new AbortController();
   try {
     const answer = await send(form.dataset.check, {}, checking.signal);
@@ -126,6 +126,7 @@ async function check() {
     mark(mistakes);
     status.textContent = ok ? "No mistakes." : `${mistakes.length} mistake${mistakes.length === 1 ? "" : "s"}, the first in line ${mistakes[0].line}: ${mistakes[0].message}`;
     status.classList.toggle("wrong", !ok);
+    if (!ok) report.classList.add("stale");
     if (!ok || !playbooks.length) return;
     status.textContent = "No mistakes. Judging the stored events…";
     await put("backtest", report);
@@ -137,17 +138,19 @@ async function check() {
 
 /** Ask for a part of the page and put it in its place. */
 async function put(what, place) {
-  judging?.abort();
-  const mine = (judging = new AbortController());
+  asked.get(place)?.abort();
+  const mine = new AbortController();
+  asked.set(place, mine);
   place.setAttribute("aria-busy", "true");
   try {
     const answer = await send(form.getAttribute("action"), { do: what }, mine.signal);
     if (answer.status === 204) return; // a newer question is being answered
     place.innerHTML = await answer.text(); // of this server, which escapes
+    place.classList.remove("stale");
   } catch (error) {
     trouble(error, place, "There was no answer: try again.");
   } finally {
-    if (judging === mine) place.removeAttribute("aria-busy");
+    if (asked.get(place) === mine) place.removeAttribute("aria-busy");
   }
 }
 

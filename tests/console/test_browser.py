@@ -325,3 +325,12 @@ def test_nothing_jumps_while_a_page_is_opened(chromium, console, path):
         seen.open(of_one(path))
         seen.page.wait_for_timeout(600)
         assert sum(seen.page.evaluate("window.shifts")) < 0.02
+
+
+@pytest.mark.parametrize("path", ["/settings", "/reports/retention"])
+def test_on_a_phone_the_name_of_the_page_is_in_sight_among_those_of_all(chromium, console, path):
+    with tab(chromium, console.reader(), width=390) as seen:
+        seen.open(of_one(path))
+        for link in seen.page.locator("[aria-current=page]").all():
+            box = link.bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= 390

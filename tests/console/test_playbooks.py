@@ -330,3 +330,22 @@ def test_a_playbook_is_written_tried_enforced_and_its_block_lifted_in_a_browser(
         page.wait_for_url("**done=lifted*")
         assert console.store.decisions.get("one", decision.id).lifted
         seen.quiet()
+
+
+def test_the_tests_of_a_draft_leave_its_backtest_alone_and_mistakes_say_that_it_is_older(chromium, console):
+    console.whole.fail("198.51.100.6", user="early", times=5)
+    with tab(chromium, console.reader("analyst")) as seen:
+        page, held = seen.page, []
+        seen.open("/playbooks/new?app=one")
+        page.locator("#draft-report", has_text="could matter").wait_for(timeout=20_000)
+        holds = lambda route: held.append(route) if "do=backtest" in route.request.post_data else route.continue_()  # noqa: E731
+        page.route("**/playbooks/edit*", holds)
+        page.evaluate(WRITE, watching())
+        page.locator("#draft-status", has_text="Judging").wait_for(timeout=20_000)
+        page.get_by_role("button", name="Run its tests").click()
+        page.locator("#draft-result", has_text="passed").wait_for(timeout=20_000)
+        held[-1].continue_()
+        page.locator("#draft-report:not([aria-busy])", has_text="block_ip").wait_for(timeout=20_000)
+        page.evaluate(WRITE, watching().replace("window:", "widow:"))
+        page.locator("#draft-report.stale").wait_for(timeout=20_000)
+        seen.quiet()

@@ -29,6 +29,15 @@ function showTimes(root) {
   }
 }
 
+/** Where the names of pages are wider than the window, bring that of this page into sight. */
+function showPlace() {
+  for (const link of document.querySelectorAll(".side [aria-current], .subnav [aria-current]")) {
+    const strip = link.closest(".side, .subnav");
+    const [at, from] = [link.getBoundingClientRect().left, strip.getBoundingClientRect().left];
+    strip.scrollLeft += at - from - (strip.clientWidth - link.offsetWidth) / 2;
+  }
+}
+
 function closeMenus(but) {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(but)) menu.open = false;
 }
@@ -80,5 +89,6 @@ document.addEventListener("htmx:after:swap", () => showTimes(document));
 document.cookie = `sentinel_zone=${encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC")}; path=/; max-age=31536000; samesite=lax`;
 
 showTimes(document);
+showPlace();
 takeCode();
 document.documentElement.dataset.scripts = "on";
