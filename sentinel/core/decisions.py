@@ -117,6 +117,10 @@ class Decisions:
         for lot in self.networks.ended(now):
             yield tuple(lot)
 
+    def parts(self) -> list[object]:
+        """Return what the set is made of: whoever holds them can let go of a large set in small steps."""
+        return [*self.shards, *self._places.parts(), *self.networks.parts()]
+
     def _find_pairs(self, user: str, subject: Subject) -> Iterator[Found]:
         for scope, other in _others(subject):
             if self._pairs[scope]:

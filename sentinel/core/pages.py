@@ -6,6 +6,7 @@ hashes only: a snapshot names nobody. The file itself is the SDK's business.
 
 from __future__ import annotations
 
+import struct
 import sys
 from array import array
 from base64 import b64decode, b64encode
@@ -19,6 +20,7 @@ from sentinel.core.shards import MASK, Entry, Shard, Terms
 
 FORMAT = 1
 _NETWORKS_A_PAGE = 500
+_ILL_FORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, struct.error)
 
 
 def write(decisions: Decisions) -> Iterator[dict[str, Any]]:
@@ -49,7 +51,7 @@ def read(pages: Iterable[Any]) -> Decisions:
             if "end" in page:
                 return _whole(draft.done(int(head["revision"])), page["end"])
             _read_page(draft, page)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, StopIteration) as error:
+    except (*_ILL_FORMED, StopIteration) as error:
         raise DecisionError("snapshot", f"not a snapshot: {type(error).__name__}") from None
     raise DecisionError("snapshot", "it ends in the middle")
 

@@ -1,6 +1,7 @@
 """Decisions on addresses and networks, found by prefix length: one dictionary look-up for each length in use.
 
-As in `shards`, what is shared is never changed: a draft copies the small bucket it touches.
+As in `shards`, what is shared is never changed: a draft copies the small bucket it touches. Entries are kept as bytes:
+a hundred thousand objects would be looked at by every full collection of garbage, and stop each thread meanwhile.
 """
 
 from __future__ import annotations
@@ -8,17 +9,101 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from struct import Struct
 
 from sentinel.core.decision import Place
-from sentinel.core.shards import Entry
+from sentinel.core.shards import NAME, Entry, Terms, pack_id, unpack_id
 
 BUCKETS = 255  # a prefix modulo 255 mixes all its bytes
 _WIDTH = {4: 32, 6: 128}
-_EMPTY: dict[int, tuple[Entry, ...]] = {}
+_ROW = Struct("<qI16s")  # an entry: its end, the number of its terms and the form of its id, its id
+_MANY_TERMS = 64
 # The number of each part of a dotted address: three times faster than reading the parts anew.
 _FIRST, _SECOND, _THIRD, _FOURTH = ({str(n): n << shift for n in range(256)} for shift in (24, 16, 8, 0))
 
-Bucket = dict[int, tuple[Entry, ...]]
+
+class Bucket:
+    """The entries of some networks of one length: `held` by the network's number; treat it as frozen."""
+
+    __slots__ = ("held", "names", "terms")
+
+    def __init__(self) -> None:
+        self.held: dict[int, bytes] = {}
+        self.terms: tuple[Terms, ...] = ()
+        self.names: dict[bytes, str] = {}
+
+    def copy(self) -> Bucket:
+        """Return one that may be changed."""
+        other = Bucket()
+        other.held, other.terms, other.names = dict(self.held), self.terms, dict(self.names)
+        return other
+
+    def add(self, bits: int, entry: Entry) -> None:
+        """Add an entry of a network."""
+        which = self._which(entry.terms)  # first: it may write every row anew
+        packed, form = pack_id(entry.id)
+        self.held[bits] = self.held.get(bits, b"") + _ROW.pack(entry.until, which << 2 | form, packed)
+        if form == NAME:
+            self.names[packed] = entry.id
+
+    def remove(self, id: str) -> Entry | None:
+        """Take out the entry of that id and return it."""
+        packed, form = pack_id(id)
+        for bits, rows in self.held.items():
+            if packed in rows:
+                for at, (_, which, other) in enumerate(_ROW.iter_unpack(rows)):
+                    if other == packed and which & 3 == form:
+                        return self._delete(bits, at)
+        return None
+
+    def entries(self, bits: int) -> list[Entry]:
+        """Return the entries of a network."""
+        rows = _ROW.iter_unpack(self.held[bits])
+        return [Entry(until, self.terms[which >> 2], self._id(which, packed)) for until, which, packed in rows]
+
+    def ended(self, now: int) -> list[str]:
+        """Return the ids of entries that are over."""
+        rows = (row for some in self.held.values() for row in _ROW.iter_unpack(some))
+        return [self._id(which, packed) for until, which, packed in rows if until <= now]
+
+    def _id(self, which: int, packed: bytes) -> str:
+        return self.names[packed] if which & 3 == NAME else unpack_id(packed, which & 3)
+
+    def _delete(self, bits: int, at: int) -> Entry:
+        gone, rows, start = self.entries(bits)[at], self.held[bits], at * _ROW.size
+        left = rows[:start] + rows[start + _ROW.size :]
+        if left:
+            self.held[bits] = left
+        else:
+            del self.held[bits]
+        packed, form = pack_id(gone.id)
+        if form == NAME:
+            del self.names[packed]
+        return gone
+
+    def _which(self, terms: Terms) -> int:
+        try:
+            return self.terms.index(terms)
+        except ValueError:
+            if len(self.terms) > _MANY_TERMS:
+                self._forget_unused_terms()
+            self.terms = (*self.terms, terms)
+            return len(self.terms) - 1
+
+    def _forget_unused_terms(self) -> None:
+        used = sorted({which >> 2 for rows in self.held.values() for _, which, _ in _ROW.iter_unpack(rows)})
+        if len(self.terms) <= 2 * len(used):
+            return
+        new = {old: position for position, old in enumerate(used)}
+        for bits, rows in self.held.items():
+            self.held[bits] = b"".join(
+                _ROW.pack(until, new[which >> 2] << 2 | which & 3, packed)
+                for until, which, packed in _ROW.iter_unpack(rows)
+            )
+        self.terms = tuple(self.terms[old] for old in used)
+
+
+_EMPTY = Bucket()
 Line = list[Bucket]  # of one prefix length: its buckets
 
 
@@ -46,41 +131,45 @@ class Prefixes:
         self._six = tuple((161 - number, line) for number, line in lines if number > 32)
         return self
 
+    def parts(self) -> list[object]:
+        """Return the buckets."""
+        return [bucket for line in self._lines.values() for bucket in line]
+
     def find(self, ip: str) -> Sequence[tuple[int, Entry]]:
         """Return every decision that covers an address, each with the bits that are free in its network."""
         version, number = parse(ip)
         found: list[tuple[int, Entry]] | None = None
         for shift, line in self._four if version == 4 else self._six:
             bits = number >> shift
-            if bits in line[bits % BUCKETS]:
+            bucket = line[bits % BUCKETS]
+            if bits in bucket.held:
                 found = found or []
-                found += [(shift, entry) for entry in line[bits % BUCKETS][bits]]
+                found += [(shift, entry) for entry in bucket.entries(bits)]
         return found or ()
 
     def add(self, where: Place, entry: Entry) -> int:
         """Add a decision on a network; return the number of its bucket."""
         line = where.length if where.version == 4 else 33 + where.length
         number = line * BUCKETS + where.bits % BUCKETS
-        bucket = self._changing(number)
-        bucket[where.bits] = (*bucket.get(where.bits, ()), entry)
+        self._changing(number).add(where.bits, entry)
         return number
 
     def remove(self, id: str, number: int) -> Entry | None:
         """Take the decision of an id out of a bucket and return it."""
-        line = self._lines.get(number // BUCKETS)
-        for bits, entries in (line[number % BUCKETS] if line else _EMPTY).items():
-            for entry in entries:
-                if entry.id == id:
-                    self._replace(number, bits, tuple(other for other in entries if other.id != id))
-                    return entry
-        return None
+        of, at = divmod(number, BUCKETS)
+        if of not in self._lines or not self._lines[of][at].held:
+            return None
+        bucket = self._changing(number)
+        gone = bucket.remove(id)
+        if not bucket.held and not any(other.held for other in self._lines[of]):
+            del self._lines[of], self._own[of]
+        return gone
 
     def ended(self, now: int) -> Iterator[list[str]]:
         """Give the ids of decisions that are over, a bucket at a time."""
         for line in self._lines.values():
             for bucket in line:
-                over = [entry.id for entries in bucket.values() for entry in entries if entry.until <= now]
-                if over:
+                if over := bucket.ended(now):
                     yield over
 
     def items(self) -> Iterator[tuple[Place, Entry]]:
@@ -88,18 +177,9 @@ class Prefixes:
         for number, line in self._lines.items():
             version, length = (4, number) if number <= 32 else (6, number - 33)
             for bucket in line:
-                for bits, entries in bucket.items():
-                    for entry in entries:
+                for bits in bucket.held:
+                    for entry in bucket.entries(bits):
                         yield Place(version, length, bits), entry
-
-    def _replace(self, number: int, bits: int, entries: tuple[Entry, ...]) -> None:
-        bucket = self._changing(number)
-        if entries:
-            bucket[bits] = entries
-            return
-        del bucket[bits]
-        if not any(self._lines[number // BUCKETS]):
-            del self._lines[number // BUCKETS], self._own[number // BUCKETS]
 
     def _changing(self, number: int) -> Bucket:
         of, at = divmod(number, BUCKETS)
@@ -110,7 +190,7 @@ class Prefixes:
         line = self._lines[of]
         if at not in own:
             own.add(at)
-            line[at] = dict(line[at])
+            line[at] = line[at].copy()
         return line[at]
 
 

@@ -18,7 +18,7 @@ from sentinel.core.decision import Kind, Scope
 SHARDS = 1024
 MASK = SHARDS - 1
 _ID = 16  # bytes of an id
-_HEX, _UUID, _NAME = range(3)  # how the text of an id comes back from its bytes; a name is kept beside its digest
+_HEX, _UUID, NAME = range(3)  # how the text of an id comes back from its bytes; a name is kept beside its digest
 
 
 class Terms(NamedTuple):
@@ -69,7 +69,7 @@ class Shard:
         self.untils.insert(at, entry.until)
         self.which.insert(at, which << 2 | form)
         self.ids = b"".join((self.ids[: at * _ID], packed, self.ids[at * _ID :]))
-        if form == _NAME:
+        if form == NAME:
             self.names[packed] = entry.id
 
     def remove(self, id: str) -> Entry | None:
@@ -80,7 +80,7 @@ class Shard:
             return None
         gone = self.entry(at)
         self._delete(at)
-        if form == _NAME:
+        if form == NAME:
             del self.names[packed]
         return gone
 
@@ -91,7 +91,7 @@ class Shard:
     def id(self, at: int) -> str:
         """Return the id of the decision at a position."""
         packed, form = self.ids[at * _ID : at * _ID + _ID], self.which[at] & 3
-        return self.names[packed] if form == _NAME else unpack_id(packed, form)
+        return self.names[packed] if form == NAME else unpack_id(packed, form)
 
     def find(self, key: int) -> list[Entry]:
         """Return every decision under a key."""
@@ -152,6 +152,10 @@ class Places:
         """Return a version that may be changed."""
         return Places(self._shards[:])
 
+    def parts(self) -> list[object]:
+        """Return the shards."""
+        return list(self._shards)
+
     def find(self, id: str) -> list[int]:
         """Return the places where the decision of an id may be."""
         key = _id_key(id)
@@ -200,15 +204,15 @@ def _id_key(id: str) -> int:
 @lru_cache(maxsize=64)
 def pack_id(id: str) -> tuple[bytes, int]:
     """Return an id in 16 bytes, and its form: its own bytes for 32 hexadecimal digits or a UUID, else a digest."""
-    form = {32: _HEX, 36: _UUID}.get(len(id), _NAME)
-    if form != _NAME:
+    form = {32: _HEX, 36: _UUID}.get(len(id), NAME)
+    if form != NAME:
         try:
             packed = bytes.fromhex(id.replace("-", ""))
         except ValueError:
             packed = b""
         if len(packed) == _ID and unpack_id(packed, form) == id:
             return packed, form
-    return blake2b(id.encode("utf-8", "surrogatepass"), digest_size=_ID).digest(), _NAME
+    return blake2b(id.encode("utf-8", "surrogatepass"), digest_size=_ID).digest(), NAME
 
 
 def unpack_id(packed: bytes, form: int) -> str:

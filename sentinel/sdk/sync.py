@@ -76,7 +76,8 @@ class Follower:
         self._whole = False
         self._next_upkeep = 0.0
         self._next_save = 0.0
-        self._saved: Decisions | None = None
+        self._unsaved = False
+        self._old: list[object] = []
         self.connected = False
 
     def run(self) -> None:
@@ -108,7 +109,7 @@ class Follower:
         if path is None or not snapshot.size(path):
             return
         try:
-            self._held.decisions = self._saved = snapshot.read(path, self._source)
+            self._held.decisions = snapshot.read(path, self._source)
         except Exception as error:  # noqa: BLE001  no file is worth an application's start
             self._notes.warn("snapshot", f"the snapshot is left aside: {error}")
         else:
@@ -195,9 +196,14 @@ class Follower:
         if reader.rejected:
             self._notes.count("malformed decisions", reader.rejected)
             self._notes.warn("malformed", "the server sent decisions that cannot be read; the others hold")
-        self._held.decisions = made
+        if reader.reset:
+            self._old += base.parts()
+        self._put(made)
         self._held.ready.set()
         self._seen()
+
+    def _put(self, made: Decisions) -> None:
+        self._held.decisions, self._unsaved = made, True
 
     def _seen(self) -> None:
         self._held.confirm(time.monotonic())
@@ -222,13 +228,15 @@ class Follower:
         return self._options.poll_interval
 
     def _tidy(self) -> None:
-        """Take out what is over, and save the list, each now and then."""
+        """Let go of a list that was replaced; take out what is over, and save the list, each now and then."""
+        while self._old:  # bit by bit: every thread waits while a large list is freed at once
+            self._old.pop()
         now = time.monotonic()
         if now >= self._next_upkeep:
             self._next_upkeep = now + _UPKEEP
             for ids in self._held.decisions.expired(self._clock.now()):
                 kept = self._held.decisions
-                self._held.decisions = kept.apply(Delta(kept.revision, removed=ids))
+                self._put(kept.apply(Delta(kept.revision, removed=ids)))
         if now >= self._next_save:
             self._save()
             spent = time.monotonic() - now
@@ -236,9 +244,9 @@ class Follower:
 
     def _save(self) -> None:
         decisions, path = self._held.decisions, self._options.snapshot
-        if path is None or decisions is self._saved or not self._held.ready.is_set():
+        if path is None or not self._unsaved or not self._held.ready.is_set():
             return
-        self._saved = decisions
+        self._unsaved = False
         try:
             snapshot.write(path, self._source, decisions)
         except OSError as error:

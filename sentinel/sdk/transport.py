@@ -21,6 +21,7 @@ from sentinel.sdk.options import Options
 _MOST = 500  # events a request
 _COMPRESS = 1024
 _LARGEST = 1024 * 1024  # characters a request, roughly
+_dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Sender:
@@ -186,7 +187,7 @@ def _parts(items: list[Item]) -> list[list[Item]]:
 
 
 def _encode(events: list[dict[str, Any]]) -> tuple[bytes, dict[str, str]]:
-    body = json.dumps({"events": events}, separators=(",", ":")).encode()
+    body = f'{{"events":[{",".join(map(_dumps, events))}]}}'.encode()  # one by one: each holds up other threads
     headers = {"Content-Type": "application/json"}
     if len(body) > _COMPRESS:
         body = gzip.compress(body, 5)

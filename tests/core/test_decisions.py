@@ -1,5 +1,6 @@
 """The set of decisions against a naive list of them: apply, match, overlap, end, share, bound."""
 
+import gc
 import ipaddress
 import random
 import uuid
@@ -217,6 +218,66 @@ def test_a_delta_touches_its_own_shard_only():
     base = Decisions().apply(Delta(1, tuple(block(f"d{n}", value=f"id:{n}") for n in range(3000))))
     after = base.apply(Delta(2, (block("new", value="id:new"),)))
     assert sum(a is not b for a, b in zip(base.shards, after.shards, strict=True)) == 1
+
+
+def test_a_delta_on_a_network_touches_its_own_bucket_only():
+    base = networks(3000)
+    after = base.apply(Delta(2, (block("new", "network", "203.0.113.0/24"),)))
+    pairs = list(zip(base.parts(), after.parts(), strict=True))
+    assert sum(a is not b for a, b in pairs) == 2, "the bucket, and the shard that tells where the id is"
+    assert len(base) + 1 == len(after) and len(base.networks.find("203.0.113.1")) == 0
+
+
+def networks(many, length=24):
+    made = (ipaddress.ip_network(((n + 1) << 12, length), strict=False) for n in range(many))
+    return Decisions().apply(Delta(1, tuple(block(f"{n:032x}", "network", str(one)) for n, one in enumerate(made))))
+
+
+def test_no_part_of_a_large_set_is_large():
+    """Each part is copied, freed or looked through in one step, for which every thread of the application waits."""
+    many = 20_000
+    users = tuple(block(f"{n + many:032x}", value=f"id:{n}") for n in range(many))
+    made = networks(many).apply(Delta(2, users))
+    assert max(len(shard.keys) for shard in made.shards) < 60
+    assert max(len(keys) for keys, _ in made._places._shards) < 100
+    assert max(len(bucket.held) for line in made.networks._lines.values() for bucket in line) < 250
+    assert max(map(len, made.expired(FOREVER))) < 250
+    assert len(made.parts()) == 1024 + 1024 + 255
+
+
+def test_however_many_networks_there_are_the_garbage_collector_has_as_little_to_look_at():
+    counts = []
+    for many in (2_000, 8_000):
+        gc.collect()
+        before = len(gc.get_objects())
+        kept = networks(many)
+        gc.collect()
+        counts.append(len(gc.get_objects()) - before)
+        assert len(kept) == many
+    assert counts[1] < counts[0] + 500
+
+
+def test_terms_of_networks_are_kept_once_and_unused_ones_are_forgotten():
+    kept = Decisions().apply(Delta(1, (block("stays", "network", "10.1.0.0/16", reason="stays"),)))
+    for n in range(400):
+        kept = kept.apply(Delta(n, (block("d", "network", "10.1.0.0/16", reason=f"reason {n}", until=1000 + n),)))
+    (bucket,) = [bucket for line in kept.networks._lines.values() for bucket in line if bucket.held]
+    assert len(bucket.terms) < 200
+    told = {(entry.id, entry.terms.reason, entry.until) for _, entry in kept.networks.find("10.1.2.3")}
+    assert told == {("stays", "stays", FOREVER), ("d", "reason 399", 1399)}
+
+
+@pytest.mark.parametrize("id", ["a name", "0" * 32, "0193e3a1-7b1e-7c3a-8f00-123456789012", "ü" * 40, "A" * 32])
+def test_a_network_keeps_the_text_of_its_ids_and_is_taken_out_by_it(id):
+    other = block("0" * 31 + "1", "network", "192.0.2.0/24", until=7)
+    kept = Decisions().apply(Delta(1, (other, block(id, "network", "192.0.2.0/24"))))
+    assert kept.match(Subject((), "192.0.2.1"), 8).decision == id
+    assert sorted(entry.id for _, entry in kept.networks.items()) == sorted([id, other.id])
+    bare = kept.apply(Delta(2, removed=(id,)))
+    assert [entry.id for _, entry in bare.networks.items()] == [other.id]
+    assert kept.match(Subject((), "192.0.2.1"), 8).decision == id, "the set before is as it was"
+    (bucket,) = [bucket for line in bare.networks._lines.values() for bucket in line if bucket.held]
+    assert bucket.names == {}
 
 
 def test_equal_terms_are_kept_once_and_unused_ones_are_forgotten():

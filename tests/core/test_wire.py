@@ -129,6 +129,20 @@ def test_part_of_a_snapshot_is_no_snapshot():
         pages.read(made[:3] + made[4:])
 
 
+@pytest.mark.parametrize("at", range(3))
+@pytest.mark.parametrize("wrong", ["x", None, 2**70, -(2**70), 1.5, [], {}])
+def test_a_network_that_is_none_makes_its_file_none(at, wrong):
+    made = list(pages.write(Decisions().apply(Delta(1, (Decision("a", "block", "ip", "192.0.2.1", playbook="p"),)))))
+    assert len(pages.read(made)) == 1
+    (row,) = made[-2]["networks"]
+    row[at] = wrong
+    if (at, wrong) == (1, "x"):
+        assert len(pages.read(made)) == 1
+        return
+    with pytest.raises(DecisionError):
+        pages.read(made)
+
+
 @given(JSON)
 def test_whatever_else_a_file_holds_is_refused(page):
     made = list(pages.write(only_pair()))

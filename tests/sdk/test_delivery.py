@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sentinel import sdk
+from sentinel.sdk import transport
 from tests.sdk.server import KEY
 
 ACCEPTED = b'{"accepted": 1, "duplicates": 0, "rejected": [], "revision": 0}'
@@ -34,6 +35,22 @@ def test_a_large_batch_travels_compressed(server, start):
         sdk.track("e", {"n": n, "text": "x" * 100})
     assert [event["properties"]["n"] for event in server.until(lambda: server.events)] == list(range(50))
     assert any(headers.get("content-encoding") == "gzip" for _, _, headers in server.requests)
+
+
+def test_a_batch_is_written_event_by_event(server, start, monkeypatch):
+    """All of it in one step would stop every thread of the application for that long."""
+    written, dumps = [], transport._dumps
+
+    def noted(value):
+        written.append(value["properties"]["n"])
+        return dumps(value)
+
+    monkeypatch.setattr(transport, "_dumps", noted)
+    start(flush_interval=60, flush_count=50)
+    for n in range(50):
+        sdk.track("e", {"n": n})
+    assert [event["properties"]["n"] for event in server.until(lambda: server.events)] == list(range(50))
+    assert written == list(range(50))
 
 
 def test_a_full_lot_leaves_before_its_time(server, start):

@@ -13,7 +13,12 @@ import pytest
 
 from sentinel import sdk
 from sentinel.core import moment
-from sentinel.core.decision import Decision
+from sentinel.core.decision import Decision, Delta
+from sentinel.core.decisions import Decisions
+from sentinel.sdk.clock import Clock, Notes
+from sentinel.sdk.deltas import DeltaReader
+from sentinel.sdk.options import Options
+from sentinel.sdk.sync import Follower, Held
 from tests.sdk.conftest import known
 
 FAR = 4_000_000_000_000_000
@@ -55,6 +60,36 @@ def test_a_stream_that_breaks_is_resumed_from_its_revision(server, start):
     resumed = [headers["last-event-id"] for _, path, headers in server.requests if path == "/v1/feed/stream"]
     assert resumed == ["1", "1"]
     assert sdk.is_blocked({"id": 1})
+
+
+def test_a_list_is_read_in_small_pieces_however_much_the_server_sends_at_once(server, start, monkeypatch):
+    sizes, feed = [], DeltaReader.feed
+
+    def noted(reader, text):
+        sizes.append(len(text))
+        feed(reader, text)
+
+    monkeypatch.setattr(DeltaReader, "feed", noted)
+    server.decide(*(block(f"d{n}", f"id:{n}", reason="x" * 200) for n in range(3000)))
+    client = start()
+    assert known(client)
+    assert len(client.held.decisions) == 3000
+    assert sum(sizes) > 600_000 and max(sizes) <= 65_536
+
+
+def test_a_list_that_is_replaced_is_let_go_of_in_small_parts():
+    """Freed at once, a large one would stop every thread of the application."""
+    options, old = Options(url="http://127.0.0.1:9", key="k"), Decisions().apply(Delta(1, (block(),)))
+    held = Held(old)
+    follower = Follower(options, held, Clock(), Notes())
+    reader = DeltaReader(old, whole=True)
+    reader.feed('{"revision": 2, "added": []}')
+    follower._take(reader)
+    assert len(held.decisions) == 0
+    shards = [shard for shard in old.shards if shard is not None]
+    assert shards and all(any(part is shard for part in follower._old) for shard in shards)
+    follower._tidy()
+    assert follower._old == []
 
 
 def test_where_no_stream_passes_the_list_is_polled(server, start):
