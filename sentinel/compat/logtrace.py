@@ -334,4 +334,4 @@ _PARAMETERS = frozenset((*_ASKED, *_ALIKE, *_START, *_END, "status", "http_statu
 _SEARCHED = (
     "event", "user.username", "user.id", "request.path", "ip", "properties.location", "properties.device",
 )  # fmt: skip
-_NOBODYS = " and ".join(f"coalesce({path}, '') == ''" for path in ("user.id", "user.username", "properties.session"))
+_NOBODYS = "user.id == None and user.username == None and properties.session == None"
