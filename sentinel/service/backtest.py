@@ -120,6 +120,11 @@ class Backtest(Run):
             self._note(self.replay.feed(batch))
         self._note(self.replay.wait(EVER))
 
+    def among(self, events: int, oldest: int, newest: int) -> None:
+        """Say among how many events, and of which time, were those that were judged: no other could matter."""
+        self.account.events = events
+        self.oldest, self.replay.newest = oldest, newest
+
     def _sent(self, batch: list[Event]) -> list[Event]:
         """Return a batch without what these playbooks made when the events were new: it is made anew."""
         emits = self.engine.emits

@@ -21,7 +21,7 @@ from sentinel.engine.emit import emits
 from sentinel.engine.playbook import Playbook
 from sentinel.service.backtest import Backtest, Plan
 from sentinel.service.marks import matter
-from sentinel.service.needs import asks_familiarity, logins, needs
+from sentinel.service.needs import LOGIN, asks_familiarity, logins, needs
 from sentinel.service.ports import Events
 
 LOT = 500
@@ -152,6 +152,15 @@ class Swift:
                 raise
         if self._gone() or self.reading.partial:
             self.reading.partial, self.reading.judged_until = True, newest or self._since
+
+
+def concerned(playbooks: Sequence[Playbook], names: Iterable[str]) -> frozenset[str]:
+    """Return which names of events playbooks match, with logins where it matters who logged in where."""
+    active = [one for one in playbooks if one.mode != "off"]
+    wanted = [one for candidates in needs(active, 0, 1, every=True) for one in candidates.selections]
+    if any(map(asks_familiarity, active)):
+        wanted.append(LOGIN)
+    return frozenset(name for name in names if any(one.named(name) for one in wanted))
 
 
 def _place(kept: KeptEvent) -> tuple[int, str, int]:

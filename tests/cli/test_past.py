@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from contextlib import closing
 
 import pytest
 
+from sentinel.cli import past
 from sentinel.cli.program import run
 from sentinel.local import leave
+from sentinel.service.backtest import Backtest, Plan
+from sentinel.service.summary import summary
 from tests.api.whole import whole as run_whole
+from tests.service.stories import playbooks, windows
 
 PLAYBOOK = """playbook: p
 title: A test
@@ -110,6 +116,31 @@ class TestSince:
             2,
             "sentinel: past events are needed, from one place (give `--events FILE` or `--since 30d`)\n",
         )
+
+
+@pytest.mark.parametrize("case", ["p", "everything", "nothing", "odd names", "many names", "emit"])
+def test_what_a_server_is_asked_for_comes_to_what_all_of_it_does(server, ask, monkeypatch, case):
+    """Only events of the names that matter are read, where these can be told."""
+    changes = {"everything": "event: ['*']", "nothing": "event: never"}
+    text = PLAYBOOK.format(group="ip", count=2).replace("event: auth", changes.get(case, "event: auth"))
+    text = text.replace("actions: [", "actions: [emit: {event: odd}, ") if case == "emit" else text
+    if case == "nothing":  # whom it would block, it asks where they logged in
+        text = text.partition("actions")[0]
+    if case == "odd names":
+        monkeypatch.setattr(past, "_PLAIN", re.compile("x"))
+    if case == "many names":
+        monkeypatch.setattr(past, "NAMES", 1)
+    read = []
+    lines = past.Client.lines
+    monkeypatch.setattr(past.Client, "lines", lambda self, path, query: read.append(query) or lines(self, path, query))
+    source = past.Stored("1d", None, None, "one", server.server.settings.data)
+    plan = Plan(playbooks(text), windows)
+    with closing(Backtest(plan)) as full, closing(Backtest(plan)) as few:
+        full.run_stored(source.batches())
+        source.judge(few)
+        assert (list(few.findings.lines()), summary(few)) == (list(full.findings.lines()), summary(full))
+    told = {"p": 'event in ["auth"]', "everything": 'event in ["auth"]'}
+    assert [one.get("q") for one in read] == ([None] if case == "nothing" else [None, told.get(case)])
 
 
 def test_where_no_server_runs_its_store_is_opened(tmp_path, monkeypatch, capfdbinary):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 from contextlib import closing
+from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from sentinel.cli import past
 from sentinel.core.batch import Batch
 from sentinel.core.candidates import Candidates
 from sentinel.core.event import read
@@ -173,16 +176,22 @@ def test_nobody_is_missed_for_an_answer_that_was_cut(store, monkeypatch):
         assert (reading.partial, reading.events, run.findings.count.total()) == (True, 1, 0)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("name", sorted(ALL.keys() - {"emit"}))
+@pytest.mark.parametrize("at_once", [0, past.AT_ONCE])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raws=histories())
-def test_with_every_match_the_whole_account_is_the_same(store, raws):
+@example(raws=[*[failed(f"a{n}", n, user="uvw"[n % 3]) for n in range(9)], raw("z", 90_000, "other")])
+def test_the_whole_report_on_stored_events_is_the_same(store, at_once, name, raws):
+    """Whether those that matter are found at once or name by name."""
     app = kept(store, raws)
-    plan = Plan(playbooks(ALL["distinct"]), windows)
-    with closing(Backtest(plan)) as full, closing(Backtest(plan)) as swift:
+    plan = Plan(playbooks(ALL[name]), windows)
+    source = past.Stored("1d", None, None, app, Path("nowhere"))
+    source._since, source._until = START - DAY, UNTIL
+    with closing(Backtest(plan)) as full, closing(Backtest(plan)) as few, mock.patch.object(past, "AT_ONCE", at_once):
         full.run_stored([[one] for one in store.events.in_order(app, START - DAY)])
-        swift.run_stored(Swift(store.events, app, START - DAY, UNTIL).whole(plan.playbooks))
-        assert come_to(full) == come_to(swift)
-        assert summary(full)["playbooks"] == summary(swift)["playbooks"]
+        source._judge_opened(few, store, app)
+        assert list(few.findings.lines()) == list(full.findings.lines())
+        assert summary(few) == summary(full)
 
 
 def test_what_asks_for_labels_is_not_left_to_the_database():
