@@ -343,8 +343,8 @@ class Server:
             self.processes, partial(self.fault, "console"), partial(self.figures.count, "sentinel_sign_ins"),
             {name: channel.kind for name, channel in sorted(self.channels.items())},
             settings.public_url, Proxies(settings.trusted_proxies), searches=self.searches,
-            deleter=Deleter(self.pipeline, self.store), given=Given(self.hub, self.store.events, self.token),
-            workbench=self.workbench, writing=self.writing,
+            deleter=Deleter(self.pipeline, self.store), workbench=self.workbench, writing=self.writing,
+            given=Given(self.hub, self.store.events, self.store.findings, self.token), key_forms=KEY_FORMS,
         )  # fmt: skip
         assets = Assets()
         if assets.missing():

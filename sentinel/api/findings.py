@@ -19,6 +19,7 @@ from sentinel.core import ecs, ocsf
 from sentinel.core.record import KeptFinding, Page, Status
 from sentinel.edge.errors import not_found
 from sentinel.service.pipeline import as_json
+from sentinel.service.ports import Findings
 
 router = APIRouter(tags=["findings"])
 TYPE = "application/x-ndjson"
@@ -58,13 +59,18 @@ def export_findings(
     user: Filter = None, ip: Filter = None, since: Time = None,
 ) -> Response:  # fmt: skip
     """Give findings as lines of JSON, newest first: OCSF Detection Findings, or documents of the Elastic schema."""
-    ask = partial(
-        here.store.findings.list, caller.app, playbook=playbook, status=status, user=user_key(user),
-        ip=network("ip", ip), since=time("since", since), limit=_LOT,
+    return download(
+        here.store.findings, caller.app, format, playbook=playbook, status=status, user=user_key(user),
+        ip=network("ip", ip), since=time("since", since),
     )  # fmt: skip
+
+
+def download(findings: Findings, app: str, format: str, **asked: Any) -> Response:
+    """Return the answer that gives findings as a file of a form; what is `asked` is what a list of them takes."""
+    ask = partial(findings.list, app, **asked, limit=_LOT)
     first = ask()
     name = {"content-disposition": f'attachment; filename="findings.{format}.ndjson"'}
-    return StreamingResponse(_lines(first, ask, FORMS[format], caller.app), media_type=TYPE, headers=name)
+    return StreamingResponse(_lines(first, ask, FORMS[format], app), media_type=TYPE, headers=name)
 
 
 def _lines(page: Page[KeptFinding], ask: Callable[..., Page[KeptFinding]], form: Form, app: str) -> Iterator[bytes]:

@@ -1,27 +1,29 @@
-"""Stored events for the console, in the very shapes the API gives them. Who may see them is the pages' to say."""
+"""Stored events and findings for the console, in the very shapes the API gives them. Who may see them is the pages' to say."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from starlette.responses import Response
 
+from sentinel.api import findings
 from sentinel.api.events import Tail
 from sentinel.api.export import Format, download
 from sentinel.api.hub import Hub
 from sentinel.api.views import event_view
 from sentinel.core.record import Filter, KeptEvent
-from sentinel.service.ports import Events
+from sentinel.service.ports import Events, Findings
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Gives events. `secret` is one that opens as long as the process lives: pages look after their own readers."""
+    """Gives events and findings. `secret` is one that opens as long as the process lives: pages look after their own readers."""
 
     hub: Hub
     events: Events
+    kept: Findings
     secret: str
 
     def shown(self, kept: KeptEvent) -> Mapping[str, Any]:
@@ -31,6 +33,10 @@ class Given:
     def export(self, app: str, filter: Filter, format: Format) -> Response:
         """Return the answer that gives events as a file."""
         return download(self.events, app, filter, format)
+
+    def findings(self, app: str, format: Literal["ocsf", "ecs"], **asked: Any) -> Response:
+        """Return the answer that gives findings as a file; what is `asked` is what a list of them takes."""
+        return findings.download(self.kept, app, format, **asked)
 
     def tail(self, app: str, filter: Filter, shown: Callable[[KeptEvent], Any], alive: Callable[[], bool]) -> Response:
         """Return the answer that tells events as they come, until the reader leaves or is not `alive` any more."""

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from sentinel.core.proxies import Proxies
 from sentinel.core.record import App, Filter, KeptEvent
+from sentinel.edge.protocols import KeyForms
 from sentinel.service.accounts import Accounts
 from sentinel.service.deleting import Deleter
 from sentinel.service.explainer import Explainer
@@ -23,11 +24,13 @@ from sentinel.service.writing import Writing
 
 
 class Given(Protocol):
-    """Stored events as the API gives them: one as JSON, many as a file, and those to come as a stream."""
+    """Stored events and findings as the API gives them: one as JSON, many as a file, and those to come as a stream."""
 
     def shown(self, kept: KeptEvent) -> Mapping[str, Any]: ...
 
     def export(self, app: str, filter: Filter, format: Literal["ndjson", "csv", "parquet"]) -> Response: ...
+
+    def findings(self, app: str, format: Literal["ocsf", "ecs"], **asked: Any) -> Response: ...
 
     def tail(
         self, app: str, filter: Filter, shown: Callable[[KeptEvent], Any], alive: Callable[[], bool]
@@ -58,6 +61,7 @@ class Context:
     given: Given
     workbench: Workbench
     writing: Writing
+    key_forms: KeyForms  # what keys for foreign protocols may be
 
     @property
     def secure(self) -> bool:

@@ -230,6 +230,40 @@ def test_a_key_is_shown_once_works_and_ends_when_it_is_revoked(console):
     assert reader.post("/settings/keys", {"scope": "browser"}).status == 422
 
 
+def test_a_key_for_a_foreign_client_is_made_with_its_settings_and_opens_nothing_else(console):
+    reader, asked = console.reader(), {"scope": "sdk", "name": "bouncer", "protocol": "crowdsec"}
+    answer = reader.post("/settings/keys", {**asked, "settings": " captcha = yes \r\n\r\n"})
+    (secret,) = re.findall(r'<code id="secret">([\w-]+)</code>', answer.body.decode())
+    (key,) = (key for key in console.store.access.keys("one") if key.name == "bouncer")
+    assert (key.protocol, key.settings) == ("crowdsec", {"captcha": True})
+    assert console.whole.client.using(secret).get("/v1/findings").status == 403
+    assert "bouncer for crowdsec" in text(reader.page("/settings/keys"))
+    for wrong, words in (
+        ({**asked, "protocol": "telepathy"}, "`protocol`: `telepathy` is not known"),
+        ({**asked, "scope": "ingest"}, "keys for `crowdsec` cannot be `ingest`"),
+        ({**asked, "settings": "captcha"}, "`captcha` is no setting"),
+        ({**asked, "settings": "mood=good"}, "not a setting of keys for `crowdsec`"),
+        ({"scope": "read", "settings": "captcha=yes"}, "only keys for a foreign protocol have them"),
+    ):
+        answer = reader.post("/settings/keys", wrong)
+        assert answer.status == 422 and words in text(answer), words
+
+
+def test_the_findings_of_a_list_are_exported_in_the_forms_of_other_systems(console):
+    console.whole.fail("203.0.113.31", user="exported")
+    reader = console.reader("viewer")
+    page = reader.page("/findings?user=exported&playbook=three-failures")
+    links = [link for link in hrefs(page) if link.startswith("/findings/export")]
+    assert len(links) == 2
+    for link, word in zip(sorted(links), ("@timestamp", "class_uid"), strict=True):
+        answer = reader.get(link)
+        assert answer.headers["content-disposition"].startswith('attachment; filename="findings.')
+        lines = answer.body.decode().splitlines()
+        assert len(lines) == 1 and "exported" in lines[0] and word in lines[0]
+    assert reader.get("/findings/export?format=xml").status == 422
+    assert reader.get("/findings/export?format=ecs&ip=nonsense").status == 422
+
+
 def test_the_switch_lets_every_request_through_and_every_page_says_so(console):
     reader = console.reader()
     reader.done("/settings/enforcement", {"turn": "off", "why": "a test"})

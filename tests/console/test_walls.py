@@ -53,6 +53,7 @@ RIGHTS = {
     "POST /playbooks/check": "analyst",
     "GET /playbooks/words": "analyst",
     "GET /findings": "viewer",
+    "GET /findings/export": "viewer",
     "GET /findings/{id}": "viewer",
     "POST /findings/{id}/mark": "analyst",
     "POST /findings/{id}/pardon": "analyst",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import cast
+from typing import Any, cast
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from sentinel.console.visit import Admin, ServerAdmin, Visit
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import EVERY_APP, KEY_SCOPES, ROLES, KeyScope, Role
 from sentinel.edge.errors import not_found
+from sentinel.edge.protocols import read_settings
 from sentinel.service.accounts import Invitation
 
 router = APIRouter()
@@ -29,10 +30,10 @@ def list_keys(visit: Admin) -> Response:
 @router.post("/settings/keys")
 def make_key(visit: Admin, form: Filled) -> Response:
     """Make a key and show it, once."""
-    scope = cast(KeyScope, form.choice("scope", KEY_SCOPES))
+    scope, protocol = cast(KeyScope, form.choice("scope", KEY_SCOPES)), form.text("protocol", most=40, empty=True)
     _, secret = visit.store.access.make_key(
         visit.app.id, scope, visit.by, visit.now, name=form.text("name", most=100, empty=True),
-        settings=_origins(form, scope),
+        protocol=protocol or None, settings=_origins(form, scope) | _settings(visit, form, protocol, scope),
     )  # fmt: skip
     return _keys(visit, secret)
 
@@ -90,7 +91,8 @@ def remove_account(visit: ServerAdmin, id: Id) -> Response:
 
 def _keys(visit: Visit, secret: str = "") -> Response:
     keys = sorted(visit.store.access.keys(visit.app.id), key=lambda key: (key.revoked is not None, -key.made))
-    return visit.page("settings_keys.html", keys=keys, scopes=KEY_SCOPES, secret=secret, now=visit.now)
+    forms = sorted(visit.here.key_forms.items())
+    return visit.page("settings_keys.html", keys=keys, scopes=KEY_SCOPES, forms=forms, secret=secret, now=visit.now)
 
 
 def _accounts(visit: Visit, made: Invitation | None = None) -> Response:
@@ -112,6 +114,21 @@ def _apps(form: Form) -> list[str]:
 def _not_oneself(visit: Visit, id: str) -> None:
     if id == visit.account.id:
         raise SentinelError("it is your own account", "another administrator of the server can do that")
+
+
+def _settings(visit: Visit, form: Form, protocol: str, scope: KeyScope) -> dict[str, Any]:
+    """Return the settings of a key for a foreign protocol, each a line of the form; others have none."""
+    given: dict[str, str] = {}
+    for line in form.text("settings", empty=True).splitlines():
+        name, equals, value = (part.strip() for part in line.partition("="))
+        if line.strip() and not (name and equals):
+            raise SentinelError(f"`settings`: `{line[:80]}` is no setting", "write `name=value`, one a line")
+        given |= {name: value} if name else {}
+    if protocol:
+        return read_settings(visit.here.key_forms, protocol, scope, given)
+    if given:
+        raise SentinelError("`settings`: only keys for a foreign protocol have them", "choose its protocol")
+    return {}
 
 
 def _origins(form: Form, scope: KeyScope) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -27,15 +27,21 @@ def list_findings(
 ) -> Response:
     """List findings, newest first."""
     known = [one.id for one in visit.here.overview.playbooks(visit.app.id)]
-    page = visit.store.findings.list(
-        visit.app.id, playbook=playbook or None, status=status if status in STATUSES else None,
-        user=identity.read_key(user) if user else None, ip=address(ip) if ip else None, cursor=cursor,
-    )  # fmt: skip
+    page = visit.store.findings.list(visit.app.id, cursor=cursor, **_wanted(playbook, status, user, ip))
     query = {"playbook": playbook, "status": status, "user": user, "ip": ip}
     playbooks = sorted({*known, playbook} - {""})
     return visit.page(
         "findings.html", page=page, query=query, playbooks=playbooks, statuses=STATUSES, filtered=any(query.values())
     )  # fmt: skip
+
+
+@router.get("/findings/export")
+def export(
+    visit: Viewer, format: Literal["ocsf", "ecs"], playbook: Given = "", status: Given = "", user: Given = "",
+    ip: Given = "",
+) -> Response:  # fmt: skip
+    """Give the findings of a list as a file."""
+    return visit.here.given.findings(visit.app.id, format, **_wanted(playbook, status, user, ip))
 
 
 @router.get("/findings/{id}")
@@ -77,6 +83,14 @@ def prolong_finding(visit: Analyst, form: Filled, id: Id) -> Response:
     hand.prolong(visit.store, visit.app.id, kept, why, length(form) or "forever", visit.by, visit.now)
     visit.here.told(visit.app.id)
     return visit.done(visit.url(f"/findings/{id}"), "extended")
+
+
+def _wanted(playbook: str, status: str, user: str, ip: str) -> dict[str, Any]:
+    """Return what a list of findings is asked for."""
+    return {
+        "playbook": playbook or None, "status": status if status in STATUSES else None,
+        "user": identity.read_key(user) if user else None, "ip": address(ip) if ip else None,
+    }  # fmt: skip
 
 
 def _known(visit: Visit, id: str) -> KeptFinding:
