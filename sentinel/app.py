@@ -148,8 +148,11 @@ class Server:
         self.reload = Reload(
             self.pipeline, self.library, store, self._empty, now, self._reloaded, self._stopping.is_set
         )
+        self.digests = Digests(store, settings.digest, settings.digest_channel) if settings.digest else None
         self.jobs = Jobs(self._jobs(), self.holder, self.figures, self.fault)
-        self.workbench = Workbench(self.library, store, _windows, now, time.monotonic, settings.lateness)
+        self.workbench = Workbench(
+            self.library, store, partial(_windows, hits=settings.hits_per_group), now, time.monotonic, settings.lateness
+        )
         self.writing = Writing(self.library, store, now, partial(self.jobs.soon, "playbooks"))
         vitals = Vitals(store, self.pipeline, self.overview, self.switch, settings.data, now,
                         files=settings.database is None)  # fmt: skip
@@ -217,7 +220,7 @@ class Server:
     def _empty(self, app: App, playbooks: Iterable[Playbook]) -> Tenant:
         settings = self.settings
         never = [str(network) for network in settings.trusted_proxies]
-        limits = Limits(lateness=settings.lateness)
+        limits = Limits(lateness=settings.lateness, hits=settings.hits_per_group)
         if self.link is not None:
             return _shared(self.link, app, playbooks, limits, never)
         return Tenant(app, playbooks, partial(MemoryWindows, limits=limits), settings.lateness, never)
@@ -375,8 +378,8 @@ class Server:
             yield Sample("sentinel_enrichment_failures", (step,), failed)
 
 
-def _windows(watches: Iterable[Watch], lateness: int) -> MemoryWindows:
-    return MemoryWindows(watches, Limits(lateness=lateness))
+def _windows(watches: Iterable[Watch], lateness: int, hits: int) -> MemoryWindows:
+    return MemoryWindows(watches, Limits(lateness=lateness, hits=hits))
 
 
 def open_server(settings: Settings) -> Server:

@@ -10,7 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from sentinel.app import Server, open_server
+from sentinel.core.duration import HOUR
 from sentinel.core.errors import InputError, SentinelError
+from sentinel.core.record import App
+from sentinel.engine.windows import Gauge, Hit, Threshold, Watch
 from tests.actions.receiver import Receiver, status
 from tests.api.whole import settings
 from tests.enrich.making import event, touched
@@ -95,3 +98,16 @@ def test_a_server_that_stops_downloads_nothing_more(opened: Opened) -> None:
         with pytest.raises(SentinelError, match="the server is stopping"):
             run(server, "lists")
         assert receiver.connections == 0
+
+
+@pytest.mark.parametrize(("most", "merged"), [(1000, 500), (2000, 0)])
+def test_hits_past_the_setting_are_counted_as_approximate(opened: Opened, most: int, merged: int) -> None:
+    """1,500 hits of one group: past the bound the older half is merged, and once more where it fills again."""
+    (app,) = (server := opened(hits_per_group=most)).store.access.apps() or [App("one", made=0)]
+    watch = Watch("w", HOUR, HOUR, Threshold((Gauge("sum", 10**12),)))
+    tenant = server._empty(app, ())
+    tenant.windows.watch(watch)
+    tenant.windows.hit([Hit("w", "g", n, f"e{n}", (1,), True, None) for n in range(1_500)], 1_500)
+    server.pipeline.tenants[app.id] = tenant
+    found = [one for one in server.overview.samples() if one.name == "sentinel_windows_merged"]
+    assert [(one.labels, one.value) for one in found] == ([((app.id, "w"), merged)] if merged else [])

@@ -121,6 +121,7 @@ def test_lists_of_networks_in_a_file_are_one_place_or_several_a_kind(toml):
         ({"flags": {"port": "١"}}, "`--port`: `١` is not a whole number (from 0 to 65535)"),
         ({"flags": {"lateness": "10"}}, "`--lateness`: `10` is not a duration (a unit is missing: `10s`, `10m`"),
         ({"flags": {"lateness": "2d"}}, "`--lateness`: `2d` is out of bounds (from 1s to 1d)"),
+        ({"flags": {"hits_per_group": "999"}}, "`--hits-per-group`: `999` is not a whole number (from 1000 to 100000)"),
         ({"flags": {"log_format": "xml"}}, "`--log-format`: `xml` is none of `auto`, `json`, `console`"),
         ({"flags": {"allow_private_webhooks": "maybe"}}, "is neither `yes` nor `no`"),
         ({"flags": {"trusted_proxies": "2"}}, "`--trusted-proxies`: `2` is not a network (write `10.0.0.0/8`)"),

@@ -31,6 +31,9 @@ FIGURES: Mapping[str, Figure] = {
     "sentinel_playbook_errors": Figure("counter", "Faults within playbooks", ("app", "playbook", "error")),
     "sentinel_groups": Figure("gauge", "Groups whose windows are held", ("app", "playbook")),
     "sentinel_windows_dropped": Figure("counter", "What windows let go of, by reason", ("app", "reason")),
+    "sentinel_windows_merged": Figure(
+        "counter", "Hits past `hits_per_group` that no longer stand alone: tallies are approximate", ("app", "playbook")
+    ),
     "sentinel_decision_revision": Figure("gauge", "The decision list's revision", ("app",)),
     "sentinel_streams": Figure("gauge", "Open streams", ("app", "topic")),
     "sentinel_waiting_requests": Figure("gauge", "Requests with events that wait to be written"),

@@ -104,6 +104,8 @@ class Overview:
                 yield Sample("sentinel_groups", (app, playbook), number)
             for reason, number in tenant.windows.dropped().items():
                 yield Sample("sentinel_windows_dropped", (app, reason), number)
+            for playbook, number in tenant.windows.merged().items():
+                yield Sample("sentinel_windows_merged", (app, playbook), number)
 
     def _state(self, playbook: Playbook, tenant: Tenant | None) -> State:
         if playbook.mode == "off":

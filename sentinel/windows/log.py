@@ -193,17 +193,20 @@ class Log:
                     yield kept[0], kept[1], shown
             start = behind
 
-    def thin(self, terms: Terms, most: int) -> None:
-        """Bring the hits back under the bound, once they are over it."""
+    def thin(self, terms: Terms, most: int) -> int:
+        """Bring the hits back under the bound, once they are over it; return how many no longer stand alone."""
         if len(self.hits) <= max(self.limit, most):
-            return
+            return 0
+        merged = 0
         if all(gauge.kind in ("count", "distinct", "max") for gauge in terms.gauges):
             self.resume(keepers(self.hits, terms), terms)
             self.limit = max(most, 2 * len(self.hits))  # those that decide may be more: not to be sought at each hit
         else:
-            self.approximate = True
+            self.approximate, merged = True, len(self.hits)
             self.resume(merge_oldest(self.hits, terms), terms)
+            merged -= len(self.hits)
             self.limit = most
+        return merged
 
 
 def keepers(hits: list[Kept], terms: Terms) -> list[Kept]:

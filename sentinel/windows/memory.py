@@ -137,6 +137,10 @@ class MemoryWindows:
             total.update(tracker.dropped)
         return total
 
+    def merged(self) -> Counter[str]:
+        """Return how many hits no longer stand alone since their groups had too many, by watch."""
+        return Counter({name: tracker.merged for name, tracker in list(self.trackers.items()) if tracker.merged})
+
 
 def _in_order(firsts: Sequence[tuple[Opening, Iterator[Opening]]], hits: Sequence[Hit]) -> Iterator[Opening]:
     """Give what several watches open in the order of the hits it came with."""

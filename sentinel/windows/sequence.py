@@ -34,6 +34,8 @@ class SequenceTracker(Tracker[History]):
         kept = at, hit.id, hit.values
         if state.is_newest(at, hit.id):
             complete = state.append(kept, self.asked, window, self.keep, self.limits.hits)
+            if state.lost:
+                self.merged, state.lost = self.merged + state.lost, 0
             return self.findings.open(hit, ((at, hit.id, self.tally),), state.approximate) if complete else ()
         if state.holds(at, hit.id):
             return self.findings.again(hit, at + window - 1)

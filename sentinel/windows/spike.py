@@ -48,13 +48,14 @@ class Series(Timeline):
         """Return how many events lie in (after, upto]."""
         return sum(kept[2][0] for kept in self.hits[self.index(after + 1) : self.index(upto + 1)])
 
-    def halve_oldest(self) -> None:
-        """Let each second event of the older half stand for the one before it too."""
+    def halve_oldest(self) -> int:
+        """Let each second event of the older half stand for the one before it too; return for how many."""
         half = len(self.hits) // 2 // 2 * 2
         pairs = zip(self.hits[0:half:2], self.hits[1:half:2], strict=True)
         together = [(late[0], late[1], (early[2][0] + late[2][0],)) for early, late in pairs]
         self.hits = together + self.hits[half:]
         self.approximate = True
+        return len(together)
 
 
 class SpikeTracker(Tracker[Series]):
@@ -83,7 +84,7 @@ class SpikeTracker(Tracker[Series]):
             state.gone = self.silent.pop(hit.key, None)
         state.take(at, hit.id, self.keep)
         if len(state.hits) > self.limits.hits:
-            state.halve_oldest()
+            self.merged += state.halve_oldest()
         start = at - window
         count = state.weight(start, at)
         if count < asked.fewest:

@@ -68,12 +68,13 @@ def _fill(reached: Reached, step: Step, value: str | None) -> Reached:
 class History:
     """The hits of one group under one sequence, in (time, id) order, and what they have come to."""
 
-    __slots__ = ("approximate", "hits", "partials")
+    __slots__ = ("approximate", "hits", "lost", "partials")
 
     def __init__(self) -> None:
         self.hits: list[Kept] = []
         self.partials: Partials = {}
         self.approximate = False
+        self.lost = 0  # events let go that still counted, since this was last looked at
 
     def holds(self, at: int, id: str) -> bool:
         """Say whether this very hit is kept."""
@@ -105,8 +106,10 @@ class History:
 
     def _forget(self, edge: int, most: int) -> None:
         stale = bisect_left(self.hits, (edge + 1,))
-        if len(self.hits) - stale > most:
-            stale = len(self.hits) - most
+        over = len(self.hits) - stale - most
+        if over > 0:
+            stale += over
+            self.lost += over
             self.approximate = True
         del self.hits[:stale]
 

@@ -134,7 +134,7 @@ class ThresholdTracker(Tracker[State]):
                 found = (crossing for crossing in found if crossing[1] == hit.id)
             openings = self.findings.open(hit, found, log.approximate)
         if len(log.hits) > self.limits.hits:
-            log.thin(terms, self.limits.hits)
+            self.merged += log.thin(terms, self.limits.hits)
         return openings
 
     def events(self, state: State, at: int) -> Iterable[str]:

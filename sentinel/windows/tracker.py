@@ -28,6 +28,7 @@ class Tracker(ABC, Generic[S]):
         self.findings = Findings(watch, limits)
         self.turn: int | None = None
         self.latest = -1  # no hit of any group is newer
+        self.merged = 0  # hits that no longer stand alone: their groups had too many
 
     @abstractmethod
     def fresh(self) -> S:

@@ -16,7 +16,7 @@ import msgspec
 
 from sentinel.core.duration import DAY
 from sentinel.core.errors import StoreBusy
-from sentinel.engine.windows import Absent, Hit, Opening, Progress, Watch
+from sentinel.engine.windows import Absent, FirstSeen, Hit, Opening, Progress, Watch
 from sentinel.windows import seen
 from sentinel.windows.groups import Limits
 from sentinel.windows.link import Command, Link, fields, script
@@ -73,6 +73,7 @@ class ValkeyWindows:
         self._runs: frozenset[str] = frozenset()
         self._claimed: list[tuple[float, str, bytes]] = []  # when, the watch's waits, name of the wait
         self._dropped: Counter[str] = Counter()
+        self._merged: Counter[str] = Counter()
         self._made: Counter[str] = Counter()
         self._room = 0.0
         self._looked = -LOOK
@@ -178,8 +179,10 @@ class ValkeyWindows:
             if isinstance(one, list):
                 place, hit = hits[one[0]]
                 found[place].append(_opening(asked, hit, one))
-            elif isinstance(one, int):
+            elif isinstance(one, int) and isinstance(asked.watch.detector, FirstSeen):
                 self._dropped["first_seen values forgotten"] += one
+            elif isinstance(one, int):
+                self._merged[asked.watch.id] += one
             elif one == b"made":
                 self._made[hits[0][1].source or ""] += 1
             else:
@@ -335,6 +338,10 @@ class ValkeyWindows:
         if self._link.unreplicated:
             found["batches no replica had in time"] = self._link.unreplicated
         return found
+
+    def merged(self) -> Counter[str]:
+        """Return how many hits this process let stand alone no longer since their groups had too many, by watch."""
+        return self._merged.copy()
 
     def snapshot(self) -> dict[str, bytes]:
         """Return nothing: the state outlives the process."""

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from sentinel.core.errors import SentinelError, StoreBusy
-from sentinel.engine.windows import Absent, Gauge, Hit, Opening, Threshold, Watch
+from sentinel.engine.windows import Absent, Gauge, Hit, Opening, Spike, Step, Steps, Threshold, Watch
 from sentinel.windows.groups import Limits
 from sentinel.windows.link import Link, open_link
 from sentinel.windows.memory import MemoryWindows
@@ -289,3 +289,25 @@ def test_past_the_bound_of_hits_a_group_is_approximate_as_in_memory(link: Link, 
     found, wanted = windows.hit(hits, 0), memory.hit(hits, 0)
     assert found[0].approximate and [(one.at, one.tally) for one in found] == [(one.at, one.tally) for one in wanted]
     assert valkey.shared().client().zcard(windows._asked["w"].keys.of("g")) <= 53
+
+
+STEP = (1, False, (None, None))
+
+
+@pytest.mark.parametrize(
+    ("detector", "values"),
+    [
+        (Threshold((Gauge("sum", 10**12),)), (1,)),
+        (Spike(2, 4000, 10), ()),
+        (Steps((Step(5), Step(1))), STEP),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_hits_past_the_bound_are_counted_as_in_memory(link: Link, detector: Any, values: Any) -> None:
+    watch, limits = Watch("w", 2000, 2000, detector), Limits(lateness=1000, hits=50)
+    windows, memory = shared([watch], limits, on=[link])[0], MemoryWindows([watch], limits)
+    for first in range(0, 400, 7):
+        hits = [hit(n, values=values) for n in range(first, min(first + 7, 400))]
+        assert windows.hit(hits, 0) == memory.hit(hits, 0)
+    assert windows.merged() == memory.merged() and 340 <= memory.merged()["w"] <= 360
+    assert not windows.dropped() and not memory.dropped()

@@ -64,6 +64,7 @@ local function halve_oldest()
   local newest = hits[#hits]
   newest[3][4] = 1
   put(newest)
+  dropped = dropped + half / 2
 end
 
 local function last_hit()

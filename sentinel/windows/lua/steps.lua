@@ -169,6 +169,7 @@ local function judge(index, at, id, acting, packed)
   end
   local many = over(most - 1)
   drop_oldest(many)
+  dropped = dropped + many
   approximate = approximate or many > 0
   put(at, id, packed, partials, complete, approximate)
   if complete and not quiet then

@@ -308,6 +308,7 @@ local function merge_oldest()
   newest[3][1] = 1
   news[#news + 1], olds[#olds + 1] = newest, members[#members]
   rewrite(olds, news)
+  dropped = dropped + half / 2
 end
 
 local function thin(at, hit)
