@@ -148,7 +148,6 @@ class Server:
         self.reload = Reload(
             self.pipeline, self.library, store, self._empty, now, self._reloaded, self._stopping.is_set
         )
-        self.digests = Digests(store, settings.digest, settings.digest_channel) if settings.digest else None
         self.jobs = Jobs(self._jobs(), self.holder, self.figures, self.fault)
         self.workbench = Workbench(
             self.library, store, partial(_windows, hits=settings.hits_per_group), now, time.monotonic, settings.lateness
