@@ -339,6 +339,13 @@ def test_most_frequent_tells_stacks_by_their_events(filled):
     assert [row["title"] for row in second] == ["wide"]
 
 
+@pytest.mark.parametrize("mode", ["stack_recent", "stack_new", "users"])
+def test_an_order_of_stacks_that_is_not_there_is_refused(filled, mode):
+    answer = filled.ask("GET", f"/events?mode={mode}", scope="read")
+    assert answer.status == 400
+    assert "stack_users, stack_frequent" in answer.json["message"]
+
+
 @pytest.mark.parametrize(
     ("filter", "count"),
     [
