@@ -75,6 +75,7 @@ from sentinel.service.workbench import Workbench
 from sentinel.service.writing import Writing
 from sentinel.settings import Settings
 from sentinel.store.embedded import open_store
+from sentinel.store.buried import FILE as DELETED
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
 
@@ -406,7 +407,7 @@ def _store(settings: Settings) -> Store:
         hint = "pip install 'sentinel-playbooks[server,postgres]'"
         raise SentinelError(f"`database`: PostgreSQL needs another package: {error}", hint) from error
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return open_postgres(settings.database, alone=settings.windows == "memory")
+    return open_postgres(settings.database, alone=settings.windows == "memory", buried=settings.data / DELETED)
 
 
 def _shared(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from sentinel.core.batch import Note
 from sentinel.core.errors import SentinelError
 from sentinel.service.upkeep import BACKED
 from sentinel.store.backup import put_back
+from sentinel.store.buried import FILE, Buried
 from sentinel.store.embedded import open_store
 
 TIMEOUT = 6 * 3600.0  # seconds; copying and checking take as long as they take
@@ -45,17 +47,29 @@ def backup(
 
 
 def restore(
-    folder: Annotated[Path, typer.Argument(help="What `sentinel backup` made.", metavar="BACKUP")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="What `sentinel backup` made; none with a database.", metavar="BACKUP")
+    ] = None,
     data: Data = None,
     deleted: Annotated[
         list[Path] | None,
         typer.Option("--deleted", help="`deleted.jsonl` of the folder that is replaced; may be given several times."),
     ] = None,
+    database: Annotated[str | None, typer.Option(help="A PostgreSQL URL.", metavar="URL")] = None,
 ) -> None:
-    """Put a backup into an empty data folder."""
-    place = data or settings.read().data
+    """Put a backup into an empty data folder; or do what is left after a PostgreSQL database was restored."""
+    known = settings.read({"database": database} if database else None)
+    place = data or known.data
     if local.find(place) is not None:
         raise SentinelError(f"a server runs with the data folder `{place}`", "stop it, and move the folder away")
+    if known.database is not None:
+        if folder is not None:
+            hint = "restore the database by its own tools, then call this without a backup"
+            raise SentinelError("`database` is set, and a backup of `sentinel backup` is of a data folder", hint)
+        _finish(known.database, place, deleted or ())
+        return
+    if folder is None:
+        raise SentinelError("no backup is named", "name the folder that `sentinel backup` made")
     found = put_back(folder, place, tuple(deleted or ()))
     store = open_store(place)  # finishes deletions, and shows that all can be used
     try:
@@ -67,6 +81,29 @@ def restore(
         raise SentinelError(f"`{place}` was restored, but events cannot be searched: {trouble}")
     say(f"restored {place} as it was at {moment.to_text(found.at)}")
     say("keys and accounts are those of that time: revoke again what was revoked since; everybody signs in anew")
+
+
+def _finish(database: str, place: Path, deleted: Sequence[Path]) -> None:
+    """Delete again who was deleted before a database was put back, and let nothing go on from what is gone."""
+    for file in deleted:
+        if not file.is_file():
+            raise SentinelError(f"there is no file `{file}`")
+    try:
+        from sentinel.store.postgres.store import open_postgres
+    except ImportError as error:
+        hint = "pip install 'sentinel-playbooks[server,postgres]'"
+        raise SentinelError(f"`database`: PostgreSQL needs another package: {error}", hint) from error
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for file in deleted:
+        Buried(place / FILE).add(Buried(file).rows())
+    store = open_postgres(database, alone=True, buried=place / FILE)
+    try:
+        store.renew()
+        store.audit.write(None, Note(ACTOR, "restore", "the database"), time.time_ns() // 1000)
+    finally:
+        store.close()
+    say("deleted persons are deleted again, everybody signs in anew, and every SDK takes the whole decision list anew")
+    say("revoke again what was revoked since; empty the Redis or Valkey of `windows` before a server starts")
 
 
 def _make(folder: Path) -> None:

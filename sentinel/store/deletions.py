@@ -10,7 +10,7 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, String, Table, cast, delete, or_, select, update
@@ -112,25 +112,46 @@ class Deletions:
     def finish(self) -> int:
         """Do again what a crash broke off, or a backup brought back; return how many events went."""
         with self._control.write() as connection:
-            rows = [row | {"open": False, "erased": False} for row in self._buried.rows()]
-            insert_new(connection, tombstones, rows)
+            for row in self._brought_back(connection):
+                put(connection, tombstones, row | {"open": False, "erased": False})
             query = select(tombstones).where(tombstones.c.erased.is_(False))
-            todo: dict[tuple[str, str, int], set[str]] = {}
-            for row in connection.execute(query):
-                todo.setdefault((row.app, row.pseudonym, row.at), set()).add(row.hash)
+            todo: dict[str, dict[tuple[str, int], set[str]]] = {}
+            for found in connection.execute(query):
+                todo.setdefault(found.app, {}).setdefault((found.pseudonym, found.at), set()).add(found.hash)
         self.reload()
-        return sum(self._again(*place, hashes) for place, hashes in todo.items())
+        return sum(self._again(app, persons) for app, persons in todo.items())
 
-    def _again(self, app: str, pseudonym: str, at: int, hashes: set[str]) -> int:
-        known: dict[str, None] = {}
+    def keep(self) -> None:
+        """Let the file have what other processes deleted."""
         with self._control.read() as connection:
-            for table, column in _NAMING:
-                query = select(table.c[column]).where(table.c.app == app, table.c[column].is_not(None)).distinct()
-                known |= dict.fromkeys(connection.execute(query).scalars())
-        keys = [key for key in known | dict.fromkeys(self._scan(app, at)) if self._hash(app, key) in hashes]
-        gone = self._delete(app, keys, pseudonym, at, None) if keys else 0
-        self._erased(app, hashes)
+            held = [row._asdict() for row in connection.execute(select(tombstones))]
+        known = {(row["app"], row["hash"], row["at"]) for row in self._buried.rows()}
+        self._buried.add(row for row in held if (row["app"], row["hash"], row["at"]) not in known)
+
+    def _brought_back(self, connection: Connection) -> list[dict[str, Any]]:
+        """Return the newest of what the file has and the store has not, or only of an earlier time."""
+        newest = {(row["app"], row["hash"]): row for row in sorted(self._buried.rows(), key=lambda row: row["at"])}
+        held = {(row.app, row.hash): row.at for row in connection.execute(select(tombstones))}
+        return [row for place, row in newest.items() if row["at"] > held.get(place, -1)]
+
+    def _again(self, app: str, persons: Mapping[tuple[str, int], set[str]]) -> int:
+        """Delete the persons of some hashes again, and return how many events went."""
+        wanted, gone = set().union(*persons.values()), 0
+        told = ((self._hash(app, key), key) for key in self._named(app, max(at for _, at in persons)))
+        named = {hash: key for hash, key in told if hash in wanted}
+        for (pseudonym, at), hashes in persons.items():
+            keys = [named[hash] for hash in sorted(hashes & named.keys())]
+            gone += self._delete(app, keys, pseudonym, at, None) if keys else 0
+            self._erased(app, hashes)
         return gone
+
+    def _named(self, app: str, until: int) -> Iterator[str]:
+        """Give the user keys that are told of anywhere; some more than once."""
+        for table, column in _NAMING:
+            query = select(table.c[column]).where(table.c.app == app, table.c[column].is_not(None)).distinct()
+            with self._control.read() as connection:
+                yield from connection.execute(query).scalars()
+        yield from self._scan(app, until)
 
     def _delete(self, app: str, keys: Sequence[str], pseudonym: str, now: int, line: Note | None) -> int:
         """Delete a person by all keys, and return how many events went."""

@@ -8,11 +8,15 @@ from contextlib import closing
 import pytest
 
 from sentinel.cli.program import run
-from sentinel.core.record import Filter
+from sentinel.core.record import App, Filter
 from sentinel.local import leave
 from sentinel.service.upkeep import BACKED
 from sentinel.store.embedded import open_store
+from sentinel.store.postgres.store import open_postgres
+from tests import postgres
 from tests.api.whole import whole as run_whole
+from tests.contract.conftest import migrated
+from tests.contract.values import NOW, batch, decision, event, put
 
 
 @pytest.fixture
@@ -85,3 +89,52 @@ def test_what_cannot_be_backed_up_or_restored_is_told_and_leaves_no_folder(ask, 
     assert code == 2 and "is no backup" in err
     code, _, err = ask("restore", tmp_path, "--data", tmp_path / "again", "--deleted", tmp_path / "no")
     assert code == 2
+
+
+@pytest.fixture
+def database():
+    server = postgres.shared()
+    names = [server.make(migrated())]
+    yield lambda like=None: names.append(server.make(like or names[0])) or names[-1]
+    for name in names:
+        server.drop(name)
+
+
+def test_a_database_that_was_put_back_is_made_ready_for_its_servers(database, ask, tmp_path):
+    """Who was deleted stays deleted, sessions are void, and no SDK goes on from a list there is no more."""
+    url = postgres.shared().url
+    name = database()
+    with closing(open_postgres(url(name))) as store:
+        store.access.put_app(App("shop"), "test", NOW)
+        put(store, batch(events=(event("a", user={"id": "1"}), event("b")), decisions=(decision("d", until=None),)))
+        store.access.make_link("setup", NOW + 10, NOW)
+        revision = store.decisions.revision("shop")
+    earlier = database(like=name)
+    with closing(open_postgres(url(name), buried=tmp_path / "deleted.jsonl")) as store:
+        store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
+    code, out, err = ask("restore", "--database", url(earlier), "--deleted", tmp_path / "deleted.jsonl")
+    assert (code, err) == (0, "")
+    assert "every SDK takes the whole decision list anew" in out and "empty the Redis or Valkey" in out
+    with closing(open_postgres(url(earlier))) as store:
+        assert [kept.event.id for kept in store.events.search("shop", Filter()).items] == ["b"]
+        delta = store.decisions.delta("shop", revision + 1, NOW)
+        assert (delta.reset, [one.id for one in delta.added]) == (True, ["d"])
+        assert store.decisions.delta("shop", delta.revision, NOW).reset is False
+        assert store.audit.list(None).items[0].action == "restore"
+
+
+def test_a_database_is_not_made_ready_while_servers_use_it(database, ask, monkeypatch):
+    monkeypatch.setattr("sentinel.store.postgres.news._LEAVING", 0.2)
+    url = postgres.shared().url(database())
+    with closing(open_postgres(url)):
+        code, _, err = ask("restore", "--database", url)
+    assert code == 2 and "in use by another server" in err
+
+
+def test_a_backup_of_files_is_not_restored_into_a_database_and_a_missing_one_is_asked_for(ask, tmp_path):
+    code, _, err = ask("restore", tmp_path / "backup", "--database", "postgresql://127.0.0.1:1/x")
+    assert code == 2 and "call this without a backup" in err
+    code, _, err = ask("restore")
+    assert code == 2 and "name the folder that `sentinel backup` made" in err
+    code, _, err = ask("restore", "--database", "postgresql://127.0.0.1:1/x", "--deleted", tmp_path / "none")
+    assert code == 2 and "there is no file" in err

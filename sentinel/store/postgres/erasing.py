@@ -1,19 +1,33 @@
-"""The events of deleted persons, deleted for good."""
+"""The events of deleted persons, deleted for good, and whom events name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
 
-from sentinel.core.identity import names_of
+from sentinel.core.identity import key_type, names_of
 from sentinel.store.database import Database
+from sentinel.store.postgres.control import driver
+from sentinel.store.postgres.text import unescaped_json
 
 
 def erase(control: Database, app: str, keys: Sequence[str], until: int) -> int:
     """Delete the events up to a time that name one of these persons, and return how many."""
     with control.write() as connection:
         return _erased(connection, app, keys, until)
+
+
+def named(control: Database, app: str, until: int) -> Iterator[str]:
+    """Give the user keys that events up to a time name; some more than once."""
+    query = b"SELECT DISTINCT user_key, identifiers FROM events WHERE app = %s AND ts <= %s"
+    with control.read() as connection, driver(connection).cursor("named") as found:
+        for user, identifiers in found.execute(query, (app, until)):
+            if user is not None:
+                yield user
+            for name, value in (json.loads(unescaped_json(identifiers)) if identifiers else {}).items():
+                yield f"{key_type(name)}:{value}"
 
 
 def _erased(connection: Connection, app: str, keys: Sequence[str], until: int) -> int:

@@ -7,13 +7,15 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from sentinel.core.errors import StoreBusy, StoreError
 from sentinel.core.record import Backed, Health
 from sentinel.store.access import Access
 from sentinel.store.accounts import Accounts
 from sentinel.store.audit import Audit
+from sentinel.store.backup import AHEAD
+from sentinel.store.buried import Buried
 from sentinel.store.decisions import Decisions, Revisions
 from sentinel.store.deletions import Deletions
 from sentinel.store.drafts import Drafts
@@ -24,7 +26,7 @@ from sentinel.store.migrate import migrate
 from sentinel.store.outbox import Outbox
 from sentinel.store.people import People
 from sentinel.store.postgres.control import Control
-from sentinel.store.postgres.erasing import erase
+from sentinel.store.postgres.erasing import erase, named
 from sentinel.store.postgres.events import Events
 from sentinel.store.postgres.learning import Learning
 from sentinel.store.postgres.news import News
@@ -34,15 +36,16 @@ from sentinel.store.postgres.questions import explorer
 from sentinel.store.postgres.unit import Machine, Unit
 from sentinel.store.searches import Searches
 from sentinel.store.standing import Allow, Labels
-from sentinel.store.tables import settings
+from sentinel.store.tables import apps, leases, one_time_links, sessions, settings
 
 MOVING = "moving"  # the setting that says a data folder is being copied here
 
 
-def open_postgres(url: str, alone: bool = False, moving: bool = False) -> Postgres:
+def open_postgres(url: str, alone: bool = False, moving: bool = False, buried: Path | None = None) -> Postgres:
     """Open the store in a PostgreSQL database, its tables made where there are none.
 
-    One into which a data folder was copied by half is refused, but for `moving`.
+    One into which a data folder was copied by half is refused, but for `moving`. `buried` is the file that remembers
+    deleted persons where the database is put back to an earlier time.
 
     `alone` refuses every other server: what this one holds in memory cannot be shared. Raises StoreError where the
     database cannot be reached or used; the password is in no text.
@@ -56,7 +59,7 @@ def open_postgres(url: str, alone: bool = False, moving: bool = False) -> Postgr
             migrate(connection, control.where)
             if not moving and connection.execute(select(settings.c.app).where(settings.c.name == MOVING)).first():
                 raise StoreError(f"{control.where} holds half of a data folder", "run `sentinel migrate` again")
-        return Postgres(control, alone)
+        return Postgres(control, alone, Buried(buried))
     except BaseException:
         control.close()
         raise
@@ -65,7 +68,7 @@ def open_postgres(url: str, alone: bool = False, moving: bool = False) -> Postgr
 class Postgres:
     """The store of one database, as this process uses it; see `sentinel.service.ports.Store`."""
 
-    def __init__(self, control: Control, alone: bool) -> None:
+    def __init__(self, control: Control, alone: bool, buried: Buried) -> None:
         self._control = self.control = control
         self._closed = False
         self._place = Place(control)
@@ -85,12 +88,22 @@ class Postgres:
         self.settings, self.playbooks = Settings(control), Playbooks(control)
         self.searches = Searches(control)
         self.drafts = Drafts(control)
-        self.deletions = Deletions(control, self.people, known, self.labels, self.allow, partial(erase, control))
+        self.deletions = Deletions(
+            control, self.people, known, self.labels, self.allow, partial(erase, control), partial(named, control),
+            buried,
+        )  # fmt: skip
         self._news = News(control, revisions, self._place, {
             "access": lambda app: self.access.reload(), "labels": self.labels.reload, "allow": self.allow.reload,
             "people": self._forget_people,
-            "deletions": self.deletions.reload,
+            "deletions": self._deleted_elsewhere,
         }, alone)  # fmt: skip
+        try:
+            with suppress(StoreBusy):
+                self.deletions.finish()
+            self._deleted_elsewhere("")
+        except BaseException:
+            self._news.stop()
+            raise
 
     @contextmanager
     def unit(self) -> Iterator[Unit]:
@@ -136,6 +149,13 @@ class Postgres:
             f"`{self._control.where}` is not backed up here", "use `pg_dump`, or the database's own backups"
         )
 
+    def renew(self) -> None:
+        """Void what must not come back with an earlier state, and let no client's place in a decision list be known."""
+        with self._control.write() as connection:
+            for table in (sessions, one_time_links, leases):
+                connection.execute(delete(table))
+            connection.execute(update(apps).values(revision=apps.c.revision + AHEAD, floor=apps.c.revision + AHEAD))
+
     def close(self) -> None:
         """Keep what was learnt, and close; closing again does nothing."""
         if self._closed:
@@ -150,3 +170,8 @@ class Postgres:
     def _forget_people(self, app: str) -> None:
         with self._control.writing():
             self._machine.known.forget(app)
+
+    def _deleted_elsewhere(self, _app: str) -> None:
+        self.deletions.reload()
+        with suppress(OSError):  # another process's file has them
+            self.deletions.keep()
