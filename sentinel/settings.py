@@ -122,12 +122,12 @@ TABLE: Mapping[str, Setting] = {
     "log_level": Setting(choice("debug", "info", "warning", "error"), "info", "what is logged at least"),
 }
 
+ALIASES: Mapping[str, str] = {"state": "windows"}  # other names of settings, in every source
+
 SHARED = tuple(
     f"{scheme}://"
     for scheme in ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 )
-
-ALIASES: Mapping[str, str] = {"state": "windows"}  # other names of settings, in every source
 
 # Variables of the SDK and of the command line's own client, which share the prefix.
 FOREIGN = frozenset(
@@ -203,12 +203,6 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> Iterat
     yield from values.items()
 
 
-def _take(values: dict[str, Any], name: str, value: Any, place: str, problems: list[str]) -> None:
-    """Read one value of a source, or note what is wrong with it; `place` is how its author calls it."""
-    name = ALIASES.get(name, name)
-    setting = TABLE.get(name)
-    if setting is None:
-        close = difflib.get_close_matches(name, TABLE, n=1)
 def _from_flags(flags: Mapping[str, str], problems: list[str]) -> Iterator[tuple[str, Any]]:
     values: dict[str, Any] = {}
     for name, value in flags.items():
@@ -217,6 +211,12 @@ def _from_flags(flags: Mapping[str, str], problems: list[str]) -> Iterator[tuple
     yield from values.items()
 
 
+def _take(values: dict[str, Any], name: str, value: Any, place: str, problems: list[str]) -> None:
+    """Read one value of a source, or note what is wrong with it; `place` is how its author calls it."""
+    name = ALIASES.get(name, name)
+    setting = TABLE.get(name)
+    if setting is None:
+        close = difflib.get_close_matches(name, TABLE, n=1)
         hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(f'`{one}`' for one in TABLE)}"
         problems.append(f"`{place}`: not a setting ({hint})")
         return
