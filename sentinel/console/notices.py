@@ -20,6 +20,7 @@ NOTICES: Mapping[str, str] = {
     "lifted": "The decision was lifted; its finding never decides again.",
     "label-put": "The label is on; the next event sees it.",
     "label-taken": "The label was taken off.",
+    "link-parted": "The identifier is a person of its own from now on.",
     "marked": "The finding was marked.",
     "password-changed": "The password was changed; you were signed out everywhere else.",
     "person-deleted": "The person was deleted. Blocks in force last to their end; a hash stands for them elsewhere.",
@@ -30,5 +31,6 @@ NOTICES: Mapping[str, str] = {
     "property-promoted": "The property has a column of its own, however seldom it is asked for.",
     "revived": "It is delivered again.",
     "search-kept": "The search was saved.",
+    "search-renamed": "The search was renamed.",
     "search-removed": "The search was removed.",
 }

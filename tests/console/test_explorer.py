@@ -126,6 +126,12 @@ def test_a_search_is_kept_found_again_and_removed_by_its_owner_alone(console):
     (kept,) = console.store.searches.list("one")
     assert other.post(f"/explorer/searches/{kept.id}/remove").status == 403
     assert console.store.searches.list("two") == []
+    assert other.post(f"/explorer/searches/{kept.id}/rename", {"name": "theirs"}).status == 403
+    one.done(f"/explorer/searches/{kept.id}/rename", {"name": "plans & names"})
+    (kept,) = console.store.searches.list("one")
+    assert (kept.name, kept.q, kept.filters) == ("plans & names", 'properties.plan == "free"', {"event": "act1"})
+    assert one.post(f"/explorer/searches/{kept.id}/rename", {"name": " "}).status == 422
+    assert one.post("/explorer/searches/nothing/rename", {"name": "x"}).status == 404
     assert one.post("/explorer/searches", {"name": "bad", "q": "evnt"}).status == 422
     admin.done(f"/explorer/searches/{kept.id}/remove")
     assert console.store.searches.list("one") == []

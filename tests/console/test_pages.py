@@ -304,8 +304,11 @@ def test_nobody_removes_themselves(console):
 def test_an_app_is_added_and_changed(console):
     reader = console.reader()
     reader.done("/settings/apps", {"id": "shop-3", "name": "<b>Third</b>"})
-    reader.done("/settings/app?app=shop-3", {"name": "The third", "retention": "90d"})
+    reader.done("/settings/app?app=shop-3", {"name": "The third", "retention": "90d", "ipv6": "56"})
     assert console.store.access.app("shop-3").retention == 90 * DAY
+    assert console.store.access.app("shop-3").ipv6 == 56
+    for prefix in ("31", "129", "-1", "x", "²"):
+        assert reader.post("/settings/app?app=shop-3", {"name": "x", "ipv6": prefix}).status == 422, prefix
     assert "90d" in reader.page("/settings?app=shop-3")
     for id in ("", "-x", "Shop", "a b", "shop-3", "é"):
         assert reader.post("/settings/apps", {"id": id}).status == 422

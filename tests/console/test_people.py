@@ -57,6 +57,19 @@ def test_of_many_decisions_in_force_the_first_five_are_told_and_the_rest_on_dema
     assert (first.count('id="lift-'), rest.count('id="lift-')) == (5, 2)
 
 
+def test_an_administrator_parts_an_identifier_from_its_person(console):
+    who = {"id": "shared", "email": "box@example.com"}
+    known = {"event": "auth", "success": True, "user": who, "ip": "198.51.100.7"}
+    assert console.whole.using("sdk").post("/v1/events", known).json["accepted"] == 1
+    admin, fields = console.reader(), {"key": "email:box@example.com"}
+    assert "Part for good" not in admin.page("/people/id:unloved")
+    assert "email:box@example.com" in text(admin.page("/people/id:shared"))
+    where = admin.done("/people/part", fields)
+    assert where.startswith("/people/id%3Ashared?") and "email:box@example.com" not in text(admin.page(where))
+    assert admin.post("/people/part", fields).status == 404
+    assert admin.post("/people/part", {"key": "id:shared"}).status in (404, 422)
+
+
 def test_a_key_with_signs_of_addresses_in_it_has_its_page(console):
     listed = console.reader().page("/people?begins=id:quiet")
     link = re.search(r'href="(/people/[^"]*quiet[^"]*)"', listed)

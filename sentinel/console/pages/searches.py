@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from dataclasses import replace
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -11,7 +12,7 @@ from starlette.responses import Response
 from sentinel.console.asking import Search, period
 from sentinel.console.forms import Filled, Form
 from sentinel.console.parts import Id
-from sentinel.console.visit import Analyst
+from sentinel.console.visit import Analyst, Visit
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import SavedSearch
 from sentinel.edge.errors import ApiError, not_found
@@ -35,14 +36,18 @@ def keep_search(visit: Analyst, form: Filled) -> Response:
     return visit.done(visit.url("/explorer", **asked.query), "search-kept")
 
 
+@router.post("/explorer/searches/{id}/rename")
+def rename_search(visit: Analyst, form: Filled, id: Id) -> Response:
+    """Call a search something else: whoever kept it, or an administrator."""
+    found = replace(_own(visit, id), name=form.text("name", most=120), changed=visit.now)
+    visit.store.searches.put(visit.app.id, found, visit.by, visit.now)
+    return visit.done(visit.url("/explorer", q=found.q, **found.filters), "search-renamed")
+
+
 @router.post("/explorer/searches/{id}/remove")
 def remove_search(visit: Analyst, form: Filled, id: Id) -> Response:
     """Remove a search: whoever kept it, or an administrator."""
-    found = visit.store.searches.get(visit.app.id, id)
-    if found is None:
-        raise not_found("search", id)
-    if found.owner != visit.by and not visit.may("admin"):
-        raise ApiError("forbidden", "the search is another's", "ask an administrator")
+    _own(visit, id)
     visit.store.searches.remove(visit.app.id, id, visit.by, visit.now)
     return visit.done(visit.url("/explorer"), "search-removed")
 
@@ -56,6 +61,15 @@ def make_rule(visit: Analyst, form: Filled) -> Response:
     name = _APART.sub("-", title.lower()).strip("-")[:64] or "search"
     text = visit.here.searches.rule(name, title, asked.q, asked.event or None)
     return visit.page("rule.html", name=name, text=text, asked=asked)
+
+
+def _own(visit: Visit, id: str) -> SavedSearch:
+    found = visit.store.searches.get(visit.app.id, id)
+    if found is None:
+        raise not_found("search", id)
+    if found.owner != visit.by and not visit.may("admin"):
+        raise ApiError("forbidden", "the search is another's", "ask an administrator")
+    return found
 
 
 def _asked(form: Form) -> Search:

@@ -36,9 +36,14 @@ def settings(visit: Viewer) -> Response:
 
 @router.post("/settings/app")
 def change_app(visit: Admin, form: Filled) -> Response:
-    """Change the app's name and how long its events are kept."""
+    """Change the app's name, how long its events are kept, and how its addresses are grouped."""
     keep = form.text("retention", most=40, empty=True)
-    changed = replace(visit.app, name=form.text("name", most=100, empty=True), retention=_retention(keep))
+    prefix = form.text("ipv6", most=3, empty=True) or str(visit.app.ipv6)
+    if not prefix.isdecimal() or not 32 <= int(prefix) <= 128:
+        raise SentinelError(f"`ipv6`: `{prefix}` is not between 32 and 128", "64 is what one household has")
+    changed = replace(
+        visit.app, name=form.text("name", most=100, empty=True), retention=_retention(keep), ipv6=int(prefix)
+    )
     visit.store.access.put_app(changed, visit.by, visit.now)
     visit.here.changed(changed)
     return visit.done(visit.url("/settings"), "app-changed")
