@@ -23,7 +23,6 @@ DECIDES: dict[str, Kind] = {
     "block_user": "block", "block_ip": "block", "redirect_user": "redirect", "redirect_ip": "redirect",
     "challenge_user": "challenge",
 }  # fmt: skip
-TELLS = ("notify", "webhook")
 SHARED = "shared address"
 MORE = f"more than {MOST} users were seen: these were seen last"
 
@@ -106,8 +105,10 @@ def _held(judge: Judge, event: Event, memory: Memory, now: int, acting: bool) ->
 
 def _effects(case: Case, action: Action) -> Iterator[Effect]:
     """Give what one action comes to, each with what holds it back."""
-    if action.kind in TELLS:
+    if action.kind == "notify":  # people are told of what is only monitored, and when a guard holds
         yield Effect(action.kind, channel=action.channel, held=case.held if case.held == "historical" else None)
+    elif action.kind == "webhook":
+        yield Effect(action.kind, channel=action.channel, held=case.held)
     elif action.kind == "emit":
         yield emission(case.judge, action, case.event, case.opening.at, case.id, case.held)
     elif action.kind == "block_users":
@@ -224,12 +225,8 @@ def _guarded(judge: Judge, effects: list[Effect], memory: Memory, now: int, id: 
     acting = {one.target for one in effects if _acts(one)}
     if guard and len(memory.ledger.targets(playbook.id, now - guard.per) | acting) > guard.max and acting:
         memory.ledger.trip(playbook.id, now + guard.per)
-        return [replace(one, held="guard") if _acts(one) or _emits(one) else one for one in effects]
+        return [replace(one, held="guard") if one.held is None and one.kind != "notify" else one for one in effects]
     for one in effects:
         if one.held is None and one.target is not None:
             memory.ledger.record(playbook.id, one.kind, one.target, now, id)
     return effects
-
-
-def _emits(effect: Effect) -> bool:
-    return effect.held is None and effect.event is not None

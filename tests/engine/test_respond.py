@@ -53,9 +53,27 @@ def test_a_batch_done_again_climbs_no_step() -> None:
 
 
 def test_monitor_records_what_would_have_been_done_and_acts_on_nobody() -> None:
-    (finding,) = Desk(playbook(mode="monitor", actions=(BLOCK_IP, Action("notify", channel="log")))).feed(*burst(0))
-    assert [(effect.kind, effect.held) for effect in finding.effects] == [("block_ip", "monitor"), ("notify", None)]
+    """People are told, programs are not: what a webhook starts may act on somebody."""
+    actions = BLOCK_IP, Action("notify", channel="log"), Action("webhook", channel="log")
+    (finding,) = Desk(playbook(mode="monitor", actions=actions)).feed(*burst(0))
+    held = [(effect.kind, effect.held) for effect in finding.effects]
+    assert held == [("block_ip", "monitor"), ("notify", None), ("webhook", "monitor")]
     assert not finding.acted
+
+
+@pytest.mark.parametrize("rollout", [None, 0.0])
+def test_a_webhook_is_called_where_the_group_is_acted_on(rollout: float | None) -> None:
+    (finding,) = Desk(playbook(rollout=rollout, actions=(Action("webhook", channel="log"),))).feed(*burst(0))
+    assert finding.effects[0].held == (None if rollout is None else "rollout")
+
+
+def test_past_the_guard_no_program_is_told_but_people_are() -> None:
+    """From the very finding on that would have been one too many."""
+    actions = BLOCK_IP, Action("notify", channel="log"), Action("webhook", channel="log")
+    desk = Desk(playbook(actions=actions, guard=Guard(1, HOUR)))
+    findings = desk.feed(*[one for n in range(3) for one in burst(10 * n, ip=f"203.0.113.{n}")])
+    held = [[effect.held for effect in finding.effects] for finding in findings]
+    assert held == [[None, None, None], ["guard", None, "guard"], ["guard", None, "guard"]]
 
 
 def test_an_event_later_than_the_lateness_acts_on_nobody() -> None:
