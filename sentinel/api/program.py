@@ -112,6 +112,13 @@ class Foreign(Protocol):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
+class Pages(Foreign, Protocol):
+    """Paths whose refusals are read by people."""
+
+    async def refused(self, scope: Scope, receive: Receive, send: Send, error: ApiError) -> None:
+        """Answer a request whose body was refused."""
+
+
 @dataclass(slots=True)
 class Front:
     """What uvicorn calls: events and the feed go their own short way, the rest to FastAPI with its body read."""
@@ -121,7 +128,7 @@ class Front:
     rest: Asgi
     budget: Budget
     foreign: Foreign
-    console: Foreign
+    console: Pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -152,7 +159,10 @@ class Front:
         except Gone:
             return
         except ApiError as error:
-            await wire.answer(send, error.status, error.body(), [*error.headers, ("connection", "close")])
+            if rest is self.console:
+                await self.console.refused(scope, receive, send, error)
+            else:
+                await wire.answer(send, error.status, error.body(), [*error.headers, ("connection", "close")])
             return
         sent = False
 

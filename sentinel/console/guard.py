@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
+from starlette.requests import Request
+
 from sentinel.console.answers import Answers
 from sentinel.console.assets import ROOT, Asset
 from sentinel.edge import wire
@@ -49,6 +51,14 @@ class Console:
             await wire.answer(self._headed(send), error.status, error.body())
         else:
             await self._pages(scope, receive, self._headed(send))
+
+    async def refused(self, scope: Scope, receive: Receive, send: Send, error: ApiError) -> None:
+        """Answer a form that was not read with a page."""
+        if error.code == "too_large":
+            error = ApiError(error.code, f"the form is larger than {wire.LARGEST >> 20} MiB", "send less of it at once")
+        answer = self._answers.refusal(Request(scope), error)
+        answer.headers["connection"] = "close"
+        await answer(scope, receive, self._headed(send))
 
     def _ours(self, headers: Headers) -> bool:
         """Say whether a change is asked for by a page of ours; a browser always says where it comes from."""

@@ -283,6 +283,16 @@ def test_every_answer_says_what_browsers_may_not_do(console):
         assert answer.headers["cache-control"] == "no-store"
 
 
+def test_a_form_that_is_too_large_is_refused_by_a_page_that_says_so(console):
+    reader = console.reader()
+    for head in ({}, {"HX-Request": "true"}):
+        answer = reader.post("/playbooks/edit", {"text": "x" * (8 << 20)}, headers=head)
+        assert (answer.status, answer.headers["content-type"]) == (413, "text/html; charset=utf-8")
+        assert "the form is larger than 8 MiB" in text(answer) and "events" not in text(answer)
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert console.whole.local.ask("POST", "/v1/playbooks/check", raw=b"x" * (9 << 20)).error["code"] == "too_large"
+
+
 def test_files_are_named_after_what_is_in_them_and_kept_for_ever(console):
     page = console.anybody().page("/sign-in")
     (style,) = re.findall(r'href="(/static/console\.[0-9a-f]{12}\.css)"', page)
