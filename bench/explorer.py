@@ -77,26 +77,27 @@ class Question(NamedTuple):
     plain: str | None = None
 
 
-def seed(number: int, trust: str) -> Event:
+def seed(number: int, trust: str, at: int) -> Event:
     """Return an event by which the store learns which properties there are: a browser's get no column."""
     promoted = {"plan": "pro", "cart": {"total": 1.5}}
     properties = promoted if trust == "server" else {"feature": "f1", "ref": "x"}
-    made = read({"id": f"seed{number}", "event": "seed", "timestamp": START / 1e6 - 1, "properties": properties})
+    made = read({"id": f"seed{number}", "event": "seed", "timestamp": at / 1e6 - 1, "properties": properties})
     made.trust = trust
     return made
 
 
-def fill(folder: Path, count: int) -> None:
-    """Store so many events."""
+def fill(folder: Path, count: int, end: int = END) -> None:
+    """Store so many events of the thirty days before a moment."""
+    start = end - DAYS * DAY
     store = open_store(folder)
-    store.access.put_app(App("shop"), "bench", START)
+    store.access.put_app(App("shop"), "bench", start)
     with store.unit() as unit:
-        unit.commit([Batch("shop", START, (seed(1, "browser"), seed(2, "server")))])
+        unit.commit([Batch("shop", start, (seed(1, "browser", start), seed(2, "server", start)))])
     store.project()
     slots = {path: slot.column for path, slot in store.schema.slots("shop").items()}
     store.close()
     words = {
-        "start": START, "step": (END - START) // count, "named": len(NAMES), "names": repr(list(NAMES)), "users": USERS,
+        "start": start, "step": (end - start) // count, "named": len(NAMES), "names": repr(list(NAMES)), "users": USERS,
         "places": ADDRESSES, "phones": DEVICES, "plan": slots["plan"], "total": slots["cart.total"],
     }  # fmt: skip
     query = ROWS

@@ -13,7 +13,7 @@ from sentinel.console.parts import Cursor, Given, Id
 from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import DAY, SECOND
 from sentinel.core.errors import SentinelError
-from sentinel.core.explore import By, Ranked, Scalar, SeriesWanted, TopWanted
+from sentinel.core.explore import MOST_VALUES, By, Ranked, Scalar, SeriesWanted, TopWanted
 from sentinel.core.record import Filter, KeptEvent
 from sentinel.edge.errors import not_found
 from sentinel.engine.fields import FIELDS
@@ -25,7 +25,6 @@ router = APIRouter()
 FACETS = ("event", "user", "ip", "geo.country", "success", "request.route")
 VALUES = 6  # of a facet
 SHOWN = 50  # events of a page
-NAMES = 200  # event names that are offered
 Format = Literal["ndjson", "csv", "parquet"]
 
 
@@ -80,13 +79,14 @@ def words(visit: Viewer) -> Response:
     """Give what a condition may be made of, for completion."""
     now = visit.now
     week = Filter(since=max(now - 7 * DAY, 0), until=now + DAY)
-    names = visit.store.explorer.names(visit.app.id, week, "events", NAMES).items
+    wanted = TopWanted(week, "event", "events", MOST_VALUES, previous=False, users=False)
+    names = visit.store.explorer.top(visit.app.id, wanted).items
     paths = [one for one in visit.store.schema.properties(visit.app.id) if one.path.isprintable()]
     return JSONResponse({
         "fields": [{"text": name, "note": str(spec.kind)} for name, spec in FIELDS.items()],
         "functions": [{"text": name, "note": one.doc, "example": one.example} for name, one in FUNCTIONS.items()],
         "properties": [{"text": f"properties.{one.path}", "note": one.type} for one in paths[:1000]],
-        "events": [{"text": literal(one.name[:200]), "note": f"{one.amount.events:,}"} for one in names],
+        "events": [{"text": literal(str(one.value)[:200]), "note": f"{one.now.events:,}"} for one in names],
     })  # fmt: skip
 
 

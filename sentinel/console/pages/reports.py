@@ -13,7 +13,16 @@ from sentinel.console.parts import Given
 from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import DAY, SECOND, parse_duration
 from sentinel.core.errors import SentinelError
-from sentinel.core.explore import MOST_STEPS, By, FunnelWanted, Interval, RetentionWanted, Series
+from sentinel.core.explore import (
+    MOST_STEPS,
+    MOST_VALUES,
+    By,
+    FunnelWanted,
+    Interval,
+    RetentionWanted,
+    Series,
+    TopWanted,
+)
 from sentinel.core.record import Filter
 from sentinel.service import hand, reports
 
@@ -109,7 +118,8 @@ def _later(since: int, until: int, now: int) -> tuple[int, int] | None:
 def _names(visit: Visit, since: int, until: int) -> list[str]:
     """Return the names of events that may be chosen, the most frequent first."""
     filter = Filter(since=max(since, until - 7 * DAY), until=until)
-    return [one.name for one in visit.store.explorer.names(visit.app.id, filter, "events", NAMES).items]
+    wanted = TopWanted(filter, "event", "events", MOST_VALUES, previous=False, users=False)
+    return [str(one.value) for one in visit.store.explorer.top(visit.app.id, wanted).items]
 
 
 def _window(text: str) -> int:
