@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from sentinel.core.errors import DecisionError
 
@@ -189,5 +190,13 @@ def check_to(kind: str, to: object) -> None:
     if to is None:
         if kind == "redirect":
             raise DecisionError("to", "missing", "a redirect leads to a URL")
-    elif not isinstance(to, str) or len(to) > 2048 or not _URL.fullmatch(to):
+    elif not isinstance(to, str) or len(to) > 2048 or not _is_url(to):
         raise DecisionError("to", f"`{str(to)[:64]}` is no URL", "write `https://…` or a path such as `/help`")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        urlsplit(text)
+    except ValueError:  # brackets that are no address
+        return False
+    return _URL.fullmatch(text) is not None

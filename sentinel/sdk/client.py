@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sentinel.core import address, ids, moment
+from sentinel.core import address, ids, moment, scrub
 from sentinel.core.decision import ALLOW, Subject, Verdict
 from sentinel.core.decisions import Decisions
 from sentinel.core.errors import SentinelError
@@ -178,8 +178,9 @@ class Client:
         if holder is not None:
             holder.bind(found, keys)
         try:
-            if found and self._recent.is_news(found, traits, time.monotonic()):
-                self.track("sentinel.identify", {"traits": dict(traits)} if traits else None, user)
+            told = self.events.traits(traits) if traits else None
+            if found and self._recent.is_news(found, told, time.monotonic()):
+                self.track("sentinel.identify", {"traits": told} if told else None, user)
         except Exception as error:  # noqa: BLE001
             self.failed("identify", error)
         return self._enforce(holder, verdict)
@@ -192,7 +193,8 @@ class Client:
         try:
             given = dict(properties or {})
             if not verdict.allowed:
-                given = dict(sorted(given.items())[: TOP - 1]) | {"blocked": True}
+                first = sorted(given, key=scrub.name_of)[: TOP - 1]
+                given = {name: given[name] for name in first} | {"blocked": True}
             self.track(event, given, user, urgent=True, **more)
         except Exception as error:  # noqa: BLE001
             self.failed(event, error)
@@ -253,8 +255,8 @@ class Client:
             return self.events.identifiers(user)
         except SentinelError as error:
             self.notes.count("identifiers refused")
-            self.notes.warn("identifiers", f"a user is left out: {error}")
-            return {}
+            self.notes.warn("identifiers", f"an identifier of a user is left out: {error}")
+            return self.events.readable(user) if isinstance(user, Mapping) else {}
 
     def _enforce(self, holder: Holder | None, verdict: Verdict) -> Verdict:
         if verdict.allowed:

@@ -21,6 +21,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.offset = 0
+        self._ahead = _ahead()
 
     def now(self) -> int:
         """Return the corrected time."""
@@ -28,15 +29,27 @@ class Clock:
 
     def learn(self, server: int, sent: int, received: int) -> None:
         """Note what the server's clock said between two moments of this machine's."""
+        self._ahead = _ahead()
         if received - sent < 10 * 1_000_000:
             self.offset = server - (sent + received) // 2
 
     def learn_date(self, date: str | None, received: int) -> None:
         """Note a Date header, unless it says nothing new."""
+        self._ahead = _ahead()
         seconds = _seconds(date) if date else None
         if seconds is not None:
             offset = seconds * 1_000_000 + 500_000 - received
             self.offset = offset if abs(offset) > _SKEW else 0
+
+
+    def was_set(self) -> bool:
+        """Say whether this machine's clock was set, or stood still, since the server's time was learnt."""
+        return abs(_ahead() - self._ahead) > _SKEW
+
+
+def _ahead() -> int:
+    """Return by how much the clock that may be set is ahead of the one that may not."""
+    return (time.time_ns() - time.monotonic_ns()) // 1000
 
 
 class Backoff:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import encodings.idna  # noqa: F401  here and now: an import lock held by a thread at a fork is held for ever
 import http.client
+import io
+import math
 import os
 import socket
 import threading
@@ -15,7 +17,8 @@ import time
 import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from sentinel import __version__
@@ -41,6 +44,38 @@ class Answer(NamedTuple):
     pieces: Iterator[bytes] = iter(())
 
 
+class _Patience:
+    """Until when an answer is waited for: a moment of the monotonic clock."""
+
+    until = math.inf
+
+
+class _Bytes(io.RawIOBase):
+    """A socket's bytes as long as there is patience: each may come in time, and there may be no end of them."""
+
+    def __init__(self, patience: _Patience, raw: io.RawIOBase) -> None:
+        self._patience = patience
+        self._raw = raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if time.monotonic() > self._patience.until:
+            raise TimeoutError("the answer does not end")
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, patience: _Patience, sock: socket.socket, *args: Any, **more: Any) -> None:
+        super().__init__(sock, *args, **more)
+        self.fp = io.BufferedReader(_Bytes(patience, self.fp.detach()))
+
+
 class Connection:
     """Keeps one connection alive between requests; only the thread that owns it asks, anyone may `cut`."""
 
@@ -56,6 +91,8 @@ class Connection:
         self._context: ssl.SSLContext | None = None
         self._ended = False
         self._lock = threading.Lock()
+        self._patience = _Patience()
+        self._answering: Any = partial(_Response, self._patience)
 
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -70,11 +107,15 @@ class Connection:
             response = self._request(method, path, body, headers or {}, self._options.timeout)  # it had gone stale
         return self._whole(response)
 
-    def stream(self, path: str, headers: Mapping[str, str], silence: float) -> Answer:
-        """Ask for an answer of any length; `silence` seconds without a piece of it raise TimeoutError."""
+    def stream(self, path: str, headers: Mapping[str, str], silence: float, longest: float = math.inf) -> Answer:
+        """Ask for an answer of any length; `silence` seconds without a piece of it, or `longest` in all, are too long.
+
+        Then its pieces raise TimeoutError.
+        """
         response = self._request("GET", path, None, headers, silence)
         if response.status != 200:
             return self._whole(response)
+        self._patience.until = time.monotonic() + longest
         return Answer(200, _lower(response), b"", self._pieces(response))
 
     def close(self) -> None:
@@ -105,6 +146,7 @@ class Connection:
     def _request(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> http.client.HTTPResponse:
+        self._patience.until = time.monotonic() + max(timeout, 2 * self._options.timeout)
         try:
             connection = self._connect()
             connection.sock.settimeout(timeout)
@@ -117,12 +159,10 @@ class Connection:
         return self._response
 
     def _whole(self, response: http.client.HTTPResponse) -> Answer:
-        until, body = time.monotonic() + 2 * self._options.timeout, b""
+        body = b""
         try:
             while (room := _ANSWER_LIMIT - len(body)) and (piece := response.read1(min(_PIECE, room))):
                 body += piece
-                if time.monotonic() > until:  # each piece came in time, and there is no end of them
-                    raise TimeoutError("the answer does not end")
             if response.length == 0:
                 response.read()  # nothing is left, and now it knows
         except BaseException:
@@ -160,9 +200,12 @@ class Connection:
         }
         proxy = _proxy(self._parts.scheme, host)
         if proxy is None:
-            return self._to(host, port)
+            connection = self._to(host, port)
+            connection.response_class = self._answering
+            return connection
         (near_host, near_port), headers = proxy
         connection = self._to(near_host, near_port)
+        connection.response_class = self._answering  # the proxy's own answer too
         if tls:
             connection.set_tunnel(host, port, headers)
         else:

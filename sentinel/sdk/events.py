@@ -6,6 +6,7 @@ event's bad luck, never the application's.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from sentinel.core import identity, ids, moment, scrub
+from sentinel.core.errors import IdentityError
 from sentinel.core.event import NAME_LENGTH, RESERVED
 from sentinel.sdk.context import Holder
 from sentinel.sdk.options import Options
@@ -44,6 +46,16 @@ class Events:
             return {scrub.key(name): _pseudonym(self._pseudonym_key, name, value) for name, value in found.items()}
         return {scrub.key(name): self._plain(name, value) for name, value in found.items()}
 
+    def readable(self, user: Mapping[Any, Any]) -> dict[str, str]:
+        """Return the identifiers that can be read: who may choose one of them must not hide behind it."""
+        found: dict[str, str] = {}
+        for name, value in user.items():
+            with contextlib.suppress(IdentityError):
+                found |= self.identifiers({name: value})
+            if len(found) >= _MOST_IDENTIFIERS:
+                break
+        return found
+
     def _plain(self, name: str, value: str) -> str:
         """Return an identifier as it may leave: a secret is no identifier unless the settings say so."""
         if name not in self._order and self._scrubber.is_secret(scrub.name_of(name)):
@@ -51,6 +63,11 @@ class Events:
         if not value.isascii():
             value = value.encode("utf-8", "replace").decode()
         return scrub.REDACTED if len(value) >= 13 and scrub.has_card(value) else value
+
+    def traits(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is told of a user as it may leave the process."""
+        found: dict[str, Any] = self._scrubber.properties({"traits": dict(given)})[0]["traits"]
+        return found
 
     def keys(self, found: Mapping[str, str]) -> tuple[str, ...]:
         """Return the user keys that decisions are looked up by; what was redacted names nobody."""

@@ -24,6 +24,7 @@ from sentinel.sdk.options import Options
 _TRY_STREAM_AGAIN = 600.0  # seconds
 _UPKEEP = 60.0
 _SAVE = 30.0
+_LONGEST_POLL = 600.0
 _NO_STREAM = (404, 405, 406, 410, 501)
 _MUTE = 2  # streams in a row without a byte: something between us holds them back
 
@@ -138,7 +139,8 @@ class Follower:
         base = self._held.decisions
         whole = self._whole or base.revision == 0
         sent = time.time_ns() // 1000
-        answer = self._connection.stream(f"/v1/feed?since={0 if whole else base.revision}", {}, self._options.timeout)
+        path = f"/v1/feed?since={0 if whole else base.revision}"
+        answer = self._connection.stream(path, {}, self._options.timeout, _LONGEST_POLL)
         received = time.time_ns() // 1000
         if answer.status != 200:
             return self._not_now(answer)
@@ -182,8 +184,8 @@ class Follower:
                 self._seen()
                 stream.feed(piece)
                 self._tidy()
-                if self._whole or self._stopping.is_set():
-                    break
+                if self._whole or self._stopping.is_set() or self._clock.was_set():
+                    break  # what follows is a poll, which tells the time too
         return anything
 
     def _take(self, reader: DeltaReader) -> None:
@@ -232,7 +234,7 @@ class Follower:
         while self._old:  # bit by bit: every thread waits while a large list is freed at once
             self._old.pop()
         now = time.monotonic()
-        if now >= self._next_upkeep:
+        if now >= self._next_upkeep and not self._clock.was_set():  # what is not over must not be taken out
             self._next_upkeep = now + _UPKEEP
             for ids in self._held.decisions.expired(self._clock.now()):
                 kept = self._held.decisions

@@ -91,6 +91,50 @@ def test_identifiers_that_name_nobody_are_left_out_and_counted(idle, user):
     assert sdk.stats()["counts"]["identifiers refused"] >= 3
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{"username": "x" * 300}, {"email": ["a@example.com"]}, {"vip": True}, {"phone": 1.5}, {"a": {}, "b": object()}],
+)
+def test_nobody_hides_behind_an_identifier_that_cannot_be_read(idle, other):
+    """Who is blocked may choose a name that is too long."""
+    decide(BAD)
+    for user in ({"id": "bad", **other}, {**other, "id": "bad"}):
+        assert sdk.is_blocked(user)
+        assert sdk.identify(user).kind == "block"
+        assert sdk.auth_track(False, user).kind == "block"
+    assert {json.dumps(event["user"]) for event in waiting()} == {'{"id": "bad"}'}
+    assert sdk.stats()["counts"]["identifiers refused"] >= 6
+
+
+def test_however_many_identifiers_there_are_a_bounded_number_is_kept(idle):
+    sdk.track("e", user_identifiers={"wrong": 1.5, **{f"i{n}": n for n in range(100)}})
+    assert len(waiting()[0]["user"]) == 32
+
+
+def test_a_refused_login_is_told_whatever_its_properties_are_named(idle):
+    decide(BAD)
+    sdk.auth_track(False, "bad", properties={1: "a", None: "b", "c": 3})
+    (event,) = waiting()
+    assert event["properties"] == {"1": "a", "None": "b", "c": 3, "blocked": True}
+
+
+def test_traits_are_told_once_and_asked_nothing_that_could_take_time(idle):
+    """What stands for a query is not run, and what says its address is not news at each request."""
+
+    class Query:
+        def __repr__(self):
+            raise AssertionError("the query was run")
+
+        __len__ = __iter__ = __repr__
+
+    for _ in range(3):
+        sdk.identify({"id": 7}, {"orders": Query(), "plan": "free", "session": object()})
+    (event,) = [event for event in waiting() if event["event"] == "sentinel.identify"]
+    assert event["properties"]["traits"] == {"orders": "<Query>", "plan": "free", "session": "<object>"}
+    sdk.identify({"id": 7}, {"orders": Query(), "plan": "pro", "session": object()})
+    assert len(waiting()) == 2
+
+
 def test_an_identifier_may_be_bare_and_is_normalised(idle):
     decide(BAD, Decision("e", "block", "user", "email:jane@example.com", playbook="p"))
     assert sdk.is_blocked("bad")

@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -203,6 +204,58 @@ def test_an_answer_that_trickles_is_given_up_in_a_bounded_time():
         with pytest.raises(TimeoutError):
             connection.ask("POST", "/v1/events", b"{}")
         pause.set()
+
+
+@contextlib.contextmanager
+def trickling(first, more):
+    """Answer with some bytes, then with others again and again, a few milliseconds apart, until they are refused."""
+
+    class Trickling(Proxy):
+        def do_POST(self):
+            with contextlib.suppress(OSError):
+                self.wfile.write(first)
+                while not pause.wait(0.01):
+                    self.wfile.write(more)
+
+        def do_GET(self):
+            self.do_POST()
+
+    pause = threading.Event()
+    with serving(Trickling) as server:
+        yield Connection(Options(url=f"http://127.0.0.1:{server.server_address[1]}", key=KEY, timeout=0.1))
+        pause.set()
+
+
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [
+        (b"", b"H"),
+        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"x"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ", b"x"),
+    ],
+    ids=["status", "header", "continue", "chunks", "extension", "trailer"],
+)
+def test_whatever_of_an_answer_trickles_it_is_given_up_in_a_bounded_time(first, more):
+    with trickling(first, more) as connection:
+        began = time.monotonic()
+        with pytest.raises(FAILURES):
+            connection.ask("POST", "/v1/events", b"{}")
+        assert time.monotonic() - began < 5
+        assert connection._open is None
+
+
+def test_a_list_that_trickles_is_given_up_and_a_stream_is_not():
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with trickling(head, b"1\r\n \r\n") as connection:
+        with pytest.raises(TimeoutError):
+            list(connection.stream("/v1/feed", {}, 0.2, 0.3).pieces)
+        pieces = connection.stream("/v1/feed/stream", {}, 0.2).pieces
+        until = time.monotonic() + 0.5  # past the patience for a whole answer
+        assert next(piece for piece in pieces if time.monotonic() > until) == b" "
+        connection.close()
 
 
 def test_a_connection_is_kept_for_the_next_request(server):

@@ -77,6 +77,17 @@ def test_a_list_is_read_in_small_pieces_however_much_the_server_sends_at_once(se
     assert sum(sizes) > 600_000 and max(sizes) <= 65_536
 
 
+def test_a_clock_that_is_set_while_the_stream_is_open_is_learnt_anew(server, start, monkeypatch):
+    client = start()
+    assert known(client)
+    server.until(lambda: server.streams)
+    told = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: told() + 3_600_000_000_000)
+    server.decide(block(until=int(time.time() + 60) * 1_000_000))
+    wait_for(lambda: abs(client.stats()["clock_offset"] + 3600) < 5)
+    assert sdk.is_blocked({"id": 1}), "the decision's end is by the server's clock"
+
+
 def test_a_list_that_is_replaced_is_let_go_of_in_small_parts():
     """Freed at once, a large one would stop every thread of the application."""
     options, old = Options(url="http://127.0.0.1:9", key="k"), Decisions().apply(Delta(1, (block(),)))
