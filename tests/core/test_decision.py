@@ -65,7 +65,8 @@ def test_the_widest_networks_are_taken(text):
     ("field", "value"),
     [
         ("id", ""), ("id", "x" * 129), ("id", "a\nb"), ("kind", "ban"), ("scope", "device"), ("value", ""),
-        ("value", "x" * 5000), ("until", -1), ("until", 2**63), ("to", "javascript:alert(1)"), ("to", "https://[x"), ("to", "//evil.example"),
+        ("value", "x" * 5000), ("until", -1), ("until", 2**63), ("to", "javascript:alert(1)"), ("to", "https://[x"),
+        ("to", "//evil.example"),
         ("to", "/a\r\nSet-Cookie: x=1"), ("to", "https://a b"), ("to", "/\\evil.example"),
     ],
 )  # fmt: skip
