@@ -1,10 +1,12 @@
 """How long it takes from sending an event until another connection hears of the decision it led to.
 
-    python -m bench.feed [--across]
+    python -m bench.feed [--rate 5000] [--stored 10000000] [--across]
 
 One connection sends the event that opens a finding, a stream of the feed waits for the block. On an idle server, then
-while others send batches, then while somebody uses the explorer besides; beside each the time the same server takes to
-answer `/healthz`, which does nothing.
+in turns while others send batches, and while somebody uses the explorer besides; beside each the time the same server
+takes to answer `/healthz`, which does nothing, how many events a second came in, how many batches were sent more than a
+second late, how many questions were answered and how long they took. With `--stored` so many events of `explorer.py`
+are there beforehand, and it is these that are asked about.
 
 `--across` takes two servers over one PostgreSQL and one Valkey: events go to one, and in turns its own stream and the
 other's are waited for.
@@ -17,10 +19,14 @@ import http.client
 import json
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from bench.ingest import BATCH, Target, batches, running
 
 PAUSE = 0.01
+APART = 0.1  # seconds between two questions
 QUESTIONS = (
     "/v1/events?limit=50", "/v1/events/top?field=ip", "/v1/events/timeseries?interval=hour", "/v1/events/names",
     "/v1/users/id:7", "/v1/events?q=not%20success&limit=20", "/v1/events/timeseries?interval=day&group_by=ip",
@@ -76,7 +82,15 @@ def probe(target: Target, listener: Listener, first: int, count: int) -> tuple[l
     return sorted(waits), sorted(idle)
 
 
-def press(target: Target, made: list[bytes], rate: int, over: threading.Event) -> None:
+@dataclass(slots=True)
+class Pressed:
+    """What came in: events, and how many batches were sent more than a second late."""
+
+    events: int = 0
+    late: int = 0
+
+
+def press(target: Target, made: list[bytes], rate: int, over: threading.Event, pressed: Pressed) -> None:
     """Send batches at a rate of events a second until all is over."""
     connection = http.client.HTTPConnection("127.0.0.1", target.port)
     began = time.perf_counter()
@@ -85,18 +99,23 @@ def press(target: Target, made: list[bytes], rate: int, over: threading.Event) -
         if over.wait(max(0.0, wait)):
             return
         post(connection, target, batch)
+        pressed.events += BATCH
+        pressed.late += wait < -1
+    assert over.is_set(), "there are no more events"
 
 
-def explore(target: Target, over: threading.Event) -> None:
-    """Ask what analysts ask, one question after another."""
+def explore(target: Target, over: threading.Event, took: list[float]) -> None:
+    """Ask what analysts ask, one question after another, and note how long each took."""
     connection = http.client.HTTPConnection("127.0.0.1", target.port)
     while not over.is_set():
         for path in QUESTIONS:
+            began = time.perf_counter()
             connection.request("GET", path, headers={"Authorization": f"Bearer {target.reader}"})
             response = connection.getresponse()
             answer = response.read()
             assert response.status == 200, (path, answer[:200])
-            if over.wait(0.1):
+            took.append(time.perf_counter() - began)
+            if over.wait(APART):
                 return
 
 
@@ -121,22 +140,38 @@ def across(count: int) -> None:
         show("another server's stream", *probe(here, far, 5_000, count))
 
 
-def main(count: int, rate: int) -> None:
+@contextmanager
+def told(what: str, target: Target, pressed: Pressed, took: list[float]) -> Iterator[None]:
+    """Print what came in meanwhile, and what was asked."""
+    began, cpu, events, late = time.perf_counter(), target.cpu(), pressed.events, pressed.late
+    yield
+    seconds = time.perf_counter() - began
+    asked = sorted(took)
+    questions = f"  {len(asked) / seconds:.1f} questions/s, p50 {asked[len(asked) // 2] * 1e3:.0f} ms" if asked else ""
+    print(
+        f"{what:22} {(pressed.events - events) / seconds:7,.0f} events/s came in, {pressed.late - late} batches late,"
+        f" {(target.cpu() - cpu) / seconds:.2f} processors{questions}"
+    )
+
+
+def main(count: int, rate: int, stored: int) -> None:
     """Print all: idle, under load, and while the explorer is used."""
-    made = batches(max(1, rate * 120 // BATCH))
-    with running("probe") as target:
+    made = batches(max(1, rate * 240 // BATCH))
+    with running("probe", stored) as target:
         listener = Listener(target)
         probe(target, listener, 0, 20)
         show("idle", *probe(target, listener, 100, count))
-        over = threading.Event()
-        pressing = threading.Thread(target=press, args=(target, made, rate, over))
+        over, pressed = threading.Event(), Pressed()
+        pressing = threading.Thread(target=press, args=(target, made, rate, over, pressed))
         pressing.start()
         for turn in range(2):  # in turns, for the machine is not always as fast
-            show(f"{rate:,} events/s", *probe(target, listener, 10_000 + 4_000 * turn, count))
-            asked = threading.Event()
-            asking = threading.Thread(target=explore, args=(target, asked))
+            with told(f"{rate:,} events/s", target, pressed, []):
+                show("", *probe(target, listener, 10_000 + 4_000 * turn, count))
+            asked, took = threading.Event(), list[float]()
+            asking = threading.Thread(target=explore, args=(target, asked, took))
             asking.start()
-            show("and the explorer", *probe(target, listener, 12_000 + 4_000 * turn, count))
+            with told("and the explorer", target, pressed, took):
+                show("", *probe(target, listener, 12_000 + 4_000 * turn, count))
             asked.set()
             asking.join()
         over.set()
@@ -147,9 +182,10 @@ if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--count", type=int, default=300)
     arguments.add_argument("--rate", type=int, default=2_000, help="events a second, in batches of 500")
+    arguments.add_argument("--stored", type=int, default=0, help="events stored beforehand")
     arguments.add_argument("--across", action="store_true", help="two servers over one database")
     given = arguments.parse_args()
     if given.across:
         across(given.count)
     else:
-        main(given.count, given.rate)
+        main(given.count, given.rate, given.stored)

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import msgspec
 import uvicorn
 
+from bench.explorer import fill
 from bench.stream import lines
 from sentinel.app import open_server
 from sentinel.content import folder
@@ -120,16 +121,19 @@ def whole(home: Path, kind: str) -> tuple[Any, ...]:
         (chosen / "probe.yaml").write_text(PROBE)
     settings = Settings(data=home / "data", playbooks=(chosen,), rules=(folder("rules"),), rate=10**9)
     server = open_server(settings)
-    first = server.first()
-    assert first is not None
-    _, reader = server.store.access.make_key("default", "read", "bench", 1)
-    return server.front, first.key, reader
+    server.first()
+    apps = server.store.access.apps()
+    app = apps[-1].id  # the one that has events already, if there is any
+    keys = [server.store.access.make_key(app, scope, "bench", 1)[1] for scope in ("sdk", "read")]
+    return server.front, *keys
 
 
 @contextmanager
-def running(kind: str) -> Iterator[Target]:
-    """Run a server of one kind."""
+def running(kind: str, stored: int = 0) -> Iterator[Target]:
+    """Run a server of one kind, with so many events of `explorer.py` stored beforehand."""
     with tempfile.TemporaryDirectory() as home:
+        if stored:
+            fill(Path(home) / "data", stored)
         command = [sys.executable, "-m", "bench.ingest", "--serve", kind, home]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
@@ -174,15 +178,19 @@ def load(target: Target, batches: list[bytes]) -> Load:
     return Load(time.perf_counter() - wall, target.cpu() - cpu, waits)
 
 
-def batches(count: int) -> list[bytes]:
-    """Return so many batches, no event twice."""
-    source = lines(count * BATCH)
+def batches(count: int, *, besieged: bool = False) -> list[bytes]:
+    """Return so many batches, no event twice.
+
+    They are what half a million users do who send 20,000 events a second; `besieged` ones what a tenth of them do in
+    forty times as long, three of ten logins failed: after ten minutes of theirs every account is under attack.
+    """
+    source = lines(count * BATCH) if besieged else lines(count * BATCH, users=500_000, addresses=200_000, rate=20_000)
     return [b"[" + b",".join(line.encode() for line in islice(source, BATCH)) + b"]" for _ in range(count)]
 
 
-def main(rounds: int, size: int) -> None:
+def main(rounds: int, size: int, *, besieged: bool) -> None:
     """Print events a second, CPU an event, and the ratios."""
-    made = batches((rounds + 1) * size)
+    made = batches((rounds + 1) * size, besieged=besieged)
     loads: dict[str, list[Load]] = {kind: [] for kind in KINDS}
     with ExitStack() as stack:
         targets = {kind: stack.enter_context(running(kind)) for kind in KINDS}
@@ -209,8 +217,9 @@ if __name__ == "__main__":
     arguments.add_argument("--serve", nargs=2, metavar=("KIND", "FOLDER"), help=argparse.SUPPRESS)
     arguments.add_argument("--rounds", type=int, default=4)
     arguments.add_argument("--batches", type=int, default=60, help="in a round")
+    arguments.add_argument("--besieged", action="store_true", help="every account is under attack")
     given = arguments.parse_args()
     if given.serve:
         serve(given.serve[0], Path(given.serve[1]))
     else:
-        main(given.rounds, given.batches)
+        main(given.rounds, given.batches, besieged=given.besieged)
