@@ -8,7 +8,7 @@ const built = process.argv[2] ?? `${here}../sentinel/console/static/built`;
 await mkdir(built, { recursive: true });
 await build({
   absWorkingDir: here,
-  entryPoints: ["console.js", "chart.js", "editor.js", "draft.js"],
+  entryPoints: ["console.js", "chart.js", "draft.js"],
   outdir: built,
   bundle: true,
   format: "iife",

@@ -22,6 +22,9 @@ const option = (label, type, info) => ({ label, type, info: info || undefined })
 const fields = () => Object.entries(words.fields).map(([name, kind]) => option(name, "variable", kind));
 const functions = () => Object.entries(words.functions).map(([name, [call, doc]]) => option(name, "function", `${call}: ${doc}`));
 
+/** What is known by a name; what every object has, such as `constructor`, is not. */
+const own = (known, name) => (Object.hasOwn(known, name) ? known[name] : undefined);
+
 /** What may stand behind a key. */
 function valuesOf(path) {
   const key = path.at(-1);
@@ -58,7 +61,7 @@ const hover = hoverTooltip((view, pos) => {
     if (pos < from || pos > to) continue;
     const path = keysAt(view.state.doc, line.number, line.text.slice(0, found.index));
     const text = line.text[to - line.from] === ":" ? meaning(words.schema, [...path, found[0]])
-      : words.functions[found[0]]?.join(": ") ?? words.fields[found[0]] ?? words.rules[found[0]];
+      : own(words.functions, found[0])?.join(": ") ?? own(words.fields, found[0]) ?? own(words.rules, found[0]);
     if (!text) return null;
     return { pos: from, end: to, above: true, create: () => {
       const dom = document.createElement("div");

@@ -1,10 +1,10 @@
-// Makes every `textarea[data-editor]` an editor for YAML that keeps the text area's text; the form sends that.
-// `window.sentinelEditor(textarea, extensions)` does it by hand, for a page that adds completion and checks.
+// Makes a text area an editor for YAML that keeps the text area's text; the form sends that. What is completed, explained
+// and marked is the page's to add.
 import { autocompletion, closeBrackets, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 import { yaml } from "@codemirror/lang-yaml";
 import { HighlightStyle, bracketMatching, indentUnit, syntaxHighlighting } from "@codemirror/language";
-import { linter, lintGutter, lintKeymap, setDiagnostics } from "@codemirror/lint";
+import { lintGutter, lintKeymap } from "@codemirror/lint";
 import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
 import { EditorState } from "@codemirror/state";
 import { EditorView, drawSelection, highlightActiveLine, keymap, lineNumbers } from "@codemirror/view";
@@ -54,7 +54,3 @@ export function edit(textarea, more = []) {
   textarea.after(view.dom);
   return view;
 }
-
-window.sentinelEditor = edit;
-window.sentinelEditor.parts = { EditorView, autocompletion, linter, setDiagnostics };
-for (const textarea of document.querySelectorAll("textarea[data-editor]")) edit(textarea);

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 HERE = Path(__file__).parent / "static"
 BUILT = HERE / "built"
-BUNDLES = ("console.js", "chart.js", "editor.js", "draft.js")  # what a build makes at the least
+BUNDLES = ("console.js", "chart.js", "draft.js")  # what a build makes at the least
 KINDS: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"
 }  # fmt: skip

@@ -33,11 +33,34 @@ tests:
 """
 
 
-# As a paste is; what the debugger types into a page, Chromium gives a style of its own, which the policy refuses.
-WRITE = """text => {
-  const view = sentinelEditor.parts.EditorView.findFromDOM(document.querySelector(".cm-editor"));
-  view.dispatch({changes: {from: 0, to: view.state.doc.length, insert: text}});
+# What the debugger types into a page, Chromium gives a style of its own, which the policy refuses.
+PASTE = """text => {
+  const data = new DataTransfer();
+  data.setData("text/plain", text);
+  const pasted = new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true});
+  document.querySelector(".cm-content").dispatchEvent(pasted);
 }"""
+
+
+# Where a word of the editor is on the screen.
+WORD = """word => {
+  const walker = document.createTreeWalker(document.querySelector(".cm-content"), NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const at = node.data.indexOf(word);
+    if (at < 0) continue;
+    const range = document.createRange();
+    range.setStart(node, at);
+    range.setEnd(node, at + word.length);
+    const box = range.getBoundingClientRect();
+    return {x: box.x + box.width / 2, y: box.y + box.height / 2};
+  }
+}"""
+
+
+def write(page, body):
+    """Paste a text into the editor in the place of all that is there."""
+    page.locator(".cm-content").press("ControlOrMeta+a")
+    page.evaluate(PASTE, body)
 
 
 def watching(id="four", mode="monitor", count=4):
@@ -248,7 +271,7 @@ def test_a_session_that_ends_while_one_writes_is_told_and_the_next_one_goes_on(c
         seen.open("/playbooks/new")
         page.locator("#draft-status", has_text="No mistakes").wait_for(timeout=20_000)
         console.server.accounts.sign_out(reader.session, "account:typing")
-        page.evaluate(WRITE, watching("typed"))
+        write(page, watching("typed"))
         page.locator("#draft-status", has_text="Your session is over").wait_for(timeout=20_000)
         page.get_by_role("button", name="Run its tests").click()
         page.locator("#draft-result", has_text="Your session is over").wait_for(timeout=20_000)
@@ -264,6 +287,20 @@ def test_a_session_that_ends_while_one_writes_is_told_and_the_next_one_goes_on(c
         page.get_by_role("button", name="Backtest").click()
         page.locator("#draft-report", has_text="could matter").wait_for(timeout=20_000)
         assert "typed" in page.evaluate("document.getElementById('draft-text').value")
+
+
+def test_no_word_of_every_object_is_explained(chromium, console):
+    with tab(chromium, console.reader("analyst", everywhere=False)) as seen:
+        page = seen.page
+        seen.open("/playbooks/new")
+        page.locator("#draft-status", has_text="No mistakes").wait_for(timeout=20_000)
+        write(page, "constructor\ntoString: __proto__\nwindow: 10m\nwhere: cidr\n")
+        for word in ("constructor", "toString", "__proto__", "cidr"):
+            place = page.evaluate(WORD, word)
+            page.mouse.move(place["x"], place["y"])
+            page.wait_for_timeout(400)  # what the editor waits before it explains
+        page.locator(".explained", has_text="cidr(").wait_for()
+        seen.quiet()
 
 
 def test_a_rule_made_of_a_search_opens_in_the_editor(ana):
@@ -290,6 +327,11 @@ def test_no_page_has_a_serious_violation_or_is_wider_than_the_window(chromium, c
             assert seen.serious() == [], path
             wide = seen.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
             assert not wide, path
+        seen.page.get_by_role("button", name="Run its tests").click()
+        seen.page.locator("#draft-result", has_text="passed").wait_for(timeout=20_000)
+        write(seen.page, watching().replace("window:", "widow:"))
+        seen.page.locator("#draft-status.wrong").wait_for(timeout=20_000)
+        assert seen.serious() == [], "an editor with tests that ran, and with a mistake"
         seen.quiet()
 
 
@@ -301,14 +343,11 @@ def test_a_playbook_is_written_tried_enforced_and_its_block_lifted_in_a_browser(
         page.get_by_role("link", name="New playbook").click()
         page.wait_for_selector(".cm-content")
 
-        def write(body):
-            page.evaluate(WRITE, body)
-
         wrong = watching("flow", mode="enforce").replace("window:", "widow:")
-        write(wrong)
+        write(page, wrong)
         page.locator("#draft-status", has_text="the first in line").wait_for(timeout=20_000)
         assert page.locator(".cm-lintRange-error").count() >= 1
-        write(watching("flow", mode="enforce"))
+        write(page, watching("flow", mode="enforce"))
         page.locator("#draft-status", has_text="No mistakes").wait_for(timeout=20_000)
         page.locator("#draft-report", has_text="198.51.100.1").wait_for(timeout=20_000)
         page.get_by_role("button", name="Run its tests").click()
@@ -340,12 +379,12 @@ def test_the_tests_of_a_draft_leave_its_backtest_alone_and_mistakes_say_that_it_
         page.locator("#draft-report", has_text="could matter").wait_for(timeout=20_000)
         holds = lambda route: held.append(route) if "do=backtest" in route.request.post_data else route.continue_()  # noqa: E731
         page.route("**/playbooks/edit*", holds)
-        page.evaluate(WRITE, watching())
+        write(page, watching())
         page.locator("#draft-status", has_text="Judging").wait_for(timeout=20_000)
         page.get_by_role("button", name="Run its tests").click()
         page.locator("#draft-result", has_text="passed").wait_for(timeout=20_000)
         held[-1].continue_()
         page.locator("#draft-report:not([aria-busy])", has_text="block_ip").wait_for(timeout=20_000)
-        page.evaluate(WRITE, watching().replace("window:", "widow:"))
+        write(page, watching().replace("window:", "widow:"))
         page.locator("#draft-report.stale").wait_for(timeout=20_000)
         seen.quiet()
