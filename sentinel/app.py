@@ -55,6 +55,7 @@ from sentinel.service import lists, restore, shared, upkeep
 from sentinel.service.accounts import Accounts
 from sentinel.service.bans import Bans
 from sentinel.service.deleting import Deleter
+from sentinel.service.digest import Digests
 from sentinel.service.explainer import Explainer
 from sentinel.service.figures import Figures, Sample
 from sentinel.service.intake import Intake
@@ -74,8 +75,8 @@ from sentinel.service.vitals import Vitals
 from sentinel.service.workbench import Workbench
 from sentinel.service.writing import Writing
 from sentinel.settings import Settings
-from sentinel.store.embedded import open_store
 from sentinel.store.buried import FILE as DELETED
+from sentinel.store.embedded import open_store
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
 
@@ -149,6 +150,7 @@ class Server:
         self.reload = Reload(
             self.pipeline, self.library, store, self._empty, now, self._reloaded, self._stopping.is_set
         )
+        self.digests = _digests(settings, store, self.channels)
         self.jobs = Jobs(self._jobs(), self.holder, self.figures, self.fault)
         self.workbench = Workbench(
             self.library, store, partial(_windows, hits=settings.hits_per_group), now, time.monotonic, settings.lateness
@@ -275,9 +277,15 @@ class Server:
         yield Job("switch", 2, self.switch.refresh, shared=False)
         yield Job("enrichment", 60, self._refresh_enrichment, shared=False)
         yield Job("lists", 5 * MINUTE / SECOND, self._refresh_lists, shared=False)
+        yield Job("digest", 10 * MINUTE / SECOND, self._digest)
         yield Job("expiry", 60, lambda: upkeep.expire(store, now(), keep))
         yield Job("properties", 10 * MINUTE / SECOND, partial(upkeep.choose_properties, store), shared=False)
         yield Job("retention", 10 * MINUTE / SECOND, lambda: upkeep.retain(store, now(), settings.retention))
+
+    def _digest(self) -> None:
+        """Put what the last day or week came to into the outbox, where the settings ask for it."""
+        if self.digests is not None:
+            self.digests.make(now())
 
     def _refresh_lists(self) -> None:
         try:
@@ -408,6 +416,15 @@ def _store(settings: Settings) -> Store:
         raise SentinelError(f"`database`: PostgreSQL needs another package: {error}", hint) from error
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     return open_postgres(settings.database, alone=settings.windows == "memory", buried=settings.data / DELETED)
+
+
+def _digests(settings: Settings, store: Store, known: Iterable[str]) -> Digests | None:
+    if settings.digest is None:
+        return None
+    if settings.digest_channel not in known:
+        there_is_none = f"`digest_channel`: there is no channel `{settings.digest_channel}`"
+        raise SentinelError(there_is_none, "name one of `channels`")
+    return Digests(store, settings.digest, settings.digest_channel)
 
 
 def _shared(

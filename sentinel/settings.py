@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sentinel.core.duration import DAY, HOUR, MINUTE
 from sentinel.core.errors import SentinelError
@@ -58,6 +58,8 @@ class Settings:
     guard: tuple[int, int] | None = (1000, HOUR)
     lateness: int = 10 * MINUTE
     hits_per_group: int = 1000
+    digest: Literal["daily", "weekly"] | None = None
+    digest_channel: str = "security"
     geo: tuple[Path, ...] = ()
     network_lists: Mapping[str, tuple[str, ...]] | None = None
     trusted_proxies: tuple[Network, ...] = ()
@@ -106,6 +108,8 @@ TABLE: Mapping[str, Setting] = {
     "guard": Setting(optional(guard), "1000/1h", "most targets a playbook acts on whose file has no guard"),
     "lateness": Setting(duration("1s", "1d"), "10m", "how late an event may come and still count fully"),
     "hits_per_group": Setting(number(1_000, 100_000), "1000", "hits a group keeps before tallies are approximate"),
+    "digest": Setting(optional(choice("daily", "weekly")), "none", "`daily` or `weekly`: tell what happened, in sum"),
+    "digest_channel": Setting(text, "security", "the channel that is told"),
     "geo": Setting(listed(path), "none", "MaxMind-format databases of countries, cities or networks"),
     "network_lists": Setting(optional(lists), "none", "lists of networks by kind: files, or URLs asked every hour"),
     "trusted_proxies": Setting(listed(network), "none", "proxies whose word on client addresses is taken"),

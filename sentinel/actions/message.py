@@ -43,7 +43,7 @@ def compose(delivery: Delivery, url: str | None = None) -> dict[str, Any]:
     """
     data = {"app": delivery.app, **delivery.body, "url": url}
     guarded = data.pop("guard", False)
-    kind = GUARDED if guarded else OPENED if delivery.finding else OTHER
+    kind = GUARDED if guarded else OPENED if delivery.finding else DIGEST if delivery.kind == DIGEST else OTHER
     return {"type": kind, "timestamp": moment.to_text(delivery.made), "data": data}
 
 
@@ -72,6 +72,8 @@ def _summary(body: Body, show: Show) -> Summary:
     data = data if isinstance(data, Mapping) else {}
     if body.get("type") in (OPENED, GUARDED):
         return _finding(data, show, body["type"] == GUARDED)
+    if body.get("type") == DIGEST:
+        return _digest(data, show)
     rows = [(show(name), show(value)) for name, value in data.items() if name != "url"]
     return Summary(printable(body.get("type", OTHER)), tuple(rows[:ROWS]), link(data.get("url")))
 
@@ -93,6 +95,27 @@ def _finding(data: Body, show: Show, guarded: bool) -> Summary:
         rows.insert(2, ("note", "the playbook would act on more targets than its guard lets it; it only monitors now"))
         head = f"{head} – held back by its guard"
     return Summary(f"{head} – {group}" if group else head, tuple(rows[:ROWS]), link(data.get("url")))
+
+
+def _digest(data: Body, show: Show) -> Summary:
+    about = "about " if data.get("approximate") else ""
+    weekly = data.get("period") == "weekly"
+    day, before = printable(data.get("since"))[:10], _number(data, "events_before")
+    rows = [
+        ("events", f"{_number(data, 'events')}, the {'week' if weekly else 'day'} before {before}"),
+        ("of", f"{about}{_number(data, 'users')} users and {about}{_number(data, 'ips')} addresses"),
+        ("findings", _pairs(data.get("findings"), show) or "none"),
+        ("decisions", _pairs(data.get("decisions"), show) or "none"),
+        ("in force now", _pairs(data.get("in_force"), show) or "nothing"),
+    ]
+    if data.get("undelivered"):
+        rows.append(("notifications given up", _number(data, "undelivered")))
+    return Summary(f"{show(data.get('app'))}: {'the week from ' if weekly else ''}{day}", tuple(rows), None)
+
+
+def _number(data: Body, name: str) -> str:
+    value = data.get(name)
+    return f"{value:,}" if isinstance(value, int) else printable(value)
 
 
 def _pairs(group: object, show: Show) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from sentinel.actions.channel import channels
 from sentinel.cli.client import Client
 from sentinel.core.duration import DAY
 from sentinel.core.errors import SentinelError
@@ -80,6 +81,8 @@ def told(found: Settings, playbooks: Iterator[Playbook]) -> Iterator[Finding]:
     known = list(playbooks)
     if known and not any(one.mode == "enforce" for one in known):
         yield Finding("note", "no playbook enforces: nobody is refused (set `mode: enforce` in one that was watched)")
+    if found.digest is not None and found.digest_channel not in channels(found.channels):
+        yield Finding("bad", f"`digest_channel`: there is no channel `{found.digest_channel}` (name one of `channels`)")
     if not found.channels and any(effect.kind == "notify" for one in known for effect in one.actions):
         yield Finding("note", "notifications go to the log alone (set `channels`)")
 

@@ -66,6 +66,11 @@ def test_notifications_without_a_channel_reach_the_log_alone(doctor):
     assert "go to the log alone" not in doctor('[channels.security]\nkind = "log"\n')[1]
 
 
+def test_a_digest_to_a_channel_there_is_not_is_named(doctor):
+    code, said = doctor('digest = "daily"\ndigest_channel = "boss"\n')
+    assert code == 1 and "bad   `digest_channel`: there is no channel `boss`" in said
+
+
 def test_a_file_of_settings_with_secrets_is_its_owners_alone(doctor):
     secret = '[channels.security]\nkind = "webhook"\nurl = "https://hooks.example/x"\n'
     code, said = doctor(secret, 0o644)

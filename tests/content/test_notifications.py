@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 from sentinel.actions.channel import KINDS, channels
 from sentinel.actions.log import LEVELS
-from sentinel.actions.message import GUARDED, OPENED, OTHER, compose, text
+from sentinel.actions.message import DIGEST, GUARDED, OPENED, OTHER, compose, text
 from sentinel.actions.outcome import TRIES, backoff
 from sentinel.actions.text import LONGEST, defanged
 from sentinel.core.duration import format_duration
@@ -39,7 +39,7 @@ def test_the_channels_of_the_example_can_be_set_up() -> None:
 
 
 def test_every_kind_of_channel_and_of_message_has_its_row() -> None:
-    for name in (*KINDS, OPENED, GUARDED, OTHER):
+    for name in (*KINDS, OPENED, GUARDED, DIGEST, OTHER):
         assert f"\n| `{name}` |" in PAGE
 
 

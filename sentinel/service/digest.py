@@ -1,0 +1,86 @@
+"""A digest: what the last whole day or week came to, put into the outbox for people who do not look every day.
+
+What it looks like in a mail is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from sentinel.core import moment
+from sentinel.core.batch import Batch, Outgoing
+from sentinel.core.duration import DAY, MINUTE
+from sentinel.core.explore import Sums
+from sentinel.core.record import Filter
+from sentinel.service.ports import Store
+
+Every = Literal["daily", "weekly"]
+KIND = "digest"
+SETTLE = 15 * MINUTE  # after the end: events may still come
+LATE = DAY  # after the end: it is left out then, so that the outbox knows for long enough which ones were made
+LENGTHS: Mapping[Every, int] = {"daily": DAY, "weekly": 7 * DAY}
+_MONDAY = 4 * DAY  # 1970-01-05
+_MOST_DEAD = 100
+
+
+def last(every: Every, now: int) -> tuple[int, int]:
+    """Return when the last whole day or week began and ended, in UTC; weeks begin on Mondays."""
+    length = LENGTHS[every]
+    first = _MONDAY % length
+    until = (now - first) // length * length + first
+    return until - length, until
+
+
+class Digests:
+    """Makes each digest once: the outbox knows which it has, and this process which it need not reckon again."""
+
+    def __init__(self, store: Store, every: Every, channel: str) -> None:
+        self._store = store
+        self._every = every
+        self._channel = channel
+        self._made = 0
+
+    def make(self, now: int) -> int:
+        """Put the digest of each app in which anything happened into the outbox; return of how many apps."""
+        since, until = last(self._every, now)
+        if until <= self._made or not until + SETTLE <= now < until + LATE:
+            return 0
+        made = 0
+        for app in self._store.access.apps():
+            found = digest(self._store, app.id, since, until, now)
+            if found is not None:
+                body = {"severity": "info", "period": self._every, **found}
+                self._send(app.id, Outgoing(f"digest:{self._every}:{until}", KIND, self._channel, body), now)
+                made += 1
+        self._made = until
+        return made
+
+    def _send(self, app: str, row: Outgoing, now: int) -> None:
+        with self._store.unit() as unit:
+            unit.commit([Batch(app, now, outbox=(row,))])
+
+
+def digest(store: Store, app: str, since: int, until: int, now: int) -> dict[str, Any] | None:
+    """Return what a period came to beside the one before, None where nothing happened in either."""
+    sums, before = (_sums(store, app, end - (until - since), end) for end in (until, since))
+    findings, decisions = store.findings.tally(app, since, until), store.decisions.tally(app, since, until)
+    if not (sums.events or before.events or findings or decisions):
+        return None
+    return {
+        "since": moment.to_text(since),
+        "until": moment.to_text(until),
+        "events": sums.events,
+        "events_before": before.events,
+        "users": sums.users,
+        "ips": sums.ips,
+        "approximate": sums.approximate,
+        "findings": dict(sorted(findings.items(), key=lambda one: (-one[1], one[0]))),
+        "decisions": dict(sorted(decisions.items())),
+        "in_force": dict(sorted(store.decisions.standing(app, now).items())),
+        "undelivered": len(store.outbox.list(app, dead=True, limit=_MOST_DEAD).items),
+    }
+
+
+def _sums(store: Store, app: str, since: int, until: int) -> Sums:
+    return store.explorer.sums(app, Filter(since=since, until=until))
