@@ -36,8 +36,11 @@ class Scrubber:
     """Redacts by a set of key names; what a name means does not depend on its case or its separators."""
 
     def __init__(self, more: Iterable[str] = ()) -> None:
-        self._names = tuple(_words(name) for name in (*SECRETS, *more) if _words(name))
-        self._long = tuple(name for name in ("".join(words) for words in self._names) if len(name) >= 6)
+        names = [words for words in map(_words, (*SECRETS, *more)) if words]
+        self._long = tuple(name for name in map("".join, names) if len(name) >= 6)
+        self._from: dict[str, list[list[str]]] = {}  # by first word: strangers may send names of many words
+        for words in names:
+            self._from.setdefault(words[0], []).append(words)
         self._secret = lru_cache(maxsize=4096)(self._is_secret)
 
     def properties(self, given: Mapping[Any, Any] | None) -> tuple[dict[str, Any], int, list[str]]:
@@ -125,7 +128,8 @@ class Scrubber:
         joined = "".join(words)
         if any(secret in joined for secret in self._long) or joined.endswith("token"):
             return True
-        return any(words[at : at + len(secret)] == secret for secret in self._names for at in range(len(words)))
+        begun = ((at, secret) for at, word in enumerate(words) for secret in self._from.get(word, ()))
+        return any(words[at : at + len(secret)] == secret for at, secret in begun)
 
 
 class _Left:
