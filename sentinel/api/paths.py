@@ -38,6 +38,10 @@ SCHEMAS: dict[str, Any] = {
                 "additionalProperties": False,
                 "properties": {
                     **dict.fromkeys(("method", "path", "route", "host", "user_agent", "referer"), _TEXT),
+                    "accept_language": {
+                        **_TEXT,
+                        "description": "The header, for `device` where the event names none; it is not kept.",
+                    },
                     "status": {"type": "integer"},
                     "params": {"type": "object"},
                 },

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from sentinel.core import address, identity, moment
+from sentinel.core.device import fingerprint
 from sentinel.core.errors import EventError
 
 NAME_LENGTH = 128
@@ -123,7 +124,9 @@ def read(
     if (value := get("device")) is not None:
         event.device = _device(value)
     if (value := get("request")) is not None:
-        event.request = _request(value)
+        event.request = request = _request(value)
+        if "accept_language" in request:
+            event.request = _without_language(event, request)
     if (value := get("properties")) is not None:
         event.properties = _properties(value)
     if not _FIELDS.issuperset(raw):
@@ -135,6 +138,8 @@ class RequestFields(Protocol):
     """What is known of a request, the kinds checked by whoever decoded it; what is absent is false."""
 
     params: Any
+    user_agent: Any
+    accept_language: Any
 
     def plain(self) -> dict[str, Any]:
         """Return it as decoded JSON."""
@@ -195,7 +200,9 @@ class TypedEvent(Event):
     @_late
     def request(self) -> Mapping[str, Any]:
         """The request as decoded JSON."""
-        return _NOTHING if self._fields.request is None else self._fields.request.plain()
+        if self._fields.request is None:
+            return _NOTHING
+        return {name: value for name, value in self._fields.request.plain().items() if name != "accept_language"}
 
     def of_request(self, field: str) -> Any:
         """Return a field of the request, which for most is not put into form."""
@@ -219,8 +226,11 @@ def read_typed(fields: Fields, order: tuple[str, ...] = identity.DEFAULT_ORDER) 
         event.ip = address.normalise(ip) or _ip(ip)
     if (device := fields.device) is not None:
         event.device = _device(device)
-    if (request := fields.request) is not None and request.params:
-        _bounded(request.params, "request.params", PROPERTIES_DEPTH)
+    if (request := fields.request) is not None:
+        if request.params:
+            _bounded(request.params, "request.params", PROPERTIES_DEPTH)
+        if request.accept_language and not event.device:
+            event.device = fingerprint(request.user_agent or None, request.accept_language)
     if (properties := fields.properties) is not None:
         event.properties = _properties(properties)
     return event
@@ -300,6 +310,14 @@ def _request(value: object) -> dict[str, Any]:
     return value
 
 
+def _without_language(event: Event, request: dict[str, Any]) -> dict[str, Any]:
+    """Return a request without its accept-language, which only tells devices apart and is not kept."""
+    language = request["accept_language"]
+    if language and not event.device:
+        event.device = fingerprint(request.get("user_agent"), language)
+    return {name: value for name, value in request.items() if name != "accept_language"}
+
+
 def _refuse_request(field: str, value: object) -> None:
     kind = _REQUEST.get(field)
     if kind is None:
@@ -351,7 +369,7 @@ def _unknown(field: object, known: Iterable[str], prefix: str = "") -> EventErro
 _KINDS = {str: "a text", int: "an integer", dict: "an object", bool: "a boolean", list: "a list of texts"}
 _REQUEST: Mapping[str, type] = {
     "method": str, "path": str, "route": str, "host": str, "status": int,
-    "user_agent": str, "referer": str, "params": dict,
+    "user_agent": str, "accept_language": str, "referer": str, "params": dict,
 }  # fmt: skip
 _OWN = ("success", "ip", "device", "request", "properties")
 _FIELDS = frozenset(("event", "id", "timestamp", "user", *_OWN))

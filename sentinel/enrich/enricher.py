@@ -93,7 +93,7 @@ def _agent(event: Event) -> None:
 
 def _device(event: Event) -> None:
     if not event.device and (user_agent := event.request.get("user_agent")):
-        event.device = agent.device(user_agent, event.request.get("accept_language"))
+        event.device = agent.device(user_agent)  # with an accept-language it was found as the event was read
 
 
 def _label(event: Event, labels: LabelsOf) -> None:

@@ -47,6 +47,7 @@ class TypedRequest(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     host: str | UnsetType | None = UNSET
     status: int | UnsetType | None = UNSET
     user_agent: str | UnsetType | None = UNSET
+    accept_language: str | UnsetType | None = UNSET
     referer: str | UnsetType | None = UNSET
     params: dict[str, Any] | UnsetType | None = UNSET
 

@@ -96,7 +96,8 @@ COLUMNS: Mapping[str, Convert] = {
     "event": text, "id": text, "timestamp": number, "success": boolean, "user": text, "ip": text, "device": text,
     "properties": whole, "historical": boolean, "trust": text,
     "request.method": text, "request.path": text, "request.route": text, "request.host": text,
-    "request.status": number, "request.user_agent": text, "request.referer": text, "request.params": whole,
+    "request.status": number, "request.user_agent": text, "request.accept_language": text, "request.referer": text,
+    "request.params": whole,
 }  # fmt: skip
 # Below these any name will do.
 OPEN: Mapping[str, Convert] = {

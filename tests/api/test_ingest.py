@@ -12,6 +12,7 @@ import pytest
 import zstandard
 
 from sentinel.api.ingest import Ingest
+from sentinel.core.device import fingerprint
 from sentinel.core.errors import StoreBusy
 from sentinel.core.proxies import Proxies
 from sentinel.edge import wire
@@ -95,6 +96,13 @@ def test_no_events_are_no_error(door, body):
 
 def test_an_event_called_events_is_one_event(door):
     assert door.client.post(PATH, {"event": "x", "events": []}).json["rejected"][0]["index"] == 0
+
+
+def test_the_headers_of_the_user_s_request_name_the_device(door):
+    """As the SDK names it; a header however long costs no event."""
+    request = {"user_agent": "curl/8", "accept_language": "de," * 5_000}
+    assert door.client.post(PATH, {**EVENT, "request": request}).json["accepted"] == 1
+    assert door.written.events[-1].device == fingerprint(*request.values())
 
 
 def test_a_bad_event_costs_no_good_one_and_is_named_by_its_place(door):

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from sentinel.compat.moesif import rules
 from sentinel.compat.moesif.names import MOST, AllTypes, Aside, Types, fitted
 from sentinel.core.decision import Decision, Delta, place
+from sentinel.core.device import fingerprint
 from sentinel.core.errors import StoreBusy
 from sentinel.core.record import App
 from sentinel.service.bans import Table
@@ -25,7 +26,10 @@ USER = {"user_id": "alice", "company_id": "acme"}
 CALL = {
     "request": {
         "time": "2026-11-20T21:34:18.017Z", "uri": "https://jane:pw@shop.example/a/b?x=1&token=s3cret", "verb": "POST",
-        "headers": {"User-Agent": "curl/8", "referer": "https://shop.example/", "Authorization": "Bearer abc"},
+        "headers": {
+            "User-Agent": "curl/8", "Accept-Language": "de", "referer": "https://shop.example/",
+            "Authorization": "Bearer abc",
+        },
         "ip_address": "::ffff:203.0.113.9", "body": {"hi": 1, "password": "hunter2"},
     },
     "response": {"time": "2026-11-20T21:34:18.030Z", "status": 200, "headers": {"a": "b"}, "body": {"ok": True}},
@@ -100,6 +104,7 @@ def test_an_api_call_is_an_event_without_its_secrets(site):
         "method": "POST", "path": "/a/b", "host": "shop.example", "status": 200, "user_agent": "curl/8",
         "referer": "https://shop.example/", "params": {"x": "1", "token": "<redacted>"},
     }  # fmt: skip
+    assert event["device"] == fingerprint("curl/8", "de")
     properties = event["properties"]
     assert re.fullmatch("[0-9a-f]{24}", properties.pop("session"))
     assert properties == {

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentinel.core.device import fingerprint
 from sentinel.core.errors import EventError, SentinelError
 from sentinel.core.event import PROPERTIES_DEPTH, Event, read
 from sentinel.core.moment import parse
@@ -62,6 +63,33 @@ def test_a_null_is_absent_even_where_nobody_knows_the_field():
     assert vars(read(nulls)) == vars(read(BARE))
 
 
+@pytest.mark.parametrize("language", ["de-DE,de;q=0.9", "x" * 20_000, "\ud800"])
+def test_of_both_headers_the_device_is_that_of_the_sdk_and_the_language_is_not_kept(language):
+    """However long it is: an attacker's header costs no event."""
+    request = {"user_agent": "curl/8", "accept_language": language}
+    raw = BARE | {"request": request}
+    event = read(raw)
+    assert event.device == fingerprint("curl/8", language) != fingerprint("curl/8")
+    assert event.request == {"user_agent": "curl/8"}
+    assert "accept_language" in raw["request"]
+
+
+@pytest.mark.parametrize(
+    ("more", "request_", "device"),
+    [
+        ({"device": "laptop"}, {"user_agent": "curl/8", "accept_language": "de"}, "laptop"),
+        ({"device": ""}, {"user_agent": "curl/8", "accept_language": "de"}, fingerprint("curl/8", "de")),
+        ({}, {"accept_language": "de"}, None),
+        ({}, {"user_agent": None, "accept_language": "de"}, None),
+        ({}, {"user_agent": "curl/8", "accept_language": ""}, None),  # enrichment makes it, of the user agent alone
+        ({}, {"user_agent": "curl/8", "accept_language": None}, None),
+    ],
+)
+def test_a_language_alone_is_no_device_and_a_device_named_stays(more, request_, device):
+    event = read(BARE | more | {"request": request_})
+    assert (event.device, "accept_language" in event.request) == (device, False)
+
+
 def test_nulls_inside_a_request_are_let_through():
     assert read(BARE | {"request": {"method": None, "status": None, "params": None}}).request.get("status") is None
 
@@ -100,6 +128,7 @@ def test_nulls_inside_a_request_are_let_through():
         ({"device": "d" * 257}, "`device`: not a text of at most 256 characters"),
         ({"request": "GET /"}, "`request`: not an object"),
         ({"request": {"method": 7}}, "`request.method`: not a text"),
+        ({"request": {"accept_language": ["de"]}}, "`request.accept_language`: not a text"),
         ({"request": {"status": "401"}}, "`request.status`: not an integer"),
         ({"request": {"status": True}}, "`request.status`: not an integer"),
         ({"request": {"status": 401.0}}, "`request.status`: not an integer"),

@@ -256,6 +256,15 @@ CHANGES = st.dictionaries(
 )
 
 
+HEADERS = st.dictionaries(st.sampled_from(["user_agent", "accept_language", "path"]), st.none() | st.text(max_size=3))
+
+
+@given(HEADERS, st.sampled_from([{}, {"device": ""}, {"device": "d"}]))
+def test_both_ways_find_the_same_device(request, more):
+    raw = {"id": "e", "event": "a", "timestamp": AT, "request": request} | more
+    assert typed(raw) == plainly(raw) is not None
+
+
 @given(CHANGES, st.sets(st.sampled_from(sorted(OWN)), max_size=4))
 def test_the_fast_way_and_the_plain_way_read_the_same(changes, missing):
     """Where the fast way gives an event it is the plain way's; where it gives none the plain way is asked."""

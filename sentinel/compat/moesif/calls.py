@@ -226,6 +226,7 @@ def _request(said: Mapping[str, Any], status: int | None) -> dict[str, Any]:
         "path": (path or "/") if parts is not None else None,
         "host": host.rpartition("@")[2],
         "user_agent": agent if type(agent) is str else headers.get("user-agent"),
+        "accept_language": headers.get("accept-language"),
         "referer": headers.get("referer"),
     }
     found: dict[str, Any] = {
