@@ -211,7 +211,7 @@ class Linking:
         self._before = self._known.of(self._app)
         missing = keys.difference(self._own)
         if not self._anew:
-            missing = missing.difference(self._before)  # one by one: of two at once all of the second is walked
+            missing = {key for key in missing if key not in self._before}  # `difference` walks all that is known
         if missing:
             found = dict(self._look(_PERSONS, list(missing)))
             self._own.update((key, found.get(key)) for key in missing)

@@ -2,7 +2,8 @@
 
 import time
 
-from sentinel.store.linking import Known
+from sentinel.core.batch import Sighting
+from sentinel.store.linking import Known, Linking
 
 
 def test_past_the_bound_the_oldest_of_the_app_with_most_go():
@@ -25,3 +26,24 @@ def test_a_full_memory_learns_as_fast_as_an_empty_one():
     filling = learn(0)
     assert learn(100_000) < 10 * filling
     assert len(known.of("shop")) == 100_000
+
+
+class Nobody:
+    """A database without any key."""
+
+    def look(self, query, app, keys):
+        return []
+
+
+def test_looking_keys_up_does_not_walk_over_all_that_is_known():
+    few, many = Known(), Known()
+    few.learn("shop", {f"id:{n}": f"id:{n}" for n in range(1_000)})
+    many.learn("shop", {f"id:{n}": f"id:{n}" for n in range(300_000)})
+
+    def resolve(known):
+        began = time.thread_time()
+        for n in range(1_000):
+            Linking(Nobody(), known, "shop").resolve([Sighting((f"id:{n}",), proven=False, at=1)])
+        return time.thread_time() - began
+
+    assert resolve(many) < 10 * resolve(few)
