@@ -158,14 +158,14 @@ class Duck:
 
 
 @contextlib.contextmanager
-def interrupted(cursor: duckdb.DuckDBPyConnection, gone: Callable[[], bool]) -> Iterator[None]:
-    """Interrupt what a cursor does meanwhile, once nobody waits for it any more."""
+def interrupted(interrupt: Callable[[], object], gone: Callable[[], bool]) -> Iterator[None]:
+    """Interrupt what is asked of a database meanwhile, once nobody waits for it any more."""
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(_GLANCE):
             if gone():
-                cursor.interrupt()
+                interrupt()
 
     watcher = threading.Thread(target=watch, name="sentinel-export", daemon=True)
     watcher.start()

@@ -144,7 +144,7 @@ class Events:
 
     def _placed(self, query: Where, gone: Callable[[], bool]) -> Iterator[KeptEvent]:
         """Give the events of the places that a query finds: their places first, for rows are wide."""
-        with self._duck.cursor() as own, interrupted(own, gone):
+        with self._duck.cursor() as own, interrupted(own.interrupt, gone):
             found = drained(own.execute(query.wanted[0], query.values))
         for first in range(0, len(found), _SLICE):
             if gone():
@@ -161,7 +161,7 @@ class Events:
         with tempfile.TemporaryDirectory(prefix="sentinel-export-") as folder:
             file = Path(folder) / "events.parquet"
             query = f"COPY ({_query(SHOWN, where.wanted)}) TO '{file}' (FORMAT parquet, COMPRESSION zstd)"
-            with self._duck.cursor() as own, interrupted(own, gone):
+            with self._duck.cursor() as own, interrupted(own.interrupt, gone):
                 own.execute(query, where.values).fetchall()
             with file.open("rb") as made:
                 while piece := made.read(_PIECE):

@@ -22,6 +22,9 @@ from sentinel.service.needs import needs
 from sentinel.service.summary import summary
 from sentinel.service.swift import Swift
 from sentinel.store.embedded import open_store
+from sentinel.store.postgres.store import open_postgres
+from sentinel.store.sql import Sql
+from tests import postgres
 from tests.service.stories import DAY, HOUR, MINUTE, SECOND, START, failed, passed, playbook, playbooks, raw, windows
 
 SAME = ("findings", "retracted", "approximate", "historical", "users", "addresses", "actions", "held_back", "harm")
@@ -102,6 +105,16 @@ def store(tmp_path_factory):
     found.close()
 
 
+@pytest.fixture(scope="module")
+def database():
+    server = postgres.shared()
+    name = server.make()
+    found = open_postgres(server.url(name))
+    yield found
+    found.close()
+    server.drop(name)
+
+
 def kept(store, raws):
     """Store events for an app of their own; return its name."""
     app = f"app{next(_apps)}"
@@ -134,6 +147,35 @@ def both(store, app, *texts):
 def test_few_events_come_to_what_all_come_to(store, name, raws):
     full, swift, _ = both(store, kept(store, raws), ALL[name])
     assert swift == full
+
+
+@pytest.mark.parametrize("name", ALL)
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(raws=histories())
+@example(raws=[failed(f"a{n}", n, user="uvw"[n % 3], device=f"d{n % 2}") for n in range(9)])
+@example(raws=[passed("h", 0), *[failed(f"a{n}", 90_000 + n) for n in range(5)], passed("i", 90_010)])
+def test_few_events_of_a_database_come_to_what_all_come_to(database, name, raws):
+    full, swift, _ = both(database, kept(database, raws), ALL[name])
+    assert swift == full
+
+
+def test_groups_that_cannot_be_found_are_not_read_from_a_database(database):
+    quiet = [failed(f"q{n}", n * 7_000, ip=f"198.51.100.{n % 9}") for n in range(90)]
+    loud = [failed(f"l{n}", 50_000 + n, ip="203.0.113.7") for n in range(3)]
+    full, swift, read = both(database, kept(database, quiet + loud), ALL["count"])
+    assert (swift, len(full[0]), read) == (full, 1, 3)
+
+
+def test_a_database_is_not_asked_on_for_nobody(database, monkeypatch):
+    """A question that takes long ends once nobody waits for the answer; and the next one is answered."""
+    app = kept(database, [failed(f"l{n}", 50_000 + n, ip="203.0.113.7") for n in range(3)])
+    endless = Sql("SELECT ts, id, seq FROM events, generate_series(1, 100000000000) AS n WHERE n % 2 = 3")
+    asked = itertools.count()
+    with monkeypatch.context() as slow, closing(Backtest(Plan(playbooks(ALL["count"]), windows))) as run:
+        slow.setattr("sentinel.store.postgres.events.places", lambda *_: endless)
+        reading = Swift(database.events, app, START, UNTIL, lambda: next(asked) >= 0).judge(run)
+        assert (reading.partial, run.findings.count.total()) == (True, 0)
+    assert both(database, app, ALL["count"])[2] == 3
 
 
 def test_groups_that_cannot_be_found_are_not_read(store):

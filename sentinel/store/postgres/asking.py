@@ -16,7 +16,7 @@ from sentinel.engine.nodes import And, Compare, Field, ListOf, Literal, Missing,
 from sentinel.store.condition import translate
 from sentinel.store.postgres.copying import signed
 from sentinel.store.postgres.words import POSTGRES
-from sentinel.store.sql import every
+from sentinel.store.sql import Sql, every
 
 Condition = tuple[list[str], list[Any]]
 
@@ -33,13 +33,17 @@ def ask(app: str, filter: Filter) -> Asked:
     wanted, values = condition(app, filter)
     if filter.q is None:
         return Asked((wanted, values))
-    tree = filter.q.tree
-    parts = tree.parts if isinstance(tree, And) else (tree,)
+    test, exact = may(filter.q)
+    return Asked(([*wanted, POSTGRES.finished(test)], [*values, *POSTGRES.given(test)]), None if exact else filter.q)
+
+
+def may(q: Query) -> tuple[Sql, bool]:
+    """Return where a condition may hold, as far as it is plain, and whether it does wherever it may."""
+    parts = q.tree.parts if isinstance(q.tree, And) else (q.tree,)
     pairs = [translate(part, POSTGRES, {}) for part in parts if _plain(part)]
-    may = every(pair.may for pair in pairs)
-    exact = len(pairs) == len(parts) and all(pair.exact for pair in pairs)
-    given = [signed(value) if type(value) is int else value for value in POSTGRES.given(may)]  # a hash
-    return Asked(([*wanted, POSTGRES.finished(may)], [*values, *given]), None if exact else filter.q)
+    found = every(pair.may for pair in pairs)
+    given = (signed(value) if type(value) is int else value for value in found.values)  # a hash
+    return Sql(found.text, tuple(given)), len(pairs) == len(parts) and all(pair.exact for pair in pairs)
 
 
 def _plain(node: Node) -> bool:

@@ -12,13 +12,17 @@ from sentinel.core.candidates import Candidates, Selection
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import Filter, KeptEvent, Page, Query
+from sentinel.store.duck import interrupted
 from sentinel.store.paging import bounded, cursor, place
 from sentinel.store.postgres import parquet
 from sentinel.store.postgres.asking import Condition, ask
+from sentinel.store.postgres.candidates import places, wanted_of
 from sentinel.store.postgres.control import Control, driver
 from sentinel.store.postgres.copying import READ, read
 from sentinel.store.postgres.partitions import Partitions
 from sentinel.store.postgres.place import Place
+from sentinel.store.postgres.words import POSTGRES
+from sentinel.store.sql import Sql
 
 _SLICE = 5_000  # events in memory at a time
 _LOT = 1_000  # events looked at for a page at a time
@@ -113,13 +117,32 @@ class Events:
         """Give at least the events a replay can need, in (time, id) order; stop where `gone` says so."""
         named = "SELECT DISTINCT name FROM events WHERE app = %s AND ts >= %s AND ts < %s"
         names = [name for (name,) in self._rows(named, [app, wanted.since, wanted.until])]
-        names = [name for name in names if any(one.named(name) for one in wanted.selections)]
-        where = ["app = %s", "ts < %s", "name = ANY(%s)"], [app, wanted.until, names]
-        for number, kept in enumerate(self._oldest_first(where, wanted.since) if names else ()):
+        last = self._place.position
+        where = wanted_of(app, wanted, names, last)
+        if where is None:
+            return
+        if wanted.fewest.nothing:
+            found = self._oldest_first(([POSTGRES.finished(where)], POSTGRES.given(where)), wanted.since)
+        else:
+            found = self._placed(places(wanted, names, where), gone)
+        for number, kept in enumerate(found):
             if number % _LOT == 0 and gone():
                 return
             if any(one.named(kept.event.name) and _meets(one, kept) for one in wanted.selections):
                 yield kept
+
+    def _placed(self, query: Sql, gone: Callable[[], bool]) -> Iterator[KeptEvent]:
+        """Give the events of the places that a query finds."""
+        with self._control.read() as connection:
+            own = driver(connection)
+            with interrupted(own.cancel, gone):
+                found = own.execute(POSTGRES.finished(query).encode(), POSTGRES.given(query)).fetchall()
+        read_them = _query(READ, ["ts BETWEEN %s AND %s", "seq = ANY(%s)"], "ORDER BY ts, id, seq")
+        for first in range(0, len(found), _SLICE):
+            if gone():
+                return
+            lot = found[first : first + _SLICE]
+            yield from map(read, self._rows(read_them, [lot[0][0], lot[-1][0], [seq for _, _, seq in lot]]))
 
     def parquet(self, app: str, filter: Filter, gone: Callable[[], bool]) -> Iterator[bytes]:
         """Give the events a filter asks for as the bytes of a Parquet file, in no order; stop where `gone` says so."""
