@@ -40,7 +40,7 @@ class Tab:
         if not AXE.exists():
             pytest.skip("axe-core is not there: `make frontend`")
         self.page.evaluate(AXE.read_text())  # evaluated by the debugger: the page's policy would refuse a script
-        found = self.page.evaluate("async () => (await axe.run(document)).violations")
+        found = self.page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
         return [
             f"{one['id']}: {node['target']} {node['failureSummary']}"
             for one in found
