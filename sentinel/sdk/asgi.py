@@ -17,7 +17,7 @@ from sentinel.core.decision import Verdict
 from sentinel.core.proxies import client_address
 from sentinel.sdk.client import Client
 from sentinel.sdk.context import Holder, current
-from sentinel.sdk.events import parameters, without_query
+from sentinel.sdk.events import FORM, parameters, without_query
 from sentinel.sdk.respond import Refusal, refusal
 from sentinel.sdk.signals import Blocked
 
@@ -282,7 +282,7 @@ class _About:
         if self._scope.get("method") not in _WITH_BODY:
             return receive
         kind = self.header("content-type") or ""
-        if not kind.startswith(("application/x-www-form-urlencoded", "application/json")):
+        if not kind.lower().startswith((FORM, "application/json")):
             return receive
         kept = self._body = bytearray()
 

@@ -42,6 +42,7 @@ class Holder:
         "ip",
         "path",
         "request",
+        "size",
         "started",
         "status",
         "urgent",
@@ -58,6 +59,7 @@ class Holder:
         self.identifiers: dict[str, str] = {}
         self.verdict: Verdict | None = None
         self.request: dict[str, Any] | None = None
+        self.size = 0  # of `request`, in characters
         self.status: int | None = None
         self.started = False
         self.urgent = False

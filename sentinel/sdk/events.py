@@ -21,6 +21,7 @@ from sentinel.core.event import NAME_LENGTH, RESERVED
 from sentinel.sdk.context import Holder
 from sentinel.sdk.options import Options
 
+FORM = "application/x-www-form-urlencoded"
 _SIZE = 600  # characters of an event beside its properties, roughly
 _LONGEST = {"path": 1024, "route": 512, "host": 256, "user_agent": 512, "referer": 1024, "method": 32}
 _QUERY = 8192
@@ -91,10 +92,12 @@ class Events:
         event: dict[str, Any] = {"id": ids.new_id(at // 1000), "event": name, "timestamp": moment.to_text(at), **more}
         if user:
             event["user"] = dict(user)
+            size += sum(map(len, user)) + sum(map(len, user.values()))
         if holder is not None:
             event["ip"] = holder.ip
             event["device"] = holder.device
             event["request"] = self._request(holder)
+            size += holder.size
         if kept:
             event["properties"] = kept
         return event, size + _SIZE, left_out
@@ -107,6 +110,7 @@ class Events:
                 name: scrub.text(value, _LONGEST[name]) for name, value in about.items() if name in _LONGEST and value
             }
             params = self._scrubber.mapping(about.get("params") or {})
+            holder.size = sum(map(len, found.values())) + _size(params)
             holder.request = {**found, "status": holder.status, **({"params": params} if params else {})}
         return holder.request
 
@@ -129,7 +133,7 @@ def refusal(name: str) -> str | None:
 def parameters(query: str, form: bytes | None, content_type: str) -> dict[str, Any]:
     """Return query and form parameters; a name that comes twice has a list."""
     pairs = parse_qsl(query[:_QUERY], keep_blank_values=True)
-    if form and content_type.startswith("application/x-www-form-urlencoded"):
+    if form and content_type.lower().startswith(FORM):
         pairs += parse_qsl(form[:_QUERY].decode("utf-8", "replace"), keep_blank_values=True)
     found: dict[str, Any] = {}
     for name, value in pairs:
@@ -142,6 +146,10 @@ def parameters(query: str, form: bytes | None, content_type: str) -> dict[str, A
     return found
 
 
+def _size(params: Mapping[str, Any]) -> int:
+    return sum(len(name) + len(value if isinstance(value, str) else str(value)) + 8 for name, value in params.items())
+
+
 def without_query(url: str | None) -> str | None:
     """Return a URL without its query and fragment, where secrets travel."""
     return url.partition("?")[0].partition("#")[0] if url else url
@@ -152,7 +160,7 @@ def _body(holder: Holder) -> Any:
     if raw is None:
         return None
     kind = holder.about.header("content-type") or ""
-    if kind.startswith("application/x-www-form-urlencoded"):
+    if kind.lower().startswith(FORM):
         return parameters("", raw, kind)
     text = raw.decode("utf-8", "replace")
     try:

@@ -17,7 +17,7 @@ from sentinel.core.decision import Verdict
 from sentinel.core.proxies import client_address
 from sentinel.sdk.client import Client
 from sentinel.sdk.context import Holder, current
-from sentinel.sdk.events import parameters, without_query
+from sentinel.sdk.events import FORM, parameters, without_query
 from sentinel.sdk.respond import refusal
 from sentinel.sdk.signals import Blocked
 
@@ -267,7 +267,7 @@ class About:
         if self._environ.get("REQUEST_METHOD") not in _WITH_BODY or "wsgi.input" not in self._environ:
             return
         kind = self.header("content-type") or ""
-        if kind.startswith(("application/x-www-form-urlencoded", "application/json")):
+        if kind.lower().startswith((FORM, "application/json")):
             self._kept = bytearray()
             self._environ["wsgi.input"] = _Input(self._environ["wsgi.input"], self._kept)
 

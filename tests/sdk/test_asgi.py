@@ -347,10 +347,13 @@ def test_an_event_says_what_request_it_came_with(server, start, app):
     }
 
 
-def test_a_form_is_collected_as_it_was_read_and_scrubbed(server, start, app):
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "Application/X-WWW-Form-URLencoded; charset=utf-8"]
+)
+def test_a_form_is_collected_as_it_was_read_and_scrubbed(server, start, app, kind):
     start()
     with serving.asgi(app) as site:
-        form = {"Content_Type": "application/x-www-form-urlencoded"}
+        form = {"Content_Type": kind}
         assert site.get("/form?a=1", "POST", b"name=Jane&password=x", **form).status == 200
     (event,) = server.until(lambda: server.named("posted"))
     assert event["request"]["params"] == {"a": "1", "name": "Jane", "password": "<redacted>"}

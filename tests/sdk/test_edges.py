@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -245,6 +246,29 @@ def test_an_identified_user_is_the_users_of_later_events(sentinel):
     assert "user" not in sentinel.named("before")[0]
     assert sentinel.named("after")[0]["user"] == {"id": "7", "email": "jane@example.com"}
     assert sentinel.named("other")[0]["user"] == {"id": "8"}
+
+
+def test_what_strangers_make_requests_of_counts_towards_the_bound_of_memory():
+    """Else long queries, paths and names would fill many times the memory that may be used while the server is away."""
+    client = Client(Options(buffer_bytes=200_000))
+    before = sdk.swap(client)
+    query = "&".join(f"parameter{n}={'x' * 100}" for n in range(60)).encode()
+
+    async def app(scope, receive, send):
+        for _ in range(2):
+            sdk.track("e", user_identifiers={f"i{n}": "y" * 100 for n in range(30)})
+        await start(send)
+
+    try:
+        for _ in range(100):
+            drive(app, query_string=query, path="/" + "z" * 900)
+    finally:
+        sdk.swap(before)
+    waiting = client.buffer.events()
+    held = sum(len(json.dumps(event)) for event in waiting)
+    assert len(waiting) > 5
+    assert held < 1.5 * 200_000
+    assert client.buffer.dropped == {"full": 200 - len(waiting)}
 
 
 def test_a_login_and_a_signup_bind_their_user(sentinel):

@@ -175,9 +175,12 @@ def test_redirects_and_challenges_are_answered(client):
         assert site.get("/list/odd").status == 401
 
 
-def test_form_fields_are_collected_as_the_application_reads_them(server, client):
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "Application/X-WWW-Form-URLencoded; charset=utf-8"]
+)
+def test_form_fields_are_collected_as_the_application_reads_them(server, client, kind):
     with serving.wsgi(SentinelMiddleware(application)) as site:
-        form = {"Content_Type": "application/x-www-form-urlencoded"}
+        form = {"Content_Type": kind}
         site.get("/form/x?a=1&a=2", "POST", b"name=Jane&card_number=4111", **form)
     (event,) = server.until(lambda: server.named("posted"))
     assert event["request"]["params"] == {"a": ["1", "2"], "name": "Jane", "card_number": "<redacted>"}
