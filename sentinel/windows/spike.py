@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable, Mapping
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 from sentinel.engine.windows import Hit, Opening, Progress, Spike, Watch
@@ -119,23 +119,25 @@ class SpikeTracker(Tracker[Series]):
             self._silence(self.groups.old)
             if newest >= self.turn + self.horizon:
                 self._silence(self.groups.young)
-            edge = newest - self.limits.lateness - self.watch.span
-            self.silent = {key: at for key, at in self.silent.items() if at > edge}
-            self._bound()
+            self._forget(newest - self.limits.lateness - self.watch.span)
         super()._turn_over(newest)
 
-    def _bound(self) -> None:
+    def _forget(self, edge: int) -> None:
+        """Let go of silent groups that say nothing any more, and and of the longest silent past the bound."""
+        stale = [key for key, _ in takewhile(lambda one: one[1] <= edge, self.silent.items())]
+        for key in stale:
+            del self.silent[key]
         over = len(self.silent) - self.limits.groups
         if over > 0:
-            for key in list(islice(self.silent, over)):  # those silent for longest
+            for key in list(islice(self.silent, over)):
                 del self.silent[key]
             self.dropped["silent groups forgotten"] += over
 
     def _silence(self, groups: Mapping[str, Series]) -> None:
         for key, state in groups.items():
-            newest = state.newest(1 << 62)
-            if newest is not None:
-                self.silent[key] = newest
+            if state.hits:
+                newest = state.hits[-1][0]
+                self.silent[key] = newest if state.gone is None or state.gone < newest else state.gone
 
     def write(self, state: Series) -> Any:
         """Return the events kept, the time of the newest that is not, and the mark."""
