@@ -15,6 +15,8 @@ SCRIPTS := .venv/.frontend
 PIP = $$($(BIN)/python -m pip --version >/dev/null 2>&1 && echo $(BIN)/python -m pip \
 	|| echo $(PYTHON) -m pip --python $(BIN)/python)
 
+unexport PYTHONDONTWRITEBYTECODE  # the tests start a hundred servers: what these import is compiled once
+
 .DEFAULT_GOAL := help
 .PHONY: help setup frontend demo backtest run test check audit fuzz bench clean
 

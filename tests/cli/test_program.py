@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -36,6 +37,12 @@ def raising(error):
         raise error
 
     return probe
+
+
+def test_loading_a_command_leaves_the_garbage_collector_on():
+    with pytest.raises(ModuleNotFoundError):
+        Command("sentinel.cli.nowhere:x", "").load()
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -195,7 +195,7 @@ def test_the_example_of_celery(server, tmp_path, broker, pool, kind):
         more["BROKER"] = "filesystem://"
         with (tmp_path / "shop.py").open("a") as file:
             file.write("app.conf.broker_transport_options = {'data_folder_in': 'in', 'data_folder_out': 'in'}\n")
-            file.write("app.conf.broker_transport_options['control_folder'] = 'control'\n")
+            file.write("app.conf.broker_transport_options |= {'control_folder': 'control', 'polling_interval': 0.05}\n")
     server.decide(BAD)
     flags = ["-P", pool, "-c", "2", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     delay = "from shop import send_invoice\nfor n in range(8): send_invoice.delay({user!r}, n)"

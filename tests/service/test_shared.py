@@ -137,7 +137,7 @@ def stream(seed):
     return [one for _, one in sorted(raws, key=lambda pair: pair[0] + chance.choice([0, 0, 60, 300]))]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_events_given_to_two_processes_in_turn_come_to_what_they_come_to_on_one(store, links, seed):
     """Ladders, guards, familiar places, shared addresses, waits and sequences included."""
     one, two = Processes(store, ALL), Processes(store, ALL, *links)
