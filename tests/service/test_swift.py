@@ -140,7 +140,7 @@ def both(store, app, *texts):
 
 
 @pytest.mark.parametrize("name", ALL)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raws=histories())
 @example(raws=[failed(f"a{n}", n, user="uvw"[n % 3], device=f"d{n % 2}") for n in range(9)])
 @example(raws=[passed("h", 0), *[failed(f"a{n}", 90_000 + n) for n in range(5)], passed("i", 90_010)])

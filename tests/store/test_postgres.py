@@ -280,7 +280,8 @@ def test_two_servers_that_start_at_once_make_the_tables_once(database):
         store.close()
 
 
-def test_a_server_alone_refuses_others_until_it_is_closed(database):
+def test_a_server_alone_refuses_others_until_it_is_closed(database, monkeypatch):
+    monkeypatch.setattr("sentinel.store.postgres.news._LEAVING", 0.3)
     url = postgres.shared().url(database)
     first = open_postgres(url, alone=True)
     with pytest.raises(StoreError, match="in use by another server"):
