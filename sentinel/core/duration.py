@@ -6,7 +6,6 @@ import re
 
 from sentinel.core.errors import DurationError
 
-MICROSECOND = 1
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE

@@ -15,7 +15,6 @@ from sentinel.core.decision import Place
 from sentinel.core.shards import NAME, Entry, Terms, pack_id, unpack_id
 
 BUCKETS = 255  # a prefix modulo 255 mixes all its bytes
-_WIDTH = {4: 32, 6: 128}
 _ROW = Struct("<qI16s")  # an entry: its end, the number of its terms and the form of its id, its id
 _MANY_TERMS = 64
 # The number of each part of a dotted address: three times faster than reading the parts anew.

@@ -9,7 +9,6 @@ what is unknown is in neither, and NULL never has to be turned round. What funct
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from sentinel.engine.kinds import Kind
@@ -66,14 +65,6 @@ def judged(holds: Sql, doubts: Iterable[Sql]) -> Pair:
     if doubt == TRUE:
         return ANYTHING
     return Pair(some((holds, doubt)), every((holds, sql("({}) IS NOT TRUE", doubt))))
-
-
-@dataclass(slots=True)
-class _Known:
-    """What was translated already; the node is kept so that no other takes its identity."""
-
-    node: Node
-    found: Pair | Value
 
 
 class _Translation:
