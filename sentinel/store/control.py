@@ -27,7 +27,7 @@ from sentinel.core.errors import StoreBusy, StoreError
 LARGEST_CHECK = 256 << 20  # bytes of a file that is read through before it is used
 _PATIENCE = 5.0  # seconds to wait for a connection, and for another process
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_RESTORE = "nothing in it was changed; put a backup in its place, or move it away to begin anew"
+_RESTORE = "nothing in it was changed; move the data folder away, then `sentinel restore` a backup, or begin anew"
 _ELSEWHERE = "nothing in it was changed; give this server a data folder of its own, or move the file away"
 
 

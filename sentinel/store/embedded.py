@@ -208,7 +208,7 @@ def _control(folder: Path) -> Control:
     if not _size(path) + _size(folder / f"{CONTROL}-wal") and _size(events):
         raise StoreError(
             f"`{path}` is missing or empty, but `{events}` is there",
-            "put a backup of the first in its place, or move the second away to begin anew",
+            "move the data folder away, then `sentinel restore` a backup, or begin anew without the events",
         )
     control = Control(path, journal.name)
     try:

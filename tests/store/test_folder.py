@@ -92,7 +92,7 @@ def test_a_damaged_control_file_is_refused_and_not_touched(tmp_path, damage):
     before = contents(tmp_path / "data")
     with pytest.raises(StoreError, match=f"`{path}` is damaged") as error:
         open_store(tmp_path / "data")
-    assert "put a backup in its place" in str(error.value)
+    assert "move the data folder away, then `sentinel restore` a backup" in str(error.value)
     after = contents(tmp_path / "data")
     assert {name: after[name] for name in before} == before
 
