@@ -138,11 +138,11 @@ def _flag(name: str) -> Callable[[Any], dict[str, Any]]:
     return reader
 
 
-def _number(name: str, least: float, kind: type) -> Callable[[Any], dict[str, Any]]:
+def _number(name: str, least: float, kind: type, past: float = 1e12) -> Callable[[Any], dict[str, Any]]:
     def reader(value: Any) -> dict[str, Any]:
         number = kind(value)
-        if not least <= number < 1e12:
-            raise ValueError(f"`{number}` is below {least:g} or not finite")
+        if not least <= number < past:
+            raise ValueError(f"`{number}` is below {least:g} or too large")
         return {name: number}
 
     return reader
@@ -194,6 +194,16 @@ def _text(name: str) -> Callable[[Any], dict[str, Any]]:
     return lambda value: {name: os.fsdecode(value)}
 
 
+def _path(name: str) -> Callable[[Any], dict[str, Any]]:
+    def reader(value: Any) -> dict[str, Any]:
+        path = os.fsdecode(value)
+        if "\0" in path:
+            raise ValueError("no file has such a name")
+        return {name: path}
+
+    return reader
+
+
 _RETRIES = ("retry_base", "retry_limit")
 _VARIABLES = {
     "url": "SENTINEL_URL",
@@ -217,9 +227,9 @@ _READERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "exempt": _texts("exempt"),
     "pseudonym_key": _secret,
     "block_headers": _headers,
-    "block_status": _number("block_status", 400, int),
-    "snapshot": _text("snapshot"),
-    "ca_file": _text("ca_file"),
+    "block_status": _number("block_status", 400, int, 600),
+    "snapshot": _path("snapshot"),
+    "ca_file": _path("ca_file"),
     "block_page": _text("block_page"),
     **{
         name: _number(name, 0.01, float)

@@ -251,8 +251,9 @@ class Follower:
         self._unsaved = False
         try:
             snapshot.write(path, self._source, decisions)
-        except OSError as error:
-            self._notes.warn("snapshot", f"the snapshot `{path}` cannot be written: {error.strerror}")
+        except Exception as error:  # noqa: BLE001  no file is worth an end of enforcement
+            why = error.strerror if isinstance(error, OSError) else error
+            self._notes.warn("snapshot", f"the snapshot `{path}` cannot be written: {why}")
 
 
 class _Reading:

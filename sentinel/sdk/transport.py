@@ -5,7 +5,6 @@ A batch keeps its ids through every attempt. What an event holds is not looked a
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import json
 import threading
@@ -83,8 +82,12 @@ class Sender:
     def _tell(self) -> None:
         """Tell the server that this process lives and how it is, where no events have done so."""
         self._tell_at = time.monotonic() + self._options.report_interval
-        with contextlib.suppress(*FAILURES):  # the next events will say so
+        try:
             self._connection.ask("POST", "/v1/events", b'{"events":[]}', {"Content-Type": "application/json"})
+        except FAILURES:  # the next events will say so
+            pass
+        except Exception as error:  # noqa: BLE001  whatever it was, it must not end all sending
+            self._notes.warn("sender", f"how this process is was not told: {type(error).__name__}: {error}")
 
     def _deliver(self, items: list[Item]) -> None:
         try:

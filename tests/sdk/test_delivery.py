@@ -53,6 +53,24 @@ def test_a_batch_is_written_event_by_event(server, start, monkeypatch):
     assert written == list(range(50))
 
 
+def test_whatever_goes_wrong_as_a_process_tells_how_it_is_events_still_leave(server, start, monkeypatch):
+    client = start(report_interval=0.02)
+    failed = threading.Event()
+
+    def fails(*_):
+        failed.set()
+        raise AttributeError("on purpose")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client.sender._connection, "ask", fails)
+        sdk.track("first")
+        assert failed.wait(10)
+        failed.clear()
+        assert failed.wait(10), "it is told again"
+    sdk.track("second")
+    assert server.until(lambda: server.named("second"))
+
+
 def test_a_full_lot_leaves_before_its_time(server, start):
     start(flush_interval=3600, flush_count=10)
     for _ in range(9):

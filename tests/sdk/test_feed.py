@@ -15,6 +15,7 @@ from sentinel import sdk
 from sentinel.core import moment
 from sentinel.core.decision import Decision, Delta
 from sentinel.core.decisions import Decisions
+from sentinel.sdk import snapshot
 from sentinel.sdk.clock import Clock, Notes
 from sentinel.sdk.deltas import DeltaReader
 from sentinel.sdk.options import Options
@@ -86,6 +87,24 @@ def test_a_clock_that_is_set_while_the_stream_is_open_is_learnt_anew(server, sta
     server.decide(block(until=int(time.time() + 60) * 1_000_000))
     wait_for(lambda: abs(client.stats()["clock_offset"] + 3600) < 5)
     assert sdk.is_blocked({"id": 1}), "the decision's end is by the server's clock"
+
+
+def test_a_snapshot_that_cannot_be_written_for_any_reason_ends_no_enforcement(server, start, monkeypatch, tmp_path):
+    tried = []
+
+    def fails(*_):
+        tried.append(1)
+        raise ValueError("on purpose")
+
+    monkeypatch.setattr(snapshot, "write", fails)
+    client = start(snapshot=str(tmp_path / "list"))
+    assert known(client)
+    server.until(lambda: server.streams)
+    client.follower._connection.end()  # as the round ends the list is saved
+    client.follower._connection._ended = False
+    wait_for(lambda: tried)
+    server.decide(block())
+    wait_for(lambda: sdk.is_blocked({"id": 1}))
 
 
 def test_a_list_that_is_replaced_is_let_go_of_in_small_parts():

@@ -208,6 +208,7 @@ def test_the_key_goes_over_plain_http_to_this_machine_only(url, fine):
     ("trusted_proxies", True), ("flush_interval", "soon"), ("flush_interval", -1),
     ("flush_interval", float("nan")), ("buffer_size", 0), ("forwarded_header", "x-real"), ("pseudonym_key", b"short"),
     ("block_headers", {"a": "b\r\nc"}), ("enforce", "perhaps"), ("snapshot", 7), ("block_status", 200),
+    ("block_status", 600), ("snapshot", "list\0"), ("ca_file", "\0"),
 ])  # fmt: skip
 def test_a_setting_that_cannot_be_meant_is_left_out_with_a_word(name, value):
     found, said = read(url="https://x.example", key="k", **{name: value})
