@@ -29,6 +29,7 @@ _LOT = 1_000  # events looked at for a page at a time
 _DELETED = 20_000  # rows deleted at a time, so that nobody waits long
 EXAMINED = 20_000  # events that are looked at one by one for one page
 SETTLED = 200_000  # and for one count
+_JOINING = b"SET LOCAL enable_nestloop = off"  # how many groups there will be is guessed far too low
 _BY_TIME = f"ORDER BY ts, id, seq LIMIT {_SLICE}"
 _BY_SEQ = f"ORDER BY seq LIMIT {_SLICE}"
 _KNOWN = "SELECT at FROM event_id WHERE app = %s AND id = %s"
@@ -135,6 +136,7 @@ class Events:
         """Give the events of the places that a query finds."""
         with self._control.read() as connection:
             own = driver(connection)
+            own.execute(_JOINING)
             with interrupted(own.cancel, gone):
                 found = own.execute(POSTGRES.finished(query).encode(), POSTGRES.given(query)).fetchall()
         read_them = _query(READ, ["ts BETWEEN %s AND %s", "seq = ANY(%s)"], "ORDER BY ts, id, seq")
