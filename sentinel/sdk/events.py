@@ -11,7 +11,6 @@ import hmac
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -42,7 +41,7 @@ class Events:
             return {}
         found = identity.identifiers(user)
         if len(found) > _MOST_IDENTIFIERS:
-            found = dict(islice(found.items(), _MOST_IDENTIFIERS))
+            found = dict(self._by_weight(found)[:_MOST_IDENTIFIERS])
         if self._pseudonym_key is not None:
             return {scrub.key(name): _pseudonym(self._pseudonym_key, name, value) for name, value in found.items()}
         return {scrub.key(name): self._plain(name, value) for name, value in found.items()}
@@ -50,12 +49,16 @@ class Events:
     def readable(self, user: Mapping[Any, Any]) -> dict[str, str]:
         """Return the identifiers that can be read: who may choose one of them must not hide behind it."""
         found: dict[str, str] = {}
-        for name, value in user.items():
+        for name, value in self._by_weight(user):
             with contextlib.suppress(IdentityError):
                 found |= self.identifiers({name: value})
             if len(found) >= _MOST_IDENTIFIERS:
                 break
         return found
+
+    def _by_weight(self, user: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
+        """Return identifiers, those by which users are blocked first: no number of others must push them out."""
+        return sorted(user.items(), key=lambda pair: pair[0] not in self._order)
 
     def _plain(self, name: str, value: str) -> str:
         """Return an identifier as it may leave: a secret is no identifier unless the settings say so."""

@@ -106,9 +106,14 @@ def test_nobody_hides_behind_an_identifier_that_cannot_be_read(idle, other):
     assert sdk.stats()["counts"]["identifiers refused"] >= 6
 
 
-def test_however_many_identifiers_there_are_a_bounded_number_is_kept(idle):
-    sdk.track("e", user_identifiers={"wrong": 1.5, **{f"i{n}": n for n in range(100)}})
-    assert len(waiting()[0]["user"]) == 32
+@pytest.mark.parametrize("wrong", [{}, {"wrong": 1.5}])
+def test_however_many_identifiers_there_are_a_bounded_number_is_kept_and_nobody_hides_behind_them(idle, wrong):
+    decide(BAD)
+    user = {**wrong, **{f"i{n}": n for n in range(100)}, "id": "bad"}
+    assert sdk.identify(user).kind == "block"
+    sdk.track("e", user_identifiers=user)
+    assert len(waiting()[-1]["user"]) == 32
+    assert waiting()[-1]["user"]["id"] == "bad"
 
 
 def test_a_refused_login_is_told_whatever_its_properties_are_named(idle):
