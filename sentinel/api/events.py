@@ -28,7 +28,7 @@ from sentinel.edge.access import credential
 from sentinel.edge.errors import not_found
 from sentinel.edge.wire import Headers
 from sentinel.service.hand import inside
-from sentinel.service.ports import Events
+from sentinel.service.ports.events import Events
 
 router = APIRouter(tags=["events"])
 TOPIC = "events"

@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from sentinel.api.views import event_view
 from sentinel.core.record import Filter, KeptEvent
-from sentinel.service.ports import Events
+from sentinel.service.ports.events import Events
 
 Format = Literal["ndjson", "csv", "parquet"]
 TYPES: Mapping[Format, str] = {

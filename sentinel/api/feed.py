@@ -24,7 +24,7 @@ from sentinel.edge import wire
 from sentinel.edge.access import Caller, Gate, credential
 from sentinel.edge.errors import ApiError, refusal
 from sentinel.edge.wire import Headers, Receive, Scope, Send
-from sentinel.service.ports import Decisions
+from sentinel.service.ports.findings import Decisions
 
 POLL, STREAM = "/v1/feed", "/v1/feed/stream"
 TOPIC = "decisions"

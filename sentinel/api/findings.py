@@ -19,7 +19,7 @@ from sentinel.core import ecs, ocsf
 from sentinel.core.record import KeptFinding, Page, Status
 from sentinel.edge.errors import not_found
 from sentinel.service.pipeline import as_json
-from sentinel.service.ports import Findings
+from sentinel.service.ports.findings import Findings
 
 router = APIRouter(tags=["findings"])
 TYPE = "application/x-ndjson"

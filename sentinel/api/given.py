@@ -14,7 +14,8 @@ from sentinel.api.export import Format, download
 from sentinel.api.hub import Hub
 from sentinel.api.views import event_view
 from sentinel.core.record import Filter, KeptEvent
-from sentinel.service.ports import Events, Findings
+from sentinel.service.ports.events import Events
+from sentinel.service.ports.findings import Findings
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from sentinel.core.record import KeyScope
 from sentinel.edge.errors import ApiError
 from sentinel.edge.wire import Headers
-from sentinel.service.ports import Access
+from sentinel.service.ports.people import Access
 
 LOCAL = "local administrator"
 _HINT = "send `Authorization: Bearer <key>`"

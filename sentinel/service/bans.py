@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from sentinel.core.decision import FOREVER, STRICTNESS, Decision, Delta, Place, place
 from sentinel.core.duration import DAY
 from sentinel.core.errors import StoreBusy
-from sentinel.service.ports import Decisions
+from sentinel.service.ports.findings import Decisions
 
 MOST_CHANGES = 200_000  # remembered; who asks from before gets the whole table
 MOST_GONE = 50_000

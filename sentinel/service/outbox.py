@@ -15,7 +15,7 @@ from sentinel.core.duration import DAY
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Delivery
 from sentinel.service.figures import Figures
-from sentinel.service.ports import Outbox
+from sentinel.service.ports.findings import Outbox
 
 AT_ONCE = 4
 LOT = 200

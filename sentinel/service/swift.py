@@ -22,7 +22,7 @@ from sentinel.engine.playbook import Playbook
 from sentinel.service.backtest import Backtest, Plan
 from sentinel.service.marks import matter
 from sentinel.service.needs import LOGIN, asks_familiarity, logins, needs
-from sentinel.service.ports import Events
+from sentinel.service.ports.events import Events
 
 LOT = 500
 MOST = 200_000  # events held at a time

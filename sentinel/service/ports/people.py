@@ -1,0 +1,203 @@
+"""What is asked of the store about people: who users are, who may come in, what each keeps, who is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from sentinel.core.batch import Label
+from sentinel.core.event import Event
+from sentinel.core.record import (
+    Account,
+    App,
+    Deletion,
+    Draft,
+    KeptLabel,
+    Key,
+    KeyScope,
+    Page,
+    Person,
+    SavedSearch,
+    Session,
+)
+
+
+class People(Protocol):
+    """Who is who: links between user keys."""
+
+    def get(self, app: str, key: str) -> Person | None:
+        """Return the person a key belongs to."""
+
+    def keys(self, app: str, key: str) -> tuple[str, ...]:
+        """Return every key linked with this one, the person's first; the key alone where nothing is known."""
+
+    def cut(self, app: str, key: str, by: str, now: int) -> int | None:
+        """Part a linked key from its person for good; return the revision, None if it is not linked.
+
+        Raises SentinelError for the person's own key.
+        """
+
+
+class Labels(Protocol):
+    """Names put on users and addresses."""
+
+    def of(self, app: str, kind: str, target: str, now: int) -> tuple[str, ...]:
+        """Return the labels in force, by name; from memory."""
+
+    def any(self, app: str) -> bool:
+        """Say whether any label may be on; from memory."""
+
+    def put(self, app: str, label: Label, by: str, now: int) -> None:
+        """Put a label on by hand."""
+
+    def take(self, app: str, kind: str, target: str, name: str, by: str, now: int) -> bool:
+        """Take a label off by hand; say whether it was there."""
+
+    def expire(self, now: int) -> int:
+        """Drop the labels that are over; return how many."""
+
+    def list(
+        self, app: str, *, now: int | None = None, kind: str | None = None, target: str | None = None,
+        name: str | None = None, limit: int = 50, cursor: str | None = None,
+    ) -> Page[KeptLabel]:  # fmt: skip
+        """Return labels, those put on last first; with `now` only those in force then."""
+
+
+class Access(Protocol):
+    """Apps, their keys, and the one-time link of the first administrator. Only hashes of secrets are kept."""
+
+    def apps(self) -> list[App]:
+        """Return every app, by id."""
+
+    def app(self, id: str) -> App | None:
+        """Return one app."""
+
+    def put_app(self, app: App, by: str, now: int) -> None:
+        """Add an app, or change the one of that id."""
+
+    def begin(self, app: App, purpose: str, until: int, by: str, now: int) -> tuple[str, str] | None:
+        """Add an app with a key for its SDK and a one-time link, and return both secrets; None where the app is there.
+
+        All of it or nothing: of servers that begin at once, one does.
+        """
+
+    def make_key(
+        self, app: str, scope: KeyScope, by: str, now: int, *, name: str = "", protocol: str | None = None,
+        settings: Mapping[str, Any] | None = None, secret: str | None = None,
+    ) -> tuple[Key, str]:  # fmt: skip
+        """Make a key and return it with its secret, which nothing can show again; `secret` sets it."""
+
+    def key(self, secret: str) -> Key | None:
+        """Return the unrevoked key of a secret; from memory after the first time."""
+
+    def keys(self, app: str) -> list[Key]:
+        """Return the keys of an app, revoked ones too, oldest first."""
+
+    def revoke(self, app: str, id: str, by: str, now: int) -> bool:
+        """Revoke a key; say whether it was in use."""
+
+    def make_link(self, purpose: str, until: int, now: int) -> str:
+        """Return the secret of a new one-time link."""
+
+    def use_link(self, purpose: str, secret: str, now: int) -> bool:
+        """Use a one-time link up; say whether it was good."""
+
+
+class Accounts(Protocol):
+    """Who may sign in to the console, and who has. Only hashes of passwords and tokens are kept."""
+
+    def list(self) -> list[Account]:
+        """Return every account, by name."""
+
+    def get(self, id: str) -> Account | None:
+        """Return one account."""
+
+    def named(self, name: str) -> tuple[Account, str | None] | None:
+        """Return the account of a name with the hash of its password, None where no password was chosen."""
+
+    def put(self, account: Account, by: str, now: int) -> None:
+        """Add an account, or change the name, role and apps of the one of that id.
+
+        Raises SentinelError for a name in use, and where nobody would be left to administer the server.
+        """
+
+    def set_password(self, id: str, hash: str, by: str, now: int) -> bool:
+        """Set a password, end every session of the account, void its links; say whether there is such an account."""
+
+    def rehash(self, id: str, old: str, new: str) -> None:
+        """Put another hash of the same password in the place of the old one."""
+
+    def reset(self, id: str, by: str, now: int) -> bool:
+        """Take the password away, end every session, void the links; say whether there is such an account."""
+
+    def remove(self, id: str, by: str, now: int) -> bool:
+        """Remove an account with its sessions and links; say whether there was one.
+
+        Raises SentinelError where nobody would be left to administer the server.
+        """
+
+    def begin(self, id: str, until: int, now: int) -> str:
+        """Begin a session and return its token, which nothing can show again."""
+
+    def session(self, token: str, now: int, idle: int) -> Session | None:
+        """Return the session of a token that is not over and was used within `idle` microseconds."""
+
+    def touch(self, token: str, now: int) -> None:
+        """Note that a session is in use."""
+
+    def end(self, token: str, by: str, now: int) -> bool:
+        """End a session; say whether there was one."""
+
+    def expire(self, now: int, idle: int) -> int:
+        """Drop the sessions that are over; return how many."""
+
+
+class Searches(Protocol):
+    """Searches that people keep."""
+
+    def list(self, app: str) -> list[SavedSearch]:
+        """Return an app's searches, by name."""
+
+    def get(self, app: str, id: str) -> SavedSearch | None:
+        """Return one search."""
+
+    def put(self, app: str, search: SavedSearch, by: str, now: int) -> None:
+        """Keep a search, in place of the one of its id."""
+
+    def remove(self, app: str, id: str, by: str, now: int) -> bool:
+        """Remove a search; say whether it was there."""
+
+
+class Drafts(Protocol):
+    """What people are writing into files of playbooks; nobody sees another's."""
+
+    def list(self, account: str) -> list[Draft]:
+        """Return an account's drafts, the newest first."""
+
+    def get(self, account: str, file: str) -> Draft | None:
+        """Return one draft."""
+
+    def put(self, account: str, draft: Draft) -> None:
+        """Keep a draft, in place of the one of its file; of too many those changed longest ago go."""
+
+    def remove(self, account: str, file: str) -> bool:
+        """Drop a draft; say whether it was there."""
+
+
+class Deletions(Protocol):
+    """Persons who were deleted. What is kept of them is a keyed hash."""
+
+    def of(self, app: str, key: str) -> Deletion | None:
+        """Return the deletion that a user key is known by, None if there was none."""
+
+    def concerns(self, app: str, event: Event) -> bool:
+        """Say whether an event is of the time before its person was deleted; from memory."""
+
+    def delete(self, app: str, key: str, by: str, why: str, now: int) -> Deletion:
+        """Delete the person a key belongs to: their events, links and labels; whatever else told of them keeps a hash.
+
+        Decisions in force keep the name until they end. Raises StoreBusy where it is to be done again.
+        """
+
+    def sweep(self, now: int) -> int:
+        """Take the names out of decisions that are over by now; return how many."""
