@@ -2,8 +2,8 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
-const TONES = ["--accent", "--warn", "--good", "--danger", "--muted"];
-const LEGEND = 30; // pixels below the drawing
+const TONES = ["--accent", "--warn", "--good", "--danger", "--muted", "--text"];
+const HEIGHT = 210; // pixels; the legend below takes what it needs
 const DAY = 86400;
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
@@ -40,7 +40,7 @@ function options(element, data) {
   const bars = data.kind === "bars" ? uPlot.paths.bars({ size: [0.8, 60] }) : undefined;
   return {
     width: element.clientWidth || 600,
-    height: (element.clientHeight || 240) - LEGEND,
+    height: HEIGHT,
     cursor: { points: { size: 6 } },
     legend: { live: true },
     scales: { y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1) * 1.1] } }, // a bar is as long as what it counts
@@ -76,7 +76,7 @@ function drawAll() {
 }
 
 new ResizeObserver(() => {
-  for (const [element, chart] of drawn) chart.setSize({ width: element.clientWidth, height: (element.clientHeight || 240) - LEGEND });
+  for (const [element, chart] of drawn) chart.setSize({ width: element.clientWidth, height: HEIGHT });
 }).observe(document.body);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 document.addEventListener("htmx:after:swap", drawAll);
