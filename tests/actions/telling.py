@@ -5,22 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from sentinel.actions.channel import Channel, channels
+from sentinel.core.finding import Effect, Finding
 from sentinel.core.record import Delivery
+from sentinel.service.pipeline import as_json
 
 AT = 1_767_571_200_000_000  # 2026-01-05T00:00:00Z
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER_SECRET = "whsec_" + "C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
-FINDING: dict[str, Any] = {
-    "id": "f" * 32, "playbook": "credential-stuffing", "version": "abc123", "title": "One address tries many accounts",
-    "severity": "high", "mode": "enforce", "group": {"ip": "203.0.113.9"}, "at": "2026-01-05T00:00:45Z",
-    "event_id": "e10", "user": "id:42", "ip": "203.0.113.9", "tally": {"distinct.user": 10},
-    "threshold": {"distinct.user": ">= 10"}, "acted": True, "historical": False, "approximate": False,
-    "effects": [
-        {"kind": "block_ip", "target": "203.0.113.9", "for_s": 900, "label": None, "channel": None, "held": None},
-        {"kind": "notify", "target": None, "for_s": None, "label": None, "channel": "security", "held": None},
-    ],
-}  # fmt: skip
+FINDING: dict[str, Any] = as_json(
+    Finding(
+        id="f" * 32, playbook="credential-stuffing", version="abc123", severity="high", mode="enforce",
+        key="203.0.113.9", group={"ip": "203.0.113.9"}, at=AT + 45_000_000, event_id="e10",
+        tally={"distinct.user": 10}, threshold={"distinct.user": ">= 10"}, title="One address tries many accounts",
+        user="id:42", ip="203.0.113.9", events=("e9", "e10"), acted=True,
+        effects=(
+            Effect("block_ip", target="203.0.113.9", length=900_000_000),
+            Effect("notify", channel="security"),
+        ),
+    )
+)  # fmt: skip
 
 
 def delivery(**fields: Any) -> Delivery:
