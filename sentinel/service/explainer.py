@@ -70,8 +70,7 @@ class Explainer:
         of = kept.decision.finding
         finding = self._store.findings.get(app, of) if of else None
         ids = finding.finding.events if finding else ()
-        found = [self._store.events.get(app, one) for one in ids[-SHOWN:]]
-        return DecisionWhy(kept, finding, [event for event in found if event is not None])
+        return DecisionWhy(kept, finding, list(self._store.events.some(app, ids[-SHOWN:])))
 
     def _values(self, tenant: Tenant, given: Iterable[str]) -> dict[str, list[Any]]:
         fields = sorted({field for judge in tenant.engine.judges.values() for field in judge.playbook.group_by})

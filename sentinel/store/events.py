@@ -99,6 +99,14 @@ class Events:
         found = self._rows(_query(_COLUMNS, wanted, "ORDER BY seq DESC LIMIT 1"), values)
         return read(found[0]) if found else None
 
+    def some(self, app: str, ids: Sequence[str]) -> Sequence[KeptEvent]:
+        """Return the newest event of each id that has one, in the order of the ids."""
+        self._projector.catch_up()
+        wanted = ["app = ?", "id IN (SELECT unnest(?::VARCHAR[]))"]
+        rows = self._rows(_query(_COLUMNS, wanted, "ORDER BY seq"), [app, list(ids)])
+        found = {kept.event.id: kept for kept in map(read, rows)}
+        return [found[id] for id in ids if id in found]
+
     def position(self) -> int:
         """Return the journal's position; from memory."""
         return self._journal.position

@@ -88,13 +88,23 @@ class Findings:
         with self._control.read() as connection:
             return page(connection, query, (findings.c.at, findings.c.id), (int, str), limit, cursor, _kept)
 
-    def tally(self, app: str, since: int, until: int) -> dict[str, int]:
-        """Return how many findings of each playbook are anchored in a period."""
+    def tally(self, app: str, since: int, until: int, status: Status | None = None) -> dict[str, int]:
+        """Return how many findings of each playbook are anchored in a period; with `status` those of that status."""
         c = findings.c
         number = func.count().label("number")
         query = select(c.playbook, number).where(c.app == app, c.at >= since, c.at < until)
+        if status is not None:
+            query = query.where(c.status == status)
         with self._control.read() as connection:
             return {row.playbook: row.number for row in connection.execute(query.group_by(c.playbook))}
+
+    def steps(self, app: str, playbook: str, since: int, until: int, step: int) -> dict[int, int]:
+        """Return how many findings of a playbook are anchored in each step of a period, by its number."""
+        c = findings.c
+        which = ((c.at - since) // step).label("which")
+        query = select(which, func.count()).where(c.app == app, c.playbook == playbook, c.at >= since, c.at < until)
+        with self._control.read() as connection:
+            return {int(place): number for place, number in connection.execute(query.group_by(which))}
 
     def mark(
         self, app: str, id: str, status: Status, by: str, now: int, note: str | None = None, lift: bool = False

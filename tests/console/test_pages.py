@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from html import unescape
 
 import pytest
@@ -100,6 +101,30 @@ def test_a_decision_leads_to_whom_it_is_about(console, scope, value, other, lead
     page = console.reader().page(console.reader().done("/decisions/new", fields))
     assert {link for link in hrefs(page) if link.startswith(("/people/", "/addresses/"))} == leads
     assert other in text(page)
+
+
+def counted(monkeypatch, room, names):
+    """Return how often each method of a room is called from now on."""
+    calls = Counter()
+    for name in names:
+        real = getattr(type(room), name)
+        monkeypatch.setattr(type(room), name, lambda *a, _n=name, _r=real, **k: calls.update([_n]) or _r(*a, **k))
+    return calls
+
+
+def test_a_page_asks_once_for_all_events_of_a_finding_and_for_all_days_of_a_playbook(console, monkeypatch):
+    console.whole.fail("203.0.113.41")
+    kept, reader = finding(console, "203.0.113.41"), console.reader()
+    page = f"/findings/{kept.finding.id}"
+    events = counted(monkeypatch, console.store.events, ("get", "some"))
+    findings = counted(monkeypatch, console.store.findings, ("tally", "steps", "list"))
+    assert reader.page(page).count('data-label="Time"') == len(kept.finding.events) == 3
+    assert events == {"some": 1}
+    findings.clear()
+    reader.done(f"{page}/mark", {"status": "false-positive", "note": ""})
+    said = text(reader.page("/playbooks/of/three-failures"))
+    assert re.search(r"\d+ in 30 days, [1-9]\d* judged wrong today", said)
+    assert findings == {"tally": 1, "steps": 1, "list": 1}
 
 
 def test_findings_are_filtered_and_paged_and_every_state_is_a_link(console):
@@ -348,7 +373,7 @@ def test_pages_stand_while_events_cannot_be_searched(console, monkeypatch):
         raise StoreBusy("the explorer is down")
 
     monkeypatch.setattr(type(console.store.explorer), "series", busy)
-    monkeypatch.setattr(type(console.store.events), "get", busy)
+    monkeypatch.setattr(type(console.store.events), "some", busy)
     reader = console.reader()
     assert "Events cannot be searched now" in text(reader.page("/overview"))
     kept = finding(console, "203.0.113.8")

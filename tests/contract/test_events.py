@@ -163,6 +163,17 @@ def test_one_app_does_not_see_anothers(store):
     assert list(store.events.in_order("blog", 0)) == list(store.events.after("blog", 0)) == []
 
 
+def test_several_events_are_got_by_their_ids_in_one_question(store):
+    app, day = fresh_app(store), 86_400_000_000
+    put(store, batch(app, events=(event("a", name="old"), event("b"), event("c"))))
+    put(store, batch(app, events=(event("a", NOW + 2 * day, name="new"), event("d"))))
+    found = store.events.some(app, ["c", "nothing", "a", "b"])
+    names = [(kept.event.id, kept.event.name) for kept in found]
+    assert names == [("c", "page.view"), ("a", "new"), ("b", "page.view")]
+    assert list(store.events.some(app, [])) == []
+    assert list(store.events.some(fresh_app(store), ["a"])) == []
+
+
 def test_an_event_is_got_by_id_and_time(store):
     put(store, batch(events=(event("a", NOW, name="old"),)))
     put(store, batch(events=(event("a", NOW + 86_400_000_000, name="new"),)))

@@ -6,7 +6,7 @@ import pytest
 
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Acted
-from tests.contract.values import NOW, batch, decision, finding, put
+from tests.contract.values import NOW, batch, decision, finding, fresh_app, put
 
 
 def test_every_field_of_a_finding_comes_back(store):
@@ -28,6 +28,20 @@ def test_one_app_does_not_see_anothers(store):
     assert store.findings.get("blog", "f") is None
     assert store.findings.list("blog").items == ()
     assert store.findings.mark("blog", "f", "closed", "jane", NOW) is None
+
+
+def test_findings_are_counted_by_playbook_by_status_and_by_steps_of_a_period(store):
+    app = fresh_app(store)
+    some = [finding(f"f{n}", at=NOW + n, playbook=f"p{n % 2}") for n in range(10)]
+    put(store, batch(app, findings=tuple(some)))
+    for id in ("f1", "f3", "f4"):
+        store.findings.mark(app, id, "false-positive", "jane", NOW)
+    assert store.findings.tally(app, NOW + 1, NOW + 9) == {"p0": 4, "p1": 4}
+    assert store.findings.tally(app, NOW + 1, NOW + 9, "false-positive") == {"p0": 1, "p1": 2}
+    assert store.findings.tally(app, NOW, NOW + 10, "closed") == {}
+    assert store.findings.steps(app, "p0", NOW - 3, NOW + 9, 4) == {0: 1, 1: 2, 2: 2}
+    assert store.findings.steps(app, "p1", NOW - 9, NOW + 2, 5) == {2: 1}
+    assert store.findings.steps("blog", "p0", NOW, NOW + 9, 4) == {}
 
 
 def test_the_list_is_filtered_and_paged_by_the_anchors_time(store):

@@ -103,8 +103,7 @@ def _known(visit: Visit, id: str) -> KeptFinding:
 def _evidence(visit: Visit, kept: KeptFinding) -> tuple[list[KeptEvent], str]:
     """Return the newest events a finding rests on, and why some are not shown."""
     try:
-        found = [visit.store.events.get(visit.app.id, id) for id in kept.finding.events[-SHOWN:]]
+        events = list(reversed(visit.store.events.some(visit.app.id, kept.finding.events[-SHOWN:])))
     except StoreBusy:
         return [], "Events cannot be searched now."
-    events = [event for event in reversed(found) if event is not None]
     return events, "Older ones are no longer kept, or only counted." if len(events) < kept.evidence else ""

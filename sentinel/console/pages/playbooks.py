@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from fastapi import APIRouter
@@ -23,7 +23,6 @@ from sentinel.service.overview import PlaybookState
 
 router = APIRouter()
 BARS = 30  # days
-MOST_WRONG = 1000
 
 
 class Line(NamedTuple):
@@ -53,7 +52,7 @@ def list_playbooks(visit: Viewer) -> Response:
     acted = Counter(playbook for playbook, _, _ in targets)
     wrong, guarded = _wrong(visit), visit.here.overview.guarded(app, now)
     lines = [
-        Line(one, day.get(one.id, 0), week.get(one.id, 0), acted[one.id], wrong[one.id], one.id in guarded)
+        Line(one, day.get(one.id, 0), week.get(one.id, 0), acted[one.id], wrong.get(one.id, 0), one.id in guarded)
         for one in visit.here.overview.playbooks(app)
     ]
     lines.sort(key=lambda one: (-one.week, one.state.mode == "off", one.state.id))
@@ -73,7 +72,7 @@ def show_playbook(visit: Viewer, id: Id, version: Given = "", group: Given = "")
     playbook = visit.here.overview.playbook(id)
     return visit.page(
         "playbook.html", id=id, state=state, playbook=playbook, history=history, now=now, bars=_bars(visit, id),
-        latest=store.findings.list(app, playbook=id, limit=10).items, wrong=_wrong(visit)[id],
+        latest=store.findings.list(app, playbook=id, limit=10).items, wrong=_wrong(visit).get(id, 0),
         guarded=id in visit.here.overview.guarded(app, now), version=version, near=near, problem=problem, group=group,
         changes=_changes(history, version), rules=list(rules_of(playbook)) if playbook else [],
     )  # fmt: skip
@@ -81,15 +80,15 @@ def show_playbook(visit: Viewer, id: Id, version: Given = "", group: Given = "")
 
 def _bars(visit: Visit, id: str) -> list[tuple[str, int]]:
     """Return the findings of each of the last days, oldest first."""
-    app, today = visit.app.id, visit.now - visit.now % DAY
-    starts = range(today - (BARS - 1) * DAY, today + DAY, DAY)
-    return [(utc(at)[:10], visit.store.findings.tally(app, at, at + DAY).get(id, 0)) for at in starts]
+    today = visit.now - visit.now % DAY
+    since = today - (BARS - 1) * DAY
+    found = visit.store.findings.steps(visit.app.id, id, since, today + DAY, DAY)
+    return [(utc(since + number * DAY)[:10], found.get(number, 0)) for number in range(BARS)]
 
 
-def _wrong(visit: Visit) -> Counter[str]:
-    since = visit.now - 30 * DAY
-    found = visit.store.findings.list(visit.app.id, status="false-positive", since=since, limit=MOST_WRONG).items
-    return Counter(kept.finding.playbook for kept in found)
+def _wrong(visit: Visit) -> Mapping[str, int]:
+    """Return how many findings of each playbook were judged to be false positives in 30 days."""
+    return visit.store.findings.tally(visit.app.id, visit.now - 30 * DAY, visit.now + DAY, "false-positive")
 
 
 def _near(visit: Visit, id: str, group: str) -> tuple[list[Nearness], str]:

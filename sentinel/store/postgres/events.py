@@ -32,7 +32,7 @@ SETTLED = 200_000  # and for one count
 _JOINING = b"SET LOCAL enable_nestloop = off"  # how many groups there will be is guessed far too low
 _BY_TIME = f"ORDER BY ts, id, seq LIMIT {_SLICE}"
 _BY_SEQ = f"ORDER BY seq LIMIT {_SLICE}"
-_KNOWN = "SELECT at FROM event_id WHERE app = %s AND id = %s"
+_KNOWN = "SELECT DISTINCT at FROM event_id WHERE app = %s AND id = ANY(%s)"
 
 
 class Events:
@@ -76,12 +76,19 @@ class Events:
 
     def get(self, app: str, id: str, at: int | None = None) -> KeptEvent | None:
         """Return the event of an id: the newest, or the one of that time."""
-        times = [at] if at is not None else [row[0] for row in self._rows(_KNOWN, [app, id])]
+        times = [at] if at is not None else [row[0] for row in self._rows(_KNOWN, [app, [id]])]
         if not times:
             return None
         query = _query(READ, ["app = %s", "ts = ANY(%s)", "id = %s"], "ORDER BY seq DESC LIMIT 1")
         found = self._rows(query, [app, times, id])
         return read(found[0]) if found else None
+
+    def some(self, app: str, ids: Sequence[str]) -> Sequence[KeptEvent]:
+        """Return the newest event of each id that has one, in the order of the ids."""
+        times = [row[0] for row in self._rows(_KNOWN, [app, list(ids)])]
+        query = _query(READ, ["app = %s", "ts = ANY(%s)", "id = ANY(%s)"], "ORDER BY seq")
+        found = {kept.event.id: kept for kept in map(read, self._rows(query, [app, times, list(ids)]))}
+        return [found[id] for id in ids if id in found]
 
     def position(self) -> int:
         """Return the position behind the newest event this process knows of; from memory."""
