@@ -123,7 +123,7 @@ class SpikeTracker(Tracker[Series]):
         super()._turn_over(newest)
 
     def _forget(self, edge: int) -> None:
-        """Let go of silent groups that say nothing any more, and and of the longest silent past the bound."""
+        """Let go of silent groups that say nothing any more, and of the longest silent past the bound."""
         stale = [key for key, _ in takewhile(lambda one: one[1] <= edge, self.silent.items())]
         for key in stale:
             del self.silent[key]
