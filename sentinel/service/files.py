@@ -148,7 +148,7 @@ class EventFile:
             if batch.events:
                 yield batch
         if self._bad and not self._good:
-            raise self._hopeless()
+            raise self._hopeless("holds no events")
 
     def _batches(self) -> Iterator[Batch]:
         chunks = self._stream.lines(self._overlong)
@@ -234,16 +234,16 @@ class EventFile:
         self._first = self._first or (number, fault)
         self._account.refuse(f"{self._stream.name}:{number}", fault)
         if not self._good and self._bad >= HOPELESS and fault.reason in FOREIGN:
-            raise self._hopeless()
+            raise self._hopeless(f"begins with {HOPELESS} lines that are no events")
 
     def _overlong(self, number: int) -> None:
         self._refuse(number, Fault(f"longer than {LONGEST:,} bytes"))
 
-    def _hopeless(self) -> InputError:
+    def _hopeless(self, what: str) -> InputError:
         assert self._first is not None
         number, fault = self._first
         hint = HINT if fault.reason in FOREIGN else None
-        return InputError(f"`{self._stream.name}` holds no events; line {number}: {fault.text}", hint)
+        return InputError(f"`{self._stream.name}` {what}; line {number}: {fault.text}", hint)
 
     def _look(self, start: bytes) -> None:
         """Refuse one JSON array."""

@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from sentinel.cli.program import COMMANDS, run
+from sentinel.core.event import read
+from sentinel.engine.expression import compile_expression
 from sentinel.engine.fields import FIELDS
 from sentinel.engine.playbook import MODES, SEVERITIES
 from sentinel.loader.assembly import assemble
@@ -155,6 +157,31 @@ def test_every_example_passes_the_tests_it_shows(
     assert run(["test", str(tmp_path)]) == 0, capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "block", [one for one in EXAMPLES if str(one.id).startswith("playbooks-") and b"playbook: " in one.values[0][:10]]
+)
+def test_every_playbook_shown_shows_its_tests(block: bytes) -> None:
+    assert b"\ntests:\n" in block
+
+
+def test_every_condition_shown_can_be_meant() -> None:
+    (block,) = re.findall(r"^## Conditions\n.*?^```\n(.*?)^```", REFERENCE, re.DOTALL | re.MULTILINE)
+    lists = {"disposable-email-domains": frozenset({"mailinator.com"})}
+    sources = [compile_expression(line, lists=lists).source for line in block.splitlines()]
+    assert len(sources) == 5
+
+
+def test_the_answers_shown_are_those_given() -> None:
+    event = read({"id": "e", "event": "auth", "success": False, "timestamp": 0}, enriched=True)
+    section = REFERENCE.partition("no country:\n")[2].partition("\n\n`matches")[0]
+    shown = dict(re.findall(r"^\| `(.*?)` \| (true|false|unknown)", section, re.MULTILINE))
+    words = {True: "true", False: "false", None: "unknown"}
+    assert {source: words[compile_expression(source).truth(event)] for source in shown} == shown
+    assert len(shown) == 7
+
+
 def test_every_command_that_a_page_names_exists() -> None:
-    named = set(re.findall(r"sentinel (\w+)[` ]", "".join(page.read_text() for page in PAGES)))
+    pages = [*DOCS.glob("*.md"), ROOT / "README.md"]
+    named = set(re.findall(r"`sentinel ([a-z][a-z-]+)[` ]", "".join(page.read_text() for page in pages)))
     assert named - {"serve"} <= set(COMMANDS)
+    assert len(named) > 15

@@ -52,7 +52,9 @@ def test_a_rule_is_named_like_its_file_and_shows_what_it_matches_and_what_not(pa
 
 
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
-def test_a_playbook_is_named_like_its_file_and_names_its_typical_false_positive_what_to_do_and_what_to_tune(path: Path) -> None:
+def test_a_playbook_names_its_typical_false_positive_what_to_do_and_what_to_tune(
+    path: Path,
+) -> None:
     playbook = _read(path)
     assert playbook["playbook"] == path.stem
     assert playbook["title"] and playbook["severity"] and playbook["mode"]
