@@ -53,7 +53,12 @@ RULES = {
 
 
 class Sender(threading.Thread):
-    """Sends batches one after the other for as long as told; one that was not acknowledged is sent again, as it was."""
+    """Sends batches one after the other for as long as told; one that was not acknowledged is sent again, as it was.
+
+    `pace` is how many events happen in a second of theirs: more than are sent in one, for none may be of the future.
+    """
+
+    pace = 20
 
     def __init__(self, server, chance):
         super().__init__(daemon=True)
@@ -97,7 +102,7 @@ class Sender(threading.Thread):
         return {
             "id": f"e{number:06}", "event": "auth", "success": self.chance.random() < 0.2,
             "user": f"u{self.chance.randrange(USERS)}", "ip": f"203.0.113.{self.chance.randrange(ADDRESSES)}",
-            "timestamp": self.start_at + number / 20,
+            "timestamp": self.start_at + number / self.pace,
         }  # fmt: skip
 
 

@@ -1,4 +1,7 @@
-"""Over PostgreSQL: the server killed, and the database stopped as by a power cut, while events come in."""
+"""Over PostgreSQL: the server killed, and the database stopped as by a power cut, while events come in.
+
+SENTINEL_TEST_KILLS says how often, five times if nothing does.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,9 @@ from collections import Counter
 import pytest
 
 from tests import postgres
-from tests.acceptance.test_kills import PLAYBOOKS, Sender, everything, expected
+from tests.acceptance.test_kills import KILLS, PLAYBOOKS, Sender, everything, expected
 from tests.api.served import wait_for
 from tests.cli.test_serve import ENTRY, Process
-
-KILLS = 4
 
 
 class Patient(Sender):

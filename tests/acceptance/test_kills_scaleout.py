@@ -26,6 +26,8 @@ TELLING = PLAYBOOKS.replace("[{block_ip: {for: 1h}}]", "[{block_ip: {for: 1h}}, 
 class Both(Sender):
     """Sends each batch to the next server; one that was not acknowledged goes to the other."""
 
+    pace = 80
+
     def __init__(self, site, chance):
         self.site = site
         self.turns = cycle(("a", "b"))
@@ -118,7 +120,7 @@ def holds(server, sent, key):
     assert Counter((row["playbook"], row["event_id"]) for row in rows) == expected(sent)
     told = server.client.using(key).get("/v1/feed").json["added"]
     acted = {target["target"] for row in rows for target in row["effects"] if target["target"]}
-    assert {one["value"] for one in told} == acted != set()
+    assert {one["value"] for one in told if one["kind"] != "allow"} == acted != set()  # but for familiar places
 
 
 def test_the_jobs_of_a_killed_leader_are_anothers_within_five_seconds_and_nothing_is_told_twice(tmp_path, monkeypatch):
