@@ -18,7 +18,7 @@ from sentinel.service.setup import ONCE
 from sentinel.settings import Settings
 
 FEW_FILES = 4096
-LOCAL = ("127.0.0.1", "::1", "localhost")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _BEGUN = 1_767_225_600  # 2026-01-01: no clock that is right shows less
 
 
@@ -67,7 +67,7 @@ def open_secrets(found: Settings, file: Path) -> Iterator[Finding]:
 def exposure(found: Settings) -> Iterator[Finding]:
     """Say what stands between the server and the network, or does not."""
     secure = (found.public_url or "").startswith("https://")
-    if found.host not in LOCAL and not secure:
+    if found.host not in LOOPBACK and not secure:
         yield Finding("note", "plain HTTP beyond this machine (put TLS in front, and set `public_url`)")
     if secure and not found.trusted_proxies:
         yield Finding("note", "`public_url` is behind a proxy, and no proxy is trusted: all browsers have its address "

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -19,16 +19,15 @@ from sentinel.core.errors import StoreBusy
 from sentinel.engine.windows import Absent, FirstSeen, Hit, Opening, Progress, Watch
 from sentinel.windows import seen
 from sentinel.windows.groups import Limits
-from sentinel.windows.link import Command, Link, fields, script
-from sentinel.windows.names import BUCKETS, GroupNames, Names, bucket_of, digest
+from sentinel.windows.link import Command, Link, script
+from sentinel.windows.names import GroupNames, Names, bucket_of, digest
+from sentinel.windows.room import Room
 from sentinel.windows.scripted import Scripted, Tally, known, read_text, recalled, scripted, text
+from sentinel.windows.state import State
 
 AT_ONCE = 1_000  # waits taken in one call
 LEASE = 120_000_000  # microseconds for which what is due is one process's own
 KEPT = 30.0  # seconds after which what was due is on disk, or was put back
-LOOK = 5.0  # seconds between two looks at the room there is
-CROWDED, FULL = 0.5, 0.9  # of the server's `maxmemory`
-SOURCES = 100_000
 LOST = "windows lost what they held", "it is rebuilt from the stored events: send again"
 LONG = 31 * DAY // 1000  # milliseconds
 
@@ -74,9 +73,8 @@ class ValkeyWindows:
         self._claimed: list[tuple[float, str, bytes]] = []  # when, the watch's waits, name of the wait
         self._dropped: Counter[str] = Counter()
         self._merged: Counter[str] = Counter()
-        self._made: Counter[str] = Counter()
-        self._room = 0.0
-        self._looked = -LOOK
+        self._state = State(link, self.names)
+        self._room = Room(link, self.limits.per_source)
         for watch in watches:
             self.watch(watch)
 
@@ -145,7 +143,7 @@ class ValkeyWindows:
         if self.lost:
             raise StateLost(*LOST)
         self._name()
-        self._look_for_room()
+        self._room.look()
         groups: dict[tuple[str, str], list[int]] = {}
         for place, hit in enumerate(self._with_room(hits)):
             if hit is not None:
@@ -166,7 +164,7 @@ class ValkeyWindows:
     def _command(self, name: str, key: str, hits: Sequence[Hit]) -> Command:
         asked = self._asked[name]
         kind = asked.scripted
-        arguments: list[Any] = list(kind.arguments(self._epoch is None, self._room_for(hits[0])))
+        arguments: list[Any] = list(kind.arguments(self._epoch is None, self._room.left(hits[0].source)))
         for hit in hits:
             arguments += hit.at, text(hit.id), int(hit.acting)
             arguments += kind.values(hit)
@@ -184,7 +182,7 @@ class ValkeyWindows:
             elif isinstance(one, int):
                 self._merged[asked.watch.id] += one
             elif one == b"made":
-                self._made[hits[0][1].source or ""] += 1
+                self._room.made(hits[0][1].source)
             else:
                 self._dropped["source over its quota of groups"] += len(hits)
 
@@ -361,82 +359,30 @@ class ValkeyWindows:
     def take_over(self, watch: str, state: Watch) -> None:
         """Go on with a watch whose state other windows have folded."""
         self.watch(state)
-        self.mark_ready([state.id])
+        if self._epoch is not None:
+            self._state.note(self._epoch, [self._asked[state.id].ready])
 
     def ready(self) -> bytes | None:
         """Return the epoch of the state if it is whole for every watch, else None."""
-        key = self.names.of_bucket(0, "ready")
-        own = [asked.ready for asked in self._asked.values()]
-        marks = [Command(name, ("GET", name)) for name in self._epochs()]
-        *epochs, ready = self._link.call([*marks, Command(key, ("HMGET", key, "runs", "epoch", *own))])
-        epoch: bytes | None = epochs[0]
-        runs, *states = ready
-        if self._link.forgetful and runs != self._runs_now():
-            return None
-        return epoch if epoch is not None and {*epochs, *states} == {epoch} else None
+        return self._state.ready([asked.ready for asked in self._asked.values()])
 
     def unmark(self) -> None:
         """Note that nothing is whole, so that no process takes anything in."""
-        self._link.call([Command(name, ("DEL", name)) for name in self._epochs()])
+        self._state.unmark()
 
     def mark(self, epoch: bytes) -> None:
         """Note that the state is whole for every watch, and of which epoch."""
-        self._link.call([Command(name, ("SET", name, epoch)) for name in self._epochs()])
+        self._state.mark(epoch, [asked.ready for asked in self._asked.values()])
         self._epoch = epoch
         self._name_after(epoch)
-        key = self.names.of_bucket(0, "ready")
-        self._link.one(Command(key, ("HSET", key, "runs", self._runs_now())))
-        self.mark_ready(self._asked)
 
-    def _runs_now(self) -> bytes:
-        """Return which runs of the servers answer."""
-        runs = sorted(fields(answer)["run_id"] for answer in self._link.everywhere("INFO", "server"))
-        return ",".join(runs).encode()
-
-    def mark_ready(self, watches: Iterable[str]) -> None:
-        """Note that the state of watches is whole."""
-        if self._epoch is not None:
-            key = self.names.of_bucket(0, "ready")
-            fields = [part for name in watches for part in (self._asked[name].ready, self._epoch)]
-            self._link.one(Command(key, ("HSET", key, "epoch", self._epoch, *fields)))
-
-    def _epochs(self) -> Iterator[str]:
-        return (self.names.of_bucket(bucket, "epoch") for bucket in range(BUCKETS))
-
-    @contextmanager
-    def turn(self, token: str, lasting: int) -> Iterator[bool]:
+    def turn(self, token: str, lasting: int) -> AbstractContextManager[bool]:
         """Say whether it is this process's turn to rebuild, for so many milliseconds or until it is done."""
-        key = self.names.of_bucket(0, "rebuilding")
-        mine = self._link.one(Command(key, ("SET", key, token, "NX", "PX", lasting))) is not None
-        mine = mine or self._link.one(Command(key, ("GET", key))) == token.encode()  # the answer was lost
-        try:
-            yield mine
-        finally:
-            if mine:
-                self._link.one(Command(key, ("DEL", key)))
+        return self._state.turn(token, lasting)
 
     def stay(self, lasting: int) -> None:
         """Go on rebuilding for so many milliseconds more."""
-        key = self.names.of_bucket(0, "rebuilding")
-        self._link.one(Command(key, ("PEXPIRE", key, lasting)))
-
-    def _room_for(self, hit: Hit) -> str:
-        if self._room < CROWDED:
-            return ""
-        over = hit.source is not None and self._made[hit.source] >= self.limits.per_source
-        return "full" if over or self._room >= FULL else "made"
-
-    def _look_for_room(self) -> None:
-        """Look every few seconds how full the fullest server is."""
-        now = time.monotonic()
-        if now < self._looked + LOOK:
-            return
-        self._looked = now
-        told = [fields(answer) for answer in self._link.everywhere("INFO", "memory")]
-        filled = (int(one["used_memory"]) / int(one["maxmemory"]) for one in told if int(one.get("maxmemory", 0)))
-        self._room = max(filled, default=0.0)
-        if self._room < CROWDED or len(self._made) > SOURCES:
-            self._made.clear()
+        self._state.stay(lasting)
 
 
 def _named(name: bytes) -> tuple[int, bytes, str, bytes]:

@@ -1,0 +1,46 @@
+"""How much room the servers that hold windows have left, and who makes groups where it is scarce."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from sentinel.windows.link import Link, fields
+
+LOOK = 5.0  # seconds between two looks
+CROWDED, FULL = 0.5, 0.9  # of the server's `maxmemory`
+SOURCES = 100_000
+
+
+class Room:
+    """The room there is; where it is scarce, a source makes `per_source` groups at most."""
+
+    def __init__(self, link: Link, per_source: int) -> None:
+        self._link = link
+        self._per_source = per_source
+        self._filled = 0.0
+        self._looked = -LOOK
+        self._made: Counter[str] = Counter()
+
+    def look(self) -> None:
+        """Look how full the fullest server is, unless that was just done."""
+        now = time.monotonic()
+        if now < self._looked + LOOK:
+            return
+        self._looked = now
+        told = [fields(answer) for answer in self._link.everywhere("INFO", "memory")]
+        filled = (int(one["used_memory"]) / int(one["maxmemory"]) for one in told if int(one.get("maxmemory", 0)))
+        self._filled = max(filled, default=0.0)
+        if self._filled < CROWDED or len(self._made) > SOURCES:
+            self._made.clear()
+
+    def left(self, source: str | None) -> str:
+        """Return what a script is told of the room for a source's groups: nothing, to tell of each made, or none."""
+        if self._filled < CROWDED:
+            return ""
+        over = source is not None and self._made[source] >= self._per_source
+        return "full" if over or self._filled >= FULL else "made"
+
+    def made(self, source: str | None) -> None:
+        """Count a group that a source made."""
+        self._made[source or ""] += 1

@@ -1,0 +1,73 @@
+"""Whether what windows hold in Redis or Valkey is whole: marks beside it, and whose turn it is to rebuild it.
+
+A mark lies in every bucket, so that each server has one; the epoch it holds is that of the last rebuilding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from sentinel.windows.link import Command, Link, fields
+from sentinel.windows.names import BUCKETS, Names
+
+
+class State:
+    """The marks of one app. A watch is named by what tells its version too."""
+
+    def __init__(self, link: Link, names: Names) -> None:
+        self._link = link
+        self._names = names
+        self._ready = names.of_bucket(0, "ready")
+        self._rebuilding = names.of_bucket(0, "rebuilding")
+
+    def ready(self, watches: Sequence[str]) -> bytes | None:
+        """Return the epoch of the state if it is whole for all these watches, else None."""
+        marks = [Command(name, ("GET", name)) for name in self._epochs()]
+        *epochs, ready = self._link.call(
+            [*marks, Command(self._ready, ("HMGET", self._ready, "runs", "epoch", *watches))]
+        )
+        epoch: bytes | None = epochs[0]
+        runs, *states = ready
+        if self._link.forgetful and runs != self._runs():
+            return None
+        return epoch if epoch is not None and {*epochs, *states} == {epoch} else None
+
+    def unmark(self) -> None:
+        """Note that nothing is whole, so that no process takes anything in."""
+        self._link.call([Command(name, ("DEL", name)) for name in self._epochs()])
+
+    def mark(self, epoch: bytes, watches: Iterable[str]) -> None:
+        """Note that the state is whole for watches, and of which epoch."""
+        self._link.call([Command(name, ("SET", name, epoch)) for name in self._epochs()])
+        self._link.one(Command(self._ready, ("HSET", self._ready, "runs", self._runs())))
+        self.note(epoch, watches)
+
+    def note(self, epoch: bytes, watches: Iterable[str]) -> None:
+        """Note that the state of watches is whole."""
+        named = [part for name in watches for part in (name, epoch)]
+        self._link.one(Command(self._ready, ("HSET", self._ready, "epoch", epoch, *named)))
+
+    def _runs(self) -> bytes:
+        """Return which runs of the servers answer."""
+        runs = sorted(fields(answer)["run_id"] for answer in self._link.everywhere("INFO", "server"))
+        return ",".join(runs).encode()
+
+    def _epochs(self) -> Iterator[str]:
+        return (self._names.of_bucket(bucket, "epoch") for bucket in range(BUCKETS))
+
+    @contextmanager
+    def turn(self, token: str, lasting: int) -> Iterator[bool]:
+        """Say whether it is this process's turn to rebuild, for so many milliseconds or until it is done."""
+        key = self._rebuilding
+        mine = self._link.one(Command(key, ("SET", key, token, "NX", "PX", lasting))) is not None
+        mine = mine or self._link.one(Command(key, ("GET", key))) == token.encode()  # the answer was lost
+        try:
+            yield mine
+        finally:
+            if mine:
+                self._link.one(Command(key, ("DEL", key)))
+
+    def stay(self, lasting: int) -> None:
+        """Go on rebuilding for so many milliseconds more."""
+        self._link.one(Command(self._rebuilding, ("PEXPIRE", self._rebuilding, lasting)))
