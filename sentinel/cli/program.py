@@ -54,6 +54,7 @@ COMMANDS = {
     "keys": Command("sentinel.cli.keys:keys", "Make, list and revoke the keys of an app."),
     "accounts": Command("sentinel.cli.accounts:accounts", "List, invite, change and remove those who use the console."),
     "decisions": Command("sentinel.cli.decisions:decisions", "List decisions, make them by hand, lift them."),
+    "allow": Command("sentinel.cli.allow:allow", "List whom nobody acts on, add to them, take them back."),
     "labels": Command("sentinel.cli.labels:labels", "List labels, put them on users and addresses, take them off."),
     "users": Command("sentinel.cli.users:users", "Delete what is known of a person."),
     "events": Command("sentinel.cli.events:events", "Search events, newest first, or follow them as they come."),

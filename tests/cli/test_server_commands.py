@@ -195,6 +195,17 @@ class TestDecisions:
         assert err == "sentinel: `10.1.2.3` is private or local: many may share it, and no playbook would act on it\n"
 
 
+class TestAllow:
+    def test_one_is_added_listed_and_taken_back(self, ask):
+        (made,) = as_json(ask("allow", "add", "203.0.113.61", "--why", "load test", "--for", "7d", "--format", "json"))
+        assert (made["scope"], made["value"], made["reason"]) == ("ip", "203.0.113.61", "load test")
+        assert ask("allow", "add", "id:9", "--why", "our bot")[1][0].endswith(": user id:9 until taken back")
+        assert {one["value"] for one in as_json(ask("allow", "list", "--format", "json"))} == {"203.0.113.61", "id:9"}
+        assert ask("allow", "remove", made["id"])[0] == 0
+        assert [one["value"] for one in as_json(ask("allow", "list", "--format", "json"))] == ["id:9"]
+        assert ask("allow", "remove", made["id"])[2].startswith("sentinel: there is no allowance")
+
+
 class TestLabels:
     def test_one_is_put_on_listed_and_taken_off(self, ask):
         assert ask("labels", "put", "203.0.113.60", "office", "--for", "7d")[0] == 0
