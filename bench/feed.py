@@ -5,8 +5,8 @@
 One connection sends the event that opens a finding, a stream of the feed waits for the block. On an idle server, then
 in turns while others send batches, and while somebody uses the explorer besides; beside each the time the same server
 takes to answer `/healthz`, which does nothing, how many events a second came in, how many batches were sent more than a
-second late, how many questions were answered and how long they took. With `--stored` so many events of `explorer.py`
-are there beforehand, and it is these that are asked about.
+second late, how many questions were answered and how long they took, and what others took of the machine meanwhile.
+With `--stored` so many events of `explorer.py` are there beforehand, and it is these that are asked about.
 
 `--across` takes two servers over one PostgreSQL and one Valkey: events go to one, and in turns its own stream and the
 other's are waited for.
@@ -17,11 +17,13 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.ingest import BATCH, Target, batches, running
 
@@ -140,17 +142,26 @@ def across(count: int) -> None:
         show("another server's stream", *probe(here, far, 5_000, count))
 
 
+def machine() -> float:
+    """Return the seconds that all processors were busy for anybody."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    user, nice, system, _, _, *interrupts = map(int, fields[:8])
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
 def told(what: str, target: Target, pressed: Pressed, took: list[float]) -> Iterator[None]:
     """Print what came in meanwhile, and what was asked."""
     began, cpu, events, late = time.perf_counter(), target.cpu(), pressed.events, pressed.late
+    others = machine() - cpu - time.process_time()
     yield
     seconds = time.perf_counter() - began
     asked = sorted(took)
     questions = f"  {len(asked) / seconds:.1f} questions/s, p50 {asked[len(asked) // 2] * 1e3:.0f} ms" if asked else ""
     print(
         f"{what:22} {(pressed.events - events) / seconds:7,.0f} events/s came in, {pressed.late - late} batches late,"
-        f" {(target.cpu() - cpu) / seconds:.2f} processors{questions}"
+        f" {(target.cpu() - cpu) / seconds:.2f} processors{questions};"
+        f" what is none of this took {(machine() - target.cpu() - time.process_time() - others) / seconds:.2f}"
     )
 
 
