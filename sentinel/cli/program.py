@@ -46,7 +46,10 @@ COMMANDS = {
         "sentinel.cli.backup:backup",
         "Copy all that is kept into a folder, while the server runs or not, and check the copy.",
     ),
-    "restore": Command("sentinel.cli.backup:restore", "Put a backup into an empty data folder."),
+    "restore": Command(
+        "sentinel.cli.backup:restore",
+        "Put a backup into an empty data folder; or do what is left after a PostgreSQL database was restored.",
+    ),
     "doctor": Command(
         "sentinel.cli.doctor:doctor", "Check the settings, the data folder, the playbooks and the running server."
     ),
