@@ -329,7 +329,10 @@ UWSGI = [
     "--die-on-term",
 ]
 SERVERS = {
-    "gunicorn-sync": ("wsgi", ["gunicorn", "shop:app", "-b", "127.0.0.1:{port}", "-w", "2", "--preload"]),
+    "gunicorn-sync": (
+        "wsgi",
+        ["gunicorn", "shop:app", "-b", "127.0.0.1:{port}", "-w", "2", "--preload", "--no-control-socket"],
+    ),  # its control socket has a thread of its own
     "gunicorn-threads": ("wsgi", ["gunicorn", "shop:app", "-b", "127.0.0.1:{port}", "--threads", "4", "-k", "gthread"]),
     "gunicorn-gevent": ("wsgi", ["gunicorn", "shop:app", "-b", "127.0.0.1:{port}", "-k", "gevent", "-w", "2"]),
     "gevent": ("wsgi", ["-c", GEVENT, "{port}"]),
