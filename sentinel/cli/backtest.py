@@ -26,12 +26,11 @@ from sentinel.cli.judging import (
     Shape,
     Shaped,
     Strict,
-    columns_of,
     enricher,
     read,
 )
 from sentinel.cli.loading import loaded
-from sentinel.cli.options import Channels, Paths, Rules
+from sentinel.cli.options import Channels, Paths, Rules, columns_of
 from sentinel.cli.past import Files, Since, Stored, one_source
 from sentinel.cli.report import write_report
 from sentinel.cli.terminal import plain_json, say
@@ -80,7 +79,7 @@ def backtest(
     source = Stored(since, url, key, app, data) if since else None
     if against and "-" in (events or ()):
         raise InputError("standard input cannot be read twice", "name a file, to compare two versions on it")
-    options = Options(input.value, columns_of(map or ()), event)
+    options = Options(input.value, columns_of("--map", map or ()), event)
     how = _How(
         rules, channel, parse_duration(lateness), arrival_order, own_modes, strict, options, geo, network_list,
         enriched=source is not None,

@@ -21,6 +21,7 @@ import msgspec
 import typer
 
 from sentinel.cli.client import AppId, Client, Data, Refused, Secret, Unreachable, Url, connect
+from sentinel.cli.options import columns_of
 from sentinel.cli.terminal import complain, say
 from sentinel.core.errors import InputError
 from sentinel.service.files import Account, EventFile, Format, Options
@@ -58,7 +59,7 @@ def import_events(
 ) -> int:  # fmt: skip
     """Send past events to a server; they act on nobody unless told to."""
     client = connect(url, key, app, data)
-    options = Options(_format(format), _columns(column or []), event)
+    options = Options(_format(format), columns_of("--column", column or ()), event)
     account, tally = Account(strict=strict), Tally()
     for name in files:
         stream = Stream(name)
@@ -192,16 +193,6 @@ def _report(account: Account, tally: Tally) -> int:
     known = tally.duplicates + tally.skipped
     say(f"{tally.accepted:,} events imported, {known:,} known already, {bad + tally.rejected:,} refused")
     return 1 if bad + tally.rejected else 0
-
-
-def _columns(maps: list[str]) -> dict[str, str]:
-    found = {}
-    for one in maps:
-        column, equals, field_name = one.rpartition("=")
-        if not equals or not column:
-            raise InputError(f"`--column`: `{one}` maps nothing", "write `COLUMN=FIELD`")
-        found[column] = field_name
-    return found
 
 
 def _format(text: str) -> Format:

@@ -67,17 +67,6 @@ def read(run: Run, events: Sequence[str], source: Stored | None) -> None:
             run.run(streams, progress)
 
 
-def columns_of(pairs: Iterable[str]) -> dict[str, str]:
-    """Return the field each CSV column fills."""
-    found = {}
-    for pair in pairs:
-        column, equals, field = pair.partition("=")
-        if not equals or not column:
-            raise InputError(f"`--map {pair}` is not COLUMN=FIELD", "such as `--map mail=user.email`")
-        found[column] = field
-    return found
-
-
 def enricher(
     playbooks: Iterable[Playbook], geo: Sequence[Path], networks: Sequence[str] = ()
 ) -> Callable[[Event], None] | None:

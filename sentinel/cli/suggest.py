@@ -22,12 +22,11 @@ from sentinel.cli.judging import (
     Shape,
     Shaped,
     Strict,
-    columns_of,
     enricher,
     read,
 )
 from sentinel.cli.loading import loaded
-from sentinel.cli.options import Channels, Rules
+from sentinel.cli.options import Channels, Rules, columns_of
 from sentinel.cli.past import Files, Since, Stored, one_source
 from sentinel.cli.report import columns, number
 from sentinel.cli.terminal import say, say_json
@@ -62,7 +61,7 @@ def suggest(
     one_source(events, since)
     playbooks = _measured(list(loaded(paths, rules, channel).playbooks.values()))
     format: Format = input.value
-    options = Options(format, columns_of(map or ()), event)
+    options = Options(format, columns_of("--map", map or ()), event)
     source = Stored(since, url, key, app, data) if since else None
     enrich = None if source else enricher(playbooks, geo or (), network_list or ())
     run = Suggest(Asked(playbooks, parse_duration(lateness), options, strict, enrich))
