@@ -41,7 +41,6 @@ class Clock:
             offset = seconds * 1_000_000 + 500_000 - received
             self.offset = offset if abs(offset) > _SKEW else 0
 
-
     def was_set(self) -> bool:
         """Say whether this machine's clock was set, or stood still, since the server's time was learnt."""
         return abs(_ahead() - self._ahead) > _SKEW
