@@ -114,6 +114,13 @@ def test_a_playbook_shows_its_text_its_versions_and_how_near_a_group_is(console)
     assert console.reader("viewer").get("/playbooks/of/nothing").status == 404
 
 
+def test_a_playbook_that_was_just_saved_is_waited_for(console):
+    answer = console.reader("viewer").get("/playbooks/of/not-yet?done=playbook-saved")
+    assert answer.status == 202
+    assert "The engine is reading it" in text(answer) and 'http-equiv="refresh"' in answer.body.decode()
+    assert console.reader("viewer").get("/playbooks/of/not-yet?done=marked").status == 404
+
+
 def test_every_mistake_is_told_with_its_line_and_caret_and_without_scripts(console, ana):
     said = ana.post("/playbooks/edit", sheet(ana), do="check", text=watching() + "widow: 3m\ngroup: ip\n").body.decode()
     assert "2 mistakes" in said

@@ -61,12 +61,14 @@ def list_playbooks(visit: Viewer) -> Response:
 
 
 @router.get("/playbooks/of/{id}")
-def show_playbook(visit: Viewer, id: Id, version: Given = "", group: Given = "") -> Response:
+def show_playbook(visit: Viewer, id: Id, version: Given = "", group: Given = "", done: Given = "") -> Response:
     """Show one playbook: its text and versions, what it found, and how near a group is to its next finding."""
     app, now, store = visit.app.id, visit.now, visit.store
     history = store.playbooks.history(app, id)
     state = next((one for one in visit.here.overview.playbooks(app) if one.id == id), None)
     if state is None and not history:
+        if done == "playbook-saved":
+            return visit.page("taking.html", 202, id=id)
         raise not_found("playbook", id)
     near, problem = _near(visit, id, group)
     playbook = visit.here.overview.playbook(id)
