@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -129,11 +129,13 @@ def whole(home: Path, kind: str) -> tuple[Any, ...]:
 
 
 @contextmanager
-def running(kind: str, stored: int = 0) -> Iterator[Target]:
-    """Run a server of one kind, with so many events of `explorer.py` stored beforehand."""
+def running(kind: str, stored: int = 0, prepare: Callable[[Path], None] | None = None) -> Iterator[Target]:
+    """Run a server of one kind, with so many events of `explorer.py` stored before, or what `prepare` puts there."""
     with tempfile.TemporaryDirectory() as home:
         if stored:
             fill(Path(home) / "data", stored)
+        if prepare is not None:
+            prepare(Path(home) / "data")
         command = [sys.executable, "-m", "bench.ingest", "--serve", kind, home]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
@@ -181,10 +183,10 @@ def load(target: Target, batches: list[bytes]) -> Load:
 def batches(count: int, *, besieged: bool = False) -> list[bytes]:
     """Return so many batches, no event twice.
 
-    They are what half a million users do who send 20,000 events a second; `besieged` ones what a tenth of them do in
-    forty times as long, three of ten logins failed: after ten minutes of theirs every account is under attack.
+    They are what 200,000 users at 50,000 addresses do in as long as it takes at 20,000 events a second; `besieged`
+    ones what 50,000 users at 20,000 addresses do in forty times as long: by then every account is under attack.
     """
-    source = lines(count * BATCH) if besieged else lines(count * BATCH, users=500_000, addresses=200_000, rate=20_000)
+    source = lines(count * BATCH) if besieged else lines(count * BATCH, users=200_000, addresses=50_000, rate=20_000)
     return [b"[" + b",".join(line.encode() for line in islice(source, BATCH)) + b"]" for _ in range(count)]
 
 
