@@ -1,4 +1,4 @@
-"""Stored events and findings for the console, in the very shapes the API gives them. Who may see them is the pages' to say."""
+"""Stored events and findings for the console, in the shapes the API gives them. Who may see them is the pages' to say."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sentinel.service.ports.findings import Findings
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Gives events and findings. `secret` is one that opens as long as the process lives: pages look after their own readers."""
+    """Gives events and findings. `secret` is one that opens as long as the process lives: pages look after readers."""
 
     hub: Hub
     events: Events
