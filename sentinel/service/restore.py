@@ -7,13 +7,13 @@ Only a wait that is not over when all is folded goes on as it was: what it comes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from hashlib import blake2b
-from itertools import islice
+from itertools import groupby, islice
 
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.event import Event
-from sentinel.core.record import Filter, KeptFinding, Snapshot
+from sentinel.core.record import Filter, KeptEvent, KeptFinding, Snapshot
 from sentinel.engine.crowd import Crowd
 from sentinel.engine.memory import LADDER, Familiar
 from sentinel.engine.windows import Absent, Hit, Watch
@@ -151,12 +151,19 @@ def _follow(
     tenant: Tenant, store: Store, start: int, resumed: dict[str, int], familiar: int | None, progress: Progress
 ) -> None:
     """Fold what came after the snapshots, in the order it came."""
-    for done, kept in enumerate(store.events.after(tenant.app.id, start), 1):
-        _hit(tenant, [kept.event], {name for name, position in resumed.items() if kept.position > position})
-        if familiar is not None and kept.position > familiar:
-            tenant.memory.familiar.learn(kept.event)
-        if done % LUMP == 0:
-            progress(f"following the journal of {tenant.app.id}", done)
+
+    def wanted(kept: KeptEvent) -> frozenset[str]:
+        return frozenset(name for name, position in resumed.items() if kept.position > position)
+
+    done, source = 0, store.events.after(tenant.app.id, start)
+    while lump := list(islice(source, LUMP)):
+        for names, some in groupby(lump, wanted):
+            _hit(tenant, [kept.event for kept in some], names)
+        for kept in lump:
+            if familiar is not None and kept.position > familiar:
+                tenant.memory.familiar.learn(kept.event)
+        done += len(lump)
+        progress(f"following the journal of {tenant.app.id}", done)
 
 
 def follow(tenant: Tenant, store: Store, position: int, heed: Callable[[], None] = lambda: None) -> tuple[int, int]:
@@ -170,7 +177,7 @@ def follow(tenant: Tenant, store: Store, position: int, heed: Callable[[], None]
     return position, done
 
 
-def _hit(tenant: Tenant, events: list[Event], wanted: set[str]) -> None:
+def _hit(tenant: Tenant, events: list[Event], wanted: Set[str]) -> None:
     """Fold events in; which of them were historical was found when they came."""
     matched = tenant.engine.match(events, 0)
     waits = {watch.id for watch in tenant.engine.watches() if isinstance(watch.detector, Absent)}
