@@ -1,4 +1,4 @@
-"""Stored events and findings for the console, shaped as by the API. Who may see them is the pages' to say."""
+"""Stored events and findings for the console, in the shapes the API gives them. Who may see them the pages say."""
 
 from __future__ import annotations
 
