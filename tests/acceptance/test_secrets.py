@@ -47,6 +47,7 @@ tor = "http://127.0.0.1:{bad}/{list_path}"
 TICKETS = """
 playbook: tickets
 title: One failed login
+mode: enforce
 event: auth
 group_by: user
 window: 10m
