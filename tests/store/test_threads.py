@@ -10,7 +10,7 @@ from sentinel.core.record import App, Filter
 from sentinel.store.embedded import open_store
 from tests.contract.values import NOW, batch, decision, event, finding
 
-LOTS, EACH, SENDERS = 25, 8, 3
+LOTS, EACH, SENDERS = 8, 8, 3
 
 
 def send(store, who):
