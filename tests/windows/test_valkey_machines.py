@@ -16,7 +16,7 @@ from sentinel.windows.memory import MemoryWindows
 from sentinel.windows.names import BUCKETS, GroupNames, Names, bucket_of
 from sentinel.windows.valkey import StateLost, ValkeyWindows
 from tests import valkey
-from tests.windows.twins import alike, shared
+from tests.windows.twins import shared, unnamed
 
 MINUTE = 60_000_000
 START = 1_767_571_200_000_000
@@ -61,7 +61,7 @@ def test_a_batch_after_a_failover_is_judged_as_if_there_had_been_none(replicated
     for number, lot in enumerate(lots(40, 100, 6)):
         if number == 3:
             replicated.first.kill()
-        alike(windows.hit(lot, 0), memory.hit(lot, 0))
+        assert unnamed(windows.hit(lot, 0)) == unnamed(memory.hit(lot, 0))
     assert replicated.second.client().info("replication")["role"] == "master"
     link.close()
 
@@ -70,7 +70,7 @@ def test_groups_of_a_cluster_lie_on_all_masters_and_a_batch_reaches_them_all(clu
     link = open_link(cluster.url)
     windows, memory = shared([COUNT, WAIT], on=[link])[0], MemoryWindows([COUNT, WAIT])
     for lot in lots(200, 500, 4):
-        alike(windows.hit(lot, 0), memory.hit(lot, 0))
+        assert unnamed(windows.hit(lot, 0)) == unnamed(memory.hit(lot, 0))
     begins = [hit(n, f"u{n}", "absent", (True, False, [{}, None])) for n in range(100)]
     assert windows.hit(begins, 0) == []
     memory.hit(begins, 0)
@@ -126,7 +126,7 @@ def test_an_answer_that_is_lost_is_asked_for_again_and_nothing_counts_twice(link
 
     monkeypatch.setattr(Link, "_exchange", breaking)
     for n in range(12):
-        alike(windows.hit([hit(n)], 0), memory.hit([hit(n)], 0))
+        assert unnamed(windows.hit([hit(n)], 0)) == unnamed(memory.hit([hit(n)], 0))
 
 
 def test_a_server_that_forgot_its_scripts_is_given_them_again(link: Link) -> None:

@@ -83,6 +83,16 @@ def test_counts_alone(n: int, window: int, cooldown: int, events: Any, chance: A
     feed(Watch("w", window, cooldown, Threshold((Gauge("count", n),))), events, lambda event: (1,), chance)
 
 
+@pytest.mark.parametrize("gauge", [Gauge("count", 1), Gauge("distinct", 1)], ids=lambda gauge: str(gauge.kind))
+def test_a_call_done_again_tells_what_it_opened_though_its_hit_was_let_go(gauge: Gauge) -> None:
+    """A late hit in the middle of its stretch of time opens a finding and is thinned away in the same call."""
+    twins = Twins(Watch("w", 9, 3, Threshold((gauge,))), Limits(lateness=LATENESS, hits=4))
+    for at, id in [(100, "a"), (100, "b"), (101, "c"), (106, "f"), (107, "g"), (103, "d")]:
+        hit = Hit("w", "g", START + at, id, (1 if gauge.kind == "count" else "one",), True, None)
+        found = twins.hit(hit, START + 107, again=True)
+    assert [one.id for one in found] == ["d"]
+
+
 @given(st.integers(3, 30), st.booleans(), st.integers(1, 3), st.integers(0, 2), DETECTOR_STREAMS, st.randoms())
 def test_sequences(window: int, until: bool, times: int, different: int, events: Any, chance: Any) -> None:
     def values(event: dict[str, Any]) -> tuple[Any, ...]:

@@ -106,6 +106,16 @@ local function held_from(known, at, last, acting)
   return upto > last
 end
 
+-- Say whether a hit opened one of these findings: it came before, though it may be let go.
+local function opened(known, at, id)
+  for _, one in ipairs(known) do
+    if one.by_at == at and one.by == id then
+      return true
+    end
+  end
+  return false
+end
+
 local function events(at)
   local ids = {}
   local raw = call('ZREVRANGEBYSCORE', key, at, since(at - window + 1), 'LIMIT', 0, EVENTS)

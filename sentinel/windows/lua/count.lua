@@ -36,7 +36,9 @@ local function late(index, at, id, acting, newest)
   refresh(newest)
   if not quiet then
     local known = near(at, at + window)
-    if not held_from(known, at, newest, acting) then
+    if opened(known, at, id) then
+      again(index, at, id, at + window - 1, true)
+    elseif not held_from(known, at, newest, acting) then
       open(index, at, id, acting, known, crossings(at), false, true)
     end
   end

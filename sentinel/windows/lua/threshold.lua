@@ -363,13 +363,16 @@ local function crossings(at)
 end
 
 local function late(index, at, id, acting, hit, newest)
+  local known = near(at, newest)
+  if opened(known, at, id) then
+    return again(index, at, id, on_arrival and at or at + window - 1, true)
+  end
   if slots > 0 then
     insert(at, id, hit)
   else
     put(at, id, hit)
   end
   call('PEXPIRE', key, ttl)
-  local known = near(at, newest)
   if not quiet and not held_from(known, at, newest, acting) then
     local found
     if on_arrival then
