@@ -6,6 +6,8 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python
 EXTRAS := server,postgres,redis,notify,sigma,dev
 DAY := data/demo.ndjson.gz
 EXAMPLES ?= 5000
+# Processes the tests run in, a file at a time, the long ones first.
+WORKERS ?= 2
 FUZZED := tests/api/test_stateful.py tests/compat/test_fuzz.py tests/contract/test_conditions.py tests/edge/test_batch.py \
 	tests/loader/test_fuzz.py tests/property/test_expression_laws.py tests/sdk/test_values.py tests/store/test_paging.py
 
@@ -37,8 +39,8 @@ backtest: $(READY) ## say what the shipped playbooks would have found in a day o
 run: $(READY) $(SCRIPTS) ## serve
 	@$(BIN)/sentinel serve
 
-test: $(READY) $(SCRIPTS) ## run every test: the suite, the layers, the shipped playbooks' own
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) $(SCRIPTS) ## run every test: the suite, the layers, the shipped playbooks' own (WORKERS=…: processes)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY) ## check style, format, types, layers, and what is known against the packages (AUDIT=must: know it)
 	@$(BIN)/ruff check
