@@ -24,6 +24,7 @@ from tests.cli.test_serve import Process
 ROOT = Path(__file__).parents[2]
 AWAY = float(os.environ.get("SENTINEL_TEST_AWAY", "8"))
 BEAT = 0.04  # seconds between two requests of one visitor
+LAST = 100  # more events than one sending holds here: a report comes with it, and does not count it yet
 ATTACKER = "203.0.113.66"
 JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 
@@ -186,4 +187,4 @@ def test_a_server_that_goes_away_is_not_missed_and_misses_nothing(start, tmp_pat
     assert (len({event["id"] for event in seen}), len(seen)) == (viewed, viewed)
     assert all(one["dropped"] == {} for one in known)
     assert known
-    assert known[0]["sent"] >= bought + viewed - 10
+    assert known[0]["sent"] >= bought + viewed - LAST
