@@ -70,6 +70,8 @@ ROUTERS = (
     schema,
     accounts,
 )
+# The first words of the paths at which nothing answers with a page.
+WORDS = frozenset({"v1", "healthz", "readyz", "metrics", "compat"})
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": text}
     for status, text in {
@@ -147,7 +149,7 @@ class Front:
             error = ApiError("method_not_allowed", f"the method `{method[:20]}` is not taken here", f"see {OPENAPI}")
             await wire.answer(send, error.status, error.body(), [("allow", ", ".join(ALLOWED[path]))])
         else:
-            rest: Asgi = self.console if self.console.answers(scope) else self.rest
+            rest: Asgi = self.console if self.console.answers(scope) or _astray(scope) else self.rest
             await self._with_body(rest, scope, receive, _guarded(send))
 
     async def _with_body(self, rest: Asgi, scope: Scope, receive: Receive, send: Send) -> None:
@@ -174,6 +176,13 @@ class Front:
             return {"type": "http.request", "body": data, "more_body": False}
 
         await rest(scope, replay, send)
+
+
+def _astray(scope: Scope) -> bool:
+    """Say whether a person's browser asks for what is at no address of the API, and should be told by a page."""
+    if scope["method"] not in ("GET", "HEAD") or scope["path"].split("/")[1] in WORDS:
+        return False
+    return "text/html" in ",".join(Headers(scope["headers"]).all(b"accept")).lower()
 
 
 def _guarded(send: Send) -> Send:

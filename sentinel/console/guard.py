@@ -45,10 +45,10 @@ class Console:
         """Answer one request."""
         headers = Headers(scope["headers"])
         if scope["path"].startswith(ROOT) and scope["method"] in SAFE:
-            await self._asset(scope, headers, send)
+            await self._asset(scope, headers, receive, send)
         elif scope["method"] not in SAFE and not self._ours(headers):
             error = ApiError("forbidden", "the request comes from another site", "behind a proxy, set `public_url`")
-            await wire.answer(self._headed(send), error.status, error.body())
+            await self._wrong(error, scope, headers, receive, send)
         else:
             await self._pages(scope, receive, self._headed(send))
 
@@ -60,6 +60,13 @@ class Console:
         answer.headers["connection"] = "close"
         await answer(scope, receive, self._headed(send))
 
+    async def _wrong(self, error: ApiError, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """Refuse with a page where a page is asked for."""
+        if "text/html" in (headers.get(b"accept") or "").lower():
+            await self._answers.refusal(Request(scope), error)(scope, receive, self._headed(send))
+        else:
+            await wire.answer(self._headed(send), error.status, error.body())
+
     def _ours(self, headers: Headers) -> bool:
         """Say whether a change is asked for by a page of ours; a browser always says where it comes from."""
         site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
@@ -70,11 +77,11 @@ class Console:
         here = (headers.get(b"host") or "").lower()
         return _origin(origin) == self._public or urlsplit(origin).netloc.lower() == here
 
-    async def _asset(self, scope: Scope, headers: Headers, send: Send) -> None:
+    async def _asset(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         asset = self._answers.assets.at(scope["path"])
         if asset is None:
             error = ApiError("not_found", "there is nothing at this address", "reload the page")
-            await wire.answer(self._headed(send), error.status, error.body())
+            await self._wrong(error, scope, headers, receive, send)
             return
         body, extra = _encoded(asset, headers.get(b"accept-encoding") or "")
         head = [(b"content-type", asset.kind.encode()), (b"content-length", str(len(body)).encode()), *extra]

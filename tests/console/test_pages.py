@@ -8,6 +8,7 @@ from html import unescape
 
 import pytest
 
+from sentinel.api import program
 from sentinel.console import site
 from sentinel.core.errors import StoreBusy
 from tests.api.served import wait_for
@@ -44,6 +45,38 @@ def test_what_is_not_there_is_told_as_a_page(empty, path):
     assert answer.status == 404
     assert "Not found" in text(answer)
     assert 'aria-label="Pages"' in answer.body.decode()
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/console", "/wp-login.php", "/nothing/v1", "/static/none.js"])
+def test_a_browser_at_no_address_is_shown_a_page(empty, path):
+    for reader in (empty.reader(), empty.anybody()):
+        answer = reader.get(path, BROWSER)
+        assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert "Not found" in text(answer) and "there is nothing at this address" in text(answer)
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert empty.anybody().get(path).headers["content-type"] == "application/json"
+    assert empty.anybody().post(path, headers=BROWSER).status in (404, 405)
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v1", "/healthz", "/readyz/x", "/metrics/x", "/compat/nothing"])
+def test_the_api_answers_a_browser_as_it_does_a_program(empty, path):
+    answer = empty.anybody().get(path, BROWSER)
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_every_path_of_the_api_is_known_not_to_be_a_page():
+    routes = [*program.PATHS, *program.ALLOWED]
+    routes += [route.path for module in (*program.ROUTERS, program.health) for route in module.router.routes]
+    assert {path.split("/")[1] for path in routes} | {"compat"} == program.WORDS
+
+
+def test_a_form_from_another_site_is_refused_by_a_page(empty):
+    answer = empty.anybody().post("/sign-in", headers={**BROWSER, "Origin": "https://evil.example"})
+    assert (answer.status, answer.headers["content-type"]) == (403, "text/html; charset=utf-8")
+    assert "the request comes from another site" in text(answer)
 
 
 def test_an_app_that_is_not_there_is_told_to_whoever_is_signed_in(empty):
