@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -16,10 +16,11 @@ from sentinel.api.sums import bounded
 from sentinel.api.views import decision_view, finding_view, listing, when
 from sentinel.core import record
 from sentinel.core.duration import DAY
-from sentinel.core.explore import Activity, Happened, Share, UserSeen, UsersWanted
-from sentinel.core.record import KeptDecision, KeptFinding
+from sentinel.core.explore import Happened, Share, UserSeen, UsersWanted
+from sentinel.core.record import KeptDecision
 from sentinel.edge.errors import ApiError
 from sentinel.service import about
+from sentinel.service.about import About
 
 router = APIRouter(tags=["explorer"])
 
@@ -111,24 +112,11 @@ def get_ip(
     """Return what came from an address or a network, its labels, and the decisions in force that meet it."""
     now, meant = here.clock(), network("ip", ip)
     assert meant is not None
-    found = here.store.explorer.ip(caller.app, replace(whole(here, since, until), ip=meant))
-    known = here.store.access.app(caller.app)
-    names = about.names_of(meant, known.ipv6 if known else 64)
-    findings = [one for name in names for one in here.store.findings.list(caller.app, ip=name, limit=about.MOST).items]
-    decided = about.decided(here.store, caller.app, names, now)
-    labels = {label for name in names for label in here.store.labels.of(caller.app, "ip", name, now)}
-    return activity_view(found, findings, decided) | {
-        "ip": meant, "users": _shares(found.shares["users"]), "labels": sorted(labels),
-        "decisions": [decision_view(kept, now) for kept in decided if about.holds(kept, now)],
+    found = about.place_of(here.store, caller.app, meant, replace(whole(here, since, until), ip=meant), now)
+    return activity_view(found) | {
+        "ip": meant, "users": shares_view(found.activity.shares["users"]), "labels": list(found.labels),
+        "decisions": [decision_view(kept, now) for kept in found.decisions if about.holds(kept, now)],
     }  # fmt: skip
-
-
-def user_view(here: Context, app: str, keys: Sequence[str], filter: record.Filter) -> dict[str, Any]:
-    """Return what the person of some keys did as it is shown."""
-    found = here.store.explorer.user(app, keys, filter)
-    findings = [one for key in keys for one in here.store.findings.list(app, user=key, limit=about.MOST).items]
-    decisions = about.on_person(here.store, app, keys, here.clock())
-    return activity_view(found, findings, decisions) | {"ips": _shares(found.shares["ips"])}
 
 
 def whole(here: Context, since: str | None, until: str | None) -> record.Filter:
@@ -140,22 +128,25 @@ def whole(here: Context, since: str | None, until: str | None) -> record.Filter:
     return found
 
 
-def activity_view(
-    found: Activity, findings: Sequence[KeptFinding], decisions: Iterable[KeptDecision]
-) -> dict[str, Any]:
+def activity_view(found: About) -> dict[str, Any]:
     """Return what somebody did as it is shown, with what was found and decided."""
-    newest = sorted(findings, key=lambda one: (one.finding.at, one.finding.id), reverse=True)[: about.MOST]
-    lines = [(one.at, _event(one)) for one in found.newest]
-    lines += [(one.finding.at, _line("finding", one.finding.id, one.finding.title, one.finding)) for one in newest]
-    lines += [(one.decision.made, _line("decision", one.decision.id, _decision_title(one), None)) for one in decisions]
+    did, findings = found.activity, found.findings
+    lines = [(one.at, _event(one)) for one in did.newest]
+    lines += [(one.finding.at, _line("finding", one.finding.id, one.finding.title, one.finding)) for one in findings]
+    lines += [(one.decision.made, _line("decision", one.decision.id, _title(one), None)) for one in found.decisions]
     lines.sort(key=lambda line: line[0], reverse=True)
     return {
-        "events": found.events, "first": when(found.first), "last": when(found.last),
-        "names": _shares(found.shares["events"]),
-        **{kind: _shares(found.shares[kind]) for kind in ("devices", "countries", "browsers", "os")},
-        "findings": [finding_view(one) for one in newest],
-        "timeline": [line | {"at": when(at)} for at, line in lines[:about.MOST]], "behind": found.behind,
+        "events": did.events, "first": when(did.first), "last": when(did.last),
+        "names": shares_view(did.shares["events"]),
+        **{kind: shares_view(did.shares[kind]) for kind in ("devices", "countries", "browsers", "os")},
+        "findings": [finding_view(one) for one in findings],
+        "timeline": [line | {"at": when(at)} for at, line in lines[:about.MOST]], "behind": did.behind,
     }  # fmt: skip
+
+
+def shares_view(some: Iterable[Share]) -> list[dict[str, Any]]:
+    """Return the most frequent values as they are shown."""
+    return [one._asdict() | {"first": when(one.first), "last": when(one.last)} for one in some]
 
 
 def _event(one: Happened) -> dict[str, Any]:
@@ -175,10 +166,6 @@ def _line(kind: str, id: str, title: str, of: Any) -> dict[str, Any]:
     }
 
 
-def _decision_title(kept: KeptDecision) -> str:
+def _title(kept: KeptDecision) -> str:
     one = kept.decision
     return f"{one.kind} {one.scope} {one.value}" + (f": {one.reason}" if one.reason else "")
-
-
-def _shares(some: Iterable[Share]) -> list[dict[str, Any]]:
-    return [one._asdict() | {"first": when(one.first), "last": when(one.last)} for one in some]

@@ -21,11 +21,9 @@ from sentinel.api.models import (
 )
 from sentinel.api.parts import Cursor, Id, Limit
 from sentinel.api.views import allowance_view, decision_view, listing
-from sentinel.core.decision import Decision, Kind, Scope
-from sentinel.core.ids import new_id
-from sentinel.core.record import Allowance
+from sentinel.core.decision import Kind, Scope
 from sentinel.edge.errors import not_found
-from sentinel.service.hand import free, target, until, warnings
+from sentinel.service import hand
 
 router = APIRouter()
 Target = Annotated[str, Field(min_length=1, max_length=512)]
@@ -80,18 +78,18 @@ def get_decision(here: Here, caller: Listener, id: Id) -> Any:
     kept = here.store.decisions.get(caller.app, id)
     if kept is None:
         raise not_found("decision", id)
-    return decision_view(kept, here.clock()) | {"warnings": warnings(kept.decision, here.never)}
+    return decision_view(kept, here.clock()) | {"warnings": hand.warnings(kept.decision, here.never)}
 
 
 @router.post("/v1/decisions", response_model=OneDecision, status_code=201, tags=["decisions"])
 def add_decision(here: Here, caller: Admin, new: NewDecision) -> Any:
     """Decide by hand; every connected SDK knows at once."""
     now = here.clock()
-    decision = Decision(
-        id=new_id(now // 1000), kind=new.kind, scope=new.scope, value=target(new.scope, new.value), to=new.to,
-        made=now, until=until(new.for_, new.until, now), reason=new.reason, by=caller.by, logins_only=new.logins_only,
+    value, end = hand.target(new.scope, new.value), hand.until(new.for_, new.until, now)
+    decision = hand.decide(
+        here.store, caller.app, new.kind, new.scope, value, end, new.reason, caller.by, now, to=new.to,
+        logins_only=new.logins_only,
     )  # fmt: skip
-    here.store.decisions.add(caller.app, decision, caller.by, now)
     here.told(caller.app)
     return get_decision(here, caller, decision.id)
 
@@ -119,10 +117,11 @@ def list_allowances(
 def add_allowance(here: Here, caller: Admin, new: NewAllowance) -> Any:
     """Let nobody act on a user, an address or a network."""
     now = here.clock()
-    value = target(new.scope, new.value)
-    made = Allowance(new_id(now // 1000), new.scope, value, new.reason, now, until(new.for_, new.until, now), caller.by)
-    here.store.allow.add(caller.app, made, caller.by, now)
-    if new.lift and free(here.store, caller.app, made, caller.by, now):
+    value, end = hand.target(new.scope, new.value), hand.until(new.for_, new.until, now)
+    made, lifted = hand.allow(
+        here.store, caller.app, new.scope, value, end, new.reason, caller.by, now, lift=new.lift
+    )  # fmt: skip
+    if lifted:
         here.told(caller.app)
     return allowance_view(made)
 

@@ -9,11 +9,12 @@ from pydantic import Field
 
 from sentinel.api.context import Admin, Here
 from sentinel.api.models import FlawView, Model, Moment
-from sentinel.api.parts import Word, lasting
+from sentinel.api.parts import Word
 from sentinel.edge.errors import ApiError
 from sentinel.loader.mistakes import PlaybookErrors
 from sentinel.loader.source import LARGEST
-from sentinel.service.workbench import Superseded, mistake_json
+from sentinel.service.hand import lasting
+from sentinel.service.workbench import mistake_json
 
 router = APIRouter(tags=["playbooks"])
 
@@ -119,8 +120,6 @@ def backtest_draft(here: Here, caller: Admin, draft: Judged) -> Any:
         )
     except PlaybookErrors as errors:
         raise _mistaken(errors) from None
-    except Superseded as error:
-        raise ApiError("conflict", error.message) from None
 
 
 def _mistaken(errors: PlaybookErrors) -> ApiError:

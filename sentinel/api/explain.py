@@ -11,7 +11,7 @@ from sentinel.api.context import Here, Reader
 from sentinel.api.models import DecisionView, EventView, FindingView, Model, Moment
 from sentinel.api.parts import LONGEST, Id, Time, Word, time
 from sentinel.api.views import decision_view, event_view, finding_view, when
-from sentinel.edge.errors import ApiError, not_found
+from sentinel.edge.errors import not_found
 from sentinel.service.explain import Nearness
 
 router = APIRouter(tags=["explain"])
@@ -118,9 +118,7 @@ def explain_event(here: Here, caller: Reader, id: Id, at: Time = None) -> Any:
 @router.get("/v1/explain/group", response_model=GroupWhyView)
 def explain_group(here: Here, caller: Reader, group: Given = []) -> Any:  # noqa: B006  FastAPI copies it
     """Say how near a group is to each playbook's finding, and what would open it."""
-    starting = here.overview.starting()
-    if starting is not None:
-        raise ApiError("unavailable", f"windows are not there yet: {starting}", "try again", 5)
+    here.overview.require_windows()
     now = here.clock()
     return {"at": when(now), "playbooks": [_near(one) for one in here.explainer.group(caller.app, group, now)]}
 

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import Field, StringConstraints
 
-from sentinel.api.context import Admin, Context, Here, server_only
+from sentinel.api.context import Admin, Here, server_only
 from sentinel.api.models import AppView, ErrorAnswer, KeyView, Listing, Model, NewKeyView, Text
 from sentinel.api.parts import Id
 from sentinel.api.views import app_view, key_view
-from sentinel.core.duration import HOUR, parse_duration
-from sentinel.core.record import App, KeyScope
-from sentinel.edge.errors import ApiError, not_found
+from sentinel.core.record import KeyScope
+from sentinel.edge.errors import not_found
 from sentinel.edge.protocols import read_settings
+from sentinel.service import apps
 
 router = APIRouter(tags=["keys and apps"])
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Slug = Annotated[str, StringConstraints(pattern=apps.ID)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-_ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 
 
 class NewKey(Model):
@@ -62,25 +60,12 @@ def list_keys(here: Here, caller: Admin) -> Any:
 @router.post("/v1/keys", response_model=NewKeyView, status_code=201)
 def make_key(here: Here, caller: Admin, new: NewKey) -> Any:
     """Make a key. Its secret is in this answer and nowhere else."""
-    if (new.scope == "browser") != bool(new.origins):
-        hint = 'such as `["https://shop.example"]`' if new.scope == "browser" else "leave them out"
-        raise ApiError("invalid", "`origins`: browser keys have some, other keys have none", hint)
-    for origin in new.origins:
-        if not _ORIGIN.fullmatch(origin):
-            raise ApiError("invalid", f"`origins`: `{origin[:80]}` is not an origin", "write `https://shop.example`")
-    settings = _protocol_settings(here, new) | ({"origins": new.origins} if new.origins else {})
+    origins = apps.origins(new.scope, new.origins)
+    settings = read_settings(here.key_forms, new.protocol, new.scope, new.settings) | origins
     key, secret = here.store.access.make_key(
         caller.app, new.scope, caller.by, here.clock(), name=new.name, protocol=new.protocol, settings=settings
     )
     return key_view(key, here.key_forms) | {"secret": secret}
-
-
-def _protocol_settings(here: Context, new: NewKey) -> dict[str, Any]:
-    if new.protocol is not None:
-        return read_settings(here.key_forms, new.protocol, new.scope, new.settings)
-    if new.settings:
-        raise ApiError("invalid", "`settings`: only keys for a foreign protocol have them", "name its `protocol`")
-    return {}
 
 
 @router.delete("/v1/keys/{id}", status_code=204)
@@ -94,19 +79,15 @@ def revoke_key(here: Here, caller: Admin, id: Id) -> None:
 @router.get("/v1/apps", response_model=Listing[AppView])
 def list_apps(here: Here, caller: Admin) -> Any:
     """Return the apps the caller administers: all of them, or the key's own."""
-    apps = here.store.access.apps()
-    return {"items": [app_view(app) for app in apps if caller.server or app.id == caller.app]}
+    known = here.store.access.apps()
+    return {"items": [app_view(app) for app in known if caller.server or app.id == caller.app]}
 
 
 @router.post("/v1/apps", response_model=AppView, status_code=201, responses={409: {"model": ErrorAnswer}})
 def add_app(here: Here, caller: Admin, new: NewApp) -> Any:
     """Add an app, apart from all others; only the server's own administrator may."""
     server_only(caller)
-    if here.store.access.app(new.id) is not None:
-        raise ApiError("conflict", f"there is an app `{new.id}` already")
-    now = here.clock()
-    here.store.access.put_app(App(new.id, new.name, made=now), caller.by, now)
-    return app_view(_app(here.store.access.app(new.id), new.id))
+    return app_view(apps.add(here.store, new.id, new.name, caller.by, here.clock()))
 
 
 @router.patch("/v1/apps/{id}", response_model=AppView)
@@ -114,29 +95,16 @@ def change_app(here: Here, caller: Admin, id: Id, change: AppChange) -> Any:
     """Change an app's name, retention, or how its users and addresses are grouped."""
     if not caller.server and id != caller.app:
         raise not_found("app", id)
-    app = _app(here.store.access.app(id), id)
+    app = here.store.access.app(id)
+    if app is None:
+        raise not_found("app", id)
     given: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
     given = {name: value for name, value in given.items() if value is not None}
     if "retention" in given:
-        given["retention"] = _retention(given["retention"])
+        given["retention"] = apps.retention(given["retention"])
     if "identifiers" in given:
         given["identifiers"] = tuple(dict.fromkeys(given["identifiers"]))
     changed = replace(app, **given)
     here.store.access.put_app(changed, caller.by, here.clock())
     here.changed(changed)
     return app_view(changed)
-
-
-def _app(app: App | None, id: str) -> App:
-    if app is None:
-        raise not_found("app", id)
-    return app
-
-
-def _retention(text: str) -> int | None:
-    if text == "none":
-        return None
-    micros = parse_duration(text)
-    if micros < HOUR:
-        raise ApiError("invalid", f"`retention`: `{text}` is shorter than an hour")
-    return micros

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from sentinel.api.context import Admin, Context, Here, Reader
+from sentinel.api.context import Admin, Here, Reader
 from sentinel.api.models import LabelView, Length, Listing, Model, Moment
 from sentinel.api.parts import LONGEST, Cursor, Limit, Word
 from sentinel.api.views import label_view, listing
@@ -42,7 +42,7 @@ def list_labels(
     limit: Limit = 50, cursor: Cursor = None,
 ) -> Any:  # fmt: skip
     """Return labels, newest first. A `target` is read as the `kind` says, and needs it."""
-    wanted = None if target is None else _bearer(here, caller.app, kind or "user", target)
+    wanted = None if target is None else bearer(here.store, caller.app, kind or "user", target)
     now = None if all else here.clock()
     page = here.store.labels.list(
         caller.app, now=now, kind="user" if target and kind is None else kind, target=wanted, name=name,
@@ -55,7 +55,7 @@ def list_labels(
 def put_label(here: Here, caller: Admin, new: NewLabel) -> Any:
     """Put a label on a user or an address; the next event sees it."""
     now = here.clock()
-    target = _bearer(here, caller.app, new.kind, new.target)
+    target = bearer(here.store, caller.app, new.kind, new.target)
     label = Label(new.kind, target, new.name, until(new.for_, new.until, now), by=caller.by)
     here.store.labels.put(caller.app, label, caller.by, now)
     return label_view(KeptLabel(label, now))
@@ -64,10 +64,6 @@ def put_label(here: Here, caller: Admin, new: NewLabel) -> Any:
 @router.delete("/v1/labels", status_code=204)
 def take_label(here: Here, caller: Admin, kind: Kind, target: Target, name: Name) -> None:
     """Take a label off."""
-    known = _bearer(here, caller.app, kind, target)
+    known = bearer(here.store, caller.app, kind, target)
     if not here.store.labels.take(caller.app, kind, known, name, caller.by, here.clock()):
         raise not_found("label", name)
-
-
-def _bearer(here: Context, app: str, kind: Kind, target: str) -> str:
-    return bearer(here.store, app, kind, target)

@@ -7,11 +7,7 @@ from typing import Annotated
 from fastapi import Path, Query
 from pydantic import AfterValidator
 
-from sentinel.core import address, identity
-from sentinel.core.decision import place
-from sentinel.core.duration import parse_duration
-from sentinel.core.errors import SentinelError
-from sentinel.edge.errors import ApiError
+from sentinel.core import identity
 from sentinel.service import hand
 
 LONGEST = 512
@@ -36,17 +32,6 @@ def time(name: str, value: str | None) -> int | None:
     return None if value is None else hand.time(name, value)
 
 
-def lasting(name: str, length: str) -> int:
-    """Return the microseconds of a parameter such as `7d`, which are some."""
-    try:
-        found = parse_duration(length)
-    except SentinelError as error:
-        raise ApiError("invalid", f"`{name}`: {error.message}", error.hint) from None
-    if found <= 0:
-        raise ApiError("invalid", f"`{name}`: `{length}` is over at once")
-    return found
-
-
 def user_key(value: str | None) -> str | None:
     """Return the user key that was meant, None where none was given."""
     return None if value is None else identity.read_key(value)
@@ -54,11 +39,4 @@ def user_key(value: str | None) -> str | None:
 
 def network(name: str, value: str | None) -> str | None:
     """Return an address, or a network, in its one spelling; None where none was given."""
-    if value is None:
-        return value
-    if "/" in value:
-        return str(place(value))
-    found = address.normalise(value)
-    if found is None:
-        raise ApiError("invalid", f"`{name}`: `{value[:64]}` is not an address", "write `203.0.113.9`")
-    return found
+    return None if value is None else hand.spot(name, value)

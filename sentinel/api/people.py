@@ -6,15 +6,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from sentinel.api.activity import UserView, user_view, whole
+from sentinel.api.activity import UserView, activity_view, shares_view, whole
 from sentinel.api.asking import Since, Until
 from sentinel.api.context import Admin, Here, Reader
 from sentinel.api.models import Model, Moment, Revision
 from sentinel.api.parts import LONGEST, Word
 from sentinel.api.views import decision_view, person_view, when
 from sentinel.core import identity
-from sentinel.core.record import Person
-from sentinel.edge.errors import ApiError, not_found
+from sentinel.edge.errors import not_found
+from sentinel.service import about
 
 router = APIRouter(tags=["people"])
 
@@ -24,25 +24,19 @@ def get_user(
     here: Here, caller: Reader, key: Annotated[Word, Path(max_length=LONGEST)], since: Since = None, until: Until = None
 ) -> Any:
     """Return the person a user key belongs to: linked identifiers, labels, decisions in force, and what it did."""
-    now = here.clock()
-    wanted = identity.read_key(key)
-    known = here.store.people.get(caller.app, wanted)
-    person = known or Person(wanted, (wanted,))
-    found = [
+    now, store = here.clock(), here.store
+    person = about.known_person(store, caller.app, identity.read_key(key))
+    found = about.person(store, caller.app, person, whole(here, since, until), now)
+    held = [
         kept
         for one in dict.fromkeys((person.key, *person.identifiers))
-        for kept in here.store.decisions.list(caller.app, now=now, scope="user", value=one).items
+        for kept in store.decisions.list(caller.app, now=now, scope="user", value=one).items
     ]
-    keys = tuple(dict.fromkeys((person.key, *person.identifiers, *person.aliases)))
-    return (
-        person_view(person)
-        | user_view(here, caller.app, keys, whole(here, since, until))
-        | {
-            "made": when(known.made if known else None),
-            "labels": list(here.store.labels.of(caller.app, "user", person.key, now)),
-            "decisions": [decision_view(kept, now) for kept in found],
-        }
-    )
+    return person_view(person) | activity_view(found) | {
+        "made": when(person.made or None), "labels": list(found.labels),
+        "ips": shares_view(found.activity.shares["ips"]),
+        "decisions": [decision_view(kept, now) for kept in held],
+    }  # fmt: skip
 
 
 class Deleted(Model):
@@ -62,9 +56,7 @@ def delete_user(
 
     Whatever else told of them keeps a hash, by which events of before are known and not taken again.
     """
-    starting = here.overview.starting()
-    if starting is not None:
-        raise ApiError("unavailable", f"windows are not there yet: {starting}", "try again", 5)
+    here.overview.require_windows()
     done = here.deleter.delete(caller.app, identity.read_key(key), caller.by, why, here.clock())
     return {"pseudonym": done.pseudonym, "at": when(done.at), "events": done.events}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -15,11 +15,11 @@ from sentinel.api.parts import LONGEST, Id, Word
 from sentinel.api.views import when
 from sentinel.core.record import SavedSearch
 from sentinel.edge.access import Caller
-from sentinel.edge.errors import ApiError, not_found
+from sentinel.edge.errors import not_found
+from sentinel.service import saved
 from sentinel.service.search import LONGEST as LONGEST_CONDITION
 
 router = APIRouter(tags=["searches"])
-MOST = 1000
 Part = Annotated[Word, Field(min_length=1, max_length=LONGEST)]
 Condition = Annotated[str, Field(max_length=LONGEST_CONDITION)]
 
@@ -74,10 +74,8 @@ def list_searches(here: Here, caller: Reader) -> Any:
 @router.post("/v1/searches", response_model=SearchView, status_code=201)
 def keep_search(here: Here, caller: Reader, search: NewSearch) -> Any:
     """Keep a search; its condition is checked."""
-    if len(here.store.searches.list(caller.app)) >= MOST:
-        raise ApiError("conflict", f"there are {MOST} searches already", "remove one that nobody needs")
-    now = here.clock()
-    return _put(here, caller, _checked(here, search, SavedSearch(secrets.token_hex(8), "", made=now, owner=caller.by)))
+    filters = _checked(here, search)
+    return _view(saved.keep(here.store, caller.app, search.name, search.q, filters, caller.by, here.clock()))
 
 
 @router.post("/v1/searches/rule", response_model=RuleText)
@@ -91,44 +89,40 @@ def make_rule(here: Here, caller: Reader, rule: NewRule) -> Any:
 @router.get("/v1/searches/{id}", response_model=SearchView)
 def get_search(here: Here, caller: Reader, id: Id) -> Any:
     """Return one search."""
-    return _view(_known(here, caller, id))
+    found = here.store.searches.get(caller.app, id)
+    if found is None:
+        raise not_found("search", id)
+    return _view(found)
 
 
 @router.put("/v1/searches/{id}", response_model=SearchView)
 def change_search(here: Here, caller: Reader, id: Id, search: NewSearch) -> Any:
     """Change a search: its owner, or an administrator."""
-    return _put(here, caller, _checked(here, search, _own(caller, _known(here, caller, id))))
+    found = _own(here, caller, id)
+    changed = replace(found, name=search.name, q=search.q, filters=_checked(here, search), changed=here.clock())
+    here.store.searches.put(caller.app, changed, caller.by, changed.changed)
+    return _view(changed)
 
 
 @router.delete("/v1/searches/{id}", status_code=204)
 def remove_search(here: Here, caller: Reader, id: Id) -> None:
     """Remove a search: its owner, or an administrator."""
-    _own(caller, _known(here, caller, id))
+    _own(here, caller, id)
     here.store.searches.remove(caller.app, id, caller.by, here.clock())
 
 
-def _known(here: Context, caller: Caller, id: str) -> SavedSearch:
-    found = here.store.searches.get(caller.app, id)
+def _own(here: Context, caller: Caller, id: str) -> SavedSearch:
+    found = saved.own(here.store, caller.app, id, caller.by, caller.scope == "admin")
     if found is None:
         raise not_found("search", id)
     return found
 
 
-def _own(caller: Caller, search: SavedSearch) -> SavedSearch:
-    if caller.by != search.owner and caller.scope != "admin":
-        raise ApiError("forbidden", "the search is another's", "keep one of your own, or ask an administrator")
-    return search
-
-
-def _checked(here: Context, new: NewSearch, base: SavedSearch) -> SavedSearch:
-    filters = new.filters.model_dump(exclude_none=True)
+def _checked(here: Context, new: NewSearch) -> dict[str, str]:
+    """Return a search's fields; raises the refusal of whatever cannot be meant."""
+    filters: dict[str, str] = new.filters.model_dump(exclude_none=True)
     wanted(here, new.q, **filters)
-    return SavedSearch(base.id, new.name, new.q, filters, base.owner, base.made, here.clock())
-
-
-def _put(here: Context, caller: Caller, search: SavedSearch) -> dict[str, Any]:
-    here.store.searches.put(caller.app, search, caller.by, search.changed)
-    return _view(search)
+    return filters
 
 
 def _view(search: SavedSearch) -> dict[str, Any]:

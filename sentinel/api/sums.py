@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query
 
 from sentinel.api.asking import Q, Since, Until, wanted
 from sentinel.api.context import Context, Here, Reader
-from sentinel.api.parts import Filter, lasting
+from sentinel.api.parts import Filter
 from sentinel.api.shares import (
     FunnelView,
     NamesView,
@@ -40,6 +40,7 @@ from sentinel.core.explore import (
     SeriesWanted,
     TopWanted,
 )
+from sentinel.service.hand import lasting
 
 router = APIRouter(tags=["explorer"])
 WEEK = 7 * DAY

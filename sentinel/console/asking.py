@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 from fastapi import Depends, Query
 
-from sentinel.console.parts import Given, address
+from sentinel.console.parts import Given
 from sentinel.console.visit import Visit
 from sentinel.core import identity, moment
 from sentinel.core.duration import DAY, HOUR, MINUTE
@@ -81,7 +81,7 @@ class Search:
         query = visit.here.searches.query(self.q)
         since, until = self.period.span(now, usual)
         user = identity.read_key(self.user) if self.user else None
-        return Filter(self.event or None, user, address(self.ip) if self.ip else None, since, until, query)
+        return Filter(self.event or None, user, hand.spot("ip", self.ip) if self.ip else None, since, until, query)
 
     @property
     def fields(self) -> dict[str, str]:

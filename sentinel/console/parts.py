@@ -7,9 +7,6 @@ from typing import Annotated
 from fastapi import Path, Query
 
 from sentinel.console.forms import Form
-from sentinel.core.address import normalise
-from sentinel.core.decision import place
-from sentinel.core.errors import SentinelError
 
 Id = Annotated[str, Path(max_length=128)]
 Key = Annotated[str, Path(max_length=512)]
@@ -27,13 +24,3 @@ def length(form: Form) -> str | None:
     """Return how long a form says something lasts, None for ever."""
     chosen = form.choice("for", [value for value, _ in LENGTHS])
     return None if chosen == "forever" else chosen
-
-
-def address(text: str) -> str:
-    """Return the address or network that was looked for, in its one spelling."""
-    if "/" in text:
-        return str(place(text))
-    found = normalise(text)
-    if found is None:
-        raise SentinelError(f"`ip`: `{text[:64]}` is not an address", "write `203.0.113.9`")
-    return found

@@ -6,6 +6,9 @@ SentinelError
 │   └── IdentityError  identifiers that name nobody
 ├── DecisionError      one decision that cannot be meant
 ├── InputError         a file or stream that is not what it should be
+├── Forbidden          not this person's to do
+├── Conflict           what is there already stands against it
+│   └── Superseded     the same draft was asked for again                              (service.workbench)
 ├── StoreError         what is kept cannot be used as it is: damaged, in use by another server, of another version
 │   └── StoreBusy      the store cannot do it now, and nothing was done; the same call may succeed later
 │       └── StateLost  what servers share was lost, and is being built again               (windows.valkey)
@@ -15,8 +18,6 @@ SentinelError
 ├── FetchError         no answer was had from another host                             (actions.fetch)
 ├── DeliveryError      a notification or webhook that did not arrive                   (actions.outcome)
 ├── Busy               too much waits to be written                                    (service.intake)
-├── Conflict           another change was quicker                                      (service.writing)
-├── Superseded         the same draft was asked for again                                (service.workbench)
 ├── QueryError         a search that cannot be understood                              (service.search)
 ├── ApiError           a request that is refused                                       (edge.errors)
 │   └── Refused        an upload of that client that its server would refuse           (compat.seismo)
@@ -74,6 +75,14 @@ class DecisionError(SentinelError):
 
 class InputError(SentinelError):
     """A file or stream that is not what it should be."""
+
+
+class Forbidden(SentinelError):
+    """Not this person's to do."""
+
+
+class Conflict(SentinelError):
+    """What is there already stands against it: another of that name, a quicker change, no room for more."""
 
 
 class StoreError(SentinelError):

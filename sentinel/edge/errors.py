@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from sentinel.core.errors import SentinelError, StoreBusy
+from sentinel.core.errors import Conflict, Forbidden, SentinelError, StoreBusy
 from sentinel.service.intake import Busy
 
 STATUS: Mapping[str, int] = {
@@ -70,7 +70,8 @@ def refusal(error: SentinelError) -> ApiError:
         return ApiError("unavailable", error.message, error.hint, error.after)
     if isinstance(error, StoreBusy):
         return ApiError("unavailable", error.message, error.hint or "try again", error.retry_after)
-    return ApiError("invalid", error.message, error.hint)
+    code = "conflict" if isinstance(error, Conflict) else "forbidden" if isinstance(error, Forbidden) else "invalid"
+    return ApiError(code, error.message, error.hint)
 
 
 def not_found(what: str, id: str) -> ApiError:

@@ -33,8 +33,13 @@ class KeyForm:
 KeyForms = Mapping[str, KeyForm]
 
 
-def read_settings(forms: KeyForms, protocol: str, scope: KeyScope, given: Mapping[str, Any]) -> dict[str, Any]:
+def read_settings(forms: KeyForms, protocol: str | None, scope: KeyScope, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a new key, each read; raises the refusal of what a key of that protocol cannot be."""
+    if protocol is None:
+        if given:
+            hint = "name its `protocol`"
+            raise ApiError("invalid", "`settings`: only keys for a foreign protocol have them", hint)
+        return {}
     form = forms.get(protocol)
     if form is None:
         raise ApiError("invalid", f"`protocol`: `{protocol[:40]}` is not known", f"one of {', '.join(sorted(forms))}")

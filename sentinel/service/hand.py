@@ -1,4 +1,4 @@
-"""What people decide by hand: how a target and an end are read, and whom an allowance frees.
+"""What people do by hand: how a target and an end are read, decisions and allowances made, findings pardoned.
 
 Whoever asks, an API or a page, has its own form and its own rights; what is meant by it is here.
 """
@@ -10,7 +10,7 @@ from itertools import product
 from typing import Literal
 
 from sentinel.core import address, identity, moment
-from sentinel.core.decision import PAIRS, Decision, Place, pair, place, unpair
+from sentinel.core.decision import PAIRS, Decision, Kind, Place, Scope, pair, place, unpair
 from sentinel.core.duration import parse_duration
 from sentinel.core.errors import SentinelError
 from sentinel.core.ids import new_id
@@ -22,18 +22,41 @@ _MOST_LIFTED = 10_000
 _PAGE = 1000
 
 
+def decide(
+    store: Store, app: str, kind: Kind, scope: Scope, value: str, end: int | None, why: str, by: str, now: int,
+    *, to: str | None = None, logins_only: bool = False, finding: str | None = None,
+) -> Decision:  # fmt: skip
+    """Make a decision by hand; whoever lets processes know of it is the caller."""
+    made = Decision(
+        id=new_id(now // 1000), kind=kind, scope=scope, value=value, to=to, made=now, until=end, reason=why,
+        finding=finding, by=by, logins_only=logins_only,
+    )  # fmt: skip
+    store.decisions.add(app, made, by, now)
+    return made
+
+
+def allow(
+    store: Store, app: str, scope: AllowScope, value: str, end: int | None, why: str, by: str, now: int,
+    *, lift: bool = True,
+) -> tuple[Allowance, bool]:  # fmt: skip
+    """Let nobody act on somebody; with `lift` end what playbooks decided, and say whether there was anything."""
+    made = Allowance(new_id(now // 1000), scope, value, why, now, end, by)
+    store.allow.add(app, made, by, now)
+    return made, lift and _free(store, app, made, by, now)
+
+
 def target(scope: str, value: str | tuple[str, str]) -> str:
     """Return a target in the one spelling it is kept in; raises SentinelError."""
     if scope in PAIRS:
         if isinstance(value, str):
             return value
-        other = _address(value[1]) if scope == "user+ip" else value[1]
+        other = address.group(_address("value", value[1])) if scope == "user+ip" else value[1]
         return pair(identity.read_key(value[0]), other)
     if not isinstance(value, str):
         raise SentinelError(f"`value`: a pair, and the scope is `{scope}`", "pairs belong to `user+ip`")
     if scope == "user":
         return identity.read_key(value)
-    return _address(value) if scope == "ip" else str(place(value))
+    return address.group(_address("value", value)) if scope == "ip" else str(place(value))
 
 
 def bearer(store: Store, app: str, kind: str, value: str) -> str:
@@ -44,7 +67,7 @@ def bearer(store: Store, app: str, kind: str, value: str) -> str:
     found = address.normalise(head)
     known = store.access.app(app)
     if found is None or known is None or (slash and not bits.isdecimal()):
-        raise SentinelError(f"`target`: `{value[:64]}` is not an address", "write `203.0.113.9`")
+        raise _no_address("target", value)
     group = address.network_of(found, known.ipv6) if ":" in found else found
     if slash and str(place(value)) != group:
         raise SentinelError(f"`target`: `{value[:64]}` is a network", "label its addresses, or make a list of networks")
@@ -79,13 +102,18 @@ def until(length: str | None, end: str | None, now: int) -> int | None:
         return at
     if length is None or length == "forever":
         return None
+    return now + lasting("for", length)
+
+
+def lasting(name: str, length: str) -> int:
+    """Return the microseconds of a text such as `7d`, which are some. Raises SentinelError naming its place."""
     try:
-        lasting = parse_duration(length)
+        found = parse_duration(length)
     except SentinelError as error:
-        raise SentinelError(f"`for`: {error.message}", error.hint) from None
-    if lasting <= 0:
-        raise SentinelError(f"`for`: `{length}` is over at once")
-    return now + lasting
+        raise SentinelError(f"`{name}`: {error.message}", error.hint) from None
+    if found <= 0:
+        raise SentinelError(f"`{name}`: `{length}` is over at once")
+    return found
 
 
 def time(name: str, value: str) -> int:
@@ -97,20 +125,16 @@ def time(name: str, value: str) -> int:
         raise SentinelError(f"`{name}`: {error.message.partition(': ')[2]}", error.hint) from None
 
 
+def spot(name: str, value: str) -> str:
+    """Return an address, or a network, in its one spelling. Raises SentinelError naming its place."""
+    return str(place(value)) if "/" in value else _address(name, value)
+
+
 def inside(one: Place, other: Place) -> bool:
     """Say whether an address or network lies within another, or is the same."""
     if one.version != other.version or one.length < other.length:
         return False
     return one.bits >> (one.length - other.length) == other.bits
-
-
-def free(store: Store, app: str, allowance: Allowance, by: str, now: int) -> bool:
-    """Lift what playbooks have decided about somebody nobody acts on from now on; say whether there was anything."""
-    why = f"allowlisted: {allowance.reason}"
-    concerned = list(_concerning(store, app, allowance, now))
-    for kept in concerned:
-        store.decisions.lift(app, kept.decision.id, by, why, now)
-    return bool(concerned)
 
 
 def targets(kept: KeptFinding) -> list[tuple[AllowScope, str]]:
@@ -138,9 +162,7 @@ def pardon(store: Store, app: str, kept: KeptFinding, why: str, length: str | No
     store.findings.mark(app, kept.finding.id, "false-positive", by, now, why, lift=True)
     found = targets(kept)
     for scope, value in found:
-        allowance = Allowance(new_id(now // 1000), scope, value, why, now, end, by)
-        store.allow.add(app, allowance, by, now)
-        free(store, app, allowance, by, now)
+        allow(store, app, scope, value, end, why, by, now)
     return len(found)
 
 
@@ -150,19 +172,31 @@ def prolong(store: Store, app: str, kept: KeptFinding, why: str, length: str, by
     made = [one for effect in kept.finding.effects for one in effect.decisions]
     wanted = {(one.kind, one.scope, one.value): one for one in made}
     for one in wanted.values():
-        longer = Decision(
-            id=new_id(now // 1000), kind=one.kind, scope=one.scope, value=one.value, to=one.to, made=now, until=end,
-            reason=why, finding=None if kept.undone else kept.finding.id, by=by, logins_only=one.logins_only,
+        decide(
+            store, app, one.kind, one.scope, one.value, end, why, by, now, to=one.to, logins_only=one.logins_only,
+            finding=None if kept.undone else kept.finding.id,
         )  # fmt: skip
-        store.decisions.add(app, longer, by, now)
     return len(wanted)
 
 
-def _address(value: str) -> str:
+def _address(name: str, value: str) -> str:
     found = address.normalise(value)
     if found is None:
-        raise SentinelError(f"`value`: `{value[:64]}` is not an address", "write `203.0.113.9`")
-    return address.group(found)
+        raise _no_address(name, value)
+    return found
+
+
+def _no_address(name: str, value: str) -> SentinelError:
+    return SentinelError(f"`{name}`: `{value[:64]}` is not an address", "write `203.0.113.9`")
+
+
+def _free(store: Store, app: str, allowance: Allowance, by: str, now: int) -> bool:
+    """Lift what playbooks have decided about somebody nobody acts on from now on; say whether there was anything."""
+    why = f"allowlisted: {allowance.reason}"
+    concerned = list(_concerning(store, app, allowance, now))
+    for kept in concerned:
+        store.decisions.lift(app, kept.decision.id, by, why, now)
+    return bool(concerned)
 
 
 def _concerning(store: Store, app: str, allowance: Allowance, now: int) -> Iterator[KeptDecision]:

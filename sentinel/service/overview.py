@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sentinel.core.errors import StoreBusy
 from sentinel.engine.playbook import Playbook
 from sentinel.loader.assembly import Content
 from sentinel.loader.mistakes import Mistake
@@ -48,6 +49,11 @@ class Overview:
     def starting(self) -> str | None:
         """Say what has to be done before events are taken; None when all is done."""
         return self._starting
+
+    def require_windows(self) -> None:
+        """Raise StoreBusy as long as what windows held is not there again."""
+        if self._starting is not None:
+            raise StoreBusy(f"windows are not there yet: {self._starting}", "try again", 5)
 
     def progress(self, what: str, done: int) -> None:
         """Note how far the start is."""

@@ -18,7 +18,7 @@ import msgspec
 
 from sentinel.core import moment
 from sentinel.core.duration import DAY, HOUR, MINUTE, SECOND
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import Conflict, SentinelError
 from sentinel.core.record import Filter
 from sentinel.engine.playbook import Playbook
 from sentinel.loader.assembly import Content
@@ -41,7 +41,7 @@ STEPS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, D
 LEFT_OUT = ("bad_lines", "repeats", "order", "span", "events", "judged_as", "playbooks")
 
 
-class Superseded(SentinelError):
+class Superseded(Conflict):
     """The same user asked again before the answer was there."""
 
 

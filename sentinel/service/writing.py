@@ -16,17 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sentinel.core.batch import Note
-from sentinel.core.errors import InputError, SentinelError
+from sentinel.core.errors import Conflict, InputError, SentinelError
 from sentinel.loader.source import LARGEST
 from sentinel.service.library import Library
 from sentinel.service.ports import Store
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\.ya?ml", re.ASCII)
 NEW = ""  # the mark of a file that is not there
-
-
-class Conflict(SentinelError):
-    """A file is not as it was when its text was taken."""
 
 
 class Sheet(NamedTuple):

@@ -133,7 +133,7 @@ class TestKeys:
         code, lines, err = ask("keys", "create", "browser")
         assert (code, lines) == (2, [])
         assert err == (
-            'sentinel: `origins`: browser keys have some, other keys have none (such as `["https://shop.example"]`)\n'
+            "sentinel: `origins`: browser keys have some, other keys have none (such as `https://shop.example`)\n"
         )
 
 

@@ -368,8 +368,9 @@ def test_an_app_is_added_and_changed(console):
     for prefix in ("31", "129", "-1", "x", "²"):
         assert reader.post("/settings/app?app=shop-3", {"name": "x", "ipv6": prefix}).status == 422, prefix
     assert "90d" in reader.page("/settings?app=shop-3")
-    for id in ("", "-x", "Shop", "a b", "shop-3", "é"):
+    for id in ("", "-x", "Shop", "a b", "é"):
         assert reader.post("/settings/apps", {"id": id}).status == 422
+    assert reader.post("/settings/apps", {"id": "shop-3"}).status == 409
     assert reader.post("/settings/app", {"retention": "1m"}).status == 422
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, cast
+from typing import cast
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -15,10 +14,10 @@ from sentinel.core.errors import SentinelError
 from sentinel.core.record import EVERY_APP, KEY_SCOPES, ROLES, KeyScope, Role
 from sentinel.edge.errors import not_found
 from sentinel.edge.protocols import read_settings
+from sentinel.service import apps
 from sentinel.service.accounts import Invitation
 
 router = APIRouter()
-_ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 
 
 @router.get("/settings/keys")
@@ -30,10 +29,13 @@ def list_keys(visit: Admin) -> Response:
 @router.post("/settings/keys")
 def make_key(visit: Admin, form: Filled) -> Response:
     """Make a key and show it, once."""
-    scope, protocol = cast(KeyScope, form.choice("scope", KEY_SCOPES)), form.text("protocol", most=40, empty=True)
+    scope = cast(KeyScope, form.choice("scope", KEY_SCOPES))
+    protocol = form.text("protocol", most=40, empty=True) or None
+    origins = apps.origins(scope, form.text("origins", empty=True).replace(",", " ").split())
+    settings = read_settings(visit.here.key_forms, protocol, scope, _lines(form.text("settings", empty=True)))
     _, secret = visit.store.access.make_key(
-        visit.app.id, scope, visit.by, visit.now, name=form.text("name", most=100, empty=True),
-        protocol=protocol or None, settings=_origins(form, scope) | _settings(visit, form, protocol, scope),
+        visit.app.id, scope, visit.by, visit.now, name=form.text("name", most=100, empty=True), protocol=protocol,
+        settings=settings | origins,
     )  # fmt: skip
     return _keys(visit, secret)
 
@@ -116,27 +118,12 @@ def _not_oneself(visit: Visit, id: str) -> None:
         raise SentinelError("it is your own account", "another administrator of the server can do that")
 
 
-def _settings(visit: Visit, form: Form, protocol: str, scope: KeyScope) -> dict[str, Any]:
-    """Return the settings of a key for a foreign protocol, each a line of the form; others have none."""
+def _lines(text: str) -> dict[str, str]:
+    """Return the settings of a key for a foreign protocol, as they were written: one a line."""
     given: dict[str, str] = {}
-    for line in form.text("settings", empty=True).splitlines():
+    for line in text.splitlines():
         name, equals, value = (part.strip() for part in line.partition("="))
         if line.strip() and not (name and equals):
             raise SentinelError(f"`settings`: `{line[:80]}` is no setting", "write `name=value`, one a line")
         given |= {name: value} if name else {}
-    if protocol:
-        return read_settings(visit.here.key_forms, protocol, scope, given)
-    if given:
-        raise SentinelError("`settings`: only keys for a foreign protocol have them", "choose its protocol")
-    return {}
-
-
-def _origins(form: Form, scope: KeyScope) -> dict[str, list[str]]:
-    origins = form.text("origins", empty=True).replace(",", " ").split()
-    if (scope == "browser") != bool(origins):
-        hint = "such as `https://shop.example`" if scope == "browser" else "leave them out"
-        raise SentinelError("`origins`: browser keys have some, other keys have none", hint)
-    for origin in origins:
-        if not _ORIGIN.fullmatch(origin):
-            raise SentinelError(f"`origins`: `{origin[:80]}` is not an origin", "write `https://shop.example`")
-    return {"origins": origins} if origins else {}
+    return given

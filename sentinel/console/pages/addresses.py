@@ -8,13 +8,13 @@ from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
 
 from sentinel.console.asking import CHOICES, When
-from sentinel.console.parts import LENGTHS, Given, Key, address
+from sentinel.console.parts import LENGTHS, Given, Key
 from sentinel.console.timeline import lines, shares
 from sentinel.console.visit import Viewer
 from sentinel.core.duration import DAY
 from sentinel.core.explore import TopWanted
 from sentinel.core.record import Filter
-from sentinel.service import about
+from sentinel.service import about, hand
 from sentinel.service.answer import answer
 
 router = APIRouter()
@@ -49,14 +49,14 @@ def list_addresses(
 @router.get("/addresses/find")
 def find_address(visit: Viewer, ip: Given = "") -> Response:
     """Lead to an address or a network as somebody types it."""
-    to = visit.url("/addresses", address(ip.strip())) if ip.strip() else visit.url("/addresses")
+    to = visit.url("/addresses", hand.spot("ip", ip.strip())) if ip.strip() else visit.url("/addresses")
     return RedirectResponse(to.unescape(), 303)
 
 
 @router.get("/addresses/{ip:path}")
 def show_address(visit: Viewer, ip: Key) -> Response:
     """Show everything about one address or network."""
-    now, app, meant = visit.now, visit.app.id, address(ip)
+    now, app, meant = visit.now, visit.app.id, hand.spot("ip", ip)
     found = about.place_of(visit.store, app, meant, Filter(ip=meant, since=0, until=now + DAY), now)
     titles = {one.id: one.title for one in visit.here.overview.playbooks(app)}
     return visit.page(

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from sentinel.console.forms import Filled, Form
-from sentinel.console.parts import LENGTHS, Cursor, Given, Id, address, length
+from sentinel.console.parts import LENGTHS, Cursor, Given, Id, length
 from sentinel.console.visit import Analyst, Viewer
 from sentinel.core import identity
-from sentinel.core.decision import PAIRS, Decision, Kind, Scope
+from sentinel.core.decision import PAIRS, Kind, Scope
 from sentinel.core.errors import SentinelError
-from sentinel.core.ids import new_id
-from sentinel.core.record import Allowance
 from sentinel.edge.errors import not_found
 from sentinel.service import hand
 
 router = APIRouter()
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-EXCEPTED = ("user", "ip", "network")
+EXCEPTED = get_args(hand.AllowScope)
 
 
 @router.get("/decisions")
@@ -51,12 +49,11 @@ def show_new(visit: Analyst, scope: Given = "user", value: Given = "") -> Respon
 def add_decision(visit: Analyst, form: Filled) -> Response:
     """Decide by hand; every connected process knows at once."""
     now, scope = visit.now, cast(Scope, form.choice("scope", SCOPES))
-    decision = Decision(
-        id=new_id(now // 1000), kind=cast(Kind, form.choice("kind", KINDS)), scope=scope, value=_target(scope, form),
-        to=form.text("to", empty=True) or None, made=now, until=hand.until(length(form), None, now),
-        reason=form.text("reason", most=500), by=visit.by, logins_only=form.flag("logins_only"),
+    decision = hand.decide(
+        visit.store, visit.app.id, cast(Kind, form.choice("kind", KINDS)), scope, _target(scope, form),
+        hand.until(length(form), None, now), form.text("reason", most=500), visit.by, now,
+        to=form.text("to", empty=True) or None, logins_only=form.flag("logins_only"),
     )  # fmt: skip
-    visit.store.decisions.add(visit.app.id, decision, visit.by, now)
     visit.here.told(visit.app.id)
     return visit.done(visit.url(f"/decisions/{decision.id}"), "blocked")
 
@@ -95,13 +92,12 @@ def list_allowances(visit: Viewer) -> Response:
 def add_allowance(visit: Analyst, form: Filled) -> Response:
     """Let nobody act on a user, an address or a network; what playbooks decided about them is lifted."""
     now = visit.now
-    scope = cast(Literal["user", "ip", "network"], form.choice("scope", EXCEPTED))
-    made = Allowance(
-        new_id(now // 1000), scope, hand.target(scope, form.text("value", most=512)),
-        form.text("reason", most=500), now, hand.until(length(form), None, now), visit.by,
+    scope = cast(hand.AllowScope, form.choice("scope", EXCEPTED))
+    _, lifted = hand.allow(
+        visit.store, visit.app.id, scope, hand.target(scope, form.text("value", most=512)),
+        hand.until(length(form), None, now), form.text("reason", most=500), visit.by, now,
     )  # fmt: skip
-    visit.store.allow.add(visit.app.id, made, visit.by, now)
-    if hand.free(visit.store, visit.app.id, made, visit.by, now):
+    if lifted:
         visit.here.told(visit.app.id)
     return visit.done(visit.url("/decisions/allowed/list"), "allow-added")
 
@@ -122,6 +118,6 @@ def _target(scope: Scope, form: Form) -> str:
 def _spelling(who: str) -> str:
     """Return whom somebody looks for as decisions name them: an address, a network or a user key."""
     try:
-        return address(who)
+        return hand.spot("ip", who)
     except SentinelError:
         return identity.read_key(who)

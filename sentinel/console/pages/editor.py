@@ -16,7 +16,7 @@ from sentinel.console.forms import Filled, Form
 from sentinel.console.parts import Given
 from sentinel.console.visit import Analyst, Visit
 from sentinel.core.duration import DAY, parse_duration
-from sentinel.core.errors import SentinelError, StoreBusy
+from sentinel.core.errors import Conflict, SentinelError, StoreBusy
 from sentinel.core.explore import NameSeen
 from sentinel.core.record import Draft, Filter
 from sentinel.edge.errors import ApiError
@@ -26,7 +26,7 @@ from sentinel.loader.mistakes import PlaybookErrors
 from sentinel.loader.schema import json_schema
 from sentinel.loader.source import LARGEST
 from sentinel.service.workbench import Superseded
-from sentinel.service.writing import Conflict, Sheet
+from sentinel.service.writing import Sheet
 
 router = APIRouter()
 DOES = ("check", "test", "backtest", "save", "draft", "discard")
@@ -88,10 +88,10 @@ def use_draft(visit: Analyst, form: Filled) -> Response:
         )
     try:
         found = _asked(visit, do, text, sheet, form)
-    except Superseded as error:
+    except Superseded:
         if visit.partial:
             return Response(status_code=204)  # the newer question is answered
-        raise ApiError("conflict", error.message) from None
+        raise
     if visit.partial:
         return visit.page("draft_result.html", **{**NOTHING, **found})
     return _shown(visit, sheet, text, form=form, **found)

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from sentinel.console.forms import Filled
-from sentinel.console.parts import LENGTHS, Cursor, Given, Id, address, length
+from sentinel.console.parts import LENGTHS, Cursor, Given, Id, length
 from sentinel.console.visit import Analyst, Viewer, Visit
 from sentinel.core import identity
 from sentinel.core.errors import StoreBusy
@@ -89,7 +89,7 @@ def _wanted(playbook: str, status: str, user: str, ip: str) -> dict[str, Any]:
     """Return what a list of findings is asked for."""
     return {
         "playbook": playbook or None, "status": status if status in STATUSES else None,
-        "user": identity.read_key(user) if user else None, "ip": address(ip) if ip else None,
+        "user": identity.read_key(user) if user else None, "ip": hand.spot("ip", ip) if ip else None,
     }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from fastapi import APIRouter
 from markupsafe import Markup
@@ -12,27 +12,24 @@ from sentinel.console.forms import Filled, Form
 from sentinel.console.parts import length
 from sentinel.console.visit import Analyst, Visit
 from sentinel.core.batch import Label
-from sentinel.core.decision import Decision, Kind
+from sentinel.core.decision import Kind
 from sentinel.core.errors import SentinelError
-from sentinel.core.ids import new_id
 from sentinel.edge.errors import not_found
 from sentinel.service import hand
 
 router = APIRouter()
 KINDS: tuple[Kind, ...] = ("block", "challenge")
-Of = Literal["user", "ip", "network"]
 
 
 @router.post("/people/decide")
 def decide(visit: Analyst, form: Filled) -> Response:
     """Block or challenge somebody by hand; every connected process knows at once."""
     now, scope = visit.now, _scope(form)
-    decision = Decision(
-        id=new_id(now // 1000), kind=cast(Kind, form.choice("kind", KINDS)), scope=scope,
-        value=hand.target(scope, form.text("value", most=512)), made=now, until=hand.until(length(form), None, now),
-        reason=form.text("reason", most=500), by=visit.by,
+    hand.decide(
+        visit.store, visit.app.id, cast(Kind, form.choice("kind", KINDS)), scope,
+        hand.target(scope, form.text("value", most=512)), hand.until(length(form), None, now),
+        form.text("reason", most=500), visit.by, now,
     )  # fmt: skip
-    visit.store.decisions.add(visit.app.id, decision, visit.by, now)
     visit.here.told(visit.app.id)
     return visit.done(_page(visit, form), "blocked")
 
@@ -69,8 +66,8 @@ def take_label(visit: Analyst, form: Filled) -> Response:
     return visit.done(_page(visit, form), "label-taken")
 
 
-def _scope(form: Form) -> Of:
-    return cast(Of, form.choice("scope", ("user", "ip", "network")))
+def _scope(form: Form) -> hand.AllowScope:
+    return cast(hand.AllowScope, form.choice("scope", get_args(hand.AllowScope)))
 
 
 def _bearer(visit: Visit, form: Form) -> tuple[Literal["user", "ip"], str]:

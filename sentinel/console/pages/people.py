@@ -24,7 +24,6 @@ from sentinel.service.answer import answer
 router = APIRouter()
 SORTS = (("last", "last seen"), ("events", "most active"), ("findings", "most findings"))
 SHOWN = 50
-_WAIT = 5  # seconds
 
 
 class Seen(NamedTuple):
@@ -97,9 +96,7 @@ def delete_person(visit: Admin, form: Filled) -> Response:
     key = identity.read_key(form.text("key", most=512))
     if identity.read_key(form.text("again", most=512)) != key:
         raise ApiError("invalid", "`again`: that is not this person's key", f"type `{key[:80]}`")
-    starting = visit.here.overview.starting()
-    if starting is not None:
-        raise ApiError("unavailable", f"windows are not there yet: {starting}", "try again", _WAIT)
+    visit.here.overview.require_windows()
     visit.here.deleter.delete(visit.app.id, key, visit.by, form.text("why", most=500, empty=True), visit.now)
     visit.here.told(visit.app.id)
     return visit.done(visit.url("/people"), "person-deleted")

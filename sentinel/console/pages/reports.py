@@ -11,8 +11,7 @@ from starlette.responses import Response
 from sentinel.console.asking import BETWEEN, CHOICES, Asked, Period, When, field_time, meant, zone_of
 from sentinel.console.parts import Given
 from sentinel.console.visit import Viewer, Visit
-from sentinel.core.duration import DAY, SECOND, parse_duration
-from sentinel.core.errors import SentinelError
+from sentinel.core.duration import DAY, SECOND
 from sentinel.core.explore import (
     MOST_STEPS,
     MOST_VALUES,
@@ -88,7 +87,7 @@ def show_funnel(visit: Viewer, when: When, step: Steps = None, window: Given = "
     since, until = when.span(visit.now, "30d")
     funnel = None
     if len(steps) >= 2:
-        asked = FunnelWanted(Filter(since=since, until=until), steps, _window(window), group_by or None)
+        asked = FunnelWanted(Filter(since=since, until=until), steps, hand.lasting("window", window), group_by or None)
         funnel = visit.store.explorer.funnel(visit.app.id, asked)
     return visit.page(
         "funnel.html", funnel=funnel, steps=steps, window=window, group_by=group_by, period=when, choices=LONG,
@@ -120,13 +119,6 @@ def _names(visit: Visit, since: int, until: int) -> list[str]:
     filter = Filter(since=max(since, until - 7 * DAY), until=until)
     wanted = TopWanted(filter, "event", "events", MOST_VALUES, previous=False, users=False)
     return [str(one.value) for one in visit.store.explorer.top(visit.app.id, wanted).items]
-
-
-def _window(text: str) -> int:
-    try:
-        return parse_duration(text)
-    except SentinelError as error:
-        raise SentinelError(f"`window`: {error.message}", error.hint) from None
 
 
 def _changes(now: Mapping[str, int], before: Mapping[str, int]) -> list[Change]:

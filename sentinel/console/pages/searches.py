@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from dataclasses import replace
 
 from fastapi import APIRouter
@@ -15,11 +14,11 @@ from sentinel.console.parts import Id
 from sentinel.console.visit import Analyst, Visit
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import SavedSearch
-from sentinel.edge.errors import ApiError, not_found
+from sentinel.edge.errors import not_found
+from sentinel.service import saved
 from sentinel.service.search import LONGEST
 
 router = APIRouter()
-MOST = 1000
 _APART = re.compile(r"[^a-z0-9]+")
 
 
@@ -28,11 +27,7 @@ def keep_search(visit: Analyst, form: Filled) -> Response:
     """Keep a search under a name."""
     name, asked = form.text("name", most=120), _asked(form)
     asked.filter(visit, visit.now)  # refused as a search is
-    if len(visit.store.searches.list(visit.app.id)) >= MOST:
-        raise SentinelError(f"there are {MOST} searches already", "remove one that nobody needs")
-    now = visit.now
-    kept = SavedSearch(secrets.token_hex(8), name, asked.q, asked.fields, visit.by, now, now)
-    visit.store.searches.put(visit.app.id, kept, visit.by, now)
+    saved.keep(visit.store, visit.app.id, name, asked.q, asked.fields, visit.by, visit.now)
     return visit.done(visit.url("/explorer", **asked.query), "search-kept")
 
 
@@ -64,11 +59,9 @@ def make_rule(visit: Analyst, form: Filled) -> Response:
 
 
 def _own(visit: Visit, id: str) -> SavedSearch:
-    found = visit.store.searches.get(visit.app.id, id)
+    found = saved.own(visit.store, visit.app.id, id, visit.by, visit.may("admin"))
     if found is None:
         raise not_found("search", id)
-    if found.owner != visit.by and not visit.may("admin"):
-        raise ApiError("forbidden", "the search is another's", "ask an administrator")
     return found
 
 

@@ -10,10 +10,9 @@ from starlette.responses import Response
 from sentinel.console.forms import Filled
 from sentinel.console.parts import Cursor, Given, Id
 from sentinel.console.visit import Admin, ServerAdmin, Viewer
-from sentinel.core.duration import HOUR, parse_duration
 from sentinel.core.errors import SentinelError
-from sentinel.core.record import App
 from sentinel.edge.errors import not_found
+from sentinel.service import apps
 from sentinel.service.upkeep import pin, pinned
 
 router = APIRouter()
@@ -37,13 +36,11 @@ def settings(visit: Viewer) -> Response:
 @router.post("/settings/app")
 def change_app(visit: Admin, form: Filled) -> Response:
     """Change the app's name, how long its events are kept, and how its addresses are grouped."""
-    keep = form.text("retention", most=40, empty=True)
+    keep = apps.retention(form.text("retention", most=40, empty=True) or "none")
     prefix = form.text("ipv6", most=3, empty=True) or str(visit.app.ipv6)
     if not prefix.isdecimal() or not 32 <= int(prefix) <= 128:
         raise SentinelError(f"`ipv6`: `{prefix}` is not between 32 and 128", "64 is what one household has")
-    changed = replace(
-        visit.app, name=form.text("name", most=100, empty=True), retention=_retention(keep), ipv6=int(prefix)
-    )
+    changed = replace(visit.app, name=form.text("name", most=100, empty=True), retention=keep, ipv6=int(prefix))
     visit.store.access.put_app(changed, visit.by, visit.now)
     visit.here.changed(changed)
     return visit.done(visit.url("/settings"), "app-changed")
@@ -87,12 +84,7 @@ def list_apps(visit: ServerAdmin) -> Response:
 @router.post("/settings/apps")
 def add_app(visit: ServerAdmin, form: Filled) -> Response:
     """Add an app, apart from all others."""
-    id = form.text("id", most=63)
-    if not _slug(id):
-        raise SentinelError(f"`id`: `{id}` cannot be an app's", "lower case, digits and `-`, such as `shop-staging`")
-    if visit.store.access.app(id) is not None:
-        raise SentinelError(f"`id`: there is an app `{id}` already")
-    visit.store.access.put_app(App(id, form.text("name", most=100, empty=True), made=visit.now), visit.by, visit.now)
+    apps.add(visit.store, form.text("id", most=63), form.text("name", most=100, empty=True), visit.by, visit.now)
     return visit.done(visit.url("/settings/apps"), "app-added")
 
 
@@ -109,17 +101,3 @@ def _turn(visit: Admin, form: Filled, app: str | None) -> Response:
     visit.here.enforcement.turn(app, on, visit.by, form.text("why", most=500), visit.now)
     visit.here.told_all()
     return visit.done(visit.url("/settings"), f"enforcement-{'on' if on else 'off'}")
-
-
-def _retention(text: str) -> int | None:
-    if text in ("", "none"):
-        return None
-    micros = parse_duration(text)
-    if micros < HOUR:
-        raise SentinelError(f"`retention`: `{text}` is shorter than an hour", "write `90d`, or nothing")
-    return micros
-
-
-def _slug(id: str) -> bool:
-    plain = id.replace("-", "")
-    return id[0] != "-" and plain.isascii() and plain.isalnum() and plain == plain.lower()
