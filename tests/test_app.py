@@ -37,7 +37,7 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
 
 def network(server: Server, ip: str = "192.0.2.1") -> Any:
     found = event(ip=ip)
-    server.enricher.enrich(found)
+    server.enrichment.enricher.enrich(found)
     return found.network
 
 
@@ -105,7 +105,7 @@ def test_hits_past_the_setting_are_counted_as_approximate(opened: Opened, most: 
     """1,500 hits of one group: past the bound the older half is merged, and once more where it fills again."""
     (app,) = (server := opened(hits_per_group=most)).store.access.apps() or [App("one", made=0)]
     watch = Watch("w", HOUR, HOUR, Threshold((Gauge("sum", 10**12),)))
-    tenant = server._empty(app, ())
+    tenant = server.tenants.empty(app, ())
     tenant.windows.watch(watch)
     tenant.windows.hit([Hit("w", "g", n, f"e{n}", (1,), True, None) for n in range(1_500)], 1_500)
     server.pipeline.tenants[app.id] = tenant

@@ -23,7 +23,7 @@ SentinelError
 │   └── Refused        an upload of that client that its server would refuse           (compat.seismo)
 ├── Inexpressible      what the rule asks has no like here                             (compat.sigma.conditions)
 ├── SettingsError      settings that cannot be meant, all at once                      (settings)
-├── Stopping           the server is told to stop while it still starts                (app)
+├── Stopping           the server is told to stop while it still starts                (app.server)
 ├── DemoError          the demo cannot be shown on this machine                        (demo.processes)
 ├── Refused            the server said no to a command                                 (cli.client)
 └── Unreachable        no server answers a command                                     (cli.client)

@@ -16,8 +16,8 @@ import time
 
 import pytest
 
-from sentinel import app
 from sentinel.actions.webhook import new_secret
+from sentinel.app import server
 from sentinel.core.errors import StoreError
 from sentinel.engine.engine import Engine
 from sentinel.store.backup import CONTROL, EVENTS
@@ -112,7 +112,7 @@ class TestClock:
     @pytest.mark.parametrize("jumps", [(DAY,), (-DAY,), (DAY, -DAY), (365 * DAY, -365 * DAY), (-DAY, DAY)])
     def test_attacks_are_stopped_whichever_way_the_clock_jumped(self, tmp_path, monkeypatch, jumps):
         offset = [0]
-        monkeypatch.setattr(app, "now", lambda: time.time_ns() // 1000 + offset[0])
+        monkeypatch.setattr(server, "now", lambda: time.time_ns() // 1000 + offset[0])
         with run_whole(tmp_path) as whole:
             whole.fail("203.0.113.1")
             assert blocked(whole) == {"203.0.113.1"}
@@ -137,7 +137,7 @@ class TestReceivers:
             whole.fail("203.0.113.1")
             outbox = whole.server.store.outbox
             (delivery,) = wait_for(lambda: [one for one in outbox.list("one").items if one.attempts])
-            assert "was not found" in delivery.error and not delivery.dead and delivery.next_at > app.now()
+            assert "was not found" in delivery.error and not delivery.dead and delivery.next_at > server.now()
             assert blocked(whole) == {"203.0.113.1"}
 
     def test_a_receiver_that_hangs_holds_up_no_event_and_no_decision(self, tmp_path):

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from sentinel.app import Server, open_server
+from sentinel.app import open_server
+from sentinel.app.tenants import Tenants
 from sentinel.core.record import App
 from tests.api.served import served, wait_for
 from tests.api.whole import settings
@@ -19,7 +20,7 @@ FAIL = {"event": "auth", "success": False, "ip": "203.0.113.9"}
 def slow(tmp_path, monkeypatch):
     """A server that takes until `go` to restore the windows of its app."""
     go = threading.Event()
-    restore = Server._tenant
+    restore = Tenants.restored
 
     def slowly(self, app):
         self._progress("rebuilding windows of one", 12_000)
@@ -27,7 +28,7 @@ def slow(tmp_path, monkeypatch):
         self._progress("rebuilding windows of one", 13_000)
         return restore(self, app)
 
-    monkeypatch.setattr(Server, "_tenant", slowly)
+    monkeypatch.setattr(Tenants, "restored", slowly)
     server = open_server(settings(tmp_path))
     server.store.access.put_app(App("one"), "test", 1)
     _, key = server.store.access.make_key("one", "sdk", "test", 1)
@@ -69,7 +70,7 @@ def test_a_start_that_comes_to_nothing_says_why_for_as_long_as_it_lasts(tmp_path
     def broken(self, app):
         raise ZeroDivisionError("damaged beyond words")
 
-    monkeypatch.setattr(Server, "_tenant", broken)
+    monkeypatch.setattr(Tenants, "restored", broken)
     server = open_server(settings(tmp_path))
     server.first()
     with served(server.front, lifespan="on") as client:

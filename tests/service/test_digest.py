@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from sentinel import app as composition
 from sentinel.actions.message import compose, line, text
 from sentinel.actions.webhook import new_secret
 from sentinel.app import open_server
+from sentinel.app import server as composition
 from sentinel.core.duration import DAY, HOUR, MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import App, Delivery

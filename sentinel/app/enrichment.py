@@ -1,0 +1,72 @@
+"""What is known of addresses and programs beside their events: databases, lists and copies of lists, kept fresh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from sentinel.actions.download import Download, download
+from sentinel.actions.fetch import Fetcher
+from sentinel.core.event import Event
+from sentinel.enrich.enricher import Enricher, build
+from sentinel.enrich.network import read as read_list
+from sentinel.service import lists
+from sentinel.service.ports import Store
+from sentinel.settings import Settings
+
+DOWNLOAD = 30.0  # seconds for one list; a stop may have to wait for it
+
+log = structlog.get_logger("sentinel")
+
+
+class Enrichment:
+    """The enricher and the files it reads. `go_on` is asked before each download, and raises to prevent it."""
+
+    def __init__(
+        self, settings: Settings, store: Store, fetcher: Fetcher, clock: Callable[[], int], go_on: Callable[[], None]
+    ) -> None:
+        files, copies = lists.files(settings.data, settings.network_lists or {})
+        self.enricher = build(settings.geo, files)
+        self._lists = lists.Copies(copies, self._download, read_list)
+        self._store = store
+        self._fetcher = fetcher
+        self._clock = clock
+        self._go_on = go_on
+        self._troubles: set[str] = set()
+
+    def of(self, app: str) -> Labelled:
+        """Return what enriches the events of one sending of an app."""
+        return Labelled(self.enricher, self._store, app, self._clock())
+
+    def refresh(self) -> None:
+        """Take over what changed on the disk, and say what is newly wrong with it."""
+        self.enricher.refresh()
+        troubles, told = set(self.enricher.problems()), self._troubles
+        self._troubles = troubles
+        for trouble in sorted(troubles - told):
+            log.warning("trouble", where="enrichment", error=trouble)
+
+    def refresh_lists(self) -> None:
+        """Download the lists that are due, and take over what came."""
+        try:
+            self._lists.refresh(self._clock())
+        finally:
+            self.refresh()
+
+    def _download(self, url: str, tag: str) -> Download | None:
+        self._go_on()
+        return download(self._fetcher, url, tag, timeout=DOWNLOAD)
+
+
+class Labelled:
+    """The enricher as the pipeline asks it for the events of one sending: with the labels of their app."""
+
+    def __init__(self, enricher: Enricher, store: Store, app: str, now: int) -> None:
+        self._enrich = enricher.enrich
+        of = store.labels.of
+        self._labels = (lambda kind, target: of(app, kind, target, now)) if store.labels.any(app) else None
+
+    def enrich(self, event: Event) -> None:
+        """Add to an event what is known."""
+        self._enrich(event, self._labels)
