@@ -12,12 +12,13 @@ from sentinel.engine.problems import quote, suggest
 from sentinel.engine.select import rules_of
 from sentinel.loader.chains import Built, check_chains
 from sentinel.loader.checks import check_playbook
+from sentinel.loader.desk import FAULTY, Desk, is_null, listed
 from sentinel.loader.detectors import DETECTORS
 from sentinel.loader.mistakes import PlaybookErrors
 from sentinel.loader.playbook import build_playbook, selections
 from sentinel.loader.rule import build_rule, check_rule
 from sentinel.loader.schema import KINDS
-from sentinel.loader.shapes import FAULTY, Desk, Reading, is_null, listed
+from sentinel.loader.shapes import Reading
 from sentinel.loader.source import Document, Scalar, open_page, read_documents
 from sentinel.loader.source import Mapping as MappingNode
 

@@ -11,7 +11,8 @@ from sentinel.engine.playbook import Action, Playbook, Selector, Sequence
 from sentinel.engine.problems import quote
 from sentinel.engine.select import may_meet
 from sentinel.loader.checks import check_lockout
-from sentinel.loader.shapes import Desk, Reading
+from sentinel.loader.desk import Desk
+from sentinel.loader.shapes import Reading
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from sentinel.core.event import RESERVED, read
 from sentinel.engine.judge import prepare
 from sentinel.engine.playbook import Playbook, Rule
 from sentinel.engine.problems import quote
+from sentinel.loader.desk import Desk, listed
 from sentinel.loader.impossible import GLOB, IMPOSSIBLE
 from sentinel.loader.playbook import Rules, selections, usual_cooldown
 from sentinel.loader.schema import IP_ACTIONS, USER_ACTIONS
-from sentinel.loader.shapes import Desk, Picked, Reading, listed
+from sentinel.loader.shapes import Picked, Reading
 from sentinel.loader.testcase import check_tests
 
 OURS = frozenset({"playbook", "severity", "group", "finding", "depth"})

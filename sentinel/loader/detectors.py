@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from sentinel.engine.kinds import Kind
 from sentinel.loader import words
-from sentinel.loader.shapes import Desk, Json, Key, Listing, OneOrMore, Record, Shape, Table, Wrong
+from sentinel.loader.desk import Desk, Json, Shape, Wrong
+from sentinel.loader.shapes import Key, Listing, OneOrMore, Record, Table
 from sentinel.loader.source import Mapping as MappingNode
 from sentinel.loader.source import Node
 from sentinel.loader.words import BOOLEAN, CONDITION, EVENT_NAME, above, duration, field_name, whole

@@ -9,9 +9,10 @@ from sentinel.core.duration import format_duration
 from sentinel.engine.fields import FIELDS
 from sentinel.engine.kinds import Kind
 from sentinel.engine.problems import quote
+from sentinel.loader.desk import Desk
 from sentinel.loader.detectors import Bound
 from sentinel.loader.playbook import least
-from sentinel.loader.shapes import Desk, Reading
+from sentinel.loader.shapes import Reading
 from sentinel.loader.source import Mapping, Spot
 
 GLOB = "*?["

@@ -21,8 +21,9 @@ from sentinel.engine.playbook import (
     Step,
     Travel,
 )
+from sentinel.loader.desk import Desk
 from sentinel.loader.detectors import Bound
-from sentinel.loader.shapes import Desk, Reading
+from sentinel.loader.shapes import Reading
 from sentinel.loader.testcase import build_test, place_of
 from sentinel.loader.version import stamp
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sentinel.engine.playbook import Rule, RuleTest
-from sentinel.loader.shapes import Desk, Reading
+from sentinel.loader.desk import Desk
+from sentinel.loader.shapes import Reading
 from sentinel.loader.testcase import check_event, event_of, place_of
 
 

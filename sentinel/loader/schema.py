@@ -11,20 +11,9 @@ from sentinel.engine.fields import FIELDS
 from sentinel.engine.kinds import Kind
 from sentinel.engine.playbook import MODES, SEVERITIES
 from sentinel.loader import words
+from sentinel.loader.desk import Json
 from sentinel.loader.detectors import DETECTORS, NAMES, SELECTOR, WINDOWED
-from sentinel.loader.shapes import (
-    MOST_ITEMS,
-    Apart,
-    Either,
-    Json,
-    Key,
-    Listing,
-    OneOrMore,
-    Record,
-    Table,
-    Tagged,
-    Worded,
-)
+from sentinel.loader.shapes import MOST_ITEMS, Apart, Either, Key, Listing, OneOrMore, Record, Table, Tagged, Worded
 from sentinel.loader.words import BOOLEAN, CONDITION, EVENT_NAME, Anything, choice, duration, field_name, text, whole
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

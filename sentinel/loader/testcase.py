@@ -11,8 +11,9 @@ from sentinel.core.duration import format_duration
 from sentinel.core.errors import EventError
 from sentinel.engine.playbook import Delivery, Expectation, Place, PlaybookTest, Request
 from sentinel.engine.problems import quote
+from sentinel.loader.desk import Desk, listed
 from sentinel.loader.schema import EVENT, IP_ACTIONS, MOST_COPIES, TIMED, USER_ACTIONS
-from sentinel.loader.shapes import Desk, Reading, listed
+from sentinel.loader.shapes import Reading
 from sentinel.loader.source import Mapping as MappingNode
 from sentinel.loader.source import Node, Spot
 

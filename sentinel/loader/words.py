@@ -21,8 +21,8 @@ from sentinel.engine.expression import Expression, ExpressionError, compile_expr
 from sentinel.engine.fields import FIELDS, OPEN, FieldSpec, find_field
 from sentinel.engine.kinds import Kind
 from sentinel.engine.problems import quote, suggest
+from sentinel.loader.desk import Desk, Json, Shape, Wrong, is_null, listed, unexpected
 from sentinel.loader.offsets import positions
-from sentinel.loader.shapes import Desk, Json, Shape, Wrong, is_null, listed, unexpected
 from sentinel.loader.source import Mapping, Node, Scalar, Sequence, Spot
 
 TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
