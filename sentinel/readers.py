@@ -103,10 +103,20 @@ def network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 def url(value: Any) -> str:
     """Read a web address without a trailing slash."""
-    parts = urlsplit(text(value))
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f"`{str(value)[:64]}` is not a web address (write `https://sentinel.example`)")
-    return text(value).rstrip("/")
+    found = text(value)
+    if not _is_web(found):
+        shown = f"`{found[:64]}` is not" if "@" not in found else "not"  # before an `@` stands a password
+        raise ValueError(f"{shown} a web address (write `https://sentinel.example`)")
+    return found.rstrip("/")
+
+
+def _is_web(found: str) -> bool:
+    try:
+        parts = urlsplit(found)
+        whole = bool(parts.hostname) and parts.port != 0 and "@" not in parts.path
+    except ValueError:
+        return False
+    return whole and parts.scheme in ("http", "https") and not parts.query and not parts.fragment
 
 
 def guard(value: Any) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 import typer
 
@@ -45,10 +45,7 @@ class Client:
         self.url = url
         self.key = key
         self.timeout = TIMEOUT  # seconds without a byte
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SentinelError(f"`{url}` is not a web address", "write `http://127.0.0.1:8787`")
-        self._parts = parts
+        self._parts = _parts(url)
         self._headers = {"Authorization": f"Bearer {key}", "User-Agent": f"sentinel/{__version__}"}
         if app is not None:
             self._headers["Sentinel-App"] = app
@@ -138,6 +135,17 @@ def _beside(folder: Path, app: str | None) -> Client:
             "start `sentinel serve`, name its folder with `--data`, or give `--url` and `--key`",
         )
     return Client(found.url, found.token, app)
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and "@" not in url:
+            return parts
+    except ValueError:
+        pass
+    what = f"`{url}`" if "@" not in url else "the URL"  # before an `@` stands a password
+    raise SentinelError(f"{what} is not a web address", "write `http://127.0.0.1:8787`")
 
 
 def _query(query: Query) -> str:

@@ -111,11 +111,16 @@ def _without_server(options: Options) -> Options:
 
 
 def _url(value: Any) -> dict[str, Any]:
-    parts = urlsplit(str(value).strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise ValueError(f"`{parts.scheme}://{parts.hostname}` is not an address such as `https://sentinel.example`")
-    if not str(value).strip().isascii() or parts.port == 0:
+    text = str(value).strip()
+    try:
+        parts = urlsplit(text)
+        whole = text.isascii() and "@" not in text and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole:  # whose pieces may be those of a password
         raise ValueError("not an address such as `https://sentinel.example`")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"`{parts.scheme}://{parts.hostname}` is not an address such as `https://sentinel.example`")
     return {"url": f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"}
 
 

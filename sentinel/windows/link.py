@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 import redis
 from redis.cluster import ClusterNode, RedisCluster
 from redis.sentinel import Sentinel
 
+from sentinel.core import dsn
+from sentinel.core.dsn import Dsn
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.windows.scripts import NAMES, sha, source
 
@@ -93,7 +94,7 @@ class Link:
         end = time.monotonic() + self._patience
         while left := self._try(wanted, left, answers):
             if time.monotonic() > end:
-                raise StoreBusy(f"windows cannot be reached: {answers[left[0]]}", HINT)
+                raise StoreBusy(f"windows cannot be reached: {_why(answers[left[0]])}", HINT)
             if not all(isinstance(answers[place], redis.exceptions.NoScriptError) for place in left):
                 time.sleep(PAUSE)
                 self._look()
@@ -194,7 +195,7 @@ class Link:
         try:
             yield
         except _AGAIN as error:
-            raise StoreBusy(f"windows cannot be reached: {error}", HINT) from error
+            raise StoreBusy(f"windows cannot be reached: {_why(error)}", HINT) from error
         except redis.RedisError as error:
             raise _told(error) from error
 
@@ -225,6 +226,11 @@ def _connection(pool: Any) -> Iterator[Any]:
         pool.release(connection)
 
 
+def _why(error: object) -> str:
+    """Return what went wrong, without the watchers' connections, each with all that is set about it."""
+    return str(error).partition(" : <redis.")[0]
+
+
 def _told(error: Exception) -> SentinelError:
     if isinstance(error, redis.exceptions.OutOfMemoryError):
         return StoreBusy("windows have no room: Redis or Valkey is at its `maxmemory`", "give it more", retry_after=10)
@@ -233,18 +239,17 @@ def _told(error: Exception) -> SentinelError:
 
 def open_link(url: str, patience: float = PATIENCE) -> Link:
     """Return a link to what a URL names, which is asked once. Raises SentinelError where that cannot be used."""
-    parts = urlsplit(url)
-    kind = KINDS.get(parts.scheme)
+    found = dsn.read(url, "windows")
+    kind = KINDS.get(found.scheme)
     if kind is None:
-        raise SentinelError(f"`windows`: `{parts.scheme}://` is no Redis or Valkey URL", _SPELLINGS)
-    options, own = _options(parts.query)
+        raise SentinelError(f"`windows`: `{found.scheme}://` is no Redis or Valkey URL", _SPELLINGS)
+    replicas = _replicas(found.query)
     try:
-        servers = kind(url.partition("?")[0], options)
-        link = Link(servers, patience, own.get("replicas", 0))
+        link = Link(kind(found), patience, replicas)
         _check(link)
-        link.forgetful = not own.get("replicas") and not _keeps(link)
+        link.forgetful = not replicas and not _keeps(link)
     except (*_AGAIN, redis.RedisError, StoreBusy, OSError, ValueError) as error:
-        raise SentinelError(f"`windows`: Redis or Valkey cannot be used: {error}", HINT) from error
+        raise SentinelError(f"`windows`: Redis or Valkey cannot be used: {_why(error)}", HINT) from error
     return link
 
 
@@ -252,20 +257,14 @@ _SPELLINGS = (
     "write `redis://HOST:PORT/0`, `rediss://…`, `unix://PATH`, `redis+sentinel://HOST:PORT,HOST:PORT/NAME` "
     "or `redis+cluster://HOST:PORT,HOST:PORT`"
 )
+_ALWAYS: dict[str, Any] = {"socket_connect_timeout": CONNECT, "socket_timeout": ANSWER, "protocol": 2}
 
 
-def _options(query: str) -> tuple[dict[str, Any], dict[str, int]]:
-    own: dict[str, int] = {}
-    rest = []
-    for pair in filter(None, query.split("&")):
-        name, _, value = pair.partition("=")
-        if name == "replicas" and value.isdecimal():
-            own[name] = int(value)
-        else:
-            rest.append(name)
-    if rest:
-        raise SentinelError(f"`windows`: `{rest[0]}` is no option of the URL", "there is `replicas`")
-    return {"socket_connect_timeout": CONNECT, "socket_timeout": ANSWER, "protocol": 2}, own
+def _replicas(query: str) -> int:
+    name, _, value = query.partition("=")
+    if query and (name != "replicas" or not value.isdecimal()):
+        raise SentinelError("`windows`: the URL has an option that is not known", "there is `replicas`, a number")
+    return int(value or 0)
 
 
 def _check(link: Link) -> None:
@@ -295,30 +294,37 @@ def fields(answer: Any) -> dict[str, str]:
     return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
 
 
-def _single(url: str, options: dict[str, Any]) -> Servers:
-    pool = redis.ConnectionPool.from_url(url, **options)
+def _single(url: Dsn) -> Servers:
+    where: dict[str, Any]
+    if url.scheme == "unix":
+        if url.places or not url.path.strip("/"):
+            raise SentinelError("`windows`: the URL names no socket", _SPELLINGS)
+        where = {"path": url.path, "connection_class": redis.UnixDomainSocketConnection}
+    else:
+        host, port = _places(url, 6_379)[0]
+        where = {"host": host, "port": port, "db": _database(url.path.strip("/"))}
+        where |= {"connection_class": redis.SSLConnection} if url.scheme == "rediss" else {}
+        if len(url.places) > 1:
+            raise SentinelError("`windows`: the URL names several servers", _SPELLINGS)
+    pool = redis.ConnectionPool(**where, **_user(url), **_ALWAYS)
     return Servers(lambda key: "", lambda name: pool, lambda: None, lambda: [""], pool.disconnect)
 
 
-def _replicated(url: str, options: dict[str, Any]) -> Servers:
+def _replicated(url: Dsn) -> Servers:
     """Reach the master of a replica set, as the watchers know it."""
-    parts = urlsplit(url)
-    name, _, database = parts.path.strip("/").partition("/")
+    name, _, database = url.path.strip("/").partition("/")
     if not name:
         raise SentinelError("`windows`: the URL names no replica set", _SPELLINGS)
-    who = _who(url)
-    secure = {name: value for name, value in who.items() if name == "ssl"}
     make: Any = Sentinel
-    watchers = make(_places(parts.netloc, 26_379), sentinel_kwargs=options | secure, **options)
-    pool = watchers.master_for(name, db=int(database or 0), **who).connection_pool
+    watchers = make(_places(url, 26_379), sentinel_kwargs=_ALWAYS | _tls(url), **_ALWAYS)
+    pool = watchers.master_for(name, db=_database(database), **_user(url), **_tls(url)).connection_pool
     return Servers(lambda key: "", lambda name: pool, pool.disconnect, lambda: [""], pool.disconnect)
 
 
-def _clustered(url: str, options: dict[str, Any]) -> Servers:
-    parts = urlsplit(url)
+def _clustered(url: Dsn) -> Servers:
     make: Any = ClusterNode
-    nodes = [make(host, port) for host, port in _places(parts.netloc, 6_379)]
-    own: dict[str, Any] = options | _who(url)
+    nodes = [make(host, port) for host, port in _places(url, 6_379)]
+    own: dict[str, Any] = _ALWAYS | _user(url) | _tls(url)
     cluster: Any = RedisCluster(startup_nodes=nodes, require_full_coverage=False, **own)
     manager = cluster.nodes_manager
 
@@ -334,25 +340,25 @@ def _clustered(url: str, options: dict[str, Any]) -> Servers:
     return Servers(of, pool, manager.initialize, lambda: [one.name for one in cluster.get_primaries()], cluster.close)
 
 
-def _who(url: str) -> dict[str, Any]:
-    """Return who a URL says it is, and whether by TLS."""
-    parts = urlsplit(url)
-    who = {
-        name: unquote(value) for name, value in (("username", parts.username), ("password", parts.password)) if value
-    }
-    return who | ({"ssl": True} if parts.scheme.startswith("rediss") else {})
+def _user(url: Dsn) -> dict[str, Any]:
+    return {name: value for name, value in (("username", url.user), ("password", url.password)) if value}
 
 
-def _places(netloc: str, default: int) -> list[tuple[str, int]]:
-    """Return the addresses of a list, without the user before them."""
-    found = []
-    for place in netloc.rpartition("@")[2].split(","):
-        parts = urlsplit(f"//{place}")
-        found.append((parts.hostname or "127.0.0.1", parts.port or default))
-    return found
+def _tls(url: Dsn) -> dict[str, bool]:
+    return {"ssl": True} if url.scheme.startswith("rediss") else {}
 
 
-KINDS: dict[str, Callable[[str, dict[str, Any]], Servers]] = {
+def _places(url: Dsn, default: int) -> list[tuple[str, int]]:
+    return [(host, port or default) for host, port in url.places] or [("127.0.0.1", default)]
+
+
+def _database(text: str) -> int:
+    if text and not (text.isascii() and text.isdecimal()):
+        raise SentinelError("`windows`: the URL names a database that is no number", _SPELLINGS)
+    return int(text or 0)
+
+
+KINDS: dict[str, Callable[[Dsn], Servers]] = {
     "redis": _single, "rediss": _single, "unix": _single,
     "redis+sentinel": _replicated, "rediss+sentinel": _replicated,
     "redis+cluster": _clustered, "rediss+cluster": _clustered,

@@ -269,6 +269,8 @@ class TestReach:
             ),
             (["--url", "http://127.0.0.1:1"], "no key (give `--key`, or set SENTINEL_KEY)"),
             (["--url", "ftp://x", "--key", "x"], "`ftp://x` is not a web address"),
+            (["--url", "http://127.0.0.1:no", "--key", "x"], "`http://127.0.0.1:no` is not a web address"),
+            (["--url", "http://x:pa/ss@127.0.0.1:1", "--key", "x"], "the URL is not a web address"),
         ],
     )
     def test_where_there_is_no_server_it_says_so_in_one_line(self, ask, words, text):

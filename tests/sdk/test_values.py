@@ -19,6 +19,7 @@ from sentinel.sdk.clock import Backoff, retry_after
 from sentinel.sdk.deltas import DeltaReader, EventStream
 from sentinel.sdk.options import Options
 from tests.core.strategies import DELTAS, IPS, USERS
+from tests.passwords import SPELLINGS, passwords, pieces
 
 scrubber = Scrubber(["nickname"])
 
@@ -182,6 +183,13 @@ def test_an_address_that_is_none_is_left_out_with_a_word(url):
     found, said = read(url=url, key="k")
     assert found.url is None
     assert said
+
+
+@given(passwords(), st.sampled_from(SPELLINGS))
+def test_no_piece_of_a_password_in_an_address_is_told(password, spelling):
+    found, said = read(url=spelling.format(scheme="https", password=password), key="k")
+    assert not found.connected
+    assert not any(piece in line for piece in pieces(password) for line in said)
 
 
 @pytest.mark.parametrize("key", ["a b", "a\r\nX: y", "schlüssel"])

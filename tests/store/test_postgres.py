@@ -6,6 +6,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sentinel.core.batch import Label, Sighting
 from sentinel.core.decision import Decision
@@ -19,6 +21,7 @@ from sentinel.store.postgres.text import escaped, escaped_json, unescaped, unesc
 from tests import postgres
 from tests.api.served import wait_for
 from tests.contract.values import NOW, batch, decision, event, finding, put
+from tests.passwords import SPELLINGS, passwords, pieces
 
 
 @pytest.fixture
@@ -255,8 +258,11 @@ def test_a_lost_connection_is_busy_once_and_made_again(stores, database):
     ("url", "said"),
     [
         ("postgresql://u:hunter2@127.0.0.1:1/x", "cannot be used now"),
-        ("postgresql://u:hunter2@[", "not a URL"),
-        ("postgresql://u:hunter2@localhost/x?nonsense=1", "not a URL"),
+        ("postgresql://u:hunter2@[", "no proper host and port"),
+        ("postgresql://u:hunter2/p@127.0.0.1:1/x", "not a URL that can be read"),
+        ("postgresql://u:p@hunter2@127.0.0.1:1/x", "not a URL that can be read"),
+        ("postgresql://u:hunter2/x", "no proper host and port"),
+        ("postgresql://u:hunter2@localhost/x?nonsense=1", "not a URL that PostgreSQL understands"),
     ],
 )
 def test_a_database_that_is_not_there_is_one_clear_error_without_the_password(url, said):
@@ -264,6 +270,14 @@ def test_a_database_that_is_not_there_is_one_clear_error_without_the_password(ur
         open_postgres(url)
     assert "hunter2" not in str(failed.value)
     assert "hunter2" not in repr(failed.value.__cause__)
+
+
+@settings(max_examples=50)
+@given(passwords(), st.sampled_from(SPELLINGS))
+def test_no_spelling_of_a_url_puts_a_piece_of_the_password_into_an_error(password, spelling):
+    with pytest.raises(StoreError) as failed:
+        look(spelling.format(scheme="postgresql", password=password))
+    assert not any(piece in f"{failed.value} {failed.value.__cause__!r}" for piece in pieces(password))
 
 
 def test_a_database_that_does_not_exist_is_named(database):

@@ -7,15 +7,19 @@ from typing import Any
 
 import pytest
 import redis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from redis.sentinel import MasterNotFoundError
 
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.engine.windows import Absent, Gauge, Hit, Opening, Spike, Step, Steps, Threshold, Watch
 from sentinel.windows.groups import Limits
-from sentinel.windows.link import Link, open_link
+from sentinel.windows.link import Link, _why, open_link
 from sentinel.windows.memory import MemoryWindows
 from sentinel.windows.names import BUCKETS, GroupNames, Names, bucket_of
 from sentinel.windows.valkey import StateLost, ValkeyWindows
 from tests import valkey
+from tests.passwords import SPELLINGS, passwords, pieces
 from tests.windows.twins import shared, unnamed
 
 MINUTE = 60_000_000
@@ -224,7 +228,12 @@ def test_a_server_that_would_forget_is_refused() -> None:
         ("memcached://127.0.0.1", "`memcached://` is no Redis or Valkey URL"),
         ("redis+sentinel://127.0.0.1:1", "the URL names no replica set"),
         ("redis://127.0.0.1:1/0", "Redis or Valkey cannot be used"),
-        ("redis://127.0.0.1:1/0?decode=yes", "`decode` is no option of the URL"),
+        ("redis://127.0.0.1:1/0?decode=yes", "the URL has an option that is not known"),
+        ("redis://127.0.0.1:1/0?replicas=many", "the URL has an option that is not known"),
+        ("redis://127.0.0.1:1/shop", "the URL names a database that is no number"),
+        ("redis://127.0.0.1:1,127.0.0.1:2", "the URL names several servers"),
+        ("unix://127.0.0.1/run/valkey.sock", "the URL names no socket"),
+        ("unix:///run/no-valkey.sock", "Redis or Valkey cannot be used"),
         ("redis+cluster://127.0.0.1:1", "Redis or Valkey cannot be used"),
     ],
 )
@@ -233,10 +242,31 @@ def test_a_url_that_cannot_be_used_is_one_clear_error(url: str, told: str) -> No
         open_link(url)
 
 
-def test_a_password_is_in_no_error() -> None:
+SCHEMES = ["redis", "rediss", "unix", "redis+cluster", "hidden"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(passwords(), st.sampled_from(SPELLINGS), st.sampled_from(SCHEMES))
+def test_a_password_is_in_no_error(password: str, spelling: str, scheme: str) -> None:
     with pytest.raises(SentinelError) as caught:
-        open_link("redis://someone:hidden@127.0.0.1:1/0")
-    assert "hidden" not in str(caught.value)
+        open_link(spelling.format(scheme=scheme, password=password))
+    assert not any(piece in f"{caught.value} {caught.value.__cause__!r}" for piece in pieces(password))
+
+
+def test_watchers_that_cannot_be_reached_are_told_without_how_they_were_asked() -> None:
+    error = MasterNotFoundError("No master found for 'main' : <redis.client.Redis(db=0,username=None)> - refused")
+    assert _why(error) == "No master found for 'main'"
+
+
+def test_a_password_is_sent_as_it_was_meant() -> None:
+    server, password = valkey.Server(), "p%2Fs%3Fs%40%25[#"
+    server.client().config_set("requirepass", "p/s?s@%[#")
+    try:
+        open_link(f"redis://:{password}@127.0.0.1:{server.port}/3").close()
+        with pytest.raises(SentinelError, match="cannot be used"):
+            open_link(f"redis://:wrong@127.0.0.1:{server.port}/3")
+    finally:
+        server.end()
 
 
 def test_quiet_windows_take_hits_in_and_open_nothing(link: Link) -> None:

@@ -23,7 +23,8 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.pool import QueuePool
 
-from sentinel.core.errors import StoreBusy, StoreError
+from sentinel.core import dsn
+from sentinel.core.errors import SentinelError, StoreBusy, StoreError
 from sentinel.store.changes import TOUCHED, Touched
 from sentinel.store.postgres.text import adapt
 
@@ -170,11 +171,14 @@ class Control:
 
 def parts(url: str) -> dict[str, Any]:
     """Return what a PostgreSQL URL says, by libpq's names; raises StoreError, which does not repeat it."""
+    hint = "write `postgresql://user:password@host:5432/name`, with %-codes for odd characters"
     try:
+        dsn.read(url, "database")
         return dict(conninfo_to_dict(url))
     except psycopg.Error:
-        hint = "write `postgresql://user:password@host:5432/name`, with %-codes for odd characters"
         raise StoreError("`database`: not a URL that PostgreSQL understands", hint) from None
+    except SentinelError as error:
+        raise StoreError(error.message, error.hint) from None
 
 
 def place(parts: dict[str, Any]) -> str:
