@@ -12,7 +12,7 @@ from sentinel.api.models import DecisionView, EventView, FindingView, Model, Mom
 from sentinel.api.parts import LONGEST, Id, Time, Word, time
 from sentinel.api.views import decision_view, event_view, finding_view, when
 from sentinel.edge.errors import not_found
-from sentinel.service.explain import Nearness
+from sentinel.service.why import Nearness
 
 router = APIRouter(tags=["explain"])
 Given = Annotated[

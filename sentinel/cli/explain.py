@@ -24,9 +24,9 @@ from sentinel.core import moment
 from sentinel.core.errors import EventError, InputError
 from sentinel.core.event import Event, read, stored
 from sentinel.loader.assembly import Content
-from sentinel.service.explain import judged, rule
 from sentinel.service.files import Account, events
 from sentinel.service.streams import Stream
+from sentinel.service.why import judged, rule
 
 LINES = {"event": event_lines, "group": group_lines, "decision": decision_lines}
 

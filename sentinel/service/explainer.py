@@ -1,4 +1,4 @@
-"""Asks the running engine and the store why: for an event, a group, a decision. How that is found is `explain`'s."""
+"""Asks the running engine and the store why: for an event, a group, a decision. How that is found is `why`'s."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sentinel.core.errors import SentinelError
 from sentinel.core.record import App, KeptDecision, KeptEvent, KeptFinding
 from sentinel.engine.problems import suggest
 from sentinel.loader.assembly import Content
-from sentinel.service.explain import Judged, Nearness, Part, judged, nearness, rule
 from sentinel.service.pipeline import Pipeline
 from sentinel.service.ports import Store
 from sentinel.service.tenant import Tenant
+from sentinel.service.why import Judged, Nearness, Part, judged, nearness, rule
 
 SHOWN = 20
 

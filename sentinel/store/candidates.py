@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from sentinel.core.candidates import Candidates, Fewest, Selection
 from sentinel.engine.fields import FieldSpec, find_field
-from sentinel.store.asking import Where
 from sentinel.store.condition import translate
 from sentinel.store.rows import hash_of, numbers_of
 from sentinel.store.sql import DUCKDB, FALSE, Sql, every, some, sql
 from sentinel.store.values import Slot
+from sentinel.store.where import Where
 
 WIDEST = 32  # bits: no network that events are grouped by is wider, so all of its events have these in common
 _OF = {"user": ("user_key",), "device": ("device",), "ip": ("ip4", f"ip6 >> {64 - WIDEST}")}

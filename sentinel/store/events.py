@@ -19,7 +19,6 @@ from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.event import Event
 from sentinel.core.identity import key_type, names_of
 from sentinel.core.record import Filter, KeptEvent, Page
-from sentinel.store.asking import Asked, Where, ask, meant, settled
 from sentinel.store.candidates import places
 from sentinel.store.duck import Duck, interrupted
 from sentinel.store.journal import BITS, END, Journal
@@ -28,6 +27,7 @@ from sentinel.store.projector import Projector
 from sentinel.store.recent import Identity, identity
 from sentinel.store.rows import READ, SHOWN, read
 from sentinel.store.schema import Schema
+from sentinel.store.where import Asked, Where, ask, meant, settled
 
 _AT_ONCE = 100
 _SLICE = 5_000  # events in memory at a time

@@ -7,7 +7,7 @@ import pytest
 from sentinel.core.event import read
 from sentinel.engine.engine import Engine
 from sentinel.engine.keys import group_key, key_of, key_text, shown_key
-from sentinel.service.explain import judged, nearness, rule
+from sentinel.service.why import judged, nearness, rule
 from tests.service.stories import MINUTE, SECOND, START, failed, passed, playbook, playbooks, raw, windows
 
 EXCEPT = "[{where: 'cidr(ip, \"198.51.100.0/24\")', reason: office}]"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sentinel.core.duration import DAY
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import Filter
-from sentinel.store import asking, columns
+from sentinel.store import columns, where
 from sentinel.store.duck import Duck
 from sentinel.store.embedded import open_store
 from sentinel.store.explorer.buckets import buckets
@@ -83,7 +83,7 @@ def test_too_many_at_once_are_asked_to_come_back(duck):
 
 def test_whose_name_has_the_hash_of_another_name_is_not_found_by_that(tmp_path, monkeypatch):
     """Users and addresses are looked up by hashes of 64 bits, then held to what was asked for."""
-    for room in (asking, columns):
+    for room in (where, columns):
         monkeypatch.setattr(room, "hash_of", lambda text: 7)
     store = open_store(tmp_path / "data")
     try:

@@ -18,8 +18,8 @@ from sentinel.core.errors import SentinelError
 from sentinel.core.record import PlaybookVersion
 from sentinel.edge.errors import not_found
 from sentinel.engine.select import rules_of
-from sentinel.service.explain import Nearness
 from sentinel.service.overview import PlaybookState
+from sentinel.service.why import Nearness
 
 router = APIRouter()
 BARS = 30  # days

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from sentinel.core.candidates import Candidates, Fewest, Selection
 from sentinel.engine.fields import FieldSpec, find_field
 from sentinel.store.candidates import WIDEST
-from sentinel.store.postgres.asking import may
+from sentinel.store.postgres.where import may
 from sentinel.store.sql import FALSE, Sql, every, some, sql
 
 _NETWORK = f"network(set_masklen(ip::inet, {WIDEST}))"  # of version 4 the address itself

@@ -15,12 +15,12 @@ from sentinel.core.record import Filter, KeptEvent, Page, Query
 from sentinel.store.duck import interrupted
 from sentinel.store.paging import bounded, cursor, place
 from sentinel.store.postgres import parquet
-from sentinel.store.postgres.asking import Condition, ask
 from sentinel.store.postgres.candidates import places, wanted_of
 from sentinel.store.postgres.control import Control, driver
 from sentinel.store.postgres.copying import READ, read
 from sentinel.store.postgres.partitions import Partitions
 from sentinel.store.postgres.place import Place
+from sentinel.store.postgres.where import Condition, ask
 from sentinel.store.postgres.words import POSTGRES
 from sentinel.store.sql import Sql
 

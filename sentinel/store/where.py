@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, NamedTuple
 
 from sentinel.core import address
@@ -86,17 +87,23 @@ def _of_fields(app: str, filter: Filter, by_hash: bool = False) -> Where:
     return wanted
 
 
+def network(text: str) -> IPv4Network | IPv6Network:
+    """Return the network that events can be searched by; raises SentinelError for what is none."""
+    try:
+        found = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise SentinelError(f"`ip`: `{text[:64]}` is neither an address nor a network") from None
+    if found.version == 6 and found.prefixlen > 64:
+        raise SentinelError(f"`ip`: `{text[:64]}` is narrower than /64", "of IPv6, name one address or a wider network")
+    return found
+
+
 def _of_address(text: str) -> dict[str, Any]:
     exact = address.normalise(text)
     if exact is not None:
         return {"ip_h = ?": hash_of(exact), "ip = ?": exact}
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise SentinelError(f"`ip`: `{text[:64]}` is neither an address nor a network") from None
-    first, last = int(network.network_address), int(network.broadcast_address)
-    if network.version == 4:
+    wide = network(text)
+    first, last = int(wide.network_address), int(wide.broadcast_address)
+    if wide.version == 4:
         return {"ip4 >= ?": first, "ip4 <= ?": last}
-    if network.prefixlen > 64:
-        raise SentinelError(f"`ip`: `{text[:64]}` is narrower than /64", "of IPv6, name one address or a wider network")
     return {"ip6 >= ?": first >> 64, "ip6 <= ?": last >> 64}

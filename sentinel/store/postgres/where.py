@@ -6,17 +6,16 @@ the plain rest lets through; how is `events`'.
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any, NamedTuple
 
 from sentinel.core import address
-from sentinel.core.errors import SentinelError
 from sentinel.core.record import Filter, Query
 from sentinel.engine.nodes import And, Compare, Field, ListOf, Literal, Missing, Node, Not, Or
 from sentinel.store.condition import translate
 from sentinel.store.postgres.copying import signed
 from sentinel.store.postgres.words import POSTGRES
 from sentinel.store.sql import Sql, every
+from sentinel.store.where import network
 
 Condition = tuple[list[str], list[Any]]
 
@@ -80,11 +79,5 @@ def _of_address(text: str) -> dict[str, Any]:
     exact = address.normalise(text)
     if exact is not None:
         return {"ip::inet = %s::inet": exact}
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise SentinelError(f"`ip`: `{text[:64]}` is neither an address nor a network") from None
-    if network.version == 6 and network.prefixlen > 64:
-        raise SentinelError(f"`ip`: `{text[:64]}` is narrower than /64", "of IPv6, name one address or a wider network")
-    first, last = str(network.network_address), str(network.broadcast_address)
-    return {"ip::inet >= %s::inet": first, "ip::inet <= %s::inet": last}
+    wide = network(text)
+    return {"ip::inet >= %s::inet": str(wide.network_address), "ip::inet <= %s::inet": str(wide.broadcast_address)}
