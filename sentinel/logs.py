@@ -46,7 +46,6 @@ def configure(form: str, level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a job that is still at work is no news
     for loud in ("alembic", "asyncio", "uvicorn"):
         logging.getLogger(loud).setLevel(logging.WARNING)
 

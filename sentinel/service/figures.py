@@ -46,6 +46,7 @@ FIGURES: Mapping[str, Figure] = {
     "sentinel_playbooks_rebuilding": Figure("gauge", "Playbooks whose windows are being folded anew", ("app",)),
     "sentinel_sign_ins": Figure("counter", "Tries to sign in to the console", ("outcome",)),
     "sentinel_jobs": Figure("counter", "Runs of the server's own jobs", ("job", "outcome")),
+    "sentinel_jobs_late": Figure("gauge", "Jobs that are at work for two minutes or more"),
     "sentinel_ready": Figure("gauge", "Whether events are taken"),
     "sentinel_enforcement_on": Figure("gauge", "Whether decisions are carried out", ("app",)),
     "sentinel_guard_holds": Figure("gauge", "Playbooks whose guard lets them only monitor now", ("app", "playbook")),

@@ -6,25 +6,29 @@ says whose they are.
 
 from __future__ import annotations
 
+import logging
 import secrets
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_SUBMITTED, JobEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from sentinel.core.duration import SECOND
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import Lease
-from sentinel.service.figures import Figures
+from sentinel.service.figures import Figures, Sample
 from sentinel.service.ports import Leases
 
 LEASE = "jobs"
 RENEW = 1.0
 HOLD = 7 * SECOND // 2  # a leader that was killed is followed within five seconds
 THREADS = 4
+LATE = 120.0  # seconds after which a job that is still at work, or waits for a thread, is told of
 
 
 class Job(NamedTuple):
@@ -63,19 +67,30 @@ class Holder:
 
 
 class Jobs:
-    """The clock. A job that fails is counted and reported, and runs again when its time comes."""
+    """The clock. A job that fails is counted and reported, and runs again when its time comes.
+
+    One that is still at work when its time comes is left to it, and told of, once, where it is late. `steady` gives
+    seconds that never jump.
+    """
 
     def __init__(
-        self, jobs: Iterable[Job], holder: Holder, figures: Figures, fault: Callable[[str, BaseException], None]
-    ) -> None:
+        self, jobs: Iterable[Job], holder: Holder, figures: Figures, fault: Callable[[str, BaseException], None],
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self._holder = holder
         self._figures = figures
         self._fault = fault
+        self._steady = steady
+        self._since: dict[str, float] = {}
+        self._late: set[str] = set()
+        figures.sources.append(self._samples)
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # what it warns of is told below
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(THREADS), LEASE: ThreadPoolExecutor(1)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone="UTC",
         )
+        self._scheduler.add_listener(self.heard, EVENT_JOB_SUBMITTED | EVENT_JOB_EXECUTED | EVENT_JOB_MAX_INSTANCES)
         self._add(Job("lease", RENEW, holder.renew, shared=False), LEASE)  # which waits for no other job
         for job in jobs:
             self._add(job)
@@ -97,6 +112,21 @@ class Jobs:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
         self._holder.release()
+
+    def heard(self, event: JobEvent) -> None:
+        """Take in that a job was handed to a thread, is done, or was to run while it is at work."""
+        name, now = event.job_id, self._steady()
+        if event.code == EVENT_JOB_SUBMITTED:
+            self._since[name] = now
+        elif event.code == EVENT_JOB_EXECUTED:
+            self._late.discard(name)
+        elif name not in self._late and now - self._since.get(name, now) >= LATE:
+            self._late.add(name)
+            hint = "it hangs, or has too much to do: this is not said again before it is done"
+            self._fault(name, SentinelError(f"the job has been at work for {now - self._since[name]:.0f} s", hint))
+
+    def _samples(self) -> Iterator[Sample]:
+        yield Sample("sentinel_jobs_late", (), len(self._late))
 
     def run(self, job: Job) -> None:
         """Run a job now, if it is this process's to run."""

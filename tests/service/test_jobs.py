@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 
 import pytest
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES
 
 from sentinel.core.duration import SECOND
 from sentinel.core.errors import StoreBusy
 from sentinel.service.figures import Figures
-from sentinel.service.jobs import HOLD, Holder, Job, Jobs
+from sentinel.service.jobs import HOLD, LATE, Holder, Job, Jobs
 from sentinel.store.embedded import open_store
+from tests.api.served import wait_for
 
 
 @pytest.fixture
@@ -76,11 +78,20 @@ class Bench:
         self.holder = Holder(leases, self.clock)
         self.figures = Figures()
         self.faults = []
-        self.jobs = Jobs(jobs, self.holder, self.figures, lambda where, error: self.faults.append((where, error)))
+        self.seconds = 0.0
+        self.jobs = Jobs(
+            jobs, self.holder, self.figures, lambda where, error: self.faults.append((where, error)),
+            lambda: self.seconds,
+        )  # fmt: skip
 
     @property
     def counted(self):
-        return {sample.labels: sample.value for sample in self.figures.samples() if sample.labels[0] != "lease"}
+        ran = (sample for sample in self.figures.samples() if sample.name == "sentinel_jobs")
+        return {sample.labels: sample.value for sample in ran if sample.labels[0] != "lease"}
+
+    @property
+    def late(self):
+        return next(sample.value for sample in self.figures.samples() if sample.name == "sentinel_jobs_late")
 
 
 def test_shared_jobs_run_only_under_the_lease_and_the_others_always(leases):
@@ -125,4 +136,51 @@ def test_a_job_can_be_wanted_at_once(leases):
     bench.jobs.start()
     bench.jobs.soon("hourly")
     assert seen.acquire(timeout=10)
+    bench.jobs.stop()
+
+
+class Stuck:
+    """A job that begins and waits."""
+
+    def __init__(self):
+        self.begun = threading.Semaphore(0)
+        self.go = threading.Semaphore(0)
+
+    def __call__(self):
+        self.begun.release()
+        assert self.go.acquire(timeout=10)
+
+
+def skipped(bench, times):
+    """Return a wait for the clock to find a job at work so many times."""
+    left = threading.Semaphore(0)
+    bench.jobs._scheduler.add_listener(lambda event: left.release(), EVENT_JOB_MAX_INSTANCES)
+    return lambda: [left.acquire(timeout=10) for _ in range(times)]
+
+
+def test_a_job_that_is_at_work_when_its_time_comes_is_no_news(leases, caplog):
+    caplog.set_level("INFO")
+    work = Stuck()
+    bench = Bench(leases, [Job("project", 0.01, work)])
+    wait = skipped(bench, 5)
+    bench.jobs.start()
+    assert all(wait())
+    work.go.release(100)
+    bench.jobs.stop()
+    assert [line for line in caplog.records if "instances" in line.message] == []
+    assert (bench.faults, bench.late) == ([], 0)
+
+
+def test_a_job_that_hangs_is_told_of_once_and_counted_until_it_is_done(leases):
+    work = Stuck()
+    bench = Bench(leases, [Job("project", 0.01, work)])
+    wait = skipped(bench, 20)
+    bench.jobs.start()
+    assert work.begun.acquire(timeout=10)
+    bench.seconds = LATE + 1
+    assert all(wait())
+    ((where, error),) = bench.faults
+    assert (where, error.message, bench.late) == ("project", "the job has been at work for 121 s", 1)
+    work.go.release(100)
+    wait_for(lambda: bench.late == 0)
     bench.jobs.stop()
