@@ -26,9 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from sentinel import sdk
+from sentinel.api.feed import encode
 from sentinel.core.decision import Decision, Delta, Subject
 from sentinel.core.decisions import Decisions, Draft
-from sentinel.core.wire import read_delta, write_delta
+from sentinel.core.wire import read_delta
 from sentinel.sdk import asgi, testing, wsgi
 from sentinel.sdk.deltas import DeltaReader
 
@@ -224,7 +225,7 @@ def longest_stall(work: Callable[[], object]) -> float:
 
 def arrival() -> None:
     """Compare a large list read while it arrives with one read at once."""
-    text = json.dumps(write_delta(Delta(1, tuple(decisions(0, USERS // 10)), reset=True)))
+    text = f"{{{encode(Delta(1, tuple(decisions(0, USERS // 10)), reset=True)).tail.decode()}"
 
     def in_pieces() -> None:
         reader = DeltaReader(Decisions())

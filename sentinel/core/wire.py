@@ -1,6 +1,6 @@
 """Decisions and deltas as the JSON that travels: one malformed decision never costs the others.
 
-Objects in and out, no texts: who reads and writes them chooses the JSON library.
+Objects in and out, no texts: who reads and writes them chooses the JSON library, and the feed how long a delta may be.
 """
 
 from __future__ import annotations
@@ -50,16 +50,6 @@ def read_decision(raw: object) -> Decision:
         made=0 if raw.get("made") is None else _moment("made", raw["made"]),
         logins_only=logins_only,
     )
-
-
-def write_delta(delta: Delta) -> dict[str, Any]:
-    """Return a delta as a JSON object."""
-    return {
-        "revision": delta.revision,
-        "reset": delta.reset,
-        "added": [write_decision(decision) for decision in delta.added],
-        "removed": list(delta.removed),
-    }
 
 
 def read_delta(raw: object, refused: Callable[[DecisionError], object] | None = None) -> Delta:

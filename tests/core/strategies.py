@@ -3,6 +3,7 @@
 from hypothesis import strategies as st
 
 from sentinel.core.decision import STRICTNESS, Decision, Delta, Subject, pair
+from sentinel.core.wire import write_decision
 
 USERS = ["id:1", "id:2", "email:a@example.com", 'user+ip\0["id:1","203.0.113.9"]']
 IPS = ["203.0.113.9", "203.0.113.10", "198.51.100.1", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"]
@@ -53,3 +54,13 @@ DELTAS = st.builds(
     removed=st.lists(IDS, max_size=2).map(tuple),
     reset=st.sampled_from([False, False, False, True]),
 )
+
+
+def as_json(delta):
+    """Return a delta as the JSON object that the server's feed sends."""
+    return {
+        "revision": delta.revision,
+        "reset": delta.reset,
+        "added": [write_decision(decision) for decision in delta.added],
+        "removed": list(delta.removed),
+    }

@@ -11,8 +11,8 @@ from sentinel.core import pages
 from sentinel.core.decision import Decision, Delta, Subject, pair
 from sentinel.core.decisions import Decisions
 from sentinel.core.errors import DecisionError
-from sentinel.core.wire import read_decision, read_delta, write_decision, write_delta
-from tests.core.strategies import DELTAS, IPS, USERS, decisions
+from sentinel.core.wire import read_decision, read_delta, write_decision
+from tests.core.strategies import DELTAS, IPS, USERS, as_json, decisions
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -29,7 +29,7 @@ def test_a_decision_survives_the_wire(decision):
 
 @given(DELTAS)
 def test_a_delta_survives_the_wire(delta):
-    assert read_delta(json.loads(json.dumps(write_delta(delta)))) == delta
+    assert read_delta(json.loads(json.dumps(as_json(delta)))) == delta
 
 
 @given(st.lists(st.one_of(JSON, st.just(GOOD)), max_size=8))

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from sentinel.core.decision import Decision, Delta
-from sentinel.core.wire import write_delta
+from tests.core.strategies import as_json
 
 PATIENCE = 10.0  # seconds a test waits for what must happen
 KEY = "k" * 50
@@ -72,7 +72,7 @@ class FakeServer(ThreadingHTTPServer):
         gone = {id for delta in news for id in delta.removed}
         added = tuple(one for delta in news for one in delta.added if one.id not in gone)
         whole = revision == 0 or any(delta.reset for delta in news)
-        return write_delta(Delta(len(self.deltas), added, tuple(sorted(gone)), whole)) | self.feed_extra
+        return as_json(Delta(len(self.deltas), added, tuple(sorted(gone)), whole)) | self.feed_extra
 
     def close(self) -> None:
         with self.changed:

@@ -13,12 +13,11 @@ from sentinel.core.address import normalise
 from sentinel.core.decision import Decision, Delta, Verdict
 from sentinel.core.decisions import Decisions
 from sentinel.core.scrub import REDACTED, Scrubber
-from sentinel.core.wire import write_delta
 from sentinel.sdk import options, respond
 from sentinel.sdk.clock import Backoff, retry_after
 from sentinel.sdk.deltas import DeltaReader, EventStream
 from sentinel.sdk.options import Options
-from tests.core.strategies import DELTAS, IPS, USERS
+from tests.core.strategies import DELTAS, IPS, USERS, as_json
 from tests.passwords import SPELLINGS, passwords, pieces
 
 scrubber = Scrubber(["nickname"])
@@ -255,7 +254,7 @@ def test_an_answer_is_never_cached_and_shows_text_as_text():
 def test_a_delta_read_in_pieces_is_the_delta_read_at_once(deltas, size, indented):
     whole = pieces = Decisions(b"salt")
     for delta in deltas:
-        text = json.dumps(write_delta(delta), indent=1 if indented else None)
+        text = json.dumps(as_json(delta), indent=1 if indented else None)
         whole = whole.apply(delta)
         reader = DeltaReader(pieces)
         for at in range(0, len(text), size):
@@ -272,9 +271,7 @@ def test_a_delta_read_in_pieces_is_the_delta_read_at_once(deltas, size, indented
 
 def test_the_order_of_a_deltas_fields_does_not_matter():
     base = Decisions().apply(Delta(1, (Decision("a", "block", "user", "id:1"),)))
-    text = json.dumps(
-        dict(reversed(write_delta(Delta(2, (Decision("b", "block", "user", "id:2"),), reset=True)).items()))
-    )
+    text = json.dumps(dict(reversed(as_json(Delta(2, (Decision("b", "block", "user", "id:2"),), reset=True)).items())))
     reader = DeltaReader(base)
     reader.feed(text)
     assert len(reader.finish()) == 1
