@@ -6,6 +6,7 @@ Which path they come by and who may send is not known here, nor what the bytes o
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Protocol
 
 from sentinel.core import address
 from sentinel.core.errors import StoreBusy
-from sentinel.core.ids import new_id
+from sentinel.core.ids import CHANCE, new_id
 from sentinel.core.proxies import Proxies, client_address, is_trusted
 from sentinel.edge import wire
 from sentinel.edge.access import Caller
@@ -135,7 +136,7 @@ class Door:
     def terms(self, caller: Caller, ip: str | None) -> Terms:
         """Return on what terms a caller's events are taken now."""
         received = self.clock()
-        return Terms(caller.scope, caller.key, received, partial(new_id, received // 1000), ip)
+        return Terms(caller.scope, caller.key, received, lambda: new_id(received // 1000, os.urandom(CHANCE)), ip)
 
     def _parsed(
         self, data: bytes, encodings: list[str], caller: Caller, ip: str | None, most: int,

@@ -309,7 +309,7 @@ class Client:
         """Return the event that tells the server what was lost while it was away."""
         at = self.clock.now()
         return {
-            "id": ids.new_id(at // 1000),
+            "id": ids.new_id(at // 1000, os.urandom(ids.CHANCE)),
             "event": "sentinel.dropped",
             "timestamp": moment.to_text(at),
             "properties": {reason.replace(" ", "_"): number for reason, number in dropped.items()},

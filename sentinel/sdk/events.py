@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hmac
 import json
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -92,7 +93,8 @@ class Events:
         if collect_body and holder is not None:
             given["body"] = _body(holder)
         kept, size, left_out = self._scrubber.properties(given)
-        event: dict[str, Any] = {"id": ids.new_id(at // 1000), "event": name, "timestamp": moment.to_text(at), **more}
+        id = ids.new_id(at // 1000, os.urandom(ids.CHANCE))
+        event: dict[str, Any] = {"id": id, "event": name, "timestamp": moment.to_text(at), **more}
         if user:
             event["user"] = dict(user)
             size += sum(map(len, user)) + sum(map(len, user.values()))

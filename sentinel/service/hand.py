@@ -5,6 +5,7 @@ Whoever asks, an API or a page, has its own form and its own rights; what is mea
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Literal
@@ -13,7 +14,7 @@ from sentinel.core import address, identity, moment
 from sentinel.core.decision import PAIRS, Decision, Kind, Place, Scope, pair, place, unpair
 from sentinel.core.duration import parse_duration
 from sentinel.core.errors import SentinelError
-from sentinel.core.ids import new_id
+from sentinel.core.ids import CHANCE, new_id
 from sentinel.core.record import Allowance, KeptDecision, KeptFinding
 from sentinel.service.ports import Store
 
@@ -28,7 +29,7 @@ def decide(
 ) -> Decision:  # fmt: skip
     """Make a decision by hand; whoever lets processes know of it is the caller."""
     made = Decision(
-        id=new_id(now // 1000), kind=kind, scope=scope, value=value, to=to, made=now, until=end, reason=why,
+        id=_id(now), kind=kind, scope=scope, value=value, to=to, made=now, until=end, reason=why,
         finding=finding, by=by, logins_only=logins_only,
     )  # fmt: skip
     store.decisions.add(app, made, by, now)
@@ -40,7 +41,7 @@ def allow(
     *, lift: bool = True,
 ) -> tuple[Allowance, bool]:  # fmt: skip
     """Let nobody act on somebody; with `lift` end what playbooks decided, and say whether there was anything."""
-    made = Allowance(new_id(now // 1000), scope, value, why, now, end, by)
+    made = Allowance(_id(now), scope, value, why, now, end, by)
     store.allow.add(app, made, by, now)
     return made, lift and _free(store, app, made, by, now)
 
@@ -177,6 +178,10 @@ def prolong(store: Store, app: str, kept: KeptFinding, why: str, length: str, by
             finding=None if kept.undone else kept.finding.id,
         )  # fmt: skip
     return len(wanted)
+
+
+def _id(now: int) -> str:
+    return new_id(now // 1000, os.urandom(CHANCE))
 
 
 def _address(name: str, value: str) -> str:

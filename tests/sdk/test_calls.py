@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel import sdk
-from sentinel.core import ids
 from sentinel.core.decision import Decision, Delta
 from sentinel.sdk import context
 from sentinel.sdk.client import Client
@@ -254,15 +253,6 @@ def test_an_app_that_nests_itself_is_cut():
     circle["again"] = circle
     client.track("e", {"c": circle, "l": [[[[[[[[[[[[[[1]]]]]]]]]]]]]]})
     assert "<cut>" in str(client.buffer._items[0].event)
-
-
-def test_ids_are_version_seven_of_their_time_and_never_the_same():
-    made = [ids.new_id(1_700_000_000_000 + n) for n in range(1000)]
-    assert len(set(made)) == 1000
-    assert sorted(made) == made
-    assert {one[14] for one in made} == {"7"}
-    assert {one[19] for one in made} <= set("89ab")
-    assert int(made[0].replace("-", "")[:12], 16) == 1_700_000_000_000
 
 
 def test_signals_are_no_exceptions_an_application_catches_and_cross_processes():
