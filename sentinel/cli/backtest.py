@@ -15,22 +15,9 @@ import typer
 
 from sentinel.cli.client import AppId, Data, Secret, Url
 from sentinel.cli.compared import write_comparison
-from sentinel.cli.judging import (
-    As,
-    Geo,
-    Input,
-    Lateness,
-    Map,
-    Name,
-    Networks,
-    Shape,
-    Shaped,
-    Strict,
-    enricher,
-    read,
-)
+from sentinel.cli.judging import Geo, Lateness, Networks, Shape, Shaped, enricher, read
 from sentinel.cli.loading import loaded
-from sentinel.cli.options import Channels, Paths, Rules, columns_of
+from sentinel.cli.options import As, Channels, Input, Map, Name, Paths, Rules, Strict, columns_of
 from sentinel.cli.past import Files, Since, Stored, one_source
 from sentinel.cli.report import write_report
 from sentinel.cli.terminal import plain_json, say
@@ -79,7 +66,7 @@ def backtest(
     source = Stored(since, url, key, app, data) if since else None
     if against and "-" in (events or ()):
         raise InputError("standard input cannot be read twice", "name a file, to compare two versions on it")
-    options = Options(input.value, columns_of("--map", map or ()), event)
+    options = Options(input.value, columns_of(map or ()), event)
     how = _How(
         rules, channel, parse_duration(lateness), arrival_order, own_modes, strict, options, geo, network_list,
         enriched=source is not None,

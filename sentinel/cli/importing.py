@@ -21,10 +21,9 @@ import msgspec
 import typer
 
 from sentinel.cli.client import AppId, Client, Data, Refused, Secret, Unreachable, Url, connect
-from sentinel.cli.options import columns_of
+from sentinel.cli.options import As, Input, Map, Name, Strict, columns_of
 from sentinel.cli.terminal import complain, say
-from sentinel.core.errors import InputError
-from sentinel.service.files import Account, EventFile, Format, Options
+from sentinel.service.files import Account, EventFile, Options
 from sentinel.service.streams import STDIN, Stream
 
 LOT = 2_000  # events a request
@@ -47,19 +46,21 @@ class Tally:
 
 
 def import_events(
-    files: Annotated[list[str], typer.Argument(help="NDJSON or CSV, gzip or zstd; `-` is standard input.")],
-    column: Annotated[
-        list[str] | None, typer.Option("--column", help="What a CSV column is: `COLUMN=FIELD`.", metavar="MAP")
-    ] = None,
-    event: Annotated[str | None, typer.Option("--event", help="The name of events that have none.")] = None,
-    format: Annotated[str, typer.Option("--format", help="auto, ndjson or csv.")] = "auto",
+    files: Annotated[
+        list[str], typer.Argument(help="NDJSON or CSV, gzip or zstd; `-` is standard input.", metavar="FILE")
+    ],
+    input: As = Input.auto,
+    map: Map = None,
+    event: Name = None,
     enforce: Annotated[bool, typer.Option("--enforce", help="Let these events act on users and addresses.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first line that is no event.")] = False,
+    strict: Strict = False,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None,
+    column: Annotated[list[str] | None, typer.Option("--column", hidden=True)] = None,
+    format: Annotated[Input | None, typer.Option("--format", hidden=True)] = None,
 ) -> int:  # fmt: skip
     """Send past events to a server; they act on nobody unless told to."""
     client = connect(url, key, app, data)
-    options = Options(_format(format), columns_of("--column", column or ()), event)
+    options = Options((format or input).value, columns_of([*(map or ()), *(column or ())]), event)
     account, tally = Account(strict=strict), Tally()
     for name in files:
         stream = Stream(name)
@@ -193,9 +194,3 @@ def _report(account: Account, tally: Tally) -> int:
     known = tally.duplicates + tally.skipped
     say(f"{tally.accepted:,} events imported, {known:,} known already, {bad + tally.rejected:,} refused")
     return 1 if bad + tally.rejected else 0
-
-
-def _format(text: str) -> Format:
-    if text not in ("auto", "ndjson", "csv"):
-        raise InputError(f"`--format`: `{text}` is none of auto, ndjson, csv")
-    return text  # type: ignore[return-value]

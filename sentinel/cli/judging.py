@@ -30,23 +30,8 @@ class Shape(StrEnum):
     json = "json"
 
 
-class Input(StrEnum):
-    """What the event files are."""
-
-    auto = "auto"
-    ndjson = "ndjson"
-    csv = "csv"
-
-
 Shaped = Annotated[Shape, typer.Option("--format", help="`json`: a finding a line, then the summary.")]
-Strict = Annotated[bool, typer.Option("--strict", help="End at the first line that is no event.")]
 Lateness = Annotated[str, typer.Option("--lateness", help="How far behind the newest an event counts fully.")]
-As = Annotated[Input, typer.Option("--input", help="What the files are, where it cannot be told from them.")]
-Map = Annotated[
-    list[str] | None,
-    typer.Option("--map", help="The field a CSV column fills; nothing: none.", metavar="COLUMN=FIELD"),
-]
-Name = Annotated[str | None, typer.Option("--event", help="The name of events that have none.", metavar="NAME")]
 Geo = Annotated[
     list[Path] | None, typer.Option("--geo", help="A geo database, instead of those of the settings.", metavar="FILE")
 ]

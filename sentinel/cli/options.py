@@ -19,6 +19,14 @@ class Format(StrEnum):
     json = "json"
 
 
+class Input(StrEnum):
+    """What event files are."""
+
+    auto = "auto"
+    ndjson = "ndjson"
+    csv = "csv"
+
+
 AsFormat = Annotated[Format, typer.Option("--format", help="`json` is for editors and other programs.")]
 Paths = Annotated[
     list[Path] | None,
@@ -32,14 +40,21 @@ Channels = Annotated[
     list[str] | None,
     typer.Option("--channel", help="A channel that exists, beside those of the settings.", metavar="NAME"),
 ]
+As = Annotated[Input, typer.Option("--input", help="What the files are, where it cannot be told from them.")]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", help="The field a CSV column fills; `COLUMN=` leaves it out.", metavar="COLUMN=FIELD"),
+]
+Name = Annotated[str | None, typer.Option("--event", help="The name of events that have none.", metavar="NAME")]
+Strict = Annotated[bool, typer.Option("--strict", help="End at the first line that is no event.")]
 
 
-def columns_of(option: str, pairs: Iterable[str]) -> dict[str, str]:
-    """Return the field each CSV column fills, as an option says it in pairs `COLUMN=FIELD`."""
+def columns_of(pairs: Iterable[str]) -> dict[str, str]:
+    """Return the field each CSV column fills, as `--map` says it in pairs `COLUMN=FIELD`."""
     found = {}
     for pair in pairs:
         column, _, field = pair.rpartition("=")
         if not column:
-            raise InputError(f"`{option} {pair}` maps nothing", "write `COLUMN=FIELD`, such as `mail=user.email`")
+            raise InputError(f"`--map {pair}` maps nothing", "write `COLUMN=FIELD`, such as `mail=user.email`")
         found[column] = field
     return found

@@ -11,22 +11,9 @@ import typer
 
 from sentinel.cli.client import AppId, Data, Secret, Url
 from sentinel.cli.explained import group
-from sentinel.cli.judging import (
-    As,
-    Geo,
-    Input,
-    Lateness,
-    Map,
-    Name,
-    Networks,
-    Shape,
-    Shaped,
-    Strict,
-    enricher,
-    read,
-)
+from sentinel.cli.judging import Geo, Lateness, Networks, Shape, Shaped, enricher, read
 from sentinel.cli.loading import loaded
-from sentinel.cli.options import Channels, Rules, columns_of
+from sentinel.cli.options import As, Channels, Input, Map, Name, Rules, Strict, columns_of
 from sentinel.cli.past import Files, Since, Stored, one_source
 from sentinel.cli.report import columns, number
 from sentinel.cli.terminal import say, say_json
@@ -61,7 +48,7 @@ def suggest(
     one_source(events, since)
     playbooks = _measured(list(loaded(paths, rules, channel).playbooks.values()))
     format: Format = input.value
-    options = Options(format, columns_of("--map", map or ()), event)
+    options = Options(format, columns_of(map or ()), event)
     source = Stored(since, url, key, app, data) if since else None
     enrich = None if source else enricher(playbooks, geo or (), network_list or ())
     run = Suggest(Asked(playbooks, parse_duration(lateness), options, strict, enrich))

@@ -318,11 +318,13 @@ class TestImport:
         ask("import", file)
         assert ask("import", file)[1] == ["0 events imported, 4 known already, 0 refused"]
 
-    def test_csv_columns_are_mapped(self, server, ask, tmp_path):
-        (tmp_path / "day.csv").write_text("who,when\n77,2023-11-14T22:13:20Z\n")
-        words = ["--column", "who=user.id", "--column", "when=timestamp", "--event", "mapped"]
-        assert ask("import", tmp_path / "day.csv", *words)[0] == 0
-        (found,) = server.using("read").get("/v1/events?event=mapped").json["items"]
+    @pytest.mark.parametrize(("map", "input"), [("--map", "--input"), ("--column", "--format")])
+    def test_csv_columns_are_mapped_as_for_a_backtest_or_as_they_once_were(self, server, ask, tmp_path, map, input):
+        (tmp_path / "day.data").write_text("who,when\n77,2023-11-14T22:13:20Z\n")
+        name = f"mapped{map}"
+        words = [map, "who=user.id", map, "when=timestamp", "--event", name, input, "csv"]
+        assert ask("import", tmp_path / "day.data", *words)[0] == 0
+        (found,) = server.using("read").get(f"/v1/events?event={name}").json["items"]
         assert (found["user"], found["timestamp"]) == ("id:77", "2023-11-14T22:13:20Z")
 
     def test_lines_that_are_none_are_told_and_the_others_taken(self, ask, tmp_path):
@@ -382,10 +384,10 @@ class TestImport:
     @pytest.mark.parametrize("map", ["who", "=user"])
     def test_a_map_that_maps_nothing_is_refused(self, ask, tmp_path, map):
         (tmp_path / "day.csv").write_text("who\n1\n")
-        assert "maps nothing" in ask("import", tmp_path / "day.csv", "--column", map)[2]
+        assert f"`--map {map}` maps nothing" in ask("import", tmp_path / "day.csv", "--map", map)[2]
 
     def test_a_format_that_is_none_is_refused(self, ask, tmp_path):
-        assert "`--format`: `xml` is none of" in ask("import", "x", "--format", "xml")[2]
+        assert "'xml' is not one of 'auto', 'ndjson', 'csv'" in ask("import", "x", "--input", "xml")[2]
 
     def test_a_progress_bar_runs_on_a_terminal_only(self, ask, tmp_path, monkeypatch):
         file = self.write(tmp_path / "day.ndjson", self.fresh("bar"))
