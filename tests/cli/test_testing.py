@@ -55,6 +55,26 @@ def test_each_test_is_one_line(here, capsys):
     assert (out, err) == ("ok    r: event 1\nok    p: three in a row\n2 passed, 0 failed\n", "")
 
 
+def test_of_rules_that_a_file_needs_the_tests_run_where_they_are_named_too(here, tmp_path, monkeypatch, capsys):
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "r.yaml").write_text(FILE.partition("---\n")[2].format(matches="false"))
+    for rule, shipped in (("r", False), ("login-failed", True)):
+        own = FILE.partition("---\n")[0].format(at="20s").replace("event: auth\nwhere: not success", f"rule: {rule}")
+        folder = tmp_path / ("elsewhere" if shipped else "playbooks")
+        folder.mkdir()
+        (folder / "p.yaml").write_text(own)
+        monkeypatch.chdir(folder)
+        if shipped:
+            (tmp_path / "rules" / "r.yaml").unlink()
+            (tmp_path / "rules").rmdir()
+        for path in ("p.yaml", ".", folder, "../" + folder.name):
+            assert run(["test", str(path)]) == 0
+            assert capsys.readouterr().out == "ok    p: three in a row\n1 passed, 0 failed\n"
+        if not shipped:
+            assert run(["test", ".", "../rules"]) == 1
+            assert "FAIL  r: event 1" in capsys.readouterr().out
+
+
 def test_a_failure_is_told_with_its_place_and_the_difference(here, capsys):
     here(at="10s")
     assert run(["test", "p.yaml"]) == 1
