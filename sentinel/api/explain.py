@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from sentinel.api.context import Here, Reader
-from sentinel.api.models import DecisionView, EventView, FindingView, Model, Moment
+from sentinel.api.models import DecisionView, EventView, FindingView, Model, Moment, Number
 from sentinel.api.parts import LONGEST, Id, Time, Word, time
 from sentinel.api.views import decision_view, event_view, finding_view, when
 from sentinel.edge.errors import not_found
@@ -78,7 +78,7 @@ class NearnessView(Model):
     title: str
     mode: str
     group: dict[str, Any]
-    tally: dict[str, float | None]
+    tally: dict[str, Number | None]
     threshold: dict[str, str]
     fires: str
     empties: Moment | None

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from sentinel.core.number import whole
 from sentinel.core.record import Role
 
 M = TypeVar("M")
@@ -23,6 +24,7 @@ def _clean(text: str) -> str:
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_clean)]
 Reason = Annotated[Text, Field(description="Why: it is shown wherever this is shown, and audited.")]
+Number = Annotated[int | float, AfterValidator(whole), WithJsonSchema({"type": "number"})]
 Length = Annotated[str, StringConstraints(max_length=40), Field(examples=["15m", "forever"])]
 
 
@@ -139,7 +141,7 @@ class EffectView(Model):
 
     kind: str
     target: str | None
-    for_s: float | None
+    for_s: Number | None
     label: str | None
     channel: str | None
     event: str | None
@@ -160,7 +162,7 @@ class FindingView(Model):
     at: Moment
     event_id: str
     events: list[str]
-    tally: dict[str, float]
+    tally: dict[str, Number]
     threshold: dict[str, str]
     user: str | None
     ip: str | None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from sentinel.api.models import Model, Moment
+from sentinel.api.models import Model, Moment, Number
 from sentinel.api.views import when
 from sentinel.core.duration import SECOND, format_duration
 from sentinel.core.explore import (
@@ -35,10 +35,10 @@ class LineView(Model):
 
     value: Value
     rest: bool
-    points: list[float | None]
-    previous: list[float | None]
-    total: float | None
-    previous_total: float | None
+    points: list[Number | None]
+    previous: list[Number | None]
+    total: Number | None
+    previous_total: Number | None
 
 
 class SeriesView(Model):
@@ -114,8 +114,8 @@ class StepView(Model):
     users: int
     share: float | None
     share_of_last: float | None
-    median_s: float | None
-    median_since_last_s: float | None
+    median_s: Number | None
+    median_since_last_s: Number | None
 
 
 class WayView(Model):

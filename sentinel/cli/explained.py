@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sentinel.core.finding import tally_texts
+from sentinel.core.number import digits
 
 SIGNS = {True: "yes", False: "no ", None: "?  "}
 
@@ -94,7 +95,7 @@ def decision_lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:g}"
+    return "-" if value is None else digits(value)
 
 
 def _author(made: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sentinel.core.duration import SECOND, format_duration
 from sentinel.core.finding import tally_texts
+from sentinel.core.number import digits
 from sentinel.service.backtest import Backtest
 from sentinel.service.summary import summary
 
@@ -57,9 +58,13 @@ def _findings(run: Backtest, total: Mapping[str, Any]) -> Iterator[str]:
 
 def finding_row(found: Mapping[str, Any]) -> Sequence[str]:
     """Return a finding as the cells of a row."""
-    tally = ", ".join(f"{name} {text}" for name, text in tally_texts(found["tally"], "{:,g}".format).items())
+    tally = ", ".join(f"{name} {text}" for name, text in tally_texts(found["tally"], _figure).items())
     actions = ", ".join(_action(one) for one in found["actions"])
     return found["at"], found["playbook"], _group(found["group"]), tally, actions
+
+
+def _figure(value: float) -> str:
+    return digits(value, ",")
 
 
 def _action(action: Mapping[str, Any]) -> str:

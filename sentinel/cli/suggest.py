@@ -19,6 +19,7 @@ from sentinel.cli.report import columns, number
 from sentinel.cli.terminal import say, say_json
 from sentinel.core.duration import parse_duration
 from sentinel.core.errors import InputError
+from sentinel.core.number import digits
 from sentinel.engine.playbook import Playbook
 from sentinel.service.files import Format, Options
 from sentinel.service.meters import measures
@@ -89,14 +90,14 @@ def _lines(one: Mapping[str, Any]) -> Iterator[str]:
     if not one["measured"]:
         return
     percentiles = {f"p{name}" if name != "100" else "highest": value for name, value in one["percentiles"].items()}
-    yield from columns([list(percentiles), [f"{value:g}" for value in percentiles.values()]])
-    now, wanted = one["now"], one["suggested"]
-    sign, unit = ">" if now["strict"] else ">=", f" {one['unit']}" if one["unit"] else ""
-    yield f"  now        {sign} {now['threshold']:g}{unit}: {number(now['fires'])} groups would fire"
-    at = f"percentile {wanted['percentile']:g}"
-    yield f"  suggested  {sign} {wanted['threshold']:g}{unit}: {number(wanted['fires'])} groups would fire ({at})"
+    yield from columns([list(percentiles), [digits(value, ",") for value in percentiles.values()]])
+    now, wanted, unit = one["now"], one["suggested"], f" {one['unit']}" if one["unit"] else ""
+    sign = ">" if now["strict"] else ">="
+    yield f"  now        {sign} {digits(now['threshold'], ',')}{unit}: {number(now['fires'])} groups would fire"
+    threshold, at = digits(wanted["threshold"], ","), f"percentile {digits(wanted['percentile'])}"
+    yield f"  suggested  {sign} {threshold}{unit}: {number(wanted['fires'])} groups would fire ({at})"
     for high in one["highest"][:3]:
-        yield f"    {high['value']:g}{unit}  {group(high['group'])}"
+        yield f"    {digits(high['value'], ',')}{unit}  {group(high['group'])}"
 
 
 def _lacking(metric: str) -> str:

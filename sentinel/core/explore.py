@@ -305,11 +305,6 @@ def estimates(since: int, until: int, exact: bool) -> bool:
     return not exact and until - since > EXACT
 
 
-def number(value: float) -> int | float:
-    """Return a number as people write it: a whole one without a fraction."""
-    return int(value) if math.isfinite(value) and value == int(value) and abs(value) < 1 << 53 else value
-
-
 def total(points: Sequence[float | None], kind: MetricKind) -> float | None:
     """Return what the points of an adding, least or greatest metric come to."""
     found = [point for point in points if point is not None]

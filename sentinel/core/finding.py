@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 from sentinel.core.decision import Decision
+from sentinel.core.number import whole
 
 # Metrics that windows count no further than they must: once reached, there may have been more.
 _COUNTED = ("count", "distinct.", "step.", "earlier")
@@ -78,8 +79,9 @@ def tally_texts(
 ) -> dict[str, str]:
     """Return a tally as people read it, by metric: `>= 10` where ten were counted and there may be more.
 
-    `write` writes one value. Without `threshold` all of it was reached, as in a finding.
+    `write` writes one value, `10.0` as 10. Without `threshold` all of it was reached, as in a finding.
     """
+    tally = {name: whole(value) if isinstance(value, float) else value for name, value in tally.items()}
     return {
         name: f">= {write(value)}" if _is_floor(name, value, tally, threshold) else write(value)
         for name, value in tally.items()

@@ -9,6 +9,7 @@ from typing import Any
 
 from sentinel.core.errors import SentinelError
 from sentinel.core.finding import tally_texts
+from sentinel.core.number import digits
 from sentinel.demo.attacks import Attack
 from sentinel.demo.visitor import Answer
 
@@ -53,7 +54,7 @@ def tally(finding: Mapping[str, Any]) -> str:
     threshold = finding["threshold"]
     return ", ".join(
         f"{metric} {text} ({threshold.get(metric, '?')})"
-        for metric, text in tally_texts(finding["tally"], "{:g}".format, threshold).items()
+        for metric, text in tally_texts(finding["tally"], digits, threshold).items()
     )
 
 

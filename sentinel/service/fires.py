@@ -7,6 +7,7 @@ from math import ceil, floor
 
 from sentinel.core import moment
 from sentinel.core.duration import format_duration
+from sentinel.core.number import digits
 from sentinel.engine import playbook as written
 from sentinel.engine.judge import Judge
 from sentinel.engine.keys import shown_key
@@ -57,10 +58,10 @@ def _lacking(metric: Metric, value: int | float | None) -> str | None:
         return f"{more} more {one}{'s' if more != 1 and metric.kind == 'count' else ''}"
     than = "more than" if metric.strict else "at least"
     if metric.kind == "sum":
-        return f"{than} {round(wanted - (have or 0), 6):g} more of `{metric.field}`"
+        return f"{than} {digits(wanted - (have or 0))} more of `{metric.field}`"
     if metric.where is not None:
-        return f"a share of {than} {wanted:g} where `{metric.where.source}`"
-    return f"{'a mean ' if metric.kind == 'avg' else ''}`{metric.field}` of {than} {wanted:g}"
+        return f"a share of {than} {digits(wanted)} where `{metric.where.source}`"
+    return f"{'a mean ' if metric.kind == 'avg' else ''}`{metric.field}` of {than} {digits(wanted)}"
 
 
 def _sequence(judge: Judge, known: Progress, now: int) -> str:
@@ -92,7 +93,7 @@ def _travel(judge: Judge, known: Progress, now: int) -> str:
         return "two events from places too far apart"
     at, latitude, longitude = known.place
     where = f"{latitude:g}, {longitude:g} at {moment.to_text(at)}"
-    return f"an event from where nobody gets at {detector.faster_than:g} km/h from {where}"
+    return f"an event from where nobody gets at {digits(detector.faster_than)} km/h from {where}"
 
 
 def _absent(judge: Judge, known: Progress, now: int) -> str:

@@ -28,6 +28,19 @@ def test_a_group_is_told_how_near_it_is_and_after_the_finding_what_holds_it_back
     assert near["held"] and [one["acted"] for one in near["opened"]] == [True]
 
 
+def test_what_was_counted_is_a_whole_number(whole):
+    whole.fail("203.0.113.17", user="w", times=3)
+    reader = whole.using("read")
+    group = reader.get("/v1/explain/group?group=ip%3D203.0.113.17").body
+    finding = reader.get("/v1/findings?ip=203.0.113.17").body
+    made = reader.get("/v1/decisions?value=203.0.113.17").json["items"][0]
+    assert b'"tally":{"count":3}' in group and b'"tally":{"count":3}' in finding
+    assert b'"tally":{"count":3}' in reader.get(f"/v1/explain/decision/{made['id']}").body
+    assert b'"for_s":3600,' in finding
+    series = reader.get("/v1/events/timeseries?interval=day&metric=count").body
+    assert b'"total":' in series and b".0" not in series.partition(b'"series":')[2]
+
+
 def test_asking_for_a_group_changes_nothing(whole):
     before = whole.server.pipeline.tenant("one").windows.snapshot()
     whole.using("read").get("/v1/explain/group?group=user%3Dnobody-yet")

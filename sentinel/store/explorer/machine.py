@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sentinel.core.errors import SentinelError
-from sentinel.core.explore import Metric, Scalar, number
+from sentinel.core.explore import Metric, Scalar
+from sentinel.core.number import whole
 from sentinel.core.record import Filter
 from sentinel.engine.fields import FieldSpec, find_field
 from sentinel.engine.kinds import Kind
@@ -201,7 +202,7 @@ def braced(text: str) -> str:
 
 
 def _number(value: float | None) -> Scalar:
-    return None if value is None else number(value)
+    return None if value is None else whole(value)
 
 
 def _read_json(value: str | None) -> Scalar:
@@ -210,7 +211,7 @@ def _read_json(value: str | None) -> Scalar:
     if value[:1] in ('"', "t", "f"):
         return cast(Scalar, json.loads(value))
     found = float(value)
-    return number(found) if math.isfinite(found) else value
+    return whole(found) if math.isfinite(found) else value
 
 
 def _read_any(value: str | None) -> Scalar:
@@ -222,4 +223,4 @@ def _read_any(value: str | None) -> Scalar:
     if text in ("true", "false"):
         return text == "true"
     found = float(text)
-    return number(found) if math.isfinite(found) else text
+    return whole(found) if math.isfinite(found) else text

@@ -1,0 +1,18 @@
+"""Numbers as people read them: `10`, never `10.0` or `1e+06`."""
+
+from __future__ import annotations
+
+import math
+
+_EXACT = 1 << 53
+
+
+def whole(value: float) -> int | float:
+    """Return a number, as an integer where it is a whole one."""
+    return int(value) if math.isfinite(value) and value == int(value) and abs(value) < _EXACT else value
+
+
+def digits(value: float, apart: str = "") -> str:
+    """Return a number in digits, with at most six behind the point; `apart` stands between thousands."""
+    found = whole(round(value, 6))
+    return f"{found:{apart}}" if isinstance(found, int) else f"{found:{apart}.6f}".rstrip("0").rstrip(".")
