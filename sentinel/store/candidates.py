@@ -75,7 +75,7 @@ def _about(wanted: Candidates) -> Iterator[Sql]:
 
 def _query(wanted: Candidates, where: Sql, counted: Sql) -> Where:
     fewest = wanted.fewest
-    keys = [column for field in wanted.group or () for column in _key(field)]
+    keys = [column for field in wanted.group or () for column in same(field, _OF)]
     distinct = [(_VALUE[field], least) for field, least in fewest.distinct if field in _VALUE]
     columns = ", ".join(
         ["ts", "id", "seq", f"{_piece(fewest)} AS piece"]
@@ -99,10 +99,10 @@ def _query(wanted: Candidates, where: Sql, counted: Sql) -> Where:
     return Where([found.text], DUCKDB.given(found))
 
 
-def _key(field: str) -> tuple[str, ...]:
-    """Return columns that are the same for all events of one value of a group's field; none where none are."""
-    if field in _OF:
-        return _OF[field]
+def same(field: str, columns: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Return what is the same for all events of one value of a group's field; none where nothing is."""
+    if field in columns:
+        return columns[field]
     spec = find_field(tuple(field.split(".")))
     return ("name",) if isinstance(spec, FieldSpec) and spec.attribute == "name" else ()
 

@@ -16,31 +16,20 @@ from sqlalchemy import insert, select
 from sentinel.core.errors import StoreBusy, StoreError
 from sentinel.core.record import Backed, Health
 from sentinel.store import backup
-from sentinel.store.access import Access
-from sentinel.store.accounts import Accounts
-from sentinel.store.audit import Audit
 from sentinel.store.backup import CONTROL, EVENTS
 from sentinel.store.buried import FILE, Buried
 from sentinel.store.control import Control
-from sentinel.store.decisions import Decisions, Revisions
 from sentinel.store.deletions import Deletions
-from sentinel.store.drafts import Drafts
 from sentinel.store.duck import Duck
 from sentinel.store.events import Events, drained, stored
 from sentinel.store.explorer.embedded import explorer
-from sentinel.store.findings import Findings
 from sentinel.store.folder import Folder
 from sentinel.store.journal import BITS, END, Journal
-from sentinel.store.keeping import Leases, Playbooks, Settings, Snapshots
-from sentinel.store.linking import Known
 from sentinel.store.migrate import migrate
-from sentinel.store.outbox import Outbox
-from sentinel.store.people import People
 from sentinel.store.projector import Projector, prepare
 from sentinel.store.recent import GENERATION, Identity, Recent
+from sentinel.store.rooms import Rooms
 from sentinel.store.schema import Schema
-from sentinel.store.searches import Searches
-from sentinel.store.standing import Allow, Labels
 from sentinel.store.tables import journal, settings
 from sentinel.store.unit import Machine, Unit
 
@@ -61,10 +50,11 @@ def open_store(folder: Path, memory: str = "512MB", recent: int = GENERATION) ->
         return store
 
 
-class Embedded:
+class Embedded(Rooms):
     """The store of one data folder; see `sentinel.service.ports.Store`."""
 
     def __init__(self, folder: Folder, control: Control, memory: str, recent: int) -> None:
+        super().__init__(control)
         self._folder = folder
         self._control = self.control = control
         self._recent = recent
@@ -74,22 +64,13 @@ class Embedded:
         self.schema = Schema(control)
         self._duck = Duck(folder.path / EVENTS, partial(prepare, store=self._id), memory)
         self._projector = Projector(control, self._journal, self.schema, self._duck, stored)
-        self._machine = self._assembled()
+        self._machine = Machine(
+            control, self._journal, self.revisions, self.access, self.labels, self.known, self._ask, recent
+        )
         self.events = Events(self._journal, self._duck, self._projector, self.schema)
         self.explorer = explorer(self._duck, self.events, self._projector, self.schema)
-        self.decisions = Decisions(control, self._machine.revisions)
-        self.findings = Findings(control, self._machine.revisions)
-        self.people = People(control, self._machine.revisions, self._machine.known)
-        self.access = self._machine.access
-        self.accounts = Accounts(control)
-        self.labels = self._machine.labels
-        self.allow, self.outbox, self.audit = Allow(control), Outbox(control), Audit(control)
-        self.snapshots, self.leases = Snapshots(control), Leases(control)
-        self.settings, self.playbooks = Settings(control), Playbooks(control)
-        self.searches = Searches(control)
-        self.drafts = Drafts(control)
         self.deletions = Deletions(
-            control, self.people, self._machine.known, self.labels, self.allow, self.events.erase,
+            control, self.people, self.known, self.labels, self.allow, self.events.erase,
             self.events.named, Buried(folder.path / FILE),
         )  # fmt: skip
         self._projector.deleted = self.deletions.concerns
@@ -151,19 +132,6 @@ class Embedded:
         self._duck.close()
         self._control.close()
         self._folder.close()
-
-    def _assembled(self) -> Machine:
-        control = self._control
-        return Machine(
-            control,
-            self._journal,
-            Revisions(control),
-            Access(control),
-            Labels(control),
-            Known(),
-            self._ask,
-            self._recent,
-        )
 
     def _recover(self) -> None:
         """Make the journal searchable, and remember which events came in last."""

@@ -10,13 +10,12 @@ import ipaddress
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from sentinel.core.candidates import Candidates, Fewest, Selection
-from sentinel.engine.fields import FieldSpec, find_field
-from sentinel.store.candidates import WIDEST
+from sentinel.store.candidates import WIDEST, same
 from sentinel.store.postgres.where import may
 from sentinel.store.sql import FALSE, Sql, every, some, sql
 
 _NETWORK = f"network(set_masklen(ip::inet, {WIDEST}))"  # of version 4 the address itself
-_OF = {"user": "user_key", "device": "device", "ip": _NETWORK}
+_OF = {"user": ("user_key",), "device": ("device",), "ip": (_NETWORK,)}
 # As many different ones as the engine sees, or more: a place may be written in `more`, and is then one of its own.
 _VALUE = {
     "user": "user_key", "device": "device", "ip": "ip",
@@ -29,7 +28,7 @@ def wanted_of(app: str, wanted: Candidates, names: Collection[str], last: int) -
     test = some(_selected(one, names) for one in wanted.selections)
     if test == FALSE:
         return None
-    keys = [key for field in wanted.group or () for key in _key(field)]
+    keys = [key for field in wanted.group or () for key in same(field, _OF)]
     return every([
         Sql("app = ? AND seq <= ? AND ts >= ? AND ts < ?", (app, last, wanted.since, wanted.until)), test,
         *_about(wanted), *(Sql(f"{key} IS NOT NULL") for key in keys),
@@ -41,7 +40,7 @@ def places(wanted: Candidates, names: Collection[str], where: Sql) -> Sql:
     """Return a query for (ts, id, seq) of the events of a condition in whose groups enough lies, in their order."""
     fewest = wanted.fewest
     counted = some(_selected(one, names) for one in wanted.selections if one.counts)
-    keys = [key for field in wanted.group or () for key in _key(field)]
+    keys = [key for field in wanted.group or () for key in same(field, _OF)]
     distinct = [(_VALUE[field], least) for field, least in fewest.distinct if field in _VALUE]
     columns = ", ".join(
         ["ts", "id", "seq", f"{_piece(fewest)} AS piece"]
@@ -54,11 +53,11 @@ def places(wanted: Candidates, names: Collection[str], where: Sql) -> Sql:
         + [f"count(DISTINCT v{n}) FILTER (WHERE counts) AS n{n + 1}" for n in range(len(distinct))]
     )
     good = _good(by[:-1], [fewest.count, *(least for _, least in distinct)])
-    same = " AND ".join(f"good.{name} = hit.{name}" for name in (by[:-1] if fewest.whole else by)) or "TRUE"
+    alike = " AND ".join(f"good.{name} = hit.{name}" for name in (by[:-1] if fewest.whole else by)) or "TRUE"
     return sql(
         f"WITH hit AS MATERIALIZED (SELECT {columns}, coalesce({{}}, FALSE) AS counts FROM events WHERE {{}}),"  # noqa: S608
         f" lot AS (SELECT {', '.join(by)}, {sums} FROM hit GROUP BY {', '.join(by)}), good AS ({good})"
-        f" SELECT ts, id, seq FROM hit WHERE EXISTS (SELECT 1 FROM good WHERE {same}) ORDER BY ts, id, seq",
+        f" SELECT ts, id, seq FROM hit WHERE EXISTS (SELECT 1 FROM good WHERE {alike}) ORDER BY ts, id, seq",
         counted, where,
     )  # fmt: skip
 
@@ -83,14 +82,6 @@ def _about(wanted: Candidates) -> Iterator[Sql]:
 def _network(ip: str) -> str:
     """Return the widest network that may be meant by an address or a network."""
     return str(ipaddress.ip_network((ip.partition("/")[0], WIDEST), strict=False))
-
-
-def _key(field: str) -> Sequence[str]:
-    """Return what is the same for all events of one value of a group's field; none where nothing is."""
-    if field in _OF:
-        return (_OF[field],)
-    spec = find_field(tuple(field.split(".")))
-    return ("name",) if isinstance(spec, FieldSpec) and spec.attribute == "name" else ()
 
 
 def _piece(fewest: Fewest) -> str:

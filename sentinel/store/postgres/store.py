@@ -11,20 +11,10 @@ from sqlalchemy import delete, select, update
 
 from sentinel.core.errors import StoreBusy, StoreError
 from sentinel.core.record import Backed, Health
-from sentinel.store.access import Access
-from sentinel.store.accounts import Accounts
-from sentinel.store.audit import Audit
 from sentinel.store.backup import AHEAD
 from sentinel.store.buried import Buried
-from sentinel.store.decisions import Decisions, Revisions
 from sentinel.store.deletions import Deletions
-from sentinel.store.drafts import Drafts
-from sentinel.store.findings import Findings
-from sentinel.store.keeping import Leases, Playbooks, Settings, Snapshots
-from sentinel.store.linking import Known
 from sentinel.store.migrate import migrate
-from sentinel.store.outbox import Outbox
-from sentinel.store.people import People
 from sentinel.store.postgres.control import Control
 from sentinel.store.postgres.erasing import erase, named
 from sentinel.store.postgres.events import Events
@@ -34,8 +24,7 @@ from sentinel.store.postgres.partitions import Partitions
 from sentinel.store.postgres.place import Place
 from sentinel.store.postgres.questions import explorer
 from sentinel.store.postgres.unit import Machine, Unit
-from sentinel.store.searches import Searches
-from sentinel.store.standing import Allow, Labels
+from sentinel.store.rooms import Rooms
 from sentinel.store.tables import apps, leases, one_time_links, sessions, settings
 
 MOVING = "moving"  # the setting that says a data folder is being copied here
@@ -65,34 +54,26 @@ def open_postgres(url: str, alone: bool = False, moving: bool = False, buried: P
         raise
 
 
-class Postgres:
+class Postgres(Rooms):
     """The store of one database, as this process uses it; see `sentinel.service.ports.Store`."""
 
     def __init__(self, control: Control, alone: bool, buried: Buried) -> None:
+        super().__init__(control)
         self._control = self.control = control
         self._closed = False
         self._place = Place(control)
         self._partitions = Partitions(control)
         self.schema = Learning(control)
-        revisions, self.access, self.labels, known = Revisions(control), Access(control), Labels(control), Known()
         self._machine = Machine(
-            control, self._place, self._partitions, self.schema, revisions, self.access, self.labels, known
+            control, self._place, self._partitions, self.schema, self.revisions, self.access, self.labels, self.known
         )
         self.events = Events(control, self._place, self._partitions)
         self.explorer = explorer(control, self.events)
-        self.decisions, self.findings = Decisions(control, revisions), Findings(control, revisions)
-        self.people = People(control, revisions, known)
-        self.accounts = Accounts(control)
-        self.allow, self.outbox, self.audit = Allow(control), Outbox(control), Audit(control)
-        self.snapshots, self.leases = Snapshots(control), Leases(control)
-        self.settings, self.playbooks = Settings(control), Playbooks(control)
-        self.searches = Searches(control)
-        self.drafts = Drafts(control)
         self.deletions = Deletions(
-            control, self.people, known, self.labels, self.allow, partial(erase, control), partial(named, control),
+            control, self.people, self.known, self.labels, self.allow, partial(erase, control), partial(named, control),
             buried,
         )  # fmt: skip
-        self._news = News(control, revisions, self._place, {
+        self._news = News(control, self.revisions, self._place, {
             "access": lambda app: self.access.reload(), "labels": self.labels.reload, "allow": self.allow.reload,
             "people": self._forget_people,
             "deletions": self._deleted_elsewhere,
@@ -169,7 +150,7 @@ class Postgres:
 
     def _forget_people(self, app: str) -> None:
         with self._control.writing():
-            self._machine.known.forget(app)
+            self.known.forget(app)
 
     def _deleted_elsewhere(self, _app: str) -> None:
         self.deletions.reload()

@@ -1,0 +1,32 @@
+"""The rooms that need nothing but the control tables: each store has them, and has them alike."""
+
+from __future__ import annotations
+
+from sentinel.store.access import Access
+from sentinel.store.accounts import Accounts
+from sentinel.store.audit import Audit
+from sentinel.store.database import Database
+from sentinel.store.decisions import Decisions, Revisions
+from sentinel.store.drafts import Drafts
+from sentinel.store.findings import Findings
+from sentinel.store.keeping import Leases, Playbooks, Settings, Snapshots
+from sentinel.store.linking import Known
+from sentinel.store.outbox import Outbox
+from sentinel.store.people import People
+from sentinel.store.searches import Searches
+from sentinel.store.standing import Allow, Labels
+
+
+class Rooms:
+    """The rooms over one database; `revisions` and `known` are what they remember in common."""
+
+    def __init__(self, control: Database) -> None:
+        self.revisions, self.known = Revisions(control), Known()
+        self.access, self.accounts = Access(control), Accounts(control)
+        self.decisions, self.findings = Decisions(control, self.revisions), Findings(control, self.revisions)
+        self.people = People(control, self.revisions, self.known)
+        self.labels, self.allow = Labels(control), Allow(control)
+        self.outbox, self.audit = Outbox(control), Audit(control)
+        self.snapshots, self.leases = Snapshots(control), Leases(control)
+        self.settings, self.playbooks = Settings(control), Playbooks(control)
+        self.searches, self.drafts = Searches(control), Drafts(control)
