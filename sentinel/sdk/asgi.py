@@ -6,7 +6,6 @@ client's business; here requests are described, answers replaced and WebSockets 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -17,8 +16,8 @@ from sentinel.core.decision import Verdict
 from sentinel.core.proxies import client_address
 from sentinel.sdk.client import Client
 from sentinel.sdk.context import Holder, current
-from sentinel.sdk.events import FORM, parameters, without_query
-from sentinel.sdk.respond import Refusal, refusal
+from sentinel.sdk.events import KEPT_BODY, keeps_body, parameters, without_query
+from sentinel.sdk.respond import PASSING, Refusal, refusal
 from sentinel.sdk.signals import Blocked
 
 Scope = MutableMapping[str, Any]
@@ -26,11 +25,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-# What still passes when a verdict is latched: these end a task or the process, and must.
-PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
-_KEPT_BODY = 16 * 1024
-_WITH_BODY = ("POST", "PUT", "PATCH")
 
 
 class SentinelMiddleware:
@@ -279,17 +273,14 @@ class _About:
 
     def listen(self, receive: Receive) -> Receive:
         """Return a `receive` that keeps the start of a form or JSON body as the application reads it."""
-        if self._scope.get("method") not in _WITH_BODY:
-            return receive
-        kind = self.header("content-type") or ""
-        if not kind.lower().startswith((FORM, "application/json")):
+        if not keeps_body(self._scope.get("method"), self.header("content-type") or ""):
             return receive
         kept = self._body = bytearray()
 
         async def listening() -> Message:
             message = await receive()
-            if message["type"] == "http.request" and len(kept) < _KEPT_BODY:
-                kept.extend(message.get("body", b"")[: _KEPT_BODY - len(kept)])
+            if message["type"] == "http.request" and len(kept) < KEPT_BODY:
+                kept.extend(message.get("body", b"")[: KEPT_BODY - len(kept)])
             return message
 
         return listening

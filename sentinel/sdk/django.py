@@ -7,7 +7,6 @@ Who uses Django's own users may have them picked up: `IdentifyUser` in MIDDLEWAR
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -24,11 +23,11 @@ from sentinel.core.decision import Verdict
 from sentinel.sdk import wsgi
 from sentinel.sdk.client import Client
 from sentinel.sdk.context import Holder, current
-from sentinel.sdk.respond import refusal
+from sentinel.sdk.events import KEPT_BODY
+from sentinel.sdk.respond import PASSING, refusal
 from sentinel.sdk.signals import Blocked
 
 _OWN = {"challenge": "SENTINEL_CHALLENGE", "block": "SENTINEL_REFUSE"}
-_KEPT_BODY = 16 * 1024
 
 
 class SentinelMiddleware:
@@ -137,7 +136,7 @@ class _About(wsgi.About):
 
     def body(self) -> bytes | None:
         read = getattr(self._request, "_body", None)  # only what the view has read: reading is the view's right
-        return read[:_KEPT_BODY] if isinstance(read, bytes) else None
+        return read[:KEPT_BODY] if isinstance(read, bytes) else None
 
     def describe(self) -> dict[str, Any]:
         match = self._request.resolver_match
@@ -163,9 +162,7 @@ def _judge(client: Client, holder: Holder, error: BaseException) -> None:
     client.finished(holder)
     if isinstance(error, Blocked):
         holder.latch(error.verdict)
-    elif holder.verdict is None or isinstance(
-        error, (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
-    ):
+    elif holder.verdict is None or isinstance(error, PASSING):
         raise error
 
 

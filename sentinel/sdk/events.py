@@ -22,6 +22,7 @@ from sentinel.sdk.context import Holder
 from sentinel.sdk.options import Options
 
 FORM = "application/x-www-form-urlencoded"
+KEPT_BODY = 16 * 1024  # bytes of a body, as far as the application reads it
 _SIZE = 600  # characters of an event beside its properties, roughly
 _LONGEST = {"path": 1024, "route": 512, "host": 256, "user_agent": 512, "referer": 1024, "method": 32}
 _QUERY = 8192
@@ -133,6 +134,12 @@ def refusal(name: str) -> str | None:
     if name.startswith(RESERVED):
         return "reserved"
     return None if 0 < len(name) <= NAME_LENGTH and name.isprintable() else "invalid"
+
+
+def keeps_body(method: object, content_type: str) -> bool:
+    """Say whether the start of a request's body is kept: of forms and JSON alone."""
+    kept = content_type.lower().startswith((FORM, "application/json"))
+    return kept and method in ("POST", "PUT", "PATCH")
 
 
 def parameters(query: str, form: bytes | None, content_type: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
 from typing import NamedTuple
@@ -23,6 +24,8 @@ _MESSAGES = {
     "redirect": ("redirected", "go on at the address in `location`"),
     "challenge": ("challenged", "show a second factor to go on"),
 }
+# What still passes when a request is refused: these end a task or the process, and must.
+PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
 
 
 class Refusal(NamedTuple):

@@ -6,7 +6,6 @@ piece of body, so that a user identified while a body is being made is refused t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from types import TracebackType
@@ -17,8 +16,8 @@ from sentinel.core.decision import Verdict
 from sentinel.core.proxies import client_address
 from sentinel.sdk.client import Client
 from sentinel.sdk.context import Holder, current
-from sentinel.sdk.events import FORM, parameters, without_query
-from sentinel.sdk.respond import refusal
+from sentinel.sdk.events import KEPT_BODY, keeps_body, parameters, without_query
+from sentinel.sdk.respond import PASSING, refusal
 from sentinel.sdk.signals import Blocked
 
 Environ = dict[str, Any]
@@ -27,10 +26,6 @@ Failure = tuple[type[BaseException], BaseException, TracebackType] | tuple[None,
 Write = Callable[[bytes], object]
 StartResponse = Callable[..., Write]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
-
-PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
-_KEPT_BODY = 16 * 1024
-_WITH_BODY = ("POST", "PUT", "PATCH")
 
 
 class SentinelMiddleware:
@@ -264,10 +259,8 @@ class About:
 
     def listen(self) -> None:
         """Keep the start of a form or JSON body as the application reads it."""
-        if self._environ.get("REQUEST_METHOD") not in _WITH_BODY or "wsgi.input" not in self._environ:
-            return
-        kind = self.header("content-type") or ""
-        if kind.lower().startswith((FORM, "application/json")):
+        method, kind = self._environ.get("REQUEST_METHOD"), self.header("content-type") or ""
+        if "wsgi.input" in self._environ and keeps_body(method, kind):
             self._kept = bytearray()
             self._environ["wsgi.input"] = _Input(self._environ["wsgi.input"], self._kept)
 
@@ -296,8 +289,8 @@ class _Input:
         return getattr(self._real, name)
 
     def _keep(self, data: bytes) -> bytes:
-        if data and len(self._kept) < _KEPT_BODY:
-            self._kept.extend(data[: _KEPT_BODY - len(self._kept)])
+        if data and len(self._kept) < KEPT_BODY:
+            self._kept.extend(data[: KEPT_BODY - len(self._kept)])
         return data
 
 
