@@ -73,7 +73,11 @@ def key_of(user: object, order: tuple[str, ...] = DEFAULT_ORDER) -> str | None:
         return user_key(identifiers(user), order)
     for name in order:
         value = user.get(name)
-        if value is not None and (text := normalise(name, value)):
+        if type(value) is str and len(value) <= LONGEST and name != "email":  # the usual case, without a call
+            text = value.strip()
+        else:
+            text = normalise(name, value)
+        if text:
             return f"{_TYPES.get(name, name)}:{text}"
     return None
 

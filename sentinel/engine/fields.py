@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sentinel.engine.kinds import Kind
@@ -180,7 +180,7 @@ def _reader(spec: FieldSpec) -> Callable[[Event], Any]:
     if len(spec.keys) == 1:
         key = spec.keys[0]
         if spec.attribute == "request":
-            return lambda event: event.of_request(key)
+            return methodcaller("of_request", key)
         return lambda event: outer(event).get(key)
 
     def nested(event: Event) -> Any:

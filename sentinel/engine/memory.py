@@ -82,6 +82,9 @@ class Recent(Generic[V]):
         self.young: dict[str, dict[str, V]] = {}
         self.old: dict[str, dict[str, V]] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self.young or self.old)
+
     def touch(self, key: str) -> dict[str, V]:
         """Return a key's table, made if need be."""
         table = self.young.get(key)
@@ -172,6 +175,11 @@ class Familiar:
         """Return how many users had logged in from the address or network on two different days before that time."""
         return sum(1 for later in self._sharers.of(ip).values() if later < before)
 
+    @property
+    def shares(self) -> bool:
+        """Whether any address may be shared at all."""
+        return bool(self._sharers)
+
     def is_shared(self, ip: str) -> bool:
         """Say whether more than one user ever logged in from the address or network on two different days."""
         return len(self._sharers.of(ip)) > 1
@@ -247,6 +255,8 @@ class Memory:
         """Remember the users of hits for the playbooks that may act on all of a window: see `Engine.crowded`."""
         if crowded and hits:
             if not any(crowded.values()):
+                if not self.familiar.shares:
+                    return
                 shared = self.familiar.is_shared
                 events = [event for event in events if event.user and (ip := event.network_ip) and shared(ip)]
             self.crowd.gather(hits, events, crowded)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from sentinel.core.event import Event
-from sentinel.engine.expression import compile_field
+from sentinel.engine.expression import Expression, compile_field
 from sentinel.engine.keys import LONGEST_KEY, group_value, key_text
 from sentinel.engine.playbook import Metric, Playbook
 from sentinel.engine.windows import MILLION, Gauge
@@ -50,16 +50,17 @@ def wanted(metric: Metric) -> str:
 
 def values_of(playbook: Playbook) -> Values:
     """Return the function that gives what an event counts for, one entry a metric."""
-    readers = [_value(metric, playbook.id) for metric in playbook.when]
-    match [metric.kind for metric in playbook.when]:
-        case ["count"]:
+    match playbook.when:
+        case [Metric(kind="count")]:
             return lambda event, skipped: ALONE
-        case ["distinct"]:
-            assert playbook.when[0].field is not None
-            return _distinct_alone(group_value(playbook.when[0].field))
-        case ["count", "ratio"]:
-            ratio, yes, no = readers[1], (1, YES), (1, NO)
-            return lambda event, skipped: yes if ratio(event, skipped) is YES else no
+        case [Metric(kind="distinct", field=str(field))]:
+            return _distinct_alone(group_value(field))
+        case [Metric(kind="count"), Metric(kind="ratio", where=Expression(matches=matches))]:
+            yes, no = (1, YES), (1, NO)
+            return lambda event, skipped: yes if matches(event) else no
+        case [Metric(kind="distinct", field=str(field)), Metric(kind="ratio", where=Expression(matches=matches))]:
+            return _distinct_and_ratio(group_value(field), matches)
+    readers = [_value(metric, playbook.id) for metric in playbook.when]
     if len(readers) == 1:
         only = readers[0]
         return lambda event, skipped: (only(event, skipped),)
@@ -75,6 +76,16 @@ def _distinct_alone(reader: Callable[[Event], Any]) -> Values:
         if type(value) is str and len(value) <= LONGEST_KEY and value[:1] != "\0":  # as `key_text` has it, at once
             return (value,)
         return (key_text(value),)
+
+    return values
+
+
+def _distinct_and_ratio(reader: Callable[[Event], Any], matches: Callable[[Event], bool]) -> Values:
+    def values(event: Event, skipped: Skipped) -> tuple[str | None, tuple[int, int]]:
+        value = reader(event)
+        if type(value) is not str or len(value) > LONGEST_KEY or value[:1] == "\0":
+            value = key_text(value)
+        return value, YES if matches(event) else NO
 
     return values
 

@@ -20,6 +20,7 @@ from sentinel.engine.windows import Absent, Hit, Opening, Windows
 from sentinel.service.marks import Marks, matter
 
 EVER = 1 << 62
+_watch = attrgetter("watch")
 
 
 class Retraction(NamedTuple):
@@ -174,7 +175,7 @@ class Replay:
     def _count(self, matched: Matched, taken: int) -> int:
         self.skipped.update(matched.skipped)
         self.errors.update(matched.errors)
-        self.matched.update(hit.watch for hit in matched.hits)
+        self.matched.update(map(_watch, matched.hits))
         return taken
 
     def _show(self, marks: Marks, events: Sequence[Event], now: int | None) -> None:

@@ -111,9 +111,9 @@ class Log:
     def _rebuild(self, terms: Terms) -> None:
         self.first = self._behind(self.newest() - terms.window)
         self.running = tallies(terms.gauges)
-        for _, _, values in self.hits[self.first :]:
-            for tally, value in zip(self.running, values, strict=True):
-                tally.add(value)
+        window = self.hits[self.first :]
+        for place, tally in enumerate(self.running):
+            tally.fill([values[place] for _, _, values in window])
 
     def _insert(self, hit: Kept, terms: Terms) -> None:
         index = bisect_left(self.hits, hit[:2])

@@ -1,12 +1,12 @@
 """Running tallies: what a window amounts to while hits enter and leave it.
 
 One class a metric, one table of them. `add` and `drop` take a hit's value as `engine.windows.Hit` has it, or
-the value of merged hits; `reached` compares with the threshold; `shown` is what a finding reports.
+the value of merged hits, `fill` many of them; `reached` compares with the threshold; `shown` is what a finding reports.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from sentinel.engine.windows import MILLION, Gauge
@@ -19,6 +19,7 @@ class Tally(Protocol):
 
     def add(self, value: Value) -> None: ...
     def drop(self, value: Value) -> None: ...
+    def fill(self, values: Iterable[Value]) -> None: ...
     def reached(self) -> bool: ...
     def shown(self) -> int | float: ...
 
@@ -38,6 +39,9 @@ class Total:
 
     def drop(self, value: int | None) -> None:
         self.total -= value or 0
+
+    def fill(self, values: Iterable[int | None]) -> None:
+        self.total += sum(filter(None, values))
 
     def reached(self) -> bool:
         return self.total >= self.reach
@@ -68,6 +72,14 @@ class Distinct:
                     self.counts[one] = left
                 else:
                     del self.counts[one]
+
+    def fill(self, values: Iterable[Value]) -> None:
+        counts = self.counts
+        for value in values:
+            if type(value) is str:
+                counts[value] = counts.get(value, 0) + 1
+            else:
+                self.add(value)
 
     def reached(self) -> bool:
         return len(self.counts) >= self.reach
@@ -104,6 +116,10 @@ class Largest:
             else:
                 del self.reaching[value]
 
+    def fill(self, values: Iterable[int | float | None]) -> None:
+        for value in values:
+            self.add(value)
+
     def reached(self) -> bool:
         return bool(self.reaching)
 
@@ -128,6 +144,11 @@ class Mean:
     def drop(self, value: tuple[int, int]) -> None:
         self.parts -= value[0]
         self.total -= value[1]
+
+    def fill(self, values: Iterable[tuple[int, int]]) -> None:
+        for parts, amount in values:
+            self.parts += parts
+            self.total += amount
 
     def reached(self) -> bool:
         if not self.parts:

@@ -47,15 +47,18 @@ class ThresholdTracker(Tracker[State]):
         Most hits are newer than all others and come to a group that has too few to cross. For them nothing is called,
         and as little as can be is looked at: what a group keeps is seldom in the processor's caches.
         """
-        few, single, pack, opened = self.few, self.single, packed.record, False
-        young, turn, latest = self.groups.young, self.turn or 0, self.latest
+        few, single, pack, keep, opened = self.few, self.single, packed.record, self.keep, False
+        groups, spared = self.groups, self.findings.__contains__
+        young, turn, latest = groups.young, self.turn or 0, self.latest
         for hit in hits:
-            _, key, at, id, values, _, _ = hit
+            _, key, at, id, values, _, source = hit
             if latest < at < turn:
                 state = young.get(key)
+                if state is None:
+                    state = groups.fetch(key, source, spared)
                 if type(state) is Few:
                     size = len(state)
-                    if size < few and size % LOOK:
+                    if size < few and (size % LOOK or not size or state[0] > at - keep):
                         state += at, id, values[0] if single else values
                         latest = at
                         continue
@@ -63,12 +66,14 @@ class ThresholdTracker(Tracker[State]):
                     young[key] = state + record
                     latest = at
                     continue
+                elif state is None:
+                    continue  # its source may make no more groups: that is counted
             self.latest = latest
             found = self.hit(revise(hit) if opened and revise is not None else hit, newest)
             if found:
                 opened = True
                 yield from found
-            young, turn, latest = self.groups.young, self.turn or 0, self.latest
+            young, turn, latest = groups.young, self.turn or 0, self.latest
         self.latest = latest
 
     def judge(self, hit: Hit, state: State) -> Iterable[Opening]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sentinel.engine.windows import Gauge, Hit, Opening, Threshold, Watch
@@ -70,6 +70,32 @@ def test_a_flood_of_new_groups_from_one_address_is_cut_off_and_counted() -> None
     assert windows.groups()["w"] <= 100
     assert windows.dropped()["source over its quota of groups"] > 300
     assert len(windows.hit([hit(2, "victim-2", key="victim", source="198.51.100.1")], 2)) == 1
+
+
+DISTINCT3 = Watch("w", 10, 10, Threshold((Gauge("distinct", 3),)))
+ARRIVALS = st.lists(
+    st.tuples(st.sampled_from((0, 1, 2, 9, 30, 200)), st.integers(0, 7), st.integers(0, 3), st.sampled_from("st")),
+    max_size=60,
+)  # fmt: skip
+
+
+@given(ARRIVALS, st.sampled_from((COUNT2, DISTINCT3)), st.integers(2, 8), st.integers(1, 3))
+@example([(1, group, 0, "s") for group in range(8)], COUNT2, 4, 1)
+def test_hits_of_one_batch_are_kept_and_dropped_as_one_by_one(
+    arrivals: list[tuple[int, int, int, str]], watch: Watch, groups: int, per_source: int
+) -> None:
+    """New groups, their bounds, and hits that are to be let go included."""
+    at, hits = 1000, []
+    for n, (step, group, value, source) in enumerate(arrivals):
+        at += step
+        values = (1,) if watch is COUNT2 else (f"v{value}",)
+        hits.append(Hit("w", f"g{group}", at, f"e{n}", values, True, source))
+    limits = Limits(lateness=20, groups=groups, per_source=per_source)
+    together, apart = MemoryWindows([watch], limits), MemoryWindows([watch], limits)
+    found = [opening for one in hits for opening in apart.hit([one], at)]
+    assert together.hit(hits, at) == found
+    assert together.dropped() == apart.dropped()
+    assert together.snapshot() == apart.snapshot()
 
 
 def test_eviction_takes_the_lowest_tallies_and_spares_findings() -> None:
