@@ -14,6 +14,7 @@ from sentinel.loader.chains import Built, check_chains
 from sentinel.loader.checks import check_playbook
 from sentinel.loader.desk import FAULTY, Desk, is_null, listed
 from sentinel.loader.detectors import DETECTORS
+from sentinel.loader.homes import HOMES
 from sentinel.loader.mistakes import PlaybookErrors
 from sentinel.loader.playbook import build_playbook, selections
 from sentinel.loader.rule import build_rule, check_rule
@@ -51,7 +52,7 @@ def assemble(
     that are used. `channels` are the names that actions may tell, None for any.
     """
     known = {**base.lists, **(lists or {})}
-    desks = [Desk(open_page(name, data), known, channels) for name, data in files.items()]
+    desks = [Desk(open_page(name, data), known, channels, HOMES) for name, data in files.items()]
     found = [(desk, document) for desk in desks for document in read_documents(desk.page)]
     rules = _Rules(base.rules)
     for desk, document in found:

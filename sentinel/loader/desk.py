@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sentinel.engine.lists import ListValues
 from sentinel.engine.problems import quote
@@ -31,13 +31,24 @@ class Wrong(Exception):
         self.at = at
 
 
+class Home(NamedTuple):
+    """Where a key belongs: below which key of a playbook, none for one of its own; and that as a hint."""
+
+    below: str
+    hint: str
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What reading one file needs: the page that takes the mistakes, and the names that exist outside it."""
+    """What reading one file needs: the page that takes the mistakes, and the names that exist outside it.
+
+    `homes` says where keys belong that stand in the wrong place.
+    """
 
     page: Page
     lists: Dict[str, ListValues] = field(default_factory=dict)
     channels: frozenset[str] | None = None
+    homes: Dict[str, Home] = field(default_factory=dict)
 
     def report(self, spot: Spot, message: str, hint: str | None = None) -> None:
         """Record a mistake at a node's place."""

@@ -40,11 +40,11 @@ EVENT: dict[str, Key] = {
     ),
     "ip": Key(text(), "The address it came from."),
     "device": Key(text(), "The device's fingerprint."),
-    "request": Key(Record("a request", _fields("request") | {"params": Key(Anything(only_objects=True))})),
+    "request": Key(Record("a request", _fields("request") | {"params": Key(Anything(only_objects=True))}, told=True)),
     "properties": Key(Anything(only_objects=True), "The event's own values. Quoted numbers are text."),
-    "geo": Key(Record("a location", _fields("geo"))),
-    "network": Key(Record("a network", _fields("network"))),
-    "agent": Key(Record("an agent", _fields("agent"))),
+    "geo": Key(Record("a location", _fields("geo"), told=True)),
+    "network": Key(Record("a network", _fields("network"), told=True)),
+    "agent": Key(Record("an agent", _fields("agent"), told=True)),
     "user_labels": Key(TEXTS, "What `user.labels` reads."),
     "ip_labels": Key(TEXTS, "What `ip.labels` reads."),
     "trust": Key(choice("kind of trust", ("server", "browser", "playbook")), "Who sent or made it."),
@@ -57,9 +57,10 @@ TIMED = {
 RULE_TEST = Record(
     "a rule's test",
     {
-        "event": Key(Record("an event", EVENT | TIMED), "The event the rule looks at.", required=True),
+        "event": Key(Record("an event", EVENT | TIMED, told=True), "The event the rule looks at.", required=True),
         "matches": Key(BOOLEAN, "Whether the rule must match it.", required=True),
     },
+    told=True,
 )
 RULE = Record(
     "a rule",
@@ -132,6 +133,7 @@ DELIVERY = Record(
     }
     | EVENT,
     synonyms={"timestamp": "at", "time": "at", "count": "repeat"},
+    told=True,
 )
 GROUP = Key(Table("a group", field_name("be grouped by"), text(), fewest=0), "Of which group.", default={})
 EXPECTATION = Record(
@@ -140,6 +142,7 @@ EXPECTATION = Record(
     | {kind: Key(OneOrMore(text(), "a target"), "Whom it acts on.") for kind in USER_ACTIONS + IP_ACTIONS}
     | {kind: Key(text(), "Which channel it tells.") for kind in ("notify", "webhook")}
     | {"emit": Key(text(), "Which event it makes.")},
+    told=True,
 )
 REQUEST = Record(
     "a request",
@@ -152,6 +155,7 @@ REQUEST = Record(
         "verdict": Key(choice("verdict", VERDICTS), "What it must be told.", required=True),
     },
     one_of=(("user", "ip", "device"),),
+    told=True,
 )
 PLAYBOOK_TEST = Record(
     "a test",
@@ -161,6 +165,7 @@ PLAYBOOK_TEST = Record(
         "expect": Key(Listing(EXPECTATION, "a list of findings"), "All findings, in order.", required=True),
         "requests": Key(Listing(REQUEST, "a list of requests"), "Requests, and what they are told.", default=()),
     },
+    told=True,
 )
 GUARD = Record(
     "a guard",

@@ -80,7 +80,7 @@ class Record(Shape):
     """Keys that are known. Of the keys in each tuple of `one_of` at least one must be there.
 
     `needs` maps keys to others that they need beside them, `apart` are keys that cannot stand together, `synonyms`
-    words of other tools for ours.
+    words of other tools for ours. `told` are records of what happens, whose keys mean nothing of what a playbook says.
     """
 
     what: str
@@ -90,6 +90,7 @@ class Record(Shape):
     apart: tuple[Apart, ...] = ()
     synonyms: Dict[str, str] = field(default_factory=dict)
     hint: str | None = None
+    told: bool = False
 
     def read(self, node: Node, desk: Desk) -> Reading:
         if not isinstance(node, Mapping):
@@ -111,6 +112,10 @@ class Record(Shape):
 
     def _unknown(self, name: Scalar, desk: Desk) -> str:
         """Report a key that is not known, and return the one that is probably meant."""
+        home = None if self.told or name.text in self.synonyms else desk.homes.get(name.text)
+        if home is not None:
+            desk.report(name.spot, f"{quote(name.text)} is no key of {self.what}", home.hint)
+            return home.below
         meant = "" if desk.page.crowded else self._nearest(name.text)
         hint = f"did you mean `{meant}`?" if meant else f"known are {listed(self.keys)}"
         desk.report(name.spot, f"unknown key {quote(name.text)}", hint)
@@ -266,10 +271,9 @@ class Tagged(Shape):
         name, value = node.entries[0]
         key = self.kinds.get(name.text)
         if key is None:
-            known = "known are " + ", ".join(f"`{kind}`" for kind in self.kinds)
-            raise Wrong(
-                f"there is no {self.what} {quote(name.text)}", suggest(name.text, self.kinds) or known, name.spot
-            )
+            home = desk.homes.get(name.text)
+            hint = home.hint if home else suggest(name.text, self.kinds) or f"known are {listed(self.kinds)}"
+            raise Wrong(f"there is no {self.what} {quote(name.text)}", hint, name.spot)
         if len(node.entries) > 1:
             raise self._crowded(name, value, node.entries[1][0])
         found = desk.read(key.shape, value)
