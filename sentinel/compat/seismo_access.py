@@ -12,10 +12,7 @@ import binascii
 import hmac
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
 from typing import Any, NamedTuple
-
-from pwdlib import PasswordHash
 
 from sentinel.compat.adapter import Answer, Call, Request, Shared, checked
 from sentinel.compat.naming import sound
@@ -25,12 +22,12 @@ from sentinel.core.record import Key
 from sentinel.edge.access import Caller
 from sentinel.edge.errors import ApiError
 from sentinel.edge.protocols import KeyForm, KeySetting
+from sentinel.service import passwords
 from sentinel.service.ports import Store
 
 NAME = "seismo"
 LIFE = HOUR  # of an access token, unless its key says otherwise
-SHORTEST_PASSWORD = 12
-LONGEST = 256  # characters of a name, a password, a token
+LONGEST = passwords.LONGEST  # characters of a name, a password, a token
 MOST_TRIED = 4  # keys that one name may belong to
 AT_ONCE = 2  # passwords checked: each takes a tenth of a second of a processor on purpose
 _SECRET = "compat.seismo.secret"  # noqa: S105  the name of a setting
@@ -126,9 +123,9 @@ class Entrance:
 
     def _by_password(self, name: str, password: str) -> Key | None:
         found = [key for key in self._every() if key.settings.get("username") == name and "password" in key.settings]
-        hashes = [str(key.settings["password"]) for key in found[:MOST_TRIED]]
-        good = [_good(password, hash) for hash in hashes or [_nobody()]]
-        mine = [key for key, right in zip(found, good, strict=False) if right]
+        hashes: list[str | None] = [str(key.settings["password"]) for key in found[:MOST_TRIED]]
+        tried = [passwords.verify(password, hash) for hash in hashes or [None]]
+        mine = [key for key, (right, _) in zip(found, tried, strict=False) if right]
         return _only(mine) or self._by_secret(password)
 
     def _by_secret(self, secret: str) -> Key | None:
@@ -171,9 +168,9 @@ def read_name(value: Any) -> str:
 
 def read_password(value: Any) -> str:
     """Read a password and return what is kept of it: a hash."""
-    if type(value) is not str or len(sound(value, LONGEST)) < SHORTEST_PASSWORD:
-        raise SentinelError(f"not a text of {SHORTEST_PASSWORD} to {LONGEST} characters")
-    return _hasher().hash(value)
+    if type(value) is not str or len(sound(value, LONGEST)) < passwords.SHORTEST:
+        raise SentinelError(f"not a text of {passwords.SHORTEST} to {LONGEST} characters")
+    return passwords.hashed(value)
 
 
 def read_logins(value: Any) -> list[str]:
@@ -223,18 +220,3 @@ def _only(found: list[Key]) -> Key | None:
 
 def _sign(secret: str | None, said: str) -> str:
     return hmac.digest((secret or "").encode(), said.encode(), "sha256").hex()
-
-
-def _good(password: str, hash: str) -> bool:
-    return _hasher().verify(password, hash)
-
-
-@cache
-def _hasher() -> PasswordHash:
-    return PasswordHash.recommended()
-
-
-@cache
-def _nobody() -> str:
-    """Return the hash that a password of nobody is compared with, so that it takes as long."""
-    return _hasher().hash(secrets.token_hex(16))

@@ -1,7 +1,4 @@
-"""Accounts of the console: signing in, inviting, choosing a password. Who may ask, and how often, is not known here.
-
-Argon2 takes a tenth of a second of a processor on purpose: whoever calls bounds how many run at once.
-"""
+"""Accounts of the console: signing in, inviting, choosing a password. Who may ask, and how often, is not known here."""
 
 from __future__ import annotations
 
@@ -11,22 +8,18 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
 from typing import NamedTuple
-
-from pwdlib import PasswordHash
 
 from sentinel.core.duration import DAY, HOUR
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import EVERY_APP, ROLES, Account, Role, Session, account_link
+from sentinel.service import passwords
 from sentinel.service.ports import Store
 from sentinel.service.setup import ADMINISTRATOR
 
 IDLE = 2 * HOUR
 LONGEST = 12 * HOUR  # a session, however busy
 INVITED = 3 * DAY
-SHORTEST_PASSWORD = 12
-LONGEST_PASSWORD = 256
 _TOUCH = 60_000_000  # how much older the time of last use may be than it says
 _NAME = re.compile(r"[a-z0-9][a-z0-9._+@-]{0,99}", re.ASCII)
 
@@ -49,8 +42,8 @@ class Accounts:
         """Return the token of a new session, None where name or password is wrong; both take the same time."""
         found = self._store.accounts.named(folded(name))
         account, hash = found if found is not None else (None, None)
-        good, better = _hasher().verify_and_update(password[:LONGEST_PASSWORD], hash or _nobody())
-        if account is None or hash is None or not good or len(password) > LONGEST_PASSWORD:
+        right, better = passwords.verify(password, hash)
+        if account is None or hash is None or not right:
             return None
         if better is not None:
             self._store.accounts.rehash(account.id, hash, better)
@@ -101,7 +94,7 @@ class Accounts:
         name = account.name if account is not None else _checked(name)
         if account is None and self._store.accounts.named(name) is not None:
             raise SentinelError(f"`name`: there is an account `{name}` already", "choose another name")
-        check_password(password, name)
+        passwords.check(password, name)
         purpose = account_link(id) if dot else ADMINISTRATOR
         now = self._clock()
         if not self._store.access.use_link(purpose, secret if dot else id, now):
@@ -109,17 +102,17 @@ class Accounts:
         if account is None:
             account = Account(secrets.token_hex(6), name, "admin", made=now, by="one-time link")
             self._store.accounts.put(account, account.actor, now)
-        self._store.accounts.set_password(account.id, _hasher().hash(password), account.actor, now)
+        self._store.accounts.set_password(account.id, passwords.hashed(password), account.actor, now)
         return self._begin(account)
 
     def change_password(self, account: Account, old: str, new: str) -> str:
         """Set a new password where the old one is right, end every session and return a new one's token."""
         found = self._store.accounts.named(account.name)
-        hash = found[1] if found is not None else None
-        if hash is None or len(old) > LONGEST_PASSWORD or not _hasher().verify(old, hash):
+        right, _ = passwords.verify(old, found[1] if found is not None else None)
+        if not right:
             raise SentinelError("`old`: not the password you have now")
-        check_password(new, account.name)
-        self._store.accounts.set_password(account.id, _hasher().hash(new), account.actor, self._clock())
+        passwords.check(new, account.name)
+        self._store.accounts.set_password(account.id, passwords.hashed(new), account.actor, self._clock())
         return self._begin(account)
 
     def _begin(self, account: Account) -> str:
@@ -146,31 +139,9 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFKC", name[:200]).strip().casefold()
 
 
-def check_password(password: str, name: str) -> None:
-    """Raise SentinelError for a password that is too short, too long or easily guessed by who knows the name."""
-    if len(password) < SHORTEST_PASSWORD:
-        raise SentinelError(f"`password`: shorter than {SHORTEST_PASSWORD} characters", "four unrelated words will do")
-    if len(password) > LONGEST_PASSWORD:
-        raise SentinelError(f"`password`: longer than {LONGEST_PASSWORD} characters")
-    rest = password.casefold().replace(name.partition("@")[0], "")
-    if len(set(rest)) < 5:
-        raise SentinelError("`password`: too easily guessed", "four unrelated words will do")
-
-
 def _checked(name: str) -> str:
     known = folded(name)
     if not _NAME.fullmatch(known):
         hint = "such as `ana` or `ana@example.com`: letters, digits and `._+@-`"
         raise SentinelError(f"`name`: `{name[:40]}` cannot be a name", hint)
     return known
-
-
-@cache
-def _hasher() -> PasswordHash:
-    return PasswordHash.recommended()
-
-
-@cache
-def _nobody() -> str:
-    """Return the hash of a password that nobody has, so that an unknown name takes as long as a known one."""
-    return _hasher().hash(secrets.token_urlsafe(32))

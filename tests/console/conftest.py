@@ -10,7 +10,7 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from sentinel.service import accounts
+from sentinel.service import passwords
 from tests.console.visiting import visited
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -19,10 +19,10 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 @pytest.fixture(scope="session", autouse=True)
 def cheap_hashes():
     """Argon2 takes its time on purpose; tests take less."""
-    kept, cheap = accounts._hasher, PasswordHash((Argon2Hasher(time_cost=1, memory_cost=256, parallelism=1),))
-    accounts._hasher = lambda: cheap
+    kept, cheap = passwords._hasher, PasswordHash((Argon2Hasher(time_cost=1, memory_cost=256, parallelism=1),))
+    passwords._hasher = lambda: cheap
     yield
-    accounts._hasher = kept
+    passwords._hasher = kept
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from sentinel.console import throttle
 from sentinel.core.duration import HOUR, MINUTE
 from sentinel.core.errors import SentinelError
 from sentinel.service import accounts as service
+from sentinel.service import passwords
 from sentinel.service.setup import ADMINISTRATOR
 from tests.console.visiting import PASSWORD, Reader, text, visited
 
@@ -63,7 +64,7 @@ def test_an_unknown_name_costs_as_many_hashes_as_a_known_one(alone, monkeypatch)
     invited = alone.server.accounts.invite("bob", "viewer", ("*",), "test").account
     assert not invited.ready
     counted = []
-    hasher = service._hasher()
+    hasher = passwords._hasher()
     real = type(hasher).verify_and_update
     monkeypatch.setattr(type(hasher), "verify_and_update", lambda *args: counted.append(args[2]) or real(*args))
     for name in ("ana", "nobody", "bob", ""):

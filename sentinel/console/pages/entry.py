@@ -19,7 +19,8 @@ from sentinel.core.errors import SentinelError
 from sentinel.core.proxies import client_address
 from sentinel.edge.errors import ApiError
 from sentinel.edge.wire import Headers
-from sentinel.service.accounts import SHORTEST_PASSWORD, folded
+from sentinel.service import passwords
+from sentinel.service.accounts import folded
 
 router = APIRouter()
 HASHING = 2  # passwords looked at at once: each takes a tenth of a second of a processor, and tens of megabytes
@@ -176,7 +177,7 @@ def _sign_in(
 def _welcome(
     door: Door, request: Request, code: str = "", name: str = "", error: SentinelError | None = None
 ) -> Response:  # fmt: skip
-    return _shown(door, request, "welcome.html", error, code=code, name=name, shortest=SHORTEST_PASSWORD)
+    return _shown(door, request, "welcome.html", error, code=code, name=name, shortest=passwords.SHORTEST)
 
 
 def _shown(door: Door, request: Request, template: str, error: SentinelError | None, **values: object) -> Response:
