@@ -73,7 +73,11 @@ class Story:
         teller.fact(
             "", f"or, as long as guessers are kept out, try as {OWNER.person.email}, `{OWNER.person.password}`", "soft"
         )
-        teller.fact("server", f"{found.server}  (its API: {found.server}/v1/openapi.json)")
+        guest = api.ask("POST", "/v1/accounts", {"name": "guest", "role": "admin"})
+        teller.fact("console", f"{found.server}/overview")
+        teller.fact("", "to sign in, choose a password here, once; the name is `guest` from then on:", "soft")
+        teller.command(f"{found.server}/welcome#{guest['code']}")
+        teller.fact("API", f"{found.server}/v1/openapi.json")
         teller.fact("", "findings, decisions and events, with a key that may only read:", "soft")
         for path in ("findings", "decisions", "events?limit=5"):
             teller.command(f"curl -H 'Authorization: Bearer {key}' '{found.server}/v1/{path}'")
