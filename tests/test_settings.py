@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel import settings
-from sentinel.core.duration import HOUR, MINUTE
+from sentinel.core.duration import HOUR, MINUTE, format_duration
+from sentinel.loader.schema import json_schema
 from sentinel.settings import TABLE, Settings, SettingsError, read
 
 
@@ -236,3 +237,10 @@ def test_a_path_that_no_file_has_is_refused(name, odd, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SettingsError):
         read({name: odd}, {})
+
+
+def test_the_usual_guard_is_told_where_playbooks_are_written():
+    most, per = Settings().guard
+    manual = Path(__file__).parents[1] / "docs" / "playbooks.md"
+    for told in (manual.read_text(), json_schema("playbook")["properties"]["guard"]["description"]):
+        assert f"{most} per {format_duration(per)}" in told
