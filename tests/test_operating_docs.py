@@ -62,6 +62,8 @@ def test_every_figure_is_listed_with_what_it_says():
 def test_every_job_is_listed_with_how_often_it_runs(server: Server):
     jobs = {job.id: job.trigger.interval.total_seconds() for job in server.jobs._scheduler.get_jobs()}
     listed = dict(rows(OPERATING, "| job |"))
+    once = sorted(f"`{job.args[0].name}`" for job in server.jobs._scheduler.get_jobs() if job.args[0].shared)
+    assert f"the one that holds the lease runs {', '.join(once[:-1])} and {once[-1]};" in OPERATING
     assert {name: every.replace("min", "m").replace(" ", "") for name, every in listed.items()} == {
         name: f"{every}s" if every < 1 else format_duration(int(every * 1_000_000)) for name, every in jobs.items()
     }
