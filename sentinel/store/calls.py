@@ -13,15 +13,16 @@ from typing import NamedTuple
 from sentinel.engine.kinds import Kind
 from sentinel.engine.lists import ListValues, Networks
 from sentinel.engine.nodes import Literal, Node, Prepared
-from sentinel.store.rows import hash_of
+from sentinel.store.rows import hash_of, json
 from sentinel.store.sql import FALSE, TRUE, Dialect, Sql, every, some, sql
-from sentinel.store.values import KINDS, UNKNOWABLE, Value
+from sentinel.store.values import KINDS, UNKNOWABLE, Value, written
 
 _FIRST, _LAST = -62_135_424_000, 253_402_128_000  # seconds: as engine.calls has them
 _FOLDS = ("(?i", "(?-", "\\p", "\\P", "(?s", "(?m", "(?U")  # flags, and letters by their properties
 _MAIL = "^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*$"
 _SPELLED = "^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)$"
 _DIGIT = "[0-9]"
+_SPELT = {"is": '{name}":"{text}"', "starts": '{name}":"{text}', "ends": '{text}"', "contains": "{text}"}
 
 
 class Test(NamedTuple):
@@ -40,10 +41,20 @@ def prepared(node: Node) -> bool:
     return isinstance(node, Prepared)
 
 
-def by_hash(dialect: Dialect, value: Value, text: str) -> Sql:
-    """Return what finds a text faster than the text itself, FALSE where nothing does."""
+def by_hash(dialect: Dialect, value: Value, text: str) -> Sql | None:
+    """Return what finds a text that has a hash faster than the text itself."""
     column = dialect.hashed.get(value.parts[Kind.TEXT].text)
-    return FALSE if column is None else Sql(f"{column} = ?", (hash_of(text),))
+    return None if column is None else Sql(f"{column} = ?", (hash_of(text),))
+
+
+def by_spelling(dialect: Dialect, value: Value, text: str, word: str = "is") -> Sql | None:
+    """Return what holds wherever a value is, begins with, ends with or contains a text, and takes no parsing."""
+    if value.document is None:
+        return None
+    document, name = value.document
+    spelt = (json(text) or '""')[1:-1]
+    sought = _SPELT[word].format(name=name, text=spelt)
+    return written(dialect, document, sought) if sought else None
 
 
 def _tested(holds: Sql | None, doubts: Sequence[Sql]) -> Test:
@@ -53,7 +64,9 @@ def _tested(holds: Sql | None, doubts: Sequence[Sql]) -> Test:
 def _of_texts(word: str) -> Callable[[Dialect, Value, Value], Test]:
     def test(dialect: Dialect, text: Value, other: Value) -> Test:
         holds = dialect.says(word, text.part(Kind.TEXT), other.part(Kind.TEXT))
-        return _tested(holds, (*text.doubts, *other.doubts))
+        found = _tested(holds, (*text.doubts, *other.doubts))
+        quick = by_spelling(dialect, text, other.literal, word) if isinstance(other.literal, str) else None
+        return found if quick is None else found._replace(holds=every((quick, found.holds)))
 
     return test
 

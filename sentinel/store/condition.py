@@ -32,6 +32,7 @@ from sentinel.store import calls
 from sentinel.store.sql import FALSE, TRUE, Dialect, Sql, every, some, sql
 from sentinel.store.values import EXACT, KINDS, SCALARS, UNKNOWABLE, Slot, Value, literal, of_field
 
+FEW = 8  # texts that are looked for one after the other
 LONGEST = 1 << 15  # characters of SQL; what would become longer is looked at event by event
 _OPPOSITE: Mapping[Comparator, str] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _MIRRORED: Mapping[Comparator, Comparator] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -163,11 +164,11 @@ class _Translation:
         return judged(every((left.known(), right.known(), sql("({}) IS NOT TRUE", same))), doubts)
 
     def _same(self, left: Value, right: Value, kind: Kind) -> Sql:
-        quick = FALSE
-        if kind is Kind.TEXT and isinstance(right.literal, str):
-            quick = calls.by_hash(self._dialect, left, right.literal)
         equal = sql("{} = {}", left.parts[kind], right.parts[kind])
-        return equal if quick == FALSE else every((quick, equal))
+        if kind is not Kind.TEXT or not isinstance(right.literal, str):
+            return equal
+        hashed = calls.by_hash(self._dialect, left, right.literal)
+        return _after(self._spelt(left, [right]), equal) if hashed is None else every((hashed, equal))
 
     def _ordered(self, left: Value, operator: Comparator, right: Value, wanted: bool) -> Pair:
         if left.literal is not None and right.literal is None:
@@ -200,12 +201,19 @@ class _Translation:
         for kind in SCALARS:
             same = [one.parts[kind] for one in written if kind in one.parts]
             if same and kind in item.parts:
-                tests.append(sql("{} IN (" + ", ".join("{}" for _ in same) + ")", item.parts[kind], *same))
+                among = sql("{} IN (" + ", ".join("{}" for _ in same) + ")", item.parts[kind], *same)
+                tests.append(_after(self._spelt(item, written), among) if kind is Kind.TEXT else among)
         doubts = item.doubts if all(one.exact or Kind.NUMBER not in one.parts for one in written) else item.inexact()
         doubts = (*doubts, *(doubt for one in written if not one.exact for doubt in _large(one)))
         if wanted:
             return judged(some(tests), doubts)
         return judged(every((item.known(), sql("({}) IS NOT TRUE", some(tests)))), doubts)
+
+    def _spelt(self, item: Value, written: Sequence[Value]) -> Sql | None:
+        """Return what holds wherever a value is one of few texts."""
+        texts = [one.literal for one in written if isinstance(one.literal, str)]
+        quick = [calls.by_spelling(self._dialect, item, text) for text in texts] if len(texts) <= FEW else [None]
+        return None if None in quick else some(one for one in quick if one is not None)
 
     def _inside(self, item: Value, container: Value, wanted: bool) -> Pair:
         """Return where a text lies in a text, or a value in a list of the event's."""
@@ -224,7 +232,11 @@ class _Translation:
                     doubts.append(every((item.of(kind), container.of(Kind.LIST))))
                 else:
                     found.append(holds if wanted else sql("(NOT {} AND NOT {})", holds, gaps))
-        return judged(some(part or FALSE for part in found), doubts)
+        holds = some(part or FALSE for part in found)
+        quick = None
+        if wanted and isinstance(item.literal, str):
+            quick = calls.by_spelling(self._dialect, container, item.literal, "contains")
+        return judged(_after(quick, holds), doubts)
 
     def _value(self, node: Node) -> Value:
         match node:
@@ -258,6 +270,11 @@ class _Translation:
         parts = {kind: sql(form, yes.must, then.part(kind), no.must, otherwise.part(kind)) for kind in kinds}
         doubts = (*_between(yes, no), *then.doubts, *otherwise.doubts)
         return Value(parts, doubts, exact=then.exact and otherwise.exact)
+
+
+def _after(quick: Sql | None, test: Sql) -> Sql:
+    """Return a test that is only made where a quicker one holds: of an AND that is a value both would be made."""
+    return test if quick is None else sql("CASE WHEN {} THEN {} END", quick, test)
 
 
 def _between(*pairs: Pair) -> tuple[Sql, ...]:

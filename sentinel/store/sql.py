@@ -101,15 +101,13 @@ def _duckdb_place(document: Sql, keys: Sequence[str]) -> Sql:
     return sql("{}, '$" + path + "'", document)
 
 
-_NUMBERS = "('UBIGINT', 'BIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE')"
 DUCKDB = Dialect(
     mark="?",
     types={Kind.TEXT: "VARCHAR", Kind.NUMBER: "DOUBLE", Kind.BOOL: "BOOLEAN"},
     place=_duckdb_place,
     parts={
         Kind.TEXT: "CASE WHEN json_type({0}) = 'VARCHAR' THEN json_extract_string({0}) END",
-        Kind.NUMBER: f"CASE WHEN json_type({{0}}) IN {_NUMBERS}"
-        " THEN TRY_CAST(json_extract_string({0}) AS DOUBLE) END",
+        Kind.NUMBER: "TRY_CAST(CAST(json_extract({0}) AS VARCHAR) AS DOUBLE)",  # of JSON, only a number is one
         Kind.BOOL: "CASE WHEN json_type({0}) = 'BOOLEAN' THEN json_extract_string({0}) = 'true' END",
         Kind.LIST: "CASE WHEN json_type({0}) = 'ARRAY' THEN json_extract_string({0}) END",
         Kind.OBJECT: "CASE WHEN json_type({0}) = 'OBJECT' THEN json_extract_string({0}) END",
@@ -117,6 +115,7 @@ DUCKDB = Dialect(
     words={
         "string": "json_extract_string({})",
         "there": "json_type({}) <> 'NULL'",
+        "written": "contains({}, {})",
         "holds": "list_contains(CAST(json_extract({}, '$[*]') AS VARCHAR[]), CAST(to_json({}) AS VARCHAR))",
         "counts": "list_contains(list_transform(CAST(json_extract({}, '$[*]') AS VARCHAR[]),"
         " lambda e: TRY_CAST(e AS DOUBLE)), {})",

@@ -5,14 +5,14 @@ Where fields lie among the columns is here; what operators and functions make of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sentinel.engine.fields import FieldSpec, find_field
 from sentinel.engine.kinds import Kind
 from sentinel.store.rows import COLUMN_OF
-from sentinel.store.sql import FALSE, TRUE, Dialect, Sql, some, sql
+from sentinel.store.sql import FALSE, TRUE, Dialect, Sql, every, some, sql
 
 EXACT = float(1 << 53)  # below, a double tells every whole number from its neighbours
 SCALARS = (Kind.TEXT, Kind.NUMBER, Kind.BOOL)
@@ -26,7 +26,9 @@ class Value:
     """A value as SQL: by kind, a piece that is not NULL exactly where the value is of that kind.
 
     Where a doubt holds none of it is to be relied on. A number is the nearest double of the exact one; `exact` says
-    that these are the same for every event. `literal` is what the author wrote.
+    that these are the same for every event. `literal` is what the author wrote. `document` is the JSON document that
+    the value is read from, with the last name on the way to it; `there` says that there is a value, where that takes
+    less than to ask for each kind.
     """
 
     parts: Mapping[Kind, Sql] = field(default_factory=dict)
@@ -34,6 +36,8 @@ class Value:
     exact: bool = False
     literal: Any = None
     path: str | None = None
+    document: tuple[Sql, str] | None = None
+    there: Sql | None = None
 
     def part(self, kind: Kind) -> Sql:
         """Return the piece of one kind."""
@@ -43,6 +47,8 @@ class Value:
         """Return that there is a value."""
         if self.literal is not None:
             return TRUE
+        if self.there is not None:
+            return self.there
         return some(sql("{} IS NOT NULL", part) for part in self.parts.values())
 
     def of(self, kind: Kind) -> Sql:
@@ -98,21 +104,42 @@ def _of(spec: FieldSpec, dialect: Dialect, slots: Mapping[str, Slot], path: str)
         column, owner = spec.attribute, _LABELS[spec.attribute]
         return Value({Kind.LIST: Sql(f"coalesce({column}, CASE WHEN {owner} IS NOT NULL THEN '[]' END)")}, path=path)
     if spec.attribute == "identifiers":
-        return Value({Kind.TEXT: _json(dialect, Sql("identifiers"), spec.keys)[Kind.TEXT]}, path=path)
+        document = Sql("identifiers")
+        text = _json(dialect, document, spec.keys)[Kind.TEXT]
+        return Value({Kind.TEXT: text}, path=path, document=(document, spec.keys[-1]))
     if spec.attribute == "properties":
         return _property(spec.keys, dialect, slots.get(".".join(spec.keys)), path)
     return _of_part(spec, dialect, path)
 
 
-def _json(dialect: Dialect, document: Sql, keys: Sequence[str], kinds: Iterable[Kind] = KINDS) -> dict[Kind, Sql]:
+def written(dialect: Dialect, document: Sql, text: str) -> Sql | None:
+    """Return that a JSON document holds a text as `rows.json` writes it, None where a database keeps it otherwise.
+
+    To look for a text that begins with a letter is quick, unlike one with a quotation mark, of which there are many.
+    """
+    return dialect.says("written", document, Sql("?", (text,)))
+
+
+def _json(dialect: Dialect, document: Sql, keys: Sequence[str]) -> dict[Kind, Sql]:
+    """Return what lies at a path of a document by kind: to look for its last name first is quicker than to parse."""
     place = dialect.place(document, keys)
-    return {kind: sql(dialect.parts[kind], place) for kind in kinds}
+    parts = {kind: sql(dialect.parts[kind], place) for kind in KINDS}
+    named = written(dialect, document, f'{keys[-1]}":') if keys else None
+    return parts if named is None else {kind: sql("CASE WHEN {} THEN {} END", named, parts[kind]) for kind in parts}
+
+
+def _of_document(dialect: Dialect, document: Sql, keys: Sequence[str], path: str) -> Value:
+    parts = _json(dialect, document, keys)
+    there = dialect.says("there", dialect.place(document, keys))
+    named = written(dialect, document, f'{keys[-1]}":') if keys else None
+    there = there if there is None or named is None else every((named, there))
+    return Value(parts, path=path, document=(document, keys[-1]) if keys else None, there=there)
 
 
 def _property(keys: Sequence[str], dialect: Dialect, slot: Slot | None, path: str) -> Value:
-    found = _json(dialect, Sql("props"), keys)
     if slot is None:
-        return Value(found, path=path)
+        return _of_document(dialect, Sql("props"), keys, path)
+    found = _json(dialect, Sql("props"), keys)
     own = Kind.TEXT if slot.type == "string" else Kind.NUMBER
     parts = {kind: sql("CASE WHEN conflicts IS NOT NULL THEN {} END", part) for kind, part in found.items()}
     parts[own] = Sql(slot.column)
@@ -131,7 +158,7 @@ def _of_part(spec: FieldSpec, dialect: Dialect, path: str) -> Value:
         return Value(rest, path=path)
     name, kind = column
     if kind is dict:
-        return Value(_json(dialect, Sql(name), deeper), path=path)
+        return _of_document(dialect, Sql(name), deeper, path)
     own = {str: Kind.TEXT, bool: Kind.BOOL}.get(kind, Kind.NUMBER)
     held = (
         Sql(name) if own is not Kind.NUMBER else sql("coalesce(CAST({} AS DOUBLE PRECISION), {})", Sql(name), rest[own])

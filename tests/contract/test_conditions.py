@@ -84,3 +84,31 @@ def test_a_condition_finds_the_events_it_holds_for(store, sources, made):
         assert [one.event.id for one in found.items] == expected, source
         assert found.cursor is None
         assert store.events.count(app, Filter(q=q)) == len(expected), source
+
+
+SPELLED = st.text('"\\/:,{}[]ta1 \x00\x1f\n\x7fé\u2028😀', max_size=6)
+NAMED = st.sampled_from(("t", "T", "at", 'a"t', "t\\", 't":"a', "o"))
+SCALAR = st.none() | st.booleans() | st.integers(-2, 12) | SPELLED
+DOCUMENTS = st.recursive(SCALAR, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMED, inner, max_size=3))
+ASKED = ("{} == {}", "{} != {}", "{} in [{}, 'a']", "{} not in [{}, '\"']", "contains({}, {})", "not contains({}, {})",
+         "startswith({}, {})", "not startswith({}, {})", "endswith({}, {})", "not endswith({}, {})")  # fmt: skip
+
+
+@SHARED
+@given(
+    st.tuples(SPELLED, SPELLED, SPELLED),
+    st.lists(st.dictionaries(NAMED, DOCUMENTS, max_size=3), max_size=3),
+    st.lists(st.tuples(st.sampled_from(ASKED), st.sampled_from(("t", "o.t"))), min_size=4, max_size=4),
+)
+def test_a_text_is_found_however_it_is_spelled_in_json(store, parts, others, asked):
+    """Quotation marks, backslashes, control characters, names like others and values that look like names.
+
+    What a browser sends has no column of its own.
+    """
+    app, sent, (before, text, after) = fresh_app(store), {"trust": "browser"}, parts
+    made = [{"t": text}, {"t": before + text + after}, {"T": text, "o": {"t": text}}, {"t": [after, text]}, *others]
+    kept = stored(store, app, [sent | {f"properties.{name}": of[name] for name in of} for of in made])
+    for form, path in asked:
+        q = compiled(form.format(f"properties.{path}", repr(text)))
+        expected = [one.id for one in kept if q.matches(one)]
+        assert [one.event.id for one in store.events.search(app, Filter(q=q)).items] == expected, form
