@@ -27,9 +27,9 @@ from sentinel.core.duration import DAY, HOUR, SECOND
 from sentinel.core.event import Event, read
 from sentinel.engine.windows import Watch
 from sentinel.loader.content import load
-from sentinel.service.backtest import Backtest, Plan
-from sentinel.service.summary import summary
-from sentinel.service.swift import Swift
+from sentinel.service.trials.backtest import Backtest, Plan
+from sentinel.service.trials.summary import summary
+from sentinel.service.trials.swift import Swift
 from sentinel.store.embedded import EVENTS, Embedded, open_store
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows

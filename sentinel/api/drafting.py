@@ -14,7 +14,7 @@ from sentinel.edge.errors import ApiError
 from sentinel.loader.mistakes import PlaybookErrors
 from sentinel.loader.source import LARGEST
 from sentinel.service.hand import lasting
-from sentinel.service.workbench import mistake_json
+from sentinel.service.trials.workbench import mistake_json
 
 router = APIRouter(tags=["playbooks"])
 

@@ -45,8 +45,8 @@ from sentinel.service.reload import Reload
 from sentinel.service.search import Searches
 from sentinel.service.setup import First, first_start
 from sentinel.service.switch import Switch
+from sentinel.service.trials.workbench import Workbench
 from sentinel.service.vitals import Vitals
-from sentinel.service.workbench import Workbench
 from sentinel.service.writing import Writing
 from sentinel.settings import Settings
 

@@ -24,10 +24,10 @@ from sentinel.cli.terminal import plain_json, say
 from sentinel.core.duration import parse_duration
 from sentinel.core.errors import InputError
 from sentinel.engine.windows import Watch
-from sentinel.service.backtest import Backtest, Plan
-from sentinel.service.compare import Comparison
-from sentinel.service.files import Options
-from sentinel.service.summary import summary
+from sentinel.service.eventfiles.reading import Options
+from sentinel.service.trials.backtest import Backtest, Plan
+from sentinel.service.trials.compare import Comparison
+from sentinel.service.trials.summary import summary
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
 

@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Any
 
 from sentinel.cli.report import columns, finding_row, head, number
-from sentinel.service.compare import OTHER, THIS, Comparison
-from sentinel.service.harm import ADDRESSES, USERS
+from sentinel.service.trials.compare import OTHER, THIS, Comparison
+from sentinel.service.trials.harm import ADDRESSES, USERS
 
 SHOWN = 20
 NAMES = {THIS: "this", OTHER: "the other"}

@@ -24,8 +24,8 @@ from sentinel.core import moment
 from sentinel.core.errors import EventError, InputError
 from sentinel.core.event import Event, read, stored
 from sentinel.loader.assembly import Content
-from sentinel.service.files import Account, events
-from sentinel.service.streams import Stream
+from sentinel.service.eventfiles.reading import Account, events
+from sentinel.service.eventfiles.streams import Stream
 from sentinel.service.why import judged, rule
 
 LINES = {"event": event_lines, "group": group_lines, "decision": decision_lines}

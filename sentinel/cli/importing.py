@@ -23,8 +23,8 @@ import typer
 from sentinel.cli.client import AppId, Client, Data, Refused, Secret, Unreachable, Url, connect
 from sentinel.cli.options import As, Input, Map, Name, Strict, columns_of
 from sentinel.cli.terminal import complain, say
-from sentinel.service.files import Account, EventFile, Options
-from sentinel.service.streams import STDIN, Stream
+from sentinel.service.eventfiles.reading import Account, EventFile, Options
+from sentinel.service.eventfiles.streams import STDIN, Stream
 
 LOT = 2_000  # events a request
 LARGEST = 4 << 20  # bytes a request, before it is packed

@@ -18,9 +18,9 @@ from sentinel.core.errors import InputError
 from sentinel.core.event import Event
 from sentinel.engine.playbook import Playbook
 from sentinel.service import lists
-from sentinel.service.backtest import asks_enrichment
-from sentinel.service.past import Run
-from sentinel.service.streams import Stream
+from sentinel.service.eventfiles.streams import Stream
+from sentinel.service.trials.backtest import asks_enrichment
+from sentinel.service.trials.past import Run
 
 
 class Shape(StrEnum):

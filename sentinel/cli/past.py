@@ -21,11 +21,11 @@ from sentinel.core.errors import InputError, SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import Filter
 from sentinel.engine.emit import emits
-from sentinel.service.backtest import Backtest
-from sentinel.service.past import of_view
 from sentinel.service.ports import Store
 from sentinel.service.search import LONGEST
-from sentinel.service.swift import Swift, concerned
+from sentinel.service.trials.backtest import Backtest
+from sentinel.service.trials.past import of_view
+from sentinel.service.trials.swift import Swift, concerned
 
 LOT = 500
 NAMES = 1000  # of events, as many as are told at once

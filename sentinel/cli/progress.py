@@ -10,7 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.text import Text
 
 from sentinel.cli.terminal import plain
-from sentinel.service.streams import Stream
+from sentinel.service.eventfiles.streams import Stream
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from typing import Any
 from sentinel.core.duration import SECOND, format_duration
 from sentinel.core.finding import tally_texts
 from sentinel.core.number import digits
-from sentinel.service.backtest import Backtest
-from sentinel.service.summary import summary
+from sentinel.service.trials.backtest import Backtest
+from sentinel.service.trials.summary import summary
 
 SHOWN = 50
 WIDEST = 60  # characters of a cell

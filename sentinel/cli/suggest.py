@@ -21,9 +21,9 @@ from sentinel.core.duration import parse_duration
 from sentinel.core.errors import InputError
 from sentinel.core.number import digits
 from sentinel.engine.playbook import Playbook
-from sentinel.service.files import Format, Options
-from sentinel.service.meters import measures
-from sentinel.service.suggest import Asked, Suggest
+from sentinel.service.eventfiles.reading import Format, Options
+from sentinel.service.trials.meters import measures
+from sentinel.service.trials.suggest import Asked, Suggest
 
 
 def suggest(

@@ -19,8 +19,8 @@ from sentinel.core.errors import InputError
 from sentinel.engine.playbook import Playbook, Rule
 from sentinel.engine.windows import Watch
 from sentinel.loader.assembly import Content
-from sentinel.service.filetests import SHUFFLES, Outcome, Runner
-from sentinel.service.mutants import mutants, unnoticed
+from sentinel.service.trials.filetests import SHUFFLES, Outcome, Runner
+from sentinel.service.trials.mutants import mutants, unnoticed
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
 

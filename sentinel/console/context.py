@@ -19,7 +19,7 @@ from sentinel.service.ports import Store
 from sentinel.service.processes import Processes
 from sentinel.service.search import Searches
 from sentinel.service.switch import Switch
-from sentinel.service.workbench import Workbench
+from sentinel.service.trials.workbench import Workbench
 from sentinel.service.writing import Writing
 
 

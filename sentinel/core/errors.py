@@ -8,7 +8,7 @@ SentinelError
 ├── InputError         a file or stream that is not what it should be
 ├── Forbidden          not this person's to do
 ├── Conflict           what is there already stands against it
-│   └── Superseded     the same draft was asked for again                              (service.workbench)
+│   └── Superseded     the same draft was asked for again                              (service.trials.workbench)
 ├── StoreError         what is kept cannot be used as it is: damaged, in use by another server, of another version
 │   └── StoreBusy      the store cannot do it now, and nothing was done; the same call may succeed later
 │       └── StateLost  what servers share was lost, and is being built again               (windows.valkey)

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from sentinel.core import moment
-from sentinel.service.backtest import Backtest, Plan
-from sentinel.service.streams import Stream
+from sentinel.service.eventfiles.streams import Stream
+from sentinel.service.trials.backtest import Backtest, Plan
 from tests.service.stories import MINUTE, playbook, playbooks, windows
 
 LOG = Path(__file__).parents[2] / ".." / "shared" / "data" / "ssh-auth-2017.ndjson"

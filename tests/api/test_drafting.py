@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from sentinel.service.workbench import Superseded, Workbench
+from sentinel.service.trials.workbench import Superseded, Workbench
 from tests.api.whole import whole
 
 DRAFT = """\

@@ -12,8 +12,8 @@ import pytest
 from sentinel.cli import past
 from sentinel.cli.program import run
 from sentinel.local import leave
-from sentinel.service.backtest import Backtest, Plan
-from sentinel.service.summary import summary
+from sentinel.service.trials.backtest import Backtest, Plan
+from sentinel.service.trials.summary import summary
 from tests.api.whole import whole as run_whole
 from tests.service.stories import playbooks, windows
 

@@ -11,7 +11,7 @@ from sentinel.core.event import read
 from sentinel.engine.engine import Engine
 from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Action, Metric, Playbook
-from sentinel.service.replay import Replay
+from sentinel.service.trials.replay import Replay
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
 from tests.property.test_engine_vs_reference import HERE, LATENESS, SECOND

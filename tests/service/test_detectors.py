@@ -6,10 +6,10 @@ from sentinel.engine.engine import Engine
 from sentinel.engine.memory import Memory
 from sentinel.loader.assembly import assemble
 from sentinel.loader.content import shipped_rules
-from sentinel.service.backtest import asks_enrichment
-from sentinel.service.filetests import Runner
-from sentinel.service.mutants import mutants
-from sentinel.service.replay import EVER, Replay, Retraction
+from sentinel.service.trials.backtest import asks_enrichment
+from sentinel.service.trials.filetests import Runner
+from sentinel.service.trials.mutants import mutants
+from sentinel.service.trials.replay import EVER, Replay, Retraction
 from tests.service.stories import HOUR, MINUTE, START, events, failed, playbooks, raw, windows
 
 SEQUENCE = """

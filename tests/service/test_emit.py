@@ -8,9 +8,9 @@ from sentinel.engine.engine import Engine
 from sentinel.engine.memory import Memory
 from sentinel.loader.assembly import assemble
 from sentinel.loader.mistakes import PlaybookErrors
-from sentinel.service.filetests import Runner
 from sentinel.service.intake import Sending
-from sentinel.service.replay import EVER, Replay
+from sentinel.service.trials.filetests import Runner
+from sentinel.service.trials.replay import EVER, Replay
 from sentinel.store.embedded import open_store
 from tests.service.stories import DAY, HOUR, MINUTE, START, events, failed, playbooks, raw, windows
 from tests.service.test_restore import Machine

@@ -6,7 +6,7 @@ from sentinel.core.record import App
 from sentinel.engine.engine import Engine
 from sentinel.engine.memory import Memory
 from sentinel.service import restore
-from sentinel.service.replay import Replay
+from sentinel.service.trials.replay import Replay
 from sentinel.store.embedded import open_store
 from tests.service.stories import DAY, SECOND, START, events, failed, passed, playbooks, windows
 from tests.service.test_restore import Machine

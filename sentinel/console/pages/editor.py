@@ -25,7 +25,7 @@ from sentinel.engine.functions import FUNCTIONS, signature
 from sentinel.loader.mistakes import PlaybookErrors
 from sentinel.loader.schema import json_schema
 from sentinel.loader.source import LARGEST
-from sentinel.service.workbench import Superseded
+from sentinel.service.trials.workbench import Superseded
 from sentinel.service.writing import Sheet
 
 router = APIRouter()

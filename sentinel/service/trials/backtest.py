@@ -27,10 +27,10 @@ from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Playbook, Travel
 from sentinel.engine.respond import DECIDES
 from sentinel.engine.windows import Watch, Windows
-from sentinel.service.files import Options
-from sentinel.service.harm import ADDRESSES, USERS, Coverage, Harm
-from sentinel.service.past import Run
-from sentinel.service.replay import EVER, Answer, Replay, Retraction
+from sentinel.service.eventfiles.reading import Options
+from sentinel.service.trials.harm import ADDRESSES, USERS, Coverage, Harm
+from sentinel.service.trials.past import Run
+from sentinel.service.trials.replay import EVER, Answer, Replay, Retraction
 
 LATENESS = 10 * MINUTE
 BUSIEST = 10

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from sentinel.core.errors import InputError
 from sentinel.core.event import read
-from sentinel.service import order
-from sentinel.service.files import Batch
-from sentinel.service.order import Disorder, Sorting, in_order, sort
+from sentinel.service.eventfiles import order
+from sentinel.service.eventfiles.order import Disorder, Sorting, in_order, sort
+from sentinel.service.eventfiles.reading import Batch
 
 
 def batches(keys, size=3):

@@ -10,7 +10,7 @@ from sentinel.core.decision import Decision, pair
 from sentinel.core.event import read
 from sentinel.core.finding import Effect, Finding
 from sentinel.engine.memory import Familiar
-from sentinel.service.harm import ADDRESSES, USERS, Coverage, Harm
+from sentinel.service.trials.harm import ADDRESSES, USERS, Coverage, Harm
 from tests.service.stories import HOUR, MINUTE, SECOND, START, passed, raw
 
 SPANS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 30), st.one_of(st.none(), st.integers(1, 20))))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sentinel.engine.engine import Engine
 from sentinel.engine.memory import Memory
-from sentinel.service.replay import Replay
+from sentinel.service.trials.replay import Replay
 from tests.service.stories import DAY, HOUR, MINUTE, START, events, failed, passed, playbook, playbooks, raw, windows
 
 BLOCK = {"actions": "[block_ip: {for: 1h}]"}

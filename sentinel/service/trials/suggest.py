@@ -19,9 +19,9 @@ from sentinel.core.event import Event
 from sentinel.engine.engine import Engine
 from sentinel.engine.playbook import Playbook
 from sentinel.engine.windows import Gauge, Threshold
-from sentinel.service.files import Options
-from sentinel.service.meters import Measure, Meter, measures, meter
-from sentinel.service.past import Run
+from sentinel.service.eventfiles.reading import Options
+from sentinel.service.trials.meters import Measure, Meter, measures, meter
+from sentinel.service.trials.past import Run
 
 MOST = 100_000  # groups kept a playbook
 PERCENTILES = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 100.0)

@@ -19,7 +19,7 @@ import msgspec
 from sentinel.core import identity
 from sentinel.core.errors import InputError
 from sentinel.core.event import Event, read
-from sentinel.service.files import Batch
+from sentinel.service.eventfiles.reading import Batch
 
 HELD = 100_000  # events of one time that are held back to be put in order
 LOT = 500

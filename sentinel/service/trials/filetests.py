@@ -27,7 +27,7 @@ from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Expectation, Metric, Place, Playbook, PlaybookTest, Request, Rule, RuleTest
 from sentinel.engine.windows import Detector, Steps, Threshold, Watch, Windows
 from sentinel.loader.testcase import copy_of
-from sentinel.service.replay import EVER, Answer, Replay, Retraction
+from sentinel.service.trials.replay import EVER, Answer, Replay, Retraction
 
 START = moment.parse("2026-01-05T00:00:00Z")  # a Monday
 LATENESS = 10 * MINUTE

@@ -24,12 +24,12 @@ from sentinel.engine.playbook import Playbook
 from sentinel.loader.assembly import Content
 from sentinel.loader.mistakes import Mistake, PlaybookErrors
 from sentinel.loader.source import LARGEST
-from sentinel.service.backtest import Backtest, MakeWindows, Plan
-from sentinel.service.filetests import Outcome, Runner
 from sentinel.service.library import Library
 from sentinel.service.ports import Store
-from sentinel.service.summary import summary
-from sentinel.service.swift import Reading, Swift
+from sentinel.service.trials.backtest import Backtest, MakeWindows, Plan
+from sentinel.service.trials.filetests import Outcome, Runner
+from sentinel.service.trials.summary import summary
+from sentinel.service.trials.swift import Reading, Swift
 
 DRAFT = "draft.yaml"
 LONGEST = 10.0  # seconds an answer may take

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.engine.windows import MILLION, Gauge
-from sentinel.service import suggest as module
-from sentinel.service.backtest import Backtest, Plan
-from sentinel.service.streams import Stream
-from sentinel.service.suggest import Asked, Sliding, Suggest
+from sentinel.service.eventfiles.streams import Stream
+from sentinel.service.trials import suggest as module
+from sentinel.service.trials.backtest import Backtest, Plan
+from sentinel.service.trials.suggest import Asked, Sliding, Suggest
 from tests.service.stories import MINUTE, failed, playbook, playbooks, windows
 
 KINDS = ["count", "distinct", "max", "sum", "avg", "ratio"]

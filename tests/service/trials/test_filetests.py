@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sentinel.loader.assembly import assemble
 from sentinel.loader.content import shipped_rules
-from sentinel.service.filetests import Runner, _arrivals, _late
+from sentinel.service.trials.filetests import Runner, _arrivals, _late
 from tests.service.stories import MINUTE, START, windows
 
 PLAYBOOK = """playbook: p

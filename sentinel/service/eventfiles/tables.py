@@ -17,7 +17,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from sentinel.core.errors import InputError
-from sentinel.service.streams import Chunk
+from sentinel.service.eventfiles.streams import Chunk
 
 ROWS = 500
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", re.ASCII)

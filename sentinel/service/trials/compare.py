@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from sentinel.service.backtest import Backtest
-from sentinel.service.harm import ADDRESSES, USERS
-from sentinel.service.summary import summary
+from sentinel.service.trials.backtest import Backtest
+from sentinel.service.trials.harm import ADDRESSES, USERS
+from sentinel.service.trials.summary import summary
 
 THIS, OTHER = "this", "other"
 

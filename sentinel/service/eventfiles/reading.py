@@ -20,8 +20,8 @@ from msgspec import UNSET, UnsetType
 from sentinel.core import identity
 from sentinel.core.errors import EventError, InputError
 from sentinel.core.event import Event, read, read_typed
-from sentinel.service.streams import LONGEST, Chunk, Stream
-from sentinel.service.tables import Fault, Rows, Table, is_table
+from sentinel.service.eventfiles.streams import LONGEST, Chunk, Stream
+from sentinel.service.eventfiles.tables import Fault, Rows, Table, is_table
 
 SHOWN = 10  # bad lines that are told one by one
 FOREIGN = ("not JSON", "not UTF-8")

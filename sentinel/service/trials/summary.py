@@ -8,8 +8,8 @@ from typing import Any
 from sentinel.core import moment
 from sentinel.core.duration import SECOND
 from sentinel.engine.playbook import Playbook
-from sentinel.service.backtest import BUSIEST, Backtest
-from sentinel.service.harm import ADDRESSES, USERS, Coverage
+from sentinel.service.trials.backtest import BUSIEST, Backtest
+from sentinel.service.trials.harm import ADDRESSES, USERS, Coverage
 
 
 def summary(backtest: Backtest) -> dict[str, Any]:

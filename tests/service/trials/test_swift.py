@@ -17,10 +17,10 @@ from sentinel.core.batch import Batch
 from sentinel.core.candidates import Candidates
 from sentinel.core.event import read
 from sentinel.core.record import App
-from sentinel.service.backtest import Backtest, Plan
-from sentinel.service.needs import needs
-from sentinel.service.summary import summary
-from sentinel.service.swift import Swift
+from sentinel.service.trials.backtest import Backtest, Plan
+from sentinel.service.trials.needs import needs
+from sentinel.service.trials.summary import summary
+from sentinel.service.trials.swift import Swift
 from sentinel.store.embedded import open_store
 from sentinel.store.postgres.store import open_postgres
 from sentinel.store.sql import Sql
@@ -211,7 +211,7 @@ def test_an_answer_without_the_time_for_all_says_how_far_it_goes(store, most):
 
 def test_nobody_is_missed_for_an_answer_that_was_cut(store, monkeypatch):
     """What would have come behind the cut is not taken for something that never came."""
-    monkeypatch.setattr("sentinel.service.swift.MOST", 1)
+    monkeypatch.setattr("sentinel.service.trials.swift.MOST", 1)
     app = kept(store, [raw("a", 0, "paid", user="u"), raw("b", 60, "view", user="u")])
     with closing(Backtest(Plan(playbooks(ALL["absent"]), windows))) as run:
         reading = Swift(store.events, app, START, UNTIL).judge(run)

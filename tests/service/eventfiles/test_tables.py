@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core.errors import InputError
-from sentinel.service.files import Account, Options, events
-from sentinel.service.streams import Stream
-from sentinel.service.tables import boolean, is_table, number, scalar
+from sentinel.service.eventfiles.reading import Account, Options, events
+from sentinel.service.eventfiles.streams import Stream
+from sentinel.service.eventfiles.tables import boolean, is_table, number, scalar
 
 AT = "2026-11-20T21:30:00Z"
 HEADER = "id,event,timestamp"

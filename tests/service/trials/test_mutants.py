@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sentinel.loader.assembly import Content, assemble
-from sentinel.service.mutants import mutants, unnoticed
+from sentinel.service.trials.mutants import mutants, unnoticed
 from tests.loader.samples import RULE
 
 BASE = "playbook: p\nrule: login-failed\ngroup_by: ip\nwindow: 10m\nwhen: {count: 5}\n"

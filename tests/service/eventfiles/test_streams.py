@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core.errors import InputError
-from sentinel.service import streams
-from sentinel.service.streams import BLOCK, LONGEST, Stream
+from sentinel.service.eventfiles import streams
+from sentinel.service.eventfiles.streams import BLOCK, LONGEST, Stream
 
 DATA = b"".join(b'{"n": %d}\n' % n for n in range(30_000))
 PACKERS = {

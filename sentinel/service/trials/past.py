@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from sentinel.core.event import Event, read
-from sentinel.service import order
-from sentinel.service.files import Account, Batch, Options, events
-from sentinel.service.streams import Stream
+from sentinel.service.eventfiles import order
+from sentinel.service.eventfiles.reading import Account, Batch, Options, events
+from sentinel.service.eventfiles.streams import Stream
 
 STORED = ("id", "event", "timestamp", "success", "ip", "device", "request", "properties", "geo", "network", "agent")
 

@@ -21,7 +21,7 @@ from sentinel.engine.playbook import (
     Step,
     Travel,
 )
-from sentinel.service.nudges import Lists, conditions, numbers, selectors, tenths, times
+from sentinel.service.trials.nudges import Lists, conditions, numbers, selectors, tenths, times
 
 Change = tuple[str, Detector]
 

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from sentinel.core.errors import EventError, InputError
 from sentinel.core.event import Event, read, read_typed
-from sentinel.service import files
-from sentinel.service.files import HOPELESS, SHOWN, Account, Options, Typed, derived_id, events
-from sentinel.service.streams import LONGEST, Stream
+from sentinel.service.eventfiles.reading import HOPELESS, REASONS, SHOWN, Account, Options, Typed, derived_id, events
+from sentinel.service.eventfiles.streams import LONGEST, Stream
 
 AT = "2026-11-20T21:30:00Z"
 
@@ -122,7 +121,7 @@ def test_reasons_that_senders_make_up_are_bounded(reading):
     rows = [event(str(n), **{f"field{n}": 1}) for n in range(1000)]
     _, account = reading(text(event("a"), *rows))
     assert account.bad.total() == 1000
-    assert len(account.bad) <= files.REASONS + 1
+    assert len(account.bad) <= REASONS + 1
     assert account.bad["other reasons"] > 900
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sentinel.service.backtest import Backtest, Plan
-from sentinel.service.streams import Stream
-from sentinel.service.suggest import Asked, Suggest
+from sentinel.service.eventfiles.streams import Stream
+from sentinel.service.trials.backtest import Backtest, Plan
+from sentinel.service.trials.suggest import Asked, Suggest
 from tests.service.stories import MINUTE, playbooks, raw, windows
 
 HEAD = "playbook: p\nmode: monitor\nevent: a\ngroup_by: user\n"

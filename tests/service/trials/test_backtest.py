@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core.errors import InputError
-from sentinel.service import backtest as module
-from sentinel.service import order, past
-from sentinel.service.backtest import Backtest, Plan, asks_enrichment
-from sentinel.service.files import Options
-from sentinel.service.streams import Stream
-from sentinel.service.summary import summary
+from sentinel.service.eventfiles import order
+from sentinel.service.eventfiles.reading import Options
+from sentinel.service.eventfiles.streams import Stream
+from sentinel.service.trials import backtest as module
+from sentinel.service.trials import past
+from sentinel.service.trials.backtest import Backtest, Plan, asks_enrichment
+from sentinel.service.trials.summary import summary
 from tests.service.stories import HOUR, MINUTE, failed, passed, playbook, playbooks, raw, windows
 
 BLOCK = playbook("block", mode="monitor", actions="[block_ip: {for: [1h, 2h]}, notify: {channel: security}]")
