@@ -115,7 +115,7 @@ def get_ip(
     found = about.place_of(here.store, caller.app, meant, replace(whole(here, since, until), ip=meant), now)
     return activity_view(found) | {
         "ip": meant, "users": shares_view(found.activity.shares["users"]), "labels": list(found.labels),
-        "decisions": [decision_view(kept, now) for kept in found.decisions if about.holds(kept, now)],
+        "decisions": [decision_view(kept, now) for kept in found.decisions if kept.in_force(now)],
     }  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def decision_view(kept: KeptDecision, now: int) -> dict[str, Any]:
     """Return a decision as it is shown at `now`."""
     shown = _plain(kept.decision) | _plain(kept)
     del shown["decision"]
-    shown["in_force"] = kept.removed is None and kept.lifted is None and kept.decision.in_force(now)
+    shown["in_force"] = kept.in_force(now)
     return _timed(shown, "made", "until", "lifted")
 
 

@@ -164,6 +164,10 @@ class KeptDecision:
     lifted_by: str | None = None
     lifted_why: str = ""
 
+    def in_force(self, now: int) -> bool:
+        """Say whether it holds at `now`: neither lifted, nor taken back, nor over."""
+        return self.removed is None and self.lifted is None and self.decision.in_force(now)
+
 
 @dataclass(frozen=True, slots=True)
 class Allowance:

@@ -88,14 +88,9 @@ def around(ip: str) -> list[str]:
     return [str(Place(version, wide, bits >> (length - wide))) for wide in range(WIDEST[version], length + 1)]
 
 
-def holds(kept: KeptDecision, now: int) -> bool:
-    """Say whether a decision is in force."""
-    return kept.removed is None and kept.lifted is None and kept.decision.in_force(now)
-
-
 def standing(decisions: Iterable[KeptDecision], now: int) -> list[KeptDecision]:
     """Return the decisions in force, the strictest first, of these those on all of somebody, then the longest."""
-    return sorted((kept for kept in decisions if holds(kept, now)), key=_weight, reverse=True)
+    return sorted((kept for kept in decisions if kept.in_force(now)), key=_weight, reverse=True)
 
 
 def _weight(kept: KeptDecision) -> tuple[int, bool, int]:

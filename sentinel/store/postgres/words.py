@@ -1,4 +1,4 @@
-"""PostgreSQL's words for conditions and sums. What of the rules' language is asked in them is `asking`'s.
+"""PostgreSQL's words for conditions and sums. What of the rules' language is asked in them is `where`'s.
 
 What may fail in the midst of a query, as dividing by nothing does here, is not among them: the event itself is asked.
 """
