@@ -27,7 +27,6 @@ from sentinel.store.schema import Schema
 LUMP = 20_000  # events in one transaction
 SIP = 5_000  # events that whoever asks for events makes searchable on the way
 _PATIENCE = 0.25  # seconds that they wait for the lump under way
-_SLICE = 500  # rows handed to DuckDB at a time: the interpreter is held that long
 _SLOWEST = 50  # calls between two attempts to open the file again
 _ALONE = " USING COMPRESSION zstd"  # else a dictionary is read to its end for one text of it
 _COLUMNS = ", ".join(f'"{name}" {kind}{_ALONE if name in rows.MANY else ""}' for name, kind in rows.COLUMNS.items())
@@ -240,13 +239,7 @@ class Projector:
 
 def _put(tables: Sequence[tuple[int, Columns]], cursor: duckdb.DuckDBPyConnection) -> None:
     """Append tables; columns that are empty throughout are not handed over, for each costs every row."""
-    names, table = together(tables)
-    if not table:
-        return
-    appender = cursor.appender("events", columns=names)
-    try:
-        for start in range(0, len(table), _SLICE):
-            appender.append_rows(table[start : start + _SLICE])
-        appender.flush()
-    finally:
-        appender.clear()
+    lump = together(tables)
+    if lump:
+        names = ", ".join(f'"{name}"' for name in lump)
+        cursor.execute(f"INSERT INTO events ({names}) SELECT {names} FROM lump").fetchall()  # noqa: S608 - our columns'
