@@ -6,7 +6,7 @@ position after a commit lies at the end of its last row, behind every event that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sentinel.core.event import Event
@@ -93,6 +93,11 @@ class Journal:
         held = self._held.pop(row.id, None)
         first = row.id << BITS
         return row.unpacked() if held is None else [KeptEvent(event, first + at) for at, event in enumerate(held)]
+
+    def release(self, rows: Iterable[Row]) -> None:
+        """Hold the events of rows no longer: nobody takes them."""
+        for row in rows:
+            self._held.pop(row.id, None)
 
     def reaches(self, position: int) -> bool:
         """Say whether everything later than a position is still here."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,8 +48,9 @@ class Path:
 
 @dataclass(slots=True)
 class AppSchema:
-    """The paths of one app, and the slots that are free."""
+    """The paths of one app, and the slots that are free. `version` changes with what only this process knows of it."""
 
+    version: int = 0
     paths: dict[str, Path] = field(default_factory=dict)
     free: dict[str, list[str]] = field(default_factory=lambda: {kind: list(of) for kind, of in _SLOTS_FOR.items()})
     asked: Counter[str] = field(default_factory=Counter)
@@ -105,7 +106,38 @@ class AppSchema:
             slot, changed = str(loser.slot), [victim, path]
             loser.slot, loser.place, loser.slot_from = None, None, 0
         known.slot, known.place, known.slot_from = slot, _PLACES[slot], since
+        self.version += 1
         return changed
+
+    @classmethod
+    def made_of(cls, rows: Iterable[Sequence[Any]]) -> AppSchema:
+        """Return the like of what gave these rows."""
+        found = cls()
+        for path, *values in rows:
+            known = Path(*values)
+            known.changed = False
+            found.take(path, known)
+        return found
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return all that is known of the paths, for another process."""
+        return [_told(path, known) for path, known in self.paths.items()]
+
+    def changes(self) -> list[tuple[Any, ...]]:
+        """Return what was learnt since the last time, for the process that keeps it."""
+        found = [(path, known) for path, known in self.paths.items() if known.changed]
+        for _, known in found:
+            known.changed = False
+        return [_told(path, known) for path, known in found]
+
+    def learn(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Take in what another process learnt from here on."""
+        for path, *values in rows:
+            told, known = Path(*values), self.paths.get(path)
+            if known is None:
+                self.take(path, told)
+            else:
+                known.last, known.conflicts, known.changed = told.last, told.conflicts, True
 
     def idlest(self, type: str, pinned: Collection[str]) -> str | None:
         """Return the path with a column of a type that is asked for least."""
@@ -217,6 +249,10 @@ def walk(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
         yield path, item
         if type(item) is dict:
             yield from walk(item, path + ".")
+
+
+def _told(path: str, known: Path) -> tuple[Any, ...]:
+    return path, known.type, known.first, known.last, known.conflicts, known.slot, known.slot_from
 
 
 class _Asked(dict[str, Slot]):
