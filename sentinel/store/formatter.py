@@ -17,7 +17,7 @@ import msgspec
 
 from sentinel.store.formatting import READY, Answer, Asked, receive, send
 from sentinel.store.journal import Row
-from sentinel.store.schema import AppSchema
+from sentinel.store.paths import AppSchema
 
 LUMP = "lump.parquet"  # the file in the data folder, while it is read
 MUCH = 1_000  # events of one lump from which on it is asked
@@ -93,7 +93,7 @@ class Formatter:
     def _asked(self, rows: Sequence[Row], schema: Callable[[str], AppSchema]) -> Made | None:
         apps = {row.app: schema(row.app) for row in rows}
         known = {app: of.rows() for app, of in apps.items() if self._told.get(app) != of.version}
-        asked = Asked([(row.id, row.app, row.body) for row in rows], known, str(self._file))
+        asked = Asked([(row.first, row.app, row.body) for row in rows], known, str(self._file))
         try:
             answer = self._answer(msgspec.msgpack.encode(asked))
         except (OSError, EOFError, msgspec.MsgspecError) as error:

@@ -20,8 +20,7 @@ import msgspec
 from sentinel.core.record import KeptEvent
 from sentinel.store import codec
 from sentinel.store.columns import columns, together
-from sentinel.store.journal import BITS
-from sentinel.store.schema import AppSchema
+from sentinel.store.paths import AppSchema
 
 READY = b"ready"
 _LENGTH = struct.Struct("<I")
@@ -31,7 +30,7 @@ Learnt = list[tuple[Any, ...]]  # an app's paths as `AppSchema.rows` gives them
 
 
 class Asked(msgspec.Struct):
-    """Rows of the journal as number, app and body; what is to be known of apps anew; and the file to write."""
+    """Rows of the journal as their first position, app and body; what is to be known of apps; and the file to write."""
 
     rows: list[tuple[int, str, bytes]]
     known: dict[str, Learnt]
@@ -72,8 +71,8 @@ def formatted(asked: Asked, apps: dict[str, AppSchema], scratch: duckdb.DuckDBPy
     for app, rows in asked.known.items():
         apps[app] = AppSchema.made_of(rows)
     tables = []
-    for number, app, body in asked.rows:
-        kept = [KeptEvent(event, (number << BITS) + index) for index, event in enumerate(codec.unpack(body))]
+    for first, app, body in asked.rows:
+        kept = [KeptEvent(event, first + index) for index, event in enumerate(codec.unpack(body))]
         learnt = [apps[app].read(one.event) for one in kept]
         tables.append((len(kept), columns(app, kept, learnt)))
     lump = together(tables)
