@@ -15,6 +15,7 @@ LONGEST = 256
 _TYPES = {"user_id": "id", "uid": "id"}
 
 ANONYMOUS = "anonymous_id"  # of a browser, not of a person: it ties no two persons together
+_ANONYMOUS = f"{ANONYMOUS}:"
 
 Identifiers = Mapping[str, str]
 
@@ -84,12 +85,12 @@ def key_of(user: object, order: tuple[str, ...] = DEFAULT_ORDER) -> str | None:
 
 def is_anonymous(key: str) -> bool:
     """Say whether a user key is that of a browser whose user is not known."""
-    return key.startswith(f"{ANONYMOUS}:")
+    return key.startswith(_ANONYMOUS)
 
 
 def named_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
     """Return the keys that name a person; where there are none, the anonymous ones."""
-    return tuple(key for key in keys if not is_anonymous(key)) or keys
+    return tuple([key for key in keys if not key.startswith(_ANONYMOUS)]) or keys
 
 
 def key_type(name: str) -> str:
@@ -104,9 +105,11 @@ def names_of(type: str) -> tuple[str, ...]:
 
 def keys(found: Identifiers, order: tuple[str, ...] = DEFAULT_ORDER) -> tuple[str, ...]:
     """Return the keys of all identifiers present, in `order`, without repeats."""
+    if not found:
+        return ()
     typed = []
     for name in order:
-        if (value := found.get(name)) and (key := f"{_TYPES.get(name, name)}:{value}") not in typed:
+        if name in found and (value := found[name]) and (key := f"{_TYPES.get(name, name)}:{value}") not in typed:
             typed.append(key)
     return tuple(typed)
 

@@ -8,11 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sentinel.core.record import KeptEvent
 from sentinel.store.rows import COLUMNS, INT64, PARTS, SLOTS, hash_of, json, numbers_of, unusual, write
 
 Columns = dict[str, Sequence[Any]]
+Array = NDArray[Any]
 Learnt = tuple[Sequence[str], Sequence[str | float | None]]  # conflicting paths, and the values for the slots
+_TYPES = {
+    "BIGINT": "int64", "UBIGINT": "uint64", "UINTEGER": "uint32", "UTINYINT": "uint8", "DOUBLE": "float64",
+    "BOOLEAN": "bool",
+}  # fmt: skip
 _PLAIN = {
     "id": "id", "ts": "at", "received": "received", "name": "name", "success": "success", "user_key": "user",
     "ip": "ip", "device": "device", "trust": "trust", "clamped": "clamped", "historical": "historical",
@@ -49,16 +57,29 @@ def columns(app: str, kept: Sequence[KeptEvent], learnt: Sequence[Learnt]) -> Co
     return {name: values for name, values in found.items() if values.count(None) < len(values)}
 
 
-def together(tables: Sequence[tuple[int, Columns]]) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Return the names of the columns that hold anything in any of some tables, and all rows of these columns.
+def together(tables: Sequence[tuple[int, Columns]]) -> dict[str, Array]:
+    """Return some tables as one, a column of whatever holds anything in any of them; each comes with its length.
 
-    Each table comes with its length.
+    DuckDB reads arrays in a third of the time that it takes for rows. Raises OverflowError or ValueError for what is
+    no value of its column.
     """
     names = [name for name in COLUMNS if any(name in columns for _, columns in tables)]
-    rows: list[tuple[Any, ...]] = []
-    for size, columns in tables:
-        rows += zip(*(columns.get(name) or [None] * size for name in names), strict=True)
-    return names, rows
+    found: dict[str, Array] = {}
+    for name in names:
+        values: list[Any] = []
+        for size, columns in tables:
+            values += columns.get(name) or [None] * size
+        found[name] = _array(values, _TYPES.get(COLUMNS[name]))
+    return found
+
+
+def _array(values: Sequence[Any], kind: str | None) -> Array:
+    if kind is None:
+        return np.array(values, dtype=object)
+    if None not in values:
+        return np.array(values, dtype=kind)
+    missing = np.array([value is None for value in values])
+    return np.ma.masked_array(np.array([0 if value is None else value for value in values], dtype=kind), missing)
 
 
 def of_rows(rows: Sequence[tuple[Any, ...]]) -> tuple[int, Columns]:

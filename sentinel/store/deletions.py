@@ -98,6 +98,10 @@ class Deletions:
         keys |= {event.user} if event.user else set()
         return any(event.at <= held.get(self._hash(app, key), -1) for key in keys)
 
+    def holds(self, app: str) -> bool:
+        """Say whether `concerns` may be true of any of an app's events."""
+        return bool(self._held.get(app))
+
     def delete(self, app: str, key: str, by: str, why: str, now: int) -> Deletion:
         """Delete the person a key belongs to: their events, links and labels; whatever else told of them keeps a hash.
 

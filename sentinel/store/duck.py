@@ -22,7 +22,10 @@ _SIGNS = ("invalidated", "Corrupt", "checksum")
 DAMAGED = 3  # newest logs set aside that are kept: each may be as large as the journal
 _PIECE = 1 << 20
 _GLANCE = 0.2  # seconds between two looks at whether somebody still waits
-_SETTINGS: dict[str, str | int] = {"checkpoint_threshold": "1TB", "threads": 2, "preserve_insertion_order": "false"}
+_SETTINGS: dict[str, str | int] = {
+    "checkpoint_threshold": "1TB", "threads": 2, "preserve_insertion_order": "false",
+    "pandas_analyze_sample": 0,  # objects are texts: what is handed over is not looked through for a better type
+}  # fmt: skip
 
 
 class Duck:

@@ -24,6 +24,7 @@ from sentinel.store.duck import Duck
 from sentinel.store.events import Events, drained, stored
 from sentinel.store.explorer.embedded import explorer
 from sentinel.store.folder import Folder
+from sentinel.store.formatter import LUMP, Formatter
 from sentinel.store.journal import BITS, END, Journal
 from sentinel.store.migrate import migrate
 from sentinel.store.projector import Projector, prepare
@@ -63,7 +64,8 @@ class Embedded(Rooms):
         self._journal = Journal(control)
         self.schema = Schema(control)
         self._duck = Duck(folder.path / EVENTS, partial(prepare, store=self._id), memory)
-        self._projector = Projector(control, self._journal, self.schema, self._duck, stored)
+        self._formatter = Formatter(folder.path / LUMP)
+        self._projector = Projector(control, self._journal, self.schema, self._duck, stored, self._formatter)
         self._machine = Machine(
             control, self._journal, self.revisions, self.access, self.labels, self.known, self._ask, recent
         )
@@ -73,7 +75,7 @@ class Embedded(Rooms):
             control, self.people, self.known, self.labels, self.allow, self.events.erase,
             self.events.named, Buried(folder.path / FILE),
         )  # fmt: skip
-        self._projector.deleted = self.deletions.concerns
+        self._projector.deleted, self._projector.deleting = self.deletions.concerns, self.deletions.holds
         self._recover()
         with suppress(StoreBusy):
             self.deletions.finish()
@@ -106,7 +108,7 @@ class Embedded(Rooms):
             projected=through << BITS | END if through else 0,
             pending=self._projector.pending(),
             explorer=self._duck.failure,
-            warnings=(*self._duck.warnings, *self._projector.warnings),
+            warnings=(*self._duck.warnings, *self._projector.warnings, *self._formatter.warnings),
         )
 
     def backup(self, folder: Path, now: int) -> Backed:
@@ -129,6 +131,7 @@ class Embedded(Rooms):
         while self._duck.failure is None and self.project():
             pass
         self.checkpoint()
+        self._formatter.close()
         self._duck.close()
         self._control.close()
         self._folder.close()

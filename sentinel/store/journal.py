@@ -6,7 +6,7 @@ position after a commit lies at the end of its last row, behind every event that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sentinel.core.event import Event
@@ -46,10 +46,14 @@ class Row(NamedTuple):
     unchecked: bool
     body: bytes
 
+    @property
+    def first(self) -> int:
+        """The position of its first event."""
+        return self.id << BITS
+
     def unpacked(self) -> list[KeptEvent]:
         """Return its events with their positions."""
-        first = self.id << BITS
-        return [KeptEvent(event, first + index) for index, event in enumerate(unpack(self.body))]
+        return [KeptEvent(event, self.first + index) for index, event in enumerate(unpack(self.body))]
 
 
 def packed(app: str, events: Sequence[Event], unchecked: bool) -> list[Packed]:
@@ -91,8 +95,12 @@ class Journal:
     def take(self, row: Row) -> list[KeptEvent]:
         """Return the events of a row with their positions; none of it is held any longer."""
         held = self._held.pop(row.id, None)
-        first = row.id << BITS
-        return row.unpacked() if held is None else [KeptEvent(event, first + at) for at, event in enumerate(held)]
+        return row.unpacked() if held is None else [KeptEvent(event, row.first + at) for at, event in enumerate(held)]
+
+    def release(self, rows: Iterable[Row]) -> None:
+        """Hold the events of rows no longer: nobody takes them."""
+        for row in rows:
+            self._held.pop(row.id, None)
 
     def reaches(self, position: int) -> bool:
         """Say whether everything later than a position is still here."""

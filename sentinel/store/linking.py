@@ -89,15 +89,16 @@ class Linking:
 
     def resolve(self, sightings: Sequence[Sighting]) -> list[str | None]:
         """Return whose each sighting is; see `ports.Unit.resolve`."""
-        keys = {key for sighting in sightings for key in sighting.keys}
-        self._read(keys)
-        if not self._alone and any((one.proven or one.stitches) and self._new(one.keys) for one in sightings):
+        self._read({key for sighting in sightings for key in sighting.keys})
+        if not self._alone and any(
+            (one.proven or one.stitches) and one.keys and self._settled(one.keys) is None for one in sightings
+        ):
             self._alone = True
             self._anew = self._control.alone(self._app)
             if self._anew:
                 self._own.clear()
-                self._read(keys)
-        return [self._whose(one) for one in sightings]
+                self._read({key for sighting in sightings for key in sighting.keys})
+        return [self._settled(one.keys) or self._whose(one) for one in sightings]
 
     def write(self, connection: Connection, change: Change) -> None:
         """Write the links made, and repeat decisions for the keys that joined somebody."""
@@ -117,9 +118,15 @@ class Linking:
         """Let others see what was committed."""
         self._known.learn(self._app, self._own)
 
-    def _new(self, keys: Sequence[str]) -> bool:
-        """Say whether these keys are not yet one person's."""
-        return bool(keys) and (len(persons := {self._person(key) for key in keys}) > 1 or None in persons)
+    def _settled(self, keys: Sequence[str]) -> str | None:
+        """Return whose all of these keys are, None where some are nobody's or another's."""
+        found = None
+        for key in keys:
+            person = self._own[key] if key in self._own else self._before.get(key)
+            if person is None or (found is not None and person != found):
+                return None
+            found = person
+        return found
 
     def _person(self, key: str) -> str | None:
         return self._own[key] if key in self._own else self._before.get(key)

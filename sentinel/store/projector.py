@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -20,6 +22,7 @@ from sentinel.store import rows
 from sentinel.store.columns import Columns, columns, of_rows, together
 from sentinel.store.control import Control
 from sentinel.store.duck import Duck
+from sentinel.store.formatter import MUCH, Formatter
 from sentinel.store.journal import BITS, Journal, Row
 from sentinel.store.recent import Identity, identity
 from sentinel.store.schema import Schema
@@ -27,7 +30,6 @@ from sentinel.store.schema import Schema
 LUMP = 20_000  # events in one transaction
 SIP = 5_000  # events that whoever asks for events makes searchable on the way
 _PATIENCE = 0.25  # seconds that they wait for the lump under way
-_SLICE = 500  # rows handed to DuckDB at a time: the interpreter is held that long
 _SLOWEST = 50  # calls between two attempts to open the file again
 _ALONE = " USING COMPRESSION zstd"  # else a dictionary is read to its end for one text of it
 _COLUMNS = ", ".join(f'"{name}" {kind}{_ALONE if name in rows.MANY else ""}' for name, kind in rows.COLUMNS.items())
@@ -89,9 +91,12 @@ def sifted(table: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 class Projector:
     """Moves events on; `through` is the last journal row that can be searched, `durable` the last check-pointed."""
 
-    def __init__(self, control: Control, journal: Journal, schema: Schema, duck: Duck, stored: Stored) -> None:
+    def __init__(
+        self, control: Control, journal: Journal, schema: Schema, duck: Duck, stored: Stored, formatter: Formatter
+    ) -> None:
         self.through = 0
         self.deleted: Callable[[str, Event], bool] = lambda app, event: False  # of a person who was deleted since
+        self.deleting: Callable[[str], bool] = lambda app: False  # whether an app has such persons
         self.durable = journal.floor
         self.warnings: list[str] = []
         self.skipped = 0
@@ -101,6 +106,7 @@ class Projector:
         schema.next_lump = self.next_lump
         self._duck = duck
         self._stored = stored
+        self._formatter = formatter
         self._lock = threading.RLock()
         self._waited = 0
         self._wait = 1
@@ -191,18 +197,33 @@ class Projector:
         lump = self._journal.rows(self.through, most)
         if not lump:
             return 0
-        try:
-            self._write(lump, sift=False)
-        except _Refused:
-            self._write(lump, sift=True)
+        if not self._written_apart(lump):
+            try:
+                self._write(lump, partial(self._append, lump, sift=False))
+            except _Refused:
+                self._write(lump, partial(self._append, lump, sift=True))
         self.through = lump[-1].id
         return sum(row.events for row in lump)
 
-    def _write(self, lump: Sequence[Row], *, sift: bool) -> None:
+    def _written_apart(self, lump: Sequence[Row]) -> bool:
+        """Write a lump that is large from columns that another process made of it; say whether that could be done."""
+        if sum(row.events for row in lump) < MUCH or any(row.unchecked or self.deleting(row.app) for row in lump):
+            return False
+        with self._formatter.formatted(lump, self._schema.of) as made:
+            if made is None:
+                return False
+            try:
+                self._write(lump, partial(_read_in, *made))
+            except _Refused:
+                return False
+        self._journal.release(lump)
+        return True
+
+    def _write(self, lump: Sequence[Row], append: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
         with self._duck.cursor() as cursor:
             try:
                 cursor.execute("BEGIN")
-                self._append(lump, cursor, sift)
+                append(cursor)
             except _BAD_DATA as error:
                 raise _Refused from error
             self._schema.keep()
@@ -210,14 +231,16 @@ class Projector:
             cursor.execute("COMMIT")
         self._duck.protect()
 
-    def _append(self, lump: Sequence[Row], cursor: duckdb.DuckDBPyConnection, sift: bool) -> None:
+    def _append(self, lump: Sequence[Row], cursor: duckdb.DuckDBPyConnection, *, sift: bool) -> None:
         tables: list[tuple[int, Columns]] = []
         for row in lump:
             if row.unchecked:  # those before it are asked for
                 _put(tables, cursor)
                 tables = []
             kept = self._events(row, cursor)
-            learnt = [self._schema.of(row.app).read(one.event) for one in kept]
+            schema = self._schema.of(row.app)
+            schema.version += 1
+            learnt = [schema.read(one.event) for one in kept]
             if sift:
                 found = [rows.write(row.app, one, *of) for one, of in zip(kept, learnt, strict=True)]
                 good = sifted(found)
@@ -240,13 +263,14 @@ class Projector:
 
 def _put(tables: Sequence[tuple[int, Columns]], cursor: duckdb.DuckDBPyConnection) -> None:
     """Append tables; columns that are empty throughout are not handed over, for each costs every row."""
-    names, table = together(tables)
-    if not table:
-        return
-    appender = cursor.appender("events", columns=names)
-    try:
-        for start in range(0, len(table), _SLICE):
-            appender.append_rows(table[start : start + _SLICE])
-        appender.flush()
-    finally:
-        appender.clear()
+    lump = together(tables)
+    if lump:
+        names = ", ".join(f'"{name}"' for name in lump)
+        cursor.execute(f"INSERT INTO events ({names}) SELECT {names} FROM lump").fetchall()  # noqa: S608 - our columns'
+
+
+def _read_in(file: Path, names: Sequence[str], cursor: duckdb.DuckDBPyConnection) -> None:
+    """Append the file that another process wrote."""
+    if names:
+        shown = ", ".join(f'"{name}"' for name in names)
+        cursor.execute(f"INSERT INTO events ({shown}) SELECT {shown} FROM read_parquet(?)", [str(file)]).fetchall()  # noqa: S608 - our columns'

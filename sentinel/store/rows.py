@@ -6,10 +6,9 @@ What has a column of its own is in `COLUMNS`; what does not fit its column goes 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from hashlib import blake2b
-from ipaddress import IPv4Address, IPv6Address
 from itertools import product
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any
 
 import msgspec
@@ -131,16 +130,16 @@ def json(value: Any) -> str | None:
         return _encode(_whole(value)).decode()
 
 
-@lru_cache(maxsize=1 << 16)
 def hash_of(text: str) -> int:
     """Return 64 bits of a text, the same for ever."""
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
-@lru_cache(maxsize=1 << 16)
 def numbers_of(ip: str) -> tuple[int | None, int | None]:
     """Return an IPv4 address as a number and None, an IPv6 address as None and its upper 64 bits."""
-    return (None, int(IPv6Address(ip)) >> 64) if ":" in ip else (int(IPv4Address(ip)), None)
+    if ":" in ip:
+        return None, int.from_bytes(inet_pton(AF_INET6, ip.partition("%")[0])[:8], "big")
+    return int.from_bytes(inet_pton(AF_INET, ip), "big"), None
 
 
 def unusual(prefix: int) -> int | None:

@@ -1,142 +1,20 @@
-"""What properties each app sends: the JSON type first seen at each path, and the column that holds the path's values.
-
-Learnt in the order of the journal while events are made searchable, so that nothing of it is on the way in.
-"""
+"""What properties each app sends, kept: what is learnt of them while events are made searchable is in `paths`."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Row, bindparam, select, update
 
-from sentinel.core.errors import SentinelError
-from sentinel.core.event import Event
 from sentinel.core.record import Property
 from sentinel.store.changes import insert_new
 from sentinel.store.database import Database
-from sentinel.store.rows import EMPTY_SLOTS, NUMBERS, SLOTS, TEXTS
+from sentinel.store.paths import AppSchema, Path
 from sentinel.store.tables import properties
 from sentinel.store.values import Slot
-
-MOST = 2000  # paths learnt of one app; a sender may make them up
-LONGEST = 256
-OFTEN = 5  # times a property is asked for before it is given a column that another has
-_TYPES = {str: "string", bool: "boolean", int: "number", float: "number", dict: "object", list: "array"}
-_PLACES = {name: place for place, name in enumerate(SLOTS)}
-_SLOTS_FOR = {"string": TEXTS, "number": NUMBERS}
-
-
-@dataclass(slots=True)
-class Path:
-    """One path as learnt so far; `place` is its slot's among a row's slots."""
-
-    type: str
-    first: int
-    last: int
-    conflicts: int = 0
-    slot: str | None = None
-    slot_from: int = 0
-    place: int | None = None
-    kept: bool = False
-    changed: bool = True
-
-
-@dataclass(slots=True)
-class AppSchema:
-    """The paths of one app, and the slots that are free."""
-
-    paths: dict[str, Path] = field(default_factory=dict)
-    free: dict[str, list[str]] = field(default_factory=lambda: {kind: list(of) for kind, of in _SLOTS_FOR.items()})
-    asked: Counter[str] = field(default_factory=Counter)
-
-    def read(self, event: Event) -> tuple[list[str], tuple[str | float | None, ...]]:
-        """Learn an event's properties; return the paths whose type conflicts, and the values for its slots."""
-        conflicts: list[str] = []
-        slots: list[str | float | None] | None = None
-        for path, value in walk(event.properties):
-            kind = _TYPES.get(type(value))
-            if kind is None:
-                continue
-            known = self.paths.get(path) or self._learn(path, kind, event)
-            if known is None:
-                continue
-            if event.at > known.last:
-                known.last, known.changed = event.at, True
-            if known.type != kind:
-                known.conflicts += 1
-                known.changed = True
-                conflicts.append(path)
-            elif known.place is not None:
-                slots = slots or list(EMPTY_SLOTS)
-                slots[known.place] = value
-        return conflicts, tuple(slots) if slots else EMPTY_SLOTS
-
-    def take(self, path: str, known: Path) -> None:
-        """Take in a path as kept, with its slot."""
-        self.paths[path] = known
-        if known.slot is not None:
-            known.place = _PLACES[known.slot]
-            self.free[known.type].remove(known.slot)
-
-    def promote(self, path: str, since: int, pinned: Collection[str]) -> list[str]:
-        """Give a path a column for the events from a place on; return the paths that changed by it.
-
-        Where none is free, the one least asked for loses its own, of those not pinned. Raises SentinelError.
-        """
-        known = self.paths.get(path)
-        if known is None or known.type not in _SLOTS_FOR:
-            raise SentinelError(f"`{path[:64]}`: no property that is a text or a number", "see `GET /v1/schema`")
-        if known.slot is not None:
-            return []
-        if self.free[known.type]:
-            slot, changed = self.free[known.type].pop(0), [path]
-        else:
-            victim = self.idlest(known.type, pinned)
-            if victim is None:
-                raise SentinelError(
-                    "every column is taken by a property that was promoted by hand", "give one up first"
-                )
-            loser = self.paths[victim]
-            slot, changed = str(loser.slot), [victim, path]
-            loser.slot, loser.place, loser.slot_from = None, None, 0
-        known.slot, known.place, known.slot_from = slot, _PLACES[slot], since
-        return changed
-
-    def idlest(self, type: str, pinned: Collection[str]) -> str | None:
-        """Return the path with a column of a type that is asked for least."""
-        held = [path for path, one in self.paths.items() if one.slot and one.type == type and path not in pinned]
-        return min(held, key=lambda path: (self.asked[path], path), default=None)
-
-    def wanted(self, pinned: Collection[str]) -> str | None:
-        """Return the path that is asked for most without a column, if that is worth another's."""
-        without = [path for path in self.asked if not self.paths[path].slot and self.paths[path].type in _SLOTS_FOR]
-        best = max(without, key=lambda path: (self.asked[path], path), default=None)
-        if best is None or self.asked[best] < OFTEN:
-            return None
-        type = self.paths[best].type
-        idlest = self.idlest(type, pinned)
-        if self.free[type] or (idlest is not None and 2 * self.asked[idlest] < self.asked[best]):
-            return best
-        return None
-
-    def know(self, path: str, type: str, first: int, last: int) -> None:
-        """Take in a path that is kept, to be counted on from there."""
-        self.paths[path] = Path(type, first, last, kept=True, changed=False)
-
-    def _learn(self, path: str, kind: str, event: Event) -> Path | None:
-        if len(self.paths) >= MOST or len(path) > LONGEST:
-            return None
-        known = self.paths[path] = Path(kind, event.at, event.at)
-        free = self.free.get(kind)
-        if free and event.trust != "browser":
-            known.slot = free.pop(0)  # of no event before: there is nothing in it, nor anything at the path
-            known.place = _PLACES[known.slot]
-        return known
 
 
 class Schema:
@@ -205,18 +83,6 @@ class Schema:
             for _, _, known in found:
                 known.changed = known.changed and known.kept and not counts
                 known.kept = True
-
-
-def walk(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Give every path of nested objects with its value, outer ones first; lists are values.
-
-    A name that would be taken for a path is quoted.
-    """
-    for key, item in value.items():
-        path = prefix + (json.dumps(key, ensure_ascii=False) if "." in key or '"' in key else key)
-        yield path, item
-        if type(item) is dict:
-            yield from walk(item, path + ".")
 
 
 class _Asked(dict[str, Slot]):

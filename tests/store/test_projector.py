@@ -208,7 +208,7 @@ def test_slots_are_few_kept_and_not_for_browsers(store, data):
 
 
 def test_a_sender_cannot_make_up_properties_without_end(store, monkeypatch):
-    monkeypatch.setattr("sentinel.store.schema.MOST", 50)
+    monkeypatch.setattr("sentinel.store.paths.MOST", 50)
     put(store, batch(events=lot("a", 1, properties={f"p{n}": n for n in range(500)})))
     store.project()
     assert len(store.schema.properties("shop")) == 50

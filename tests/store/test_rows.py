@@ -98,6 +98,7 @@ def test_columns_say_what_rows_say(some, slots):
     learnt = [(["p"] if slot == "x" else [], (slot, *rows.EMPTY_SLOTS[1:])) for slot in slots[: len(kept)]]
     wanted = [rows.write("shop", one, *of) for one, of in zip(kept, learnt, strict=True)]
     for tables in ([(len(kept), columns("shop", kept, learnt))], [of_rows(wanted)], [of_rows(wanted)] * 2):
-        names, found = together(tables)
-        as_rows = [tuple(dict(zip(names, row, strict=True)).get(name) for name in rows.COLUMNS) for row in found]
-        assert as_rows == (wanted * len(tables) if wanted else [])
+        found = {name: values.tolist() for name, values in together(tables).items()}
+        size = len(wanted) * len(tables)
+        as_rows = zip(*(found.get(name, [None] * size) for name in rows.COLUMNS), strict=True)
+        assert list(as_rows) == wanted * len(tables)

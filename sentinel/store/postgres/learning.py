@@ -17,8 +17,8 @@ from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import Property
 from sentinel.store.changes import insert_new
+from sentinel.store.paths import AppSchema
 from sentinel.store.postgres.control import Control
-from sentinel.store.schema import AppSchema
 from sentinel.store.tables import properties
 
 MOST_WAITING = 50_000  # events; past it the oldest are passed over

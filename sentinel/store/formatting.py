@@ -1,0 +1,108 @@
+"""The process beside a busy server that puts packed events into columns, so that the server's interpreter need not.
+
+It is asked over a socket for one lump of the journal after another and answers with a file; it opens nothing of the
+store's own, and ends when the server does. Who asks, and when, is in `formatter`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import duckdb
+import msgspec
+
+from sentinel.core.record import KeptEvent
+from sentinel.store import codec
+from sentinel.store.columns import columns, together
+from sentinel.store.paths import AppSchema
+
+READY = b"ready"
+_LENGTH = struct.Struct("<I")
+_SETTINGS: Mapping[str, str | int] = {"threads": 1, "memory_limit": "256MB", "pandas_analyze_sample": 0}
+
+Learnt = list[tuple[Any, ...]]  # an app's paths as `AppSchema.rows` gives them
+
+
+class Asked(msgspec.Struct):
+    """Rows of the journal as their first position, app and body; what is to be known of apps; and the file to write."""
+
+    rows: list[tuple[int, str, bytes]]
+    known: dict[str, Learnt]
+    file: str
+
+
+class Answer(msgspec.Struct):
+    """Which columns the file holds, and what was learnt of apps; or why there is no file."""
+
+    names: list[str]
+    learnt: dict[str, Learnt]
+    refused: str | None = None
+
+
+def send(connection: socket.socket, message: bytes) -> None:
+    """Send one message."""
+    connection.sendall(_LENGTH.pack(len(message)) + message)
+
+
+def receive(connection: socket.socket) -> bytes | None:
+    """Return the next message, None where the other end is gone."""
+    head = _exactly(connection, _LENGTH.size)
+    return None if head is None else _exactly(connection, *_LENGTH.unpack(head))
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes | None:
+    found = bytearray()
+    while len(found) < size:
+        piece = connection.recv(min(size - len(found), 1 << 20))
+        if not piece:
+            return None
+        found += piece
+    return bytes(found)
+
+
+def formatted(asked: Asked, apps: dict[str, AppSchema], scratch: duckdb.DuckDBPyConnection) -> Answer:
+    """Write the file that is asked for, and say what is in it; `apps` is what is known from one time to the next."""
+    for app, rows in asked.known.items():
+        apps[app] = AppSchema.made_of(rows)
+    tables = []
+    for first, app, body in asked.rows:
+        kept = [KeptEvent(event, first + index) for index, event in enumerate(codec.unpack(body))]
+        learnt = [apps[app].read(one.event) for one in kept]
+        tables.append((len(kept), columns(app, kept, learnt)))
+    lump = together(tables)
+    names = list(lump)
+    if lump:
+        shown, file = ", ".join(f'"{name}"' for name in names), asked.file.replace("'", "''")
+        scratch.execute(f"COPY (SELECT {shown} FROM lump) TO '{file}' (FORMAT parquet, COMPRESSION uncompressed)")  # noqa: S608 - our own names
+    return Answer(names, {app: apps[app].changes() for app in _apps(asked.rows)})
+
+
+def _apps(rows: Iterable[tuple[int, str, bytes]]) -> set[str]:
+    return {app for _, app, _ in rows}
+
+
+def main(descriptor: int) -> None:
+    """Answer until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the server ends in order, and this with it
+    os.umask(0o077)
+    apps: dict[str, AppSchema] = {}
+    decoder = msgspec.msgpack.Decoder(Asked)
+    with socket.socket(fileno=descriptor) as connection, duckdb.connect(config=dict(_SETTINGS)) as scratch:
+        send(connection, READY)
+        while (message := receive(connection)) is not None:
+            try:
+                answer = formatted(decoder.decode(message), apps, scratch)
+            except Exception as error:  # noqa: BLE001 - whoever asked does without, and finds out what is wrong
+                apps.clear()
+                answer = Answer([], {}, f"{type(error).__name__}: {error}"[:200])
+            send(connection, msgspec.msgpack.encode(answer))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
