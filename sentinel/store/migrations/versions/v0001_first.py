@@ -42,6 +42,12 @@ def upgrade() -> None:
         _events()
 
 
+def _where_set(name: str, table: str, *columns: str) -> None:
+    """Make an index of the rows whose last column is not NULL."""
+    there = sa.text(f"{columns[-1]} IS NOT NULL")
+    op.create_index(name, table, list(columns), sqlite_where=there, postgresql_where=there)
+
+
 def _app() -> None:
     op.create_table(
         "app",
@@ -227,49 +233,13 @@ def _decision() -> None:
         sa.PrimaryKeyConstraint("app", "id"),
     )
     op.create_index("decision_added", "decision", ["app", "added"])
-    op.create_index(
-        "decision_finding",
-        "decision",
-        ["app", "finding"],
-        sqlite_where=sa.text("finding IS NOT NULL"),
-        postgresql_where=sa.text("finding IS NOT NULL"),
-    )
-    op.create_index(
-        "decision_lifted",
-        "decision",
-        ["lifted"],
-        sqlite_where=sa.text("lifted IS NOT NULL"),
-        postgresql_where=sa.text("lifted IS NOT NULL"),
-    )
+    _where_set("decision_finding", "decision", "app", "finding")
+    _where_set("decision_lifted", "decision", "lifted")
     op.create_index("decision_made", "decision", ["app", "made", "id"])
-    op.create_index(
-        "decision_parent",
-        "decision",
-        ["app", "parent"],
-        sqlite_where=sa.text("parent IS NOT NULL"),
-        postgresql_where=sa.text("parent IS NOT NULL"),
-    )
-    op.create_index(
-        "decision_removed",
-        "decision",
-        ["app", "removed"],
-        sqlite_where=sa.text("removed IS NOT NULL"),
-        postgresql_where=sa.text("removed IS NOT NULL"),
-    )
-    op.create_index(
-        "decision_subject",
-        "decision",
-        ["app", "subject"],
-        sqlite_where=sa.text("subject IS NOT NULL"),
-        postgresql_where=sa.text("subject IS NOT NULL"),
-    )
-    op.create_index(
-        "decision_until",
-        "decision",
-        ["until"],
-        sqlite_where=sa.text("until IS NOT NULL"),
-        postgresql_where=sa.text("until IS NOT NULL"),
-    )
+    _where_set("decision_parent", "decision", "app", "parent")
+    _where_set("decision_removed", "decision", "app", "removed")
+    _where_set("decision_subject", "decision", "app", "subject")
+    _where_set("decision_until", "decision", "until")
     op.create_index("decision_value", "decision", ["app", "value", "made", "id"])
 
 
