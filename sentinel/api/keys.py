@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from sentinel.api.context import Admin, Here, server_only
 from sentinel.api.models import AppView, ErrorAnswer, KeyView, Listing, Model, NewKeyView, Text
@@ -18,8 +19,17 @@ from sentinel.edge.protocols import read_settings
 from sentinel.service import apps
 
 router = APIRouter(tags=["keys and apps"])
-Slug = Annotated[str, StringConstraints(pattern=apps.ID)]
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+IDENTIFIER = r"^[a-z][a-z0-9_]{0,62}$"
+
+
+def _identifier(text: str) -> str:
+    if not re.fullmatch(IDENTIFIER, text):
+        raise ValueError(f"`{text[:64]}` is no identifier (lower case, digits and `_`, such as `customer_id`)")
+    return text
+
+
+Slug = Annotated[str, WithJsonSchema({"type": "string", "pattern": apps.ID})]  # what is none is told by `apps`
+Identifier = Annotated[str, AfterValidator(_identifier), WithJsonSchema({"type": "string", "pattern": IDENTIFIER})]
 
 
 class NewKey(Model):

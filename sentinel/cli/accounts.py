@@ -14,7 +14,9 @@ from sentinel.core.errors import SentinelError
 
 accounts = typer.Typer(help="List, invite, change and remove those who use the console.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The name they sign in with, such as `ana@example.com`.")]
-Apps = Annotated[list[str] | None, typer.Option("--app", help="An app they are kept to; every app if none is given.")]
+Apps = Annotated[
+    list[str] | None, typer.Option("--app", help="An app they are kept to; every app if none is given.", metavar="APP")
+]
 
 
 @accounts.command("list")
@@ -29,7 +31,7 @@ def add_account(
     name: Name, role: Annotated[str, typer.Option("--role", help="viewer, analyst or admin.")] = "viewer",
     app: Apps = None, url: Url = None, key: Secret = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """Invite somebody, and print the link by which they choose a password."""
+    """Invite somebody by a link where they choose a password."""
     client = connect(url, key, None, data)
     made = client.ask("POST", "/v1/accounts", {"name": name, "role": role, "apps": app or ["*"]})
     _invite(client, made, format)
@@ -38,7 +40,9 @@ def add_account(
 @accounts.command("change")
 def change_account(
     name: Name, role: Annotated[str | None, typer.Option("--role", help="viewer, analyst or admin.")] = None,
-    app: Annotated[list[str] | None, typer.Option("--app", help="An app they are kept to, or `*`.")] = None,
+    app: Annotated[
+        list[str] | None, typer.Option("--app", help="An app they are kept to, or `*`.", metavar="APP")
+    ] = None,
     url: Url = None, key: Secret = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
     """Give somebody another role, or other apps."""
@@ -52,7 +56,7 @@ def change_account(
 def reset_account(
     name: Name, url: Url = None, key: Secret = None, data: Data = None, format: AsFormat = Format.text
 ) -> None:
-    """Take a password away, sign its owner out everywhere, and print a new link."""
+    """Take a password away, and print a link for a new one. Its owner is signed out everywhere."""
     client = connect(url, key, None, data)
     _invite(client, client.ask("POST", f"/v1/accounts/{_id(client, name)}/reset"), format)
 

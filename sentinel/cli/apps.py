@@ -45,7 +45,7 @@ def change_app(
     ] = None,
     url: Url = None, key: Secret = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """Change an app's name, how long its events are kept, or by what its users are known."""
+    """Change what an app is called, keeps, and knows its users by."""
     names = None if identifiers is None else [name.strip() for name in identifiers.split(",")]
     change = {"name": name, "retention": retention, "identifiers": names}
     given = {field: value for field, value in change.items() if value is not None}

@@ -17,11 +17,10 @@ from sentinel.cli.client import AppId, Data, Secret, Url
 from sentinel.cli.compared import write_comparison
 from sentinel.cli.judging import Geo, Lateness, Networks, Shape, Shaped, enricher, read
 from sentinel.cli.loading import loaded
-from sentinel.cli.options import As, Channels, Input, Map, Name, Paths, Rules, Strict, columns_of
+from sentinel.cli.options import As, Channels, Input, Map, Name, Paths, Rules, Strict, columns_of, duration_of
 from sentinel.cli.past import Files, Since, Stored, one_source
 from sentinel.cli.report import write_report
 from sentinel.cli.terminal import plain_json, say
-from sentinel.core.duration import parse_duration
 from sentinel.core.errors import InputError
 from sentinel.engine.windows import Watch
 from sentinel.service.eventfiles.reading import Options
@@ -68,8 +67,8 @@ def backtest(
         raise InputError("standard input cannot be read twice", "name a file, to compare two versions on it")
     options = Options(input.value, columns_of(map or ()), event)
     how = _How(
-        rules, channel, parse_duration(lateness), arrival_order, own_modes, strict, options, geo, network_list,
-        enriched=source is not None,
+        rules, channel, duration_of("--lateness", lateness), arrival_order, own_modes, strict, options, geo,
+        network_list, enriched=source is not None,
     )  # fmt: skip
     _run([how.plan(paths), *([how.plan(against)] if against else [])], events, source, shape)
 

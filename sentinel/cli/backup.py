@@ -53,7 +53,11 @@ def restore(
     data: Data = None,
     deleted: Annotated[
         list[Path] | None,
-        typer.Option("--deleted", help="`deleted.jsonl` of the folder that is replaced; may be given several times."),
+        typer.Option(
+            "--deleted",
+            help="`deleted.jsonl` of the folder that is replaced; may be given several times.",
+            metavar="FILE",
+        ),
     ] = None,
     database: Annotated[str | None, typer.Option(help="A PostgreSQL URL.", metavar="URL")] = None,
 ) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sentinel.cli.loading import load_content, report
+from sentinel.cli.loading import load_content, report, within
 from sentinel.cli.options import AsFormat, Channels, Format, Paths, Rules
 from sentinel.cli.terminal import say, say_json
-from sentinel.loader.assembly import Content
 from sentinel.loader.mistakes import Mistake, PlaybookErrors
 
 
@@ -21,17 +20,19 @@ def check(paths: Paths = None, rules: Rules = None, channel: Channels = None, fo
         else:
             report(errors)
         return errors.exit_code
+    named = within(content, paths)
     if format is Format.json:
-        found = {"rules": len(content.rules), "playbooks": len(content.playbooks)}
+        found = {"rules": len(named.rules), "playbooks": len(named.playbooks)}
         say_json(found | {"mistakes": []}, indent=2)
     else:
-        say(f"{_counted(content)}: no mistakes")
+        more = len(content.rules) - len(named.rules)
+        beside = f", with {_many(more, 'rule')} from elsewhere" if more else ""
+        say(f"{_many(len(named.rules), 'rule')}, {_many(len(named.playbooks), 'playbook')}{beside}: no mistakes")
     return 0
 
 
-def _counted(content: Content) -> str:
-    rules, playbooks = len(content.rules), len(content.playbooks)
-    return f"{rules} rule{'s' if rules != 1 else ''}, {playbooks} playbook{'s' if playbooks != 1 else ''}"
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
 
 
 def _as_json(mistake: Mistake) -> dict[str, Any]:

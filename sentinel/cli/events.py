@@ -34,6 +34,6 @@ def events(
         return
     try:
         for one in client.events("/v1/events/tail", wanted):
-            show.items([one], format, COLUMNS)
+            show.items([one], format, COLUMNS, heads=False)
     except KeyboardInterrupt:
         return

@@ -28,6 +28,7 @@ from sentinel.service.eventfiles.reading import Account, events
 from sentinel.service.eventfiles.streams import Stream
 from sentinel.service.why import judged, rule
 
+_NOTHING = "give `--event`, `--group` or `--decision`, `--events FILE --id ID`, or an event as JSON"
 LINES = {"event": event_lines, "group": group_lines, "decision": decision_lines}
 
 
@@ -97,13 +98,13 @@ def _given(file: str | None, id: str | None) -> Event:
 def _typed() -> Event:
     """Return the event on standard input; one without a time happens now."""
     if sys.stdin.isatty():
-        raise InputError("nothing to explain", "give `--event`, `--group` or `--decision`, or an event as JSON")
+        raise InputError("nothing to explain", _NOTHING)
     try:
         raw = json.loads(sys.stdin.read())
         timed = {"timestamp": time.time()} | raw if isinstance(raw, dict) else raw
         return read(timed, new_id=lambda: "stdin", enriched=True, reserved=True)
     except (ValueError, RecursionError):
-        raise InputError("standard input is not one event as JSON") from None
+        raise InputError("standard input is not one event as JSON", _NOTHING) from None
     except EventError as error:
         raise InputError(str(error)) from None
 

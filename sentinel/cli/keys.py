@@ -27,7 +27,9 @@ def list_keys(
 def create_key(
     scope: Annotated[str, typer.Argument(help="sdk, ingest, browser, read or admin.")],
     name: Annotated[str, typer.Option("--name", help="What it is for.")] = "",
-    origin: Annotated[list[str] | None, typer.Option("--origin", help="Where a browser key may be used.")] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option("--origin", help="Where a browser key may be used.", metavar="URL")
+    ] = None,
     protocol: Annotated[str | None, typer.Option("--protocol", help="The one foreign client it is for.")] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--setting", help="A setting of that protocol's keys.", metavar="NAME=VALUE")

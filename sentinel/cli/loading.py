@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import typer
 
 from sentinel import settings
 from sentinel.cli.terminal import plain
+from sentinel.engine.playbook import Playbook, Rule
 from sentinel.loader.assembly import Content
 from sentinel.loader.content import load
 from sentinel.loader.mistakes import PlaybookErrors
@@ -32,6 +35,26 @@ def loaded(paths: Collection[Path] | None, rules: Collection[Path] | None, more:
     except PlaybookErrors as errors:
         report(errors)
         raise typer.Exit(errors.exit_code) from None
+
+
+def within(content: Content, paths: Collection[Path] | None) -> Content:
+    """Return of a content what lies in the paths themselves, without the rules that were found for it elsewhere."""
+    if not paths:
+        return content
+    named = [_whole(path) for path in paths]
+
+    def there(one: Rule | Playbook) -> bool:
+        return any(_whole(Path(one.place.file)).is_relative_to(path) for path in named)
+
+    return replace(
+        content, rules={id: one for id, one in content.rules.items() if there(one)},
+        playbooks={id: one for id, one in content.playbooks.items() if there(one)},
+    )  # fmt: skip
+
+
+def _whole(path: Path) -> Path:
+    """Return a path from the root, without `..`; a link is where it lies, not what it leads to."""
+    return Path(os.path.normpath(path.absolute()))
 
 
 def report(errors: PlaybookErrors) -> None:

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from sentinel.core.errors import InputError
+from sentinel.core.duration import parse_duration
+from sentinel.core.errors import DurationError, InputError
 
 
 class Format(StrEnum):
@@ -47,6 +48,14 @@ Map = Annotated[
 ]
 Name = Annotated[str | None, typer.Option("--event", help="The name of events that have none.", metavar="NAME")]
 Strict = Annotated[bool, typer.Option("--strict", help="End at the first line that is no event.")]
+
+
+def duration_of(option: str, text: str) -> int:
+    """Return the microseconds an option asks for."""
+    try:
+        return parse_duration(text)
+    except DurationError as error:
+        raise InputError(f"`{option}`: {error.message}", error.hint) from None
 
 
 def columns_of(pairs: Iterable[str]) -> dict[str, str]:

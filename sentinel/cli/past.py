@@ -15,8 +15,8 @@ import typer
 
 from sentinel import settings
 from sentinel.cli.client import Client, Unreachable, connect
+from sentinel.cli.options import duration_of
 from sentinel.core import moment
-from sentinel.core.duration import parse_duration
 from sentinel.core.errors import InputError, SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import Filter
@@ -60,7 +60,7 @@ class Stored:
 
     def __init__(self, since: str, url: str | None, key: str | None, app: str | None, data: Path | None) -> None:
         self._until = time.time_ns() // 1000
-        self._since = self._until - parse_duration(since)
+        self._since = self._until - duration_of("--since", since)
         self._server = url, key
         self._app = app
         self._data = data or settings.read().data
@@ -182,5 +182,7 @@ def _query(names: Collection[str]) -> str | None:
 
 def one_source(events: list[str] | None, since: str | None) -> None:
     """Raise unless exactly one of both is given."""
-    if bool(events) == bool(since):
-        raise InputError("past events are needed, from one place", "give `--events FILE` or `--since 30d`")
+    if events and since:
+        raise InputError("`--events` and `--since` are two sources of past events", "leave one of them out")
+    if not events and not since:
+        raise InputError("past events are needed", "give `--events FILE`, or `--since 30d` for what a server stored")

@@ -98,7 +98,7 @@ def run(arguments: Sequence[str]) -> int:
         complain(str(error))
         return error.exit_code
     except typer.TyperException as error:
-        complain(_usage(error))
+        _tell(error)
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit must not fail again
@@ -125,11 +125,15 @@ def _invoke(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _usage(error: typer.TyperException) -> str:
-    message = error.format_message().rstrip(".")
+def _tell(error: typer.TyperException) -> None:
+    message = error.format_message()
+    if message.startswith("Usage:"):  # a group without a command
+        typer.echo(message, err=True)
+        return
+    message = message.rstrip(".").replace(": Value error, ", ": ").replace(": Input should", ": it should")
     message = message[:1].lower() + message[1:]
     context = getattr(error, "ctx", None)
-    return f"{message} (try `{context.command_path} --help`)" if context else message
+    complain(f"{message} (try `{context.command_path} --help`)" if context else message)
 
 
 def _not_loaded() -> None:

@@ -1,7 +1,11 @@
-"""How commands write what a server answered: one line an item for people, one JSON a line for programs."""
+"""How commands write what a server answered: one line an item for people, one JSON a line for programs.
+
+On a terminal the columns have heads; what goes into a file or a pipe is nothing but items.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,7 +13,7 @@ from sentinel.cli.options import Format
 from sentinel.cli.terminal import say, say_json
 
 
-def items(found: Iterable[Any], format: Format, columns: Sequence[str]) -> int:
+def items(found: Iterable[Any], format: Format, columns: Sequence[str], *, heads: bool = True) -> int:
     """Write items, their columns aligned; return how many there were."""
     rows = list(found)
     if format is Format.json:
@@ -17,6 +21,8 @@ def items(found: Iterable[Any], format: Format, columns: Sequence[str]) -> int:
             say_json(row)
         return len(rows)
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    if rows and heads and sys.stdout.isatty():
+        cells.insert(0, [column.replace("_", " ").upper() for column in columns])
     widths = [max((len(line[index]) for line in cells), default=0) for index in range(len(columns))]
     for line in cells:
         say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -11,19 +11,20 @@ import typer
 
 from sentinel.cli.client import AppId, Data, Secret, Url
 from sentinel.cli.explained import group
-from sentinel.cli.judging import Geo, Lateness, Networks, Shape, Shaped, enricher, read
+from sentinel.cli.judging import Geo, Lateness, Networks, Shape, enricher, read
 from sentinel.cli.loading import loaded
-from sentinel.cli.options import As, Channels, Input, Map, Name, Rules, Strict, columns_of
+from sentinel.cli.options import As, Channels, Input, Map, Name, Rules, Strict, columns_of, duration_of
 from sentinel.cli.past import Files, Since, Stored, one_source
 from sentinel.cli.report import columns, number
 from sentinel.cli.terminal import say, say_json
-from sentinel.core.duration import parse_duration
 from sentinel.core.errors import InputError
 from sentinel.core.number import digits
 from sentinel.engine.playbook import Playbook
 from sentinel.service.eventfiles.reading import Format, Options
 from sentinel.service.trials.meters import measures
 from sentinel.service.trials.suggest import Asked, Suggest
+
+_Shaped = Annotated[Shape, typer.Option("--format", help="`json`: a threshold a line.")]
 
 
 def suggest(
@@ -35,7 +36,7 @@ def suggest(
     ] = 99.9,
     rules: Rules = None,
     channel: Channels = None,
-    shape: Shaped = Shape.table,
+    shape: _Shaped = Shape.table,
     strict: Strict = False,
     lateness: Lateness = "10m",
     input: As = Input.auto,
@@ -52,7 +53,7 @@ def suggest(
     options = Options(format, columns_of(map or ()), event)
     source = Stored(since, url, key, app, data) if since else None
     enrich = None if source else enricher(playbooks, geo or (), network_list or ())
-    run = Suggest(Asked(playbooks, parse_duration(lateness), options, strict, enrich))
+    run = Suggest(Asked(playbooks, duration_of("--lateness", lateness), options, strict, enrich))
     read(run, events or (), source)
     _write(run, percentile, shape)
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import random
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 from xml.etree import ElementTree
 
 import typer
 
-from sentinel.cli.loading import loaded
+from sentinel.cli.loading import loaded, within
 from sentinel.cli.options import Channels, Paths, Rules
 from sentinel.cli.terminal import complain, plain, say
 from sentinel.core.errors import InputError
-from sentinel.engine.playbook import Playbook, Rule
 from sentinel.engine.windows import Watch
 from sentinel.loader.assembly import Content
 from sentinel.service.trials.filetests import SHUFFLES, Outcome, Runner
@@ -52,7 +49,7 @@ def test(
 
     Of rules that a file uses, the tests run where the rules are named too, or where no PATH is.
     """
-    content = _asked(loaded(paths, rules, channel), paths)
+    content = within(loaded(paths, rules, channel), paths)
     seeds = _seeds(shuffle, seed)
     outcomes = []
     for outcome in _outcomes(content, seeds, wanted):
@@ -68,27 +65,6 @@ def test(
     if not outcomes:
         complain(f"there is no test that holds `{wanted}`" if wanted else "there are no tests")
     return 1 if failed or survivors or not outcomes else 0
-
-
-def _asked(content: Content, paths: Collection[Path] | None) -> Content:
-    """Return what lies in the paths themselves, without the rules that were loaded for it."""
-    if not paths:
-        return content
-
-    named = [_whole(path) for path in paths]
-
-    def there(one: Rule | Playbook) -> bool:
-        return any(_whole(Path(one.place.file)).is_relative_to(path) for path in named)
-
-    return replace(
-        content, rules={id: one for id, one in content.rules.items() if there(one)},
-        playbooks={id: one for id, one in content.playbooks.items() if there(one)},
-    )  # fmt: skip
-
-
-def _whole(path: Path) -> Path:
-    """Return a path from the root, without `..`; a link is where it lies, not what it leads to."""
-    return Path(os.path.normpath(path.absolute()))
 
 
 def _seeds(shuffle: bool, seed: int | None) -> range:

@@ -27,9 +27,19 @@ def delete_user(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; nothing brings the events back.")] = False,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """Delete a person: events, links and labels for good; a keyed hash elsewhere. Blocks last to their end."""
-    if not yes and not typer.confirm(f"Delete everything of {user!r} for good?"):
-        raise SentinelError("nothing was deleted")
+    """Delete a person and their events for good.
+
+    Links and labels go, too; elsewhere a keyed hash stays. Blocks last to their end.
+    """
+    if not yes and not _sure(user):
+        raise SentinelError("nothing was deleted", "`--yes` does not ask")
     path = f"/v1/users/{quote(user, safe=':')}"
     done = connect(url, key, app, data).ask("DELETE", path, query={"why": why or None})
     show.one(done, format, f"{done['pseudonym']}  {done['events']} events deleted")
+
+
+def _sure(user: str) -> bool:
+    try:
+        return typer.confirm(f"Delete everything of {user!r} for good?")
+    except typer.Abort:  # there is nobody to ask
+        return False

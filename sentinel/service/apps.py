@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from sentinel.core.duration import HOUR, parse_duration
-from sentinel.core.errors import Conflict, SentinelError
+from sentinel.core.errors import Conflict, DurationError, SentinelError
 from sentinel.core.record import App, KeyScope
 from sentinel.service.ports import Store
 
@@ -20,7 +20,9 @@ _ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[
 def add(store: Store, id: str, name: str, by: str, now: int) -> App:
     """Add an app, apart from all others; raises Conflict where there is one of that id."""
     if not re.fullmatch(ID, id):
-        raise SentinelError(f"`id`: `{id}` cannot be an app's", "lower case, digits and `-`, such as `shop-staging`")
+        raise SentinelError(
+            f"`id`: `{id[:64]}` cannot be an app's", "lower case, digits and `-`, such as `shop-staging`"
+        )
     if store.access.app(id) is not None:
         raise Conflict(f"`id`: there is an app `{id}` already")
     made = App(id, name, made=now)
@@ -32,7 +34,10 @@ def retention(text: str) -> int | None:
     """Return for how many microseconds events are kept, None for `none`: as long as the server's settings say."""
     if text == "none":
         return None
-    micros = parse_duration(text)
+    try:
+        micros = parse_duration(text)
+    except DurationError as error:
+        raise SentinelError(f"`retention`: {error.message}", error.hint or "write `90d`, or `none`") from None
     if micros < HOUR:
         raise SentinelError(f"`retention`: `{text}` is shorter than an hour", "write `90d`, or `none`")
     return micros

@@ -33,6 +33,16 @@ def test_what_is_right_is_one_line(here, capsys):
     assert capsys.readouterr().out == "0 rules, 1 playbook: no mistakes\n"
 
 
+def test_rules_from_elsewhere_are_counted_apart(here, capsys):
+    (here / "rules").mkdir()
+    (here / "rules" / "r.yaml").write_text("rule: r\nevent: a\n")
+    (here / "p.yaml").write_text(RIGHT.replace("event: a", "rule: r"))
+    assert run(["check", "p.yaml"]) == 0
+    assert capsys.readouterr().out == "0 rules, 1 playbook, with 1 rule from elsewhere: no mistakes\n"
+    assert run(["check", "p.yaml", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"rules": 0, "playbooks": 1, "mistakes": []}
+
+
 def test_all_mistakes_go_to_standard_error_with_their_place_first(here, capsys):
     (here / "p.yaml").write_text(WRONG)
     assert run(["check", "p.yaml"]) == 1

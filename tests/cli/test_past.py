@@ -109,13 +109,19 @@ class TestSince:
         (row,), _ = found(ask("backtest", "u.yaml", "--since", "1d", "--format", "json"))
         assert row["group"] == {"user": "id:77"}
 
-    @pytest.mark.parametrize("words", [[], ["--events", "x", "--since", "1d"]])
-    def test_there_is_one_source(self, ask, words):
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ([], "past events are needed (give `--events FILE`, or `--since 30d` for what a server stored)"),
+            (
+                ["--events", "x", "--since", "1d"],
+                "`--events` and `--since` are two sources of past events (leave one of them out)",
+            ),
+        ],
+    )
+    def test_there_is_one_source(self, ask, words, said):
         code, _, err = ask("backtest", "p.yaml", *words)
-        assert (code, err) == (
-            2,
-            "sentinel: past events are needed, from one place (give `--events FILE` or `--since 30d`)\n",
-        )
+        assert (code, err) == (2, f"sentinel: {said}\n")
 
 
 @pytest.mark.parametrize("case", ["p", "everything", "nothing", "odd names", "many names", "emit"])

@@ -74,6 +74,44 @@ def test_without_a_command_the_help_goes_to_standard_error_and_the_code_is_2(cap
     assert err.startswith("Usage: sentinel")
 
 
+GROUPS = [name for name, command in COMMANDS.items() if isinstance(command.load(), typer.Typer)]
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_a_group_without_a_command_shows_its_help_and_the_code_is_2(name, capsys):
+    assert run([name]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith(f"Usage: sentinel {name}") and "try `" not in err
+
+
+@pytest.mark.parametrize("name", ["", *GROUPS])
+def test_no_line_of_the_help_is_cut_off(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run([*name.split(), "--help"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if line.endswith("...") and "ARGS" not in line] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("check --format xml", "invalid value for '--format': 'xml' is not one of 'text', 'json'"),
+        ("events --limit 0", "invalid value for '--limit': it should be greater than or equal to 1"),
+        ("backtest --since 3x", "`--since`: `3x` is not a duration"),
+        ("backtest --events x --lateness soon", "`--lateness`: `soon` is not a duration"),
+        ("suggest . --events x --since 1d", "`--events` and `--since` are two sources of past events"),
+    ],
+)
+def test_a_value_that_is_none_is_told_with_its_option(words, said, capsys):
+    assert run(words.split()) == 2
+    assert capsys.readouterr().err.startswith(f"sentinel: {said}")
+
+
+def test_who_interrupts_reads_no_traceback(offer, capsys):
+    offer(raising(KeyboardInterrupt()))
+    assert run(["probe"]) == 130
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (1, 1), (3, 3)])
 def test_a_command_returns_its_exit_code(offer, returned, code):
     offer(lambda: returned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import re
 import threading
@@ -50,6 +51,30 @@ def as_json(answer):
     code, lines, err = answer
     assert code == 0, err
     return [json.loads(line) for line in lines]
+
+
+class TestReading:
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ("add Foo", "`id`: `Foo` cannot be an app's (lower case, digits and `-`, such as `shop-staging`)"),
+            ("change one --retention soon", "`retention`: `soon` is not a duration (write"),
+            (
+                "change one --identifiers id,E-Mail",
+                "`identifiers.1`: `E-Mail` is no identifier (lower case, digits and",
+            ),
+        ],
+    )
+    def test_what_cannot_be_is_told_by_what_could(self, ask, words, said):
+        code, _, err = ask("apps", *words.split())
+        assert code == 2 and err.startswith(f"sentinel: {said}")
+
+    def test_on_a_terminal_columns_have_heads_and_in_a_pipe_they_have_none(self, ask, monkeypatch):
+        plain = ask("apps", "list")[1]
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+        head, *rows = ask("apps", "list")[1]
+        assert head.split() == ["ID", "NAME", "MADE", "RETENTION", "IDENTIFIERS"]
+        assert [line.split() for line in rows] == [line.split() for line in plain]
 
 
 class TestAccounts:
@@ -233,6 +258,11 @@ class TestEvents:
         first, *rest = err.splitlines()
         assert first.endswith("q:1:1: `evnt` is not a field")
         assert rest[:3] == ['    evnt == "x"', "    ^^^^", "    hint: did you mean `event`?"]
+
+    def test_where_nobody_says_yes_nothing_is_deleted(self, ask, monkeypatch):
+        monkeypatch.setattr("sys.stdin", io.StringIO(""))
+        code, _, err = ask("users", "delete", "nobody-9")
+        assert (code, err.splitlines()[-1]) == (2, "sentinel: nothing was deleted (`--yes` does not ask)")
 
     def test_a_person_is_deleted(self, ask, server):
         server.using("sdk").post("/v1/events", [{"event": "x", "id": f"gone{n}", "user": "gone-7"} for n in range(3)])
