@@ -272,7 +272,7 @@ NAMING = {
     "/v1/labels?target={user}": MARKER,
     "/v1/users?begins=id:{user}": MARKER,
     "/v1/funnel?step=signup&step=auth&group_by=user": MARKER,
-    "/v1/explain/group?group=ip%3D203.0.113.66": '"tally":{"count":3.0}',
+    "/v1/explain/group?group=ip%3D203.0.113.66": '"tally":{"count":3}',
 }
 
 
