@@ -12,7 +12,7 @@ from sentinel.api.models import AccountView, Listing, Model, NewAccountView
 from sentinel.api.parts import Id
 from sentinel.api.views import account_view
 from sentinel.core.record import EVERY_APP, Role
-from sentinel.edge.errors import not_found
+from sentinel.edge.errors import not_found, require
 from sentinel.service.accounts import Invitation
 
 router = APIRouter(tags=["accounts"])
@@ -63,9 +63,7 @@ def change_account(here: Here, caller: Admin, id: Id, change: AccountChange) -> 
 def reset_account(here: Here, caller: Admin, id: Id) -> Any:
     """Take an account's password away, sign it out everywhere, and give it a new link."""
     server_only(caller)
-    invitation = here.accounts.reset(id, caller.by)
-    if invitation is None:
-        raise not_found("account", id)
+    invitation = require(here.accounts.reset(id, caller.by), "account", id)
     return _invited(invitation)
 
 

@@ -22,7 +22,7 @@ from sentinel.api.models import (
 from sentinel.api.parts import Cursor, Id, Limit
 from sentinel.api.views import allowance_view, decision_view, listing
 from sentinel.core.decision import Kind, Scope
-from sentinel.edge.errors import not_found
+from sentinel.edge.errors import not_found, require
 from sentinel.service import hand
 
 router = APIRouter()
@@ -75,9 +75,7 @@ def list_decisions(
 @router.get("/v1/decisions/{id}", response_model=OneDecision, tags=["decisions"])
 def get_decision(here: Here, caller: Listener, id: Id) -> Any:
     """Return one decision with its reasons."""
-    kept = here.store.decisions.get(caller.app, id)
-    if kept is None:
-        raise not_found("decision", id)
+    kept = require(here.store.decisions.get(caller.app, id), "decision", id)
     return decision_view(kept, here.clock()) | {"warnings": hand.warnings(kept.decision, here.never)}
 
 
@@ -97,9 +95,7 @@ def add_decision(here: Here, caller: Admin, new: NewDecision) -> Any:
 @router.delete("/v1/decisions/{id}", response_model=Revision, tags=["decisions"])
 def lift_decision(here: Here, caller: Admin, id: Id, why: Annotated[str, Query(max_length=500)] = "") -> Any:
     """End a decision for good: its finding never decides again."""
-    revision = here.store.decisions.lift(caller.app, id, caller.by, why, here.clock())
-    if revision is None:
-        raise not_found("decision", id)
+    revision = require(here.store.decisions.lift(caller.app, id, caller.by, why, here.clock()), "decision", id)
     here.told(caller.app)
     return {"revision": revision}
 

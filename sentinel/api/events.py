@@ -25,7 +25,7 @@ from sentinel.core import record
 from sentinel.core.decision import place
 from sentinel.core.record import KeptEvent
 from sentinel.edge.access import credential
-from sentinel.edge.errors import not_found
+from sentinel.edge.errors import require
 from sentinel.edge.wire import Headers
 from sentinel.service.hand import inside
 from sentinel.service.ports.events import Events
@@ -79,9 +79,7 @@ def export_events(
 @router.get("/v1/events/{id}", response_model=EventView)
 def get_event(here: Here, caller: Reader, id: Id, at: Time = None) -> Any:
     """Return the newest event of an id, or the one of that time."""
-    kept = here.store.events.get(caller.app, id, moment("at", at))
-    if kept is None:
-        raise not_found("event", id)
+    kept = require(here.store.events.get(caller.app, id, moment("at", at)), "event", id)
     return event_view(kept)
 
 

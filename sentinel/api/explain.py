@@ -11,7 +11,7 @@ from sentinel.api.context import Here, Reader
 from sentinel.api.models import DecisionView, EventView, FindingView, Model, Moment, Number
 from sentinel.api.parts import LONGEST, Id, Time, Word, time
 from sentinel.api.views import decision_view, event_view, finding_view, when
-from sentinel.edge.errors import not_found
+from sentinel.edge.errors import require
 from sentinel.service.why import Nearness
 
 router = APIRouter(tags=["explain"])
@@ -105,9 +105,7 @@ class DecisionWhyView(Model):
 @router.get("/v1/explain/event/{id}", response_model=EventWhyView)
 def explain_event(here: Here, caller: Reader, id: Id, at: Time = None) -> Any:
     """Say which rules and playbooks an event matches, clause by clause."""
-    found = here.explainer.event(caller.app, id, time("at", at))
-    if found is None:
-        raise not_found("event", id)
+    found = require(here.explainer.event(caller.app, id, time("at", at)), "event", id)
     return {
         "event": event_view(found.event),
         "rules": [asdict(one) for one in found.rules],
@@ -126,9 +124,7 @@ def explain_group(here: Here, caller: Reader, group: Given = []) -> Any:  # noqa
 @router.get("/v1/explain/decision/{id}", response_model=DecisionWhyView)
 def explain_decision(here: Here, caller: Reader, id: Id) -> Any:
     """Say why there is a decision: its finding, the tally, the events, who or what made it, and when it ends."""
-    found = here.explainer.decision(caller.app, id)
-    if found is None:
-        raise not_found("decision", id)
+    found = require(here.explainer.decision(caller.app, id), "decision", id)
     return {
         "decision": decision_view(found.decision, here.clock()),
         "finding": finding_view(found.finding) if found.finding else None,

@@ -17,7 +17,7 @@ from sentinel.api.parts import Cursor, Filter, Id, Limit, Time, network, time, u
 from sentinel.api.views import finding_view, listing, when
 from sentinel.core import ecs, ocsf
 from sentinel.core.record import KeptFinding, Page, Status
-from sentinel.edge.errors import not_found
+from sentinel.edge.errors import not_found, require
 from sentinel.service.pipeline import as_json
 from sentinel.service.ports.findings import Findings
 
@@ -91,9 +91,7 @@ def _told(kept: KeptFinding, app: str) -> dict[str, Any]:
 @router.get("/v1/findings/{id}", response_model=FindingView)
 def get_finding(here: Here, caller: Reader, id: Id) -> Any:
     """Return one finding with its reasons, effects and what became of it."""
-    kept = here.store.findings.get(caller.app, id)
-    if kept is None:
-        raise not_found("finding", id)
+    kept = require(here.store.findings.get(caller.app, id), "finding", id)
     return finding_view(kept)
 
 

@@ -13,7 +13,7 @@ from sentinel.api.models import Model, Moment, Revision
 from sentinel.api.parts import LONGEST, Word
 from sentinel.api.views import decision_view, person_view, when
 from sentinel.core import identity
-from sentinel.edge.errors import not_found
+from sentinel.edge.errors import require
 from sentinel.service import about
 
 router = APIRouter(tags=["people"])
@@ -64,8 +64,7 @@ def delete_user(
 @router.delete("/v1/links", response_model=Revision)
 def cut_link(here: Here, caller: Admin, identifier: Annotated[Word, Query(min_length=1, max_length=LONGEST)]) -> Any:
     """Part an identifier from its person, for good."""
-    revision = here.store.people.cut(caller.app, identity.read_key(identifier), caller.by, here.clock())
-    if revision is None:
-        raise not_found("link of", identifier)
+    key = identity.read_key(identifier)
+    revision = require(here.store.people.cut(caller.app, key, caller.by, here.clock()), "link of", identifier)
     here.told(caller.app)
     return {"revision": revision}

@@ -15,7 +15,7 @@ from sentinel.api.parts import LONGEST, Id, Word
 from sentinel.api.views import when
 from sentinel.core.record import SavedSearch
 from sentinel.edge.access import Caller
-from sentinel.edge.errors import not_found
+from sentinel.edge.errors import require
 from sentinel.service import saved
 from sentinel.service.search import LONGEST as LONGEST_CONDITION
 
@@ -89,9 +89,7 @@ def make_rule(here: Here, caller: Reader, rule: NewRule) -> Any:
 @router.get("/v1/searches/{id}", response_model=SearchView)
 def get_search(here: Here, caller: Reader, id: Id) -> Any:
     """Return one search."""
-    found = here.store.searches.get(caller.app, id)
-    if found is None:
-        raise not_found("search", id)
+    found = require(here.store.searches.get(caller.app, id), "search", id)
     return _view(found)
 
 
@@ -112,10 +110,7 @@ def remove_search(here: Here, caller: Reader, id: Id) -> None:
 
 
 def _own(here: Context, caller: Caller, id: str) -> SavedSearch:
-    found = saved.own(here.store, caller.app, id, caller.by, caller.scope == "admin")
-    if found is None:
-        raise not_found("search", id)
-    return found
+    return require(saved.own(here.store, caller.app, id, caller.by, caller.scope == "admin"), "search", id)
 
 
 def _checked(here: Context, new: NewSearch) -> dict[str, str]:

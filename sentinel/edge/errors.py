@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from sentinel.core.errors import Conflict, Forbidden, SentinelError, StoreBusy
 from sentinel.service.intake import Busy
 
+T = TypeVar("T")
 STATUS: Mapping[str, int] = {
     "malformed": 400,
     "two_credentials": 400,
@@ -77,3 +78,10 @@ def refusal(error: SentinelError) -> ApiError:
 def not_found(what: str, id: str) -> ApiError:
     """Return the refusal for something that is not there, or is another app's."""
     return ApiError("not_found", f"there is no {what} `{id[:80]}`")
+
+
+def require(found: T | None, what: str, id: str) -> T:
+    """Return what was found; raises the refusal where it is not there, or is another app's."""
+    if found is None:
+        raise not_found(what, id)
+    return found

@@ -12,7 +12,7 @@ from sentinel.console.parts import Id
 from sentinel.console.visit import Admin, ServerAdmin, Visit
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import EVERY_APP, KEY_SCOPES, ROLES, KeyScope, Role
-from sentinel.edge.errors import not_found
+from sentinel.edge.errors import not_found, require
 from sentinel.edge.protocols import read_settings
 from sentinel.service import apps
 from sentinel.service.accounts import Invitation
@@ -67,8 +67,7 @@ def invite(visit: ServerAdmin, form: Filled) -> Response:
 def change_account(visit: ServerAdmin, form: Filled, id: Id) -> Response:
     """Give somebody another role or other apps."""
     role = cast(Role, form.choice("role", ROLES))
-    if visit.here.accounts.change(id, role, _apps(form), visit.by) is None:
-        raise not_found("account", id)
+    require(visit.here.accounts.change(id, role, _apps(form), visit.by), "account", id)
     return visit.done(visit.url("/settings/accounts"), "account-changed")
 
 
@@ -76,9 +75,7 @@ def change_account(visit: ServerAdmin, form: Filled, id: Id) -> Response:
 def reset_account(visit: ServerAdmin, id: Id) -> Response:
     """Take a password away, sign its owner out, and show a new link."""
     _not_oneself(visit, id)
-    made = visit.here.accounts.reset(id, visit.by)
-    if made is None:
-        raise not_found("account", id)
+    made = require(visit.here.accounts.reset(id, visit.by), "account", id)
     return _accounts(visit, made)
 
 

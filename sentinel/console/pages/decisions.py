@@ -13,7 +13,7 @@ from sentinel.console.visit import Analyst, Viewer
 from sentinel.core import identity
 from sentinel.core.decision import PAIRS, Kind, Scope
 from sentinel.core.errors import SentinelError
-from sentinel.edge.errors import not_found
+from sentinel.edge.errors import not_found, require
 from sentinel.service import hand
 
 router = APIRouter()
@@ -61,9 +61,7 @@ def add_decision(visit: Analyst, form: Filled) -> Response:
 @router.get("/decisions/{id}")
 def show_decision(visit: Viewer, id: Id) -> Response:
     """Show why there is a decision, and what became of it."""
-    why = visit.here.explainer.decision(visit.app.id, id)
-    if why is None:
-        raise not_found("decision", id)
+    why = require(visit.here.explainer.decision(visit.app.id, id), "decision", id)
     return visit.page(
         "decision.html", kept=why.decision, one=why.decision.decision, finding=why.finding, now=visit.now
     )  # fmt: skip
@@ -73,8 +71,7 @@ def show_decision(visit: Viewer, id: Id) -> Response:
 def lift_decision(visit: Analyst, form: Filled, id: Id) -> Response:
     """End a decision for good."""
     why = form.text("why", most=500)
-    if visit.store.decisions.lift(visit.app.id, id, visit.by, why, visit.now) is None:
-        raise not_found("decision", id)
+    require(visit.store.decisions.lift(visit.app.id, id, visit.by, why, visit.now), "decision", id)
     visit.here.told(visit.app.id)
     return visit.done(visit.url(f"/decisions/{id}"), "lifted")
 

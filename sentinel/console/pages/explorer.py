@@ -15,7 +15,7 @@ from sentinel.core.duration import DAY, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.explore import MOST_VALUES, By, Ranked, Scalar, SeriesWanted, TopWanted
 from sentinel.core.record import Filter, KeptEvent
-from sentinel.edge.errors import not_found
+from sentinel.edge.errors import require
 from sentinel.engine.fields import FIELDS
 from sentinel.engine.functions import FUNCTIONS
 from sentinel.service import reports
@@ -115,9 +115,7 @@ def tail(visit: Viewer, asked: Asked) -> Response:
 @router.get("/explorer/events/{id:path}")
 def show_event(visit: Viewer, id: Id, at: Annotated[int | None, Query()] = None) -> Response:
     """Show all of one event, and what rules and playbooks make of it."""
-    why = visit.here.explainer.event(visit.app.id, id, at)
-    if why is None:
-        raise not_found("event", id)
+    why = require(visit.here.explainer.event(visit.app.id, id, at), "event", id)
     return visit.page("event.html", kept=why.event, event=why.event.event, why=why)
 
 

@@ -13,7 +13,7 @@ from sentinel.console.visit import Analyst, Viewer, Visit
 from sentinel.core import identity
 from sentinel.core.errors import StoreBusy
 from sentinel.core.record import STATUSES, KeptEvent, KeptFinding, Status
-from sentinel.edge.errors import not_found
+from sentinel.edge.errors import require
 from sentinel.service import hand
 
 router = APIRouter()
@@ -94,10 +94,7 @@ def _wanted(playbook: str, status: str, user: str, ip: str) -> dict[str, Any]:
 
 
 def _known(visit: Visit, id: str) -> KeptFinding:
-    kept = visit.store.findings.get(visit.app.id, id)
-    if kept is None:
-        raise not_found("finding", id)
-    return kept
+    return require(visit.store.findings.get(visit.app.id, id), "finding", id)
 
 
 def _evidence(visit: Visit, kept: KeptFinding) -> tuple[list[KeptEvent], str]:

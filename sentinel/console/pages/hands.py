@@ -14,7 +14,7 @@ from sentinel.console.visit import Analyst, Visit
 from sentinel.core.batch import Label
 from sentinel.core.decision import Kind
 from sentinel.core.errors import SentinelError
-from sentinel.edge.errors import not_found
+from sentinel.edge.errors import not_found, require
 from sentinel.service import hand
 
 router = APIRouter()
@@ -38,8 +38,7 @@ def decide(visit: Analyst, form: Filled) -> Response:
 def lift(visit: Analyst, form: Filled) -> Response:
     """End a decision for good, and stay with whom it was about."""
     id, why = form.text("id", most=128), form.text("why", most=500)
-    if visit.store.decisions.lift(visit.app.id, id, visit.by, why, visit.now) is None:
-        raise not_found("decision", id)
+    require(visit.store.decisions.lift(visit.app.id, id, visit.by, why, visit.now), "decision", id)
     visit.here.told(visit.app.id)
     return visit.done(_page(visit, form), "lifted")
 

@@ -17,7 +17,7 @@ from sentinel.core import identity
 from sentinel.core.duration import DAY
 from sentinel.core.explore import UsersWanted
 from sentinel.core.record import Filter
-from sentinel.edge.errors import ApiError, not_found
+from sentinel.edge.errors import ApiError, require
 from sentinel.service import about
 from sentinel.service.answer import answer
 
@@ -106,9 +106,8 @@ def delete_person(visit: Admin, form: Filled) -> Response:
 def part_link(visit: Admin, form: Filled) -> Response:
     """Part an identifier from the person it is linked with, for good."""
     key = identity.read_key(form.text("key", most=512))
-    person = visit.store.people.get(visit.app.id, key)
-    if person is None or visit.store.people.cut(visit.app.id, key, visit.by, visit.now) is None:
-        raise not_found("link of", key)
+    person = require(visit.store.people.get(visit.app.id, key), "link of", key)
+    require(visit.store.people.cut(visit.app.id, key, visit.by, visit.now), "link of", key)
     visit.here.told(visit.app.id)
     return visit.done(visit.url("/people", person.key), "link-parted")
 

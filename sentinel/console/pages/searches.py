@@ -14,7 +14,7 @@ from sentinel.console.parts import Id
 from sentinel.console.visit import Analyst, Visit
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import SavedSearch
-from sentinel.edge.errors import not_found
+from sentinel.edge.errors import require
 from sentinel.service import saved
 from sentinel.service.search import LONGEST
 
@@ -59,10 +59,7 @@ def make_rule(visit: Analyst, form: Filled) -> Response:
 
 
 def _own(visit: Visit, id: str) -> SavedSearch:
-    found = saved.own(visit.store, visit.app.id, id, visit.by, visit.may("admin"))
-    if found is None:
-        raise not_found("search", id)
-    return found
+    return require(saved.own(visit.store, visit.app.id, id, visit.by, visit.may("admin")), "search", id)
 
 
 def _asked(form: Form) -> Search:

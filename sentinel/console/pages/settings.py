@@ -11,7 +11,7 @@ from sentinel.console.forms import Filled
 from sentinel.console.parts import Cursor, Given, Id
 from sentinel.console.visit import Admin, ServerAdmin, Viewer
 from sentinel.core.errors import SentinelError
-from sentinel.edge.errors import not_found
+from sentinel.edge.errors import not_found, require
 from sentinel.service import apps
 from sentinel.service.upkeep import pin, pinned
 
@@ -50,8 +50,7 @@ def change_app(visit: Admin, form: Filled) -> Response:
 def promote_property(visit: Admin, form: Filled) -> Response:
     """Give a property a column of its own for the events to come, or leave that to how often it is asked for."""
     path, on = form.text("path", most=512), form.choice("turn", ("on", "off")) == "on"
-    if pin(visit.store, visit.app.id, path, on, visit.by, visit.now) is None:
-        raise not_found("property", path)
+    require(pin(visit.store, visit.app.id, path, on, visit.by, visit.now), "property", path)
     return visit.done(visit.url("/settings"), "property-promoted" if on else "property-left")
 
 
