@@ -2,7 +2,6 @@
 
 import pytest
 
-from sentinel.core.record import App
 from sentinel.engine.emit import DEPTH, TOO_DEEP
 from sentinel.engine.engine import Engine
 from sentinel.engine.memory import Memory
@@ -11,9 +10,8 @@ from sentinel.loader.mistakes import PlaybookErrors
 from sentinel.service.intake import Sending
 from sentinel.service.trials.filetests import Runner
 from sentinel.service.trials.replay import EVER, Replay
-from sentinel.store.embedded import open_store
+from tests.service.machine import Machine
 from tests.service.stories import DAY, HOUR, MINUTE, START, events, failed, playbooks, raw, windows
-from tests.service.test_restore import Machine
 
 GUESSED = """
 playbook: guessed
@@ -68,14 +66,6 @@ def guesses(user, after, ip="203.0.113.9"):
 
 
 ATTACK = [*guesses("a", 0), *guesses("b", 60)]
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = open_store(tmp_path / "data")
-    made.access.put_app(App("shop", made=START), "test", START)
-    yield made
-    made.close()
 
 
 def replayed(texts, raws, size=1, mode="enforce"):

@@ -2,14 +2,12 @@
 
 import pytest
 
-from sentinel.core.record import App
 from sentinel.engine.engine import Engine
 from sentinel.engine.memory import Memory
 from sentinel.service import restore
 from sentinel.service.trials.replay import Replay
-from sentinel.store.embedded import open_store
+from tests.service.machine import Machine
 from tests.service.stories import DAY, SECOND, START, events, failed, passed, playbooks, windows
-from tests.service.test_restore import Machine
 
 EVERYBODY = """
 playbook: p
@@ -24,14 +22,6 @@ actions: [{block_users: {for: 1h}}]
 SPARED = EVERYBODY.replace("block_users: {for: 1h}", "block_ip: {for: 1h, unless_shared_by: 2}")
 HOME = [passed(f"{user}{day}", day * 86_400, user=user) for day in (0, 1) for user in ("x", "y")]
 ATTACK = [failed(f"f{n}", 3 * 86_400 + n, user=user) for n, user in enumerate(["a", "a", "x", "b", "c"])]
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = open_store(tmp_path / "data")
-    made.access.put_app(App("shop", made=START), "test", START)
-    yield made
-    made.close()
 
 
 def acted_on(machine):

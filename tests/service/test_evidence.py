@@ -6,8 +6,8 @@ import pytest
 
 from sentinel.core.record import App
 from sentinel.store.embedded import open_store
+from tests.service.machine import Machine
 from tests.service.stories import failed, playbook
-from tests.service.test_restore import Machine
 
 TEXTS = (
     playbook("many", when="{count: 10}", window="10m", cooldown="30m"),

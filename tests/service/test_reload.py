@@ -16,27 +16,22 @@ from sentinel.service.library import Library
 from sentinel.service.pipeline import Listeners, Pipeline
 from sentinel.service.reload import Reload
 from sentinel.service.tenant import Tenant
-from sentinel.store.embedded import open_store
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
+from tests.service import machine as machines
 from tests.service.stories import MINUTE, SECOND, START, events, failed, playbook, raw
 
 BLOCK = "[{block_ip: {for: 1h}}]"
 
 
-class Plain:
-    def enrich(self, event):
-        pass
-
-
-class Machine:
+class Machine(machines.Machine):
     """One server's engine over files and a store."""
 
     def __init__(self, store, folder):
         self.store, self.folder, self.now = store, folder, START
         self.told, self.during = [], lambda: None
         self.library = Library([folder], (), ("log",), Guard(1000, 60 * MINUTE))
-        self.pipeline = Pipeline(store, self._tenant, lambda app: Plain(), lambda: self.now, Listeners())
+        self.pipeline = Pipeline(store, self._tenant, lambda app: machines.Plain(), lambda: self.now, Listeners())
         self.reload = Reload(
             self.pipeline, self.library, store, self._empty, lambda: self.now,
             lambda what, text: self.told.append((what, text)), lambda: False,
@@ -51,11 +46,6 @@ class Machine:
         tenant = self._empty(app, self.library.playbooks)
         restore.restore(self.store, tenant, self.now)
         return tenant
-
-    def send(self, *raws):
-        given = events(raws)
-        self.now = max([self.now, *(event.at for event in given)])
-        self.pipeline.process([Sending("shop", given, self.now, "sdk", "k")])
 
     def write(self, text, name="p.yaml"):
         """Write a file so that it looks changed, and let it be looked at."""
@@ -73,14 +63,6 @@ class Machine:
     def tally(self, ip="203.0.113.9", playbook="p"):
         found = self.tenant.windows.progress(playbook, ip, self.now)
         return found and found.tally
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = open_store(tmp_path / "data")
-    made.access.put_app(App("shop", made=START), "test", START)
-    yield made
-    made.close()
 
 
 @pytest.fixture

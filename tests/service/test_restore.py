@@ -5,14 +5,12 @@ from dataclasses import replace
 import pytest
 
 from sentinel.core.errors import StoreBusy
-from sentinel.core.record import Allowance, App
+from sentinel.core.record import Allowance
 from sentinel.engine.windows import FirstSeen, Spike, Steps, Travel, Watch
 from sentinel.service import restore
 from sentinel.service.intake import Sending
-from sentinel.service.pipeline import Listeners, Pipeline
-from sentinel.service.tenant import Tenant
-from sentinel.store.embedded import open_store
-from tests.service.stories import DAY, HOUR, MINUTE, START, events, playbooks, raw, windows
+from tests.service.machine import Machine
+from tests.service.stories import DAY, HOUR, MINUTE, START, events, raw
 
 ABSENT = """
 playbook: p
@@ -40,56 +38,6 @@ group_by: user
 travel: {faster_than: 900}
 actions: [{challenge_user: {for: 1h}}]
 """
-
-
-class Machine:
-    """One server over a store that outlives it."""
-
-    def __init__(self, store, texts, now=START):
-        self.store, self.texts, self.now = store, texts, now
-        self.boot()
-
-    def boot(self):
-        """Begin with nothing but what the store holds."""
-
-        class Plain:
-            def enrich(self, event):
-                pass
-
-        self.pipeline = Pipeline(self.store, self._tenant, lambda app: Plain(), lambda: self.now, Listeners())
-        return self.pipeline.tenant("shop")
-
-    def _tenant(self, app):
-        tenant = Tenant(app, playbooks(*self.texts), windows, 10 * MINUTE)
-        restore.restore(self.store, tenant, self.now)
-        return tenant
-
-    def send(self, *raws):
-        given = events(raws)
-        self.now = max([self.now, *(event.at for event in given)])
-        self.pipeline.process([Sending("shop", given, self.now, "sdk", "k")])
-
-    def tick(self, after):
-        self.now = START + after
-        self.pipeline.tick()
-
-    @property
-    def findings(self):
-        kept = self.store.findings.since("shop", 0)
-        return [(one.finding.key, (one.finding.at - START) // MINUTE, one.finding.acted) for one in kept]
-
-    @property
-    def blocked(self):
-        page = self.store.decisions.delta("shop", 0, self.now)
-        return sorted(one.value for one in page.added)
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = open_store(tmp_path / "data")
-    made.access.put_app(App("shop", made=START), "test", START)
-    yield made
-    made.close()
 
 
 FAILED = """
