@@ -25,6 +25,8 @@ from sqlalchemy.pool import QueuePool
 from sentinel.core.errors import StoreBusy, StoreError
 
 LARGEST_CHECK = 256 << 20  # bytes of a file that is read through before it is used
+_PAGES = 4000  # of the log before they go to the file, 16 MB: new people's keys lie anywhere, and come again and again
+_CACHED = 64_000  # KB of pages that whoever writes keeps; those who read keep a quarter
 _PATIENCE = 5.0  # seconds to wait for a connection, and for another process
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _RESTORE = "nothing in it was changed; move the data folder away, then `sentinel restore` a backup, or begin anew"
@@ -45,6 +47,7 @@ class Control:
             self.engine = _engine(path)
             self._writer = self.engine.connect()
             self.raw: sqlite3.Connection = _driver(self._writer)
+            self.raw.execute(f"PRAGMA cache_size=-{_CACHED}")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -173,7 +176,8 @@ def _engine(path: Path) -> Engine:
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY", "cache_size=-16000"):
+    sizes = (f"cache_size=-{_CACHED // 4}", f"wal_autocheckpoint={_PAGES}")
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY", *sizes):
         connection.execute(f"PRAGMA {pragma}")
 
 

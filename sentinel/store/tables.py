@@ -106,7 +106,7 @@ class PersonRow(SQLModel, table=True):
     key: str = Field(primary_key=True)
     made: int = _big()
     alias_of: str | None = None
-    __table_args__ = (Index("person_alias", "app", "alias_of"),)
+    __table_args__ = (_where_set("person_alias", "app", "alias_of"),)
 
 
 class IdentifierRow(SQLModel, table=True):

@@ -295,7 +295,7 @@ CREATE TABLE tombstone (
 );
 CREATE INDEX ix_access_key_app ON access_key (app);
 CREATE INDEX ix_session_account ON session (account);
-CREATE INDEX person_alias ON person (app, alias_of);
+CREATE INDEX person_alias ON person (app, alias_of) WHERE alias_of IS NOT NULL;
 CREATE INDEX identifier_person ON identifier (app, person);
 CREATE INDEX finding_ip ON finding (app, ip, at, id);
 CREATE INDEX finding_opened ON finding (app, opened, id);

@@ -133,7 +133,13 @@ def _person() -> None:
         sa.Column("alias_of", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("app", "key"),
     )
-    op.create_index("person_alias", "person", ["app", "alias_of"])
+    op.create_index(
+        "person_alias",
+        "person",
+        ["app", "alias_of"],
+        sqlite_where=sa.text("alias_of IS NOT NULL"),
+        postgresql_where=sa.text("alias_of IS NOT NULL"),
+    )
 
 
 def _identifier() -> None:
