@@ -44,7 +44,7 @@ Networks = Annotated[
 def read(run: Run, events: Sequence[str], source: Stored | None) -> None:
     """Judge the events of files, or of a store, with a progress bar on a terminal."""
     if source is not None:
-        run.run_stored(source.batches())
+        source.judge(run)
         return
     with ExitStack() as open_ones:
         streams = [open_ones.enter_context(closing(Stream(path))) for path in events]

@@ -23,8 +23,7 @@ from sentinel.core.record import Filter
 from sentinel.engine.emit import emits
 from sentinel.service.ports import Store
 from sentinel.service.search import LONGEST
-from sentinel.service.trials.backtest import Backtest
-from sentinel.service.trials.past import of_view
+from sentinel.service.trials.past import Run, of_view
 from sentinel.service.trials.swift import Swift, concerned
 
 LOT = 500
@@ -74,9 +73,9 @@ class Stored:
         with self._opened() as (store, app):
             yield from _lots(self._in_order(store, app))
 
-    def judge(self, run: Backtest) -> None:
+    def judge(self, run: Run) -> None:
         """Let a run judge them. Only what can matter is read; what it comes to is what all of them come to."""
-        playbooks = run.plan.playbooks
+        playbooks = run.playbooks
         if any(map(emits, playbooks)):  # what playbooks made is stored, and made anew
             run.run_stored(self.batches())
         elif (client := self._client()) is not None:
@@ -85,9 +84,9 @@ class Stored:
             with self._opened() as (store, app):
                 self._judge_opened(run, store, app)
 
-    def _judge_exported(self, run: Backtest, client: Client) -> None:
+    def _judge_exported(self, run: Run, client: Client) -> None:
         told = self._told_by(client)
-        names = frozenset[str]() if told is None else concerned(run.plan.playbooks, told.names)
+        names = frozenset[str]() if told is None else concerned(run.playbooks, told.names)
         query = _query(names)
         if told is None or query is None:
             run.run_stored(_lots(self._exported(client)))
@@ -95,8 +94,8 @@ class Stored:
         run.run_stored(_lots(self._exported(client, query)) if names else ())
         run.among(told.events, told.oldest, told.newest)
 
-    def _judge_opened(self, run: Backtest, store: Store, app: str) -> None:
-        playbooks = run.plan.playbooks
+    def _judge_opened(self, run: Run, store: Store, app: str) -> None:
+        playbooks = run.playbooks
         told = self._told(store, app)
         if told is None:
             run.run_stored(_lots(self._in_order(store, app)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -13,6 +13,7 @@ from sentinel.cli import past
 from sentinel.cli.program import run
 from sentinel.local import leave
 from sentinel.service.trials.backtest import Backtest, Plan
+from sentinel.service.trials.suggest import Asked, Suggest
 from sentinel.service.trials.summary import summary
 from tests.api.whole import whole as run_whole
 from tests.service.stories import playbooks, windows
@@ -28,6 +29,7 @@ when: {{count: {count}}}
 actions: [block_ip: {{for: 1h, target: ip}}]
 """
 NOW = time.time()
+OTHER = {"event": "page.viewed", "user": "u1", "ip": "203.0.113.9", "timestamp": NOW - 50, "id": "other"}
 
 
 def events(count, ip, user="u1", ago=60.0):
@@ -147,6 +149,55 @@ def test_what_a_server_is_asked_for_comes_to_what_all_of_it_does(server, ask, mo
         assert (list(few.findings.lines()), summary(few)) == (list(full.findings.lines()), summary(full))
     told = {"p": 'event in ["auth"]', "everything": 'event in ["auth"]'}
     assert [one.get("q") for one in read] == ([None] if case == "nothing" else [None, told.get(case)])
+
+
+MEASURED = """playbook: counts
+event: auth
+where: not success
+group_by: ip
+window: 10m
+when: {distinct: {user: 2}, count: 2}
+actions: [block_ip: {for: 1h}, emit: {event: odd}]
+---
+playbook: surges
+event: au*
+group_by: []
+window: 1m
+spike: {factor: 2, baseline: 1h, min: 1}
+---
+playbook: waits
+event: auth
+where: success
+group_by: user
+absent: {event: never, within: 1h}
+---
+playbook: novelties
+event: auth
+group_by: []
+first_seen: {field: ip, history: 30d, after: 1}
+"""
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_thresholds_are_suggested_from_what_matters_as_from_all(tmp_path, monkeypatch, running):
+    """Only events that playbooks match are read, and no login more: nobody is acted on."""
+    given, counted = [], past.Run._counted
+    monkeypatch.setattr(
+        past.Run, "_counted", lambda run, batches: (given.append(len(one)) or one for one in counted(run, batches))
+    )
+    with ExitStack() as stack:
+        whole = stack.enter_context(run_whole(tmp_path))
+        whole.using("sdk").post("/v1/events", [*events(3, "203.0.113.9"), *events(2, "203.0.113.10", "u2"), OTHER])
+        if running:
+            leave(tmp_path / "data", f"http://127.0.0.1:{whole.client.port}", whole.server.token)
+        else:
+            stack.close()
+        source = past.Stored("1d", None, None, "one", tmp_path / "data")
+        full, few = (Suggest(Asked(playbooks(MEASURED), 600_000_000)) for _ in range(2))
+        full.run_stored(source.batches())
+        source.judge(few)
+    assert (few.report(99), few.account.events, few.order) == (full.report(99), 6, full.order)
+    assert sum(given) == 6 + 5
 
 
 def test_where_no_server_runs_its_store_is_opened(tmp_path, monkeypatch, capfdbinary):

@@ -122,7 +122,7 @@ class Backtest(Run):
 
     def among(self, events: int, oldest: int, newest: int) -> None:
         """Say among how many events, and of which time, were those that were judged: no other could matter."""
-        self.account.events = events
+        super().among(events, oldest, newest)
         self.oldest, self.replay.newest = oldest, newest
 
     def _sent(self, batch: list[Event]) -> list[Event]:

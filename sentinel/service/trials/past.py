@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from sentinel.core.event import Event, read
+from sentinel.engine.playbook import Playbook
 from sentinel.service.eventfiles import order
 from sentinel.service.eventfiles.reading import Account, Batch, Options, events
 from sentinel.service.eventfiles.streams import Stream
@@ -19,8 +20,10 @@ def nothing() -> None:
 
 
 class Reading(Protocol):
-    """How files are read."""
+    """Which playbooks are judged, and how files are read."""
 
+    @property
+    def playbooks(self) -> Sequence[Playbook]: ...
     @property
     def arrival_order(self) -> bool: ...
     @property
@@ -43,6 +46,11 @@ class Run(ABC):
     def begin(self) -> None:
         """Be as if nothing had been judged."""
 
+    @property
+    def playbooks(self) -> Sequence[Playbook]:
+        """The playbooks, as far as it matters which events they need."""
+        return self._reading.playbooks
+
     @abstractmethod
     def judge(self, batches: Iterable[list[Event]]) -> None:
         """Judge all events there are."""
@@ -64,6 +72,10 @@ class Run(ABC):
         """Judge events that a store gives in order, each once."""
         self.order = "as in the store"
         self.judge(self._counted(batches))
+
+    def among(self, events: int, oldest: int, newest: int) -> None:
+        """Say among how many events, and of which time, were those that were judged: no other could matter."""
+        self.account.events = events
 
     def _counted(self, batches: Iterable[list[Event]]) -> Iterator[list[Event]]:
         for batch in batches:

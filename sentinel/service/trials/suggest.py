@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from math import ceil, floor
 from typing import Any
@@ -136,6 +136,11 @@ class Suggest(Run):
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
         super().__init__(asked)
+
+    @property
+    def playbooks(self) -> Sequence[Playbook]:
+        """The playbooks, without what they do: nobody is acted on here."""
+        return [replace(one, actions=()) for one in self.asked.playbooks]
 
     def begin(self) -> None:
         """Be as if nothing had been seen."""
