@@ -15,8 +15,8 @@ from sentinel.api import metrics, program, sdks
 from sentinel.api.context import Context
 from sentinel.api.feed import TOPIC as DECISIONS
 from sentinel.api.feed import Feed
-from sentinel.api.given import Given
 from sentinel.api.ingest import Ingest
+from sentinel.api.records import Records
 from sentinel.compat.adapter import Shared
 from sentinel.compat.adapters import ADAPTERS, KEY_FORMS
 from sentinel.compat.frame import Compat
@@ -79,7 +79,7 @@ def _console(server: Server) -> Console:
         channels={name: channel.kind for name, channel in sorted(server.channels.items())},
         public_url=settings.public_url, proxies=Proxies(settings.trusted_proxies), searches=server.searches,
         deleter=server.deleter, workbench=server.workbench, writing=server.writing, key_forms=KEY_FORMS,
-        given=Given(server.hub, server.store.events, server.store.findings, server.token),
+        records=Records(server.hub, server.store.events, server.store.findings, server.token),
     )  # fmt: skip
     assets = Assets()
     if assets.missing():

@@ -23,7 +23,7 @@ from sentinel.service.trials.workbench import Workbench
 from sentinel.service.writing import Writing
 
 
-class Given(Protocol):
+class Records(Protocol):
     """Stored events and findings as the API gives them: one as JSON, many as a file, and those to come as a stream."""
 
     def shown(self, kept: KeptEvent) -> Mapping[str, Any]: ...
@@ -58,7 +58,7 @@ class Context:
     proxies: Proxies
     searches: Searches
     deleter: Deleter
-    given: Given
+    records: Records
     workbench: Workbench
     writing: Writing
     key_forms: KeyForms  # what keys for foreign protocols may be

@@ -19,8 +19,8 @@ from sentinel.service.ports.findings import Findings
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """Gives events and findings. `secret` is one that opens as long as the process lives: pages look after readers."""
+class Records:
+    """Shows events and findings. `secret` is one that opens as long as the process lives: pages look after readers."""
 
     hub: Hub
     events: Events
