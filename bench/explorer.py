@@ -27,6 +27,7 @@ from sentinel.core.duration import DAY, HOUR
 from sentinel.core.event import Event, read
 from sentinel.core.explore import FunnelWanted, Metric, RetentionWanted, SeriesWanted, TopWanted, UsersWanted
 from sentinel.core.record import App, Filter
+from sentinel.engine.expression import compile_expression
 from sentinel.store.backup import EVENTS
 from sentinel.store.embedded import Embedded, open_store
 from sentinel.store.rows import hash_of, numbers_of
@@ -59,7 +60,8 @@ SELECT n << 20 AS seq, 'shop' AS app, $start + n * $step + h % 1000 AS ts, 0 AS 
   'Berlin' AS city, 52.5 AS lat, 13.4 AS lon, 64500 AS asn, 'Example' AS org, FALSE AS private,
   (['Firefox', 'Chrome', 'Safari'])[1 + g % 3] AS browser, 'Linux' AS os, 'Other' AS agent_device, FALSE AS bot,
   '{"plan":"' || plan || '","cart":{"total":' || total || '},"feature":"f' || (g % 40) || '","ref":"' || to_hex(h)
-    || '"}' AS props, plan AS $plan, total AS $total
+    || CASE WHEN name = 'invoice.created' THEN '","coupon":"c' || (g % 20) ELSE '' END || '"}' AS props,
+  plan AS $plan, total AS $total
 FROM numbers
 JOIN people ON people.i = CASE WHEN g % 4 = 0 THEN (h >> 20) % 2000 ELSE (h >> 20) % $users END
 JOIN places ON places.i = (h >> 33) % $places
@@ -80,7 +82,7 @@ class Question(NamedTuple):
 def seed(number: int, trust: str, at: int) -> Event:
     """Return an event by which the store learns which properties there are: a browser's get no column."""
     promoted = {"plan": "pro", "cart": {"total": 1.5}}
-    properties = promoted if trust == "server" else {"feature": "f1", "ref": "x"}
+    properties = promoted if trust == "server" else {"feature": "f1", "ref": "x", "coupon": "c1"}
     made = read({"id": f"seed{number}", "event": "seed", "timestamp": at / 1e6 - 1, "properties": properties})
     made.trust = trust
     return made
@@ -134,7 +136,13 @@ def questions(page: str) -> Iterator[Question]:
     week = replace(everything, since=END - 7 * DAY)
     day = replace(everything, since=END - DAY)
     of = "SELECT {} FROM events WHERE app = 'shop' AND ts >= " + str(week.since)
-    plan, feature = (f"json_extract_string(props, '$.{name}')" for name in ("plan", "feature"))
+    plan, feature, ref, coupon = (
+        f"json_extract_string(props, '$.{name}')" for name in ("plan", "feature", "ref", "coupon")
+    )
+    is_feature, no_feature, never = map(
+        compile_expression,
+        ("properties.feature == 'f7'", "properties.feature != 'f7'", "properties.ref == 'never'"),
+    )
     who = "json_extract_string(identifiers, '$.id')"
     steps, users = ("signup", "search", "export"), Metric("users")
     rare = Filter(user="id:77777")
@@ -164,6 +172,18 @@ def questions(page: str) -> Iterator[Question]:
                    of.format(f"ts // {DAY}, {feature}, count(*)") + " GROUP BY 1, 2")  # fmt: skip
     alone = SeriesWanted(week, "day", group_by="properties.feature", previous=False)
     yield Question("  and the week alone", 300, lambda s: s.explorer.series("shop", alone))
+    yield Question("  by a property of one name", 300,
+                   lambda s: s.explorer.series("shop", SeriesWanted(week, "day", group_by="properties.coupon")),
+                   of.format(f"ts // {DAY}, {coupon}, count(*)") + " GROUP BY 1, 2")  # fmt: skip
+    yield Question("  where another property is a text", 300,
+                   lambda s: s.explorer.series("shop", SeriesWanted(replace(week, q=is_feature), "day")),
+                   of.format(f"ts // {DAY}, count(*)") + f" AND {feature} = 'f7' GROUP BY 1")  # fmt: skip
+    yield Question("  where it is another text", 300,
+                   lambda s: s.explorer.series("shop", SeriesWanted(replace(week, q=no_feature), "day")),
+                   of.format(f"ts // {DAY}, count(*)") + f" AND {feature} <> 'f7' GROUP BY 1")  # fmt: skip
+    yield Question("a text that no event has (7 d)", 300,
+                   lambda s: s.events.search("shop", replace(week, q=never)),
+                   of.format("*") + f" AND {ref} = 'never' ORDER BY ts DESC LIMIT 50")  # fmt: skip
     yield Question("p95 of a promoted property (7 d)", 100, lambda s: s.explorer.series(
                    "shop", SeriesWanted(week, "day", Metric("p95", "properties.cart.total"))))  # fmt: skip
     yield Question(
