@@ -135,7 +135,7 @@ def test_a_table_is_read_with_its_columns_mapped(here, capsys):
         (["--events", "binary"], "sentinel: `binary` is binary"),
         (["--events", "events.ndjson", "--map", "x"], "sentinel: `--map x` maps nothing"),
         (["--events", "events.ndjson", "--map", "x=ip"], "sentinel: `events.ndjson` is not CSV: it has no columns"),
-        (["--events", "events.ndjson", "--lateness", "10"], "sentinel: `--lateness`: `10` is not a duration (a unit is missing"),
+        (["--events", "events.ndjson", "--lateness", "10"], "sentinel: `--lateness`: `10` is not a duration (a unit"),
         (["--events", "bad.ndjson", "--strict"], "sentinel: bad.ndjson:4: not JSON"),
         ([], "sentinel: "),
     ],
