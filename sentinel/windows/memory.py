@@ -144,9 +144,16 @@ class MemoryWindows:
 
 def _in_order(firsts: Sequence[tuple[Opening, Iterator[Opening]]], hits: Sequence[Hit]) -> Iterator[Opening]:
     """Give what several watches open in the order of the hits it came with."""
+    if len(firsts) == 1:
+        opening, run = firsts[0]
+        yield opening
+        yield from run
+        return
+    watches = {opening.hit.watch for opening, _ in firsts}
     places: dict[tuple[str, int, str], int] = {}
     for place, hit in enumerate(hits):
-        places.setdefault((hit.watch, hit.at, hit.id), place)
+        if hit.watch in watches:
+            places.setdefault((hit.watch, hit.at, hit.id), place)
 
     def entry(turn: int, opening: Opening, run: Iterator[Opening]) -> tuple[int, int, Opening, Iterator[Opening]]:
         hit = opening.hit
