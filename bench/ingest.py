@@ -131,7 +131,7 @@ def whole(home: Path, kind: str) -> tuple[Any, ...]:
 @contextmanager
 def running(kind: str, stored: int = 0, prepare: Callable[[Path], None] | None = None) -> Iterator[Target]:
     """Run a server of one kind, with so many events of `explorer.py` stored before, or what `prepare` puts there."""
-    with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         if stored:
             fill(Path(home) / "data", stored)
         if prepare is not None:

@@ -24,7 +24,7 @@ from sentinel.store.duck import Duck
 from sentinel.store.events import Events, drained, stored
 from sentinel.store.explorer.embedded import explorer
 from sentinel.store.folder import Folder
-from sentinel.store.formatter import LUMP, Formatter
+from sentinel.store.formatter import Formatter
 from sentinel.store.journal import BITS, END, Journal
 from sentinel.store.migrate import migrate
 from sentinel.store.projector import Projector, prepare
@@ -64,7 +64,7 @@ class Embedded(Rooms):
         self._journal = Journal(control)
         self.schema = Schema(control)
         self._duck = Duck(folder.path / EVENTS, partial(prepare, store=self._id), memory)
-        self._formatter = Formatter(folder.path / LUMP)
+        self._formatter = Formatter(folder.path)
         self._projector = Projector(control, self._journal, self.schema, self._duck, stored, self._formatter)
         self._machine = Machine(
             control, self._journal, self.revisions, self.access, self.labels, self.known, self._ask, recent

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from secrets import token_hex
 
 import msgspec
 
@@ -19,7 +20,7 @@ from sentinel.store.formatting import READY, Answer, Asked, receive, send
 from sentinel.store.journal import Row
 from sentinel.store.paths import AppSchema
 
-LUMP = "lump.parquet"  # the file in the data folder, while it is read
+LUMP = "lump-{}.parquet"  # the file in the data folder, while it is read: each server that is started has its own
 MUCH = 1_000  # events of one lump from which on it is asked
 _PATIENCE = 30.0  # seconds for an answer
 _MOST_FAILURES = 3  # in a row, after which it is not asked again
@@ -30,10 +31,11 @@ Made = tuple[Path, Sequence[str]]  # a file, and the columns in it
 class Formatter:
     """One process at most; called by one thread at a time. `warnings` says why it is asked no more."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         self.warnings: list[str] = []
-        self._file = file
-        self._file.unlink(missing_ok=True)  # of a server that was killed
+        for old in folder.glob(LUMP.format("*")):  # of a server that was killed
+            old.unlink(missing_ok=True)
+        self._file = folder / LUMP.format(token_hex(4))
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._ready = False

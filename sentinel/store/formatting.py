@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -96,12 +97,17 @@ def main(descriptor: int) -> None:
     with socket.socket(fileno=descriptor) as connection, duckdb.connect(config=dict(_SETTINGS)) as scratch:
         send(connection, READY)
         while (message := receive(connection)) is not None:
+            asked = decoder.decode(message)
             try:
-                answer = formatted(decoder.decode(message), apps, scratch)
+                answer = formatted(asked, apps, scratch)
             except Exception as error:  # noqa: BLE001 - whoever asked does without, and finds out what is wrong
                 apps.clear()
                 answer = Answer([], {}, f"{type(error).__name__}: {error}"[:200])
-            send(connection, msgspec.msgpack.encode(answer))
+            try:
+                send(connection, msgspec.msgpack.encode(answer))
+            except OSError:  # nobody is there to read the file, or to remove it
+                Path(asked.file).unlink(missing_ok=True)
+                return
 
 
 if __name__ == "__main__":

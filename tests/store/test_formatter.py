@@ -8,12 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sentinel.core.record import App, Filter
 from sentinel.engine.expression import compile_expression
 from sentinel.store import formatter, projector
+from sentinel.store.codec import pack
 from sentinel.store.embedded import open_store
+from sentinel.store.formatting import Asked
+from sentinel.store.formatting import send as send_message
+from sentinel.store.journal import Row
 from sentinel.store.rows import TEXTS
 from tests.api.served import wait_for
 from tests.contract.values import NOW, batch, event, put
@@ -62,6 +67,10 @@ def asked(store, monkeypatch) -> list[int]:
     real = projector._read_in
     monkeypatch.setattr(projector, "_read_in", lambda *a: counts.append(1) or real(*a))
     return counts
+
+
+def lumps(folder: Path) -> list[Path]:
+    return list(folder.glob(formatter.LUMP.format("*")))
 
 
 def everything(store) -> list[tuple]:
@@ -177,16 +186,16 @@ def test_it_leaves_no_file_and_ends_with_the_store(store, folder):
     send(store, "a", *ODD)
     store.project()
     process = store._formatter._process
-    assert not (folder / formatter.LUMP).exists()
+    assert lumps(folder) == []
     store.close()
     assert process.returncode == 0
 
 
 def test_a_file_that_a_killed_server_left_is_gone_at_the_next_start(folder):
     open_store(folder).close()
-    (folder / formatter.LUMP).write_bytes(b"of a server that was killed")
+    (folder / formatter.LUMP.format("0a1b2c3d")).write_bytes(b"of a server that was killed")
     open_store(folder).close()
-    assert not (folder / formatter.LUMP).exists()
+    assert lumps(folder) == []
 
 
 def test_it_ends_when_its_server_is_killed(tmp_path):
@@ -196,11 +205,25 @@ def test_it_ends_when_its_server_is_killed(tmp_path):
         "while not made._is_ready(): pass\n"
         "print(made._process.pid, flush=True); sys.stdin.read()"
     )
-    command = [sys.executable, "-c", program, str(tmp_path / "lump")]
+    command = [sys.executable, "-c", program, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         worker = int(server.stdout.readline())
         server.kill()
     wait_for(lambda: not _lives(worker))
+
+
+def test_one_whose_server_is_gone_leaves_no_file_behind(tmp_path):
+    """It was asked, and when it is done nobody hears of it."""
+    made = formatter.Formatter(tmp_path)
+    wait_for(made._is_ready)
+    row = Row(1, "shop", 1, False, pack([event("a", NOW)]))
+    asked = Asked([(row.first, row.app, row.body)], {"shop": []}, str(made._file))
+    os.kill(made._process.pid, signal.SIGSTOP)
+    send_message(made._connection, msgspec.msgpack.encode(asked))
+    made._connection.close()
+    os.kill(made._process.pid, signal.SIGCONT)
+    assert made._process.wait(20) == 0
+    assert lumps(tmp_path) == []
 
 
 def _lives(pid: int) -> bool:
