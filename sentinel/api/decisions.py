@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import Field
@@ -21,7 +21,7 @@ from sentinel.api.models import (
 )
 from sentinel.api.parts import Cursor, Id, Limit
 from sentinel.api.views import allowance_view, decision_view, listing
-from sentinel.core.decision import Kind, Scope
+from sentinel.core.decision import Kind, Scope, Single
 from sentinel.edge.errors import not_found, require
 from sentinel.service import hand
 
@@ -48,7 +48,7 @@ class NewDecision(Model):
 class NewAllowance(Model):
     """Somebody nobody acts on. What playbooks have decided about them is lifted, unless `lift` is false."""
 
-    scope: Literal["user", "ip", "network"]
+    scope: Single
     value: Target
     reason: Reason
     for_: Length | None = Field(None, alias="for")

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from sentinel.api import stream
 from sentinel.api.asking import Q, Since, Until, wanted
 from sentinel.api.context import Here, Reader
-from sentinel.api.export import TYPES, Format, download
+from sentinel.api.export import TYPES, download
 from sentinel.api.hub import Hub
 from sentinel.api.models import EventView, Listing
 from sentinel.api.parts import Cursor, Filter, Id, Limit, Time
@@ -23,7 +23,7 @@ from sentinel.api.parts import time as moment
 from sentinel.api.views import event_view, listing
 from sentinel.core import record
 from sentinel.core.decision import place
-from sentinel.core.record import KeptEvent
+from sentinel.core.record import EventFormat, KeptEvent
 from sentinel.edge.access import credential
 from sentinel.edge.errors import require
 from sentinel.edge.wire import Headers
@@ -70,7 +70,7 @@ def tail_events(
 )
 def export_events(
     here: Here, caller: Reader, q: Q = None, event: Filter = None, user: Filter = None, ip: Filter = None,
-    since: Since = None, until: Until = None, format: Format = "ndjson",
+    since: Since = None, until: Until = None, format: EventFormat = "ndjson",
 ) -> Response:  # fmt: skip
     """Give events as a file: lines of JSON or CSV in the order of time, oldest first, or Parquet."""
     return download(here.store.events, caller.app, wanted(here, q, event, user, ip, since, until), format)

@@ -8,17 +8,16 @@ import io
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from sentinel.api.views import event_view
-from sentinel.core.record import Filter, KeptEvent
+from sentinel.core.record import EventFormat, Filter, KeptEvent
 from sentinel.service.ports.events import Events
 
-Format = Literal["ndjson", "csv", "parquet"]
-TYPES: Mapping[Format, str] = {
+TYPES: Mapping[EventFormat, str] = {
     "ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet",
 }  # fmt: skip
 _LOT = 200  # events written at a time
@@ -39,7 +38,7 @@ COLUMNS = (*_PLAIN, *(f"{part}.{key}" for part, keys in _PARTS.items() for key i
 class Export:
     """One export. `pieces` gives its bytes; where nobody takes them any more, what makes them is stopped."""
 
-    def __init__(self, events: Events, app: str, filter: Filter, format: Format) -> None:
+    def __init__(self, events: Events, app: str, filter: Filter, format: EventFormat) -> None:
         self._gone = threading.Event()
         self._at_once = format == "parquet"
         if self._at_once:
@@ -68,7 +67,7 @@ class Export:
             self._gone.set()
 
 
-def download(events: Events, app: str, filter: Filter, format: Format) -> Response:
+def download(events: Events, app: str, filter: Filter, format: EventFormat) -> Response:
     """Return the answer that gives events as a file."""
     export = Export(events, app, filter, format)
     export.begin()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Response
@@ -16,7 +16,7 @@ from sentinel.api.models import FindingView, Listing, Model, Text
 from sentinel.api.parts import Cursor, Filter, Id, Limit, Time, network, time, user_key
 from sentinel.api.views import finding_view, listing, when
 from sentinel.core import ecs, ocsf
-from sentinel.core.record import KeptFinding, Page, Status
+from sentinel.core.record import FindingFormat, Judged, KeptFinding, Page, Status
 from sentinel.edge.errors import not_found, require
 from sentinel.service.pipeline import as_json
 from sentinel.service.ports.findings import Findings
@@ -31,7 +31,7 @@ _LOT = 200  # findings read at a time
 class Judgement(Model):
     """What a person makes of a finding; `lift` also ends its decisions, for good."""
 
-    status: Literal["new", "confirmed", "false-positive", "closed"]
+    status: Judged
     note: Text | None = None
     lift: Annotated[bool, Field(description="End the decisions it led to: they are not made again.")] = False
 
@@ -55,7 +55,7 @@ def list_findings(
     responses={200: {"content": {TYPE: {}}, "description": "A finding a line."}},
 )
 def export_findings(
-    here: Here, caller: Reader, format: Literal["ocsf", "ecs"], playbook: Filter = None, status: Status | None = None,
+    here: Here, caller: Reader, format: FindingFormat, playbook: Filter = None, status: Status | None = None,
     user: Filter = None, ip: Filter = None, since: Time = None,
 ) -> Response:  # fmt: skip
     """Give findings as lines of JSON, newest first: OCSF Detection Findings, or documents of the Elastic schema."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import Field
@@ -11,13 +11,12 @@ from sentinel.api.context import Admin, Here, Reader
 from sentinel.api.models import LabelView, Length, Listing, Model, Moment
 from sentinel.api.parts import LONGEST, Cursor, Limit, Word
 from sentinel.api.views import label_view, listing
-from sentinel.core.batch import Label
+from sentinel.core.batch import Label, LabelKind
 from sentinel.core.record import KeptLabel
 from sentinel.edge.errors import not_found
 from sentinel.service.hand import bearer, until
 
 router = APIRouter(tags=["labels"])
-Kind = Literal["user", "ip"]
 Target = Annotated[Word, Query(min_length=1, max_length=LONGEST)]
 Name = Annotated[Word, Query(min_length=1, max_length=64)]
 
@@ -28,7 +27,7 @@ class NewLabel(Model):
     `target` is a user key (`id:42`, or `42`) or an address; an address of IPv6 stands for its network.
     """
 
-    kind: Kind
+    kind: LabelKind
     target: Annotated[Word, Field(min_length=1, max_length=LONGEST)]
     name: Annotated[Word, Field(min_length=1, max_length=64)]
     for_: Length | None = Field(None, alias="for")
@@ -37,7 +36,7 @@ class NewLabel(Model):
 
 @router.get("/v1/labels", response_model=Listing[LabelView])
 def list_labels(
-    here: Here, caller: Reader, kind: Kind | None = None, target: Target | None = None, name: Name | None = None,
+    here: Here, caller: Reader, kind: LabelKind | None = None, target: Target | None = None, name: Name | None = None,
     all: Annotated[bool, Query(description="Also those that are over.")] = False,
     limit: Limit = 50, cursor: Cursor = None,
 ) -> Any:  # fmt: skip
@@ -62,7 +61,7 @@ def put_label(here: Here, caller: Admin, new: NewLabel) -> Any:
 
 
 @router.delete("/v1/labels", status_code=204)
-def take_label(here: Here, caller: Admin, kind: Kind, target: Target, name: Name) -> None:
+def take_label(here: Here, caller: Admin, kind: LabelKind, target: Target, name: Name) -> None:
     """Take a label off."""
     known = bearer(here.store, caller.app, kind, target)
     if not here.store.labels.take(caller.app, kind, known, name, caller.by, here.clock()):

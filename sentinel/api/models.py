@@ -5,12 +5,15 @@ How a record becomes one of these is in `views`.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from sentinel.core.batch import LabelKind
+from sentinel.core.decision import Kind, Scope, Single
 from sentinel.core.number import whole
-from sentinel.core.record import Role
+from sentinel.core.record import KeyScope, Role, Status
+from sentinel.service.overview import State
 
 M = TypeVar("M")
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-20T21:30:00Z"])]
@@ -113,8 +116,8 @@ class DecisionView(Model):
     """A decision with its reasons and what became of it. `until` null: for ever."""
 
     id: str
-    kind: Literal["block", "redirect", "challenge", "allow"]
-    scope: Literal["user", "ip", "network", "user+ip", "user+device"]
+    kind: Kind
+    scope: Scope
     value: str
     to: str | None
     made: Moment
@@ -171,7 +174,7 @@ class FindingView(Model):
     acted: bool
     effects: list[EffectView]
     opened: Moment
-    status: Literal["new", "confirmed", "false-positive", "closed", "retracted"]
+    status: Status
     note: str
     evidence: int
     last: Moment
@@ -214,7 +217,7 @@ class OneDecision(DecisionView):
 class LabelView(Model):
     """A name on a user or an address. `until` null: for ever; `finding` is the one that put it on, if one did."""
 
-    kind: Literal["user", "ip"]
+    kind: LabelKind
     target: str
     name: str
     made: Moment
@@ -227,7 +230,7 @@ class AllowanceView(Model):
     """Somebody nobody acts on. `until` null: for ever."""
 
     id: str
-    scope: Literal["user", "ip", "network"]
+    scope: Single
     value: str
     reason: str
     made: Moment
@@ -262,7 +265,7 @@ class KeyView(Model):
 
     id: str
     app: str
-    scope: Literal["sdk", "ingest", "browser", "read", "admin"]
+    scope: KeyScope
     name: str
     made: Moment
     by: str | None
@@ -317,7 +320,7 @@ class PlaybookView(Model):
     mode: str
     severity: str
     version: str
-    state: Literal["ready", "rebuilding", "off"]
+    state: State
     rollout: float | None
     file: str
     groups: int

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from starlette.responses import Response
 
 from sentinel.api import findings
 from sentinel.api.events import Tail
-from sentinel.api.export import Format, download
+from sentinel.api.export import download
 from sentinel.api.hub import Hub
 from sentinel.api.views import event_view
-from sentinel.core.record import Filter, KeptEvent
+from sentinel.core.record import EventFormat, Filter, FindingFormat, KeptEvent
 from sentinel.service.ports.events import Events
 from sentinel.service.ports.findings import Findings
 
@@ -31,11 +31,11 @@ class Records:
         """Return an event as the API shows it."""
         return event_view(kept)
 
-    def export(self, app: str, filter: Filter, format: Format) -> Response:
+    def export(self, app: str, filter: Filter, format: EventFormat) -> Response:
         """Return the answer that gives events as a file."""
         return download(self.events, app, filter, format)
 
-    def findings(self, app: str, format: Literal["ocsf", "ecs"], **asked: Any) -> Response:
+    def findings(self, app: str, format: FindingFormat, **asked: Any) -> Response:
         """Return the answer that gives findings as a file; what is `asked` is what a list of them takes."""
         return findings.download(self.kept, app, format, **asked)
 

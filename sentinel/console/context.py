@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from starlette.responses import Response
 
 from sentinel.core.proxies import Proxies
-from sentinel.core.record import App, Filter, KeptEvent
+from sentinel.core.record import App, EventFormat, Filter, FindingFormat, KeptEvent
 from sentinel.edge.protocols import KeyForms
 from sentinel.service.accounts import Accounts
 from sentinel.service.deleting import Deleter
@@ -28,9 +28,9 @@ class Records(Protocol):
 
     def shown(self, kept: KeptEvent) -> Mapping[str, Any]: ...
 
-    def export(self, app: str, filter: Filter, format: Literal["ndjson", "csv", "parquet"]) -> Response: ...
+    def export(self, app: str, filter: Filter, format: EventFormat) -> Response: ...
 
-    def findings(self, app: str, format: Literal["ocsf", "ecs"], **asked: Any) -> Response: ...
+    def findings(self, app: str, format: FindingFormat, **asked: Any) -> Response: ...
 
     def tail(
         self, app: str, filter: Filter, shown: Callable[[KeptEvent], Any], alive: Callable[[], bool]

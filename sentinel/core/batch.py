@@ -13,6 +13,7 @@ from sentinel.core.decision import Decision
 from sentinel.core.event import Event
 from sentinel.core.finding import Finding
 
+LabelKind = Literal["user", "ip"]
 LINKING = ("signup", "identify", "sentinel.identify")
 
 
@@ -47,7 +48,7 @@ class Evidence:
 class Label:
     """A name put on a user key (`kind` user) or on an address or network (ip) until a time, None for ever."""
 
-    kind: Literal["user", "ip"]
+    kind: LabelKind
     target: str
     name: str
     until: int | None = None

@@ -9,17 +9,18 @@ import ipaddress
 import json
 import re
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
 
 from sentinel.core.errors import DecisionError
 
 Kind = Literal["block", "redirect", "challenge", "allow"]
-Scope = Literal["user", "ip", "network", "user+ip", "user+device"]
+Single = Literal["user", "ip", "network"]
+Scope = Literal[Single, "user+ip", "user+device"]
 
 # The larger number is the stricter answer.
 STRICTNESS: dict[str, int] = {"block": 3, "redirect": 2, "challenge": 1, "allow": 0}
-SCOPES: tuple[str, ...] = ("user", "ip", "network", "user+ip", "user+device")
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 PAIRS = ("user+ip", "user+device")
 FOREVER = 2**63 - 1  # stands for "no end" where ends are compared or stored
 WIDEST = {4: 8, 6: 19}  # a network wider than this is a mistake, not an attacker

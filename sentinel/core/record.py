@@ -7,22 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 from sentinel.core import identity
 from sentinel.core.batch import Label
-from sentinel.core.decision import Decision
+from sentinel.core.decision import Decision, Single
 from sentinel.core.event import Event
 from sentinel.core.finding import Finding
 
 KeyScope = Literal["sdk", "ingest", "browser", "read", "admin"]
 Role = Literal["viewer", "analyst", "admin"]
-Status = Literal["new", "confirmed", "false-positive", "closed", "retracted"]
+Judged = Literal["new", "confirmed", "false-positive", "closed"]
+Status = Literal[Judged, "retracted"]  # a late event may take a finding back, nobody else
+EventFormat = Literal["ndjson", "csv", "parquet"]
+FindingFormat = Literal["ocsf", "ecs"]
 
-KEY_SCOPES: tuple[KeyScope, ...] = ("sdk", "ingest", "browser", "read", "admin")
-ROLES: tuple[Role, ...] = ("viewer", "analyst", "admin")  # each may what those before it may
+KEY_SCOPES: tuple[KeyScope, ...] = get_args(KeyScope)
+ROLES: tuple[Role, ...] = get_args(Role)  # each may what those before it may
 EVERY_APP = "*"
-STATUSES: tuple[Status, ...] = ("new", "confirmed", "false-positive", "closed", "retracted")
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -174,7 +177,7 @@ class Allowance:
     """Somebody nobody acts on: a user key, an address or a network, why, and until when (None for ever)."""
 
     id: str
-    scope: Literal["user", "ip", "network"]
+    scope: Single
     value: str
     reason: str
     made: int

@@ -8,17 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from itertools import product
-from typing import Literal
 
 from sentinel.core import address, identity, moment
-from sentinel.core.decision import PAIRS, Decision, Kind, Place, Scope, pair, place, unpair
+from sentinel.core.decision import PAIRS, Decision, Kind, Place, Scope, Single, pair, place, unpair
 from sentinel.core.duration import parse_duration
 from sentinel.core.errors import SentinelError
 from sentinel.core.ids import CHANCE, new_id
 from sentinel.core.record import Allowance, KeptDecision, KeptFinding
 from sentinel.service.ports import Store
 
-AllowScope = Literal["user", "ip", "network"]
 _MOST_LIFTED = 10_000
 _PAGE = 1000
 
@@ -37,7 +35,7 @@ def decide(
 
 
 def allow(
-    store: Store, app: str, scope: AllowScope, value: str, end: int | None, why: str, by: str, now: int,
+    store: Store, app: str, scope: Single, value: str, end: int | None, why: str, by: str, now: int,
     *, lift: bool = True,
 ) -> tuple[Allowance, bool]:  # fmt: skip
     """Let nobody act on somebody; with `lift` end what playbooks decided, and say whether there was anything."""
@@ -138,10 +136,10 @@ def inside(one: Place, other: Place) -> bool:
     return one.bits >> (one.length - other.length) == other.bits
 
 
-def targets(kept: KeptFinding) -> list[tuple[AllowScope, str]]:
+def targets(kept: KeptFinding) -> list[tuple[Single, str]]:
     """Return whom a finding acted on or would have, as an allowance names them; its user or address where nobody."""
     made = [one for effect in kept.finding.effects for one in effect.decisions]
-    found: list[tuple[AllowScope, str]] = []
+    found: list[tuple[Single, str]] = []
     for one in made:
         if one.scope in PAIRS:
             found.append(("user", unpair(one.value)[0]))

@@ -11,15 +11,14 @@ from sentinel.console.forms import Filled, Form
 from sentinel.console.parts import LENGTHS, Cursor, Given, Id, length
 from sentinel.console.visit import Analyst, Viewer
 from sentinel.core import identity
-from sentinel.core.decision import PAIRS, Kind, Scope
+from sentinel.core.decision import PAIRS, SCOPES, Kind, Scope, Single
 from sentinel.core.errors import SentinelError
 from sentinel.edge.errors import not_found, require
 from sentinel.service import hand
 
 router = APIRouter()
 KINDS: tuple[Kind, ...] = get_args(Kind)
-SCOPES: tuple[Scope, ...] = get_args(Scope)
-EXCEPTED = get_args(hand.AllowScope)
+EXCEPTED = get_args(Single)
 
 
 @router.get("/decisions")
@@ -89,7 +88,7 @@ def list_allowances(visit: Viewer) -> Response:
 def add_allowance(visit: Analyst, form: Filled) -> Response:
     """Let nobody act on a user, an address or a network; what playbooks decided about them is lifted."""
     now = visit.now
-    scope = cast(hand.AllowScope, form.choice("scope", EXCEPTED))
+    scope = cast(Single, form.choice("scope", EXCEPTED))
     _, lifted = hand.allow(
         visit.store, visit.app.id, scope, hand.target(scope, form.text("value", most=512)),
         hand.until(length(form), None, now), form.text("reason", most=500), visit.by, now,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
@@ -14,7 +14,7 @@ from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import DAY, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.explore import MOST_VALUES, By, Ranked, Scalar, SeriesWanted, TopWanted
-from sentinel.core.record import Filter, KeptEvent
+from sentinel.core.record import EventFormat, Filter, KeptEvent
 from sentinel.edge.errors import require
 from sentinel.engine.fields import FIELDS
 from sentinel.engine.functions import FUNCTIONS
@@ -25,7 +25,6 @@ router = APIRouter()
 FACETS = ("event", "user", "ip", "geo.country", "success", "request.route")
 VALUES = 6  # of a facet
 SHOWN = 50  # events of a page
-Format = Literal["ndjson", "csv", "parquet"]
 
 
 class FacetValue(NamedTuple):
@@ -91,7 +90,7 @@ def words(visit: Viewer) -> Response:
 
 
 @router.get("/explorer/export")
-def export(visit: Viewer, asked: Asked, format: Format = "ndjson") -> Response:
+def export(visit: Viewer, asked: Asked, format: EventFormat = "ndjson") -> Response:
     """Give the events of a search as a file."""
     return visit.here.records.export(visit.app.id, asked.filter(visit, visit.now), format)
 

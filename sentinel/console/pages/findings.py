@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -12,12 +12,12 @@ from sentinel.console.parts import LENGTHS, Cursor, Given, Id, length
 from sentinel.console.visit import Analyst, Viewer, Visit
 from sentinel.core import identity
 from sentinel.core.errors import StoreBusy
-from sentinel.core.record import STATUSES, KeptEvent, KeptFinding, Status
+from sentinel.core.record import STATUSES, FindingFormat, Judged, KeptEvent, KeptFinding, Status
 from sentinel.edge.errors import require
 from sentinel.service import hand
 
 router = APIRouter()
-JUDGED = tuple(status for status in get_args(Status) if status != "retracted")
+JUDGED = get_args(Judged)
 SHOWN = 50  # events of a finding
 
 
@@ -37,7 +37,7 @@ def list_findings(
 
 @router.get("/findings/export")
 def export(
-    visit: Viewer, format: Literal["ocsf", "ecs"], playbook: Given = "", status: Given = "", user: Given = "",
+    visit: Viewer, format: FindingFormat, playbook: Given = "", status: Given = "", user: Given = "",
     ip: Given = "",
 ) -> Response:  # fmt: skip
     """Give the findings of a list as a file."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 from fastapi import APIRouter
 from markupsafe import Markup
@@ -11,8 +11,8 @@ from starlette.responses import Response
 from sentinel.console.forms import Filled, Form
 from sentinel.console.parts import length
 from sentinel.console.visit import Analyst, Visit
-from sentinel.core.batch import Label
-from sentinel.core.decision import Kind
+from sentinel.core.batch import Label, LabelKind
+from sentinel.core.decision import Kind, Single
 from sentinel.core.errors import SentinelError
 from sentinel.edge.errors import not_found, require
 from sentinel.service import hand
@@ -65,12 +65,12 @@ def take_label(visit: Analyst, form: Filled) -> Response:
     return visit.done(_page(visit, form), "label-taken")
 
 
-def _scope(form: Form) -> hand.AllowScope:
-    return cast(hand.AllowScope, form.choice("scope", get_args(hand.AllowScope)))
+def _scope(form: Form) -> Single:
+    return cast(Single, form.choice("scope", get_args(Single)))
 
 
-def _bearer(visit: Visit, form: Form) -> tuple[Literal["user", "ip"], str]:
-    kind: Literal["user", "ip"] = "user" if _scope(form) == "user" else "ip"
+def _bearer(visit: Visit, form: Form) -> tuple[LabelKind, str]:
+    kind: LabelKind = "user" if _scope(form) == "user" else "ip"
     return kind, hand.bearer(visit.store, visit.app.id, kind, form.text("value", most=512))
 
 
