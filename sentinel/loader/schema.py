@@ -220,7 +220,10 @@ PLAYBOOK = Record(
     | {
         "cooldown": Key(duration(), "The least time between two findings of a group; by default the window."),
         "actions": Key(Listing(ACTIONS, "a list of actions", most=MOST_ITEMS), "What to do about it.", default=()),
-        "guard": Key(GUARD, "How many may be acted on before it only monitors; without one a server's `guard` holds, 1000 per 1h."),
+        "guard": Key(
+            GUARD,
+            "How many may be acted on before it only monitors; without one a server's `guard` holds, 1000 per 1h.",
+        ),
         "exceptions": Key(EXEMPTIONS, "Events that do not count.", default=()),
         "trust": Key(
             choice("kind of trust", ("server", "any")), "`any` counts events of browsers too.", default="server"
