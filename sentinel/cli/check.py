@@ -7,6 +7,7 @@ from typing import Any
 from sentinel.cli.loading import load_content, report, within
 from sentinel.cli.options import AsFormat, Channels, Format, Paths, Rules
 from sentinel.cli.terminal import say, say_json
+from sentinel.core.errors import InputError
 from sentinel.loader.mistakes import Mistake, PlaybookErrors
 
 
@@ -24,6 +25,8 @@ def check(paths: Paths = None, rules: Rules = None, channel: Channels = None, fo
     if format is Format.json:
         found = {"rules": len(named.rules), "playbooks": len(named.playbooks)}
         say_json(found | {"mistakes": []}, indent=2)
+    elif not named.rules and not named.playbooks:
+        raise InputError("there is no rule and no playbook to check", "they lie in files `*.yaml` and `*.yml`")
     else:
         more = len(content.rules) - len(named.rules)
         beside = f", with {_many(more, 'rule')} from elsewhere" if more else ""

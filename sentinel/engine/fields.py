@@ -153,6 +153,17 @@ _LITERALS = {
 }  # fmt: skip
 
 
+_OF_OTHERS = {  # words by which other tools and logs call a field
+    "ip": ("ip_address", "ipaddress", "client_ip", "source_ip", "src_ip", "remote_addr", "remote_ip", "address"),
+    "user": ("user_id", "userid", "uid", "account", "account_id", "who"),
+    "user.email": ("mail", "e_mail", "user_email"),
+    "request.user_agent": ("useragent", "ua"), "request.path": ("url", "uri"),
+    "timestamp": ("time", "ts", "at", "date"), "event": ("event_name", "event_type", "type", "action"),
+    "success": ("outcome", "result", "succeeded"),
+}  # fmt: skip
+_SYNONYMS = {word: field for field, words in _OF_OTHERS.items() for word in words}
+
+
 def _nearest(segments: tuple[str, ...], path: str) -> str:
     top, last = segments[0].lower(), segments[-1].lower()
     inside = {name.rpartition(".")[2]: name for name in FIELDS if name.startswith(f"{top}.")}
@@ -162,6 +173,7 @@ def _nearest(segments: tuple[str, ...], path: str) -> str:
         return f"did you mean `{inside[close[0]]}`?" if close else f"known are {known}"
     names = [*FIELDS, *OPEN]
     namesakes = [name for name in names if name.rpartition(".")[2] == last]
+    namesakes += [_SYNONYMS[path.lower()]] if path.lower() in _SYNONYMS else []
     close = namesakes or difflib.get_close_matches(path[:SHOWN].lower(), names, n=1, cutoff=0.65)
     if close:
         return f"did you mean `{close[0]}`?"

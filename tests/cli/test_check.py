@@ -33,6 +33,14 @@ def test_what_is_right_is_one_line(here, capsys):
     assert capsys.readouterr().out == "0 rules, 1 playbook: no mistakes\n"
 
 
+@pytest.mark.parametrize("text", ["", "# to be written\n"])
+def test_where_there_is_nothing_to_check_that_is_said(here, capsys, text):
+    (here / "p.yaml").write_text(text)
+    assert run(["check", "p.yaml"]) == 2
+    assert capsys.readouterr().err.startswith("sentinel: there is no rule and no playbook to check (")
+    assert run(["check", "p.yaml", "--format", "json"]) == 0
+
+
 def test_rules_from_elsewhere_are_counted_apart(here, capsys):
     (here / "rules").mkdir()
     (here / "rules" / "r.yaml").write_text("rule: r\nevent: a\n")

@@ -102,6 +102,8 @@ def test_what_does_not_belong_to_the_language_is_named_with_what_to_write(source
     [
         ("usr == 'a'", "usr", "`usr` is not a field", "did you mean `user`?"),
         ("country == 'FR'", "country", "`country` is not a field", "did you mean `geo.country`?"),
+        ("ip_address == 'a'", "ip_address", "`ip_address` is not a field", "did you mean `ip`?"),
+        ("User_ID == 'a'", "User_ID", "`User_ID` is not a field", "did you mean `user`?"),
         ("geo.contry == 'FR'", "geo.contry", "`geo.contry` is not a field", "did you mean `geo.country`?"),
         ("request.staus == 1", "request.staus", "`request.staus` is not a field", "did you mean `request.status`?"),
         (
