@@ -10,7 +10,7 @@ from sentinel import settings
 from sentinel.cli import show
 from sentinel.cli.client import Client, Data, Secret, Url, connect
 from sentinel.cli.options import AsFormat, Format
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import InputError, SentinelError
 
 accounts = typer.Typer(help="List, invite, change and remove those who use the console.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The name they sign in with, such as `ana@example.com`.")]
@@ -46,8 +46,10 @@ def change_account(
     url: Url = None, key: Secret = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
     """Give somebody another role, or other apps."""
-    client = connect(url, key, None, data)
     given = {field: value for field, value in {"role": role, "apps": app}.items() if value}
+    if not given:
+        raise InputError("there is nothing to change", "give `--role` or `--app`")
+    client = connect(url, key, None, data)
     made = client.ask("PATCH", f"/v1/accounts/{_id(client, name)}", given)
     show.one(made, format, f"changed {made['name']}: {made['role']} of {', '.join(made['apps'])}")
 

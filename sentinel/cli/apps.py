@@ -9,6 +9,7 @@ import typer
 from sentinel.cli import show
 from sentinel.cli.client import AppId, Data, Secret, Url, connect
 from sentinel.cli.options import AsFormat, Format
+from sentinel.core.errors import InputError
 
 apps = typer.Typer(help="List, add and change the apps of a server.", no_args_is_help=True)
 
@@ -49,5 +50,7 @@ def change_app(
     names = None if identifiers is None else [name.strip() for name in identifiers.split(",")]
     change = {"name": name, "retention": retention, "identifiers": names}
     given = {field: value for field, value in change.items() if value is not None}
+    if not given:
+        raise InputError("there is nothing to change", "give `--name`, `--retention` or `--identifiers`")
     made = connect(url, key, None, data).ask("PATCH", f"/v1/apps/{id}", given)
     show.one(made, format, f"changed {made['id']}")

@@ -57,6 +57,7 @@ class TestReading:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
+            ("change one", "there is nothing to change (give `--name`, `--retention` or `--identifiers`)"),
             ("add Foo", "`id`: `Foo` cannot be an app's (lower case, digits and `-`, such as `shop-staging`)"),
             ("change one --retention soon", "`retention`: `soon` is not a duration (write"),
             (
@@ -68,6 +69,11 @@ class TestReading:
     def test_what_cannot_be_is_told_by_what_could(self, ask, words, said):
         code, _, err = ask("apps", *words.split())
         assert code == 2 and err.startswith(f"sentinel: {said}")
+
+    def test_an_account_that_is_to_stay_as_it_is_is_not_said_to_be_changed(self, ask):
+        assert ask("accounts", "change", "somebody")[2].startswith(
+            "sentinel: there is nothing to change (give `--role`"
+        )
 
     def test_on_a_terminal_columns_have_heads_and_in_a_pipe_they_have_none(self, ask, monkeypatch):
         plain = ask("apps", "list")[1]
