@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from sentinel.core.event import Event
+from sentinel.core.number import whole
 from sentinel.engine.expression import Expression, compile_field
 from sentinel.engine.keys import LONGEST_KEY, group_value, key_text
 from sentinel.engine.playbook import Metric, Playbook
@@ -32,8 +33,8 @@ def gauge(metric: Metric) -> Gauge:
     if metric.kind == "max":
         return Gauge("max", metric.threshold, metric.strict)
     millionths = threshold * MILLION
-    whole = millionths.denominator == 1
-    return Gauge(metric.kind, int(millionths) if whole else float(millionths), metric.strict)
+    exact = millionths.denominator == 1
+    return Gauge(metric.kind, int(millionths) if exact else float(millionths), metric.strict)
 
 
 def shown(metric: Metric, value: int | float) -> int | float:
@@ -45,7 +46,7 @@ def shown(metric: Metric, value: int | float) -> int | float:
 
 def wanted(metric: Metric) -> str:
     """Return a threshold as people read it."""
-    return f"{'>' if metric.strict else '>='} {metric.threshold}"
+    return f"{'>' if metric.strict else '>='} {whole(metric.threshold)}"
 
 
 def values_of(playbook: Playbook) -> Values:

@@ -9,6 +9,7 @@ import pytest
 from sentinel.core.decision import Delta, Subject, pair
 from sentinel.core.decisions import Decisions
 from sentinel.engine.memory import Memory
+from sentinel.engine.metrics import wanted
 from sentinel.engine.playbook import Action, Guard, Metric
 from tests.engine.playbooks import HOUR, MINUTE, SECOND, START, Desk, event, playbook
 
@@ -258,3 +259,8 @@ def test_a_finding_names_the_events_it_rests_on(when: Any) -> None:
     early = event(-700, id="outside the window", request={"status": 401})
     (finding,) = desk.feed(early, *burst(0, request={"status": 401}))
     assert finding.events == ("e0-", "e1-", "e2-")
+
+
+def test_a_threshold_that_was_written_with_a_point_is_told_as_the_number_it_is() -> None:
+    told = [wanted(Metric("sum", value, field="properties.amount")) for value in (10.0, 0.5, 10, 2_000_000.0)]
+    assert told == [">= 10", ">= 0.5", ">= 10", ">= 2000000"]
