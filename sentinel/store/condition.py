@@ -32,8 +32,8 @@ from sentinel.store import calls
 from sentinel.store.sql import FALSE, TRUE, Dialect, Sql, every, some, sql
 from sentinel.store.values import EXACT, KINDS, SCALARS, UNKNOWABLE, Slot, Value, literal, of_field
 
-FEW = 8  # texts that are looked for one after the other
-LONGEST = 1 << 15  # characters of SQL; what would become longer is looked at event by event
+FEW = 4  # texts that are looked for one after the other
+LONGEST = 1 << 16  # characters of SQL; what would become longer is looked at event by event
 _OPPOSITE: Mapping[Comparator, str] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _MIRRORED: Mapping[Comparator, Comparator] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
