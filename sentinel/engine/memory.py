@@ -82,9 +82,6 @@ class Recent(Generic[V]):
         self.young: dict[str, dict[str, V]] = {}
         self.old: dict[str, dict[str, V]] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self.young or self.old)
-
     def touch(self, key: str) -> dict[str, V]:
         """Return a key's table, made if need be."""
         table = self.young.get(key)
@@ -175,14 +172,17 @@ class Familiar:
         """Return how many users had logged in from the address or network on two different days before that time."""
         return sum(1 for later in self._sharers.of(ip).values() if later < before)
 
-    @property
-    def shares(self) -> bool:
-        """Whether any address may be shared at all."""
-        return bool(self._sharers)
-
     def is_shared(self, ip: str) -> bool:
         """Say whether more than one user ever logged in from the address or network on two different days."""
         return len(self._sharers.of(ip)) > 1
+
+    def at_shared(self, events: Iterable[Event]) -> list[Event]:
+        """Return the events of users at addresses that `is_shared` knows; most addresses nobody shares."""
+        young, old = self._sharers.young, self._sharers.old
+        if not young and not old:
+            return []
+        candidates = [event for event in events if (ip := event.network_ip) in young or ip in old]
+        return [event for event in candidates if event.user and self.is_shared(event.network_ip or "")]
 
     def _share(self, ip: str, user: str, later: int) -> None:
         """Keep that a user logged in from an address on two different days."""
@@ -255,8 +255,5 @@ class Memory:
         """Remember the users of hits for the playbooks that may act on all of a window: see `Engine.crowded`."""
         if crowded and hits:
             if not any(crowded.values()):
-                if not self.familiar.shares:
-                    return
-                shared = self.familiar.is_shared
-                events = [event for event in events if event.user and (ip := event.network_ip) and shared(ip)]
+                events = self.familiar.at_shared(events)
             self.crowd.gather(hits, events, crowded)

@@ -78,6 +78,32 @@ def test_the_newest_places_are_kept_with_their_first_use_in_the_order_of_time(lo
         assert [familiar.is_familiar("id:a", None, device, when) for when in (at, at + 1)] == [False, True]
 
 
+@pytest.mark.parametrize("known", [10, 200_000], ids=["touched long ago", "touched of late"])
+def test_events_at_shared_addresses_are_those_of_users_where_two_came_back(
+    monkeypatch: pytest.MonkeyPatch, known: int
+) -> None:
+    monkeypatch.setattr(memory, "KNOWN", known)
+    familiar = Familiar()
+    asked = [
+        login(user, 9 * DAY, ip=ip) for user in ("id:a", "") for ip in ("10.0.0.1", "10.0.0.2", "2001:db8::1", None)
+    ]
+    assert familiar.at_shared(asked) == []
+    for user, ip in (
+        ("id:a", "10.0.0.1"),
+        ("id:b", "10.0.0.1"),
+        ("id:a", "10.0.0.2"),
+        *(2 * [("id:c", "2001:db8::9")]),
+    ):
+        for day in (0, 1):
+            familiar.learn(login(user, day * DAY, ip=ip))
+    assert familiar.at_shared(asked) == [asked[0]]
+    for day in (0, 1):
+        familiar.learn(login("id:d", day * DAY, ip="2001:db8::2"))
+        for n in range(5):
+            familiar.learn(login("id:e", day * DAY, ip=f"10.0.1.{n}"))
+    assert familiar.at_shared(asked) == [asked[0], asked[2]], "one network of IPv6 is one address"
+
+
 def test_an_address_is_shared_by_those_who_came_back_on_another_day() -> None:
     familiar = Familiar()
     for user, at in (("id:a", 0), ("id:a", DAY - 1), ("id:b", DAY), ("id:b", 2 * DAY), ("id:c", 3 * DAY), ("id:c", 5)):
