@@ -204,6 +204,7 @@ def questions(page: str) -> Iterator[Question]:
     yield Question("  and the week alone, with users", 300, lambda s: s.explorer.top(
                    "shop", TopWanted(week, "properties.feature", previous=False)))  # fmt: skip
     yield Question("names with most users (all, about)", 100, lambda s: s.explorer.names("shop", everything))
+    yield Question("names with their users, exact (7 d)", 100, lambda s: s.explorer.names("shop", week))
     yield Question(
         "funnel of three steps (7 d)", 100, lambda s: s.explorer.funnel("shop", FunnelWanted(week, steps, DAY))
     )

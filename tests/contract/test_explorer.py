@@ -195,6 +195,22 @@ def test_names_tell_many_events_of_one_user_from_those_of_many(store, made, star
     assert sums.ips == naive.metric(some, Metric("ips"))
 
 
+@pytest.mark.parametrize("many", [61, 62, 63])
+@pytest.mark.parametrize("by", ["users", "events"])
+def test_as_many_names_as_a_number_has_bits_and_more_are_counted_alike(store, many, by):
+    app = fresh_app(store)
+    made = [(number, user) for number in range(many) for user in range(number % 4)] + [(0, None), (5, 0), (many - 1, 1)]
+    events = [event(f"e{place}", NOW + place, name=f"n{name:02}") for place, (name, _) in enumerate(made)]
+    for one, (_, user) in zip(events, made, strict=True):
+        one.user = None if user is None else f"id:{user}"
+    put(store, batch(app, events=tuple(events)))
+    filter = Filter(since=NOW, until=NOW + DAY)
+    found = store.explorer.names(app, filter, by, limit=60)
+    keys = {"users": lambda one: (-one.amount.users, -one.amount.events), "events": lambda one: -one.amount.events}
+    wanted = sorted(sorted(naive.names(events, filter), key=lambda one: one.name), key=keys[by])
+    assert (list(found.items), found.total) == (wanted[:60], naive.amount(events))
+
+
 @given(
     LISTS, START, st.lists(st.sampled_from(NAMES), min_size=2, max_size=6), st.sampled_from([1, HOUR, DAY, 20 * DAY]),
     st.sampled_from([None, *FIELDS]), st.integers(1, 3),

@@ -193,10 +193,30 @@ def names(machine: Machine, app: str, filter: Filter, by: By, limit: int, exact:
         (total,) = machine.rows(sql(f"SELECT count(*), {users} FROM events WHERE {{}}", where))
         rows = machine.rows(sql(query, where))
     else:
-        rows = machine.rows(sql(f"{_NAMES} {order}", where))
+        rows = _names_exactly(machine, where, by, limit) or machine.rows(sql(f"{_NAMES} {order}", where))
         total = rows[0][5:] if rows else (0, 0)
     items = tuple(NameSeen(name, Amount(count, who), first, last) for name, count, who, first, last, *_ in rows)
     return Names(items, Amount(*total), roughly, machine.behind())
+
+
+def _names_exactly(machine: Machine, where: Sql, by: By, limit: int) -> list[tuple[Any, ...]]:
+    """Return what `_NAMES` does where names are few: each user is one row, whose bits say which names it was seen with.
+
+    There are far fewer users than pairs of users and names.
+    """
+    if machine.words.position is None:
+        return []
+    known = machine.rows(sql("SELECT name, count(*), min(ts), max(ts) FROM events WHERE {} GROUP BY 1", where))
+    if not 0 < len(known) <= _BITS:
+        return []
+    place = sql(machine.words.position, Sql("?", (tuple(row[0] for row in known),)), Sql("name"))
+    bits = sql("SELECT bit_or(CAST(1 AS BIGINT) << CAST({} - 1 AS INTEGER)) AS bits FROM events"
+               " WHERE {} AND user_h IS NOT NULL GROUP BY user_h", place, where)  # fmt: skip
+    counts = ", ".join(f"count(*) FILTER (WHERE (bits >> {number}) & 1 = 1)" for number in range(len(known)))
+    ((everybody, *users),) = machine.rows(sql(f"SELECT count(*), {counts} FROM ({{}}) AS users", bits))
+    events = sum(row[1] for row in known)
+    rows = [(name, n, who, *seen, events, everybody) for (name, n, *seen), who in zip(known, users, strict=True)]
+    return sorted(rows, key=lambda row: (-row[2 if by == "users" else 1], -row[1], row[0]))[:limit]
 
 
 def sums(machine: Machine, app: str, filter: Filter, exact: bool) -> Sums:

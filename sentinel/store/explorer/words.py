@@ -16,7 +16,7 @@ class Words:
     cannot has none, and counts them. `extracted` gives a value's JSON text from a place in a document, `unquoted` the
     text of a JSON string, `double` the double of a number's text or NULL. `earliest` gives the first piece where the
     second and third are least. `few` says that a row is among a few of those of a condition, whose wide columns are
-    read one by one.
+    read one by one. `position` gives the place of a text in a list, counted from one, where that is quick.
     """
 
     dialect: Dialect
@@ -27,6 +27,7 @@ class Words:
     double: str
     earliest: str
     few: str = "{}"
+    position: str | None = None
 
     def extract(self, document: str, keys: Sequence[str]) -> Sql:
         """Return the JSON text of what lies at a path of a document."""
@@ -42,4 +43,5 @@ DUCKDB_WORDS = Words(
     double="TRY_CAST({} AS DOUBLE)",
     earliest="arg_min_null({}, (CAST({} AS HUGEINT) << 64) + {})",
     few="rowid IN (SELECT rowid FROM events WHERE {})",
+    position="list_position(CAST({} AS VARCHAR[]), {})",
 )
