@@ -50,10 +50,10 @@ def findings(ask: Ask) -> list[Mapping[str, Any]]:
 
 
 def tally(finding: Mapping[str, Any]) -> str:
-    """Return a finding's tally against its threshold, metric by metric."""
+    """Return a finding's tally, metric by metric, against the threshold of those that have one."""
     threshold = finding["threshold"]
     return ", ".join(
-        f"{metric} {text} ({threshold.get(metric, '?')})"
+        f"{metric} {text} ({threshold[metric]})" if metric in threshold else f"{metric} {text}"
         for metric, text in tally_texts(finding["tally"], digits, threshold).items()
     )
 

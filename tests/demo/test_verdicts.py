@@ -6,7 +6,7 @@ import pytest
 
 from sentinel.demo.attacks import Attack
 from sentinel.demo.customers import Crowd
-from sentinel.demo.reasons import Reason
+from sentinel.demo.reasons import Reason, tally
 from sentinel.demo.visitor import Answer
 
 
@@ -78,3 +78,8 @@ def test_a_crowd_that_never_came_can_be_sent_home():
     crowd = Crowd("http://127.0.0.1:9")
     crowd.stop()
     assert crowd.answers() == []
+
+
+def test_a_tally_stands_beside_its_threshold_and_alone_where_there_is_none():
+    finding = {"tally": {"km": 10252.8, "seconds": 7.5}, "threshold": {"km": "> 900 km/h"}}
+    assert tally(finding) == "km 10252.8 (> 900 km/h), seconds 7.5"
