@@ -105,11 +105,9 @@ def names_of(type: str) -> tuple[str, ...]:
 
 def keys(found: Identifiers, order: tuple[str, ...] = DEFAULT_ORDER) -> tuple[str, ...]:
     """Return the keys of all identifiers present, in `order`, without repeats."""
-    if not found:
-        return ()
     typed = []
     for name in order:
-        if name in found and (value := found[name]) and (key := f"{_TYPES.get(name, name)}:{value}") not in typed:
+        if (value := found.get(name)) and (key := f"{_TYPES.get(name, name)}:{value}") not in typed:
             typed.append(key)
     return tuple(typed)
 

@@ -5,7 +5,7 @@ What comes out is what `rows.write` says of each, which also takes the events th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,11 @@ def together(tables: Sequence[tuple[int, Columns]]) -> dict[str, Array]:
             values += columns.get(name) or [None] * size
         found[name] = _array(values, _TYPES.get(COLUMNS[name]))
     return found
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return the names of columns as SQL lists them."""
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def _array(values: Sequence[Any], kind: str | None) -> Array:

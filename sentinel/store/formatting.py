@@ -11,7 +11,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import msgspec
 
 from sentinel.core.record import KeptEvent
 from sentinel.store import codec
-from sentinel.store.columns import columns, together
+from sentinel.store.columns import columns, listed, together
 from sentinel.store.paths import AppSchema
 
 READY = b"ready"
@@ -77,15 +77,10 @@ def formatted(asked: Asked, apps: dict[str, AppSchema], scratch: duckdb.DuckDBPy
         learnt = [apps[app].read(one.event) for one in kept]
         tables.append((len(kept), columns(app, kept, learnt)))
     lump = together(tables)
-    names = list(lump)
     if lump:
-        shown, file = ", ".join(f'"{name}"' for name in names), asked.file.replace("'", "''")
-        scratch.execute(f"COPY (SELECT {shown} FROM lump) TO '{file}' (FORMAT parquet, COMPRESSION uncompressed)")  # noqa: S608 - our own names
-    return Answer(names, {app: apps[app].changes() for app in _apps(asked.rows)})
-
-
-def _apps(rows: Iterable[tuple[int, str, bytes]]) -> set[str]:
-    return {app for _, app, _ in rows}
+        names, file = listed(lump), asked.file.replace("'", "''")
+        scratch.execute(f"COPY (SELECT {names} FROM lump) TO '{file}' (FORMAT parquet, COMPRESSION uncompressed)")  # noqa: S608 - our own names
+    return Answer(list(lump), {app: apps[app].changes() for app in {app for _, app, _ in asked.rows}})
 
 
 def main(descriptor: int) -> None:

@@ -122,7 +122,7 @@ class Linking:
         """Return whose all of these keys are, None where some are nobody's or another's."""
         found = None
         for key in keys:
-            person = self._own[key] if key in self._own else self._before.get(key)
+            person = self._person(key)
             if person is None or (found is not None and person != found):
                 return None
             found = person

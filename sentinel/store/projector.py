@@ -19,7 +19,7 @@ from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
 from sentinel.store import rows
-from sentinel.store.columns import Columns, columns, of_rows, together
+from sentinel.store.columns import Columns, columns, listed, of_rows, together
 from sentinel.store.control import Control
 from sentinel.store.duck import Duck
 from sentinel.store.formatter import MUCH, Formatter
@@ -38,6 +38,7 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS watermark (journal BIGINT)",
     "CREATE TABLE IF NOT EXISTS meta (name VARCHAR, value VARCHAR)",
 )
+_INSERT = "INSERT INTO events ({names}) SELECT {names} FROM {source}"
 _BAD_DATA = (
     duckdb.ConversionException, duckdb.InvalidInputException, duckdb.TypeMismatchException,
     duckdb.OutOfRangeException, UnicodeError, ValueError, OverflowError, TypeError,
@@ -239,7 +240,7 @@ class Projector:
                 tables = []
             kept = self._events(row, cursor)
             schema = self._schema.of(row.app)
-            schema.version += 1
+            schema.version += 1  # the other process knows nothing of what is learnt here
             learnt = [schema.read(one.event) for one in kept]
             if sift:
                 found = [rows.write(row.app, one, *of) for one, of in zip(kept, learnt, strict=True)]
@@ -265,12 +266,10 @@ def _put(tables: Sequence[tuple[int, Columns]], cursor: duckdb.DuckDBPyConnectio
     """Append tables; columns that are empty throughout are not handed over, for each costs every row."""
     lump = together(tables)
     if lump:
-        names = ", ".join(f'"{name}"' for name in lump)
-        cursor.execute(f"INSERT INTO events ({names}) SELECT {names} FROM lump").fetchall()  # noqa: S608 - our columns'
+        cursor.execute(_INSERT.format(names=listed(lump), source="lump")).fetchall()
 
 
 def _read_in(file: Path, names: Sequence[str], cursor: duckdb.DuckDBPyConnection) -> None:
     """Append the file that another process wrote."""
     if names:
-        shown = ", ".join(f'"{name}"' for name in names)
-        cursor.execute(f"INSERT INTO events ({shown}) SELECT {shown} FROM read_parquet(?)", [str(file)]).fetchall()  # noqa: S608 - our columns'
+        cursor.execute(_INSERT.format(names=listed(names), source="read_parquet(?)"), [str(file)]).fetchall()

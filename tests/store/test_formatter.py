@@ -62,7 +62,7 @@ def worker(store) -> int:
 
 
 def asked(store, monkeypatch) -> list[int]:
-    """Return a list that gets how many rows each file had that was asked for."""
+    """Return a list that gets an entry for each file that is read in."""
     counts: list[int] = []
     real = projector._read_in
     monkeypatch.setattr(projector, "_read_in", lambda *a: counts.append(1) or real(*a))
@@ -138,7 +138,7 @@ def test_one_that_dies_costs_nothing_and_another_is_started(store, monkeypatch):
     assert len(everything(store)[0]) == 2 * len(ODD) + 1
 
 
-def test_one_that_hangs_is_given_up(store, monkeypatch):
+def test_one_that_hangs_is_given_up(store):
     warm(store)
     store._formatter._connection.settimeout(0.05)
     os.kill(worker(store), signal.SIGSTOP)
