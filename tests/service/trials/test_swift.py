@@ -129,6 +129,10 @@ def come_to(run):
     return [json.loads(line) for line in run.findings.lines()], {name: total[name] for name in SAME}, total["busiest"]
 
 
+MANY_USERS = [failed(f"a{n}", n, user="uvw"[n % 3], device=f"d{n % 2}") for n in range(9)]
+AFTER_A_DAY = [passed("h", 0), *[failed(f"a{n}", 90_000 + n) for n in range(5)], passed("i", 90_010)]
+
+
 def both(store, app, *texts):
     """Return what all events come to, what few come to, and how many these were."""
     plan = Plan(playbooks(*texts), windows)
@@ -142,8 +146,8 @@ def both(store, app, *texts):
 @pytest.mark.parametrize("name", ALL)
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raws=histories())
-@example(raws=[failed(f"a{n}", n, user="uvw"[n % 3], device=f"d{n % 2}") for n in range(9)])
-@example(raws=[passed("h", 0), *[failed(f"a{n}", 90_000 + n) for n in range(5)], passed("i", 90_010)])
+@example(raws=MANY_USERS)
+@example(raws=AFTER_A_DAY)
 def test_few_events_come_to_what_all_come_to(store, name, raws):
     full, swift, _ = both(store, kept(store, raws), ALL[name])
     assert swift == full
@@ -152,8 +156,8 @@ def test_few_events_come_to_what_all_come_to(store, name, raws):
 @pytest.mark.parametrize("name", ALL)
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raws=histories())
-@example(raws=[failed(f"a{n}", n, user="uvw"[n % 3], device=f"d{n % 2}") for n in range(9)])
-@example(raws=[passed("h", 0), *[failed(f"a{n}", 90_000 + n) for n in range(5)], passed("i", 90_010)])
+@example(raws=MANY_USERS)
+@example(raws=AFTER_A_DAY)
 def test_few_events_of_a_database_come_to_what_all_come_to(database, name, raws):
     full, swift, _ = both(database, kept(database, raws), ALL[name])
     assert swift == full
