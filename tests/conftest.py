@@ -11,3 +11,11 @@ settings.register_profile("dev", deadline=None, max_examples=300)
 settings.register_profile("fuzz", settings.get_profile("dev"), max_examples=int(os.environ.get("EXAMPLES") or 5000))
 settings.register_profile("quick", settings.get_profile("ci"), phases=[Phase.explicit, Phase.generate])  # no shrinking
 settings.load_profile("ci")  # `pytest --hypothesis-profile=dev` searches further, with new examples each time
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a case of long bytes by its argument, not by its content.
+
+    Each process of a run collects the tests for itself and all must find the same names; packed bytes hold the time.
+    """
+    return argname if isinstance(val, bytes) and len(val) > 16 else None
