@@ -30,7 +30,7 @@ from sentinel.loader.content import load
 from sentinel.service.trials.backtest import Backtest, Plan
 from sentinel.service.trials.summary import summary
 from sentinel.service.trials.swift import Swift
-from sentinel.store.embedded import EVENTS, Embedded, open_store
+from sentinel.store.embedded.store import EVENTS, Embedded, open_store
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
 

@@ -28,8 +28,8 @@ from sentinel.core.event import Event, read
 from sentinel.core.explore import FunnelWanted, Metric, RetentionWanted, SeriesWanted, TopWanted, UsersWanted
 from sentinel.core.record import App, Filter
 from sentinel.engine.expression import compile_expression
-from sentinel.store.backup import EVENTS
-from sentinel.store.embedded import Embedded, open_store
+from sentinel.store.embedded.backup import EVENTS
+from sentinel.store.embedded.store import Embedded, open_store
 from sentinel.store.rows import hash_of, numbers_of
 
 END = 1_795_210_200_000_000

@@ -26,7 +26,7 @@ from bench import explorer
 from bench.ingest import BATCH, PLAYBOOKS
 from sentinel.content import folder
 from sentinel.core.duration import DAY
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 
 GOAL = 20.0
 SINCE = 100  # batches between the last saved state and the kill

@@ -19,7 +19,7 @@ from sentinel.core import identity
 from sentinel.core.batch import Batch, Sighting, proves
 from sentinel.core.event import Event, read
 from sentinel.core.record import App
-from sentinel.store.embedded import Embedded, open_store
+from sentinel.store.embedded.store import Embedded, open_store
 
 AT = 1_795_210_200_000_000
 TOTAL = {1: 600, 20: 8_000, 500: 40_000}  # events, by size of batch

@@ -27,7 +27,7 @@ from sentinel.core.batch import Batch
 from sentinel.core.decision import Decision
 from sentinel.core.duration import DAY
 from sentinel.core.record import App
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 
 FIRST = 100
 AT_ONCE = 20

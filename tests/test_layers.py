@@ -75,6 +75,9 @@ def test_a_package_is_allowed_in_its_own_file_only(tmp_path):
         ("engine/rule.py", "import sentinel.sdk.client", False),
         ("engine/rule.py", "import sentinel.store.commit", False),
         ("loader/reader.py", "import sentinel.windows.memory", False),
+        ("store/postgres/control.py", "import sentinel.store.embedded.duck", False),
+        ("store/embedded/duck.py", "import sentinel.store.postgres.control", False),
+        ("store/moving.py", "import sentinel.store.embedded.duck, sentinel.store.postgres.control", True),
         ("service/pipeline.py", "import sentinel.store.commit", False),
         ("service/pipeline.py", "import sentinel.loader.reader", True),
         ("api/ingest.py", "import sentinel.console.pages", False),
@@ -104,11 +107,17 @@ def test_the_contracts_notice_an_import_that_points_the_wrong_way(tmp_path, file
     assert ("0 broken" in lint.stdout, "BROKEN" in lint.stdout) == (kept, not kept), lint.stdout + lint.stderr
 
 
+def test_what_both_stores_share_knows_neither():
+    shared = [file for file in (ROOT / "sentinel/store").glob("*.py") if file.stem != "moving"]
+    assert [file.name for file in shared if re.search(r"sentinel\.store\.(embedded|postgres)", file.read_text())] == []
+
+
 def house(root: Path) -> None:
     """Build an empty package with one file in each room, under the real contracts."""
     shutil.copy(ROOT / "pyproject.toml", root)
-    files = """cli/program.py api/ingest.py console/pages.py service/pipeline.py store/commit.py windows/memory.py
-        loader/reader.py content/shipped.py engine/rule.py sdk/client.py core/event.py"""
+    files = """cli/program.py api/ingest.py console/pages.py service/pipeline.py store/commit.py store/embedded/duck.py
+        store/postgres/control.py windows/memory.py loader/reader.py content/shipped.py engine/rule.py
+        sdk/client.py core/event.py"""
     for name in files.split():
         file = root / "sentinel" / name
         file.parent.mkdir(parents=True)

@@ -15,7 +15,7 @@ from sentinel.service.library import Library
 from sentinel.service.ports import Store
 from sentinel.settings import Settings
 from sentinel.store.buried import FILE as DELETED
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 
 
 def store(settings: Settings) -> Store:

@@ -17,9 +17,9 @@ from sentinel.core import moment
 from sentinel.core.batch import Note
 from sentinel.core.errors import SentinelError
 from sentinel.service.upkeep import BACKED
-from sentinel.store.backup import put_back
 from sentinel.store.buried import FILE, Buried
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.backup import put_back
+from sentinel.store.embedded.store import open_store
 
 TIMEOUT = 6 * 3600.0  # seconds; copying and checking take as long as they take
 ACTOR = "local administrator"

@@ -22,7 +22,7 @@ def migrate(
     if found.database is None:
         raise SentinelError("`database` is not set", "name the PostgreSQL database to copy into")
     try:
-        from sentinel.store.postgres.moving import move
+        from sentinel.store.moving import move
     except ImportError as error:
         hint = "pip install 'sentinel-playbooks[server,postgres]'"
         raise SentinelError(f"`database`: PostgreSQL needs another package: {error}", hint) from error

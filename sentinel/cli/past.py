@@ -144,8 +144,8 @@ class Stored:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Store, str]]:
-        from sentinel.store.backup import CONTROL
-        from sentinel.store.embedded import open_store
+        from sentinel.store.embedded.backup import CONTROL
+        from sentinel.store.embedded.store import open_store
 
         if not (self._data / CONTROL).is_file():
             raise InputError(f"`{self._data}` holds no store", "name a data folder with `--data`, or give `--events`")

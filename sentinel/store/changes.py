@@ -19,6 +19,7 @@ from sentinel.store.tables import apps, decisions, findings, identifiers, room_v
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 TOUCHED = "sentinel.touched"  # where a connection keeps what its transaction touched: versions by app and room
 Touched = dict[tuple[str, str], int]
+AHEAD = 1_000_000  # revisions: no client has seen one that lies so far on
 LOT = 500  # values in one IN list: SQLite takes 32,766
 OF: BindParameter[str] = bindparam("of")
 SOME: BindParameter[Any] = bindparam("some", expanding=True)

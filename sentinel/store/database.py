@@ -6,11 +6,14 @@ and `:among` for being one of the keys.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
+
+_GLANCE = 0.2  # seconds between two looks at whether somebody still waits
 
 
 class Database(Protocol):
@@ -33,3 +36,22 @@ class Database(Protocol):
 
         Say whether another process may have linked some before that: then what was read is to be read again.
         """
+
+
+@contextmanager
+def interrupted(interrupt: Callable[[], object], gone: Callable[[], bool]) -> Iterator[None]:
+    """Interrupt what is asked of a database meanwhile, once nobody waits for it any more."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_GLANCE):
+            if gone():
+                interrupt()
+
+    watcher = threading.Thread(target=watch, name="sentinel-export", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()

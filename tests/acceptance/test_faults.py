@@ -20,8 +20,8 @@ from sentinel.actions.webhook import new_secret
 from sentinel.app import server
 from sentinel.core.errors import StoreError
 from sentinel.engine.engine import Engine
-from sentinel.store.backup import CONTROL, EVENTS
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.backup import CONTROL, EVENTS
+from sentinel.store.embedded.store import open_store
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
 from tests.actions.receiver import Receiver
@@ -30,7 +30,7 @@ from tests.api.whole import whole as run_whole
 from tests.cli.test_serve import Process
 from tests.contract.values import NOW, App, batch, decision, event, put
 from tests.service.stories import START, events, failed, playbook, playbooks
-from tests.store.test_disk_full import mounted
+from tests.store.embedded.test_disk_full import mounted
 
 HOUR, DAY = 3_600_000_000, 86_400_000_000
 EVERYTHING = """

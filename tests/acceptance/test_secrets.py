@@ -19,7 +19,7 @@ import pytest
 import zstandard
 
 from sentinel.actions.webhook import new_secret
-from sentinel.store.backup import CONTROL, EVENTS
+from sentinel.store.embedded.backup import CONTROL, EVENTS
 from tests.actions.receiver import Receiver, says, status
 from tests.api.served import Client, wait_for
 from tests.api.test_walls import QUERIES, RIGHTS, STREAMS

@@ -11,7 +11,7 @@ from sentinel.cli.program import run
 from sentinel.core.record import App, Filter
 from sentinel.local import leave
 from sentinel.service.upkeep import BACKED
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 from sentinel.store.postgres.store import open_postgres
 from tests import postgres
 from tests.api.whole import whole as run_whole

@@ -14,7 +14,7 @@ import pytest
 from sentinel.cli import examined
 from sentinel.cli.program import run
 from sentinel.local import leave
-from sentinel.store.backup import EVENTS
+from sentinel.store.embedded.backup import EVENTS
 from tests import valkey
 from tests.api.whole import PLAYBOOKS
 from tests.api.whole import whole as run_whole

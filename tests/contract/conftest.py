@@ -10,7 +10,7 @@ import pytest
 
 from sentinel.core.record import App
 from sentinel.service.ports import Store
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 from sentinel.store.postgres.store import open_postgres
 from tests import postgres
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sentinel.core.record import App
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 from tests.service.stories import START
 
 

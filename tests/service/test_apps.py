@@ -10,7 +10,7 @@ from sentinel.core.duration import DAY
 from sentinel.core.errors import Conflict, Forbidden, SentinelError
 from sentinel.core.record import App, SavedSearch
 from sentinel.service import apps, saved
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 
 NOW = 1_750_000_000_000_000
 

@@ -18,7 +18,7 @@ from sentinel.core.duration import DAY, HOUR, MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import App, Delivery
 from sentinel.service.digest import LATE, LENGTHS, SETTLE, Digests, last
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 from tests.actions.receiver import Receiver, says, status
 from tests.api.served import wait_for
 from tests.api.whole import settings as some_settings

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from sentinel.core.record import App
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 from tests.service.machine import Machine
 from tests.service.stories import failed, playbook
 

@@ -11,7 +11,7 @@ from sentinel.core.duration import SECOND
 from sentinel.core.errors import StoreBusy
 from sentinel.service.figures import Figures
 from sentinel.service.jobs import HOLD, LATE, Holder, Job, Jobs
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 from tests.api.served import wait_for
 
 

@@ -12,7 +12,7 @@ from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import App
 from sentinel.service.figures import Figures
 from sentinel.service.outbox import AT_ONCE, Courier
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 from tests.api.served import wait_for
 
 

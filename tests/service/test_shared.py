@@ -11,7 +11,7 @@ from sentinel.service import restore, shared
 from sentinel.service.intake import Sending
 from sentinel.service.pipeline import Listeners, Pipeline
 from sentinel.service.tenant import Tenant
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 from sentinel.windows import together
 from sentinel.windows.groups import Limits
 from sentinel.windows.link import open_link

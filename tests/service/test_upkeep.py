@@ -13,7 +13,7 @@ from sentinel.core.record import App, Filter
 from sentinel.service import upkeep
 from sentinel.service.setup import APP, first_start
 from sentinel.service.switch import Switch
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 
 NOW = 1_795_210_200_000_000
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from sentinel.core.batch import Label, Note, Outgoing, Sighting
 from sentinel.core.record import Account, Allowance, App, PlaybookVersion, SavedSearch, Snapshot
-from sentinel.store.backup import CONTROL
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.backup import CONTROL
+from sentinel.store.embedded.store import open_store
 from sentinel.store.migrate import HEAD
 from tests.contract.values import NOW, batch, decision, event, finding
 

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sentinel.core.batch import Label
 from sentinel.core.record import App, Filter
 from sentinel.store.buried import FILE
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 from sentinel.store.postgres.store import open_postgres
 from sentinel.store.tables import tombstones
 from tests import postgres

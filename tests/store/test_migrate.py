@@ -14,7 +14,7 @@ from sqlalchemy import inspect
 
 from sentinel.core.errors import StoreError
 from sentinel.store import migrate, tables
-from sentinel.store.control import Control
+from sentinel.store.embedded.control import Control
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from sentinel.cli.program import run
 from sentinel.core.errors import StoreError
 from sentinel.core.record import Filter
-from sentinel.store.embedded import open_store
-from sentinel.store.postgres import moving
+from sentinel.store import moving
+from sentinel.store.embedded.store import open_store
 from sentinel.store.postgres.store import open_postgres
 from tests import postgres
 from tests.acceptance.test_two_servers import fails, local

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
 from sentinel.store import rows
-from sentinel.store.columns import columns, of_rows, together
+from sentinel.store.embedded.columns import columns, of_rows, together
 
 FULL = {
     "id": "e", "name": "auth", "at": 1_000, "sent": 5_000, "received": 2_000, "success": True, "user": "id:1",

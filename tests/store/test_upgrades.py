@@ -12,8 +12,8 @@ from alembic.script import ScriptDirectory
 
 from sentinel.core.record import Filter
 from sentinel.store import migrate
-from sentinel.store.backup import CONTROL
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.backup import CONTROL
+from sentinel.store.embedded.store import open_store
 from tests.contract.values import NOW, batch, event, finding, put
 from tests.store import sampling as samples
 

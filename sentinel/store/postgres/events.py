@@ -12,7 +12,7 @@ from sentinel.core.candidates import Candidates, Selection
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import Filter, KeptEvent, Page, Query
-from sentinel.store.duck import interrupted
+from sentinel.store.database import interrupted
 from sentinel.store.paging import bounded, cursor, place
 from sentinel.store.postgres import parquet
 from sentinel.store.postgres.candidates import places, wanted_of

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from sqlalchemy import Connection
 
 from sentinel.core.errors import StoreBusy
-from sentinel.store.journal import BITS, END
+from sentinel.store.arrival import BITS, END
 from sentinel.store.postgres.control import Control
 
 SIZE = END + 1  # events in one block

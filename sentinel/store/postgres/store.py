@@ -11,8 +11,8 @@ from sqlalchemy import delete, select, update
 
 from sentinel.core.errors import StoreBusy, StoreError
 from sentinel.core.record import Backed, Health
-from sentinel.store.backup import AHEAD
 from sentinel.store.buried import Buried
+from sentinel.store.changes import AHEAD
 from sentinel.store.deletions import Deletions
 from sentinel.store.migrate import migrate
 from sentinel.store.postgres.control import Control

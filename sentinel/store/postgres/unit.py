@@ -18,16 +18,15 @@ from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
 from sentinel.store import unit
 from sentinel.store.access import Access
+from sentinel.store.arrival import BITS, END, Identity, identity
 from sentinel.store.changes import Change
 from sentinel.store.decisions import Revisions
-from sentinel.store.journal import BITS, END
 from sentinel.store.linking import Known, Linking
 from sentinel.store.postgres.control import Control, driver
 from sentinel.store.postgres.copying import copy
 from sentinel.store.postgres.learning import Learning
 from sentinel.store.postgres.partitions import Partitions
 from sentinel.store.postgres.place import SIZE, Place
-from sentinel.store.recent import Identity, identity
 from sentinel.store.standing import Labels
 from sentinel.store.tables import apps
 

@@ -21,7 +21,7 @@ from sentinel.service.trials.backtest import Backtest, Plan
 from sentinel.service.trials.needs import needs
 from sentinel.service.trials.summary import summary
 from sentinel.service.trials.swift import Swift
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 from sentinel.store.postgres.store import open_postgres
 from sentinel.store.sql import Sql
 from tests import postgres

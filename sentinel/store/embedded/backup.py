@@ -22,12 +22,12 @@ from sentinel.core.errors import StoreError
 from sentinel.core.record import Backed
 from sentinel.store.buried import FILE as BURIED
 from sentinel.store.buried import Buried
-from sentinel.store.folder import LOCK, Folder
+from sentinel.store.changes import AHEAD
+from sentinel.store.embedded.folder import LOCK, Folder
 
 MANIFEST = "backup.json"
 CONTROL, EVENTS = "sentinel.sqlite3", "events.duckdb"
 FORM = 1
-AHEAD = 1_000_000  # revisions: no client has seen one that lies so far on
 _PIECE = 1 << 20
 _KEPT = {LOCK, BURIED, "lists"}  # what may lie in a folder that is restored into
 

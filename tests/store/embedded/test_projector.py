@@ -12,8 +12,8 @@ import pytest
 
 from sentinel.core.errors import StoreBusy
 from sentinel.core.record import App, Filter
-from sentinel.store import projector
-from sentinel.store.embedded import EVENTS, open_store
+from sentinel.store.embedded import projector
+from sentinel.store.embedded.store import EVENTS, open_store
 from sentinel.store.rows import TEXTS
 from tests.contract.values import NOW, batch, event, put
 
@@ -117,7 +117,7 @@ def test_a_large_backlog_is_told_and_not_waited_for(store, monkeypatch):
 
 
 def test_large_events_make_small_lumps(store, monkeypatch):
-    monkeypatch.setattr("sentinel.store.journal._WIDEST", 100_000)
+    monkeypatch.setattr("sentinel.store.embedded.journal._WIDEST", 100_000)
     for name in "abcdef":
         put(store, batch(events=lot(name, 10, properties={"text": "x" * 5_000})))
     assert [store.project() for _ in range(4)] == [20, 20, 20, 0]
@@ -219,7 +219,7 @@ def crash(data, name=""):
     """Leave a log behind: a process projects 1,200 events, checkpoints after 300 of them, and dies."""
     code = (
         "import os, signal, sys; from pathlib import Path; sys.path.insert(0, '.')\n"
-        "from sentinel.core.record import App; from sentinel.store.embedded import open_store\n"
+        "from sentinel.core.record import App; from sentinel.store.embedded.store import open_store\n"
         "from tests.contract.values import *\n"
         "store = open_store(Path(sys.argv[1]))\n"
         "store.access.put_app(App('shop'), 'test', NOW)\n"

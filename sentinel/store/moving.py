@@ -20,9 +20,9 @@ from sqlmodel import SQLModel
 from sentinel.core.duration import DAY
 from sentinel.core.errors import StoreError
 from sentinel.core.record import Filter, KeptEvent
-from sentinel.store.backup import CONTROL
 from sentinel.store.changes import insert_new, put
-from sentinel.store.embedded import Embedded, open_store
+from sentinel.store.embedded.backup import CONTROL
+from sentinel.store.embedded.store import Embedded, open_store
 from sentinel.store.postgres.store import MOVING, Postgres, open_postgres
 from sentinel.store.tables import apps, settings
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
-from sentinel.store.codec import FORMAT, pack, unpack
+from sentinel.store.embedded.codec import FORMAT, pack, unpack
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8")),

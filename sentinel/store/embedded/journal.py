@@ -1,7 +1,6 @@
 """The journal: the events of each commit, packed, in the one file that is synced; dropped once they lie elsewhere.
 
-A position is a place in the order of arrival: a row's number and an event's index in it, in one integer. The
-position after a commit lies at the end of its last row, behind every event that the row may hold.
+The position after a commit lies at the end of its last row, behind every event that the row may hold.
 """
 
 from __future__ import annotations
@@ -11,12 +10,11 @@ from typing import NamedTuple
 
 from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
-from sentinel.store import codec
-from sentinel.store.codec import size, unpack
-from sentinel.store.control import Control
+from sentinel.store.arrival import BITS, END
+from sentinel.store.embedded import codec
+from sentinel.store.embedded.codec import size, unpack
+from sentinel.store.embedded.control import Control
 
-BITS = 13
-END = (1 << BITS) - 1
 LARGEST = 4096  # events in one row; a position has room for twice as many
 HELD = 50  # rows whose events are held until they are taken
 

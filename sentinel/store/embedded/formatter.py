@@ -16,8 +16,8 @@ from secrets import token_hex
 
 import msgspec
 
-from sentinel.store.formatting import READY, Answer, Asked, receive, send
-from sentinel.store.journal import Row
+from sentinel.store.embedded.formatting import READY, Answer, Asked, receive, send
+from sentinel.store.embedded.journal import Row
 from sentinel.store.paths import AppSchema
 
 LUMP = "lump-{}.parquet"  # the file in the data folder, while it is read: each server that is started has its own
@@ -88,7 +88,7 @@ class Formatter:
             mine.settimeout(_PATIENCE)
             self._connection = mine
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
-                [sys.executable, "-m", "sentinel.store.formatting", str(its.fileno())],
+                [sys.executable, "-m", "sentinel.store.embedded.formatting", str(its.fileno())],
                 pass_fds=[its.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core.duration import DAY, SECOND
-from sentinel.store.recent import Recent
+from sentinel.store.embedded.recent import Recent
 
 AT = 20_000 * DAY
 SENT = st.one_of(

@@ -13,10 +13,10 @@ import pytest
 
 from sentinel.core.errors import StoreError
 from sentinel.core.record import Account, App, Filter
-from sentinel.store import backup
-from sentinel.store.backup import CONTROL, EVENTS, MANIFEST, put_back
 from sentinel.store.buried import FILE
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded import backup
+from sentinel.store.embedded.backup import CONTROL, EVENTS, MANIFEST, put_back
+from sentinel.store.embedded.store import open_store
 from tests.contract.values import NOW, batch, decision, event, put
 
 

@@ -15,24 +15,25 @@ from sqlalchemy import insert, select
 
 from sentinel.core.errors import StoreBusy, StoreError
 from sentinel.core.record import Backed, Health
-from sentinel.store import backup
-from sentinel.store.backup import CONTROL, EVENTS
+from sentinel.store.arrival import BITS, END, Identity
 from sentinel.store.buried import FILE, Buried
-from sentinel.store.control import Control
 from sentinel.store.deletions import Deletions
-from sentinel.store.duck import Duck
-from sentinel.store.events import Events, drained, stored
+from sentinel.store.embedded import backup
+from sentinel.store.embedded.backup import CONTROL, EVENTS
+from sentinel.store.embedded.control import Control
+from sentinel.store.embedded.duck import Duck
+from sentinel.store.embedded.events import Events, drained, stored
+from sentinel.store.embedded.folder import Folder
+from sentinel.store.embedded.formatter import Formatter
+from sentinel.store.embedded.journal import Journal
+from sentinel.store.embedded.projector import Projector, prepare
+from sentinel.store.embedded.recent import GENERATION, Recent
+from sentinel.store.embedded.schema import Schema
+from sentinel.store.embedded.unit import Machine, Unit
 from sentinel.store.explorer.embedded import explorer
-from sentinel.store.folder import Folder
-from sentinel.store.formatter import Formatter
-from sentinel.store.journal import BITS, END, Journal
 from sentinel.store.migrate import migrate
-from sentinel.store.projector import Projector, prepare
-from sentinel.store.recent import GENERATION, Identity, Recent
 from sentinel.store.rooms import Rooms
-from sentinel.store.schema import Schema
 from sentinel.store.tables import journal, settings
-from sentinel.store.unit import Machine, Unit
 
 
 def open_store(folder: Path, memory: str = "512MB", recent: int = GENERATION) -> Embedded:

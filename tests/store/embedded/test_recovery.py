@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from sentinel.core.record import Filter
-from sentinel.store.embedded import EVENTS, open_store
-from tests.store.committer import EACH
+from sentinel.store.embedded.store import EVENTS, open_store
+from tests.store.embedded.committer import EACH
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def run(folder: Path, first: int, lots: int) -> tuple[int, list[str]]:
     """Let a process commit so many lots, kill it, and return the last acknowledged one and all it said."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.store.committer", str(folder), str(first)],
+        [sys.executable, "-m", "tests.store.embedded.committer", str(folder), str(first)],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as child:  # fmt: skip
         said = [child.stdout.readline().strip() for _ in range(lots + 1)]

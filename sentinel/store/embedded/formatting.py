@@ -19,8 +19,8 @@ import duckdb
 import msgspec
 
 from sentinel.core.record import KeptEvent
-from sentinel.store import codec
-from sentinel.store.columns import columns, listed, together
+from sentinel.store.embedded import codec
+from sentinel.store.embedded.columns import columns, listed, together
 from sentinel.store.paths import AppSchema
 
 READY = b"ready"

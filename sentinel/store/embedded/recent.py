@@ -14,13 +14,6 @@ from sentinel.core.event import Event
 GENERATION = 200_000  # at least so many of the newest are held, at most twice as many
 _SECONDS = DAY // SECOND
 
-Identity = tuple[int | None, str]  # the UTC day of the timestamp as sent, None for none; the id
-
-
-def identity(sent: int | None, id: str) -> Identity:
-    """Return what tells a repeat from another event of the same app."""
-    return (None if sent is None else sent // DAY, id)
-
 
 class Generation:
     """Some identities by day, and the seconds of their timestamps."""

@@ -19,13 +19,13 @@ from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
 from sentinel.store import rows
-from sentinel.store.columns import Columns, columns, listed, of_rows, together
-from sentinel.store.control import Control
-from sentinel.store.duck import Duck
-from sentinel.store.formatter import MUCH, Formatter
-from sentinel.store.journal import BITS, Journal, Row
-from sentinel.store.recent import Identity, identity
-from sentinel.store.schema import Schema
+from sentinel.store.arrival import BITS, Identity, identity
+from sentinel.store.embedded.columns import Columns, columns, listed, of_rows, together
+from sentinel.store.embedded.control import Control
+from sentinel.store.embedded.duck import Duck
+from sentinel.store.embedded.formatter import MUCH, Formatter
+from sentinel.store.embedded.journal import Journal, Row
+from sentinel.store.embedded.schema import Schema
 
 LUMP = 20_000  # events in one transaction
 SIP = 5_000  # events that whoever asks for events makes searchable on the way

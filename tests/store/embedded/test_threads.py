@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sentinel.core.batch import Sighting
 from sentinel.core.record import App, Filter
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 from tests.contract.values import NOW, batch, decision, event, finding
 
 LOTS, EACH, SENDERS = 8, 8, 3

@@ -1,6 +1,6 @@
 """A process that commits for ever and says what was acknowledged; `test_recovery` kills it.
 
-    python -m tests.store.committer FOLDER FIRST
+    python -m tests.store.embedded.committer FOLDER FIRST
 
 Lot n has the events n.0 … n.9, a finding, a decision and a notification, and repeats an event of the lot before.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sentinel.core.batch import Batch, Outgoing, Sighting
 from sentinel.core.record import App
-from sentinel.store.embedded import Embedded, open_store
+from sentinel.store.embedded.store import Embedded, open_store
 from tests.contract.values import NOW, decision, event, finding
 
 EACH = 10

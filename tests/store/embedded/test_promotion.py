@@ -9,7 +9,7 @@ import pytest
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import App, Filter
 from sentinel.engine.expression import compile_expression
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 from sentinel.store.rows import TEXTS
 from tests.contract.values import NOW, batch, event, put
 

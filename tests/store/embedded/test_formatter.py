@@ -13,12 +13,12 @@ import pytest
 
 from sentinel.core.record import App, Filter
 from sentinel.engine.expression import compile_expression
-from sentinel.store import formatter, projector
-from sentinel.store.codec import pack
-from sentinel.store.embedded import open_store
-from sentinel.store.formatting import Asked
-from sentinel.store.formatting import send as send_message
-from sentinel.store.journal import Row
+from sentinel.store.embedded import formatter, projector
+from sentinel.store.embedded.codec import pack
+from sentinel.store.embedded.formatting import Asked
+from sentinel.store.embedded.formatting import send as send_message
+from sentinel.store.embedded.journal import Row
+from sentinel.store.embedded.store import open_store
 from sentinel.store.rows import TEXTS
 from tests.api.served import wait_for
 from tests.contract.values import NOW, batch, event, put
@@ -200,7 +200,7 @@ def test_a_file_that_a_killed_server_left_is_gone_at_the_next_start(folder):
 
 def test_it_ends_when_its_server_is_killed(tmp_path):
     program = (
-        "import sys; from pathlib import Path; from sentinel.store.formatter import Formatter\n"
+        "import sys; from pathlib import Path; from sentinel.store.embedded.formatter import Formatter\n"
         "made = Formatter(Path(sys.argv[1]))\n"
         "while not made._is_ready(): pass\n"
         "print(made._process.pid, flush=True); sys.stdin.read()"

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from sentinel.core.errors import StoreBusy, StoreError
-from sentinel.store import control as module
-from sentinel.store.control import Control, translated
+from sentinel.store.embedded import control as module
+from sentinel.store.embedded.control import Control, translated
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import pytest
 
 from sentinel.core.errors import SentinelError, StoreError
 from sentinel.core.record import App, Filter
-from sentinel.store import control
-from sentinel.store.embedded import CONTROL, EVENTS, open_store
+from sentinel.store.embedded import control
+from sentinel.store.embedded.store import CONTROL, EVENTS, open_store
 from tests.contract.values import NOW, batch, event, put
 
 
@@ -41,7 +41,7 @@ def test_a_second_server_is_told_who_has_the_folder(tmp_path):
 
 def test_a_server_that_died_does_not_hold_the_folder(tmp_path):
     code = (
-        "import os, signal, sys; from pathlib import Path; from sentinel.store.embedded import open_store\n"
+        "import os, signal, sys; from pathlib import Path; from sentinel.store.embedded.store import open_store\n"
         "open_store(Path(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
     )
     ran = subprocess.run([sys.executable, "-c", code, str(tmp_path / "data")], timeout=60, check=False)

@@ -21,7 +21,6 @@ _BROKEN = (duckdb.FatalException, duckdb.IOException, duckdb.InternalException)
 _SIGNS = ("invalidated", "Corrupt", "checksum")
 DAMAGED = 3  # newest logs set aside that are kept: each may be as large as the journal
 _PIECE = 1 << 20
-_GLANCE = 0.2  # seconds between two looks at whether somebody still waits
 _SETTINGS: dict[str, str | int] = {
     "checkpoint_threshold": "1TB", "threads": 2, "preserve_insertion_order": "false",
     "pandas_analyze_sample": 0,  # objects are texts: what is handed over is not looked through for a better type
@@ -158,25 +157,6 @@ class Duck:
 
     def _logs(self) -> list[Path]:
         return [file for file in self.path.parent.glob(f"{self.path.name}.wal*") if ".damaged-" not in file.name]
-
-
-@contextlib.contextmanager
-def interrupted(interrupt: Callable[[], object], gone: Callable[[], bool]) -> Iterator[None]:
-    """Interrupt what is asked of a database meanwhile, once nobody waits for it any more."""
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(_GLANCE):
-            if gone():
-                interrupt()
-
-    watcher = threading.Thread(target=watch, name="sentinel-export", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
 
 
 def _aside(log: Path) -> Path:

@@ -11,7 +11,7 @@ import pytest
 
 from sentinel.core.errors import StoreBusy
 from sentinel.core.record import App
-from sentinel.store.embedded import open_store
+from sentinel.store.embedded.store import open_store
 from tests.contract.values import NOW, batch, decision, event, put
 
 TEXT = os.urandom(1500).hex()  # nothing to compress
