@@ -74,8 +74,8 @@ class Console:
             return False
         if origin is None:
             return site == "same-origin"
-        here = (headers.get(b"host") or "").lower()
-        return _origin(origin) == self._public or urlsplit(origin).netloc.lower() == here
+        said, here = _origin(origin), (headers.get(b"host") or "").lower()
+        return said is not None and (said == self._public or said.partition("://")[2] == here)
 
     async def _asset(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         asset = self._answers.assets.at(scope["path"])
@@ -101,9 +101,13 @@ class Console:
         return headed
 
 
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}".lower()
+def _origin(url: str) -> str | None:
+    """Return a URL's scheme and host, None where it names no host."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else None
 
 
 def _encoded(asset: Asset, accepted: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:

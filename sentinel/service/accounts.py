@@ -89,16 +89,18 @@ class Accounts:
 
         Raises SentinelError for a link that is not good (any more), and for a name or password that will not do.
         """
-        id, dot, secret = code.strip().partition(".")
+        id, dot, rest = code.strip().partition(".")
+        purpose, secret = (account_link(id), rest) if dot else (ADMINISTRATOR, id)
         account = self._store.accounts.get(id) if dot else None
+        now = self._clock()
+        if (dot and account is None) or not self._store.access.good_link(purpose, secret, now):
+            raise _not_good()  # before any word about names: strangers would learn who has an account
         name = account.name if account is not None else _checked(name)
         if account is None and self._store.accounts.named(name) is not None:
             raise SentinelError(f"`name`: there is an account `{name}` already", "choose another name")
         passwords.check(password, name)
-        purpose = account_link(id) if dot else ADMINISTRATOR
-        now = self._clock()
-        if not self._store.access.use_link(purpose, secret if dot else id, now):
-            raise SentinelError("the link is used up, over or not complete", "ask for a new one")
+        if not self._store.access.use_link(purpose, secret, now):
+            raise _not_good()
         if account is None:
             account = Account(secrets.token_hex(6), name, "admin", made=now, by="one-time link")
             self._store.accounts.put(account, account.actor, now)
@@ -132,6 +134,10 @@ class Accounts:
         if not apps:
             raise SentinelError("`apps`: none", f"name some, or `{EVERY_APP}` for every app")
         return (EVERY_APP,) if EVERY_APP in apps else tuple(sorted(set(apps)))
+
+
+def _not_good() -> SentinelError:
+    return SentinelError("the link is used up, over or not complete", "ask for a new one")
 
 
 def folded(name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import KEY_SCOPES, App, Key, KeyScope
@@ -137,12 +137,17 @@ class Access:
         with self._control.write() as connection:
             return _add_link(connection, purpose, until, now)
 
+    def good_link(self, purpose: str, secret: str, now: int) -> bool:
+        """Say whether a one-time link is good, and leave it so."""
+        with self._control.read() as connection:
+            query = select(one_time_links.c.hash).where(*_good(purpose, secret, now))
+            return connection.execute(query).first() is not None
+
     def use_link(self, purpose: str, secret: str, now: int) -> bool:
         """Use a one-time link up; say whether it was good."""
-        c = one_time_links.c
-        good = (c.hash == _hash(secret), c.purpose == purpose, c.used.is_(None), c.until > now)
+        query = update(one_time_links).where(*_good(purpose, secret, now)).values(used=now)
         with self._control.write() as connection:
-            used = connection.execute(update(one_time_links).where(*good).values(used=now)).rowcount > 0
+            used = connection.execute(query).rowcount > 0
             if used:
                 note(connection, None, now, "one-time link", "link.use", purpose)
             return used
@@ -171,6 +176,12 @@ def _add_link(connection: Connection, purpose: str, until: int, now: int) -> str
     row = {"hash": _hash(secret), "purpose": purpose, "made": now, "until": until}
     connection.execute(insert(one_time_links).values(**row))
     return secret
+
+
+def _good(purpose: str, secret: str, now: int) -> tuple[ColumnElement[bool], ...]:
+    """Return what is so of the link of a secret while it can be used."""
+    c = one_time_links.c
+    return c.hash == _hash(secret), c.purpose == purpose, c.used.is_(None), c.until > now
 
 
 def _hash(secret: str) -> str:

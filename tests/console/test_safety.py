@@ -59,6 +59,20 @@ def test_a_wrong_password_and_an_unknown_name_are_answered_alike(alone):
     assert "set-cookie" not in wrong.headers
 
 
+def test_a_link_that_is_not_good_tells_nobody_who_has_an_account(alone):
+    ana = alone.invited("ana", "viewer")
+    id = alone.server.accounts.session(ana.session).account.id
+    answers = [
+        alone.anybody().post("/welcome", {"code": code, "name": name, "password": word, "again": word})
+        for code in ("guessed", f"{id}.guessed", "none.guessed")
+        for name in ("ana", "nobody", "<b>")
+        for word in (PASSWORD, "short")
+    ]
+    assert {answer.status for answer in answers} == {422}
+    said = {text(answer).partition("Choose a password")[0] for answer in answers}
+    assert len(said) == 1 and "the link is used up, over or not complete" in said.pop()
+
+
 def test_an_unknown_name_costs_as_many_hashes_as_a_known_one(alone, monkeypatch):
     alone.invited("ana", "viewer")
     invited = alone.server.accounts.invite("bob", "viewer", ("*",), "test").account

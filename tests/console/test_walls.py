@@ -151,6 +151,7 @@ def test_a_change_without_the_sessions_token_is_refused(console, name):
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": ""},
+        {"Origin": "http://["},  # which Python reads no URL from
     ],
 )
 def test_a_change_from_another_site_is_refused(console, name, head):

@@ -99,6 +99,9 @@ class Access(Protocol):
     def make_link(self, purpose: str, until: int, now: int) -> str:
         """Return the secret of a new one-time link."""
 
+    def good_link(self, purpose: str, secret: str, now: int) -> bool:
+        """Say whether a one-time link is good, and leave it so."""
+
     def use_link(self, purpose: str, secret: str, now: int) -> bool:
         """Use a one-time link up; say whether it was good."""
 
