@@ -67,7 +67,7 @@ async def body(
 ) -> bytes:
     """Return a request's body as it came, at most `most` bytes of it within `patience` seconds."""
     declared = headers.get(b"content-length") or ""
-    if declared.isdigit() and int(declared[:20]) > most:
+    if declared.isdecimal() and int(declared[:20]) > most:
         raise _large(most)
     parts: list[bytes] = []
     size = 0

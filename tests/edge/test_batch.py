@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.edge.batch import LARGEST_PROPERTIES, MOST, Terms, parse
+from sentinel.edge.batch import LARGEST_PROPERTIES, MOST, Terms, parse, translated
 from sentinel.edge.errors import ApiError
 from tests.api.fakes import NOW
 
@@ -121,6 +121,18 @@ def test_the_most_events_are_taken_and_one_more_is_not():
     assert len(parse(json.dumps([{"event": "x"}] * MOST).encode(), TERMS).events) == MOST
     with pytest.raises(ApiError, match="at most 5000"):
         parse(json.dumps([{"event": "x"}] * (MOST + 1)).encode(), TERMS)
+
+
+@pytest.mark.parametrize(("each", "elements"), [(0, MOST), (1, MOST), (50, MOST // 50)])
+def test_a_foreign_body_means_the_most_events_and_no_more(each, elements):
+    """Whether it has too many elements, of which none need mean anything, or few that mean many."""
+
+    def ask(count):
+        return translated(range(count), lambda _: [{"event": "x"}] * each, TERMS, False, pytest.fail)
+
+    assert len(ask(elements).events) == each * elements
+    with pytest.raises(ApiError, match="more than 5000 events in one request"):
+        ask(elements + 1)
 
 
 @given(st.lists(st.fixed_dictionaries({"event": st.text(max_size=3)}, optional={"id": JSON}), max_size=5))

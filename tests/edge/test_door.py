@@ -1,13 +1,18 @@
-"""Whose connection a request came by, for those who take it as a sign."""
+"""Whose connection a request came by, for those who take it as a sign, and how many large bodies are decoded at once."""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import threading
 
 import pytest
 
 from sentinel.core.proxies import Proxies
-from sentinel.edge.door import Door
+from sentinel.edge.access import Caller
+from sentinel.edge.batch import Parsed
+from sentinel.edge.door import LARGE_AT_ONCE, SMALL, Door
+from sentinel.edge.limits import Buckets
 from sentinel.edge.wire import Headers
 
 PROXY = Proxies((ipaddress.ip_network("10.0.0.0/8"),))
@@ -31,3 +36,27 @@ PROXY = Proxies((ipaddress.ip_network("10.0.0.0/8"),))
 def test_a_connection_is_the_clients_own_only_where_no_proxy_may_stand_between(client, headers, found):
     door = Door(*[None] * 7, proxies=PROXY)
     assert door.connection({"client": client}, Headers(headers)) == found
+
+
+def test_only_so_many_large_bodies_are_decoded_at_once():
+    """Each may become twenty times as large in memory."""
+    at_work, most, full = set(), [], threading.Barrier(LARGE_AT_ONCE)
+
+    def parse(data, terms):
+        at_work.add(threading.get_ident())
+        most.append(len(at_work))
+        full.wait(20)  # until as many are at work as may be
+        at_work.discard(threading.get_ident())
+        return Parsed()
+
+    async def receive():
+        return {"type": "http.request", "body": b"x" * (SMALL + 1), "more_body": False}
+
+    async def read_many():
+        buckets = Buckets(1, 1000)
+        door = Door(*[None] * 3, lambda: 0, lambda: 0.0, buckets, buckets)
+        caller = Caller("one", "sdk", "k", "key:k")
+        await asyncio.gather(*(door.read(caller, None, Headers([]), receive, parse) for _ in range(3 * LARGE_AT_ONCE)))
+
+    asyncio.run(read_many())
+    assert max(most) == LARGE_AT_ONCE and len(most) == 3 * LARGE_AT_ONCE

@@ -1,0 +1,75 @@
+"""Bodies as they come: bounded before they are read where they say their size, and while they are read in any case."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import zstandard
+
+from sentinel.edge import wire
+from sentinel.edge.errors import ApiError
+from sentinel.edge.wire import Budget, Headers
+
+PIECE = 1 << 20
+
+
+class Sender:
+    """Sends pieces of a body for as long as it is asked."""
+
+    def __init__(self, pieces: int, size: int = PIECE) -> None:
+        self.pieces, self.size, self.sent = pieces, size, 0
+
+    async def __call__(self) -> dict[str, object]:
+        self.sent += 1
+        return {"type": "http.request", "body": b"x" * self.size, "more_body": self.sent < self.pieces}
+
+
+def read(sender: Sender, budget: Budget, head: list[tuple[bytes, bytes]] = (), most: int = 3 * PIECE) -> bytes:
+    return asyncio.run(wire.body(sender, Headers(head), budget, most=most))
+
+
+def test_a_body_that_does_not_say_its_size_is_read_to_the_bound_and_no_further():
+    sender, budget = Sender(1000), Budget(10 * PIECE)
+    with pytest.raises(ApiError) as caught:
+        read(sender, budget)
+    assert (caught.value.code, caught.value.message) == ("too_large", "the body is larger than 3 MiB")
+    assert sender.sent == 4
+    assert len(read(Sender(3), Budget(3 * PIECE))) == 3 * PIECE
+
+
+@pytest.mark.parametrize("length", [b"3145729", b"9" * 5000])
+def test_a_body_that_says_it_is_too_large_is_not_read_at_all(length):
+    sender = Sender(1000)
+    with pytest.raises(ApiError, match="larger than 3 MiB"):
+        read(sender, Budget(), [(b"content-length", length)])
+    assert sender.sent == 0
+
+
+@pytest.mark.parametrize("length", [b"", b"-1", b"x", b"1e9", "²".encode("latin-1")])
+def test_a_size_that_is_no_number_is_no_fault(length):
+    assert len(read(Sender(1), Budget(), [(b"content-length", length)])) == PIECE
+
+
+def test_what_was_held_is_let_go_whether_a_body_was_taken_or_not():
+    budget = Budget(4 * PIECE)
+    for _ in range(3):
+        assert len(read(Sender(3), budget)) == 3 * PIECE
+        with pytest.raises(ApiError):
+            read(Sender(9), budget)
+    with pytest.raises(ApiError, match="too many large requests at once"):
+        read(Sender(9), budget, most=9 * PIECE)
+    budget.take(4 * PIECE)
+
+
+@pytest.mark.parametrize(("bits", "taken"), [(23, True), (24, False), (27, False)])
+def test_a_frame_that_wants_much_memory_is_refused_however_little_it_holds(bits, taken):
+    wanted = zstandard.ZstdCompressionParameters.from_level(1, window_log=bits)
+    packer = zstandard.ZstdCompressor(compression_params=wanted).compressobj()
+    frame = packer.compress(b"[]") + packer.flush()
+    if taken:
+        assert wire.expand(frame, ["zstd"]) == b"[]"
+        return
+    with pytest.raises(ApiError) as caught:
+        wire.expand(frame, ["zstd"])
+    assert caught.value.code == "malformed"
