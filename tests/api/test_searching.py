@@ -146,6 +146,19 @@ def test_csv_calculates_nothing(server, sent):
     assert all(cell[:1] not in "=+-@" or not cell for row in rows for cell in row.values())
 
 
+def test_csv_calculates_nothing_however_a_formula_begins(server):
+    starts = ["=", "+", "-", "@", "\t=", "\r=", "\n=", " =", "  @", "＝", "＋", "－", "＠"]
+    agents = [f"{start}1+cmd|'/C calc'!A0" for start in starts]
+    rogues = [
+        {"event": "rogue", "id": f"r{n}", "timestamp": AT + n, "request": {"user_agent": agent, "path": "/=1"}}
+        for n, agent in enumerate(agents)
+    ]
+    assert server.using("sdk").post("/v1/events", rogues).json["accepted"] == len(rogues)
+    rows = list(csv.DictReader(io.StringIO(exported(server, "csv", event="rogue").body.decode(), newline="")))
+    assert [row["request.user_agent"] for row in rows] == [f"'{agent}" for agent in agents]
+    assert {row["request.path"] for row in rows} == {"/=1"}
+
+
 def test_a_parquet_file_holds_what_was_asked_for(server, sent, tmp_path):
     for q, expected in (("properties.total > 7", [8, 9]), ('domain(user.email) == "example.com"', list(range(10)))):
         file = tmp_path / "events.parquet"

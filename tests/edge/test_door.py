@@ -1,4 +1,4 @@
-"""Whose connection a request came by, for those who take it as a sign, and how many large bodies are decoded at once."""
+"""Whose connection a request came by, for those who take it as a sign; how many large bodies are decoded at once."""
 
 from __future__ import annotations
 
