@@ -63,13 +63,18 @@ def _sequence(playbook: Playbook, asked: written.Sequence) -> Prepared:
     steps = [meets(step.selector) for step in asked.steps]
     fields = [group_value(step.field) if step.field else None for step in asked.steps]
     until = meets(asked.until) if asked.until else None
+    counted = sum(1 << place for place, field in enumerate(fields) if field)
+    plain: dict[tuple[int, bool], tuple[Any, ...]] = {}  # what has no values is kept once for all hits
 
     def values(event: Event, skipped: Skipped) -> tuple[Any, ...] | None:
         mask = sum(1 << place for place, selected in enumerate(steps) if selected(event))
         ends = until is not None and until(event)
         if not mask and not ends:
             return None
-        return mask, ends, tuple(key_text(field(event)) if field else None for field in fields)
+        if not mask & counted:
+            return plain.setdefault((mask, ends), (mask, ends, (None,) * len(fields)))
+        texts = (key_text(field(event)) if field and mask >> place & 1 else None for place, field in enumerate(fields))
+        return mask, ends, tuple(texts)
 
     names = [f"step.{place}" for place in range(1, len(steps) + 1)]
     return Prepared(

@@ -13,7 +13,7 @@ from sentinel.core.errors import SentinelError
 from sentinel.windows.groups import Opened
 from sentinel.windows.tracker import Tracker
 
-FORMAT = 2
+FORMAT = 3
 
 
 def dump(tracker: Tracker[Any]) -> bytes:

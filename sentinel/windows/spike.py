@@ -6,54 +6,54 @@ that has fallen silent leaves the time of its newest event behind, for as long a
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Iterable, Mapping
 from itertools import islice, takewhile
 from typing import Any
 
 from sentinel.engine.windows import Hit, Opening, Progress, Spike, Watch
 from sentinel.windows.groups import Limits
-from sentinel.windows.timeline import Timeline
+from sentinel.windows.hits import Hits
 from sentinel.windows.tracker import Tracker
 
 
-class Series(Timeline):
+class Series:
     """A group's events, each with its weight as its value, and the time of the newest that is not kept any more."""
 
-    __slots__ = ("approximate", "gone")
+    __slots__ = ("approximate", "gone", "hits")
 
     def __init__(self, gone: int | None = None) -> None:
-        super().__init__()
+        self.hits = Hits()
         self.gone = gone
         self.approximate = False
 
     def take(self, at: int, id: str, keep: int) -> None:
         """Add an event; let go of what lies `keep` microseconds or more behind the newest."""
         hits = self.hits
-        insort(hits, (at, id, (1,)), key=lambda kept: kept[:2])
-        stale = self.index(hits[-1][0] - keep + 1)
+        hits.add(at, id, 1)
+        stale = hits.behind(hits.at(-1) - keep)
         if stale:
-            self.gone = max(hits[stale - 1][0], -1 if self.gone is None else self.gone)
-            del hits[:stale]
+            self.gone = max(hits.at(stale - 1), -1 if self.gone is None else self.gone)
+            hits.drop(stale)
 
     def newest(self, upto: int) -> int | None:
         """Return the time of the newest event up to a time, None where none is known."""
-        index = self.index(upto + 1)
-        kept = self.hits[index - 1][0] if index else None
+        place = self.hits.behind(upto)
+        kept = self.hits.at(place - 1) if place else None
         if self.gone is None or self.gone > upto:
             return kept
         return self.gone if kept is None else max(kept, self.gone)
 
     def weight(self, after: int, upto: int) -> int:
         """Return how many events lie in (after, upto]."""
-        return sum(kept[2][0] for kept in self.hits[self.index(after + 1) : self.index(upto + 1)])
+        hits = self.hits
+        return sum(weight for _, _, weight in hits.each(hits.behind(after), hits.behind(upto)))
 
     def halve_oldest(self) -> int:
         """Let each second event of the older half stand for the one before it too; return for how many."""
-        half = len(self.hits) // 2 // 2 * 2
-        pairs = zip(self.hits[0:half:2], self.hits[1:half:2], strict=True)
-        together = [(late[0], late[1], (early[2][0] + late[2][0],)) for early, late in pairs]
-        self.hits = together + self.hits[half:]
+        half = self.hits.many // 2 // 2 * 2
+        old = list(self.hits.each(0, half))
+        together = [(at, id, one + weight) for (_, _, one), (at, id, weight) in zip(old[::2], old[1::2], strict=True)]
+        self.hits = Hits.of((*together, *self.hits.each(half)))
         self.approximate = True
         return len(together)
 
@@ -73,17 +73,17 @@ class SpikeTracker(Tracker[Series]):
 
     def size(self, state: Series) -> int:
         """Return the number of events kept."""
-        return len(state.hits)
+        return state.hits.many
 
     def judge(self, hit: Hit, state: Series) -> Iterable[Opening]:
         """Record a hit and compare its window with the baseline before."""
         at, window, asked = hit.at, self.watch.window, self.asked
-        if state.holds(at, hit.id):
+        if state.hits.holds(at, hit.id):
             return self.findings.again(hit, at)
         if not state.hits:
             state.gone = self.silent.pop(hit.key, None)
         state.take(at, hit.id, self.keep)
-        if len(state.hits) > self.limits.hits:
+        if state.hits.many > self.limits.hits:
             self.merged += state.halve_oldest()
         start = at - window
         count = state.weight(start, at)
@@ -102,10 +102,10 @@ class SpikeTracker(Tracker[Series]):
         """Return the count of the window that ends now and the mean it is measured against."""
         start = now - self.watch.window
         count = state.weight(start, now)
-        newest = state.hits[state.index(now + 1) - 1][0] + self.watch.window if count else None
+        newest = state.hits.at(state.hits.behind(now) - 1) + self.watch.window if count else None
         since = state.newest(start - self.asked.baseline)
         if not was_there(self.asked, since, start):
-            since = next((at for at, _, _ in state.hits if at > start - self.asked.baseline), None)
+            since = next((at for at, _, _ in state.hits.each(state.hits.behind(start - self.asked.baseline))), None)
         full = None if since is None else since + self.asked.baseline + self.watch.window
         return Progress((count, self._mean(state, start)), newest, state.approximate, full)
 
@@ -136,7 +136,7 @@ class SpikeTracker(Tracker[Series]):
     def _silence(self, groups: Mapping[str, Series]) -> None:
         for key, state in groups.items():
             if state.hits:
-                newest = state.hits[-1][0]
+                newest = state.hits.at(-1)
                 self.silent[key] = newest if state.gone is None or state.gone < newest else state.gone
 
     def write(self, state: Series) -> Any:
@@ -146,7 +146,7 @@ class SpikeTracker(Tracker[Series]):
     def read(self, stored: Any) -> Series:
         """Return the state that `write` gave."""
         series = Series(stored[1])
-        series.hits = [(at, id, tuple(values)) for at, id, values in stored[0]]
+        series.hits = Hits(stored[0])
         series.approximate = stored[2]
         return series
 

@@ -7,31 +7,31 @@ further than an earlier one, there are never more partials than the steps ask fo
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from sentinel.engine.windows import Step, Steps
+from sentinel.windows.hits import Hits
 
 Marks = tuple[int, bool, tuple[str | None, ...]]  # bits of the steps matched, `until` matched, a value for each step
-Kept = tuple[int, str, Marks]
 
 
 class Reached(NamedTuple):
-    """How far a partial is: the step it fills, events counted for it, and values seen for it."""
+    """How far a partial is: the step it fills, events counted for it, and values seen for it, in their order."""
 
     step: int
     filled: int
-    values: frozenset[str]
+    values: tuple[str, ...]
 
 
 Partials = dict[Reached, tuple[int, str]]  # to the time and id of its start
-NOTHING: frozenset[str] = frozenset()
-BEGUN = tuple(Reached(step, 0, NOTHING) for step in range(64))  # shared: most partials stand between two steps
+BEGUN = tuple(Reached(step, 0, ()) for step in range(64))  # shared: most partials stand between two steps
 START = BEGUN[0]
 
 
-def advance(partials: Partials, hit: Kept, steps: Sequence[Step], window: int) -> tuple[Partials, bool]:
+def advance(
+    partials: Partials, hit: tuple[int, str, Marks], steps: Sequence[Step], window: int
+) -> tuple[Partials, bool]:
     """Return the partials after one more event in (time, id) order, and whether it completes a sequence."""
     at, id, (mask, until, values) = hit
     edge = at - window
@@ -58,8 +58,8 @@ def _fill(reached: Reached, step: Step, value: str | None) -> Reached:
         return BEGUN[reached.step + 1]
     count = min(reached.filled + 1, step.count)
     values = reached.values
-    if step.distinct and value is not None and len(values) < step.distinct:
-        values = values | {value}
+    if step.distinct and value is not None and len(values) < step.distinct and value not in values:
+        values = tuple(sorted((*values, value)))
     if count >= step.count and len(values) >= step.distinct:
         return BEGUN[reached.step + 1]
     return Reached(reached.step, count, values)
@@ -70,61 +70,46 @@ class History:
 
     __slots__ = ("approximate", "hits", "lost", "partials")
 
-    def __init__(self) -> None:
-        self.hits: list[Kept] = []
+    def __init__(self, hits: Hits, asked: Steps, window: int, approximate: bool = False) -> None:
+        self.hits = hits
         self.partials: Partials = {}
-        self.approximate = False
+        self.approximate = approximate
         self.lost = 0  # events let go that still counted, since this was last looked at
+        if hits:
+            self.crossings(hits.at(-1), asked, window)
 
-    def holds(self, at: int, id: str) -> bool:
-        """Say whether this very hit is kept."""
-        index = bisect_left(self.hits, (at, id))
-        return index < len(self.hits) and self.hits[index][:2] == (at, id)
-
-    def is_newest(self, at: int, id: str) -> bool:
-        """Say whether an event stands behind all that are kept."""
-        if not self.hits:
-            return True
-        newest = self.hits[-1]
-        return at > newest[0] or (at == newest[0] and id > newest[1])
-
-    def furthest(self, asked: Steps, window: int, now: int) -> tuple[int | None, Reached]:
-        """Return when the start lies that has come furthest by now, and how far; of equals the latest."""
-        partials: Partials = {}
-        for kept in self.hits[bisect_left(self.hits, (now - window + 1,)) : bisect_left(self.hits, (now + 1,))]:
-            partials, _ = advance(partials, kept, asked.steps, window)
-        found = max(partials, key=lambda one: (one.step, one.filled, len(one.values), partials[one]), default=None)
-        return (None, START) if found is None else (partials[found][0], found)
-
-    def append(self, hit: Kept, asked: Steps, window: int, keep: int, most: int) -> bool:
-        """Add the newest event and say whether it completes a sequence; forget what none can need."""
-        self.hits.append(hit)
+    def append(self, hit: tuple[int, str, Marks], asked: Steps, window: int, most: int) -> bool:
+        """Add the newest event and say whether it completes a sequence; forget the oldest past the bound."""
+        self.hits += hit
         self.partials, complete = advance(self.partials, hit, asked.steps, window)
-        if self.hits[0][0] <= hit[0] - keep or len(self.hits) > most:
-            self._forget(hit[0] - keep, most)
-        return complete
-
-    def _forget(self, edge: int, most: int) -> None:
-        stale = bisect_left(self.hits, (edge + 1,))
-        over = len(self.hits) - stale - most
+        over = self.hits.many - most
         if over > 0:
-            stale += over
+            self.hits.drop(over)
             self.lost += over
             self.approximate = True
-        del self.hits[:stale]
+        return complete
 
-    def insert(self, hit: Kept, asked: Steps, window: int) -> list[tuple[int, str]]:
+    def insert(self, hit: tuple[int, str, Marks], asked: Steps, window: int) -> list[tuple[int, str]]:
         """Add an event older than the newest; return the crossings in [its time, its time + window), ascending."""
-        self.hits.insert(bisect_left(self.hits, hit[:2]), hit)
+        self.hits.add(*hit)
         return self.crossings(hit[0], asked, window)
 
     def crossings(self, at: int, asked: Steps, window: int) -> list[tuple[int, str]]:
         """Return the crossings in [at, at + window), ascending, and bring the partials up to date."""
         partials: Partials = {}
         found = []
-        for kept in self.hits[bisect_left(self.hits, (at - window + 1,)) :]:
+        for kept in self.hits.each(self.hits.behind(at - window)):
             partials, complete = advance(partials, kept, asked.steps, window)
             if complete and at <= kept[0] < at + window:
                 found.append(kept[:2])
         self.partials = partials
         return found
+
+
+def furthest(hits: Hits, asked: Steps, window: int, now: int) -> tuple[int | None, Reached]:
+    """Return when the start lies that has come furthest by now, and how far; of equals the latest."""
+    partials: Partials = {}
+    for kept in hits.each(hits.behind(now - window), hits.behind(now)):
+        partials, _ = advance(partials, kept, asked.steps, window)
+    found = max(partials, key=lambda one: (one.step, one.filled, len(one.values), partials[one]), default=None)
+    return (None, START) if found is None else (partials[found][0], found)

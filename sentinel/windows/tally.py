@@ -1,12 +1,13 @@
 """Running tallies: what a window amounts to while hits enter and leave it.
 
-One class a metric, one table of them. `add` and `drop` take a hit's value as `engine.windows.Hit` has it, or
-the value of merged hits, `fill` many of them; `reached` compares with the threshold; `shown` is what a finding reports.
+One class a metric, one table of them, and one class of several metrics. `add` and `drop` take a hit's value as
+`engine.windows.Hit` has it, or the value of merged hits, `fill` many of them; `reached` compares with the threshold;
+`shown` is what a finding reports. Where there is one metric its value stands for the values of a hit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sentinel.engine.windows import MILLION, Gauge
@@ -19,7 +20,7 @@ class Tally(Protocol):
 
     def add(self, value: Value) -> None: ...
     def drop(self, value: Value) -> None: ...
-    def fill(self, values: Iterable[Value]) -> None: ...
+    def fill(self, values: Sequence[Value]) -> None: ...
     def reached(self) -> bool: ...
     def shown(self) -> int | float: ...
 
@@ -40,7 +41,7 @@ class Total:
     def drop(self, value: int | None) -> None:
         self.total -= value or 0
 
-    def fill(self, values: Iterable[int | None]) -> None:
+    def fill(self, values: Sequence[int | None]) -> None:
         self.total += sum(filter(None, values))
 
     def reached(self) -> bool:
@@ -73,7 +74,7 @@ class Distinct:
                 else:
                     del self.counts[one]
 
-    def fill(self, values: Iterable[Value]) -> None:
+    def fill(self, values: Sequence[Value]) -> None:
         counts = self.counts
         for value in values:
             if type(value) is str:
@@ -116,7 +117,7 @@ class Largest:
             else:
                 del self.reaching[value]
 
-    def fill(self, values: Iterable[int | float | None]) -> None:
+    def fill(self, values: Sequence[int | float | None]) -> None:
         for value in values:
             self.add(value)
 
@@ -145,7 +146,7 @@ class Mean:
         self.parts -= value[0]
         self.total -= value[1]
 
-    def fill(self, values: Iterable[tuple[int, int]]) -> None:
+    def fill(self, values: Sequence[tuple[int, int]]) -> None:
         for parts, amount in values:
             self.parts += parts
             self.total += amount
@@ -165,14 +166,44 @@ KINDS: dict[str, type[Total] | type[Distinct] | type[Largest] | type[Mean]] = {
 }  # fmt: skip
 
 
-def tallies(gauges: Sequence[Gauge]) -> list[Tally]:
-    """Return an empty tally for each gauge."""
-    return [KINDS[gauge.kind](gauge) for gauge in gauges]
+class Together:
+    """Several metrics: all of them must be reached."""
+
+    __slots__ = ("each",)
+
+    def __init__(self, gauges: Sequence[Gauge]) -> None:
+        self.each = tuple(KINDS[gauge.kind](gauge) for gauge in gauges)
+
+    def add(self, values: tuple[Value, ...]) -> None:
+        for tally, value in zip(self.each, values, strict=True):
+            tally.add(value)
+
+    def drop(self, values: tuple[Value, ...]) -> None:
+        for tally, value in zip(self.each, values, strict=True):
+            tally.drop(value)
+
+    def fill(self, values: Sequence[tuple[Value, ...]]) -> None:
+        for place, tally in enumerate(self.each):
+            tally.fill([one[place] for one in values])
+
+    def reached(self) -> bool:
+        return False not in [tally.reached() for tally in self.each]  # no generator: it is asked at every hit
 
 
-def amounts(gauges: Sequence[Gauge], hits: Sequence[tuple[Value, ...]]) -> tuple[int | float | None, ...]:
+def tallies(gauges: Sequence[Gauge]) -> Tally | Together:
+    """Return what hits of some metrics amount to, empty."""
+    return KINDS[gauges[0].kind](gauges[0]) if len(gauges) == 1 else Together(gauges)
+
+
+def shown(running: Tally | Together) -> tuple[int | float, ...]:
+    """Return what a finding reports, one entry a metric."""
+    return tuple(one.shown() for one in running.each) if isinstance(running, Together) else (running.shown(),)
+
+
+def amounts(gauges: Sequence[Gauge], values: Sequence[Value]) -> tuple[int | float | None, ...]:
     """Return what hits amount to, one entry a gauge, not cut off at any threshold; None where there is no amount."""
-    return tuple(_AMOUNT[gauge.kind]([values[place] for values in hits]) for place, gauge in enumerate(gauges))
+    columns = [values] if len(gauges) == 1 else [[one[place] for one in values] for place in range(len(gauges))]
+    return tuple(_AMOUNT[gauge.kind](column) for gauge, column in zip(gauges, columns, strict=True))
 
 
 def _total(values: Sequence[Value]) -> int | float | None:
@@ -218,6 +249,8 @@ _MERGE = {
 }  # fmt: skip
 
 
-def merged(one: Sequence[Value], other: Sequence[Value], gauges: Sequence[Gauge]) -> tuple[Value, ...]:
+def merged(one: Value, other: Value, gauges: Sequence[Gauge]) -> Value:
     """Return the values of two hits as those of one; a set of different values is kept up to its threshold."""
+    if len(gauges) == 1:
+        return _MERGE[gauges[0].kind](one, other, gauges[0])
     return tuple(_MERGE[gauge.kind](a, b, gauge) for a, b, gauge in zip(one, other, gauges, strict=True))

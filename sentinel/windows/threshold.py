@@ -1,5 +1,5 @@
-"""Thresholds: hits packed as bytes where a small count is all that is asked, else few ones plainly in a list, else a
-log with running tallies.
+"""Thresholds: hits packed as bytes where a small count is all that is asked, else as they are, with running tallies
+once there are enough to cross.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from typing import Any
 from sentinel.engine.windows import Hit, Opening, Progress, Threshold, Watch
 from sentinel.windows import packed
 from sentinel.windows.groups import Crossing, Limits
-from sentinel.windows.log import Few, Kept, Log, Terms, terms_of
+from sentinel.windows.hits import STRIDE, Hits
+from sentinel.windows.log import Log, Terms, terms_of
 from sentinel.windows.tally import amounts
 from sentinel.windows.tracker import Revise, Tracker
 
 PACKED_RECORDS = 512
-LOOK = 24  # every eighth hit of a few is the moment to let go of old ones
-State = bytes | Few | Log
+LOOK = 8 * STRIDE  # every eighth hit of a few is the moment to let go of old ones
+State = bytes | Hits | Log
 
 
 class ThresholdTracker(Tracker[State]):
@@ -25,21 +26,18 @@ class ThresholdTracker(Tracker[State]):
     def __init__(self, watch: Watch, limits: Limits) -> None:
         super().__init__(watch, limits, span=watch.window)
         assert isinstance(watch.detector, Threshold)
-        self.terms = terms_of(watch.detector, watch.window)
+        self.terms = terms_of(watch.detector, watch.window, limits.lateness, limits.hits)
         self.alone = _count_alone(self.terms, limits.lateness)
         # what is shorter than this has no crossing with one hit more
-        self.few = (self.alone - 1) * packed.RECORD if self.alone else 3 * min(self.terms.fewest - 1, limits.hits)
-        self.single = len(self.terms.gauges) == 1
+        self.few = (self.alone - 1) * packed.RECORD if self.alone else STRIDE * min(self.terms.fewest - 1, limits.hits)
 
     def fresh(self) -> State:
         """Return no bytes where hits can be packed, else no hits."""
-        return b"" if self.alone else Few()
+        return b"" if self.alone else Hits()
 
     def size(self, state: State) -> int:
         """Return the number of hits kept."""
-        if isinstance(state, Log):
-            return len(state.hits)
-        return len(state) // (packed.RECORD if isinstance(state, bytes) else 3)
+        return len(state) // packed.RECORD if isinstance(state, bytes) else _hits(state).many
 
     def run(self, hits: Iterable[Hit], newest: int, revise: Revise | None = None) -> Iterator[Opening]:
         """Record hits and give what opens.
@@ -47,7 +45,7 @@ class ThresholdTracker(Tracker[State]):
         Most hits are newer than all others and come to a group that has too few to cross. For them nothing is called,
         and as little as can be is looked at: what a group keeps is seldom in the processor's caches.
         """
-        few, single, pack, keep, opened = self.few, self.single, packed.record, self.keep, False
+        few, single, pack, keep, opened = self.few, self.terms.single, packed.record, self.keep, False
         groups, spared = self.groups, self.findings.__contains__
         young, turn, latest = groups.young, self.turn or 0, self.latest
         for hit in hits:
@@ -56,7 +54,7 @@ class ThresholdTracker(Tracker[State]):
                 state = young.get(key)
                 if state is None:
                     state = groups.fetch(key, source, spared)
-                if type(state) is Few:
+                if type(state) is Hits:
                     size = len(state)
                     if size < few and (size % LOOK or not size or state[0] > at - keep):
                         state += at, id, values[0] if single else values
@@ -86,14 +84,14 @@ class ThresholdTracker(Tracker[State]):
                     self.groups.young[key] = state + record
                     return ()
                 return self._judge_packed(hit, record, state)
-        elif type(state) is Few:
-            if state and state[0] <= at - self.keep:
-                state.forget(at - self.keep)
+            state = self.groups.young[key] = Log(_unpacked(state), self.terms)
+        elif type(state) is Hits:
+            state.forget(at - self.keep)
             if len(state) < self.few and (not state or state[-3] < at):
-                state += at, id, values[0] if self.single else values
+                state += at, id, values[0] if self.terms.single else values
                 return ()
-        if not isinstance(state, Log):
-            state = self.groups.young[key] = self._logged(state)
+            state = self.groups.young[key] = Log(state, self.terms)
+        assert isinstance(state, Log)
         return self._judge_log(hit, state)
 
     def _judge_packed(self, hit: Hit, record: bytes, state: bytes) -> Iterable[Opening]:
@@ -122,24 +120,23 @@ class ThresholdTracker(Tracker[State]):
         return ((at, id, (self.alone,)) for at, id in sorted(found))
 
     def _judge_log(self, hit: Hit, log: Log) -> Iterable[Opening]:
-        at, terms = hit.at, self.terms
-        kept = at, hit.id, hit.values
-        newest = log.hits[-1][0] if log.hits else -1
-        if at <= newest and log.holds(at, hit.id):
+        at, id, terms = hit.at, hit.id, self.terms
+        newest = log.hits.at(-1) if log.hits else -1
+        if at <= newest and log.hits.holds(at, id):
             return self.findings.again(hit, at if terms.on_arrival else at + terms.window - 1)
-        log.add(kept, terms, self.keep)
+        log.add(at, id, hit.values[0] if terms.single else hit.values, terms)
         if at >= newest:
-            crossing = None if self.findings.held_from(hit, at) else log.crossing(kept, terms)
+            crossing = None if self.findings.held_from(hit, at) else log.crossing(at, id, terms)
             openings = self.findings.open(hit, (crossing,), log.approximate) if crossing else []
         elif self.findings.held_from(hit, newest) or not log.may_cross(at, terms):
             openings = []
         else:
             found = log.crossings(at, terms)
             if terms.on_arrival:
-                found = (crossing for crossing in found if crossing[1] == hit.id)
+                found = (crossing for crossing in found if crossing[1] == id)
             openings = self.findings.open(hit, found, log.approximate)
-        if len(log.hits) > self.limits.hits:
-            self.merged += log.thin(terms, self.limits.hits)
+        if log.hits.many > log.limit:
+            self.merged += log.thin(terms)
         return openings
 
     def events(self, state: State, at: int) -> Iterable[str]:
@@ -148,7 +145,8 @@ class ThresholdTracker(Tracker[State]):
         if isinstance(state, bytes):
             places = range(packed.place(state, start), packed.place(state, at))
             return [packed.unpack(state, place)[1] for place in places]
-        return [id for when, id, _ in self._hits(state) if start < when <= at]
+        hits = _hits(state)
+        return [id for _, id, _ in hits.each(hits.behind(start), hits.behind(at))]
 
     def weigh(self, key: str, state: State, now: int) -> Progress:
         """Return what lies in the window that ends now."""
@@ -158,46 +156,46 @@ class ThresholdTracker(Tracker[State]):
             newest = packed.time_at(state, counted[-1]) if counted else None
             tally: tuple[int | float | None, ...] = (len(counted),)
         else:
-            inside = [hit for hit in self._hits(state) if start < hit[0] <= now]
+            hits = _hits(state)
+            inside = list(hits.each(hits.behind(start), hits.behind(now)))
             newest = inside[-1][0] if inside else None
             tally = amounts(self.terms.gauges, [values for _, _, values in inside])
         approximate = isinstance(state, Log) and state.approximate
         return Progress(tally, None if newest is None else newest + self.watch.window, approximate)
 
     def write(self, state: State) -> Any:
-        """Return packed bytes as they are, a log as its hits, its bound and its mark."""
-        return state if isinstance(state, bytes) else [self._hits(state), state.limit, state.approximate]
-
-    def _hits(self, state: Few | Log) -> list[Kept]:
-        return state.hits if isinstance(state, Log) else state.hits(self.single)
+        """Return packed bytes as they are, else the hits; of a log also its limit and its mark."""
+        if isinstance(state, bytes):
+            return state
+        return [_hits(state), *((state.limit, state.approximate) if isinstance(state, Log) else ())]
 
     def read(self, stored: Any) -> State:
         """Return the state that `write` gave."""
         if isinstance(stored, bytes):
             self.latest = max(self.latest, packed.time_at(stored, -1) if stored else -1)
             return stored
-        hits, limit, approximate = stored
-        self.latest = max(self.latest, hits[-1][0] if hits else -1)
-        log = Log()
-        log.limit, log.approximate = limit, approximate
-        log.resume(
-            [
-                (at, id, tuple(tuple(one) if isinstance(one, list) else one for one in values))
-                for at, id, values in hits
-            ],
-            self.terms,
-        )
-        return log
+        hits, *log = stored
+        hits = Hits.of((at, id, _frozen(values)) for at, id, values in Hits(hits).each())
+        self.latest = max(self.latest, hits.at(-1) if hits else -1)
+        if not log:
+            return hits
+        limit, approximate = log
+        return Log(hits, self.terms, approximate, limit)
 
-    def _logged(self, state: bytes | Few) -> Log:
-        """Return hits as a log: once there are many, or an id does not fit a record, or one comes late."""
-        log = Log()
-        if isinstance(state, bytes):
-            unpacked = (packed.unpack(state, index) for index in range(len(state) // packed.RECORD))
-            log.resume(sorted((at, id, (1,)) for at, id in unpacked), self.terms)
-        elif state:
-            log.resume(state.hits(self.single), self.terms)
-        return log
+
+def _hits(state: Hits | Log) -> Hits:
+    return state.hits if isinstance(state, Log) else state
+
+
+def _unpacked(state: bytes) -> Hits:
+    """Return packed hits as they are: once an id does not fit a record."""
+    unpacked = (packed.unpack(state, index) for index in range(len(state) // packed.RECORD))
+    return Hits.of((at, id, 1) for at, id in sorted(unpacked))
+
+
+def _frozen(values: Any) -> Any:
+    """Return values as they were before they were written: lists were tuples."""
+    return tuple(map(_frozen, values)) if isinstance(values, list) else values
 
 
 def _count_alone(terms: Terms, lateness: int) -> int:

@@ -10,11 +10,11 @@ from sentinel.core.duration import HOUR, SECOND
 from sentinel.core.globe import NEAR_KM, distance
 from sentinel.engine.windows import Hit, Opening, Progress, Travel, Watch
 from sentinel.windows.groups import Limits
-from sentinel.windows.timeline import Kept, Timeline
+from sentinel.windows.hits import Hits, Kept
 from sentinel.windows.tracker import Tracker
 
 
-class TravelTracker(Tracker[Timeline]):
+class TravelTracker(Tracker[Hits]):
     """The groups of one `travel`."""
 
     def __init__(self, watch: Watch, limits: Limits) -> None:
@@ -22,23 +22,24 @@ class TravelTracker(Tracker[Timeline]):
         self.speed = watch.detector.speed
         super().__init__(watch, limits, span=watch.span)
 
-    def fresh(self) -> Timeline:
+    def fresh(self) -> Hits:
         """Return a group that was nowhere."""
-        return Timeline()
+        return Hits()
 
-    def size(self, state: Timeline) -> int:
+    def size(self, state: Hits) -> int:
         """Return the number of events kept."""
-        return len(state.hits)
+        return state.many
 
-    def judge(self, hit: Hit, state: Timeline) -> Iterable[Opening]:
+    def judge(self, hit: Hit, state: Hits) -> Iterable[Opening]:
         """Record a hit and compare it with its neighbours in event time."""
         if state.holds(hit.at, hit.id):
             return self.findings.again(hit, hit.at)
         kept: Kept = hit.at, hit.id, hit.values
-        index = state.index(hit.at, hit.id)
-        neighbours = state.hits[max(0, index - 1) : index + 1]
+        place = state.add(*kept)
+        neighbours = [*state.each(max(0, place - 1), place), *state.each(place + 1, place + 2)]
         journeys = [self._journey(kept, other) for other in neighbours]
-        state.add(kept, self.keep, self.limits.hits)
+        state.forget(state.at(-1) - self.keep)
+        state.drop(max(0, state.many - self.limits.hits))
         worst = max((one for one in journeys if one), default=None)
         return self.findings.open(hit, ((hit.at, hit.id, worst[1:]),)) if worst else ()
 
@@ -51,18 +52,18 @@ class TravelTracker(Tracker[Timeline]):
         speed = km / (elapsed / HOUR) if elapsed else inf
         return (speed, round(km, 1), elapsed / SECOND) if speed > self.speed else None
 
-    def weigh(self, key: str, state: Timeline, now: int) -> Progress:
+    def weigh(self, key: str, state: Hits, now: int) -> Progress:
         """Return where the group was last, by now."""
-        seen = state.hits[: state.index(now + 1)]
+        seen = state.behind(now)
         if not seen:
             return Progress((None, None))
-        at, _, (latitude, longitude, _) = seen[-1]
+        ((at, _, (latitude, longitude, _)),) = state.each(seen - 1, seen)
         return Progress((None, None), at + self.keep - self.limits.lateness, place=(at, latitude, longitude))
 
-    def write(self, state: Timeline) -> Any:
+    def write(self, state: Hits) -> Any:
         """Return the events kept."""
-        return state.hits
+        return state
 
-    def read(self, stored: Any) -> Timeline:
+    def read(self, stored: Any) -> Hits:
         """Return the state that `write` gave."""
-        return Timeline([(at, id, tuple(values)) for at, id, values in stored])
+        return Hits.of((at, id, tuple(values)) for at, id, values in Hits(stored).each())

@@ -6,11 +6,13 @@ import random
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentinel.engine.windows import MILLION, Gauge, Hit, Threshold, Watch
+from sentinel.windows import log
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
 from tests.reference import Reference
@@ -57,7 +59,9 @@ def watches(draw: Any, kinds: list[str]) -> tuple[Watch, dict[Any, Any]]:
 
 
 @st.composite
-def streams(draw: Any, late: bool, gaps: tuple[int, ...] = (0, 0, 1, 1, 2, 5, 12)) -> list[dict[str, Any]]:
+def streams(
+    draw: Any, late: bool, gaps: tuple[int, ...] = (0, 0, 1, 1, 2, 5, 12), lateness: int = LATENESS
+) -> list[dict[str, Any]]:
     """Draw events in their order of arrival: ties, gaps, repeats, and none later than the lateness."""
     size = draw(st.integers(1, 60))
     at, events = 100, []
@@ -66,7 +70,7 @@ def streams(draw: Any, late: bool, gaps: tuple[int, ...] = (0, 0, 1, 1, 2, 5, 12
         event = {"id": f"e{draw(st.integers(0, 99)):02d}-{number}", "at": at, "g": draw(st.sampled_from("aab"))}
         value = draw(st.sampled_from([None, 1, 1, 2, 3, 4]))
         events.append(event if value is None else {**event, "v": value})
-    delays = {e["id"]: draw(st.integers(0, LATENESS if late else 0)) for e in events}
+    delays = {e["id"]: draw(st.integers(0, lateness if late else 0)) for e in events}
     if draw(st.booleans()):
         events += [dict(draw(st.sampled_from(events))) for _ in range(draw(st.integers(1, 5)))]
     arrived = sorted(enumerate(events), key=lambda pair: (pair[1]["at"] + delays[pair[1]["id"]], pair[0]))
@@ -138,3 +142,23 @@ def test_thinned_logs_still_name_every_group(asked: Any, events: list[dict[str, 
     watch, when = asked
     tight = Limits(lateness=LATENESS, hits=2)
     assert run(watch, events, tight).keys() == refer(watch, when, events).findings.keys()
+
+
+@settings(max_examples=300)
+@given(watches(["count", "distinct", "max"]), st.integers(0, 60), streams(late=True, gaps=(0, 0, 1, 2), lateness=5))
+def test_what_is_settled_is_let_go_and_nothing_changes(asked: Any, longer: int, events: list[dict[str, Any]]) -> None:
+    """Behind what can come late only what still decides is kept, and not one finding or anchor is another."""
+    watch, when = asked
+    watch = Watch("w", watch.window + longer, watch.cooldown, watch.detector)
+    with patch.object(log, "LOOK", 1):
+        assert run(watch, events, Limits(lateness=5)) == refer(watch, when, events).findings
+
+
+def test_a_long_window_keeps_what_comes_late_and_what_decides_and_no_more() -> None:
+    watch = Watch("w", 100_000, 1, Threshold((Gauge("distinct", 5), Gauge("max", 2))))
+    windows = MemoryWindows([watch], Limits(lateness=100))
+    for n in range(2000):
+        windows.hit([Hit("w", "a", n, f"e{n}", (f"v{n % 4}", n % 3), True, None)], n)
+    tracker = windows.trackers["w"]
+    assert tracker.size(tracker.groups.young["a"]) <= 2 * (100 + 4 + 1)
+    assert windows.hit([Hit("w", "a", 2000, "x", ("v4", None), True, None)], 2000)[0].tally == (5, 2)

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentinel.engine.windows import Step, Steps, Watch
+from sentinel.windows.hits import Hits
 from sentinel.windows.steps import History
 from tests.reference import Reference, order
-
-HORIZON = 10**6
 
 
 @st.composite
@@ -53,14 +52,14 @@ def kept(event: dict[str, Any], reference: dict[str, Any]) -> Any:
 def test_crossings_are_the_reference_s(asked: Any, events: list[dict[str, Any]], chance: Any, late: bool) -> None:
     """After each event: those it may have made, in [its time, its time + window)."""
     watch, plain = asked
-    reference, steps = Reference(plain), History()
+    reference, steps = Reference(plain), History(Hits(), watch.detector, watch.window)
     ordered = sorted(events, key=order)
     for event in chance.sample(ordered, len(ordered)) if late else ordered:
         reference.deliver(event)
         hit = kept(event, plain)
-        newest = steps.is_newest(event["at"], event["id"])
+        newest = steps.hits.is_newest(event["at"], event["id"])
         if newest:
-            found = [hit[:2]] if steps.append(hit, watch.detector, watch.window, HORIZON, 1000) else []
+            found = [hit[:2]] if steps.append(hit, watch.detector, watch.window, 1000) else []
         else:
             found = steps.insert(hit, watch.detector, watch.window)
         (group,) = reference.seen
@@ -73,7 +72,7 @@ def test_crossings_are_the_reference_s(asked: Any, events: list[dict[str, Any]],
 @given(sequences(), streams())
 def test_partials_are_never_more_than_the_steps_ask_for_events(asked: Any, events: list[dict[str, Any]]) -> None:
     watch, plain = asked
-    steps = History()
+    steps = History(Hits(), watch.detector, watch.window)
     for event in sorted(events, key=order):
-        steps.append(kept(event, plain), watch.detector, watch.window, HORIZON, 1000)
+        steps.append(kept(event, plain), watch.detector, watch.window, 1000)
         assert len(steps.partials) <= sum(step.count + step.distinct for step in watch.detector.steps)

@@ -1,0 +1,86 @@
+"""The hits of one group, in (time, id) order, in as little memory as plain lists can: what every look back reads."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+
+STRIDE = 3
+Kept = tuple[int, str, Any]
+
+
+class Hits(list[Any]):
+    """Time, id and values of one hit after the other in one list; a place counts hits.
+
+    There may be ten million of them: a tuple for each would take more than all else that is kept.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, hits: Iterable[Kept]) -> Self:
+        """Return hits that are given one by one, in order."""
+        return cls(part for hit in hits for part in hit)
+
+    @property
+    def many(self) -> int:
+        """How many hits there are."""
+        return len(self) // STRIDE
+
+    def at(self, place: int) -> int:
+        """Return the time of a hit; places may count from the end."""
+        return int(self[STRIDE * place])
+
+    def values(self, place: int) -> Any:
+        """Return what a hit counts for."""
+        return self[STRIDE * place + 2]
+
+    def each(self, start: int = 0, stop: int | None = None) -> Iterator[Kept]:
+        """Give the hits one by one, those from a place to another."""
+        part = self[STRIDE * start : None if stop is None else STRIDE * stop]
+        return zip(part[::STRIDE], part[1::STRIDE], part[2::STRIDE], strict=True)
+
+    def before(self, at: int) -> int:
+        """Return how many hits are earlier than a time."""
+        return bisect_left(range(self.many), at, key=lambda place: self[STRIDE * place])
+
+    def behind(self, at: int) -> int:
+        """Return the place of the first hit later than a time."""
+        return bisect_right(range(self.many), at, key=lambda place: self[STRIDE * place])
+
+    def place(self, at: int, id: str) -> int:
+        """Return the place that a hit has or would have."""
+        return bisect_left(
+            range(self.many), (at, id), key=lambda place: (self[STRIDE * place], self[STRIDE * place + 1])
+        )
+
+    def holds(self, at: int, id: str) -> bool:
+        """Say whether this very hit is kept."""
+        start = STRIDE * self.place(at, id)
+        return self[start : start + 2] == [at, id]
+
+    def is_newest(self, at: int, id: str) -> bool:
+        """Say whether a hit stands behind all that are kept."""
+        return not self or at > self[-3] or (at == self[-3] and id > self[-2])
+
+    def add(self, at: int, id: str, values: Any) -> int:
+        """Add a hit and return its place."""
+        if self.is_newest(at, id):
+            self += at, id, values
+            return self.many - 1
+        place = self.place(at, id)
+        self[STRIDE * place : STRIDE * place] = at, id, values
+        return place
+
+    def drop(self, number: int) -> None:
+        """Let go of so many of the oldest."""
+        del self[: STRIDE * number]
+
+    def forget(self, edge: int) -> int:
+        """Let go of the hits up to a time, and return how many they were."""
+        if not self or self[0] > edge:
+            return 0
+        stale = self.behind(edge)
+        self.drop(stale)
+        return stale
