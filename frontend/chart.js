@@ -5,6 +5,7 @@ import "uplot/dist/uPlot.min.css";
 const TONES = ["--accent", "--warn", "--good", "--danger", "--muted", "--text"];
 const HEIGHT = 210; // pixels; the legend below takes what it needs
 const DAY = 86400;
+const DAYS = [1, 2, 3, 7, 14, 28, 56, 112, 364].map((days) => days * DAY);
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const drawn = new Map();
@@ -36,15 +37,30 @@ function moments(_, splits, __, ___, step) {
   });
 }
 
+/** Let each bar stand over the time it counts: it begins at its moment, and the axis ends where the last one does. */
+function standing(x) {
+  const alone = x.length < 2;
+  const step = alone ? 0 : Math.min(...x.slice(1).map((at, index) => at - x[index]));
+  return {
+    bars: uPlot.paths.bars({ size: [0.8, 120], align: alone ? 0 : 1 }),
+    across: alone ? {} : { range: (_, from, to) => [from, to + step] },
+    pointed: { points: { show: false }, dataIdx: (_, __, near, at) => (near && x[near] > at ? near - 1 : near) },
+    ticks: step > DAY / 2 ? { incrs: DAYS } : {}, // a day may have 23 hours
+  };
+}
+
 function options(element, data) {
-  const bars = data.kind === "bars" ? uPlot.paths.bars({ size: [0.8, 60] }) : undefined;
+  const { bars, across = {}, pointed = { points: { size: 6 } }, ticks = {} } = data.kind === "bars" ? standing(data.x) : {};
   return {
     width: element.clientWidth || 600,
     height: HEIGHT,
-    cursor: { points: { size: 6 } },
+    cursor: pointed,
     legend: { live: true },
-    scales: { y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1) * 1.1] } }, // a bar is as long as what it counts
-    axes: [axis({ values: moments }), axis({ size: 56 })],
+    scales: {
+      x: across,
+      y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1) * 1.1] }, // a bar is as long as what it counts
+    },
+    axes: [axis({ values: moments, ...ticks }), axis({ size: 56 })],
     series: [
       { value: (_, seconds) => (seconds === null ? "–" : new Date(seconds * 1000).toLocaleString()) },
       ...data.series.map(([label], index) => ({

@@ -128,7 +128,7 @@ def actor(by: str | None) -> str:
 
 def target(value: str, scope: str = "user") -> str:
     """Return whom a decision is about as people say it."""
-    return " at ".join(unpair(value)) if scope in PAIRS else value
+    return (" on device " if scope == "user+device" else " at ").join(unpair(value)) if scope in PAIRS else value
 
 
 def parties(value: str, scope: str) -> list[tuple[str, str]]:

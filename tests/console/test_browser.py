@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from urllib.parse import quote
 
 import pytest
 
 from sentinel.core.record import Filter
 from sentinel.service.setup import ADMINISTRATOR
+from tests.api.served import wait_for
 from tests.console.browsing import tab
 from tests.console.visiting import PASSWORD, visited
 
@@ -385,3 +388,25 @@ def test_on_a_phone_the_name_of_the_page_is_in_sight_among_those_of_all(chromium
         for link in seen.page.locator("[aria-current=page]").all():
             box = link.bounding_box()
             assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+
+
+def test_a_bar_stands_over_its_own_time_and_days_are_told_by_days_alone(chromium, tmp_path):
+    with visited(tmp_path) as console:
+        day = 86_400
+        stamps = [(datetime.now(UTC) - timedelta(days=ago)).isoformat() for ago in range(4)]
+        past = [{"event": "seen", "user": "u", "timestamp": stamp} for stamp in stamps]
+        assert console.whole.using("admin").post("/v1/import", past).json["accepted"] == 4
+        wait_for(lambda: console.store.events.count("one", Filter()) == 4)
+        with tab(chromium, console.reader()) as seen:
+            page = seen.page
+            seen.open(of_one("/reports/series?range=7d&interval=day"))
+            page.locator(".chart canvas").wait_for()
+            x = page.evaluate("JSON.parse(document.querySelector('[data-chart]').dataset.chart).x")
+            assert [later - at for at, later in pairwise(x)] == [day] * (len(x) - 1)
+            box = page.locator(".u-over").bounding_box()
+            for number, at in enumerate(x):
+                for part in (0.1, 0.9):
+                    page.mouse.move(box["x"] + box["width"] * (number + part) / len(x), box["y"] + 50)
+                    told = page.locator(".u-legend .u-value").first.inner_text()
+                    assert told == page.evaluate("at => new Date(at * 1000).toLocaleString()", at), (number, part)
+            seen.quiet()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -224,3 +225,14 @@ def test_a_report_a_list_of_names_a_funnel_and_retention_say_what_happened(conso
     assert reader.get("/reports/names?q=evnt").status == 422
     assert "100 %" in text(reader.page("/reports/retention?start=act0"))
     assert reader.get("/reports?at=soon").status == 422
+
+
+def test_each_cohort_is_named_by_its_day_and_has_a_cell_for_each_later_one(console):
+    days = [(datetime.now(UTC) - timedelta(days=ago)).isoformat() for ago in (4, 3, 2)]
+    past = [{"event": "back", "user": f"u{number}", "timestamp": day} for number, day in enumerate(days)]
+    assert console.whole.using("admin").post("/v1/import", past).json["accepted"] == 3
+    wait_for(lambda: "back 3" in text(console.reader().page("/reports/names?range=7d")))
+    page = console.reader().page("/reports/retention?start=back&range=7d")
+    rows = re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)
+    assert len(rows) == 4 and len({len(re.findall(r"<t[hd]", row)) for row in rows}) == 1
+    assert [re.findall(r"<time[^>]*>([^<]*)</time>", row) for row in rows[1:]] == [[day[:10]] for day in days]

@@ -134,6 +134,7 @@ def test_a_decision_leads_to_whom_it_is_about(console, scope, value, other, lead
     page = console.reader().page(console.reader().done("/decisions/new", fields))
     assert {link for link in hrefs(page) if link.startswith(("/people/", "/addresses/"))} == leads
     assert other in text(page)
+    assert ("id:pair on device laptop" in text(page)) is (scope == "user+device")
 
 
 def counted(monkeypatch, room, names):

@@ -5,6 +5,7 @@
 const parts = new Intl.DateTimeFormat(undefined, {
   year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
 });
+const LENGTHS = { day: 10, minute: 16 };
 const zone = new Intl.DateTimeFormat(undefined, { timeZoneName: "long" });
 
 /** Return a moment as the server writes it, in the reader's zone: the same width, so nothing moves. */
@@ -22,8 +23,7 @@ function showTimes(root) {
   for (const element of root.querySelectorAll("time[data-local]")) {
     const moment = new Date(element.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
-    const text = local(moment);
-    element.textContent = element.dataset.local === "minute" ? text.slice(0, 16) : text;
+    element.textContent = local(moment).slice(0, LENGTHS[element.dataset.local]);
     element.title = `${element.dateTime.replace("T", " ").replace("Z", " UTC")} (shown: ${zoneName(moment)})`;
     element.removeAttribute("data-local");
   }
