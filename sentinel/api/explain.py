@@ -71,7 +71,8 @@ class NearnessView(Model):
     """How near the group is to a playbook's finding. Null in `tally`: nothing can be said; times null: there is none.
 
     `fires` says what would open the next finding, `empties` when the last of what is counted leaves the window,
-    `held` until when an earlier finding holds back the next.
+    `held` until when an earlier finding holds back the next. `spared` has the fields that name somebody nobody acts
+    on, and why: `{"ip": "private or local address"}`.
     """
 
     id: str
@@ -85,6 +86,7 @@ class NearnessView(Model):
     held: Moment | None
     approximate: bool
     opened: list[OpenedView]
+    spared: dict[str, str]
 
 
 class GroupWhyView(Model):

@@ -69,6 +69,8 @@ def group_lines(found: Mapping[str, Any]) -> Iterator[str]:
             yield f"  empties at {one['empties']}"
         if one["held"]:
             yield f"  held back until {one['held']} by an earlier finding"
+        for field, why in one.get("spared", {}).items():  # a server of before does not tell
+            yield f"  nobody acts on {field} {one['group'][field]}: {why}"
         for opened in one["opened"]:
             yield f"  found at {opened['at']}, {'acted' if opened['acted'] else 'acted on nobody'}"
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sentinel.core import address, identity
 from sentinel.core.errors import SentinelError
-from sentinel.core.record import App, KeptDecision, KeptEvent, KeptFinding
+from sentinel.core.record import Allowance, App, KeptDecision, KeptEvent, KeptFinding
 from sentinel.engine.problems import suggest
 from sentinel.loader.assembly import Content
 from sentinel.service.pipeline import Pipeline
 from sentinel.service.ports import Store
+from sentinel.service.sparing import Spared
 from sentinel.service.tenant import Tenant
 from sentinel.service.why import Judged, Nearness, Part, judged, nearness, rule
 
@@ -60,7 +62,16 @@ class Explainer:
         with self._pipeline.lock:
             engine = tenant.engine
             moment = max(now, tenant.newest)
-            return nearness(engine.judges.values(), tenant.windows, wanted, engine.acts, moment)
+            found = nearness(engine.judges.values(), tenant.windows, wanted, engine.acts, moment)
+        allowances = self._store.allow.list(app, now)
+        return [self._spared(one, tenant, allowances, now) for one in found]
+
+    def _spared(self, near: Nearness, tenant: Tenant, allowances: Sequence[Allowance], now: int) -> Nearness:
+        """Return how near a group is with whom of it nobody acts on."""
+        user = near.group.get("user")
+        own = frozenset(self._store.people.keys(tenant.app.id, user)) if user is not None else frozenset()
+        spared = Spared(tenant.never, allowances, lambda keys: [user if key in own else None for key in keys])
+        return replace(near, spared=spared.among(near.group, now))
 
     def decision(self, app: str, id: str) -> DecisionWhy | None:
         """Return what a decision rests on, None where an app has none of that id."""

@@ -26,7 +26,8 @@ from sentinel.engine.engine import Matched, retracted
 from sentinel.engine.windows import Opening
 from sentinel.service.intake import Receipt, Sending
 from sentinel.service.ports import Store, Unit
-from sentinel.service.tenant import Tenant, Whose
+from sentinel.service.sparing import Whose
+from sentinel.service.tenant import Tenant
 
 JOINED = ("events", "findings", "decisions", "labels", "outbox", "evidence", "retracted", "audit")
 

@@ -11,13 +11,14 @@ from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 from sentinel.core.batch import Evidence
-from sentinel.core.decision import Place, place
+from sentinel.core.decision import place
 from sentinel.core.finding import Finding
 from sentinel.core.record import Allowance, App
 from sentinel.engine.engine import Engine
 from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Playbook
 from sentinel.engine.windows import Hit, Watch, Windows
+from sentinel.service.sparing import Spared, Whose
 
 OPEN_FINDINGS = 100_000
 
@@ -50,7 +51,6 @@ class LocalWindows(Windows, Protocol):
     def merged(self) -> Counter[str]: ...
 
 
-Whose = Callable[[Sequence[str]], Sequence[str | None]]  # the person of each key
 MakeWindows = Callable[[Iterable[Watch]], LocalWindows]
 
 
@@ -77,10 +77,8 @@ class Tenant:
         self.newest = 0
         self.rebuilding: frozenset[str] = frozenset()
         self._playbooks = playbooks
-        self._never = [place(network) for network in never]
-        self._allowed_users: dict[str, int | None] = {}
-        self._whose: Whose = list
-        self._allowed_places: list[tuple[Place, int | None]] = []
+        self.never = [place(network) for network in never]
+        self._spared = Spared(self.never)
         self._open: OrderedDict[tuple[str, str], Open] = OrderedDict()
 
     def goes_by(self, playbooks: Sequence[Playbook]) -> bool:
@@ -105,31 +103,11 @@ class Tenant:
         return gone
 
     def allow(self, allowances: Iterable[Allowance], whose: Whose) -> None:
-        """Take over the allowlist as it is now; a user on it is a person, by whichever linked key they are known."""
-        allowances = list(allowances)
-        users = [one for one in allowances if one.scope == "user"]
-        persons = whose([one.value for one in users]) if users else []
-        self._whose, self._allowed_users = whose, {}
-        for one, person in zip(users, persons, strict=True):
-            key = person or one.value
-            known = self._allowed_users.get(key, 0)
-            self._allowed_users[key] = None if known is None or one.until is None else max(known, one.until)
-        self._allowed_places = [(place(one.value), one.until) for one in allowances if one.scope != "user"]
+        """Take over the allowlist as it is now."""
+        self._spared = Spared(self.never, allowances, whose)
 
     def _protected(self, kind: str, target: str, at: int) -> str | None:
-        if kind == "user":
-            return "allowlisted" if self._allowed_users and self._lets_be(target, at) else None
-        where = place(target)
-        if any(_overlap(where, network) for network in self._never):
-            return "the app's own proxy"
-        if any(_overlap(where, network) and _lasts(until, at) for network, until in self._allowed_places):
-            return "allowlisted"
-        return None
-
-    def _lets_be(self, user: str, at: int) -> bool:
-        (person,) = self._whose([user])
-        key = person or user
-        return key in self._allowed_users and _lasts(self._allowed_users[key], at)
+        return self._spared.why(kind, target, at)
 
     def opened(self, findings: Iterable[Finding]) -> None:
         """Remember findings whose further events are their evidence."""
@@ -162,14 +140,3 @@ class Tenant:
     def _as_open(self, finding: Finding) -> Open:
         cooldown = self.engine.judges[finding.playbook].playbook.cooldown
         return Open(finding.id, finding.at, finding.at + cooldown, finding.events)
-
-
-def _lasts(until: int | None, at: int) -> bool:
-    return until is None or at < until
-
-
-def _overlap(one: Place, other: Place) -> bool:
-    if one.version != other.version:
-        return False
-    shorter = min(one.length, other.length)
-    return one.bits >> (one.length - shorter) == other.bits >> (other.length - shorter)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
@@ -66,7 +66,8 @@ class Nearness:
     """How near a group is to a playbook's finding; times in microseconds, None where there is none.
 
     `tally` and `threshold` are by metric. `fires` says in words what would open a finding. `held` is until when an
-    earlier finding holds back the next, `opened` the anchors of those kept and whether each acted.
+    earlier finding holds back the next, `opened` the anchors of those kept and whether each acted. `spared` has the
+    fields of the group that name somebody nobody acts on, and why.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Nearness:
     held: int | None = None
     approximate: bool = False
     opened: tuple[tuple[int, bool], ...] = ()
+    spared: Mapping[str, str] = field(default_factory=dict)
 
 
 def rule(one: Rule, event: Event) -> Part:

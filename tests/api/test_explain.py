@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+from urllib.parse import quote
+
 import pytest
+
+from tests.api.whole import whole as run_whole
 
 
 def test_a_stored_event_is_explained_rule_by_rule_and_clause_by_clause(whole):
@@ -26,6 +31,42 @@ def test_a_group_is_told_how_near_it_is_and_after_the_finding_what_holds_it_back
     whole.fail("203.0.113.11", user="x", times=1)
     (near,) = ask()["playbooks"]
     assert near["held"] and [one["acted"] for one in near["opened"]] == [True]
+
+
+def near(whole, pair):
+    """Return what is told of a group of the one playbook that knows it."""
+    (found,) = whole.using("read").get(f"/v1/explain/group?group={quote(pair)}").json["playbooks"]
+    return found
+
+
+@pytest.mark.parametrize("ip", ["127.0.0.1", "10.1.2.3", "::1", "fe80::1", "169.254.169.254"])
+def test_of_a_private_address_it_is_told_that_nobody_acts_on_it(whole, ip):
+    assert near(whole, f"ip={ip}")["spared"] == {"ip": "private or local address"}
+
+
+@pytest.mark.parametrize(
+    ("scope", "value", "pair", "other"),
+    [
+        ("ip", "203.0.113.60", "ip=203.0.113.60", "ip=203.0.113.61"),
+        ("network", "198.51.100.0/25", "ip=198.51.100.9", "ip=198.51.100.200"),
+        ("user", "email:spared@b.example", "user=s1", "user=s2"),
+    ],
+)
+def test_of_whom_an_allowance_spares_it_is_told_as_soon_as_it_is_made_and_no_longer(whole, scope, value, pair, other):
+    known = {"event": "auth", "success": True, "user": {"id": "s1", "email": "spared@b.example"}}
+    whole.using("sdk").post("/v1/events", known)
+    assert near(whole, pair)["spared"] == {}
+    made = whole.using("admin").post("/v1/allow", {"scope": scope, "value": value, "reason": "test"}).json
+    assert near(whole, pair)["spared"] == {pair.partition("=")[0]: "allowlisted"}
+    assert near(whole, other)["spared"] == {}
+    whole.using("admin").ask("DELETE", f"/v1/allow/{made['id']}")
+    assert near(whole, pair)["spared"] == {}
+
+
+def test_of_a_proxy_of_the_apps_own_it_is_told(tmp_path):
+    with run_whole(tmp_path, trusted_proxies=(ip_network("203.0.113.64/28"),)) as alone:
+        assert near(alone, "ip=203.0.113.70")["spared"] == {"ip": "the app's own proxy"}
+        assert near(alone, "ip=203.0.113.80")["spared"] == {}
 
 
 def test_what_was_counted_is_a_whole_number(whole):

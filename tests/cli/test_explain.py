@@ -118,6 +118,9 @@ def test_a_server_explains_its_event_its_group_and_its_decision(ask_server, serv
         "  fires: 1 more matching event, in one window of 10m",
     ]
     server.fail("203.0.113.9", user="u1", times=1)
+    assert not [line for line in lines if line.startswith("  nobody acts")]
+    _, lines, _ = ask_server("--group", "ip=127.0.0.1")
+    assert "  nobody acts on ip 127.0.0.1: private or local address" in lines
     (made,) = server.using("read").get("/v1/decisions?value=203.0.113.9").json["items"]
     _, lines, _ = ask_server("--decision", made["id"])
     lines = lines[lines.index("block ip 203.0.113.9") :]  # the server of the test logs to the same place

@@ -106,7 +106,9 @@ def test_a_playbook_shows_its_text_its_versions_and_how_near_a_group_is(console)
     console.whole.fail("203.0.113.62", times=2)
     said = text(console.reader("viewer").page("/playbooks/of/three-failures?group=ip%3D203.0.113.62"))
     assert "when: {count: 3}" in said
-    assert "1 more matching event" in said
+    assert "1 more matching event" in said and "Nobody acts on" not in said
+    near = text(console.reader("viewer").page("/playbooks/of/three-failures?group=ip%3D127.0.0.1"))
+    assert "Nobody acts on ip 127.0.0.1: private or local address" in near
     assert re.search(r"Versions \w{12}", said)
     assert "no playbook groups by `plan`" in text(
         console.reader("viewer").page("/playbooks/of/three-failures?group=plan%3Dx")
