@@ -24,7 +24,7 @@ from sentinel.cli.client import AppId, Client, Data, Refused, Secret, Unreachabl
 from sentinel.cli.options import As, Input, Map, Name, Strict, columns_of
 from sentinel.cli.terminal import complain, say
 from sentinel.service.eventfiles.reading import Account, EventFile, Options
-from sentinel.service.eventfiles.streams import STDIN, Stream
+from sentinel.service.eventfiles.streams import STDIN, Stream, look
 
 LOT = 2_000  # events a request
 LARGEST = 4 << 20  # bytes a request, before it is packed
@@ -59,6 +59,8 @@ def import_events(
     format: Annotated[Input | None, typer.Option("--format", hidden=True)] = None,
 ) -> int:  # fmt: skip
     """Send past events to a server; they act on nobody unless told to."""
+    for name in files:
+        look(name)
     client = connect(url, key, app, data)
     options = Options((format or input).value, columns_of([*(map or ()), *(column or ())]), event)
     account, tally = Account(strict=strict), Tally()

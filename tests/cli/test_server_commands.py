@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import re
 import threading
 import time
@@ -333,6 +334,23 @@ class TestImport:
 
     def fresh(self, name):
         return [{**event, "id": f"{name}-{event['id']}", "event": name} for event in DAY]
+
+    @pytest.mark.parametrize("there", ["", "day.ndjson"])
+    def test_a_file_that_is_not_there_is_said_before_a_server_is_looked_for(self, capsys, monkeypatch, tmp_path, there):
+        """No server runs here; neither would anything be sent before the second file is missed."""
+        monkeypatch.setenv("SENTINEL_DATA", str(tmp_path / "none"))
+        monkeypatch.chdir(tmp_path)
+        self.write(tmp_path / "day.ndjson", DAY)
+        assert run(["import", *filter(None, [there]), "missing.ndjson"]) == 2
+        assert capsys.readouterr().err == "sentinel: there is no file `missing.ndjson`\n"
+
+    def test_a_pipe_is_not_opened_before_it_is_read(self, server, ask, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        text = "".join(json.dumps(event) + "\n" for event in self.fresh("piped"))
+        writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(text,))
+        writer.start()
+        assert ask("import", tmp_path / "pipe")[1] == ["10 events imported, 0 known already, 0 refused"]
+        writer.join()
 
     @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
     def test_a_file_is_taken_whole_and_marked_as_past(self, server, ask, tmp_path, pack):

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -113,11 +114,23 @@ class Stream:
             yield Chunk(number, 1, rest)
 
 
+def look(path: str) -> None:
+    """Raise InputError for what cannot be read at all; nothing of it is read, and no pipe is opened."""
+    if path != STDIN and not Path(path).is_fifo():
+        _opened(path).close()
+
+
 def _open(path: str) -> BinaryIO:
-    if path == STDIN:
-        return _rereadable(sys.stdin.buffer)
+    file = sys.stdin.buffer if path == STDIN else _opened(path)
+    if file.seekable():
+        return file
+    with nullcontext(file) if path == STDIN else file:
+        return _kept(file)
+
+
+def _opened(path: str) -> BinaryIO:
     try:
-        return _rereadable(Path(path).open("rb"))
+        return Path(path).open("rb")
     except FileNotFoundError:
         raise InputError(f"there is no file `{path}`") from None
     except IsADirectoryError:
@@ -126,14 +139,14 @@ def _open(path: str) -> BinaryIO:
         raise InputError(f"`{path}` cannot be read: {error.strerror or error}") from None
 
 
-def _rereadable(file: BinaryIO) -> BinaryIO:
-    if file.seekable():
-        return file
-    kept = tempfile.TemporaryFile(prefix="sentinel-")  # noqa: SIM115 - the stream closes it
+def _kept(file: BinaryIO) -> BinaryIO:
+    kept: BinaryIO | None = None
     try:
+        kept = tempfile.TemporaryFile(prefix="sentinel-")  # noqa: SIM115 - the stream closes it
         shutil.copyfileobj(file, kept, BLOCK)
     except OSError as error:
-        kept.close()
+        if kept is not None:
+            kept.close()
         problem = f"what comes through a pipe could not be kept on disk: {error.strerror or error}"
         raise InputError(problem, "TMPDIR names a folder with more room") from None
     return kept

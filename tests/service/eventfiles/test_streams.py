@@ -167,6 +167,19 @@ def test_a_pipe_that_does_not_fit_on_the_disk_gets_one_clear_message(monkeypatch
             Stream("-")
 
 
+def test_a_pipe_without_a_folder_for_temporary_files_gets_one_clear_message(monkeypatch):
+    def none(**_):
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    outlet, inlet = os.pipe()
+    os.close(inlet)
+    monkeypatch.setattr(streams.tempfile, "TemporaryFile", none)
+    with os.fdopen(outlet, "rb") as pipe:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(pipe))
+        with pytest.raises(InputError, match="could not be kept on disk: No usable temporary directory found"):
+            Stream("-")
+
+
 def test_standard_input_stays_open(monkeypatch, tmp_path):
     file = tmp_path / "events"
     file.write_bytes(DATA)
