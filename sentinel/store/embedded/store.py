@@ -67,9 +67,7 @@ class Embedded(Rooms):
         self._duck = Duck(folder.path / EVENTS, partial(prepare, store=self._id), memory)
         self._formatter = Formatter(folder.path)
         self._projector = Projector(control, self._journal, self.schema, self._duck, stored, self._formatter)
-        self._machine = Machine(
-            control, self._journal, self.revisions, self.access, self.labels, self.known, self._ask, recent
-        )
+        self._machine = Machine(control, self._journal, self, self._ask, recent)
         self.events = Events(self._journal, self._duck, self._projector, self.schema)
         self.explorer = explorer(self._duck, self.events, self._projector, self.schema)
         self.deletions = Deletions(

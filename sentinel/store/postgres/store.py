@@ -64,9 +64,7 @@ class Postgres(Rooms):
         self._place = Place(control)
         self._partitions = Partitions(control)
         self.schema = Learning(control)
-        self._machine = Machine(
-            control, self._place, self._partitions, self.schema, self.revisions, self.access, self.labels, self.known
-        )
+        self._machine = Machine(control, self._place, self._partitions, self.schema, self)
         self.events = Events(control, self._place, self._partitions)
         self.explorer = explorer(control, self.events)
         self.deletions = Deletions(

@@ -1,4 +1,4 @@
-"""One transaction: ids claimed as rows, links looked up and made, then everything written at once.
+"""One transaction on PostgreSQL: ids claimed as rows, links looked up and made, then everything written at once.
 
 What two processes claim or link at the same moment is settled by the database: the second waits for the first.
 Where that would go round in a circle, one of them is told to try again.
@@ -11,23 +11,19 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from sentinel.core.batch import Batch, Committed, Sighting
+from sentinel.core.batch import Batch, Committed
 from sentinel.core.duration import DAY
-from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
 from sentinel.store import unit
-from sentinel.store.access import Access
 from sentinel.store.arrival import BITS, END, Identity, identity
 from sentinel.store.changes import Change
-from sentinel.store.decisions import Revisions
-from sentinel.store.linking import Known, Linking
 from sentinel.store.postgres.control import Control, driver
 from sentinel.store.postgres.copying import copy
 from sentinel.store.postgres.learning import Learning
 from sentinel.store.postgres.partitions import Partitions
 from sentinel.store.postgres.place import SIZE, Place
-from sentinel.store.standing import Labels
+from sentinel.store.rooms import Rooms
 from sentinel.store.tables import apps
 
 NO_DAY = -(1 << 31)  # of events that were sent without a timestamp: they are known by id alone
@@ -46,20 +42,16 @@ class Machine:
     place: Place
     partitions: Partitions
     learning: Learning
-    revisions: Revisions
-    access: Access
-    labels: Labels
-    known: Known
+    rooms: Rooms
 
 
-class Unit:
+class Unit(unit.Unit[list[KeptEvent]]):
     """One transaction; nothing it does is seen by others before `commit` returns."""
 
     def __init__(self, machine: Machine, connection: Connection) -> None:
+        super().__init__(machine.control, machine.rooms)
         self._machine = machine
         self._connection = connection
-        self._links: dict[str, Linking] = {}
-        self._done = False
 
     def claim(self, app: str, events: Sequence[Event]) -> list[bool]:
         """Say of each event whether it is fresh; it counts as known from here on."""
@@ -74,22 +66,10 @@ class Unit:
         fresh = {(None if day == NO_DAY else day, id) for id, day in rows}
         return [(of := identity(event.sent, event.id)) in fresh and first[of] is event for event in events]
 
-    def resolve(self, app: str, sightings: Sequence[Sighting]) -> list[str | None]:
-        """Return whose each sighting is, linking the keys of proven ones."""
-        if app not in self._links:
-            self._links[app] = Linking(self._machine.control, self._machine.known, app)
-        return self._links[app].resolve(sightings)
-
     def commit(self, batches: Sequence[Batch]) -> list[Committed]:
         """Write all batches and the links made, and return what came of each."""
-        if self._done:
-            raise RuntimeError("a unit commits once")
-        self._done = True
-        for batch in batches:
-            if self._machine.access.app(batch.app) is None:
-                raise SentinelError(f"there is no app `{batch.app}`")
-        now = max((batch.now for batch in batches), default=0)
-        written = {app: Change(self._connection, app, now) for app in {*self._links, *(one.app for one in batches)}}
+        self._begin(batches)
+        written = self._changes(self._connection, batches)
         kept = self._copy(batches)
         opened = self._write(batches, written)
         for app, linking in sorted(self._links.items()):
@@ -123,29 +103,16 @@ class Unit:
             if batch.findings or batch.decisions or batch.retracted:
                 hold = select(apps.c.id).where(apps.c.id == batch.app).with_for_update()
                 self._connection.execute(hold)  # others may find the same: one after the other
-            opened[index] = unit.write(self._connection, written[batch.app], batch)
+            opened[index] = unit.write(written[batch.app], batch)
         return [opened[index] for index in range(len(batches))]
 
-    def _settle(
-        self, batches: Sequence[Batch], kept: Sequence[Sequence[KeptEvent]], opened: Sequence[tuple[str, ...]],
-        written: dict[str, Change],
-    ) -> list[Committed]:  # fmt: skip
-        """Let everybody in this process see what was committed, and say what it came to."""
+    def _learn(self, batch: Batch, kept: list[KeptEvent]) -> int:
         machine = self._machine
-        for linking in self._links.values():
-            linking.done()
-        for change in written.values():
-            machine.revisions.learn(change)
-        answers = []
-        for batch, some, new in zip(batches, kept, opened, strict=True):
-            machine.labels.learn(batch.app, batch.labels)
-            if some:
-                machine.place.learn(some[-1].position >> BITS)
-                machine.learning.learn(batch.app, batch.now, batch.events)
-                machine.partitions.seen(event.at // DAY for event in batch.events)
-            changed = written[batch.app].revision is not None
-            answers.append(Committed(machine.revisions.of(batch.app), changed, machine.place.position, new))
-        return answers
+        if kept:
+            machine.place.learn(kept[-1].position >> BITS)
+            machine.learning.learn(batch.app, batch.now, batch.events)
+            machine.partitions.seen(event.at // DAY for event in batch.events)
+        return machine.place.position
 
 
 def _placed(events: Sequence[Event], blocks: Iterator[int]) -> Iterator[KeptEvent]:
