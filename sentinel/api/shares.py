@@ -127,13 +127,14 @@ class WayView(Model):
 
 
 class FunnelView(Model):
-    """All users first, then by value."""
+    """All users first, then by value. `approximate`: estimated from one in eight users."""
 
     since: Moment
     to: Moment
     window: str
     group_by: str | None
     ways: list[WayView]
+    approximate: bool
     behind: int
 
 
@@ -192,8 +193,9 @@ def names_view(filter: Filter, found: Names) -> dict[str, Any]:
 def funnel_view(asked: FunnelWanted, found: Funnel) -> dict[str, Any]:
     """Return a funnel as it is shown."""
     return _span(asked.filter) | {
-        "window": format_duration(asked.window), "group_by": asked.group_by, "behind": found.behind,
+        "window": format_duration(asked.window), "group_by": asked.group_by,
         "ways": [{"value": _shown(way.value), "all": way.all, "steps": _steps(asked, way)} for way in found.ways],
+        "approximate": found.approximate, "behind": found.behind,
     }  # fmt: skip
 
 

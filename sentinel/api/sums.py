@@ -96,13 +96,13 @@ def get_names(
 @router.get("/v1/funnel", response_model=FunnelView)
 def get_funnel(
     here: Here, caller: Reader, step: Annotated[list[Filter], Query(min_length=2, max_length=MOST_STEPS)],
-    window: Annotated[str, Query(max_length=40)] = "7d", group_by: Field = None, top: Series = 10, q: Q = None,
-    ip: Filter = None, since: Since = None, until: Until = None,
+    window: Annotated[str, Query(max_length=40)] = "7d", group_by: Field = None, top: Series = 10,
+    exact: Exact = False, q: Q = None, ip: Filter = None, since: Since = None, until: Until = None,
 ) -> Any:  # fmt: skip
     """Return how many users do one thing after another within a window, and how long it takes them."""
     filter = bounded(here, wanted(here, q, None, None, ip, since, until))
     names = tuple(name or "" for name in step)
-    asked = FunnelWanted(filter, names, lasting("window", window), group_by, top)
+    asked = FunnelWanted(filter, names, lasting("window", window), group_by, top, exact)
     return funnel_view(asked, here.store.explorer.funnel(caller.app, asked))
 
 

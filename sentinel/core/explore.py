@@ -29,7 +29,7 @@ MOST_SERIES = 20
 MOST_VALUES = 100
 MOST_STEPS = 6
 MOST_COHORTS = 62
-EXACT = 7 * DAY  # distinct users of a longer period are estimated unless they are asked for exactly
+EXACT = 7 * DAY  # of a longer period distinct users are estimated, unless they are asked for exactly
 
 
 class Metric(NamedTuple):
@@ -168,6 +168,7 @@ class FunnelWanted:
     window: int
     group_by: str | None = None
     top: int = 10
+    exact: bool = False
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.steps) <= MOST_STEPS:
@@ -195,9 +196,10 @@ class Way(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """All users first, then those of each value."""
+    """All users first, then those of each value; `approximate` where they were told from a share of the users."""
 
     ways: tuple[Way, ...]
+    approximate: bool = False
     behind: int = 0
 
 

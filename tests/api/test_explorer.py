@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sentinel.store.explorer import funnel
 from tests.api.whole import whole as run_whole
 
 DAY = 86_400
@@ -125,6 +126,21 @@ def test_a_funnel_says_how_many_come_so_far_and_how_long_it_takes(ask):
     assert {way["value"]: [step["users"] for step in way["steps"]] for way in by_plan} == {
         "free": [3, 0, 0], "pro": [2, 2, 1],
     }  # fmt: skip
+
+
+def test_a_funnel_over_more_than_a_week_says_whether_it_is_estimated(served, monkeypatch):
+    """From one in eight users, where enough of them come through, unless `exact` asks for all."""
+    asked = f"/v1/funnel?step=signup&step=search&from={T - 20 * DAY}&to={T + DAY}"
+
+    def told(more: str = "") -> tuple[bool, list[int]]:
+        found = served.using("read").get(asked + more).json
+        return found["approximate"], [step["users"] for step in found["ways"][0]["steps"]]
+
+    assert told() == (False, [5, 2])
+    monkeypatch.setattr(funnel, "ENOUGH", 0)
+    approximate, users = told()
+    assert approximate and not any(count % 8 for count in users)
+    assert told("&exact=true") == (False, [5, 2])
 
 
 def test_retention_says_who_came_back(ask):

@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from sentinel.store.explorer import funnel
+from sentinel.store.rows import hash_of
 from tests.api.served import wait_for
 from tests.console.visiting import text
 
@@ -211,6 +213,17 @@ def test_what_is_wrong_with_a_figure_is_told_on_its_page(console, query, words):
     answer = console.reader().get("/reports/series?" + urlencode(query))
     assert answer.status == 422
     assert words in text(answer) and "A line for each" in text(answer)
+
+
+def test_a_funnel_that_was_estimated_is_marked(console, monkeypatch):
+    user = next(name for name in map(str, range(1000)) if hash_of(f"id:{name}") < 2**61)  # one of those looked at
+    for step in ("begin", "end"):
+        assert console.whole.using("sdk", "two").post("/v1/events", {"event": step, "user": user}).json["accepted"] == 1
+    asked = "/reports/funnel?step=begin&step=end&app=two&range="
+    assert "Event Users Of" in text(console.reader().page(asked + "30d"))
+    monkeypatch.setattr(funnel, "ENOUGH", 1)
+    assert "Event Users≈ Of" in text(console.reader().page(asked + "30d"))
+    assert "Event Users Of" in text(console.reader().page(asked + "7d"))
 
 
 def test_a_report_a_list_of_names_a_funnel_and_retention_say_what_happened(console):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sentinel.core.duration import DAY, HOUR, MINUTE
+from sentinel.core.duration import DAY, HOUR, MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.explore import (
@@ -23,6 +23,7 @@ from sentinel.core.explore import (
     UsersWanted,
 )
 from sentinel.core.record import Filter
+from sentinel.store.explorer import funnel
 from tests.contract import naive_explorer as naive
 from tests.contract.values import NOW, batch, event, fresh_app, put
 
@@ -378,6 +379,32 @@ def test_distinct_users_are_estimated_beyond_a_week_unless_asked_for_exactly(sto
     assert store.explorer.series(app, SeriesWanted(long, "day")).approximate is False
     assert store.explorer.sums(app, long, exact=True) == (2000, 2000, 0, False)
     assert store.explorer.top(app, TopWanted(long, "event", exact=True)).total.users == 2000
+
+
+def test_a_funnel_is_estimated_beyond_a_week_where_enough_users_come_through(store, monkeypatch):
+    """Not where it is asked for exactly, or too few come; a backend that cannot estimate counts, and marks nothing."""
+    app, events, steps = fresh_app(store), [], ("signup", "search", "pay")
+    for number in range(600):
+        for place in range(2 + number % 2):
+            one = event(f"e{number}-{place}", NOW - DAY + place * SECOND, name=steps[place])
+            one.user, one.properties = f"id:{number}", {"plan": "pro" if number % 3 else "free"}
+            events.append(one)
+    put(store, batch(app, events=tuple(events)))
+    asked = FunnelWanted(Filter(since=NOW - 8 * DAY, until=NOW + 1), steps, DAY, "properties.plan")
+    exact = store.explorer.funnel(app, replace(asked, exact=True))
+    assert [[step.users for step in way.steps] for way in exact.ways] == [
+        [600, 600, 300],
+        [400, 400, 200],
+        [200, 200, 100],
+    ]
+    assert store.explorer.funnel(app, asked) == exact
+    monkeypatch.setattr(funnel, "ENOUGH", 5)
+    assert store.explorer.funnel(app, replace(asked, filter=replace(asked.filter, since=NOW - 6 * DAY))) == exact
+    found = store.explorer.funnel(app, asked)
+    for way, truth in zip(sorted(found.ways, key=str), sorted(exact.ways, key=str), strict=True):
+        assert [step.from_start for step in way.steps] == [None, 1 * SECOND, 2 * SECOND]
+        spread = 0.5 if found.approximate else 0
+        assert [step.users for step in way.steps] == pytest.approx([step.users for step in truth.steps], rel=spread)
 
 
 @pytest.mark.parametrize(

@@ -1,29 +1,47 @@
 """How many users do one thing after another, and how long it takes them.
 
-A step is a table of the users who came so far, each with one time: so no user's many events meet each other.
+A step is a table of the users who came so far, each with one time: so no user's many events meet each other. Of a long
+period a share of the users is followed, as long as enough of them come as far as is told.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sentinel.core.explore import Funnel, FunnelWanted, Step, Way, period
+from sentinel.core.explore import Funnel, FunnelWanted, Step, Way, estimates, period
 from sentinel.store.explorer.machine import NO_KEY, Key, Machine
 from sentinel.store.explorer.ranks import shown
+from sentinel.store.explorer.words import SHARE
 from sentinel.store.sql import Sql, sql
 
+ENOUGH = 1000  # users of a sample in a step: the standard error of their number is then 3 % at most
 _MEDIAN = "percentile_cont(0.5) WITHIN GROUP (ORDER BY {})"
 
 
 def funnel(machine: Machine, app: str, wanted: FunnelWanted) -> Funnel:
     """Answer a question."""
-    period(wanted.filter)
+    since, until = period(wanted.filter)
     where = machine.where(app, wanted.filter)
     key = NO_KEY if wanted.group_by is None else machine.key(app, wanted.group_by, where)
+    sample = machine.words.sample
+    if sample is not None and estimates(since, until, wanted.exact):
+        some = _ways(machine, app, wanted, sql("{} AND " + sample, where), key, sampled=True)
+        if all(step.users >= ENOUGH for way in some for step in way.steps):
+            return Funnel(tuple(map(_scaled, some)), True, machine.behind())
+    return Funnel(_ways(machine, app, wanted, where, key, sampled=False), False, machine.behind())
+
+
+def _scaled(way: Way) -> Way:
+    """Return what the users of a sample say of all: so many times as many, in the same times."""
+    return way._replace(steps=tuple(step._replace(users=step.users * SHARE) for step in way.steps))
+
+
+def _ways(machine: Machine, app: str, wanted: FunnelWanted, where: Sql, key: Key, *, sampled: bool) -> tuple[Way, ...]:
+    """Return the steps of all users that a condition holds for, and of those of each value."""
     found: dict[int | None, list[Step]] = {None: [Step(0)] * len(wanted.steps)}
     values: dict[int, tuple[Any, int]] = {}
     for number, everybody, place, users, since_start, since_last, k, seq in machine.rows(
-        _query(machine, wanted, where, key)
+        _query(machine, wanted, where, key, sampled=sampled)
     ):
         if number == 0:
             values[int(place)] = (k, seq)
@@ -33,10 +51,10 @@ def funnel(machine: Machine, app: str, wanted: FunnelWanted) -> Funnel:
     begun = [values[place] for place in sorted(values)]
     texts = shown(machine, app, key, [k for k, _ in begun], [seq for _, seq in begun])
     ways = [Way(value, False, tuple(found[place])) for place, value in zip(sorted(values), texts, strict=True)]
-    return Funnel((Way(None, True, tuple(found[None])), *ways), machine.behind())
+    return (Way(None, True, tuple(found[None])), *ways)
 
 
-def _query(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key) -> Sql:
+def _query(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key, *, sampled: bool) -> Sql:
     """Return a query of the values, which have places (step 0), and of each step's users and medians.
 
     These are by place, NULL where the value has none, and of everybody.
@@ -45,7 +63,7 @@ def _query(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key) -> Sql:
     asked = [_sums(number, by_value=by_value) for number in range(1, len(wanted.steps) + 1)]
     if by_value:  # they come first, for they say of what type values are
         asked.insert(0, "SELECT 0 AS step, 0 AS everybody, place, 0 AS users, 0.0, 0.0, k, seq FROM ranked")
-    tables = _tables(machine, wanted, where, key)
+    tables = _tables(machine, wanted, where, key, sampled=sampled)
     return sql("WITH {} " + " UNION ALL ".join(asked), sql(", ".join("{}" for _ in tables), *tables))
 
 
@@ -58,10 +76,10 @@ def _sums(number: int, *, by_value: bool) -> str:
     )
 
 
-def _tables(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key) -> list[Sql]:
+def _tables(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key, *, sampled: bool) -> list[Sql]:
     """Return a table a step: who, when they reached it, began, and were before, and the place of what they began with.
 
-    That is the value in their first event.
+    That is the value in their first event. The few events of a sample are read at once, for all steps but the first.
     """
     by_value = wanted.group_by is not None
     made = machine.made(_named(where, wanted.steps[0]), key)
@@ -77,8 +95,13 @@ def _tables(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key) -> lis
             Sql("step1 AS MATERIALIZED (SELECT who, reached, place FROM begun"
                 " LEFT JOIN ranked ON begun.k IS NOT DISTINCT FROM ranked.k)"),
         ]  # fmt: skip
-    steps = range(2, len(wanted.steps) + 1)
-    return tables + [_later(wanted, number, where, by_value=by_value) for number in steps]
+    if sampled:
+        form = "later AS MATERIALIZED (SELECT ts, user_h, name FROM events WHERE {})"
+        tables.append(sql(form, _named(where, *wanted.steps[1:])))
+    for number, name in enumerate(wanted.steps[1:], 2):
+        made = sql("later WHERE {}", _name(name)) if sampled else sql("events WHERE {}", _named(where, name))
+        tables.append(_later(wanted, number, made, by_value=by_value))
+    return tables
 
 
 def _first(machine: Machine, key: Key) -> str:
@@ -88,19 +111,25 @@ def _first(machine: Machine, key: Key) -> str:
     return f", {first('k', 'ts', 'seq')} AS k, {seq} AS seq"
 
 
-def _later(wanted: FunnelWanted, number: int, where: Sql, *, by_value: bool) -> Sql:
+def _later(wanted: FunnelWanted, number: int, made: Sql, *, by_value: bool) -> Sql:
     name, last = wanted.steps[number - 1], f"step{number - 1}"
     began = "reached" if number == 2 else "began"
     kept = f", min({last}.place) AS place" if by_value else ""
     again = ">" if name in wanted.steps[: number - 1] else ">="
     form = (
         f"step{number} AS MATERIALIZED (SELECT who, min(ts) AS reached, min({last}.{began}) AS began,"
-        f" min({last}.reached) AS past{kept} FROM (SELECT ts, user_h FROM events WHERE {{}}) AS made"
+        f" min({last}.reached) AS past{kept} FROM (SELECT ts, user_h FROM {{}}) AS made"
         f" JOIN {last} ON user_h = who"
         f" WHERE ts {again} {last}.reached AND ts <= {last}.{began} + {wanted.window:d} GROUP BY 1)"
     )
-    return sql(form, _named(where, name))
+    return sql(form, made)
 
 
-def _named(where: Sql, name: str) -> Sql:
-    return sql("{} AND name = {}", where, Sql("?", (name,)))
+def _named(where: Sql, *names: str) -> Sql:
+    return sql("{} AND {}", where, _name(*names))
+
+
+def _name(*names: str) -> Sql:
+    """Return that an event has one of some names."""
+    marks = [Sql("?", (name,)) for name in dict.fromkeys(names)]
+    return sql(f"name IN ({', '.join('{}' for _ in marks)})" if marks[1:] else "name = {}", *marks)

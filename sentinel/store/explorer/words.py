@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from sentinel.store.sql import DUCKDB, Dialect, Sql, sql
 
+SHARE = 8  # one in so many users is in a sample
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -16,7 +18,8 @@ class Words:
     cannot has none, and counts them. `extracted` gives a value's JSON text from a place in a document, `unquoted` the
     text of a JSON string, `double` the double of a number's text or NULL. `earliest` gives the first piece where the
     second and third are least. `few` says that a row is among a few of those of a condition, whose wide columns are
-    read one by one. `position` gives the place of a text in a list, counted from one, where that is quick.
+    read one by one. `position` gives the place of a text in a list, counted from one, where that is quick. `sample`
+    holds for the events of one in `SHARE` users, picked by their hash; a database that counts them all has none.
     """
 
     dialect: Dialect
@@ -28,6 +31,7 @@ class Words:
     earliest: str
     few: str = "{}"
     position: str | None = None
+    sample: str | None = None
 
     def extract(self, document: str, keys: Sequence[str]) -> Sql:
         """Return the JSON text of what lies at a path of a document."""
@@ -44,4 +48,5 @@ DUCKDB_WORDS = Words(
     earliest="arg_min_null({}, (CAST({} AS HUGEINT) << 64) + {})",
     few="rowid IN (SELECT rowid FROM events WHERE {})",
     position="list_position(CAST({} AS VARCHAR[]), {})",
+    sample=f"user_h < {(1 << 64) // SHARE}",
 )
