@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
+import threading
+from types import SimpleNamespace
 
 import pytest
 
 from sentinel.console import throttle
+from sentinel.console.pages import entry
 from sentinel.core.duration import HOUR, MINUTE
 from sentinel.core.errors import SentinelError
+from sentinel.core.proxies import Proxies
 from sentinel.service import accounts as service
 from sentinel.service import passwords
 from sentinel.service.setup import ADMINISTRATOR
@@ -119,6 +124,45 @@ def test_whoever_guesses_at_an_account_does_not_lock_its_owner_out():
     assert [bucket.ask("198.51.100.7", "ana") for _ in range(most + 1)].count(None) == most
 
 
+def test_whoever_tries_links_is_slowed_down_too(alone):
+    reader, most = alone.anybody(), throttle.BY_ADDRESS[1]
+    fields = {"name": "eve", "password": PASSWORD, "again": PASSWORD}
+    statuses = [reader.post("/welcome", {"code": f"guess-{n}", **fields}).status for n in range(most + 2)]
+    assert statuses[:most] == [422] * most and statuses[-1] == 429
+
+
+def test_whoever_tries_old_passwords_at_an_open_session_is_slowed_down_too(alone, monkeypatch):
+    reader, most = alone.invited("ana", "viewer"), throttle.BY_ACCOUNT[1]
+    reader.app = "one"
+    monkeypatch.setattr(passwords, "verify", lambda password, kept: (False, None))  # which takes long on purpose
+    fields = {"new": "another four words", "again": "another four words"}
+    statuses = [reader.post("/account", {"old": f"guess {n}", **fields}).status for n in range(most + 2)]
+    assert statuses[:most] == [422] * most and statuses[-1] == 429
+
+
+def test_only_so_many_wait_for_a_password_to_be_looked_at():
+    """Each takes a tenth of a second of a processor: who comes when many wait is told to come back."""
+    over, looked = 5, threading.Event()
+
+    def tried(door, number):
+        request = SimpleNamespace(scope={"headers": []}, client=SimpleNamespace(host=f"192.0.2.{number}"))
+        return asyncio.create_task(door.try_it(request, f"u{number}", lambda: None if looked.wait(20) else "late"))
+
+    async def all_at_once():
+        here = SimpleNamespace(proxies=Proxies(), tried=lambda outcome: None)
+        door = entry.Door(here, None, throttle.Throttle(lambda: 0.0))
+        tasks = [tried(door, number) for number in range(entry.HASHING + entry.WAITING + over)]
+        async with asyncio.timeout(10):
+            while sum(task.done() for task in tasks) < over:
+                await asyncio.sleep(0)
+        looked.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    answers = asyncio.run(all_at_once())
+    refused = [answer for answer in answers if answer is not None]
+    assert [(one.code, one.retry_after) for one in refused] == [("unavailable", 5)] * over
+
+
 def test_the_page_says_when_to_try_again_and_remembers_a_bounded_number_of_names(alone):
     reader = alone.anybody()
     answers = [sign_in(reader, f"guess{n % 3}", "not this one") for n in range(throttle.BY_ADDRESS[1] + 2)]
@@ -167,6 +211,17 @@ def test_signing_in_makes_a_new_session_and_ends_the_one_that_was_brought(alone)
     sign_in(reader, "ana")
     assert reader.session != first
     assert Reader(reader.client, first).get("/overview").status == 303
+
+
+def test_a_one_time_link_ends_the_session_that_was_brought(alone):
+    """Whoever planted that session in a browser does not share the one that begins there."""
+    planted = alone.invited("eve", "viewer").session
+    reader = Reader(alone.whole.client, planted)
+    invitation = alone.server.accounts.invite("ana", "viewer", ("*",), "test")
+    welcome = reader.post("/welcome", {"code": invitation.code, "password": PASSWORD, "again": PASSWORD})
+    assert welcome.headers["location"] == "/overview"
+    assert reader.session not in ("", planted) and reader.get("/overview").status == 200
+    assert Reader(reader.client, planted).get("/overview").status == 303
 
 
 def test_signing_out_ends_the_session_on_the_server(alone):

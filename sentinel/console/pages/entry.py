@@ -37,6 +37,7 @@ class Door:
     answers: Answers
     throttle: Throttle
     hashing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(HASHING))
+    trying: int = 0
 
     def address(self, request: Request) -> str | None:
         """Return whose address a request comes from."""
@@ -53,9 +54,13 @@ class Door:
         if wait is not None:
             self.here.tried("slowed")
             raise ApiError("rate_limited", "too many tries", f"try again in {wait} s", wait)
-        if self.hashing.statistics().tasks_waiting >= WAITING:
+        if self.trying >= HASHING + WAITING:
             raise ApiError("unavailable", "too many are signing in at once", "try again in 5 s", 5)
-        token = await to_thread.run_sync(what, limiter=self.hashing)
+        self.trying += 1  # the limiter counts only who came to it, and many may come at once
+        try:
+            token = await to_thread.run_sync(what, limiter=self.hashing)
+        finally:
+            self.trying -= 1
         self.here.tried("wrong" if token is None else "in")
         if token is not None:
             self.throttle.forgive(ip, account)
