@@ -212,9 +212,9 @@ def test_without_a_key_nothing_is_told(server, things, operation):
 
 @pytest.mark.parametrize("scope", KEY_SCOPES)
 @pytest.mark.parametrize("operation", RIGHTS)
-def test_each_scope_may_do_what_it_is_for_and_nothing_else(server, things, operation, scope):
-    # of another app, so that nothing of this one is changed; what is not there is 404, which is past the door
-    status, body = ask(server.using(scope, "two"), operation, things)
+def test_each_scope_may_do_what_it_is_for_and_nothing_else(server, operation, scope):
+    # of what is nowhere, so that nothing is gone which the walls below are to keep: 404 is past the door
+    status, body = ask(server.using(scope, "two"), operation, {})
     if scope in RIGHTS[operation]:
         assert status not in (401, 403), body
     else:
@@ -284,6 +284,16 @@ def test_naming_anothers_things_in_a_query_shows_none_of_them(server, things, qu
     assert NAMING[query] in own.body.decode(), "else nothing is shown by what follows"
     assert NAMING[query] not in other.body.decode()
     assert len(other.body) < len(own.body)
+
+
+def test_whom_two_apps_know_by_one_name_each_knows_by_its_own_labels_alone(server, things):
+    server.using("sdk", "two").post("/v1/events", {"event": "x", "user": MARKER, "ip": "203.0.113.66"})
+    labelled = {"kind": "ip", "target": "203.0.113.66", "name": "label-of-place"}
+    server.using("admin").post("/v1/labels", labelled)
+    for path, label in (("/v1/users", '"label"'), (f"/v1/users/id:{MARKER}", '"label"'),
+                        ("/v1/ips/203.0.113.66", '"label-of-place"')):  # fmt: skip
+        own, other = (server.using("admin", app).get(path).body.decode() for app in ("one", "two"))
+        assert label in own and label not in other, path
 
 
 @pytest.mark.parametrize(
