@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -210,9 +210,21 @@ async def _invalid(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         return _answer(ApiError("malformed", "the body is not JSON", "send an object as the documentation shows"))
-    place = ".".join(str(part) for part in first["loc"][1:]) or "body"
+    place = ".".join(_place(first["loc"], error.body)) or "body"
     message = str(first["msg"]).removeprefix("Value error, ")
     return _answer(ApiError("invalid", f"`{place[:80]}`: {message[:1].lower()}{message[1:300]}", None))
+
+
+def _place(loc: Sequence[int | str], body: Any) -> Iterator[str]:
+    """Give the steps to what is wrong, without the names of the types that its value was tried as."""
+    for step in loc[1:]:
+        if loc[0] == "body":
+            if not isinstance(body, dict | list):
+                return
+            if isinstance(body, list) and isinstance(step, str):
+                continue
+            body = body.get(step) if isinstance(body, dict) else body[int(step)]
+        yield str(step)
 
 
 async def _http(request: Request, error: Exception) -> Response:

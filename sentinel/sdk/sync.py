@@ -92,10 +92,10 @@ class Follower:
                 if self._stopping.is_set():
                     break
                 self._notes.count("feed failures")
-                self._notes.warn("feed", f"the decision list may be old: {type(error).__name__} ({self._options.url})")
+                self._notes.warn("feed", f"{self._state()}: {type(error).__name__} ({self._options.url})")
                 wait = self._backoff.next()
             except Exception as error:  # noqa: BLE001  whatever it was, it must not end enforcement
-                self._notes.warn("follower", f"the decision list may be old: {type(error).__name__}: {error}")
+                self._notes.warn("follower", f"{self._state()}: {type(error).__name__}: {error}")
                 wait = self._backoff.next()
             self.connected = False
             self._connection.close()
@@ -203,6 +203,10 @@ class Follower:
         self._put(made)
         self._held.ready.set()
         self._seen()
+
+    def _state(self) -> str:
+        known = self._held.ready.is_set()
+        return "the decision list may be old" if known else "no decision list yet, so nobody is refused"
 
     def _put(self, made: Decisions) -> None:
         self._held.decisions, self._unsaved = made, True

@@ -219,5 +219,7 @@ def _object(body: bytes) -> dict[str, Any]:
 def _said(answer: Answer) -> str:
     """Return the server's own words for an error, bounded: they go to a log."""
     error = _object(answer.body).get("error")
-    words = f"{error.get('message')} {error.get('hint') or ''}" if isinstance(error, dict) else ""
-    return f"{answer.status} {words[:200]}".strip().encode("unicode_escape").decode()
+    if not isinstance(error, dict):
+        return str(answer.status)
+    message, hint = str(error.get("message"))[:200], str(error.get("hint") or "")[:200]
+    return (f"{answer.status}: {message}" + f" ({hint})" * bool(hint)).encode("unicode_escape").decode()

@@ -49,6 +49,18 @@ class TestDecisions:
         assert made["until"] > made["made"]
         assert admin.get(f"/v1/decisions/{made['id']}").json == made
 
+    def test_a_mistake_is_told_by_its_field_alone(self, admin):
+        answer = admin.post("/v1/decisions", {"kind": "block", "scope": "user", "value": "", "reason": "x"})
+        assert (answer.status, answer.json["error"]["message"]) == (
+            422,
+            "`value`: string should have at least 1 character",
+        )
+        answer = admin.ask("PATCH", "/v1/apps/one", {"identifiers": ["id", 7]})
+        assert (answer.status, answer.json["error"]["message"]) == (
+            422,
+            "`identifiers.1`: input should be a valid string",
+        )
+
     def test_every_sdk_knows_at_once(self, whole, admin, ip):
         stream = whole.using("sdk").stream("/v1/feed/stream")
         since = whole.using("sdk").get("/v1/feed").json["revision"]

@@ -28,6 +28,7 @@ from sentinel.sdk.clock import Clock, Notes, retry_after
 from sentinel.sdk.connection import Answer
 from sentinel.sdk.options import Options
 from sentinel.sdk.transport import Sender
+from tests.api.served import wait_for
 from tests.sdk.conftest import known
 from tests.sdk.test_processes import environment
 
@@ -134,6 +135,25 @@ def test_no_request_waits_where_nobody_listens(start):
     client = start(url="http://127.0.0.1:9")
     assert serve()[0] == [200] * 50
     assert client.stats()["dropped"] == {}
+
+
+def test_the_log_tells_no_list_from_an_old_one_and_a_refusal_with_what_to_do(server, start, caplog):
+    client = start(url="http://127.0.0.1:9")
+    sdk.track("e")
+    wait_for(lambda: "no decision list yet, so nobody is refused: ConnectionRefusedError" in caplog.text)
+    sdk.stop(0)
+    error = {
+        "code": "forbidden",
+        "message": "a key of scope `read` may not do this",
+        "hint": "use a key of scope `sdk`",
+    }
+    server.answers.append((403, {}, json.dumps({"error": error}).encode()))
+    client = start()
+    sdk.track("e")
+    assert known(client)
+    wait_for(lambda: "answers 403: a key of scope `read` may not do this (use a key of scope `sdk`)" in caplog.text)
+    server.close()
+    wait_for(lambda: "the decision list may be old: " in caplog.text)
 
 
 @pytest.mark.parametrize("body", [DEEP, b'{"accepted": 1e999}', b'{"accepted": -1}', b"\xff\xfe"])
