@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from sentinel.cli import show
-from sentinel.cli.client import AppId, Data, Secret, Url, connect
-from sentinel.cli.decisions import scope_of
-from sentinel.cli.options import AsFormat, Format
+from sentinel.cli.client import AppId, Data, Secret, Url, connect, path_of
+from sentinel.cli.options import AsFormat, Format, Length, Over, Scope, Target, Why, scope_of
 
 allow = typer.Typer(help="List whom nobody acts on, add to them, take them back.", no_args_is_help=True)
 COLUMNS = ("id", "scope", "value", "until", "reason", "by", "made")
@@ -17,7 +16,7 @@ COLUMNS = ("id", "scope", "value", "until", "reason", "by", "made")
 
 @allow.command("list")
 def list_allowances(
-    over: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    over: Over = False,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
     """List users, addresses and networks that nobody acts on."""
@@ -27,12 +26,10 @@ def list_allowances(
 
 @allow.command("add")
 def add_allowance(
-    value: Annotated[str, typer.Argument(help="A user key such as `id:42`, an address or a network.")],
-    why: Annotated[str, typer.Option("--why", help="For whoever reads it next year.")],
-    length: Annotated[str, typer.Option("--for", help="How long, such as `7d`, or `forever`.")] = "forever",
-    scope: Annotated[
-        str | None, typer.Option("--scope", help="user, ip or network; else as the value looks.", metavar="SCOPE")
-    ] = None,
+    value: Target,
+    why: Why,
+    scope: Scope = None,
+    length: Length = "forever",
     lift: Annotated[bool, typer.Option("--lift/--no-lift", help="End what playbooks decided about it.")] = True,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
@@ -45,8 +42,8 @@ def add_allowance(
 @allow.command("remove")
 def remove_allowance(
     id: Annotated[str, typer.Argument(help="The allowance's id, as `list` shows it.")],
-    why: Annotated[str, typer.Option("--why", help="For the audit.")] = "",
+    why: Why = "",
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None,
 ) -> None:  # fmt: skip
     """Take an allowance back."""
-    connect(url, key, app, data).ask("DELETE", f"/v1/allow/{id}", query={"why": why})
+    connect(url, key, app, data).ask("DELETE", path_of("/v1/allow", id), query={"why": why or None})

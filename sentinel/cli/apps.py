@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sentinel.cli import show
-from sentinel.cli.client import AppId, Data, Secret, Url, connect
+from sentinel.cli.client import AppId, Data, Secret, Url, connect, path_of
 from sentinel.cli.options import AsFormat, Format
 from sentinel.core.errors import InputError
 
@@ -52,5 +52,5 @@ def change_app(
     given = {field: value for field, value in change.items() if value is not None}
     if not given:
         raise InputError("there is nothing to change", "give `--name`, `--retention` or `--identifiers`")
-    made = connect(url, key, None, data).ask("PATCH", f"/v1/apps/{id}", given)
+    made = connect(url, key, None, data).ask("PATCH", path_of("/v1/apps", id), given)
     show.one(made, format, f"changed {made['id']}")

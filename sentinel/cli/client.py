@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import typer
 
@@ -54,6 +54,17 @@ class Client:
         """Return the answer's JSON, None where it has none; raises Refused and Unreachable."""
         data = None if body is None else json.dumps(body).encode()
         return self.send(method, path + _query(query), data, {"Content-Type": "application/json"} if data else {})
+
+    def items(self, path: str, query: Mapping[str, Any], limit: int) -> Iterator[Any]:
+        """Give at most `limit` items of as many pages as it takes."""
+        cursor = None
+        while limit > 0:
+            page = self.ask("GET", path, query={**query, "limit": min(limit, 1000), "cursor": cursor})
+            yield from page["items"]
+            limit -= len(page["items"])
+            cursor = page["cursor"]
+            if cursor is None:
+                return
 
     def send(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]) -> Any:
         """Send bytes as they are and return the answer's JSON."""
@@ -124,6 +135,11 @@ def connect(url: str | None, key: str | None, app: str | None, data: Path | None
     if key is None:
         raise SentinelError("no key", "give `--key`, or set SENTINEL_KEY")
     return Client(url or settings.read().address, key, app)
+
+
+def path_of(room: str, name: str) -> str:
+    """Return where one of a room is, whatever its name holds."""
+    return f"{room}/{quote(name, safe='')}"
 
 
 def _beside(folder: Path, app: str | None) -> Client:

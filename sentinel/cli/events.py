@@ -8,8 +8,7 @@ import typer
 
 from sentinel.cli import show
 from sentinel.cli.client import AppId, Data, Secret, Url, connect
-from sentinel.cli.decisions import paged
-from sentinel.cli.options import AsFormat, Format
+from sentinel.cli.options import AsFormat, Format, Limit
 
 COLUMNS = ("timestamp", "event", "user", "ip", "success", "id")
 
@@ -21,7 +20,7 @@ def events(
     ip: Annotated[str | None, typer.Option("--ip", help="Only from this address or network.")] = None,
     since: Annotated[str | None, typer.Option("--from", help="RFC 3339, included.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="RFC 3339, not included.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
+    limit: Limit = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Tell events as they come.")] = False,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
@@ -29,7 +28,7 @@ def events(
     client = connect(url, key, app, data)
     wanted = {"q": q, "event": event, "user": user, "ip": ip}
     if not follow:
-        found = paged(client, "/v1/events", wanted | {"from": since, "to": until}, limit)
+        found = client.items("/v1/events", wanted | {"from": since, "to": until}, limit)
         show.items(found, format, COLUMNS)
         return
     try:

@@ -10,11 +10,10 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from sentinel.cli.client import AppId, Data, Secret, Url, connect
+from sentinel.cli.client import AppId, Data, Secret, Url, connect, path_of
 from sentinel.cli.explained import decision_lines, event_lines, group_lines
 from sentinel.cli.judging import enricher
 from sentinel.cli.loading import loaded
@@ -60,7 +59,7 @@ def explain(
         raise InputError("one question at a time: `--event`, `--group`, `--decision` or `--events`")
     if event or group or decision:
         kind = "event" if event else "group" if group else "decision"
-        path, query = (f"/v1/explain/{kind}/{quote(event or decision or '', safe='')}", None) if not group else (
+        path, query = (path_of(f"/v1/explain/{kind}", event or decision or ""), None) if not group else (
             "/v1/explain/group", [("group", pair) for pair in group]
         )  # fmt: skip
         found = connect(url, key, app, data).ask("GET", path, query=query)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from sentinel.cli import show
-from sentinel.cli.client import AppId, Data, Secret, Url, connect
+from sentinel.cli.client import AppId, Data, Secret, Url, connect, path_of
 from sentinel.cli.options import AsFormat, Format
 from sentinel.core.errors import SentinelError
 
@@ -50,7 +50,7 @@ def revoke_key(
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None,
 ) -> None:  # fmt: skip
     """Revoke a key; its streams end within five seconds."""
-    connect(url, key, app, data).ask("DELETE", f"/v1/keys/{id}")
+    connect(url, key, app, data).ask("DELETE", path_of("/v1/keys", id))
 
 
 def _setting(text: str) -> tuple[str, str]:

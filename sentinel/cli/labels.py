@@ -8,8 +8,7 @@ import typer
 
 from sentinel.cli import show
 from sentinel.cli.client import AppId, Data, Secret, Url, connect
-from sentinel.cli.decisions import paged, scope_of
-from sentinel.cli.options import AsFormat, Format
+from sentinel.cli.options import AsFormat, Format, Length, Limit, Over, scope_of
 
 labels = typer.Typer(help="List labels, put them on users and addresses, take them off.", no_args_is_help=True)
 COLUMNS = ("kind", "target", "name", "until", "by", "made")
@@ -23,14 +22,14 @@ def list_labels(
     target: Annotated[str | None, typer.Option("--target", help="Only those of this user or address.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="Only those of this name.")] = None,
     kind: KindOption = None,
-    over: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    over: Over = False,
+    limit: Limit = 100,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
     """List labels, those put on last first."""
     kind = kind or (None if target is None else _kind(target))
     query = {"kind": kind, "target": target, "name": name, "all": "true" if over else None}
-    found = paged(connect(url, key, app, data), "/v1/labels", query, limit)
+    found = connect(url, key, app, data).items("/v1/labels", query, limit)
     show.items(found, format, COLUMNS)
 
 
@@ -39,7 +38,7 @@ def put_label(
     target: Target,
     name: Name,
     kind: KindOption = None,
-    length: Annotated[str, typer.Option("--for", help="How long, such as `7d`, or `forever`.")] = "forever",
+    length: Length = "forever",
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
     """Put a label on a user or an address; the next event sees it."""

@@ -47,6 +47,14 @@ Map = Annotated[
     typer.Option("--map", help="The field a CSV column fills; `COLUMN=` leaves it out.", metavar="COLUMN=FIELD"),
 ]
 Name = Annotated[str | None, typer.Option("--event", help="The name of events that have none.", metavar="NAME")]
+Target = Annotated[str, typer.Argument(help="A user key such as `id:42`, an address or a network.")]
+Scope = Annotated[
+    str | None, typer.Option("--scope", help="user, ip or network; else as the value looks.", metavar="SCOPE")
+]
+Length = Annotated[str, typer.Option("--for", help="How long, such as `7d`, or `forever`.")]
+Why = Annotated[str, typer.Option("--why", help="The reason; it is shown and audited.")]
+Over = Annotated[bool, typer.Option("--all", help="Also those that are over.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
 Strict = Annotated[bool, typer.Option("--strict", help="End at the first line that is no event.")]
 
 
@@ -67,3 +75,17 @@ def columns_of(pairs: Iterable[str]) -> dict[str, str]:
             raise InputError(f"`--map {pair}` maps nothing", "write `COLUMN=FIELD`, such as `mail=user.email`")
         found[column] = field
     return found
+
+
+def scope_of(value: str) -> str:
+    """Return the scope a target looks like."""
+    head = value.partition("/")[0]
+    if head.count(".") == 3 and head.replace(".", "").isdigit():
+        return "network" if "/" in value else "ip"
+    if head.count(":") >= 2 and all(part == "" or _is_hex(part) for part in head.split(":")):
+        return "network" if "/" in value else "ip"
+    return "user"
+
+
+def _is_hex(text: str) -> bool:
+    return len(text) <= 4 and all(char in "0123456789abcdefABCDEF" for char in text)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 
 from sentinel.cli import show
-from sentinel.cli.client import AppId, Data, Secret, Url, connect
+from sentinel.cli.client import AppId, Data, Secret, Url, connect, path_of
 from sentinel.cli.options import AsFormat, Format
 from sentinel.core.errors import SentinelError
 
@@ -33,8 +32,7 @@ def delete_user(
     """
     if not yes and not _sure(user):
         raise SentinelError("nothing was deleted", "`--yes` does not ask")
-    path = f"/v1/users/{quote(user, safe=':')}"
-    done = connect(url, key, app, data).ask("DELETE", path, query={"why": why or None})
+    done = connect(url, key, app, data).ask("DELETE", path_of("/v1/users", user), query={"why": why or None})
     show.one(done, format, f"{done['pseudonym']}  {done['events']} events deleted")
 
 

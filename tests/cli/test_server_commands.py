@@ -15,8 +15,8 @@ import zstandard
 
 from sentinel.cli import importing
 from sentinel.cli.client import Client, Refused, Unreachable
-from sentinel.cli.decisions import scope_of
 from sentinel.cli.importing import Bookmark, Sender
+from sentinel.cli.options import scope_of
 from sentinel.cli.program import run
 from sentinel.core.errors import SentinelError
 from sentinel.local import LOCAL, leave
@@ -236,6 +236,19 @@ class TestAllow:
         assert ask("allow", "remove", made["id"])[0] == 0
         assert [one["value"] for one in as_json(ask("allow", "list", "--format", "json"))] == ["id:9"]
         assert ask("allow", "remove", made["id"])[2].startswith("sentinel: there is no allowance")
+
+
+@pytest.mark.parametrize("id", ["a b", "a?b", "ä#"])
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (("allow", "remove"), "allowance"), (("keys", "revoke"), "key in use"), (("decisions", "lift"), "decision"),
+        (("apps", "change", "--name", "x"), "app"),
+    ],
+)  # fmt: skip
+def test_an_id_is_asked_for_as_it_is_whatever_stands_in_it(ask, command, what, id):
+    code, _, err = ask(*command, id)
+    assert code and err.splitlines()[0] == f"sentinel: there is no {what} `{id}`"
 
 
 class TestLabels:
