@@ -83,9 +83,9 @@ def _lines(one: Mapping[str, Any]) -> Iterator[str]:
     """Give the distribution of one metric, and what thresholds would catch."""
     about = ", estimated from a sample" if one["sampled"] else ""
     yield ""
-    yield f"{one['playbook']}: {one['metric']}, the highest of each of {number(one['measured'])} groups{about}"
+    yield f"{one['playbook']}: {one['metric']}, the highest of each of {_groups(one['measured'])}{about}"
     if one["never"]:
-        yield f"  of {number(one['never'])} groups a wait never ended: they would fire at any"
+        yield f"  of {_groups(one['never'])} a wait never ended: they would fire at any"
     if one["measured"] < one["groups"]:
         yield f"  {number(one['groups'] - one['measured'])} more {_lacking(one['metric'])}"
     if not one["measured"]:
@@ -94,9 +94,9 @@ def _lines(one: Mapping[str, Any]) -> Iterator[str]:
     yield from columns([list(percentiles), [digits(value, ",") for value in percentiles.values()]])
     now, wanted, unit = one["now"], one["suggested"], f" {one['unit']}" if one["unit"] else ""
     sign = ">" if now["strict"] else ">="
-    yield f"  now        {sign} {digits(now['threshold'], ',')}{unit}: {number(now['fires'])} groups would fire"
+    yield f"  now        {sign} {digits(now['threshold'], ',')}{unit}: {_groups(now['fires'])} would fire"
     threshold, at = digits(wanted["threshold"], ","), f"percentile {digits(wanted['percentile'])}"
-    yield f"  suggested  {sign} {threshold}{unit}: {number(wanted['fires'])} groups would fire ({at})"
+    yield f"  suggested  {sign} {threshold}{unit}: {_groups(wanted['fires'])} would fire ({at})"
     for high in one["highest"][:3]:
         yield f"    {digits(high['value'], ',')}{unit}  {group(high['group'])}"
 
@@ -111,3 +111,7 @@ _LACKING = {
     "spike": "were never there for a whole baseline, or never met the other number",
     "first_seen": "never had a value",
 }  # fmt: skip
+
+
+def _groups(count: int) -> str:
+    return f"{number(count)} group{'s' if count != 1 else ''}"

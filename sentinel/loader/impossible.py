@@ -74,7 +74,7 @@ def _ratio(reading: Reading, desk: Desk) -> None:
     (value, strict), ratio = asked
     spot = ratio.spot("gt" if strict else "gte")
     if value > 1 or (value == 1 and strict):
-        percent = f"did you mean `{value / 100:g}`?" if 1 < value <= 100 else None
+        percent = f"did you mean `{value / 100:g}`?" if 2 <= value <= 100 else None
         desk.report(spot, "never reached: a share is at most 1", percent)
     elif value < 0 or (value == 0 and not strict):
         desk.report(spot, "always reached: a share is never below 0")

@@ -260,8 +260,8 @@ class TestSuggest:
         assert lines[3].split() == ["p50", "p75", "p90", "p95", "p99", "p99.9", "highest"]
         assert lines[4].split() == ["2", "3", "3", "3", "3", "3", "3"]
         assert lines[5:7] == [
-            "  now        >= 3: 1 groups would fire",
-            "  suggested  >= 3: 1 groups would fire (percentile 50)",
+            "  now        >= 3: 1 group would fire",
+            "  suggested  >= 3: 1 group would fire (percentile 50)",
         ]
         assert "    3  ip 203.0.113.9" in lines
 

@@ -48,7 +48,6 @@ def test_a_text_of_numbers_and_units_is_their_sum(text, micros):
         ("1e3s", "write a whole number and a unit"),
         ("forever", "write a whole number and a unit"),
         ("٣m", "write a whole number and a unit"),
-        ("1234567890s", "did you mean `1234567890s`?"),
         ("5m\n", "did you mean `5m`?"),
     ],
 )
@@ -59,9 +58,9 @@ def test_a_text_that_is_none_is_refused_with_a_hint(text, hint):
     assert (caught.value.hint or "").startswith(hint)
 
 
-@pytest.mark.parametrize("text", ["3651d", "3650d1s", "999999999d"])
+@pytest.mark.parametrize("text", ["3651d", "3650d1s", "999999999d", "1234567890s", "9" * 199 + "d"])
 def test_more_than_ten_years_is_for_ever(text):
-    with pytest.raises(DurationError, match=r"is longer than ten years \(use `forever` where no end is meant\)"):
+    with pytest.raises(DurationError, match=r"is longer than ten years \(write at most `3650d`, or `forever` where that is taken\)"):
         parse_duration(text)
 
 
