@@ -27,7 +27,7 @@ def parse_duration(text: str) -> int:
         raise DurationError(f"`{text}` is not a duration", _suggestion(text))
     total = sum(int(number) * UNITS[unit] for number, unit in _PART.findall(text))
     if total > LONGEST:
-        raise DurationError(f"`{text}` is longer than ten years", "write at most `3650d`, or `forever` where that is taken")
+        raise DurationError(f"`{text}` is longer than ten years", "write at most `3650d`, or `forever`")
     return total
 
 
