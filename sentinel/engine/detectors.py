@@ -12,7 +12,7 @@ from sentinel.engine import playbook as written
 from sentinel.engine import windows as watched
 from sentinel.engine.expression import compile_field
 from sentinel.engine.keys import group_value, key_text
-from sentinel.engine.metrics import ALONE, Skipped, Values, gauge, shown, values_of, wanted
+from sentinel.engine.metrics import ALONE, SHARED, Skipped, Values, gauge, shown, values_of, wanted
 from sentinel.engine.playbook import Playbook, Selector
 from sentinel.engine.select import meets
 
@@ -64,17 +64,23 @@ def _sequence(playbook: Playbook, asked: written.Sequence) -> Prepared:
     fields = [group_value(step.field) if step.field else None for step in asked.steps]
     until = meets(asked.until) if asked.until else None
     counted = sum(1 << place for place, field in enumerate(fields) if field)
-    plain: dict[tuple[int, bool], tuple[Any, ...]] = {}  # what has no values is kept once for all hits
+    nothing: tuple[str | None, ...] = (None,) * len(fields)
+    shared: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # what many hits give is kept once
 
     def values(event: Event, skipped: Skipped) -> tuple[Any, ...] | None:
         mask = sum(1 << place for place, selected in enumerate(steps) if selected(event))
         ends = until is not None and until(event)
         if not mask and not ends:
             return None
-        if not mask & counted:
-            return plain.setdefault((mask, ends), (mask, ends, (None,) * len(fields)))
-        texts = (key_text(field(event)) if field and mask >> place & 1 else None for place, field in enumerate(fields))
-        return mask, ends, tuple(texts)
+        texts = nothing
+        if mask & counted:
+            texts = tuple(
+                key_text(field(event)) if field and mask >> place & 1 else None for place, field in enumerate(fields)
+            )
+        if len(shared) >= SHARED:
+            shared.clear()
+        found = mask, ends, texts
+        return shared.setdefault(found, found)
 
     names = [f"step.{place}" for place in range(1, len(steps) + 1)]
     return Prepared(

@@ -17,6 +17,7 @@ from sentinel.engine.windows import MILLION, Gauge
 LARGEST = 9_000_000_000_000
 ALONE = (1,)  # what an event gives to a count alone
 YES, NO = (1, MILLION), (1, 0)  # what it gives to a ratio; kept once for all hits
+SHARED = 1 << 15  # so many texts are remembered with what they give: senders choose them
 Skipped = Counter[tuple[str, str]]
 Value = Callable[[Event, Skipped], Any]
 Values = Callable[[Event, Skipped], tuple[Any, ...]]
@@ -71,22 +72,39 @@ def values_of(playbook: Playbook) -> Values:
     return lambda event, skipped: tuple(reader(event, skipped) for reader in readers)
 
 
+class Shared(dict[str, tuple[Any, ...]]):
+    """What texts give, each made once: of the same user or address windows keep many hits."""
+
+    def __init__(self, *others: Any) -> None:
+        super().__init__()
+        self.others = others
+
+    def __missing__(self, text: str) -> tuple[Any, ...]:
+        if len(self) >= SHARED:
+            self.clear()
+        given = self[text] = key_text(text), *self.others
+        return given
+
+
 def _distinct_alone(reader: Callable[[Event], Any]) -> Values:
-    def values(event: Event, skipped: Skipped) -> tuple[str | None]:
+    shared = Shared()
+
+    def values(event: Event, skipped: Skipped) -> tuple[Any, ...]:
         value = reader(event)
-        if type(value) is str and len(value) <= LONGEST_KEY and value[:1] != "\0":  # as `key_text` has it, at once
-            return (value,)
-        return (key_text(value),)
+        return shared[value] if type(value) is str and len(value) <= LONGEST_KEY else (key_text(value),)
 
     return values
 
 
 def _distinct_and_ratio(reader: Callable[[Event], Any], matches: Callable[[Event], bool]) -> Values:
-    def values(event: Event, skipped: Skipped) -> tuple[str | None, tuple[int, int]]:
+    yes, no = Shared(YES), Shared(NO)
+
+    def values(event: Event, skipped: Skipped) -> tuple[Any, ...]:
         value = reader(event)
-        if type(value) is not str or len(value) > LONGEST_KEY or value[:1] == "\0":
-            value = key_text(value)
-        return value, YES if matches(event) else NO
+        met = matches(event)
+        if type(value) is str and len(value) <= LONGEST_KEY:
+            return yes[value] if met else no[value]
+        return key_text(value), YES if met else NO
 
     return values
 
