@@ -82,7 +82,8 @@ def decision_lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"  made {made['made']} by {_author(made)}: {made['reason']}"
     yield f"  {_end(made)}"
     if made["logins_only"]:
-        yield "  it refuses logins alone: open sessions go on"
+        allowed = made["kind"] == "allow"
+        yield f"  it {'lets logins through' if allowed else 'refuses logins alone: open sessions go on'}"
     if finding is None:
         return
     yield ""

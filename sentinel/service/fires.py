@@ -72,7 +72,8 @@ def _sequence(judge: Judge, known: Progress, now: int) -> str:
     step, have = detector.steps[number], int(known.tally[number] or 0)
     what = f" of different `{step.field}`" if step.field else ""
     more = wanted[number] - have
-    left = f", then {len(wanted) - number - 1} more step(s)" if number + 1 < len(wanted) else ""
+    after = len(wanted) - number - 1
+    left = f", then {after} more step{'s' if after != 1 else ''}" if after else ""
     return f"{more} more event{'s' if more != 1 else ''}{what} for step {number + 1} of {len(wanted)}{left}"
 
 

@@ -137,6 +137,16 @@ def test_a_decision_that_was_lifted_says_by_whom_and_why(ask_server, server):
     assert lines[1].endswith(": abuse") and lines[2].startswith("  lifted ") and lines[2].endswith(": mistake")
 
 
+@pytest.mark.parametrize(
+    ("kind", "does"),
+    [("block", "refuses logins alone: open sessions go on"), ("allow", "lets logins through")],
+)
+def test_what_a_decision_about_logins_does_is_told_by_its_kind(ask_server, server, kind, does):
+    new = {"kind": kind, "scope": "user", "value": f"{kind}ed", "reason": "x", "logins_only": True}
+    made = server.using("admin").post("/v1/decisions", new).json
+    assert f"  it {does}" in ask_server("--decision", made["id"])[1]
+
+
 def test_a_group_that_no_playbook_has_alone_is_said_so(ask_server):
     assert (
         ask_server("--group", "usr=x")[2] == "sentinel: `group`: no playbook groups by `usr` (did you mean `user`?)\n"

@@ -147,7 +147,7 @@ def test_every_metric_says_what_it_lacks(when, fires):
 @pytest.mark.parametrize(
     ("text", "raws", "tally", "fires"),
     [
-        (SEQUENCE, [("1", 0, "a")], {"step.1": 1, "step.2": 0}, "1 more event for step 1 of 2, then 1 more step(s)"),
+        (SEQUENCE, [("1", 0, "a")], {"step.1": 1, "step.2": 0}, "1 more event for step 1 of 2, then 1 more step"),
         (SEQUENCE, [("1", 0, "a"), ("2", 1, "a")], {"step.1": 2, "step.2": 0}, "1 more event for step 2 of 2"),
         (FIRST, [("1", 0, "a")], {"earlier": 1}, "1 more events to learn from, then any `geo.country`"),
         (TRAVEL, [], {"km": None, "seconds": None}, "two events from places too far apart"),
