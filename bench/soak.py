@@ -1,9 +1,11 @@
 """Does a server that everybody uses at once stay as it was? Mixed traffic for as long as told, then what became of it.
 
-    python -m bench.soak --seconds 600 --rate 2000
+    python -m bench.soak --seconds 600 --rate 5000              # as it is
+    python -m bench.soak --seconds 600 --rate 5000 --pace 144   # the same events as a day's
 
 A real `sentinel serve` with the shipped playbooks takes batches at a rate, blocks a probe address a second (how long
-until another connection hears of it?), and is asked by streams, the explorer and the console. Printed are the process's
+until another connection hears of it?), and is asked by streams, the explorer and the console. With a pace the time of
+the events runs faster than the clock, so that windows fill and are let go of while it lasts. Printed are the process's
 memory, open files and threads over the time, latencies by kind, and how the last third compares with the first.
 """
 
@@ -58,13 +60,15 @@ class State(NamedTuple):
 class Soak:
     """One run: who calls, how long each answer took, and what went wrong."""
 
-    def __init__(self, target: Target, token: str, home: Path, seconds: float, rate: int, names: int) -> None:
+    def __init__(self, target: Target, token: str, home: Path, options: argparse.Namespace) -> None:
         self.target = target
         self.token = token
         self.home = home
-        self.seconds = seconds
-        self.rate = rate
-        self.names = names
+        self.seconds: float = options.seconds
+        self.rate: int = options.rate
+        self.names: int = options.names
+        self.pace: int = options.pace
+        self.newest = ""  # the time of the newest event sent
         self.sent = 0
         self.waits: dict[str, list[tuple[float, float]]] = defaultdict(list)
         self.wrong: dict[str, int] = defaultdict(int)
@@ -132,23 +136,31 @@ class Soak:
         """Send batches at the rate; late ones are not made up for."""
         connection, head = self.connected(), {"Authorization": f"Bearer {self.target.key}"}
         pace = BATCH / self.rate
-        every = lines(10**12, users=self.names, addresses=self.names, rate=self.rate, start=int(time.time()))
+        start = time.time() - 1.25 * self.seconds * (self.pace - 1)  # not all lines are sent
+        rate = max(1, self.rate // self.pace)
+        every = lines(10**12, users=self.names, addresses=self.names, rate=rate, start=int(start))
         made = (line for line in every if '"success":false' not in line or '0","email' in line)
         due = time.perf_counter()
-        mark = f"{time.time_ns():x}"
+        mark = f"{time.time_ns() & 0xFFFFFFFFFF:010x}"  # another in each run, so that no id is known
+        middle = f"-{mark[:4]}-7{mark[4:7]}-8{mark[7:]}-"
         while not self.over.wait(max(0.0, due - time.perf_counter())):
             due = max(due + pace, time.perf_counter() - 1)
-            body = "[" + ",".join(islice(made, BATCH)).replace('"id":"0', f'"id":"{mark}') + "]"
+            batch = list(islice(made, BATCH))
+            self.newest = batch[-1].partition('"timestamp":"')[2].partition('"')[0]
+            body = "[" + ",".join(batch).replace("-0000-7000-8000-", middle) + "]"
             self.ask("batch of 100", connection, "POST", "/v1/events", body=body.encode(), headers=head)
             self.sent += BATCH
 
     def probe(self) -> None:
         """Block an address a second, and note how long it took until a stream heard of it."""
         connection, head = self.connected(), {"Authorization": f"Bearer {self.target.key}"}
+        while not self.newest and not self.over.wait(0.05):
+            pass
         for number in range(60_000):
             ip = f"203.{number // 62_500}.{number // 250 % 250}.{number % 250 + 1}"
             began = time.perf_counter()
-            connection.request("POST", "/v1/events", json.dumps({"event": "probe", "ip": ip}), head)
+            event = {"event": "probe", "ip": ip, "timestamp": self.newest}
+            connection.request("POST", "/v1/events", json.dumps(event), head)
             connection.getresponse().read()
             while ip not in self.listener.heard and time.perf_counter() - began < 10:
                 time.sleep(0.001)
@@ -242,13 +254,13 @@ def signed_in(port: int, code: str) -> str:
     return (response.getheader("Set-Cookie") or "").partition(";")[0]
 
 
-def main(seconds: float, rate: int, names: int) -> None:
+def main(options: argparse.Namespace) -> None:
     """Run it and print."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory() as home, serving(Path(home)) as (target, token, code):
         wait_ready(target.port)
-        soak = Soak(target, token, Path(home), seconds, rate, names)
+        soak = Soak(target, token, Path(home), options)
         soak.run(signed_in(target.port, code))
         soak.report()
 
@@ -269,5 +281,5 @@ if __name__ == "__main__":
     arguments.add_argument("--seconds", type=float, default=60)
     arguments.add_argument("--rate", type=int, default=2_000, help="events a second")
     arguments.add_argument("--names", type=int, default=20_000, help="users, and addresses; few fill windows soon")
-    given = arguments.parse_args()
-    main(given.seconds, given.rate, given.names)
+    arguments.add_argument("--pace", type=int, default=1, help="how many times faster the time of the events runs")
+    main(arguments.parse_args())
