@@ -208,6 +208,14 @@ def test_no_path_that_was_sent_is_read_or_written(console, ana, file):
     assert not list(console.folder.parent.glob("**/evil*"))
 
 
+def test_a_new_file_without_a_name_is_named_after_its_playbook(console, ana):
+    where = ana.done("/playbooks/edit", {**sheet(ana), "text": watching("unnamed"), "name": ""}, do="save")
+    assert where.startswith("/playbooks/of/unnamed") and (console.folder / "unnamed.yaml").read_text()
+    (console.folder / "unnamed.yaml").unlink()
+    answer = ana.post("/playbooks/edit", {**sheet(ana), "text": "playbook: half", "name": ""}, do="draft")
+    assert answer.status == 422 and "the file has no name (write one, such as" in text(answer)
+
+
 def test_a_link_out_of_the_folder_is_not_followed(console, ana, tmp_path):
     outside = tmp_path / "outside.yaml"
     outside.write_text(watching("outside"))

@@ -78,7 +78,7 @@ def use_draft(visit: Analyst, form: Filled) -> Response:
     if do == "save":
         return _save(visit, form, sheet, text)
     if do == "draft":
-        name = _named(visit, form, sheet).file
+        name = _named(visit, form, sheet, text).file
         visit.store.drafts.put(visit.account.id, Draft(name, text, form.raw("mark"), visit.now))
         return visit.done(visit.url("/playbooks/edit", file=name), "draft-kept")
     if do == "discard":
@@ -138,7 +138,7 @@ def _save(visit: Visit, form: Form, sheet: Sheet, text: str) -> Response:
     if found.get("mistakes") or (tests and not tests["ok"] and not form.flag("anyway")):
         return _shown(visit, sheet, text, form=form, **found, refused=True)
     try:
-        target = _named(visit, form, sheet)
+        target = _named(visit, form, sheet, text)
         bench.check(text, target.file)
         visit.here.writing.write(target.file, text, form.raw("mark"), visit.by)
     except Conflict as error:
@@ -150,9 +150,18 @@ def _save(visit: Visit, form: Form, sheet: Sheet, text: str) -> Response:
     return visit.done(where, "playbook-saved")
 
 
-def _named(visit: Visit, form: Form, sheet: Sheet) -> Sheet:
-    """Return the sheet of a draft: of its file, else of a new one under the name that the form gives."""
-    return sheet if sheet.file else visit.here.writing.new(form.text("name", most=80))
+def _named(visit: Visit, form: Form, sheet: Sheet, text: str) -> Sheet:
+    """Return the sheet of a draft: of its file, else of a new one, named by the form or after its first playbook."""
+    if sheet.file:
+        return sheet
+    name = form.text("name", most=80, empty=True)
+    if not name:
+        own = visit.here.workbench.check(text)
+        ids = [one["id"] for one in own["playbooks"]] + own["rules"]
+        if not ids:
+            raise SentinelError("the file has no name", "write one, such as `my-playbook.yaml`")
+        name = f"{ids[0]}.yaml"
+    return visit.here.writing.new(name)
 
 
 def _asked(visit: Visit, do: str, text: str, sheet: Sheet, form: Form) -> dict[str, Any]:
