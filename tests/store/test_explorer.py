@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from sentinel.core.duration import DAY
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import Filter
-from sentinel.store import where
-from sentinel.store.embedded import columns
+from sentinel.store.embedded import columns, where
 from sentinel.store.embedded.duck import Duck
 from sentinel.store.embedded.store import open_store
 from sentinel.store.explorer.buckets import buckets

@@ -20,15 +20,15 @@ from sentinel.core.event import Event
 from sentinel.core.identity import key_type, names_of
 from sentinel.core.record import Filter, KeptEvent, Page
 from sentinel.store.arrival import BITS, END, Identity, identity
-from sentinel.store.candidates import places
 from sentinel.store.database import interrupted
+from sentinel.store.embedded.candidates import places
 from sentinel.store.embedded.duck import Duck
 from sentinel.store.embedded.journal import Journal
 from sentinel.store.embedded.projector import Projector
 from sentinel.store.embedded.schema import Schema
+from sentinel.store.embedded.where import Asked, Where, ask, meant, settled
 from sentinel.store.paging import bounded, cursor, place
 from sentinel.store.rows import READ, SHOWN, read
-from sentinel.store.where import Asked, Where, ask, meant, settled
 
 _AT_ONCE = 100
 _SLICE = 5_000  # events in memory at a time

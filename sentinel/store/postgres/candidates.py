@@ -1,4 +1,4 @@
-"""What a replay can need of the stored events, as PostgreSQL's SQL: the twin of `sentinel.store.candidates`.
+"""What a replay can need of the stored events, as PostgreSQL's SQL: the twin of `sentinel.store.embedded.candidates`.
 
 Everything here may take too much and never too little: what compares fields with what is written is asked of the
 database, all else of a condition is not asked at all. Who reads the rows is `events`'.
@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from sentinel.core.candidates import Candidates, Fewest, Selection
-from sentinel.store.candidates import WIDEST, same
+from sentinel.store.asked import WIDEST, same
 from sentinel.store.postgres.where import may
 from sentinel.store.sql import FALSE, Sql, every, some, sql
 

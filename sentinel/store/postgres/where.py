@@ -1,4 +1,4 @@
-"""What a filter asks, as SQL conditions with their values: its fields, and what is plain of its condition.
+"""What a filter asks, as PostgreSQL's conditions with their values: its fields, and what is plain of its condition.
 
 Plain is what compares fields with what is written, however joined. All else of a condition is asked of each event that
 the plain rest lets through; how is `events`'.
@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from sentinel.core import address
 from sentinel.core.record import Filter, Query
 from sentinel.engine.nodes import And, Compare, Field, ListOf, Literal, Missing, Node, Not, Or
+from sentinel.store.asked import network
 from sentinel.store.condition import translate
 from sentinel.store.postgres.copying import signed
 from sentinel.store.postgres.words import POSTGRES
 from sentinel.store.sql import Sql, every
-from sentinel.store.where import network
 
 Condition = tuple[list[str], list[Any]]
 

@@ -1,19 +1,17 @@
-"""What a filter asks, as SQL conditions with their values: its fields, and its condition of the rules' language.
+"""What a filter asks, as DuckDB's conditions with their values: its fields, and its condition of the rules' language.
 
 How rows that need a second look are looked at is `events`'; what the language means in SQL is `condition`'s.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network
 from typing import Any, NamedTuple
 
 from sentinel.core import address
-from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import Filter
+from sentinel.store.asked import network
 from sentinel.store.condition import translate
 from sentinel.store.rows import hash_of
 from sentinel.store.sql import DUCKDB, Dialect, Sql
@@ -85,17 +83,6 @@ def _of_fields(app: str, filter: Filter, by_hash: bool = False) -> Where:
         if value is not None and not (by_hash and part in _TEXTS):
             wanted = wanted.also(part, value)
     return wanted
-
-
-def network(text: str) -> IPv4Network | IPv6Network:
-    """Return the network that events can be searched by; raises SentinelError for what is none."""
-    try:
-        found = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise SentinelError(f"`ip`: `{text[:64]}` is neither an address nor a network") from None
-    if found.version == 6 and found.prefixlen > 64:
-        raise SentinelError(f"`ip`: `{text[:64]}` is narrower than /64", "of IPv6, name one address or a wider network")
-    return found
 
 
 def _of_address(text: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a replay can need of the stored events, as SQL: which conditions, which groups, which pieces of time.
+"""What a replay can need of the stored events, as DuckDB's SQL: which conditions, which groups, which pieces of time.
 
 Everything here may take too much and never too little. A group is told by the parts of its key that the database sees
 as the engine does; parts left out only throw groups together. Who reads the rows is `events`'.
@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from sentinel.core.candidates import Candidates, Fewest, Selection
-from sentinel.engine.fields import FieldSpec, find_field
+from sentinel.store.asked import WIDEST, same
 from sentinel.store.condition import translate
+from sentinel.store.embedded.where import Where
 from sentinel.store.rows import hash_of, numbers_of
 from sentinel.store.sql import DUCKDB, FALSE, Sql, every, some, sql
 from sentinel.store.values import Slot
-from sentinel.store.where import Where
 
-WIDEST = 32  # bits: no network that events are grouped by is wider, so all of its events have these in common
 _OF = {"user": ("user_key",), "device": ("device",), "ip": ("ip4", f"ip6 >> {64 - WIDEST}")}
 _THERE = {"user": "user_key IS NOT NULL", "device": "device IS NOT NULL", "ip": "ip IS NOT NULL"}
 _AXIS = "coalesce(CAST({0} AS VARCHAR), json_extract_string(more, '$.geo.{0}'))"
@@ -97,14 +96,6 @@ def _query(wanted: Candidates, where: Sql, counted: Sql) -> Where:
         sql("coalesce({}, FALSE)", counted), where,
     )  # fmt: skip
     return Where([found.text], DUCKDB.given(found))
-
-
-def same(field: str, columns: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Return what is the same for all events of one value of a group's field; none where nothing is."""
-    if field in columns:
-        return columns[field]
-    spec = find_field(tuple(field.split(".")))
-    return ("name",) if isinstance(spec, FieldSpec) and spec.attribute == "name" else ()
 
 
 def _piece(fewest: Fewest) -> str:

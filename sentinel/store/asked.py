@@ -1,0 +1,31 @@
+"""What may be asked of events, as far as it is the same for every database: networks, and what groups go by."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+
+from sentinel.core.errors import SentinelError
+from sentinel.engine.fields import FieldSpec, find_field
+
+WIDEST = 32  # bits: no network that events are grouped by is wider, so all of its events have these in common
+
+
+def network(text: str) -> IPv4Network | IPv6Network:
+    """Return the network that events can be searched by; raises SentinelError for what is none."""
+    try:
+        found = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise SentinelError(f"`ip`: `{text[:64]}` is neither an address nor a network") from None
+    if found.version == 6 and found.prefixlen > 64:
+        raise SentinelError(f"`ip`: `{text[:64]}` is narrower than /64", "of IPv6, name one address or a wider network")
+    return found
+
+
+def same(field: str, columns: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Return what is the same for all events of one value of a group's field; none where nothing is."""
+    if field in columns:
+        return columns[field]
+    spec = find_field(tuple(field.split(".")))
+    return ("name",) if isinstance(spec, FieldSpec) and spec.attribute == "name" else ()
