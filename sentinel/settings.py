@@ -36,6 +36,7 @@ from sentinel.readers import (
 
 PREFIX = "SENTINEL_"
 FILE = "sentinel.toml"
+LARGEST = 1 << 20
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -180,7 +181,11 @@ def _from_file(file: Path, wanted: bool, problems: list[str]) -> Iterator[tuple[
         return
     try:
         with file.open("rb") as stream:
-            raw = tomllib.load(stream)
+            data = stream.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            problems.append(f"`{file}`: larger than {LARGEST >> 20} MiB, which no file of settings is")
+            return
+        raw = tomllib.loads(data.decode())
     except OSError as error:
         problems.append(f"`{file}`: cannot be read: {error.strerror or error}")
         return

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
+from sentinel.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "security.md").read_text()
@@ -42,6 +45,13 @@ def test_every_threat_has_a_control_and_a_test():
         threat, control, shown = (cell.strip() for cell in row.strip("|").split(" | "))
         assert threat and control
         assert re.fullmatch(r"`tests/[^`]+`(, `tests/[^`]+`)*", shown), row
+
+
+def test_every_setting_that_names_files_is_among_those_that_are_looked_after():
+    (row,) = [line for line in PAGE.splitlines() if line.startswith("| leads a file setting elsewhere")]
+    files = {one.name for one in fields(Settings) if "Path" in str(one.type)} | {"network_lists", "config"}
+    assert files >= {"data", "playbooks", "rules", "geo"}
+    assert {name for name in files if f"`{name}`" not in row} == set()
 
 
 @pytest.mark.parametrize("attacker", ATTACKERS)

@@ -66,6 +66,15 @@ def test_a_file_that_is_not_toml_is_named(toml):
     assert "not TOML" in problems(toml("port = = 1"))[0]
 
 
+@pytest.mark.parametrize("name", ["/dev/zero", "large.toml"])
+def test_a_file_without_an_end_is_refused_at_once(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "large.toml").write_bytes(b"#" * (1 << 20) + b"\n")
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.read({"config": name}, {})
+    assert caught.value.problems == [f"`{name}`: larger than 1 MiB, which no file of settings is"]
+
+
 def test_settings_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().port = 1

@@ -340,11 +340,27 @@ def test_streams_tell_their_own_app_alone(server):
         server.fail("203.0.113.77")
         server.fail("203.0.113.78", app="two")
         assert tail.event()["data"]["ip"] == "203.0.113.78"
-        told = [one["value"] for one in feed.event()["data"]["added"]]
-        assert "203.0.113.77" not in told
+        own, others = (
+            {one["value"] for one in server.using("read", app).get("/v1/decisions?limit=1000").json["items"]}
+            for app in ("two", "one")
+        )
+        assert "203.0.113.77" in others - own
+        told = set()
+        while "203.0.113.78" not in told:
+            told |= {one["value"] for one in feed.event()["data"]["added"]}
+            assert told <= own
     finally:
         feed.close()
         tail.close()
+
+
+def test_figures_are_of_ones_own_app_alone(server, things):
+    server.fail("203.0.113.79", app="two")
+    apps = {}
+    for app in ("one", "two"):
+        figures = server.using("read", app).get("/metrics").body.decode()
+        apps[app] = set(re.findall(r'app="(\w+)"', figures))
+    assert apps == {"one": {"one"}, "two": {"two"}}
 
 
 def test_a_duplicate_id_in_another_app_is_another_event(server):
