@@ -74,7 +74,7 @@ class Deletions:
         self._held: dict[str, dict[str, int]] = {}
         self.reload()
 
-    def reload(self, app: str | None = None) -> None:
+    def reload(self) -> None:
         """Read again what is kept."""
         with self._control.read() as connection:
             held: dict[str, dict[str, int]] = {}
@@ -175,7 +175,7 @@ class Deletions:
             self._known.forget(app)
             self._labels.reload(app)
             self._allow.reload(app)
-            self.reload(app)
+            self.reload()
         gone += self._erase(app, keys, now)  # what came in meanwhile
         self._erased(app, {self._hash(app, key) for key in keys})
         return gone
@@ -190,24 +190,27 @@ class Deletions:
 
     def sweep(self, now: int) -> int:
         """Take the names out of decisions that are over by now; return how many."""
-        c, total = decisions.c, 0
-        over = or_(c.removed.is_not(None), c.until <= now)
+        buried: dict[str, dict[str, str]] = {}
         with self._control.read() as connection:
             query = select(tombstones.c.app, tombstones.c.hash, tombstones.c.pseudonym).where(tombstones.c.open)
-            buried = {(row.app, row.hash): row.pseudonym for row in connection.execute(query)}
-        for app in sorted({app for app, _ in buried}):
-            with self._control.write() as connection:
-                mine = select(c.id, c.subject, c.value, over.label("over")).where(c.app == app, c.subject.is_not(None))
-                still = set()
-                for row in connection.execute(mine).all():
-                    place = (app, self._hash(app, row.subject))
-                    if place in buried and row.over:
-                        total += _unname(connection, app, [row.subject], buried[place], c.id == row.id)
-                    elif place in buried:
-                        still.add(place[1])
-                closed = [hash for of, hash in buried if of == app and hash not in still]
-                done = (tombstones.c.app == app, tombstones.c.hash.in_(closed))
-                connection.execute(update(tombstones).where(*done).values(open=False))
+            for row in connection.execute(query):
+                buried.setdefault(row.app, {})[row.hash] = row.pseudonym
+        return sum(self._sweep(app, buried[app], now) for app in sorted(buried))
+
+    def _sweep(self, app: str, buried: Mapping[str, str], now: int) -> int:
+        """Do so for the persons of an app by their hashes; those of whom no decision in force is left are done with."""
+        c, total, still = decisions.c, 0, set()
+        over = or_(c.removed.is_not(None), c.until <= now)
+        with self._control.write() as connection:
+            mine = select(c.id, c.subject, over.label("over")).where(c.app == app, c.subject.is_not(None))
+            for row in connection.execute(mine).all():
+                hash = self._hash(app, row.subject)
+                if hash in buried and row.over:
+                    total += _unname(connection, app, [row.subject], buried[hash], c.id == row.id)
+                elif hash in buried:
+                    still.add(hash)
+            done = (tombstones.c.app == app, tombstones.c.hash.in_(sorted(buried.keys() - still)))
+            connection.execute(update(tombstones).where(*done).values(open=False))
         return total
 
     def _all_keys(self, app: str, key: str) -> tuple[str, ...]:
