@@ -39,7 +39,7 @@ def number(least: int, most: int) -> Callable[[Any], int]:
         if isinstance(digits, str) and digits.isascii() and digits.isdigit() and len(digits) < 20:
             digits = int(digits)
         if type(digits) is not int or not least <= digits <= most:
-            raise ValueError(f"`{str(value)[:40]}` is not a whole number (from {least} to {most})")
+            raise ValueError(f"`{str(value)[:40]}` is not a whole number from {least} to {most}")
         return digits
 
     return reader
