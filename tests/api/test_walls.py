@@ -11,7 +11,9 @@ from starlette.routing import Route
 from sentinel.api import health, program
 from sentinel.api.feed import POLL, STREAM
 from sentinel.api.ingest import PATHS
+from sentinel.core.errors import SentinelError
 from sentinel.core.record import KEY_SCOPES
+from tests.api.served import wait_for
 from tests.api.whole import whole as run_whole
 
 READERS = {"read", "admin"}
@@ -126,17 +128,28 @@ QUERIES = {
 # Anybody may be asked about: of somebody else's, nothing is known.
 ASKED_ABOUT = {"/v1/users/{key}", "/v1/ips/{ip}", "/v1/reports/{period}"}
 OPEN = {"GET /healthz", "GET /readyz"}
-SHOWN = [
-    f"/v1/{one}"
-    for one in ("decisions", "allow", "labels", "keys", "findings", "searches", "audit", "schema", "events")
-]
 STREAMS = {"GET /v1/feed/stream", "GET /v1/events/tail"}
 MARKER = "marker"  # stands in everything app `one` holds
+SHOWN = [
+    *(f"/v1/{one}" for one in ("decisions", "allow", "labels", "keys", "findings", "searches", "audit", "schema")),
+    "/v1/events", f"/v1/users/id:{MARKER}", "/v1/outbox?dead=true",
+]  # fmt: skip
+
+
+class Nobody:
+    """Takes no delivery, so that each is given up and may be tried again."""
+
+    def deliver(self, delivery):
+        raise SentinelError("nobody there")
+
+    def wait(self, attempts):
+        return None
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with run_whole(tmp_path_factory.mktemp("walls")) as whole:
+        whole.server.courier._channels = Nobody()
         yield whole
 
 
@@ -154,7 +167,7 @@ def things(server):
     key = admin.post("/v1/keys", {"scope": "read", "name": MARKER}).json
     admin.post("/v1/labels", {"kind": "user", "target": MARKER, "name": "label"})
     search = admin.post("/v1/searches", {"name": MARKER, "q": f"user == '{MARKER}'"}).json
-    delivery = admin.get("/v1/outbox").json["items"][0]
+    delivery = wait_for(lambda: admin.get("/v1/outbox?dead=true").json["items"])[0]
     admin.ask("PATCH", "/v1/apps/one", {"name": MARKER})
     return {
         "/v1/decisions/{id}": decision["id"], "/v1/allow/{id}": allowance["id"], "/v1/findings/{id}": finding["id"],
@@ -168,9 +181,10 @@ def things(server):
 
 
 def ask(client, operation, things, **more):
-    """Do an operation, naming the things of app `one`; of a stream only the head is read."""
+    """Do an operation, naming the things of app `one` where they are given; of a stream only the head is read."""
     method, path = operation.split(" ")
     filled = re.sub(r"\{\w+\}", things.get(path, "none"), path) + QUERIES.get(operation, "")
+    filled = filled if things else filled.replace(MARKER, "none")
     if operation in STREAMS:
         stream = client.stream(filled)
         stream.close()
@@ -271,6 +285,9 @@ NAMING = {
     "/v1/events/export?user={user}": MARKER,
     "/v1/labels?target={user}": MARKER,
     "/v1/users?begins=id:{user}": MARKER,
+    "/v1/blocklist.txt": "203.0.113.66",
+    "/v1/blocklist.nginx": "203.0.113.66",
+    "/v1/blocklist.haproxy": "203.0.113.66",
     "/v1/funnel?step=signup&step=auth&group_by=user": MARKER,
     "/v1/explain/group?group=ip%3D203.0.113.66": '"tally":{"count":3}',
 }
@@ -352,6 +369,17 @@ def test_streams_tell_their_own_app_alone(server):
     finally:
         feed.close()
         tail.close()
+
+
+def test_a_switch_is_of_its_own_app_alone(server, things):
+    one, two = server.using("admin"), server.using("admin", "two")
+    server.fail("203.0.113.67", app="two")
+    one.ask("PUT", "/v1/enforcement", {"on": False, "why": "walls"})
+    assert [app.get("/v1/enforcement").json["app"] for app in (one, two)] == [False, True]
+    assert two.get("/v1/feed").json["added"] and not one.get("/v1/feed").json["added"]
+    two.ask("PUT", "/v1/enforcement", {"on": True, "why": "walls"})
+    assert one.get("/v1/enforcement").json["app"] is False
+    one.ask("PUT", "/v1/enforcement", {"on": True, "why": "walls"})
 
 
 def test_figures_are_of_ones_own_app_alone(server, things):
