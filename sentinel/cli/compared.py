@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -13,6 +13,7 @@ from sentinel.service.trials.harm import ADDRESSES, USERS
 
 SHOWN = 20
 NAMES = {THIS: "this", OTHER: "the other"}
+BOTH = (USERS, ADDRESSES)
 
 
 def write_comparison(compared: Comparison, say: Callable[[str], None]) -> None:
@@ -24,18 +25,23 @@ def write_comparison(compared: Comparison, say: Callable[[str], None]) -> None:
 
 
 def _table(total: Mapping[str, Any]) -> Iterator[str]:
-    yield ""
-    rows = [("", NAMES[THIS], "alone", NAMES[OTHER], "alone")]
     sides = [(total[side], total["only"][side]) for side in (THIS, OTHER)]
-    found = (number(count) for one, only in sides for count in (one["findings"], only["findings"]))
-    rows.append(("findings", *found))  # type: ignore[arg-type]
-    for what in (USERS, ADDRESSES):
-        cells = (number(count) for one, only in sides for count in (one[what]["targets"], len(only[what])))
-        rows.append((f"{what} acted on", *cells))  # type: ignore[arg-type]
-    for what in (USERS, ADDRESSES):
-        cells = (text for one, _ in sides for text in (number(one["harm"][what]["owners"]), ""))
-        rows.append((f"harm: {what} like owners", *cells))  # type: ignore[arg-type]
-    yield from columns(rows)
+    found = [(number(one["findings"]), number(only["findings"])) for one, only in sides]
+    targets = {what: [(number(one[what]["targets"]), number(len(only[what]))) for one, only in sides] for what in BOTH}
+    owners = {what: [(number(one["harm"][what]["owners"]), "") for one, _ in sides] for what in BOTH}
+    yield ""
+    yield from columns([
+        ("", NAMES[THIS], "alone", NAMES[OTHER], "alone"),
+        _row("findings", found),
+        *(_row(f"{what} acted on", targets[what]) for what in BOTH),
+        *(_row(f"harm: {what} like owners", owners[what]) for what in BOTH),
+    ])  # fmt: skip
+
+
+def _row(what: str, sides: Sequence[tuple[str, str]]) -> tuple[str, str, str, str, str]:
+    """Return a row of the table: of each side what it has, and what it has alone."""
+    (this, alone), (other, others) = sides
+    return what, this, alone, other, others
 
 
 def _side(compared: Comparison, total: Mapping[str, Any], side: str) -> Iterator[str]:
@@ -45,7 +51,7 @@ def _side(compared: Comparison, total: Mapping[str, Any], side: str) -> Iterator
         yield f"{number(only['findings'])} findings of {NAMES[side]} alone"
         yield from columns([finding_row(json.loads(line)) for line in islice(compared.findings(side), SHOWN)])
         yield from _more(only["findings"])
-    for what in (USERS, ADDRESSES):
+    for what in BOTH:
         if only[what]:
             yield ""
             yield f"{number(len(only[what]))} {what} of {NAMES[side]} alone: {', '.join(only[what][:SHOWN])}"

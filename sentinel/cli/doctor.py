@@ -16,7 +16,7 @@ import typer
 from sentinel import settings
 from sentinel.actions.channel import channels
 from sentinel.cli.client import Unreachable, connect
-from sentinel.cli.examined import Finding, exposure, machine, open_secrets, told, used
+from sentinel.cli.examined import Remark, exposure, machine, open_secrets, told, used
 from sentinel.cli.terminal import say
 from sentinel.core.errors import SentinelError
 from sentinel.enrich.enricher import build
@@ -38,139 +38,139 @@ def doctor(
     try:
         found = settings.read(flags)
     except SettingsError as error:
-        return _tell(Finding("bad", problem) for problem in error.problems)
+        return _tell(Remark("bad", problem) for problem in error.problems)
     file = Path(settings.named(flags) or settings.FILE)
     return _tell(chain(open_secrets(found, file), *(check(found) for check in CHECKS)))
 
 
-def _tell(findings: Iterator[Finding]) -> int:
+def _tell(remarks: Iterator[Remark]) -> int:
     """Write what was found; 1 where anything is bad."""
     bad = 0
-    for finding in findings:
-        say(f"{finding.state:4}  {finding.text}")
-        bad += finding.state == "bad"
+    for remark in remarks:
+        say(f"{remark.state:4}  {remark.text}")
+        bad += remark.state == "bad"
     return 1 if bad else 0
 
 
-def _folder(found: Settings) -> Iterator[Finding]:
+def _folder(found: Settings) -> Iterator[Remark]:
     folder = found.data
     place = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     if not os.access(place, os.W_OK | os.X_OK):
-        yield Finding("bad", f"the data folder `{folder}` cannot be written (change its owner, or set `data`)")
+        yield Remark("bad", f"the data folder `{folder}` cannot be written (change its owner, or set `data`)")
         return
-    yield Finding("good", f"the data folder `{folder}` {'is there' if folder.exists() else 'will be made'}")
+    yield Remark("good", f"the data folder `{folder}` {'is there' if folder.exists() else 'will be made'}")
     if folder.exists() and folder.stat().st_mode & 0o077:
-        yield Finding("bad", f"others may look into `{folder}` (run `chmod 700 {folder}`)")
+        yield Remark("bad", f"others may look into `{folder}` (run `chmod 700 {folder}`)")
     free = shutil.disk_usage(place).free
     text = f"{free / (1 << 30):.1f} GiB free where `{folder}` lies"
-    yield Finding("bad" if free < LITTLE else "good", text)
+    yield Remark("bad" if free < LITTLE else "good", text)
 
 
-def _database(found: Settings) -> Iterator[Finding]:
+def _database(found: Settings) -> Iterator[Remark]:
     if found.database is None:
         return
     try:
         from sentinel.store.postgres.state import look
     except ImportError as error:
-        yield Finding("bad", f"`database`: {error} (pip install 'sentinel-playbooks[server,postgres]')")
+        yield Remark("bad", f"`database`: {error} (pip install 'sentinel-playbooks[server,postgres]')")
         return
     try:
         state = look(found.database)
     except SentinelError as error:
-        yield Finding("bad", str(error))
+        yield Remark("bad", str(error))
         return
-    yield Finding("good", f"{state.where} is PostgreSQL {state.version}, {state.tables}")
-    yield from (Finding("bad", problem) for problem in state.problems)
+    yield Remark("good", f"{state.where} is PostgreSQL {state.version}, {state.tables}")
+    yield from (Remark("bad", problem) for problem in state.problems)
 
 
-def _windows(found: Settings) -> Iterator[Finding]:
+def _windows(found: Settings) -> Iterator[Remark]:
     if found.windows == "memory":
         return
     try:
         from sentinel.windows.link import open_link
     except ImportError as error:
-        yield Finding("bad", f"`windows`: {error} (pip install 'sentinel-playbooks[redis]')")
+        yield Remark("bad", f"`windows`: {error} (pip install 'sentinel-playbooks[redis]')")
         return
     try:
         link = open_link(found.windows)
     except SentinelError as error:
-        yield Finding("bad", str(error))
+        yield Remark("bad", str(error))
         return
     link.close()
-    yield Finding("good", "Redis or Valkey takes windows, and lets none of them go")
+    yield Remark("good", "Redis or Valkey takes windows, and lets none of them go")
     if link.forgetful:
         hint = "set `appendfsync always` with `appendonly yes`, or `?replicas=1`"
-        yield Finding("note", f"a Redis or Valkey that is killed forgets its last moments ({hint})")
+        yield Remark("note", f"a Redis or Valkey that is killed forgets its last moments ({hint})")
 
 
-def _content(found: Settings) -> Iterator[Finding]:
+def _content(found: Settings) -> Iterator[Remark]:
     try:
         known = channels(found.channels)
         content = load(found.playbooks, rules=found.rules, channels=known)
     except SentinelError as error:
-        yield from (Finding("bad", line) for line in str(error).splitlines() if line)
+        yield from (Remark("bad", line) for line in str(error).splitlines() if line)
         return
     enforcing = sum(one.mode == "enforce" for one in content.playbooks.values())
-    yield Finding("good", f"{len(content.playbooks)} playbooks, {enforcing} of them enforce")
+    yield Remark("good", f"{len(content.playbooks)} playbooks, {enforcing} of them enforce")
     yield from told(found, iter(content.playbooks.values()))
 
 
-def _geo(found: Settings) -> Iterator[Finding]:
+def _geo(found: Settings) -> Iterator[Remark]:
     if not found.geo:
-        yield Finding("note", "no geo databases: `geo.*` is unknown to every condition (set `geo`)")
+        yield Remark("note", "no geo databases: `geo.*` is unknown to every condition (set `geo`)")
         return
     problems = build(found.geo).problems()
-    yield from (Finding("bad", problem) for problem in problems)
+    yield from (Remark("bad", problem) for problem in problems)
     if not problems:
-        yield Finding("good", f"{len(found.geo)} geo databases")
+        yield Remark("good", f"{len(found.geo)} geo databases")
 
 
-def _lists(found: Settings) -> Iterator[Finding]:
+def _lists(found: Settings) -> Iterator[Remark]:
     if not found.network_lists:
         text = "no lists of networks: `network.hosting` and `network.anonymous` are unknown to every condition"
-        yield Finding("note", f"{text} (set `network_lists`)")
+        yield Remark("note", f"{text} (set `network_lists`)")
         return
     known, copies = files(found.data, found.network_lists)
     waiting = {copy.path: copy.host for copy in copies if not copy.path.exists()}
-    yield from (Finding("note", f"the list from `{host}` was not downloaded yet") for host in waiting.values())
+    yield from (Remark("note", f"the list from `{host}` was not downloaded yet") for host in waiting.values())
     there = {kind: [path for path in paths if path not in waiting] for kind, paths in known.items()}
     try:
         problems = NetworkLists(there).problems()
     except SentinelError as error:
         problems = [str(error)]
-    yield from (Finding("bad", problem) for problem in problems)
+    yield from (Remark("bad", problem) for problem in problems)
     if not problems:
-        yield Finding("good", f"{sum(map(len, there.values()))} lists of networks")
+        yield Remark("good", f"{sum(map(len, there.values()))} lists of networks")
 
 
-def _server(found: Settings) -> Iterator[Finding]:
+def _server(found: Settings) -> Iterator[Remark]:
     try:
         client = connect(None, None, None, found.data)
         ready = client.ask("GET", "/readyz")
     except Unreachable as error:
         if (found.data / LOCAL).exists():
-            yield Finding("bad", str(error))
+            yield Remark("bad", str(error))
         else:
             yield from _port(found)
         return
     except SentinelError as error:
-        yield Finding("bad", f"the running server: {error}")
+        yield Remark("bad", f"the running server: {error}")
         return
     why = f": {ready['detail']}" if ready.get("detail") else ""
-    yield Finding("good" if ready["status"] == "ok" else "bad", f"the running server says {ready['status']}{why}")
-    yield from (Finding("note", warning) for warning in ready["warnings"])
+    yield Remark("good" if ready["status"] == "ok" else "bad", f"the running server says {ready['status']}{why}")
+    yield from (Remark("note", warning) for warning in ready["warnings"])
     yield from used(client, time.time_ns() // 1000)
 
 
-def _port(found: Settings) -> Iterator[Finding]:
+def _port(found: Settings) -> Iterator[Remark]:
     family = socket.AF_INET6 if ":" in found.host else socket.AF_INET
     try:
         socket.create_server((found.host, found.port), family=family).close()
-        yield Finding("good", f"no server is running; `{found.host}:{found.port}` is free")
+        yield Remark("good", f"no server is running; `{found.host}:{found.port}` is free")
     except OSError as error:
-        yield Finding("bad", f"`{found.host}:{found.port}` cannot be listened at: {error.strerror} (set `port`)")
+        yield Remark("bad", f"`{found.host}:{found.port}` cannot be listened at: {error.strerror} (set `port`)")
 
 
-CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[Settings], Iterator[Remark]], ...] = (
     _folder, _database, _windows, _content, _geo, _lists, exposure, machine, _server,
 )  # fmt: skip

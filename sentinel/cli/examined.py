@@ -22,78 +22,76 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _BEGUN = 1_767_225_600  # 2026-01-01: no clock that is right shows less
 
 
-class Finding(NamedTuple):
+class Remark(NamedTuple):
     """One thing that was looked at: `good`, `bad`, or something to `note`, and what there is to say."""
 
     state: str
     text: str
 
 
-def used(client: Client, now: int) -> Iterator[Finding]:
+def used(client: Client, now: int) -> Iterator[Remark]:
     """Say which app sends nothing, is not enforced, or whose enforcement is off."""
     try:
         apps = client.ask("GET", "/v1/apps")["items"]
     except SentinelError as error:
-        yield Finding("note", f"the apps of the running server: {error}")
+        yield Remark("note", f"the apps of the running server: {error}")
         return
     for app in (one["id"] for one in apps):
         try:
             yield from _used(Client(client.url, client.key, app), app, now)
         except SentinelError as error:
-            yield Finding("note", f"whether `{app}` is used cannot be said: {error}")
+            yield Remark("note", f"whether `{app}` is used cannot be said: {error}")
 
 
-def _used(client: Client, app: str, now: int) -> Iterator[Finding]:
+def _used(client: Client, app: str, now: int) -> Iterator[Remark]:
     switch = client.ask("GET", "/v1/enforcement")
     if not (switch["app"] and switch["server"]):
-        yield Finding("note", f"enforcement of `{app}` is switched off (`PUT /v1/enforcement`)")
+        yield Remark("note", f"enforcement of `{app}` is switched off (`PUT /v1/enforcement`)")
     since = datetime.fromtimestamp((now - DAY) / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if not client.ask("GET", "/v1/events", query={"limit": 1, "from": since})["items"]:
-        yield Finding("note", f"no events of `{app}` in a day (does its SDK have the server's address and a key?)")
+        yield Remark("note", f"no events of `{app}` in a day (does its SDK have the server's address and a key?)")
     elif not client.ask("GET", "/v1/sdks")["items"]:
         text = f"no SDK asks for the decisions of `{app}`: it refuses nobody (protect it with an SDK)"
-        yield Finding("note", text)
+        yield Remark("note", text)
 
 
-def open_secrets(found: Settings, file: Path) -> Iterator[Finding]:
+def open_secrets(found: Settings, file: Path) -> Iterator[Remark]:
     """Say which secrets others may read, or lie about."""
     if file.is_file() and file.stat().st_mode & 0o077 and (found.channels or found.database or "@" in found.windows):
-        yield Finding("bad", f"others may read `{file}`, and it may hold secrets (run `chmod 600 {file}`)")
+        yield Remark("bad", f"others may read `{file}`, and it may hold secrets (run `chmod 600 {file}`)")
     once = found.data / ONCE
     if once.exists():
-        yield Finding("note", f"`{once}` still holds the first secrets (read it, then delete it)")
+        yield Remark("note", f"`{once}` still holds the first secrets (read it, then delete it)")
 
 
-def exposure(found: Settings) -> Iterator[Finding]:
+def exposure(found: Settings) -> Iterator[Remark]:
     """Say what stands between the server and the network, or does not."""
     secure = (found.public_url or "").startswith("https://")
     if found.host not in LOOPBACK and not secure:
-        yield Finding("note", "plain HTTP beyond this machine (put TLS in front, and set `public_url`)")
+        yield Remark("note", "plain HTTP beyond this machine (put TLS in front, and set `public_url`)")
     if secure and not found.trusted_proxies:
-        yield Finding("note", "`public_url` is behind a proxy, and no proxy is trusted: all browsers have its address "
+        yield Remark("note", "`public_url` is behind a proxy, and no proxy is trusted: all browsers have its address "
                               "(set `trusted_proxies`)")  # fmt: skip
     if found.allow_private_webhooks:
-        yield Finding("note", "webhooks may reach private addresses (`allow_private_webhooks`)")
+        yield Remark("note", "webhooks may reach private addresses (`allow_private_webhooks`)")
 
 
-def told(found: Settings, playbooks: Iterator[Playbook]) -> Iterator[Finding]:
+def told(found: Settings, playbooks: Iterator[Playbook]) -> Iterator[Remark]:
     """Say whether anybody hears of findings, and whether anybody is refused."""
     known = list(playbooks)
     if known and not any(one.mode == "enforce" for one in known):
-        yield Finding("note", "no playbook enforces: nobody is refused (set `mode: enforce` in one that was watched)")
+        yield Remark("note", "no playbook enforces: nobody is refused (set `mode: enforce` in one that was watched)")
     if found.digest is not None and found.digest_channel not in channels(found.channels):
-        yield Finding("bad", f"`digest_channel`: there is no channel `{found.digest_channel}` (name one of `channels`)")
+        yield Remark("bad", f"`digest_channel`: there is no channel `{found.digest_channel}` (name one of `channels`)")
     if not found.channels and any(effect.kind == "notify" for one in known for effect in one.actions):
-        yield Finding("note", "notifications go to the log alone (set `channels`)")
+        yield Remark("note", "notifications go to the log alone (set `channels`)")
 
 
-def machine(_found: Settings) -> Iterator[Finding]:
+def machine(_found: Settings) -> Iterator[Remark]:
     """Say what is wrong with the machine: its clock, and how many files it lets be open."""
     if time.time() < _BEGUN:
         shown = datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%d")
-        yield Finding("bad", f"the clock shows {shown}: events would lie in the future (set it, and keep it by NTP)")
+        yield Remark("bad", f"the clock shows {shown}: events would lie in the future (set it, and keep it by NTP)")
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if most != resource.RLIM_INFINITY and most < FEW_FILES:
-        yield Finding(
-            "bad", f"at most {most} files may be open, one a connection (raise `ulimit -Hn` or `LimitNOFILE`)"
-        )
+        yield Remark("bad", f"at most {most} files may be open, one a connection (raise `ulimit -Hn` or `LimitNOFILE`)")

@@ -35,7 +35,7 @@ _SHOWN = 10
 
 
 @dataclass(slots=True)
-class Tally:
+class Sent:
     """What became of the events."""
 
     accepted: int = 0
@@ -63,14 +63,14 @@ def import_events(
         look(name)
     client = connect(url, key, app, data)
     options = Options((format or input).value, columns_of([*(map or ()), *(column or ())]), event)
-    account, tally = Account(strict=strict), Tally()
+    account, sent = Account(strict=strict), Sent()
     for name in files:
         stream = Stream(name)
         try:
-            _import(stream, Sender(client, enforce), Bookmark.of(name, client.url, app), account, options, tally)
+            _import(stream, Sender(client, enforce), Bookmark.of(name, client.url, app), account, options, sent)
         finally:
             stream.close()
-    return _report(account, tally)
+    return _report(account, sent)
 
 
 class Sender:
@@ -138,17 +138,15 @@ class Bookmark:
             self._path.unlink(missing_ok=True)
 
 
-def _import(
-    stream: Stream, sender: Sender, bookmark: Bookmark, account: Account, options: Options, tally: Tally
-) -> None:
+def _import(stream: Stream, sender: Sender, bookmark: Bookmark, account: Account, options: Options, sent: Sent) -> None:
     done, skip = 0, bookmark.read()
     with _progress(stream) as moved:
         for raws in _lots(stream, account, options):
             done += len(raws)
             if done <= skip:
-                tally.skipped += len(raws)
+                sent.skipped += len(raws)
                 continue
-            _count(sender.send(raws), stream.name, tally)
+            _count(sender.send(raws), stream.name, sent)
             bookmark.write(done)
             moved()
     bookmark.forget()
@@ -172,12 +170,12 @@ def _lots(stream: Stream, account: Account, options: Options) -> Iterator[list[A
         yield lot
 
 
-def _count(receipt: Any, name: str, tally: Tally) -> None:
-    tally.accepted += receipt["accepted"]
-    tally.duplicates += receipt["duplicates"]
-    tally.rejected += len(receipt["rejected"])
-    for rejected in receipt["rejected"][: _SHOWN - len(tally.shown)]:
-        tally.shown.append(f"{name}: event {rejected['id']}: {rejected['error']}")
+def _count(receipt: Any, name: str, sent: Sent) -> None:
+    sent.accepted += receipt["accepted"]
+    sent.duplicates += receipt["duplicates"]
+    sent.rejected += len(receipt["rejected"])
+    for rejected in receipt["rejected"][: _SHOWN - len(sent.shown)]:
+        sent.shown.append(f"{name}: event {rejected['id']}: {rejected['error']}")
 
 
 def _progress(stream: Stream) -> AbstractContextManager[Callable[[], object]]:
@@ -189,10 +187,10 @@ def _progress(stream: Stream) -> AbstractContextManager[Callable[[], object]]:
     return following(stream)
 
 
-def _report(account: Account, tally: Tally) -> int:
-    for line in [*account.shown, *tally.shown]:
+def _report(account: Account, sent: Sent) -> int:
+    for line in [*account.shown, *sent.shown]:
         complain(line)
     bad = sum(account.bad.values())
-    known = tally.duplicates + tally.skipped
-    say(f"{tally.accepted:,} events imported, {known:,} known already, {bad + tally.rejected:,} refused")
-    return 1 if bad + tally.rejected else 0
+    known = sent.duplicates + sent.skipped
+    say(f"{sent.accepted:,} events imported, {known:,} known already, {bad + sent.rejected:,} refused")
+    return 1 if bad + sent.rejected else 0
