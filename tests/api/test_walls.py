@@ -13,6 +13,7 @@ from sentinel.api.feed import POLL, STREAM
 from sentinel.api.ingest import PATHS
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import KEY_SCOPES
+from sentinel.core.wire import SDK_HEADER
 from tests.api.served import wait_for
 from tests.api.whole import whole as run_whole
 
@@ -159,6 +160,9 @@ def things(server):
     admin = server.using("admin")
     who = {"id": MARKER, "username": MARKER}
     server.using("sdk").post("/v1/events", {"event": "signup", "user": who, "id": f"{MARKER}-event"})
+    report = {SDK_HEADER: json.dumps({"instance": MARKER, "host": MARKER})}
+    named = {"event": MARKER, "properties": {f"{MARKER}-property": 1}}
+    server.using("sdk").post("/v1/events", named, headers=report)
     server.fail("203.0.113.66", user=MARKER, properties={"note": MARKER})
     why = {"reason": MARKER}
     decision = admin.post("/v1/decisions", {"kind": "block", "scope": "user", "value": MARKER, **why}).json
@@ -344,7 +348,8 @@ def test_the_marker_is_what_the_walls_keep_in(server, things):
     admin = server.using("admin")
     gets = [one for one in RIGHTS if one.startswith("GET") and one not in STREAMS]
     seen = [operation for operation in gets if MARKER in ask(admin, operation, things)[1]]
-    assert len(seen) >= 11, seen
+    assert {"GET /v1/sdks", "GET /v1/schema", "GET /v1/events/names", "GET /v1/reports/{period}"} <= set(seen)
+    assert len(seen) >= 15, seen
 
 
 def test_streams_tell_their_own_app_alone(server):
