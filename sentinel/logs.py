@@ -80,4 +80,7 @@ def _shown(name: str, value: Any) -> Any:
         return _HIDDEN
     if isinstance(value, dict):
         return {key: _shown(str(key), one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        several = (_shown("", one) for one in value)
+        return list(several) if isinstance(value, list) else tuple(several)  # what was raised is told by a tuple
     return value

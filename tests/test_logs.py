@@ -16,7 +16,8 @@ configure(sys.argv[1], "info")
 attack = eval(sys.argv[2])
 log = structlog.get_logger()
 log.warning("trouble", error=attack, path="/\\x1b[2J", inside={"k": attack}, **{attack: 1})
-log.info(attack, api_key_secret="hunter2", settings={"password": "hunter2", "authorization": "Bearer hunter2"})
+log.info(attack, api_key_secret="hunter2", settings={"password": "hunter2", "authorization": "Bearer hunter2"},
+         several=[{"secret": "hunter2"}, ({"inner": [{"Cookie": "hunter2"}]},)])
 logging.getLogger("other").warning("said %s", attack)
 try:
     raise ValueError(attack)
