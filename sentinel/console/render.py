@@ -15,6 +15,7 @@ from sentinel.core import moment
 from sentinel.core.decision import PAIRS, unpair
 from sentinel.core.duration import DAY, HOUR, MINUTE, SECOND, format_duration
 from sentinel.core.finding import tally_texts
+from sentinel.core.text import whole as unbroken
 
 LONGEST = 400  # characters of one value on a page
 TEMPLATES = Path(__file__).parent / "templates"
@@ -62,8 +63,7 @@ def prose(text: str) -> Markup:
 
 def whole(value: object) -> Markup:
     """Return all of a text, for a text area or an attribute that a program reads."""
-    text = str(value)
-    return escape(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return escape(unbroken(str(value)))
 
 
 def utc(at: int) -> str:

@@ -17,6 +17,7 @@ from sentinel.core import event
 from sentinel.core.errors import EventError
 from sentinel.core.event import Event
 from sentinel.core.record import KeyScope
+from sentinel.core.text import whole
 from sentinel.edge.errors import ApiError
 
 MOST = 5_000
@@ -95,7 +96,7 @@ def translated(
 
 def _id(raw: Any) -> str | None:
     id = raw.get("id") if type(raw) is dict else None
-    return _text(id)[:64] if isinstance(id, str) else None
+    return whole(id)[:64] if isinstance(id, str) else None
 
 
 def decode(data: bytes) -> tuple[Any, bool]:
@@ -192,15 +193,11 @@ def _mended(raw: Any) -> Any:
 
 def _mend(value: Any) -> Any:
     if type(value) is str:
-        return _text(value)
+        return whole(value)
     if type(value) is _NoNumber:
         raise EventError(
             "event", f"`{value[:20]}` is not a number that can be kept", "send it as a text, or not at all"
         )
     if type(value) is dict:
-        return {_text(key): _mend(one) for key, one in value.items()}
+        return {whole(key): _mend(one) for key, one in value.items()}
     return [_mend(one) for one in value] if type(value) is list else value
-
-
-def _text(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

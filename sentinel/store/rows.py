@@ -15,6 +15,7 @@ import msgspec
 
 from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
+from sentinel.core.text import whole
 
 TEXTS = tuple(f"s{number:02d}" for number in range(1, 17))
 NUMBERS = tuple(f"n{number:02d}" for number in range(1, 9))
@@ -192,7 +193,7 @@ def _unflat(event: Event, found: Mapping[str, Any]) -> None:
 
 def _whole(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return whole(value)
     if isinstance(value, Mapping):
         return {_whole(key): _whole(item) for key, item in value.items()}
     return [_whole(item) for item in value] if isinstance(value, list | tuple) else value

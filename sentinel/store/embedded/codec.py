@@ -15,6 +15,7 @@ import zstandard
 
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
+from sentinel.core.text import whole
 
 FORMAT = b"\x01"
 _BIG = 1  # msgpack extension: an integer beyond 64 bits, in decimal digits
@@ -72,7 +73,7 @@ def _event(plain: dict[str, Any]) -> Event:
 
 def _packable(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return whole(value)
     if isinstance(value, Mapping):
         return {_packable(key): _packable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

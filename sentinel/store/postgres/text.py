@@ -12,6 +12,8 @@ import msgspec
 from psycopg import Connection
 from psycopg.types.string import StrDumper, TextLoader
 
+from sentinel.core.text import whole
+
 _SUB = "\x1a"
 _ESCAPES = {"\0": "\x1a0", _SUB: "\x1a1"}
 _TABLE = str.maketrans(_ESCAPES)
@@ -25,12 +27,7 @@ def escaped(text: str) -> str:
     """Return a text without NUL, and without half of a surrogate pair, which no database takes."""
     if "\0" in text or _SUB in text:
         text = text.translate(_TABLE)
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+    return whole(text)
 
 
 def unescaped(text: str) -> str:
