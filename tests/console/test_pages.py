@@ -106,6 +106,21 @@ def hrefs(page):
             re.findall(r'<a[^>]* href="([^"]+)"', page[page.index("<main"):])}  # fmt: skip
 
 
+def test_a_finding_says_how_many_events_are_counted_and_not_shown(console):
+    console.whole.fail("203.0.113.47")
+    reader, id = console.reader(), finding(console, "203.0.113.47").finding.id
+    assert "counted alone" not in text(reader.page(f"/findings/{id}"))
+    console.whole.fail("203.0.113.47", times=2)
+    assert "Evidence 5 events" in text(reader.page(f"/findings/{id}"))
+    assert "2 more are counted alone, or no longer kept." in text(reader.page(f"/findings/{id}"))
+
+
+@pytest.mark.parametrize(("kind", "says"), [("block", "lets them through at once"), ("allow", "no longer lets them")])
+def test_what_lifting_comes_to_is_told_by_the_kind_of_a_decision(console, kind, says):
+    fields = {"kind": kind, "scope": "user", "value": f"id:told-{kind}", "reason": "x", "for": "1h"}
+    assert says in text(console.reader().page(console.reader().done("/decisions/new", fields)))
+
+
 def test_a_finding_leads_to_whom_it_is_about_to_its_events_and_to_its_playbook(console):
     console.whole.fail("203.0.113.21", user="odd/one?x=1", times=3)
     kept, reader = finding(console, "203.0.113.21"), console.reader("viewer")

@@ -168,6 +168,28 @@ def test_saving_makes_a_version_by_whom_and_shows_what_changed(console, ana):
     assert "playbook.saved" in [line.action for line in console.store.audit.list(None).items]
 
 
+def test_an_older_version_is_taken_to_the_editor_and_saved_anew(console, ana):
+    beside = "---\n" + watching("beside")
+    ana.done("/playbooks/edit", {**sheet(ana), "text": watching("back") + beside, "name": "back.yaml"}, do="save")
+    wait_for(lambda: console.store.playbooks.history("one", "back"))
+    old = console.store.playbooks.history("one", "back")[0].version
+    ana.done(
+        "/playbooks/edit",
+        {**edited(ana, console, "back.yaml"), "text": watching("back", mode="enforce") + beside},
+        do="save",
+    )
+    wait_for(lambda: len(console.store.playbooks.history("one", "back")) == 2)
+    page = ana.page(f"/playbooks/of/back?version={old}")
+    (link,) = (unescape(one) for one in re.findall(r'href="([^"]*)">Edit as it was then', page))
+    taken = sheet(ana, link)
+    assert taken["text"] == watching("back") + beside
+    ana.done("/playbooks/edit", taken, do="save")
+    assert (console.folder / "back.yaml").read_text() == watching("back") + beside
+    wait_for(lambda: console.store.playbooks.history("one", "back")[0].version == old)
+    assert "Edit as it was then" not in ana.page(f"/playbooks/of/back?version={old}")
+    assert ana.get(f"/playbooks/edit?file={console.folder / 'back.yaml'}&id=back&version=none").status == 404
+
+
 def test_a_file_that_somebody_changed_meanwhile_is_not_overwritten(console, ana):
     file = console.folder / "shared.yaml"
     ana.done("/playbooks/edit", {**sheet(ana), "text": watching("shared"), "name": "shared.yaml"}, do="save")

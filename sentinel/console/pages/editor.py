@@ -19,7 +19,7 @@ from sentinel.core.duration import DAY, parse_duration
 from sentinel.core.errors import Conflict, SentinelError, StoreBusy
 from sentinel.core.explore import NameSeen
 from sentinel.core.record import Draft, Filter
-from sentinel.edge.errors import ApiError
+from sentinel.edge.errors import ApiError, require
 from sentinel.engine.fields import FIELDS
 from sentinel.engine.functions import FUNCTIONS, signature
 from sentinel.loader.mistakes import PlaybookErrors
@@ -62,10 +62,12 @@ def new_playbook(visit: Analyst, rule: str = "") -> Response:
 
 
 @router.get("/playbooks/edit")
-def edit_playbook(visit: Analyst, file: Given) -> Response:
-    """Show a file in the editor, with the reader's draft of it where there is one."""
-    draft = visit.store.drafts.get(visit.account.id, file)
+def edit_playbook(visit: Analyst, file: Given, id: Given = "", version: Given = "") -> Response:
+    """Show a file in the editor: with an older version of a playbook in it, else with the reader's draft of it."""
     sheet = visit.here.writing.place(file)
+    if version:
+        return _shown(visit, sheet, _as_it_was(visit, sheet, id, version))
+    draft = visit.store.drafts.get(visit.account.id, file)
     return _shown(visit, sheet, draft.text if draft else sheet.text, draft=draft)
 
 
@@ -148,6 +150,15 @@ def _save(visit: Visit, form: Form, sheet: Sheet, text: str) -> Response:
     own = bench.check(text, file or target.file)["playbooks"]
     where = visit.url(f"/playbooks/of/{own[0]['id']}") if own else visit.url("/playbooks")
     return visit.done(where, "playbook-saved")
+
+
+def _as_it_was(visit: Visit, sheet: Sheet, id: str, version: str) -> str:
+    """Return the text of a file with one playbook as an older version of it was."""
+    history = visit.store.playbooks.history(visit.app.id, id)
+    old = require(next((one for one in history if one.version == version), None), "version", version)
+    if sheet.text.count(history[0].source) != 1:
+        raise Conflict("the file's text is not that of the newest version", "wait until the engine goes by the file")
+    return sheet.text.replace(history[0].source, old.source)
 
 
 def _named(visit: Visit, form: Form, sheet: Sheet, text: str) -> Sheet:

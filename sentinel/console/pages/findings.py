@@ -103,4 +103,5 @@ def _evidence(visit: Visit, kept: KeptFinding) -> tuple[list[KeptEvent], str]:
         events = list(reversed(visit.store.events.some(visit.app.id, kept.finding.events[-SHOWN:])))
     except StoreBusy:
         return [], "Events cannot be searched now."
-    return events, "Older ones are no longer kept, or only counted." if len(events) < kept.evidence else ""
+    rest = kept.evidence - len(events)
+    return events, f"{rest:,} more are counted alone, or no longer kept." if rest else ""
