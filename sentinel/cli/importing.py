@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +20,7 @@ import typer
 
 from sentinel.cli.client import AppId, Client, Data, Refused, Secret, Unreachable, Url, connect
 from sentinel.cli.options import As, Input, Map, Name, Strict, columns_of
+from sentinel.cli.progress import following
 from sentinel.cli.terminal import complain, say
 from sentinel.service.eventfiles.reading import Account, EventFile, Options
 from sentinel.service.eventfiles.streams import STDIN, Stream, look
@@ -140,7 +139,7 @@ class Bookmark:
 
 def _import(stream: Stream, sender: Sender, bookmark: Bookmark, account: Account, options: Options, sent: Sent) -> None:
     done, skip = 0, bookmark.read()
-    with _progress(stream) as moved:
+    with following([stream]) as moved:
         for raws in _lots(stream, account, options):
             done += len(raws)
             if done <= skip:
@@ -176,15 +175,6 @@ def _count(receipt: Any, name: str, sent: Sent) -> None:
     sent.rejected += len(receipt["rejected"])
     for rejected in receipt["rejected"][: _SHOWN - len(sent.shown)]:
         sent.shown.append(f"{name}: event {rejected['id']}: {rejected['error']}")
-
-
-def _progress(stream: Stream) -> AbstractContextManager[Callable[[], object]]:
-    """Return a bar that follows the file on a terminal, and nothing elsewhere."""
-    if not sys.stderr.isatty():
-        return nullcontext(lambda: None)
-    from sentinel.cli.progress import following
-
-    return following(stream)
 
 
 def _report(account: Account, sent: Sent) -> int:

@@ -1,10 +1,9 @@
-"""What commands that judge past events share: how files are read, what their events lack, how far it has come."""
+"""What commands that judge past events share: how files are read, and what their events lack."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ import typer
 
 from sentinel import settings
 from sentinel.cli.past import Stored
+from sentinel.cli.progress import following
 from sentinel.cli.terminal import complain
 from sentinel.core.errors import InputError
 from sentinel.core.event import Event
@@ -48,7 +48,7 @@ def read(run: Run, events: Sequence[str], source: Stored | None) -> None:
         return
     with ExitStack() as open_ones:
         streams = [open_ones.enter_context(closing(Stream(path))) for path in events]
-        with _progress(streams) as progress:
+        with following(streams) as progress:
             run.run(streams, progress)
 
 
@@ -79,17 +79,3 @@ def _named(networks: Iterable[str]) -> Mapping[str, Sequence[str]]:
             raise InputError(f"`--network-list {pair}` is not KIND=FILE", "such as `--network-list tor=exits.txt`")
         found.setdefault(kind, []).append(place)
     return found
-
-
-@contextmanager
-def _progress(streams: Sequence[Stream]) -> Iterator[Callable[[], None]]:
-    """Show how far reading has come, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading events", total=sum(stream.size for stream in streams))
-        yield lambda: bar.update(task, completed=sum(stream.position for stream in streams))

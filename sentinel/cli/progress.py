@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from sentinel.cli.terminal import plain
 from sentinel.service.eventfiles.streams import Stream
 
 
 @contextmanager
-def following(stream: Stream) -> Iterator[Callable[[], object]]:
-    """Show how far a file is read; call what is given whenever it may have moved."""
+def following(streams: Sequence[Stream]) -> Iterator[Callable[[], None]]:
+    """Show how far files are read, on a terminal only; call what is given whenever that may have changed."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    what = plain(streams[0].name) if len(streams) == 1 else f"{len(streams)} files"
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(str(Text(plain(stream.name))), total=stream.size)
-        yield lambda: bar.update(task, completed=stream.position)
+        task = bar.add_task(what, total=sum(stream.size for stream in streams))
+        yield lambda: bar.update(task, completed=sum(stream.position for stream in streams))

@@ -224,7 +224,7 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else():
     finally:
         os.close(inlet)
         os.close(outlet)
-    assert b"reading events" in shown
+    assert b"kB" in shown
     assert seen.stdout == quiet.stdout
 
 

@@ -456,7 +456,7 @@ class TestImport:
     def test_a_format_that_is_none_is_refused(self, ask, tmp_path):
         assert "'xml' is not one of 'auto', 'ndjson', 'csv'" in ask("import", "x", "--input", "xml")[2]
 
-    def test_a_progress_bar_runs_on_a_terminal_only(self, ask, tmp_path, monkeypatch):
+    def test_no_progress_is_shown_but_on_a_terminal(self, ask, tmp_path):
         file = self.write(tmp_path / "day.ndjson", self.fresh("bar"))
         assert ask("import", file)[2] == ""
 
