@@ -376,6 +376,11 @@ def test_streams_tell_their_own_app_alone(server):
         tail.close()
 
 
+def test_who_comes_back_is_told_of_ones_own_app_alone(server, things):
+    own, other = (server.using("read", app).get("/v1/retention?start=signup").json["cohorts"] for app in ("one", "two"))
+    assert [sum(one["users"] for one in found) for found in (own, other)] == [1, 0]
+
+
 def test_a_switch_is_of_its_own_app_alone(server, things):
     one, two = server.using("admin"), server.using("admin", "two")
     server.fail("203.0.113.67", app="two")
