@@ -145,6 +145,21 @@ def everything(server, what):
     return rows
 
 
+def assert_settled(server, sender):
+    """Everything sent is there once, found once, and in force."""
+    sender.done.set()
+    sender.join(30)
+    assert sender.errors == []
+    sent = sender.sent
+    assert Counter(event["id"] for event in everything(server, "events")) == Counter(event["id"] for event in sent)
+    rows = everything(server, "findings")
+    assert Counter((row["playbook"], row["event_id"]) for row in rows) == expected(sent)
+    assert {row["playbook"] for row in rows} == set(RULES)
+    told = server.client.using(server.first_key).get("/v1/feed").json["added"]
+    acted = {target["target"] for row in rows for target in row["effects"] if target["target"]}
+    assert {one["value"] for one in told} == acted != set()
+
+
 @pytest.fixture
 def start(tmp_path, monkeypatch):
     monkeypatch.setattr("tests.cli.test_serve.PLAYBOOKS", PLAYBOOKS)
@@ -173,17 +188,7 @@ def test_kills_lose_nothing_double_nothing_and_windows_go_on(start):
         server = start()
         sender.use(server)
     wait_for(lambda: len(sender.sent) >= 1500)
-    sender.done.set()
-    sender.join(30)
-    assert sender.errors == []
-    sent = sender.sent
-    assert Counter(event["id"] for event in everything(server, "events")) == Counter(event["id"] for event in sent)
-    rows = everything(server, "findings")
-    assert Counter((row["playbook"], row["event_id"]) for row in rows) == expected(sent)
-    assert {row["playbook"] for row in rows} == set(RULES)
-    told = server.client.using(server.first_key).get("/v1/feed").json["added"]
-    acted = {target["target"] for row in rows for target in row["effects"] if target["target"]}
-    assert {one["value"] for one in told} == acted
+    assert_settled(server, sender)
 
 
 def test_events_that_cannot_be_searched_stop_neither_ingest_nor_blocking(start):

@@ -9,12 +9,11 @@ import random
 import signal
 import subprocess
 import time
-from collections import Counter
 
 import pytest
 
 from tests import postgres
-from tests.acceptance.test_kills import KILLS, PLAYBOOKS, Sender, everything, expected
+from tests.acceptance.test_kills import KILLS, PLAYBOOKS, Sender, assert_settled, everything
 from tests.api.served import wait_for
 from tests.cli.test_serve import ENTRY, Process
 
@@ -61,20 +60,6 @@ def start(tmp_path, monkeypatch, database):
         process.end(signal.SIGKILL)
 
 
-def settled(server, sender):
-    """Everything sent is there once, found once, and in force."""
-    sender.done.set()
-    sender.join(30)
-    assert sender.errors == []
-    sent = sender.sent
-    assert Counter(event["id"] for event in everything(server, "events")) == Counter(event["id"] for event in sent)
-    rows = everything(server, "findings")
-    assert Counter((row["playbook"], row["event_id"]) for row in rows) == expected(sent)
-    told = server.client.using(server.first_key).get("/v1/feed").json["added"]
-    acted = {target["target"] for row in rows for target in row["effects"] if target["target"]}
-    assert {one["value"] for one in told} == acted != set()
-
-
 def test_a_server_killed_while_it_writes_loses_nothing_and_doubles_nothing(start):
     chance = random.Random(11)
     server = start()
@@ -87,7 +72,7 @@ def test_a_server_killed_while_it_writes_loses_nothing_and_doubles_nothing(start
         server = start()
         sender.use(server)
     wait_for(lambda: len(sender.sent) >= 1200)
-    settled(server, sender)
+    assert_settled(server, sender)
 
 
 def test_a_database_that_stops_is_waited_for_and_nothing_is_lost_or_doubled(start, database):
@@ -105,7 +90,7 @@ def test_a_database_that_stops_is_waited_for_and_nothing_is_lost_or_doubled(star
         database.start()
     wait_for(lambda: len(sender.sent) >= 1200)
     assert all(seconds is not None and int(seconds) >= 1 for seconds in sender.refused)
-    settled(server, sender)
+    assert_settled(server, sender)
 
 
 def test_a_second_server_is_refused_while_windows_are_in_memory(start, database, tmp_path):
