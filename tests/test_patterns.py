@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import re
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -20,25 +24,42 @@ PIECES = [
     "a", "A", "0", "1", " ", "\t", "\\", '"', '"a', "\\\"", "a.", "0.", "0 ", "0-", "x@", "(", "{", "`", ";for=",
     ',"', "a,", ":", "/", "\n", "é", "or ", "Aa", "1_", "*.", "0h", "a{", "a-", "_a",
 ]  # fmt: skip
+FUNCTIONS = ("findall", "finditer", "fullmatch", "match", "search", "split", "sub", "subn")
 ENDS = ["", "!", "\0", '"', "x", "\n!"]
 
 
 def patterns() -> dict[str, re.Pattern[str]]:
-    """Return every compiled pattern that a module of Sentinel holds."""
+    """Return every pattern of Sentinel's modules: those they hold compiled, and those written where they are used."""
     found: dict[str, re.Pattern[str]] = {}
     for info in pkgutil.walk_packages(sentinel.__path__, "sentinel."):
-        if not info.name.startswith(SKIPPED):
-            for name, value in vars(importlib.import_module(info.name)).items():
-                if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
-                    found.setdefault(f"{info.name}.{name}", value)
+        if info.name.startswith(SKIPPED):
+            continue
+        module = importlib.import_module(info.name)
+        for name, value in vars(module).items():
+            if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
+                found.setdefault(f"{info.name}.{name}", value)
+        for line, text in written(module):
+            found[f"{info.name}:{line}"] = re.compile(text)
     return found
+
+
+def written(module: ModuleType) -> Iterator[tuple[int, str]]:
+    """Give the line and the pattern of each `re.sub(…)` and its like in a module, a text or the name of one."""
+    for node in ast.walk(ast.parse(Path(module.__file__ or "").read_text())):
+        called = node.func if isinstance(node, ast.Call) else None
+        if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == "re":
+            first = node.args[0] if node.args else None
+            text = getattr(module, first.id, None) if isinstance(first, ast.Name) else getattr(first, "value", None)
+            if called.attr in FUNCTIONS and isinstance(text, str):
+                yield node.lineno, text
 
 
 PATTERNS = patterns()
 
 
 def test_there_are_patterns_to_look_at():
-    assert len(PATTERNS) > 40
+    assert len([name for name in PATTERNS if ":" not in name]) > 40
+    assert len([name for name in PATTERNS if ":" in name]) > 12
 
 
 @pytest.mark.parametrize("name", PATTERNS)
