@@ -12,7 +12,7 @@ import typer
 
 from sentinel import local, settings
 from sentinel.cli.client import Data, connect
-from sentinel.cli.terminal import say
+from sentinel.cli.terminal import many, say
 from sentinel.core import moment
 from sentinel.core.batch import Note
 from sentinel.core.errors import SentinelError
@@ -43,7 +43,7 @@ def backup(
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise
-    say(f"backed up {events:,} events and everything else to {folder}: {size / (1 << 20):.1f} MiB, checked")
+    say(f"backed up {many(events, 'event')} and everything else to {folder}: {size / (1 << 20):.1f} MiB, checked")
 
 
 def restore(

@@ -6,7 +6,7 @@ from typing import Any
 
 from sentinel.cli.loading import load_content, report, within
 from sentinel.cli.options import AsFormat, Channels, Format, Paths, Rules
-from sentinel.cli.terminal import say, say_json
+from sentinel.cli.terminal import many, say, say_json
 from sentinel.core.errors import InputError
 from sentinel.loader.mistakes import Mistake, PlaybookErrors
 
@@ -29,13 +29,9 @@ def check(paths: Paths = None, rules: Rules = None, channel: Channels = None, fo
         raise InputError("there is no rule and no playbook to check", "they lie in files `*.yaml` and `*.yml`")
     else:
         more = len(content.rules) - len(named.rules)
-        beside = f", with {_many(more, 'rule')} from elsewhere" if more else ""
-        say(f"{_many(len(named.rules), 'rule')}, {_many(len(named.playbooks), 'playbook')}{beside}: no mistakes")
+        beside = f", with {many(more, 'rule')} from elsewhere" if more else ""
+        say(f"{many(len(named.rules), 'rule')}, {many(len(named.playbooks), 'playbook')}{beside}: no mistakes")
     return 0
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number != 1 else ''}"
 
 
 def _as_json(mistake: Mistake) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from sentinel.cli.report import columns, finding_row, head, number
+from sentinel.cli.terminal import many
 from sentinel.service.trials.compare import OTHER, THIS, Comparison
 from sentinel.service.trials.harm import ADDRESSES, USERS
 
@@ -48,7 +49,7 @@ def _side(compared: Comparison, total: Mapping[str, Any], side: str) -> Iterator
     only = total["only"][side]
     if only["findings"]:
         yield ""
-        yield f"{number(only['findings'])} findings of {NAMES[side]} alone"
+        yield f"{many(only['findings'], 'finding')} of {NAMES[side]} alone"
         yield from columns([finding_row(json.loads(line)) for line in islice(compared.findings(side), SHOWN)])
         yield from _more(only["findings"])
     for what in BOTH:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sentinel.cli.terminal import many
 from sentinel.core.finding import tally_texts
 from sentinel.core.number import digits
 
@@ -91,7 +92,7 @@ def decision_lines(found: Mapping[str, Any]) -> Iterator[str]:
     for name, text in tally_texts(finding["tally"], _number, finding["threshold"]).items():
         wanted = finding["threshold"].get(name)
         yield f"  {name}: {text}" + (f" of {wanted}" if wanted else "")
-    yield f"  {finding['evidence']} events so far, the last at {finding['last']}"
+    yield f"  {many(finding['evidence'], 'event')} so far, the last at {finding['last']}"
     for event in found["events"]:
         who = ", ".join(str(event[name]) for name in ("user", "ip") if event[name])
         yield f"  {event['timestamp']}  {event['event']}  {who}  {event['id']}"

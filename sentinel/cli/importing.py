@@ -21,7 +21,7 @@ import typer
 from sentinel.cli.client import AppId, Client, Data, Refused, Secret, Unreachable, Url, connect
 from sentinel.cli.options import As, Input, Map, Name, Strict, columns_of
 from sentinel.cli.progress import following
-from sentinel.cli.terminal import complain, say
+from sentinel.cli.terminal import complain, many, say
 from sentinel.service.eventfiles.reading import Account, EventFile, Options
 from sentinel.service.eventfiles.streams import STDIN, Stream, look
 
@@ -182,5 +182,5 @@ def _report(account: Account, sent: Sent) -> int:
         complain(line)
     bad = sum(account.bad.values())
     known = sent.duplicates + sent.skipped
-    say(f"{sent.accepted:,} events imported, {known:,} known already, {bad + sent.rejected:,} refused")
+    say(f"{many(sent.accepted, 'event')} imported, {known:,} known already, {bad + sent.rejected:,} refused")
     return 1 if bad + sent.rejected else 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 
 from sentinel import settings
-from sentinel.cli.terminal import plain
+from sentinel.cli.terminal import many, plain
 from sentinel.engine.playbook import Playbook, Rule
 from sentinel.loader.assembly import Content
 from sentinel.loader.content import load
@@ -59,6 +59,5 @@ def _whole(path: Path) -> Path:
 
 def report(errors: PlaybookErrors) -> None:
     """Print all mistakes to standard error, each with its place at the start of a line, and then how many there are."""
-    number = len(errors.mistakes)
     print(plain(str(errors)), file=sys.stderr)  # noqa: T201
-    print(f"\n{number} mistake{'s' if number != 1 else ''}", file=sys.stderr)  # noqa: T201
+    print(f"\n{many(len(errors.mistakes), 'mistake')}", file=sys.stderr)  # noqa: T201

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from sentinel.cli.terminal import many
 from sentinel.core.duration import SECOND, format_duration
 from sentinel.core.finding import tally_texts
 from sentinel.core.number import digits
@@ -35,7 +36,7 @@ def write_report(run: Backtest, say: Callable[[str], None]) -> None:
 def head(total: Mapping[str, Any]) -> Iterator[str]:
     """Give what was judged, and as what."""
     span = total["span"]
-    yield f"{number(total['events'])} events, {total['order']}" + (f", {_spanned(span)}" if span else "")
+    yield f"{many(total['events'], 'event')}, {total['order']}" + (f", {_spanned(span)}" if span else "")
     if total["judged_as"] == "enforce":
         yield "every playbook is judged as if its mode were `enforce`"
     if total["left_out"]:
@@ -49,7 +50,7 @@ def _spanned(span: Mapping[str, Any]) -> str:
 
 def _findings(run: Backtest, total: Mapping[str, Any]) -> Iterator[str]:
     yield ""
-    yield f"{number(total['findings'])} findings"
+    yield many(total["findings"], "finding")
     rows = [finding_row(json.loads(line)) for line in islice(run.findings.lines(), SHOWN)]
     yield from columns(rows)
     if total["findings"] > SHOWN:
@@ -89,7 +90,7 @@ def _effects(total: Mapping[str, Any]) -> Iterator[str]:
     yield from columns(rows)
     for kind, reasons in total["held_back"].items():
         for reason, times in reasons.items():
-            yield f"  {kind} was held back {number(times)} times: {reason}"
+            yield f"  {kind} was held back {many(times, 'time')}: {reason}"
     yield from _harm(total["harm"])
 
 
@@ -117,8 +118,8 @@ def _rest(total: Mapping[str, Any]) -> Iterator[str]:
     """Tell what was passed over."""
     lines = []
     for name, one in total["playbooks"].items():
-        lines += [f"{name} skipped {number(count)} events: {reason}" for reason, count in one["skipped"].items()]
-        lines += [f"{name} failed on {number(count)} events: {text}" for text, count in one["errors"].items()]
+        lines += [f"{name} skipped {many(count, 'event')}: {reason}" for reason, count in one["skipped"].items()]
+        lines += [f"{name} failed on {many(count, 'event')}: {text}" for text, count in one["errors"].items()]
     lines += [f"{number(count)} {reason}" for reason, count in total["dropped"].items()]
     counted = (
         ("repeats", "repeated events, counted once"),

@@ -16,7 +16,7 @@ from sentinel.cli.loading import loaded
 from sentinel.cli.options import As, Channels, Input, Map, Name, Rules, Strict, columns_of, duration_of
 from sentinel.cli.past import Files, Since, Stored, one_source
 from sentinel.cli.report import columns, number
-from sentinel.cli.terminal import say, say_json
+from sentinel.cli.terminal import many, say, say_json
 from sentinel.core.errors import InputError
 from sentinel.core.number import digits
 from sentinel.engine.playbook import Playbook
@@ -64,7 +64,7 @@ def _write(run: Suggest, percentile: float, shape: Shape) -> None:
         for one in found:
             say_json(msgspec.to_builtins(one))
         return
-    say(f"{number(run.account.events)} events, {run.order}")
+    say(f"{many(run.account.events, 'event')}, {run.order}")
     for one in found:
         for line in _lines(one):
             say(line)
@@ -83,9 +83,9 @@ def _lines(one: Mapping[str, Any]) -> Iterator[str]:
     """Give the distribution of one metric, and what thresholds would catch."""
     about = ", estimated from a sample" if one["sampled"] else ""
     yield ""
-    yield f"{one['playbook']}: {one['metric']}, the highest of each of {_groups(one['measured'])}{about}"
+    yield f"{one['playbook']}: {one['metric']}, the highest of each of {many(one['measured'], 'group')}{about}"
     if one["never"]:
-        yield f"  of {_groups(one['never'])} a wait never ended: they would fire at any"
+        yield f"  of {many(one['never'], 'group')} a wait never ended: they would fire at any"
     if one["measured"] < one["groups"]:
         yield f"  {number(one['groups'] - one['measured'])} more {_lacking(one['metric'])}"
     if not one["measured"]:
@@ -94,9 +94,9 @@ def _lines(one: Mapping[str, Any]) -> Iterator[str]:
     yield from columns([list(percentiles), [digits(value, ",") for value in percentiles.values()]])
     now, wanted, unit = one["now"], one["suggested"], f" {one['unit']}" if one["unit"] else ""
     sign = ">" if now["strict"] else ">="
-    yield f"  now        {sign} {digits(now['threshold'], ',')}{unit}: {_groups(now['fires'])} would fire"
+    yield f"  now        {sign} {digits(now['threshold'], ',')}{unit}: {many(now['fires'], 'group')} would fire"
     threshold, at = digits(wanted["threshold"], ","), f"percentile {digits(wanted['percentile'])}"
-    yield f"  suggested  {sign} {threshold}{unit}: {_groups(wanted['fires'])} would fire ({at})"
+    yield f"  suggested  {sign} {threshold}{unit}: {many(wanted['fires'], 'group')} would fire ({at})"
     for high in one["highest"][:3]:
         yield f"    {digits(high['value'], ',')}{unit}  {group(high['group'])}"
 
@@ -111,7 +111,3 @@ _LACKING = {
     "spike": "were never there for a whole baseline, or never met the other number",
     "first_seen": "never had a value",
 }  # fmt: skip
-
-
-def _groups(count: int) -> str:
-    return f"{number(count)} group{'s' if count != 1 else ''}"

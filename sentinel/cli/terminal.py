@@ -22,6 +22,11 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
+def many(number: int, what: str) -> str:
+    """Return how many there are of something as people read it: `1 event`, `1,234 events`."""
+    return f"{number:,} {what}{'s' if number != 1 else ''}"
+
+
 def say(text: str) -> None:
     """Print `text` and a newline to standard output, defused."""
     print(plain(text))  # noqa: T201

@@ -9,6 +9,7 @@ import typer
 from sentinel.cli import show
 from sentinel.cli.client import AppId, Data, Secret, Url, connect, path_of
 from sentinel.cli.options import AsFormat, Format
+from sentinel.cli.terminal import many
 from sentinel.core.errors import SentinelError
 
 users = typer.Typer(help="Delete what is known of a person.", no_args_is_help=True)
@@ -33,7 +34,7 @@ def delete_user(
     if not yes and not _sure(user):
         raise SentinelError("nothing was deleted", "`--yes` does not ask")
     done = connect(url, key, app, data).ask("DELETE", path_of("/v1/users", user), query={"why": why or None})
-    show.one(done, format, f"{done['pseudonym']}  {done['events']} events deleted")
+    show.one(done, format, f"{done['pseudonym']}  {many(done['events'], 'event')} deleted")
 
 
 def _sure(user: str) -> bool:

@@ -187,7 +187,7 @@ def test_what_a_sender_wrote_cannot_steer_the_terminal(here, capsys):
 def test_own_modes_act_as_the_playbooks_say(here, capsys):
     assert run(["backtest", "p.yaml", "--events", "events.ndjson", "--own-modes"]) == 0
     out = capsys.readouterr().out
-    assert "as if its mode" not in out and "block_ip was held back 1 times: monitor" in out
+    assert "as if its mode" not in out and "block_ip was held back 1 time: monitor" in out
 
 
 def test_a_playbook_that_is_off_is_named_as_left_out(here, capsys):

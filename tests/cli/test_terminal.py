@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.cli.terminal import complain, plain, plain_json, say, say_json
+from sentinel.cli.terminal import complain, many, plain, plain_json, say, say_json
 
 ANY = st.text(st.characters(exclude_categories=[]))
 
@@ -64,3 +64,8 @@ def test_both_streams_are_defused(capsys):
     say("\x1b]0;title\x07")
     complain("\x1b[2J")
     assert capsys.readouterr() == ("\\x1b]0;title\\x07\n", "sentinel: \\x1b[2J\n")
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 events"), (1, "1 event"), (1234, "1,234 events")])
+def test_one_thing_is_told_as_one(number, said):
+    assert many(number, "event") == said
