@@ -25,6 +25,8 @@ PIECES = [
     ',"', "a,", ":", "/", "\n", "é", "or ", "Aa", "1_", "*.", "0h", "a{", "a-", "_a",
 ]  # fmt: skip
 FUNCTIONS = ("findall", "finditer", "fullmatch", "match", "search", "split", "sub", "subn")
+SHORT = 36  # of what doubles with every letter or two this is enough
+STARTS = ["0", "a", '"', "(", "/", " ", "https://", "AND "]
 ENDS = ["", "!", "\0", '"', "x", "\n!"]
 
 
@@ -66,8 +68,8 @@ def test_there_are_patterns_to_look_at():
 def test_no_text_makes_a_pattern_think_for_long(name):
     pattern = PATTERNS[name]
     for piece in PIECES:
-        body = (piece * LENGTH)[:LENGTH]
-        for text in [body + end for end in ENDS]:
+        bodies = [(piece * LENGTH)[:LENGTH], *(start + (piece * SHORT)[:SHORT] for start in STARTS)]
+        for text in [body + end for body in bodies for end in ENDS]:
             for read in (pattern.fullmatch, pattern.findall):  # the latter begins with a search
                 started = time.thread_time()
                 read(text)
