@@ -47,7 +47,7 @@ class Ingest:
             if not isinstance(error, EXPECTED):
                 self.fault(error)
             refused = not_written(error)
-            self.door.meters.refused(scope["path"], refused.code)
+            self.door.meters.refused(refused.code)
             status, data, extra = refused.status, refused.body(), refused.headers
             if refused.status in (408, 413):  # the rest of the body is not waited for
                 extra.append(("connection", "close"))

@@ -83,7 +83,7 @@ class Compat:
         if not isinstance(error, (*EXPECTED, SentinelError)):
             self.shared.trouble(f"compat {name}", error)
         refused = refusal(error) if isinstance(error, SentinelError) else not_written(error)
-        self.shared.door.meters.refused(scope["path"], refused.code)
+        self.shared.door.meters.refused(refused.code)
         answer = adapter.refuse(refused)
         more = [pair for pair in refused.headers if pair[0] != "www-authenticate"]
         if refused.status in (408, 413):  # the rest of the body is not waited for

@@ -114,7 +114,7 @@ class Figures:
             self.count("sentinel_events", app, outcome, by=number)
         self.observe("sentinel_ingest_seconds", seconds, app)
 
-    def refused(self, path: str, code: str) -> None:
+    def refused(self, code: str) -> None:
         """Count a request with events that was refused."""
         self.count("sentinel_refused_requests", code)
 

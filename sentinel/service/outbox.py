@@ -131,5 +131,5 @@ class Courier:
         if self._over:
             return
         now = self._clock()
-        self._outbox.failed(delivery.id, error, None if wait is None else now + wait, now)
+        self._outbox.failed(delivery.id, error, None if wait is None else now + wait)
         self._figures.count("sentinel_deliveries", "given up" if wait is None else "failed")

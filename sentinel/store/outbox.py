@@ -52,7 +52,7 @@ class Outbox:
             values = {"done": now, "attempts": outbox.c.attempts + 1, "error": ""}
             connection.execute(update(outbox).where(outbox.c.id == id).values(**values))
 
-    def failed(self, id: int, error: str, next_at: int | None, now: int) -> None:
+    def failed(self, id: int, error: str, next_at: int | None) -> None:
         """Note a failed attempt and when to try again; None gives it up as dead."""
         values: dict[str, Any] = {"attempts": outbox.c.attempts + 1, "error": error[:LONGEST_ERROR]}
         values |= {"dead": True} if next_at is None else {"next_at": next_at}

@@ -71,13 +71,13 @@ class FakeDecisions:
 class FakeMeters:
     def __init__(self) -> None:
         self.taken: list[tuple[Any, ...]] = []
-        self.codes: list[tuple[str, str]] = []
+        self.codes: list[str] = []
 
     def ingested(self, app: str, receipt: Receipt, rejected: int, seconds: float) -> None:
         self.taken.append((app, receipt, rejected, seconds))
 
-    def refused(self, path: str, code: str) -> None:
-        self.codes.append((path, code))
+    def refused(self, code: str) -> None:
+        self.codes.append(code)
 
 
 class Written:

@@ -163,7 +163,7 @@ def test_a_delivery_is_due_until_it_is_done(store):
     assert (one.app, one.key, one.kind, one.channel, one.body, one.finding) == (
         "shop", "k", "webhook", "c", {"x": [1, "é"]}, "f",
     )  # fmt: skip
-    store.outbox.failed(one.id, "refused", NOW + 10, NOW)
+    store.outbox.failed(one.id, "refused", NOW + 10)
     assert store.outbox.due(NOW + 9) == []
     (again,) = store.outbox.due(NOW + 10)
     assert (again.attempts, again.error) == (1, "refused")
@@ -176,7 +176,7 @@ def test_a_delivery_given_up_is_dead_until_it_is_revived(store):
     put(store, batch(outbox=(Outgoing("k", "webhook", "c", {}),)))
     (one,) = store.outbox.due(NOW)
     assert store.outbox.revive("shop", one.id, "jane", NOW) is False
-    store.outbox.failed(one.id, "x" * 9000, None, NOW)
+    store.outbox.failed(one.id, "x" * 9000, None)
     assert store.outbox.due(NOW + 99) == []
     (dead,) = store.outbox.list("shop", dead=True).items
     assert len(dead.error) <= 500
@@ -188,7 +188,7 @@ def test_a_delivery_given_up_is_dead_until_it_is_revived(store):
 def test_the_longest_due_delivery_comes_first(store):
     put(store, batch(outbox=tuple(Outgoing(f"k{n}", "webhook", "c", {}) for n in range(3))))
     first = store.outbox.due(NOW)[0]
-    store.outbox.failed(first.id, "", NOW + 5, NOW)
+    store.outbox.failed(first.id, "", NOW + 5)
     assert [one.key for one in store.outbox.due(NOW + 5, limit=2)] == ["k1", "k2"]
 
 
@@ -196,7 +196,7 @@ def test_delivered_and_dead_ones_go_in_time_and_those_to_deliver_stay(store):
     put(store, batch(outbox=tuple(Outgoing(f"k{n}", "webhook", "c", {}) for n in range(3))))
     first, second, _ = store.outbox.due(NOW)
     store.outbox.done(first.id, NOW)
-    store.outbox.failed(second.id, "", None, NOW)
+    store.outbox.failed(second.id, "", None)
     assert store.outbox.expire(NOW) == 0
     assert store.outbox.expire(NOW + 1) == 2
     assert [one.key for one in store.outbox.list("shop").items] == ["k2"]

@@ -166,7 +166,7 @@ def test_deliveries_go_when_they_were_made_or_given_up_long_ago(store):
     commit(store, "one", NOW - 40 * DAY, outbox=tuple(Outgoing(key, "notify", None, {}, None) for key in "abc"))
     ids = {one.key: one.id for one in store.outbox.due(NOW)}
     store.outbox.done(ids["a"], NOW - 40 * DAY)
-    store.outbox.failed(ids["b"], "gone", None, NOW - 40 * DAY)
+    store.outbox.failed(ids["b"], "gone", None)
     assert upkeep.expire(store, NOW, upkeep.Keep(DAY, deliveries=50 * DAY)) == 0
     assert upkeep.expire(store, NOW, upkeep.Keep(DAY)) == 2
     assert [one.key for one in store.outbox.list("one").items] == ["c"], "what is still to be delivered stays"

@@ -149,7 +149,7 @@ class _Translation:
             _all_of_them(rule)
             self._temporal(rule, base, parts)
         else:
-            self._add(rule, self._selected(rule, parts) | base | {"when": self._when(rule, rule.condition)})
+            self._add(rule, self._selected(parts) | base | {"when": self._when(rule, rule.condition)})
 
     def _group(self, rule: SigmaCorrelationRule) -> list[str]:
         aliases = rule.aliases.aliases
@@ -164,7 +164,7 @@ class _Translation:
                 found.append(self._fields(name))
         return found
 
-    def _selected(self, rule: SigmaCorrelationRule, parts: Sequence[Any]) -> Document:
+    def _selected(self, parts: Sequence[Any]) -> Document:
         """Return which events count: those of the one rule, or of any of several."""
         if len(parts) == 1:
             return {"rule": self._ids[id(parts[0])]}

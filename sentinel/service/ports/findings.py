@@ -122,7 +122,7 @@ class Outbox(Protocol):
     def done(self, id: int, now: int) -> None:
         """Note a delivery."""
 
-    def failed(self, id: int, error: str, next_at: int | None, now: int) -> None:
+    def failed(self, id: int, error: str, next_at: int | None) -> None:
         """Note a failed attempt and when to try again; None gives it up as dead."""
 
     def list(self, app: str, dead: bool | None = None, limit: int = 50, cursor: str | None = None) -> Page[Delivery]:

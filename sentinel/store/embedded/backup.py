@@ -91,13 +91,13 @@ def put_back(backup: Path, folder: Path, deleted: tuple[Path, ...] = ()) -> Back
             hint = "move it away, and name its `deleted.jsonl` with `--deleted`"
             raise StoreError(f"`{folder}` is not empty: it has `{others[0]}`", hint)
         _room(backup, folder)
-        _fill(backup, folder, found, deleted)
+        _fill(backup, folder, deleted)
     finally:
         held.close()
     return found
 
 
-def _fill(backup: Path, folder: Path, found: Backed, deleted: tuple[Path, ...]) -> None:
+def _fill(backup: Path, folder: Path, deleted: tuple[Path, ...]) -> None:
     """Copy under other names, and give the files theirs at the end: what was broken off is no store."""
     drafts = {name: folder / f".{name}.restored" for name in (EVENTS, CONTROL)}
     try:
