@@ -63,13 +63,7 @@ class Accounts:
 
     def set_password(self, id: str, hash: str, by: str, now: int) -> bool:
         """Set a password, end every session of the account, void its links; say whether there is such an account."""
-        with self._control.write() as connection:
-            mine = update(accounts).where(accounts.c.id == id).values(password=hash)
-            name = connection.execute(mine.returning(accounts.c.name)).scalar_one_or_none()
-            if name is not None:
-                _shut(connection, id, now)
-                note(connection, None, now, by, "account.password", name)
-        return name is not None
+        return self._put_password(id, hash, "account.password", by, now)
 
     def rehash(self, id: str, old: str, new: str) -> None:
         """Put another hash of the same password in the place of the old one."""
@@ -79,13 +73,7 @@ class Accounts:
 
     def reset(self, id: str, by: str, now: int) -> bool:
         """Take the password away, end every session, void the links; say whether there is such an account."""
-        with self._control.write() as connection:
-            mine = update(accounts).where(accounts.c.id == id).values(password=None)
-            name = connection.execute(mine.returning(accounts.c.name)).scalar_one_or_none()
-            if name is not None:
-                _shut(connection, id, now)
-                note(connection, None, now, by, "account.reset", name)
-        return name is not None
+        return self._put_password(id, None, "account.reset", by, now)
 
     def remove(self, id: str, by: str, now: int) -> bool:
         """Remove an account with its sessions and links; say whether there was one.
@@ -147,6 +135,15 @@ class Accounts:
         over = or_(sessions.c.until <= now, sessions.c.seen <= now - idle)
         with self._control.write() as connection:
             return connection.execute(delete(sessions).where(over)).rowcount
+
+    def _put_password(self, id: str, hash: str | None, action: str, by: str, now: int) -> bool:
+        with self._control.write() as connection:
+            mine = update(accounts).where(accounts.c.id == id).values(password=hash)
+            name = connection.execute(mine.returning(accounts.c.name)).scalar_one_or_none()
+            if name is not None:
+                _shut(connection, id, now)
+                note(connection, None, now, by, action, name)
+        return name is not None
 
 
 def _shut(connection: Connection, id: str, now: int) -> None:
