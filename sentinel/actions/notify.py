@@ -48,7 +48,9 @@ def _notify(url: str, body: Body) -> bool:
 
 
 def _service(url: str) -> Any:
-    service = _apprise().Apprise.instantiate(url, suppress_exceptions=True)
+    apprise = _apprise()
+    asset = apprise.AppriseAsset(http_redirects=False)  # what it may ask is the administrator's to say, not the host's
+    service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
     if service is None:
         raise InputError("apprise does not understand the channel's URL")
     return service

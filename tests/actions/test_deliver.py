@@ -311,6 +311,19 @@ def test_a_service_that_refuses_is_tried_again() -> None:
     assert not caught.value.final
 
 
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(("form", "followed"), [("", 0), ("?redirect=yes", 1)])
+def test_a_service_leads_nowhere_else_unless_its_url_says_so(code: int, form: str, followed: int) -> None:
+    with Receiver(status(200)) as inside:
+        answer = b"HTTP/1.1 %d Elsewhere\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % (code, inside.url.encode())
+        with Receiver(answer) as receiver:
+            try:
+                desk(apprise_to(receiver, form)).deliver(delivery())
+            except DeliveryError as error:
+                assert not followed and not error.final
+        assert (len(receiver.requests), inside.connections) == (1, followed)
+
+
 def test_a_service_that_hangs_is_given_up(mail: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
     monkeypatch.setattr(notify, "_notify", lambda url, body: release.wait(10))
