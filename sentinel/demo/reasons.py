@@ -50,10 +50,10 @@ def findings(ask: Ask) -> list[Mapping[str, Any]]:
 
 
 def tally(finding: Mapping[str, Any]) -> str:
-    """Return a finding's tally, metric by metric, against the threshold of those that have one."""
+    """Return a finding's tally, metric by metric, against the threshold of those that have one and say more."""
     threshold = finding["threshold"]
     return ", ".join(
-        f"{metric} {text} ({threshold[metric]})" if metric in threshold else f"{metric} {text}"
+        f"{metric} {text}" + (f" ({threshold[metric]})" if threshold.get(metric, text) != text else "")
         for metric, text in tally_texts(finding["tally"], digits, threshold).items()
     )
 

@@ -109,10 +109,10 @@ def hrefs(page):
 def test_a_finding_says_how_many_events_are_counted_and_not_shown(console):
     console.whole.fail("203.0.113.47")
     reader, id = console.reader(), finding(console, "203.0.113.47").finding.id
-    assert "counted alone" not in text(reader.page(f"/findings/{id}"))
+    assert "only counted" not in text(reader.page(f"/findings/{id}"))
     console.whole.fail("203.0.113.47", times=2)
     assert "Evidence 5 events" in text(reader.page(f"/findings/{id}"))
-    assert "2 more are counted alone, or no longer kept." in text(reader.page(f"/findings/{id}"))
+    assert "2 more are only counted, or no longer kept." in text(reader.page(f"/findings/{id}"))
 
 
 @pytest.mark.parametrize(("kind", "says"), [("block", "lets them through at once"), ("allow", "no longer lets them")])

@@ -156,3 +156,13 @@ def test_a_person_is_deleted_by_an_administrator_who_types_the_key(console):
     assert admin.done("/people/delete", fields, again="leaving", why="request 7").endswith("done=person-deleted")
     wait_for(lambda: "Nobody of that key was seen" in text(admin.page("/people/id:leaving")))
     assert "id:leaving" not in text(admin.page("/addresses/198.51.100.99"))
+
+
+def test_a_list_of_addresses_that_is_cut_says_so(console):
+    def page():
+        return text(console.reader().page("/addresses?range=1h"))
+
+    assert "The first 50 alone" not in page()
+    seen = [{"event": "page", "ip": f"198.51.100.{number}"} for number in range(100, 151)]
+    assert console.whole.using("sdk").post("/v1/events", seen).json["accepted"] == 51
+    wait_for(lambda: "The first 50 alone. A shorter period shows others" in page())

@@ -83,3 +83,5 @@ def test_a_crowd_that_never_came_can_be_sent_home():
 def test_a_tally_stands_beside_its_threshold_and_alone_where_there_is_none():
     finding = {"tally": {"km": 10252.8, "seconds": 7.5}, "threshold": {"km": "> 900 km/h"}}
     assert tally(finding) == "km 10252.8 (> 900 km/h), seconds 7.5"
+    assert tally({"tally": {"count": 10}, "threshold": {"count": ">= 10"}}) == "count >= 10"
+    assert tally({"tally": {"ratio": 0.95}, "threshold": {"ratio": ">= 0.9"}}) == "ratio 0.95 (>= 0.9)"

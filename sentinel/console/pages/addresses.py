@@ -43,6 +43,7 @@ def list_addresses(
     return visit.page(
         "addresses.html", rows=rows, counts={value: number for value, number, _ in found}, met=met, period=when,
         query={"sort": sort, **when.query}, choices=CHOICES[:-1], sorts=SORTS, approximate=approximate,
+        full=len(rows) == SHOWN,
     )  # fmt: skip
 
 
