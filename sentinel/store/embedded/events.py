@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from sentinel.core.candidates import Candidates
-from sentinel.core.errors import SentinelError, StoreBusy
+from sentinel.core.errors import StoreBusy
 from sentinel.core.event import Event
 from sentinel.core.identity import key_type, names_of
 from sentinel.core.record import Filter, KeptEvent, Page
@@ -27,13 +28,13 @@ from sentinel.store.embedded.journal import Journal
 from sentinel.store.embedded.projector import Projector
 from sentinel.store.embedded.schema import Schema
 from sentinel.store.embedded.where import Asked, Where, ask, meant, settled
-from sentinel.store.paging import bounded, cursor, place
+from sentinel.store.paging import bounded
 from sentinel.store.rows import READ, SHOWN, read
+from sentinel.store.sifting import SETTLED, Spot, cursor_of, matching, sifted, spot_at, spot_of, too_many
 
 _AT_ONCE = 100
 _SLICE = 5_000  # events in memory at a time
 _PIECE = 1 << 18  # bytes of a file at a time
-_LOT = 1_000  # events looked at for a page at a time
 _GRAIN = 60_000_000  # a span is so many whole minutes
 _BY_TIME = f"ORDER BY ts, id, seq LIMIT {_SLICE}"
 _NEWEST = "ORDER BY ts DESC, id DESC, seq DESC"
@@ -44,8 +45,6 @@ _OLDEST_PLACED = f"""
     SELECT {_COLUMNS} FROM events WHERE ts BETWEEN ? AND ? AND seq IN (SELECT unnest(CAST(? AS BIGINT[])))
     ORDER BY ts, id, seq
 """  # noqa: S608
-EXAMINED = 20_000  # events that are looked at one by one for one page
-SETTLED = 200_000  # and for one question about all events that a condition holds for
 
 
 class Events:
@@ -62,16 +61,16 @@ class Events:
 
         A page may be short, with a cursor, where a condition had to be looked at event by event.
         """
-        after = None if cursor is None else tuple(place(cursor, int, str, int))
+        after = spot_at(cursor)
         behind = self._projector.catch_up()
         most = bounded(limit) + 1
         asked = self._asked(app, filter, by_hash=True)
-        if asked.doubtful is not None:
-            return self._sifted(self._asked(app, filter), filter, limit, after, behind)
+        if asked.doubtful is not None and filter.q is not None:
+            return sifted(partial(self._newest, self._asked(app, filter).may), filter.q, limit, after, behind)
         found = self._newest(asked.may, after, most)
         if not all(meant(filter, kept.event) for kept in found):  # two names have one hash
             found = self._newest(self._asked(app, filter).may, after, most)
-        return Page(tuple(found[:limit]), _place(found[limit - 1]) if len(found) == most else None, behind)
+        return Page(tuple(found[:limit]), cursor_of(found[limit - 1]) if len(found) == most else None, behind)
 
     def count(self, app: str, filter: Filter) -> int:
         """Return how many there are."""
@@ -137,10 +136,7 @@ class Events:
         self._reach(last >> BITS)
         asked = self._asked(app, filter)
         found = self._oldest_first(asked.may.also("seq <= ?", last), filter.since or 0)
-        if asked.doubtful is None or filter.q is None:
-            return found
-        matches = filter.q.matches
-        return (kept for kept in found if matches(kept.event))
+        return found if asked.doubtful is None or filter.q is None else matching(filter.q, found)
 
     def candidates(self, app: str, wanted: Candidates, gone: Callable[[], bool]) -> Iterator[KeptEvent]:
         """Give at least the events a replay can need, in (time, id) order; stop where `gone` says so."""
@@ -214,16 +210,16 @@ class Events:
         wanted, values = where
         query = _query(_COLUMNS, [*wanted, "ts >= ?", "ts < ?", "(ts, id, seq) > (?, ?, ?)"], _BY_TIME)
         for start, end in self._spans(wanted, values, since):
-            after: tuple[int, str, int] = (start, "", -1)
+            after: Spot = (start, "", -1)
             while found := self._rows(query, [*values, start, end, *after]):
                 some = [read(row) for row in found]
                 yield from some
-                after = _key(some[-1])
+                after = spot_of(some[-1])
 
     def _asked(self, app: str, filter: Filter, by_hash: bool = False) -> Asked:
         return ask(app, filter, {} if filter.q is None else self._schema.slots(app), by_hash=by_hash)
 
-    def _newest(self, where: Where, after: tuple[Any, ...] | None, most: int) -> list[KeptEvent]:
+    def _newest(self, where: Where, after: Spot | None, most: int) -> list[KeptEvent]:
         """Return events newest first, those behind a place: their places first, for rows are wide."""
         wanted, values = where
         if after is not None:
@@ -236,22 +232,6 @@ class Events:
             own.execute("COMMIT")
         return [read(row) for row in found]
 
-    def _sifted(
-        self, asked: Asked, filter: Filter, limit: int, after: tuple[Any, ...] | None, behind: int
-    ) -> Page[KeptEvent]:
-        """Return a page of those that may be meant and, asked one by one, are."""
-        assert filter.q is not None
-        found: list[KeptEvent] = []
-        for _ in range(EXAMINED // _LOT):
-            some = self._newest(asked.may, after, _LOT)
-            found += [kept for kept in some if filter.q.matches(kept.event)]
-            if len(found) > limit:
-                return Page(tuple(found[:limit]), _place(found[limit - 1]), behind)
-            if len(some) < _LOT:
-                return Page(tuple(found), None, behind)
-            after = _key(some[-1])
-        return Page(tuple(found), _place(some[-1]), behind)
-
     def _asked_one_by_one(self, doubtful: Where, filter: Filter, last: int) -> Iterator[KeptEvent]:
         """Give the doubtful events that are meant."""
         assert filter.q is not None
@@ -259,14 +239,12 @@ class Events:
         after = -1
         for _ in range(SETTLED // _SLICE):
             some = [read(row) for row in self._rows(query, [*doubtful.values, after, last])]
-            yield from (kept for kept in some if filter.q.matches(kept.event))
+            yield from matching(filter.q, some)
             if len(some) < _SLICE:
                 return
             after = some[-1].position
-        raise SentinelError(
-            f"`q`: more than {SETTLED:,} events have to be looked at one by one for this",
-            "ask for a shorter time or one event name, or leave out functions of texts that are not plain ASCII",
-        )
+        hint = "ask for a shorter time or one event name, or leave out functions of texts that are not plain ASCII"
+        raise too_many(hint)
 
     def _later(self, app: str, position: int) -> tuple[int, list[KeptEvent]] | None:
         """Return some events later than a position, and the position after them; None where there are no more."""
@@ -328,11 +306,3 @@ def stored(own: duckdb.DuckDBPyConnection, app: str, sent: Sequence[tuple[int, s
 
 def _query(what: str, wanted: Sequence[str], rest: str = "") -> str:
     return " ".join(("SELECT", what, "FROM events WHERE", " AND ".join(wanted), rest))
-
-
-def _key(kept: KeptEvent) -> tuple[int, str, int]:
-    return kept.event.at, kept.event.id, kept.position
-
-
-def _place(kept: KeptEvent) -> str:
-    return cursor(_key(kept))

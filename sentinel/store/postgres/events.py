@@ -5,15 +5,15 @@ What is committed is seen at once. Long answers are read a lot at a time, each b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from sentinel.core.candidates import Candidates, Selection
-from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
-from sentinel.core.record import Filter, KeptEvent, Page, Query
+from sentinel.core.record import Filter, KeptEvent, Page
 from sentinel.store.database import interrupted
-from sentinel.store.paging import bounded, cursor, place
+from sentinel.store.paging import bounded
 from sentinel.store.postgres import parquet
 from sentinel.store.postgres.candidates import places, wanted_of
 from sentinel.store.postgres.control import Control, driver
@@ -22,13 +22,11 @@ from sentinel.store.postgres.partitions import Partitions
 from sentinel.store.postgres.place import Place
 from sentinel.store.postgres.where import Condition, ask
 from sentinel.store.postgres.words import POSTGRES
+from sentinel.store.sifting import LOT, SETTLED, Spot, cursor_of, matching, sifted, spot_at, spot_of, too_many
 from sentinel.store.sql import Sql
 
 _SLICE = 5_000  # events in memory at a time
-_LOT = 1_000  # events looked at for a page at a time
 _DELETED = 20_000  # rows deleted at a time, so that nobody waits long
-EXAMINED = 20_000  # events that are looked at one by one for one page
-SETTLED = 200_000  # and for one count
 _JOINING = b"SET LOCAL enable_nestloop = off"  # how many groups there will be is guessed far too low
 _BY_TIME = f"ORDER BY ts, id, seq LIMIT {_SLICE}"
 _BY_SEQ = f"ORDER BY seq LIMIT {_SLICE}"
@@ -45,12 +43,12 @@ class Events:
 
     def search(self, app: str, filter: Filter, limit: int = 50, cursor: str | None = None) -> Page[KeptEvent]:
         """Return events by (time, id), newest first."""
-        after = None if cursor is None else tuple(place(cursor, int, str, int))
+        after = spot_at(cursor)
         most, asked = bounded(limit) + 1, ask(app, filter)
         if asked.q is not None:
-            return self._sifted(asked.may, asked.q, limit, after)
+            return sifted(partial(self._newest, asked.may), asked.q, limit, after)
         found = self._newest(asked.may, after, most)
-        return Page(tuple(found[:limit]), _place(found[limit - 1]) if len(found) == most else None)
+        return Page(tuple(found[:limit]), cursor_of(found[limit - 1]) if len(found) == most else None)
 
     def count(self, app: str, filter: Filter) -> int:
         """Return how many there are."""
@@ -119,7 +117,7 @@ class Events:
         """Give the events a filter asks for in (time, id) order, oldest first."""
         asked = ask(app, filter)
         found = self._oldest_first(asked.may, filter.since or 0)
-        return found if asked.q is None else filter_by(asked.q, found)
+        return found if asked.q is None else matching(asked.q, found)
 
     def candidates(self, app: str, wanted: Candidates, gone: Callable[[], bool]) -> Iterator[KeptEvent]:
         """Give at least the events a replay can need, in (time, id) order; stop where `gone` says so."""
@@ -134,7 +132,7 @@ class Events:
         else:
             found = self._placed(places(wanted, names, where), gone)
         for number, kept in enumerate(found):
-            if number % _LOT == 0 and gone():
+            if number % LOT == 0 and gone():
                 return
             if any(one.named(kept.event.name) and _meets(one, kept) for one in wanted.selections):
                 yield kept
@@ -172,12 +170,9 @@ class Events:
         wanted, values = where
         some = f"SELECT count(*) FROM ({_query('1', wanted, f'LIMIT {SETTLED + 1}')}) AS few"  # noqa: S608
         if self._rows(some, values)[0][0] > SETTLED:
-            raise SentinelError(
-                f"`q`: more than {SETTLED:,} events have to be looked at one by one for this",
-                "ask for a shorter time or one event name",
-            )
+            raise too_many("ask for a shorter time or one event name")
 
-    def _newest(self, where: Condition, after: tuple[Any, ...] | None, most: int) -> list[KeptEvent]:
+    def _newest(self, where: Condition, after: Spot | None, most: int) -> list[KeptEvent]:
         """Return events newest first, those behind a place."""
         wanted, values = where
         if after is not None:
@@ -185,28 +180,15 @@ class Events:
         query = _query(READ, wanted, f"ORDER BY ts DESC, id DESC, seq DESC LIMIT {most:d}")
         return [read(row) for row in self._rows(query, values)]
 
-    def _sifted(self, where: Condition, q: Query, limit: int, after: tuple[Any, ...] | None) -> Page[KeptEvent]:
-        """Return a page of those that, asked one by one, are meant; it may be short, with a cursor."""
-        found: list[KeptEvent] = []
-        for _ in range(EXAMINED // _LOT):
-            some = self._newest(where, after, _LOT)
-            found += filter_by(q, some)
-            if len(found) > limit:
-                return Page(tuple(found[:limit]), _place(found[limit - 1]))
-            if len(some) < _LOT:
-                return Page(tuple(found))
-            after = (some[-1].event.at, some[-1].event.id, some[-1].position)
-        return Page(tuple(found), _place(some[-1]))
-
     def _oldest_first(self, where: Condition, since: int) -> Iterator[KeptEvent]:
         wanted, values = where
         last = self._place.position
         query = _query(READ, [*wanted, "seq <= %s", "ts >= %s", "(ts, id, seq) > (%s, %s, %s)"], _BY_TIME)
-        after: tuple[int, str, int] = (since, "", -1)
+        after: Spot = (since, "", -1)
         while found := self._rows(query, [*values, last, after[0], *after]):
             some = [read(row) for row in found]
             yield from some
-            after = (some[-1].event.at, some[-1].event.id, some[-1].position)
+            after = spot_of(some[-1])
 
     def _deleted(self, query: str, values: Sequence[Any]) -> int:
         control = self._control
@@ -224,14 +206,5 @@ def _meets(selection: Selection, kept: KeptEvent) -> bool:
     return all(where.matches(kept.event) for where in selection.wheres)
 
 
-def filter_by(q: Query, found: Iterable[KeptEvent]) -> Iterator[KeptEvent]:
-    """Give the events a condition of the rules' language holds for."""
-    return (kept for kept in found if q.matches(kept.event))
-
-
 def _query(what: str, wanted: Sequence[str], rest: str = "") -> str:
     return " ".join(("SELECT", what, "FROM events WHERE", " AND ".join(wanted), rest))
-
-
-def _place(kept: KeptEvent) -> str:
-    return cursor([kept.event.at, kept.event.id, kept.position])
