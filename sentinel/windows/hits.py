@@ -79,8 +79,9 @@ class Hits(list[Any]):
 
     def forget(self, edge: int) -> int:
         """Let go of the hits up to a time, and return how many they were."""
-        if not self or self[0] > edge:
-            return 0
-        stale = self.behind(edge)
-        self.drop(stale)
-        return stale
+        stale, size = 0, len(self)
+        while stale < size and self[stale] <= edge:  # each is passed once, and there are seldom many
+            stale += STRIDE
+        if stale:
+            del self[:stale]
+        return stale // STRIDE

@@ -21,12 +21,14 @@ Crossing = tuple[int, str, tuple[int | float, ...]]
 class Terms(NamedTuple):
     """What a log is asked: a threshold with its window, and what can be said of it once and for all.
 
-    `window` and `lateness` are microseconds. With `single` there is one metric, and its value stands for a hit's
-    values. With `decided` some hits decide all windows. A group keeps `most` hits.
+    `window`, `lateness` and `keep`, how far behind the newest a hit still counts, are microseconds. With `single` there
+    is one metric, and its value stands for a hit's values. With `decided` some hits decide all windows. A group keeps
+    `most` hits.
     """
 
     window: int
     lateness: int
+    keep: int
     gauges: tuple[Gauge, ...]
     fewest: int
     on_arrival: bool
@@ -34,17 +36,14 @@ class Terms(NamedTuple):
     decided: bool
     most: int
 
-    @property
-    def keep(self) -> int:
-        """How far behind the newest hit one still counts."""
-        return self.window + self.lateness
-
 
 def terms_of(asked: Threshold, window: int, lateness: int, most: int) -> Terms:
     """Return the terms of a threshold."""
     decided = all(gauge.kind in DECIDED for gauge in asked.gauges)
     single = len(asked.gauges) == 1
-    return Terms(window, lateness, asked.gauges, asked.fewest, asked.on_arrival, single, decided, most)
+    return Terms(
+        window, lateness, window + lateness, asked.gauges, asked.fewest, asked.on_arrival, single, decided, most
+    )
 
 
 class Log:
@@ -61,7 +60,7 @@ class Log:
         self.hits = hits
         self.first = 0
         self.running: Tally | Together | None = None  # over the hits from `first` on, the window of the newest
-        if hits.many >= terms.fewest or self.approximate:  # a merged hit stands for several
+        if hits and (hits.many >= terms.fewest or self.approximate):  # a merged hit stands for several
             self._rebuild(terms)
 
     def _rebuild(self, terms: Terms) -> None:
