@@ -473,3 +473,9 @@ def test_the_overview_shows_each_process_how_old_its_list_is_and_what_it_dropped
     assert "<b>" not in table and "of-another-app" not in page
     assert re.fullmatch(r"<b>web</b> .* no has none 0 0 0 none", rows[0])
     assert re.fullmatch(r"web-7\.example 4711, 0\.1\.0 .* yes 15 ?m.* 31 1,200 17 full 12, refused 3", rows[1])
+
+
+def test_a_line_of_the_audit_without_a_reason_has_an_empty_cell_for_it(console):
+    page = console.reader().page("/settings/audit?server=1")
+    assert '<td data-label="Why"></td>' in page
+    assert not re.search(r'<td data-label="Why">\s*<bdi[^>]*></bdi>', page)
