@@ -208,8 +208,10 @@ def questions(page: str) -> Iterator[Question]:
     yield Question(
         "funnel of three steps (7 d)", 100, lambda s: s.explorer.funnel("shop", FunnelWanted(week, steps, DAY))
     )
-    yield Question("funnel of three steps (all)", 100,
+    yield Question("funnel of three steps (all, about)", 100,
                    lambda s: s.explorer.funnel("shop", FunnelWanted(everything, steps, 7 * DAY)))  # fmt: skip
+    yield Question("  and of all users, exact", 600, lambda s: s.explorer.funnel(
+                   "shop", FunnelWanted(everything, steps, 7 * DAY, exact=True)))  # fmt: skip
     yield Question("  by a promoted property (7 d)", 100, lambda s: s.explorer.funnel(
                    "shop", FunnelWanted(week, steps, DAY, "properties.plan")))  # fmt: skip
     yield Question(

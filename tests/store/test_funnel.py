@@ -112,6 +112,19 @@ def test_up_to_a_week_and_where_it_is_asked_for_users_are_counted(machine, monke
     assert funnel.funnel(machine, "shop", asked).approximate is approximate
 
 
+def test_no_sample_is_asked_where_a_step_has_fewer_events_than_it_takes_users(machine):
+    asked = FunnelWanted(Filter(since=0, until=DAYS * DAY), ("signup", "never"), DAY)
+    queries = []
+
+    def ask(query, values):
+        queries.append(query)
+        return machine.ask(query, values)
+
+    found = funnel.funnel(replace(machine, ask=ask), "shop", asked)
+    assert (found.approximate, found.ways[0].steps[1].users) == (False, 0)
+    assert not any(DUCKDB_WORDS.sample in query for query in queries)
+
+
 def test_a_database_without_a_sample_counts(machine, monkeypatch):
     enough(monkeypatch, 1)
     asked = FunnelWanted(Filter(since=0, until=DAYS * DAY), NAMES[:2], DAY)

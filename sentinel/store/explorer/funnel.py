@@ -24,11 +24,20 @@ def funnel(machine: Machine, app: str, wanted: FunnelWanted) -> Funnel:
     where = machine.where(app, wanted.filter)
     key = NO_KEY if wanted.group_by is None else machine.key(app, wanted.group_by, where)
     sample = machine.words.sample
-    if sample is not None and estimates(since, until, wanted.exact):
+    if sample is not None and estimates(since, until, wanted.exact) and _frequent(machine, wanted, where):
         some = _ways(machine, app, wanted, sql("{} AND " + sample, where), key, sampled=True)
         if all(step.users >= ENOUGH for way in some for step in way.steps):
             return Funnel(tuple(map(_scaled, some)), True, machine.behind())
     return Funnel(_ways(machine, app, wanted, where, key, sampled=False), False, machine.behind())
+
+
+def _frequent(machine: Machine, wanted: FunnelWanted, where: Sql) -> bool:
+    """Say whether each step has as many events as users for a sample: no more are counted, so that is soon known."""
+    enough = ENOUGH * SHARE
+    form = f"(SELECT count(*) FROM (SELECT 1 FROM events WHERE {{}} LIMIT {enough}) AS seen)"
+    seen = [sql(form, _named(where, name)) for name in wanted.steps]
+    ((least,),) = machine.rows(sql(f"SELECT least({', '.join('{}' for _ in seen)})", *seen))
+    return bool(least >= enough)
 
 
 def _scaled(way: Way) -> Way:
