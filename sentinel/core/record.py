@@ -367,7 +367,7 @@ class Backed:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the store is. `warnings` were met at the start, `explorer` says why events cannot be searched now."""
+    """How the store is. `warnings` say what went wrong since the start, `explorer` why no event can be searched."""
 
     position: int
     projected: int

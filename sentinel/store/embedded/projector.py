@@ -99,7 +99,7 @@ class Projector:
         self.deleted: Callable[[str, Event], bool] = lambda app, event: False  # of a person who was deleted since
         self.deleting: Callable[[str], bool] = lambda app: False  # whether an app has such persons
         self.durable = journal.floor
-        self.warnings: list[str] = []
+        self._warnings: list[str] = []
         self.skipped = 0
         self._control = control
         self._journal = journal
@@ -112,6 +112,12 @@ class Projector:
         self._waited = 0
         self._wait = 1
 
+    @property
+    def warnings(self) -> list[str]:
+        """What events cannot be searched, and why; one line each."""
+        odd = f"events that cannot be searched, for something in them is no value of its column: {self.skipped}"
+        return [*self._warnings, *([odd] if self.skipped else [])]
+
     def open(self) -> bool:
         """Open the file and find out how far it goes; say whether events can be searched."""
         with self._lock:
@@ -121,7 +127,7 @@ class Projector:
             with self._duck.cursor() as cursor:
                 (mark,) = cursor.execute("SELECT coalesce(max(journal), 0) FROM watermark").fetchall()[0]
             if mark < self._journal.floor and not self.through:
-                self.warnings.append(f"events of journal rows {mark + 1} to {self._journal.floor} cannot be searched")
+                self._warnings.append(f"events of journal rows {mark + 1} to {self._journal.floor} cannot be searched")
             self._journal.begin_after(mark)
             self.through = mark
             return True

@@ -65,6 +65,11 @@ class Learning:
         """Return how many events wait."""
         return len(self._waiting)
 
+    def warnings(self) -> tuple[str, ...]:
+        """Return what was lost, one line each."""
+        text = f"events whose properties were not learnt, for too many waited: {self.passed_over}"
+        return (text,) if self.passed_over else ()
+
     def project(self) -> int:
         """Learn from a lump of what waits and return how many events."""
         with self._lock:

@@ -119,7 +119,7 @@ class Postgres(Rooms):
         """Return how the store is."""
         return Health(
             position=self._place.position, projected=self._place.position, pending=self.schema.pending(),
-            explorer=self._news.trouble,
+            explorer=self._news.trouble, warnings=self.schema.warnings(),
         )  # fmt: skip
 
     def backup(self, folder: Path, now: int) -> Backed:

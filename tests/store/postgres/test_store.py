@@ -14,6 +14,7 @@ from sentinel.core.decision import Decision
 from sentinel.core.duration import DAY
 from sentinel.core.errors import StoreBusy, StoreError
 from sentinel.core.record import Allowance, App, Filter
+from sentinel.store.postgres import learning
 from sentinel.store.postgres.partitions import MANY
 from sentinel.store.postgres.state import look
 from sentinel.store.postgres.store import open_postgres
@@ -205,6 +206,16 @@ def test_retention_drops_whole_days_and_leaves_other_apps_theirs(stores, databas
     assert store.events.count("blog", Filter()) == 1
     with store.unit() as unit:
         assert unit.claim("shop", [event("a", NOW - DAY)]) == [True], "what is gone may come again"
+
+
+def test_events_that_are_not_learnt_from_are_told(stores, monkeypatch):
+    """Where too many wait, the oldest are stored and found, but what properties they brought is not known."""
+    monkeypatch.setattr(learning, "MOST_WAITING", 3)
+    put(stores[0], batch(events=tuple(event(f"e{n}", properties={f"p{n}": 1}) for n in range(5))))
+    assert stores[0].project() == 3
+    assert [one.path for one in stores[0].schema.properties("shop")] == ["p2", "p3", "p4"]
+    assert stores[0].health().warnings == ("events whose properties were not learnt, for too many waited: 2",)
+    assert stores[1].health().warnings == ()
 
 
 @pytest.mark.parametrize("text", ["", "a", "\0", "\x1a", "\x1a0", "\0\x1a1\0", "é\0", "\\u0000", '"\\\\u0000'])
