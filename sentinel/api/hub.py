@@ -20,10 +20,9 @@ SWEEP = 1.0  # seconds between two looks at who may still listen
 class Seat:
     """One stream's place. `ended` is final."""
 
-    __slots__ = ("_task", "_waiter", "app", "ended", "secret", "topic")
+    __slots__ = ("_task", "_waiter", "app", "ended", "secret")
 
-    def __init__(self, topic: str, app: str, secret: str, task: asyncio.Task[object] | None) -> None:
-        self.topic = topic
+    def __init__(self, app: str, secret: str, task: asyncio.Task[object] | None) -> None:
         self.app = app
         self.secret = secret
         self.ended = False
@@ -96,7 +95,7 @@ class Hub:
             raise ApiError("unavailable", "the server is stopping", "try again", 5)
         if self.count() >= MOST_SEATS:
             raise ApiError("unavailable", "too many streams are open", "poll instead, or try again", 30)
-        seat = Seat(topic, app, secret, asyncio.current_task())
+        seat = Seat(app, secret, asyncio.current_task())
         seats = self._seats[topic, app]
         seats.add(seat)
         try:
