@@ -10,6 +10,7 @@ import time
 import pytest
 
 from sentinel.api import feed as feed_module
+from sentinel.api import hub as hub_module
 from sentinel.api.feed import Feed, encode
 from sentinel.api.hub import Hub
 from sentinel.core.decision import Decision, Delta
@@ -188,6 +189,15 @@ class TestStream:
     def test_a_client_that_leaves_gives_its_seat_up(self, source, follow):
         follow().close()
         assert wait_for(lambda: source.hub.count() == 0)
+
+    def test_who_comes_when_all_seats_are_taken_is_told_to_poll_or_come_back(self, source, follow, monkeypatch):
+        monkeypatch.setattr(hub_module, "MOST_SEATS", 2)
+        first, second, third = (follow() for _ in range(3))
+        assert (first.status, second.status, third.status) == (200, 200, 503)
+        assert source.client.get("/v1/feed").status == 200
+        first.close()
+        wait_for(lambda: source.hub.count() == 1)
+        assert follow().status == 200
 
     def test_a_delta_is_made_once_for_all_who_wait_for_it(self, source, follow):
         streams = [follow() for _ in range(20)]
