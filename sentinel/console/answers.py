@@ -69,9 +69,10 @@ class Answers:
 
     def lead(self, request: Request, url: str) -> Response:
         """Lead the reader to an address of ours."""
+        plain = RedirectResponse(url, 303)
         if "hx-request" in request.headers:
-            return Response(status_code=204, headers={"hx-redirect": url})
-        return RedirectResponse(url, 303)
+            return Response(status_code=204, headers={"hx-redirect": plain.headers["location"]})
+        return plain
 
     def to_sign_in(self, request: Request) -> Response:
         """Lead whoever is not signed in to the door, and from there back; a long text they sent is given back."""

@@ -49,6 +49,14 @@ def test_a_right_password_signs_in_and_leads_back_where_one_came_from(alone):
     assert "Overview" in reader.page("/overview")
 
 
+@pytest.mark.parametrize(("head", "where"), [({}, "location"), ({"HX-Request": "true"}, "hx-redirect")])
+def test_signing_in_leads_back_to_an_address_in_any_script(alone, head, where):
+    alone.invited("ana", "viewer")
+    fields = {"name": "ana", "password": PASSWORD, "next": "/people/Жанна?q=€"}
+    answer = alone.anybody().post("/sign-in", fields, headers=head)
+    assert answer.headers[where] == "/people/%D0%96%D0%B0%D0%BD%D0%BD%D0%B0?q=%E2%82%AC"
+
+
 @pytest.mark.parametrize("next", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:x", "/a\nb"])
 def test_signing_in_leads_to_no_other_place(alone, next):
     alone.invited("ana", "viewer")
