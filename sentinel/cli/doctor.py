@@ -62,8 +62,9 @@ def _folder(found: Settings) -> Iterator[Remark]:
     if folder.exists() and folder.stat().st_mode & 0o077:
         yield Remark("bad", f"others may look into `{folder}` (run `chmod 700 {folder}`)")
     free = shutil.disk_usage(place).free
-    text = f"{free / (1 << 30):.1f} GiB free where `{folder}` lies"
-    yield Remark("bad" if free < LITTLE else "good", text)
+    room = f"{free / (1 << 30):.1f} GiB" if free >= 1 << 30 else f"{free / (1 << 20):.0f} MiB"
+    hint = " (make room: events are refused once it is full)" if free < LITTLE else ""
+    yield Remark("bad" if hint else "good", f"{room} free where `{folder}` lies{hint}")
 
 
 def _database(found: Settings) -> Iterator[Remark]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shutil
 import socket
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,8 +52,8 @@ def test_a_setting_that_is_misspelt_is_named_with_what_was_meant(doctor):
 
 
 def test_a_disk_that_is_nearly_full_is_named(doctor, monkeypatch):
-    monkeypatch.setattr("sentinel.cli.doctor.LITTLE", 1 << 60)
-    assert re.search(r"bad +[\d.]+ GiB free", doctor()[1])
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=300 << 20))
+    assert re.search(r"bad +300 MiB free where .* lies \(make room: events are refused once it is full\)", doctor()[1])
 
 
 def test_playbooks_of_which_none_enforces_refuse_nobody(doctor, tmp_path):
