@@ -112,7 +112,7 @@ def tail(visit: Viewer, asked: Asked) -> Response:
 
 
 @router.get("/explorer/events/{id:path}")
-def show_event(visit: Viewer, id: Id, at: Annotated[int | None, Query()] = None) -> Response:
+def show_event(visit: Viewer, id: Id, at: Annotated[int | None, Query(ge=0, lt=2**63)] = None) -> Response:
     """Show all of one event, and what rules and playbooks make of it."""
     why = require(visit.here.explainer.event(visit.app.id, id, at), "event", id)
     return visit.page("event.html", kept=why.event, event=why.event.event, why=why)
