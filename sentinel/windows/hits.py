@@ -43,14 +43,22 @@ class Hits(list[Any]):
 
     def before(self, at: int) -> int:
         """Return how many hits are earlier than a time."""
+        if not self or self[-STRIDE] < at:
+            return self.many
         return bisect_left(range(self.many), at, key=lambda place: self[STRIDE * place])
 
     def behind(self, at: int) -> int:
         """Return the place of the first hit later than a time."""
+        if not self or self[0] > at:
+            return 0
+        if self[-STRIDE] <= at:
+            return self.many
         return bisect_right(range(self.many), at, key=lambda place: self[STRIDE * place])
 
     def place(self, at: int, id: str) -> int:
         """Return the place that a hit has or would have."""
+        if self.is_newest(at, id):
+            return self.many
         return bisect_left(
             range(self.many), (at, id), key=lambda place: (self[STRIDE * place], self[STRIDE * place + 1])
         )
@@ -62,13 +70,10 @@ class Hits(list[Any]):
 
     def is_newest(self, at: int, id: str) -> bool:
         """Say whether a hit stands behind all that are kept."""
-        return not self or at > self[-3] or (at == self[-3] and id > self[-2])
+        return not self or at > self[-STRIDE] or (at == self[-STRIDE] and id > self[1 - STRIDE])
 
     def add(self, at: int, id: str, values: Any) -> int:
         """Add a hit and return its place."""
-        if self.is_newest(at, id):
-            self += at, id, values
-            return self.many - 1
         place = self.place(at, id)
         self[STRIDE * place : STRIDE * place] = at, id, values
         return place

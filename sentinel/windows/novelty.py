@@ -12,6 +12,7 @@ from typing import Any
 
 from sentinel.engine.windows import FirstSeen, Hit, Opening, Progress, Watch
 from sentinel.windows.groups import Limits
+from sentinel.windows.hits import Hits
 from sentinel.windows.tracker import Tracker
 
 VALUES = 64
@@ -25,12 +26,12 @@ class Known:
     __slots__ = ("recent", "values")
 
     def __init__(self) -> None:
-        self.recent: list[tuple[int, str]] = []
+        self.recent = Hits()  # without values
         self.values: dict[str, list[int]] = {}
 
     def earlier(self, at: int, history: int) -> int:
         """Return how many events kept lie before `at`, within the history."""
-        return bisect_left(self.recent, (at, "")) - bisect_left(self.recent, (at - history + 1, ""))
+        return self.recent.before(at) - self.recent.behind(at - history)
 
     def is_new(self, value: str, at: int, history: int) -> bool:
         """Say whether no event before `at`, within the history, had the value."""
@@ -40,8 +41,8 @@ class Known:
 
     def learn(self, at: int, id: str, value: str | None, most: int) -> int:
         """Take in an event and return how many values had to be forgotten."""
-        insort(self.recent, (at, id))
-        del self.recent[:-most]
+        self.recent.add(at, id, None)
+        self.recent.drop(max(0, self.recent.many - most))
         if value is None:
             return 0
         times = self.values.pop(value, [])
@@ -69,13 +70,12 @@ class NoveltyTracker(Tracker[Known]):
 
     def size(self, state: Known) -> int:
         """Return the number of recent events."""
-        return len(state.recent)
+        return state.recent.many
 
     def judge(self, hit: Hit, state: Known) -> Iterable[Opening]:
         """Record a hit; its value opens a finding if it is new and the group has learnt enough."""
         value: str | None = hit.values[0]
-        index = bisect_left(state.recent, (hit.at, hit.id))
-        if index < len(state.recent) and state.recent[index] == (hit.at, hit.id):
+        if state.recent.holds(hit.at, hit.id):
             return self.findings.again(hit, hit.at)
         earlier = state.earlier(hit.at, self.asked.history)
         new = value is not None and earlier >= self.asked.after
@@ -89,7 +89,7 @@ class NoveltyTracker(Tracker[Known]):
         """Return how many events the group has learnt from, and the values it knows."""
         history = self.asked.history
         known = [value for value in state.values if not state.is_new(value, now + 1, history)]
-        newest = state.recent[-1][0] + history if state.recent else None
+        newest = state.recent.at(-1) + history if state.recent else None
         earlier = state.earlier(now + 1, history)
         return Progress((earlier,), newest if earlier else None, known=tuple(sorted(known)))
 
@@ -100,6 +100,6 @@ class NoveltyTracker(Tracker[Known]):
     def read(self, stored: Any) -> Known:
         """Return the state that `write` gave."""
         known = Known()
-        known.recent = [(at, id) for at, id in stored[0]]
+        known.recent = Hits(stored[0])
         known.values = stored[1]
         return known
