@@ -19,8 +19,8 @@ from itertools import islice
 from pathlib import Path
 
 import duckdb
-from explorer import END, START, fill
 
+from bench.explorer import END, START, fill
 from sentinel.content import folder
 from sentinel.core.batch import Batch
 from sentinel.core.duration import DAY, HOUR, SECOND

@@ -27,7 +27,7 @@ def escaped(text: str) -> str:
     """Return a text without NUL, and without half of a surrogate pair, which no database takes."""
     if "\0" in text or _SUB in text:
         text = text.translate(_TABLE)
-    return whole(text)
+    return text if text.isascii() else whole(text)  # a call less for nearly every text
 
 
 def unescaped(text: str) -> str:
