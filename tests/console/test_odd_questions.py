@@ -7,8 +7,8 @@ from urllib.parse import quote
 import pytest
 
 ODD = (
-    "", "\x00", "\x1b[31m", "\u202e", "\U0001f600", "'; DROP", "%", "9" * 30, "9" * 400, "-1", "a" * 511, "nan", "../..", "[",
-    "::1/1", "0/0",
+    "", "\x00", "\x1b[31m", "\u202e", "\U0001f600", "'; DROP", "%", "9" * 30, "9" * 400, "-1", "a" * 511, "nan",
+    "../..", "[", "::1/1", "0/0",
 )  # fmt: skip
 PLACES = (
     "/people/{}", "/people/find?key={}", "/people?begins={}", "/people?cursor={}", "/people?sort=findings&begins={}",

@@ -361,6 +361,18 @@ def test_every_answer_says_what_browsers_may_not_do(console):
         assert answer.headers["cache-control"] == "no-store"
 
 
+def test_what_is_no_page_runs_nothing_either(console):
+    """A file, and what is answered to who asked for no page: nothing in them is run, framed or guessed at."""
+    reader = console.reader()
+    (style,) = re.findall(r'href="(/static/console\.[0-9a-f]{12}\.css)"', reader.page("/overview"))
+    elsewhere = reader.post("/theme", headers={"Origin": "https://evil.example"})
+    for answer in (reader.get(style), reader.get("/static/nothing.js"), elsewhere, reader.get("/explorer/words")):
+        assert not answer.headers["content-type"].startswith("text/html")
+        assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-frame-options"] == "DENY"
+
+
 def test_a_form_that_is_too_large_is_refused_by_a_page_that_says_so(console):
     reader = console.reader()
     for head in ({}, {"HX-Request": "true"}):
