@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -29,6 +29,8 @@ from sentinel.service.ports import Store, Unit
 from sentinel.service.sparing import Whose
 from sentinel.service.tenant import Tenant
 
+MOST_FAULTS = 1000  # that are told apart
+LONGEST_FAULT = 200  # characters
 JOINED = ("events", "findings", "decisions", "labels", "outbox", "evidence", "retracted", "audit")
 
 
@@ -57,6 +59,13 @@ class Counts:
     findings: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
     skipped: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     errors: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+
+    def fault(self, app: str, errors: Mapping[tuple[str, str], int]) -> None:
+        """Count faults of playbooks by what they say, which may be a sender's words: beyond some they are others."""
+        for (playbook, said), number in errors.items():
+            key = app, playbook, said[:LONGEST_FAULT]
+            known = key in self.errors or len(self.errors) < MOST_FAULTS
+            self.errors[key if known else (app, playbook, "others")] += number
 
 
 @dataclass(slots=True)
@@ -179,7 +188,7 @@ class Pipeline:
             if any(effect.held == "guard" for effect in finding.effects):
                 tenant.windows.yielded(opening)
         self.counts.skipped.update({(app, *key): n for key, n in matched.skipped.items()})
-        self.counts.errors.update({(app, *key): n for key, n in matched.errors.items()})
+        self.counts.fault(app, matched.errors)
         evidence = tenant.evidence(matched.hits, findings)
         tenant.opened(findings)
         return Batch(

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sentinel.api.metrics import text
 from sentinel.service.figures import BUCKETS, FIGURES, Figures, Sample
 from sentinel.service.intake import Receipt
+from sentinel.service.pipeline import MOST_FAULTS, Counts
 
 
 def read(samples, app=None):
@@ -21,6 +22,16 @@ def read(samples, app=None):
         for sample in family.samples:
             found[sample.name, tuple(sorted(sample.labels.items()))] = sample.value
     return found
+
+
+def test_faults_whose_words_a_sender_chooses_take_bounded_memory_and_none_is_lost():
+    counts = Counts()
+    for number in range(3 * MOST_FAULTS):
+        counts.fault("one", {("p", f"KeyError: {number}"): 2, ("q", "KeyError: 'x'"): 1, ("p", "x" * 100_000): 1})
+    assert len(counts.errors) <= MOST_FAULTS + 2  # the others of each playbook
+    assert sum(counts.errors.values()) == 12 * MOST_FAULTS
+    assert counts.errors["one", "q", "KeyError: 'x'"] == 3 * MOST_FAULTS
+    assert max(len(said) for _, _, said in counts.errors) <= 200
 
 
 def test_counts_add_up_from_many_threads():
