@@ -163,7 +163,26 @@ def test_tops_are_the_values_of_most_events_or_users_beside_the_period_before(st
         assert (one.now, one.before) == (naive.amount(has), counted(naive.amount(was)))
 
 
-@given(LISTS, START, st.sampled_from(FIELDS), st.sampled_from(["count", "users", "p95"]))
+@pytest.mark.parametrize("previous", [True, False])
+@pytest.mark.parametrize("days", [1, 2, 3])
+def test_what_lies_on_the_border_of_two_buckets_is_in_the_percentile_of_the_later_one(store, days, previous):
+    app, midnight = fresh_app(store), NOW // DAY * DAY
+    numbers = range(2 * days if previous else days)
+    first = midnight - len(numbers) * DAY
+    made = [event(f"e{n}", first + n * DAY, properties={"amount": n + 0.5}) for n in numbers]
+    put(store, batch(app, events=tuple(made)))
+    asked = SeriesWanted(
+        Filter(since=midnight - days * DAY, until=midnight),
+        "day",
+        Metric("p95", "properties.amount"),
+        previous=previous,
+    )
+    (line,) = store.explorer.series(app, asked).lines
+    assert line.previous + line.points == tuple(n + 0.5 for n in numbers)
+    assert (line.previous_total, line.total) == (days - 0.5 if previous else None, len(numbers) - 0.5)
+
+
+@given(LISTS, START, st.sampled_from([None, *FIELDS]), st.sampled_from(["count", "users", "p95"]))
 @SHARED
 def test_the_period_before_is_left_out_where_nobody_asks_for_it(store, made, start, path, kind):
     """All else is as with it; users that are not the rank are left out alike."""
@@ -173,7 +192,7 @@ def test_the_period_before_is_left_out_where_nobody_asks_for_it(store, made, sta
     whole, found = (store.explorer.series(app, replace(asked, previous=both)) for both in (True, False))
     without = tuple(replace(line, previous=(), previous_total=None) for line in whole.lines)
     assert found == replace(whole, previous_starts=(), lines=without)
-    tops = TopWanted(Filter(since=start + DAY, until=start + 3 * DAY), path)
+    tops = TopWanted(Filter(since=start + DAY, until=start + 3 * DAY), path or "event")
     whole, found = (
         store.explorer.top(app, replace(tops, previous=both, users=both)) for both in (True, False)
     )  # fmt: skip
