@@ -249,3 +249,15 @@ def test_each_cohort_is_named_by_its_day_and_has_a_cell_for_each_later_one(conso
     rows = re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)
     assert len(rows) == 4 and len({len(re.findall(r"<t[hd]", row)) for row in rows}) == 1
     assert [re.findall(r"<time[^>]*>([^<]*)</time>", row) for row in rows[1:]] == [[day[:10]] for day in days]
+
+
+@pytest.mark.parametrize("metric", ["sum", "avg"])
+@pytest.mark.parametrize("more", [{}, {"previous": "1"}, {"group_by": "event"}])
+def test_a_sum_past_every_number_is_no_point_of_a_chart(console, metric, more):
+    huge = [{"event": f"huge{number % 2}", "properties": {"huge": 1.7e308}} for number in range(4)]
+    assert console.whole.using("sdk").post("/v1/events", huge).json["accepted"] == 4
+    wait_for(lambda: "huge1" in text(console.reader().page("/reports/names?range=1h")))
+    page = console.reader().page("/reports/series?" + urlencode({"metric": metric, "of": "properties.huge", **more}))
+    for chart in re.findall(r"data-chart='([^']*)'", page):
+        json.loads(unescape(chart), parse_constant=pytest.fail)
+    assert "–" in text(page)
