@@ -10,6 +10,7 @@ import pytest
 from sentinel.console import site
 from tests.api.served import wait_for
 from tests.api.test_walls import Nobody
+from tests.console.visiting import text
 
 MARKER = "neighbour"  # stands in everything app `two` holds
 ADDRESS = "203.0.113.66"
@@ -120,6 +121,24 @@ def test_no_list_names_the_other_app_or_anything_of_it(console, ids):
         assert answer.status < 500
         assert MARKER not in answer.body.decode(), path
         assert ADDRESS not in answer.body.decode(), path
+
+
+@pytest.mark.parametrize("page", ["/people", "/people/id:both", "/addresses", "/addresses/203.0.113.90"])
+def test_whom_two_apps_know_each_knows_by_itself(console, page):
+    """What app `two` decides about them and calls them is not seen in app `one`, whose users they are as well."""
+    reader, admin = console.reader("admin", everywhere=False), console.whole.using("admin", "two")
+    for app in ("one", "two"):
+        console.whole.using("sdk", app).post("/v1/events", {"event": "x", "user": "both", "ip": "203.0.113.90"})
+    before = text(console.reader("admin", everywhere=False).get(page)).lower().count("block")
+    for scope, value in (("user", "both"), ("ip", "203.0.113.90")):
+        admin.post("/v1/labels", {"kind": scope, "target": value, "name": "label-of-two"})
+        made = {"kind": "block", "scope": scope, "value": value, "reason": "reason-of-two"}
+        assert admin.post("/v1/decisions", made).status == 201
+    said = text(reader.get(page))
+    assert "label-of-two" not in said and "reason-of-two" not in said
+    assert said.lower().count("block") == before
+    own = text(console.invited(f"of-two-{len(page)}", "admin", ("two",)).get(page))
+    assert "label-of-two" in own or own.lower().count("block") > before
 
 
 @pytest.mark.parametrize("path", DONE)
