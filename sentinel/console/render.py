@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sentinel.core.finding import tally_texts
 from sentinel.core.text import whole as unbroken
 
 LONGEST = 400  # characters of one value on a page
+HUGE = 1e15  # from here on a number is told by its power of ten
 TEMPLATES = Path(__file__).parent / "templates"
 _KEPT = "\n\t"
 _UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
@@ -89,7 +91,9 @@ def lasting(micros: int, most: int = 2) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number with its thousands apart."""
+    """Return a number with its thousands apart, a huge one by its power of ten, `–` for what is past every number."""
+    if not abs(value) < HUGE:
+        return f"{value:g}" if isfinite(value) else "–"
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
 
 

@@ -95,3 +95,16 @@ def test_a_traceback_on_a_terminal_shows_no_local_variable(monkeypatch):
 
 def _fail(password):
     raise ValueError(len(password))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1234567, "1,234,567"), (0.5, "0.50"), (1e12, "1,000,000,000,000"), (1.7e308, "1.7e+308"), (-1e15, "-1e+15")],
+)
+def test_a_number_is_told_with_its_thousands_or_by_its_power_of_ten(value, shown):
+    assert render.number(value) == shown
+
+
+@given(st.floats())
+def test_every_number_is_short(value):
+    assert len(render.number(value)) < 25
