@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from sentinel.core.explore import Funnel, FunnelWanted, Step, Way, estimates, period
+from sentinel.core.record import Filter
 from sentinel.store.explorer.machine import NO_KEY, Key, Machine
 from sentinel.store.explorer.ranks import shown
 from sentinel.store.explorer.words import SHARE
@@ -24,16 +25,17 @@ def funnel(machine: Machine, app: str, wanted: FunnelWanted) -> Funnel:
     where = machine.where(app, wanted.filter)
     key = NO_KEY if wanted.group_by is None else machine.key(app, wanted.group_by, where)
     sample = machine.words.sample
-    if sample is not None and estimates(since, until, wanted.exact) and _frequent(machine, wanted, where):
+    if sample is not None and estimates(since, until, wanted.exact) and _frequent(machine, app, wanted):
         some = _ways(machine, app, wanted, sql("{} AND " + sample, where), key, sampled=True)
         if all(step.users >= ENOUGH for way in some for step in way.steps):
             return Funnel(tuple(map(_scaled, some)), True, machine.behind())
     return Funnel(_ways(machine, app, wanted, where, key, sampled=False), False, machine.behind())
 
 
-def _frequent(machine: Machine, wanted: FunnelWanted, where: Sql) -> bool:
-    """Say whether each step has as many events as users for a sample: no more are counted, so that is soon known."""
+def _frequent(machine: Machine, app: str, wanted: FunnelWanted) -> bool:
+    """Say whether there are as many events of each step as users for a sample; that is soon known by their names."""
     enough = ENOUGH * SHARE
+    where = machine.where(app, Filter(since=wanted.filter.since, until=wanted.filter.until))
     form = f"(SELECT count(*) FROM (SELECT 1 FROM events WHERE {{}} LIMIT {enough}) AS seen)"
     seen = [sql(form, _named(where, name)) for name in wanted.steps]
     ((least,),) = machine.rows(sql(f"SELECT least({', '.join('{}' for _ in seen)})", *seen))
