@@ -5,6 +5,7 @@ Nothing of events or decisions is known here.
 
 from __future__ import annotations
 
+import calendar  # noqa: F401 - since Python 3.13 `email` would load it in a thread, at the first date
 import email.utils
 import logging
 import random
