@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sentinel.compat.adapters import ADAPTERS
-from sentinel.core.record import KEY_SCOPES
+from sentinel.core.record import KEY_SCOPES, App
 
 MARKER = "marker"  # stands in everything app `one` holds
 ADDRESS = "203.0.113.66"
@@ -172,3 +172,69 @@ def test_a_revoked_key_is_good_no_more(whole, operation):
     assert ask(whole, operation, secret).status not in (401, 403)
     assert whole.using("admin").delete(f"/v1/keys/{key.id}").status < 300
     assert ask(whole, operation, secret).status in (401, 403)
+
+
+SENT = {
+    "exceptionless POST /api/v2/events": [{"type": "log", "message": MARKER}],
+    "logtrace POST /v1/events": {"name": MARKER, "user_id": MARKER},
+    "logtrace POST /v1/audit-logs": {"actor": MARKER, "action": MARKER},
+    "logtrace POST /v1/sessions": {"user_id": MARKER, "status": "ACTIVE"},
+}
+EACH = {  # the list in which a thing stands that is asked for by its id
+    "exceptionless GET /api/v2/events/{event}": "exceptionless GET /api/v2/events",
+    **{f"logtrace GET /v1/{kind}/{{id}}": f"logtrace GET /v1/{kind}" for kind in ("events", "audit-logs", "sessions")},
+}
+HELD = [
+    *(f"exceptionless GET /api/v2/{path}events" for path in ("", "projects/x/", "organizations/one/")),
+    "exceptionless GET /api/v2/events/count",
+    *(f"logtrace GET /v1/{kind}{more}" for kind in ("events", "audit-logs", "sessions") for more in ("", "/metrics")),
+    *(f"logtrace GET /v1/metrics/{kind}" for kind in ("events", "events/top-actors", "sessions", "auditlogs")),
+]
+
+
+@pytest.fixture(scope="module")
+def told(whole, keys):
+    """Let clients of app `one` tell something; give a key of a third app, of which nobody ever told anything."""
+    whole.server.store.access.put_app(App("three", "Three"), "test", 1)
+    for operation, body in SENT.items():
+        protocol, _, path = operation.split(" ")
+        header, prefix = SHOWN[protocol]
+        shown = {header: prefix + keys["one", protocol, "sdk"][1]}
+        assert whole.client.post(f"/compat/{protocol}{path}", body, headers=shown).status == 202
+    make = whole.server.store.access.make_key
+    return {name: make("three", "read", "test", 1, protocol=name)[1] for name in ("exceptionless", "logtrace")}
+
+
+def held(answer):
+    """Return what an answer holds: the things of its list, or how many there are."""
+    found = answer.json
+    if isinstance(found, list):
+        return found
+    lists = [one for one in found.values() if isinstance(one, list)]
+    return (lists[0] if lists else []) or found.get("total", found.get("count", 0))
+
+
+@pytest.mark.parametrize("operation", HELD)
+def test_what_clients_told_is_read_by_their_own_apps_keys_alone(whole, keys, told, operation):
+    protocol = operation.split(" ")[0]
+    own, other = (ask(whole, operation, key) for key in (keys["one", protocol, "read"][1], told[protocol]))
+    assert (own.status, bool(held(own))) == (200, True)
+    assert not (other.status == 200 and held(other))
+
+
+@pytest.mark.parametrize("operation", EACH)
+def test_one_thing_that_clients_told_is_read_by_their_own_apps_keys_alone(whole, keys, told, operation):
+    protocol = operation.split(" ")[0]
+    own = keys["one", protocol, "read"][1]
+    id = held(ask(whole, EACH[operation], own))[0]["id"]
+    asked = re.sub(r"\{\w+\}", id, operation)
+    assert [ask(whole, asked, key).status for key in (own, told[protocol])] == [200, 404]
+
+
+def test_what_a_client_tells_is_told_of_its_own_app(whole, keys, told):
+    header, prefix = SHOWN["logtrace"]
+    before = whole.using("read").get("/v1/events?limit=1000").json["items"]
+    shown = {header: prefix + keys["two", "logtrace", "sdk"][1]}
+    assert whole.client.post("/compat/logtrace/v1/events", {"name": "of-two"}, headers=shown).status == 202
+    assert whole.using("read").get("/v1/events?limit=1000").json["items"] == before
+    assert whole.using("read", "two").get("/v1/events").json["items"][0]["event"] == "of-two"
