@@ -105,8 +105,8 @@ def _held(judge: Judge, event: Event, memory: Memory, now: int, acting: bool) ->
 
 def _effects(case: Case, action: Action) -> Iterator[Effect]:
     """Give what one action comes to, each with what holds it back."""
-    if action.kind == "notify":  # people are told of what is only monitored, and when a guard holds
-        yield Effect(action.kind, channel=action.channel, held=case.held if case.held == "historical" else None)
+    if action.kind == "notify":  # people are told of what is only monitored, and when a guard holds, but of no past
+        yield Effect(action.kind, channel=action.channel, held="historical" if case.event.historical else None)
     elif action.kind == "webhook":
         yield Effect(action.kind, channel=action.channel, held=case.held)
     elif action.kind == "emit":

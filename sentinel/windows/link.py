@@ -228,7 +228,8 @@ def _connection(pool: Any) -> Iterator[Any]:
 
 def _why(error: object) -> str:
     """Return what went wrong, without the watchers' connections, each with all that is set about it."""
-    return str(error).partition(" : <redis.")[0]
+    text = error.message if isinstance(error, SentinelError) else str(error)
+    return text.partition(" : <redis.")[0]
 
 
 def _told(error: Exception) -> SentinelError:

@@ -194,6 +194,7 @@ class TestWindows:
         code, said = doctor(f'windows = "redis://:hunter2@127.0.0.1:{valkey.free_port()}/0"\n')
         assert code == 1 and re.search(r"bad +`windows`: Redis or Valkey cannot be used: ", said)
         assert "hunter2" not in said
+        assert said.count("see that Redis or Valkey runs") == 1
 
     def test_one_that_would_let_keys_go_is_named(self, doctor):
         server = valkey.Server("--maxmemory-policy", "allkeys-lru")

@@ -85,6 +85,15 @@ def test_an_event_later_than_the_lateness_acts_on_nobody() -> None:
     assert finding.effects[0].held == "historical"
 
 
+@pytest.mark.parametrize("mode", ["enforce", "monitor"])
+def test_nobody_is_told_of_what_is_past(mode: str) -> None:
+    """A year that is imported would else be a year of notifications."""
+    desk = Desk(playbook(mode=mode, actions=(Action("notify", channel="log"),)))
+    desk.feed(event(3600, ip="203.0.113.1"))
+    (finding,) = desk.feed(*burst(0))
+    assert [effect.held for effect in finding.effects] == ["historical"]
+
+
 @pytest.mark.parametrize("ip", ["10.1.2.3", "127.0.0.1", "192.168.0.7", "100.64.3.4", "fd00::1", "fe80::1", "::1"])
 def test_private_addresses_are_never_blocked(ip: str) -> None:
     (finding,) = Desk(playbook(actions=(BLOCK_IP,))).feed(*burst(0, ip=ip))

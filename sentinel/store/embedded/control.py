@@ -130,9 +130,9 @@ def _meant(error: sqlite3.Error, path: Path) -> Exception:
     if code in _DAMAGED:
         return StoreError(f"`{path}` is damaged: {error}", _RESTORE)
     if code == sqlite3.SQLITE_FULL:
-        return StoreBusy("the disk is full", f"make room where `{path}` lies", retry_after=10)
+        return StoreBusy("the disk is full", "make room where the server keeps its data", retry_after=10)
     if isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:  # that one is a mistake of ours
-        return StoreBusy(f"`{path}` cannot be used now: {error}", retry_after=5)
+        return StoreBusy(f"`{path.name}` cannot be used now: {error}", retry_after=5)
     return error
 
 

@@ -64,7 +64,7 @@ def buckets(interval: Interval, zone: str, since: int, until: int, most: int) ->
     """Return the buckets that hold a period; raises SentinelError where there would be more than so many."""
     found = _zone(zone)
     if not 0 <= since < until <= _LATEST:
-        raise SentinelError("`to`: no period before the year 9000")
+        raise SentinelError("`to`: not a period between 1970 and the year 9000")
     first, last = (_number(interval, found, at) for at in (since, until - 1))
     if last - first >= most:
         longer = INTERVALS[INTERVALS.index(interval) + 1 :]
