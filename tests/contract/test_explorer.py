@@ -463,7 +463,7 @@ def test_what_cannot_be_meant_is_refused_by_its_name(store, ask, text):
 @pytest.mark.parametrize("by", [None, "event", "properties.plan"])
 def test_a_sum_past_every_number_is_infinite_and_no_fault(store, kind, by):
     made = [{"gap": 1, "name": "pay", "user": "1", "ip": None, "amount": 1.7e308, "plan": n % 2} for n in range(4)]
-    app, events = stored(store, made, NOW - DAY)
+    app, _ = stored(store, made, NOW - DAY)
     wanted = SeriesWanted(Filter(since=NOW - DAY, until=NOW), "hour", Metric(kind, "properties.amount"), by)
     for line in store.explorer.series(app, wanted).lines:
         assert line.total == float("inf")
