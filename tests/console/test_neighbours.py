@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from urllib.parse import unquote
 
 import pytest
 
 from sentinel.console import site
-from tests.api.served import wait_for
+from sentinel.core.ids import CHANCE, new_id
+from tests.api.served import Stream, wait_for
 from tests.api.test_walls import Nobody
 from tests.console.visiting import text
 
@@ -139,6 +141,44 @@ def test_whom_two_apps_know_each_knows_by_itself(console, page):
     assert said.lower().count("block") == before
     own = text(console.invited(f"of-two-{len(page)}", "admin", ("two",)).get(page))
     assert "label-of-two" in own or own.lower().count("block") > before
+
+
+def test_the_tail_tells_ones_own_app_alone(console):
+    reader = console.reader("admin", everywhere=False)
+    stream = Stream(reader.client.port, "/explorer/tail", reader._head(None).items())
+    try:
+        assert (stream.status, stream.block()) == (200, [":"])
+        for app in ("two", "one"):
+            sent = {"event": f"told-{app}", "user": f"told-{app}"}
+            console.whole.using("sdk", app).post("/v1/events", sent)
+        while (rows := stream.block()) and rows[0].startswith(":"):
+            pass
+        assert "told-one" in "".join(rows) and "told-two" not in "".join(rows)
+    finally:
+        stream.close()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "/explorer?q=event+%3D%3D+%22only-two%22", "/reports/funnel?step=only-two&step=only-two",
+        "/reports/retention?start=only-two", "/playbooks/of/three-failures?group=ip%3D203.0.113.91",
+    ],
+)  # fmt: skip
+def test_what_is_counted_is_counted_in_ones_own_app_alone(console, page):
+    """No word of app `two` stands on these pages but those that were asked for: their numbers would tell."""
+
+    def changes(reader):
+        before, sdk = text(reader.get(page)), console.whole.using("sdk", "two")
+        sdk.post("/v1/events", [{"event": "only-two", "user": new_id(0, os.urandom(CHANCE))} for _ in range(7)])
+        if "203.0.113.91" in page:
+            console.whole.fail("203.0.113.91", times=1, app="two")
+        return text(reader.get(page)) != before
+
+    own = console.invited(new_id(0, os.urandom(CHANCE)), "admin", ("two",))
+    assert changes(own)
+    kept = console.reader("admin", everywhere=False)
+    assert not all(changes(kept) for _ in range(2))  # of a minute that ends meanwhile a page may tell
 
 
 @pytest.mark.parametrize("path", DONE)
