@@ -96,7 +96,7 @@ def test_an_id_of_another_app_leads_to_nothing_of_it_and_changes_nothing(console
         body = unquote(answer.body.decode()).replace(named, "")  # what was asked for is named
         assert MARKER not in body
         assert ADDRESS not in body
-        if "app=two" in asked:
+        if "app=two" in asked or method == "POST":
             assert answer.status == 404
     assert picture(console) == before
 
@@ -123,6 +123,7 @@ def test_no_list_names_the_other_app_or_anything_of_it(console, ids):
         assert answer.status < 500
         assert MARKER not in answer.body.decode(), path
         assert ADDRESS not in answer.body.decode(), path
+        assert "nobody there" not in answer.body.decode(), path  # as its deliveries were told
 
 
 @pytest.mark.parametrize("page", ["/people", "/people/id:both", "/addresses", "/addresses/203.0.113.90"])
