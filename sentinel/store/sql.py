@@ -6,7 +6,6 @@ database's own mark at the very end.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from functools import lru_cache
 from typing import Any
 
 from sentinel.engine.kinds import Kind
-from sentinel.store.rows import HASHES
 
 _FIELD = re.compile(r"\{(\d*)\}")
 
@@ -92,53 +90,3 @@ class Dialect:
     def given(self, piece: Sql) -> list[Any]:
         """Return the values of a piece as they are handed over."""
         return [list(value) if isinstance(value, tuple) else value for value in piece.values]
-
-
-def _duckdb_place(document: Sql, keys: Sequence[str]) -> Sql:
-    """Names in expressions are letters, digits, `_` and `-`: nothing that ends a text or a path."""
-    path = "".join("." + json.dumps(key, ensure_ascii=False) for key in keys)
-    assert not set(path) & set("'{}?")
-    return sql("{}, '$" + path + "'", document)
-
-
-DUCKDB = Dialect(
-    mark="?",
-    types={Kind.TEXT: "VARCHAR", Kind.NUMBER: "DOUBLE", Kind.BOOL: "BOOLEAN"},
-    place=_duckdb_place,
-    parts={
-        Kind.TEXT: "CASE WHEN json_type({0}) = 'VARCHAR' THEN json_extract_string({0}) END",
-        Kind.NUMBER: "TRY_CAST(CAST(json_extract({0}) AS VARCHAR) AS DOUBLE)",  # of JSON, only a number is one
-        Kind.BOOL: "CASE WHEN json_type({0}) = 'BOOLEAN' THEN json_extract_string({0}) = 'true' END",
-        Kind.LIST: "CASE WHEN json_type({0}) = 'ARRAY' THEN json_extract_string({0}) END",
-        Kind.OBJECT: "CASE WHEN json_type({0}) = 'OBJECT' THEN json_extract_string({0}) END",
-    },
-    words={
-        "string": "json_extract_string({})",
-        "there": "json_type({}) <> 'NULL'",
-        "written": "contains({}, {})",
-        "holds": "list_contains(CAST(json_extract({}, '$[*]') AS VARCHAR[]), CAST(to_json({}) AS VARCHAR))",
-        "counts": "list_contains(list_transform(CAST(json_extract({}, '$[*]') AS VARCHAR[]),"
-        " lambda e: TRY_CAST(e AS DOUBLE)), {})",
-        "gaps": "list_contains(CAST(json_extract({}, '$[*]') AS VARCHAR[]), 'null')",
-        "items": "CAST(json_array_length({}) AS DOUBLE)",
-        "characters": "CAST(length({}) AS DOUBLE)",
-        "starts": "starts_with({}, {})",
-        "ends": "ends_with({}, {})",
-        "contains": "contains({}, {})",
-        "plain": "strlen({0}) = length({0}) AND strlen({0}) <= 65536",
-        "lower": "lower({})",
-        "upper": "upper({})",
-        "matches": "regexp_matches({}, {})",
-        "among": "list_contains(CAST({1} AS VARCHAR[]), {0})",
-        "behind_at": "lower(regexp_extract({}, '@([^@]*)$', 1))",
-        "even": "CAST(round_even({}, 0) AS DOUBLE)",
-        "floor": "floor({})",
-        "absolute": "abs({})",
-        "remainder": "fmod({}, {})",
-        "number": "TRY_CAST({} AS DOUBLE)",
-        "whole": "CAST(TRY_CAST({} AS BIGINT) AS VARCHAR)",
-        "finite": "CASE WHEN isfinite({0}) THEN {0} END",
-        "double": "CAST({} AS DOUBLE)",
-    },
-    hashed={text: hashed for hashed, text in HASHES.items()},
-)

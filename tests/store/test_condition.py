@@ -6,7 +6,8 @@ import pytest
 
 from sentinel.engine.expression import compile_expression
 from sentinel.store.condition import translate
-from sentinel.store.sql import DUCKDB, Sql
+from sentinel.store.embedded.words import DUCKDB
+from sentinel.store.sql import Sql
 from sentinel.store.values import Slot, of_field
 
 

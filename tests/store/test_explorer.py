@@ -16,10 +16,10 @@ from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import Filter
 from sentinel.store.embedded import columns, where
 from sentinel.store.embedded.duck import Duck
+from sentinel.store.embedded.questions import Asker
 from sentinel.store.embedded.store import open_store
+from sentinel.store.embedded.words import DUCKDB_WORDS
 from sentinel.store.explorer.buckets import buckets
-from sentinel.store.explorer.embedded import Asker
-from sentinel.store.explorer.words import DUCKDB_WORDS
 from tests.contract.values import NOW, batch, event, fresh_app, put
 
 ENDLESS = "SELECT count(*) FROM range(1000000) AS a (x), range(1000000) AS b (y) WHERE x * y % 7 = 3"

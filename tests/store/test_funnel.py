@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from sentinel.core.duration import DAY, HOUR
 from sentinel.core.explore import FunnelWanted
 from sentinel.core.record import Filter
+from sentinel.store.embedded.words import DUCKDB_WORDS
 from sentinel.store.explorer import funnel
 from sentinel.store.explorer.machine import Machine
-from sentinel.store.explorer.words import DUCKDB_WORDS, SHARE
+from sentinel.store.explorer.words import SHARE
 from sentinel.store.rows import hash_of
 from sentinel.store.sql import Sql
 

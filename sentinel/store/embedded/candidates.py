@@ -12,8 +12,9 @@ from sentinel.core.candidates import Candidates, Fewest, Selection
 from sentinel.store.asked import WIDEST, same
 from sentinel.store.condition import translate
 from sentinel.store.embedded.where import Where
+from sentinel.store.embedded.words import DUCKDB
 from sentinel.store.rows import hash_of, numbers_of
-from sentinel.store.sql import DUCKDB, FALSE, Sql, every, some, sql
+from sentinel.store.sql import FALSE, Sql, every, some, sql
 from sentinel.store.values import Slot
 
 _OF = {"user": ("user_key",), "device": ("device",), "ip": ("ip4", f"ip6 >> {64 - WIDEST}")}

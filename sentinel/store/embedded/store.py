@@ -27,10 +27,10 @@ from sentinel.store.embedded.folder import Folder
 from sentinel.store.embedded.formatter import Formatter
 from sentinel.store.embedded.journal import Journal
 from sentinel.store.embedded.projector import Projector, prepare
+from sentinel.store.embedded.questions import explorer
 from sentinel.store.embedded.recent import GENERATION, Recent
 from sentinel.store.embedded.schema import Schema
 from sentinel.store.embedded.unit import Machine, Unit
-from sentinel.store.explorer.embedded import explorer
 from sentinel.store.migrate import migrate
 from sentinel.store.rooms import Rooms
 from sentinel.store.tables import journal, settings

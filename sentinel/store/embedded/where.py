@@ -13,8 +13,9 @@ from sentinel.core.event import Event
 from sentinel.core.record import Filter
 from sentinel.store.asked import network
 from sentinel.store.condition import translate
+from sentinel.store.embedded.words import DUCKDB
 from sentinel.store.rows import hash_of
-from sentinel.store.sql import DUCKDB, Dialect, Sql
+from sentinel.store.sql import Dialect, Sql
 from sentinel.store.values import Slot
 
 _TEXTS = ("user_key = ?", "ip = ?")  # each beside its hash

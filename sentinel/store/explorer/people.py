@@ -63,17 +63,17 @@ def of_user(machine: Machine, app: str, keys: Sequence[str], filter: Filter) -> 
     mine = sql(f"user_h IN ({', '.join('{}' for _ in keys)})", *(Sql("?", (hash_of(key),)) for key in keys))
     names = [Sql("WHEN ? THEN CAST(? AS VARCHAR)", (hash_of(key), key)) for key in keys]
     shown = {"user_key": sql(f"CASE user_h {' '.join('{}' for _ in names)} END", *names)}
-    return _activity(machine, app, sql("{} AND {}", machine.where(app, filter), mine), {"ips": "ip", **_KINDS}, shown)
+    return _activity(machine, sql("{} AND {}", machine.where(app, filter), mine), {"ips": "ip", **_KINDS}, shown)
 
 
 def of_ip(machine: Machine, app: str, filter: Filter) -> Activity:
     """Return what came from the filter's address or network."""
     exact = address.normalise(filter.ip or "")
     if exact is None:
-        return _activity(machine, app, machine.where(app, filter), {"users": "user_key", **_KINDS})
+        return _activity(machine, machine.where(app, filter), {"users": "user_key", **_KINDS})
     where = sql("{} AND {}", machine.where(app, replace(filter, ip=None)), Sql("ip_h = ?", (hash_of(exact),)))
     shown = {"ip": Sql("CAST(? AS VARCHAR)", (exact,))}
-    return _activity(machine, app, where, {"users": "user_key", **_KINDS}, shown)
+    return _activity(machine, where, {"users": "user_key", **_KINDS}, shown)
 
 
 def _keys(machine: Machine, where: Sql, rows: Sequence[tuple[Any, ...]]) -> dict[int, str]:
@@ -93,9 +93,7 @@ def _hash(text: str) -> int:
     return int(text) if text.removeprefix("-").isdecimal() and len(text) < 24 else 0
 
 
-def _activity(
-    machine: Machine, app: str, where: Sql, texts: Mapping[str, str], known: Mapping[str, Sql] = _NOTHING
-) -> Activity:
+def _activity(machine: Machine, where: Sql, texts: Mapping[str, str], known: Mapping[str, Sql] = _NOTHING) -> Activity:
     """Return everything: what is counted in one reading of narrow columns, then the newest events by themselves.
 
     A column whose text is `known` is not read.

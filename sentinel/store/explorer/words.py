@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sentinel.store.sql import DUCKDB, Dialect, Sql, sql
+from sentinel.store.sql import Dialect, Sql, sql
 
 SHARE = 8  # one in so many users is in a sample
 
@@ -36,17 +36,3 @@ class Words:
     def extract(self, document: str, keys: Sequence[str]) -> Sql:
         """Return the JSON text of what lies at a path of a document."""
         return sql(self.extracted, self.dialect.place(Sql(document), keys))
-
-
-DUCKDB_WORDS = Words(
-    dialect=DUCKDB,
-    divided="({} // {})",
-    roughly="approx_count_distinct({})",
-    extracted="CAST(json_extract({}) AS VARCHAR)",
-    unquoted="json_extract_string({}, '$')",
-    double="TRY_CAST({} AS DOUBLE)",
-    earliest="arg_min_null({}, (CAST({} AS HUGEINT) << 64) + {})",
-    few="rowid IN (SELECT rowid FROM events WHERE {})",
-    position="list_position(CAST({} AS VARCHAR[]), {})",
-    sample=f"user_h < {(1 << 64) // SHARE}",
-)

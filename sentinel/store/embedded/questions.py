@@ -14,9 +14,9 @@ from sentinel.store.embedded.duck import Duck
 from sentinel.store.embedded.events import Events, drained
 from sentinel.store.embedded.projector import Projector
 from sentinel.store.embedded.schema import Schema
+from sentinel.store.embedded.words import DUCKDB_WORDS
 from sentinel.store.explorer.explorer import Explorer
 from sentinel.store.explorer.machine import Machine
-from sentinel.store.explorer.words import DUCKDB_WORDS
 from sentinel.store.sql import Sql
 
 AT_ONCE = 4
