@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -278,8 +279,8 @@ class Running:
         arguments = [part.format(port=self.port) for part in command]
         run = [sys.executable, *([] if arguments[0] == "-c" else ["-m"]), *arguments]
         self.process = subprocess.Popen(
-            run, cwd=tmp_path, env=environment(server, **more), start_new_session=True, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            run, cwd=tmp_path, env=environment(server, PYTHONFAULTHANDLER="1", **more), start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
         self.site = Site(self.port)
 
@@ -297,8 +298,14 @@ class Running:
         raise AssertionError("it did not start")
 
     def end(self, by):
-        self.process.send_signal(by)
-        self.process.wait(15)
+        """Send a signal; an interrupt again after a while, for Python forgets one that comes while it cleans up."""
+        for patience in (5, 10) if by == signal.SIGINT else (15,):
+            self.process.send_signal(by)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(patience)
+                return
+        os.killpg(self.process.pid, signal.SIGABRT)  # of which each says where it stands
+        raise AssertionError(f"it does not end: {self.process.stderr.read().decode()}")
 
     def __exit__(self, *_):
         if self.process.poll() is None:
