@@ -266,6 +266,11 @@ def free_port():
         return sock.getsockname()[1]
 
 
+def interruptible():
+    """Die of an interrupt, whatever was inherited: a shell has what runs in its background ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Running:
     """A server process of someone else's making, ended as an operator would."""
 
@@ -280,7 +285,7 @@ class Running:
         run = [sys.executable, *([] if arguments[0] == "-c" else ["-m"]), *arguments]
         self.process = subprocess.Popen(
             run, cwd=tmp_path, env=environment(server, PYTHONFAULTHANDLER="1", **more), start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=interruptible,
         )  # fmt: skip
         self.site = Site(self.port)
 
@@ -298,12 +303,10 @@ class Running:
         raise AssertionError("it did not start")
 
     def end(self, by):
-        """Send a signal; an interrupt again after a while, for Python forgets one that comes while it cleans up."""
-        for patience in (5, 10) if by == signal.SIGINT else (15,):
-            self.process.send_signal(by)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(patience)
-                return
+        self.process.send_signal(by)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(15)
+            return
         os.killpg(self.process.pid, signal.SIGABRT)  # of which each says where it stands
         raise AssertionError(f"it does not end: {self.process.stderr.read().decode()}")
 
