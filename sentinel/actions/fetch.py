@@ -199,9 +199,11 @@ def _send(connection: socket.socket, data: bytes, deadline: Deadline) -> None:
 def _events(connection: socket.socket, protocol: h11.Connection, most: int, deadline: Deadline) -> Iterator[h11.Event]:
     """Give what the other side says until it has said all, or so many bytes of it."""
     read = 0
-    while read <= most:
+    while True:  # what was read is given to its end, however much came at once
         event = protocol.next_event()
         if event is h11.NEED_DATA:
+            if read > most:
+                return
             connection.settimeout(deadline.left())
             data = connection.recv(_PIECE)
             read += len(data)
