@@ -14,6 +14,7 @@ from sentinel.engine.expression import compile_field
 from sentinel.engine.keys import group_value, key_text
 from sentinel.engine.metrics import ALONE, SHARED, Skipped, Values, gauge, shown, values_of, wanted
 from sentinel.engine.playbook import Playbook, Selector
+from sentinel.engine.remembered import Remembered
 from sentinel.engine.select import meets
 
 Shown = Callable[[tuple[int | float, ...]], dict[str, int | float]]
@@ -65,7 +66,7 @@ def _sequence(playbook: Playbook, asked: written.Sequence) -> Prepared:
     until = meets(asked.until) if asked.until else None
     counted = sum(1 << place for place, field in enumerate(fields) if field)
     nothing: tuple[str | None, ...] = (None,) * len(fields)
-    shared: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # what many hits give is kept once
+    shared: Remembered[tuple[Any, ...], tuple[Any, ...]] = Remembered(lambda given: given, SHARED)
 
     def values(event: Event, skipped: Skipped) -> tuple[Any, ...] | None:
         mask = sum(1 << place for place, selected in enumerate(steps) if selected(event))
@@ -77,10 +78,7 @@ def _sequence(playbook: Playbook, asked: written.Sequence) -> Prepared:
             texts = tuple(
                 key_text(field(event)) if field and mask >> place & 1 else None for place, field in enumerate(fields)
             )
-        if len(shared) >= SHARED:
-            shared.clear()
-        found = mask, ends, texts
-        return shared.setdefault(found, found)
+        return shared[mask, ends, texts]
 
     names = [f"step.{place}" for place in range(1, len(steps) + 1)]
     return Prepared(

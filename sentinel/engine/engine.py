@@ -19,11 +19,12 @@ from sentinel.engine.judge import Condition, prepare
 from sentinel.engine.memory import Memory
 from sentinel.engine.metrics import Skipped
 from sentinel.engine.playbook import Playbook
+from sentinel.engine.remembered import Remembered
 from sentinel.engine.respond import crowded, everywhere, respond
 from sentinel.engine.rollout import Share
+from sentinel.engine.select import NAMES
 from sentinel.engine.windows import Hit, Opening, Watch
 
-NAMES = 10_000  # how many event names are remembered with their judges: senders choose names
 _new = tuple.__new__  # makes a hit in half the time of its own constructor
 
 
@@ -65,7 +66,7 @@ class Engine:
         self.acting = {name: (mode or judge.playbook.mode) == "enforce" for name, judge in self.judges.items()}
         rollouts = {name: judge.playbook.rollout for name, judge in self.judges.items() if mode is None}
         self._shares = {name: Share(name, percent) for name, percent in rollouts.items() if percent is not None}
-        self._by_name: dict[str, Table] = {}
+        self._by_name: Remembered[str, Table] = Remembered(self._look_up, NAMES)
         self.crowded = {
             name: everywhere(judge.playbook) for name, judge in self.judges.items() if crowded(judge.playbook)
         }
@@ -93,9 +94,7 @@ class Engine:
                 newest, oldest = at, at - self.lateness
             elif at < oldest:
                 event.historical = True
-            table = tables.get(event.name)
-            if table is None:
-                table = self._look_up(event.name)
+            table = tables[event.name]
             if not table:
                 continue
             claimed, live = event.trust == "browser", not event.historical
@@ -134,8 +133,6 @@ class Engine:
 
     def _look_up(self, name: str) -> Table:
         """Return what is asked of events of a name: playbooks by their first condition, so that each is asked once."""
-        if len(self._by_name) >= NAMES:
-            self._by_name.clear()
         table: dict[Condition | None, list[tuple[tuple[str, ...], Ready]]] = {}
         for id, judge in self.judges.items():
             if judge.names(name):
@@ -144,11 +141,10 @@ class Engine:
                     self.acting[id], self._shares.get(id),
                 )  # fmt: skip
                 table.setdefault(judge.condition, []).append((judge.playbook.group_by, ready))
-        self._by_name[name] = found = tuple(
+        return tuple(
             (condition, [ready for _, ready in sorted(ones, key=itemgetter(0))])  # those of one key beside each other
             for condition, ones in table.items()
         )
-        return found
 
     def respond(self, openings: Sequence[Opening], events: Sequence[Event], memory: Memory, now: int) -> list[Finding]:
         """Return the findings of openings, with what should be done about each at `now`.

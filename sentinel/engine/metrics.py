@@ -12,12 +12,13 @@ from sentinel.core.number import whole
 from sentinel.engine.expression import Expression, compile_field
 from sentinel.engine.keys import LONGEST_KEY, group_value, key_text
 from sentinel.engine.playbook import Metric, Playbook
+from sentinel.engine.remembered import Remembered
 from sentinel.engine.windows import MILLION, Gauge
 
 LARGEST = 9_000_000_000_000
 ALONE = (1,)  # what an event gives to a count alone
 YES, NO = (1, MILLION), (1, 0)  # what it gives to a ratio; kept once for all hits
-SHARED = 1 << 15  # so many texts are remembered with what they give: senders choose them
+SHARED = 1 << 15  # so much of what events give is made once: windows keep many hits of the same user or address
 Skipped = Counter[tuple[str, str]]
 Value = Callable[[Event, Skipped], Any]
 Values = Callable[[Event, Skipped], tuple[Any, ...]]
@@ -72,22 +73,8 @@ def values_of(playbook: Playbook) -> Values:
     return lambda event, skipped: tuple(reader(event, skipped) for reader in readers)
 
 
-class Shared(dict[str, tuple[Any, ...]]):
-    """What texts give, each made once: of the same user or address windows keep many hits."""
-
-    def __init__(self, *others: Any) -> None:
-        super().__init__()
-        self.others = others
-
-    def __missing__(self, text: str) -> tuple[Any, ...]:
-        if len(self) >= SHARED:
-            self.clear()
-        given = self[text] = key_text(text), *self.others
-        return given
-
-
 def _distinct_alone(reader: Callable[[Event], Any]) -> Values:
-    shared = Shared()
+    shared: Remembered[str, tuple[Any, ...]] = Remembered(lambda text: (key_text(text),), SHARED)
 
     def values(event: Event, skipped: Skipped) -> tuple[Any, ...]:
         value = reader(event)
@@ -97,7 +84,8 @@ def _distinct_alone(reader: Callable[[Event], Any]) -> Values:
 
 
 def _distinct_and_ratio(reader: Callable[[Event], Any], matches: Callable[[Event], bool]) -> Values:
-    yes, no = Shared(YES), Shared(NO)
+    yes: Remembered[str, tuple[Any, ...]] = Remembered(lambda text: (key_text(text), YES), SHARED)
+    no: Remembered[str, tuple[Any, ...]] = Remembered(lambda text: (key_text(text), NO), SHARED)
 
     def values(event: Event, skipped: Skipped) -> tuple[Any, ...]:
         value = reader(event)

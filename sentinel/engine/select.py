@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
+from functools import partial
 
 from sentinel.core.event import Event
 from sentinel.engine.playbook import Absent, Playbook, Rule, Selector, Sequence
+from sentinel.engine.remembered import Remembered
 
 RESETS = ("password.reset_requested", "password_reset.requested", "password_reset_requested")
 RESET = "*reset?requested"
-NAMES = 10_000  # how many event names are remembered with the answer: senders choose names
+NAMES = 10_000  # so many event names are remembered, each with what it means
 
 
 def selectors(playbook: Playbook) -> Iterator[Selector]:
@@ -45,14 +47,10 @@ def conditions(selector: Selector) -> list[Callable[[Event], bool]]:
 def meets(selector: Selector) -> Callable[[Event], bool]:
     """Return whether an event of any name is meant."""
     wheres = conditions(selector)
-    known: dict[str, bool] = {}
+    known = Remembered(partial(names, selector), NAMES)
 
     def selected(event: Event) -> bool:
-        meant = known.get(event.name)
-        if meant is None:
-            if len(known) >= NAMES:
-                known.clear()
-            meant = known[event.name] = names(selector, event.name)
+        meant = known[event.name]
         if meant:
             for where in wheres:
                 if not where(event):

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.engine.engine import NAMES, Engine
+from sentinel.engine.engine import Engine
 from sentinel.engine.expression import compile_expression
 from sentinel.engine.keys import key_text
 from sentinel.engine.metrics import gauge
 from sentinel.engine.playbook import Exemption, Metric, Rule
+from sentinel.engine.select import NAMES
 from sentinel.engine.windows import Gauge
 from tests.engine.playbooks import HERE, SECOND, START, Desk, event, playbook
 
