@@ -5,7 +5,6 @@ A share is between 0 and 1. A change is the difference as a share of what was be
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from sentinel.api.models import Model, Moment, Number
@@ -25,6 +24,7 @@ from sentinel.core.explore import (
     TopWanted,
     Way,
 )
+from sentinel.core.number import finite
 from sentinel.core.record import Filter
 
 Value = str | bool | int | float | None
@@ -224,9 +224,9 @@ def change(now: float, before: float) -> float | None:
 
 def _line(line: Line) -> dict[str, Any]:
     return {
-        "value": _shown(line.value), "rest": line.rest, "points": [_finite(one) for one in line.points],
-        "previous": [_finite(one) for one in line.previous], "total": _finite(line.total),
-        "previous_total": _finite(line.previous_total),
+        "value": _shown(line.value), "rest": line.rest, "points": [finite(one) for one in line.points],
+        "previous": [finite(one) for one in line.previous], "total": finite(line.total),
+        "previous_total": finite(line.previous_total),
     }  # fmt: skip
 
 
@@ -255,10 +255,6 @@ def _seconds(micros: float | None) -> float | None:
 
 def _span(filter: Filter) -> dict[str, Any]:
     return {"since": when(filter.since), "to": when(filter.until)}
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is None or math.isfinite(value) else None
 
 
 def _shown(value: Value) -> Value:

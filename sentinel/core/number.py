@@ -12,6 +12,11 @@ def whole(value: float) -> int | float:
     return int(value) if math.isfinite(value) and value == int(value) and abs(value) < _EXACT else value
 
 
+def finite(value: float | None) -> float | None:
+    """Return a number, None for what no JSON or chart can show: a sum of large ones may be past every number."""
+    return value if value is None or math.isfinite(value) else None
+
+
 def digits(value: float, apart: str = "") -> str:
     """Return a number in digits, with at most six behind the point; `apart` stands between thousands."""
     found = whole(round(value, 6))

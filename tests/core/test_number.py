@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.core.number import digits, whole
+from sentinel.core.number import digits, finite, whole
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,16 @@ def test_what_is_whole_becomes_an_integer_and_no_value_changes(value):
     assert found == value or value != value
     if abs(value) < 2**53:
         assert isinstance(found, int) == (value % 1 == 0)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan], ids=str)
+def test_what_is_past_every_number_is_none(value):
+    assert finite(value) is None
+
+
+@given(st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.integers())
+def test_what_can_be_shown_stays_as_it_is(value):
+    assert finite(value) is value
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers())

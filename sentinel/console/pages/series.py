@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
 from typing import Literal, NamedTuple
 
 from fastapi import APIRouter
@@ -15,6 +14,7 @@ from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import SECOND
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.explore import INTERVALS, Line, Metric, MetricKind, Series, SeriesWanted
+from sentinel.core.number import finite
 from sentinel.core.record import Filter
 from sentinel.service import reports
 from sentinel.service.search import LONGEST, narrowed
@@ -75,7 +75,7 @@ def _lines(found: Series, q: str, field: str, now: int) -> list[Drawn]:
     """Return what is drawn; of a single line the period before is one of its own."""
     drawn = [_drawn(line, found.starts, q, field, now) for line in found.lines]
     if not field and found.previous_starts:
-        before = ((list(map(_finite, line.previous)), _finite(line.previous_total)) for line in found.lines)
+        before = ((list(map(finite, line.previous)), finite(line.previous_total)) for line in found.lines)
         drawn += [Drawn("The period before", points, total, None, "") for points, total in before]
     return drawn
 
@@ -83,14 +83,9 @@ def _lines(found: Series, q: str, field: str, now: int) -> list[Drawn]:
 def _drawn(line: Line, starts: tuple[int, ...], q: str, field: str, now: int) -> Drawn:
     only = narrowed(q, field, line.value) if field and not line.rest else ""
     label = "All others" if line.rest else "none" if line.value is None else str(line.value)
-    points = [_finite(point) if start <= now else None for start, point in zip(starts, line.points, strict=True)]
-    return Drawn(label if field else "This period", points, _finite(line.total), _finite(line.previous_total),
+    points = [finite(point) if start <= now else None for start, point in zip(starts, line.points, strict=True)]
+    return Drawn(label if field else "This period", points, finite(line.total), finite(line.previous_total),
                  only if len(only) <= LONGEST else "")  # fmt: skip
-
-
-def _finite(point: float | None) -> float | None:
-    """Return None for what no chart can show: a sum of large numbers may be past every number."""
-    return point if point is None or isfinite(point) else None
 
 
 def _seconds(found: Series | None) -> list[int]:
