@@ -10,6 +10,7 @@ from pydantic import Field
 from sentinel.api.context import Admin, Here
 from sentinel.api.models import FlawView, Model, Moment
 from sentinel.api.parts import Word
+from sentinel.core.number import plural
 from sentinel.edge.errors import ApiError
 from sentinel.loader.mistakes import PlaybookErrors
 from sentinel.loader.source import LARGEST
@@ -124,5 +125,5 @@ def backtest_draft(here: Here, caller: Admin, draft: Judged) -> Any:
 
 def _mistaken(errors: PlaybookErrors) -> ApiError:
     number = len(errors.mistakes)
-    message = f"the draft has {number} mistake{'s' if number != 1 else ''}"
+    message = f"the draft has {number} {plural(number, 'mistake')}"
     return ApiError("invalid", message, None, problems=[mistake_json(one) for one in errors.mistakes])

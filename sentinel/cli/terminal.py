@@ -10,6 +10,8 @@ import re
 import sys
 from typing import Any
 
+from sentinel.core.number import plural
+
 _ODD = re.compile(r"[^ -~\n]")  # what may have to be escaped
 
 
@@ -24,7 +26,7 @@ def plain(text: str) -> str:
 
 def many(number: int, what: str) -> str:
     """Return how many there are of something as people read it: `1 event`, `1,234 events`."""
-    return f"{number:,} {what}{'s' if number != 1 else ''}"
+    return f"{number:,} {plural(number, what)}"
 
 
 def say(text: str) -> None:

@@ -21,3 +21,8 @@ def digits(value: float, apart: str = "") -> str:
     """Return a number in digits, with at most six behind the point; `apart` stands between thousands."""
     found = whole(round(value, 6))
     return f"{found:{apart}}" if isinstance(found, int) else f"{found:{apart}.6f}".rstrip("0").rstrip(".")
+
+
+def plural(number: int, what: str) -> str:
+    """Return the word for so many of something: `event` of one, else `events`."""
+    return what if number == 1 else f"{what}s"

@@ -7,7 +7,7 @@ from math import ceil, floor
 
 from sentinel.core import moment
 from sentinel.core.duration import format_duration
-from sentinel.core.number import digits
+from sentinel.core.number import digits, plural
 from sentinel.engine import playbook as written
 from sentinel.engine.judge import Judge
 from sentinel.engine.keys import shown_key
@@ -54,8 +54,8 @@ def _lacking(metric: Metric, value: int | float | None) -> str | None:
     if metric.kind in ("count", "distinct"):
         least = floor(wanted) + 1 if metric.strict else ceil(wanted)
         more = least - int(have or 0)
-        one = "matching event" if metric.kind == "count" else f"different `{metric.field}`"
-        return f"{more} more {one}{'s' if more != 1 and metric.kind == 'count' else ''}"
+        one = plural(more, "matching event") if metric.kind == "count" else f"different `{metric.field}`"
+        return f"{more} more {one}"
     than = "more than" if metric.strict else "at least"
     if metric.kind == "sum":
         return f"{than} {digits(wanted - (have or 0))} more of `{metric.field}`"
@@ -73,8 +73,8 @@ def _sequence(judge: Judge, known: Progress, now: int) -> str:
     what = f" of different `{step.field}`" if step.field else ""
     more = wanted[number] - have
     after = len(wanted) - number - 1
-    left = f", then {after} more step{'s' if after != 1 else ''}" if after else ""
-    return f"{more} more event{'s' if more != 1 else ''}{what} for step {number + 1} of {len(wanted)}{left}"
+    left = f", then {after} more {plural(after, 'step')}" if after else ""
+    return f"{more} more {plural(more, 'event')}{what} for step {number + 1} of {len(wanted)}{left}"
 
 
 def _first_seen(judge: Judge, known: Progress, now: int) -> str:
@@ -111,7 +111,7 @@ def _spike(judge: Judge, known: Progress, now: int) -> str:
     count, mean = int(known.tally[0] or 0), float(known.tally[1] or 0)
     more = max(detector.min, ceil(detector.factor * mean)) - count
     window = format_duration(judge.playbook.window)
-    wanted = f"{more} more event{'s' if more != 1 else ''} in one window of {window}" if more > 0 else NOW
+    wanted = f"{more} more {plural(more, 'event')} in one window of {window}" if more > 0 else NOW
     if known.ready is None:
         return f"{wanted}, once there are events for all of a baseline of {format_duration(detector.baseline)}"
     early = known.ready > now

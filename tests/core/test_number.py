@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.core.number import digits, finite, whole
+from sentinel.core.number import digits, finite, plural, whole
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,8 @@ def test_what_can_be_shown_stays_as_it_is(value):
 def test_digits_are_read_as_the_number_they_were(value):
     assert "e" not in digits(value)
     assert float(digits(value)) == pytest.approx(value, abs=1e-6)
+
+
+@pytest.mark.parametrize(("number", "told"), [(0, "0 events"), (1, "1 event"), (2, "2 events"), (-1, "-1 events")])
+def test_one_of_something_has_a_word_of_its_own(number, told):
+    assert f"{number} {plural(number, 'event')}" == told
