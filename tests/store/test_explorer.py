@@ -20,6 +20,8 @@ from sentinel.store.embedded.questions import Asker
 from sentinel.store.embedded.store import open_store
 from sentinel.store.embedded.words import DUCKDB_WORDS
 from sentinel.store.explorer.buckets import buckets
+from sentinel.store.explorer.machine import Machine
+from sentinel.store.sql import Sql
 from tests.contract.values import NOW, batch, event, fresh_app, put
 
 ENDLESS = "SELECT count(*) FROM range(1000000) AS a (x), range(1000000) AS b (y) WHERE x * y % 7 = 3"
@@ -50,35 +52,32 @@ def test_a_query_that_wants_too_much_memory_is_refused_and_the_next_is_answered(
     assert (ask("SELECT 1", []), duck.failure) == ([(1,)], None)
 
 
-def test_too_many_at_once_are_asked_to_come_back(duck):
-    ask = Asker(duck, longest=30, at_once=1, patience=0.05)
-    held = threading.Event()
-    ended = threading.Event()
+def test_too_many_at_once_are_asked_to_come_back():
+    """A question that fails leaves its place too."""
+    held, ended = threading.Event(), threading.Event()
 
-    class Slow:
-        def __enter__(self):
-            held.set()
-            ended.wait(10)
-            raise StoreBusy("ended", retry_after=1)
+    def ask(query, values):
+        held.set()
+        ended.wait(10)
+        raise SentinelError("ended")
 
-        def __exit__(self, *_):
-            return None
-
-    ask._duck = type("Held", (), {"cursor": lambda self: Slow()})()
+    place = threading.BoundedSemaphore(1)
+    machine = Machine(ask, None, None, None, DUCKDB_WORDS, place, patience=0.05)
 
     def slowly() -> None:
-        with pytest.raises(StoreBusy, match="ended"):
-            ask("SELECT 1", [])
+        with pytest.raises(SentinelError, match="ended"):
+            machine.rows(Sql("SELECT 1"))
 
     first = threading.Thread(target=slowly)
     first.start()
     held.wait(10)
     try:
         with pytest.raises(StoreBusy, match="too many questions at once"):
-            ask("SELECT 1", [])
+            machine.rows(Sql("SELECT 1"))
     finally:
         ended.set()
         first.join()
+    slowly()
 
 
 def test_whose_name_has_the_hash_of_another_name_is_not_found_by_that(tmp_path, monkeypatch):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.explore import Metric, Scalar
 from sentinel.core.number import whole
 from sentinel.core.record import Filter
@@ -22,6 +23,9 @@ from sentinel.store.explorer.words import Words
 from sentinel.store.sql import Sql, sql
 from sentinel.store.values import Slot, of_field, written
 
+AT_ONCE = 4
+PATIENCE = 10.0  # seconds to wait for a place
+SHORTER = "ask for a shorter time, or for fewer values"  # the hint to whoever asks too much
 _MARK = "\x01"  # stands before what is no text, among values of any kind
 _NUMERIC = ("sum", "avg", "min", "max", "p95")
 _SOME = 2048  # events
@@ -69,7 +73,8 @@ class Machine:
     """A database of events. `ask` returns the rows of a query.
 
     `where` makes what came in searchable and returns an app's events of a filter as a condition, `behind` says how
-    many events it does not see yet, `slots` which columns an app's promoted properties have.
+    many events it does not see yet, `slots` which columns an app's promoted properties have. As many queries are asked
+    at a time as there are `places`, so that ingest is not held up; `patience` are the seconds to wait for one.
     """
 
     ask: Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
@@ -77,10 +82,17 @@ class Machine:
     behind: Callable[[], int]
     slots: Callable[[str], Mapping[str, Slot]]
     words: Words
+    places: threading.Semaphore = field(default_factory=lambda: threading.BoundedSemaphore(AT_ONCE))
+    patience: float = PATIENCE
 
     def rows(self, piece: Sql) -> list[tuple[Any, ...]]:
-        """Return the rows of a query."""
-        return self.ask(self.words.dialect.finished(piece), self.words.dialect.given(piece))
+        """Return the rows of a query; raises StoreBusy where too many are being asked, SentinelError as `ask` does."""
+        if not self.places.acquire(timeout=self.patience):
+            raise StoreBusy("too many questions at once", "try again in a moment", retry_after=5)
+        try:
+            return self.ask(self.words.dialect.finished(piece), self.words.dialect.given(piece))
+        finally:
+            self.places.release()
 
     def made(self, where: Sql, key: Key = NO_KEY, measure: Measure = COUNT) -> Sql:
         """Return a subquery of the events of a condition, with what they are grouped by and what is measured."""
