@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
 STRIDE = 3
@@ -90,3 +90,11 @@ class Hits(list[Any]):
         if stale:
             del self[:stale]
         return stale // STRIDE
+
+    def halve_oldest(self, merge: Callable[[Any, Any], Any]) -> int:
+        """Let each second hit of the older half stand for the one before it too, and return how many do."""
+        half = self.many // 2 // 2 * 2
+        each = self.each(0, half)
+        pairs = zip(each, each, strict=True)
+        self[: STRIDE * half] = Hits.of((at, id, merge(one, other)) for (_, _, one), (at, id, other) in pairs)
+        return half // 2

@@ -151,9 +151,10 @@ class Log:
         That is twice of what is left, for those that decide may be many.
         """
         if not terms.decided:
-            self.approximate, before = True, self.hits.many
-            self._resume(merge_oldest(self.hits, terms), terms)
-            return before - self.hits.many
+            self.approximate = True
+            gone = self.hits.halve_oldest(lambda one, other: merged(one, other, terms.gauges))
+            self._resume(self.hits, terms)
+            return gone
         kept = settled(self.hits, terms)
         if kept.many > terms.most:
             kept = keepers(kept, terms)
@@ -215,12 +216,3 @@ def _deciding(values: Iterable[Any], gauge: Gauge) -> list[int]:
             if len(found) >= gauge.reach:
                 break
     return list(found.values())
-
-
-def merge_oldest(hits: Hits, terms: Terms) -> Hits:
-    """Return the hits with each two neighbours of the older half made one, standing at the later's time."""
-    half = hits.many // 2 // 2 * 2
-    old = list(hits.each(0, half))
-    pairs = zip(old[::2], old[1::2], strict=True)
-    together = [(late[0], late[1], merged(early[2], late[2], terms.gauges)) for early, late in pairs]
-    return Hits.of((*together, *hits.each(half)))

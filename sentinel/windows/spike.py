@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import islice, takewhile
+from operator import add
 from typing import Any
 
 from sentinel.engine.windows import Hit, Opening, Progress, Spike, Watch
@@ -50,12 +51,8 @@ class Series:
 
     def halve_oldest(self) -> int:
         """Let each second event of the older half stand for the one before it too; return for how many."""
-        half = self.hits.many // 2 // 2 * 2
-        old = list(self.hits.each(0, half))
-        together = [(at, id, one + weight) for (_, _, one), (at, id, weight) in zip(old[::2], old[1::2], strict=True)]
-        self.hits = Hits.of((*together, *self.hits.each(half)))
         self.approximate = True
-        return len(together)
+        return self.hits.halve_oldest(add)
 
 
 class SpikeTracker(Tracker[Series]):
