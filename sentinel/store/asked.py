@@ -1,11 +1,12 @@
-"""What may be asked of events, as far as it is the same for every database: networks, and what groups go by."""
+"""What may be asked of events, as far as it is the same for every database: networks, groups, what counts in these."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network
 
+from sentinel.core.candidates import Fewest
 from sentinel.core.errors import SentinelError
 from sentinel.engine.fields import FieldSpec, find_field
 
@@ -29,3 +30,15 @@ def same(field: str, columns: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
         return columns[field]
     spec = find_field(tuple(field.split(".")))
     return ("name",) if isinstance(spec, FieldSpec) and spec.attribute == "name" else ()
+
+
+def hit(fewest: Fewest, divided: str, keys: Iterable[str], values: Iterable[str]) -> str:
+    """Return the columns of an event that may count: its place, its piece of time, `k`s of its group, `v`s to count.
+
+    `divided` stands between a whole number and what it is divided by without the rest.
+    """
+    piece = "0" if fewest.window is None else f"ts {divided} {max(fewest.window, 1):d}"
+    return ", ".join([
+        "ts", "id", "seq", f"{piece} AS piece",
+        *(f"{key} AS k{n}" for n, key in enumerate(keys)), *(f"{value} AS v{n}" for n, value in enumerate(values)),
+    ])  # fmt: skip

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from sentinel.core.candidates import Candidates, Fewest, Selection
-from sentinel.store.asked import WIDEST, same
+from sentinel.core.candidates import Candidates, Selection
+from sentinel.store.asked import WIDEST, hit, same
 from sentinel.store.condition import translate
 from sentinel.store.embedded.where import Where
 from sentinel.store.embedded.words import DUCKDB
@@ -77,11 +77,7 @@ def _query(wanted: Candidates, where: Sql, counted: Sql) -> Where:
     fewest = wanted.fewest
     keys = [column for field in wanted.group or () for column in same(field, _OF)]
     distinct = [(_VALUE[field], least) for field, least in fewest.distinct if field in _VALUE]
-    columns = ", ".join(
-        ["ts", "id", "seq", f"{_piece(fewest)} AS piece"]
-        + [f"{column} AS k{n}" for n, column in enumerate(keys)]
-        + [f"{column} AS v{n}" for n, (column, _) in enumerate(distinct)]
-    )
+    columns = hit(fewest, "//", keys, [column for column, _ in distinct])
     names = [f"k{n}" for n in range(len(keys))]
     sums = ", ".join(
         ["sum(CAST(counts AS INTEGER)) AS n0"]
@@ -97,10 +93,6 @@ def _query(wanted: Candidates, where: Sql, counted: Sql) -> Where:
         sql("coalesce({}, FALSE)", counted), where,
     )  # fmt: skip
     return Where([found.text], DUCKDB.given(found))
-
-
-def _piece(fewest: Fewest) -> str:
-    return "0" if fewest.window is None else f"ts // {max(fewest.window, 1):d}"
 
 
 def _good(names: Iterable[str], least: Iterable[int], *, whole: bool) -> str:

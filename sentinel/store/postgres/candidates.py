@@ -9,8 +9,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from sentinel.core.candidates import Candidates, Fewest, Selection
-from sentinel.store.asked import WIDEST, same
+from sentinel.core.candidates import Candidates, Selection
+from sentinel.store.asked import WIDEST, hit, same
 from sentinel.store.postgres.where import may
 from sentinel.store.sql import FALSE, Sql, every, some, sql
 
@@ -42,11 +42,7 @@ def places(wanted: Candidates, names: Collection[str], where: Sql) -> Sql:
     counted = some(_selected(one, names) for one in wanted.selections if one.counts)
     keys = [key for field in wanted.group or () for key in same(field, _OF)]
     distinct = [(_VALUE[field], least) for field, least in fewest.distinct if field in _VALUE]
-    columns = ", ".join(
-        ["ts", "id", "seq", f"{_piece(fewest)} AS piece"]
-        + [f"{key} AS k{n}" for n, key in enumerate(keys)]
-        + [f"{value} AS v{n}" for n, (value, _) in enumerate(distinct)]
-    )
+    columns = hit(fewest, "/", keys, [value for value, _ in distinct])
     by = [*(f"k{n}" for n in range(len(keys))), "piece"]
     sums = ", ".join(
         ["count(*) FILTER (WHERE counts) AS n0"]
@@ -82,10 +78,6 @@ def _about(wanted: Candidates) -> Iterator[Sql]:
 def _network(ip: str) -> str:
     """Return the widest network that may be meant by an address or a network."""
     return str(ipaddress.ip_network((ip.partition("/")[0], WIDEST), strict=False))
-
-
-def _piece(fewest: Fewest) -> str:
-    return "0" if fewest.window is None else f"ts / {max(fewest.window, 1):d}"
 
 
 def _good(names: Sequence[str], least: Iterable[int]) -> str:
