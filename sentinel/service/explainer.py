@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sentinel.core import address, identity
 from sentinel.core.errors import SentinelError
-from sentinel.core.record import Allowance, App, KeptDecision, KeptEvent, KeptFinding
+from sentinel.core.record import App, KeptDecision, KeptEvent, KeptFinding
 from sentinel.engine.problems import suggest
 from sentinel.loader.assembly import Content
 from sentinel.service.pipeline import Pipeline
@@ -63,15 +63,16 @@ class Explainer:
             engine = tenant.engine
             moment = max(now, tenant.newest)
             found = nearness(engine.judges.values(), tenant.windows, wanted, engine.acts, moment)
-        allowances = self._store.allow.list(app, now)
-        return [self._spared(one, tenant, allowances, now) for one in found]
+        (user,) = wanted.get("user", [None])
+        spared = self._spared(tenant, user, now)
+        return [replace(one, spared=spared.among(one.group, now)) for one in found]
 
-    def _spared(self, near: Nearness, tenant: Tenant, allowances: Sequence[Allowance], now: int) -> Nearness:
-        """Return how near a group is with whom of it nobody acts on."""
-        user = near.group.get("user")
-        own = frozenset(self._store.people.keys(tenant.app.id, user)) if user is not None else frozenset()
-        spared = Spared(tenant.never, allowances, lambda keys: [user if key in own else None for key in keys])
-        return replace(near, spared=spared.among(near.group, now))
+    def _spared(self, tenant: Tenant, user: str | None, now: int) -> Spared:
+        """Return whom nobody acts on; of users, one is known by each of their keys."""
+        app = tenant.app.id
+        own = frozenset(self._store.people.keys(app, user)) if user is not None else frozenset()
+        allowances = self._store.allow.list(app, now)
+        return Spared(tenant.never, allowances, lambda keys: [user if key in own else None for key in keys])
 
     def decision(self, app: str, id: str) -> DecisionWhy | None:
         """Return what a decision rests on, None where an app has none of that id."""
