@@ -134,20 +134,18 @@ def _save(visit: Visit, form: Form, sheet: Sheet, text: str) -> Response:
     """Write the file of a draft without mistakes, whose tests pass or need not; else show what is wrong."""
     if not visit.account.everywhere:
         raise ApiError("forbidden", "your account may not do this", "playbooks are of every app: it takes all of them")
-    bench, file = visit.here.workbench, sheet.file or None
     found = _asked(visit, "test", text, sheet, form)
     tests = found.get("tests")
     if found.get("mistakes") or (tests and not tests["ok"] and not form.flag("anyway")):
         return _shown(visit, sheet, text, form=form, **found, refused=True)
     try:
         target = _named(visit, form, sheet, text)
-        bench.check(text, target.file)
+        own = visit.here.workbench.check(text, target.file)["playbooks"]
         visit.here.writing.write(target.file, text, form.raw("mark"), visit.by)
     except Conflict as error:
         return _shown(visit, sheet, text, form=form, conflict=str(error))
     visit.store.drafts.remove(visit.account.id, sheet.file)
     visit.store.drafts.remove(visit.account.id, target.file)
-    own = bench.check(text, file or target.file)["playbooks"]
     where = visit.url(f"/playbooks/of/{own[0]['id']}") if own else visit.url("/playbooks")
     return visit.done(where, "playbook-saved")
 
