@@ -154,29 +154,24 @@ def test_a_file_without_an_end_is_refused_at_once():
         read("/dev/zero")
 
 
-def test_a_pipe_that_does_not_fit_on_the_disk_gets_one_clear_message(monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [
+        ("shutil.copyfileobj", OSError(28, "No space left on device")),
+        ("tempfile.TemporaryFile", FileNotFoundError(2, "No usable temporary directory found")),
+    ],
+    ids=["full", "no folder"],
+)
+def test_a_pipe_that_cannot_be_kept_on_the_disk_gets_one_clear_message(monkeypatch, broken, error):
+    def refuse(*_, **__):
+        raise error
 
     outlet, inlet = os.pipe()
     os.close(inlet)
-    monkeypatch.setattr(streams.shutil, "copyfileobj", full)
+    monkeypatch.setattr(broken, refuse)
     with os.fdopen(outlet, "rb") as pipe:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(pipe))
-        with pytest.raises(InputError, match="could not be kept on disk: No space left on device"):
-            Stream("-")
-
-
-def test_a_pipe_without_a_folder_for_temporary_files_gets_one_clear_message(monkeypatch):
-    def none(**_):
-        raise FileNotFoundError(2, "No usable temporary directory found")
-
-    outlet, inlet = os.pipe()
-    os.close(inlet)
-    monkeypatch.setattr(streams.tempfile, "TemporaryFile", none)
-    with os.fdopen(outlet, "rb") as pipe:
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(pipe))
-        with pytest.raises(InputError, match="could not be kept on disk: No usable temporary directory found"):
+        with pytest.raises(InputError, match=f"could not be kept on disk: {error.strerror}"):
             Stream("-")
 
 
