@@ -12,20 +12,12 @@ import threading
 import pytest
 
 from sentinel.core.errors import StoreError
-from sentinel.core.record import Account, App, Filter
+from sentinel.core.record import Account, Filter
 from sentinel.store.buried import FILE
 from sentinel.store.embedded import backup
 from sentinel.store.embedded.backup import CONTROL, EVENTS, MANIFEST, put_back
 from sentinel.store.embedded.store import open_store
 from tests.contract.values import NOW, batch, decision, event, put
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = open_store(tmp_path / "data")
-    store.access.put_app(App("shop"), "test", NOW)
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -7,21 +7,13 @@ import shutil
 import pytest
 
 from sentinel.core.errors import SentinelError
-from sentinel.core.record import App, Filter
+from sentinel.core.record import Filter
 from sentinel.engine.expression import compile_expression
 from sentinel.store.embedded.store import open_store
 from sentinel.store.rows import TEXTS
 from tests.contract.values import NOW, batch, event, put
 
 FULL = {f"p{number:02}": "x" for number in range(len(TEXTS))}
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = open_store(tmp_path / "data")
-    opened.access.put_app(App("shop"), "test", NOW)
-    yield opened
-    opened.close()
 
 
 def send(store, number: int, **properties) -> None:

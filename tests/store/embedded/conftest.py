@@ -1,0 +1,17 @@
+"""A store with an app, for whoever does not make their own."""
+
+from __future__ import annotations
+
+import pytest
+
+from sentinel.core.record import App
+from sentinel.store.embedded.store import open_store
+from tests.contract.values import NOW
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = open_store(tmp_path / "data")
+    made.access.put_app(App("shop"), "test", NOW)
+    yield made
+    made.close()
