@@ -15,7 +15,7 @@ from sentinel.cli.program import COMMANDS, assemble
 from sentinel.core.duration import format_duration
 from sentinel.core.record import KEY_SCOPES
 from sentinel.edge.errors import STATUS
-from sentinel.service.figures import FIGURES
+from sentinel.service.figures import FIGURES, Figure
 from sentinel.settings import Settings
 from tests.api.whole import settings as some_settings
 
@@ -53,10 +53,21 @@ def test_the_example_of_settings_is_read(tmp_path):
     assert found.network_lists["tor"][0].startswith("https://")
 
 
-def test_every_figure_is_listed_with_what_it_says():
+def shown(name: str, figure: Figure) -> str:
+    """Return what Prometheus calls a figure."""
+    return f"{name}_total" if figure.kind == "counter" else name
+
+
+def test_every_figure_is_listed_with_what_it_says_under_the_name_it_is_shown_by():
     for name, figure in FIGURES.items():
         labels = ", ".join(f"`{label}`" for label in figure.labels) or "–"
-        assert f"| `{name}` | {figure.kind} | {labels} | {figure.help} |" in OPERATING
+        assert f"| `{shown(name, figure)}` | {figure.kind} | {labels} | {figure.help} |" in OPERATING
+
+
+def test_every_figure_that_a_page_names_is_shown_under_that_name():
+    pages = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"]
+    told = {name for page in pages for name in re.findall(r"\bsentinel_[a-z_]+", page.read_text())}
+    assert told <= {shown(name, figure) for name, figure in FIGURES.items()}
 
 
 def test_every_job_is_listed_with_how_often_it_runs(server: Server):

@@ -210,9 +210,17 @@ async def _invalid(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         return _answer(ApiError("malformed", "the body is not JSON", "send an object as the documentation shows"))
+    if first["loc"] == ("body",) and first["type"] != "missing" and not _is_json(request):
+        hint = "send the header `Content-Type: application/json`"
+        return _answer(ApiError("invalid", "`body`: the request does not say that it is JSON", hint))
     place = ".".join(_place(first["loc"], error.body)) or "body"
     message = str(first["msg"]).removeprefix("Value error, ")
     return _answer(ApiError("invalid", f"`{place[:80]}`: {message[:1].lower()}{message[1:300]}", None))
+
+
+def _is_json(request: Request) -> bool:
+    """Return whether a request says that its body is JSON: else nobody reads it as such."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower().endswith(("/json", "+json"))
 
 
 def _place(loc: Sequence[int | str], body: Any) -> Iterator[str]:

@@ -17,7 +17,7 @@ from sentinel import settings
 from sentinel.actions.channel import channels
 from sentinel.cli.client import Unreachable, connect
 from sentinel.cli.examined import Remark, exposure, machine, open_secrets, told, used
-from sentinel.cli.terminal import say
+from sentinel.cli.terminal import many, say
 from sentinel.core.errors import SentinelError
 from sentinel.enrich.enricher import build
 from sentinel.enrich.network import NetworkLists
@@ -123,7 +123,7 @@ def _geo(found: Settings) -> Iterator[Remark]:
     problems = build(found.geo).problems()
     yield from (Remark("bad", problem) for problem in problems)
     if not problems:
-        yield Remark("good", f"{len(found.geo)} geo databases")
+        yield Remark("good", many(len(found.geo), "geo database"))
 
 
 def _lists(found: Settings) -> Iterator[Remark]:
@@ -141,7 +141,7 @@ def _lists(found: Settings) -> Iterator[Remark]:
         problems = [str(error)]
     yield from (Remark("bad", problem) for problem in problems)
     if not problems:
-        yield Remark("good", f"{sum(map(len, there.values()))} lists of networks")
+        yield Remark("good", f"{many(sum(map(len, there.values())), 'list')} of networks")
 
 
 def _server(found: Settings) -> Iterator[Remark]:

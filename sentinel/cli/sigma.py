@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sentinel.cli.terminal import plain, say
+from sentinel.cli.terminal import many, plain, say
 from sentinel.core.errors import SentinelError
 
 if TYPE_CHECKING:
@@ -61,4 +61,4 @@ def _write(folder: Path, files: Iterable[tuple[Any, str]]) -> None:
 
 def _counted(imported: Imported) -> str:
     lost = sum(report.lost for report in imported.reports)
-    return f"{len(imported.rules)} rules, {len(imported.playbooks)} playbooks; {lost} not imported"
+    return f"{many(len(imported.rules), 'rule')}, {many(len(imported.playbooks), 'playbook')}; {lost} not imported"

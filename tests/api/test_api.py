@@ -487,6 +487,12 @@ class TestForm:
         answer = admin.post("/v1/decisions", raw=b"{", headers={"Content-Type": "application/json"})
         assert (answer.status, answer.error["code"]) == (400, "malformed")
 
+    @pytest.mark.parametrize("said", ["application/x-www-form-urlencoded", "text/plain", ""])
+    def test_a_body_that_is_not_said_to_be_json_is_told_to_say_so(self, admin, said):
+        answer = admin.ask("PUT", "/v1/enforcement", raw=b'{"on": true}', headers={"Content-Type": said})
+        assert (answer.status, answer.error["code"]) == (422, "invalid")
+        assert answer.error["hint"] == "send the header `Content-Type: application/json`"
+
     def test_a_body_that_is_too_large_is_refused_before_it_is_read(self, admin):
         answer = admin.post("/v1/decisions", raw=b"", headers={"Content-Length": "9000000"})
         assert (answer.status, answer.error["code"]) == (413, "too_large")

@@ -55,6 +55,18 @@ def test_a_running_server_is_backed_up_and_restored_elsewhere(running, ask, tmp_
     store.close()
 
 
+def test_folders_may_be_named_from_where_one_stands(ask, tmp_path, monkeypatch):
+    monkeypatch.delenv("SENTINEL_DATA")
+    open_store(tmp_path / "sentinel-data").close()
+    code, out, err = ask("backup", "copies/today")
+    assert (code, err) == (0, "")
+    assert out.startswith("backed up 0 events and everything else to copies/today: ")
+    (tmp_path / "sentinel-data").rename(tmp_path / "sentinel-data.old")
+    code, out, err = ask("restore", "copies/today")
+    assert (code, err) == (0, "")
+    assert out.startswith("restored sentinel-data as it was at 20")
+
+
 def test_the_folder_of_a_running_server_is_not_restored_into(running, ask, tmp_path):
     assert ask("backup", tmp_path / "backup")[0] == 0
     code, _, err = ask("restore", tmp_path / "backup")

@@ -540,7 +540,7 @@ class TestDoctor:
         named = {"hosting": str(tmp_path / "hosting.txt"), "tor": "https://lists.example/secret-path"}
         monkeypatch.setenv("SENTINEL_NETWORK_LISTS", json.dumps(named))
         lines = ask("doctor", "--data", tmp_path / "new")[1]
-        assert "good  1 lists of networks" in lines
+        assert "good  1 list of networks" in lines
         assert "note  the list from `lists.example` was not downloaded yet" in lines
 
     def test_a_port_that_is_taken_is_named(self, server, ask, monkeypatch, tmp_path):

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
 
 from sentinel.cli.program import COMMANDS, run
+from sentinel.cli.program import assemble as assemble_commands
 from sentinel.core.event import read
 from sentinel.engine.expression import compile_expression
 from sentinel.engine.fields import FIELDS
@@ -22,7 +24,7 @@ from sentinel.loader.shapes import Record
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 REFERENCE = (DOCS / "playbooks.md").read_text()
-PAGES = [DOCS / "concepts.md", DOCS / "playbooks.md", DOCS / "why.md", ROOT / "README.md"]
+GUIDES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
 EXAMPLES = [
     pytest.param(block.encode(), id=f"{path.stem}-{block.split()[1]}")
     for path in [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
@@ -178,6 +180,38 @@ def test_the_answers_shown_are_those_given() -> None:
     words = {True: "true", False: "false", None: "unknown"}
     assert {source: words[compile_expression(source).truth(event)] for source in shown} == shown
     assert len(shown) == 7
+
+
+def _commands(page: str) -> Iterator[list[str]]:
+    """Give the words of every `sentinel …` that a page shows, in a block or in a sentence."""
+    for line in re.findall(r"(?:^|[`|&] ?|bin/)sentinel ([a-z][^`\n|&;)#]*)", page, re.MULTILINE):
+        yield line.split()
+
+
+def _meant(words: list[str]) -> tuple[tuple[str, ...], Any]:
+    """Return the command that words name, whole: `keys create` of `keys create sdk`."""
+    found: Any = get_command(assemble_commands(words[0]))
+    path: list[str] = []
+    while word := next((word for word in words[len(path) :][:1] if word in getattr(found, "commands", {})), None):
+        path.append(word)
+        found = found.commands[word]
+    return tuple(path), found
+
+
+def test_every_option_of_a_command_that_is_shown_is_one_it_has() -> None:
+    shown = [words for page in GUIDES for words in _commands(page.read_text()) if words[0] in COMMANDS]
+    for words in shown:
+        has = {name for parameter in _meant(words)[1].params for name in (*parameter.opts, *parameter.secondary_opts)}
+        asked = {word.partition("=")[0] for word in words if word.startswith("--")} - {"--help"}
+        assert asked <= has, " ".join(words)
+    assert len(shown) > 60
+
+
+def test_every_part_of_a_command_is_shown() -> None:
+    shown = {_meant(words)[0] for page in GUIDES for words in _commands(page.read_text()) if words[0] in COMMANDS}
+    for name in COMMANDS:
+        parts = getattr(get_command(assemble_commands(name)).commands[name], "commands", {})
+        assert {(name, part) for part in parts} <= shown, name
 
 
 def test_every_command_that_a_page_names_exists() -> None:

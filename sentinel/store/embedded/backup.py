@@ -133,7 +133,7 @@ def empty(folder: Path) -> None:
 def _copy_control(source: Path, target: Path) -> None:
     """Copy an SQLite file as it is at one moment, while others write to it."""
     _write(target, b"")
-    with _connected(f"{source.absolute().as_uri()}?mode=ro") as reading, _connected(target.as_uri()) as writing:
+    with _connected(source, "mode=ro") as reading, _connected(target) as writing:
         reading.backup(writing)
         writing.execute("PRAGMA journal_mode=DELETE")  # one file, whole by itself
     _sync(target)
@@ -145,7 +145,7 @@ def _checked(folder: Path, store: str) -> int:
         found = events.execute("SELECT value FROM meta WHERE name = 'store'").fetchall()
         ((mark,),) = events.execute("SELECT coalesce(max(journal), 0) FROM watermark").fetchall()
         ((count,),) = events.execute("SELECT count(*) FROM events").fetchall()
-    with _connected(f"{(folder / CONTROL).as_uri()}?mode=ro&immutable=1") as copy:
+    with _connected(folder / CONTROL, "mode=ro&immutable=1") as copy:
         (answer,) = copy.execute("PRAGMA quick_check(1)").fetchone()
         if answer != "ok":
             raise StoreError(f"the copy of `{CONTROL}` is damaged: {answer.splitlines()[-1]}")
@@ -158,14 +158,15 @@ def _checked(folder: Path, store: str) -> int:
 
 def _renew(control: Path) -> None:
     """Void what must not come back to life, and let no client's place in the decision list be known."""
-    with _connected(control.as_uri()) as copy:
+    with _connected(control) as copy:
         for table in ("session", "one_time_link", "lease"):
             copy.execute(f"DELETE FROM {table}")  # noqa: S608  one of these three
         copy.execute("UPDATE app SET revision = revision + ?, floor = revision + ?", (AHEAD, AHEAD))
     _sync(control)
 
 
-def _connected(uri: str) -> closing[sqlite3.Connection]:
+def _connected(file: Path, how: str = "mode=rw") -> closing[sqlite3.Connection]:
+    uri = f"{file.absolute().as_uri()}?{how}"
     return closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5))
 
 
