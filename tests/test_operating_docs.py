@@ -94,6 +94,17 @@ def test_every_operation_has_its_line(server: Server):
     assert {one for one in operations if f"`{one}" not in API} == set()
 
 
+def test_every_parameter_and_every_field_that_is_taken_is_named(server: Server):
+    described = server.front.rest.openapi()
+    schemas = described["components"]["schemas"]
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+            fields = schemas[body["$ref"].rpartition("/")[2]]["properties"] if "$ref" in body else {}
+            taken = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"} | set(fields)
+            assert {name for name in taken if not re.search(rf"`[^`]*\b{name}\b[^`]*`", API)} == set(), (method, path)
+
+
 def test_every_address_that_is_told_is_there(server: Server):
     described = server.front.rest.openapi()["paths"]
     operations = {f"{method.upper()} {path}" for path, methods in described.items() for method in methods}
