@@ -84,7 +84,7 @@ def _first_seen(judge: Judge, known: Progress, now: int) -> str:
     values = [str(shown_key(value)) for value in known.known]
     told = ", ".join(f"`{value}`" for value in values[:SHOWN]) + (", …" if len(values) > SHOWN else "")
     new = f"a `{detector.field}` that is none of {told}" if values else f"any `{detector.field}`"
-    return f"{more} more events to learn from, then {new}" if more > 0 else new
+    return f"{more} more {plural(more, 'event')} to learn from, then {new}" if more > 0 else new
 
 
 def _travel(judge: Judge, known: Progress, now: int) -> str:

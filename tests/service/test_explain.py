@@ -149,7 +149,7 @@ def test_every_metric_says_what_it_lacks(when, fires):
     [
         (SEQUENCE, [("1", 0, "a")], {"step.1": 1, "step.2": 0}, "1 more event for step 1 of 2, then 1 more step"),
         (SEQUENCE, [("1", 0, "a"), ("2", 1, "a")], {"step.1": 2, "step.2": 0}, "1 more event for step 2 of 2"),
-        (FIRST, [("1", 0, "a")], {"earlier": 1}, "1 more events to learn from, then any `geo.country`"),
+        (FIRST, [("1", 0, "a")], {"earlier": 1}, "1 more event to learn from, then any `geo.country`"),
         (TRAVEL, [], {"km": None, "seconds": None}, "two events from places too far apart"),
         (ABSENT, [], {"count": 0}, "an event that begins a wait, and then nothing for 10m"),
         (ABSENT, [("1", 0, "a")], {"count": 1}, "nothing of what is awaited until 2026-01-05T00:10:00Z"),
