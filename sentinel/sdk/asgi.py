@@ -26,6 +26,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_TOLD = ("method", "path", "route", "query_string", "headers")  # of a scope, also once the request is over
+
 
 class SentinelMiddleware:
     """Enforces on the address as a request starts and on the user at `identify`; answers who is refused.
@@ -61,6 +63,7 @@ class SentinelMiddleware:
                     await _Socket(client, holder, receive, send).serve(self.app, scope)
             finally:
                 current.reset(token)
+                client.finished(holder)
 
     def _begin(self, client: Client, scope: Scope) -> tuple[Holder, _About]:
         client.ensure_running()
@@ -82,8 +85,6 @@ class SentinelMiddleware:
             except BaseException:
                 if responder.begun or holder.verdict is None:
                     raise
-            finally:
-                client.finished(holder)
             if responder.begun:
                 return
         if holder.verdict is not None:
@@ -105,7 +106,6 @@ class SentinelMiddleware:
             await _send(refusal(verdict, holder.about.header("accept"), client.options), scope, watched.send)
         holder.complete(watched.status)
         client.enforced(holder, verdict, watched.status)
-        client.finished(holder)
 
 
 class _Responder:
@@ -270,6 +270,9 @@ class _About:
             "referer": without_query(self.header("referer")),
             "params": parameters(query, self.body(), self.header("content-type") or ""),
         }
+
+    def let_go(self) -> None:
+        self._scope = {name: self._scope[name] for name in _TOLD if name in self._scope}
 
     def listen(self, receive: Receive) -> Receive:
         """Return a `receive` that keeps the start of a form or JSON body as the application reads it."""

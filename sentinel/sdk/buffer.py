@@ -8,26 +8,23 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 Clock = Callable[[], float]
 
 
-class Answering(Protocol):
-    """A request whose answer may not have started: its events wait for the status, though never for long."""
-
-    status: int | None
-
-
 class Item(NamedTuple):
-    """An event, its size in characters, its number in the order of calls, and when it came (monotonic seconds)."""
+    """An event, its size in characters, its number in the order of calls, and when it came (monotonic seconds).
+
+    Where it waits for a request's answer, though never for long, also what it says of that: the `status` comes last.
+    """
 
     event: dict[str, Any]
     size: int
     number: int
     came: float
-    request: Answering | None = None
+    request: Mapping[str, Any] | None = None  # and not the request itself, which is large and would stay for as long
 
 
 class Buffer:
@@ -53,7 +50,12 @@ class Buffer:
         return len(self._items)
 
     def put(
-        self, event: dict[str, Any], size: int, now: float, urgent: bool = False, request: Answering | None = None
+        self,
+        event: dict[str, Any],
+        size: int,
+        now: float,
+        urgent: bool = False,
+        request: Mapping[str, Any] | None = None,
     ) -> None:
         """Add an event; make room by dropping the oldest."""
         with self._changed:
@@ -163,7 +165,7 @@ class Buffer:
         stay: list[Item] = []
         while self._items and len(taken) < most:
             item = self._items.popleft()
-            under_way = item.request is not None and item.request.status is None
+            under_way = item.request is not None and item.request["status"] is None
             wait = under_way and not everything and now - item.came < self._flush_interval
             (stay if wait else taken).append(item)
         self._items.extendleft(reversed(stay))

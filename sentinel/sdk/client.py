@@ -217,7 +217,8 @@ class Client:
         self.track("sentinel.enforced", properties, holder.identifiers or None, request={"sentinel.request": holder})
 
     def finished(self, holder: Holder) -> None:
-        """Let go what waited for a request's status."""
+        """Let go what waited for a request's status, and of the request what no event tells."""
+        holder.let_go()
         if holder.urgent:
             holder.urgent = False
             self.buffer.hurry()
@@ -293,9 +294,10 @@ class Client:
         return on_the_way or holder.leads_here(verdict)
 
     def _put(self, event: dict[str, Any], size: int, holder: Holder | None, urgent: bool) -> None:
-        under_way = holder if holder is not None and holder.answers and holder.status is None else None
-        if urgent and under_way is not None:
-            under_way.urgent = True  # it goes as the answer starts, with its status
+        under_way = None
+        if holder is not None and holder.answers and holder.status is None:
+            under_way = holder.request
+            holder.urgent = holder.urgent or urgent  # it goes as the answer starts, with its status
             urgent = False
         self.buffer.put(event, size, time.monotonic(), urgent, under_way)
 

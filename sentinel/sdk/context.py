@@ -29,6 +29,9 @@ class Described(Protocol):
     def body(self) -> bytes | None:
         """Return what the application has read of the body, None where nothing was kept."""
 
+    def let_go(self) -> None:
+        """Keep what can still be asked for, and not the request: that holds the holder, and a body perhaps."""
+
 
 class Holder:
     """One request: whose it is, what was decided about it, and how far its answer is."""
@@ -36,6 +39,7 @@ class Holder:
     __slots__ = (
         "_device",
         "_lock",
+        "_over",
         "about",
         "answers",
         "identifiers",
@@ -64,6 +68,7 @@ class Holder:
         self.started = False
         self.urgent = False
         self._device: str | None = _Unset
+        self._over = False
         self._lock = threading.Lock()
 
     @property
@@ -110,6 +115,12 @@ class Holder:
         self.status = status
         if self.request is not None:
             self.request["status"] = status
+
+    def let_go(self) -> None:
+        """Hold the request itself no longer: it goes as the application lets go of it, and waits for no collector."""
+        if not self._over:
+            self._over = True
+            self.about.let_go()
 
 
 current: ContextVar[Holder | None] = ContextVar("sentinel_request", default=None)

@@ -8,7 +8,7 @@ Who uses Django's own users may have them picked up: `IdentifyUser` in MIDDLEWAR
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
@@ -16,6 +16,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import ResolverMatch
 from django.utils.module_loading import import_string
 
 from sentinel import sdk
@@ -125,6 +126,13 @@ def _login_name(user: Any) -> str:
     return "email" if user.USERNAME_FIELD == "email" else "username"
 
 
+class _Over(NamedTuple):
+    """What is kept of a request that is over."""
+
+    path: str
+    resolver_match: ResolverMatch | None
+
+
 class _About(wsgi.About):
     """A request described from its META, once an event needs it."""
 
@@ -132,7 +140,7 @@ class _About(wsgi.About):
 
     def __init__(self, request: HttpRequest) -> None:
         super().__init__(request.META)
-        self._request = request
+        self._request: HttpRequest | _Over = request
 
     def body(self) -> bytes | None:
         read = getattr(self._request, "_body", None)  # only what the view has read: reading is the view's right
@@ -141,6 +149,10 @@ class _About(wsgi.About):
     def describe(self) -> dict[str, Any]:
         match = self._request.resolver_match
         return {**super().describe(), "path": self._request.path, "route": match.route if match else None}
+
+    def let_go(self) -> None:
+        super().let_go()
+        self._request = _Over(self._request.path, self._request.resolver_match)
 
 
 def _begin(request: HttpRequest) -> tuple[Client, Holder]:

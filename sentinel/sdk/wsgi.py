@@ -27,6 +27,11 @@ Write = Callable[[bytes], object]
 StartResponse = Callable[..., Write]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+_TOLD = (  # of an environ, also once the request is over
+    "REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "CONTENT_TYPE", "HTTP_HOST", "HTTP_USER_AGENT",
+    "HTTP_REFERER", "HTTP_ACCEPT", "HTTP_ACCEPT_LANGUAGE", "sentinel.route",
+)  # fmt: skip
+
 
 class SentinelMiddleware:
     """Enforces on the address as a request starts and on the user at `identify`; answers who is refused.
@@ -256,6 +261,9 @@ class About:
             "referer": without_query(self.header("referer")),
             "params": parameters(environ.get("QUERY_STRING", ""), self.body(), self.header("content-type") or ""),
         }
+
+    def let_go(self) -> None:
+        self._environ = {name: self._environ[name] for name in _TOLD if name in self._environ}
 
     def listen(self) -> None:
         """Keep the start of a form or JSON body as the application reads it."""

@@ -9,9 +9,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from sentinel.sdk.buffer import Buffer
 
+Request = dict[str, int | None]
 
-class Request:
-    status: int | None = None
+
+def under_way() -> Request:
+    return {"status": None}
 
 
 class BufferMachine(RuleBasedStateMachine):
@@ -29,7 +31,7 @@ class BufferMachine(RuleBasedStateMachine):
 
     @rule(size=st.integers(1, 15), urgent=st.booleans(), request=st.booleans())
     def add(self, size, urgent, request):
-        about = Request() if request else None
+        about = under_way() if request else None
         if about is not None:
             self.requests.append(about)
         self.buffer.put({"n": self.put}, size, self.now, urgent, about)
@@ -42,7 +44,7 @@ class BufferMachine(RuleBasedStateMachine):
     @rule()
     def answer(self):
         if self.requests:
-            self.requests.pop().status = 200
+            self.requests.pop()["status"] = 200
 
     @rule(most=st.integers(1, 5))
     def take(self, most):
@@ -53,12 +55,12 @@ class BufferMachine(RuleBasedStateMachine):
             assert numbers == sorted(numbers)
             for item in self.flying:
                 waited = self.now - item.came >= 10.0
-                assert item.request is None or item.request.status is not None or waited
+                assert item.request is None or item.request["status"] is not None or waited
 
     def _something_may_go(self):
         ready = [
             item for item in self.buffer._items
-            if item.request is None or item.request.status is not None or self.now - item.came >= 10.0
+            if item.request is None or item.request["status"] is not None or self.now - item.came >= 10.0
         ]  # fmt: skip
         return bool(ready) and self.buffer._due(self.now)
 
@@ -92,14 +94,14 @@ TestBuffer = BufferMachine.TestCase
 
 
 def test_an_event_of_a_request_under_way_waits_for_its_status_and_not_for_ever():
-    buffer, request = Buffer(10, 1000, 2, 10.0), Request()
+    buffer, request = Buffer(10, 1000, 2, 10.0), under_way()
     buffer.put({"n": 0}, 1, 0.0, request=request)
     buffer.put({"n": 1}, 1, 1.0)
     assert [item.event["n"] for item in buffer.take(9, lambda: 2.0)] == [1]
-    request.status = 200
+    request["status"] = 200
     buffer.hurry()
     assert [item.event["n"] for item in buffer.take(9, lambda: 2.0)] == [0]
-    buffer.put({"n": 2}, 1, 3.0, request=Request())
+    buffer.put({"n": 2}, 1, 3.0, request=under_way())
     assert [item.event["n"] for item in buffer.take(9, lambda: 13.0)] == [2]
 
 
@@ -119,7 +121,7 @@ def test_waiting_for_everything_ends_when_it_was_sent_or_dropped():
 
 def test_closing_gives_what_is_left_and_then_nothing():
     buffer = Buffer(10, 1000, 100, 10.0)
-    buffer.put({}, 1, 0.0, request=Request())
+    buffer.put({}, 1, 0.0, request=under_way())
     buffer.close()
     assert len(buffer.take(9, lambda: 0.0)) == 1
     assert buffer.take(9, lambda: 0.0) == []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import tempfile
+import weakref
 from urllib.parse import urlencode
 
 import pytest
@@ -19,7 +21,8 @@ import django
 from django.conf import settings
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 
-from sentinel.sdk.django import identifiers, track_logins
+from sentinel.sdk import testing
+from sentinel.sdk.django import SentinelMiddleware, identifiers, track_logins
 
 if not settings.configured:
     folder = tempfile.TemporaryDirectory(prefix="sentinel-django-")  # gone with the module
@@ -192,6 +195,30 @@ def test_a_challenge_can_be_the_projects_own(client, settings_of):
         assert (site.get("/plain/odd").status, site.get("/plain/odd").body) == (428, b"c")
         settings_of(SENTINEL_CHALLENGE=f"{__name__}.nowhere")
         assert site.get("/plain/odd").status == 401
+
+
+def test_a_request_goes_once_it_is_answered_while_its_events_wait():
+    from django.http import HttpRequest
+
+    request = HttpRequest()
+    request.path = "/over"
+    gone = weakref.ref(request)
+
+    def view(request):
+        sdk.track("viewed")
+        return HttpResponse()
+
+    gc.collect()
+    gc.disable()
+    try:
+        with testing.capture() as sentinel:
+            SentinelMiddleware(view)(request)
+            sdk.track("late", request=request)
+            del request
+            assert gone() is None, "no collector was needed"
+            assert [event["request"]["path"] for event in sentinel.events] == ["/over", "/over"]
+    finally:
+        gc.enable()
 
 
 def test_a_transaction_of_a_refused_request_is_rolled_back(client):
