@@ -15,6 +15,7 @@ from collections import Counter
 
 logger = logging.getLogger("sentinel.sdk")
 _SKEW = 2_000_000  # a Date header tells whole seconds: a smaller difference means nothing
+_SOONEST = 0.5  # seconds: "at once", said again and again, would keep a processor of the application's busy
 
 
 class Clock:
@@ -73,14 +74,16 @@ class Backoff:
 
 def retry_after(text: str | None, otherwise: float, longest: float = 300.0) -> float:
     """Return the seconds a Retry-After header asks for, or another wait where it says nothing usable."""
-    if not text:
-        return otherwise
-    if text.strip().isdecimal():
-        return min(float(text.strip()[:9]), longest)
+    asked = _asked(text.strip()) if text else None
+    return otherwise if asked is None else min(max(asked, min(_SOONEST, otherwise)), longest)
+
+
+def _asked(text: str) -> float | None:
+    """Return the seconds that a number or a date asks for, below zero where the date is over."""
+    if text.isdecimal():
+        return float(text[:9])
     seconds = _seconds(text)
-    if seconds is None:
-        return otherwise
-    return min(max(seconds - time.time(), 0.0), longest)
+    return None if seconds is None else seconds - time.time()
 
 
 def _seconds(date: str) -> int | None:

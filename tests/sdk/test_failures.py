@@ -440,3 +440,16 @@ def test_a_page_given_as_bytes_is_served():
         scope = {"type": "http", "method": "GET", "path": "/", "client": ("203.0.113.9", 1)}
         asyncio.run(asgi.SentinelMiddleware(application)({**scope, "headers": [(b"accept", b"text/html")]}, None, send))
         assert sent[-1]["body"] == b"<b>decision-1</b>"
+
+
+@pytest.mark.parametrize("wait", ["0", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_server_that_says_at_once_again_and_again_keeps_no_processor_busy(server, start, wait):
+    """A date that is over comes from any server whose clock is behind."""
+    busy = {"Retry-After": wait}
+    server.answers.extend([(429, busy, b"{}")] * 1000)
+    start(retry_base=60.0, retry_limit=60.0)
+    sdk.track("e")
+    began = time.monotonic()
+    server.until(lambda: len(server.attempts) >= 2)
+    assert len(server.attempts) <= 2 + (time.monotonic() - began) / 0.4
+    assert time.monotonic() - began >= 0.4

@@ -337,8 +337,12 @@ def test_waits_double_with_jitter_to_a_limit_and_start_anew():
 
 @pytest.mark.parametrize(("text", "expected"), [
     ("7", 7.0), ("999999999999", 300.0), (None, 1.5), ("soon", 1.5), ("-3", 1.5),
-    ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+    ("Wed, 21 Oct 2015 07:28:00 GMT", 0.5), ("0", 0.5), ("1", 1.0),
     ("Fri, 31 Dec 2999 23:59:59 GMT", 300.0),
 ])  # fmt: skip
 def test_a_server_may_say_how_long_to_wait(text, expected):
     assert retry_after(text, 1.5) == expected
+
+
+def test_a_wait_that_was_shorter_anyway_is_not_made_longer():
+    assert retry_after("0", 0.02) == 0.02
