@@ -78,9 +78,13 @@ class Hits(list[Any]):
         self[STRIDE * place : STRIDE * place] = at, id, values
         return place
 
-    def drop(self, number: int) -> None:
-        """Let go of so many of the oldest."""
-        del self[: STRIDE * number]
+    def bound(self, most: int) -> int:
+        """Let go of the oldest past so many, and return how many they were."""
+        over = len(self) // STRIDE - most
+        if over <= 0:
+            return 0
+        del self[: STRIDE * over]
+        return over
 
     def forget(self, edge: int) -> int:
         """Let go of the hits up to a time, and return how many they were."""

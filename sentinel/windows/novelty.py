@@ -42,7 +42,7 @@ class Known:
     def learn(self, at: int, id: str, value: str | None, most: int) -> int:
         """Take in an event and return how many values had to be forgotten."""
         self.recent.add(at, id, None)
-        self.recent.drop(max(0, self.recent.many - most))
+        self.recent.bound(most)
         if value is None:
             return 0
         times = self.values.pop(value, [])

@@ -31,10 +31,10 @@ class Series:
         """Add an event; let go of what lies `keep` microseconds or more behind the newest."""
         hits = self.hits
         hits.add(at, id, 1)
-        stale = hits.behind(hits.at(-1) - keep)
-        if stale:
-            self.gone = max(hits.at(stale - 1), -1 if self.gone is None else self.gone)
-            hits.drop(stale)
+        edge = hits.at(-1) - keep
+        if hits[0] <= edge:
+            self.gone = max(hits.at(hits.behind(edge) - 1), -1 if self.gone is None else self.gone)
+            hits.forget(edge)
 
     def newest(self, upto: int) -> int | None:
         """Return the time of the newest event up to a time, None where none is known."""

@@ -82,9 +82,7 @@ class History:
         """Add the newest event and say whether it completes a sequence; forget the oldest past the bound."""
         self.hits += hit
         self.partials, complete = advance(self.partials, hit, asked.steps, window)
-        over = self.hits.many - most
-        if over > 0:
-            self.hits.drop(over)
+        if over := self.hits.bound(most):
             self.lost += over
             self.approximate = True
         return complete

@@ -39,7 +39,7 @@ class TravelTracker(Tracker[Hits]):
         neighbours = [*state.each(max(0, place - 1), place), *state.each(place + 1, place + 2)]
         journeys = [self._journey(kept, other) for other in neighbours]
         state.forget(state.at(-1) - self.keep)
-        state.drop(max(0, state.many - self.limits.hits))
+        state.bound(self.limits.hits)
         worst = max((one for one in journeys if one), default=None)
         return self.findings.open(hit, ((hit.at, hit.id, worst[1:]),)) if worst else ()
 

@@ -21,3 +21,10 @@ def test_halving_lets_each_second_of_the_older_half_stand_for_two(kept: list[Kep
     ]
     assert hits.halve_oldest(lambda one, other: [one, other]) == len(merged)
     assert list(hits.each()) == [*merged, *kept[half:]]
+
+
+@given(KEPT, st.integers(1, 12))
+def test_the_newest_stay_within_a_bound(kept: list[Kept], most: int) -> None:
+    hits = Hits.of(kept)
+    assert hits.bound(most) == len(kept) - len(kept[-most:])
+    assert list(hits.each()) == kept[-most:]
