@@ -28,7 +28,8 @@ PATIENCE = 10.0  # seconds in which a command is tried again
 PAUSE = 0.05
 LOT = 1_000  # commands in one pipeline
 REPLICAS_WAIT = 200  # milliseconds
-HINT = "see that Redis or Valkey runs at the address that `windows` names"
+HINT = "see that Redis or Valkey runs at the address that `windows` names, with TLS exactly where it says `rediss`"
+LATER = 10_000  # commands that wait for the next call, at most
 
 _pack = import_module("hiredis").pack_command if find_spec("hiredis") else None  # redis-py takes several times as long
 
@@ -38,6 +39,11 @@ _AGAIN = (
     redis.exceptions.TryAgainError, redis.exceptions.MasterDownError, redis.exceptions.NoScriptError,
     redis.exceptions.RedisClusterException,
 )  # fmt: skip
+_PASSING = {  # what a server says that may do it a moment later; what to do where it goes on saying so
+    "BUSY": "a script that is not Sentinel's runs there for long: `SCRIPT KILL` ends it",
+    "MISCONF": "make room on the disk of Redis or Valkey, and see its log",
+    "NOREPLICAS": "start its replicas, or lower its `min-replicas-to-write`",
+}
 
 
 class Command(NamedTuple):
@@ -90,15 +96,27 @@ class Link:
             before, self._later = self._later, []
         wanted = [*before, *commands]
         answers: list[Any] = [None] * len(wanted)
+        try:
+            self._ask(wanted, answers)
+        except StoreBusy:  # whoever left these is not there to send them again
+            self._put_back(command for command, answer in zip(before, answers, strict=False) if not _done(answer))
+            raise
+        return answers[len(before) :]
+
+    def _ask(self, wanted: Sequence[Command], answers: list[Any]) -> None:
+        """Fill in the answer to each command."""
         left: list[int] = list(range(len(wanted)))
         end = time.monotonic() + self._patience
         while left := self._try(wanted, left, answers):
             if time.monotonic() > end:
-                raise StoreBusy(f"windows cannot be reached: {_why(answers[left[0]])}", HINT)
+                raise _busy(answers[left[0]])
             if not all(isinstance(answers[place], redis.exceptions.NoScriptError) for place in left):
                 time.sleep(PAUSE)
                 self._look()
-        return answers[len(before) :]
+
+    def _put_back(self, commands: Iterable[Command]) -> None:
+        with self._lock:
+            self._later = [*commands, *self._later][:LATER]
 
     def one(self, command: Command) -> Any:
         """Return the answer to a command."""
@@ -142,11 +160,11 @@ class Link:
                 lot = places[first : first + LOT]
                 try:
                     found = self._exchange(name, [wanted[place].parts for place in lot])
-                except _AGAIN as error:
+                except (*_AGAIN, redis.RedisError) as error:
                     found = [error] * len(lot)
                 for place, answer in zip(lot, found, strict=True):
                     answers[place] = answer
-                    if isinstance(answer, _AGAIN):
+                    if _passes(answer):
                         failed.append(place)
                     elif isinstance(answer, Exception):
                         raise _told(answer) from answer
@@ -194,10 +212,8 @@ class Link:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except _AGAIN as error:
-            raise StoreBusy(f"windows cannot be reached: {_why(error)}", HINT) from error
-        except redis.RedisError as error:
-            raise _told(error) from error
+        except (*_AGAIN, redis.RedisError) as error:
+            raise (_busy(error) if _passes(error) else _told(error)) from error
 
 
 def _pipelined(connection: Any, commands: list[tuple[Any, ...]]) -> list[Any]:
@@ -232,6 +248,30 @@ def _why(error: object) -> str:
     return text.partition(" : <redis.")[0]
 
 
+def _passes(answer: object) -> bool:
+    """Say whether an answer is an error that may be gone a moment later."""
+    return isinstance(answer, _AGAIN) or (isinstance(answer, redis.ResponseError) and _word(answer) in _PASSING)
+
+
+def _done(answer: object) -> bool:
+    return answer is not None and not _passes(answer) and not isinstance(answer, redis.exceptions.OutOfMemoryError)
+
+
+def _word(error: object) -> str:
+    """Return the first word of what a server says, by which it tells kinds of errors apart."""
+    return str(error).partition(" ")[0]
+
+
+def _busy(error: object) -> StoreBusy:
+    return StoreBusy(f"windows cannot be reached: {_why(error)}", _hint(error))
+
+
+def _hint(error: object) -> str:
+    if isinstance(error, redis.AuthenticationError):
+        return "see the user and the password in `windows`"
+    return _PASSING.get(_word(error), HINT)
+
+
 def _told(error: Exception) -> SentinelError:
     if isinstance(error, redis.exceptions.OutOfMemoryError):
         return StoreBusy("windows have no room: Redis or Valkey is at its `maxmemory`", "give it more", retry_after=10)
@@ -250,7 +290,8 @@ def open_link(url: str, patience: float = PATIENCE) -> Link:
         _check(link)
         link.forgetful = not replicas and not _keeps(link)
     except (*_AGAIN, redis.RedisError, StoreBusy, OSError, ValueError) as error:
-        raise SentinelError(f"`windows`: Redis or Valkey cannot be used: {_why(error)}", HINT) from error
+        hint = error.hint if isinstance(error, StoreBusy) else _hint(error)
+        raise SentinelError(f"`windows`: Redis or Valkey cannot be used: {_why(error)}", hint) from error
     return link
 
 

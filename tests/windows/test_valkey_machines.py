@@ -14,7 +14,7 @@ from redis.sentinel import MasterNotFoundError
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.engine.windows import Absent, Gauge, Hit, Opening, Spike, Step, Steps, Threshold, Watch
 from sentinel.windows.groups import Limits
-from sentinel.windows.link import Link, _why, open_link
+from sentinel.windows.link import Command, Link, _why, open_link
 from sentinel.windows.memory import MemoryWindows
 from sentinel.windows.names import BUCKETS, GroupNames, Names, bucket_of
 from sentinel.windows.valkey import StateLost, ValkeyWindows
@@ -210,6 +210,97 @@ def test_a_server_without_room_is_one_clear_error(link: Link) -> None:
             windows._link.call([windows._command("w", "g", [hit(0)])])
     finally:
         client.config_set("maxmemory", 0)
+
+
+class Answers:
+    """Lets a link's next exchanges come to nothing, or to a server's error for every command."""
+
+    def __init__(self, monkeypatch: Any, *errors: redis.RedisError) -> None:
+        self._exchange, self._errors = Link._exchange, list(errors)
+        monkeypatch.setattr(Link, "_exchange", lambda link, name, commands: self.exchange(link, name, commands))
+
+    def exchange(self, link: Link, name: str, commands: list[Any]) -> list[Any]:
+        if not self._errors:
+            return self._exchange(link, name, commands)
+        error = self._errors.pop(0)
+        if isinstance(error, redis.ResponseError):
+            return [error] * len(commands)
+        raise error
+
+
+PASSING = ["BUSY Valkey is busy running a script.", "MISCONF Errors writing to the AOF file", "NOREPLICAS Not enough"]
+
+
+@pytest.mark.parametrize("said", PASSING)
+def test_what_a_server_cannot_do_for_a_moment_is_asked_again(link: Link, monkeypatch: Any, said: str) -> None:
+    windows = shared([COUNT], on=[link])[0]
+    windows.hit([hit(n) for n in range(4)], 0)
+    Answers(monkeypatch, redis.ResponseError(said), redis.ResponseError(said))
+    assert [one.id for one in windows.hit([hit(4)], 0)] == ["e4"]
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (redis.ResponseError("BUSY Valkey is busy running a script."), "`SCRIPT KILL`"),
+        (redis.ResponseError("MISCONF Errors writing to the AOF file: No space left on device"), "make room"),
+        (redis.ResponseError("NOREPLICAS Not enough good replicas to write."), "start its replicas"),
+        (redis.AuthenticationError("WRONGPASS"), "the user and the password"),
+        (redis.ConnectionError("Connection refused"), "runs at the address"),
+    ],
+)
+def test_what_lasts_is_told_with_its_own_remedy_and_may_be_asked_again(
+    link: Link, monkeypatch: Any, error: redis.RedisError, hint: str
+) -> None:
+    windows = shared([COUNT], on=[link])[0]
+    windows.hit([hit(0)], 0)
+    monkeypatch.setattr(link, "_patience", 0)
+    Answers(monkeypatch, error)
+    with pytest.raises(StoreBusy) as caught:
+        windows.hit([hit(1)], 0)
+    assert str(error) in caught.value.message and hint in (caught.value.hint or "")
+
+
+def test_a_script_that_runs_for_long_is_told_whatever_connection_it_is_met_on() -> None:
+    """Also on a new one, on which it is first asked who answers."""
+    server = valkey.Server()
+    link = open_link(server.url, patience=0.1)
+    try:
+        server.client().config_set("busy-reply-threshold", 1)
+        hanging = server.client().connection_pool.get_connection()
+        hanging.send_command("EVAL", "while true do end", 0)
+        valkey.eventually(lambda: _is_busy(server))
+        link._servers.pool("").disconnect()
+        with pytest.raises(StoreBusy, match="busy running a script"):
+            link.one(Command("k", ("GET", "k")))
+        with pytest.raises(SentinelError, match="`SCRIPT KILL`"):
+            open_link(server.url, patience=0.1)
+        hanging.disconnect()
+    finally:
+        link.close()
+        server.end()
+
+
+def _is_busy(server: valkey.Server) -> bool:
+    try:
+        return not server.client().ping()
+    except redis.ResponseError:
+        return True
+
+
+@pytest.mark.parametrize("error", [redis.ConnectionError("gone"), redis.exceptions.OutOfMemoryError("no room")])
+def test_what_was_left_for_the_next_call_is_sent_with_the_one_after_where_that_fails(
+    link: Link, monkeypatch: Any, error: redis.RedisError
+) -> None:
+    client = valkey.shared().client()
+    client.delete("left")
+    link.later([Command("left", ("ZADD", "left", 1, "x"))])
+    monkeypatch.setattr(link, "_patience", 0)
+    Answers(monkeypatch, error)
+    with pytest.raises(StoreBusy):
+        link.one(Command("k", ("GET", "k")))
+    link.one(Command("k", ("GET", "k")))
+    assert client.zrange("left", 0, -1) == [b"x"]
 
 
 def test_a_server_that_would_forget_is_refused() -> None:
