@@ -95,14 +95,20 @@ class SentinelMiddleware:
         self, client: Client, holder: Holder, verdict: Verdict, scope: Scope, receive: Receive, send: Send
     ) -> None:
         own = self._own.get(verdict.kind)
-        watched = _Watched(send)
+        watched = _Watched(holder, send)
         if own is not None:
             scope["sentinel.verdict"] = verdict
+            holder.answering = True
             try:
                 await own(scope, receive, watched.send)
-            except Exception as error:  # noqa: BLE001  a refusal is not lifted by a fault in its page
+            except PASSING:
+                raise
+            except Blocked as signal:  # whoever was to show a second factor is refused altogether
+                holder.latch(signal.verdict)
+            except BaseException as error:  # noqa: BLE001  a refusal is not lifted by a fault in its page
                 client.failed("the answer", error)
         if not watched.status:
+            verdict, watched = holder.verdict or verdict, _Watched(holder, send)
             await _send(refusal(verdict, holder.about.header("accept"), client.options), scope, watched.send)
         holder.complete(watched.status)
         client.enforced(holder, verdict, watched.status)
@@ -134,16 +140,21 @@ class _Responder:
 class _Watched:
     """Notes the status of an answer of ours that was really sent."""
 
-    __slots__ = ("_send", "status")
+    __slots__ = ("_holder", "_send", "_verdict", "status")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, holder: Holder, send: Send) -> None:
+        self._holder = holder
         self._send = send
+        self._verdict = holder.verdict
         self.status = 0
 
     async def send(self, message: Message) -> None:
+        if self._holder.verdict is not self._verdict:
+            return  # swallowed, to its end: the answer to the stricter one follows
         await self._send(message)
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self._holder.started = True
 
 
 class _Socket:

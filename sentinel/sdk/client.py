@@ -264,7 +264,7 @@ class Client:
             return verdict
         if holder is None:
             self._unenforced("outside", "outside any middleware: `identify` returns the verdict and raises nothing")
-        elif not self.exempt(holder, verdict):
+        elif not self.exempt(holder, verdict) and not holder.is_answered(verdict):
             if holder.latch(verdict):
                 raise signal(verdict)
             self._unenforced("late", "after the answer had started: call `identify` earlier")
@@ -317,13 +317,13 @@ class Client:
             "properties": {reason.replace(" ", "_"): number for reason, number in dropped.items()},
         }
 
-    def failed(self, where: str, error: Exception) -> None:
+    def failed(self, where: str, error: BaseException) -> None:
         """Count and say what went wrong; it goes no further."""
         self.notes.count("errors")
         self.notes.warn(f"error in {where}", f"`{where}` went wrong and was passed over: {_told(error)}")
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     """Return what an error says of itself, which may be an error again, bounded."""
     try:
         return f"{type(error).__name__}: {str(error)[:200]}"

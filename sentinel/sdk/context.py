@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 from contextvars import ContextVar
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from sentinel.core.decision import Subject, Verdict
+from sentinel.core.decision import STRICTNESS, Subject, Verdict
 from sentinel.core.device import fingerprint
 
 _Unset: Any = object()
@@ -41,6 +41,7 @@ class Holder:
         "_lock",
         "_over",
         "about",
+        "answering",
         "answers",
         "identifiers",
         "ip",
@@ -62,6 +63,7 @@ class Holder:
         self.users: tuple[str, ...] = ()
         self.identifiers: dict[str, str] = {}
         self.verdict: Verdict | None = None
+        self.answering = False  # an application of the app's own answers in place of the one that was refused
         self.request: dict[str, Any] | None = None
         self.size = 0  # of `request`, in characters
         self.status: int | None = None
@@ -94,6 +96,11 @@ class Holder:
             self.verdict = verdict
             return True
 
+    def is_answered(self, verdict: Verdict) -> bool:
+        """Say whether one as strict is being answered already: who asks for a second factor may identify, too."""
+        latched = self.verdict
+        return self.answering and latched is not None and STRICTNESS[verdict.kind] <= STRICTNESS[latched.kind]
+
     def start(self) -> Verdict | None:
         """Note that an answer starts now; return the verdict that must take its place, if there is one."""
         with self._lock:
@@ -106,7 +113,7 @@ class Holder:
         if verdict.kind != "redirect" or verdict.to is None:
             return False
         parts = urlsplit(verdict.to)
-        if (parts.path or "/") != self.path:
+        if unquote(parts.path).rstrip("/") != self.path.rstrip("/"):  # frameworks lead from the one to the other
             return False
         return not parts.netloc or parts.netloc.lower() == (self.about.header("host") or "").lower()
 

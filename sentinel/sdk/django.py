@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in, user_login_failed
@@ -70,7 +70,9 @@ class SentinelMiddleware:
             _judge(client, holder, error)
         finally:
             current.reset(token)
-        return _end(client, holder, request, response)
+        if holder.verdict is None:
+            return _end(client, holder, request, response)
+        return await sync_to_async(_end)(client, holder, request, response)  # a page may ask the database
 
 
 class IdentifyUser:
@@ -186,22 +188,41 @@ def _end(client: Client, holder: Holder, request: HttpRequest, response: HttpRes
     else:
         if response is not None:
             response.close()
-        response = _answer(client, holder, request, verdict)
+        response = _own_answer(client, holder, request, verdict)
+        if response is None:
+            verdict = holder.verdict or verdict
+            response = _answer(client, holder, verdict)
         holder.complete(response.status_code)
         client.enforced(holder, verdict, response.status_code)
     client.finished(holder)
     return response
 
 
-def _answer(client: Client, holder: Holder, request: HttpRequest, verdict: Verdict) -> HttpResponseBase:
+def _own_answer(client: Client, holder: Holder, request: HttpRequest, verdict: Verdict) -> HttpResponseBase | None:
+    """Return what the project's own function answers; None where there is none, or it failed."""
     name = getattr(settings, _OWN.get(verdict.kind, ""), None)
-    if name:
-        try:
-            own: HttpResponseBase = import_string(name)(request, verdict)
-        except Exception as error:  # noqa: BLE001  a refusal is not lifted by a fault in its page
-            client.failed("the answer", error)
-        else:
-            return own
+    if not name:
+        return None
+    holder.answering = True
+    token = current.set(holder)
+    try:
+        own = import_string(name)
+        made: object = (async_to_sync(own) if iscoroutinefunction(own) else own)(request, verdict)
+        if not isinstance(made, HttpResponseBase):
+            raise TypeError(f"`{name}` returned no response")
+        return made if holder.verdict is verdict else None
+    except PASSING:
+        raise
+    except Blocked as signal:  # whoever was to show a second factor is refused altogether
+        holder.latch(signal.verdict)
+    except BaseException as error:  # noqa: BLE001  a refusal is not lifted by a fault in its page
+        client.failed("the answer", error)
+    finally:
+        current.reset(token)
+    return None
+
+
+def _answer(client: Client, holder: Holder, verdict: Verdict) -> HttpResponseBase:
     answer = refusal(verdict, holder.about.header("accept"), client.options)
     made = HttpResponse(answer.body, status=answer.status)
     for header, value in answer.headers:

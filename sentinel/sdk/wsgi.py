@@ -71,29 +71,40 @@ class SentinelMiddleware:
         self, client: Client, holder: Holder, environ: Environ, start_response: StartResponse
     ) -> Iterator[bytes]:
         """Answer in place of the application, by the verdict that is latched; report it once it was taken."""
+        page = self._page(client, holder, environ)
         verdict = holder.verdict
         assert verdict is not None
-        watched = _Watched(start_response)
-        body = self._body(client, verdict, holder, environ, watched)
-        try:
-            yield from body
-        finally:
-            _close(body)
-        holder.complete(watched.status)
-        client.enforced(holder, verdict, watched.status)
+        if page is None:
+            page = _builtin(client, verdict, holder, environ)
+        start_response(page.status, page.headers)
+        holder.started = True
+        yield from page.pieces
+        holder.complete(_number(page.status))
+        client.enforced(holder, verdict, _number(page.status))
         client.finished(holder)
 
-    def _body(
-        self, client: Client, verdict: Verdict, holder: Holder, environ: Environ, start_response: StartResponse
-    ) -> Iterable[bytes]:
-        own = self._own.get(verdict.kind)
-        if own is not None:
-            environ["sentinel.verdict"] = verdict
-            try:
-                return own(environ, start_response)
-            except Exception as error:  # noqa: BLE001  a refusal is not lifted by a fault in its page
-                client.failed("the answer", error)
-        return _builtin(client, verdict, holder, environ, start_response)
+    def _page(self, client: Client, holder: Holder, environ: Environ) -> _Page | None:
+        """Return what the app's own application answers; None where there is none, or it failed."""
+        verdict = holder.verdict
+        own = self._own.get(verdict.kind) if verdict is not None else None
+        if own is None:
+            return None
+        environ["sentinel.verdict"] = verdict
+        holder.answering = True
+        token = current.set(holder)
+        try:
+            page = _Page().made_by(own, environ)
+        except PASSING:
+            raise
+        except Blocked as signal:  # whoever was to show a second factor is refused altogether
+            holder.latch(signal.verdict)
+        except BaseException as error:  # noqa: BLE001  a refusal is not lifted by a fault in its page
+            client.failed("the answer", error)
+        else:
+            return page if holder.verdict is verdict else None
+        finally:
+            current.reset(token)
+        return None
 
 
 class _Request:
@@ -221,16 +232,28 @@ class _Body:
         self._request.end(self._body)
 
 
-class _Watched:
-    """Notes the status of an answer of ours."""
+class _Page:
+    """An answer in place of the application's, whole before any of it is sent: it may fail in the making."""
 
-    def __init__(self, start_response: StartResponse) -> None:
-        self._start_response = start_response
-        self.status = 0
+    def __init__(self, status: str = "", headers: Headers | None = None, *pieces: bytes) -> None:
+        self.status = status
+        self.headers = headers or []
+        self.pieces = list(pieces)
 
-    def __call__(self, status: str, headers: Headers, *failure: Any) -> Write:
-        self.status = _number(status)
-        return self._start_response(status, headers, *failure)
+    def made_by(self, app: App, environ: Environ) -> _Page:
+        """Return it as an application makes it."""
+        body = app(environ, self._start)
+        try:
+            self.pieces += body
+        finally:
+            _close(body)
+        if not self.status:
+            raise AssertionError("a body before start_response")
+        return self
+
+    def _start(self, status: str, headers: Headers, *failure: Any) -> Write:
+        self.status, self.headers = status, headers
+        return self.pieces.append
 
 
 class About:
@@ -302,16 +325,14 @@ class _Input:
         return data
 
 
-def _builtin(
-    client: Client, verdict: Verdict, holder: Holder, environ: Environ, start_response: StartResponse
-) -> list[bytes]:
+def _builtin(client: Client, verdict: Verdict, holder: Holder, environ: Environ) -> _Page:
     answer = refusal(verdict, holder.about.header("accept"), client.options)
     try:
         phrase = HTTPStatus(answer.status).phrase
     except ValueError:
         phrase = "Refused"
-    start_response(f"{answer.status} {phrase}", answer.headers)
-    return [b"" if environ.get("REQUEST_METHOD") == "HEAD" else answer.body]
+    body = b"" if environ.get("REQUEST_METHOD") == "HEAD" else answer.body
+    return _Page(f"{answer.status} {phrase}", answer.headers, body)
 
 
 def _path(environ: Environ) -> str:

@@ -137,6 +137,25 @@ def ask(request, verdict):
     return HttpResponse(verdict.reference, status=428)
 
 
+async def ask_late(request, verdict):
+    await asyncio.sleep(0)
+    return ask(request, verdict)
+
+
+def ask_database(request, verdict):
+    auth.get_user_model().objects.count()
+    return ask(request, verdict)
+
+
+def ask_known(request, verdict):
+    sdk.identify({"id": request.headers["X-User"]})
+    return ask(request, verdict)
+
+
+def no_response(request, verdict):
+    return None
+
+
 urlpatterns = [path(f"{view.__name__}/<str:user>", view) for view in (plain, asynchronous, swallows, streams, fails)]
 urlpatterns += [path(view.__name__, view) for view in (login_view, login_async, me, me_async)]
 
@@ -193,8 +212,30 @@ def test_a_challenge_can_be_the_projects_own(client, settings_of):
         assert site.get("/plain/odd").status == 401
         settings_of(SENTINEL_CHALLENGE=f"{__name__}.ask")
         assert (site.get("/plain/odd").status, site.get("/plain/odd").body) == (428, b"c")
-        settings_of(SENTINEL_CHALLENGE=f"{__name__}.nowhere")
-        assert site.get("/plain/odd").status == 401
+        for nothing in ("nowhere", "went_on", "no_response"):
+            settings_of(SENTINEL_CHALLENGE=f"{__name__}.{nothing}")
+            assert site.get("/plain/odd").status == 401
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("page", ["ask_late", "ask_database"])
+def test_a_projects_own_page_may_be_asynchronous_and_ask_the_database(client, settings_of, jane, host, page):
+    decide(client, Decision("c", "challenge", "user", "id:odd", playbook="p"))
+    all_asynchronous = ["sentinel.sdk.django.SentinelMiddleware"]
+    settings_of(SENTINEL_CHALLENGE=f"{__name__}.{page}", MIDDLEWARE=all_asynchronous)
+    with HOSTS[host]() as site:
+        for view in ("plain", "asynchronous"):
+            assert (site.get(f"/{view}/odd").status, site.get(f"/{view}/odd").body) == (428, b"c")
+
+
+def test_a_projects_own_page_identifies_and_a_blocked_user_does_not_see_it(server, client, settings_of):
+    decide(client, Decision("c", "challenge", "ip", "127.0.0.1", playbook="p"), BAD)
+    settings_of(SENTINEL_CHALLENGE=f"{__name__}.ask_known")
+    with HOSTS["wsgi"]() as site:
+        assert site.get("/plain/any", X_User="good").status == 428
+        assert site.get("/plain/any", X_User="bad").status == 403
+    assert sdk.flush(5)
+    assert [event["properties"]["kind"] for event in server.named("sentinel.enforced")] == ["challenge", "block"]
 
 
 def test_a_request_goes_once_it_is_answered_while_its_events_wait():
