@@ -32,6 +32,8 @@ from sentinel.sdk.signals import signal
 from sentinel.sdk.sync import Follower, Held
 from sentinel.sdk.transport import Sender
 
+_LONGEST_WAIT = 1e9  # seconds; what is longer, or no number, no lock and no thread can wait for
+_AGAIN = 1.0  # seconds between two attempts to start the threads
 _SMALL_SNAPSHOT = 2 * 1024 * 1024  # read in the call of `start`; a larger one by the follower
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
@@ -56,6 +58,7 @@ class Client:
         self._lock = threading.RLock()  # a signal handler may call while its thread is in here
         self._running = False
         self._stopped = False
+        self._start_at = 0.0
         self._threads: list[threading.Thread] = []
         options = self.options
         self.buffer = Buffer(options.buffer_size, options.buffer_bytes, options.flush_count, options.flush_interval)
@@ -84,16 +87,19 @@ class Client:
             self._start_threads()
 
     def _start_threads(self) -> None:
-        if self._running:
+        if self._running or time.monotonic() < self._start_at:
             return
         self._running = True
         try:
             self._spawn()
-        except RuntimeError as error:  # no more threads, or the interpreter is going
-            self.notes.warn("threads", f"nothing is sent or enforced: {error}")
+        except RuntimeError as error:  # no more threads for now, or the interpreter is going
+            self._running = False
+            self._start_at = time.monotonic() + _AGAIN
+            self.notes.warn("threads", f"nothing is sent or enforced yet: {error}")
 
     def _spawn(self) -> None:
-        for name, run in (("sentinel-sender", self.sender.run), ("sentinel-follower", self.follower.run)):
+        both = (("sentinel-sender", self.sender.run), ("sentinel-follower", self.follower.run))
+        for name, run in both[len(self._threads) :]:
             thread = threading.Thread(target=run, name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -102,7 +108,7 @@ class Client:
     def wait_ready(self, timeout: float) -> bool:
         """Wait for the first list of decisions; say whether there is one."""
         self.ensure_running()
-        return self.options.connected and self.held.ready.wait(max(timeout, 0))
+        return self.options.connected and self.held.ready.wait(_patience(timeout))
 
     def flush(self, timeout: float) -> bool:
         """Have everything sent that waits; say whether it has left in `timeout` seconds."""
@@ -110,13 +116,13 @@ class Client:
         if not self._running:
             return len(self.buffer) == 0
         self.sender.hurry()
-        return self.buffer.wait_settled(time.monotonic() + timeout, time.monotonic)
+        return self.buffer.wait_settled(time.monotonic() + _patience(timeout), time.monotonic)
 
     def stop(self, timeout: float | None = None) -> None:
         """Send what waits and end the threads, within `timeout` seconds."""
         if self._pid != os.getpid():
             return
-        until = time.monotonic() + (self.options.exit_wait if timeout is None else timeout)
+        until = time.monotonic() + _patience(self.options.exit_wait if timeout is None else timeout)
         self._stopped = True
         self.follower.stop()
         self.sender.stop()
@@ -321,6 +327,10 @@ class Client:
         """Count and say what went wrong; it goes no further."""
         self.notes.count("errors")
         self.notes.warn(f"error in {where}", f"`{where}` went wrong and was passed over: {_told(error)}")
+
+
+def _patience(seconds: float) -> float:
+    return min(max(0.0, seconds), _LONGEST_WAIT)
 
 
 def _told(error: BaseException) -> str:

@@ -6,6 +6,7 @@ Nothing of events or decisions is known here.
 from __future__ import annotations
 
 import calendar  # noqa: F401 - since Python 3.13 `email` would load it in a thread, at the first date
+import contextlib
 import email.utils
 import logging
 import random
@@ -129,7 +130,8 @@ class Notes:
             if topic in self._said:
                 return
             self._said.add(topic)
-        logger.warning("%s", message)
+        with contextlib.suppress(Exception):  # a filter or handler of the application's may raise
+            logger.warning("%s", message)
 
     def forget(self, topic: str) -> None:
         """Let a warning be said again: what it was about had been put right."""

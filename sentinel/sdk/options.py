@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from sentinel.core.proxies import Network
 
 Warn = Callable[[str], None]
 
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # of a header
 _OFF = ("off", "0", "false", "no")
 _ON = ("on", "1", "true", "yes")
 
@@ -143,7 +145,7 @@ def _flag(name: str) -> Callable[[Any], dict[str, Any]]:
     return reader
 
 
-def _number(name: str, least: float, kind: type, past: float = 1e12) -> Callable[[Any], dict[str, Any]]:
+def _number(name: str, least: float, kind: type, past: float = 1e6) -> Callable[[Any], dict[str, Any]]:
     def reader(value: Any) -> dict[str, Any]:
         number = kind(value)
         if not least <= number < past:
@@ -179,6 +181,14 @@ def _texts(name: str) -> Callable[[Any], dict[str, Any]]:
     return reader
 
 
+def _exempt(value: Any) -> dict[str, Any]:
+    paths = (value,) if isinstance(value, str) else tuple(str(one) for one in value)
+    for path in paths:
+        if not path.startswith("/"):  # what is empty would let everybody through
+            raise ValueError(f"`{path[:40]}` is no path such as `/verify`")
+    return {"exempt": tuple(path.rstrip("/") or "/" for path in paths)}
+
+
 def _secret(value: Any) -> dict[str, Any]:
     secret = value.encode() if isinstance(value, str) else bytes(value)
     if len(secret) < 16:
@@ -190,8 +200,10 @@ def _headers(value: Any) -> dict[str, Any]:
     pairs = value.items() if isinstance(value, Mapping) else value
     found = tuple((str(name), str(text)) for name, text in pairs)
     for name, text in found:
-        if not (name + text).isascii() or not (name + text).isprintable() or ":" in name or " " in name:
+        if _NAME.fullmatch(name) is None or not text.isascii() or not text.isprintable():
             raise ValueError(f"`{name[:40]}` is no header")
+        if name.lower() in ("content-length", "transfer-encoding"):
+            raise ValueError(f"`{name}` is not the application's to say")
     return {"block_headers": found}
 
 
@@ -229,7 +241,7 @@ _READERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "forwarded_header": _forwarded,
     "identifiers": _texts("identifiers"),
     "redact": _texts("redact"),
-    "exempt": _texts("exempt"),
+    "exempt": _exempt,
     "pseudonym_key": _secret,
     "block_headers": _headers,
     "block_status": _number("block_status", 400, int, 600),
@@ -241,5 +253,5 @@ _READERS: dict[str, Callable[[Any], dict[str, Any]]] = {
         for name in ("flush_interval", "poll_interval", "report_interval", "silence", "timeout", *_RETRIES)
     },
     **{name: _number(name, 0, float) for name in ("startup_wait", "exit_wait", "refused_wait")},
-    **{name: _number(name, 1, int) for name in ("flush_count", "buffer_size", "buffer_bytes")},
+    **{name: _number(name, 1, int, 1e12) for name in ("flush_count", "buffer_size", "buffer_bytes")},
 }

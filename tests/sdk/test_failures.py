@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
+import math
 import os
 import shutil
 import socket
@@ -22,7 +24,7 @@ from hypothesis import strategies as st
 
 from sentinel import sdk
 from sentinel.core.decision import Decision
-from sentinel.sdk import asgi, options, testing
+from sentinel.sdk import asgi, client, options, testing
 from sentinel.sdk.buffer import Buffer
 from sentinel.sdk.clock import Clock, Notes, retry_after
 from sentinel.sdk.connection import Answer
@@ -453,3 +455,64 @@ def test_a_server_that_says_at_once_again_and_again_keeps_no_processor_busy(serv
     server.until(lambda: len(server.attempts) >= 2)
     assert len(server.attempts) <= 2 + (time.monotonic() - began) / 0.4
     assert time.monotonic() - began >= 0.4
+
+
+def test_a_log_that_raises_ends_no_call_and_no_thread(server, start):
+    def refuse(record):
+        raise RuntimeError("on purpose")
+
+    log = logging.getLogger("sentinel.sdk")
+    server.feed_status = 401
+    server.answers.extend([(401, {}, b"{}"), (200, {}, b"garbage")])
+    log.addFilter(refuse)
+    try:
+        start(trusted_proxies="nonsense")
+        sdk.track("sentinel.reserved")
+        sdk.identify({"id": 1.5})
+        sdk.track("e")
+        server.until(lambda: server.named("e"))
+        server.feed_status = 200
+        assert sdk.ready(10)
+    finally:
+        log.removeFilter(refuse)
+
+
+@pytest.mark.parametrize("seconds", [math.inf, 1e300, math.nan, -1.0])
+def test_whatever_a_program_waits_for_it_waits(server, start, seconds):
+    for call in (sdk.ready, sdk.flush, sdk.stop):
+        start()
+        assert known(sdk.current())
+        call(seconds)
+
+
+def test_threads_that_cannot_start_are_started_later(server, start, monkeypatch):
+    """There may be no more threads while an application is busiest."""
+    server.decide(Decision("d1", "block", "user", "id:1", playbook="p"))
+    start()
+    begin, left = threading.Thread.start, ["none", "one", "none"]
+
+    def starting(thread):
+        if thread.name.startswith("sentinel-") and left and left.pop(0) == "none":
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(client, "_AGAIN", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", starting)
+        for n in range(3):
+            sdk.track("e", {"n": n})
+            assert sdk.stats()["running"] is (n == 2)
+    assert sdk.ready(10)
+    assert sdk.is_blocked({"id": 1})
+    assert sdk.flush(10)
+    assert len(server.named("e")) == 3
+    assert [thread.name for thread in sdk.current()._threads] == ["sentinel-sender", "sentinel-follower"]
+
+
+def test_threads_that_cannot_start_are_not_tried_again_at_every_request(idle, monkeypatch):
+    tried = []
+    made = client.Client(Options(url="http://127.0.0.1:9", key="k"))
+    monkeypatch.setattr(made, "_spawn", lambda: tried.append(1) or (_ for _ in ()).throw(RuntimeError("no more")))
+    for _ in range(100):
+        made.ensure_running()
+    assert len(tried) == 1

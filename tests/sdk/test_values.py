@@ -215,12 +215,19 @@ def test_the_key_goes_over_plain_http_to_this_machine_only(url, fine):
     ("trusted_proxies", True), ("flush_interval", "soon"), ("flush_interval", -1),
     ("flush_interval", float("nan")), ("buffer_size", 0), ("forwarded_header", "x-real"), ("pseudonym_key", b"short"),
     ("block_headers", {"a": "b\r\nc"}), ("enforce", "perhaps"), ("snapshot", 7), ("block_status", 200),
-    ("block_status", 600), ("snapshot", "list\0"), ("ca_file", "\0"),
+    ("block_status", 600), ("snapshot", "list\0"), ("ca_file", "\0"), ("exempt", [""]), ("exempt", "verify"),
+    ("timeout", 1e7), ("report_interval", 1e10), ("startup_wait", float("inf")), ("block_headers", {"": "x"}),
+    ("block_headers", {"a/b": "x"}), ("block_headers", {"Content-Length": "7"}),
 ])  # fmt: skip
 def test_a_setting_that_cannot_be_meant_is_left_out_with_a_word(name, value):
     found, said = read(url="https://x.example", key="k", **{name: value})
     assert found == Options(url="https://x.example", key="k")
     assert name in said[0]
+
+
+def test_exempt_paths_are_read_with_a_slash_at_their_end_and_without():
+    assert read(exempt=["/verify/", "/logout"])[0].exempt == ("/verify", "/logout")
+    assert read(exempt="/")[0].exempt == ("/",)
 
 
 @pytest.mark.parametrize(("text", "on"), [("off", False), ("0", False), ("FALSE", False), ("on", True), ("", True)])
