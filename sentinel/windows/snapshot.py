@@ -13,7 +13,7 @@ from sentinel.core.errors import SentinelError
 from sentinel.windows.groups import Opened
 from sentinel.windows.tracker import Tracker
 
-FORMAT = 3
+FORMAT = 4
 
 
 def dump(tracker: Tracker[Any]) -> bytes:

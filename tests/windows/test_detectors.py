@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sentinel.core.duration import DAY, MINUTE
 from sentinel.engine.windows import Absent, FirstSeen, Hit, Spike, Step, Steps, Travel, Watch
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
+from sentinel.windows.novelty import RECENT
 from sentinel.windows.travel import distance
 from tests.reference import HOUR, Reference, order
 
@@ -148,6 +151,19 @@ def test_a_sequence_opens_and_takes_back(window: int, until: bool, events: list[
     if until:
         playbook["until"] = lambda e: "u" in e["is"]
     assert sorted(found) == sorted(refer(playbook, events).findings.get(GROUP, []))
+
+
+def test_what_a_group_is_known_for_takes_little_however_often_it_came() -> None:
+    """Ids and numbers of one's own are kept of what came lately; of a month of logins only when they were."""
+    windows = MemoryWindows([Watch("w", 0, 1, FirstSeen(30 * DAY, 5))], Limits(lateness=10 * MINUTE))
+    hits = [Hit("w", "g", n * HOUR, f"event-{n:036}", ("DE", "AT")[n % 2 :][:1], True, None) for n in range(300)]
+    assert windows.hit(hits, hits[-1].at) == []
+    state = windows.trackers["w"].peek("g")
+    assert [id for _, id, _ in state.late.each()] == [hits[-1].id]
+    assert sum(map(sys.getsizeof, (state.late, state.times, *state.values.values()))) < 1_500
+    new = Hit("w", "g", 300 * HOUR, "abroad", ("FR",), True, None)
+    assert [opening.tally for opening in windows.hit([new], new.at)] == [(5 + RECENT,)]
+    assert windows.hit([new], new.at) == windows.hit([new], new.at) != [], "a repeat is told from another event"
 
 
 def test_a_wait_outlives_any_jump_in_time() -> None:
