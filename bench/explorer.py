@@ -49,7 +49,7 @@ WITH ranged AS (
 ), numbers AS (
   SELECT *, (['free', 'pro', 'team'])[1 + h % 3] AS plan, h % 500 + 0.5 AS total FROM ranged
 )
-SELECT n << 20 AS seq, 'shop' AS app, $start + n * $step + h % 1000 AS ts, 0 AS ahead, ts + 40000 AS received,
+SELECT n << 20 AS seq, '$app' AS app, $start + n * $step + h % 1000 AS ts, 0 AS ahead, ts + 40000 AS received,
   ($names)[1 + h % $named] AS name, '0193' || lpad(to_hex(n), 12, '0') || '-7abc-8def' AS id,
   CASE WHEN name = 'auth' THEN g % 10 > 0 END AS success, people.user_key, people.user_h,
   '{"id":"' || people.i || '","email":"user' || people.i || '@example.com"}' AS identifiers,
@@ -88,19 +88,20 @@ def seed(number: int, trust: str, at: int) -> Event:
     return made
 
 
-def fill(folder: Path, count: int, end: int = END) -> None:
-    """Store so many events of the thirty days before a moment."""
+def fill(folder: Path, count: int, end: int = END, app: str = "shop") -> None:
+    """Store so many events of an app, of the thirty days before a moment."""
     start = end - DAYS * DAY
     store = open_store(folder)
-    store.access.put_app(App("shop"), "bench", start)
+    if store.access.app(app) is None:
+        store.access.put_app(App(app), "bench", start)
     with store.unit() as unit:
-        unit.commit([Batch("shop", start, (seed(1, "browser", start), seed(2, "server", start)))])
+        unit.commit([Batch(app, start, (seed(1, "browser", start), seed(2, "server", start)))])
     store.project()
-    slots = {path: slot.column for path, slot in store.schema.slots("shop").items()}
+    slots = {path: slot.column for path, slot in store.schema.slots(app).items()}
     store.close()
     words = {
-        "start": start, "step": (end - start) // count, "named": len(NAMES), "names": repr(list(NAMES)), "users": USERS,
-        "places": ADDRESSES, "phones": DEVICES, "plan": slots["plan"], "total": slots["cart.total"],
+        "app": app, "start": start, "step": (end - start) // count, "named": len(NAMES), "names": repr(list(NAMES)),
+        "users": USERS, "places": ADDRESSES, "phones": DEVICES, "plan": slots["plan"], "total": slots["cart.total"],
     }  # fmt: skip
     query = ROWS
     for name, value in sorted(words.items(), key=lambda one: -len(one[0])):

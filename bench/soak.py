@@ -2,11 +2,14 @@
 
     python -m bench.soak --seconds 600 --rate 5000              # as it is
     python -m bench.soak --seconds 600 --rate 5000 --pace 144   # the same events as a day's
+    python -m bench.soak --seconds 600 --rate 5000 --pace 144 --stored 10000000 --before 1000000   # not a new server
 
 A real `sentinel serve` with the shipped playbooks takes batches at a rate, blocks a probe address a second (how long
 until another connection hears of it?), and is asked by streams, the explorer and the console. With a pace the time of
-the events runs faster than the clock, so that windows fill and are let go of while it lasts. Printed are the process's
-memory, open files and threads over the time, latencies by kind, and how the last third compares with the first.
+the events runs faster than the clock, so that windows fill and are let go of while it lasts. What is bounded is full
+from the beginning where events are stored (as `explorer.py` does) and sent before, as fast as they are taken. Printed
+are the process's memory, open files and threads over the time, latencies by kind, and how the last third compares with
+the first.
 """
 
 from __future__ import annotations
@@ -30,10 +33,14 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+from bench.explorer import fill
 from bench.feed import Listener
 from bench.ingest import PROBE, Target
 from bench.stream import lines
 from sentinel.content import folder
+from sentinel.core.duration import SECOND
+from sentinel.service.setup import APP, First, first_start
+from sentinel.store.embedded.store import open_store
 
 BATCH, STREAMS = 100, 50
 PASSWORD = "river anvil seven moss"
@@ -60,7 +67,7 @@ class State(NamedTuple):
 class Soak:
     """One run: who calls, how long each answer took, and what went wrong."""
 
-    def __init__(self, target: Target, token: str, home: Path, options: argparse.Namespace) -> None:
+    def __init__(self, target: Target, token: str, home: Path, start: int, options: argparse.Namespace) -> None:
         self.target = target
         self.token = token
         self.home = home
@@ -68,6 +75,9 @@ class Soak:
         self.rate: int = options.rate
         self.names: int = options.names
         self.pace: int = options.pace
+        self.before: int = options.before
+        self.start = start
+        self.made = self.events()
         self.newest = ""  # the time of the newest event sent
         self.sent = 0
         self.waits: dict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -80,6 +90,7 @@ class Soak:
         """Have everybody call until the time is over."""
         calls: list[Callable[[], None]] = [self.ingest, self.probe, self.explore, lambda: self.visit(cookie)]
         threads = [threading.Thread(target=self.kept_on, args=(call,), daemon=True) for call in calls]
+        self.fill()
         listeners = [Listener(self.target) for _ in range(STREAMS)]
         self.listener = listeners[0]
         self.began = time.perf_counter()
@@ -132,24 +143,39 @@ class Soak:
         """Return a connection of one's own."""
         return http.client.HTTPConnection("127.0.0.1", self.target.port, timeout=60)
 
-    def ingest(self) -> None:
-        """Send batches at the rate; late ones are not made up for."""
-        connection, head = self.connected(), {"Authorization": f"Bearer {self.target.key}"}
-        pace = BATCH / self.rate
-        start = time.time() - 1.25 * self.seconds * (self.pace - 1)  # not all lines are sent
-        rate = max(1, self.rate // self.pace)
-        every = lines(10**12, users=self.names, addresses=self.names, rate=rate, start=int(start))
-        made = (line for line in every if '"success":false' not in line or '0","email' in line)
-        due = time.perf_counter()
+    def events(self) -> Iterator[str]:
+        """Give the events to be sent."""
         mark = f"{time.time_ns() & 0xFFFFFFFFFF:010x}"  # another in each run, so that no id is known
         middle = f"-{mark[:4]}-7{mark[4:7]}-8{mark[7:]}-"
+        rate = max(1, self.rate // self.pace)
+        for line in lines(10**12, users=self.names, addresses=self.names, rate=rate, start=self.start):
+            if '"success":false' not in line or '0","email' in line:
+                yield line.replace("-0000-7000-8000-", middle)
+
+    def send(self, kind: str, connection: http.client.HTTPConnection, number: int) -> None:
+        """Send the next events in one batch."""
+        batch = list(islice(self.made, number))
+        self.newest = batch[-1].partition('"timestamp":"')[2].partition('"')[0]
+        body = "[" + ",".join(batch) + "]"
+        head = {"Authorization": f"Bearer {self.target.key}"}
+        self.ask(kind, connection, "POST", "/v1/events", body=body.encode(), headers=head)
+        self.sent += number
+
+    def fill(self) -> None:
+        """Send what is sent before, as fast as it is taken; nothing of it is reported."""
+        connection = self.connected()
+        while self.sent < self.before:
+            self.send("before", connection, 5 * BATCH)
+        self.sent = 0
+        self.waits.clear()
+
+    def ingest(self) -> None:
+        """Send batches at the rate; late ones are not made up for."""
+        connection, pace = self.connected(), BATCH / self.rate
+        due = time.perf_counter()
         while not self.over.wait(max(0.0, due - time.perf_counter())):
             due = max(due + pace, time.perf_counter() - 1)
-            batch = list(islice(made, BATCH))
-            self.newest = batch[-1].partition('"timestamp":"')[2].partition('"')[0]
-            body = "[" + ",".join(batch).replace("-0000-7000-8000-", middle) + "]"
-            self.ask("batch of 100", connection, "POST", "/v1/events", body=body.encode(), headers=head)
-            self.sent += BATCH
+            self.send("batch of 100", connection, BATCH)
 
     def probe(self) -> None:
         """Block an address a second, and note how long it took until a stream heard of it."""
@@ -213,9 +239,25 @@ def part(found: list[float], percent: int) -> float:
     return found[len(found) * percent // 100] * 1e3
 
 
+def begins(options: argparse.Namespace) -> int:
+    """Return the time of the first event sent, in seconds, so that the last is of about now."""
+    lasting = options.seconds + options.before / options.rate
+    return int(time.time() - 1.25 * lasting * (options.pace - 1))  # not all lines are sent
+
+
+def prepare(data: Path, stored: int, before: int) -> First:
+    """Make the first app, with so many events before a time in seconds, and return the first secrets."""
+    with contextlib.closing(open_store(data)) as store:
+        first = first_start(store, time.time_ns() // 1000)
+    assert first is not None
+    if stored:
+        fill(data, stored, before * SECOND, APP)
+    return first
+
+
 @contextlib.contextmanager
-def serving(home: Path) -> Iterator[tuple[Target, str, str]]:
-    """Run a server; give it, its local token and the first link's code."""
+def serving(home: Path, key: str) -> Iterator[tuple[Target, str]]:
+    """Run a server; give it and its local token."""
     chosen = home / "playbooks"
     chosen.mkdir()
     for file in folder("playbooks").rglob("*.yaml"):
@@ -229,12 +271,8 @@ def serving(home: Path) -> Iterator[tuple[Target, str, str]]:
         try:
             assert process.stdout is not None
             port = int(process.stdout.readline().rpartition(":")[2])
-            process.stdout.readline()
-            once = (home / "data" / "first-start.txt").read_text()
-            found = re.search(r"SENTINEL_KEY=(\S+)", once), re.search(r"/welcome#(\S+)", once)
-            assert found[0] and found[1]
             token = json.loads((home / "data" / "server.json").read_text())["token"]
-            yield Target(process, port, found[0][1]), token, found[1][1]
+            yield Target(process, port, key), token
         finally:
             process.send_signal(signal.SIGTERM)
             print("ended with code", process.wait(60))
@@ -258,11 +296,14 @@ def main(options: argparse.Namespace) -> None:
     """Run it and print."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    with tempfile.TemporaryDirectory() as home, serving(Path(home)) as (target, token, code):
-        wait_ready(target.port)
-        soak = Soak(target, token, Path(home), options)
-        soak.run(signed_in(target.port, code))
-        soak.report()
+    with tempfile.TemporaryDirectory() as scratch:
+        home, start = Path(scratch), begins(options)
+        first = prepare(home / "data", options.stored, start)
+        with serving(home, first.key) as (target, token):
+            wait_ready(target.port)
+            soak = Soak(target, token, home, start, options)
+            soak.run(signed_in(target.port, first.link))
+            soak.report()
 
 
 def wait_ready(port: int) -> None:
@@ -282,4 +323,6 @@ if __name__ == "__main__":
     arguments.add_argument("--rate", type=int, default=2_000, help="events a second")
     arguments.add_argument("--names", type=int, default=20_000, help="users, and addresses; few fill windows soon")
     arguments.add_argument("--pace", type=int, default=1, help="how many times faster the time of the events runs")
+    arguments.add_argument("--stored", type=int, default=0, help="events of the thirty days before those")
+    arguments.add_argument("--before", type=int, default=0, help="events sent first, as fast as they are taken")
     main(arguments.parse_args())
