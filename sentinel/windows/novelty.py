@@ -49,6 +49,7 @@ class Known:
             self.times.pop(0)
         self.late.add(at, id, None)
         self.late.forget(self.late.at(-1) - lateness)
+        self.late.bound(most)
         if value is None:
             return 0
         times = self.values.pop(value, None) or _times()

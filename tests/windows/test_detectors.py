@@ -164,6 +164,8 @@ def test_what_a_group_is_known_for_takes_little_however_often_it_came() -> None:
     new = Hit("w", "g", 300 * HOUR, "abroad", ("FR",), True, None)
     assert [opening.tally for opening in windows.hit([new], new.at)] == [(5 + RECENT,)]
     assert windows.hit([new], new.at) == windows.hit([new], new.at) != [], "a repeat is told from another event"
+    windows.hit([Hit("w", "g", new.at, f"{n}", ("DE",), True, None) for n in range(300)], new.at)
+    assert state.late.many == len(state.times) == 5 + RECENT, "nor does a flood at once"
 
 
 def test_a_wait_outlives_any_jump_in_time() -> None:
