@@ -92,9 +92,14 @@ class IdentifyUser:
 
     def process_view(self, request: HttpRequest, *view: Any) -> None:
         """Identify the user; Django calls this in a thread where the database may be asked."""
-        user = getattr(request, "user", None)
-        if user is not None and user.is_authenticated:
-            sdk.identify(identifiers(user))
+        try:
+            user = getattr(request, "user", None)
+            found = identifiers(user) if user is not None and user.is_authenticated else None
+        except Exception as error:  # noqa: BLE001  a view may do without the user, and without us
+            sdk.current().failed("IdentifyUser", error)
+            return
+        if found is not None:
+            sdk.identify(found)
 
 
 def track_logins() -> None:
@@ -114,7 +119,12 @@ def identifiers(user: Any) -> dict[str, Any]:
 
 
 def _logged_in(sender: Any, user: Any, request: HttpRequest | None = None, **more: Any) -> None:
-    sdk.auth_track(True, identifiers(user), request=request)
+    try:
+        found = identifiers(user)
+    except Exception as error:  # noqa: BLE001  no login fails over it
+        sdk.current().failed("track_logins", error)
+        found = {}
+    sdk.auth_track(True, found, request=request)
 
 
 def _login_failed(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **more: Any) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 from sentinel.core import identity, ids, moment, scrub
 from sentinel.core.errors import IdentityError
@@ -41,7 +42,10 @@ class Events:
         """Return a user's identifiers as they may leave the process; raises IdentityError."""
         if user is None:
             return {}
-        found = identity.identifiers(user)
+        try:
+            found = identity.identifiers(user)
+        except IdentityError:
+            found = identity.identifiers(_plain(user))
         if len(found) > _MOST_IDENTIFIERS:
             found = dict(self._by_weight(found)[:_MOST_IDENTIFIERS])
         if self._pseudonym_key is not None:
@@ -156,6 +160,17 @@ def parameters(query: str, form: bytes | None, content_type: str) -> dict[str, A
         else:
             found[name] = [found[name], value]
     return found
+
+
+def _plain(user: object) -> object:
+    """Return a user whose identifiers are plain: frameworks mark texts as safe, and name users by UUIDs and enums."""
+    if isinstance(user, Mapping):
+        return {name: _plain(value) if not isinstance(value, Mapping) else value for name, value in user.items()}
+    if isinstance(user, str):
+        return str.__str__(user)
+    if isinstance(user, int) and not isinstance(user, bool):
+        return int.__index__(user)
+    return str(user) if isinstance(user, UUID) else user
 
 
 def _size(params: Mapping[str, Any]) -> int:

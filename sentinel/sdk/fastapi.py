@@ -27,7 +27,12 @@ def identified(find_user: Callable[..., Any], identifiers: Callable[[Any], Any] 
 
     def dependency(user: Any = Depends(find_user)) -> Any:  # noqa: B008  FastAPI's way
         if user is not None:
-            sdk.identify(identifiers(user))
+            try:
+                found = identifiers(user)
+            except Exception as error:  # noqa: BLE001  the endpoint may do without us
+                sdk.current().failed("identified", error)
+                return user
+            sdk.identify(found)
         return user
 
     return dependency

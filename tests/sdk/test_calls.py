@@ -6,6 +6,8 @@ import json
 import logging
 import pickle
 from datetime import UTC, date, datetime, timedelta, timezone
+from enum import IntEnum, StrEnum
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -137,6 +139,40 @@ def test_traits_are_told_once_and_asked_nothing_that_could_take_time(idle):
     assert event["properties"]["traits"] == {"orders": "<Query>", "plan": "free", "session": "<object>"}
     sdk.identify({"id": 7}, {"orders": Query(), "plan": "pro", "session": object()})
     assert len(waiting()) == 2
+
+
+class Marked(str):
+    """A text as frameworks mark it safe, which says of itself whatever it likes."""
+
+    def __str__(self):
+        return "nobody"
+
+    def strip(self, *chars):
+        return "nobody"
+
+
+class Name(StrEnum):
+    JANE = "jane"
+
+
+class Number(IntEnum):
+    SEVEN = 7
+
+
+UUID_ = UUID("6f1e0f3a-0000-4000-8000-000000000001")
+
+
+@pytest.mark.parametrize(("given_", "text"), [
+    (Marked(" jane "), "jane"), (Name.JANE, "jane"), (Number.SEVEN, "7"), (UUID_, str(UUID_)),
+], ids=["marked", "enum", "number", "uuid"])  # fmt: skip
+def test_an_identifier_may_be_of_the_types_that_frameworks_give(idle, given_, text):
+    """Else whose key is a UUID, or whose name a template has seen, could never be blocked."""
+    decisions = idle.held.decisions
+    idle.held.decisions = decisions.apply(Delta(1, (Decision("d", "block", "user", f"id:{text}"),)))
+    for user in (given_, {"id": given_}, {"id": given_, "email": 1.5}):
+        assert sdk.is_blocked(user)
+    sdk.track("e", user_identifiers={"id": given_})
+    assert waiting()[0]["user"] == {"id": text}
 
 
 def test_an_identifier_may_be_bare_and_is_normalised(idle):

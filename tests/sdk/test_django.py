@@ -361,3 +361,17 @@ def by_name(user):
 def test_a_project_says_itself_which_identifiers_its_users_have(settings_of, jane):
     settings_of(SENTINEL_USER=f"{__name__}.by_name")
     assert identifiers(jane) == {"username": "jane"}
+
+
+def raises(user):
+    raise KeyError("on purpose")
+
+
+def test_a_project_that_cannot_say_who_its_users_are_serves_them(server, client, settings_of, jane):
+    settings_of(SENTINEL_USER=f"{__name__}.raises")
+    with HOSTS["wsgi"]() as site:
+        cookie = cookie_of(log_in(site, "/login_view"))
+        assert site.get("/me", Cookie=cookie).json == {"me": "jane"}
+    assert sdk.flush(5)
+    assert server.named("auth")[0]["success"] is True
+    assert sdk.stats()["counts"]["errors"] == 2

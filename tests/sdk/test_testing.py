@@ -87,6 +87,18 @@ def test_the_stand_in_starts_no_thread_and_leaves_what_was_before():
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("sentinel-")]
 
 
+def test_who_cannot_be_named_is_served():
+    app = FastAPI()
+
+    @app.get("/")
+    def orders(user: str = Depends(identified(lambda: "42", lambda user: {"id": user.number}))):
+        return {"user": user}
+
+    with testing.capture():
+        assert TestClient(app).get("/").json() == {"user": "42"}
+        assert sdk.stats()["counts"]["errors"] == 1
+
+
 def test_protecting_an_application_that_runs_is_an_error(client):
     with client, pytest.raises(RuntimeError, match="before"):
         protect(client.app)
