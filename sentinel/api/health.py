@@ -24,20 +24,22 @@ class Alive(Model):
 class Ready(Model):
     """Whether the server does its work, and what keeps it from it."""
 
-    status: Literal["ok", "starting", "degraded"]
+    status: Literal["ok", "starting", "unavailable", "degraded"]
     detail: str | None = None
     warnings: tuple[str, ...] = ()
 
 
 @router.get("/healthz")
-def healthz() -> Alive:
-    """Say that the process answers."""
+async def healthz() -> Alive:
+    """Say that the process answers, also where every thread waits for a database."""
     return Alive()
 
 
 @router.get("/readyz", responses={503: {"model": Ready}})
 def readyz(here: Here, request: Request, response: Response) -> Ready:
-    """Say whether events are taken: 503 while windows are restored. A search that is down is `degraded`, not down.
+    """Say whether events are taken: 503 while windows are restored, or the database or what keeps windows is away.
+
+    A search that is down is `degraded`, not down.
 
     Anybody may ask; what exactly is wrong, and where, is told to keys of scope `read` and above.
     """
@@ -45,8 +47,12 @@ def readyz(here: Here, request: Request, response: Response) -> Ready:
     if starting is not None:
         response.status_code = 503
         return Ready(status="starting", detail=starting)
-    health = here.store.health()
+    health, trouble = here.store.health(), here.overview.trouble()
     known = _known(here, request)
+    if trouble is not None:
+        response.status_code = 503
+        why = f": {trouble}" if known else ""
+        return Ready(status="unavailable", detail=f"events cannot be taken{why}", warnings=health.warnings * known)
     warnings = health.warnings if known else ()
     if health.explorer is not None:
         why = f": {health.explorer}" if known else ""

@@ -260,7 +260,8 @@ class Server:
     def _samples(self) -> Iterator[Sample]:
         health = self.store.health()
         yield Sample("sentinel_waiting_requests", (), self.intake.waiting())
-        yield Sample("sentinel_outbox_due", (), len(self.store.outbox.due(now(), 1000)))
+        if health.down is None:
+            yield Sample("sentinel_outbox_due", (), len(self.store.outbox.due(now(), 1000)))
         yield Sample("sentinel_journal_pending", (), health.pending)
         yield Sample("sentinel_explorer_up", (), int(health.explorer is None))
         for app in self.store.access.apps():

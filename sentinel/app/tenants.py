@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from sentinel.core.errors import SentinelError
 from sentinel.core.record import App
 from sentinel.engine.playbook import Playbook
 from sentinel.engine.windows import Watch
@@ -71,6 +72,14 @@ class Tenants:
 
     def look_after(self, pipeline: Pipeline, overview: Overview) -> None:
         """Rebuild shared windows that lost what they held, and learn of what other processes found."""
+        try:
+            self._look_after(pipeline, overview)
+        except SentinelError as error:
+            overview.troubled(str(error))
+            raise
+        overview.troubled(None)
+
+    def _look_after(self, pipeline: Pipeline, overview: Overview) -> None:
         for tenant in list(pipeline.tenants.values()):
             if isinstance(tenant, shared.SharedTenant) and tenant.windows.lost:
                 overview.progress(f"rebuilding windows of {tenant.app.id}", 0)

@@ -171,8 +171,9 @@ def _query(query: Query) -> str:
 
 
 def _refused(response: http.client.HTTPResponse, answer: Any) -> Refused:
-    error = answer.get("error") if isinstance(answer, dict) else None
-    found = error if isinstance(error, dict) else {}
+    said = answer if isinstance(answer, dict) else {}
+    error = said.get("error")
+    found = error if isinstance(error, dict) else {"message": said.get("detail")}  # as /readyz tells it
     problems = found.get("problems")
     if isinstance(problems, list) and problems:  # each with its line, carets and hint
         found = {"message": "\n".join(str(one.get("shown")) for one in problems if isinstance(one, dict))}

@@ -367,10 +367,14 @@ class Backed:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the store is. `warnings` say what went wrong since the start, `explorer` why no event can be searched."""
+    """How the store is. `warnings` say what went wrong since the start, `explorer` why no event can be searched.
+
+    `down` says why nothing can be read or written at all.
+    """
 
     position: int
     projected: int
     pending: int
     explorer: str | None = None
     warnings: tuple[str, ...] = ()
+    down: str | None = None

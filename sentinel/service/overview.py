@@ -45,10 +45,19 @@ class Overview:
         self._pipeline = pipeline
         self._library = library
         self._starting: str | None = "the server is starting"
+        self._trouble: str | None = None
 
     def starting(self) -> str | None:
         """Say what has to be done before events are taken; None when all is done."""
         return self._starting
+
+    def trouble(self) -> str | None:
+        """Say why no events can be taken though the start is done; None while they can."""
+        return self._pipeline.store.health().down or self._trouble
+
+    def troubled(self, why: str | None) -> None:
+        """Note why windows cannot be used, None where they can."""
+        self._trouble = why
 
     def require_windows(self) -> None:
         """Raise StoreBusy as long as what windows held is not there again."""

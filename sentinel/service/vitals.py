@@ -39,19 +39,25 @@ class Vitals:
 
     def samples(self) -> Iterator[Sample]:
         """Give the figures."""
-        yield Sample("sentinel_ready", (), int(self._overview.starting() is None))
+        ready = self._overview.starting() is None and self._overview.trouble() is None
+        yield Sample("sentinel_ready", (), int(ready))
         yield Sample("sentinel_disk_free_bytes", (), shutil.disk_usage(self._folder).free)
-        if self._files:
-            yield Sample("sentinel_last_backup_seconds", (), (self._store.settings.get(BACKED) or 0) // SECOND)
         yield from _process()
-        for app in self._store.access.apps():
-            dead = len(self._store.outbox.list(app.id, dead=True, limit=MOST_DEAD).items)
-            yield Sample("sentinel_outbox_dead", (app.id,), dead)
-            yield Sample("sentinel_enforcement_on", (app.id,), int(self._switch.on(app.id)))
         now = self._clock()
         for name, tenant in list(self._pipeline.tenants.items()):
             for playbook in sorted(tenant.memory.ledger.monitoring(now)):
                 yield Sample("sentinel_guard_holds", (name, playbook), 1)
+        if self._store.health().down is None:
+            yield from self._stored()
+
+    def _stored(self) -> Iterator[Sample]:
+        """Give what only the store knows."""
+        if self._files:
+            yield Sample("sentinel_last_backup_seconds", (), (self._store.settings.get(BACKED) or 0) // SECOND)
+        for app in self._store.access.apps():
+            dead = len(self._store.outbox.list(app.id, dead=True, limit=MOST_DEAD).items)
+            yield Sample("sentinel_outbox_dead", (app.id,), dead)
+            yield Sample("sentinel_enforcement_on", (app.id,), int(self._switch.on(app.id)))
 
 
 def _process() -> Iterator[Sample]:

@@ -9,7 +9,7 @@ import pytest
 
 from sentinel.core.decision import Decision
 from sentinel.core.duration import DAY
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import Health
 from sentinel.service import upkeep
 from tests.api.served import wait_for
@@ -456,6 +456,25 @@ class TestOperations:
         said = whole.using("read").get("/readyz")
         assert (said.status, said.json["detail"]) == (200, f"{detail}: `/var/lib/x` is damaged")
         assert said.json["warnings"] == ["its log was set aside"]
+
+    def test_while_the_store_is_down_it_is_not_ready_and_figures_are_told_all_the_same(self, whole, monkeypatch):
+        why = "the database `x` at `db` cannot be used now"
+        monkeypatch.setattr(whole.server.store, "health", lambda: Health(1, 1, 0, why, (), why))
+        said = whole.client.get("/readyz")
+        assert (said.status, said.json) == (
+            503, {"status": "unavailable", "detail": "events cannot be taken", "warnings": []},
+        )  # fmt: skip
+        assert whole.using("read").get("/readyz").json["detail"] == f"events cannot be taken: {why}"
+
+        def broken(*_):
+            raise StoreBusy(why)
+
+        for room in ("outbox", "settings", "decisions"):
+            for name in ("due", "list", "get", "delta"):
+                monkeypatch.setattr(getattr(whole.server.store, room), name, broken, raising=False)
+        figures = whole.local.get("/metrics")
+        assert figures.status == 200
+        assert b"\nsentinel_ready 0.0" in figures.body and b"\nsentinel_explorer_up 0.0" in figures.body
 
     def test_health_and_readiness_need_no_key(self, whole):
         assert whole.client.get("/healthz").json == {"status": "ok"}

@@ -49,6 +49,32 @@ def test_while_lost_windows_are_rebuilt_no_event_is_taken_and_then_all_counts(tm
         assert len(found) == 1
 
 
+def kill(state):
+    state.kill()
+    return state.start
+
+
+def fill(state):
+    state.client().config_set("maxmemory", 1)
+    return lambda: state.client().config_set("maxmemory", 0)
+
+
+@pytest.mark.parametrize(("trouble", "why"), [(kill, "windows cannot be reached"), (fill, "at its `maxmemory`")])
+def test_while_windows_cannot_be_used_it_is_not_ready_and_says_why_to_those_who_may_know(tmp_path, state, trouble, why):
+    with whole(tmp_path, windows=state.url) as server:
+        server.fail("203.0.113.9", times=1)
+        server.server.link._patience = 0.1
+        mend = trouble(state)
+        assert server.using("sdk").post("/v1/events", FAIL | {"ip": "203.0.113.9"}).status == 503
+        said = wait_for(lambda: (one := server.using("read").get("/readyz")).status == 503 and one.json)
+        assert said["status"] == "unavailable" and why in said["detail"]
+        assert server.client.get("/readyz").json["detail"] == "events cannot be taken"
+        assert b"\nsentinel_ready 0.0" in server.local.get("/metrics").body
+        assert server.client.get("/healthz").status == server.using("sdk").get("/v1/feed").status == 200
+        mend()
+        wait_for(lambda: server.client.get("/readyz").json["status"] == "ok")
+
+
 def test_without_valkey_a_start_says_what_is_missing(tmp_path, state):
     state.kill()
     with pytest.raises(SentinelError, match="`windows`: Redis or Valkey cannot be used"):

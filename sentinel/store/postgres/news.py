@@ -27,6 +27,7 @@ from sentinel.store.tables import apps, room_versions
 
 EVERY = 1.0  # seconds between two looks without news
 _PAUSE, _LONGEST = 10, 2.0  # times as long as a look took; seconds at most: a key that was revoked must not last
+SILENT = 10.0  # seconds without an answer after which the database counts as gone, though no connection broke
 _LEAVING, _AGAIN = 5.0, 0.1  # seconds: how long a server that was killed may still seem there; between two tries
 
 Reload = Callable[[str], None]
@@ -48,7 +49,8 @@ class News:
         self._seen: dict[tuple[str, str], int] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self.trouble: str | None = None  # why the database does not answer
+        self._trouble: str | None = None  # why the database could not be used
+        self._answered = time.monotonic()
         self._heard: list[Callable[[str], None]] = []
         self._alone = alone
         self._teller = control.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -65,6 +67,13 @@ class News:
     def watch(self, changed: Callable[[str], None]) -> None:
         """Call with the app whenever another process changed a decision list."""
         self._heard.append(changed)
+
+    def trouble(self) -> str | None:
+        """Say why the database cannot be used; None while it answers."""
+        if self._trouble is not None:
+            return self._trouble
+        silent = time.monotonic() - self._answered
+        return f"{self._control.where} has not answered for {silent:.0f} s" if silent > SILENT else None
 
     def tell(self, touched: Touched) -> None:
         """Let other processes hear of a commit of this one; what it did itself, it need not read again."""
@@ -111,10 +120,12 @@ class News:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                self._own = self._own or self._connected()
-                self._listen(self._own)
+                with self._control.translated():
+                    self._own = self._own or self._connected()
+                    self._listen(self._own)
             except (psycopg.Error, StoreError) as error:
-                self.trouble = str(error) if isinstance(error, StoreError) else f"{self._control.where} does not answer"
+                known = isinstance(error, StoreError)
+                self._trouble = str(error) if known else f"{self._control.where} does not answer"
                 if self._own is not None:
                     self._own.close()
                     self._own = None
@@ -144,7 +155,7 @@ class News:
         while not self._stopping.is_set():
             began = time.monotonic()
             self.look()
-            self.trouble = None
+            self._trouble, self._answered = None, time.monotonic()
             pause = min(_PAUSE * (time.monotonic() - began), _LONGEST)
             if pause > EVERY:
                 self._stopping.wait(pause)

@@ -117,16 +117,15 @@ class Postgres(Rooms):
 
     def health(self) -> Health:
         """Return how the store is."""
+        down = self._news.trouble()
         return Health(
             position=self._place.position, projected=self._place.position, pending=self.schema.pending(),
-            explorer=self._news.trouble, warnings=self.schema.warnings(),
+            explorer=down, warnings=self.schema.warnings(), down=down,
         )  # fmt: skip
 
     def backup(self, folder: Path, now: int) -> Backed:
         """Refuse: the database has tools of its own."""
-        raise StoreError(
-            f"`{self._control.where}` is not backed up here", "use `pg_dump`, or the database's own backups"
-        )
+        raise StoreError(f"{self._control.where} is not backed up here", "use `pg_dump`, or the database's own backups")
 
     def renew(self) -> None:
         """Void what must not come back with an earlier state, and let no client's place in a decision list be known."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ from sentinel.core.decision import Decision
 from sentinel.core.duration import DAY
 from sentinel.core.errors import StoreBusy, StoreError
 from sentinel.core.record import Allowance, App, Filter
-from sentinel.store.postgres import learning
+from sentinel.store.postgres import learning, news
 from sentinel.store.postgres.partitions import MANY
 from sentinel.store.postgres.state import look
 from sentinel.store.postgres.store import open_postgres
@@ -289,6 +291,28 @@ def test_no_spelling_of_a_url_puts_a_piece_of_the_password_into_an_error(passwor
     with pytest.raises(StoreError) as failed:
         look(spelling.format(scheme="postgresql", password=password))
     assert not any(piece in f"{failed.value} {failed.value.__cause__!r}" for piece in pieces(password))
+
+
+def test_a_database_that_hangs_is_down_though_no_connection_broke(stores, database, monkeypatch):
+    monkeypatch.setattr(news, "SILENT", 0.2)
+    with psycopg.connect(postgres.shared().url(database)) as other:
+        other.execute("LOCK TABLE app IN ACCESS EXCLUSIVE MODE")
+        down = wait_for(lambda: stores[0].health().down)
+    assert re.fullmatch(rf"the database `{database}` at `[^`]+` has not answered for \d+ s", down)
+    monkeypatch.undo()
+    wait_for(lambda: stores[0].health().down is None)
+
+
+def test_a_database_that_refuses_everybody_is_down_for_the_reason_it_gives(stores, database):
+    server = postgres.shared()
+    server.run(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
+    server.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
+    try:
+        down = wait_for(lambda: (one := stores[0].health().down) and "not currently accepting" in one and one)
+        assert f"the database `{database}` at" in down
+    finally:
+        server.run(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
+    wait_for(lambda: stores[0].health().down is None)
 
 
 def test_a_database_that_does_not_exist_is_named(database):
