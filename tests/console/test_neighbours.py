@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import json
 import re
+import time
+from itertools import count
 from urllib.parse import unquote
 
 import pytest
 
 from sentinel.console import site
-from sentinel.core.ids import CHANCE, new_id
+from sentinel.core.duration import HOUR
+from sentinel.core.wire import SDK_HEADER
 from tests.api.served import Stream, wait_for
 from tests.api.test_walls import Nobody
 from tests.console.visiting import text
+from tests.contract.values import batch, finding, put
 
 MARKER = "neighbour"  # stands in everything app `two` holds
 ADDRESS = "203.0.113.66"
@@ -44,6 +48,13 @@ DONE = {
     "/settings/keys": {"scope": "read"},
     "/settings/properties": {"path": "note", "turn": "on"},
 }
+# Pages with figures that name nobody.
+COUNTED = [
+    "/explorer?q=event+%3D%3D+%22only-two%22", "/reports/funnel?step=only-two&step=only-two",
+    "/reports/retention?start=only-two", "/playbooks/of/three-failures?group=ip%3D203.0.113.91",
+    "/overview", "/reports", "/reports/series", "/playbooks", "/playbooks/of/three-failures", "/settings",
+]  # fmt: skip
+FRESH = count(1)
 NOT_THERE = {"/people/part", "/people/lift", "/people/unlabel", "/settings/properties"}
 
 
@@ -159,27 +170,84 @@ def test_the_tail_tells_ones_own_app_alone(console):
         stream.close()
 
 
+def goes_on(console):
+    """Let everything that pages count become more in app `two`, and turn its switch."""
+    whole, admin, number = console.whole, console.whole.using("admin", "two"), next(FRESH)
+    heard = {SDK_HEADER: json.dumps({"instance": f"only-two-{number}", "enforcing": True})}
+    events = [{"event": "only-two", "user": f"only-two-{number}-{one}"} for one in range(7)]
+    events.append({"event": "only-two", "properties": {f"fresh-{number}": 1}})
+    assert whole.using("sdk", "two").post("/v1/events", events, headers=heard).json["accepted"] == 8
+    courier = whole.server.courier
+    kept, courier._channels = courier._channels, Nobody()
+    dead = len(given_up(admin))
+    whole.fail(f"198.51.100.{number}", app="two")
+    whole.fail("203.0.113.91", times=1, app="two")
+    wait_for(lambda: len(given_up(admin)) > dead)
+    courier._channels = kept
+    newest = admin.get("/v1/findings?playbook=three-failures&limit=1").json["items"][0]["id"]
+    assert admin.ask("PATCH", f"/v1/findings/{newest}", {"status": "false-positive"}).status == 200
+    now = time.time_ns() // 1000
+    earlier = finding(f"only-two-{number}", now - 30 * HOUR, playbook="three-failures")
+    put(console.store, batch("two", now, findings=(earlier,)))
+    on = admin.get("/v1/enforcement").json["app"]
+    assert admin.ask("PUT", "/v1/enforcement", {"on": not on, "why": "walls"}).status == 200
+
+
+def given_up(admin):
+    return admin.get("/v1/outbox?dead=true&limit=1000").json["items"]
+
+
+def test_what_is_counted_is_counted_in_ones_own_app_alone(console):
+    """No word of app `two` stands on these pages but those that were asked for: their numbers would tell."""
+    own = console.invited("of-two-counted", "admin", ("two",))
+    kept = console.reader("admin", everywhere=False)
+    console.whole.using("sdk").post("/v1/events", {"event": "only-two"})  # where nothing is, no chart is drawn
+    console.whole.fail("198.51.100.200")
+
+    def changed():
+        before = [[figures(reader.get(page)) for page in COUNTED] for reader in (own, kept)]
+        goes_on(console)
+        after = [[figures(reader.get(page)) for page in COUNTED] for reader in (own, kept)]
+        return [
+            {page for page, was, is_now in zip(COUNTED, *said, strict=True) if was != is_now}
+            for said in zip(before, after, strict=True)
+        ]
+
+    (mine, others), (_, again) = changed(), changed()
+    assert mine == set(COUNTED)
+    assert others & again == set()  # of a minute that ends meanwhile a page may tell
+
+
+def figures(answer):
+    """Return what a page says but how long ago anything was."""
+    return text(re.sub(r"<time.*?</time>", "", answer.body.decode(), flags=re.DOTALL))
+
+
 @pytest.mark.parametrize(
-    "page",
+    ("page", "word"),
     [
-        "/explorer?q=event+%3D%3D+%22only-two%22", "/reports/funnel?step=only-two&step=only-two",
-        "/reports/retention?start=only-two", "/playbooks/of/three-failures?group=ip%3D203.0.113.91",
+        ("/playbooks", "guard holds"), ("/playbooks/of/only-watching", "guard holds"), ("/playbooks", " errors "),
+        ("/playbooks/of/three-failures", "of app two"),
     ],
 )  # fmt: skip
-def test_what_is_counted_is_counted_in_ones_own_app_alone(console, page):
-    """No word of app `two` stands on these pages but those that were asked for: their numbers would tell."""
+def test_what_is_amiss_with_a_playbook_is_told_in_its_own_app_alone(console, ids, page, word):
+    pipeline = console.server.pipeline
+    pipeline.tenants["two"].memory.ledger.trip("only-watching", time.time_ns() // 1000 + HOUR)
+    pipeline.counts.errors["two", "three-failures", "of app two"] += 1
+    own = console.invited(f"of-two-{len(page)}-{len(word)}", "viewer", ("two",))
+    assert word in text(own.get(page))
+    assert word not in text(console.reader("viewer", everywhere=False).get(page))
 
-    def changes(reader):
-        before, sdk = text(reader.get(page)), console.whole.using("sdk", "two")
-        sdk.post("/v1/events", [{"event": "only-two", "user": new_id(0, os.urandom(CHANCE))} for _ in range(7)])
-        if "203.0.113.91" in page:
-            console.whole.fail("203.0.113.91", times=1, app="two")
-        return text(reader.get(page)) != before
 
-    own = console.invited(new_id(0, os.urandom(CHANCE)), "admin", ("two",))
-    assert changes(own)
-    kept = console.reader("admin", everywhere=False)
-    assert not all(changes(kept) for _ in range(2))  # of a minute that ends meanwhile a page may tell
+def test_a_property_that_two_apps_know_is_promoted_by_hand_in_one_of_them(console):
+    for app in ("one", "two"):
+        console.whole.using("sdk", app).post("/v1/events", {"event": "x", "properties": {"of-both": "x"}})
+    admin = console.whole.using("admin", "two")
+    wait_for(lambda: admin.ask("PUT", "/v1/schema/of-both", {"promoted": True}).status == 200)
+    own = console.invited("of-two-promoted", "admin", ("two",)).page("/settings")
+    assert "of-both string, by hand" in text(own) and '<option value="of-both">' not in own
+    kept = console.reader("admin", everywhere=False).page("/settings")
+    assert "of-both string, by hand" not in text(kept) and '<option value="of-both">' in kept
 
 
 @pytest.mark.parametrize("path", DONE)
