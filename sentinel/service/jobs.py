@@ -28,6 +28,7 @@ LEASE = "jobs"
 RENEW = 1.0
 HOLD = 7 * SECOND // 2  # a leader that was killed is followed within five seconds
 THREADS = 4
+AGAIN = 300.0  # seconds after which a job that fails and fails in the same way is told of again
 LATE = 120.0  # seconds after which a job that is still at work, or waits for a thread, is told of
 
 
@@ -69,6 +70,7 @@ class Holder:
 class Jobs:
     """The clock. A job that fails is counted and reported, and runs again when its time comes.
 
+    One that goes on failing in the same way is counted each time, and told of again after AGAIN.
     One that is still at work when its time comes is left to it, and told of, once, where it is late. `steady` gives
     seconds that never jump.
     """
@@ -83,6 +85,7 @@ class Jobs:
         self._steady = steady
         self._since: dict[str, float] = {}
         self._late: set[str] = set()
+        self._told: dict[str, tuple[float, str]] = {}  # when each job's failure was told last, and what it was
         figures.sources.append(self._samples)
         logging.getLogger("apscheduler").setLevel(logging.ERROR)  # what it warns of is told below
         self._scheduler = BackgroundScheduler(
@@ -135,10 +138,17 @@ class Jobs:
                 return
             job.run()
         except SentinelError as error:
-            self._figures.count("sentinel_jobs", job.name, "failed")
-            self._fault(job.name, error)
+            self._failed(job.name, "failed", error)
         except Exception as error:  # noqa: BLE001  one job's fault must not end the others
-            self._figures.count("sentinel_jobs", job.name, "fault")
-            self._fault(job.name, error)
+            self._failed(job.name, "fault", error)
         else:
+            self._told.pop(job.name, None)
             self._figures.count("sentinel_jobs", job.name, "done")
+
+    def _failed(self, name: str, outcome: str, error: Exception) -> None:
+        self._figures.count("sentinel_jobs", name, outcome)
+        now, what = self._steady(), f"{type(error).__name__}: {error}"
+        since, before = self._told.get(name, (now, ""))
+        if what != before or now >= since + AGAIN:
+            self._told[name] = now, what
+            self._fault(name, error)

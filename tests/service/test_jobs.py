@@ -10,7 +10,7 @@ from apscheduler.events import EVENT_JOB_MAX_INSTANCES
 from sentinel.core.duration import SECOND
 from sentinel.core.errors import StoreBusy
 from sentinel.service.figures import Figures
-from sentinel.service.jobs import HOLD, LATE, Holder, Job, Jobs
+from sentinel.service.jobs import AGAIN, HOLD, LATE, Holder, Job, Jobs
 from sentinel.store.embedded.store import open_store
 from tests.api.served import wait_for
 
@@ -117,6 +117,32 @@ def test_a_job_that_fails_is_counted_and_reported_and_ends_nothing(leases, error
     bench.jobs.run(Job("job", 1, fail, shared=False))
     assert bench.counted == {("job", outcome): 1}
     assert bench.faults == [("job", error)]
+
+
+def test_a_job_that_goes_on_failing_is_counted_each_time_and_told_now_and_then(leases):
+    """Told at once, when it fails otherwise, after some minutes, and when it fails anew after it had worked."""
+    errors = []
+
+    def fail():
+        if errors:
+            raise errors[-1]
+
+    bench, job = Bench(leases), Job("job", 1, fail, shared=False)
+
+    def told(error, seconds):
+        errors[:] = [error] if error else []
+        bench.seconds = seconds
+        bench.jobs.run(job)
+        found, bench.faults[:] = [str(one) for _, one in bench.faults], []
+        return found
+
+    assert told(StoreBusy("gone"), 0) == ["gone"]
+    assert told(StoreBusy("gone"), 1) == told(StoreBusy("gone"), AGAIN - 1) == []
+    assert told(StoreBusy("full"), AGAIN - 1) == ["full"]
+    assert told(StoreBusy("full"), 2 * AGAIN) == ["full"]
+    assert told(None, 2 * AGAIN) == []
+    assert told(StoreBusy("full"), 2 * AGAIN) == ["full"]
+    assert bench.counted == {("job", "failed"): 6, ("job", "done"): 1}
 
 
 def test_the_clock_calls_jobs_again_and_again_until_it_is_stopped(leases):
