@@ -25,7 +25,7 @@ from sentinel.app.enrichment import Enrichment
 from sentinel.app.tenants import Tenants
 from sentinel.console import site
 from sentinel.core.duration import MINUTE, SECOND
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import App
 from sentinel.edge.access import Gate
 from sentinel.service import upkeep
@@ -49,6 +49,8 @@ from sentinel.service.trials.workbench import Workbench
 from sentinel.service.vitals import Vitals
 from sentinel.service.writing import Writing
 from sentinel.settings import Settings
+
+AGAIN = 2.0  # seconds until a start that could not be done is tried again
 
 log = structlog.get_logger("sentinel")
 
@@ -182,10 +184,13 @@ class Server:
     def _restore(self) -> None:
         began = time.monotonic()
         try:
-            for app in self.store.access.apps():
-                self.pipeline.tenant(app.id)
-                if any(key.protocol and key.revoked is None for key in self.store.access.keys(app.id)):
-                    self.bans.table(app.id)  # a bouncer whose first question takes too long gives up
+            told = None
+            while (busy := self._restored()) is not None:
+                if str(busy) != told:
+                    self.fault("restore", busy)
+                told = str(busy)
+                self.overview.delayed(busy.outside)
+                self._stopping.wait(AGAIN)
         except Stopping:
             return
         except Exception as error:  # noqa: BLE001  said at once, and by readyz for as long as it lasts
@@ -197,6 +202,18 @@ class Server:
         self.courier.start()
         self.jobs.soon("lists")
         log.info("ready", playbooks=len(self.library.playbooks), seconds=round(time.monotonic() - began, 3))
+
+    def _restored(self) -> StoreBusy | None:
+        """Let every app's windows hold what they did; return what is in the way for now."""
+        self._go_on()
+        try:
+            for app in self.store.access.apps():
+                self.pipeline.tenant(app.id)
+                if any(key.protocol and key.revoked is None for key in self.store.access.keys(app.id)):
+                    self.bans.table(app.id)  # a bouncer whose first question takes too long gives up
+        except StoreBusy as error:
+            return error
+        return None
 
     def _reloaded(self, what: str, text: str) -> None:
         """Say what was taken over from files, or why it was not."""

@@ -72,6 +72,10 @@ class Overview:
         """Note that the start came to nothing."""
         self._starting = f"the server could not start: {why}"
 
+    def delayed(self, why: str) -> None:
+        """Note that the start could not be done now, and is tried again."""
+        self._starting = f"the start is tried again: {why}"
+
     def ready(self) -> None:
         """Note that events are taken from now on."""
         self._starting = None

@@ -8,6 +8,7 @@ import pytest
 
 from sentinel.app import open_server
 from sentinel.app.tenants import Tenants
+from sentinel.core.errors import StoreBusy
 from sentinel.core.record import App
 from tests.api.served import served, wait_for
 from tests.api.whole import settings
@@ -64,6 +65,26 @@ def test_a_stop_while_it_starts_does_not_wait_for_the_end(slow):
     server._restoring.join(5)
     assert not server._restoring.is_alive()
     assert server.overview.starting() is not None
+
+
+def test_a_start_that_meets_a_busy_store_is_tried_again_until_it_is_done(tmp_path, monkeypatch):
+    restore, left = Tenants.restored, threading.Event()
+
+    def busy(self, app):
+        if not left.is_set():
+            raise StoreBusy("the database cannot be used now")
+        return restore(self, app)
+
+    monkeypatch.setattr(Tenants, "restored", busy)
+    monkeypatch.setattr("sentinel.app.server.AGAIN", 0.05)
+    server = open_server(settings(tmp_path))
+    server.first()
+    with served(server.front, lifespan="on") as client:
+        said = wait_for(lambda: "again" in client.get("/readyz").body.decode() and client.get("/readyz"))
+        assert said.status == 503
+        assert said.json["detail"] == "the start is tried again: the database cannot be used now"
+        left.set()
+        wait_for(lambda: client.get("/readyz").status == 200)
 
 
 def test_a_start_that_comes_to_nothing_says_why_for_as_long_as_it_lasts(tmp_path, monkeypatch):
