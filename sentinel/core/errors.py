@@ -90,8 +90,15 @@ class StoreError(SentinelError):
 
 
 class StoreBusy(StoreError):
-    """The store cannot do it now, and nothing was done; ask again after `retry_after` seconds."""
+    """The store cannot do it now, and nothing was done; ask again after `retry_after` seconds.
 
-    def __init__(self, message: str, hint: str | None = None, retry_after: int = 1) -> None:
+    `outside` is what those are told who need not know where things are kept: the message, where it does not say that.
+    """
+
+    def __init__(
+        self, message: str, hint: str | None = None, retry_after: int = 1, outside: str | None = None
+    ) -> None:  # fmt: skip
         super().__init__(message, hint)
         self.retry_after = retry_after
+        self.outside = message if outside is None else outside
+        self.outside_hint = hint if outside is None else None

@@ -70,7 +70,7 @@ def refusal(error: SentinelError) -> ApiError:
     if isinstance(error, Busy):
         return ApiError("unavailable", error.message, error.hint, error.after)
     if isinstance(error, StoreBusy):
-        return ApiError("unavailable", error.message, error.hint or "try again", error.retry_after)
+        return ApiError("unavailable", error.outside, error.outside_hint or "try again", error.retry_after)
     code = "conflict" if isinstance(error, Conflict) else "forbidden" if isinstance(error, Forbidden) else "invalid"
     return ApiError(code, error.message, error.hint)
 

@@ -263,7 +263,8 @@ def _word(error: object) -> str:
 
 
 def _busy(error: object) -> StoreBusy:
-    return StoreBusy(f"windows cannot be reached: {_why(error)}", _hint(error))
+    away = "windows cannot be reached"
+    return StoreBusy(f"{away}: {_why(error)}", _hint(error), outside=away)
 
 
 def _hint(error: object) -> str:

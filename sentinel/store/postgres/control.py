@@ -1,7 +1,7 @@
 """The connections to a PostgreSQL database: how they are made, lost, made again, and what their failures mean.
 
-What is in the database is not known here. Every failure that may pass becomes a StoreBusy, after which nothing was
-done; one that will not becomes a StoreError. Neither says the password.
+What is in the database is not known here. Every failure becomes a StoreBusy, after which nothing was done: also what
+somebody has to mend, a password or a right, is mended while servers run. None says the password.
 """
 
 from __future__ import annotations
@@ -48,7 +48,12 @@ _NEVER = {
     "42501": "the user lacks a right there", "3F": "there is no such schema",
 }  # fmt: skip
 _FATAL = re.compile(r"FATAL:\s+(.*)")
-_REFUSED = re.compile(r"does not exist|authentication failed|pg_hba\.conf|is not permitted")  # without a state
+_REFUSED = re.compile(  # without a state
+    r"does not exist|authentication failed|pg_hba\.conf|is not permitted|no password supplied|does not support SSL|"
+    r"certificate"
+)
+_SETTINGS = "see `database` in the settings"
+_AWAY = "the database cannot be used now"
 
 
 class Control:
@@ -161,11 +166,11 @@ class Control:
         text = _said(error)
         for prefix, meaning in _NEVER.items():
             if state.startswith(prefix):
-                return StoreError(f"{self.where}: {meaning}: {text}", "see `database` in the settings")
+                return StoreBusy(f"{self.where}: {meaning}: {text}", _SETTINGS, 5, _AWAY)
         if not state and _REFUSED.search(text):
-            return StoreError(f"{self.where} refuses this server: {text}", "see `database` in the settings")
+            return StoreBusy(f"{self.where} refuses this server: {text}", _SETTINGS, 5, _AWAY)
         if state.startswith(_NOW_NOT) or (not state and isinstance(error, psycopg.OperationalError)):
-            return StoreBusy(f"{self.where} cannot be used now: {text}", retry_after=1)
+            return StoreBusy(f"{self.where} cannot be used now: {text}", outside=_AWAY)
         return error
 
 

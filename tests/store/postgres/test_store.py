@@ -16,6 +16,7 @@ from sentinel.core.decision import Decision
 from sentinel.core.duration import DAY
 from sentinel.core.errors import StoreBusy, StoreError
 from sentinel.core.record import Allowance, App, Filter
+from sentinel.edge.errors import refusal
 from sentinel.store.postgres import learning, news
 from sentinel.store.postgres.partitions import MANY
 from sentinel.store.postgres.state import look
@@ -291,6 +292,26 @@ def test_no_spelling_of_a_url_puts_a_piece_of_the_password_into_an_error(passwor
     with pytest.raises(StoreError) as failed:
         look(spelling.format(scheme="postgresql", password=password))
     assert not any(piece in f"{failed.value} {failed.value.__cause__!r}" for piece in pieces(password))
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("connection failed: fe_sendauth: no password supplied", "refuses this server"),
+        ("server does not support SSL, but SSL was required", "refuses this server"),
+        ("SSL error: certificate verify failed", "refuses this server"),
+        ('FATAL:  password authentication failed for user "u"', "refuses this server"),
+        ("SSL connection has been closed unexpectedly", "cannot be used now"),
+    ],
+)
+def test_what_somebody_has_to_mend_is_told_apart_and_senders_are_told_of_no_place(stores, said, words):
+    """It is busy all the same: a password is changed while servers run, and they go on once it is theirs again."""
+    with pytest.raises(StoreBusy, match=words) as caught, stores[0].control.translated():
+        raise psycopg.OperationalError(said)
+    assert (caught.value.hint == "see `database` in the settings") == (words != "cannot be used now")
+    answer = refusal(caught.value)
+    assert (answer.status, answer.message) == (503, "the database cannot be used now")
+    assert answer.hint == "try again" and answer.retry_after
 
 
 def test_a_database_that_hangs_is_down_though_no_connection_broke(stores, database, monkeypatch):
