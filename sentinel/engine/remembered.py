@@ -1,4 +1,4 @@
-"""What was made of something once, kept for when it comes again: at most so much, for senders choose what comes."""
+"""What was made of something once, kept for when it comes again: to a bound, for senders choose what comes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,23 @@ V = TypeVar("V")
 
 
 class Remembered(dict[K, V]):
-    """What `make` returns for each key, made when it is first asked for; with `most` of them it begins anew."""
+    """What `make` returns for each key, made when it is first asked for.
 
-    __slots__ = ("_make", "_most")
+    Past `most` of them what is not asked for again goes. A plain dictionary, and no order of use: where there are many,
+    to keep that takes longer than to find one.
+    """
+
+    __slots__ = ("_before", "_make", "_most")
 
     def __init__(self, make: Callable[[K], V], most: int) -> None:
         super().__init__()
+        self._before: dict[K, V] = {}
         self._make = make
         self._most = most
 
     def __missing__(self, key: K) -> V:
         if len(self) >= self._most:
+            self._before = dict(self)
             self.clear()
-        made = self[key] = self._make(key)
+        made = self[key] = self._before[key] if key in self._before else self._make(key)
         return made

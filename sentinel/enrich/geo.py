@@ -16,6 +16,7 @@ from geoip2.errors import AddressNotFoundError
 from geoip2.models import ASN, City
 
 from sentinel.core.errors import InputError
+from sentinel.engine.remembered import Remembered
 from sentinel.enrich.files import Watched
 
 REMEMBERED = 1 << 16  # addresses, for each version of the databases
@@ -66,7 +67,9 @@ class Geo:
         """Return a look-up with a memory of its own; the old databases go when nobody uses them any more."""
         self._before = self.failed
         databases = [file.value for file in self._files if file.value is not None]
-        return lru_cache(maxsize=REMEMBERED)(partial(self._find, databases))
+        if not databases:
+            return lambda ip: _merged(())
+        return Remembered(partial(self._find, databases), REMEMBERED).__getitem__
 
     def _find(self, databases: Sequence[Database], ip: str) -> Mapping[str, Any]:
         return _merged(tuple(self._ask(database, ip) for database in databases))

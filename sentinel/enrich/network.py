@@ -15,6 +15,7 @@ from sentinel.core import address
 from sentinel.core.decision import WIDEST
 from sentinel.core.errors import InputError
 from sentinel.engine.lists import Network, Networks, networks
+from sentinel.engine.remembered import Remembered
 from sentinel.enrich.files import Watched
 
 REMEMBERED = 1 << 16
@@ -71,7 +72,7 @@ class NetworkLists:
 
     def _fresh(self) -> Callable[[str], Mapping[str, Any]]:
         loaded = tuple((kind, file.value) for kind, file in self._files if file.value is not None)
-        return lru_cache(maxsize=REMEMBERED)(partial(_describe, loaded))
+        return Remembered(partial(_describe, loaded), REMEMBERED).__getitem__
 
 
 def read(path: Path) -> Networks:
