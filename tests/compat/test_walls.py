@@ -175,7 +175,11 @@ def test_a_revoked_key_is_good_no_more(whole, operation):
 
 
 SENT = {
-    "exceptionless POST /api/v2/events": [{"type": "log", "message": MARKER}],
+    "exceptionless POST /api/v2/events": [
+        {"type": "log", "message": MARKER, "reference_id": "reference"},
+        {"type": "session", "reference_id": "session"},
+    ],
+    "exceptionless POST /api/v2/events/by-ref/reference/user-description": {"description": MARKER},
     "logtrace POST /v1/events": {"name": MARKER, "user_id": MARKER},
     "logtrace POST /v1/audit-logs": {"actor": MARKER, "action": MARKER},
     "logtrace POST /v1/sessions": {"user_id": MARKER, "status": "ACTIVE"},
@@ -186,7 +190,18 @@ EACH = {  # the list in which a thing stands that is asked for by its id
 }
 HELD = [
     *(f"exceptionless GET /api/v2/{path}events" for path in ("", "projects/x/", "organizations/one/")),
-    "exceptionless GET /api/v2/events/count",
+    *(
+        f"exceptionless GET /api/v2/events{more}"
+        for more in (
+            "/count",
+            "/by-ref/reference",
+            "/sessions",
+            "/sessions/session",
+            "?mode=stack_users",
+            "?mode=stack_frequent",
+            "?include=total",
+        )
+    ),
     *(f"logtrace GET /v1/{kind}{more}" for kind in ("events", "audit-logs", "sessions") for more in ("", "/metrics")),
     *(f"logtrace GET /v1/metrics/{kind}" for kind in ("events", "events/top-actors", "sessions", "auditlogs")),
 ]
@@ -220,6 +235,7 @@ def test_what_clients_told_is_read_by_their_own_apps_keys_alone(whole, keys, tol
     own, other = (ask(whole, operation, key) for key in (keys["one", protocol, "read"][1], told[protocol]))
     assert (own.status, bool(held(own))) == (200, True)
     assert not (other.status == 200 and held(other))
+    assert other.headers.get("x-result-count", "0") == "0"
 
 
 @pytest.mark.parametrize("operation", EACH)
@@ -229,6 +245,54 @@ def test_one_thing_that_clients_told_is_read_by_their_own_apps_keys_alone(whole,
     id = held(ask(whole, EACH[operation], own))[0]["id"]
     asked = re.sub(r"\{\w+\}", id, operation)
     assert [ask(whole, asked, key).status for key in (own, told[protocol])] == [200, 404]
+
+
+def test_what_two_apps_call_alike_is_told_by_each_of_its_own(whole, keys, told):
+    """What app `one` said of a reference, and when its session ended, is nothing of another's of that name."""
+    base = "/compat/exceptionless/api/v2/events"
+
+    def shown(app, scope):
+        return {"Authorization": f"Bearer {keys[app, 'exceptionless', scope][1]}"}
+
+    events = [
+        {"type": "log", "message": "of-two", "reference_id": "reference"},
+        {"type": "session", "reference_id": "session"},
+    ]
+    assert whole.client.post(base, events, headers=shown("two", "sdk")).status == 202
+    ending = f"{base}/session/heartbeat?id=session&close=true"
+    assert whole.client.get(ending, headers=shown("one", "sdk")).status == 200
+    for path, word in (("by-ref/reference", "@user_description"), ("sessions", "sessionend")):
+        own, other = (whole.client.get(f"{base}/{path}", headers=shown(app, "read")).json for app in ("one", "two"))
+        assert [word in one["data"] for one in own] == [True]
+        assert [word in one["data"] for one in other] == [False]
+
+
+PATHS = ["/api/v2/projects/config", "/api/v2/projects/one/config", "/api/v1/project/config"]
+
+
+def test_what_clients_are_told_to_do_is_told_to_those_of_their_own_app_alone(whole, keys, told):
+    """By whatever name the project goes in the address."""
+
+    access = whole.server.store.access
+    access.put_app(App("four"), "test", 1)  # nothing of it is remembered yet
+    own = {app: keys[app, "exceptionless", "sdk"][1] for app in ("one", "two")}
+    own["four"] = access.make_key("four", "sdk", "test", 1, protocol="exceptionless")[1]
+
+    def said(app, path):
+        shown = {"Authorization": f"Bearer {own[app]}"}
+        answer = whole.client.get(f"/compat/exceptionless{path}", headers=shown)
+        sent = whole.client.post("/compat/exceptionless/api/v2/events", [], headers=shown)
+        return answer.json, sent.headers["x-exceptionless-configversion"]
+
+    shown = {"Authorization": f"Bearer {keys['one', 'exceptionless', 'admin'][1]}"}
+    path = "/compat/exceptionless/api/v2/projects/two/config?key=@@log:*"
+    before = [said("two", path) for path in PATHS]
+    assert whole.client.post(path, {"value": MARKER}, headers=shown).status == 200
+    changed = said("one", PATHS[0])
+    assert changed[0]["settings"]["@@log:*"] == MARKER and changed[1] == str(changed[0]["version"])
+    assert [said("one", path) for path in PATHS] == [changed] * len(PATHS)
+    assert [said("two", path) for path in PATHS] == before
+    assert [said("four", path) for path in PATHS] == [({"version": 0, "settings": {}}, "0")] * len(PATHS)
 
 
 def test_what_a_client_tells_is_told_of_its_own_app(whole, keys, told):
