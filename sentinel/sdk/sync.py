@@ -25,7 +25,7 @@ _TRY_STREAM_AGAIN = 600.0  # seconds
 _UPKEEP = 60.0
 _SAVE = 30.0
 _LONGEST_POLL = 600.0
-_NO_STREAM = (404, 405, 406, 410, 501)
+_LATER = (429, 500, 502, 503, 504)  # there may be a stream then; any other answer to who may have the list says no
 _MUTE = 2  # streams in a row without a byte: something between us holds them back
 
 
@@ -70,7 +70,7 @@ class Follower:
         self._notes = notes
         self._connection = Connection(options, about)
         self._backoff = Backoff(options.retry_base, options.retry_limit)
-        self._stream_backoff = Backoff(options.retry_base, options.retry_limit)
+        self._stream_backoff = Backoff(options.retry_base, min(options.retry_limit, options.poll_interval))
         self._stopping = threading.Event()
         self._poll_until = 0.0
         self._mute = 0
@@ -148,29 +148,56 @@ class Follower:
         for text in _texts(answer.pieces):
             reader.feed(text)
         self._take(reader)
-        told = reader.fields.get("now")
-        if isinstance(told, str):
-            self._clock.learn(moment.parse(told), sent, received)
-        else:
-            self._clock.learn_date(answer.headers.get("date"), received)
+        self._learn(reader.fields.get("now"), answer.headers.get("date"), sent, received)
         return None
 
+    def _learn(self, told: object, date: str | None, sent: int, received: int) -> None:
+        try:
+            server = moment.parse(told if isinstance(told, str) else "")
+        except SentinelError:  # it is no time; a list is not worth less for that
+            self._clock.learn_date(date, received)
+        else:
+            self._clock.learn(server, sent, received)
+
     def _follow(self) -> float:
+        """Follow the stream while it lasts; return how long to wait then. The list was had a moment before."""
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(self._held.decisions.revision)}
-        answer = self._connection.stream("/v1/feed/stream", headers, self._options.silence)
+        try:
+            answer = self._connection.stream("/v1/feed/stream", headers, self._options.silence)
+        except TimeoutError:
+            return self._not_heard()
         kind = answer.headers.get("content-type", "").partition(";")[0].strip()
-        if answer.status in _NO_STREAM or (answer.status == 200 and kind != "text/event-stream"):
+        if answer.status == 200 and kind == "text/event-stream":
+            return self._listen(answer.pieces)
+        if answer.status not in _LATER:
             return self._poll_for_a_while()
-        if answer.status != 200:
-            return self._not_now(answer) or 0.0
+        self._notes.count("feed failures")
+        wait = retry_after(answer.headers.get("retry-after"), self._stream_backoff.next())
+        self._poll_until = time.monotonic() + wait
+        return min(wait, self._options.poll_interval)
+
+    def _listen(self, pieces: Iterator[bytes]) -> float:
+        """Read a stream to its end, however it ends; return how long to wait then."""
         began = time.monotonic()
-        if not self._read_stream(answer.pieces):
-            self._mute += 1
-            if self._mute >= _MUTE:
-                return self._poll_for_a_while()
+        try:
+            heard = self._read_stream(pieces)
+        except (*FAILURES, SentinelError) as error:
+            heard = True
+            if not self._stopping.is_set():
+                self._notes.count("feed failures")
+                self._notes.warn(
+                    "stream", f"the stream of decisions broke off: {type(error).__name__}; it is tried again"
+                )
+        if not heard:
+            return self._not_heard()
         if time.monotonic() - began > self._options.retry_limit:
             self._stream_backoff.reset()
+            self._notes.forget("stream")
         return self._stream_backoff.next()
+
+    def _not_heard(self) -> float:
+        self._mute += 1
+        return self._poll_for_a_while() if self._mute >= _MUTE else self._stream_backoff.next()
 
     def _read_stream(self, pieces: Iterator[bytes]) -> bool:
         """Read until the stream ends or falls silent; say whether anything came."""

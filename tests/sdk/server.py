@@ -35,7 +35,7 @@ class FakeServer(ThreadingHTTPServer):
         self.feed_status = 200
         self.feed_body: bytes | None = None
         self.feed_extra: dict[str, Any] = {}
-        self.stream = "sse"  # sse, none, mute, page
+        self.stream = "sse"  # sse, none, mute, page, held, garbage, or a status
         self.heartbeat = 0.2
         self.streams = 0
         self.date: float | None = None
@@ -154,6 +154,13 @@ class Handler(BaseHTTPRequestHandler):
         if server.stream == "none":
             self.reply(404, b"{}")
             return
+        if server.stream == "held":
+            with server.changed:
+                server.changed.wait_for(lambda: server.closing)
+            return
+        if server.stream.isdecimal():
+            self.reply(int(server.stream), b"{}", {"Retry-After": "300"})
+            return
         if server.stream == "page":
             self.reply(200, b"<p>welcome</p>", {"Content-Type": "text/html"})
             return
@@ -167,6 +174,9 @@ class Handler(BaseHTTPRequestHandler):
         with server.changed:
             server.streams += 1
             server.changed.notify_all()
+        if server.stream == "garbage":
+            self.wfile.write(b": heartbeat\n\ndata: <p>welcome</p>\n\n")
+            return
         while not server.closing:
             with server.changed:
                 server.changed.wait_for(partial(self.has_news, revision), server.heartbeat)

@@ -131,6 +131,40 @@ def test_where_no_stream_passes_the_list_is_polled(server, start):
         assert client.stats()["counts"]["stream given up"] == 1
 
 
+@pytest.mark.parametrize("stream", ["403", "429", "502", "503", "held", "garbage"])
+def test_whatever_becomes_of_the_stream_the_list_is_polled_meanwhile(server, start, stream):
+    """Who may have the list must not wait for it because something between us takes no stream."""
+    server.stream = stream
+    client = start(silence=0.05, refused_wait=600.0)
+    assert known(client)
+    server.decide(block())
+    wait_for(lambda: sdk.is_blocked({"id": 1}))
+    server.decide(removed=("d1",))
+    wait_for(lambda: not sdk.is_blocked({"id": 1}))
+    if stream in ("403", "held"):
+        wait_for(lambda: client.stats()["counts"].get("stream given up"))
+
+
+def test_a_stream_that_makes_no_sense_is_said_once_and_tried_ever_less_often(server, start, caplog):
+    server.stream = "garbage"
+    client = start(retry_base=0.01, retry_limit=30.0, poll_interval=0.3)
+    with caplog.at_level(logging.WARNING, "sentinel.sdk"):
+        assert known(client)
+        server.until(lambda: server.streams >= 3)
+        began = time.monotonic()
+        server.until(lambda: server.streams >= 8)
+    assert time.monotonic() - began > 0.3, "waits grow"
+    assert len(caplog.records) == 1
+
+
+def test_a_time_that_is_none_keeps_no_stream_out(server, start):
+    server.feed_extra = {"now": "rubbish"}
+    client = start()
+    assert known(client)
+    assert server.until(lambda: server.streams)
+    assert client.stats()["clock_offset"] == 0
+
+
 def test_a_stream_that_stays_silent_is_given_up_for_polling(server, start):
     server.stream = "mute"
     client = start(silence=0.05)
