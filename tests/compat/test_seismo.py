@@ -256,6 +256,8 @@ def test_reports_count_what_is_asked_for_in_both_spellings(signed):
         ("hour/shop?date=today", 403, "missing hour parameter"),
         ("period/shop?from=today", 403, "missing to parameter"),
         ("day/shop?date=2013-13-01", 400, "bad date format"),
+        ("day/shop?date=1970-01-01", 400, "bad date format"),
+        ("month/shop?date=9999-12", 400, "bad date format"),
         ("hour/shop?date=today&hour=24", 400, "bad hour format"),
         ("year/shop?date=today", 404, "there is nothing at this address"),
     ],
@@ -275,24 +277,89 @@ def test_weeks_begin_on_sunday(whole, day, first):
     assert (today(found.since), found.until - found.since) == (first, 7 * 24 * HOUR)
 
 
+def test_an_hour_is_an_hour_and_a_period_has_its_last_day():
+    here = seismo.Seismo(Shared(None, None, None, None, None, None))
+    since, until = here.hour({"date": "2026-11-21", "hour": "23"})
+    assert (today(since), until - since, today(until)) == ("2026-11-21", HOUR, "2026-11-22")
+    assert [today(at) for at in here.period({"from": "2026-11-20", "to": "2026-11-21"})] == ["2026-11-20", "2026-11-22"]
+
+
 def test_months_are_as_long_as_they_are():
     here = seismo.Seismo(Shared(None, None, None, None, None, None))
     assert [today(at) for at in here.month({"month": "2024-02"})] == ["2024-02-01", "2024-03-01"]
 
 
-def test_no_app_sees_another_apps_events(whole, signed):
-    signed.post("mine")
-    other = Signed(whole, "somebody-else")
-    assert other.get("/api/events/shop") == []
-    assert other.get("/api/reports/day/shop?date=today") == {"total": 0}
+READS = [
+    "/api/events/shop",
+    *(f"/api/reports/{kind}/shop?date=today" for kind in ("day", "week", "month")),
+    "/api/reports/period/shop?from=today&to=today",
+]
+
+
+def test_no_app_sees_another_apps_events_by_a_key_or_a_token(whole):
+    own, other = Signed(whole, "told-something"), Signed(whole, "somebody-else")
+    own.post("mine")
+    for shown, found in ((own, [True] * 5), (other, [False] * 5)):
+        for token in (shown.key, shown.sign_in().json["token"]):
+            answers = [shown.ask("GET", path, token=token).json for path in READS]
+            assert [bool(one if type(one) is list else one["total"]) for one in answers] == found
+    other.post("theirs")
+    assert [one["event"] for one in own.get("/api/events/shop")] == ["mine"]
+
+
+def test_who_is_let_in_without_a_key_asks_what_this_is_or_signs_in(whole):
+    found = seismo.ADAPTER.routes(whole.server.front.foreign.shared)
+    assert {(one.method, one.path) for one in found if one.open} == {("GET", "/"), ("POST", "/auth")}
+    for route in found:
+        if not route.open:
+            path = route.path.replace("{app}", "shop")
+            assert whole.client.ask(route.method, BASE + path, {} if route.method == "POST" else None).status == 401
 
 
 def test_a_key_that_may_only_send_reads_nothing_and_the_other_way_round(whole):
     sender, reader = Signed(whole, "only-sends", "ingest"), Signed(whole, "only-reads", "read")
-    assert sender.ask("POST", "/api/events/shop", {"event": "a"}).status == 201
-    assert sender.ask("GET", "/api/events/shop").status == 403
-    assert reader.ask("POST", "/api/events/shop", {"event": "a"}).status == 403
-    assert reader.ask("GET", "/api/events/shop").status == 200
+    for token in (None, sender.sign_in().json["token"]):
+        assert sender.ask("POST", "/api/events/shop", {"event": "a"}, token).status == 201
+        assert {sender.ask("GET", path, token=token).status for path in READS} == {403}
+    for token in (None, reader.sign_in().json["token"]):
+        assert reader.ask("POST", "/api/events/shop", {"event": "a"}, token).status == 403
+        assert {reader.ask("GET", path, token=token).status for path in READS} == {200}
+
+
+def test_a_revoked_key_signs_in_by_none_of_its_passwords(whole):
+    signed = Signed(whole, "revoked", username="was", password=PASSWORD)
+    said = ({"username": "was", "password": PASSWORD}, {"username": "any", "password": signed.key})
+    assert [signed.sign_in(**one).status for one in said] == [200, 200]
+    assert whole.client.using(signed.admin).delete(f"/v1/keys/{signed.made['id']}").status == 204
+    assert [signed.sign_in(**one).status for one in said] == [401, 401]
+    assert signed.ask("GET", "/api/events/shop").status == 401
+
+
+def test_a_key_for_another_protocol_signs_in_nowhere_here(whole):
+    make = whole.server.store.access.make_key
+    for protocol in (None, "logtrace"):
+        _, secret = make("one", "sdk", "test", 1, **({"protocol": protocol} if protocol else {}))
+        assert whole.client.post(f"{BASE}/auth", {"username": "u", "password": secret}).status == 401
+        headers = {"X-Access-Token": secret}
+        assert whole.client.get(f"{BASE}/api/events/shop", headers=headers).status in (401, 403)
+
+
+def test_a_token_of_a_key_that_is_none_of_this_protocol_opens_nothing(whole):
+    store, clock = whole.server.store, Clock()
+    tokens = seismo_access.Tokens(store, clock)
+    for protocol in (None, "logtrace"):
+        key, _ = store.access.make_key("one", "sdk", "test", 1, **({"protocol": protocol} if protocol else {}))
+        assert tokens.key(tokens.make(key)) is None
+
+
+def test_what_another_client_says_of_an_application_is_no_event_of_seismos(signed):
+    """Its properties are its sender's to choose, and may not take the list away from others."""
+    signed.post("a")
+    _, secret = signed.whole.server.store.access.make_key(signed.app, "sdk", "test", 1)
+    told = [{"event": "b", "properties": {"seismo": said}} for said in ({"app": "shop"}, {"app": "shop", "id": None})]
+    assert signed.whole.client.using(secret).post("/v1/events", told).json["accepted"] == 2
+    assert [one["event"] for one in signed.get("/api/events/shop")] == ["a"]
+    assert signed.get("/api/reports/day/shop?date=today") == {"total": 1}
 
 
 def test_a_token_in_the_address_sends_and_does_not_read(signed):
