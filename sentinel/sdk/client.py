@@ -67,9 +67,10 @@ class Client:
         self.follower = Follower(options, self.held, self.clock, self.notes, about)
 
     def after_fork(self) -> None:
-        """Start anew in a child: the events and sockets are the parent's, the decisions hold here too."""
+        """Start anew in a child: events, sockets and a request under way are the parent's, decisions hold too."""
         if self._pid == os.getpid():
             return
+        context.current.set(None)  # a pool's worker outlives the request that it was begun in
         self.sender.drop()
         self.follower.drop()
         self.notes = self.notes.copy()

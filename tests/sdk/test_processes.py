@@ -178,6 +178,36 @@ def test_a_worker_of_a_pool_sends_what_waits_as_it_ends(server, method, tmp_path
     assert len(server.events) == 1
 
 
+def test_a_worker_that_a_request_begins_works_for_no_request():
+    """It serves many of them: what it does must not be told of the first one's user and address."""
+    printed = run(
+        "http://127.0.0.1:9",
+        """
+        import multiprocessing
+        from sentinel.sdk import testing, wsgi
+        def work(user):
+            verdict = sdk.identify(user)
+            sdk.track('worked')
+            (event,) = sdk.current().buffer.events()[-1:]
+            return verdict.kind, event.get('ip'), event.get('request'), event.get('user')
+        def app(environ, start_response):
+            sdk.identify('jane')
+            with multiprocessing.get_context('fork').Pool(1) as pool:
+                print(pool.apply(work, ('bad',)))
+            sdk.track('viewed')
+            start_response('200 OK', [])
+            return []
+        with testing.capture() as sentinel:
+            sentinel.decide('block', user='bad')
+            environ = {'PATH_INFO': '/', 'REQUEST_METHOD': 'GET', 'REMOTE_ADDR': '203.0.113.9'}
+            list(wsgi.SentinelMiddleware(app)(environ, lambda *about: None))
+            (viewed,) = sentinel.named('viewed')
+            print(viewed['ip'], viewed['user'])
+        """,
+    )
+    assert printed.splitlines() == ["('block', None, None, None)", "203.0.113.9 {'id': 'jane'}"]
+
+
 def test_importing_the_middleware_loads_no_framework():
     heavy = {"fastapi", "starlette", "pydantic", "sqlmodel", "duckdb", "yaml", "redis", "django", "flask", "msgspec"}
     printed = run("http://127.0.0.1:9", "import sentinel.sdk.asgi, sentinel.sdk.wsgi\nprint(*sys.modules)")
