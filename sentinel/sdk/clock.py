@@ -16,19 +16,21 @@ from collections import Counter
 
 logger = logging.getLogger("sentinel.sdk")
 _SKEW = 2_000_000  # a Date header tells whole seconds: a smaller difference means nothing
+_BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 _SOONEST = 0.5  # seconds: "at once", said again and again, would keep a processor of the application's busy
 
 
 class Clock:
-    """This machine's time, corrected to the server's; microseconds since 1970."""
+    """This machine's time, corrected to the server's, however it is set meanwhile; microseconds since 1970."""
 
     def __init__(self) -> None:
         self.offset = 0
-        self._ahead = _ahead()
+        self._ahead: int | None = None  # until the server has told its time, there is none but this machine's
 
     def now(self) -> int:
         """Return the corrected time."""
-        return time.time_ns() // 1000 + self.offset
+        here = time.time_ns() // 1000 if self._ahead is None else _steady() + self._ahead
+        return here + self.offset
 
     def learn(self, server: int, sent: int, received: int) -> None:
         """Note what the server's clock said between two moments of this machine's."""
@@ -46,12 +48,17 @@ class Clock:
 
     def was_set(self) -> bool:
         """Say whether this machine's clock was set, or stood still, since the server's time was learnt."""
-        return abs(_ahead() - self._ahead) > _SKEW
+        return self._ahead is not None and abs(_ahead() - self._ahead) > _SKEW
 
 
 def _ahead() -> int:
     """Return by how much the clock that may be set is ahead of the one that may not."""
-    return (time.time_ns() - time.monotonic_ns()) // 1000
+    return time.time_ns() // 1000 - _steady()
+
+
+def _steady() -> int:
+    """Return microseconds of a clock that nobody sets and, where there is one, no sleep of the machine stops."""
+    return (time.monotonic_ns() if _BOOT is None else time.clock_gettime_ns(_BOOT)) // 1000
 
 
 class Backoff:

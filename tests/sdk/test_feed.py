@@ -89,6 +89,28 @@ def test_a_clock_that_is_set_while_the_stream_is_open_is_learnt_anew(server, sta
     assert sdk.is_blocked({"id": 1}), "the decision's end is by the server's clock"
 
 
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_is_set_while_the_server_is_away_moves_no_end_and_no_event(server, start, monkeypatch, hours):
+    client = start(flush_interval=3600.0)
+    server.decide(block(until=int(time.time() + 600) * 1_000_000), block("d2", "id:2", until=1))
+    assert known(client)
+    wait_for(lambda: sdk.is_blocked({"id": 1}))
+    server.close()
+    told, before = time.time_ns, time.time()
+    monkeypatch.setattr(time, "time_ns", lambda: told() + hours * 3_600_000_000_000)
+    assert (sdk.is_blocked({"id": 1}), sdk.is_blocked({"id": 2})) == (True, False)
+    sdk.track("e")
+    (event,) = client.buffer.events()
+    assert abs(moment.parse(event["timestamp"]) / 1e6 - before) < 60
+
+
+def test_a_clock_that_is_put_right_before_any_contact_is_believed(monkeypatch):
+    clock, told = Clock(), time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: told() + 3_600_000_000_000)
+    assert abs(clock.now() - told() // 1000 - 3_600_000_000) < 60_000_000
+    assert not clock.was_set()
+
+
 def test_a_snapshot_that_cannot_be_written_for_any_reason_ends_no_enforcement(server, start, monkeypatch, tmp_path):
     tried = []
 
