@@ -37,20 +37,25 @@ function moments(_, splits, __, ___, step) {
   });
 }
 
+/** Return how many seconds there are at the least from one moment to the next, 0 where there is none. */
+function apart(x) {
+  return x.length < 2 ? 0 : Math.min(...x.slice(1).map((at, index) => at - x[index]));
+}
+
 /** Let each bar stand over the time it counts: it begins at its moment, and the axis ends where the last one does. */
 function standing(x) {
   const alone = x.length < 2;
-  const step = alone ? 0 : Math.min(...x.slice(1).map((at, index) => at - x[index]));
+  const step = apart(x);
   return {
     bars: uPlot.paths.bars({ size: [0.8, 120], align: alone ? 0 : 1 }),
     across: alone ? {} : { range: (_, from, to) => [from, to + step] },
     pointed: { points: { show: false }, dataIdx: (_, __, near, at) => (near && x[near] > at ? near - 1 : near) },
-    ticks: step > DAY / 2 ? { incrs: DAYS } : {}, // a day may have 23 hours
   };
 }
 
 function options(element, data) {
-  const { bars, across = {}, pointed = { points: { size: 6 } }, ticks = {} } = data.kind === "bars" ? standing(data.x) : {};
+  const { bars, across = {}, pointed = { points: { size: 6 } } } = data.kind === "bars" ? standing(data.x) : {};
+  const ticks = apart(data.x) > DAY / 2 ? { incrs: DAYS } : {}; // what is told by the day has no hours; one may have 23
   return {
     width: element.clientWidth || 600,
     height: HEIGHT,
@@ -62,10 +67,10 @@ function options(element, data) {
     },
     axes: [axis({ values: moments, ...ticks }), axis({ size: 56 })],
     series: [
-      { value: (_, seconds) => (seconds === null ? "–" : new Date(seconds * 1000).toLocaleString()) },
+      { value: (_, seconds) => (seconds === null ? "" : new Date(seconds * 1000).toLocaleString()) },
       ...data.series.map(([label], index) => ({
         label,
-        value: (_, number) => number?.toLocaleString() ?? "–",
+        value: (_, number, __, at) => (at === null ? "" : (number?.toLocaleString() ?? "–")), // null: nothing is pointed at
         stroke: tone(TONES[index % TONES.length]),
         fill: bars && data.series.length === 1 ? tone(TONES[index % TONES.length]) : undefined,
         width: bars ? 0 : 2,

@@ -16,6 +16,7 @@ from sentinel.core import moment
 from sentinel.core.decision import PAIRS, unpair
 from sentinel.core.duration import DAY, HOUR, MINUTE, SECOND, format_duration
 from sentinel.core.finding import tally_texts
+from sentinel.core.number import plural
 from sentinel.core.text import whole as unbroken
 
 LONGEST = 400  # characters of one value on a page
@@ -36,7 +37,7 @@ def environment() -> Environment:
         "plain_json": plain_json,
         "actor": actor, "duration": duration, "short": short, "target": target, "parties": parties,
         "pair": lambda value: (value, value), "laid_out": laid_out, "filename": filename, "bars": bars,
-        "suffixed": lambda value, more: f"{value}{more}", "told": told,
+        "suffixed": lambda value, more: f"{value}{more}", "told": told, "many": many, "dotted": dotted,
     }  # fmt: skip
     return env
 
@@ -95,6 +96,16 @@ def number(value: float) -> str:
     if not abs(value) < HUGE:
         return f"{value:g}" if isfinite(value) else "–"
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+
+
+def many(found: float, what: str) -> str:
+    """Return how many there are of something as people read it: `1 event`, `1,234 events`."""
+    return f"{number(found)} {plural(1 if found == 1 else 2, what)}"
+
+
+def dotted(text: str, most: int) -> Markup:
+    """Return a name that, where it is too long for a line, goes on in the next behind a dot."""
+    return escape(inert(short(text, most))).replace(".", Markup(".<wbr>"))
 
 
 def told(tally: Mapping[str, Any], threshold: Mapping[str, str] | None = None) -> dict[str, str]:

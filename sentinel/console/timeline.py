@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
+from sentinel.core.decision import PAIRS, Kind, unpair
 from sentinel.core.explore import Activity, Share
 from sentinel.service.about import MOST, About
 
@@ -25,6 +26,8 @@ class Line(NamedTuple):
     success: bool | None = None
     user: str | None = None
     ip: str | None = None
+    decided: Kind | None = None
+    about: str = ""  # the address or device that a decision is kept to
 
 
 def lines(found: About, titles: Mapping[str, str]) -> list[Line]:
@@ -36,7 +39,8 @@ def lines(found: About, titles: Mapping[str, str]) -> list[Line]:
     for made in found.decisions:
         decision = made.decision
         by = titles.get(decision.playbook or "") or decision.playbook or "by hand"
-        some.append(Line(decision.made, "decision", decision.id, f"{decision.kind}: {by}"))
+        kept_to = unpair(decision.value)[1] if decision.scope in PAIRS else ""
+        some.append(Line(decision.made, "decision", decision.id, by, decided=decision.kind, about=kept_to))
     return sorted(some, key=lambda line: line.at, reverse=True)[:MOST]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,10 +52,24 @@ def place_of(store: Store, app: str, ip: str, filter: Filter, now: int) -> About
     """Return everything about the filter's address or network; decisions on networks around it count."""
     known = store.access.app(app)
     names = names_of(ip, known.ipv6 if known else 64)
-    findings = [one for name in names for one in store.findings.list(app, ip=name, limit=MOST).items]
+    findings = _found_in(store, app, ip) if "/" in ip else _found_at(store, app, names)
     labels = {label for name in names for label in store.labels.of(app, "ip", name, now)}
     found = store.explorer.ip(app, filter)
     return About(found, _newest(findings), decided(store, app, names, now), tuple(sorted(labels)))
+
+
+def _found_at(store: Store, app: str, names: Iterable[str]) -> Iterable[KeptFinding]:
+    return [one for name in names for one in store.findings.list(app, ip=name, limit=MOST).items]
+
+
+def _found_in(store: Store, app: str, network: str) -> Iterable[KeptFinding]:
+    """Return the findings about addresses of a network, of those that are looked at."""
+    version, length, bits = place(network)
+    for kept in _looked_at(store, app):
+        if kept.finding.ip is not None:
+            near = place(kept.finding.ip)
+            if near.version == version and near.length >= length and near.bits >> (near.length - length) == bits:
+                yield kept
 
 
 def names_of(ip: str, ipv6: int) -> tuple[str, ...]:
@@ -102,17 +116,22 @@ def most_found(store: Store, app: str, since: int, of: Literal["user", "ip"]) ->
     """Return who has most findings since a time: the key or address, how many, and when the newest was."""
     counts: Counter[str] = Counter()
     newest: dict[str, int] = {}
+    for kept in _looked_at(store, app, since):
+        if (value := getattr(kept.finding, of)) is not None and kept.status != "retracted":
+            counts[value] += 1
+            newest.setdefault(value, kept.finding.at)
+    return [(value, number, newest[value]) for value, number in counts.most_common()]
+
+
+def _looked_at(store: Store, app: str, since: int | None = None) -> Iterator[KeptFinding]:
+    """Give the newest findings, and no more of them than are ever looked at for one answer."""
     cursor: str | None = None
     for _ in range(_LOOKED // _PAGE):
         page = store.findings.list(app, since=since, limit=_PAGE, cursor=cursor)
-        for kept in page.items:
-            if (value := getattr(kept.finding, of)) is not None and kept.status != "retracted":
-                counts[value] += 1
-                newest.setdefault(value, kept.finding.at)
+        yield from page.items
         cursor = page.cursor
         if cursor is None:
-            break
-    return [(value, number, newest[value]) for value, number in counts.most_common()]
+            return
 
 
 def _newest(findings: Iterable[KeptFinding]) -> tuple[KeptFinding, ...]:

@@ -49,6 +49,24 @@ def console(tmp_path_factory):
         yield found
 
 
+# What is wider than the card it lies in, and neither scrolls nor is cut on purpose within it.
+STICKING_OUT = """() => [...document.querySelectorAll(".card *, .stat *")].filter((one) => {
+  const card = one.closest(".card, .stat"), own = one.getBoundingClientRect();
+  if (!one.checkVisibility() || own.right <= card.getBoundingClientRect().right + 1) return false;
+  for (let at = one; at !== card; at = at.parentElement) if (getComputedStyle(at).overflowX !== "visible") return false;
+  return !one.closest("svg, [data-chart], .menu");
+}).map((one) => one.outerHTML.slice(0, 120))"""
+
+
+# What is written onto a chart.
+WRITTEN = """window.written = [];
+const fill = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...where) {
+  window.written.push(text);
+  return fill.call(this, text, ...where);
+};"""
+
+
 def of_one(path):
     return f"{path}{'&' if '?' in path else '?'}app=one"
 
@@ -80,6 +98,7 @@ def readable(seen, path):
     assert seen.serious() == [], path
     wide = seen.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
     assert not wide, path
+    assert seen.page.evaluate(STICKING_OUT) == [], path
 
 
 def test_what_is_behind_buttons_has_no_serious_violation_either(chromium, console):
@@ -252,6 +271,10 @@ def test_times_are_the_readers_own_and_utc_is_told(chromium, console):
         hour = (int(utc[11:13]) + 9) % 24  # Tokyo
         assert time.inner_text()[11:13] == f"{hour:02d}"
         assert "UTC" in time.get_attribute("title") and "Japan" in time.get_attribute("title")
+        assert seen.page.get_by_text("Times are those of Japan Standard Time, UTC on hover.").is_visible()
+    with tab(chromium, console.reader(), scripts=False) as seen:
+        seen.open("/findings?app=one")
+        assert seen.page.get_by_text("Times are UTC.").is_visible()
 
 
 def test_the_theme_is_the_systems_until_it_is_chosen(chromium, console):
@@ -399,8 +422,13 @@ def test_a_bar_stands_over_its_own_time_and_days_are_told_by_days_alone(chromium
         wait_for(lambda: console.store.events.count("one", Filter()) == 4)
         with tab(chromium, console.reader()) as seen:
             page = seen.page
-            seen.open(of_one("/reports/series?range=7d&interval=day"))
-            page.locator(".chart canvas").wait_for()
+            page.add_init_script(WRITTEN)
+            for kind in ("&group_by=event&previous=1", ""):  # lines, and bars
+                seen.open(of_one(f"/reports/series?range=7d&interval=day{kind}"))
+                page.locator(".chart canvas").wait_for()
+                assert page.evaluate("written.filter(text => /[A-Z][a-z]/.test(text)).length") > 3, kind
+                assert page.evaluate("written.filter(text => text.includes(':'))") == [], kind
+            assert not page.locator(".u-legend tr").first.is_visible()  # until something is pointed at
             x = page.evaluate("JSON.parse(document.querySelector('[data-chart]').dataset.chart).x")
             assert [later - at for at, later in pairwise(x)] == [day] * (len(x) - 1)
             box = page.locator(".u-over").bounding_box()

@@ -10,6 +10,7 @@ import pytest
 
 from sentinel.api import program
 from sentinel.console import site
+from sentinel.console.render import dotted, many
 from sentinel.core.errors import StoreBusy
 from tests.api.served import wait_for
 from tests.console.visiting import PASSWORD, text, visited
@@ -284,9 +285,35 @@ def test_allowing_somebody_lifts_what_playbooks_decided(console):
     assert console.store.decisions.list("one", now=1, value="203.0.113.6").items == ()
     said = reader.page("/decisions/allowed/list")
     assert "203.0.113.6/31" in said and "in 6 d" in text(said)
+    assert "/addresses/203.0.113.6%2F31" in hrefs(said)
     (id,) = (one.id for one in console.store.allow.list("one") if one.reason == "office")
     reader.done(f"/decisions/allowed/{id}/remove", {"why": "moved"})
     assert "203.0.113.6/31" not in reader.page("/decisions/allowed/list")
+
+
+def test_decisions_are_picked_by_a_playbook_there_is_or_by_one_that_is_gone(console):
+    found = console.reader("viewer").page("/decisions?playbook=long-gone")
+    offered = re.findall(r'<option value="([^"]*)"', found.partition('name="playbook"')[2].partition("</select>")[0])
+    assert offered == ["", "long-gone", "only-watching", "sleeping", "three-failures"]
+    assert '<option value="long-gone" selected>' in found
+
+
+def test_why_a_delivery_was_given_up_is_told_whole(tmp_path):
+    hook = {"kind": "webhook", "url": "http://127.0.0.1:9/", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+    with visited(tmp_path, channels={"security": hook}) as console:
+        console.whole.fail("203.0.113.9")
+        (dead,) = wait_for(lambda: console.whole.using("admin").get("/v1/outbox?dead=true").json["items"])
+        assert len(dead["error"]) > 100 and dead["error"] in text(console.reader().page("/settings"))
+
+
+@pytest.mark.parametrize(("number", "says"), [(1, "1 event"), (0, "0 events"), (1234, "1,234 events")])
+def test_one_of_something_is_not_many(number, says):
+    assert many(number, "event") == says
+
+
+def test_a_long_name_goes_on_behind_its_dots_and_steers_nothing():
+    assert dotted("a.<b>.c\u202e", 60) == "a.<wbr>&lt;b&gt;.<wbr>c\\u202e"
+    assert dotted("x" * 70, 60) == "x" * 60 + "…"
 
 
 def test_a_key_is_shown_once_works_and_ends_when_it_is_revoked(console):

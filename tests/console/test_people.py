@@ -147,6 +147,34 @@ def test_addresses_and_networks_have_pages_and_are_blocked(console):
     assert reader.get("/addresses/find?ip=198.51.100.8").headers["location"].startswith("/addresses/198.51.100.8")
 
 
+@pytest.mark.parametrize(
+    ("ip", "network", "other"),
+    [
+        ("198.51.101.5", "198.51.101.0/24", "198.51.101.128/25"),
+        ("2001:db8:77::5", "2001:db8:77::/48", "2001:db8:77:1::/64"),
+    ],
+)
+def test_the_page_of_a_network_has_the_findings_of_the_addresses_in_it(console, ip, network, other):
+    console.whole.fail(ip)
+    reader = console.reader()
+    assert "Three failed logins" in text(reader.page(f"/addresses/{quote(network, safe='')}"))
+    assert "No playbook found anything" in text(reader.page(f"/addresses/{quote(other, safe='')}"))
+    told = console.whole.using("read").get(f"/v1/ips/{quote(network, safe='')}").json["findings"]
+    assert "three-failures" in {one["playbook"] for one in told}
+
+
+def test_decisions_tell_their_kind_and_what_they_are_kept_to(console):
+    said = {"reason": "x", "scope": "user"}
+    at = {**said, "kind": "allow", "scope": "user+ip", "value": '["id:told","198.51.100.31"]'}
+    for body in ({**said, "kind": "block", "value": "id:told", "logins_only": True}, at):
+        assert console.whole.using("admin").post("/v1/decisions", body).status == 201
+    page = console.reader("viewer").page("/people/id:told")
+    held, _, timeline = text(page).partition("Timeline")
+    assert "block by hand at logins only, for ever" in held
+    assert "allow by hand 198.51.100.31" in timeline and "block by hand" in timeline
+    assert '<li class="decision allow">' in page and '<li class="decision block">' in page
+
+
 def test_a_person_is_deleted_by_an_administrator_who_types_the_key(console):
     console.whole.fail("198.51.100.99", user="leaving", times=1)
     admin, fields = console.reader(), {"key": "id:leaving"}

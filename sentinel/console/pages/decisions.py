@@ -31,8 +31,10 @@ def list_decisions(
         value=_spelling(who) if who else None, playbook=playbook or None, cursor=cursor,
     )  # fmt: skip
     query = {"kind": kind, "who": who, "playbook": playbook, "over": over}
+    playbooks = sorted({*(one.id for one in visit.here.overview.playbooks(visit.app.id)), playbook} - {""})
     return visit.page(
-        "decisions.html", page=page, query=query, kinds=KINDS, now=visit.now, filtered=any(query.values())
+        "decisions.html", page=page, query=query, kinds=KINDS, playbooks=playbooks, now=visit.now,
+        filtered=any(query.values()),
     )  # fmt: skip
 
 

@@ -29,6 +29,12 @@ function showTimes(root) {
   }
 }
 
+/** Say at the end of the page which zone its times are of. */
+function showZone() {
+  const line = document.querySelector("[data-zone]");
+  if (line) line.textContent = `Times are those of ${zoneName(new Date())}, UTC on hover.`;
+}
+
 /** Where the names of pages are wider than the window, bring that of this page into sight. */
 function showPlace() {
   for (const link of document.querySelectorAll(".side [aria-current], .subnav [aria-current]")) {
@@ -89,6 +95,7 @@ document.addEventListener("htmx:after:swap", () => showTimes(document));
 document.cookie = `sentinel_zone=${encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC")}; path=/; max-age=31536000; samesite=lax`;
 
 showTimes(document);
+showZone();
 showPlace();
 takeCode();
 document.documentElement.dataset.scripts = "on";
