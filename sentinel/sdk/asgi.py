@@ -50,7 +50,7 @@ class SentinelMiddleware:
         else:
             client = sdk.current()
             try:
-                holder, about = self._begin(client, scope)
+                holder, heard = self._begin(client, scope, receive)
             except Exception as error:  # noqa: BLE001  what we cannot judge goes on
                 client.failed("the request", error)
                 await self.app(scope, receive, send)
@@ -58,20 +58,20 @@ class SentinelMiddleware:
             token = current.set(holder)
             try:
                 if kind == "http":
-                    await self._http(client, holder, scope, about.listen(receive), send)
+                    await self._http(client, holder, scope, heard, send)
                 else:
                     await _Socket(client, holder, receive, send).serve(self.app, scope)
             finally:
                 current.reset(token)
                 client.finished(holder)
 
-    def _begin(self, client: Client, scope: Scope) -> tuple[Holder, _About]:
+    def _begin(self, client: Client, scope: Scope, receive: Receive) -> tuple[Holder, Receive]:
         client.ensure_running()
         about = _About(scope)
         holder = Holder(_address(scope, client), scope.get("path", ""), about, answers=scope["type"] == "http")
         scope["sentinel.request"] = holder
         client.judge_address(holder)
-        return holder, about
+        return holder, about.listen(receive)
 
     async def _http(self, client: Client, holder: Holder, scope: Scope, receive: Receive, send: Send) -> None:
         if holder.verdict is None:

@@ -166,9 +166,10 @@ def test_other_kinds_of_connections_pass_untouched(sentinel):
     assert seen == [given]
 
 
-@pytest.mark.parametrize("broken", [{"headers": 7}, {"client": ("x",), "headers": [(1, 2)]}])
-def test_a_request_that_cannot_be_understood_is_served_all_the_same(broken):
-    with testing.capture(trusted_proxies=1):
+@pytest.mark.parametrize("hops", [0, 1])
+@pytest.mark.parametrize("broken", [{"headers": 7}, {"client": ("x",), "headers": [(1, 2)]}, {"headers": None}])
+def test_a_request_that_cannot_be_understood_is_served_all_the_same(broken, hops):
+    with testing.capture(trusted_proxies=hops):
 
         async def app(scope, receive, send):
             sdk.track("e")
