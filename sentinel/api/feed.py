@@ -64,7 +64,7 @@ class Feed:
         headers = Headers(scope["headers"])
         try:
             secret = credential(headers, scope["query_string"])
-            caller = self.gate.of(headers, scope["query_string"])
+            caller = await self.gate.admit(headers, scope["query_string"])
             caller.require("sdk", "read")
             self.heard(caller, headers)
             if scope["path"] == POLL:

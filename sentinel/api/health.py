@@ -36,7 +36,7 @@ async def healthz() -> Alive:
 
 
 @router.get("/readyz", responses={503: {"model": Ready}})
-def readyz(here: Here, request: Request, response: Response) -> Ready:
+async def readyz(here: Here, request: Request, response: Response) -> Ready:
     """Say whether events are taken: 503 while windows are restored, or the database or what keeps windows is away.
 
     A search that is down is `degraded`, not down.
@@ -48,7 +48,7 @@ def readyz(here: Here, request: Request, response: Response) -> Ready:
         response.status_code = 503
         return Ready(status="starting", detail=starting)
     health, trouble = here.store.health(), here.overview.trouble()
-    known = _known(here, request)
+    known = await _known(here, request)
     if trouble is not None:
         response.status_code = 503
         why = f": {trouble}" if known else ""
@@ -60,9 +60,10 @@ def readyz(here: Here, request: Request, response: Response) -> Ready:
     return Ready(status="ok", warnings=warnings)
 
 
-def _known(here: Context, request: Request) -> bool:
+async def _known(here: Context, request: Request) -> bool:
     try:
-        here.gate.of(Headers(request.scope["headers"]), request.scope["query_string"]).require("read")
+        caller = await here.gate.admit(Headers(request.scope["headers"]), request.scope["query_string"])
+        caller.require("read")
     except SentinelError:
         return False
     return True

@@ -74,6 +74,7 @@ class Hub:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._sweeper: asyncio.Task[None] | None = None
+        self._sweeps: set[asyncio.Future[None]] = set()
 
     def open(self) -> None:
         """Begin, on the running loop."""
@@ -121,23 +122,30 @@ class Hub:
         loop = self._loop
         if loop is not None:
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self.sweep)
+                loop.call_soon_threadsafe(self._sweep_soon)
 
     def count(self, topic: str | None = None, app: str | None = None) -> int:
         """Return how many streams are open."""
         found = list(self._seats.items())
         return sum(len(seats) for (t, a), seats in found if topic in (None, t) and app in (None, a))
 
-    def sweep(self) -> None:
+    async def sweep(self) -> None:
         """End the streams of revoked keys and wake the others, which look for themselves whether anything is new."""
-        valid: dict[str, bool] = {}
+        secrets = {seat.secret for seat in self._all()}
+        revoked = await asyncio.to_thread(self._revoked, secrets) if secrets else secrets  # a store may hang
         for seat in self._all():
-            if seat.secret not in valid:
-                valid[seat.secret] = self._valid(seat.secret)
-            if valid[seat.secret]:
-                seat.wake()
-            else:
+            if seat.secret in revoked:
                 seat.end()
+            else:
+                seat.wake()
+
+    def _revoked(self, secrets: set[str]) -> set[str]:
+        return {secret for secret in secrets if not self._valid(secret)}
+
+    def _sweep_soon(self) -> None:
+        sweeping = asyncio.ensure_future(self.sweep())
+        self._sweeps.add(sweeping)
+        sweeping.add_done_callback(self._sweeps.discard)
 
     def _wake(self, topic: str, app: str) -> None:
         for seat in self._seats.get((topic, app), ()):
@@ -149,7 +157,7 @@ class Hub:
     async def _sweep_for_ever(self) -> None:
         while True:
             await asyncio.sleep(SWEEP)
-            self.sweep()
+            await self.sweep()
 
 
 def _settle(waiter: asyncio.Future[bool], news: bool) -> None:

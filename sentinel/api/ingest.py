@@ -57,7 +57,7 @@ class Ingest:
         door = self.door
         started = door.steady()
         door.started()
-        caller = self.gate.of(headers, scope["query_string"])
+        caller = await self.gate.admit(headers, scope["query_string"])
         caller.require("sdk", "ingest", "browser")
         historical = PATHS[scope["path"]]
         enforce = historical and _says_enforce(scope["query_string"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sentinel.compat.adapter import Adapter, Answer, Call, Request, Route, Shared
@@ -107,7 +108,9 @@ class Compat:
         if route.open:
             door.ask_open(call.ip, route.cost)
         else:
-            call.let_in = self._let_in(name, adapter, request, route, head)
+            secret = adapter.secret(request) if adapter.caller is None else None
+            let_in = partial(self._let_in, name, adapter, request, route, head)
+            call.let_in = await self.shared.gate.asked(secret, let_in)
             if route.events:
                 door.ask(call.let_in, call.ip)
         answer = await route.handle(call)

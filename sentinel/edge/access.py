@@ -6,9 +6,12 @@ holds a token that lives as long as the process and names the app it means.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -21,6 +24,8 @@ LOCAL = "local administrator"
 _HINT = "send `Authorization: Bearer <key>`"
 _IN_QUERY = {"access_token", "api_key", "key"}
 _LONGEST = 512
+LOOKUPS = 4  # keys that are looked up at once
+MOST_UNKNOWN = 256  # requests that wait for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +54,15 @@ class Gate:
     def __init__(self, access: Access, token: str | None = None) -> None:
         self._access = access
         self._token = token.encode() if token else None
+        self._pool = ThreadPoolExecutor(LOOKUPS, "sentinel-keys")
+        self._unknown = 0
 
     def caller(self, secret: str, app: str | None = None, protocol: str | None = None) -> Caller:
         """Return whose secret it is. `app` is which one the local administrator means, or a key is held to.
 
         With `protocol` only a key that was made for that foreign protocol is good, without only one made for none.
         """
-        if protocol is None and self._token and hmac.compare_digest(secret.encode("latin-1", "replace"), self._token):
+        if protocol is None and self._is_token(secret):
             return Caller(self._known(app or "default"), "admin", "", LOCAL, server=True)
         key = self._access.key(secret)
         if key is None:
@@ -70,6 +77,28 @@ class Gate:
         if self._access.app(app) is None:
             raise ApiError("not_found", f"there is no app `{app[:80]}`")
         return app
+
+    async def admit(self, headers: Headers, query: bytes) -> Caller:
+        """Do as `of`, on the loop."""
+        return await self.asked(credential(headers, query), partial(self.of, headers, query))
+
+    async def asked(self, secret: str | None, ask: Callable[[], Caller]) -> Caller:
+        """Return what `ask` does: on the loop where the secret is remembered, else in a thread: a store may hang."""
+        if secret is not None and self._remembers(secret):
+            return ask()
+        if self._unknown >= MOST_UNKNOWN:
+            raise ApiError("unavailable", "too many keys are being looked up", "try again", 1)
+        self._unknown += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, ask)
+        finally:
+            self._unknown -= 1
+
+    def _remembers(self, secret: str) -> bool:
+        return self._is_token(secret) or self._access.remembers(secret)
+
+    def _is_token(self, secret: str) -> bool:
+        return self._token is not None and hmac.compare_digest(secret.encode("latin-1", "replace"), self._token)
 
     def of(self, headers: Headers, query: bytes) -> Caller:
         """Return the caller of a request by its head and query string."""

@@ -105,10 +105,16 @@ class Access:
                 query = select(access_keys).where(access_keys.c.hash == hash, access_keys.c.revoked.is_(None))
                 row = connection.execute(query).one_or_none()
             if row is not None:
+                if row.app not in self._apps:
+                    self.reload()  # another process made it a moment ago
                 known = self._keys[hash] = _key(row)
                 if hash in self._revoked:
                     self._keys.pop(hash, None)
         return known
+
+    def remembers(self, secret: str) -> bool:
+        """Say whether the key of a secret is in memory, so that `key` asks nobody."""
+        return _hash(secret) in self._keys
 
     def keys(self, app: str) -> list[Key]:
         """Return the keys of an app, revoked ones too, oldest first."""

@@ -36,6 +36,9 @@ class FakeAccess:
             raise self.broken
         return self.known.get(secret)
 
+    def remembers(self, secret: str) -> bool:
+        return secret in self.known and not self.broken
+
     def app(self, id: str) -> App | None:
         return App(id) if id in ("one", "two", "default") else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 
 import pytest
@@ -475,6 +476,46 @@ class TestOperations:
         figures = whole.local.get("/metrics")
         assert figures.status == 200
         assert b"\nsentinel_ready 0.0" in figures.body and b"\nsentinel_explorer_up 0.0" in figures.body
+
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [("POST", "/v1/events"), ("GET", "/v1/feed"), ("GET", "/readyz"), ("POST", "/compat/moesif/v1/events")],
+    )
+    def test_a_key_that_takes_long_to_look_up_keeps_nobody_else_waiting(self, whole, monkeypatch, method, path):
+        """A database that hangs, and somebody who makes keys up."""
+        asked, go = threading.Semaphore(0), threading.Event()
+        access, made_up = whole.server.store.access, "x" * 40
+        key = access.key
+
+        def slow(secret):
+            if secret != made_up:
+                return key(secret)
+            asked.release()
+            assert go.wait(20)
+            return None
+
+        sender = whole.using("sdk")
+        assert sender.get("/v1/feed").status == 200  # the key is remembered
+        monkeypatch.setattr(access, "key", slow)
+        headers = {"X-Moesif-Application-Id": made_up} if "moesif" in path else {}
+        client = whole.client if headers else whole.client.using(made_up)
+        thread = threading.Thread(target=lambda: client.ask(method, path, [{"event": "x"}], headers))
+        thread.start()
+        try:
+            assert asked.acquire(timeout=10)
+            assert whole.client.get("/healthz").status == 200
+            assert sender.post("/v1/events", [{"event": "x"}]).status == 200
+        finally:
+            go.set()
+            thread.join(20)
+
+    def test_of_keys_that_are_looked_up_only_so_many_wait(self, whole, monkeypatch):
+        sender = whole.using("sdk")
+        assert sender.get("/v1/feed").status == 200
+        monkeypatch.setattr("sentinel.edge.access.MOST_UNKNOWN", 0)
+        refused = whole.client.using("x" * 40).post("/v1/events", [{"event": "x"}])
+        assert (refused.status, refused.error["code"]) == (503, "unavailable")
+        assert sender.post("/v1/events", [{"event": "x"}]).status == 200
 
     def test_health_and_readiness_need_no_key(self, whole):
         assert whole.client.get("/healthz").json == {"status": "ok"}

@@ -322,3 +322,19 @@ def test_the_hub_may_be_told_from_any_thread_before_it_opens_and_after_it_closed
     hub.tell("decisions", "one")
     hub.tell_all()
     assert hub.count() == 0
+
+
+def test_while_it_is_looked_who_may_still_listen_the_loop_goes_on():
+    """A database that hangs must not keep the server from everything else."""
+    go = threading.Event()
+    hub = Hub(lambda secret: go.wait(10) and secret == "good")
+
+    async def run():
+        with hub.seat("decisions", "one", "good") as good, hub.seat("decisions", "one", "revoked") as revoked:
+            sweeping = asyncio.ensure_future(hub.sweep())
+            await asyncio.sleep(0)
+            go.set()
+            await sweeping
+            return good.ended, revoked.ended
+
+    assert asyncio.run(run()) == (False, True)

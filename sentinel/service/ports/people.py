@@ -90,6 +90,9 @@ class Access(Protocol):
     def key(self, secret: str) -> Key | None:
         """Return the unrevoked key of a secret; from memory after the first time."""
 
+    def remembers(self, secret: str) -> bool:
+        """Say whether the key of a secret is in memory, so that `key` asks nobody."""
+
     def keys(self, app: str) -> list[Key]:
         """Return the keys of an app, revoked ones too, oldest first."""
 

@@ -140,6 +140,15 @@ def test_what_one_changed_the_other_knows_soon(stores):
     assert heard == ["shop"]
 
 
+def test_the_app_of_a_key_is_known_with_the_key_however_new_both_are(stores):
+    stores[1]._news.stop()  # it hears of nothing
+    stores[0].access.put_app(App("new", made=NOW), "test", NOW)
+    _, secret = stores[0].access.make_key("new", "sdk", "test", NOW)
+    assert stores[1].access.key(secret).app == "new"
+    assert stores[1].access.app("new") is not None
+    assert stores[1].access.remembers(secret)
+
+
 def test_whose_a_key_is_the_other_knows_soon(stores):
     def whose(store, proven, *keys):
         with store.unit() as unit:
