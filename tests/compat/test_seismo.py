@@ -201,6 +201,7 @@ def test_what_is_posted_is_an_event_like_any_other(signed):
         b"null",
         b"nothing",
         b'{"event": 7}',
+        b'{"event": " "}',
         b'{"event": {"id": "x"}}',
         b'{"event": "sentinel.x"}',
         b'{"event": "sentinel.identify"}',
@@ -279,8 +280,9 @@ def test_weeks_begin_on_sunday(whole, day, first):
 
 def test_an_hour_is_an_hour_and_a_period_has_its_last_day():
     here = seismo.Seismo(Shared(None, None, None, None, None, None))
-    since, until = here.hour({"date": "2026-11-21", "hour": "23"})
-    assert (today(since), until - since, today(until)) == ("2026-11-21", HOUR, "2026-11-22")
+    for hour in (0, 7, 23):
+        since, until = here.hour({"date": "2026-11-21", "hour": str(hour)})
+        assert (since - here.day({"date": "2026-11-21"}).since, until - since) == (hour * HOUR, HOUR)
     assert [today(at) for at in here.period({"from": "2026-11-20", "to": "2026-11-21"})] == ["2026-11-20", "2026-11-22"]
 
 
@@ -308,8 +310,9 @@ def test_no_app_sees_another_apps_events_by_a_key_or_a_token(whole):
 
 
 def test_who_is_let_in_without_a_key_asks_what_this_is_or_signs_in(whole):
+    """A try to sign in costs its address as much as twenty events."""
     found = seismo.ADAPTER.routes(whole.server.front.foreign.shared)
-    assert {(one.method, one.path) for one in found if one.open} == {("GET", "/"), ("POST", "/auth")}
+    assert {(one.method, one.path): one.cost for one in found if one.open} == {("GET", "/"): 1, ("POST", "/auth"): 20}
     for route in found:
         if not route.open:
             path = route.path.replace("{app}", "shop")
@@ -333,6 +336,19 @@ def test_a_revoked_key_signs_in_by_none_of_its_passwords(whole):
     assert whole.client.using(signed.admin).delete(f"/v1/keys/{signed.made['id']}").status == 204
     assert [signed.sign_in(**one).status for one in said] == [401, 401]
     assert signed.ask("GET", "/api/events/shop").status == 401
+
+
+def test_a_name_costs_few_passwords_however_many_keys_have_it_and_one_where_none_has(whole, monkeypatch):
+    """Each takes its time on purpose, and who is nobody must not be told by it."""
+    tried = []
+    monkeypatch.setattr(seismo_access.passwords, "verify", lambda _, hash: (tried.append(hash) is not None, None))
+    make = whole.server.store.access.make_key
+    for number in range(seismo_access.MOST_TRIED + 2):
+        make("one", "sdk", "test", 1, protocol="seismo", settings={"username": "many", "password": f"h{number}"})
+    for name, count in (("many", seismo_access.MOST_TRIED), ("none-has-this", 1)):
+        tried.clear()
+        assert whole.client.post(f"{BASE}/auth", {"username": name, "password": PASSWORD}).status == 401
+        assert len(tried) == count
 
 
 def test_a_key_for_another_protocol_signs_in_nowhere_here(whole):
