@@ -108,7 +108,7 @@ class Server:
         self.switch = Switch(store)
         self.processes = Processes(now)
         self.bans = Bans(store.decisions, self.switch.on, now)
-        self.holder = Holder(store.leases, now)
+        self.holder = Holder(store.leases, lambda: now() + store.skew())  # else a clock that is ahead holds on to it
         self.courier = Courier(
             store.outbox, Channels(self.channels, self.fetcher, now, page), now, self.figures, self.holder.mine,
             partial(self.fault, "outbox"),

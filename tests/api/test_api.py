@@ -509,6 +509,14 @@ class TestOperations:
             go.set()
             thread.join(20)
 
+    def test_shared_jobs_are_held_by_the_clock_that_all_servers_share(self, whole, monkeypatch):
+        """Else of two servers the one that is five minutes ahead holds them for five minutes after its end."""
+        taken = []
+        monkeypatch.setattr(whole.server.store, "skew", lambda: -300_000_000)
+        monkeypatch.setattr(whole.server.store.leases, "take", lambda *of: taken.append(of))
+        whole.server.holder.renew()
+        assert abs(whole.server.clock() - 300_000_000 - taken[0][3]) < 5_000_000
+
     def test_of_keys_that_are_looked_up_only_so_many_wait(self, whole, monkeypatch):
         sender = whole.using("sdk")
         assert sender.get("/v1/feed").status == 200

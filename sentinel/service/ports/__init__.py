@@ -176,6 +176,9 @@ class Store(Protocol):
         Raises StoreBusy where that takes too long.
         """
 
+    def skew(self) -> int:
+        """Return by how many microseconds the clock that all servers share is ahead of this machine's."""
+
     def watch(self, changed: Callable[[str], None]) -> None:
         """Call with an app whose decision list another process changed, from a thread of the store's."""
 

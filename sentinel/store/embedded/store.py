@@ -85,6 +85,10 @@ class Embedded(Rooms):
         with self._control.writing():
             yield Unit(self._machine)
 
+    def skew(self) -> int:
+        """Return 0: there is no other clock."""
+        return 0
+
     def settle(self) -> None:
         """Do nothing: there is no other process."""
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from sentinel.core.errors import StoreError
 from sentinel.store.changes import Touched
@@ -28,9 +28,16 @@ from sentinel.store.tables import apps, room_versions
 EVERY = 1.0  # seconds between two looks without news
 _PAUSE, _LONGEST = 10, 2.0  # times as long as a look took; seconds at most: a key that was revoked must not last
 SILENT = 10.0  # seconds without an answer after which the database counts as gone, though no connection broke
+SKEWED = 5_000_000  # microseconds by which a clock may differ from the database's and nobody is told
 _LEAVING, _AGAIN = 5.0, 0.1  # seconds: how long a server that was killed may still seem there; between two tries
 
+CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
 Reload = Callable[[str], None]
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
 
 
 class News:
@@ -49,6 +56,8 @@ class News:
         self._seen: dict[tuple[str, str], int] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._wall: Callable[[], int] = _now
+        self.skew = 0  # microseconds by which the database's clock is ahead of this machine's
         self._trouble: str | None = None  # why the database could not be used
         self._answered = time.monotonic()
         self._heard: list[Callable[[str], None]] = []
@@ -56,6 +65,7 @@ class News:
         self._teller = control.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._channel = f"sentinel_{control.schema}"[:63]
         with control.read() as connection:
+            self._set_by(connection)
             for row in connection.execute(select(room_versions)):
                 self._seen[row.app, row.room] = row.version
         control.committed = self.tell
@@ -75,6 +85,12 @@ class News:
         silent = time.monotonic() - self._answered
         return f"{self._control.where} has not answered for {silent:.0f} s" if silent > SILENT else None
 
+    def warnings(self) -> tuple[str, ...]:
+        """Return what is wrong and goes on all the same, one line each."""
+        way = "behind" if self.skew > 0 else "ahead of"
+        text = f"this machine's clock is {abs(self.skew) / 1e6:.0f} s {way} the database's: keep both by NTP"
+        return (text,) if abs(self.skew) > SKEWED else ()
+
     def tell(self, touched: Touched) -> None:
         """Let other processes hear of a commit of this one; what it did itself, it need not read again."""
         with self._lock:
@@ -89,6 +105,7 @@ class News:
         """Read again what others changed."""
         with self._control.read() as connection:
             position = self._place.decided(connection)
+            self._set_by(connection)
         with self._control.read() as connection:
             revisions = connection.execute(select(apps.c.id, apps.c.revision)).all()
             versions = connection.execute(select(room_versions)).all()
@@ -100,6 +117,13 @@ class News:
             if self._revisions.hear(app, revision):
                 for changed in self._heard:
                     changed(app)
+
+    def _set_by(self, connection: Connection) -> None:
+        """Learn how far the database's clock is ahead, as far as the way there lets it be known."""
+        before = self._wall()
+        there = int(connection.exec_driver_sql(CLOCK).scalar_one())
+        after = self._wall()
+        self.skew = max(there - after, min(there - before, 0))  # none where it lies between both
 
     def _newer(self, row: Any) -> bool:
         """Note a version before what it says is read; a commit of this process may have come in between."""
@@ -142,8 +166,8 @@ class News:
             while own.execute(take.encode(), (self._control.key("servers"),)).fetchone() != (True,):
                 if time.monotonic() >= until:
                     raise StoreError(
-                        f"{self._control.where} is in use by another server, and one of them keeps windows in memory",
-                        "set `windows` of both to the same Redis or Valkey URL, or stop the other",
+                        f"{self._control.where} is in use by another server",
+                        "stop it; only servers whose `windows` is the same Redis or Valkey URL run beside each other",
                     )
                 time.sleep(_AGAIN)
         except BaseException:

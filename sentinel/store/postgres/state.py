@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from sentinel.store.migrate import HEAD, version
 from sentinel.store.postgres.control import Control
+from sentinel.store.postgres.news import CLOCK, SKEWED
+from sentinel.store.postgres.store import MOVING
+from sentinel.store.tables import settings
 
 OLDEST = 14  # of PostgreSQL: the oldest major version that is still maintained
+SHORTEST = 60_000  # milliseconds a limit must leave: indexes are made, days of events dropped
+_LIMITS = (
+    "SELECT name, setting FROM pg_settings "
+    "WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout') ORDER BY name"
+)
 _RIGHTS = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
 
 
@@ -30,7 +39,7 @@ def look(url: str) -> State:
         with control.read() as connection:
             found = version(connection)
             server = str(connection.exec_driver_sql("SHOW server_version").scalar_one()).split()[0]
-            problems = (*_problems(connection, server), *_tables(found))
+            problems = (*_problems(connection, server), *_limits(connection), *_tables(connection, found))
         return State(control.where, server, _said(found), problems)
     finally:
         control.close()
@@ -42,9 +51,21 @@ def _said(found: str | None) -> str:
     return "the tables are there" if found == HEAD else f"the tables are of version {found}"
 
 
-def _tables(found: str | None) -> Iterator[str]:
+def _tables(connection: Connection, found: str | None) -> Iterator[str]:
+    if found == HEAD and connection.execute(select(settings.c.app).where(settings.c.name == MOVING)).first():
+        yield "it holds half of a data folder (run `sentinel migrate` again)"
     if found is not None and found > HEAD:
         yield f"the tables were written by a newer Sentinel: `{found}`, this one knows `{HEAD}`"
+
+
+def _limits(connection: Connection) -> Iterator[str]:
+    """Say which time limit breaks off what a server does, and whether the clocks differ."""
+    for name, setting in connection.exec_driver_sql(_LIMITS):
+        if 0 < int(setting) < SHORTEST:
+            yield f"`{name}` is {setting} ms: what takes longer is broken off (ALTER ROLE … SET {name} = 0)"
+    ahead = int(connection.exec_driver_sql(CLOCK).scalar_one()) - time.time_ns() // 1000
+    if abs(ahead) > SKEWED:
+        yield f"its clock and this machine's differ by {abs(ahead) / 1e6:.0f} s (keep both by NTP)"
 
 
 def _problems(connection: Connection, server: str) -> Iterator[str]:

@@ -99,6 +99,10 @@ class Postgres(Rooms):
         self._partitions.seen(days)
         self._partitions.ready(now)
 
+    def skew(self) -> int:
+        """Return by how many microseconds the database's clock, which all servers share, is ahead of this machine's."""
+        return self._news.skew
+
     def watch(self, changed: Callable[[str], None]) -> None:
         """Call with the app whenever another process changed a decision list."""
         self._news.watch(changed)
@@ -120,7 +124,7 @@ class Postgres(Rooms):
         down = self._news.trouble()
         return Health(
             position=self._place.position, projected=self._place.position, pending=self.schema.pending(),
-            explorer=down, warnings=self.schema.warnings(), down=down,
+            explorer=down, warnings=(*self.schema.warnings(), *self._news.warnings()), down=down,
         )  # fmt: skip
 
     def backup(self, folder: Path, now: int) -> Backed:

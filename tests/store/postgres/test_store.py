@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -18,6 +19,7 @@ from sentinel.core.errors import StoreBusy, StoreError
 from sentinel.core.record import Allowance, App, Filter
 from sentinel.edge.errors import refusal
 from sentinel.store.postgres import learning, news
+from sentinel.store.postgres.control import connect, parts
 from sentinel.store.postgres.partitions import MANY
 from sentinel.store.postgres.state import look
 from sentinel.store.postgres.store import open_postgres
@@ -376,6 +378,50 @@ def test_a_look_says_what_is_there_and_what_is_wrong(database):
     assert before.problems == ("`fsync` is off: a power cut may lose or damage what was acknowledged",)
     open_postgres(url).close()
     assert look(url).tables == "the tables are there"
+
+
+def test_a_look_says_what_would_break_work_off(database):
+    server = postgres.shared()
+    server.run(f"ALTER DATABASE {database} SET statement_timeout = '20ms'")
+    server.run(f"ALTER DATABASE {database} SET idle_in_transaction_session_timeout = '10min'")
+    (problem,) = (one for one in look(server.url(database)).problems if "timeout" in one)
+    assert problem.startswith("`statement_timeout` is 20 ms: what takes longer is broken off")
+
+
+def test_a_look_says_that_clocks_differ(database, monkeypatch):
+    now = time.time_ns()
+    monkeypatch.setattr("sentinel.store.postgres.state.time.time_ns", lambda: now - 300_000_000_000)
+    (problem,) = (one for one in look(postgres.shared().url(database)).problems if "clock" in one)
+    assert re.fullmatch(r"its clock and this machine's differ by 30\d s \(keep both by NTP\)", problem)
+
+
+def test_a_look_says_that_a_data_folder_is_there_by_half(database):
+    url = postgres.shared().url(database)
+    store = open_postgres(url)
+    with store.control.write() as connection:
+        connection.exec_driver_sql("INSERT INTO setting (app, name, value) VALUES ('', 'moving', '\"x\"')")
+    store.close()
+    assert "it holds half of a data folder (run `sentinel migrate` again)" in look(url).problems
+
+
+@pytest.mark.parametrize(("ahead", "way"), [(300, "behind"), (-300, "ahead of")])
+def test_by_how_much_the_clocks_differ_is_known_and_told(stores, ahead, way):
+    """Leases are by the database's clock: a server whose own is minutes ahead would hold them for minutes."""
+    assert abs(stores[0].skew()) < 1_000_000 and stores[0].health().warnings == ()
+    wall = stores[0]._news._wall
+    stores[0]._news._wall = lambda: wall() - ahead * 1_000_000
+    wait_for(lambda: abs(stores[0].skew() - ahead * 1_000_000) < 1_000_000)
+    (warning,) = stores[0].health().warnings
+    assert re.fullmatch(rf"this machine's clock is (299|300|301) s {way} the database's: keep both by NTP", warning)
+
+
+def test_a_host_that_vanished_is_noticed_soon_and_the_url_may_say_when(database):
+    url = postgres.shared().url(database)
+    with connect(parts(url)) as connection:
+        found = connection.info.get_parameters()
+    assert (found["tcp_user_timeout"], found["keepalives_idle"]) == ("30000", "10")
+    with connect(parts(f"{url}&keepalives_idle=60")) as connection:
+        assert connection.info.get_parameters()["keepalives_idle"] == "60"
 
 
 def test_settling_waits_for_whoever_has_begun_to_write_and_then_knows_what_they_wrote(stores):
