@@ -413,3 +413,9 @@ def test_a_browser_key_cannot_take_an_id_a_server_will_send(server):
     assert server.using("browser").post("/v1/events", event, headers=origin).json["accepted"] == 1
     assert server.using("sdk").post("/v1/events", event).json["accepted"] == 1
     assert server.using("browser").post("/v1/events", event, headers=origin).json["duplicates"] == 1
+
+
+def test_what_went_wrong_in_a_playbook_is_told_of_ones_own_app_alone(server):
+    server.server.pipeline.counts.errors["one", "three-failures", MARKER] += 1
+    own, other = (server.using("read", app).get("/v1/playbooks").body.decode() for app in ("one", "two"))
+    assert MARKER in own and MARKER not in other
