@@ -102,7 +102,8 @@ class Courier:
 
     def _deliver(self, delivery: Delivery) -> None:
         try:
-            self._attempt(delivery)
+            if self._mine():  # asked again: of a server that was suspended meanwhile, another has taken over
+                self._attempt(delivery)
         except SentinelError as error:  # the store is busy: it is due again at the next look
             self._figures.count("sentinel_deliveries", "unrecorded")
             self._fault(error)

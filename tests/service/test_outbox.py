@@ -171,6 +171,21 @@ def test_few_are_under_way_at_once(bench):
     assert len(bench.way.delivered) == 20
 
 
+def test_what_was_handed_out_is_another_process_s_once_that_has_taken_over(bench):
+    """As after a machine was suspended: what was begun is finished, the rest is not made a second time."""
+    bench.send(*map(str, range(20)))
+    bench.way.open.clear()
+    bench.courier.round()
+    wait_for(lambda: bench.way.at_once == AT_ONCE)
+    bench.mine = False
+    bench.way.open.set()
+    wait_for(lambda: not bench.courier._under_way)
+    assert len(bench.way.delivered) == AT_ONCE
+    bench.mine = True
+    bench.round()
+    assert sorted(bench.way.delivered, key=int) == [*map(str, range(20))]
+
+
 def test_a_delivery_that_cannot_be_noted_is_made_again(bench, monkeypatch):
     bench.send("a")
     with monkeypatch.context() as patch:
