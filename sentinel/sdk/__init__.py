@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 from collections.abc import Mapping
 from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from sentinel.core.decision import Verdict
@@ -26,6 +27,8 @@ __all__ = [
     "start", "track", "auth_track", "signup_track", "identify", "is_blocked", "verdict", "ready", "flush", "stop",
     "stats", "Blocked", "Redirected", "Challenged", "Verdict",
 ]  # fmt: skip
+
+_Address = IPv4Address | IPv6Address
 
 _now = _client.Client(_options.Options())
 _SETTINGS = frozenset(_options.Options.__slots__) - {"proxy_hops"}
@@ -110,12 +113,12 @@ def identify(user: Mapping[str, Any] | str | int, traits: Mapping[str, Any] | No
     return current().identify(user, traits)
 
 
-def verdict(user: Mapping[str, Any] | str | int | None = None, ip: str | None = None) -> Verdict:
+def verdict(user: Mapping[str, Any] | str | int | None = None, ip: str | _Address | None = None) -> Verdict:
     """Return what was decided about a user, an address or both, for code that wants to act on it itself."""
     return current().verdict(user, ip)
 
 
-def is_blocked(user: Mapping[str, Any] | str | int | None = None, ip: str | None = None) -> bool:
+def is_blocked(user: Mapping[str, Any] | str | int | None = None, ip: str | _Address | None = None) -> bool:
     """Say whether a user, an address or both are blocked."""
     return current().verdict(user, ip).kind == "block"
 

@@ -207,12 +207,12 @@ class Client:
             self.failed(event, error)
         return self._enforce(holder, verdict)
 
-    def verdict(self, user: object = None, ip: str | None = None) -> Verdict:
+    def verdict(self, user: object = None, ip: object = None) -> Verdict:
         """Return what a user, an address or both are told now; nothing is enforced."""
         try:
             self.ensure_running()
             keys = self.events.keys(self._identifiers(user)) if user is not None else ()
-            return self.match(Subject(keys, address.normalise(ip) if ip else None))
+            return self.match(Subject(keys, address.normalise(str(ip)) if ip else None))
         except Exception as error:  # noqa: BLE001
             self.failed("verdict", error)
             return ALLOW

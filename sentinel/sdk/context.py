@@ -7,6 +7,7 @@ changed inside does. What follows from a verdict is the middleware's business.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
@@ -73,6 +74,10 @@ class Holder:
         self._over = False
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        """Leave nothing of it in a copy of the request, nor where one is pickled: a copy is not under way."""
+        return _nothing, ()
+
     @property
     def device(self) -> str | None:
         """The fingerprint of what sent the request."""
@@ -128,6 +133,10 @@ class Holder:
         if not self._over:
             self._over = True
             self.about.let_go()
+
+
+def _nothing() -> None:
+    return None
 
 
 current: ContextVar[Holder | None] = ContextVar("sentinel_request", default=None)

@@ -7,6 +7,7 @@ import logging
 import pickle
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import IntEnum, StrEnum
+from ipaddress import ip_address
 from uuid import UUID
 
 import pytest
@@ -187,6 +188,7 @@ def test_an_identifier_may_be_bare_and_is_normalised(idle):
 def test_a_verdict_can_be_asked_for_by_address_in_any_spelling(idle):
     decide(Decision("n", "block", "network", "203.0.113.0/24", playbook="p"))
     assert sdk.verdict(ip="::ffff:203.0.113.9").decision == "n"
+    assert sdk.is_blocked(ip=ip_address("203.0.113.9"))
     assert sdk.verdict(ip="nonsense").allowed
 
 

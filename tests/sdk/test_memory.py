@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import weakref
 
 import pytest
@@ -89,6 +91,22 @@ def test_a_request_goes_once_it_is_answered_while_its_events_wait(no_collector, 
         way(user)
         assert [upload() for upload in left] == [None]
         assert len(sentinel.events) == 3 + (user == "bad")
+
+
+def test_a_request_can_be_copied_and_pickled_as_without_us():
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    copies = []
+
+    async def app(scope, receive, send):
+        copies.extend((copy.deepcopy(scope), pickle.loads(pickle.dumps(scope)), copy.copy(scope)))
+        for made in copies:
+            sdk.track("copied", request=made)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    with testing.capture() as sentinel, pytest.raises(StopIteration):
+        asgi.SentinelMiddleware(app)(dict(scope), nothing, nothing).send(None)
+    assert [{name: made[name] for name in scope} for made in copies] == [scope] * 3
+    assert ["request" in event for event in sentinel.named("copied")] == [False, False, True]
 
 
 @pytest.mark.parametrize("way", [by_asgi, by_list])
