@@ -220,15 +220,18 @@ class _Socket:
         return holder.verdict
 
     async def _close(self, verdict: Verdict) -> None:
-        if not self._closed:
-            self._closed = True
+        if self._closed:
+            return
+        self._closed = True
+        for closing in ({"code": 1008, "reason": "refused"}, {"code": 3003}):  # a server may reserve 1008 to itself
             try:
-                await self._send({"type": "websocket.close", "code": 1008, "reason": "refused"})
+                await self._send({"type": "websocket.close", **closing})
             except OSError:  # whoever asked is gone
                 return
-            except Exception:  # noqa: BLE001  a server that reserves 1008 to itself
-                await self._send({"type": "websocket.close", "code": 3003})
+            except Exception:  # noqa: BLE001  or the application has denied it, and the server closes it
+                continue
             self._client.enforced(self._holder, verdict, 1008)
+            return
 
 
 class _Lifespan:

@@ -137,6 +137,24 @@ def test_a_websocket_of_a_server_that_keeps_1008_to_itself_is_closed_with_3003(s
 
     drive(app, send=picky, kind="websocket")
     assert [message.get("code") for message in sent] == [None, 3003]
+    assert len(sentinel.named("sentinel.enforced")) == 1
+
+
+def test_a_websocket_that_cannot_be_closed_any_more_is_no_fault(sentinel):
+    sent = []
+
+    async def app(scope, receive, send):
+        await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
+        sdk.identify("bad")
+
+    async def server(message):
+        sent.append(message["type"])
+        if message["type"] == "websocket.close":
+            raise RuntimeError("expected `websocket.http.response.body`")
+
+    drive(app, send=server, kind="websocket")
+    assert sent == ["websocket.http.response.start", "websocket.close", "websocket.close"]
+    assert sentinel.named("sentinel.enforced") == []
 
 
 def test_a_websocket_refused_in_between_hears_of_it_and_says_no_more(sentinel):
