@@ -295,6 +295,8 @@ def open_server(settings: Settings) -> Server:
     try:
         store = machines.store(settings)
         try:
+            if link is not None:
+                link.home = store.installation()
             return Server(settings, store, link)
         except BaseException:
             store.close()

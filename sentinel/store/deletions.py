@@ -227,6 +227,10 @@ class Deletions:
             named = connection.execute(there).first() is not None
             put(connection, tombstones, {**row, "erased": False, "open": named})
 
+    def installation(self) -> str:
+        """Return what tells this installation from others, also where the data was moved or restored."""
+        return hmac.new(self._secret, b"installation", hashlib.sha256).hexdigest()[:16]
+
     def _hash(self, app: str, key: str) -> str:
         return hmac.new(self._secret, f"{app}\0{key}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 

@@ -81,6 +81,7 @@ class Link:
         self._replicas = replicas
         self._later: list[Command] = []
         self._lock = threading.Lock()
+        self.home = ""  # the installation whose keys are meant
         self.unreplicated = 0
         self.runs: set[str] = set()  # of servers: each start is another run
         self.forgetful = False  # whether a run may have lost what the one before it answered

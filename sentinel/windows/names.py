@@ -21,10 +21,10 @@ def digest(*parts: str, size: int = 16) -> str:
 
 
 class Names:
-    """The names of one app's keys."""
+    """The names of one app's keys. `home` tells its installation from others that use the same server."""
 
-    def __init__(self, app: str) -> None:
-        self.app = digest(app, size=8)
+    def __init__(self, app: str, home: str = "") -> None:
+        self.app = digest(home, app, size=8)
 
     def of_bucket(self, bucket: int, what: str) -> str:
         """Return the name of something there is once a bucket."""

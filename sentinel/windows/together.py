@@ -287,7 +287,7 @@ def shared_memory(
     link: Link, app: str, lasting: Callable[[str], int], protected: Callable[[str, str, int], str | None]
 ) -> tuple[Clock, Memory]:
     """Return the clock and the memory that all processes of an app share."""
-    names = Names(app)
+    names = Names(app, link.home)
     clock = Clock(link, names)
     parts: dict[str, Any] = {
         "ledger": SharedLedger(link, names, clock), "familiar": SharedFamiliar(link, names),

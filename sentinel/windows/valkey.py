@@ -63,7 +63,7 @@ class ValkeyWindows:
 
     def __init__(self, link: Link, app: str, watches: Iterable[Watch] = (), limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
-        self.names = Names(app)
+        self.names = Names(app, link.home)
         self.lost = False
         self._link = link
         self._asked: dict[str, _Asked] = {}

@@ -49,6 +49,22 @@ def test_while_lost_windows_are_rebuilt_no_event_is_taken_and_then_all_counts(tm
         assert len(found) == 1
 
 
+def test_installations_that_share_a_valkey_share_nothing_else(tmp_path, state):
+    """Production and staging, both with an app of the same name: what one is sent counts for it alone."""
+    (tmp_path / "staging").mkdir()
+    (tmp_path / "production").mkdir()
+    with (
+        whole(tmp_path / "staging", windows=state.url) as staging,
+        whole(tmp_path / "production", windows=state.url) as production,
+    ):
+        staging.fail("203.0.113.9", times=2)
+        production.fail("203.0.113.9", times=1)
+        found = [one.using("read").get("/v1/findings?playbook=three-failures").json for one in (staging, production)]
+        assert [one["items"] for one in found] == [[], []]
+        staging.fail("203.0.113.9", times=1)
+        assert len(staging.using("read").get("/v1/findings?playbook=three-failures").json["items"]) == 1
+
+
 def kill(state):
     state.kill()
     return state.start

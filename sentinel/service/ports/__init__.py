@@ -176,6 +176,9 @@ class Store(Protocol):
         Raises StoreBusy where that takes too long.
         """
 
+    def installation(self) -> str:
+        """Return what tells this installation from others that share a Redis or Valkey."""
+
     def skew(self) -> int:
         """Return by how many microseconds the clock that all servers share is ahead of this machine's."""
 

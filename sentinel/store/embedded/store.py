@@ -85,6 +85,10 @@ class Embedded(Rooms):
         with self._control.writing():
             yield Unit(self._machine)
 
+    def installation(self) -> str:
+        """Return what tells this installation from others that share a Redis or Valkey."""
+        return self.deletions.installation()
+
     def skew(self) -> int:
         """Return 0: there is no other clock."""
         return 0

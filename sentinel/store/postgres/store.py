@@ -99,6 +99,10 @@ class Postgres(Rooms):
         self._partitions.seen(days)
         self._partitions.ready(now)
 
+    def installation(self) -> str:
+        """Return what tells this installation from others that share a Redis or Valkey."""
+        return self.deletions.installation()
+
     def skew(self) -> int:
         """Return by how many microseconds the database's clock, which all servers share, is ahead of this machine's."""
         return self._news.skew
