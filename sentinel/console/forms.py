@@ -12,6 +12,7 @@ from sentinel.core.errors import SentinelError
 
 LONGEST = 2_000
 MOST_FIELDS = 200
+SECRET = frozenset({"csrf", "code", "password", "again", "old", "new"})
 
 
 class Form:
@@ -43,6 +44,10 @@ class Form:
         if value not in known:
             raise SentinelError(f"`{name}`: `{value[:40]}` is none of {', '.join(known)}")
         return value
+
+    def written(self) -> list[tuple[str, str]]:
+        """Return the fields that were filled in, without those that are nobody's to read again."""
+        return [(name, value) for name, value in self._pairs if value and name not in SECRET]
 
     def flag(self, name: str) -> bool:
         """Say whether a box was ticked."""

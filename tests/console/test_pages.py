@@ -298,6 +298,28 @@ def test_decisions_are_picked_by_a_playbook_there_is_or_by_one_that_is_gone(cons
     assert '<option value="long-gone" selected>' in found
 
 
+def test_what_was_written_is_shown_again_where_it_is_refused_but_no_password(console):
+    reader = console.reader()
+    fields = {
+        "kind": "block",
+        "scope": "ip",
+        "value": "no address",
+        "reason": "<b>a long story</b>",
+        "for": "1d",
+        "to": "",
+    }
+    refused = reader.post("/decisions/new", fields)
+    assert refused.status == 422
+    said = text(refused).partition("What you wrote")[2]
+    assert "value no address reason <b>a long story</b> for 1d" in said and reader.csrf not in said
+    assert "<b>a long" not in refused.body.decode()
+    asked = {"old": "wrong secret words", "new": "new secret words", "again": "new secret words"}
+    refused = reader.post("/account", asked)
+    assert refused.status == 422 and "secret words" not in refused.body.decode()
+    refused = reader.post("/decisions/new", {**fields, "csrf": "no"})
+    assert refused.status == 403 and "a long story" not in refused.body.decode()
+
+
 def test_why_a_delivery_was_given_up_is_told_whole(tmp_path):
     hook = {"kind": "webhook", "url": "http://127.0.0.1:9/", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
     with visited(tmp_path, channels={"security": hook}) as console:
