@@ -228,7 +228,8 @@ class _Socket:
                 await self._send({"type": "websocket.close", **closing})
             except OSError:  # whoever asked is gone
                 return
-            except Exception:  # noqa: BLE001, S112  or the application has denied it, and the server closes it
+            except Exception:  # noqa: BLE001  or the application has denied it, and the server closes it
+                self._client.notes.count("closes refused")
                 continue
             self._client.enforced(self._holder, verdict, 1008)
             return
