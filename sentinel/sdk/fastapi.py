@@ -23,9 +23,12 @@ def protect(app: FastAPI, *, challenge: App | None = None, refuse: App | None = 
 
 
 def identified(find_user: Callable[..., Any], identifiers: Callable[[Any], Any] = lambda user: user) -> Any:
-    """Return a dependency: what `find_user` found, identified by `identifiers(user)`; None stays anonymous."""
+    """Return a dependency: what `find_user` found, identified by `identifiers(user)`; None stays anonymous.
 
-    def dependency(user: Any = Depends(find_user)) -> Any:  # noqa: B008  FastAPI's way
+    `identifiers` is called in the event loop, for a thread would cost more than all the rest: it should ask nobody.
+    """
+
+    async def dependency(user: Any = Depends(find_user)) -> Any:  # noqa: B008  FastAPI's way
         if user is not None:
             try:
                 found = identifiers(user)

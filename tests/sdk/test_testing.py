@@ -87,6 +87,30 @@ def test_the_stand_in_starts_no_thread_and_leaves_what_was_before():
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("sentinel-")]
 
 
+def test_a_user_is_identified_where_the_application_runs():
+    """A thread for it would double what a small request costs, and wait where all threads are at work."""
+    threads = []
+
+    async def find():
+        threads.append(threading.get_ident())
+        return "42"
+
+    def name(user):
+        threads.append(threading.get_ident())
+        return {"id": user}
+
+    app = FastAPI()
+
+    @app.get("/")
+    async def orders(user: str = Depends(identified(find, name))):
+        return {"user": user}
+
+    with testing.capture():
+        assert TestClient(app).get("/").json() == {"user": "42"}
+    assert len(threads) == 2
+    assert threads[0] == threads[1]
+
+
 def test_who_cannot_be_named_is_served():
     app = FastAPI()
 
