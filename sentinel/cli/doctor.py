@@ -89,15 +89,20 @@ def _windows(found: Settings) -> Iterator[Remark]:
         return
     try:
         from sentinel.windows.link import open_link
+        from sentinel.windows.room import FULL, filled
     except ImportError as error:
         yield Remark("bad", f"`windows`: {error} (pip install 'sentinel-playbooks[redis]')")
         return
     try:
         link = open_link(found.windows)
+        full = filled(link)
+        link.close()
     except SentinelError as error:
         yield Remark("bad", str(error))
         return
-    link.close()
+    if full >= FULL:
+        text = f"Redis or Valkey is {full:.0%} full: new groups are not counted, and events are refused in the end"
+        yield Remark("bad", f"{text} (raise `maxmemory`)")
     yield Remark("good", "Redis or Valkey takes windows, and lets none of them go")
     if link.forgetful:
         hint = "set `appendfsync always` with `appendonly yes`, or `?replicas=1`"

@@ -68,7 +68,7 @@ def move(folder: Path, url: str, progress: Progress = lambda what, done: None) -
 
 def _moved(source: Embedded, target: Postgres, progress: Progress) -> list[Moved]:
     with target.control.write() as connection:
-        _begin(connection, source.id)
+        _begin(connection, source.id, source.installation() == target.installation())
     _copy_tables(source, target, progress)
     for app in source.access.apps():
         _copy_events(source, target, app.id, progress)
@@ -78,13 +78,18 @@ def _moved(source: Embedded, target: Postgres, progress: Progress) -> list[Moved
     return found
 
 
-def _begin(connection: Connection, source: str) -> None:
-    """Mark a database that is empty, or go on with one that bears the mark of this source."""
+def _begin(connection: Connection, source: str, same: bool) -> None:
+    """Mark a database that is empty, or go on with one that bears the mark of this source.
+
+    `same` says that what is in it came from this source, at whatever time.
+    """
     mine = connection.execute(select(settings.c.value).where(settings.c.name == MOVING)).scalar_one_or_none()
     if mine == source:
         return
     if mine is not None or connection.execute(select(func.count()).select_from(apps)).scalar_one():
-        raise StoreError("the database holds another server's data", "name an empty one in `database`")
+        whose = "what this folder held already, and perhaps more" if same and mine is None else "another server's data"
+        hint = "start servers on it, or " if same and mine is None else ""
+        raise StoreError(f"the database holds {whose}", f"{hint}name an empty one in `database`")
     insert_new(connection, settings, [{"app": "", "name": MOVING, "value": source}])
 
 

@@ -12,6 +12,13 @@ CROWDED, FULL = 0.5, 0.9  # of the server's `maxmemory`
 SOURCES = 100_000
 
 
+def filled(link: Link) -> float:
+    """Return how full the fullest server is: 1 is all of its `maxmemory`, 0 where none has any."""
+    told = [fields(answer) for answer in link.everywhere("INFO", "memory")]
+    parts = (int(one["used_memory"]) / int(one["maxmemory"]) for one in told if int(one.get("maxmemory", 0)))
+    return max(parts, default=0.0)
+
+
 class Room:
     """The room there is; where it is scarce, a source makes `per_source` groups at most."""
 
@@ -28,9 +35,7 @@ class Room:
         if now < self._looked + LOOK:
             return
         self._looked = now
-        told = [fields(answer) for answer in self._link.everywhere("INFO", "memory")]
-        filled = (int(one["used_memory"]) / int(one["maxmemory"]) for one in told if int(one.get("maxmemory", 0)))
-        self._filled = max(filled, default=0.0)
+        self._filled = filled(self._link)
         if self._filled < CROWDED or len(self._made) > SOURCES:
             self._made.clear()
 

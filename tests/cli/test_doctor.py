@@ -204,6 +204,14 @@ class TestWindows:
             server.end()
         assert code == 1 and "the server's `maxmemory-policy` is `allkeys-lru`" in said
 
+    def test_one_that_is_full_is_named(self, doctor):
+        server = valkey.Server("--maxmemory", "1mb")
+        try:
+            code, said = doctor(f'windows = "{server.url}/0"\n')
+        finally:
+            server.end()
+        assert code == 1 and re.search(r"bad +Redis or Valkey is \d+% full: .*\(raise `maxmemory`\)", said)
+
     def test_one_that_is_right_is_good_and_nothing_is_written_to_it(self, doctor):
         server = valkey.Server("--appendonly", "yes", "--appendfsync", "always")
         try:

@@ -9,7 +9,7 @@ import pytest
 
 from sentinel.cli.program import run
 from sentinel.core.errors import StoreError
-from sentinel.core.record import Filter
+from sentinel.core.record import App, Filter
 from sentinel.store import moving
 from sentinel.store.embedded.store import open_store
 from sentinel.store.postgres.store import open_postgres
@@ -82,9 +82,17 @@ def test_a_difference_is_told_and_the_database_stays_refused(folder, url, monkey
         open_postgres(url)
 
 
-def test_a_database_that_holds_something_else_is_refused(folder, url, tmp_path):
-    moving.move(folder, url)
+def test_a_database_that_holds_something_else_is_refused(folder, url):
+    store = open_postgres(url)
+    store.access.put_app(App("other", made=1), "test", 1)
+    store.close()
     with pytest.raises(StoreError, match="holds another server's data"):
+        moving.move(folder, url)
+
+
+def test_whoever_moves_a_second_time_is_told_that_it_is_done(folder, url):
+    moving.move(folder, url)
+    with pytest.raises(StoreError, match=r"holds what this folder held already, .*start servers on it"):
         moving.move(folder, url)
 
 
