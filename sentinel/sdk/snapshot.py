@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import stat
+import time
 from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import chain
@@ -20,6 +21,7 @@ from sentinel.core.decisions import Decisions
 from sentinel.core.errors import DecisionError
 
 _LONGEST_LINE = 4 * 1024 * 1024
+_ABANDONED = 600.0  # seconds since the last byte; who still writes does so all the time
 
 
 def size(path: str) -> int:
@@ -58,7 +60,10 @@ def read(path: str, expected: str) -> Decisions:
 
 def write(path: str, origin: str, decisions: Decisions) -> None:
     """Put the decisions in place of an older snapshot, whole or not at all; raises OSError."""
-    name = str(Path(path).parent / f".sentinel-{os.urandom(8).hex()}")
+    folder, begun = Path(path).parent, f".sentinel-{_digest(Path(path).name)}-"
+    with contextlib.suppress(OSError):
+        _clear(folder, begun)
+    name = str(folder / f"{begun}{os.urandom(8).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     descriptor = os.open(name, flags, 0o600)
     try:
@@ -70,6 +75,18 @@ def write(path: str, origin: str, decisions: Decisions) -> None:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
+
+
+def _clear(folder: Path, begun: str) -> None:
+    """Take away what processes that were ended in the midst of it had begun to write."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(begun) and time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED:
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _digest(text: str) -> str:
+    return blake2b(os.fsencode(text), digest_size=8, person=b"sentinel").hexdigest()
 
 
 def _lines(file: Any) -> Iterator[Any]:

@@ -384,6 +384,31 @@ def test_a_snapshot_others_could_have_written_is_left_aside(server, start, tmp_p
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").exists(), reason="needs a folder nobody can write to")
+def test_what_killed_processes_had_begun_to_write_is_taken_away(tmp_path, monkeypatch):
+    """Else each end of a process that holds a large list would leave some megabytes on the disk."""
+
+    def killed(*_):
+        raise OSError("as if by a signal")
+
+    path, other = tmp_path / "list", tmp_path / "list2"
+    decisions = Decisions().apply(Delta(1, (block(),)))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        patch.setattr(Path, "unlink", killed)
+        for at in (path, path, other):
+            with pytest.raises(OSError, match="signal"):
+                snapshot.write(str(at), "source", decisions)
+    begun = sorted(tmp_path.iterdir())
+    assert len(begun) == 3
+    snapshot.write(str(path), "source", decisions)
+    assert sorted(tmp_path.iterdir()) == sorted([*begun, path]), "another process may be at it"
+    for one in begun:
+        os.utime(one, (1, 1))
+    snapshot.write(str(path), "source", decisions)
+    (left,) = set(tmp_path.iterdir()) - {path}
+    assert left in begun, "what is of another snapshot stays"
+
+
 def test_a_snapshot_that_cannot_be_written_costs_nothing(server, start):
     server.decide(block())
     assert known(start(snapshot="/proc/nowhere/decisions.ndjson"))
