@@ -104,8 +104,8 @@ def many(found: float, what: str) -> str:
 
 
 def dotted(text: str, most: int) -> Markup:
-    """Return a name that, where it is too long for a line, goes on in the next behind a dot."""
-    return escape(inert(short(text, most))).replace(".", Markup(".<wbr>"))
+    """Return a name that, where it is too long for a line, goes on in the next behind a dot or an @."""
+    return escape(inert(short(text, most))).replace(".", Markup(".<wbr>")).replace("@", Markup("@<wbr>"))
 
 
 def told(tally: Mapping[str, Any], threshold: Mapping[str, str] | None = None) -> dict[str, str]:

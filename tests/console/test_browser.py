@@ -58,6 +58,21 @@ STICKING_OUT = """() => [...document.querySelectorAll(".card *, .stat *")].filte
 }).map((one) => one.outerHTML.slice(0, 120))"""
 
 
+# The lines that the text of an element takes.
+LINES = """element => {
+  const lines = new Map(), range = document.createRange();
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode())
+    for (let at = 0; at < node.length; at++) {
+      range.setStart(node, at);
+      range.setEnd(node, at + 1);
+      const top = Math.round(range.getBoundingClientRect().top);
+      lines.set(top, (lines.get(top) ?? "") + node.data[at]);
+    }
+  return [...lines.values()];
+}"""
+
+
 # What is written onto a chart.
 WRITTEN = """window.written = [];
 const fill = CanvasRenderingContext2D.prototype.fillText;
@@ -411,6 +426,19 @@ def test_on_a_phone_the_name_of_the_page_is_in_sight_among_those_of_all(chromium
         for link in seen.page.locator("[aria-current=page]").all():
             box = link.bounding_box()
             assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_name_of_a_user_goes_on_behind_its_parts_alone(chromium, tmp_path, width):
+    with visited(tmp_path) as console:
+        console.whole.fail("203.0.113.61", user={"email": "anastasia@example.com"}, times=1)
+        wait_for(lambda: console.store.events.count("one", Filter()) == 1)
+        with tab(chromium, console.reader(), width=width) as seen:
+            seen.open(of_one("/explorer"))
+            name = seen.page.locator('td[data-label="User"] bdi')
+            assert name.inner_text() == "email:anastasia@example.com"
+            lines = name.evaluate(LINES)
+            assert len(lines) == 1 if width == 390 else all(line[-1] in ".@m" for line in lines), lines
 
 
 def test_a_bar_stands_over_its_own_time_and_days_are_told_by_days_alone(chromium, tmp_path):

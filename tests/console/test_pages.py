@@ -334,7 +334,7 @@ def test_one_of_something_is_not_many(number, says):
 
 
 def test_a_long_name_goes_on_behind_its_dots_and_steers_nothing():
-    assert dotted("a.<b>.c\u202e", 60) == "a.<wbr>&lt;b&gt;.<wbr>c\\u202e"
+    assert dotted("a@<b>.c\u202e", 60) == "a@<wbr>&lt;b&gt;.<wbr>c\\u202e"
     assert dotted("x" * 70, 60) == "x" * 60 + "…"
 
 
