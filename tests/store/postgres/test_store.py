@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -422,6 +425,28 @@ def test_a_host_that_vanished_is_noticed_soon_and_the_url_may_say_when(database)
     assert (found["tcp_user_timeout"], found["keepalives_idle"]) == ("30000", "10")
     with connect(parts(f"{url}&keepalives_idle=60")) as connection:
         assert connection.info.get_parameters()["keepalives_idle"] == "60"
+
+
+def test_a_dump_is_put_back_as_the_manual_says_without_an_error(tmp_path):
+    server = postgres.shared()
+    lines = (Path(__file__).parents[3] / "docs" / "operating.md").read_text().splitlines()
+    words = [shlex.split(line, comments=True) for line in lines if line.startswith(("dropdb", "createdb ", "pg_restore"))]
+    steps = [one for one in words if one[0] != "createdb" or "template0" in one][-3:]
+    assert [step[0] for step in steps] == ["dropdb", "createdb", "pg_restore"]
+    environment = {"PGHOST": str(server.folder), "PGUSER": "sentinel"}
+    try:
+        server.run("CREATE DATABASE sentinel TEMPLATE template0")
+        store = open_postgres(server.url("sentinel"))
+        store.access.put_app(App("shop", made=NOW), "test", NOW)
+        send(store, [event("a"), event("b")])
+        store.close()
+        for name, *options in [["pg_dump", "--format=custom", "--file", "sentinel.dump", "sentinel"], *steps]:
+            subprocess.run([postgres.programs() / name, *options], check=True, env=environment, cwd=tmp_path, timeout=60)
+        again = open_postgres(server.url("sentinel"))
+        assert len(again.events.search("shop", Filter()).items) == 2
+        again.close()
+    finally:
+        server.run("DROP DATABASE IF EXISTS sentinel WITH (FORCE)")
 
 
 def test_settling_waits_for_whoever_has_begun_to_write_and_then_knows_what_they_wrote(stores):
