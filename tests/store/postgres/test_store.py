@@ -430,8 +430,8 @@ def test_a_host_that_vanished_is_noticed_soon_and_the_url_may_say_when(database)
 def test_a_dump_is_put_back_as_the_manual_says_without_an_error(tmp_path):
     server = postgres.shared()
     lines = (Path(__file__).parents[3] / "docs" / "operating.md").read_text().splitlines()
-    words = [shlex.split(line, comments=True) for line in lines if line.startswith(("dropdb", "createdb ", "pg_restore"))]
-    steps = [one for one in words if one[0] != "createdb" or "template0" in one][-3:]
+    programs = "dropdb", "createdb", "pg_restore"
+    steps = [shlex.split(line, comments=True) for line in lines if line.startswith(programs)][-3:]
     assert [step[0] for step in steps] == ["dropdb", "createdb", "pg_restore"]
     environment = {"PGHOST": str(server.folder), "PGUSER": "sentinel"}
     try:
@@ -441,7 +441,8 @@ def test_a_dump_is_put_back_as_the_manual_says_without_an_error(tmp_path):
         send(store, [event("a"), event("b")])
         store.close()
         for name, *options in [["pg_dump", "--format=custom", "--file", "sentinel.dump", "sentinel"], *steps]:
-            subprocess.run([postgres.programs() / name, *options], check=True, env=environment, cwd=tmp_path, timeout=60)
+            command = [postgres.programs() / name, *options]
+            subprocess.run(command, check=True, env=environment, cwd=tmp_path, timeout=60)
         again = open_postgres(server.url("sentinel"))
         assert len(again.events.search("shop", Filter()).items) == 2
         again.close()
