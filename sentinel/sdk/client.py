@@ -33,6 +33,7 @@ from sentinel.sdk.sync import Follower, Held
 from sentinel.sdk.transport import Sender
 
 _LONGEST_WAIT = 1e9  # seconds; what is longer, or no number, no lock and no thread can wait for
+_TO_CLEAN = 0.1  # seconds in which an exit takes a snapshot away that it had no time to finish
 _AGAIN = 1.0  # seconds between two attempts to start the threads
 _SMALL_SNAPSHOT = 2 * 1024 * 1024  # read in the call of `start`; a larger one by the follower
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
@@ -125,7 +126,7 @@ class Client:
             return
         until = time.monotonic() + _patience(self.options.exit_wait if timeout is None else timeout)
         self._stopped = True
-        self.follower.stop()
+        self.follower.stop(until - _TO_CLEAN)
         self.sender.stop()
         for thread in self._threads:
             if thread is not threading.current_thread():

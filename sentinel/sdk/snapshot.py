@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import stat
 import time
@@ -58,8 +59,11 @@ def read(path: str, expected: str) -> Decisions:
         return pages.read(lines)
 
 
-def write(path: str, origin: str, decisions: Decisions) -> None:
-    """Put the decisions in place of an older snapshot, whole or not at all; raises OSError."""
+def write(path: str, origin: str, decisions: Decisions, until: float = math.inf) -> None:
+    """Put the decisions in place of an older snapshot, whole or not at all; raises OSError.
+
+    It is given up at `until`, a moment of the monotonic clock.
+    """
     folder, begun = Path(path).parent, f".sentinel-{_digest(Path(path).name)}-"
     with contextlib.suppress(OSError):
         _clear(folder, begun)
@@ -69,6 +73,8 @@ def write(path: str, origin: str, decisions: Decisions) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             for page in chain([{"source": origin}], pages.write(decisions)):
+                if time.monotonic() > until:
+                    raise TimeoutError("there is no time left")
                 file.write(json.dumps(page, separators=(",", ":")) + "\n")
         Path(name).replace(path)
     except BaseException:

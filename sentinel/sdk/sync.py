@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -78,6 +79,7 @@ class Follower:
         self._next_upkeep = 0.0
         self._next_save = 0.0
         self._unsaved = False
+        self._save_until = math.inf
         self._old: list[object] = []
         self.connected = False
 
@@ -117,8 +119,9 @@ class Follower:
             self._held.confirm(time.monotonic() - max(time.time() - snapshot.written(path), 0.0))
             self._held.ready.set()
 
-    def stop(self) -> None:
-        """End, at once."""
+    def stop(self, until: float = math.inf) -> None:
+        """End, at once; the snapshot is written until a moment of the monotonic clock, or else given up."""
+        self._save_until = until
         self._stopping.set()
         self._connection.end()
 
@@ -281,9 +284,9 @@ class Follower:
             return
         self._unsaved = False
         try:
-            snapshot.write(path, self._source, decisions)
+            snapshot.write(path, self._source, decisions, self._save_until)
         except Exception as error:  # noqa: BLE001  no file is worth an end of enforcement
-            why = error.strerror if isinstance(error, OSError) else error
+            why = getattr(error, "strerror", None) or error
             self._notes.warn("snapshot", f"the snapshot `{path}` cannot be written: {why}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sentinel import sdk
-from sentinel.core import moment
+from sentinel.core import moment, pages
 from sentinel.core.decision import Decision, Delta
 from sentinel.core.decisions import Decisions
 from sentinel.sdk import snapshot
@@ -384,6 +384,29 @@ def test_a_snapshot_others_could_have_written_is_left_aside(server, start, tmp_p
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").exists(), reason="needs a folder nobody can write to")
+def test_an_exit_without_time_for_a_snapshot_leaves_the_older_one_and_nothing_else(
+    server, start, tmp_path, monkeypatch
+):
+    path = tmp_path / "list"
+    client = start(snapshot=str(path))
+    assert known(client)
+    wait_for(path.exists)
+    before, write = path.read_bytes(), pages.write
+
+    def slowly(decisions):
+        for page in write(decisions):
+            while time.monotonic() < client.follower._save_until:
+                threading.Event().wait(0.005)
+            yield page
+
+    monkeypatch.setattr(pages, "write", slowly)
+    server.decide(block())
+    wait_for(lambda: sdk.is_blocked({"id": 1}))
+    sdk.stop(0.3)
+    wait_for(lambda: list(tmp_path.iterdir()) == [path])
+    assert path.read_bytes() == before
+
+
 def test_what_killed_processes_had_begun_to_write_is_taken_away(tmp_path, monkeypatch):
     """Else each end of a process that holds a large list would leave some megabytes on the disk."""
 
