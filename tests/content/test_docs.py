@@ -1,7 +1,11 @@
 """What the documents say of rules and playbooks is so: their examples work, every key and shipped file is named."""
 
+import ast
+import json
 import re
-from collections.abc import Iterator
+import subprocess
+import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ from typer.main import get_command
 
 from sentinel.cli.program import COMMANDS, run
 from sentinel.cli.program import assemble as assemble_commands
+from sentinel.compat.adapters import KEY_FORMS
 from sentinel.core.event import read
 from sentinel.engine.expression import compile_expression
 from sentinel.engine.fields import FIELDS
@@ -196,6 +201,35 @@ def _meant(words: list[str]) -> tuple[tuple[str, ...], Any]:
         path.append(word)
         found = found.commands[word]
     return tuple(path), found
+
+
+def _shell(block: str) -> None:
+    told = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)
+    if told.returncode:
+        raise ValueError(told.stderr)
+
+
+READERS: dict[str, Callable[[str], object]] = {
+    "json": json.loads,
+    "toml": tomllib.loads,
+    "yaml": lambda block: list(yaml.safe_load_all(block)),
+    "python": lambda block: compile(block, "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT),
+    "sh": _shell,
+}
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_is_of_its_language(page: Path) -> None:
+    for language, block in re.findall(r"^```([a-z]+)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
+        if language != "js":
+            READERS[language](block)
+
+
+def test_the_table_of_foreign_clients_names_the_scopes_and_settings_of_their_keys() -> None:
+    table = (DOCS / "clients.md").read_text().partition("| protocol |")[2].partition("\n\n")[0]
+    rows = [[re.findall(r"`(\w+)`", cell) for cell in line.split("|")[1:4]] for line in table.splitlines()[2:]]
+    told = {name: (tuple(scopes), tuple(settings)) for (name,), scopes, settings in rows}
+    assert told == {name: (form.scopes, tuple(form.settings)) for name, form in KEY_FORMS.items()}
 
 
 def test_every_option_of_a_command_that_is_shown_is_one_it_has() -> None:
