@@ -391,19 +391,20 @@ def test_an_exit_without_time_for_a_snapshot_leaves_the_older_one_and_nothing_el
     client = start(snapshot=str(path))
     assert known(client)
     wait_for(path.exists)
-    before, write = path.read_bytes(), pages.write
+    before, write, over = path.read_bytes(), pages.write, threading.Event()
 
     def slowly(decisions):
-        for page in write(decisions):
-            while time.monotonic() < client.follower._save_until:
-                threading.Event().wait(0.005)
-            yield page
+        assert over.wait(10)
+        yield from write(decisions)
 
     monkeypatch.setattr(pages, "write", slowly)
     server.decide(block())
     wait_for(lambda: sdk.is_blocked({"id": 1}))
-    sdk.stop(0.3)
-    wait_for(lambda: list(tmp_path.iterdir()) == [path])
+    follower = client._threads[1]
+    sdk.stop(0.2)
+    over.set()
+    follower.join(10)
+    assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == before
 
 
