@@ -92,6 +92,17 @@ def test_while_windows_cannot_be_used_it_is_not_ready_and_says_why_to_those_who_
         wait_for(lambda: server.client.get("/readyz").json["status"] == "ok")
 
 
+def test_a_server_without_events_yet_is_not_ready_either_while_windows_cannot_be_used(tmp_path, state):
+    server = open_server(settings(tmp_path, windows=state.url))
+    with served(server.front, lifespan="on") as client:
+        wait_for(lambda: client.get("/readyz").status == 200)
+        assert server.pipeline.tenants == {}
+        state.kill()
+        wait_for(lambda: client.get("/readyz").json["status"] == "unavailable")
+        state.start()
+        wait_for(lambda: client.get("/readyz").status == 200)
+
+
 def test_without_valkey_a_start_says_what_is_missing(tmp_path, state):
     state.kill()
     with pytest.raises(SentinelError, match="`windows`: Redis or Valkey cannot be used"):
