@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from starlette.routing import Route
 
-from sentinel.api import health, program
+from sentinel.api import events, feed, health, program
 from sentinel.api.feed import POLL, STREAM
 from sentinel.api.ingest import PATHS
 from sentinel.core.errors import SentinelError
@@ -130,6 +131,7 @@ QUERIES = {
 ASKED_ABOUT = {"/v1/users/{key}", "/v1/ips/{ip}", "/v1/reports/{period}"}
 OPEN = {"GET /healthz", "GET /readyz"}
 STREAMS = {"GET /v1/feed/stream", "GET /v1/events/tail"}
+APPS = ("one", "two")
 MARKER = "marker"  # stands in everything app `one` holds
 SHOWN = [
     *(f"/v1/{one}" for one in ("decisions", "allow", "labels", "keys", "findings", "searches", "audit", "schema")),
@@ -419,3 +421,106 @@ def test_what_went_wrong_in_a_playbook_is_told_of_ones_own_app_alone(server):
     server.server.pipeline.counts.errors["one", "three-failures", MARKER] += 1
     own, other = (server.using("read", app).get("/v1/playbooks").body.decode() for app in ("one", "two"))
     assert MARKER in own and MARKER not in other
+
+
+def test_a_draft_is_judged_by_the_events_of_ones_own_app_alone(server, things):
+    text = f"playbook: walls\nevent: {MARKER}-drafted\ngroup_by: user\nwindow: 1m\nwhen: {{count: 1}}\n"
+    assert server.using("sdk").post("/v1/events", {"event": f"{MARKER}-drafted", "user": MARKER}).json["accepted"] == 1
+    own, other = (
+        server.using("admin", app).post("/v1/playbooks/backtest", {"text": text, "since": "1d"})
+        for app in ("one", "two")
+    )
+    assert (own.status, other.status) == (200, 200)
+    assert (own.json["read"], other.json["read"]) == (1, 0)
+    assert MARKER in json.dumps(own.json["findings"]) and other.json["findings"] == []
+
+
+def test_who_is_linked_in_one_app_is_not_who_another_labels(server, things):
+    """App `one` knows that its two identifiers are one person."""
+    name, admin = f"username:{MARKER}", server.using("admin", "two")
+    label = {"kind": "user", "target": name, "name": "of-two"}
+    assert server.using("admin").get(f"/v1/labels?target={name}").json["items"][0]["target"] == f"id:{MARKER}"
+    assert admin.post("/v1/labels", label).json["target"] == name
+    assert [one["target"] for one in admin.get(f"/v1/labels?target={name}").json["items"]] == [name]
+    assert admin.delete(f"/v1/labels?kind=user&target={name}&name=of-two").status == 204
+    assert admin.get("/v1/labels?name=of-two").json["items"] == []
+
+
+def test_ones_own_search_is_changed_and_removed_in_ones_own_app(server, things):
+    before, own = picture(server), server.using("read", "two")
+    path = f"/v1/searches/{own.post('/v1/searches', {'name': 'walls'}).json['id']}"
+    assert own.ask("PUT", path, {"name": "changed"}).status == 200
+    assert own.get(path).json["name"] == "changed"
+    assert own.delete(path).status == 204
+    assert own.get(path).status == 404
+    assert picture(server) == before
+
+
+def test_a_property_that_two_apps_know_is_pinned_in_one_of_them(server, things):
+    server.using("sdk", "two").post("/v1/events", {"event": "x", "properties": {"note": "x"}})
+    one, two = server.using("admin"), server.using("admin", "two")
+    wait_for(lambda: two.ask("PUT", "/v1/schema/note", {"promoted": True}).json.get("pinned"))
+    pinned = [
+        [prop["pinned"] for prop in app.get("/v1/schema").json["properties"] if prop["path"] == "note"]
+        for app in (one, two)
+    ]
+    assert pinned == [[False], [True]]
+
+
+def test_how_its_process_is_is_told_of_ones_own_app_alone(server, things):
+    report = {SDK_HEADER: json.dumps({"instance": "of-two", "host": "of-two"})}
+    assert server.using("sdk", "two").post("/v1/events", {"event": "x"}, headers=report).status < 300
+    assert server.using("sdk", "two").get("/v1/feed", headers=report).status == 200
+    one, two = ([each["instance"] for each in server.using("read", app).get("/v1/sdks").json["items"]] for app in APPS)
+    assert "of-two" in two and "of-two" not in one and MARKER not in two
+
+
+def test_what_one_app_sent_is_counted_as_its_own(server):
+    def counted(app):
+        figures = server.using("read", app).get("/metrics").body.decode()
+        return re.findall(r"^sentinel_(?:events_total|ingest_seconds_count)\S* .*", figures, re.MULTILINE)
+
+    before = counted("one"), counted("two")
+    assert server.using("sdk", "two").post("/v1/events", {"event": "x"}).json["accepted"] == 1
+    assert counted("one") == before[0]
+    assert len(set(counted("two")) - set(before[1])) == 2
+
+
+@pytest.mark.parametrize(("path", "topic"), [("/v1/feed/stream", feed.TOPIC), ("/v1/events/tail", events.TOPIC)])
+def test_a_listener_hears_of_its_own_app_though_no_other_changes(server, path, topic):
+    hub, stream = server.server.hub, server.using("read", "two").stream(path)
+    try:
+        assert stream.block() == [":"]
+        assert wait_for(lambda: (hub.count(topic, "one"), hub.count(topic, "two")) == (0, 1))
+        server.fail("203.0.113.81", app="two")
+        while "203.0.113.81" not in json.dumps(told := stream.event()):
+            assert told["data"]
+        if topic == feed.TOPIC:
+            server.using("admin", "two").post("/v1/decisions", BODIES["POST /v1/decisions"])
+            assert [one["value"] for one in stream.event()["data"]["added"]] == ["id:walls"]
+    finally:
+        stream.close()
+
+
+def test_the_listeners_of_ones_own_app_are_told_of_what_was_done_by_hand(server):
+    admin, rest, told = server.using("admin", "two"), server.server.front.rest, []
+    server.using("sdk", "two").post("/v1/events", {"event": "signup", "user": {"id": "linked", "username": "linked"}})
+    server.fail("203.0.113.83", app="two")
+    server.fail("203.0.113.82", app="two")
+    finding = admin.get("/v1/findings?playbook=three-failures").json["items"][0]["id"]
+    kept, rest.state.context = rest.state.context, replace(rest.state.context, told=told.append)
+    try:
+        block = {"kind": "block", "scope": "user", "value": "told", "reason": "walls"}
+        path = f"/v1/decisions/{admin.post('/v1/decisions', block).json['id']}"
+        excepted = {"scope": "ip", "value": "203.0.113.83", "reason": "walls", "lift": True}
+        done = [
+            admin.delete(f"{path}?why=walls"),
+            admin.post("/v1/decisions", block),
+            admin.post("/v1/allow", excepted),
+            admin.ask("PATCH", f"/v1/findings/{finding}", {"status": "false-positive", "lift": True}),
+            admin.delete("/v1/links?identifier=username:linked"),
+        ]
+    finally:
+        rest.state.context = kept
+    assert [one.status < 300 for one in done] == [True] * 5
+    assert told == ["two"] * 6
