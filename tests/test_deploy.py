@@ -136,6 +136,7 @@ def test_the_image_installs_every_extra_with_the_consoles_scripts_and_runs_a_com
     assert not re.search("HATCH_BUILD_NO_HOOKS|--editable| -e ", text)
     assert re.search(r'CMD \["(\w+)"\]$', text, re.MULTILINE)[1] in COMMANDS
     assert "USER 10001" in text
+    assert "/healthz'" in text and "/readyz" not in text  # it is not unhealthy while the database is away
     variables = dict(re.findall(r"(SENTINEL_\w+)=(\S+)", text))
     assert read(variables).host == "0.0.0.0"
 
