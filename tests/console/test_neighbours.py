@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from dataclasses import replace
 from itertools import count
 from urllib.parse import unquote
 
@@ -286,3 +287,78 @@ def test_a_new_files_name_leads_nowhere_else(console, name):
         answer = console.reader("admin").post("/playbooks/edit", {**fields, **named})
         assert 400 <= answer.status < 500
     assert sorted(folder.parent.rglob("*.yaml")) == before
+
+
+@pytest.fixture(scope="module")
+def own(console, ids):
+    """Put findings, a search and a link into app `one` by what was in no other; return what is to be named."""
+    whole, admin = console.whole, console.whole.using("admin")
+    for number in range(2):
+        whole.fail(f"203.0.113.{100 + number}", user="of-one", properties={"note": "note-of-one"})
+    known = {"event": "signup", "user": {"id": "of-one", "username": "of-one-name"}}
+    whole.using("sdk").post("/v1/events", known)
+    found = admin.get("/v1/findings?playbook=three-failures&limit=2").json["items"]
+    return [one["id"] for one in found], admin.post("/v1/searches", {"name": "of-one"}).json["id"]
+
+
+def test_what_is_done_by_hand_is_done_and_told_in_ones_own_app(console, ids, own):
+    """Each change is made, nothing of app `two` becomes another, and the listeners of app `one` alone hear of it."""
+    (first, second), search = own
+    reader, state = console.reader("admin", everywhere=False), console.server.front.console._pages.state
+    before, told = picture(console), []
+    block = {"kind": "block", "scope": "user", "value": "of-one", "reason": "walls", "for": "1d"}
+    free = {"scope": "ip", "value": "203.0.113.101", "reason": "walls", "for": "1d", "lift": "on"}
+    shown = reader.page(f"/findings/{first}")
+    assert "only counted" not in shown and "/decisions/" in shown
+    kept, state.context = state.context, replace(state.context, told=told.append)
+    try:
+        reader.done(f"/findings/{first}/mark", {"status": "confirmed", "note": "walls"})
+        reader.done(f"/findings/{second}/pardon", {"why": "walls", "for": "1d"})
+        reader.done(f"/findings/{first}/prolong", {"why": "walls", "for": "1d"})
+        reader.done("/decisions/new", block)
+        reader.done("/decisions/allowed/add", free)
+        made = console.whole.using("admin").get("/v1/decisions?value=id:of-one").json["items"][0]["id"]
+        reader.done(f"/decisions/{made}/lift", {"why": "walls"})
+        reader.done("/people/decide", block)
+        made = console.whole.using("admin").get("/v1/decisions?value=id:of-one").json["items"][0]["id"]
+        reader.done("/people/lift", {"scope": "user", "value": "id:of-one", "id": made, "why": "walls"})
+        reader.done("/people/part", {"key": "username:of-one-name"})
+        reader.done("/people/delete", {"key": "id:of-one", "again": "id:of-one"})
+    finally:
+        state.context = kept
+    assert told == ["one"] * len(told) and len(told) == 9
+    admin = console.whole.using("admin")
+    assert admin.get(f"/v1/findings/{first}").json["status"] == "confirmed"
+    assert admin.get(f"/v1/findings/{second}").json["status"] == "false-positive"
+    reader.done(f"/explorer/searches/{search}/rename", {"name": "renamed"})
+    assert admin.get(f"/v1/searches/{search}").json["name"] == "renamed"
+    reader.done(f"/explorer/searches/{search}/remove")
+    assert admin.get(f"/v1/searches/{search}").status == 404
+    assert picture(console) == before
+
+
+def test_a_draft_is_judged_by_the_events_of_ones_own_app_alone(console, ids):
+    draft = "playbook: walls\nevent: auth\nwhere: ip == '203.0.113.110'\ngroup_by: user\nwindow: 1m\nwhen: {count: 1}\n"
+    console.whole.fail("203.0.113.110", user=f"{MARKER}-drafted", times=1, app="two")
+    fields = {"do": "backtest", "text": draft, "file": "", "name": "", "mark": "", "since": "7d"}
+    mine, others = (
+        text(reader.post("/playbooks/edit", fields))
+        for reader in (console.invited("of-two-drafts", "admin", ("two",)), console.reader("admin", everywhere=False))
+    )
+    assert f"{MARKER}-drafted" in mine
+    assert f"{MARKER}-drafted" not in others
+
+
+def test_who_is_linked_in_another_app_is_not_linked_in_ones_own(console):
+    """App `two` knows that its two identifiers are one person."""
+    linked = {"event": "signup", "user": {"id": "hidden-id", "username": "shown-name"}}
+    assert console.whole.using("sdk", "two").post("/v1/events", linked).json["accepted"] == 1
+    reader, own = console.reader("admin", everywhere=False), console.invited("of-two-linked", "admin", ("two",))
+    page, label = "/people/username:shown-name", {"scope": "user", "value": "username:shown-name", "name": "of-one"}
+    assert "hidden-id" in own.page(page)
+    reader.done("/people/label", {**label, "for": "1d"})
+    assert "hidden-id" not in reader.page(page)
+    labels = console.whole.using("admin").get("/v1/labels?name=of-one").json["items"]
+    assert [one["target"] for one in labels] == ["username:shown-name"]
+    reader.done("/people/unlabel", label)
+    assert console.whole.using("admin").get("/v1/labels?name=of-one").json["items"] == []
