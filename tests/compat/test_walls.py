@@ -302,3 +302,41 @@ def test_what_a_client_tells_is_told_of_its_own_app(whole, keys, told):
     assert whole.client.post("/compat/logtrace/v1/events", {"name": "of-two"}, headers=shown).status == 202
     assert whole.using("read").get("/v1/events?limit=1000").json["items"] == before
     assert whole.using("read", "two").get("/v1/events").json["items"][0]["event"] == "of-two"
+
+
+def test_of_an_app_of_which_nothing_was_told_nothing_is_counted(whole, keys, told):
+    shown = {SHOWN["logtrace"][0]: keys["one", "logtrace", "sdk"][1]}
+    nobodys = {"status": "ACTIVE", "ip_address": ADDRESS}
+    assert whole.client.post("/compat/logtrace/v1/sessions", nobodys, headers=shown).status == 202
+    own, other = keys["one", "logtrace", "read"][1], told["logtrace"]
+    for kind in ("events", "audit-logs", "sessions"):
+        totals = [ask(whole, f"logtrace GET /v1/{kind}", key).json["meta"]["paging"]["total"] for key in (own, other)]
+        assert totals[0] and not totals[1], kind
+    of_nobody = [ask(whole, "logtrace GET /v1/sessions/metrics", key).json["suspicious_count"] for key in (own, other)]
+    assert of_nobody == [1, 0]
+
+
+def test_what_types_one_apps_names_have_is_nothing_to_anothers(whole, keys):
+    def sent(app, value):
+        shown = {SHOWN["moesif"][0]: keys[app, "moesif", "sdk"][1]}
+        action = {"action_name": f"typed-{app}", "user_id": "typed", "metadata": {"typed": value}}
+        assert whole.client.post("/compat/moesif/v1/actions", action, headers=shown).status == 201
+        kept = whole.using("read", app).get(f"/v1/events?event=typed-{app}").json["items"][0]["properties"]
+        return kept["metadata"]["typed"]
+
+    assert sent("one", 7) == 7
+    assert sent("two", "text") == "text"
+
+
+@pytest.mark.parametrize("name", SENT)
+def test_what_a_client_sent_is_counted_as_its_own_apps(whole, keys, name):
+    def counted(app):
+        figures = whole.using("read", app).get("/metrics").body.decode()
+        return re.findall(r"^sentinel_ingest_seconds_count.*", figures, re.MULTILINE)
+
+    protocol, _, path = name.split(" ")
+    header, prefix = SHOWN[protocol]
+    before = counted("one"), counted("two")
+    shown = {header: prefix + keys["two", protocol, "sdk"][1]}
+    assert whole.client.post(f"/compat/{protocol}{path}", SENT[name], headers=shown).status == 202
+    assert counted("one") == before[0] and counted("two") != before[1]
