@@ -44,13 +44,16 @@ def change_app(
     identifiers: Annotated[
         str | None, typer.Option("--identifiers", help="By what its users are known, such as `id,email`, in order.")
     ] = None,
+    ipv6: Annotated[
+        int | None, typer.Option("--ipv6", help="The prefix by which IPv6 addresses are one.", min=32, max=128)
+    ] = None,
     url: Url = None, key: Secret = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """Change what an app is called, keeps, and knows its users by."""
+    """Change what an app is called, keeps, and knows its users and addresses by."""
     names = None if identifiers is None else [name.strip() for name in identifiers.split(",")]
-    change = {"name": name, "retention": retention, "identifiers": names}
+    change = {"name": name, "retention": retention, "identifiers": names, "ipv6": ipv6}
     given = {field: value for field, value in change.items() if value is not None}
     if not given:
-        raise InputError("there is nothing to change", "give `--name`, `--retention` or `--identifiers`")
+        raise InputError("there is nothing to change", "give `--name`, `--retention`, `--identifiers` or `--ipv6`")
     made = connect(url, key, None, data).ask("PATCH", path_of("/v1/apps", id), given)
     show.one(made, format, f"changed {made['id']}")

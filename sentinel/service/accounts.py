@@ -132,7 +132,7 @@ class Accounts:
             if app != EVERY_APP and self._store.access.app(app) is None:
                 raise SentinelError(f"`apps`: there is no app `{app[:80]}`")
         if not apps:
-            raise SentinelError("`apps`: none", f"name some, or `{EVERY_APP}` for every app")
+            raise SentinelError("`apps`: none is chosen", f"name some, or `{EVERY_APP}` for every app")
         return (EVERY_APP,) if EVERY_APP in apps else tuple(sorted(set(apps)))
 
 

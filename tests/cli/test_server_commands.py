@@ -58,7 +58,7 @@ class TestReading:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            ("change one", "there is nothing to change (give `--name`, `--retention` or `--identifiers`)"),
+            ("change one", "there is nothing to change (give `--name`, `--retention`, `--identifiers` or `--ipv6`)"),
             ("add Foo", "`id`: `Foo` cannot be an app's (lower case, digits and `-`, such as `shop-staging`)"),
             ("change one --retention soon", "`retention`: `soon` is not a duration (write"),
             (
@@ -173,9 +173,11 @@ class TestApps:
     def test_an_app_is_added_changed_and_used(self, ask):
         assert ask("apps", "add", "shop-2", "--name", "Second")[0] == 0
         assert ask("apps", "change", "shop-2", "--retention", "90d", "--identifiers", "id, anonymous_id")[0] == 0
+        assert ask("apps", "change", "shop-2", "--ipv6", "56")[0] == 0
         found = {app["id"]: app for app in as_json(ask("apps", "list", "--format", "json"))}
         assert (found["shop-2"]["name"], found["shop-2"]["retention"]) == ("Second", "90d")
         assert found["shop-2"]["identifiers"] == ["id", "anonymous_id"]
+        assert found["shop-2"]["ipv6"] == 56
         (key,) = as_json(ask("keys", "create", "sdk", "--app", "shop-2", "--format", "json"))
         assert key["app"] == "shop-2"
 

@@ -417,6 +417,18 @@ def test_somebody_is_invited_to_one_app_and_sees_no_other(console):
     assert guest.get("/overview").status == 303
 
 
+def test_nobody_reaches_every_app_because_none_was_ticked(console):
+    reader = console.reader()
+    form = {"name": "careless@example.com", "role": "viewer"}
+    assert "none is chosen" in text(reader.post("/settings/accounts", form))
+    assert all(one.name != "careless@example.com" for one in console.store.accounts.list())
+    reader.post("/settings/accounts", {**form, "apps": ["one"]})
+    (made,) = (one for one in console.store.accounts.list() if one.name == "careless@example.com")
+    assert "none is chosen" in text(reader.post(f"/settings/accounts/{made.id}/change", {"role": "viewer"}))
+    reader.done(f"/settings/accounts/{made.id}/change", {"role": "viewer", "apps": ["*"]})
+    assert f'id="every-{made.id}" name="apps" value="*" checked' in reader.page("/settings/accounts")
+
+
 def test_nobody_removes_themselves(console):
     reader = console.reader()
     id = console.server.accounts.session(reader.session).account.id

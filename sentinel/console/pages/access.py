@@ -7,7 +7,7 @@ from typing import cast
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from sentinel.console.forms import Filled, Form
+from sentinel.console.forms import Filled
 from sentinel.console.parts import Id
 from sentinel.console.visit import Admin, ServerAdmin, Visit
 from sentinel.core.errors import SentinelError
@@ -59,7 +59,7 @@ def list_accounts(visit: ServerAdmin) -> Response:
 def invite(visit: ServerAdmin, form: Filled) -> Response:
     """Invite somebody, and show the link by which they choose a password, once."""
     role = cast(Role, form.choice("role", ROLES))
-    made = visit.here.accounts.invite(form.text("name", most=100), role, _apps(form), visit.by)
+    made = visit.here.accounts.invite(form.text("name", most=100), role, form.all("apps"), visit.by)
     return _accounts(visit, made)
 
 
@@ -67,7 +67,7 @@ def invite(visit: ServerAdmin, form: Filled) -> Response:
 def change_account(visit: ServerAdmin, form: Filled, id: Id) -> Response:
     """Give somebody another role or other apps."""
     role = cast(Role, form.choice("role", ROLES))
-    require(visit.here.accounts.change(id, role, _apps(form), visit.by), "account", id)
+    require(visit.here.accounts.change(id, role, form.all("apps"), visit.by), "account", id)
     return visit.done(visit.url("/settings/accounts"), "account-changed")
 
 
@@ -104,10 +104,6 @@ def _accounts(visit: Visit, made: Invitation | None = None) -> Response:
 
 def _here(visit: Visit) -> str:
     return str(visit.request.base_url).rstrip("/")
-
-
-def _apps(form: Form) -> list[str]:
-    return form.all("apps") or [EVERY_APP]
 
 
 def _not_oneself(visit: Visit, id: str) -> None:
