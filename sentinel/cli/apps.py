@@ -49,7 +49,7 @@ def change_app(
     ] = None,
     url: Url = None, key: Secret = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """Change what an app is called, keeps, and knows its users and addresses by."""
+    """Change what an app is called, keeps, and knows its users by."""
     names = None if identifiers is None else [name.strip() for name in identifiers.split(",")]
     change = {"name": name, "retention": retention, "identifiers": names, "ipv6": ipv6}
     given = {field: value for field, value in change.items() if value is not None}
