@@ -171,6 +171,7 @@ class Server:
         self.intake.stop(self.settings.grace / SECOND)
         self.jobs.stop()
         self.courier.stop()
+        self.gate.close()
         if self.overview.starting() is None:
             try:
                 self.tenants.save(self.pipeline)

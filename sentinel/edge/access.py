@@ -100,6 +100,10 @@ class Gate:
     def _is_token(self, secret: str) -> bool:
         return self._token is not None and hmac.compare_digest(secret.encode("latin-1", "replace"), self._token)
 
+    def close(self) -> None:
+        """End the threads that look keys up; a store that hangs holds nobody up."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
     def of(self, headers: Headers, query: bytes) -> Caller:
         """Return the caller of a request by its head and query string."""
         return self.caller(credential(headers, query), headers.get(b"sentinel-app"))

@@ -111,3 +111,13 @@ def test_an_app_added_while_it_runs_works_at_once(tmp_path):
         assert client.post("/v1/events", [FAIL] * 3).json["accepted"] == 3
         assert [one["value"] for one in stream.event()["data"]["added"]] == ["203.0.113.9"]
         stream.close()
+
+
+def test_a_server_that_is_stopped_leaves_no_thread(tmp_path):
+    before = set(threading.enumerate())
+    server = open_server(settings(tmp_path))
+    with served(server.front, lifespan="on") as client:
+        wait_for(lambda: client.get("/readyz").status == 200)
+        assert client.using("x" * 40).post("/v1/events", [{"event": "x"}]).status == 401  # which is looked up
+        assert {thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("sentinel-")}
+    wait_for(lambda: not [t for t in set(threading.enumerate()) - before if t.name.startswith("sentinel-")])
