@@ -419,7 +419,7 @@ def test_a_server_that_is_away_delays_no_start_for_long_and_no_request(start, ap
 def test_the_middleware_is_idle_before_start(idle, app):
     with serving.asgi(app) as site:
         assert site.get("/plain/bad").status == 200
-    assert not [t for t in threading.enumerate() if t.name.startswith("sentinel-")]
+    assert not [t for t in threading.enumerate() if t.name in ("sentinel-sender", "sentinel-follower")]
 
 
 def test_two_middlewares_make_one_answer(server, start, app):
