@@ -70,7 +70,7 @@ class SentinelMiddleware:
             _judge(client, holder, error)
         finally:
             current.reset(token)
-        if holder.verdict is None:
+        if holder.verdict is None or not hasattr(settings, _OWN.get(holder.verdict.kind, "")):
             return _end(client, holder, request, response)
         return await sync_to_async(_end)(client, holder, request, response)  # a page may ask the database
 
