@@ -17,7 +17,7 @@ from sentinel.core.proxies import client_address
 from sentinel.sdk.client import Client
 from sentinel.sdk.context import Holder, current
 from sentinel.sdk.events import KEPT_BODY, keeps_body, parameters, without_query
-from sentinel.sdk.respond import PASSING, Refusal, refusal
+from sentinel.sdk.respond import PASSING, Refusal, answering, refusal
 from sentinel.sdk.signals import Blocked
 
 Scope = MutableMapping[str, Any]
@@ -98,15 +98,8 @@ class SentinelMiddleware:
         watched = _Watched(holder, send)
         if own is not None:
             scope["sentinel.verdict"] = verdict
-            holder.answering = True
-            try:
+            with answering(client, holder):
                 await own(scope, receive, watched.send)
-            except PASSING:
-                raise
-            except Blocked as signal:  # whoever was to show a second factor is refused altogether
-                holder.latch(signal.verdict)
-            except BaseException as error:  # noqa: BLE001  a refusal is not lifted by a fault in its page
-                client.failed("the answer", error)
         if not watched.status:
             verdict, watched = holder.verdict or verdict, _Watched(holder, send)
             await _send(refusal(verdict, holder.about.header("accept"), client.options), scope, watched.send)

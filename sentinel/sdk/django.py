@@ -25,7 +25,7 @@ from sentinel.sdk import wsgi
 from sentinel.sdk.client import Client
 from sentinel.sdk.context import Holder, current
 from sentinel.sdk.events import KEPT_BODY
-from sentinel.sdk.respond import PASSING, refusal
+from sentinel.sdk.respond import PASSING, answering, refusal
 from sentinel.sdk.signals import Blocked
 
 _OWN = {"challenge": "SENTINEL_CHALLENGE", "block": "SENTINEL_REFUSE"}
@@ -70,9 +70,9 @@ class SentinelMiddleware:
             _judge(client, holder, error)
         finally:
             current.reset(token)
-        if holder.verdict is None or not hasattr(settings, _OWN.get(holder.verdict.kind, "")):
+        if holder.verdict is None:
             return _end(client, holder, request, response)
-        return await sync_to_async(_end)(client, holder, request, response)  # a page may ask the database
+        return await sync_to_async(_end)(client, holder, request, response)  # a page of its own may ask the database
 
 
 class IdentifyUser:
@@ -183,10 +183,10 @@ def _begin(request: HttpRequest) -> tuple[Client, Holder]:
 
 def _judge(client: Client, holder: Holder, error: BaseException) -> None:
     """Let an exception end here if the request is refused; raise it again otherwise."""
-    client.finished(holder)
     if isinstance(error, Blocked):
         holder.latch(error.verdict)
     elif holder.verdict is None or isinstance(error, PASSING):
+        client.finished(holder)
         raise error
 
 
@@ -213,23 +213,14 @@ def _own_answer(client: Client, holder: Holder, request: HttpRequest, verdict: V
     name = getattr(settings, _OWN.get(verdict.kind, ""), None)
     if not name:
         return None
-    holder.answering = True
-    token = current.set(holder)
-    try:
+    answer = None
+    with answering(client, holder):
         own = import_string(name)
         made: object = (async_to_sync(own) if iscoroutinefunction(own) else own)(request, verdict)
         if not isinstance(made, HttpResponseBase):
             raise TypeError(f"`{name}` returned no response")
-        return made if holder.verdict is verdict else None
-    except PASSING:
-        raise
-    except Blocked as signal:  # whoever was to show a second factor is refused altogether
-        holder.latch(signal.verdict)
-    except BaseException as error:  # noqa: BLE001  a refusal is not lifted by a fault in its page
-        client.failed("the answer", error)
-    finally:
-        current.reset(token)
-    return None
+        answer = made
+    return answer if holder.verdict is verdict else None
 
 
 def _answer(client: Client, holder: Holder, verdict: Verdict) -> HttpResponseBase:

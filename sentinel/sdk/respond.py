@@ -1,14 +1,24 @@
-"""The answer a refused request gets: a page or JSON, a redirect, a challenge. Data only; middlewares send it."""
+"""The answer a refused request gets: a page or JSON, a redirect, a challenge, or what the application has of its own.
+
+Middlewares send it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import html
 import json
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 from sentinel.core.decision import Verdict
+from sentinel.sdk.context import Holder, current
 from sentinel.sdk.options import Options
+from sentinel.sdk.signals import Blocked
+
+if TYPE_CHECKING:
+    from sentinel.sdk.client import Client
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -47,6 +57,23 @@ def refusal(verdict: Verdict, accept: str | None, options: Options) -> Refusal:
         page = (options.block_page or _PAGE).replace("{reference}", html.escape(verdict.reference))
         return _finish(options.block_status, headers, "text/html; charset=utf-8", page.encode("utf-8", "replace"))
     return _finish(options.block_status, headers, "application/json", _json(verdict))
+
+
+@contextmanager
+def answering(client: Client, holder: Holder) -> Iterator[None]:
+    """Let an application of the app's own answer: a fault in it is told, and lifts no refusal."""
+    holder.answering = True
+    token = current.set(holder)
+    try:
+        yield
+    except PASSING:
+        raise
+    except Blocked as signal:  # whoever was to show a second factor is refused altogether
+        holder.latch(signal.verdict)
+    except BaseException as error:  # noqa: BLE001  whatever it was
+        client.failed("the answer", error)
+    finally:
+        current.reset(token)
 
 
 def wants_page(accept: str | None) -> bool:

@@ -17,7 +17,7 @@ from sentinel.core.proxies import client_address
 from sentinel.sdk.client import Client
 from sentinel.sdk.context import Holder, current
 from sentinel.sdk.events import KEPT_BODY, keeps_body, parameters, without_query
-from sentinel.sdk.respond import PASSING, refusal
+from sentinel.sdk.respond import PASSING, answering, refusal
 from sentinel.sdk.signals import Blocked
 
 Environ = dict[str, Any]
@@ -90,21 +90,10 @@ class SentinelMiddleware:
         if own is None:
             return None
         environ["sentinel.verdict"] = verdict
-        holder.answering = True
-        token = current.set(holder)
-        try:
+        page = None
+        with answering(client, holder):
             page = _Page().made_by(own, environ)
-        except PASSING:
-            raise
-        except Blocked as signal:  # whoever was to show a second factor is refused altogether
-            holder.latch(signal.verdict)
-        except BaseException as error:  # noqa: BLE001  a refusal is not lifted by a fault in its page
-            client.failed("the answer", error)
-        else:
-            return page if holder.verdict is verdict else None
-        finally:
-            current.reset(token)
-        return None
+        return page if holder.verdict is verdict else None
 
 
 class _Request:
@@ -133,8 +122,8 @@ class _Request:
         try:
             body = self._middleware.app(self._environ, self._started)
         except BaseException as error:
-            self._client.finished(self._holder)
             if not self._latched_over(error):
+                self._client.finished(self._holder)
                 raise
             return [] if self._write is not None else self._ours()
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import tempfile
+import threading
 import weakref
 from urllib.parse import urlencode
 
@@ -150,6 +151,10 @@ def ask_database(request, verdict):
 def ask_known(request, verdict):
     sdk.identify({"id": request.headers["X-User"]})
     return ask(request, verdict)
+
+
+def ask_in_a_while(request, verdict):
+    return HttpResponse(status=410 if not threading.Event().wait(0.1) else 500)
 
 
 def no_response(request, verdict):
@@ -339,6 +344,18 @@ def test_a_login_of_a_blocked_user_is_refused_and_leaves_no_session(server, clie
         assert log_in(site, f"/login_{suffix}", "wrong").status == 403
     assert sdk.flush(5)
     assert [event["properties"] for event in server.named("auth")] == [{"blocked": True}] * 2
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_login_of_a_refused_user_leaves_as_its_answer_does(server, start, settings_of, jane, host):
+    client = start(flush_interval=3600)
+    assert known(client)
+    decide(client, Decision("d1", "block", "user", f"id:{jane.pk}", playbook="p"))
+    settings_of(SENTINEL_REFUSE=f"{__name__}.ask_in_a_while")
+    with HOSTS[host]() as site:
+        assert log_in(site, "/login_view").status == 410
+        (login,) = server.until(lambda: server.named("auth"))
+    assert login["request"]["status"] == 410
 
 
 @pytest.mark.parametrize("host", HOSTS)

@@ -42,6 +42,8 @@ def application(environ, start_response):
         sdk.identify({"id": user})
         start_response("200 OK", plain)
         return [b"se", b"cret"]
+    if way == "login":
+        sdk.auth_track(True, {"id": user})
     if way == "after":
         start_response("200 OK", plain)
         sdk.identify({"id": user})
@@ -146,6 +148,23 @@ def test_a_blocked_address_never_reaches_the_application(server, client):
         got = site.get("/list/good", Accept="text/html")
         assert (got.status, got.headers["content-type"]) == (403, "text/html; charset=utf-8")
         assert site.get("/list/good", "HEAD").body == b""
+
+
+def test_the_login_of_a_refused_user_leaves_as_its_answer_does(server, start):
+    client = start(flush_interval=3600)
+    assert known(client)
+    decide(client, BAD)
+
+    def page(environ, start_response):
+        with server.changed:  # not yet: its status is still to come
+            assert not server.changed.wait_for(lambda: server.named("auth"), 0.1)
+        start_response("410 Gone", [])
+        return []
+
+    with serving.wsgi(SentinelMiddleware(application, refuse=page)) as site:
+        assert site.get("/login/bad").status == 410
+    (login,) = server.until(lambda: server.named("auth"))
+    assert login["request"]["status"] == 410
 
 
 def test_an_answer_that_nobody_took_is_not_reported(server, client):
