@@ -76,19 +76,23 @@ class Soak:
         self.names: int = options.names
         self.pace: int = options.pace
         self.before: int = options.before
+        self.senders: int = options.senders
         self.start = start
         self.made = self.events()
+        self.making = threading.Lock()
         self.newest = ""  # the time of the newest event sent
         self.sent = 0
         self.waits: dict[str, list[tuple[float, float]]] = defaultdict(list)
         self.wrong: dict[str, int] = defaultdict(int)
         self.states: list[State] = []
         self.began = time.perf_counter()
+        self.lasted = 0.0
         self.over = threading.Event()
 
     def run(self, cookie: str) -> None:
         """Have everybody call until the time is over."""
-        calls: list[Callable[[], None]] = [self.ingest, self.probe, self.explore, lambda: self.visit(cookie)]
+        calls: list[Callable[[], None]] = [self.probe, self.explore, lambda: self.visit(cookie)]
+        calls += [self.ingest] * self.senders
         threads = [threading.Thread(target=self.kept_on, args=(call,), daemon=True) for call in calls]
         self.fill()
         listeners = [Listener(self.target) for _ in range(STREAMS)]
@@ -99,6 +103,7 @@ class Soak:
         while time.perf_counter() - self.began < self.seconds and self.target.process.poll() is None:
             self.look()
             self.over.wait(5)
+        self.lasted = time.perf_counter() - self.began
         self.over.set()
         for thread in threads:
             thread.join(30)
@@ -154,12 +159,13 @@ class Soak:
 
     def send(self, kind: str, connection: http.client.HTTPConnection, number: int) -> None:
         """Send the next events in one batch."""
-        batch = list(islice(self.made, number))
-        self.newest = batch[-1].partition('"timestamp":"')[2].partition('"')[0]
+        with self.making:
+            batch = list(islice(self.made, number))
+            self.newest = batch[-1].partition('"timestamp":"')[2].partition('"')[0]
+            self.sent += number
         body = "[" + ",".join(batch) + "]"
         head = {"Authorization": f"Bearer {self.target.key}"}
         self.ask(kind, connection, "POST", "/v1/events", body=body.encode(), headers=head)
-        self.sent += number
 
     def fill(self) -> None:
         """Send what is sent before, as fast as it is taken; nothing of it is reported."""
@@ -170,8 +176,8 @@ class Soak:
         self.waits.clear()
 
     def ingest(self) -> None:
-        """Send batches at the rate; late ones are not made up for."""
-        connection, pace = self.connected(), BATCH / self.rate
+        """Send one sender's part of the rate in batches; late ones are not made up for."""
+        connection, pace = self.connected(), BATCH * self.senders / self.rate
         due = time.perf_counter()
         while not self.over.wait(max(0.0, due - time.perf_counter())):
             due = max(due + pace, time.perf_counter() - 1)
@@ -212,7 +218,7 @@ class Soak:
 
     def report(self) -> None:
         """Print what became of it."""
-        lasted = self.states[-1].at
+        lasted = self.lasted
         print(
             f"{self.sent:,} events in {lasted:.0f} s ({self.sent / lasted:,.0f}/s of {self.rate:,}), {STREAMS} streams"
         )
@@ -321,6 +327,7 @@ if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--seconds", type=float, default=60)
     arguments.add_argument("--rate", type=int, default=2_000, help="events a second")
+    arguments.add_argument("--senders", type=int, default=4, help="processes that the events are of")
     arguments.add_argument("--names", type=int, default=20_000, help="users, and addresses; few fill windows soon")
     arguments.add_argument("--pace", type=int, default=1, help="how many times faster the time of the events runs")
     arguments.add_argument("--stored", type=int, default=0, help="events of the thirty days before those")
