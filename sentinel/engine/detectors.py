@@ -12,6 +12,7 @@ from sentinel.engine import playbook as written
 from sentinel.engine import windows as watched
 from sentinel.engine.expression import compile_field
 from sentinel.engine.keys import group_value, key_text
+from sentinel.engine.kinds import NUMBERS
 from sentinel.engine.metrics import ALONE, SHARED, Skipped, Values, gauge, shown, values_of, wanted
 from sentinel.engine.playbook import Playbook, Selector
 from sentinel.engine.remembered import Remembered
@@ -107,17 +108,23 @@ def _travel(playbook: Playbook, asked: written.Travel) -> Prepared:
 
     def values(event: Event, skipped: Skipped) -> tuple[Any, ...] | None:
         place = latitude(event), longitude(event)
-        if None in place:
+        if not (_is_angle(place[0], 90) and _is_angle(place[1], 180)):
             skipped[playbook.id, "the event has no location"] += 1
             return None
         if event.network.get("anonymous") and not asked.anonymous:
             skipped[playbook.id, "the address belongs to an anonymising network"] += 1
             return None
-        return *place, accuracy(event) or 0
+        radius = accuracy(event)
+        return *place, radius if type(radius) in NUMBERS and radius > 0 else 0
 
     return Prepared(
         watched.Travel(asked.faster_than), 1, values, _named("km", "seconds"), {"km": f"> {asked.faster_than:g} km/h"}
     )
+
+
+def _is_angle(value: object, most: int) -> bool:
+    """Say whether a value is an angle in degrees; files of events may hold anything."""
+    return type(value) in NUMBERS and -most <= value <= most  # type: ignore[operator]  # also false for NaN
 
 
 def _absent(playbook: Playbook, asked: written.Absent) -> Prepared:

@@ -8,9 +8,10 @@ from hashlib import blake2b
 
 from sentinel.core import address
 from sentinel.core.decision import Decision, Kind, Scope, pair
+from sentinel.core.errors import IdentityError
 from sentinel.core.event import Event
 from sentinel.core.finding import Effect, Finding, finding_id
-from sentinel.core.identity import key_type, read_key
+from sentinel.core.identity import key_type, normalise, read_key
 from sentinel.engine.crowd import MOST
 from sentinel.engine.emit import emission
 from sentinel.engine.fields import compile_field
@@ -147,13 +148,26 @@ def _target(action: Action, event: Event) -> str | None:
     if action.target is None:
         return event.user if of_user else event.network_ip
     value = compile_field(action.target)(event)
-    if type(value) is not str or not value:
-        return None
     if of_user:
-        name = action.target.removeprefix("user.")
-        return read_key(value) if name == action.target else f"{key_type(name)}:{value}"
-    found = address.normalise(value)
+        return _user(action.target, value)
+    found = address.normalise(value) if type(value) is str else None
     return address.network_of(found, event.ipv6) if found else None
+
+
+def _user(field: str, value: object) -> str | None:
+    """Return the key of the user that a field names; None where no user can have that name.
+
+    A number is one as it is of a user's identifiers; what a sender puts into a property may be anything.
+    """
+    name = field.removeprefix("user.")
+    if name != field:
+        return f"{key_type(name)}:{value}" if value else None
+    try:
+        text = normalise("id", value) if type(value) is int else value
+        key = read_key(text) if type(text) is str else ""
+    except IdentityError:
+        return None
+    return key if key.partition(":")[2] else None
 
 
 def _length(case: Case, action: Action, target: str) -> int | None:

@@ -230,6 +230,25 @@ def test_an_identifier_as_target_is_a_key_of_its_own_type(target: str, key: str)
     assert finding.effects[0].target == key
 
 
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        ("7", "id:7"), (7, "id:7"), ("email:A@x", "email:a@x"), (" ", None), ("", None), ("email: ", None),
+        (True, None), (7.0, None), ([7], None), ({"id": 7}, None), ("x" * 257, None), (10**300, None),
+    ],
+    ids=[
+        "text", "number", "typed", "blanks", "empty", "typed, empty", "boolean", "fraction", "list", "object",
+        "too long", "a long number",
+    ],
+)  # fmt: skip
+def test_a_property_as_target_names_a_user_or_nobody(value: Any, key: str | None) -> None:
+    """A number is an identifier as its text is; whatever else a sender puts into it is said, and the batch goes on."""
+    desk = Desk(playbook(actions=(Action("block_user", durations=(HOUR,), target="properties.account"),)))
+    (finding,) = desk.feed(*burst(0, properties={"account": value}))
+    assert finding.effects[0].target == key
+    assert finding.effects[0].held == (None if key else "the event names no target")
+
+
 def test_a_target_that_is_not_there_is_said_and_nothing_is_done() -> None:
     action = Action("block_user", durations=(HOUR,))
     (finding,) = Desk(playbook(actions=(action,))).feed(*burst(0, user=None))

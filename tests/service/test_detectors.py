@@ -2,6 +2,7 @@
 
 import pytest
 
+from sentinel.core.event import read
 from sentinel.engine.engine import Engine
 from sentinel.engine.memory import Memory
 from sentinel.loader.assembly import assemble
@@ -57,6 +58,22 @@ def test_a_finding_that_is_taken_back_is_not_expected_and_its_block_is_lifted():
 def test_an_end_before_the_first_step_or_after_the_last_prevents_nothing():
     ends = ["{at: 6m, event: c, user: u1}", "{at: 1s, event: c, user: u2}"]
     assert faults(SEQUENCE, [*AAB, *ends], FOUND) == []
+
+
+def test_what_is_no_place_on_earth_is_left_out_and_counted_wherever_it_comes_from():
+    """Files of events may hold anything as a location; the journey between the places that are some is still found."""
+    text = "playbook: p\nevent: a\ngroup_by: user\ntravel: {faster_than: 900}\n"
+    geos = [
+        {"lat": 48.86, "lon": 2.35, "accuracy": "near"}, {"lat": "48.86", "lon": 2.35}, {"lat": 35.0, "lon": [139]},
+        {"lat": True, "lon": 2.35}, {"lat": 91, "lon": 2.35}, {"lat": 35.0, "lon": 1e308}, {"lat": 35.0, "lon": None},
+        {"lat": 35.68, "lon": 139.69, "accuracy": -20000},
+    ]  # fmt: skip
+    content = assemble({"p.yaml": text.encode()})
+    engine = Engine(content.playbooks.values(), 10 * MINUTE)
+    replay = Replay(engine, windows(engine.watches(), 10 * MINUTE), Memory())
+    given = [read(raw(f"e{n}", n, event="a", user="u1", geo=geo), enriched=True) for n, geo in enumerate(geos)]
+    assert [(one.at - START) // 1_000_000 for one in replay.feed(given)] == [7]
+    assert replay.skipped == {("p", "the event has no location"): 6}
 
 
 def test_time_passes_until_a_wait_is_decided_one_lateness_after_its_end():
