@@ -18,7 +18,7 @@ from sentinel.sdk.client import Client
 from sentinel.sdk.context import Holder, current
 from sentinel.sdk.events import KEPT_BODY, keeps_body, parameters, without_query
 from sentinel.sdk.respond import PASSING, Refusal, answering, refusal
-from sentinel.sdk.signals import Blocked
+from sentinel.sdk.signals import Blocked, signal
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -27,6 +27,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _TOLD = ("method", "path", "route", "query_string", "headers")  # of a scope, also once the request is over
+_REFUSED: dict[str, Any] = {"code": 1008, "reason": "refused"}
+_RESERVED: dict[str, Any] = {"code": 3003}  # a server may reserve 1008 to itself
 
 
 class SentinelMiddleware:
@@ -80,8 +82,8 @@ class SentinelMiddleware:
                 await self.app(scope, receive, responder.send)
             except PASSING:
                 raise
-            except Blocked as signal:  # also one the application raised itself
-                holder.latch(signal.verdict)
+            except Blocked as raised:  # also one the application raised itself
+                holder.latch(raised.verdict)
             except BaseException:
                 if responder.begun or holder.verdict is None:
                     raise
@@ -121,8 +123,9 @@ class _Responder:
     async def send(self, message: Message) -> None:
         if not self.begun:
             starts = message["type"] == "http.response.start"
-            if (self._holder.start() if starts else self._holder.verdict) is not None:
-                return  # swallowed, to its end: ours follows
+            verdict = self._holder.start() if starts else self._holder.verdict
+            if verdict is not None:
+                raise signal(verdict)  # ours follows, and need not wait for the end of a stream that may have none
             if starts:
                 self.begun = True
                 self._holder.complete(message["status"])
@@ -158,8 +161,8 @@ class _Socket:
         self._holder = holder
         self._receive = receive
         self._send = send
-        self._closed = False
-        self._reported = False
+        self._closed = False  # by whomever: what comes then is between the application and the server
+        self._refused = False
 
     async def serve(self, app: App, scope: Scope) -> None:
         """Run the application; close the socket once a verdict is latched."""
@@ -170,8 +173,8 @@ class _Socket:
                 await app(scope, self.receive, self.send)
         except PASSING:
             raise
-        except Blocked as signal:
-            self._holder.latch(signal.verdict)
+        except Blocked as raised:
+            self._holder.latch(raised.verdict)
         except BaseException:
             if self._holder.verdict is None:
                 raise
@@ -180,23 +183,22 @@ class _Socket:
 
     async def receive(self) -> Message:
         """Receive for the application; tell it the socket is closed once the user is refused."""
-        if self._closed:
+        if self._refused:
             return {"type": "websocket.disconnect", "code": 1008}
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
             self._closed = True
-            return message
-        verdict = self._refused()
+        verdict = None if self._closed else self._judge()
         if verdict is None or message["type"] == "websocket.connect":
             return message
         await self._close(verdict)
         return {"type": "websocket.disconnect", "code": 1008}
 
     async def send(self, message: Message) -> None:
-        """Send for the application, unless the user is refused."""
-        if self._closed:
-            return
-        verdict = self._refused()
+        """Send for the application, unless the user is refused: what it sends then is lost, and later an OSError."""
+        if self._refused:
+            raise ConnectionAbortedError("the socket is closed: its user is refused")
+        verdict = None if self._closed else self._judge()
         if verdict is not None:
             await self._close(verdict)
             return
@@ -204,7 +206,7 @@ class _Socket:
             self._closed = True
         await self._send(message)
 
-    def _refused(self) -> Verdict | None:
+    def _judge(self) -> Verdict | None:
         holder = self._holder
         if holder.verdict is None:
             verdict = self._client.judge(holder, holder.users)
@@ -215,8 +217,8 @@ class _Socket:
     async def _close(self, verdict: Verdict) -> None:
         if self._closed:
             return
-        self._closed = True
-        for closing in ({"code": 1008, "reason": "refused"}, {"code": 3003}):  # a server may reserve 1008 to itself
+        self._closed = self._refused = True
+        for closing in (_REFUSED, _RESERVED):
             try:
                 await self._send({"type": "websocket.close", **closing})
             except OSError:  # whoever asked is gone
@@ -224,7 +226,7 @@ class _Socket:
             except Exception:  # noqa: BLE001  or the application has denied it, and the server closes it
                 self._client.notes.count("closes refused")
                 continue
-            self._client.enforced(self._holder, verdict, 1008)
+            self._client.enforced(self._holder, verdict, closing["code"])
             return
 
 

@@ -298,7 +298,7 @@ class Client:
         """Say whether a request is on the very way a redirect or challenge points to."""
         if verdict.kind == "block":
             return False
-        on_the_way = any(holder.path == path or holder.path.startswith(path + "/") for path in self.options.exempt)
+        on_the_way = any(_leads(path, holder.path) for path in self.options.exempt)
         return on_the_way or holder.leads_here(verdict)
 
     def _put(self, event: dict[str, Any], size: int, holder: Holder | None, urgent: bool) -> None:
@@ -329,6 +329,12 @@ class Client:
         """Count and say what went wrong; it goes no further."""
         self.notes.count("errors")
         self.notes.warn(f"error in {where}", f"`{where}` went wrong and was passed over: {_told(error)}")
+
+
+def _leads(exempt: str, path: str) -> bool:
+    """Say whether a path is an exempt one or below it; `/` is itself alone, and who goes up may come out anywhere."""
+    below = exempt != "/" and path.startswith(exempt + "/") and "/../" not in path + "/"
+    return below or path == exempt
 
 
 def _patience(seconds: float) -> float:

@@ -129,9 +129,12 @@ class Holder:
             self.request["status"] = status
 
     def let_go(self) -> None:
-        """Hold the request itself no longer: it goes as the application lets go of it, and waits for no collector."""
+        """Hold the request itself no longer: it goes as the application lets go of it, and waits for no collector.
+
+        What still runs in its context is refused nobody: there is no answer left that could say so.
+        """
         if not self._over:
-            self._over = True
+            self._over = self.started = True
             self.about.let_go()
 
 

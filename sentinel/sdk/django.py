@@ -219,7 +219,8 @@ def _own_answer(client: Client, holder: Holder, request: HttpRequest, verdict: V
         made: object = (async_to_sync(own) if iscoroutinefunction(own) else own)(request, verdict)
         if not isinstance(made, HttpResponseBase):
             raise TypeError(f"`{name}` returned no response")
-        answer = made
+        render = getattr(made, "render", None)
+        answer = made if render is None else render()  # a template's answer: of middleware, Django renders none
     return answer if holder.verdict is verdict else None
 
 

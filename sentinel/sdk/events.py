@@ -189,11 +189,12 @@ def _body(holder: Holder) -> Any:
     kind = holder.about.header("content-type") or ""
     if kind.lower().startswith(FORM):
         return parameters("", raw, kind)
-    text = raw.decode("utf-8", "replace")
+    if not raw:
+        return None
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
+        return json.loads(raw.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):  # too long to be whole, or no JSON: nobody can tell what in it is a secret
+        return scrub.CUT
 
 
 def _pseudonym(key: bytes, name: str, value: str) -> str:

@@ -360,6 +360,24 @@ def test_a_form_is_collected_as_it_was_read_and_scrubbed(server, start, app, kin
     assert event["properties"]["body"] == {"name": "Jane", "password": "<redacted>"}
 
 
+@pytest.mark.parametrize(
+    ("body", "collected"),
+    [
+        ('{"name": "Jane", "password": "x"}', {"name": "Jane", "password": "<redacted>"}),
+        ('{"password": "x", "name": "%s"}' % ("Jane" * 5000), "<cut>"),
+        ('{"password": "x", }', "<cut>"),
+        ("", None),
+    ],
+    ids=["whole", "too long", "no JSON", "nothing"],
+)
+def test_of_json_that_cannot_be_read_whole_no_secret_is_collected(server, start, app, body, collected):
+    start()
+    with serving.asgi(app) as site:
+        assert site.get("/form", "POST", body.encode(), Content_Type="application/json").status == 200
+    (event,) = server.until(lambda: server.named("posted"))
+    assert event["properties"]["body"] == collected
+
+
 def test_a_websocket_is_refused_as_it_connects(server, start, app):
     client = start()
     assert known(client)

@@ -42,6 +42,12 @@ if not settings.configured:
         INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{folder.name}/shop.sqlite3"}},
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "OPTIONS": {"loaders": [("django.template.loaders.locmem.Loader", {"ask.html": "{{ reference }}"})]},
+            }
+        ],
         USE_TZ=True,
     )
     django.setup()
@@ -50,6 +56,7 @@ if not settings.configured:
 from django.contrib import auth
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
+from django.template.response import TemplateResponse
 from django.urls import path
 
 went_on: list[str] = []
@@ -148,6 +155,10 @@ def ask_database(request, verdict):
     return ask(request, verdict)
 
 
+def ask_by_template(request, verdict):
+    return TemplateResponse(request, "ask.html", {"reference": verdict.reference}, status=428)
+
+
 def ask_known(request, verdict):
     sdk.identify({"id": request.headers["X-User"]})
     return ask(request, verdict)
@@ -223,8 +234,8 @@ def test_a_challenge_can_be_the_projects_own(client, settings_of):
 
 
 @pytest.mark.parametrize("host", HOSTS)
-@pytest.mark.parametrize("page", ["ask_late", "ask_database"])
-def test_a_projects_own_page_may_be_asynchronous_and_ask_the_database(client, settings_of, jane, host, page):
+@pytest.mark.parametrize("page", ["ask_late", "ask_database", "ask_by_template"])
+def test_a_projects_own_page_may_wait_ask_the_database_and_be_a_template(client, settings_of, jane, host, page):
     decide(client, Decision("c", "challenge", "user", "id:odd", playbook="p"))
     all_asynchronous = ["sentinel.sdk.django.SentinelMiddleware"]
     settings_of(SENTINEL_CHALLENGE=f"{__name__}.{page}", MIDDLEWARE=all_asynchronous)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import json
 
 import pytest
@@ -137,7 +139,7 @@ def test_a_websocket_of_a_server_that_keeps_1008_to_itself_is_closed_with_3003(s
 
     drive(app, send=picky, kind="websocket")
     assert [message.get("code") for message in sent] == [None, 3003]
-    assert len(sentinel.named("sentinel.enforced")) == 1
+    assert [event["properties"]["status"] for event in sentinel.named("sentinel.enforced")] == [3003]
 
 
 def test_a_websocket_that_cannot_be_closed_any_more_is_no_fault(sentinel):
@@ -165,7 +167,8 @@ def test_a_websocket_refused_in_between_hears_of_it_and_says_no_more(sentinel):
         await send({"type": "websocket.accept"})
         sentinel.decide("block", ip="203.0.113.9")
         await send({"type": "websocket.send", "text": "secret"})
-        await send({"type": "websocket.send", "text": "secret"})
+        with pytest.raises(OSError, match="refused"):
+            await send({"type": "websocket.send", "text": "secret"})
         heard.append(await receive())
 
     sent = drive(app, kind="websocket")
@@ -325,3 +328,104 @@ def test_a_client_made_and_dropped_leaves_nothing_behind():
     made = weakref.ref(Client(Options()))
     gc.collect()
     assert made() is None
+
+
+def test_a_stream_without_end_keeps_no_refusal_back(sentinel):
+    went_on = []
+
+    async def app(scope, receive, send):
+        with contextlib.suppress(BaseException):
+            sdk.identify("bad")
+        await start(send)
+        for piece in range(3):  # an event stream would go on for ever
+            await send({"type": "http.response.body", "body": b"secret", "more_body": True})
+            went_on.append(piece)
+
+    sent = drive(app)
+    assert ([message["type"] for message in sent], went_on) == (["http.response.start", "http.response.body"], [])
+    assert sent[0]["status"] == 403
+
+
+def test_who_only_sends_hears_of_a_refusal_too(sentinel):
+    """Else a socket that is written to for ever would be written to for ever."""
+
+    async def app(scope, receive, send):
+        await send({"type": "websocket.accept"})
+        sentinel.decide("block", ip="203.0.113.9")
+        for number in range(5):
+            await send({"type": "websocket.send", "text": "tick"})
+            sent_until.append(number)
+
+    sent_until = []
+    sent = drive(app, kind="websocket")
+    assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
+    assert sent_until == [0]  # the first is lost, as to one who leaves at that moment; a chat goes on for all others
+
+
+def test_what_comes_after_a_sockets_end_is_the_servers_to_say(sentinel):
+    told = iter([{"type": "websocket.disconnect", "code": 1001}, {"type": "websocket.disconnect", "code": 1000}])
+    heard = []
+
+    async def server(message):
+        if gone:
+            raise OSError("gone")
+
+    async def receive():
+        return next(told)
+
+    async def leaves(scope, receive, send):
+        await send({"type": "websocket.accept"})
+        heard.append((await receive())["code"])
+        gone.append(True)
+        with pytest.raises(OSError, match="gone"):
+            await send({"type": "websocket.send", "text": "into the void"})
+        heard.append("told")
+
+    async def is_closed(scope, receive, send):
+        await send({"type": "websocket.close"})
+        heard.append((await receive())["code"])
+
+    gone = []
+    drive(leaves, send=server, receive=receive, kind="websocket")
+    gone.clear()
+    drive(is_closed, send=server, receive=receive, kind="websocket")
+    assert heard == [1001, "told", 1000]
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_what_outlives_its_request_is_refused_nobody(sentinel, kind):
+    contexts = []
+
+    async def app(scope, receive, send):
+        contexts.append(contextvars.copy_context())
+        if kind == "http":
+            raise RuntimeError("before any answer")
+
+    with contextlib.suppress(RuntimeError):
+        drive(app, kind=kind)
+    assert contexts[0].run(sdk.identify, "bad").kind == "block"
+    assert sdk.stats()["unenforced"] == 1
+
+
+@pytest.mark.parametrize("path", ["/verify", "/verify/code"])
+def test_an_exempt_path_lets_through_who_is_challenged(path):
+    assert exempted("/verify", path)
+
+
+@pytest.mark.parametrize(
+    ("exempt", "path"),
+    [("/", "//orders"), ("/", "/orders"), ("/verify", "/verifying"), ("/verify", "/verify/../orders"),
+     ("/verify", "/verify/.."), ("/verify", "/verify/./../orders"), ("/verify", "//verify/../orders")],
+)  # fmt: skip
+def test_no_way_round_an_exempt_path_leads_elsewhere(exempt, path):
+    assert not exempted(exempt, path)
+
+
+def exempted(exempt, path):
+    async def app(scope, receive, send):
+        sdk.identify("odd")
+        await start(send)
+
+    with testing.capture(exempt=exempt) as captured:
+        captured.decide("challenge", user="odd")
+        return drive(app, path=path)[0]["status"] == 200
