@@ -90,6 +90,14 @@ def test_a_legend_names_labels_that_are_left_to_it(target):
     assert set(re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", ""))) <= left(target["expr"])
 
 
+@pytest.mark.parametrize("alert", [one for one, asked in ALERTS.items() if re.search(r"increase\(.*> 0", asked)])
+def test_an_alert_on_anything_that_is_counted_sees_the_first_time(alert):
+    """A counter is not there before: what begins at one has never increased."""
+    asked = re.sub(r"\s+", " ", ALERTS[alert])
+    (name,) = names(asked)
+    assert f"({name} unless {name} offset 15m) > 0" in asked and f"increase({name}[15m])" in asked
+
+
 @pytest.mark.parametrize("alert", ALERTS)
 def test_an_alert_on_a_gauge_has_a_value_to_look_at_from_the_start(fresh, alert):
     """Else it never fires: no sample is neither more nor less than any bound."""

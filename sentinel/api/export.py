@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import re
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from itertools import islice
@@ -22,6 +23,7 @@ TYPES: Mapping[EventFormat, str] = {
 }  # fmt: skip
 _LOT = 200  # events written at a time
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_CUT = re.compile("([;|\t\r\n] *)(?=[=+@＝＋－＠-])")
 _PARTS = {
     "request": ("method", "path", "route", "host", "status", "user_agent", "referer", "params"),
     "geo": ("country", "city", "lat", "lon", "accuracy", "asn", "org"),
@@ -108,7 +110,15 @@ def _flat(shown: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> str:
-    """Return a cell. A text that a spreadsheet would calculate gets an apostrophe, which shows it as it is."""
+    """Return a cell. A text that a spreadsheet would calculate gets an apostrophe, which shows it as it is.
+
+    So does a part of a text where a spreadsheet that takes semicolons for separators would begin another cell.
+    """
+    text = _CUT.sub(r"\1'", _text(value))
+    return "'" + text if isinstance(value, str) and text.lstrip(" ").startswith(_FORMULA) else text
+
+
+def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -117,4 +127,4 @@ def _cell(value: Any) -> str:
         return str(value)
     if not isinstance(value, str):
         return msgspec.json.encode(value).decode() if value else ""
-    return "'" + value if value.lstrip(" ").startswith(_FORMULA) else value
+    return value

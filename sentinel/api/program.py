@@ -39,6 +39,7 @@ from sentinel.api.ingest import PATHS, Ingest
 from sentinel.api.models import ErrorAnswer
 from sentinel.core.errors import SentinelError
 from sentinel.edge import wire
+from sentinel.edge.batch import countable
 from sentinel.edge.errors import CODES, ApiError, refusal
 from sentinel.edge.requests import named
 from sentinel.edge.wire import Asgi, Budget, Gone, Headers, Message, Receive, Scope, Send
@@ -84,6 +85,8 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         503: "The store cannot do it now; Retry-After says when to come back",
     }.items()
 }
+STRANGERS = 64 * 1024  # bytes of a body that are read of whoever has no key that could send more
+FORM = 4 * 1024 * 1024  # bytes of a form: the longest playbook, with every byte of it escaped, and a rest
 SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
 
@@ -157,7 +160,7 @@ class Front:
             await rest(scope, receive, send)
             return
         try:
-            data = await wire.body(receive, Headers(scope["headers"]), self.budget)
+            data = await self._body(rest, scope, receive)
         except Gone:
             return
         except ApiError as error:
@@ -176,6 +179,27 @@ class Front:
             return {"type": "http.request", "body": data, "more_body": False}
 
         await rest(scope, replay, send)
+
+    async def _body(self, rest: Asgi, scope: Scope, receive: Receive) -> bytes:
+        """Return a request's body: little of a stranger's, for it is parsed before anybody asks who sends it."""
+        headers = Headers(scope["headers"])
+        if rest is self.console:
+            return await wire.body(receive, headers, self.budget, most=FORM)
+        stranger = await self._stranger(scope, headers)
+        try:
+            data = await wire.body(receive, headers, self.budget, most=STRANGERS if stranger else wire.LARGEST)
+        except ApiError as error:
+            raise stranger if stranger is not None and error.code == "too_large" else error from None
+        countable(data)
+        return data
+
+    async def _stranger(self, scope: Scope, headers: Headers) -> ApiError | None:
+        """Return why whoever asks may send nothing large, None where they may."""
+        try:
+            (await self.ingest.gate.admit(headers, scope["query_string"])).require("read", "sdk")
+        except SentinelError as error:
+            return refusal(error)
+        return None
 
 
 def _astray(scope: Scope) -> bool:

@@ -30,6 +30,7 @@ from sentinel.service.bans import Ban, Change, Table, Target
 ORIGIN = "sentinel"
 LONGEST = 365 * DAY  # what a ban without an end is told as: every later start of a bouncer tells it anew
 MOST_POLLERS = 1_000
+MOST_WORDS = 100  # of a parameter: every ban is looked at by each of them
 UNSURE = 4  # answers one after another that may get lost without harm
 _SMALL = 8  # bits: a network of at most 256 addresses is told one by one where a key asks for it
 _TYPES = {"block": "ban", "challenge": "captcha"}
@@ -319,7 +320,11 @@ def _wanted(query: Mapping[str, str]) -> Wanted:
 
 
 def _words(query: Mapping[str, str], name: str) -> tuple[str, ...]:
-    return tuple(word for word in (part.strip() for part in query.get(name, "").split(",")) if word)
+    """Return the words of a parameter; raises the refusal of more of them than anybody means."""
+    found = tuple(word for word in (part.strip() for part in query.get(name, "").split(",")) if word)
+    if len(found) > MOST_WORDS:
+        raise ApiError("malformed", f"`{name}`: more than {MOST_WORDS} words")
+    return found
 
 
 def _flag(query: Mapping[str, str], name: str, default: bool = False) -> bool:

@@ -6,13 +6,17 @@ from collections.abc import Iterable
 from typing import Annotated
 from urllib.parse import parse_qsl
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 
 from sentinel.core.errors import SentinelError
 
 LONGEST = 2_000
 MOST_FIELDS = 200
+AT_ONCE = 64 * 1024  # bytes that are read on the loop; more in a thread, for anybody may send them
 SECRET = frozenset({"csrf", "code", "password", "again", "old", "new"})
+
+_few = CapacityLimiter(2)  # long forms that are read at once: four megabytes become three hundred
 
 
 class Form:
@@ -70,11 +74,15 @@ async def _form(request: Request) -> Form:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         return Form()
+    data = await request.body()
     try:
-        text = (await request.body()).decode("utf-8")
-        return Form(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        return _read(data) if len(data) <= AT_ONCE else await to_thread.run_sync(_read, data, limiter=_few)
     except ValueError:
         raise SentinelError("the form cannot be read", f"UTF-8, and at most {MOST_FIELDS} fields") from None
+
+
+def _read(data: bytes) -> Form:
+    return Form(parse_qsl(data.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS))
 
 
 Filled = Annotated[Form, Depends(form)]

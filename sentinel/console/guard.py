@@ -55,7 +55,7 @@ class Console:
     async def refused(self, scope: Scope, receive: Receive, send: Send, error: ApiError) -> None:
         """Answer a form that was not read with a page."""
         if error.code == "too_large":
-            error = ApiError(error.code, f"the form is larger than {wire.LARGEST >> 20} MiB", "send less of it at once")
+            error = ApiError(error.code, error.message.replace("body", "form"), "send less of it at once")
         answer = self._answers.refusal(Request(scope), error)
         answer.headers["connection"] = "close"
         await answer(scope, receive, self._headed(send))

@@ -79,6 +79,8 @@ def translated(
     """
     parsed = Parsed()
     read = _browser if terms.scope == "browser" else _server
+    if isinstance(elements, list):
+        _few(len(elements))
     for index, element in enumerate(elements):
         try:
             for raw in translate(_mended(element) if lenient else element):
@@ -89,9 +91,13 @@ def translated(
         except Exception as error:  # noqa: BLE001  one odd element costs no other; the fault is reported
             fault(error)
             parsed.rejected.append({"index": index, "id": None, "error": "it could not be read"})
-        if index >= MOST or len(parsed.events) > MOST:
-            raise ApiError("too_large", f"more than {MOST} events in one request", "send fewer at a time")
+        _few(max(index + 1, len(parsed.events)))
     return parsed
+
+
+def _few(events: int) -> None:
+    if events > MOST:
+        raise ApiError("too_large", f"more than {MOST} events in one request", "send fewer at a time")
 
 
 def _id(raw: Any) -> str | None:
@@ -101,8 +107,7 @@ def _id(raw: Any) -> str | None:
 
 def decode(data: bytes) -> tuple[Any, bool]:
     """Return what a body says, and whether only a lenient reading got it; raises the refusal of what is no JSON."""
-    if data.count(b"{") + data.count(b"[") > MOST_CONTAINERS:
-        raise ApiError("too_large", "too many objects and lists in one request", "send fewer events at a time")
+    countable(data)
     try:
         return msgspec.json.decode(data), False
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -115,6 +120,12 @@ def decode(data: bytes) -> tuple[Any, bool]:
         raise ApiError("malformed", f"the body is not JSON: {where}", _FORM) from None
     except RecursionError:
         raise ApiError("malformed", "the body is nested too deep", _FORM) from None
+
+
+def countable(data: bytes) -> None:
+    """Raise the refusal of a body with more objects and lists than memory should hold, before they are made."""
+    if data.count(b"{") + data.count(b"[") > MOST_CONTAINERS:
+        raise ApiError("too_large", "too many objects and lists in one request", "send fewer events at a time")
 
 
 def _listed(decoded: Any) -> list[Any]:

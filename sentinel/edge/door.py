@@ -9,7 +9,6 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol
 
 from sentinel.core import address
@@ -24,7 +23,9 @@ from sentinel.edge.limits import Buckets
 from sentinel.edge.wire import Budget, Headers, Receive, Scope
 from sentinel.service.intake import Busy, Intake, Receipt, Sending
 
-SMALL = 64 * 1024  # what is decoded on the loop itself; more goes to a thread
+SMALL = 64 * 1024  # what is expanded on the loop itself; more goes to a thread
+AT_ONCE = 1024 * 1024  # bytes it may expand to there
+UNREAD = 1024  # bytes of a body that cannot be read which cost as much as an event
 LARGE_AT_ONCE = 2  # bodies decoded in threads: eight megabytes of brackets become two hundred
 FROM_BROWSERS = 512 * 1024  # bytes of a body
 BURST = 10  # seconds' worth an app may send at once
@@ -116,33 +117,25 @@ class Door:
         self, caller: Caller, ip: str | None, headers: Headers, receive: Receive,
         parse: Callable[[bytes, Terms], Parsed],
     ) -> Parsed:  # fmt: skip
-        """Read and decode a body; what cannot be read costs as much as one event."""
+        """Read and decode a body; what cannot be read costs by its size: looking at it took as long."""
         most = FROM_BROWSERS if caller.scope == "browser" else wire.LARGEST
-        data = await wire.body(receive, headers, self.budget, self.body_patience, most)
+        packed = await wire.body(receive, headers, self.budget, self.body_patience, most)
         self.ask(caller, ip)
-        cost = 1
+        encodings = headers.all(b"content-encoding")
+        work = _Work(packed, encodings, most, lambda data: parse(data, self.terms(caller, ip)))
         try:
-            work = partial(self._parsed, data, headers.all(b"content-encoding"), caller, ip, most, parse)
-            if len(data) <= SMALL:
-                parsed = work()
-            else:
+            parsed = work.at_once() if len(packed) <= SMALL else None
+            if parsed is None:
                 async with self.large:
-                    parsed = await asyncio.to_thread(work)
-            cost = max(1, len(parsed.events) + len(parsed.rejected))
+                    parsed = await asyncio.to_thread(work.whole)
         finally:
-            self.spend(caller, ip, cost)
+            self.spend(caller, ip, work.cost)
         return parsed
 
     def terms(self, caller: Caller, ip: str | None) -> Terms:
         """Return on what terms a caller's events are taken now."""
         received = self.clock()
         return Terms(caller.scope, caller.key, received, lambda: new_id(received // 1000, os.urandom(CHANCE)), ip)
-
-    def _parsed(
-        self, data: bytes, encodings: list[str], caller: Caller, ip: str | None, most: int,
-        parse: Callable[[bytes, Terms], Parsed],
-    ) -> Parsed:  # fmt: skip
-        return parse(wire.expand(data, encodings, most), self.terms(caller, ip))
 
     async def write(self, sending: Sending) -> Receipt:
         """Return what became of events when they are on disk; raises the refusal where they are not, in time."""
@@ -153,6 +146,38 @@ class Door:
             return await asyncio.wait_for(asyncio.wrap_future(future), self.commit_patience)
         except TimeoutError:
             raise ApiError("unavailable", "the events were not written in time", "send them again", 5) from None
+
+
+@dataclass(slots=True)
+class _Work:
+    """A body to be read, at most `most` bytes when expanded, and how many events that costs as far as is known."""
+
+    packed: bytes
+    encodings: list[str]
+    most: int
+    parse: Callable[[bytes], Parsed]
+    cost: int = 1
+
+    def at_once(self) -> Parsed | None:
+        """Return what it holds, None where it expands to more than is looked at on the loop."""
+        bound = min(self.most, AT_ONCE)
+        try:
+            data = wire.expand(self.packed, self.encodings, bound)
+        except ApiError as error:
+            if error.code == "too_large" and bound < self.most:
+                return None
+            raise
+        return self._read(data)
+
+    def whole(self) -> Parsed:
+        """Return what it holds."""
+        return self._read(wire.expand(self.packed, self.encodings, self.most))
+
+    def _read(self, data: bytes) -> Parsed:
+        self.cost = max(1, len(data) // UNREAD)
+        parsed = self.parse(data)
+        self.cost = max(1, len(parsed.events) + len(parsed.rejected))
+        return parsed
 
 
 def not_written(error: Exception) -> ApiError:

@@ -130,3 +130,25 @@ def test_channels_are_shown_without_what_they_hold(tmp_path, capfd):
     for secret in ("path-hunter2", "aHVudGVyMg"):
         assert secret not in said.out + said.err
         assert secret not in shown
+
+
+def half(whole, path, key, size=1_000_000):
+    """Return the answer to a request of whose body only the beginning comes."""
+    headers = {"Content-Type": "application/json", "Content-Length": str(size)}
+    return whole.client.using(key).post(path, raw=b"[", headers=headers)
+
+
+@pytest.mark.parametrize("path", ["/v1/decisions", "/v1/playbooks/check", "/v1/nothing"])
+def test_little_is_read_of_whoever_may_send_nothing(whole, path):
+    """What is read is parsed before anybody asks whose it is: a page's visitors have a key, and strangers need none."""
+    for key, status in ((None, 401), ("x" * 54, 401), (whole.secrets["one", "browser"], 403)):
+        assert half(whole, path, key).status == status
+    assert half(whole, path, whole.secrets["one", "ingest"]).status == 403
+
+
+@pytest.mark.parametrize("operation", BODIED)
+def test_objects_and_lists_without_end_are_refused_before_they_are_made(whole, operation):
+    method, path = filled(operation, "none")
+    data = b'{"reason":[' + b"[]," * 300_000 + b"[]]}"
+    answer = whole.using("admin").ask(method, path, raw=data, headers={"Content-Type": "application/json"})
+    assert (answer.status, answer.error["code"]) == (413, "too_large")

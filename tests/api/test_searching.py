@@ -155,8 +155,24 @@ def test_csv_calculates_nothing_however_a_formula_begins(server):
     ]
     assert server.using("sdk").post("/v1/events", rogues).json["accepted"] == len(rogues)
     rows = list(csv.DictReader(io.StringIO(exported(server, "csv", event="rogue").body.decode(), newline="")))
-    assert [row["request.user_agent"] for row in rows] == [f"'{agent}" for agent in agents]
+    assert [row["request.user_agent"].replace("'", "") for row in rows] == [one.replace("'", "") for one in agents]
+    assert all(row["request.user_agent"].startswith("'") for row in rows)
     assert {row["request.path"] for row in rows} == {"/=1"}
+
+
+@pytest.mark.parametrize("separator", [";", "|", "\t"])
+def test_csv_calculates_nothing_where_another_separator_is_usual(server, separator):
+    """There the quotes of a cell in the middle are no quotes, and what stands behind a separator begins a cell."""
+    name = f"cut{ord(separator)}"
+    agent = f"x{separator}=1+1 y{separator} @a\n=2+2\r+3{separator}b=c"
+    event = {"event": name, "timestamp": AT, "request": {"user_agent": agent}, "properties": {"note": agent}}
+    assert server.using("sdk").post("/v1/events", [event]).json["accepted"] == 1
+    text = exported(server, "csv", event=name).body.decode()
+    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    assert len(rows) > 2
+    assert [cell for row in rows for cell in row if cell.lstrip(" ")[:1] in tuple("=+-@")] == []
+    (row,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert row["request.user_agent"].replace("'", "") == agent
 
 
 def test_a_parquet_file_holds_what_was_asked_for(server, sent, tmp_path):

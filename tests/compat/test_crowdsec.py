@@ -224,6 +224,14 @@ def test_the_words_of_a_query_choose(bouncer, query, found):
     assert sorted(one["value"] for one in bouncer.get(f"/v1/decisions?{query}").json or []) == found
 
 
+@pytest.mark.parametrize("name", ["scopes", "type", "origins", "scenarios_containing", "scenarios_not_containing"])
+@pytest.mark.parametrize("path", ["/v1/decisions", "/v1/decisions/stream"])
+def test_more_words_than_anybody_means_are_refused(bouncer, path, name):
+    """Every ban is looked at by each of them: tens of thousands would take minutes."""
+    assert bouncer.get(f"{path}?{name}={'x,' * 100}").status == 200
+    assert bouncer.get(f"{path}?{name}={'x,' * 101}").status == 400
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [

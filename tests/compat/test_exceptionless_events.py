@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -262,3 +263,24 @@ def test_the_largest_event_still_fits(letter):
     _bounded(made)
     events.read(made, received=1_800_000_000_000_000, new_id=lambda: "x")
     assert made["properties"]["message"].startswith(letter)
+
+
+def test_lines_of_text_are_read_one_after_another_however_many_there_are():
+    """Eight megabytes of them, which come in eight kilobytes, would be a gigabyte of events."""
+    text = b"a\n" * 200_000
+    tracemalloc.start()
+    try:
+        lines, lenient = elements(text)
+        first = next(iter(lines))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (first, lenient) == ({"type": "log", "message": "a"}, True)
+    assert most < 5 * len(text)
+
+
+@given(st.text())
+def test_a_text_has_the_lines_that_python_says_it_has(text):
+    found = [one["message"] for one in elements(b"\xff" + text.encode(errors="replace"))[0]]
+    said = (b"\xff" + text.encode(errors="replace")).decode("utf-8-sig", "replace").splitlines()
+    assert found == [line.strip() for line in said if line.strip()]

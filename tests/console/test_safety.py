@@ -378,7 +378,7 @@ def test_a_form_that_is_too_large_is_refused_by_a_page_that_says_so(console):
     for head in ({}, {"HX-Request": "true"}):
         answer = reader.post("/playbooks/edit", {"text": "x" * (8 << 20)}, headers=head)
         assert (answer.status, answer.headers["content-type"]) == (413, "text/html; charset=utf-8")
-        assert "the form is larger than 8 MiB" in text(answer) and "events" not in text(answer)
+        assert "the form is larger than 4 MiB" in text(answer) and "events" not in text(answer)
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
     assert console.whole.local.ask("POST", "/v1/playbooks/check", raw=b"x" * (9 << 20)).error["code"] == "too_large"
 

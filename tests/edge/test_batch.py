@@ -135,6 +135,11 @@ def test_a_foreign_body_means_the_most_events_and_no_more(each, elements):
         ask(elements + 1)
 
 
+def test_a_foreign_body_with_too_many_elements_is_refused_before_one_of_them_is_read():
+    with pytest.raises(ApiError, match="more than 5000 events in one request"):
+        translated([{}] * (MOST + 1), lambda _: pytest.fail("it was read"), TERMS, False, pytest.fail)
+
+
 @given(st.lists(st.fixed_dictionaries({"event": st.text(max_size=3)}, optional={"id": JSON}), max_size=5))
 def test_every_event_is_taken_or_refused_in_order(events):
     parsed = parse(json.dumps(events).encode(), TERMS)

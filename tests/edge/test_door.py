@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import ipaddress
 import threading
 
@@ -11,7 +12,8 @@ import pytest
 from sentinel.core.proxies import Proxies
 from sentinel.edge.access import Caller
 from sentinel.edge.batch import Parsed
-from sentinel.edge.door import LARGE_AT_ONCE, SMALL, Door
+from sentinel.edge.door import AT_ONCE, LARGE_AT_ONCE, SMALL, UNREAD, Door
+from sentinel.edge.errors import ApiError
 from sentinel.edge.limits import Buckets
 from sentinel.edge.wire import Headers
 
@@ -60,3 +62,38 @@ def test_only_so_many_large_bodies_are_decoded_at_once():
 
     asyncio.run(read_many())
     assert max(most) == LARGE_AT_ONCE and len(most) == 3 * LARGE_AT_ONCE
+
+
+def read(buckets, data, parse):
+    async def receive():
+        return {"type": "http.request", "body": data, "more_body": False}
+
+    door = Door(*[None] * 3, lambda: 0, lambda: 0.0, buckets, buckets)
+    encoding = [(b"content-encoding", b"gzip")] if data[:2] == b"\x1f\x8b" else []
+    return asyncio.run(door.read(Caller("one", "sdk", "k", "key:k"), None, Headers(encoding), receive, parse))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_body_that_cannot_be_read_costs_by_what_there_was_to_look_at(pack):
+    """Else whoever sends nothing else is never told to come back, though each of them takes its time."""
+
+    def refuse(data, terms):
+        raise ApiError("malformed", "the body is not JSON")
+
+    buckets = Buckets(1, 100)
+    with pytest.raises(ApiError, match="not JSON"):
+        read(buckets, pack(b"x" * (101 * UNREAD)), refuse)
+    with pytest.raises(ApiError, match="too many events"):
+        read(buckets, b"x", refuse)
+
+
+def test_what_a_small_body_expands_to_holds_up_the_loop_only_where_it_is_little():
+    threads = []
+
+    def parse(data, terms):
+        threads.append((len(data), threading.current_thread() is threading.main_thread()))
+        return Parsed()
+
+    for size in (AT_ONCE, AT_ONCE + 1):
+        read(Buckets(1, 1e6), gzip.compress(b" " * size), parse)
+    assert threads == [(AT_ONCE, True), (AT_ONCE + 1, False)]

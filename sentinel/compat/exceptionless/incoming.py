@@ -5,6 +5,7 @@ Kept are not: cookies, bodies and credentials of requests, lists of loaded modul
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
@@ -30,6 +31,7 @@ _LONG = 3000  # characters of a message
 _MIDDLE = 1000  # of a path
 _SHORT = 500  # of a source, a reference, a tag
 _MOST = LARGEST_PROPERTIES - 2048
+_LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _LETS_GO = ("environment", "headers", "trace", "frames", "error", "data", "tags", "refs", "location", "description")
 
 
@@ -45,8 +47,8 @@ def elements(data: bytes) -> tuple[Iterable[Any], bool]:
     found = [one for one in listed if type(one) is dict]
     if found or decoded == []:
         return found, lenient
-    lines = data.decode("utf-8-sig", "replace").splitlines()
-    return [{"type": "log", "message": line.strip()} for line in lines if line.strip()], True
+    lines = _LINE.finditer(data.decode("utf-8-sig", "replace"))  # one after another: eight megabytes may be as many
+    return ({"type": "log", "message": said} for line in lines if (said := line[0].strip())), True
 
 
 def reader(form: Callable[[Any], Any] = lambda raw: raw) -> Callable[[Any], Iterator[dict[str, Any]]]:

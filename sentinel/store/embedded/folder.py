@@ -9,6 +9,8 @@ from pathlib import Path
 from sentinel.core.errors import StoreError
 
 LOCK = "sentinel.lock"
+_OURS = frozenset({LOCK, "sentinel.sqlite3", "events.duckdb"})
+_HARMLESS = frozenset({"deleted.jsonl", "lists", "server.json", "first-start.txt", "lost+found"})
 
 
 class Folder:
@@ -18,6 +20,7 @@ class Folder:
         self.path = path
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _refuse_anothers(path)
             path.chmod(0o700)
             self._file = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -39,3 +42,11 @@ class Folder:
             raise StoreError(f"`{self.path}` is in use by {who}", hint) from error
         os.truncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+
+def _refuse_anothers(path: Path) -> None:
+    """Raise StoreError for a folder with files of others, who would not be let in any more: it was named by mistake."""
+    found = {one.name for one in path.iterdir() if not one.name.startswith(".")}
+    if not found & _OURS and (others := sorted(found - _HARMLESS)):
+        hint = "name a folder that is empty or not there yet"
+        raise StoreError(f"`{path}` is not empty: it has `{others[0][:80]}`", hint)

@@ -71,6 +71,24 @@ def test_a_folder_that_cannot_be_made_is_an_error_that_says_so(tmp_path):
         open_store(tmp_path / "file")
 
 
+@pytest.mark.parametrize("name", ["notes.txt", "var", "sentinel.toml"])
+def test_a_folder_of_other_things_is_refused_and_stays_as_open_as_it_is(tmp_path, name):
+    """Whoever names `/var` by mistake must not shut everybody else out of it."""
+    (tmp_path / name).mkdir()
+    tmp_path.chmod(0o755)
+    with pytest.raises(StoreError, match=f"is not empty: it has `{name}`"):
+        open_store(tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("name", [".bashrc", "lost+found", "deleted.jsonl", "lists", "server.json", "first-start.txt"])
+def test_what_a_home_a_disk_or_an_earlier_server_leaves_is_no_hindrance(tmp_path, name):
+    (tmp_path / name).touch()
+    open_store(tmp_path).close()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+
+
 def cut(data):
     return data[: len(data) // 2 + 100]
 
