@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -14,7 +13,7 @@ from sentinel.api.models import AppView, ErrorAnswer, KeyView, Listing, Model, N
 from sentinel.api.parts import Id
 from sentinel.api.views import app_view, key_view
 from sentinel.core.record import KeyScope
-from sentinel.edge.errors import not_found
+from sentinel.edge.errors import not_found, require
 from sentinel.edge.protocols import read_settings
 from sentinel.service import apps
 
@@ -105,16 +104,14 @@ def change_app(here: Here, caller: Admin, id: Id, change: AppChange) -> Any:
     """Change an app's name, retention, or how its users and addresses are grouped."""
     if not caller.server and id != caller.app:
         raise not_found("app", id)
-    app = here.store.access.app(id)
-    if app is None:
-        raise not_found("app", id)
+    app = require(here.store.access.app(id), "app", id)
     given: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
     given = {name: value for name, value in given.items() if value is not None}
     if "retention" in given:
         given["retention"] = apps.retention(given["retention"])
     if "identifiers" in given:
-        given["identifiers"] = tuple(dict.fromkeys(given["identifiers"]))
-    changed = replace(app, **given)
-    here.store.access.put_app(changed, caller.by, here.clock())
-    here.changed(changed)
-    return app_view(changed)
+        given["identifiers"] = list(dict.fromkeys(given["identifiers"]))
+    if given:
+        app = require(here.store.access.change_app(id, given, caller.by, here.clock()), "app", id)
+        here.changed(app)
+    return app_view(app)

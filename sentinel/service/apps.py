@@ -23,10 +23,9 @@ def add(store: Store, id: str, name: str, by: str, now: int) -> App:
         raise SentinelError(
             f"`id`: `{id[:64]}` cannot be an app's", "lower case, digits and `-`, such as `shop-staging`"
         )
-    if store.access.app(id) is not None:
-        raise Conflict(f"`id`: there is an app `{id}` already")
     made = App(id, name, made=now)
-    store.access.put_app(made, by, now)
+    if not store.access.add_app(made, by, now):
+        raise Conflict(f"`id`: there is an app `{id}` already", "choose another")
     return made
 
 

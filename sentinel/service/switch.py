@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from sentinel.core.batch import Note
 from sentinel.service.ports import Store
 
@@ -14,6 +16,7 @@ class Switch:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._off: frozenset[str | None] = frozenset()
+        self._reading = threading.Lock()  # what was read first is never taken for what was read last
         self.refresh()
 
     def on(self, app: str) -> bool:
@@ -32,5 +35,6 @@ class Switch:
 
     def refresh(self) -> None:
         """Read the switches again: another process may have turned one."""
-        apps: list[str | None] = [None, *(app.id for app in self._store.access.apps())]
-        self._off = frozenset(app for app in apps if self._store.settings.get(NAME, app) == "off")
+        with self._reading:
+            apps: list[str | None] = [None, *(app.id for app in self._store.access.apps())]
+            self._off = frozenset(app for app in apps if self._store.settings.get(NAME, app) == "off")

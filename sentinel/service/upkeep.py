@@ -5,6 +5,7 @@ Times in microseconds; every function may be called again at any time and does n
 
 from __future__ import annotations
 
+import threading
 from typing import NamedTuple
 
 from sentinel.core.duration import DAY
@@ -16,6 +17,7 @@ from sentinel.service.ports import Store
 
 BACKED = "backed_up"  # the setting that says when a backup was made last
 PINNED = "promoted"  # the setting that names them
+_PINNING = threading.Lock()  # what was pinned is read and written again: of two at once one would be lost
 _LUMPS = 10  # in one call: others want their turn
 
 
@@ -79,11 +81,12 @@ def pin(store: Store, app: str, path: str, on: bool, by: str, now: int) -> Prope
     """
     if _property(store, app, path) is None:
         return None
-    others = [one for one in pinned(store, app) if one != path]
-    if on:
-        store.schema.promote(app, path, others)
-        others.append(path)
-    store.settings.put(PINNED, others, by, now, app)
+    with _PINNING:
+        others = [one for one in pinned(store, app) if one != path]
+        if on:
+            store.schema.promote(app, path, others)
+            others.append(path)
+        store.settings.put(PINNED, others, by, now, app)
     return _property(store, app, path)
 
 

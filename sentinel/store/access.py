@@ -58,6 +58,28 @@ class Access:
                 note(connection, app.id, now, by, "app.change" if changed else "app.add", app.id)
             self._apps[app.id] = app
 
+    def add_app(self, app: App, by: str, now: int) -> bool:
+        """Add an app; say whether there was none of that id."""
+        with self._control.writing():
+            with self._control.write() as connection:
+                added = _add_app(connection, app, by, now)
+            if added:
+                self._apps[app.id] = app
+        return added
+
+    def change_app(self, id: str, change: Mapping[str, Any], by: str, now: int) -> App | None:
+        """Change some fields of an app and leave the others; return it as it is then, None where there is none."""
+        query = update(apps).where(apps.c.id == id).values(**change).returning(*(apps.c[name] for name in _APP))
+        with self._control.writing():
+            with self._control.write() as connection:
+                row = connection.execute(query).one_or_none()
+                if row is None:
+                    return None
+                touch(connection, id, "access")
+                note(connection, id, now, by, "app.change", id, detail=change)
+            changed = self._apps[id] = _app(row)
+        return changed
+
     def begin(self, app: App, purpose: str, until: int, by: str, now: int) -> tuple[str, str] | None:
         """Add an app with a key for its SDK and a one-time link, and return both secrets; None where the app is there.
 
@@ -67,9 +89,7 @@ class Access:
         with self._control.writing():
             with self._control.write() as connection:
                 link = None
-                if add_new(connection, apps, {**_row(app), "revision": 0, "floor": 0}):
-                    touch(connection, app.id, "access")
-                    note(connection, app.id, now, by, "app.add", app.id)
+                if _add_app(connection, app, by, now):
                     _add_key(connection, key, secret)
                     link = _add_link(connection, purpose, until, now)
             self.reload()
@@ -162,6 +182,14 @@ class Access:
 def _row(app: App) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(app, name) for name in _APP}
     return row | {"identifiers": list(app.identifiers), "settings": dict(app.settings)}
+
+
+def _add_app(connection: Connection, app: App, by: str, now: int) -> bool:
+    added = add_new(connection, apps, {**_row(app), "revision": 0, "floor": 0})
+    if added:
+        touch(connection, app.id, "access")
+        note(connection, app.id, now, by, "app.add", app.id)
+    return added
 
 
 def _new_key(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sentinel.core.batch import Label, Note, Outgoing
@@ -24,6 +26,25 @@ def test_changing_an_app_keeps_its_revision(store):
     store.decisions.add("shop", decision("d"), "jane", NOW)
     store.access.put_app(App("shop", "renamed"), "jane", NOW)
     assert store.decisions.delta("shop", 1, NOW).revision == 1
+
+
+def test_an_app_is_added_once_and_stays_what_it_was(store):
+    assert store.access.add_app(App("news", "News", NOW, retention=5), "jane", NOW)
+    assert not store.access.add_app(App("news", "Other", NOW + 1), "joe", NOW + 1)
+    assert store.access.app("news") == App("news", "News", NOW, retention=5)
+    assert [(line.actor, line.action) for line in store.audit.list("news").items] == [("jane", "app.add")]
+
+
+def test_a_change_of_an_app_leaves_what_it_does_not_name(backend):
+    app = App("shop", "The shop", NOW, ("uid", "email"), 56, 86_400_000_000, {"rate": 100})
+    backend.store.access.put_app(app, "jane", NOW)
+    changed = backend.store.access.change_app("shop", {"ipv6": 48, "identifiers": ["id"]}, "jane", NOW + 1)
+    assert changed == replace(app, ipv6=48, identifiers=("id",))
+    line = backend.store.audit.list("shop").items[0]
+    assert (line.actor, line.action, line.detail) == ("jane", "app.change", {"ipv6": 48, "identifiers": ["id"]})
+    for store in backend.twice():
+        assert store.access.app("shop") == changed
+    assert backend.store.access.change_app("nowhere", {"ipv6": 48}, "jane", NOW) is None
 
 
 @pytest.mark.parametrize("scope", KEY_SCOPES)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -40,8 +38,8 @@ def change_app(visit: Admin, form: Filled) -> Response:
     prefix = form.text("ipv6", most=3, empty=True) or str(visit.app.ipv6)
     if not prefix.isdecimal() or not 32 <= int(prefix) <= 128:
         raise SentinelError(f"`ipv6`: `{prefix}` is not between 32 and 128", "64 is what one household has")
-    changed = replace(visit.app, name=form.text("name", most=100, empty=True), retention=keep, ipv6=int(prefix))
-    visit.store.access.put_app(changed, visit.by, visit.now)
+    given = {"name": form.text("name", most=100, empty=True), "retention": keep, "ipv6": int(prefix)}
+    changed = require(visit.store.access.change_app(visit.app.id, given, visit.by, visit.now), "app", visit.app.id)
     visit.here.changed(changed)
     return visit.done(visit.url("/settings"), "app-changed")
 

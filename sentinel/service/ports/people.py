@@ -75,6 +75,15 @@ class Access(Protocol):
     def put_app(self, app: App, by: str, now: int) -> None:
         """Add an app, or change the one of that id."""
 
+    def add_app(self, app: App, by: str, now: int) -> bool:
+        """Add an app; say whether there was none of that id."""
+
+    def change_app(self, id: str, change: Mapping[str, Any], by: str, now: int) -> App | None:
+        """Change some fields of an app and leave the others; return it as it is then, None where there is none.
+
+        `change` holds them by name, as JSON values.
+        """
+
     def begin(self, app: App, purpose: str, until: int, by: str, now: int) -> tuple[str, str] | None:
         """Add an app with a key for its SDK and a one-time link, and return both secrets; None where the app is there.
 
