@@ -21,6 +21,7 @@ from sentinel.engine.nodes import Field, ListOf, Literal, Node
 from sentinel.engine.problems import Problems, quote, suggest
 
 _MEMORY = 2 << 20  # bytes one pattern may take, program and cache
+_RAW = """write r"\\bselect\\b": behind an r, backslashes are the pattern's"""
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 
 
@@ -51,6 +52,10 @@ def pattern(node: Node, beside: tuple[Node, ...], context: Context) -> object:
     """Compile an RE2 pattern."""
     text = _text(node, context, "a pattern", r'such as "^/wp-(admin|login)"')
     if text is None:
+        return None
+    wrong = next((char for char in text if char < "\t"), None)  # `\b` in a text is a backspace
+    if wrong is not None:
+        context.refuse(node, f"the pattern holds the character U+{ord(wrong):04X}", _RAW)
         return None
     options = re2.Options()
     options.log_errors = False

@@ -90,6 +90,9 @@ def make_readable(source: str, problems: Problems) -> Readable | None:
         if kind != "space":
             before = text if text == "." else kind
         position = match.end()
+    if not before:
+        problems.add(0, len(source), "the expression is empty")
+        return None
     for bracket, start in brackets:
         problems.add(start, start + 1, f"`{bracket}` is never closed", f"a `{_CLOSING[bracket]}` is missing")
     result.add(")", max(len(source) - 1, 0), 1)

@@ -118,13 +118,16 @@ def _names(whom: str, target: str) -> bool:
     return own or target.startswith(("properties.", "request.params."))
 
 
+_TELL_APART = ("target", "name", "channel", "event")
+
+
 def _twice(reading: Reading, desk: Desk) -> None:
     """The same thing done twice to the same target is a slip."""
     seen: set[tuple[object, ...]] = set()
     for kind, action, spot in _actions(reading):
-        if action.written("channel") and action["channel"] is None:
+        if any(action.written(key) and action[key] is None for key in _TELL_APART):
             continue
-        what = (kind, action["target"], action["name"], action["channel"], action["event"])
+        what = (kind, *(action[key] for key in _TELL_APART))
         if what in seen:
             hint = "a ladder is `for: [15m, 1h, 24h]`" if action.written("for") else None
             desk.report(spot, f"{quote(kind)} is given twice", hint)

@@ -8,9 +8,10 @@ from fractions import Fraction
 from sentinel.core.duration import format_duration
 from sentinel.engine.fields import FIELDS
 from sentinel.engine.kinds import Kind
+from sentinel.engine.metrics import LARGEST
 from sentinel.engine.problems import quote
 from sentinel.loader.desk import Desk
-from sentinel.loader.detectors import Bound
+from sentinel.loader.detectors import LARGEST_THRESHOLD, Bound
 from sentinel.loader.playbook import least
 from sentinel.loader.shapes import Reading
 from sentinel.loader.source import Mapping, Spot
@@ -66,6 +67,18 @@ def _sums(reading: Reading, desk: Desk) -> None:
             desk.report(spot, "finer than a millionth", "sums are kept in whole millionths")
 
 
+def _numbers(reading: Reading, desk: Desk) -> None:
+    """Numbers past a bound are no quantities: windows leave them out."""
+    for kind in ("max", "avg") if reading["when"] else ():
+        for spot, _, bound in _bounds(reading["when"], kind):
+            if abs(bound.value) >= LARGEST:
+                reached = "never" if bound.value > 0 else "always"
+                desk.report(spot, f"{reached} reached: numbers past {LARGEST:,} are left out, as no quantities")
+    for spot, _, bound in _bounds(reading["when"], "sum") if reading["when"] else ():
+        if bound.value > LARGEST * LARGEST_THRESHOLD:
+            desk.report(spot, f"never reached: nothing adds up to more than {LARGEST * LARGEST_THRESHOLD:,}")
+
+
 def _ratio(reading: Reading, desk: Desk) -> None:
     """A share lies between 0 and 1."""
     asked = reading["when"]["ratio"] if reading["when"] else None
@@ -99,6 +112,13 @@ def _novelty(reading: Reading, desk: Desk) -> None:
         desk.report(spot, f"never new: `group_by` gives each group one {quote(field)}", "group by whom it is new to")
 
 
+def _speed(reading: Reading, desk: Desk) -> None:
+    """Whoever is anywhere gets that fast, and places would be kept for ever to be compared."""
+    speed = reading["travel"]["faster_than"] if reading["travel"] else None
+    if speed is not None and speed < 1:
+        desk.report(reading["travel"].spot("faster_than"), f"{speed} is too small: at least 1")
+
+
 def _baseline(reading: Reading, desk: Desk) -> None:
     """A mean needs two windows at least."""
     window, spike = reading["window"], reading["spike"]
@@ -108,4 +128,6 @@ def _baseline(reading: Reading, desk: Desk) -> None:
         desk.report(spike.spot("baseline"), message, f"`baseline: {format_duration(7 * window)}` holds seven")
 
 
-IMPOSSIBLE: tuple[Callable[[Reading, Desk], None], ...] = (_distinct, _sums, _ratio, _steps, _novelty, _baseline)
+IMPOSSIBLE: tuple[Callable[[Reading, Desk], None], ...] = (
+    _distinct, _sums, _numbers, _ratio, _steps, _novelty, _speed, _baseline,
+)  # fmt: skip

@@ -50,7 +50,7 @@ EVENT: dict[str, Key] = {
     "trust": Key(choice("kind of trust", ("server", "browser", "playbook")), "Who sent or made it."),
 }  # fmt: skip
 TIMED = {
-    "timestamp": Key(text(), "When it happened: `2026-01-05T08:00:00Z`."),
+    "timestamp": Key(words.TIME, "When it happened: `2026-01-05T08:00:00Z`, or seconds since 1970."),
     "id": Key(text(), "The event's id."),
 }
 
@@ -135,13 +135,13 @@ DELIVERY = Record(
     synonyms={"timestamp": "at", "time": "at", "count": "repeat"},
     told=True,
 )
-GROUP = Key(Table("a group", field_name("be grouped by"), text(), fewest=0), "Of which group.", default={})
+GROUP = Key(Table("a group", field_name("be grouped by"), text(empty=True), fewest=0), "Of which group.", default={})
 EXPECTATION = Record(
     "an expected finding",
     {"at": Key(duration(0), "When its anchor is, from the test's start on.", required=True), "group": GROUP}
     | {kind: Key(OneOrMore(text(), "a target"), "Whom it acts on.") for kind in USER_ACTIONS + IP_ACTIONS}
-    | {kind: Key(text(), "Which channel it tells.") for kind in ("notify", "webhook")}
-    | {"emit": Key(text(), "Which event it makes.")},
+    | {kind: Key(OneOrMore(text(), "a channel"), "Which channels it tells.") for kind in ("notify", "webhook")}
+    | {"emit": Key(OneOrMore(text(), "an event's name"), "Which events it makes.")},
     told=True,
 )
 REQUEST = Record(

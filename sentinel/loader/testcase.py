@@ -7,7 +7,7 @@ from typing import Any
 
 from sentinel.core import address, identity
 from sentinel.core import event as events
-from sentinel.core.duration import format_duration
+from sentinel.core.duration import LONGEST, format_duration
 from sentinel.core.errors import EventError
 from sentinel.engine.playbook import Delivery, Expectation, Place, PlaybookTest, Request
 from sentinel.engine.problems import quote
@@ -126,6 +126,9 @@ def _check_delivery(reading: Reading, desk: Desk) -> None:
     copies = reading["repeat"] or 1
     if copies > 1 and not reading.written("every") and "at" in reading:
         desk.report(reading.key_spot("repeat"), "`repeat` without `every`", "how long after each other: `every: 1s`")
+    last = (reading["at"] or 0) + (copies - 1) * (reading["every"] or 0)
+    if last > LONGEST:
+        desk.report(reading.key_spot("every"), "the last copy comes more than ten years after the test's start")
     late = reading["received"]
     if late is not None and "at" in reading and late < reading["at"]:
         hint = "`received` counts from the test's start, as `at` does"

@@ -189,6 +189,9 @@ def plain_value(node: Scalar) -> bool | int | float | str | None:
     return value if math.isfinite(value) else node.text
 
 
+TIME = Word("a time", lambda node, desk: plain_value(node))
+
+
 def _duration(node: Scalar) -> int:
     try:
         return parse_duration(node.text)

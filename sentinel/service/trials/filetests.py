@@ -172,7 +172,8 @@ def _is_wanted(wanted: str, owner: str, name: str) -> bool:
 
 
 def _judge_rule(rule: Rule, test: RuleTest) -> Iterator[str]:
-    event = read({"id": "test"} | dict(test.event), received=START, enriched=True, reserved=True)
+    timed = {"id": "test", "timestamp": moment.to_text(START)} | dict(test.event)
+    event = read(timed, enriched=True, reserved=True)  # of no arrival, which would cut what is later than it
     alone = Playbook(
         id=rule.id, title=rule.title, mode="monitor", severity="info", rule=rule, events=(), where=None, group_by=(),
         window=MINUTE, when=(Metric("count", 1),), cooldown=MINUTE, place=rule.place, version="", trust="any",

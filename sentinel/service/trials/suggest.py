@@ -251,7 +251,7 @@ def _threshold(measure: Measure, values: Sequence[int | float], percentile: floa
     if highest is None:
         return None
     if measure.name == "ratio":
-        return min(1, round(highest, 3))
+        return min(1, max(round(highest, 3), 0 if measure.strict else measure.step))  # a share is never below 0
     if not measure.step:
         return highest if measure.strict else floor(highest) + 1
     above = highest if measure.strict else highest + measure.step

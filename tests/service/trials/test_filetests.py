@@ -225,6 +225,28 @@ def test_a_rule_s_test_asks_names_and_condition(event, matches):
         assert (outcome.name, bool(outcome.faults)) == ("event 1", claim is not matches)
 
 
+@pytest.mark.parametrize("timestamp", ["2030-06-01T08:15:00Z", "1906532100", "1906532100.5", "1999-01-01T08:00:00Z"])
+def test_an_event_of_a_rule_s_test_happens_when_it_says(timestamp):
+    """Later than the tests' own Monday, too: an hour asks for it."""
+    text = "rule: r\nevent: a\nwhere: hour(timestamp) == 8\ntests:\n"
+    text += f"  - {{event: {{event: a, timestamp: {timestamp}}}, matches: true}}\n"
+    (outcome,) = Runner(windows).rule(assemble({"r.yaml": text.encode()}).rules["r"])
+    assert outcome.faults == ()
+
+
+def test_of_actions_that_are_there_more_than_once_each_can_be_expected():
+    actions = "[notify: {channel: a}, notify: {channel: b}, emit: {event: x}, emit: {event: y}]"
+    named = "{{at: 20s, group: {{ip: 203.0.113.9}}, notify: {}, emit: [x, y]}}".format
+    assert run(actions=actions, expect=(named("[a, b]"),)) == []
+    assert run(actions=actions, expect=(named("[a, c]"),)) != []
+
+
+def test_a_group_of_an_empty_text_can_be_expected():
+    events = ["{at: 0s, event: auth, success: false, properties: {code: ''}, repeat: 3, every: 1s}"]
+    expect = ["{at: 2s, group: {properties.code: ''}}"]
+    assert run(events=events, group="properties.code", actions="[]", expect=expect) == []
+
+
 def test_a_rule_that_matches_and_should_not_is_told_so():
     text = RULE.format(event="{event: payment.failed, properties: {amount: 6}}", matches="false")
     (outcome,) = Runner(windows).rule(assemble({"r.yaml": text.encode()}).rules["r"])
