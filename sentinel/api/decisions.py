@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from sentinel.api.context import Admin, Here, Listener, Reader
+from sentinel.api.context import Admin, Context, Here, Listener, Reader
 from sentinel.api.models import (
     AllowanceView,
     DecisionView,
@@ -22,6 +22,7 @@ from sentinel.api.models import (
 from sentinel.api.parts import Cursor, Id, Limit
 from sentinel.api.views import allowance_view, decision_view, listing
 from sentinel.core.decision import Kind, Scope, Single
+from sentinel.edge.access import Caller
 from sentinel.edge.errors import not_found, require
 from sentinel.service import hand
 
@@ -63,11 +64,15 @@ def list_decisions(
     all: Annotated[bool, Query(description="Also those that are over.")] = False,
     limit: Limit = 50, cursor: Cursor = None,
 ) -> Any:  # fmt: skip
-    """Return decisions, newest first: those in force, or with `all` those that are over too."""
+    """Return decisions, newest first: those in force, or with `all` those that are over too.
+
+    A `value` is read as where decisions are made; without a `scope`, as whatever it may be.
+    """
     now = here.clock()
+    values = None if value is None else hand.spellings(value, scope, _prefix(here, caller))
     page = here.store.decisions.list(
-        caller.app, now=None if all else now, kind=kind, scope=scope, value=value, playbook=playbook, finding=finding,
-        limit=limit, cursor=cursor,
+        caller.app, now=None if all else now, kind=kind, scope=scope, values=values, playbook=playbook,
+        finding=finding, limit=limit, cursor=cursor,
     )  # fmt: skip
     return listing(page, lambda kept: decision_view(kept, now))
 
@@ -83,7 +88,7 @@ def get_decision(here: Here, caller: Listener, id: Id) -> Any:
 def add_decision(here: Here, caller: Admin, new: NewDecision) -> Any:
     """Decide by hand; every connected SDK knows at once."""
     now = here.clock()
-    value, end = hand.target(new.scope, new.value), hand.until(new.for_, new.until, now)
+    value, end = hand.target(new.scope, new.value, _prefix(here, caller)), hand.until(new.for_, new.until, now)
     decision = hand.decide(
         here.store, caller.app, new.kind, new.scope, value, end, new.reason, caller.by, now, to=new.to,
         logins_only=new.logins_only,
@@ -113,7 +118,7 @@ def list_allowances(
 def add_allowance(here: Here, caller: Admin, new: NewAllowance) -> Any:
     """Let nobody act on a user, an address or a network."""
     now = here.clock()
-    value, end = hand.target(new.scope, new.value), hand.until(new.for_, new.until, now)
+    value, end = hand.target(new.scope, new.value, _prefix(here, caller)), hand.until(new.for_, new.until, now)
     made, lifted = hand.allow(
         here.store, caller.app, new.scope, value, end, new.reason, caller.by, now, lift=new.lift
     )  # fmt: skip
@@ -127,3 +132,7 @@ def remove_allowance(here: Here, caller: Admin, id: Id, why: Annotated[str, Quer
     """Take an allowance back."""
     if not here.store.allow.remove(caller.app, id, caller.by, why, here.clock()):
         raise not_found("allowance", id)
+
+
+def _prefix(here: Context, caller: Caller) -> int:
+    return require(here.store.access.app(caller.app), "app", caller.app).ipv6

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import Path, Query
 from pydantic import AfterValidator
 
-from sentinel.core import identity
 from sentinel.service import hand
 
 LONGEST = 512
@@ -34,7 +33,7 @@ def time(name: str, value: str | None) -> int | None:
 
 def user_key(value: str | None) -> str | None:
     """Return the user key that was meant, None where none was given."""
-    return None if value is None else identity.read_key(value)
+    return None if value is None else hand.user("user", value)
 
 
 def network(name: str, value: str | None) -> str | None:

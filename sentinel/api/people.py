@@ -12,9 +12,8 @@ from sentinel.api.context import Admin, Here, Reader
 from sentinel.api.models import Model, Moment, Revision
 from sentinel.api.parts import LONGEST, Word
 from sentinel.api.views import decision_view, person_view, when
-from sentinel.core import identity
 from sentinel.edge.errors import require
-from sentinel.service import about
+from sentinel.service import about, hand
 
 router = APIRouter(tags=["people"])
 
@@ -25,17 +24,12 @@ def get_user(
 ) -> Any:
     """Return the person a user key belongs to: linked identifiers, labels, decisions in force, and what it did."""
     now, store = here.clock(), here.store
-    person = about.known_person(store, caller.app, identity.read_key(key))
+    person = about.known_person(store, caller.app, hand.user("key", key))
     found = about.person(store, caller.app, person, whole(here, since, until), now)
-    held = [
-        kept
-        for one in dict.fromkeys((person.key, *person.identifiers))
-        for kept in store.decisions.list(caller.app, now=now, scope="user", value=one).items
-    ]
     return person_view(person) | activity_view(found) | {
         "made": when(person.made or None), "labels": list(found.labels),
         "ips": shares_view(found.activity.shares["ips"]),
-        "decisions": [decision_view(kept, now) for kept in held],
+        "decisions": [decision_view(kept, now) for kept in found.decisions if kept.in_force(now)],
     }  # fmt: skip
 
 
@@ -57,14 +51,14 @@ def delete_user(
     Whatever else told of them keeps a hash, by which events of before are known and not taken again.
     """
     here.overview.require_windows()
-    done = here.deleter.delete(caller.app, identity.read_key(key), caller.by, why, here.clock())
+    done = here.deleter.delete(caller.app, hand.user("key", key), caller.by, why, here.clock())
     return {"pseudonym": done.pseudonym, "at": when(done.at), "events": done.events}
 
 
 @router.delete("/v1/links", response_model=Revision)
 def cut_link(here: Here, caller: Admin, identifier: Annotated[Word, Query(min_length=1, max_length=LONGEST)]) -> Any:
     """Part an identifier from its person, for good."""
-    key = identity.read_key(identifier)
+    key = hand.user("identifier", identifier)
     revision = require(here.store.people.cut(caller.app, key, caller.by, here.clock()), "link of", identifier)
     here.told(caller.app)
     return {"revision": revision}

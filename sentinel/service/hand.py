@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import product
+from typing import get_args
 
 from sentinel.core import address, identity, moment
 from sentinel.core.decision import PAIRS, Decision, Kind, Place, Scope, Single, pair, place, unpair
 from sentinel.core.duration import parse_duration
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import DecisionError, SentinelError
 from sentinel.core.ids import CHANCE, new_id
 from sentinel.core.record import Allowance, KeptDecision, KeptFinding
 from sentinel.service.ports import Store
 
+SINGLES: tuple[Single, ...] = get_args(Single)
 _MOST_LIFTED = 10_000
 _PAGE = 1000
 
@@ -44,31 +47,51 @@ def allow(
     return made, lift and _free(store, app, made, by, now)
 
 
-def target(scope: str, value: str | tuple[str, str]) -> str:
-    """Return a target in the one spelling it is kept in; raises SentinelError."""
+def target(scope: str, value: str | tuple[str, str], ipv6: int) -> str:
+    """Return a target in the one spelling it is kept in; raises SentinelError.
+
+    `ipv6` is the prefix by which the app groups addresses, so that this is the target that playbooks name.
+    """
     if scope in PAIRS:
-        if isinstance(value, str):
-            return value
-        other = address.group(_address("value", value[1])) if scope == "user+ip" else value[1]
-        return pair(identity.read_key(value[0]), other)
+        who, other = unpair(value) if isinstance(value, str) else value
+        if scope == "user+ip":
+            other = address.network_of(_address("value", other), ipv6)
+        return pair(user("value", who), other)
     if not isinstance(value, str):
         raise SentinelError(f"`value`: a pair, and the scope is `{scope}`", "pairs belong to `user+ip`")
     if scope == "user":
-        return identity.read_key(value)
-    return address.group(_address("value", value)) if scope == "ip" else str(place(value))
+        return user("value", value)
+    return address.network_of(_address("value", value), ipv6) if scope == "ip" else str(place(value))
+
+
+def spellings(value: str, scope: str | None, ipv6: int) -> list[str]:
+    """Return every spelling in which decisions may name what somebody looks for; without a scope, in any."""
+    found = [value]
+    for one in SINGLES if scope is None else (scope,):
+        with suppress(SentinelError):
+            found.append(target(one, value, ipv6))
+    return list(dict.fromkeys(found))
+
+
+def user(name: str, value: str) -> str:
+    """Return the user key that somebody means; raises SentinelError for one that names nobody."""
+    found = identity.read_key(value)
+    if not found.partition(":")[2]:
+        raise SentinelError(f"`{name}`: `{value[:64]}` names nobody", "write `42`, or `email:jane@example.com`")
+    return found
 
 
 def bearer(store: Store, app: str, kind: str, value: str) -> str:
     """Return whom events know a labelled user or address as: the person's own key, the address or its group."""
     if kind == "user":
-        return store.people.keys(app, identity.read_key(value))[0]
+        return store.people.keys(app, user("target", value))[0]
     head, slash, bits = value.partition("/")
     found = address.normalise(head)
     known = store.access.app(app)
     if found is None or known is None or (slash and not bits.isdecimal()):
         raise _no_address("target", value)
     group = address.network_of(found, known.ipv6) if ":" in found else found
-    if slash and str(place(value)) != group:
+    if slash and spot("target", value) != group:
         raise SentinelError(f"`target`: `{value[:64]}` is a network", "label its addresses, or make a list of networks")
     return group
 
@@ -126,7 +149,12 @@ def time(name: str, value: str) -> int:
 
 def spot(name: str, value: str) -> str:
     """Return an address, or a network, in its one spelling. Raises SentinelError naming its place."""
-    return str(place(value)) if "/" in value else _address(name, value)
+    if "/" not in value:
+        return _address(name, value)
+    try:
+        return str(place(value))
+    except DecisionError as error:
+        raise SentinelError(f"`{name}`: {error.message.partition(': ')[2]}", error.hint) from None
 
 
 def inside(one: Place, other: Place) -> bool:

@@ -80,8 +80,8 @@ class Decisions:
 
     def list(
         self, app: str, *, now: int | None = None, kind: str | None = None, scope: str | None = None,
-        value: str | None = None, playbook: str | None = None, finding: str | None = None,
-        users: Collection[str] | None = None, limit: int = 50, cursor: str | None = None,
+        value: str | None = None, values: Collection[str] | None = None, playbook: str | None = None,
+        finding: str | None = None, users: Collection[str] | None = None, limit: int = 50, cursor: str | None = None,
     ) -> Page[KeptDecision]:  # fmt: skip
         """Return decisions, newest first; with `now` only those in force then, with `users` those on any of these."""
         c = decisions.c
@@ -91,6 +91,8 @@ class Decisions:
         for name, what in wanted.items():
             if what is not None:
                 query = query.where(c[name] == what)
+        if values is not None:
+            query = query.where(c.value.in_(values))
         if now is not None:
             query = query.where(*_in_force(now))
         if users is not None:  # theirs first, then the order: by itself SQLite goes through all of the app's in order

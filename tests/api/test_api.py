@@ -98,6 +98,53 @@ class TestDecisions:
     def test_targets_are_kept_in_one_spelling(self, admin, new, value):
         assert decided(admin, **new)["value"] == value
 
+    @pytest.mark.parametrize(("ipv6", "value"), [(56, "2001:db8:0:ff00::/56"), (128, "2001:db8:0:ffff::1/128")])
+    def test_by_hand_an_address_is_the_network_that_playbooks_block(self, whole, ipv6, value):
+        """Else a person's word would not be on the same target, and would not go before theirs."""
+        admin = whole.using("admin", "two")
+        assert admin.ask("PATCH", "/v1/apps/two", {"ipv6": ipv6}).status == 200
+        try:
+            assert decided(admin, scope="ip", value="2001:db8:0:ffff::1")["value"] == value
+            pair = decided(admin, scope="user+ip", value=["42", "2001:db8:0:ffff::1"])["value"]
+            assert pair == f'["id:42","{value}"]'
+            allowed = admin.post("/v1/allow", {"scope": "ip", "value": "2001:db8:0:ffff::1", "reason": "x"}).json
+            assert allowed["value"] == value
+            found = admin.get("/v1/ips/2001:db8:0:ffff::1").json["decisions"]
+            assert value in {one["value"] for one in found}
+        finally:
+            admin.ask("PATCH", "/v1/apps/two", {"ipv6": 64})
+
+    def test_a_pair_given_as_a_text_is_kept_in_the_one_spelling_too(self, admin):
+        made = decided(admin, scope="user+ip", value='["42","::ffff:198.51.100.8"]')
+        assert made["value"] == '["id:42","198.51.100.8"]'
+
+    @pytest.mark.parametrize(
+        ("scope", "value"),
+        [("user", " "), ("user", "email: "), ("user+ip", [" ", "198.51.100.8"]), ("user+device", ["id: ", "phone"])],
+    )
+    def test_an_empty_identifier_is_nobody_to_decide_about(self, admin, scope, value):
+        answer = admin.post("/v1/decisions", {"kind": "block", "scope": scope, "value": value, "reason": "x"})
+        assert (answer.status, answer.error["code"]) == (422, "invalid")
+        assert answer.error["message"].endswith("names nobody")
+
+    @pytest.mark.parametrize(
+        ("made", "query"),
+        [
+            ({"scope": "user", "value": "spelt"}, "value=spelt"),
+            ({"scope": "user", "value": "spelt"}, "value=uid:spelt&scope=user"),
+            ({"scope": "ip", "value": "2001:db8:5:e::7"}, "value=2001:DB8:5:e::9"),
+            ({"scope": "network", "value": "198.18.7.0/24"}, "value=198.18.7.77/24"),
+            (
+                {"scope": "user+ip", "value": ["spelt", "198.18.7.1"]},
+                "scope=user%2Bip&value=%5B%22spelt%22,%22198.18.7.1%22%5D",
+            ),
+        ],
+    )
+    def test_a_decision_is_found_by_any_spelling_of_its_target(self, admin, made, query):
+        id = decided(admin, **made)["id"]
+        assert id in {one["id"] for one in admin.get(f"/v1/decisions?{query}").json["items"]}
+        assert admin.get("/v1/decisions?value=spelt&scope=network").json["items"] == []
+
     @pytest.mark.parametrize("length", [{"for": "forever"}, {"for": None}])
     def test_a_decision_may_hold_for_ever(self, admin, ip, length):
         assert decided(admin, value=ip, **length)["until"] is None
@@ -266,11 +313,13 @@ class TestEvents:
             ("usr=1", "`usr`: not a parameter of this address"),
             ("from=soon", "`from`: `soon` is not a time"),
             ("ip=nowhere", "`ip`: `nowhere` is not an address"),
-            ("ip=1.2.3.4/99", "`value`: `1.2.3.4/99` is neither"),
+            ("ip=1.2.3.4/99", "`ip`: `1.2.3.4/99` is neither"),
             ("limit=0", "`limit`"),
             ("limit=1001", "`limit`"),
             ("cursor=nonsense", "`cursor`: `nonsense` was not given by this list"),
             ("user=" + "x" * 300, "`user.id`: longer than"),
+            ("user=", "`user`: `` names nobody"),
+            ("ip=1.0.0.0/2", "`ip`: `1.0.0.0/2` is wider than /8"),
             ("event=%00", "`event`: not a text of printable"),
         ],
     )
@@ -306,6 +355,21 @@ class TestPeople:
             {f"id:{user}", f"email:{user}@example.com"},
         )
         assert [one["id"] for one in person["decisions"]] == [made["id"]]
+
+    def test_decisions_in_force_are_those_at_one_address_or_on_one_device_too(self, admin, user):
+        made = [
+            decided(admin, scope=scope, value=value)["id"]
+            for scope, value in (("user+ip", [user, "198.18.8.1"]), ("user+device", [user, "phone"]), ("user", user))
+        ]
+        admin.delete(f"/v1/decisions/{made.pop(0)}")
+        shown = admin.get(f"/v1/users/{user}").json["decisions"]
+        assert {one["id"] for one in shown} == set(made)
+
+    @pytest.mark.parametrize("method", ["GET", "DELETE"])
+    @pytest.mark.parametrize("key", ["", "%20", "email:%20"])
+    def test_an_empty_key_is_nobodys(self, admin, method, key):
+        answer = admin.ask(method, f"/v1/users/{key}")
+        assert (answer.status, answer.error["message"].endswith("names nobody")) == (422, True), answer.body
 
     def test_a_link_can_be_cut(self, whole, admin, user):
         whole.using("sdk").post("/v1/events", {"event": "signup", "user": {"id": user, "username": user}})

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from sentinel.console.forms import Filled, Form
 from sentinel.console.parts import LENGTHS, Cursor, Given, Id, length
-from sentinel.console.visit import Analyst, Viewer
+from sentinel.console.visit import Analyst, Viewer, Visit
 from sentinel.core import identity
 from sentinel.core.decision import PAIRS, SCOPES, Kind, Scope, Single
 from sentinel.core.errors import SentinelError
@@ -51,7 +51,7 @@ def add_decision(visit: Analyst, form: Filled) -> Response:
     """Decide by hand; every connected process knows at once."""
     now, scope = visit.now, cast(Scope, form.choice("scope", SCOPES))
     decision = hand.decide(
-        visit.store, visit.app.id, cast(Kind, form.choice("kind", KINDS)), scope, _target(scope, form),
+        visit.store, visit.app.id, cast(Kind, form.choice("kind", KINDS)), scope, _target(visit, scope, form),
         hand.until(length(form), None, now), form.text("reason", most=500), visit.by, now,
         to=form.text("to", empty=True) or None, logins_only=form.flag("logins_only"),
     )  # fmt: skip
@@ -92,7 +92,7 @@ def add_allowance(visit: Analyst, form: Filled) -> Response:
     now = visit.now
     scope = cast(Single, form.choice("scope", EXCEPTED))
     _, lifted = hand.allow(
-        visit.store, visit.app.id, scope, hand.target(scope, form.text("value", most=512)),
+        visit.store, visit.app.id, scope, hand.target(scope, form.text("value", most=512), visit.app.ipv6),
         hand.until(length(form), None, now), form.text("reason", most=500), visit.by, now,
     )  # fmt: skip
     if lifted:
@@ -108,9 +108,9 @@ def remove_allowance(visit: Analyst, form: Filled, id: Id) -> Response:
     return visit.done(visit.url("/decisions/allowed/list"), "allow-removed")
 
 
-def _target(scope: Scope, form: Form) -> str:
+def _target(visit: Visit, scope: Scope, form: Form) -> str:
     value = form.text("value", most=512)
-    return hand.target(scope, (value, form.text("other", most=512)) if scope in PAIRS else value)
+    return hand.target(scope, (value, form.text("other", most=512)) if scope in PAIRS else value, visit.app.ipv6)
 
 
 def _spelling(who: str) -> str:

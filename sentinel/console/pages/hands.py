@@ -27,7 +27,7 @@ def decide(visit: Analyst, form: Filled) -> Response:
     now, scope = visit.now, _scope(form)
     hand.decide(
         visit.store, visit.app.id, cast(Kind, form.choice("kind", KINDS)), scope,
-        hand.target(scope, form.text("value", most=512)), hand.until(length(form), None, now),
+        hand.target(scope, form.text("value", most=512), visit.app.ipv6), hand.until(length(form), None, now),
         form.text("reason", most=500), visit.by, now,
     )  # fmt: skip
     visit.here.told(visit.app.id)

@@ -70,10 +70,10 @@ class Decisions(Protocol):
 
     def list(
         self, app: str, *, now: int | None = None, kind: str | None = None, scope: str | None = None,
-        value: str | None = None, playbook: str | None = None, finding: str | None = None,
-        users: Collection[str] | None = None, limit: int = 50, cursor: str | None = None,
+        value: str | None = None, values: Collection[str] | None = None, playbook: str | None = None,
+        finding: str | None = None, users: Collection[str] | None = None, limit: int = 50, cursor: str | None = None,
     ) -> Page[KeptDecision]:  # fmt: skip
-        """Return decisions, newest first; with `now` only those in force then.
+        """Return decisions, newest first; with `now` only those in force then, with `values` those on any of these.
 
         With `users` those on any of these user keys, alone or with an address or a device.
         """
