@@ -127,6 +127,15 @@ def test_units_run_a_command_there_is_with_settings_there_are(path, tmp_path, mo
     assert float(service["TimeoutStopSec"]) > found.grace / 1e6
 
 
+def test_the_server_on_files_may_write_where_the_manual_backs_it_up():
+    """Its running server writes the backup, and systemd lets it write to nothing that the unit does not name."""
+    service = unit(DEPLOY / "sentinel.service")["Service"]
+    manual = (ROOT / "docs" / "operating.md").read_text()
+    (folder,) = re.findall(r"^sentinel backup (\S+)$", manual, re.MULTILINE)
+    assert service["ProtectSystem"] == "strict"
+    assert str(Path(folder).parent) in [one.lstrip("-") for one in service["ReadWritePaths"].split()]
+
+
 def test_the_image_installs_every_extra_with_the_consoles_scripts_and_runs_a_command_there_is():
     text = (DEPLOY / "Containerfile").read_text()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fastapi import FastAPI, Request, Response
@@ -38,6 +38,7 @@ from sentinel.api.feed import POLL, STREAM, Feed
 from sentinel.api.ingest import PATHS, Ingest
 from sentinel.api.models import ErrorAnswer
 from sentinel.core.errors import SentinelError
+from sentinel.core.number import plural
 from sentinel.edge import wire
 from sentinel.edge.batch import countable
 from sentinel.edge.errors import CODES, ApiError, refusal
@@ -93,8 +94,9 @@ SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", 
 def build(context: Context, fault: Callable[[BaseException], None], lifespan: Lifespan | None = None) -> FastAPI:
     """Return the FastAPI application of everything but the plain paths; `fault` hears of faults of ours."""
     app = FastAPI(
-        title="Sentinel", version=__version__, docs_url=None, redoc_url=None, openapi_url=OPENAPI, lifespan=lifespan
-    )
+        title="Sentinel", version=__version__, docs_url=None, redoc_url=None, openapi_url=OPENAPI, lifespan=lifespan,
+        redirect_slashes=False,  # a client would follow, key and all, to wherever `Host` says
+    )  # fmt: skip
     app.state.context = context
     for module in ROUTERS:
         app.include_router(module.router, responses=REFUSALS)
@@ -126,7 +128,10 @@ class Pages(Foreign, Protocol):
 
 @dataclass(slots=True)
 class Front:
-    """What uvicorn calls: events and the feed go their own short way, the rest to FastAPI with its body read."""
+    """What uvicorn calls: events and the feed go their own short way, the rest to FastAPI with its body read.
+
+    `budget` is for unfinished bodies of those who have a key, `strangers` for others': they take no room from them.
+    """
 
     ingest: Ingest
     feed: Feed
@@ -134,6 +139,7 @@ class Front:
     budget: Budget
     foreign: Foreign
     console: Pages
+    strangers: Budget = field(default_factory=lambda: Budget(32 * 1024 * 1024))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -184,14 +190,16 @@ class Front:
         """Return a request's body: little of a stranger's, for it is parsed before anybody asks who sends it."""
         headers = Headers(scope["headers"])
         if rest is self.console:
-            return await wire.body(receive, headers, self.budget, most=FORM)
+            return await wire.body(receive, headers, self.strangers, most=FORM)
         stranger = await self._stranger(scope, headers)
+        if stranger is None:
+            data = await wire.body(receive, headers, self.budget)
+            countable(data)
+            return data
         try:
-            data = await wire.body(receive, headers, self.budget, most=STRANGERS if stranger else wire.LARGEST)
+            return await wire.body(receive, headers, self.strangers, most=STRANGERS)
         except ApiError as error:
-            raise stranger if stranger is not None and error.code == "too_large" else error from None
-        countable(data)
-        return data
+            raise stranger if error.code == "too_large" else error from None
 
     async def _stranger(self, scope: Scope, headers: Headers) -> ApiError | None:
         """Return why whoever asks may send nothing large, None where they may."""
@@ -238,8 +246,21 @@ async def _invalid(request: Request, error: Exception) -> Response:
         hint = "send the header `Content-Type: application/json`"
         return _answer(ApiError("invalid", "`body`: the request does not say that it is JSON", hint))
     place = ".".join(_place(first["loc"], error.body)) or "body"
-    message = str(first["msg"]).removeprefix("Value error, ")
-    return _answer(ApiError("invalid", f"`{place[:80]}`: {message[:1].lower()}{message[1:300]}", None))
+    message = _told(first)
+    return _answer(ApiError("invalid", f"`{place[:80]}`: {message[:1].lower()}{message[1:300]}", f"see {OPENAPI}"))
+
+
+def _told(mistake: Mapping[str, Any]) -> str:
+    """Return what is wrong with a value, of a text by its characters and of a field nobody knows that it is none."""
+    if mistake["type"] == "extra_forbidden":
+        return "not a field of what is taken here"
+    said = str(mistake["msg"]).removeprefix("Value error, ")
+    if mistake["type"] in ("too_short", "too_long") and isinstance(mistake["input"], str):
+        most, least = mistake["ctx"].get("max_length"), mistake["ctx"].get("min_length")
+        return (
+            f"longer than {most} characters" if least is None else f"shorter than {least} {plural(least, 'character')}"
+        )
+    return said
 
 
 def _is_json(request: Request) -> bool:

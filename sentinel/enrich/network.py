@@ -6,7 +6,7 @@ A list has one address or network a line, with comments after `#` or `;`. How it
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from sentinel.enrich.files import Watched
 
 REMEMBERED = 1 << 16
 LARGEST = 64 << 20  # bytes of a list
+LONGEST = 2_000_000  # lines of a list: each takes a hundred bytes for as long as it is used
 
 # Which flag a list of a kind sets. Where an address is on several lists, the first kind here is its kind.
 KINDS: Mapping[str, str] = {
@@ -79,18 +80,27 @@ def read(path: Path) -> Networks:
     """Return the networks of a list; raises InputError naming the lines that are none."""
     if path.stat().st_size > LARGEST:
         raise InputError(f"larger than {LARGEST >> 20} MiB")
-    found: list[Network] = []
+    return networks(_listed(path))
+
+
+def _listed(path: Path) -> Iterator[Network]:
+    """Give the networks of a list, line by line: who made it may mean to fill the memory."""
     wrong: list[str] = []
-    for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
-        text = line.partition("#")[0].partition(";")[0].strip()
-        if text and (network := _network(text)) is not None:
-            found.append(network)
-        elif text:
-            wrong.append(f"line {number}: `{text[:40]}`")
+    more = 0
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, 1):
+            if number > LONGEST:
+                raise InputError(f"more than {LONGEST:,} lines")
+            text = line.partition("#")[0].partition(";")[0].strip()
+            if text and (network := _network(text)) is not None:
+                yield network
+            elif text and len(wrong) < 3:
+                wrong.append(f"line {number}: `{text[:40]}`")
+            elif text:
+                more += 1
     if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise InputError(f"{', '.join(wrong[:3])}{more}: no network", "one address or network a line, at most a /8")
-    return networks(found)
+        told = ", ".join(wrong) + (f" and {more} more" if more else "")
+        raise InputError(f"{told}: no network", "one address or network a line, at most a /8")
 
 
 def _network(text: str) -> Network | None:

@@ -142,7 +142,7 @@ def _not_good() -> SentinelError:
 
 def folded(name: str) -> str:
     """Return a name in the one spelling accounts are known by."""
-    return unicodedata.normalize("NFKC", name[:200]).strip().casefold()
+    return unicodedata.normalize("NFKC", name[:200]).strip().casefold()[:200]  # one letter may become eighteen
 
 
 def _checked(name: str) -> str:

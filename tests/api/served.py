@@ -107,9 +107,10 @@ class Stream:
         return lines
 
     def event(self) -> dict[str, Any]:
-        """Return the next event: its name, id and data."""
+        """Return the next event: its name, id and data; fail where only signs of life come."""
+        end = time.monotonic() + 30
         while (block := self.block()) and block[0].startswith(":"):
-            pass
+            assert time.monotonic() < end, "the stream tells nothing"
         fields = dict(line.split(": ", 1) for line in block)
         return {**fields, "data": json.loads(fields["data"])} if fields else {}
 

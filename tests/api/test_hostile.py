@@ -13,6 +13,7 @@ import pytest
 import zstandard
 
 from sentinel.app import open_server
+from sentinel.edge.wire import Budget
 from tests.api.test_walls import BODIES, LISTS, RIGHTS, STREAMS
 from tests.api.whole import settings
 
@@ -152,3 +153,13 @@ def test_objects_and_lists_without_end_are_refused_before_they_are_made(whole, o
     data = b'{"reason":[' + b"[]," * 300_000 + b"[]]}"
     answer = whole.using("admin").ask(method, path, raw=data, headers={"Content-Type": "application/json"})
     assert (answer.status, answer.error["code"]) == (413, "too_large")
+
+
+def test_unfinished_bodies_of_strangers_take_no_room_from_others(whole, monkeypatch):
+    """Thirty-two forms that are sent slowly would otherwise have everybody else come back later."""
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://127.0.0.1:{whole.client.port}"}
+    monkeypatch.setattr(whole.server.front, "strangers", Budget(0))
+    assert whole.client.post("/sign-in", raw=b"name=a", headers=form).status == 503
+    assert whole.client.post("/v1/decisions", {}).status == 503
+    assert whole.using("sdk").post("/v1/events", {"event": "x"}).status == 200
+    assert whole.using("admin").post("/v1/decisions", {}).status == 422

@@ -531,6 +531,16 @@ def test_more_than_there_is_room_for_leaves_out_who_is_refused_shortest(monkeypa
     )
 
 
+def test_whose_refusals_there_was_no_room_for_is_said_with_their_own_app(whole, site, monkeypatch):
+    monkeypatch.setattr(rules, "MOST", 1)
+    for name in ("id:1", "id:2", "id:3"):
+        site.block(name)
+    with capture_logs() as said:
+        assert len(site.get("config").json["user_rules"]) == 1
+    (line,) = [one["error"] for one in said if one["event"] == "trouble"]
+    assert line == f"app `{site.app}`: 2 of those refused are more than clients are told"
+
+
 def test_a_refused_call_comes_back_as_evidence_of_its_decision(site):
     decision = site.block("id:mallory")
     refused = CALL | {"blocked_by": "sentinel-user", "response": CALL["response"] | {"status": 403}}

@@ -392,6 +392,18 @@ def test_an_answer_that_would_be_too_long_is_refused(signed, monkeypatch):
     assert signed.ask("GET", "/api/events/shop").status == 413
 
 
+def test_an_answer_that_would_be_too_long_is_not_made(signed, monkeypatch):
+    """An app may have more events than fit into memory."""
+    monkeypatch.setattr(seismo, "MOST", 2)
+    for _ in range(6):
+        signed.post("a")
+    kept, read = signed.whole.server.store.events, []
+    matching = kept.matching
+    monkeypatch.setattr(kept, "matching", lambda *asked: (read.append(one) or one for one in matching(*asked)))
+    assert signed.ask("GET", "/api/events/shop").status == 413
+    assert len(read) == 3
+
+
 def test_what_the_real_client_was_seen_to_send_is_answered(whole):
     signed = Signed(whole, "replayed", username="seismo", password="mypass-mypass")
     token = signed.sign_in(username="seismo", password="mypass-mypass").json["token"]

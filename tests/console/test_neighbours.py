@@ -11,12 +11,13 @@ from urllib.parse import unquote
 
 import pytest
 
+from sentinel.api import events
 from sentinel.console import site
 from sentinel.core.duration import HOUR
 from sentinel.core.wire import SDK_HEADER
 from tests.api.served import Stream, wait_for
 from tests.api.test_walls import Nobody
-from tests.console.visiting import text
+from tests.console.visiting import PASSWORD, Reader, text
 from tests.contract.values import batch, finding, put
 
 MARKER = "neighbour"  # stands in everything app `two` holds
@@ -167,6 +168,23 @@ def test_the_tail_tells_ones_own_app_alone(console):
         while (rows := stream.block()) and rows[0].startswith(":"):
             pass
         assert "told-one" in "".join(rows) and "told-two" not in "".join(rows)
+    finally:
+        stream.close()
+
+
+def test_the_tail_ends_once_its_reader_reaches_the_app_no_more(console, monkeypatch):
+    monkeypatch.setattr(events, "LOOK", 0.0)
+    accounts = console.server.accounts
+    invited = accounts.invite("of-one-tail", "viewer", ("one",), "test")
+    reader = Reader(console.whole.client, accounts.accept(invited.code, "", PASSWORD))
+    stream = Stream(reader.client.port, "/explorer/tail", reader._head(None).items())
+    try:
+        assert (stream.status, stream.block()) == (200, [":"])
+        accounts.change(invited.account.id, "viewer", ("two",), "test")
+        console.whole.using("sdk").post("/v1/events", {"event": "told-no-more", "user": "told-no-more"})
+        while (rows := stream.block()) and rows[0].startswith(":"):
+            pass
+        assert rows == []
     finally:
         stream.close()
 

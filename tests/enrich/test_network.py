@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core.errors import InputError
+from sentinel.enrich import network
 from sentinel.enrich.network import KINDS, NetworkLists, read
 from tests.enrich.making import touched
 
@@ -83,6 +86,27 @@ def test_a_page_in_place_of_a_list_is_one_short_message(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read(path)
     assert "line 1: `<html>`, line 2: `<html>`, line 3: `<html>` and 497 more: no network" in str(caught.value)
+
+
+def test_a_list_has_so_many_lines_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "LONGEST", 1000)
+    assert read(written(tmp_path / "list", "192.0.2.1\n" * 1000)).holds("192.0.2.1")
+    with pytest.raises(InputError, match="more than 1,000 lines"):
+        read(written(tmp_path / "list", "192.0.2.1\n" * 1001))
+
+
+@pytest.mark.parametrize("line", ["192.0.2.1", "nonsense", "#"])
+def test_a_list_takes_little_more_memory_than_its_networks(tmp_path: Path, line: str) -> None:
+    """Whoever it is from may send megabytes of short lines, of which gigabytes could be made."""
+    path = written(tmp_path / "list", f"{line}\n" * 50_000)
+    tracemalloc.start()
+    try:
+        with suppress(InputError):
+            read(path)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 500_000
 
 
 def test_a_spoilt_list_does_not_replace_a_good_one(tmp_path: Path) -> None:
