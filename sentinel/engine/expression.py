@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sentinel.engine import codegen, syntax, typecheck
+from sentinel.engine import codegen, possible, syntax, typecheck
 from sentinel.engine.arguments import Context
 from sentinel.engine.explain import Clause, ClauseValue, clauses_of, explain
 from sentinel.engine.fields import compile_field, field_kind
@@ -77,16 +77,20 @@ def compile_expression(
     lists: Mapping[str, ListValues] = _NO_LISTS,
     place: str | None = None,
     condition: bool = True,
+    strict: bool = False,
 ) -> Expression:
     """Return the compiled expression, or raise ExpressionError with every mistake in it.
 
     `lists` are the named lists `in_list` may ask; `place` starts the error's message. Without `condition` the
-    expression may be any value, not only true or false.
+    expression may be any value, not only true or false. With `strict` comparisons with what a field never is are
+    mistakes, too.
     """
     problems = Problems(source)
     tree = syntax.parse(source, Context(lists, problems))
     if tree is not None:
         typecheck.check(tree, source, problems, condition=condition)
+        if strict:
+            possible.check(tree, source, problems)
     if problems or tree is None:
         raise ExpressionError(source, problems.sorted(), place)
     program = codegen.compile_tree(tree)

@@ -300,7 +300,7 @@ def field_name(use: str, allowed: Kind = Kind.TEXT | Kind.NUMBER | Kind.BOOL) ->
 
 def _condition(node: Scalar, desk: Desk) -> Expression:
     try:
-        return compile_expression(node.text, lists=desk.lists)
+        return compile_expression(node.text, lists=desk.lists, strict=True)
     except ExpressionError as error:
         places = positions(node, desk.page.lines)
         for problem in error.problems:
