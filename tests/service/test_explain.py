@@ -23,14 +23,14 @@ def asked(text, event):
 
 
 def test_an_event_that_counts_says_for_which_group_and_each_clause_its_value():
-    found = asked(playbook(group_by="[ip, user]", where='\'ip != "192.0.2.1" and upper(user) == "ID:U"\''), failed("1", 0))
+    found = asked(playbook(group_by="[ip, user]", where='\'ip != "::1" and upper(user) == "ID:U"\''), failed("1", 0))
     assert (found.counts, found.why) == (True, None)
     assert found.group == {"ip": "203.0.113.9", "user": "id:u"}
     (part,) = found.parts
     assert (part.rule, part.named, part.matches) == ("login-failed", True, True)
     assert [(clause.source, clause.truth, clause.fields) for clause in part.clauses] == [
         ("not success", True, {"success": False}),
-        ('ip != "192.0.2.1"', True, {"ip": "203.0.113.9"}),
+        ('ip != "::1"', True, {"ip": "203.0.113.9"}),
         ('upper(user) == "ID:U"', True, {"user": "id:u"}),
     ]
     assert part.clauses[2].operands == {"upper(user)": "ID:U"}
