@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sentinel.compat import crowdsec, logtrace, seismo
+from sentinel.compat import crowdsec, logtrace, seismo, sqreen
 from sentinel.compat.adapter import Adapter
 from sentinel.compat.exceptionless import routes as exceptionless
 from sentinel.compat.moesif import routes as moesif
@@ -16,5 +16,6 @@ ADAPTERS: Mapping[str, Adapter] = {
     "logtrace": logtrace.ADAPTER,
     "moesif": moesif.ADAPTER,
     "seismo": seismo.ADAPTER,
+    "sqreen": sqreen.ADAPTER,
 }
 KEY_FORMS: KeyForms = {name: adapter.keys for name, adapter in ADAPTERS.items()}
