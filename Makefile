@@ -20,7 +20,7 @@ PIP = $$($(BIN)/python -m pip --version >/dev/null 2>&1 && echo $(BIN)/python -m
 unexport PYTHONDONTWRITEBYTECODE  # the tests start a hundred servers: what these import is compiled once
 
 .DEFAULT_GOAL := help
-.PHONY: help setup frontend demo backtest run test check audit fuzz bench clean
+.PHONY: help setup frontend demo backtest run test check audit fuzz bench images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ fuzz: $(READY) ## search for faults with new random input for a long time (EXAMP
 
 bench: $(READY) ## run every benchmark; each prints a ratio
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+images: $(READY) $(SCRIPTS) ## take the pictures of the pages anew, with Chromium
+	@$(BIN)/python docs/images/take.py
 
 clean: ## remove what was built or cached (.venv stays)
 	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

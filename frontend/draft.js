@@ -106,6 +106,20 @@ function trouble(error, place, said) {
   place.append(link);
 }
 
+/** Return a message as nodes: what it has in backticks is code, unless they are no pairs. */
+function quoted(text) {
+  const pieces = text.split("`");
+  if (pieces.length % 2 === 0) return [text];
+  return pieces.map((piece, n) => (n % 2 ? Object.assign(document.createElement("code"), { textContent: piece }) : piece));
+}
+
+/** Return what the pointer on a mistake is told. */
+function told(message) {
+  const line = document.createElement("span");
+  line.append(...quoted(message));
+  return line;
+}
+
 function mark(mistakes) {
   const own = document.querySelector("[name=file]").value.split("/").pop() || "draft.yaml";
   const doc = view.state.doc;
@@ -113,7 +127,7 @@ function mark(mistakes) {
     const line = doc.line(one.line);
     const from = Math.min(line.from + one.column - 1, line.to);
     const message = one.hint ? `${one.message} (${one.hint})` : one.message;
-    return { from, to: Math.min(Math.max(from + one.width, from + 1), Math.max(line.to, from)), severity: "error", message };
+    return { from, to: Math.min(Math.max(from + one.width, from + 1), Math.max(line.to, from)), severity: "error", message, renderMessage: () => told(message) };
   });
   view.dispatch(setDiagnostics(view.state, found));
 }
@@ -127,7 +141,7 @@ async function check() {
     if (!answer.ok) throw new Error(String(answer.status));
     const { ok, mistakes, playbooks } = await answer.json();
     mark(mistakes);
-    status.textContent = ok ? "No mistakes." : `${mistakes.length} mistake${mistakes.length === 1 ? "" : "s"}, the first in line ${mistakes[0].line}: ${mistakes[0].message}`;
+    status.replaceChildren(...(ok ? ["No mistakes."] : quoted(`${mistakes.length} mistake${mistakes.length === 1 ? "" : "s"}, the first in line ${mistakes[0].line}: ${mistakes[0].message}`)));
     status.classList.toggle("wrong", !ok);
     if (!ok) report.classList.add("stale");
     if (!ok || !playbooks.length) return;

@@ -17,7 +17,7 @@ from sentinel.core.duration import DAY, HOUR, MINUTE
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Filter
 from sentinel.service import hand
-from sentinel.service.search import LONGEST, QueryError
+from sentinel.service.search import LONGEST, Flaw, QueryError
 
 BETWEEN = "between"
 RANGES: Mapping[str, tuple[int, str]] = {
@@ -114,12 +114,12 @@ def search(when: When, q: Condition = "", event: Given = "", user: Given = "", i
 Asked = Annotated[Search, Depends(search)]
 
 
-def meant(visit: Visit, asked: Search, usual: str) -> tuple[Filter | None, tuple[str, ...]]:
+def meant(visit: Visit, asked: Search, usual: str) -> tuple[Filter | None, tuple[Flaw, ...]]:
     """Return the filter of a search, or what is wrong with its condition."""
     try:
         return asked.filter(visit, visit.now, usual), ()
     except QueryError as error:
-        return None, tuple(flaw.shown for flaw in error.flaws)
+        return None, error.flaws
 
 
 def zone_of(visit: Visit) -> str:

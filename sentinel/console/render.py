@@ -23,6 +23,7 @@ LONGEST = 400  # characters of one value on a page
 HUGE = 1e15  # from here on a number is told by its power of ten
 TEMPLATES = Path(__file__).parent / "templates"
 _KEPT = "\n\t"
+_CODE = Markup("<code>{}</code>")
 _UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 
 
@@ -38,6 +39,7 @@ def environment() -> Environment:
         "actor": actor, "duration": duration, "short": short, "target": target, "parties": parties,
         "pair": lambda value: (value, value), "laid_out": laid_out, "filename": filename, "bars": bars,
         "suffixed": lambda value, more: f"{value}{more}", "told": told, "many": many, "dotted": dotted,
+        "quoted": quoted, "excerpt": excerpt,
     }  # fmt: skip
     return env
 
@@ -106,6 +108,20 @@ def many(found: float, what: str) -> str:
 def dotted(text: str, most: int) -> Markup:
     """Return a name that, where it is too long for a line, goes on in the next behind a dot or an @."""
     return escape(inert(short(text, most))).replace(".", Markup(".<wbr>")).replace("@", Markup("@<wbr>"))
+
+
+def quoted(text: str) -> Markup:
+    """Return a message, harmless, with what it has in backticks as code; one whose backticks are no pairs as it is."""
+    pieces = inert(text).split("`")
+    if len(pieces) % 2 == 0:
+        return escape(inert(text))
+    return Markup("").join(_CODE.format(one) if n % 2 else one for n, one in enumerate(pieces))
+
+
+def excerpt(shown: str) -> str:
+    """Return of a mistake as files show it the line and what points into it: its place and its hint stand elsewhere."""
+    lines = shown.split("\n")
+    return "\n".join(line.removeprefix("    ") for line in lines[1:3]) if len(lines) > 2 else ""
 
 
 def told(tally: Mapping[str, Any], threshold: Mapping[str, str] | None = None) -> dict[str, str]:

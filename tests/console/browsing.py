@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +19,16 @@ from tests.console.visiting import Reader
 ROOT = Path(__file__).parents[2]
 # What axe calls moderate or minor, or asks for only if told to, and pages hold to all the same.
 ALSO = ("heading-order", "landmark-unique", "empty-table-header", "target-size")
+NAMES = ("chromium", "chromium-browser", "google-chrome")
 AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+
+# What the debugger types into a page, Chromium gives a style of its own, which the policy refuses.
+PASTE = """text => {
+  const data = new DataTransfer();
+  data.setData("text/plain", text);
+  const pasted = new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true});
+  document.querySelector(".cm-content").dispatchEvent(pasted);
+}"""
 
 
 @dataclass
@@ -54,12 +66,13 @@ class Tab:
 
 @contextlib.contextmanager
 def tab(
-    chromium: Any, reader: Reader, *, width: int = 1280, height: int = 900, theme: str = "light", scripts: bool = True
-) -> Iterator[Tab]:
+    chromium: Any, reader: Reader, *, width: int = 1280, height: int = 900, theme: str = "light", scripts: bool = True,
+    zone: str = "Asia/Tokyo",
+) -> Iterator[Tab]:  # fmt: skip
     """Open a tab for a reader's session; nothing it did is left afterwards."""
     context = chromium.new_context(
         viewport={"width": width, "height": height}, color_scheme=theme, java_script_enabled=scripts,
-        timezone_id="Asia/Tokyo", locale="en-GB",
+        timezone_id=zone, locale="en-GB",
     )  # fmt: skip
     try:
         if reader.session:
@@ -73,6 +86,39 @@ def tab(
         yield found
     finally:
         context.close()
+
+
+def write(page: Any, text: str) -> None:
+    """Paste a text into the editor in the place of all that is there."""
+    page.locator(".cm-content").press("ControlOrMeta+a")
+    page.evaluate(PASTE, text)
+
+
+@contextlib.contextmanager
+def launched(path: str) -> Iterator[Any]:
+    """Run Chromium while the block runs. Its event loop is the thread's: meanwhile nothing else can run one."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        yield browser
+        browser.close()
+
+
+def chromium_path() -> str | None:
+    """Return where Chromium is, once it is installed where that takes no password; None where there is none."""
+    return _found() or _installed()
+
+
+def _found() -> str | None:
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+def _installed() -> str | None:
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
+        subprocess.run(command, capture_output=True, timeout=300, check=False)
+    return _found()
 
 
 def _watch(found: Tab, url: str) -> None:

@@ -63,6 +63,24 @@ def test_lengths_are_told_in_two_units_at_most(micros, said):
     assert render.lasting(micros) == said
 
 
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("`a<b` is no field", "<code>a&lt;b</code> is no field"),
+        ("did you mean `x`, `y`?", "did you mean <code>x</code>, <code>y</code>?"),
+        ("a ` of their own & `x`", "a ` of their own &amp; `x`"),
+        ("`\u202e`", "<code>\\u202e</code>"),
+    ],
+)
+def test_what_a_message_quotes_is_code_and_harmless(message, shown):
+    assert render.quoted(message) == shown
+
+
+def test_of_a_mistake_the_line_and_what_points_into_it_are_shown():
+    assert render.excerpt("q:1:3: wrong\n    a  b\n       ^\n    hint: c") == "a  b\n   ^"
+    assert render.excerpt("q:1:1: the condition is empty\n    hint: write one") == ""
+
+
 def test_a_field_says_what_is_wrong_with_it():
     form = Form([("a", " x "), ("b", "y" * 50), ("b", "z")])
     assert form.text("a") == "x"

@@ -10,9 +10,8 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from tests.console.browsing import tab
+from tests.console.browsing import tab, write
 from tests.console.test_browser import HOSTILE, details, of_one
-from tests.console.test_playbooks import write
 from tests.console.visiting import visited
 
 LONG = 30_000  # characters of a property; 32 KiB is what all of an event's may have

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.served import wait_for
-from tests.console.browsing import tab
+from tests.console.browsing import tab, write
 from tests.console.visiting import PASSWORD, text, visited
 
 WATCHING = """\
@@ -33,15 +33,6 @@ tests:
 """
 
 
-# What the debugger types into a page, Chromium gives a style of its own, which the policy refuses.
-PASTE = """text => {
-  const data = new DataTransfer();
-  data.setData("text/plain", text);
-  const pasted = new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true});
-  document.querySelector(".cm-content").dispatchEvent(pasted);
-}"""
-
-
 # Where a word of the editor is on the screen.
 WORD = """word => {
   const walker = document.createTreeWalker(document.querySelector(".cm-content"), NodeFilter.SHOW_TEXT);
@@ -55,12 +46,6 @@ WORD = """word => {
     return {x: box.x + box.width / 2, y: box.y + box.height / 2};
   }
 }"""
-
-
-def write(page, body):
-    """Paste a text into the editor in the place of all that is there."""
-    page.locator(".cm-content").press("ControlOrMeta+a")
-    page.evaluate(PASTE, body)
 
 
 def watching(id="four", mode="monitor", count=4):
@@ -96,7 +81,7 @@ def test_the_list_says_what_each_playbook_found_and_whom_it_acted_on(console):
     console.whole.fail("203.0.113.61")
     said = text(console.reader("viewer").page("/playbooks"))
     assert re.search(
-        r"Three failed logins from one address three-failures · version \w{7} enforce medium 1 1 1 0 ready", said
+        r"Three failed logins from one address three-failures · version `\w{7}` enforce medium 1 1 1 0 ready", said
     )
     assert "sleeping" in said
     assert "New playbook" not in said
@@ -109,7 +94,7 @@ def test_a_playbook_shows_its_text_its_versions_and_how_near_a_group_is(console)
     assert "1 more matching event" in said and "Nobody acts on" not in said
     near = text(console.reader("viewer").page("/playbooks/of/three-failures?group=ip%3D127.0.0.1"))
     assert "Nobody acts on ip 127.0.0.1: private or local address" in near
-    assert re.search(r"Versions \w{12}", said)
+    assert re.search(r"Versions `\w{12}`", said)
     assert "no playbook groups by `plan`" in text(
         console.reader("viewer").page("/playbooks/of/three-failures?group=plan%3Dx")
     )
@@ -151,6 +136,9 @@ def test_a_backtest_tells_whom_it_would_have_acted_on(console, ana):
     report = text(ana.post("/playbooks/edit", {**sheet(ana), "text": watching()}, do="backtest"))
     assert "ip 203.0.113.71" in report and "count ≥ 4" in report
     assert re.search(r"[\d,]+ of [\d,]+ events could matter", report)
+    alone = watching().replace("where: not success", 'where: ip == "203.0.113.71"')
+    report = text(ana.post("/playbooks/edit", {**sheet(ana), "text": alone}, do="backtest"))
+    assert "`block_ip` 1 time, 1 target for 1 h" in report and "1 finding " in report
 
 
 def test_saving_makes_a_version_by_whom_and_shows_what_changed(console, ana):
@@ -388,6 +376,7 @@ def test_a_playbook_is_written_tried_enforced_and_its_block_lifted_in_a_browser(
         wrong = watching("flow", mode="enforce").replace("window:", "widow:")
         write(page, wrong)
         page.locator("#draft-status", has_text="the first in line").wait_for(timeout=20_000)
+        assert page.locator("#draft-status code").inner_text() == "widow"
         assert page.locator(".cm-lintRange-error").count() >= 1
         write(page, watching("flow", mode="enforce"))
         page.locator("#draft-status", has_text="No mistakes").wait_for(timeout=20_000)

@@ -120,6 +120,7 @@ def visited(folder: Path, **more: Any) -> Iterator[Console]:
 
 
 def text(answer: Answer | str) -> str:
-    """Return what a page says, without its markup."""
+    """Return what a page says, without its markup; code is in backticks."""
     html = answer if isinstance(answer, str) else answer.body.decode()
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", html))).strip()
+    bare = re.sub(r"<[^>]*>", " ", re.sub(r"</?code>", "`", html))
+    return re.sub(r"\s+", " ", unescape(bare)).strip()
