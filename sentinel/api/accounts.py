@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from sentinel.api.context import Admin, Here, server_only
-from sentinel.api.models import AccountView, Listing, Model, NewAccountView
+from sentinel.api.models import CONFLICT, AccountView, Listing, Model, NewAccountView
 from sentinel.api.parts import Id
 from sentinel.api.views import account_view
 from sentinel.core.record import EVERY_APP, Role
@@ -41,7 +41,7 @@ def list_accounts(here: Here, caller: Admin) -> Any:
     return {"items": [account_view(account) for account in here.store.accounts.list()]}
 
 
-@router.post("/v1/accounts", response_model=NewAccountView, status_code=201)
+@router.post("/v1/accounts", response_model=NewAccountView, status_code=201, responses=CONFLICT)
 def invite_account(here: Here, caller: Admin, new: NewAccount) -> Any:
     """Add an account. Its owner chooses the password by a link whose code is in this answer and nowhere else."""
     server_only(caller)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -89,8 +89,12 @@ def server_only(caller: Caller) -> None:
 
 def _only_known(request: Request) -> None:
     """Refuse a query parameter nobody reads: a slip there would answer another question."""
-    known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
-    for name in request.query_params:
+    only_known(request.query_params, {one.alias for one in request.scope["route"].dependant.query_params})
+
+
+def only_known(given: Iterable[str], known: Collection[str]) -> None:
+    """Raise the refusal of the first parameter that is none of the known ones."""
+    for name in given:
         if name not in known:
             close = difflib.get_close_matches(name[:64], known, n=1)
             hint = f"did you mean `{close[0]}`?" if close else f"it takes {', '.join(sorted(known)) or 'none'}"

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from sentinel.api.context import Admin, Here
-from sentinel.api.models import FlawView, Model, Moment
+from sentinel.api.models import CONFLICT, FlawView, Model, Moment
 from sentinel.api.parts import Word
 from sentinel.core.number import plural
 from sentinel.edge.errors import ApiError
@@ -112,7 +112,7 @@ def test_draft(here: Here, caller: Admin, draft: Draft) -> Any:
         raise _mistaken(errors) from None
 
 
-@router.post("/v1/playbooks/backtest", response_model=BacktestView)
+@router.post("/v1/playbooks/backtest", response_model=BacktestView, responses=CONFLICT)
 def backtest_draft(here: Here, caller: Admin, draft: Judged) -> Any:
     """Judge the app's stored events by a draft as if it were enforced; a caller's newer question ends the older."""
     try:

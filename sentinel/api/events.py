@@ -76,7 +76,7 @@ def export_events(
     return download(here.store.events, caller.app, wanted(here, q, event, user, ip, since, until), format)
 
 
-@router.get("/v1/events/{id}", response_model=EventView)
+@router.get("/v1/events/{id:path}", response_model=EventView)
 def get_event(here: Here, caller: Reader, id: Id, at: Time = None) -> Any:
     """Return the newest event of an id, or the one of that time."""
     kept = require(here.store.events.get(caller.app, id, moment("at", at)), "event", id)

@@ -104,7 +104,7 @@ class DecisionWhyView(Model):
     events: list[EventView]
 
 
-@router.get("/v1/explain/event/{id}", response_model=EventWhyView)
+@router.get("/v1/explain/event/{id:path}", response_model=EventWhyView)
 def explain_event(here: Here, caller: Reader, id: Id, at: Time = None) -> Any:
     """Say which rules and playbooks an event matches, clause by clause."""
     found = require(here.explainer.event(caller.app, id, time("at", at)), "event", id)

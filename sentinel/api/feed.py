@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from urllib.parse import parse_qs
 
 import msgspec
 
 from sentinel.api import stream
+from sentinel.api.context import only_known
 from sentinel.api.hub import Hub
 from sentinel.core import moment
 from sentinel.core.decision import Delta
@@ -150,7 +150,9 @@ def encode(delta: Delta) -> Change:
 
 def _since(query: bytes) -> int:
     """Return the revision asked from; raises the refusal for what is none."""
-    text = parse_qs(query.decode("latin-1")).get("since", ["0"])[-1]
+    given = wire.parameters(query)
+    only_known(given, ("since",))
+    text = given.get("since", "0")
     if not (text.isascii() and text.isdigit()) or len(text) > 18:
         raise ApiError("invalid", "`since`: not a revision", "take the last answer's `revision`, or 0")
     return int(text)
@@ -158,7 +160,7 @@ def _since(query: bytes) -> int:
 
 def _last_seen(headers: Headers, query: bytes) -> int:
     """Return the revision a stream goes on from; one that makes no sense is none."""
-    text = headers.get(b"last-event-id")
+    since, text = _since(query), headers.get(b"last-event-id")
     if text is None:
-        return _since(query)
+        return since
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0

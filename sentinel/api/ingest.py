@@ -5,12 +5,12 @@ Who sends and whether they may; how events are taken in is the door's, and the a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qs
 
 import msgspec
 
+from sentinel.api.context import only_known
 from sentinel.edge import wire
 from sentinel.edge.access import Caller, Gate
 from sentinel.edge.batch import Parsed, parse
@@ -60,7 +60,7 @@ class Ingest:
         caller = await self.gate.admit(headers, scope["query_string"])
         caller.require("sdk", "ingest", "browser")
         historical = PATHS[scope["path"]]
-        enforce = historical and _says_enforce(scope["query_string"])
+        enforce = _says_enforce(wire.parameters(scope["query_string"]), historical)
         ip = self._admit(caller, scope, headers, cors, historical, enforce)
         self.heard(caller, headers)
         parsed = await door.read(caller, ip, headers, receive, parse)
@@ -97,8 +97,9 @@ def _accepted(receipt: Receipt, parsed: Parsed) -> bytes:
     )
 
 
-def _says_enforce(query: bytes) -> bool:
-    values = parse_qs(query.decode("latin-1")).get("enforce", ["false"])
-    if values[-1].lower() not in ("true", "false", "1", "0"):
-        raise ApiError("invalid", "`enforce`: neither true nor false")
-    return values[-1].lower() in ("true", "1")
+def _says_enforce(given: Mapping[str, str], historical: bool) -> bool:
+    only_known(given, ("enforce",) if historical else ())
+    value = given.get("enforce", "false").lower()
+    if value not in ("true", "false", "1", "0"):
+        raise ApiError("invalid", f"`enforce`: `{value[:20]}` is neither true nor false")
+    return value in ("true", "1")

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from sentinel.api.context import Admin, Here, server_only
-from sentinel.api.models import AppView, ErrorAnswer, KeyView, Listing, Model, NewKeyView, Text
+from sentinel.api.models import CONFLICT, AppView, KeyView, Listing, Model, NewKeyView, Text
 from sentinel.api.parts import Id
 from sentinel.api.views import app_view, key_view
 from sentinel.core.record import KeyScope
@@ -92,7 +92,7 @@ def list_apps(here: Here, caller: Admin) -> Any:
     return {"items": [app_view(app) for app in known if caller.server or app.id == caller.app]}
 
 
-@router.post("/v1/apps", response_model=AppView, status_code=201, responses={409: {"model": ErrorAnswer}})
+@router.post("/v1/apps", response_model=AppView, status_code=201, responses=CONFLICT)
 def add_app(here: Here, caller: Admin, new: NewApp) -> Any:
     """Add an app, apart from all others; only the server's own administrator may."""
     server_only(caller)

@@ -15,7 +15,8 @@ from sentinel.service.bans import Table
 
 router = APIRouter(tags=["decisions"])
 _TEXT: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/plain": {}}, "description": "One address or network a line."}
+    200: {"content": {"text/plain": {}}, "description": "One address or network a line."},
+    304: {"description": "It is what `If-None-Match` names."},
 }
 
 

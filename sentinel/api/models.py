@@ -79,6 +79,11 @@ class ErrorAnswer(Model):
     error: ErrorBody
 
 
+CONFLICT: dict[int | str, dict[str, Any]] = {
+    409: {"model": ErrorAnswer, "description": "What is there already stands against it"}
+}
+
+
 class AccountView(Model):
     """Somebody who may sign in to the console. `apps` holds `*` for every app; `ready`: a password was chosen."""
 

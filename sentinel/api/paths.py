@@ -10,6 +10,7 @@ from sentinel.core.event import NAME_LENGTH
 _TEXT = {"type": "string"}
 _MOMENT = {"type": "string", "format": "date-time"}
 _ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+_REFUSED = (400, 401, 403, 404, 408, 413, 415, 422)
 _TELLS = {"decision": ("id", "kind", "scope", "value", "to", "until", "reason", "playbook", "finding", "logins_only")}
 _USER = {
     "description": "Identifiers by name; a bare text or integer means `id`.",
@@ -27,7 +28,10 @@ SCHEMAS: dict[str, Any] = {
         "additionalProperties": False,
         "properties": {
             "event": {**_TEXT, "minLength": 1, "maxLength": NAME_LENGTH, "examples": ["invoice.created"]},
-            "id": {**_TEXT, "maxLength": 64, "description": "The sender's own; without one a retry is a new event."},
+            "id": {
+                "anyOf": [{**_TEXT, "minLength": 1, "maxLength": 64}, {"type": "integer"}],
+                "description": "The sender's own; without one a retry is a new event.",
+            },
             "timestamp": {"anyOf": [_MOMENT, {"type": "number"}], "description": "RFC 3339 or seconds since 1970."},
             "success": {"type": "boolean", "description": "Of events named `auth` only."},
             "user": _USER,
@@ -117,7 +121,7 @@ def _sending(name: str, summary: str, parameters: list[dict[str, Any]]) -> dict[
     events = {"type": "array", "items": event, "maxItems": 5000}
     named = {"type": "object", "required": ["events"], "properties": {"events": events}}
     body = {"application/json": {"schema": {"anyOf": [event, events, named]}}}
-    described = _described(name, summary, "events", parameters, _json("Receipt"), (400, 401, 403, 408, 413, 415, 422))
+    described = _described(name, summary, "events", parameters, _json("Receipt"), _REFUSED)
     described["responses"] |= {
         "429": _refusal("The app, or the browser's address, sent too much; see Retry-After"),
         "503": _refusal("The store cannot take it now; see Retry-After"),
@@ -126,7 +130,7 @@ def _sending(name: str, summary: str, parameters: list[dict[str, Any]]) -> dict[
 
 
 def _reading(name: str, summary: str, parameters: list[dict[str, Any]], answer: dict[str, Any]) -> dict[str, Any]:
-    return _described(name, summary, "decisions", parameters, answer, (400, 401, 403, 422, 503))
+    return _described(name, summary, "decisions", parameters, answer, (400, 401, 403, 404, 422, 503))
 
 
 def _described(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -94,7 +96,7 @@ SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", 
 def build(context: Context, fault: Callable[[BaseException], None], lifespan: Lifespan | None = None) -> FastAPI:
     """Return the FastAPI application of everything but the plain paths; `fault` hears of faults of ours."""
     app = FastAPI(
-        title="Sentinel", version=__version__, docs_url=None, redoc_url=None, openapi_url=OPENAPI, lifespan=lifespan,
+        title="Sentinel", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan,
         redirect_slashes=False,  # a client would follow, key and all, to wherever `Host` says
     )  # fmt: skip
     app.state.context = context
@@ -107,7 +109,22 @@ def build(context: Context, fault: Callable[[BaseException], None], lifespan: Li
     app.add_exception_handler(Exception, lambda request, error: _fault(error, fault))
     described = app.openapi
     app.openapi = lambda: paths.complete(described())  # type: ignore[method-assign]
+    app.add_route(OPENAPI, _description(app), include_in_schema=False)
     return app
+
+
+def _description(app: FastAPI) -> Callable[[Request], Response]:
+    """Return what answers with the API's description: made once, beside the loop, for it takes seconds and no key."""
+    made: list[bytes] = []
+    lock = threading.Lock()
+
+    def describe(request: Request) -> Response:
+        with lock:
+            if not made:
+                made.append(msgspec.json.encode(app.openapi()))
+        return Response(made[0], media_type="application/json")
+
+    return describe
 
 
 class Foreign(Protocol):

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from sentinel.api.asking import condition, wanted
 from sentinel.api.context import Context, Here, Reader
-from sentinel.api.models import Model, Moment, Text
+from sentinel.api.models import CONFLICT, Listing, Model, Moment, Text
 from sentinel.api.parts import LONGEST, Id, Word
 from sentinel.api.views import when
 from sentinel.core.record import SavedSearch
@@ -65,13 +65,13 @@ class RuleText(Model):
     yaml: str
 
 
-@router.get("/v1/searches", response_model=list[SearchView])
+@router.get("/v1/searches", response_model=Listing[SearchView])
 def list_searches(here: Here, caller: Reader) -> Any:
     """Return the searches that are kept, by name."""
-    return [_view(one) for one in here.store.searches.list(caller.app)]
+    return {"items": [_view(one) for one in here.store.searches.list(caller.app)]}
 
 
-@router.post("/v1/searches", response_model=SearchView, status_code=201)
+@router.post("/v1/searches", response_model=SearchView, status_code=201, responses=CONFLICT)
 def keep_search(here: Here, caller: Reader, search: NewSearch) -> Any:
     """Keep a search; its condition is checked."""
     filters = _checked(here, search)

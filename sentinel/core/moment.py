@@ -38,6 +38,8 @@ def parse(value: object) -> int:
         moment = datetime.fromisoformat(value)
         at = ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):
+        if value.endswith("z"):  # RFC 3339 has it in both cases
+            return parse(f"{value[:-1]}Z")
         raise EventError("timestamp", f"`{value}` is not a time", _HINT) from None
     return at if 0 <= at < _LAST else _refuse(value)
 

@@ -102,6 +102,8 @@ def _few(events: int) -> None:
 
 def _id(raw: Any) -> str | None:
     id = raw.get("id") if type(raw) is dict else None
+    if type(id) is int and abs(id) < 10**60:
+        return str(id)
     return whole(id)[:64] if isinstance(id, str) else None
 
 
@@ -129,8 +131,10 @@ def countable(data: bytes) -> None:
 
 
 def _listed(decoded: Any) -> list[Any]:
-    if type(decoded) is dict and type(decoded.get("events")) is list and "event" not in decoded:
+    if type(decoded) is dict and "events" in decoded and "event" not in decoded:
         decoded = decoded["events"]
+        if type(decoded) is not list:
+            raise ApiError("malformed", "`events`: not a list", _FORM)
     if type(decoded) is dict:
         return [decoded]
     if type(decoded) is not list:

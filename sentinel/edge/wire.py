@@ -6,6 +6,7 @@ import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 import zstandard
 
@@ -43,6 +44,11 @@ class Headers:
         """Return the value of the last line of that name."""
         found = self.all(name)
         return found[-1] if found else None
+
+
+def parameters(query: bytes) -> dict[str, str]:
+    """Return what a query string says, of each name the last."""
+    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
 
 
 class Budget:

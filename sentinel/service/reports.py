@@ -62,7 +62,7 @@ def report(store: Store, app: str, since: int, until: int, previous: int, zone: 
     return Report(
         since, until, previous,
         now=explorer.sums(app, now),
-        before=explorer.sums(app, before) if previous < since else Sums(),
+        before=explorer.sums(app, before) if max(previous, 0) < since else Sums(),
         series=explorer.series(app, SeriesWanted(now, interval(since, until), zone=zone)),
         names=explorer.names(app, now, limit=20),
         tops={path: explorer.top(app, TopWanted(now, path)) for path in FIELDS},

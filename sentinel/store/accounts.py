@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Connection, Row, delete, insert, or_, select, update
 
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import Conflict, SentinelError
 from sentinel.core.record import Account, Session, account_link
 from sentinel.store.audit import note
 from sentinel.store.changes import put
@@ -48,13 +48,13 @@ class Accounts:
     def put(self, account: Account, by: str, now: int) -> None:
         """Add an account, or change the name, role and apps of the one of that id.
 
-        Raises SentinelError for a name in use, and where nobody would be left to administer the server.
+        Raises Conflict for a name in use, SentinelError where nobody would be left to administer the server.
         """
         row = {name: getattr(account, name) for name in ("id", "name", "role", "made", "by")}
         with self._control.write() as connection:
             taken = select(accounts.c.id).where(accounts.c.name == account.name, accounts.c.id != account.id)
             if connection.execute(taken).first():
-                raise SentinelError(f"`name`: there is an account `{account.name}` already", "choose another name")
+                raise Conflict(f"`name`: there is an account `{account.name}` already", "choose another name")
             before = _administrators(connection)
             put(connection, accounts, {**row, "apps": list(account.apps)})
             _someone_left(connection, before)

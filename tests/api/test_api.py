@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -307,6 +308,12 @@ class TestEvents:
         older = admin.get(f"/v1/events/id-{user}?at=2023-11-14T22:13:20Z").json
         assert older["timestamp"] == "2023-11-14T22:13:20Z"
 
+    @pytest.mark.parametrize("id", ["a/b", "a/b?c#d", "/", "100%", "a b", "..", "é"])
+    def test_an_event_is_found_by_any_id_that_is_taken(self, whole, admin, user, id):
+        assert whole.using("sdk").post("/v1/events", {"event": "x", "id": id, "user": user}).json["accepted"] == 1
+        assert admin.get(f"/v1/events/{quote(id, safe='')}").json["user"] == f"id:{user}"
+        assert admin.get(f"/v1/explain/event/{quote(id, safe='')}").json["event"]["user"] == f"id:{user}"
+
     @pytest.mark.parametrize(
         ("query", "message"),
         [
@@ -444,6 +451,8 @@ class TestKeysAndApps:
         assert {one["id"] for one in whole.local.get("/v1/apps").json["items"]} >= {"default", "one", "two"}
         assert whole.local.post("/v1/apps", {"id": f"app-{next(FRESH)}"}).status == 201
         assert whole.local.post("/v1/apps", {"id": "one"}).error["code"] == "conflict"
+        assert whole.local.post("/v1/accounts", {"name": "twice"}).status == 201
+        assert whole.local.post("/v1/accounts", {"name": "Twice"}).error["code"] == "conflict"
         keys = whole.local.get("/v1/keys", headers={"Sentinel-App": "two"}).json["items"]
         assert {key["app"] for key in keys} == {"two"}
         assert whole.local.get("/v1/keys", headers={"Sentinel-App": "none"}).status == 404
@@ -614,6 +623,49 @@ class TestForm:
         answer = admin.ask(method, path)
         assert (answer.status, answer.error["code"]) == (status, code)
         assert answer.headers["content-type"] == "application/json"
+
+    @pytest.mark.parametrize("path", ["/v1/events/", "/v1/import/", "/v1/feed/", "/v1/decisions/", "/metrics/"])
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    def test_nobody_is_sent_elsewhere_with_a_key(self, admin, method, path):
+        answer = admin.ask(method, path, headers={"Host": "evil.example"})
+        assert answer.status in (404, 405)
+        assert "location" not in answer.headers
+
+    @pytest.mark.parametrize(
+        ("method", "path", "hint"),
+        [
+            ("POST", "/v1/events?enforce=true", "it takes none"),
+            ("POST", "/v1/import?enfroce=true", "did you mean `enforce`?"),
+            ("GET", "/v1/feed?sinse=5", "did you mean `since`?"),
+            ("GET", "/v1/feed/stream?sinse=5", "did you mean `since`?"),
+        ],
+    )
+    def test_a_slip_in_a_parameter_is_told_at_the_plain_paths_too(self, whole, method, path, hint):
+        answer = whole.using("sdk").ask(method, path, [] if method == "POST" else None)
+        assert (answer.status, answer.error["hint"]) == (422, hint)
+
+    @pytest.mark.parametrize(
+        ("body", "message"),
+        [
+            ({"name": ""}, "`name`: shorter than 1 character"),
+            ({"name": "x" * 65}, "`name`: longer than 64 characters"),
+            ({"nmae": "x"}, "`nmae`: not a field of what is taken here"),
+        ],
+    )
+    def test_a_mistake_in_a_body_is_told_in_its_own_words(self, admin, body, message):
+        answer = admin.post("/v1/labels", {"kind": "user", "target": "42", "name": "x", **body})
+        assert (answer.status, answer.error["message"]) == (422, message)
+        assert answer.error["hint"] == "see /v1/openapi.json"
+
+    def test_openapi_says_what_can_be_answered(self, whole):
+        paths = whole.client.get("/v1/openapi.json").json["paths"]
+        for operation, status in (
+            ("post /v1/accounts", "409"), ("post /v1/apps", "409"), ("post /v1/searches", "409"),
+            ("post /v1/playbooks/backtest", "409"), ("get /v1/blocklist.txt", "304"), ("post /v1/events", "404"),
+            ("get /v1/feed", "404"),
+        ):  # fmt: skip
+            method, path = operation.split()
+            assert status in paths[path][method]["responses"], operation
 
     def test_a_body_that_is_no_json_is_malformed(self, admin):
         answer = admin.post("/v1/decisions", raw=b"{", headers={"Content-Type": "application/json"})

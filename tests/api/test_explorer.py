@@ -158,6 +158,7 @@ def test_retention_says_who_came_back(ask):
         (f"month?at={T}", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", 64),
         (f"day?at={T + 5}&zone=America/New_York", "2026-11-19T05:00:00Z", "2026-11-20T05:00:00Z", 53),
         (f"period?from={T - DAY}&to={T}", "2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z", 3),
+        ("month?at=0", "1970-01-01T00:00:00Z", "1970-02-01T00:00:00Z", 0),
     ],
 )
 def test_a_report_is_of_whole_hours_days_weeks_and_months(served, path, since, to, events):

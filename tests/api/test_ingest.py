@@ -147,8 +147,9 @@ def test_an_import_is_marked_and_acts_on_nobody_unless_it_says_so(door):
 
 
 def test_events_never_enforce_by_a_word_in_the_address(door):
-    door.client.post("/v1/events?enforce=true", [EVENT])
-    assert [(sending.historical, sending.enforce) for sending in door.written.sendings] == [(False, False)]
+    answer = door.client.post("/v1/events?enforce=true", [EVENT])
+    assert answer.error["message"] == "`enforce`: not a parameter of this address"
+    assert door.written.sendings == []
 
 
 LONG = b"[" + b" " * (wire.LARGEST + 1) + b"]"
@@ -193,7 +194,7 @@ LONG = b"[" + b" " * (wire.LARGEST + 1) + b"]"
             {"body": [], "key": "ingest", "path": "/v1/import?enforce=true"},
             403, "forbidden", "may not enforce an import", "`sdk`",
         ),
-        ({"body": [], "key": "sdk", "path": "/v1/import?enforce=maybe"}, 422, "invalid", "`enforce`: neither", ""),
+        ({"body": [], "key": "sdk", "path": "/v1/import?enforce=maybe"}, 422, "invalid", "`maybe` is neither", ""),
         ({"body": [EVENT] * 5001, "key": "sdk"}, 413, "too_large", "5001 events in one request, at most 5000", "fewer"),
         ({"raw": LONG, "key": "sdk"}, 413, "too_large", "larger than 8 MiB", "fewer"),
         (

@@ -25,7 +25,7 @@ def test_a_search_is_kept_changed_and_removed(server: Whole):
     kept = made.json
     assert (kept["name"], kept["q"]) == (LARGE["name"], LARGE["q"])
     assert kept["filters"] == {"event": "order", "user": None, "ip": "203.0.113.0/24"}
-    assert mine.get("/v1/searches").json == [kept]
+    assert mine.get("/v1/searches").json["items"] == [kept]
     changed = mine.ask("PUT", f"/v1/searches/{kept['id']}", {**LARGE, "name": "Larger"}).json
     assert (changed["name"], changed["owner"], changed["made"]) == ("Larger", kept["owner"], kept["made"])
     assert mine.delete(f"/v1/searches/{kept['id']}").status == 204

@@ -159,3 +159,15 @@ def test_brackets_without_end_are_refused_before_they_are_objects():
 def test_the_most_events_may_each_have_their_objects():
     event = {"event": "x", "user": {"id": 1}, "request": {"params": {"a": {}}}, "properties": {"a": [{"b": [1]}] * 4}}
     assert len(parse(json.dumps([event] * MOST).encode(), TERMS).events) == MOST
+
+
+@pytest.mark.parametrize("events", [{}, {"event": "x"}, None, "x"])
+def test_events_that_are_no_list_are_told_by_their_name(events):
+    with pytest.raises(ApiError) as refused:
+        parse(json.dumps({"events": events}).encode(), TERMS)
+    assert (refused.value.code, refused.value.message) == ("malformed", "`events`: not a list")
+
+
+def test_a_refused_event_is_named_by_its_id_also_where_that_is_a_number():
+    (rejected,) = parse(b'{"id": 7, "event": ""}', TERMS).rejected
+    assert rejected["id"] == "7"

@@ -123,9 +123,10 @@ def empty(folder: Path) -> None:
         state, found = folder.stat(), next(folder.iterdir(), None)
     except (OSError, ValueError) as error:  # a null byte in a path is a ValueError
         reason = getattr(error, "strerror", None) or "not a path"
-        raise StoreError(f"`{str(folder)[:200]}` cannot take a backup: {reason}") from None
+        hint = "name an empty folder"
+        raise StoreError(f"`{str(folder)[:200]}` cannot take a backup: {reason}", hint) from None
     if found is not None:
-        raise StoreError(f"`{folder}` cannot take a backup: it is not empty", "name a folder that is not there yet")
+        raise StoreError(f"`{folder}` cannot take a backup: it is not empty", "name an empty folder")
     if state.st_uid != os.geteuid() or state.st_mode & 0o077:
         raise StoreError(f"`{folder}` cannot take a backup: others may look into it", f"run `chmod 700 {folder}`")
 
