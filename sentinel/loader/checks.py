@@ -5,7 +5,7 @@ Each check looks only where what it needs could be read; what is wrong by itself
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from sentinel.core.batch import LINKING
@@ -13,10 +13,12 @@ from sentinel.core.duration import format_duration
 from sentinel.core.errors import EventError
 from sentinel.core.event import RESERVED, read
 from sentinel.engine.judge import prepare
-from sentinel.engine.playbook import Playbook, Rule
+from sentinel.engine.playbook import Playbook, Rule, Selector
+from sentinel.engine.possible import TRUSTS
 from sentinel.engine.problems import quote
+from sentinel.engine.unmet import GLOB, asks_success, is_unmet
 from sentinel.loader.desk import Desk, listed
-from sentinel.loader.impossible import GLOB, IMPOSSIBLE
+from sentinel.loader.impossible import IMPOSSIBLE
 from sentinel.loader.playbook import Rules, selections, usual_cooldown
 from sentinel.loader.schema import IP_ACTIONS, USER_ACTIONS
 from sentinel.loader.shapes import Picked, Reading
@@ -30,8 +32,26 @@ def check_playbook(reading: Reading, rules: Rules, desk: Desk) -> None:
     """Report every contradiction of one playbook; `rules` are those it names."""
     for check in CHECKS:
         check(reading, desk)
+    trusts = TRUSTS if reading["trust"] == "any" else tuple(one for one in TRUSTS if one != "browser")
     for part in selections(reading):
-        _events_meet(part, rules.get(part["rule"]), desk)
+        rule = rules.get(part["rule"])
+        _events_meet(part, rule, desk)
+        if rule is not None or not part.written("rule"):
+            check_met(part, desk, rule, trusts)
+
+
+def check_met(reading: Reading, desk: Desk, rule: Rule | None = None, trusts: Sequence[str] = TRUSTS) -> None:
+    """Report a selection that no event can meet, be it of a rule or in a playbook; what a `rule` says is its own."""
+    wheres = [key for key in ("where", "event") if reading.written(key)]
+    if not wheres or any(reading[key] is None for key in wheres):
+        return
+    selector = Selector(rule, reading["event"] or (), reading["where"])
+    if not is_unmet(selector, trusts):
+        return
+    hint = None if is_unmet(selector) else "`trust: any` counts events of browsers, too"
+    if asks_success(selector):
+        hint = "only events named `auth` have `success`: put your own outcome into `properties`"
+    desk.report(reading.spot(wheres[0]), "no event can meet this", hint)
 
 
 def check_lockout(playbook: Playbook, reading: Reading, desk: Desk) -> None:

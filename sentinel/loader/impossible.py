@@ -10,13 +10,13 @@ from sentinel.engine.fields import FIELDS
 from sentinel.engine.kinds import Kind
 from sentinel.engine.metrics import LARGEST
 from sentinel.engine.problems import quote
+from sentinel.engine.unmet import GLOB
 from sentinel.loader.desk import Desk
 from sentinel.loader.detectors import LARGEST_THRESHOLD, Bound
 from sentinel.loader.playbook import least
 from sentinel.loader.shapes import Reading
 from sentinel.loader.source import Mapping, Spot
 
-GLOB = "*?["
 MOST_EVENTS = 1_000  # windows keep so many of a group exactly
 _MILLION = 1_000_000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sentinel.engine.playbook import Rule, RuleTest
+from sentinel.loader.checks import check_met
 from sentinel.loader.desk import Desk
 from sentinel.loader.shapes import Reading
 from sentinel.loader.testcase import check_event, event_of, place_of
@@ -23,6 +24,7 @@ def build_rule(reading: Reading, desk: Desk) -> Rule:
 
 def check_rule(reading: Reading, desk: Desk) -> None:
     """Report what the keys of a rule mean together that cannot be."""
+    check_met(reading, desk)
     for test in reading["tests"] or ():
         if "event" in test:
             check_event(test["event"], desk)

@@ -73,7 +73,7 @@ def test_a_comparison_of_what_is_written_out_asks_nothing_of_the_event() -> None
     ],
 )  # fmt: skip
 def test_what_can_be_is_not_refused(source: str) -> None:
-    compile_expression(source, strict=True)
+    assert compile_expression(source, strict=True).source == source
 
 
 @given(st.text(max_size=20) | st.sampled_from(["user@[a:b]", "[::1]:80", "A.b.:80", "İ", "ΑΣ", "ŉ"]))

@@ -1,0 +1,72 @@
+"""Selections that no event can meet, told from what every event of a name is known to be, before any is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from itertools import product
+
+from sentinel.core.event import Event
+from sentinel.engine.codegen import compile_tree
+from sentinel.engine.expression import Expression
+from sentinel.engine.nodes import And, Node, fields_of
+from sentinel.engine.playbook import Selector
+from sentinel.engine.possible import TRUSTS
+
+LOGIN = "auth"  # no other event has `success`
+GLOB = "*?["
+_KNOWN = frozenset({"event", "success", "trust"})
+
+
+def is_unmet(selector: Selector, trusts: Sequence[str] = TRUSTS) -> bool:
+    """Say whether no event can be meant. `trusts` are who may send those that count."""
+    parts = [part for where in _wheres(selector) for part in _conjuncts(where.tree)]
+    asked = [(compile_tree(part).truth, fields_of(part)) for part in parts if _KNOWN.issuperset(fields_of(part))]
+    names = _names(selector) if asked else ()
+    return bool(names) and not any(
+        all(truth(event) or (name is None and "event" in fields and truth(event) is None) for truth, fields in asked)
+        for name in names
+        for event in _events(name, trusts)
+    )
+
+
+def asks_success(selector: Selector) -> bool:
+    """Say whether a login's outcome is asked for where no event is a login."""
+    asked = any("success" in where.fields for where in _wheres(selector))
+    return asked and LOGIN not in _names(selector)
+
+
+def _wheres(selector: Selector) -> list[Expression]:
+    wheres = (selector.rule.where if selector.rule else None, selector.where)
+    return [where for where in wheres if where is not None]
+
+
+def _conjuncts(tree: Node) -> Iterator[Node]:
+    """Give the parts that must all hold."""
+    if isinstance(tree, And):
+        for part in tree.parts:
+            yield from _conjuncts(part)
+    else:
+        yield tree
+
+
+def _events(name: str | None, trusts: Iterable[str]) -> Iterator[Event]:
+    """Give one event of each kind that a name allows, of which no more is known; None is a name that is not told."""
+    for trust, success in product(trusts, (True, False, None) if name == LOGIN else (None,)):
+        event = Event()
+        event.id, event.at = "", 0
+        event.name, event.trust, event.success = name, trust, success  # type: ignore[assignment]
+        yield event
+
+
+def _names(selector: Selector) -> set[str | None]:
+    """Return the names that are told, and None where others are allowed; a login's where it is among them."""
+    patterns = [some for some in (selector.events, selector.rule.events if selector.rule else ()) if some]
+    told = {name for some in patterns for name in some if not any(sign in name for sign in GLOB)} | {LOGIN}
+    names: set[str | None] = {name for name in told if all(_holds(some, name) for some in patterns)}
+    named = any(not any(sign in name for name in some for sign in GLOB) for some in patterns)
+    return names if named else names | {None}
+
+
+def _holds(patterns: Iterable[str], name: str) -> bool:
+    return any(fnmatchcase(name, one) for one in patterns)
