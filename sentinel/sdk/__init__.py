@@ -60,6 +60,7 @@ def track(
     `request` is a framework's request object, where the call is made outside its context.
     """
     _check_call(event, timestamp)
+    event = str.__str__(event)  # a subclass may answer whatever it likes
     if current().named(event):
         current().track(event, properties, user_identifiers, timestamp, collect_body, request)
 
@@ -82,7 +83,7 @@ def auth_track(
     _check_call("auth", timestamp)
     named = {"id": id, "user_id": user_id, "uid": uid, "email": email, "username": username, "login": login}
     user = _one_user(user_identifiers, named)
-    return current().login("auth", user, properties, success=bool(success), timestamp=timestamp, request=request)
+    return current().login("auth", user, properties, success=_is_true(success), timestamp=timestamp, request=request)
 
 
 def signup_track(
@@ -170,7 +171,19 @@ def _one_user(given: Any, named: Mapping[str, Any]) -> Any:
     present = {name: value for name, value in named.items() if value is not None}
     if given is None or not present:
         return present if given is None else given
-    return {**(given if isinstance(given, Mapping) else {"id": given}), **present}
+    try:
+        return {**(given if isinstance(given, Mapping) else {"id": given}), **present}
+    except Exception as error:  # noqa: BLE001  a stranger's code
+        current().failed("identifiers", error)
+        return present
+
+
+def _is_true(success: object) -> bool:
+    try:
+        return bool(success)
+    except Exception as error:  # noqa: BLE001  a stranger's code; what is not known to have succeeded failed
+        current().failed("auth_track", error)
+        return False
 
 
 atexit.register(_client.stop_all)

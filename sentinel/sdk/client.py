@@ -27,7 +27,7 @@ from sentinel.sdk.context import Holder
 from sentinel.sdk.events import Events
 from sentinel.sdk.health import Health
 from sentinel.sdk.identities import Recent
-from sentinel.sdk.options import Options
+from sentinel.sdk.options import Options, told
 from sentinel.sdk.signals import signal
 from sentinel.sdk.sync import Follower, Held
 from sentinel.sdk.transport import Sender
@@ -328,7 +328,9 @@ class Client:
     def failed(self, where: str, error: BaseException) -> None:
         """Count and say what went wrong; it goes no further."""
         self.notes.count("errors")
-        self.notes.warn(f"error in {where}", f"`{where}` went wrong and was passed over: {_told(error)}")
+        self.notes.warn(
+            f"error in {where}", f"`{where}` went wrong and was passed over: {type(error).__name__}: {told(error)}"
+        )
 
 
 def _leads(exempt: str, path: str) -> bool:
@@ -339,14 +341,6 @@ def _leads(exempt: str, path: str) -> bool:
 
 def _patience(seconds: float) -> float:
     return min(max(0.0, seconds), _LONGEST_WAIT)
-
-
-def _told(error: BaseException) -> str:
-    """Return what an error says of itself, which may be an error again, bounded."""
-    try:
-        return f"{type(error).__name__}: {str(error)[:200]}"
-    except Exception:  # noqa: BLE001  a stranger's code
-        return type(error).__name__
 
 
 def _stop_with_the_pool(client: Client) -> None:

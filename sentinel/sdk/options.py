@@ -76,13 +76,21 @@ def read(given: Mapping[str, Any], warn: Warn, environ: Mapping[str, str] | None
         if name in values:
             try:
                 values |= reader(values[name])
-            except (ValueError, TypeError, ArithmeticError, AttributeError, RecursionError) as error:
+            except Exception as error:  # noqa: BLE001  whatever an object does that cannot be meant
                 del values[name]
-                warn(f"the setting `{name}` is left out: {error}")
+                warn(f"the setting `{name}` is left out: {told(error)}")
     if environ.get("FORWARDED_ALLOW_IPS", "").strip() == "*":
         warn("FORWARDED_ALLOW_IPS=* lets everybody choose the address they come from (name your proxies instead)")
     options = Options(**values)
     return _speakable(options, warn)
+
+
+def told(error: BaseException) -> str:
+    """Return what an error says of itself, which may be an error again, bounded."""
+    try:
+        return str(error)[:200]
+    except Exception:  # noqa: BLE001  a stranger's code
+        return type(error).__name__
 
 
 def is_loopback(host: str) -> bool:
@@ -214,7 +222,7 @@ def _text(name: str) -> Callable[[Any], dict[str, Any]]:
 def _path(name: str) -> Callable[[Any], dict[str, Any]]:
     def reader(value: Any) -> dict[str, Any]:
         path = os.fsdecode(value)
-        if "\0" in path:
+        if b"\0" in os.fsencode(path):
             raise ValueError("no file has such a name")
         return {name: path}
 

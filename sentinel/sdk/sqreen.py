@@ -13,6 +13,7 @@ from typing import Any
 
 from sentinel import sdk
 from sentinel.core.decision import Verdict
+from sentinel.core.scrub import name_of
 
 __all__ = ["start", "track", "auth_track", "signup_track", "identify"]
 
@@ -29,13 +30,23 @@ def track(event: str, options: Mapping[str, Any] | None = None) -> None:
 
     Another option is left out, counted and said once: data of the application's may have chosen its name.
     """
-    given = dict(options or {})
-    strange = sorted(str(name) for name in given if name not in _OPTIONS)
+    given = _read(options)
+    strange = sorted(name for name in given if name not in _OPTIONS)
     if strange:
         notes = sdk.current().notes
         notes.count("options left out", len(strange))
         notes.warn("options", f"`{strange[0][:64]}` is no option of `track` ({', '.join(_OPTIONS)})")
     sdk.track(event, **{name: given[name] for name in _OPTIONS if name in given})
+
+
+def _read(options: Any) -> dict[str, Any]:
+    if options is None:
+        return {}
+    try:
+        return {name_of(name): value for name, value in options.items()}
+    except Exception as error:  # noqa: BLE001  they are no mapping, or a stranger's: the event counts without them
+        sdk.current().failed("track", error)
+        return {}
 
 
 def auth_track(success: bool, **user_identifiers: Any) -> Verdict:

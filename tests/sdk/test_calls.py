@@ -245,10 +245,23 @@ class Broken:
     def __str__(self):
         raise RuntimeError("on purpose")
 
-    __repr__ = __str__
+    __repr__ = __bool__ = __str__
+
+
+class BrokenMapping(dict):
+    def keys(self):
+        raise RuntimeError("on purpose")
+
+
+class BrokenText(str):
+    def startswith(self, *prefix):
+        raise RuntimeError("on purpose")
 
 
 @pytest.mark.parametrize("call", [
+    lambda: sdk.auth_track(Broken(), id=1),
+    lambda: sdk.auth_track(True, BrokenMapping(a=1), id=1),
+    lambda: sdk.track(BrokenText("e")),
     lambda: sdk.track("e", {Broken(): 1}),
     lambda: sdk.track("e", properties=7),
     lambda: sdk.track("e", request=object()),

@@ -40,6 +40,13 @@ def test_an_unknown_option_costs_no_event_and_is_said_once(sentinel, caplog):
     assert sdk.stats()["counts"]["options left out"] == 2
 
 
+@pytest.mark.parametrize("options", [7, "properties", ["properties"], {"properties"}])
+def test_options_that_are_none_cost_no_event(sentinel, options):
+    sqreen.track("e", options)
+    assert len(sentinel.named("e")) == 1
+    assert sdk.stats()["counts"]["errors"] == 1
+
+
 def test_mistakes_of_the_program_are_type_errors(sentinel):
     with pytest.raises(TypeError, match="datetime"):
         sqreen.track("e", {"timestamp": "2030-01-01"})

@@ -210,13 +210,18 @@ def test_the_key_goes_over_plain_http_to_this_machine_only(url, fine):
     assert read(url=url, key="k", allow_plain_http=True)[0].connected
 
 
+class Strange:
+    def __iter__(self):
+        raise KeyError("on purpose")
+
+
 @pytest.mark.parametrize(("name", "value"), [
     ("trusted_proxies", "nonsense"), ("trusted_proxies", 99),
     ("trusted_proxies", True), ("flush_interval", "soon"), ("flush_interval", -1),
     ("flush_interval", float("nan")), ("buffer_size", 0), ("forwarded_header", "x-real"), ("pseudonym_key", b"short"),
     ("block_headers", {"a": "b\r\nc"}), ("enforce", "perhaps"), ("snapshot", 7), ("block_status", 200),
-    ("block_status", 600), ("snapshot", "list\0"), ("ca_file", "\0"), ("exempt", [""]), ("exempt", "verify"),
-    ("timeout", 1e7), ("report_interval", 1e10), ("startup_wait", float("inf")), ("block_headers", {"": "x"}),
+    ("block_status", 600), ("snapshot", "list\0"), ("snapshot", "\ud800"), ("redact", Strange()), ("ca_file", "\0"),
+    ("exempt", [""]), ("exempt", "verify"), ("timeout", 1e7), ("report_interval", 1e10), ("startup_wait", float("inf")), ("block_headers", {"": "x"}),
     ("block_headers", {"a/b": "x"}), ("block_headers", {"Content-Length": "7"}),
 ])  # fmt: skip
 def test_a_setting_that_cannot_be_meant_is_left_out_with_a_word(name, value):
