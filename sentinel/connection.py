@@ -65,6 +65,9 @@ class Connection(HttpToolsProtocol):
         self._held = 0
         super().on_message_complete()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Write nothing: anybody may ask for another protocol, and is answered in this one."""
+
     def _answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # uvicorn's annotation knows no None
         return cycle is not None and not cycle.response_complete

@@ -164,3 +164,11 @@ def test_a_request_under_way_is_not_hurried(hasty):
 def test_a_connection_that_never_says_anything_is_closed():
     with served(app, lifespan="off", http=Connection, timeout_keep_alive=0) as client, connected(client.port) as sock:
         assert until_closed(sock) == b""
+
+
+def test_whoever_asks_for_another_protocol_is_answered_in_this_one_and_writes_nothing_into_the_log(patient, caplog):
+    for asked in (b"h2c", b"x"):
+        with socket.create_connection(("127.0.0.1", patient), 5) as sock:
+            sock.sendall(b"GET /early HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: " + asked + b"\r\n\r\n")
+            assert sock.recv(4096).startswith(b"HTTP/1.1 200")
+    assert caplog.records == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import inspect
 import json
 import re
 import time
@@ -12,6 +13,7 @@ import zlib
 import pytest
 import zstandard
 
+from sentinel.api import program
 from sentinel.app import open_server
 from sentinel.edge.wire import Budget
 from tests.api.test_walls import BODIES, LISTS, RIGHTS, STREAMS
@@ -163,3 +165,14 @@ def test_unfinished_bodies_of_strangers_take_no_room_from_others(whole, monkeypa
     assert whole.client.post("/v1/decisions", {}).status == 503
     assert whole.using("sdk").post("/v1/events", {"event": "x"}).status == 200
     assert whole.using("admin").post("/v1/decisions", {}).status == 422
+
+
+def test_the_description_of_the_api_is_made_once_and_beside_the_loop(whole, monkeypatch):
+    """It takes seconds the first time, and anybody may ask for it."""
+    made, rest = [], whole.server.front.rest
+    monkeypatch.setattr(rest, "openapi", lambda: made.append(1) or {"openapi": "3"})
+    describe = program._description(rest)
+    assert {describe(None).body for _ in range(3)} == {b'{"openapi":"3"}'}
+    assert made == [1]
+    (route,) = [one for one in rest.routes if getattr(one, "path", "") == program.OPENAPI]
+    assert not inspect.iscoroutinefunction(route.endpoint)  # those are called in a thread
