@@ -328,9 +328,8 @@ class Client:
     def failed(self, where: str, error: BaseException) -> None:
         """Count and say what went wrong; it goes no further."""
         self.notes.count("errors")
-        self.notes.warn(
-            f"error in {where}", f"`{where}` went wrong and was passed over: {type(error).__name__}: {told(error)}"
-        )
+        what = f"{type(error).__name__}: {told(error)}"
+        self.notes.warn(f"error in {where}", f"`{where}` went wrong and was passed over: {what}")
 
 
 def _leads(exempt: str, path: str) -> bool:

@@ -221,7 +221,8 @@ class Strange:
     ("flush_interval", float("nan")), ("buffer_size", 0), ("forwarded_header", "x-real"), ("pseudonym_key", b"short"),
     ("block_headers", {"a": "b\r\nc"}), ("enforce", "perhaps"), ("snapshot", 7), ("block_status", 200),
     ("block_status", 600), ("snapshot", "list\0"), ("snapshot", "\ud800"), ("redact", Strange()), ("ca_file", "\0"),
-    ("exempt", [""]), ("exempt", "verify"), ("timeout", 1e7), ("report_interval", 1e10), ("startup_wait", float("inf")), ("block_headers", {"": "x"}),
+    ("exempt", [""]), ("exempt", "verify"), ("timeout", 1e7),
+    ("report_interval", 1e10), ("startup_wait", float("inf")), ("block_headers", {"": "x"}),
     ("block_headers", {"a/b": "x"}), ("block_headers", {"Content-Length": "7"}),
 ])  # fmt: skip
 def test_a_setting_that_cannot_be_meant_is_left_out_with_a_word(name, value):
