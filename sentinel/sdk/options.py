@@ -198,6 +198,8 @@ def _exempt(value: Any) -> dict[str, Any]:
 
 
 def _secret(value: Any) -> dict[str, Any]:
+    if not isinstance(value, (str, bytes, bytearray)):  # of a number, Python makes as many zeros
+        raise TypeError("neither a text nor bytes")
     secret = value.encode() if isinstance(value, str) else bytes(value)
     if len(secret) < 16:
         raise ValueError("shorter than 16 bytes")

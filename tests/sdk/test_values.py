@@ -221,7 +221,7 @@ class Strange:
     ("flush_interval", float("nan")), ("buffer_size", 0), ("forwarded_header", "x-real"), ("pseudonym_key", b"short"),
     ("block_headers", {"a": "b\r\nc"}), ("enforce", "perhaps"), ("snapshot", 7), ("block_status", 200),
     ("block_status", 600), ("snapshot", "list\0"), ("snapshot", "\ud800"), ("redact", Strange()), ("ca_file", "\0"),
-    ("exempt", [""]), ("exempt", "verify"), ("timeout", 1e7),
+    ("exempt", [""]), ("exempt", "verify"), ("timeout", 1e7), ("pseudonym_key", 64),
     ("report_interval", 1e10), ("startup_wait", float("inf")), ("block_headers", {"": "x"}),
     ("block_headers", {"a/b": "x"}), ("block_headers", {"Content-Length": "7"}),
 ])  # fmt: skip
