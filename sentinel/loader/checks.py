@@ -18,7 +18,7 @@ from sentinel.engine.possible import TRUSTS
 from sentinel.engine.problems import quote
 from sentinel.engine.unmet import GLOB, asks_success, is_unmet
 from sentinel.loader.desk import Desk, listed
-from sentinel.loader.impossible import IMPOSSIBLE
+from sentinel.loader.impossible import IMPOSSIBLE, check_names
 from sentinel.loader.playbook import Rules, selections, usual_cooldown
 from sentinel.loader.schema import IP_ACTIONS, USER_ACTIONS
 from sentinel.loader.shapes import Picked, Reading
@@ -36,6 +36,8 @@ def check_playbook(reading: Reading, rules: Rules, desk: Desk) -> None:
     for part in selections(reading):
         rule = rules.get(part["rule"])
         _events_meet(part, rule, desk)
+        if rule is not None:
+            check_names(part, rule, reading, desk)
         if rule is not None or not part.written("rule"):
             check_met(part, desk, rule, trusts)
 

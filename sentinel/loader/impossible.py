@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from math import inf
 
 from sentinel.core.duration import format_duration
 from sentinel.engine.fields import FIELDS
 from sentinel.engine.kinds import Kind
 from sentinel.engine.metrics import LARGEST
+from sentinel.engine.playbook import Rule
 from sentinel.engine.problems import quote
 from sentinel.engine.unmet import GLOB
 from sentinel.loader.desk import Desk
@@ -38,14 +40,21 @@ def _too_distinct(counted: Reading, selector: Reading, playbook: Reading, desk: 
             desk.report(spot, message, "count another field, or group by another")
         elif field in FIELDS and FIELDS[field].kind is Kind.BOOL and wanted > 2:
             desk.report(spot, f"never reached: {quote(field)} is `true` or `false`, two values at most")
-        elif field == "event" and not selector.written("rule"):
-            _distinct_names(selector, wanted, spot, desk)
+        elif field == "event" and wanted > (most := _names(selector["event"])):
+            desk.report(spot, f"never reached: `event` names {most:g}")
 
 
-def _distinct_names(reading: Reading, wanted: int, spot: Spot, desk: Desk) -> None:
-    names = reading["event"]
-    if names and not any(sign in name for name in names for sign in GLOB) and wanted > len(names):
-        desk.report(spot, f"never reached: `event` names {len(names)}")
+def _names(events: tuple[str, ...] | None) -> float:
+    """Return how many names of events are meant, `inf` where any may be."""
+    return len(events) if events and not any(sign in name for name in events for sign in GLOB) else inf
+
+
+def check_names(selector: Reading, rule: Rule, playbook: Reading, desk: Desk) -> None:
+    """Report where more names of events are asked for than the rule looks at."""
+    counted = playbook["when"] if selector is playbook else selector
+    for spot, field, bound in _bounds(counted, "distinct") if counted else ():
+        if field == "event" and _names(rule.events) < least(bound) <= _names(selector["event"]):
+            desk.report(spot, f"never reached: the rule names {_names(rule.events):g}")
 
 
 def _bounds(counted: Reading, kind: str) -> Iterator[tuple[Spot, str, Bound]]:
@@ -105,8 +114,10 @@ def _steps(reading: Reading, desk: Desk) -> None:
 
 
 def _novelty(reading: Reading, desk: Desk) -> None:
-    """What groups are made of is never new to one of them."""
+    """What groups are made of is never new to one of them, nor is the only name of events to one that has some."""
     field = reading["first_seen"]["field"] if reading["first_seen"] else None
+    if field == "event" and _names(reading["event"]) == 1:
+        desk.report(reading["first_seen"].spot("field"), "never new: `event` names 1")
     if field is not None and field in (reading["group_by"] or ()):
         spot = reading["first_seen"].spot("field")
         desk.report(spot, f"never new: `group_by` gives each group one {quote(field)}", "group by whom it is new to")
