@@ -52,11 +52,7 @@ def invite_account(here: Here, caller: Admin, new: NewAccount) -> Any:
 def change_account(here: Here, caller: Admin, id: Id, change: AccountChange) -> Any:
     """Give an account another role, or other apps."""
     server_only(caller)
-    account = here.store.accounts.get(id)
-    changed = account and here.accounts.change(id, change.role or account.role, change.apps or account.apps, caller.by)
-    if not changed:
-        raise not_found("account", id)
-    return account_view(changed)
+    return account_view(require(here.accounts.change(id, change.role, change.apps, caller.by), "account", id))
 
 
 @router.post("/v1/accounts/{id}/reset", response_model=NewAccountView)

@@ -7,7 +7,6 @@ import secrets
 import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import NamedTuple
 
 from sentinel.core.duration import DAY, HOUR
@@ -64,18 +63,16 @@ class Accounts:
 
     def invite(self, name: str, role: Role, apps: Sequence[str], by: str) -> Invitation:
         """Add an account; its owner chooses the password by the link."""
-        account = Account(secrets.token_hex(6), _checked(name), role, self._reach(role, apps), self._clock(), by)
+        account = Account(secrets.token_hex(6), _checked(name), _known(role), self._reach(apps), self._clock(), by)
         self._store.accounts.put(account, by, self._clock())
         return Invitation(account, self._link(account))
 
-    def change(self, id: str, role: Role, apps: Sequence[str], by: str) -> Account | None:
-        """Give an account another role or other apps; None where there is none of that id."""
-        account = self._store.accounts.get(id)
-        if account is None:
-            return None
-        changed = replace(account, role=role, apps=self._reach(role, apps))
-        self._store.accounts.put(changed, by, self._clock())
-        return changed
+    def change(self, id: str, role: Role | None, apps: Sequence[str] | None, by: str) -> Account | None:
+        """Give an account another role or other apps, and leave what is None; None where there is none of that id."""
+        if role is None and apps is None:
+            return self._store.accounts.get(id)
+        role, apps = None if role is None else _known(role), None if apps is None else self._reach(apps)
+        return self._store.accounts.change(id, by, self._clock(), role=role, apps=apps)
 
     def reset(self, id: str, by: str) -> Invitation | None:
         """Take an account's password away, sign it out everywhere and give it a new link; None where there is none."""
@@ -125,15 +122,19 @@ class Accounts:
         now = self._clock()
         return f"{account.id}.{self._store.access.make_link(account_link(account.id), now + INVITED, now)}"
 
-    def _reach(self, role: Role, apps: Sequence[str]) -> tuple[str, ...]:
-        if role not in ROLES:
-            raise SentinelError(f"`role`: `{str(role)[:40]}` is none of {', '.join(ROLES)}")
+    def _reach(self, apps: Sequence[str]) -> tuple[str, ...]:
         for app in apps:
             if app != EVERY_APP and self._store.access.app(app) is None:
                 raise SentinelError(f"`apps`: there is no app `{app[:80]}`")
         if not apps:
             raise SentinelError("`apps`: none is chosen", f"name some, or `{EVERY_APP}` for every app")
         return (EVERY_APP,) if EVERY_APP in apps else tuple(sorted(set(apps)))
+
+
+def _known(role: Role) -> Role:
+    if role not in ROLES:
+        raise SentinelError(f"`role`: `{str(role)[:40]}` is none of {', '.join(ROLES)}")
+    return role
 
 
 def _not_good() -> SentinelError:

@@ -6,13 +6,14 @@ How a password becomes its hash, and who may ask, is not known here.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Connection, Row, delete, insert, or_, select, update
 
 from sentinel.core.errors import Conflict, SentinelError
-from sentinel.core.record import Account, Session, account_link
+from sentinel.core.record import Account, Role, Session, account_link
 from sentinel.store.audit import note
 from sentinel.store.changes import put
 from sentinel.store.database import Database
@@ -60,6 +61,28 @@ class Accounts:
             _someone_left(connection, before)
             detail = {"role": account.role, "apps": list(account.apps)}
             note(connection, None, now, by, "account.put", account.name, detail=detail)
+
+    def change(
+        self, id: str, by: str, now: int, *, role: Role | None = None, apps: Sequence[str] | None = None
+    ) -> Account | None:
+        """Give an account another role or other apps, and leave what is None; return it as it is then.
+
+        None where there is none. Raises SentinelError where nobody would be left to administer the server.
+        """
+        given = {
+            name: value for name, value in {"role": role, "apps": apps and list(apps)}.items() if value is not None
+        }
+        mine = update(accounts).where(accounts.c.id == id).values(**given).returning(*accounts.c)
+        with self._control.write() as connection:
+            before = _administrators(connection)
+            row = connection.execute(mine).one_or_none()
+            if row is None:
+                return None
+            _someone_left(connection, before)
+            account = _account(row)
+            detail = {"role": account.role, "apps": list(account.apps)}
+            note(connection, None, now, by, "account.put", account.name, detail=detail)
+        return account
 
     def set_password(self, id: str, hash: str, by: str, now: int) -> bool:
         """Set a password, end every session of the account, void its links; say whether there is such an account."""

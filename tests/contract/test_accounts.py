@@ -42,6 +42,29 @@ def test_accounts_are_listed_by_name_and_changed_in_place(accounts):
     assert (account.role, account.apps, hash) == ("analyst", ("shop",), "$hash")
 
 
+def test_a_change_leaves_what_it_does_not_name(store, accounts):
+    accounts.set_password("b2", "$hash", "bob", NOW)
+    assert accounts.change("b2", "jane", NOW + 1, role="analyst") == replace(BOB, role="analyst", ready=True)
+    changed = accounts.change("b2", "jane", NOW + 2, apps=("blog",))
+    assert changed == replace(BOB, role="analyst", apps=("blog",), ready=True) == accounts.get("b2")
+    assert accounts.named("bob")[1] == "$hash"
+    assert store.audit.list(None).items[0].detail == {"role": "analyst", "apps": ["blog"]}
+
+
+def test_a_change_makes_no_account_that_was_removed(accounts):
+    assert accounts.remove("b2", "jane", NOW)
+    assert accounts.change("b2", "jane", NOW, role="admin") is None
+    assert [one.name for one in accounts.list()] == ["ana"]
+
+
+def test_nobody_is_changed_who_alone_administers_the_server(accounts):
+    accounts.set_password("a1", "$hash", "ana", NOW)
+    for change in ({"role": "viewer"}, {"apps": ("shop",)}):
+        with pytest.raises(SentinelError, match="nobody would be left"):
+            accounts.change("a1", "jane", NOW, **change)
+    assert accounts.get("a1").server
+
+
 def test_a_name_is_one_accounts(accounts):
     with pytest.raises(SentinelError, match="there is an account `ana` already"):
         accounts.put(Account("c3", "ana", "viewer", made=NOW), "jane", NOW)

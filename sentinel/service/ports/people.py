@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from sentinel.core.batch import Label
@@ -17,6 +17,7 @@ from sentinel.core.record import (
     KeyScope,
     Page,
     Person,
+    Role,
     SavedSearch,
     Session,
 )
@@ -133,7 +134,15 @@ class Accounts(Protocol):
     def put(self, account: Account, by: str, now: int) -> None:
         """Add an account, or change the name, role and apps of the one of that id.
 
-        Raises SentinelError for a name in use, and where nobody would be left to administer the server.
+        Raises Conflict for a name in use, SentinelError where nobody would be left to administer the server.
+        """
+
+    def change(
+        self, id: str, by: str, now: int, *, role: Role | None = None, apps: Sequence[str] | None = None
+    ) -> Account | None:
+        """Give an account another role or other apps, and leave what is None; return it as it is then.
+
+        None where there is none. Raises SentinelError where nobody would be left to administer the server.
         """
 
     def set_password(self, id: str, hash: str, by: str, now: int) -> bool:
