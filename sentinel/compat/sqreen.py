@@ -10,7 +10,7 @@ import asyncio
 import math
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -111,12 +111,12 @@ class Sqreen:
 
     async def signals(self, call: Call) -> Answer:
         """Take a batch of signals; one that cannot be read costs no other."""
-        await call.take(signal)
+        await call.take(reader())
         return Answer(202, _DONE)
 
     async def one(self, call: Call) -> Answer:
         """Take one signal or trace; what cannot be read is told."""
-        taken = await call.take(signal)
+        taken = await call.take(reader())
         if taken.rejected:
             return Answer(422, {"message": taken.rejected[0]["error"]})
         return Answer(202, _DONE)
@@ -195,6 +195,22 @@ def record(decisions: frozenset[str], raw: Any) -> Iterator[dict[str, Any]]:
             refused = {"kind": "block", "scope": scope, "decision": own["action_id"], "status": answered.get("status")}
             made |= {"event": "sentinel.enforced", "properties": refused}
         yield {name: value for name, value in made.items() if value}
+
+
+def reader() -> Callable[[Any], Iterator[dict[str, Any]]]:
+    """Return how the signals of one body are read.
+
+    One that is sent again means the same events: ids are made of what each holds, and which of its like it is.
+    """
+    seen: dict[str, int] = {}
+
+    def read(raw: Any) -> Iterator[dict[str, Any]]:
+        held = blake2b(msgspec.json.encode(raw), digest_size=14, person=b"sqreen").hexdigest()
+        like = seen[held] = seen.get(held, 0) + 1
+        for place, made in enumerate(signal(raw)):
+            yield made | {"id": f"sq-{held}-{like}-{place}"} if "timestamp" in made else made
+
+    return read
 
 
 def signal(raw: Any) -> Iterator[dict[str, Any]]:

@@ -163,6 +163,12 @@ def test_a_signal_is_an_event_and_a_trace_one_of_each_of_its_points(site):
     assert site.ask("POST", "/batches", [POINT], x_api_key="wrong" * 10).status == 401
 
 
+def test_signals_that_are_sent_again_count_once_and_equal_ones_each(site):
+    for _ in range(2):
+        assert site.ask("POST", "/batches", [POINT, POINT, {"data": [POINT, POINT]}]).status == 202
+        assert len(site.events()) == 4
+
+
 def test_odd_types_cost_a_field_and_never_the_event():
     raw = {
         "event_type": "request_record", "client_ip": 7, "request": {"headers": [["a"], 7], "parameters": []},
