@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from math import ceil, floor
+from math import ceil, floor, inf
 from typing import Any, NamedTuple, Protocol
 
 from sentinel.core.duration import HOUR, SECOND
@@ -16,6 +16,7 @@ from sentinel.engine import playbook as written
 from sentinel.engine.metrics import shown
 from sentinel.engine.playbook import Metric, Playbook
 from sentinel.engine.windows import KNOWN, MILLION
+from sentinel.loader.detectors import MOST_LEARNT
 
 MOST_TIMES = 10_000  # times kept of a group
 MOST_VALUES = 64
@@ -37,7 +38,8 @@ class Meter(Protocol):
 class Measure(NamedTuple):
     """One threshold of a playbook: what it is called, what it is now, whether it must be exceeded, its unit.
 
-    `step` is how finely it is set, 0 where the unit says nothing. `plain` gives a meter's number in its unit.
+    `step` is how finely it is set, 0 where the unit says nothing. `plain` gives a meter's number in its unit. A file
+    takes no threshold below `least` or above `most`.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Measure(NamedTuple):
     step: float = 1
     unit: str = ""
     plain: Callable[[Any], int | float] = lambda value: value
+    least: float = -inf
+    most: float = inf
 
 
 class Speeds:
@@ -166,9 +170,9 @@ def measures(playbook: Playbook) -> tuple[Measure, ...]:
         case written.Absent(within=within):
             return (Measure("absent.within", within / SECOND, True, unit="s"),)
         case written.Spike(factor=factor, min=least):
-            return Measure("spike.factor", factor, False, 0.1), Measure("spike.min", least, False)
+            return Measure("spike.factor", factor, False, 0.1, least=1.1), Measure("spike.min", least, False)
         case written.FirstSeen(after=after):
-            return (Measure("first_seen.after", after, False),)
+            return (Measure("first_seen.after", after, False, most=MOST_LEARNT),)
     return ()
 
 
@@ -178,6 +182,8 @@ def _of_metric(metric: Metric) -> Measure:
     def plain(value: Any) -> int | float:
         return value / MILLION if metric.kind in ("avg", "ratio") else shown(metric, value)
 
+    if metric.kind == "ratio":
+        return Measure(metric.name, metric.threshold, metric.strict, step, plain=plain, least=step, most=1)
     return Measure(metric.name, metric.threshold, metric.strict, step, plain=plain)
 
 

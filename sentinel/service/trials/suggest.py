@@ -16,6 +16,7 @@ from math import ceil, floor
 from typing import Any
 
 from sentinel.core.event import Event
+from sentinel.core.number import whole
 from sentinel.engine.engine import Engine
 from sentinel.engine.playbook import Playbook
 from sentinel.engine.windows import Gauge, Threshold
@@ -246,12 +247,16 @@ def _firing(values: Sequence[int | float], threshold: int | float, strict: bool)
 
 
 def _threshold(measure: Measure, values: Sequence[int | float], percentile: float) -> int | float | None:
-    """Return the threshold that the groups up to a percentile do not reach."""
+    """Return the threshold that the groups up to a percentile do not reach, as far as a file takes it."""
     highest = _at(values, percentile)
     if highest is None:
         return None
+    return whole(min(max(_above(measure, highest), measure.least), measure.most))
+
+
+def _above(measure: Measure, highest: int | float) -> int | float:
     if measure.name == "ratio":
-        return min(1, max(round(highest, 3), 0 if measure.strict else measure.step))  # a share is never below 0
+        return round(highest, 3)
     if not measure.step:
         return highest if measure.strict else floor(highest) + 1
     above = highest if measure.strict else highest + measure.step

@@ -133,7 +133,18 @@ def test_a_share_that_is_always_reached_is_not_suggested(seen):
     (found,) = seen(raws, playbook(when="{ratio: {where: success, gte: 0.5}}"))
     assert (found["percentiles"]["50"], found["suggested"]["threshold"], found["suggested"]["fires"]) == (0, 0.001, 0)
     (found,) = seen(raws, playbook(when="{ratio: {where: success, gt: 0.5}}"))
-    assert found["suggested"]["threshold"] == 0
+    assert found["suggested"]["threshold"] == 0.001
+
+
+def test_what_no_file_takes_is_not_suggested(seen):
+    """A spike is more than usual, and of a group a thousand events are learnt from at most."""
+    spike = "playbook: p\nevent: auth\ngroup_by: ip\nwindow: 1h\nspike: {factor: 3, baseline: 2h, min: 1}\n"
+    raws = [failed(str(n), 60 * n) for n in range(120)] + [failed("late", 3 * 3600)]
+    factor, _ = seen(raws, spike, 0.0)
+    assert (factor["percentiles"]["100"], factor["suggested"]["threshold"]) == (0, 1.1)
+    new = "playbook: p\nevent: auth\ngroup_by: ip\nfirst_seen: {field: user, history: 30d, after: 3}\n"
+    (after,) = seen([failed(str(n), n, user="a") for n in range(1200)] + [failed("x", 2000, user="b")], new)
+    assert (after["percentiles"]["100"], after["suggested"]["threshold"]) == (1200, 1000)
 
 
 def test_without_any_event_nothing_is_suggested(seen):
