@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import isfinite
@@ -23,7 +24,8 @@ LONGEST = 400  # characters of one value on a page
 HUGE = 1e15  # from here on a number is told by its power of ten
 TEMPLATES = Path(__file__).parent / "templates"
 _KEPT = "\n\t"
-_CODE = Markup("<code>{}</code>")
+_CODE, _P = Markup("<code>{}</code>"), Markup("<p>{}</p>")
+_PARAGRAPH = re.compile(r"\n(?=\n|[A-Z][\w -]{2,30}: )")
 _UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 
 
@@ -62,8 +64,12 @@ def short(text: object, most: int) -> str:
 
 
 def prose(text: str) -> Markup:
-    """Return a text of several sentences, harmless, of which more is shown than of one value."""
-    return escape(inert(text, 4000))
+    """Return a text in paragraphs, harmless, of which more is shown than of one value; names in backticks are code.
+
+    A paragraph begins behind an empty line, and with a line that says what it is about: `What to do: …`.
+    """
+    parts = (part.strip() for part in _PARAGRAPH.split(inert(text, 4000)))
+    return Markup("").join(_P.format(_coded(part)) for part in parts if part)
 
 
 def whole(value: object) -> Markup:
@@ -112,10 +118,7 @@ def dotted(text: str, most: int) -> Markup:
 
 def quoted(text: str) -> Markup:
     """Return a message, harmless, with what it has in backticks as code; one whose backticks are no pairs as it is."""
-    pieces = inert(text).split("`")
-    if len(pieces) % 2 == 0:
-        return escape(inert(text))
-    return Markup("").join(_CODE.format(one) if n % 2 else one for n, one in enumerate(pieces))
+    return _coded(inert(text))
 
 
 def excerpt(shown: str) -> str:
@@ -172,6 +175,13 @@ def parties(value: str, scope: str) -> list[tuple[str, str]]:
 def duration(micros: int | None) -> str:
     """Return a length as playbooks write it, `forever` for None."""
     return "forever" if micros is None else format_duration(micros)
+
+
+def _coded(text: str) -> Markup:
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:
+        return escape(text)
+    return Markup("").join(_CODE.format(one) if n % 2 else one for n, one in enumerate(pieces))
 
 
 def _finalised(value: object) -> object:

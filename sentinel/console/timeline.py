@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Literal, NamedTuple
 
 from sentinel.core.decision import PAIRS, Kind, unpair
@@ -14,6 +15,7 @@ WORDS: Mapping[str, str] = {
     "os": "Systems", "events": "What they did",
 }  # fmt: skip
 MOST_SHARES = 8
+ENFORCED = "sentinel.enforced"  # what the SDK tells of a request that it refused
 
 
 class Line(NamedTuple):
@@ -28,6 +30,7 @@ class Line(NamedTuple):
     ip: str | None = None
     decided: Kind | None = None
     about: str = ""  # the address or device that a decision is kept to
+    times: int = 1
 
 
 def lines(found: About, titles: Mapping[str, str]) -> list[Line]:
@@ -41,7 +44,14 @@ def lines(found: About, titles: Mapping[str, str]) -> list[Line]:
         by = titles.get(decision.playbook or "") or decision.playbook or "by hand"
         kept_to = unpair(decision.value)[1] if decision.scope in PAIRS else ""
         some.append(Line(decision.made, "decision", decision.id, by, decided=decision.kind, about=kept_to))
-    return sorted(some, key=lambda line: line.at, reverse=True)[:MOST]
+    return list(_folded(sorted(some, key=lambda line: line.at, reverse=True)))[:MOST]
+
+
+def _folded(some: list[Line]) -> Iterator[Line]:
+    """Give the lines, of refusals in a row one: who goes on after a block would hide what it was for."""
+    for _, alike in groupby(some, lambda line: (line.user, line.ip) if line.title == ENFORCED else line.id):
+        first, *rest = alike
+        yield first._replace(times=1 + len(rest))
 
 
 def shares(was: Activity, kinds: Iterable[str]) -> list[tuple[str, str, tuple[Share, ...]]]:

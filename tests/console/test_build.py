@@ -76,6 +76,13 @@ def test_what_a_message_quotes_is_code_and_harmless(message, shown):
     assert render.quoted(message) == shown
 
 
+def test_a_description_is_told_in_paragraphs():
+    text = "Somebody\n  guesses `<b>`.\nWhat to do: nothing.\n\nAsk: `x`"
+    said = "<p>Somebody\n  guesses <code>&lt;b&gt;</code>.</p><p>What to do: nothing.</p><p>Ask: <code>x</code></p>"
+    assert render.prose(text) == said
+    assert render.prose("") == ""
+
+
 def test_of_a_mistake_the_line_and_what_points_into_it_are_shown():
     assert render.excerpt("q:1:3: wrong\n    a  b\n       ^\n    hint: c") == "a  b\n   ^"
     assert render.excerpt("q:1:1: the condition is empty\n    hint: write one") == ""

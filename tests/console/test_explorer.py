@@ -205,7 +205,7 @@ def test_a_figure_is_shown_over_time_beside_the_period_before_and_for_each_value
     ("query", "words"),
     [
         ({"q": "evnt"}, "did you mean `event`?"),
-        ({"metric": "sum"}, "of"),
+        ({"metric": "sum"}, "no property is named (write it in its box, such as `properties.total`)"),
         ({"group_by": "no such"}, "group_by"),
         ({"interval": "minute", "range": "90d"}, "minute"),
     ],
@@ -214,6 +214,21 @@ def test_what_is_wrong_with_a_figure_is_told_on_its_page(console, query, words):
     answer = console.reader().get("/reports/series?" + urlencode(query))
     assert answer.status == 422
     assert words in text(answer) and "A line for each" in text(answer)
+
+
+def test_what_is_wrong_with_another_field_is_told_beside_the_search(console):
+    answer = console.reader().get(where(q='properties.plan == "free"', facet="plan"))
+    assert answer.status == 422
+    said = text(answer)
+    assert "3 events" in said and "id:ana" in said and "`plan` is not a field" in said
+    assert 'value="plan"' in answer.body.decode()
+
+
+def test_whoever_asked_for_what_cannot_be_meant_can_begin_anew(console):
+    answer = console.reader().get(where(range="between", **{"from": "x"}))
+    assert answer.status == 422 and "Begin anew" in text(answer)
+    assert console.reader().get(links(answer.body.decode(), "/explorer?app=one")[0]).status == 200
+    assert "Begin anew" not in text(console.reader().get("/findings/none"))
 
 
 def test_a_funnel_that_was_estimated_is_marked(console, monkeypatch):

@@ -111,7 +111,9 @@ def test_a_finding_says_how_many_events_are_counted_and_not_shown(console):
     console.whole.fail("203.0.113.47")
     reader, id = console.reader(), finding(console, "203.0.113.47").finding.id
     assert "only counted" not in text(reader.page(f"/findings/{id}"))
-    console.whole.fail("203.0.113.47", times=2)
+    console.whole.fail("203.0.113.47", times=1)
+    assert "1 more is only counted, or no longer kept." in text(reader.page(f"/findings/{id}"))
+    console.whole.fail("203.0.113.47", times=1)
     assert "Evidence 5 events" in text(reader.page(f"/findings/{id}"))
     assert "2 more are only counted, or no longer kept." in text(reader.page(f"/findings/{id}"))
 
@@ -242,6 +244,16 @@ def test_an_exception_of_a_finding_that_acted_on_nobody_is_for_its_user(console)
     assert [(one.scope, one.value, one.until) for one in console.store.allow.list("one") if one.reason == "calm"] == [
         ("user", "id:calm", None)
     ]
+
+
+def test_a_decision_that_was_lifted_says_when_it_would_have_ended_and_of_no_finding_where_there_is_none(console):
+    reader = console.reader()
+    given = {"kind": "block", "scope": "ip", "value": "203.0.113.88", "reason": "spam", "for": "1d"}
+    where = reader.done("/decisions/new", given).partition("?")[0]
+    assert "Ends" in text(reader.page(where))
+    said = text(reader.page(reader.done(f"{where}/lift", {"why": "a mistake"})))
+    assert "The decision was lifted for good." in said and "finding never" not in said
+    assert re.search(r"Would have ended [\d-]+ [\d:]+ Lifted", said)
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,17 @@ def test_the_page_of_a_network_has_the_findings_of_the_addresses_in_it(console, 
     assert "three-failures" in {one["playbook"] for one in told}
 
 
+def test_refusals_in_a_row_are_one_line_and_leave_room_for_what_they_are_for(console):
+    ip, other = "198.51.100.41", "198.51.100.42"
+    console.whole.fail(ip, user="folded")
+    refused = {"event": "sentinel.enforced", "user": "folded"}
+    for events in ([{**refused, "ip": ip}] * 3, [{**refused, "ip": other}]):
+        assert console.whole.using("sdk").post("/v1/events", events).status == 200
+    _, _, timeline = text(console.reader("viewer").page("/people/id:folded")).partition("Timeline")
+    assert re.search(rf"enforced {other} .*enforced 3 of the newest 50 {ip} .*auth failed", timeline)
+    assert timeline.partition("Labels")[0].count("enforced") == 2
+
+
 def test_decisions_tell_their_kind_and_what_they_are_kept_to(console):
     said = {"reason": "x", "scope": "user"}
     at = {**said, "kind": "allow", "scope": "user+ip", "value": '["id:told","198.51.100.31"]'}

@@ -12,7 +12,7 @@ from sentinel.console.asking import BETWEEN, CHOICES, Asked, Search, field_time
 from sentinel.console.parts import Cursor, Given, Id
 from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import DAY, SECOND
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.explore import MOST_VALUES, By, Ranked, Scalar, SeriesWanted, TopWanted
 from sentinel.core.record import EventFormat, Filter, KeptEvent
 from sentinel.edge.errors import require
@@ -64,12 +64,14 @@ def explore(visit: Viewer, asked: Asked, by: By = "events", facet: Given = "", c
         visit.app.id, SeriesWanted(filter, reports.interval(filter.since, filter.until), previous=False)
     )  # fmt: skip
     bars = series.lines[0].points if series.lines else (0,) * len(series.starts)
+    facets, problem = _facets(visit, asked, filter, by, facet)
     pinned = asked.query | ({} if asked.period.range == BETWEEN else {"at": str(filter.until)})
     return visit.page(
-        "explorer.html", **shown, page=page, span=_fields(filter.since, filter.until), pinned=pinned,
+        "explorer.html", 422 if problem else 200, **shown, page=page, pinned=pinned, facets=facets, problem=problem,
+        span=_fields(filter.since, filter.until),
         since=filter.since, until=filter.until,
         chart={"x": [start // SECOND for start in series.starts], "bars": [int(bar or 0) for bar in bars]},
-        total=visit.store.events.count(visit.app.id, filter), facets=list(_facets(visit, asked, filter, by, facet)),
+        total=visit.store.events.count(visit.app.id, filter),
     )  # fmt: skip
 
 
@@ -118,22 +120,28 @@ def show_event(visit: Viewer, id: Id, at: Annotated[int | None, Query(ge=0, lt=2
     return visit.page("event.html", kept=why.event, event=why.event.event, why=why)
 
 
-def _facets(visit: Visit, asked: Search, filter: Filter, by: By, more: str) -> Iterator[Facet]:
-    for field in dict.fromkeys((*FACETS, more)):
-        if not field:
-            continue
+def _facets(
+    visit: Visit, asked: Search, wanted: Filter, by: By, more: str
+) -> tuple[list[Facet], SentinelError | None]:  # fmt: skip
+    """Return the values of the usual fields and of one more, and what is wrong with that one."""
+    facets: list[Facet] = []
+    problem = None
+    for field in filter(None, dict.fromkeys((*FACETS, more))):
         try:
-            found = visit.store.explorer.top(
-                visit.app.id, TopWanted(filter, field, by, VALUES, previous=False, users=False)
-            )
-        except SentinelError:
-            if field == more:
+            facets += _facet(visit, asked.q, wanted, field, by)
+        except SentinelError as error:
+            if field == more and isinstance(error, StoreBusy):
                 raise
-            continue
-        whole = getattr(found.total, by) or 0
-        values = [_facet_value(asked.q, field, one, by, whole) for one in found.items]
-        if any(one.value is not None for one in values):
-            yield Facet(field, values, found.approximate and by == "users")
+            problem = error if field == more else problem
+    return facets, problem
+
+
+def _facet(visit: Visit, q: str, wanted: Filter, field: str, by: By) -> Iterator[Facet]:
+    found = visit.store.explorer.top(visit.app.id, TopWanted(wanted, field, by, VALUES, previous=False, users=False))
+    whole = getattr(found.total, by) or 0
+    values = [_facet_value(q, field, one, by, whole) for one in found.items]
+    if any(one.value is not None for one in values):
+        yield Facet(field, values, found.approximate and by == "users")
 
 
 def _facet_value(q: str, field: str, one: Ranked, by: By, whole: int) -> FacetValue:

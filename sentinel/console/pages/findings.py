@@ -104,4 +104,4 @@ def _evidence(visit: Visit, kept: KeptFinding) -> tuple[list[KeptEvent], str]:
     except StoreBusy:
         return [], "Events cannot be searched now."
     rest = kept.evidence - len(events)
-    return events, f"{rest:,} more are only counted, or no longer kept." if rest else ""
+    return events, f"{rest:,} more {'is' if rest == 1 else 'are'} only counted, or no longer kept." if rest else ""
