@@ -11,13 +11,15 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 from starlette.responses import StreamingResponse
 
-from sentinel.api.context import Admin, Here, Reader
-from sentinel.api.models import FindingView, Listing, Model, Text
+from sentinel.api.context import Admin, Context, Here, Reader
+from sentinel.api.models import FindingView, Length, Listing, Model, Text
 from sentinel.api.parts import Cursor, Filter, Id, Limit, Time, network, time, user_key
 from sentinel.api.views import finding_view, listing, when
 from sentinel.core import ecs, ocsf
 from sentinel.core.record import FindingFormat, Judged, KeptFinding, Page, Status
-from sentinel.edge.errors import not_found, require
+from sentinel.edge.access import Caller
+from sentinel.edge.errors import ApiError, require
+from sentinel.service import hand
 from sentinel.service.pipeline import as_json
 from sentinel.service.ports.findings import Findings
 
@@ -29,11 +31,15 @@ _LOT = 200  # findings read at a time
 
 
 class Judgement(Model):
-    """What a person makes of a finding; `lift` also ends its decisions, for good."""
+    """What a person makes of a finding; `lift` also ends its decisions, for good.
+
+    With `allow` a false positive does so too, and nobody acts on whom it was about for so long.
+    """
 
     status: Judged
     note: Text | None = None
     lift: Annotated[bool, Field(description="End the decisions it led to: they are not made again.")] = False
+    allow: Length | None = None
 
 
 @router.get("/v1/findings", response_model=Listing[FindingView])
@@ -98,11 +104,24 @@ def get_finding(here: Here, caller: Reader, id: Id) -> Any:
 @router.patch("/v1/findings/{id}", response_model=FindingView)
 def judge_finding(here: Here, caller: Admin, id: Id, judgement: Judgement) -> Any:
     """Confirm or close a finding, or call it a false positive."""
-    revision = here.store.findings.mark(
-        caller.app, id, judgement.status, caller.by, here.clock(), judgement.note, judgement.lift
-    )
-    if revision is None:
-        raise not_found("finding", id)
-    if judgement.lift:
+    now = here.clock()
+    if judgement.allow is not None:
+        _pardon(here, caller, id, judgement, judgement.allow, now)
+    else:
+        marked = here.store.findings.mark(
+            caller.app, id, judgement.status, caller.by, now, judgement.note, judgement.lift
+        )
+        require(marked, "finding", id)
+    if judgement.lift or judgement.allow:
         here.told(caller.app)
     return get_finding(here, caller, id)
+
+
+def _pardon(here: Context, caller: Caller, id: str, judgement: Judgement, length: str, now: int) -> None:
+    if judgement.status != "false-positive":
+        raise ApiError("invalid", "`allow`: only a false positive makes an exception", "leave it out")
+    if length != hand.FOREVER:
+        hand.lasting("allow", length)
+    kept = require(here.store.findings.get(caller.app, id), "finding", id)
+    why = judgement.note or kept.note or "a false positive"
+    hand.pardon(here.store, caller.app, kept, why, length, caller.by, now)

@@ -19,6 +19,7 @@ from sentinel.core.ids import CHANCE, new_id
 from sentinel.core.record import Allowance, KeptDecision, KeptFinding
 from sentinel.service.ports import Store
 
+FOREVER = "forever"
 SINGLES: tuple[Single, ...] = get_args(Single)
 _MOST_LIFTED = 10_000
 _PAGE = 1000
@@ -122,7 +123,7 @@ def until(length: str | None, end: str | None, now: int) -> int | None:
         if at <= now:
             raise SentinelError(f"`until`: `{end}` is over")
         return at
-    if length is None or length == "forever":
+    if length is None or length == FOREVER:
         return None
     return now + lasting("for", length)
 

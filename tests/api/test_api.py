@@ -217,6 +217,38 @@ class TestPlaybooksAct:
         whole.fail(ip, times=1)
         assert admin.get(f"/v1/decisions?value={ip}").json["items"] == []
 
+    @pytest.mark.parametrize("length", ["30d", "forever"])
+    def test_a_false_positive_can_make_an_exception(self, whole, admin, ip, length):
+        whole.fail(ip)
+        (finding,) = admin.get(f"/v1/findings?ip={ip}&playbook=three-failures").json["items"]
+        path = f"/v1/findings/{finding['id']}"
+        judged = admin.ask("PATCH", path, {"status": "false-positive", "note": "the office", "allow": length}).json
+        assert (judged["status"], judged["note"], judged["undone"]) == ("false-positive", "the office", True)
+        assert admin.get(f"/v1/decisions?value={ip}").json["items"] == []
+        (allowed,) = [one for one in admin.get("/v1/allow").json["items"] if one["value"] == ip]
+        assert (allowed["scope"], allowed["reason"], allowed["until"] is None) == (
+            "ip",
+            "the office",
+            length == "forever",
+        )
+        assert admin.delete(f"/v1/allow/{allowed['id']}").status == 204
+
+    @pytest.mark.parametrize(
+        ("judgement", "message"),
+        [
+            ({"status": "confirmed", "allow": "30d"}, "`allow`: only a false positive"),
+            ({"status": "false-positive", "allow": "soon"}, "`allow`: `soon` is not a duration"),
+        ],
+    )
+    def test_an_exception_that_cannot_be_meant_is_refused(self, whole, admin, ip, judgement, message):
+        whole.fail(ip)
+        (finding,) = admin.get(f"/v1/findings?ip={ip}&playbook=three-failures").json["items"]
+        answer = admin.ask("PATCH", f"/v1/findings/{finding['id']}", judgement)
+        assert answer.error["message"].startswith(message)
+        assert admin.get(f"/v1/findings/{finding['id']}").json["status"] == "new"
+        nobodys = admin.ask("PATCH", "/v1/findings/none", {"status": "false-positive", "allow": "30d"})
+        assert nobodys.status == 404
+
     def test_a_status_that_is_none_is_refused(self, whole, admin, ip):
         whole.fail(ip)
         (finding,) = admin.get(f"/v1/findings?ip={ip}&playbook=three-failures").json["items"]
