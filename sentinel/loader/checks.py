@@ -22,6 +22,7 @@ from sentinel.loader.impossible import IMPOSSIBLE, check_names
 from sentinel.loader.playbook import Rules, selections, usual_cooldown
 from sentinel.loader.schema import IP_ACTIONS, USER_ACTIONS
 from sentinel.loader.shapes import Picked, Reading
+from sentinel.loader.source import Spot
 from sentinel.loader.testcase import check_tests
 
 OURS = frozenset({"playbook", "severity", "group", "finding", "depth"})
@@ -40,20 +41,32 @@ def check_playbook(reading: Reading, rules: Rules, desk: Desk) -> None:
             check_names(part, rule, reading, desk)
         if rule is not None or not part.written("rule"):
             check_met(part, desk, rule, trusts)
+        if part is reading:
+            _parts_met(reading, desk, rule, trusts)
 
 
 def check_met(reading: Reading, desk: Desk, rule: Rule | None = None, trusts: Sequence[str] = TRUSTS) -> None:
     """Report a selection that no event can meet, be it of a rule or in a playbook; what a `rule` says is its own."""
-    wheres = [key for key in ("where", "event") if reading.written(key)]
-    if not wheres or any(reading[key] is None for key in wheres):
-        return
-    selector = Selector(rule, reading["event"] or (), reading["where"])
+    written = [key for key in ("where", "event") if reading.written(key)]
+    if written and all(reading[key] is not None for key in written):
+        _unmet(Selector(rule, reading["event"] or (), reading["where"]), reading.spot(written[0]), desk, trusts)
+
+
+def _parts_met(reading: Reading, desk: Desk, rule: Rule | None, trusts: Sequence[str]) -> None:
+    """An exception, and the condition of a share, is asked of the events that count."""
+    ratio = reading["when"]["ratio"] if reading["when"] else None
+    for part in (*([ratio[1]] if ratio else ()), *(reading["exceptions"] or ())):
+        if part["where"] is not None:
+            _unmet(Selector(rule, reading["event"] or (), part["where"]), part.spot("where"), desk, trusts)
+
+
+def _unmet(selector: Selector, spot: Spot, desk: Desk, trusts: Sequence[str]) -> None:
     if not is_unmet(selector, trusts):
         return
     hint = None if is_unmet(selector) else "`trust: any` counts events of browsers, too"
     if asks_success(selector):
         hint = "only events named `auth` have `success`: put your own outcome into `properties`"
-    desk.report(reading.spot(wheres[0]), "no event can meet this", hint)
+    desk.report(spot, "no event can meet this", hint)
 
 
 def check_lockout(playbook: Playbook, reading: Reading, desk: Desk) -> None:

@@ -34,6 +34,7 @@ SCALAR = {"type": ["string", "number", "boolean"]}  # other readers of YAML make
 _ID = re.compile(r"[a-z0-9][a-z0-9-]*", re.ASCII)
 _WHOLE = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,39})(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,3})?", re.ASCII)
+_SHARE = re.compile(r"[0-9]{1,3}(\.[0-9]+)?%", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -147,17 +148,16 @@ def above(bound: int) -> Word:
 
 
 def _percent(node: Scalar, desk: Desk) -> int | float:
-    number = node.text.removesuffix("%")
-    if not node.text.endswith("%") or not _NUMBER.fullmatch(number):
+    if not _SHARE.fullmatch(node.text.removeprefix("-")):
         bare = _NUMBER.fullmatch(node.text)
         raise Wrong(f"{quote(node.text)} is no share", f"did you mean `{node.text}%`?" if bare else "write `25%`")
-    share = float(number)
+    share = float(node.text.removesuffix("%"))
     if not 0 < share <= 100:
         raise Wrong(f"{quote(node.text)} is not more than 0% and at most 100%", "`mode: monitor` acts on nobody")
     return int(share) if share.is_integer() else share
 
 
-PERCENT = Word("a share", _percent, {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]+)?%$"}, "such as `25%`")
+PERCENT = Word("a share", _percent, {"type": "string", "pattern": f"^{_SHARE.pattern}$"}, "such as `25%`")
 
 
 def _as_written(node: Scalar) -> str:
