@@ -182,7 +182,7 @@ class Client:
 
     def identify(self, user: object, traits: Mapping[str, Any] | None = None) -> Verdict:
         """Bind a user to the request under way; raises a signal where the user is refused."""
-        holder, found, keys, verdict = self._whose(user, login=False)
+        holder, found, keys, verdict = self._whose(user)
         if holder is not None:
             holder.bind(found, keys)
         try:
@@ -195,7 +195,7 @@ class Client:
 
     def login(self, event: str, user: object, properties: Mapping[str, Any] | None, **more: Any) -> Verdict:
         """Queue a login or sign-up, marked where it is refused; then raise a signal where it is."""
-        holder, found, keys, verdict = self._whose(user, login=True)
+        holder, found, keys, verdict = self._whose(user, more.get("request"), login=True)
         if holder is not None and more.get("success") is not False:
             holder.bind(found, keys)
         try:
@@ -248,10 +248,14 @@ class Client:
             "counts": self.notes.all(),
         }
 
-    def _whose(self, user: object, login: bool) -> tuple[Holder | None, dict[str, str], tuple[str, ...], Verdict]:
+    def _whose(
+        self, user: object, request: object = None, login: bool = False
+    ) -> tuple[Holder | None, dict[str, str], tuple[str, ...], Verdict]:
         try:
             self.ensure_running()
             holder = context.current.get()
+            if holder is None and request is not None:
+                holder = context.holder_of(request)
             found = self._identifiers(user)
             keys = self.events.keys(found)
             return holder, found, keys, self.judge(holder, keys, login)

@@ -147,8 +147,15 @@ current: ContextVar[Holder | None] = ContextVar("sentinel_request", default=None
 
 def holder_of(request: object) -> Holder | None:
     """Return the holder of a framework's request object (ASGI scope, WSGI environ, or an object with either)."""
-    for source in (request, *(getattr(request, name, None) for name in ("scope", "environ", "META"))):
+    for source in (request, *(_field(request, name) for name in ("scope", "environ", "META"))):
         found = source.get("sentinel.request") if isinstance(source, dict) else None
         if isinstance(found, Holder):
             return found
     return None
+
+
+def _field(request: object, name: str) -> object:
+    try:
+        return getattr(request, name, None)
+    except Exception:  # noqa: BLE001  a stranger's code: some stand for a request only where it is under way
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import json
 
 import pytest
@@ -308,6 +309,39 @@ def test_a_login_and_a_signup_bind_their_user(sentinel):
     drive(signup)
     assert sentinel.named("after login")[0]["user"] == {"id": "7"}
     assert sentinel.named("after signup")[0]["user"] == {"id": "8"}
+
+
+@pytest.mark.parametrize("call", [sdk.auth_track, sdk.signup_track])
+def test_a_login_outside_its_context_that_names_its_request_is_refused_in_it(sentinel, call):
+    """An executor's thread has no context of the request; whoever hands the request over has said whose login it is."""
+
+    async def app(scope, receive, send):
+        arguments = (False,) if call is sdk.auth_track else ()
+        named = functools.partial(call, *arguments, id="bad", request={"scope": 1} if plain else scope)
+        with contextlib.suppress(sdk.Blocked):
+            await asyncio.get_running_loop().run_in_executor(None, named)
+        await start(send)
+
+    plain = True
+    assert drive(app)[0]["status"] == 200
+    assert sdk.stats()["unenforced"] == 1
+    plain = False
+    assert drive(app)[0]["status"] == 403
+
+
+def test_a_request_that_cannot_be_asked_costs_neither_event_nor_refusal(sentinel):
+    """Flask's `request` is one in a thread of its own."""
+
+    class Unbound:
+        def __getattr__(self, name):
+            raise RuntimeError("working outside of request context")
+
+    async def app(scope, receive, send):
+        sdk.track("seen", request=Unbound())
+        sdk.auth_track(False, id="bad", request=Unbound())
+
+    assert drive(app)[0]["status"] == 403
+    assert [len(sentinel.named(name)) for name in ("seen", "auth")] == [1, 1]
 
 
 def test_a_failed_login_binds_nobody(sentinel):
