@@ -258,7 +258,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     if first["type"] == "json_invalid":
-        return _answer(ApiError("malformed", "the body is not JSON", "send an object as the documentation shows"))
+        return _answer(_NO_JSON)
     if first["loc"] == ("body",) and first["type"] != "missing" and not _is_json(request):
         hint = "send the header `Content-Type: application/json`"
         return _answer(ApiError("invalid", "`body`: the request does not say that it is JSON", hint))
@@ -278,6 +278,9 @@ def _told(mistake: Mapping[str, Any]) -> str:
             f"longer than {most} characters" if least is None else f"shorter than {least} {plural(least, 'character')}"
         )
     return said
+
+
+_NO_JSON = ApiError("malformed", "the body is not JSON", f"send it plain and in UTF-8, as {OPENAPI} shows")
 
 
 def _is_json(request: Request) -> bool:
@@ -300,11 +303,13 @@ def _place(loc: Sequence[int | str], body: Any) -> Iterator[str]:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = CODES.get(error.status_code, "malformed")
+    if code == "malformed":  # bytes of another encoding, packed ones, brackets without end
+        return _answer(_NO_JSON)
     messages = {
         "not_found": "there is nothing at this address",
         "method_not_allowed": f"the method `{request.method[:20]}` is not taken here",
     }
-    refused = _answer(ApiError(code, messages.get(code, "the request cannot be read"), f"see {OPENAPI}"))
+    refused = _answer(ApiError(code, messages.get(code, "the request is not taken"), f"see {OPENAPI}"))
     for name, value in (error.headers or {}).items():
         refused.headers[name] = value
     return refused

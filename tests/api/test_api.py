@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import threading
 import time
@@ -700,8 +701,10 @@ class TestForm:
             assert status in paths[path][method]["responses"], operation
 
     def test_a_body_that_is_no_json_is_malformed(self, admin):
-        answer = admin.post("/v1/decisions", raw=b"{", headers={"Content-Type": "application/json"})
-        assert (answer.status, answer.error["code"]) == (400, "malformed")
+        for raw in (b"{", b'{"kind": "\xff"}', b"[" * 5000, gzip.compress(b"{}"), b'{"for": ' + b"9" * 5000 + b"}"):
+            answer = admin.post("/v1/decisions", raw=raw, headers={"Content-Type": "application/json"})
+            assert (answer.status, answer.error["code"]) == (400, "malformed")
+            assert (answer.error["message"], "UTF-8" in answer.error["hint"]) == ("the body is not JSON", True), raw[:9]
 
     @pytest.mark.parametrize("said", ["application/x-www-form-urlencoded", "text/plain", ""])
     def test_a_body_that_is_not_said_to_be_json_is_told_to_say_so(self, admin, said):
