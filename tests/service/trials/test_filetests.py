@@ -271,6 +271,17 @@ def test_what_is_judged_on_arrival_promises_nothing_when_shuffled():
     assert list(Runner(windows).shuffled(ratio.playbooks["p"], range(5))) == []
 
 
+def test_where_a_playbook_asks_for_its_own_label_order_decides_and_nothing_is_shuffled():
+    """Of two users at one address whoever comes first is found, and the other is not."""
+    more = "exceptions: [{where: '\"seen\" in ip.labels', reason: found already}]"
+    events = [BURST, BURST.replace("0s", "1m", 1).replace("u1", "u2")]
+    expect = ["{at: 20s, group: {user: u1}}"]
+    label = "[label_ip: {name: seen, target: ip, for: 1h}]"
+    given = {"events": events, "expect": expect, "group": "user", "actions": label, "more": more}
+    assert run(**given) == []
+    assert list(Runner(windows).shuffled(content(**given).playbooks["p"], range(5))) == []
+
+
 def test_a_seed_that_changes_the_groups_is_told(monkeypatch):
     """Windows that forget what comes late, as keeping only the newest would."""
 
