@@ -40,7 +40,7 @@ def list_labels(
     all: Annotated[bool, Query(description="Also those that are over.")] = False,
     limit: Limit = 50, cursor: Cursor = None,
 ) -> Any:  # fmt: skip
-    """Return labels, newest first. A `target` is read as the `kind` says, and needs it."""
+    """Return labels, newest first. A `target` is read as the `kind` says, as a user where it says nothing."""
     wanted = None if target is None else bearer(here.store, caller.app, kind or "user", target)
     now = None if all else here.clock()
     page = here.store.labels.list(
