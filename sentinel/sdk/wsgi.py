@@ -113,7 +113,8 @@ class _Request:
         self._environ = environ
         self._start_response = start_response
         self._start: tuple[str, Headers] | None = None
-        self._write: Write | None = None
+        self._begun = False
+        self._write: Write | None = None  # some servers give none
         self._body: Iterable[bytes] | None = None
 
     def run(self) -> Iterable[bytes]:
@@ -125,7 +126,7 @@ class _Request:
             if not self._latched_over(error):
                 self._client.finished(self._holder)
                 raise
-            return [] if self._write is not None else self._ours()
+            return [] if self._begun else self._ours()
         finally:
             current.reset(token)
         whole = isinstance(body, (list, tuple)) or self._is_file(body)
@@ -136,7 +137,7 @@ class _Request:
 
     def _started(self, status: str, headers: Headers, failure: Failure | None = None) -> Write:
         """Stand in for the server's start_response: note the start, send nothing yet."""
-        if self._write is not None:
+        if self._begun:
             return self._start_response(status, headers, failure)  # too late: the server raises
         if self._start is not None and failure is None:
             raise AssertionError("start_response called twice without exc_info")
@@ -164,12 +165,12 @@ class _Request:
                 break
             finally:
                 current.reset(token)
-            if not piece and self._write is None:
+            if not piece and not self._begun:
                 continue  # nothing to start an answer with
             if not self._go():
                 break
             yield piece
-        if self._write is None and not self._go():
+        if not self._begun and not self._go():
             yield from self._ours()
 
     def end(self, body: Iterable[bytes]) -> None:
@@ -179,7 +180,7 @@ class _Request:
 
     def _go(self) -> bool:
         """Start the application's answer; False if ours must take its place."""
-        if self._write is not None:
+        if self._begun:
             return True
         if self._holder.start() is not None:
             return False
@@ -188,7 +189,7 @@ class _Request:
         status, headers = self._start
         self._holder.complete(_number(status))
         self._client.finished(self._holder)
-        self._write = self._start_response(status, headers)
+        self._begun, self._write = True, self._start_response(status, headers)
         return True
 
     def _latched_over(self, error: BaseException) -> bool:
@@ -196,7 +197,7 @@ class _Request:
         if isinstance(error, Blocked):  # also one the application raised itself
             self._holder.latch(error.verdict)
             return True
-        return self._write is None and self._holder.verdict is not None and not isinstance(error, PASSING)
+        return not self._begun and self._holder.verdict is not None and not isinstance(error, PASSING)
 
     def _ours(self) -> Iterable[bytes]:
         return self._middleware.answer(self._client, self._holder, self._environ, self._start_response)

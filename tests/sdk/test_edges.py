@@ -103,6 +103,21 @@ def test_a_signal_raised_too_late_does_not_reach_the_server(sentinel):
     assert sentinel.named("sentinel.enforced") == []
 
 
+def test_an_answer_starts_once_also_where_a_server_gives_nothing_to_write_with(sentinel):
+    """Adapters of serverless platforms do not, whatever the standard says."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        yield b"one"
+        yield b"two"
+
+    started = []
+    body = wsgi.SentinelMiddleware(app)(
+        {"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, lambda status, headers: started.append(status)
+    )
+    assert (list(body), started) == ([b"one", b"two"], ["200 OK"])
+
+
 def test_an_answer_nobody_received_is_not_reported(sentinel):
     async def app(scope, receive, send):
         sdk.identify("bad")
