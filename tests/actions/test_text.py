@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 from apprise.common import NotifyFormat
 from apprise.conversion import convert_between
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sentinel.actions.text import LONGEST, defanged, link, markdown, printable
@@ -74,6 +74,7 @@ def test_links_and_calls_are_defanged_and_addresses_stay_readable(raw: str, show
     assert defanged(raw) == shown
 
 
+@example("@everyone: http://evil.example/a")
 @given(NASTY)
 def test_a_defanged_text_holds_nothing_to_follow_or_to_call(raw: str) -> None:
     shown = defanged(raw)

@@ -148,6 +148,20 @@ def test_whoever_tries_old_passwords_at_an_open_session_is_slowed_down_too(alone
     assert statuses[:most] == [422] * most and statuses[-1] == 429
 
 
+def test_whoever_tries_links_and_old_passwords_is_counted_as_whoever_tries_to_sign_in(console):
+    """Else nobody is alerted."""
+
+    def wrong():
+        figures = console.whole.local.get("/metrics").body.decode()
+        return sum(map(float, re.findall(r'^sentinel_sign_ins_total\{outcome="wrong"\} (\S+)', figures, re.MULTILINE)))
+
+    before, reader = wrong(), console.invited("counted", "viewer")
+    word = {"password": "new-password-of-mine", "again": "new-password-of-mine"}
+    assert console.anybody().post("/welcome", {"code": "no-link", "name": "counted", **word}).status == 422
+    assert reader.post("/account?app=one", {"old": "not it", "new": word["again"], "again": word["again"]}).status == 422
+    assert wrong() == before + 2
+
+
 def test_only_so_many_wait_for_a_password_to_be_looked_at():
     """Each takes a tenth of a second of a processor: who comes when many wait is told to come back."""
     over, looked = 5, threading.Event()
@@ -260,6 +274,20 @@ def test_a_session_that_is_only_polled_does_not_live_on(alone):
     now[0] += 20 * MINUTE
     assert kept.session(token) is None  # twelve hours, however busy
     assert alone.store.accounts.expire(now[0], service.IDLE) >= 1
+
+
+def test_a_page_that_looks_again_by_itself_does_not_use_the_session(console, monkeypatch):
+    accounts, reader, asked = console.server.accounts, console.reader(), []
+    session = accounts.session
+
+    def noted(token, *, busy=True):
+        asked.append(busy)
+        return session(token, busy=busy)
+
+    monkeypatch.setattr(accounts, "session", noted)
+    for headers in ({}, {"Sentinel-Poll": "1"}):
+        assert reader.get("/overview", headers=headers).status == 200
+    assert asked == [True, False]
 
 
 @pytest.mark.parametrize("how", ["reset", "remove", "password"])

@@ -59,6 +59,9 @@ class Door:
         self.trying += 1  # the limiter counts only who came to it, and many may come at once
         try:
             token = await to_thread.run_sync(what, limiter=self.hashing)
+        except SentinelError:  # a link that is not good, an old password that is not the one
+            self.here.tried("wrong")
+            raise
         finally:
             self.trying -= 1
         self.here.tried("wrong" if token is None else "in")
