@@ -23,7 +23,8 @@ from sentinel.loader.shapes import Reading
 from sentinel.loader.source import Document, Scalar, open_page, read_documents
 from sentinel.loader.source import Mapping as MappingNode
 
-_TELLTALES = DETECTORS.keys() | {"window", "group_by", "actions", "cooldown", "mode", "severity", "guard"}
+_FINDS = DETECTORS.keys() | {"group_by", "actions"}  # a rule that has one of these was to be a playbook
+_TELLTALES = _FINDS | {"window", "cooldown", "mode", "severity", "guard"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,10 @@ def _kind(document: Document) -> str | None:
         return None
     if root.get("playbook") is not None:
         return "playbook"
-    telltale = any(name.text in _TELLTALES for name, _ in root.entries)
-    if root.get("rule") is not None and not telltale:
+    names = {name.text for name, _ in root.entries}
+    if root.get("rule") is not None and not names & _FINDS:
         return "rule"
-    return "playbook" if telltale else None
+    return "playbook" if names & _TELLTALES else None
 
 
 class _Rules:
