@@ -156,7 +156,7 @@ def test_whoever_tries_links_and_old_passwords_is_counted_as_whoever_tries_to_si
         return sum(map(float, re.findall(r'^sentinel_sign_ins_total\{outcome="wrong"\} (\S+)', figures, re.MULTILINE)))
 
     before, reader = wrong(), console.invited("counted", "viewer")
-    word = {name: "new-password-of-mine" for name in ("password", "new", "again")}
+    word = dict.fromkeys(("password", "new", "again"), "new-password-of-mine")
     assert console.anybody().post("/welcome", {"code": "no-link", "name": "counted", **word}).status == 422
     assert reader.post("/account?app=one", {"old": "not it", **word}).status == 422
     assert wrong() == before + 2
