@@ -10,10 +10,19 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-_BODY = b'{"error":{"code":"too_large","message":"the head of the request is too long","hint":"at most 64 KiB"}}'
-_TOO_LONG = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
-    b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(_BODY), _BODY)
+
+def _refusal(status: bytes, body: bytes) -> bytes:
+    head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+    return head % (status, len(body)) + body
+
+
+_TOO_LONG = _refusal(
+    b"431 Request Header Fields Too Large",
+    b'{"error":{"code":"too_large","message":"the head of the request is too long","hint":"at most 64 KiB"}}',
+)
+_NO_HTTP = _refusal(
+    b"400 Bad Request",
+    b'{"error":{"code":"malformed","message":"this is not HTTP","hint":"send HTTP/1.1, and one length of the body"}}',
 )
 
 
@@ -64,6 +73,10 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._held = 0
         super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self.transport.write(_NO_HTTP)
+        self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
         """Write nothing: anybody may ask for another protocol, and is answered in this one."""
