@@ -150,6 +150,15 @@ def test_where_clouds_keep_credentials_is_never_asked_whatever_is_allowed(text: 
     assert reach.refusal(ipaddress.ip_address("10.0.0.1")) is None
 
 
+HIDING = ["::ffff:{}", "::ffff:0:{}", "64:ff9b::{}", "64:ff9b:1::{}", "::{}", "2002:a9fe:a9fe::"]
+
+
+@pytest.mark.parametrize("form", HIDING)
+def test_nor_is_it_asked_in_ipv6_whatever_is_allowed(form: str) -> None:
+    reach = Reach([*PRIVATE, "0.0.0.0/0", "::/0"])
+    assert reach.refusal(ipaddress.ip_address(form.format("169.254.169.254"))) == "a cloud platform's own"
+
+
 @pytest.mark.parametrize("text", ["", "10.0.0.1/8", "private", "10.0.0.0/40", "localhost"])
 def test_an_allowance_that_is_no_network_is_an_error(text: str) -> None:
     with pytest.raises(InputError, match="is not a network"):

@@ -6,7 +6,7 @@ import base64
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sentinel.core.errors import SentinelError
@@ -29,6 +29,10 @@ def test_a_place_comes_back(first: int, text: str, last: int) -> None:
     assert place(cursor([first, text, last]), int, str, int) == [first, text, last]
 
 
+@example(written([1 << 63, "x"]))
+@example(written([0, "a\0"]))
+@example(written([0, "\ud800"]))
+@example(written([True, "x"]))
 @given(st.text() | st.binary().map(lambda raw: raw.decode("latin-1")) | JSON.map(written))
 def test_any_other_text_is_refused_in_one_line(text: str) -> None:
     try:
@@ -39,7 +43,7 @@ def test_any_other_text_is_refused_in_one_line(text: str) -> None:
         number, word = found
         assert (type(number), type(word)) == (int, str)
         assert abs(number) < 2**63
-        assert word.encode()
+        assert word.encode().decode() == word and "\0" not in word
 
 
 @pytest.mark.parametrize(
