@@ -74,7 +74,7 @@ def get_schema(here: Here, caller: Reader) -> Any:
     }  # fmt: skip
 
 
-@router.put("/v1/schema/{path}", response_model=PropertyView)
+@router.put("/v1/schema/{path:path}", response_model=PropertyView)
 def promote_property(
     here: Here, caller: Admin, path: Annotated[Word, Path(max_length=LONGEST)], promotion: Promotion
 ) -> Any:

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 import duckdb
 import pytest
 
+from tests.api.served import wait_for
 from tests.api.whole import Whole, whole
 
 AT = 1_795_210_200
@@ -205,3 +206,13 @@ def test_the_schema_tells_names_properties_and_conflicts_and_what_is_promoted(se
     assert admin.ask("PUT", "/v1/schema/cart.id", {"promoted": False}).json["pinned"] is False
     assert admin.ask("PUT", "/v1/schema/nothing", {"promoted": True}).status == 404
     assert admin.ask("PUT", "/v1/schema/cart", {"promoted": True}).status == 422
+
+
+@pytest.mark.parametrize("name", ["and/or", "a b", "50%", "é"])
+def test_a_property_of_any_name_can_be_promoted(server, name):
+    server.using("sdk").post("/v1/events", {"event": "named", "properties": {name: "x"}})
+    path = f"/v1/schema/{quote(name, safe='')}"
+    found = wait_for(lambda: server.using("admin").ask("PUT", path, {"promoted": True}).json.get("path"))
+    assert found == name
+    assert server.using("admin").ask("PUT", path, {"promoted": False}).json["pinned"] is False
+
