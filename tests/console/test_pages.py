@@ -548,6 +548,13 @@ def test_the_overview_shows_each_process_how_old_its_list_is_and_what_it_dropped
     assert re.fullmatch(r"web-7\.example 4711, 0\.1\.0 .* yes 15 ?m.* 31 1,200 17 full 12, refused 3", rows[1])
 
 
+def test_a_line_of_the_audit_leads_to_the_finding_that_was_judged(console):
+    console.whole.fail("203.0.113.87")
+    id = finding(console, "203.0.113.87").finding.id
+    console.reader().done(f"/findings/{id}/mark", {"status": "confirmed", "note": ""})
+    assert f"/findings/{id}" in hrefs(console.reader().page("/settings/audit"))
+
+
 def test_a_line_of_the_audit_without_a_reason_has_an_empty_cell_for_it(console):
     page = console.reader().page("/settings/audit?server=1")
     assert '<td data-label="Why"></td>' in page
