@@ -52,8 +52,8 @@ def _suggestion(text: str) -> str:
     match = re.fullmatch(r"([0-9]+)([a-z]+?)s?", compact)
     if match and (unit := words.get(match[2])):
         return f"did you mean `{match[1]}{unit}`?"
-    if match and match[2] in UNITS:
-        return f"did you mean `{match[1]}{match[2]}`?"
+    if _PARTS.fullmatch(compact):
+        return f"did you mean `{compact}`?"
     if re.fullmatch(r"[0-9]+", compact):
         return f"a unit is missing: `{compact}s`, `{compact}m`, `{compact}h` or `{compact}d`"
     if match and match[2] in ("w", "week"):

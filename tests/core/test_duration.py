@@ -32,6 +32,7 @@ def test_a_text_of_numbers_and_units_is_their_sum(text, micros):
     [
         ("10 m", "did you mean `10m`?"),
         ("10M", "did you mean `10m`?"),
+        ("1h 30m", "did you mean `1h30m`?"),
         ("5min", "did you mean `5m`?"),
         ("5 minutes", "did you mean `5m`?"),
         ("1hr", "did you mean `1h`?"),
