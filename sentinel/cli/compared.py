@@ -20,9 +20,14 @@ BOTH = (USERS, ADDRESSES)
 def write_comparison(compared: Comparison, say: Callable[[str], None]) -> None:
     """Write what two runs differ in, line by line."""
     total = compared.summary()
-    for part in (head(total[THIS]), _table(total), *(_side(compared, total, side) for side in (THIS, OTHER))):
+    for part in (head(total[THIS]), _left_out(total[OTHER]), _table(total), *(_side(compared, total, side) for side in (THIS, OTHER))):
         for line in part:
             say(line)
+
+
+def _left_out(other: Mapping[str, Any]) -> Iterator[str]:
+    if other["left_out"]:
+        yield f"left out of {NAMES[OTHER]}, because they are off: {', '.join(other['left_out'])}"
 
 
 def _table(total: Mapping[str, Any]) -> Iterator[str]:

@@ -194,6 +194,9 @@ def test_a_playbook_that_is_off_is_named_as_left_out(here, capsys):
     (here / "q.yaml").write_text(PLAYBOOK.format(mode='"off"', group="ip").replace("playbook: p", "playbook: q"))
     assert run(["backtest", ".", "--events", "events.ndjson"]) == 0
     assert "left out, because they are off: q" in capsys.readouterr().out
+    (here / "off.yaml").write_text(PLAYBOOK.format(mode="off", group="user"))
+    assert run(["backtest", "p.yaml", "--against", "off.yaml", "--events", "events.ndjson"]) == 0
+    assert "left out of the other, because they are off: p" in capsys.readouterr().out
 
 
 def test_many_findings_are_told_shortly(here, capsys):
