@@ -20,7 +20,12 @@ BOTH = (USERS, ADDRESSES)
 def write_comparison(compared: Comparison, say: Callable[[str], None]) -> None:
     """Write what two runs differ in, line by line."""
     total = compared.summary()
-    for part in (head(total[THIS]), _left_out(total[OTHER]), _table(total), *(_side(compared, total, side) for side in (THIS, OTHER))):
+    for part in (
+        head(total[THIS]),
+        _left_out(total[OTHER]),
+        _table(total),
+        *(_side(compared, total, side) for side in (THIS, OTHER)),
+    ):
         for line in part:
             say(line)
 
