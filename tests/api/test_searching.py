@@ -215,4 +215,3 @@ def test_a_property_of_any_name_can_be_promoted(server, name):
     found = wait_for(lambda: server.using("admin").ask("PUT", path, {"promoted": True}).json.get("path"))
     assert found == name
     assert server.using("admin").ask("PUT", path, {"promoted": False}).json["pinned"] is False
-
