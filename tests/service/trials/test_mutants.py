@@ -38,7 +38,7 @@ def test_thresholds_windows_groups_and_conditions_are_nudged_both_ways() -> None
         ("{count: 1}", ["count >= 2"]),
         ("{distinct: {user: {gt: 3}}}", ["distinct.user > 2", "distinct.user > 4"]),
         ("{sum: {properties.x: 10.5}}", ["sum.properties.x >= 9.45", "sum.properties.x >= 11.55"]),
-        ("{ratio: {where: success, gte: 1}}", ["ratio >= 0", "ratio where not (success)"]),
+        ("{ratio: {where: properties.x > 1, gte: 1}}", ["ratio >= 0", "ratio where not (properties.x > 1)"]),
         ("{max: {properties.x: 0}}", ["max.properties.x >= -1", "max.properties.x >= 1"]),
     ],
 )

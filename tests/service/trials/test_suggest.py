@@ -130,9 +130,9 @@ def test_a_sum_is_in_the_fields_own_unit_and_a_ratio_a_share(seen):
 
 def test_a_share_that_is_always_reached_is_not_suggested(seen):
     raws = [failed(str(n), n) for n in range(4)]
-    (found,) = seen(raws, playbook(when="{ratio: {where: success, gte: 0.5}}"))
+    (found,) = seen(raws, playbook(when="{ratio: {where: properties.x > 1, gte: 0.5}}"))
     assert (found["percentiles"]["50"], found["suggested"]["threshold"], found["suggested"]["fires"]) == (0, 0.001, 0)
-    (found,) = seen(raws, playbook(when="{ratio: {where: success, gt: 0.5}}"))
+    (found,) = seen(raws, playbook(when="{ratio: {where: properties.x > 1, gt: 0.5}}"))
     assert found["suggested"]["threshold"] == 0.001
 
 
