@@ -35,16 +35,26 @@ class Ledger:
     def __init__(self) -> None:
         self._by_target: dict[tuple[str, str, str], dict[str, int]] = {}
         self._by_playbook: dict[str, list[tuple[int, str]]] = {}
+        self._looked_over = 0
         self._tripped: dict[str, int] = {}
 
     def record(self, playbook: str, kind: str, target: str, at: int, finding: str) -> None:
         """Note that a playbook acted on a target because of a finding."""
+        self._forget(at)
         times = self._by_target.setdefault((playbook, kind, target), {})
         for old in [one for one, time in times.items() if time <= at - LADDER]:
             del times[old]
         if finding not in times:
             times[finding] = at
             insort(self._by_playbook.setdefault(playbook, []), (at, target))
+
+    def _forget(self, now: int) -> None:
+        """Let go, once a day, of targets whose ladders have come to their beginning again."""
+        if now < self._looked_over + DAY:
+            return
+        self._looked_over = now
+        for key in [key for key, times in self._by_target.items() if max(times.values()) <= now - LADDER]:
+            del self._by_target[key]
 
     def times(self, playbook: str, kind: str, target: str, now: int, finding: str) -> int:
         """Return for how many other findings the playbook did this to the target in the 30 days before `now`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from sentinel.core.duration import DAY
 from sentinel.core.event import Event
 from sentinel.engine import memory
-from sentinel.engine.memory import Familiar
+from sentinel.engine.memory import LADDER, Familiar, Ledger
 
 
 def login(user: str, at: int, ip: str | None = "203.0.113.9", device: str | None = None) -> Event:
@@ -130,3 +132,18 @@ def test_what_is_familiar_survives_a_restart() -> None:
     assert not other.load(b'[{"id:a": 3}, {}]')
     assert not other.load(b'[{"id:a": [["user+ip", "203.0.113.9", 1]]}, {}]')
     assert other.places("id:a", DAY) == []
+
+
+def test_targets_whose_ladder_has_come_to_its_beginning_take_no_room() -> None:
+    ledger = Ledger()
+    for day in range(300):
+        ledger.record("p", "block_ip", f"203.0.113.{day}", day * DAY, f"f{day}")
+        ledger.targets("p", day * DAY)
+    newest = 299
+    assert ledger.times("p", "block_ip", f"203.0.113.{newest}", 300 * DAY, "another") == 1
+    assert ledger.times("p", "block_ip", f"203.0.113.{newest - 28}", 300 * DAY, "another") == 1
+    other = Ledger()
+    for day in range(newest - LADDER // DAY, 300):
+        other.record("p", "block_ip", f"203.0.113.{day}", day * DAY, f"f{day}")
+        other.targets("p", day * DAY)
+    assert len(pickle.dumps(ledger)) < 1.1 * len(pickle.dumps(other))
