@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from sentinel.core.errors import StoreError
 from sentinel.core.event import Event, read
 from sentinel.core.finding import Finding, finding_id
 from sentinel.engine.emit import emits
@@ -55,6 +56,19 @@ class Matched:
     hits: list[Hit] = field(default_factory=list)
     skipped: Skipped = field(default_factory=Counter)
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Responded:
+    """The findings of openings, each with its own; `errors` counts playbooks that raised, by text."""
+
+    found: list[tuple[Opening, Finding]] = field(default_factory=list)
+    errors: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The findings alone."""
+        return [finding for _, finding in self.found]
 
 
 class Engine:
@@ -146,21 +160,29 @@ class Engine:
             for condition, ones in table.items()
         )
 
-    def respond(self, openings: Sequence[Opening], events: Sequence[Event], memory: Memory, now: int) -> list[Finding]:
+    def respond(self, openings: Sequence[Opening], events: Sequence[Event], memory: Memory, now: int) -> Responded:
         """Return the findings of openings, with what should be done about each at `now`.
 
         `events` holds at least the events that were delivered with the openings' hits; a wait that is over
-        remembers its own. What is retracted is passed over: see `retracted`.
+        remembers its own. What is retracted is passed over: see `retracted`. Raises StoreError where the memory does.
         """
         by_id = {(event.id, event.at): event for event in events} if openings else {}
-        findings = []
+        responded = Responded()
         for opening in openings:
-            if not opening.retracted:
-                judge = self.judges[opening.hit.watch]
-                event = by_id.get((opening.hit.id, opening.hit.at)) or _remembered(opening.hit)
-                acting = self.acts(opening.hit.watch, opening.hit.key)
-                findings.append(respond(judge, opening, event, memory, now, acting=acting))
-        return findings
+            if opening.retracted:
+                continue
+            hit = opening.hit
+            try:
+                event = by_id.get((hit.id, hit.at)) or _remembered(hit)
+                acting = self.acts(hit.watch, hit.key)
+                finding = respond(self.judges[hit.watch], opening, event, memory, now, acting=acting)
+            except StoreError:  # what servers share is no playbook's fault: all of it is done again
+                raise
+            except Exception as error:  # noqa: BLE001 - one playbook's fault is no other's
+                responded.errors[hit.watch, _fault(error)] += 1
+            else:
+                responded.found.append((opening, finding))
+        return responded
 
 
 def retracted(openings: Sequence[Opening], app: str) -> list[str]:

@@ -183,12 +183,13 @@ class Pipeline:
         opened = [opening for opening in openings if not opening.retracted]
         if opened:
             tenant.allow(self.store.allow.list(app, now), _whose(unit, app, now))
-        findings = tenant.engine.respond(opened, events, tenant.memory, now)
-        for opening, finding in zip(opened, findings, strict=True):
+        responded = tenant.engine.respond(opened, events, tenant.memory, now)
+        for opening, finding in responded.found:
             if any(effect.held == "guard" for effect in finding.effects):
                 tenant.windows.yielded(opening)
         self.counts.skipped.update({(app, *key): n for key, n in matched.skipped.items()})
-        self.counts.fault(app, matched.errors)
+        self.counts.fault(app, matched.errors + responded.errors)
+        findings = responded.findings
         evidence = tenant.evidence(matched.hits, findings)
         tenant.opened(findings)
         return Batch(

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import redis
 
 from sentinel.core import dsn
-from sentinel.core.errors import SentinelError, StoreBusy
+from sentinel.core.errors import SentinelError, StoreBusy, StoreError
 from sentinel.windows.scripts import NAMES, sha, source
 from sentinel.windows.servers import Servers, servers
 
@@ -261,7 +261,7 @@ def _hint(error: object) -> str:
 def _told(error: Exception) -> SentinelError:
     if isinstance(error, redis.exceptions.OutOfMemoryError):
         return StoreBusy("windows have no room: Redis or Valkey is at its `maxmemory`", "give it more", retry_after=10)
-    return SentinelError(f"windows: Redis or Valkey refused a command: {error}")
+    return StoreError(f"windows: Redis or Valkey refused a command: {error}")
 
 
 def open_link(url: str, patience: float = PATIENCE) -> Link:

@@ -130,7 +130,7 @@ def found_by(query: Any, events: list[dict[str, Any]] = EVENTS) -> list[list[int
     for event in given:
         matched = engine.match([event], newest)
         newest = matched.newest
-        found += engine.respond(windows.hit(matched.hits, newest), [event], Memory(), newest)
+        found += engine.respond(windows.hit(matched.hits, newest), [event], Memory(), newest).findings
     anchors = sorted((finding.at, finding.event_id, finding.group["properties.group"]) for finding in found)
     return [chain(asked, given, anchor, group) for _, anchor, group in anchors]
 

@@ -20,6 +20,7 @@ from sentinel.actions.webhook import new_secret
 from sentinel.app import server
 from sentinel.core.errors import StoreError
 from sentinel.engine.engine import Engine
+from sentinel.engine.respond import respond
 from sentinel.store.embedded.backup import CONTROL, EVENTS
 from sentinel.store.embedded.store import open_store
 from sentinel.windows.groups import Limits
@@ -168,6 +169,14 @@ class TestPlaybooks:
             text = whole.local.get("/metrics").body.decode()
             assert 'sentinel_playbook_errors_total{app="one",error="ZeroDivisionError' in text
 
+    def test_one_whose_answer_raises_harms_no_other_and_is_counted(self, tmp_path, monkeypatch):
+        with run_whole(tmp_path) as whole:
+            monkeypatch.setattr("sentinel.engine.engine.respond", _but_of("only-watching"))
+            whole.fail("203.0.113.1")
+            assert blocked(whole) == {"203.0.113.1"}
+            text = whole.local.get("/metrics").body.decode()
+            assert 'error="KeyError: \'on purpose\'",playbook="only-watching"' in text
+
     def test_one_that_fires_on_everything_acts_on_few_and_says_so(self, tmp_path):
         (tmp_path / "playbooks").mkdir()
         (tmp_path / "playbooks" / "everything.yaml").write_text(EVERYTHING)
@@ -209,6 +218,17 @@ class TestPlaybooks:
 
 def _raise(*_):
     raise ZeroDivisionError
+
+
+def _but_of(name):
+    """Return what answers for playbooks, which raises for one of them."""
+
+    def answered(judge, *rest, **more):
+        if judge.playbook.id == name:
+            raise KeyError("on purpose")
+        return respond(judge, *rest, **more)
+
+    return answered
 
 
 def _broken(ready):

@@ -147,7 +147,7 @@ def groups(playbooks: Any, raws: list[dict[str, Any]]) -> set[tuple[Any, ...]]:
         events = [read(dict(raw))]
         matched = engine.match(events, newest)
         newest = matched.newest
-        for finding in engine.respond(windows.hit(matched.hits, newest), events, memory, newest):
+        for finding in engine.respond(windows.hit(matched.hits, newest), events, memory, newest).findings:
             found.add(tuple(finding.group.values()))
     return found
 

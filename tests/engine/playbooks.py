@@ -54,9 +54,10 @@ class Desk:
             self.memory.familiar.learn(one)
             self.memory.gather(matched.hits, [one], self.engine.crowded)
             openings = self.windows.hit(matched.hits, self.newest)
-            found = self.engine.respond(openings, [one], self.memory, max(one.at, self.newest))
-            for opening, finding in zip(openings, found, strict=True):
+            responded = self.engine.respond(openings, [one], self.memory, max(one.at, self.newest))
+            assert not responded.errors
+            for opening, finding in responded.found:
                 if any(effect.held == "guard" for effect in finding.effects):
                     self.windows.yielded(opening)
-            findings += found
+            findings += responded.findings
         return findings

@@ -9,13 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.engine.engine import Engine
+from sentinel.core.errors import StoreBusy
+from sentinel.engine.engine import Engine, Responded
 from sentinel.engine.expression import compile_expression
+from sentinel.engine.judge import Judge
 from sentinel.engine.keys import key_text
+from sentinel.engine.memory import Memory
 from sentinel.engine.metrics import gauge
 from sentinel.engine.playbook import Exemption, Metric, Rule
+from sentinel.engine.respond import respond
 from sentinel.engine.select import NAMES
 from sentinel.engine.windows import Gauge
+from sentinel.windows.memory import MemoryWindows
 from tests.engine.playbooks import HERE, SECOND, START, Desk, event, playbook
 
 
@@ -63,6 +68,33 @@ def test_a_playbook_that_raises_is_skipped_and_the_others_go_on() -> None:
     found = Engine([bad, playbook()]).match([event(0)])
     assert [hit.watch for hit in found.hits] == ["p"]
     assert found.errors == {("bad", "ZeroDivisionError: boom"): 1}
+
+
+def test_a_playbook_whose_answer_raises_is_skipped_and_the_others_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = responding(monkeypatch, ZeroDivisionError("boom"))
+    assert [finding.playbook for finding in answer.findings] == ["p"]
+    assert [opening.hit.watch for opening, _ in answer.found] == ["p"]
+    assert answer.errors == {("bad", "ZeroDivisionError: boom"): 1}
+
+
+def test_memory_that_cannot_be_reached_is_no_playbook_s_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StoreBusy, match="away"):
+        responding(monkeypatch, StoreBusy("away"))
+
+
+def responding(monkeypatch: pytest.MonkeyPatch, error: Exception) -> Responded:
+    """Return what an engine of two playbooks answers, of which answering for one raises."""
+
+    def broken(judge: Judge, *rest: Any, **more: Any) -> Any:
+        if judge.playbook.id == "bad":
+            raise error
+        return respond(judge, *rest, **more)
+
+    monkeypatch.setattr("sentinel.engine.engine.respond", broken)
+    engine, events = Engine([playbook(id="bad"), playbook()]), [event(n) for n in range(3)]
+    openings = MemoryWindows(engine.watches()).hit(engine.match(events).hits, events[-1].at)
+    assert [opening.hit.watch for opening in openings] == ["bad", "p"]
+    return engine.respond(openings, events, Memory(), events[-1].at)
 
 
 def test_numbers_that_a_metric_cannot_take_are_passed_over_and_counted() -> None:

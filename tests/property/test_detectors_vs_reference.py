@@ -176,7 +176,7 @@ def run(playbook: Playbook, raw: list[dict[str, Any]], size: int) -> tuple[Found
     def note(openings: Any, events: Any) -> None:
         for id in retracted(openings, memory.app):
             found.pop(id, None)
-        for finding in engine.respond(openings, events, memory, newest):
+        for finding in engine.respond(openings, events, memory, newest).findings:
             found.setdefault(finding.id, (finding.key, finding.at, finding.event_id))
 
     for start in range(0, len(raw), size):

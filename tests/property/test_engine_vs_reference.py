@@ -147,7 +147,7 @@ def test_the_engine_finds_what_the_reference_finds(asked: Any, raw: list[dict[st
         newest = matched.newest
         assert not matched.errors
         skipped += matched.skipped["p", "a group field is missing"]
-        for finding in engine.respond(windows.hit(matched.hits, newest), events, memory, newest):
+        for finding in engine.respond(windows.hit(matched.hits, newest), events, memory, newest).findings:
             anchors = found.setdefault(finding.key, [])
             if (finding.at, finding.event_id) not in anchors:
                 anchors.append((finding.at, finding.event_id))

@@ -228,11 +228,13 @@ class Replay:
                 yield Retraction(id, opening.hit.watch, opening.hit.key)
         elif id not in self._found:
             self._found.add(id)
-            (finding,) = self.engine.respond((opening,), events, self.memory, self.now)
-            if any(effect.held == "guard" for effect in finding.effects):
-                self.windows.yielded(opening)
-            if self._marks:
-                self._marks.put(finding, self.now)
-            yield finding
-            if finding.playbook in self.engine.emits:
-                self._made += made((finding,), *events)
+            responded = self.engine.respond((opening,), events, self.memory, self.now)
+            self.errors.update(responded.errors)
+            for _, finding in responded.found:
+                if any(effect.held == "guard" for effect in finding.effects):
+                    self.windows.yielded(opening)
+                if self._marks:
+                    self._marks.put(finding, self.now)
+                yield finding
+                if finding.playbook in self.engine.emits:
+                    self._made += made((finding,), *events)
