@@ -6,6 +6,7 @@ What a request says, its body's bounds among it, is `api`'s.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -24,6 +25,14 @@ _NO_HTTP = _refusal(
     b"400 Bad Request",
     b'{"error":{"code":"malformed","message":"this is not HTTP","hint":"send HTTP/1.1, and one length of the body"}}',
 )
+
+
+def _is_told(record: logging.LogRecord) -> bool:
+    """Keep a line for each connection that sends no HTTP out of the log: anybody can, and is answered so."""
+    return record.msg != "Invalid HTTP request received."
+
+
+logging.getLogger("uvicorn.error").addFilter(_is_told)
 
 
 class Connection(HttpToolsProtocol):

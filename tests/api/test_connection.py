@@ -180,10 +180,11 @@ def test_whoever_asks_for_another_protocol_is_answered_in_this_one_and_writes_no
     [b"\x16\x03\x01\x02\r\n\r\n", b"FOO / HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n"],
     ids=["TLS", "method", "length"],
 )
-def test_what_is_no_http_is_refused_in_the_one_form(patient, sent):
+def test_what_is_no_http_is_refused_in_the_one_form_and_writes_nothing_into_the_log(patient, sent, caplog):
     with connected(patient) as sock:
         sock.sendall(sent)
         head, _, body = until_closed(sock).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert json.loads(body)["error"]["code"] == "malformed"
     assert b"content-length: %d" % len(body) in head
+    assert caplog.records == []
