@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
 
-from sentinel.api.asking import Q, Since, Until, wanted
+from sentinel.api.asking import Q, Since, Until, forward, wanted
 from sentinel.api.context import Context, Here, Reader
 from sentinel.api.models import DecisionView, FindingView, Listing, Model, Moment, PersonView
 from sentinel.api.parts import LONGEST, Cursor, Filter, Limit, Word, network, time
@@ -18,7 +18,6 @@ from sentinel.core import record
 from sentinel.core.duration import DAY
 from sentinel.core.explore import Happened, Share, UserSeen, UsersWanted
 from sentinel.core.record import KeptDecision
-from sentinel.edge.errors import ApiError
 from sentinel.service import about
 from sentinel.service.about import About
 
@@ -122,10 +121,7 @@ def get_ip(
 def whole(here: Context, since: str | None, until: str | None) -> record.Filter:
     """Return the filter of a period, of all time where no ends were given."""
     found = record.Filter(since=time("from", since) or 0, until=time("to", until))
-    found = found if found.until is not None else replace(found, until=here.clock() + DAY)
-    if (found.since or 0) >= (found.until or 0):
-        raise ApiError("invalid", "`from`: it does not lie before `to`")
-    return found
+    return forward(found if found.until is not None else replace(found, until=here.clock() + DAY))
 
 
 def activity_view(found: About) -> dict[str, Any]:

@@ -23,9 +23,18 @@ def wanted(
     since: str | None = None, until: str | None = None,
 ) -> record.Filter:  # fmt: skip
     """Return the filter that parameters ask for; raises the refusal of whatever cannot be meant."""
-    return record.Filter(
-        event, user_key(user), network("ip", ip), time("from", since), time("to", until), condition(here, q)
+    return forward(
+        record.Filter(
+            event, user_key(user), network("ip", ip), time("from", since), time("to", until), condition(here, q)
+        )
     )
+
+
+def forward(filter: record.Filter) -> record.Filter:
+    """Return a filter as it is; raises the refusal of one that ends before it begins."""
+    if filter.since is not None and filter.until is not None and filter.since >= filter.until:
+        raise ApiError("invalid", "`from`: it does not lie before `to`")
+    return filter
 
 
 def condition(here: Context, q: str | None) -> record.Query | None:

@@ -33,7 +33,10 @@ class SignInFirst(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request of somebody signed in. `apps` are those the account reaches, `app` the one it looks at."""
+    """One request of somebody signed in. `apps` are those the account reaches, `app` the one it looks at.
+
+    `now` is when it came, in microseconds since 1970: all of a page is of one moment.
+    """
 
     here: Context
     answers: Answers
@@ -43,16 +46,12 @@ class Visit:
     app: App
     csrf: str
     token: str
+    now: int
 
     @property
     def store(self) -> Store:
         """The store; what is asked of it names `app.id`."""
         return self.here.store
-
-    @property
-    def now(self) -> int:
-        """The moment, in microseconds since 1970."""
-        return self.here.clock()
 
     @property
     def by(self) -> str:
@@ -131,7 +130,9 @@ def _visit(request: Request, wanted: str | None, named: bool = False) -> Visit:
         raise SignInFirst
     account = session.account
     apps = tuple(app for app in here.store.access.apps() if account.reaches(app.id))
-    return Visit(here, answers, request, account, apps, _chosen(apps, wanted, named), csrf_of(token), token)
+    return Visit(
+        here, answers, request, account, apps, _chosen(apps, wanted, named), csrf_of(token), token, here.clock()
+    )
 
 
 def _chosen(apps: tuple[App, ...], wanted: str | None, named: bool) -> App:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 
@@ -99,6 +100,19 @@ def test_a_playbook_shows_its_text_its_versions_and_how_near_a_group_is(console)
         console.reader("viewer").page("/playbooks/of/three-failures?group=plan%3Dx")
     )
     assert console.reader("viewer").get("/playbooks/of/nothing").status == 404
+
+
+def test_what_was_found_today_stands_at_today_however_long_a_page_takes(console):
+    console.whole.fail("203.0.113.63")
+    reader = console.reader("viewer")
+    for _ in range(5):
+        before, page, after = day(), text(reader.page("/playbooks/of/three-failures")), day()
+        *earlier, (newest, found) = re.findall(r"(\d{4}-\d\d-\d\d): (\d+) finding", page)
+        assert (len(earlier), before <= newest <= after, int(found) > 0 or before < after) == (29, True, True)
+
+
+def day():
+    return datetime.now(UTC).date().isoformat()
 
 
 def test_a_playbook_that_was_just_saved_is_waited_for(console):
