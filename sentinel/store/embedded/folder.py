@@ -46,7 +46,9 @@ class Folder:
 
 def _refuse_anothers(path: Path) -> None:
     """Raise StoreError for a folder with files of others, who would not be let in any more: it was named by mistake."""
+    if not path.stat().st_mode & 0o077:
+        return  # it is nobody else's
     found = {one.name for one in path.iterdir() if not one.name.startswith(".")}
     if not found & _OURS and (others := sorted(found - _HARMLESS)):
-        hint = "name a folder that is empty or not there yet"
+        hint = "name a folder that is empty, not there yet, or your own alone"
         raise StoreError(f"`{path}` is not empty: it has `{others[0][:80]}`", hint)

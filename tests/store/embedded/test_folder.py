@@ -89,6 +89,13 @@ def test_what_a_home_a_disk_or_an_earlier_server_leaves_is_no_hindrance(tmp_path
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
 
 
+def test_a_folder_that_is_nobody_else_s_may_hold_what_it_holds(tmp_path):
+    tmp_path.chmod(0o700)
+    (tmp_path / "playbooks").mkdir()
+    open_store(tmp_path).close()
+    assert (tmp_path / "playbooks").is_dir()
+
+
 def cut(data):
     return data[: len(data) // 2 + 100]
 
