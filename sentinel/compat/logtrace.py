@@ -26,6 +26,7 @@ from sentinel.compat.adapter import (
 )
 from sentinel.compat.asking import equal, every, moment, newest, number, past, quoted
 from sentinel.compat.naming import first, folded, text, unreserved
+from sentinel.compat.raw import element
 from sentinel.compat.sparing import sparing
 from sentinel.core import address
 from sentinel.core.duration import DAY
@@ -149,7 +150,7 @@ ADAPTER = Adapter(KeyForm((*SENDERS, *READ)), routes, first_of(in_header("X-API-
 
 def event(raw: Any) -> Iterator[dict[str, Any]]:
     """Give an event of any generation; details of the request go before flat fields, which then are empty."""
-    given = _object(raw)
+    given = folded(element(raw))
     name = first(given, "name", "actionname")
     if not name:
         raise EventError("name", "missing", "every event has a `name`, or an `action_name`")
@@ -158,7 +159,7 @@ def event(raw: Any) -> Iterator[dict[str, Any]]:
 
 def session(raw: Any) -> Iterator[dict[str, Any]]:
     """Give a session: when it is said to begin it happened at its log-in, else now."""
-    given = _object(raw)
+    given = folded(element(raw))
     status = text(given.get("status")).upper()
     if status not in ("ACTIVE", "INACTIVE"):
         raise EventError("status", "neither `ACTIVE` nor `INACTIVE`")
@@ -171,7 +172,7 @@ def session(raw: Any) -> Iterator[dict[str, Any]]:
 
 def audit_log(raw: Any) -> Iterator[dict[str, Any]]:
     """Give a line of an audit log, named by its action."""
-    given = _object(raw)
+    given = folded(element(raw))
     name = first(given, "action")
     if not name:
         raise EventError("action", "missing", "every line has an `action`")
@@ -184,12 +185,6 @@ _SENT: Mapping[str, tuple[str, Callable[[Any], Iterator[Any]]]] = {
     "session": ("sessions", session),
     "audit-log": ("audit-logs", audit_log),
 }
-
-
-def _object(raw: Any) -> dict[str, Any]:
-    if type(raw) is not dict:
-        raise EventError("event", "not an object")
-    return folded(raw)
 
 
 def _made(

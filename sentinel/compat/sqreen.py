@@ -19,12 +19,13 @@ import msgspec
 
 from sentinel.compat.adapter import READERS, SENDERS, Adapter, Answer, Call, Request, Route, Shared, first_of, in_header
 from sentinel.compat.naming import text, unreserved
+from sentinel.compat.raw import element, part
+from sentinel.compat.raw import time as sent_at
 from sentinel.compat.sparing import shallow
 from sentinel.core import address, identity
 from sentinel.core.decision import FOREVER, Place
 from sentinel.core.duration import DAY, SECOND
 from sentinel.core.errors import EventError, SentinelError, StoreBusy
-from sentinel.core.moment import parse
 from sentinel.core.scrub import Scrubber
 from sentinel.core.scrub import text as scrubbed
 from sentinel.edge.batch import decode
@@ -177,13 +178,13 @@ ADAPTER = Adapter(
 
 def record(decisions: frozenset[str], raw: Any) -> Iterator[dict[str, Any]]:
     """Give the events of one request: what the application said in it."""
-    if _object(raw).get("event_type") != "request_record":
+    if element(raw).get("event_type") != "request_record":
         return
-    request, said = _part(raw, "request"), _part(raw, "observed").get("sdk")
-    answered = _request(request, _part(raw, "response").get("status"))
+    request, said = part(raw, "request"), part(raw, "observed").get("sdk")
+    answered = _request(request, part(raw, "response").get("status"))
     common = {"ip": address.normalise(text(raw.get("client_ip"))), "request": answered}
     for place, one in enumerate(said if type(said) is list else []):
-        made = _said(one, _part(raw, "identity"))
+        made = _said(one, part(raw, "identity"))
         if made is None:
             continue
         made |= common
@@ -215,10 +216,10 @@ def reader() -> Callable[[Any], Iterator[dict[str, Any]]]:
 
 def signal(raw: Any) -> Iterator[dict[str, Any]]:
     """Give the events of a signal: one of a point, one of each point of a trace, none of measurements."""
-    inner = _object(raw).get("data")
+    inner = element(raw).get("data")
     shared = {name: raw[name] for name in ("actor", "context", "source") if raw.get(name)}
     for one in inner if type(inner) is list else [raw]:
-        point = shared | {name: value for name, value in _object(one).items() if value is not None}
+        point = shared | {name: value for name, value in element(one).items() if value is not None}
         if point.get("type") != "metric":
             yield _point(point)
 
@@ -227,14 +228,14 @@ def _point(raw: Mapping[str, Any]) -> dict[str, Any]:
     name = raw.get("signal_name")
     if type(name) is not str or not name:
         raise EventError("signal_name", "missing")
-    actor, context = _part(raw, "actor"), _part(raw, "context")
+    actor, context = part(raw, "actor"), part(raw, "context")
     ips = actor.get("ip_addresses")
     ip = next((one for one in map(text, ips if type(ips) is list else [actor.get("ip_address")]) if one), "")
     properties = {"source": text(raw.get("source"))[:256], **_kept("payload", raw.get("payload"))}
     found = {
-        "event": unreserved(name), "timestamp": _time(raw.get("time")), "user": _user(actor.get("user_identifiers")),
+        "event": unreserved(name), "timestamp": sent_at(raw.get("time")), "user": _user(actor.get("user_identifiers")),
         "ip": address.normalise(ip), "properties": {key: value for key, value in properties.items() if value},
-        "request": _request(_part(context, "request"), _part(context, "response").get("status")),
+        "request": _request(part(context, "request"), part(context, "response").get("status")),
     }  # fmt: skip
     return {key: value for key, value in found.items() if value}
 
@@ -257,7 +258,7 @@ def _said(one: Any, whose: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _at(found: dict[str, Any], time: Any) -> dict[str, Any]:
-    at = _time(time)
+    at = sent_at(time)
     return found if at is None else found | {"timestamp": at}
 
 
@@ -289,7 +290,7 @@ def _request(given: Mapping[str, Any], status: Any) -> dict[str, Any]:
     if "path" in found:
         found["path"] = found["path"].partition("?")[0]
     agent = next((value for name, value in _pairs(given.get("headers")) if name.lower() == "user-agent"), "")
-    query = _part(_part(given, "parameters"), "query")
+    query = part(part(given, "parameters"), "query")
     return found | {
         **({"user_agent": scrubbed(agent, 512)} if agent else {}),
         **({"params": _scrub.mapping(query)} if query else {}),
@@ -301,25 +302,6 @@ def _pairs(headers: Any) -> Iterator[tuple[str, str]]:
     for pair in headers if type(headers) is list else ():
         if type(pair) is list and len(pair) == 2 and all(type(one) is str for one in pair):
             yield pair[0], pair[1]
-
-
-def _object(raw: Any) -> dict[str, Any]:
-    if type(raw) is not dict:
-        raise EventError("event", "not an object")
-    return raw
-
-
-def _part(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
-    found = raw.get(name)
-    return found if type(found) is dict else {}
-
-
-def _time(value: Any) -> str | None:
-    try:
-        parse(value)
-    except SentinelError:
-        return None
-    return value if type(value) is str else None
 
 
 def _batch(data: bytes) -> tuple[Iterable[Any], bool]:

@@ -18,6 +18,7 @@ from sentinel.core.record import Filter
 
 Interval = Literal["minute", "hour", "day", "week", "month"]
 MetricKind = Literal["count", "users", "ips", "sum", "avg", "min", "max", "p95"]
+NUMERIC: tuple[MetricKind, ...] = ("sum", "avg", "min", "max", "p95")  # of numbers, of which a property is named
 By = Literal["events", "users"]
 Scalar = str | int | float | bool | None
 

@@ -32,6 +32,11 @@ def rules_of(playbook: Playbook) -> Iterator[Rule]:
     return (selector.rule for selector in selectors(playbook) if selector.rule is not None)
 
 
+def is_pattern(name: str) -> bool:
+    """Say whether a name of events stands for several."""
+    return any(sign in name for sign in "*?[")
+
+
 def names(selector: Selector, name: str) -> bool:
     """Say whether events of this name can be meant."""
     patterns = selector.events, selector.rule.events if selector.rule else ()

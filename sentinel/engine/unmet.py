@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from fnmatch import fnmatchcase
 from itertools import product
 
 from sentinel.core.event import Event
@@ -12,9 +11,9 @@ from sentinel.engine.expression import Expression
 from sentinel.engine.nodes import And, Node, fields_of
 from sentinel.engine.playbook import Selector
 from sentinel.engine.possible import TRUSTS
+from sentinel.engine.select import is_pattern, names
 
 LOGIN = "auth"  # no other event has `success`
-GLOB = "*?["
 _KNOWN = frozenset({"event", "success", "trust"})
 
 
@@ -22,10 +21,10 @@ def is_unmet(selector: Selector, trusts: Sequence[str] = TRUSTS) -> bool:
     """Say whether no event can be meant. `trusts` are who may send those that count."""
     parts = [part for where in _wheres(selector) for part in _conjuncts(where.tree)]
     asked = [(compile_tree(part).truth, fields_of(part)) for part in parts if _KNOWN.issuperset(fields_of(part))]
-    names = _names(selector) if asked else ()
-    return bool(names) and not any(
+    possible = _names(selector) if asked else ()
+    return bool(possible) and not any(
         all(truth(event) or (name is None and "event" in fields and truth(event) is None) for truth, fields in asked)
-        for name in names
+        for name in possible
         for event in _events(name, trusts)
     )
 
@@ -62,11 +61,7 @@ def _events(name: str | None, trusts: Iterable[str]) -> Iterator[Event]:
 def _names(selector: Selector) -> set[str | None]:
     """Return the names that are told, and None where others are allowed; a login's where it is among them."""
     patterns = [some for some in (selector.events, selector.rule.events if selector.rule else ()) if some]
-    told = {name for some in patterns for name in some if not any(sign in name for sign in GLOB)} | {LOGIN}
-    names: set[str | None] = {name for name in told if all(_holds(some, name) for some in patterns)}
-    named = any(not any(sign in name for name in some for sign in GLOB) for some in patterns)
-    return names if named else names | {None}
-
-
-def _holds(patterns: Iterable[str], name: str) -> bool:
-    return any(fnmatchcase(name, one) for one in patterns)
+    told = {name for some in patterns for name in some if not is_pattern(name)} | {LOGIN}
+    meant: set[str | None] = {name for name in told if names(selector, name)}
+    named = any(not any(map(is_pattern, some)) for some in patterns)
+    return meant if named else meant | {None}

@@ -16,7 +16,8 @@ from sentinel.engine.judge import prepare
 from sentinel.engine.playbook import Playbook, Rule, Selector
 from sentinel.engine.possible import TRUSTS
 from sentinel.engine.problems import quote
-from sentinel.engine.unmet import GLOB, asks_success, is_unmet
+from sentinel.engine.select import is_pattern
+from sentinel.engine.unmet import asks_success, is_unmet
 from sentinel.loader.desk import Desk, listed
 from sentinel.loader.impossible import IMPOSSIBLE, check_names
 from sentinel.loader.playbook import Rules, selections, usual_cooldown
@@ -100,9 +101,9 @@ def _events_meet(reading: Reading, rule: Rule | None, desk: Desk) -> None:
 
 
 def _meet(one: str, other: str) -> bool:
-    if not any(sign in one for sign in GLOB):
+    if not is_pattern(one):
         return fnmatchcase(one, other)
-    return any(sign in other for sign in GLOB) or fnmatchcase(other, one)
+    return is_pattern(other) or fnmatchcase(other, one)
 
 
 def _cooldown(reading: Reading, desk: Desk) -> None:
@@ -201,7 +202,7 @@ def _made(reading: Reading, desk: Desk) -> None:
         if name in SENDERS or name.startswith(RESERVED):
             why = "names that start with `sentinel.` or `sq.` are ours" if name not in SENDERS else "a sender's alone"
             desk.report(action.spot("event"), f"{quote(name)} cannot be made by a playbook", why)
-        elif any(sign in name for sign in GLOB):
+        elif is_pattern(name):
             desk.report(action.spot("event"), f"{quote(name)} is a pattern and no name")
         for taken in sorted(OURS & (action["properties"] or {}).keys()):
             hint = f"{listed(sorted(OURS), 'and')} are filled in"

@@ -12,7 +12,7 @@ from sentinel.engine.kinds import Kind
 from sentinel.engine.metrics import LARGEST
 from sentinel.engine.playbook import Rule
 from sentinel.engine.problems import quote
-from sentinel.engine.unmet import GLOB
+from sentinel.engine.select import is_pattern
 from sentinel.loader.desk import Desk
 from sentinel.loader.detectors import LARGEST_THRESHOLD, Bound
 from sentinel.loader.playbook import least
@@ -46,7 +46,7 @@ def _too_distinct(counted: Reading, selector: Reading, playbook: Reading, desk: 
 
 def _names(events: tuple[str, ...] | None) -> float:
     """Return how many names of events are meant, `inf` where any may be."""
-    return len(events) if events and not any(sign in name for name in events for sign in GLOB) else inf
+    return len(events) if events and not any(map(is_pattern, events)) else inf
 
 
 def check_names(selector: Reading, rule: Rule, playbook: Reading, desk: Desk) -> None:

@@ -10,6 +10,7 @@ from itertools import combinations
 from sentinel.engine.fields import FIELDS
 from sentinel.engine.kinds import Kind
 from sentinel.engine.playbook import MODES, SEVERITIES
+from sentinel.engine.possible import TRUSTS
 from sentinel.loader import words
 from sentinel.loader.desk import Json
 from sentinel.loader.detectors import DETECTORS, NAMES, SELECTOR, WINDOWED
@@ -47,7 +48,7 @@ EVENT: dict[str, Key] = {
     "agent": Key(Record("an agent", _fields("agent"), told=True)),
     "user_labels": Key(TEXTS, "What `user.labels` reads."),
     "ip_labels": Key(TEXTS, "What `ip.labels` reads."),
-    "trust": Key(choice("kind of trust", ("server", "browser", "playbook")), "Who sent or made it."),
+    "trust": Key(choice("kind of trust", TRUSTS), "Who sent or made it."),
 }  # fmt: skip
 TIMED = {
     "timestamp": Key(words.TIME, "When it happened: `2026-01-05T08:00:00Z`, or seconds since 1970."),

@@ -14,6 +14,7 @@ import msgspec
 
 from sentinel.compat.exceptionless.stacks import extra, innermost, stack
 from sentinel.compat.naming import first, fold, folded, text, unreserved
+from sentinel.compat.raw import element
 from sentinel.compat.sparing import shallow, size, sparing, unsaid
 from sentinel.core import address, event
 from sentinel.core.errors import EventError
@@ -114,9 +115,7 @@ def is_mail(said: str) -> bool:
 
 def _parted(raw: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return the fields of an event, the known ones of its data by folded name, and the data of its sender's own."""
-    if type(raw) is not dict:
-        raise EventError("event", "not an object")
-    given = folded(raw)
+    given = folded(element(raw))
     strange = {name: one for name, one in raw.items() if fold(name) not in _ROOT | _SERVERS}
     sent = given.get("data")
     everything = strange | (sent if type(sent) is dict else {} if sent is None else {"data": sent})

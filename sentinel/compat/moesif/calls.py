@@ -17,8 +17,10 @@ import msgspec
 
 from sentinel.compat.adapter import json_elements
 from sentinel.compat.moesif.names import Aside, Types, fitted, renamed
+from sentinel.compat.raw import element, part
+from sentinel.compat.raw import time as sent_at
 from sentinel.core import address, identity, moment
-from sentinel.core.errors import EventError, IdentityError, SentinelError
+from sentinel.core.errors import EventError, IdentityError
 from sentinel.core.event import ID_LENGTH, NAME_LENGTH
 from sentinel.core.record import KeyScope
 from sentinel.core.scrub import Scrubber, text
@@ -59,8 +61,8 @@ class Reading:
 
     def call(self, raw: Any) -> Iterable[dict[str, Any]]:
         """Give the event of one API call."""
-        call = _element(raw)
-        request, response = _part(call, "request"), _part(call, "response")
+        call = element(raw)
+        request, response = part(call, "request"), part(call, "response")
         aside = Aside()
         user, ip = self._user(call, aside), _ip(request)
         status = _whole(response.get("status"))
@@ -81,8 +83,8 @@ class Reading:
 
     def action(self, raw: Any) -> Iterable[dict[str, Any]]:
         """Give the event of one action, which has its name."""
-        action = _element(raw)
-        request = _part(action, "request")
+        action = element(raw)
+        request = part(action, "request")
         name, aside = action.get("action_name"), Aside()
         if type(name) is not str or not name:
             raise EventError("action_name", "missing" if name is None else "not a text")
@@ -95,7 +97,7 @@ class Reading:
 
     def user(self, raw: Any) -> Iterable[dict[str, Any]]:
         """Give the event of what is said of a user."""
-        said, aside = _element(raw), Aside()
+        said, aside = element(raw), Aside()
         user = self._user(said, aside)
         if not user.keys() & {self.identifier, ANONYMOUS}:
             raise EventError("user_id", "missing")
@@ -114,7 +116,7 @@ class Reading:
         yield self._group(raw, "subscription.updated", "subscription_id", "subscription_id", "status")
 
     def _group(self, raw: Any, name: str, wanted: str, *kept: str) -> dict[str, Any]:
-        said, aside = _element(raw), Aside()
+        said, aside = element(raw), Aside()
         user = {one: value for one, value in self._user(said, aside).items() if one == COMPANY}
         if said.get(wanted) in (None, "") or (wanted == "company_id" and not user):
             raise EventError(wanted, "missing")
@@ -153,14 +155,14 @@ class Reading:
         return found
 
     def _contents(self, properties: dict[str, Any], request: Mapping[str, Any], response: Mapping[str, Any]) -> None:
-        for side, part in (("request", request), ("response", response)):
-            kept = {name: part[name] for name in ("headers", "body") if part.get(name)}
+        for side, said in (("request", request), ("response", response)):
+            kept = {name: said[name] for name in ("headers", "body") if said.get(name)}
             if kept:
                 properties[side] = _scrub.properties(kept)[0]
 
     def _finished(self, event: dict[str, Any], raw: Any, time: Any, id: Any = None) -> dict[str, Any]:
         """Complete an event: its time and id as far as they were sent, and nothing larger than is kept."""
-        at = _time(time)
+        at = sent_at(time)
         if at is not None:
             event["timestamp"] = at
         self._place += 1
@@ -170,17 +172,6 @@ class Reading:
             event["id"] = blake2b(_pack([self._place, msgspec.json.encode(raw)]), digest_size=16).hexdigest()
         _cut(event)
         return {name: value for name, value in event.items() if value not in (None, {})}
-
-
-def _element(raw: Any) -> dict[str, Any]:
-    if type(raw) is not dict:
-        raise EventError("event", "not an object")
-    return raw
-
-
-def _part(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
-    found = raw.get(name)
-    return found if type(found) is dict else {}
 
 
 def _kept(raw: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -198,18 +189,9 @@ def _whole(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 1000 else None
 
 
-def _time(value: Any) -> str | None:
-    """Return a time as it was sent, None where there is none that can be read."""
-    try:
-        moment.parse(value)
-    except SentinelError:
-        return None
-    return value if type(value) is str else None
-
-
 def _took(request: Mapping[str, Any], response: Mapping[str, Any]) -> float | None:
     """Return how long a call took, in milliseconds."""
-    begun, done = _time(request.get("time")), _time(response.get("time"))
+    begun, done = sent_at(request.get("time")), sent_at(response.get("time"))
     if begun is None or done is None:
         return None
     return max(0, moment.parse(done) - moment.parse(begun)) / 1000
@@ -217,7 +199,7 @@ def _took(request: Mapping[str, Any], response: Mapping[str, Any]) -> float | No
 
 def _request(said: Mapping[str, Any], status: int | None) -> dict[str, Any]:
     """Return a request's fields from its URI and headers."""
-    headers = {name.lower(): value for name, value in _part(said, "headers").items() if type(value) is str}
+    headers = {name.lower(): value for name, value in part(said, "headers").items() if type(value) is str}
     uri, agent, verb = (said.get(name) for name in ("uri", "user_agent_string", "verb"))
     parts = _URI.match(uri) if type(uri) is str else None
     host, path, query = parts.groups("") if parts is not None else ("", "", "")

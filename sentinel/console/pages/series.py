@@ -13,7 +13,7 @@ from sentinel.console.parts import Given
 from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import SECOND
 from sentinel.core.errors import SentinelError, StoreBusy
-from sentinel.core.explore import INTERVALS, Line, Metric, MetricKind, Series, SeriesWanted
+from sentinel.core.explore import INTERVALS, NUMERIC, Line, Metric, MetricKind, Series, SeriesWanted
 from sentinel.core.number import finite
 from sentinel.core.record import Filter
 from sentinel.service import reports
@@ -25,7 +25,6 @@ METRICS: Mapping[MetricKind, str] = {
     "count": "Events", "users": "Users", "ips": "Addresses", "sum": "Sum of", "avg": "Average of", "min": "Least of",
     "max": "Greatest of", "p95": "95 % are below, of",
 }  # fmt: skip
-OF = ("sum", "avg", "min", "max", "p95")
 NAMELESS = SentinelError("no property is named", "write it in its box, such as `properties.total`")
 STEPS = (("", "as fits"), *((name, f"{name}s") for name in INTERVALS))
 
@@ -51,10 +50,10 @@ def show_series(
     if filter is not None and filter.since is not None and filter.until is not None:
         step = interval or reports.interval(filter.since, filter.until)
         wanted = SeriesWanted(
-            filter, step, Metric(metric, of if metric in OF else None),
+            filter, step, Metric(metric, of if metric in NUMERIC else None),
             group_by or None, LINES, zone_of(visit), previous=bool(previous),
         )  # fmt: skip
-        found, problem = _asked(visit, wanted) if of or metric not in OF else (None, NAMELESS)
+        found, problem = _asked(visit, wanted) if of or metric not in NUMERIC else (None, NAMELESS)
     return visit.page(
         "series.html", 422 if flaws or problem else 200, asked=asked, flaws=flaws, problem=problem, series=found,
         lines=_lines(found, asked.q, group_by, visit.now) if found else [], x=_seconds(found), metric=metric, of=of,

@@ -230,7 +230,7 @@ class Replay:
             self._found.add(id)
             responded = self.engine.respond((opening,), events, self.memory, self.now)
             self.errors.update(responded.errors)
-            for _, finding in responded.found:
+            for finding in responded.findings:
                 if any(effect.held == "guard" for effect in finding.effects):
                     self.windows.yielded(opening)
                 if self._marks:

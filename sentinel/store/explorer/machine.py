@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from sentinel.core.errors import SentinelError, StoreBusy
-from sentinel.core.explore import Metric, Scalar
+from sentinel.core.explore import NUMERIC, Metric, Scalar
 from sentinel.core.number import whole
 from sentinel.core.record import Filter
 from sentinel.engine.fields import FieldSpec, find_field
@@ -27,7 +27,6 @@ AT_ONCE = 4
 PATIENCE = 10.0  # seconds to wait for a place
 SHORTER = "ask for a shorter time, or for fewer values"  # the hint to whoever asks too much
 _MARK = "\x01"  # stands before what is no text, among values of any kind
-_NUMERIC = ("sum", "avg", "min", "max", "p95")
 _SOME = 2048  # events
 _PLAIN = "ts, seq, name, user_h, ip_h"
 _DIGITS = ", ".join(f"'{digit}'" for digit in "-0123456789")
@@ -136,7 +135,7 @@ class Machine:
 
     def measure(self, app: str, metric: Metric, roughly: bool) -> Measure:
         """Return a metric; raises SentinelError where it lacks its field, or has one it cannot use."""
-        if metric.kind in _NUMERIC:
+        if metric.kind in NUMERIC:
             if metric.field is None:
                 raise SentinelError(f"`of`: missing: of what is it the {metric.kind}?", "such as `properties.amount`")
             ranked = "percentile_disc(0.95) WITHIN GROUP (ORDER BY x)"
