@@ -56,7 +56,7 @@ class Accounts:
             taken = select(accounts.c.id).where(accounts.c.name == account.name, accounts.c.id != account.id)
             if connection.execute(taken).first():
                 raise Conflict(f"`name`: there is an account `{account.name}` already", "choose another name")
-            before = _administrators(connection)
+            before = _administrators(connection, held=True)
             put(connection, accounts, {**row, "apps": list(account.apps)})
             _someone_left(connection, before)
             detail = {"role": account.role, "apps": list(account.apps)}
@@ -74,7 +74,7 @@ class Accounts:
         }
         mine = update(accounts).where(accounts.c.id == id).values(**given).returning(*accounts.c)
         with self._control.write() as connection:
-            before = _administrators(connection)
+            before = _administrators(connection, held=True)
             row = connection.execute(mine).one_or_none()
             if row is None:
                 return None
@@ -104,7 +104,7 @@ class Accounts:
         Raises SentinelError where nobody would be left to administer the server.
         """
         with self._control.write() as connection:
-            before = _administrators(connection)
+            before = _administrators(connection, held=True)
             gone = delete(accounts).where(accounts.c.id == id).returning(accounts.c.name)
             name = connection.execute(gone).scalar_one_or_none()
             if name is not None:
@@ -176,9 +176,11 @@ def _shut(connection: Connection, id: str, now: int) -> None:
     connection.execute(update(one_time_links).where(*links).values(used=now))
 
 
-def _administrators(connection: Connection) -> int:
-    """Return how many can sign in and administer the whole server."""
+def _administrators(connection: Connection, held: bool = False) -> int:
+    """Return how many can sign in and administer the whole server; `held`, they stay so until the transaction ends."""
     query = select(accounts).where(accounts.c.role == "admin", accounts.c.password.is_not(None))
+    if held:  # or two servers let two of them go at once, and each thinks that the other stays
+        query = query.order_by(accounts.c.id).with_for_update()
     return sum(_account(row).server for row in connection.execute(query))
 
 

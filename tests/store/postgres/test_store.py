@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -31,38 +30,7 @@ from tests import postgres
 from tests.api.served import wait_for
 from tests.contract.values import NOW, batch, decision, event, finding, put
 from tests.passwords import SPELLINGS, passwords, pieces
-
-
-@pytest.fixture
-def database():
-    server = postgres.shared()
-    name = server.make()
-    yield name
-    server.drop(name)
-
-
-@pytest.fixture
-def stores(database):
-    """Two processes' stores over one database, as far as the database can tell."""
-    url = postgres.shared().url(database)
-    both = open_postgres(url), open_postgres(url)
-    both[0].access.put_app(App("shop", made=NOW), "test", NOW)
-    wait_for(lambda: both[1].access.app("shop"))
-    yield both
-    for store in both:
-        store.close()
-
-
-def at_once(*calls):
-    """Run calls in threads that start together; return what they return."""
-    gate = threading.Barrier(len(calls))
-
-    def run(call):
-        gate.wait()
-        return call()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return [future.result() for future in [pool.submit(run, call) for call in calls]]
+from tests.store.postgres.together import at_once
 
 
 def send(store, events):

@@ -1,0 +1,49 @@
+"""Accounts that two servers change at the same moment."""
+
+from __future__ import annotations
+
+import pytest
+
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import Account
+from tests.contract.values import NOW
+from tests.store.postgres.together import at_once
+
+NAMES = ("ana", "bob")
+
+
+def demote(store, name):
+    store.accounts.change(name, "jane", NOW, role="viewer")
+
+
+def send_home(store, name):
+    store.accounts.change(name, "jane", NOW, apps=("shop",))
+
+
+def overwrite(store, name):
+    store.accounts.put(Account(name, name, "viewer", made=NOW), "jane", NOW)
+
+
+def remove(store, name):
+    store.accounts.remove(name, "jane", NOW)
+
+
+@pytest.mark.parametrize("way", [demote, send_home, overwrite, remove])
+def test_of_two_administrators_that_two_servers_let_go_at_once_one_stays(stores, way):
+    def asked(number):
+        try:
+            way(stores[number], NAMES[number])
+        except SentinelError as error:
+            return str(error)
+        return None
+
+    for _ in range(8):
+        for name in NAMES:
+            stores[0].accounts.put(Account(name, name, "admin", made=NOW), "jane", NOW)
+            stores[0].accounts.set_password(name, "$hash", "jane", NOW)
+        told = at_once(lambda: asked(0), lambda: asked(1))
+        assert [one.name for one in stores[0].accounts.list() if one.server and one.ready] == [
+            name for name, text in zip(NAMES, told, strict=True) if text
+        ]
+        (text,) = [text for text in told if text]
+        assert "nobody would be left" in text
