@@ -1,4 +1,4 @@
-"""What do windows cost: memory a group, time a hit with many groups, and one attacker against many?
+"""What do windows cost: memory a group, time a hit with many groups, one attacker against many, late hits?
 
 Each figure is a ratio against something named and measured in the same run: a dictionary of deques, which keeps the
 last n hits a group and is wrong as soon as events come late; fewer groups; many senders.
@@ -27,6 +27,8 @@ from sentinel.windows.memory import MemoryWindows
 MINUTE = 60_000_000
 COUNT = Threshold((Gauge("count", 10),))
 DISTINCT = Threshold((Gauge("distinct", 10),))
+RATIO = Threshold((Gauge("count", 10), Gauge("ratio", 900_000)))
+SECOND = 1_000_000
 
 
 def watched(detector: Threshold, groups: int = 2_000_000) -> MemoryWindows:
@@ -106,6 +108,16 @@ def counted(hits: list[Hit]) -> list[Hit]:
     return [one._replace(values=(1,)) for one in hits]
 
 
+def late(seconds: int) -> list[Hit]:
+    """Return hits of 20 groups, 300 of each in a window, that are up to so late; three in ten count for the ratio."""
+    chance = random.Random(1)
+    return [
+        hit(chance.randrange(20), n * SECOND // 10 - chance.randrange(seconds * SECOND + 1), n)
+        ._replace(values=(1, (1, SECOND * (chance.random() < 0.3))))
+        for n in range(10_000, 50_000)
+    ]  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--groups", type=int, default=1_000_000)
@@ -126,6 +138,8 @@ def main() -> None:
         small, large, attack = cost(few, detector), cost(many, detector), cost(one, detector)
         print(f"{name}: µs a hit with 1,000 groups {small:.2f}, with 100,000 {large:.2f}: ratio {large / small:.2f}")
         print(f"{name}: µs a hit from one sender {attack:.2f}, from 1,000 {small:.2f}: ratio {attack / small:.2f}")
+    prompt, minute = cost(late(0), RATIO), cost(late(60), RATIO)
+    print(f"ratio: µs a hit in order {prompt:.2f}, up to a minute late {minute:.2f}: ratio {minute / prompt:.2f}")
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ class Log:
     def _rebuild(self, terms: Terms) -> None:
         self.first = self.hits.behind(self.hits.at(-1) - terms.window)
         self.running = tallies(terms.gauges)
-        self.running.fill([values for _, _, values in self.hits.each(self.first)])
+        self.running.fill(self.hits.all_values(self.first))
 
     def add(self, at: int, id: str, values: Any, terms: Terms) -> None:
         """Add a hit; forget what lies too far behind the newest."""
@@ -112,38 +112,59 @@ class Log:
     def may_cross(self, at: int, terms: Terms) -> bool:
         """Say whether any window that ends in [at, newest] could meet the metrics: a quick no is never wrong."""
         if terms.on_arrival:
-            return True
+            inside = self.hits.behind(at) - self.hits.behind(at - terms.window)
+            return inside >= terms.fewest or self.approximate  # a merged hit stands for several
         if self.running is None:
             return self.hits.many >= terms.fewest
-        before = [values for _, _, values in self.hits.each(self.hits.behind(at - terms.window), self.first)]
+        before = self.hits.all_values(self.hits.behind(at - terms.window), self.first)
         self.running.fill(before)
         answer = self.running.reached()
-        for values in before:
-            self.running.drop(values)
+        self.running.drain(before)
         return answer
 
-    def crossings(self, at: int, terms: Terms) -> Iterator[Crossing]:
-        """Yield the crossings in [at, at + window), ascending, with their tallies."""
-        hits = self.hits
+    def crossings(self, at: int, terms: Terms) -> list[Crossing]:
+        """Return the crossings in [at, at + window), ascending, with their tallies.
+
+        What comes late is mostly a few hits late: the running tally goes back those, and on again.
+        """
+        hits, found = self.hits, []
+        low, index = hits.behind(at - terms.window), hits.behind(at)
+        late = hits.many - index + self.first - low
+        running = self.running if self.first <= index and 2 * late < index - low else None
+        sums = running or tallies(terms.gauges)
+        if running is None:
+            sums.fill(hits.all_values(low, index))
+        else:
+            self._back(low, index, running)
         start = hits.before(at)
-        stop = hits.behind(at) if terms.on_arrival else hits.before(at + terms.window)
-        low = index = hits.behind(at - terms.window)
-        sums = tallies(terms.gauges)
+        stop = index if terms.on_arrival else hits.before(at + terms.window)
         while start < stop:
             time = hits.at(start)
             behind = start + 1
             while behind < hits.many and hits.at(behind) == time:
                 behind += 1
-            sums.fill([values for _, _, values in hits.each(index, behind)])
+            sums.fill(hits.all_values(index, behind))
             index = behind
             while hits.at(low) <= time - terms.window:
                 sums.drop(hits.values(low))
                 low += 1
             if sums.reached():
                 tally = shown(sums)
-                for when, id, _ in hits.each(start, behind):
-                    yield when, id, tally
+                found += [(when, id, tally) for when, id, _ in hits.each(start, behind)]
             start = behind
+        if running is not None:
+            self._on(low, index, running)
+        return found
+
+    def _back(self, low: int, index: int, running: Tally | Together) -> None:
+        """Let the running tally be that of the hits from place `low` to before place `index`."""
+        running.drain(self.hits.all_values(index))
+        running.fill(self.hits.all_values(low, self.first))
+
+    def _on(self, low: int, index: int, running: Tally | Together) -> None:
+        """Let the running tally of the hits from place `low` to before place `index` be that of the newest window."""
+        running.fill(self.hits.all_values(index))
+        running.drain(self.hits.all_values(low, self.first))
 
     def thin(self, terms: Terms) -> int:
         """Let go of what need not be kept; return how many no longer stand alone. The next look is due at `limit`.

@@ -1,18 +1,20 @@
 """Running tallies: what a window amounts to while hits enter and leave it.
 
 One class a metric, one table of them, and one class of several metrics. `add` and `drop` take a hit's value as
-`engine.windows.Hit` has it, or the value of merged hits, `fill` many of them; `reached` compares with the threshold;
-`shown` is what a finding reports. Where there is one metric its value stands for the values of a hit.
+`engine.windows.Hit` has it, or the value of merged hits, `fill` and `drain` many of them; `reached` compares with the
+threshold; `shown` is what a finding reports. Where there is one metric its value stands for the values of a hit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Protocol
 
 from sentinel.engine.windows import MILLION, Gauge
 
 Value = Any
+_PARTS, _AMOUNTS = itemgetter(0), itemgetter(1)
 
 
 class Tally(Protocol):
@@ -21,6 +23,7 @@ class Tally(Protocol):
     def add(self, value: Value) -> None: ...
     def drop(self, value: Value) -> None: ...
     def fill(self, values: Sequence[Value]) -> None: ...
+    def drain(self, values: Sequence[Value]) -> None: ...
     def reached(self) -> bool: ...
     def shown(self) -> int | float: ...
 
@@ -43,6 +46,9 @@ class Total:
 
     def fill(self, values: Sequence[int | None]) -> None:
         self.total += sum(filter(None, values))
+
+    def drain(self, values: Sequence[int | None]) -> None:
+        self.total -= sum(filter(None, values))
 
     def reached(self) -> bool:
         return self.total >= self.reach
@@ -81,6 +87,10 @@ class Distinct:
                 counts[value] = counts.get(value, 0) + 1
             else:
                 self.add(value)
+
+    def drain(self, values: Sequence[Value]) -> None:
+        for value in values:
+            self.drop(value)
 
     def reached(self) -> bool:
         return len(self.counts) >= self.reach
@@ -121,6 +131,10 @@ class Largest:
         for value in values:
             self.add(value)
 
+    def drain(self, values: Sequence[int | float | None]) -> None:
+        for value in values:
+            self.drop(value)
+
     def reached(self) -> bool:
         return bool(self.reaching)
 
@@ -147,9 +161,12 @@ class Mean:
         self.total -= value[1]
 
     def fill(self, values: Sequence[tuple[int, int]]) -> None:
-        for parts, amount in values:
-            self.parts += parts
-            self.total += amount
+        self.parts += sum(map(_PARTS, values))
+        self.total += sum(map(_AMOUNTS, values))
+
+    def drain(self, values: Sequence[tuple[int, int]]) -> None:
+        self.parts -= sum(map(_PARTS, values))
+        self.total -= sum(map(_AMOUNTS, values))
 
     def reached(self) -> bool:
         if not self.parts:
@@ -185,6 +202,10 @@ class Together:
     def fill(self, values: Sequence[tuple[Value, ...]]) -> None:
         for place, tally in enumerate(self.each):
             tally.fill([one[place] for one in values])
+
+    def drain(self, values: Sequence[tuple[Value, ...]]) -> None:
+        for place, tally in enumerate(self.each):
+            tally.drain([one[place] for one in values])
 
     def reached(self) -> bool:
         return False not in [tally.reached() for tally in self.each]  # no generator: it is asked at every hit

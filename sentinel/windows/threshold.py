@@ -133,7 +133,7 @@ class ThresholdTracker(Tracker[State]):
         else:
             found = log.crossings(at, terms)
             if terms.on_arrival:
-                found = (crossing for crossing in found if crossing[1] == id)
+                found = [crossing for crossing in found if crossing[1] == id]
             openings = self.findings.open(hit, found, log.approximate)
         if log.hits.many > log.limit:
             self.merged += log.thin(terms)
