@@ -14,17 +14,27 @@ from typing import Any, NamedTuple
 Clock = Callable[[], float]
 
 
+class Request(dict[str, Any]):
+    """What events say of their request; `over` once that has its status, or ends without."""
+
+    __slots__ = ("over",)
+
+    def __init__(self, said: Mapping[str, Any], over: bool = False) -> None:
+        super().__init__(said)
+        self.over = over
+
+
 class Item(NamedTuple):
     """An event, its size in characters, its number in the order of calls, and when it came (monotonic seconds).
 
-    Where it waits for a request's answer, though never for long, also what it says of that: the `status` comes last.
+    Where it waits for a request's answer, though never for long, also what it says of that.
     """
 
     event: dict[str, Any]
     size: int
     number: int
     came: float
-    request: Mapping[str, Any] | None = None  # and not the request itself, which is large and would stay for as long
+    request: Request | None = None  # and not the request itself, which is large and would stay for as long
 
 
 class Buffer:
@@ -55,7 +65,7 @@ class Buffer:
         size: int,
         now: float,
         urgent: bool = False,
-        request: Mapping[str, Any] | None = None,
+        request: Request | None = None,
     ) -> None:
         """Add an event; make room by dropping the oldest."""
         with self._changed:
@@ -92,7 +102,8 @@ class Buffer:
                 self._changed.wait(self._until_due(now, until))
             self._held -= sum(item.size for item in taken)
             self._flying.update((item.number, item) for item in taken)
-            self._urgent = self._all = self._all and bool(self._items)
+            more = len(taken) >= most and bool(self._items)
+            self._urgent, self._all = self._urgent and more, self._all and bool(self._items)
             return taken
 
     def settle(self, items: list[Item], dropped: str | None = None) -> None:
@@ -165,7 +176,7 @@ class Buffer:
         stay: list[Item] = []
         while self._items and len(taken) < most:
             item = self._items.popleft()
-            under_way = item.request is not None and item.request["status"] is None
+            under_way = item.request is not None and not item.request.over
             wait = under_way and not everything and now - item.came < self._flush_interval
             (stay if wait else taken).append(item)
         self._items.extendleft(reversed(stay))

@@ -307,7 +307,7 @@ class Client:
 
     def _put(self, event: dict[str, Any], size: int, holder: Holder | None, urgent: bool) -> None:
         under_way = None
-        if holder is not None and holder.answers and holder.status is None:
+        if holder is not None and holder.answers and not holder.over:
             under_way = holder.request
             holder.urgent = holder.urgent or urgent  # it goes as the answer starts, with its status
             urgent = False

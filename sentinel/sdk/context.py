@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from sentinel.core.decision import STRICTNESS, Subject, Verdict
 from sentinel.core.device import fingerprint
+from sentinel.sdk.buffer import Request
 
 _Unset: Any = object()
 
@@ -65,7 +66,7 @@ class Holder:
         self.identifiers: dict[str, str] = {}
         self.verdict: Verdict | None = None
         self.answering = False  # an application of the app's own answers in place of the one that was refused
-        self.request: dict[str, Any] | None = None
+        self.request: Request | None = None
         self.size = 0  # of `request`, in characters
         self.status: int | None = None
         self.started = False
@@ -88,6 +89,11 @@ class Holder:
     def bind(self, identifiers: dict[str, str], users: tuple[str, ...]) -> None:
         """Note whose request this is."""
         self.identifiers, self.users = identifiers, users
+
+    @property
+    def over(self) -> bool:
+        """Whether the request has its status, or ended without."""
+        return self._over or self.status is not None
 
     def subject(self, users: tuple[str, ...], by_device: bool, login: bool = False) -> Subject:
         """Return whom a verdict on this request is about."""
@@ -127,6 +133,7 @@ class Holder:
         self.status = status
         if self.request is not None:
             self.request["status"] = status
+            self.request.over = True
 
     def let_go(self) -> None:
         """Hold the request itself no longer: it goes as the application lets go of it, and waits for no collector.
@@ -136,6 +143,8 @@ class Holder:
         if not self._over:
             self._over = self.started = True
             self.about.let_go()
+            if self.request is not None:
+                self.request.over = True
 
 
 def _nothing() -> None:

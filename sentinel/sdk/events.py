@@ -19,6 +19,7 @@ from uuid import UUID
 from sentinel.core import identity, ids, moment, scrub
 from sentinel.core.errors import IdentityError
 from sentinel.core.event import NAME_LENGTH, RESERVED
+from sentinel.sdk.buffer import Request
 from sentinel.sdk.context import Holder
 from sentinel.sdk.options import Options
 
@@ -112,7 +113,7 @@ class Events:
             event["properties"] = kept
         return event, size + _SIZE, left_out
 
-    def _request(self, holder: Holder) -> dict[str, Any]:
+    def _request(self, holder: Holder) -> Request:
         """Return what all events of a request say of it: one object, so that its status reaches all of them."""
         if holder.request is None:
             about = holder.about.describe()
@@ -121,7 +122,8 @@ class Events:
             }
             params = self._scrubber.mapping(about.get("params") or {})
             holder.size = sum(map(len, found.values())) + _size(params)
-            holder.request = {**found, "status": holder.status, **({"params": params} if params else {})}
+            said = {**found, "status": holder.status, **({"params": params} if params else {})}
+            holder.request = Request(said, holder.over)
         return holder.request
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
+from itertools import chain
 from types import TracebackType
 from typing import Any
 
@@ -70,18 +71,17 @@ class SentinelMiddleware:
     def answer(
         self, client: Client, holder: Holder, environ: Environ, start_response: StartResponse
     ) -> Iterator[bytes]:
-        """Answer in place of the application, by the verdict that is latched; report it once it was taken."""
+        """Answer in place of the application, by the verdict that is latched."""
         page = self._page(client, holder, environ)
         verdict = holder.verdict
         assert verdict is not None
         if page is None:
             page = _builtin(client, verdict, holder, environ)
-        start_response(page.status, page.headers)
+        start_response(page.status, page.headers)  # now: some servers look for it before the first piece
         holder.started = True
-        yield from page.pieces
         holder.complete(_number(page.status))
-        client.enforced(holder, verdict, _number(page.status))
         client.finished(holder)
+        return _reported(client, holder, verdict, page)
 
     def _page(self, client: Client, holder: Holder, environ: Environ) -> _Page | None:
         """Return what the app's own application answers; None where there is none, or it failed."""
@@ -115,16 +115,22 @@ class _Request:
         self._start: tuple[str, Headers] | None = None
         self._begun = False
         self._write: Write | None = None  # some servers give none
-        self._body: Iterable[bytes] | None = None
+        self._files = _listen_for_files(environ)
 
     def run(self) -> Iterable[bytes]:
         """Call the application and return the body of the answer, its or ours."""
+        try:
+            return self._run()
+        except BaseException:
+            self._client.finished(self._holder)
+            raise
+
+    def _run(self) -> Iterable[bytes]:
         token = current.set(self._holder)
         try:
             body = self._middleware.app(self._environ, self._started)
         except BaseException as error:
             if not self._latched_over(error):
-                self._client.finished(self._holder)
                 raise
             return [] if self._begun else self._ours()
         finally:
@@ -133,7 +139,17 @@ class _Request:
         if (whole or self._holder.verdict is not None) and not self._go():
             _close(body)
             return self._ours()
-        return body if whole else _Body(self, body)
+        return body if whole else self._begin(body)
+
+    def _begin(self, body: Iterable[bytes]) -> _Body:
+        """Make the first piece, with which the answer starts: some servers look for that before they ask for one."""
+        pieces = self.pieces(body)
+        try:
+            first = next(pieces, None)
+        except BaseException:
+            _close(body)
+            raise
+        return _Body(self, body, pieces if first is None else chain((first,), pieces))
 
     def _started(self, status: str, headers: Headers, failure: Failure | None = None) -> Write:
         """Stand in for the server's start_response: note the start, send nothing yet."""
@@ -204,16 +220,18 @@ class _Request:
 
     def _is_file(self, body: object) -> bool:
         wrapper = self._environ.get("wsgi.file_wrapper")
-        return isinstance(wrapper, type) and isinstance(body, wrapper)
+        if isinstance(wrapper, type):
+            return isinstance(body, wrapper)
+        return any(body is file for file in self._files)
 
 
 class _Body:
     """An answer's body that the server iterates and closes."""
 
-    def __init__(self, request: _Request, body: Iterable[bytes]) -> None:
+    def __init__(self, request: _Request, body: Iterable[bytes], pieces: Iterator[bytes]) -> None:
         self._request = request
         self._body = body
-        self._pieces = request.pieces(body)
+        self._pieces = pieces
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces
@@ -313,6 +331,26 @@ class _Input:
         if data and len(self._kept) < KEPT_BODY:
             self._kept.extend(data[: KEPT_BODY - len(self._kept)])
         return data
+
+
+def _reported(client: Client, holder: Holder, verdict: Verdict, page: _Page) -> Iterator[bytes]:
+    """Give the pieces of an answer of ours; report it once it was taken."""
+    yield from page.pieces
+    client.enforced(holder, verdict, _number(page.status))
+
+
+def _listen_for_files(environ: Environ) -> list[object]:
+    """Return a list that will hold what a server makes of files, where no type tells it."""
+    files: list[object] = []
+    wrapper = environ.get("wsgi.file_wrapper")
+    if callable(wrapper) and not isinstance(wrapper, type):
+
+        def wrap(*about: Any) -> Any:
+            files.append(wrapper(*about))
+            return files[-1]
+
+        environ["wsgi.file_wrapper"] = wrap
+    return files
 
 
 def _builtin(client: Client, verdict: Verdict, holder: Holder, environ: Environ) -> _Page:

@@ -7,13 +7,11 @@ import threading
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from sentinel.sdk.buffer import Buffer
-
-Request = dict[str, int | None]
+from sentinel.sdk.buffer import Buffer, Request
 
 
 def under_way() -> Request:
-    return {"status": None}
+    return Request({"status": None})
 
 
 class BufferMachine(RuleBasedStateMachine):
@@ -44,7 +42,7 @@ class BufferMachine(RuleBasedStateMachine):
     @rule()
     def answer(self):
         if self.requests:
-            self.requests.pop()["status"] = 200
+            self.requests.pop().over = True
 
     @rule(most=st.integers(1, 5))
     def take(self, most):
@@ -55,12 +53,12 @@ class BufferMachine(RuleBasedStateMachine):
             assert numbers == sorted(numbers)
             for item in self.flying:
                 waited = self.now - item.came >= 10.0
-                assert item.request is None or item.request["status"] is not None or waited
+                assert item.request is None or item.request.over or waited
 
     def _something_may_go(self):
         ready = [
             item for item in self.buffer._items
-            if item.request is None or item.request["status"] is not None or self.now - item.came >= 10.0
+            if item.request is None or item.request.over or self.now - item.came >= 10.0
         ]  # fmt: skip
         return bool(ready) and self.buffer._due(self.now)
 
@@ -98,11 +96,21 @@ def test_an_event_of_a_request_under_way_waits_for_its_status_and_not_for_ever()
     buffer.put({"n": 0}, 1, 0.0, request=request)
     buffer.put({"n": 1}, 1, 1.0)
     assert [item.event["n"] for item in buffer.take(9, lambda: 2.0)] == [1]
-    request["status"] = 200
+    request.over = True
     buffer.hurry()
     assert [item.event["n"] for item in buffer.take(9, lambda: 2.0)] == [0]
     buffer.put({"n": 2}, 1, 3.0, request=under_way())
     assert [item.event["n"] for item in buffer.take(9, lambda: 13.0)] == [2]
+
+
+def test_what_is_urgent_stays_so_where_a_batch_has_no_room_for_it():
+    buffer = Buffer(10, 1000, 9, 10.0)
+    for n in range(4):
+        buffer.put({"n": n}, 1, 0.0, urgent=n == 3)
+    assert [item.event["n"] for item in buffer.take(3, lambda: 0.0)] == [0, 1, 2]
+    assert [item.event["n"] for item in buffer.take(3, lambda: 0.0, until=0.0)] == [3]
+    buffer.put({"n": 4}, 1, 0.0)
+    assert buffer.take(3, lambda: 0.0, until=0.0) == []
 
 
 def test_waiting_for_everything_ends_when_it_was_sent_or_dropped():

@@ -411,6 +411,38 @@ def test_who_only_sends_hears_of_a_refusal_too(sentinel):
     assert sent_until == [0]  # the first is lost, as to one who leaves at that moment; a chat goes on for all others
 
 
+@pytest.mark.parametrize("way", ["asgi", "asgi, refused", "wsgi", "wsgi, refused"])
+def test_a_login_whose_request_ends_without_an_answer_is_told_then(way):
+    """It has no status to wait for: the application failed, or whoever asked has gone."""
+
+    def log_in():
+        sdk.auth_track(True, id="bad")
+        raise RuntimeError("on purpose")
+
+    async def app(scope, receive, send):
+        log_in()
+
+    def wsgi_app(environ, start_response):
+        log_in()
+
+    async def gone(message):
+        raise OSError("gone")
+
+    def gone_too(*start):
+        raise OSError("gone")
+
+    with testing.capture(flush_interval=3600) as sentinel:
+        if way.endswith("refused"):
+            sentinel.decide("block", user="bad")
+        with contextlib.suppress(RuntimeError, OSError):
+            if way.startswith("asgi"):
+                drive(app, send=gone)
+            else:
+                wsgi.SentinelMiddleware(wsgi_app)({"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, gone_too)
+        (item,) = sdk.current().buffer.take(9, lambda: 0.0, until=0.0)
+        assert (item.event["event"], item.event["request"]["status"]) == ("auth", None)
+
+
 def test_what_comes_after_a_sockets_end_is_the_servers_to_say(sentinel):
     told = iter([{"type": "websocket.disconnect", "code": 1001}, {"type": "websocket.disconnect", "code": 1000}])
     heard = []

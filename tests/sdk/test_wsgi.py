@@ -142,6 +142,43 @@ def test_a_file_is_handed_to_the_server_as_a_file(client):
     assert isinstance(SentinelMiddleware(application)(environ, lambda *_: None), FileWrapper)
 
 
+def test_a_file_is_handed_to_the_server_as_a_file_also_where_no_type_tells_it(client):
+    """uWSGI's wrapper is a function that returns the very file, which it knows again if nobody wraps it."""
+    file = io.BytesIO(b"a file")
+    environ = {"PATH_INFO": "/file/good", "wsgi.file_wrapper": lambda *_: file, "REQUEST_METHOD": "GET"}
+    assert SentinelMiddleware(application)(environ, lambda *_: None) is file
+
+
+@pytest.mark.parametrize("user", ["good", "bad"])
+@pytest.mark.parametrize("way", [*WAYS, "error"])
+def test_an_answer_has_started_when_the_call_returns(client, way, user):
+    """Granian looks for status and headers then, whatever the standard says."""
+    decide(client, BAD)
+    started = []
+    environ = {"PATH_INFO": f"/{way}/{user}", "REQUEST_METHOD": "GET"}
+    body = SentinelMiddleware(application)(environ, lambda *start: started.append(start[0][:3]) or started.append)
+    assert started[:1] == ["500" if way == "error" else "403" if user == "bad" else "200"]
+    list(body)
+    body.close() if hasattr(body, "close") else None
+
+
+def test_a_body_that_fails_before_its_first_piece_is_closed(client):
+    """The server never sees such a body, so that it cannot close it."""
+
+    class Failing(Pieces):
+        def __iter__(self):
+            raise KeyError("on purpose")
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return Failing("failed", None)
+
+    closed.clear()
+    with pytest.raises(KeyError):
+        SentinelMiddleware(app)({"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, lambda *_: None)
+    assert closed == ["failed"]
+
+
 def test_a_blocked_address_never_reaches_the_application(server, client):
     decide(client, Decision("n", "block", "ip", "127.0.0.1", playbook="p"))
     with serving.wsgi(SentinelMiddleware(lambda *_: pytest.fail("reached"))) as site:
