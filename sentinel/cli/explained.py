@@ -84,7 +84,7 @@ def decision_lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {_end(made)}"
     if made["logins_only"]:
         allowed = made["kind"] == "allow"
-        yield f"  it {'lets logins through' if allowed else 'refuses logins alone: open sessions go on'}"
+        yield f"  it {'lets logins through' if allowed else 'holds at logins alone: open sessions go on'}"
     if finding is None:
         return
     yield ""

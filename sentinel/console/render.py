@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from sentinel.console.labels import label, labelled
 from sentinel.core import moment
 from sentinel.core.decision import PAIRS, unpair
 from sentinel.core.duration import DAY, HOUR, MINUTE, SECOND, format_duration
@@ -41,7 +42,7 @@ def environment() -> Environment:
         "actor": actor, "duration": duration, "short": short, "target": target, "parties": parties,
         "pair": lambda value: (value, value), "laid_out": laid_out, "filename": filename, "bars": bars,
         "suffixed": lambda value, more: f"{value}{more}", "told": told, "many": many, "dotted": dotted,
-        "quoted": quoted, "excerpt": excerpt,
+        "quoted": quoted, "excerpt": excerpt, "label": label, "labelled": labelled,
     }  # fmt: skip
     return env
 

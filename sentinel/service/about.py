@@ -103,13 +103,16 @@ def around(ip: str) -> list[str]:
 
 
 def standing(decisions: Iterable[KeptDecision], now: int) -> list[KeptDecision]:
-    """Return the decisions in force, the strictest first, of these those on all of somebody, then the longest."""
+    """Return the decisions in force, the strictest first.
+
+    Of these come those that hold at all requests, then those on all of somebody, then the longest.
+    """
     return sorted((kept for kept in decisions if kept.in_force(now)), key=_weight, reverse=True)
 
 
-def _weight(kept: KeptDecision) -> tuple[int, bool, int]:
+def _weight(kept: KeptDecision) -> tuple[int, bool, bool, int]:
     one = kept.decision
-    return STRICTNESS[one.kind], one.scope not in PAIRS, one.until or FOREVER
+    return STRICTNESS[one.kind], not one.logins_only, one.scope not in PAIRS, one.until or FOREVER
 
 
 def most_found(store: Store, app: str, since: int, of: Literal["user", "ip"]) -> list[tuple[str, int, int]]:

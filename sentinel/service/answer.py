@@ -13,11 +13,15 @@ from sentinel.core.decision import Decision
 from sentinel.core.record import KeptDecision
 from sentinel.service.about import standing
 
-Of = Literal["account", "address"]
+Of = Literal["account", "address", "network"]
 _LONGEST_TITLE = 120
 _BESIDE = '"“”<>`'
 _DID: Mapping[str, str] = {
     "block": "was blocked", "redirect": "was led to another page", "challenge": "was asked for a further proof",
+}  # fmt: skip
+_AT_LOGINS: Mapping[str, str] = {
+    "block": "was blocked from logging in", "redirect": "was led to another page at logins",
+    "challenge": "was asked for a further proof at logins",
 }  # fmt: skip
 _WHERE: Mapping[str, str] = {"user+ip": " at one address", "user+device": " on one device"}
 _HOLDS: Mapping[str, str] = {"block": "the block", "redirect": "this", "challenge": "this"}
@@ -36,11 +40,15 @@ def answer(decisions: Iterable[KeptDecision], titles: Mapping[str, str], now: in
     if against:
         kept = max(against, key=lambda one: one.decision.made)
         return f"{_began(kept.decision, titles, of)}, which {_over(kept)} {_reference(kept.decision)}."
+    if of == "network":
+        return (
+            "Your network as a whole is not blocked, and we have no record that it was; single addresses in it may be."
+        )
     return f"Your {of} is not blocked, and we have no record that it was."
 
 
 def _began(decision: Decision, titles: Mapping[str, str], of: Of) -> str:
-    did = _DID[decision.kind] + _WHERE.get(decision.scope, "")
+    did = (_AT_LOGINS if decision.logins_only else _DID)[decision.kind] + _WHERE.get(decision.scope, "")
     return f"Your {of} {did} on {_when(decision.made)} because {_cause(decision, titles, of)}"
 
 

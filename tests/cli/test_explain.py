@@ -139,7 +139,7 @@ def test_a_decision_that_was_lifted_says_by_whom_and_why(ask_server, server):
 
 @pytest.mark.parametrize(
     ("kind", "does"),
-    [("block", "refuses logins alone: open sessions go on"), ("allow", "lets logins through")],
+    [("block", "holds at logins alone: open sessions go on"), ("allow", "lets logins through")],
 )
 def test_what_a_decision_about_logins_does_is_told_by_its_kind(ask_server, server, kind, does):
     new = {"kind": kind, "scope": "user", "value": f"{kind}ed", "reason": "x", "logins_only": True}

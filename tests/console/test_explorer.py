@@ -206,7 +206,7 @@ def test_a_figure_is_shown_over_time_beside_the_period_before_and_for_each_value
     [
         ({"q": "evnt"}, "did you mean `event`?"),
         ({"metric": "sum"}, "no property is named (write it in its box, such as `properties.total`)"),
-        ({"group_by": "no such"}, "group_by"),
+        ({"group_by": "no such"}, "`A line for each`: `no such`"),
         ({"interval": "minute", "range": "90d"}, "minute"),
     ],
 )

@@ -259,14 +259,14 @@ def test_a_decision_that_was_lifted_says_when_it_would_have_ended_and_of_no_find
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"value": ""}, "`value`: missing"),
-        ({"reason": " "}, "`reason`: missing"),
-        ({"kind": "hang"}, "`kind`: `hang` is none of"),
+        ({"value": ""}, "`Whom`: missing"),
+        ({"reason": " "}, "`Why`: missing"),
+        ({"kind": "hang"}, "`Kind`: `hang` is none of"),
         ({"scope": "ip", "value": "x"}, "is not an address"),
         ({"scope": "network", "value": "0.0.0.0/1"}, "is wider than /8"),
-        ({"scope": "user+ip"}, "`other`: missing"),
+        ({"scope": "user+ip"}, "`At`: missing"),
         ({"kind": "redirect"}, "a redirect leads to a URL"),
-        ({"for": "10y"}, "`for`: `10y` is none of"),
+        ({"for": "10y"}, "`For`: `10y` is none of"),
     ],
 )
 def test_what_is_wrong_with_a_decision_is_told(console, fields, words):
@@ -323,7 +323,7 @@ def test_what_was_written_is_shown_again_where_it_is_refused_but_no_password(con
     refused = reader.post("/decisions/new", fields)
     assert refused.status == 422
     said = text(refused).partition("What you wrote")[2]
-    assert "value no address reason <b>a long story</b> for 1d" in said and reader.csrf not in said
+    assert "Whom no address Why <b>a long story</b> For 1d" in said and reader.csrf not in said
     assert "<b>a long" not in refused.body.decode()
     asked = {"old": "wrong secret words", "new": "new secret words", "again": "new secret words"}
     refused = reader.post("/account", asked)
@@ -374,7 +374,7 @@ def test_a_key_for_a_foreign_client_is_made_with_its_settings_and_opens_nothing_
     assert console.whole.client.using(secret).get("/v1/findings").status == 403
     assert "bouncer for crowdsec" in text(reader.page("/settings/keys"))
     for wrong, words in (
-        ({**asked, "protocol": "telepathy"}, "`protocol`: `telepathy` is not known"),
+        ({**asked, "protocol": "telepathy"}, "`For the clients of`: `telepathy` is not known"),
         ({**asked, "scope": "ingest"}, "keys for `crowdsec` cannot be `ingest`"),
         ({**asked, "settings": "captcha"}, "`captcha` is no setting"),
         ({**asked, "settings": "mood=good"}, "not a setting of keys for `crowdsec`"),

@@ -48,6 +48,17 @@ def test_a_persons_page_says_what_they_did_and_met_and_nothing_of_another_app(co
     assert "Delete this person" not in text(console.reader("analyst").page("/people/id:mallory"))
 
 
+def test_a_networks_page_speaks_of_a_network(console):
+    reader = console.reader("analyst")
+    for network in ("10.0.0.0/8", "2001:db8::/48"):
+        assert "Your network as a whole is not blocked" in text(reader.page(f"/addresses/{network}"))
+    assert "Your address is not blocked" in text(reader.page("/addresses/10.1.2.3"))
+    fields = {"kind": "block", "scope": "network", "value": "192.0.2.0/28", "reason": "x", "logins_only": "1"}
+    reader.done("/decisions/new", fields, **{"for": "1d"})
+    assert "Your network was blocked from logging in on" in text(reader.page("/addresses/192.0.2.0/28"))
+    assert "Your address was blocked from logging in on" in text(reader.page("/addresses/192.0.2.3"))
+
+
 def test_of_many_decisions_in_force_the_first_five_are_told_and_the_rest_on_demand(console):
     for number in range(7):
         body = {"kind": "block", "scope": "user", "value": "id:often", "reason": f"reason {number}"}

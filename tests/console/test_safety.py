@@ -338,7 +338,7 @@ def test_the_first_administrators_link_works_once_and_makes_an_administrator_of_
         ({"again": "other"}, "not the same password"),
         ({"name": "a b"}, "cannot be a name"),
         ({"name": "<script>"}, "cannot be a name"),
-        ({"code": ""}, "`code`: missing"),
+        ({"code": ""}, "`Code of the link`: missing"),
     ],
 )
 def test_what_is_wrong_with_a_welcome_is_told_and_the_link_stays_good(alone, fields, words):

@@ -56,6 +56,17 @@ def test_what_holds_at_one_address_or_on_one_device_says_so_and_comes_after_what
     assert "Your account was blocked on 21 November" in answer([*some, made(until=NOW + 1)], TITLES, NOW)
 
 
+def test_what_holds_at_logins_alone_says_so_and_comes_after_what_holds_everywhere():
+    only = made(until=None, logins_only=True)
+    assert "Your account was blocked from logging in on 21 November" in answer([only], TITLES, NOW)
+    asked = made("challenge", logins_only=True, scope="user+device", value=pair("id:42", "laptop"))
+    assert "was asked for a further proof at logins on one device on 21" in answer([asked], TITLES, NOW)
+    led = made("redirect", logins_only=True, until=NOW)
+    assert "was led to another page at logins on 21" in answer([led], TITLES, NOW)
+    assert "Your account was blocked on 21 November" in answer([only, made(until=NOW + 1)], TITLES, NOW)
+    assert "Your account was blocked from" in answer([only, made("challenge")], TITLES, NOW)
+
+
 def test_what_is_over_is_told_as_over():
     assert "which ended on 21 November 2026 at 04:00 UTC" in answer([made(until=NOW)], TITLES, NOW)
     assert "which our team lifted on 21 November 2026 at 04:00 UTC" in answer([made(lifted=NOW)], TITLES, NOW)
@@ -64,6 +75,9 @@ def test_what_is_over_is_told_as_over():
 
 def test_nothing_is_told_of_who_was_never_blocked_or_was_only_let_through():
     assert answer([], TITLES, NOW) == "Your account is not blocked, and we have no record that it was."
+    assert answer([], TITLES, NOW, "network") == (
+        "Your network as a whole is not blocked, and we have no record that it was; single addresses in it may be."
+    )
     assert "address is not blocked" in answer([made("allow")], TITLES, NOW, "address")
 
 

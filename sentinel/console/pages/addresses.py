@@ -11,6 +11,7 @@ from sentinel.console.asking import CHOICES, When
 from sentinel.console.parts import LENGTHS, Given, Key
 from sentinel.console.timeline import lines, shares
 from sentinel.console.visit import Viewer
+from sentinel.core.decision import Single
 from sentinel.core.duration import DAY
 from sentinel.core.explore import TopWanted
 from sentinel.core.record import Filter
@@ -60,9 +61,11 @@ def show_address(visit: Viewer, ip: Key) -> Response:
     now, app, meant = visit.now, visit.app.id, hand.spot("ip", ip)
     found = about.place_of(visit.store, app, meant, Filter(ip=meant, since=0, until=now + DAY), now)
     titles = {one.id: one.title for one in visit.here.overview.playbooks(app)}
+    scope: Single = "network" if "/" in meant else "ip"
+    said = answer(found.decisions, titles, now, "network" if scope == "network" else "address")
     return visit.page(
-        "address.html", now=now, ip=meant, scope="network" if "/" in meant else "ip", found=found, was=found.activity,
+        "address.html", now=now, ip=meant, scope=scope, found=found, was=found.activity,
         shares=shares(found.activity, ("users", "devices", "countries", "browsers", "os", "events")),
         timeline=lines(found, titles), standing=about.standing(found.decisions, now),
-        lengths=LENGTHS, answer=answer(found.decisions, titles, now, "address"), titles=titles,
+        lengths=LENGTHS, answer=said, titles=titles,
     )  # fmt: skip

@@ -1,0 +1,55 @@
+"""What people see beside the fields of forms: a mistake is told by it, and not by the name that programs send."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+LABELS: Mapping[str, str] = {
+    "again": "New password again", "apps": "Apps", "back": "Came back to", "begins": "Key begins with", "by": "Order",
+    "code": "Code of the link", "facet": "Another field", "for": "For", "from": "From (UTC)", "group": "Group",
+    "group_by": "A line for each", "id": "Id", "interval": "In", "ip": "Address",
+    "ipv6": "IPv6 addresses are grouped and blocked by their first … bits", "key": "Key", "kind": "Kind",
+    "metric": "Show", "name": "Name", "new": "New password", "note": "Note", "of": "Of the property",
+    "old": "Password you have now", "origins": "Origins", "other": "At", "over": "Which", "password": "Password",
+    "path": "Property", "playbook": "Playbook", "protocol": "For the clients of", "q": "Only events for which",
+    "range": "When", "reason": "Why", "retention": "Events are kept for", "role": "Role", "scope": "Scope",
+    "settings": "Settings", "since": "Over", "sort": "Order", "start": "Began with", "status": "Status",
+    "step": "First, then", "target": "Whom", "text": "Text of the file", "title": "What it takes", "to": "To (UTC)",
+    "user": "User", "value": "Whom", "who": "Whom", "why": "Why", "window": "Within",
+}  # fmt: skip
+
+# By the last step of the path that a form is sent to, where it is called something else.
+OTHERS: Mapping[str, Mapping[str, str]] = {
+    "addresses": {"range": "Seen in"},
+    "decide": {"kind": "Do"},
+    "delete": {"again": "Type the key to confirm"},
+    "edit": {"name": "File"},
+    "explorer": {"q": "Condition, in the language of rules"},
+    "find": {"ip": "Address or network"},
+    "funnel": {"group_by": "Each value of", "range": "Begun in"},
+    "keys": {"name": "What it is for"},
+    "label": {"name": "Label"},
+    "new": {"to": "To"},
+    "pardon": {"for": "Except them for"},
+    "people": {"range": "Seen in"},
+    "retention": {"interval": "By"},
+    "rule": {"q": "Condition, in the language of rules"},
+    "searches": {"q": "Condition, in the language of rules"},
+    "welcome": {"again": "Password again"},
+}
+_PLACE = re.compile(r"`(\w+)`(?=: )")
+_ENDS = "`from`: it does not lie before `to`"
+
+
+def label(name: str, path: str) -> str:
+    """Return what stands beside a field of the form that is sent to a path, the field's name where nothing does."""
+    return OTHERS.get(path.rpartition("/")[2], {}).get(name) or LABELS.get(name, name)
+
+
+def labelled(message: str, path: str) -> str:
+    """Return a message about a field of a form with the field called what people see beside it."""
+    if message == _ENDS:
+        return f"`{label('from', path)}`: it does not lie before `{label('to', path)}`"
+    place = _PLACE.match(message)
+    return f"`{label(place[1], path)}`{message[place.end() :]}" if place else message
