@@ -32,7 +32,7 @@ class Attempt(NamedTuple):
 SENDERS: Mapping[Kind, Callable[[Attempt], None]] = {
     "log": lambda one: log.send(one.channel, one.body),
     "webhook": lambda one: webhook.send(one.channel, one.id, one.body, one.fetcher, one.now),
-    "apprise": lambda one: notify.send(one.channel, one.body),
+    "apprise": lambda one: notify.send(one.channel, one.id, one.body),
 }
 
 

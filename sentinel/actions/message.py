@@ -5,10 +5,11 @@ A body is `{"type", "timestamp", "data"}`, as Standard Webhooks has it. Where it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
-from sentinel.actions.text import Show, defanged, link, markdown, printable
+from sentinel.actions.text import Show, defanged, link, markdown, printable, size
 from sentinel.core import moment
 from sentinel.core.duration import SECOND, format_duration
 from sentinel.core.finding import tally_texts
@@ -17,6 +18,7 @@ from sentinel.core.record import Delivery
 OPENED, GUARDED, DIGEST, OTHER = "finding.opened", "guard.tripped", "digest", "message"
 ROWS = 40  # lines of a message
 VALUES = 10  # values of one kind: of a group, a tally, effects
+LONGEST = 100_000  # of a message, where nobody says how much a service takes
 
 Body = Mapping[str, Any]
 
@@ -29,11 +31,15 @@ _LASTS = ("block", "redirect", "challenge")
 
 
 class Summary(NamedTuple):
-    """A message in words: one line, then names and values, then where to read on."""
+    """A message in words: one line, then names and values, then where to read on.
+
+    `subject` is of that line what does not come with events.
+    """
 
     line: str
     rows: tuple[tuple[str, str], ...]
     url: str | None
+    subject: str
 
 
 def compose(delivery: Delivery, url: str | None = None) -> dict[str, Any]:
@@ -52,19 +58,55 @@ def line(body: Body) -> str:
     return _summary(body, printable).line
 
 
-def text(body: Body, show: Show = defanged) -> str:
-    """Return a message as lines of plain text; `show` decides how other people's text is written."""
+def subject(body: Body, most: int = LONGEST) -> str:
+    """Return a message as one line of at most `most`, as a heading or the subject of a mail, in few words."""
+    return _cut(_summary(body, defanged).subject, most, str)
+
+
+def text(body: Body, show: Show = defanged, most: int = LONGEST) -> str:
+    """Return a message as lines of plain text; `show` decides how other people's text is written.
+
+    One that is longer than `most` keeps its first line, cut to half of that, its link where that fits, and the first
+    of its rows.
+    """
     found = _summary(body, show)
-    lines = [found.line, *(f"{name}: {value}" for name, value in found.rows)]
-    return "\n".join([*lines, found.url] if found.url else lines)
+    rows = [f"{name}: {value}" for name, value in found.rows]
+    line = _cut(found.line, most // 2, str)
+    url = _room(found.url or "", most - size(line) - 1)
+    kept = _fitting(rows, most - size(line) - size(url) - 1)
+    return "\n".join([line, *kept, *([url] if url else [])])
 
 
-def marked(body: Body) -> str:
-    """Return a message as Markdown in which only what is ours has a form, and only our page is a link."""
+def marked(body: Body, most: int = LONGEST) -> str:
+    """Return a message as Markdown in which only what is ours has a form, and only our page is a link.
+
+    One that is longer than `most` is cut as `text` is, never between a sign and what escapes it.
+    """
     found = _summary(body, defanged)
-    rows = "\n".join(f"- {markdown(name)}: {markdown(value)}" for name, value in found.rows)
-    parts = [f"**{markdown(found.line)}**", rows, f"<{found.url}>" if found.url else ""]
-    return "\n\n".join(part for part in parts if part)
+    rows = [f"- {markdown(name)}: {markdown(value)}" for name, value in found.rows]
+    line = _cut(found.line, most // 2, lambda whole: f"**{markdown(str(whole))}**")
+    url = _room(f"<{found.url}>" if found.url else "", most - size(line) - 2)
+    kept = "\n".join(_fitting(rows, most - size(line) - size(url) - 4))
+    return "\n\n".join(part for part in (line, kept, url) if part)
+
+
+def _cut(line: str, most: int, show: Show) -> str:
+    """Return a line as it is shown, cut so that this is within `most`."""
+    shown = show(line)
+    while size(shown) > most and line:
+        line = line[: min(len(line) - 1, max(most, 0))]
+        shown = show(f"{line}…")
+    return shown
+
+
+def _room(text: str, most: int) -> str:
+    return text if size(text) <= most else ""
+
+
+def _fitting(rows: Sequence[str], most: int) -> list[str]:
+    """Return the first rows, as many as are within `most` with a line break each."""
+    sums = accumulate(size(row) + 1 for row in rows)
+    return [row for row, used in zip(rows, sums, strict=True) if used <= most]
 
 
 def _summary(body: Body, show: Show) -> Summary:
@@ -75,7 +117,8 @@ def _summary(body: Body, show: Show) -> Summary:
     if body.get("type") == DIGEST:
         return _digest(data, show)
     rows = [(show(name), show(value)) for name, value in data.items() if name != "url"]
-    return Summary(printable(body.get("type", OTHER)), tuple(rows[:ROWS]), link(data.get("url")))
+    line = printable(body.get("type", OTHER))
+    return Summary(line, tuple(rows[:ROWS]), link(data.get("url")), line)
 
 
 def _finding(data: Body, show: Show, guarded: bool) -> Summary:
@@ -94,7 +137,7 @@ def _finding(data: Body, show: Show, guarded: bool) -> Summary:
     if guarded:
         rows.insert(2, ("note", "the playbook would act on more targets than its guard lets it; it only monitors now"))
         head = f"{head} – held back by its guard"
-    return Summary(f"{head} – {group}" if group else head, tuple(rows[:ROWS]), link(data.get("url")))
+    return Summary(f"{head} – {group}" if group else head, tuple(rows[:ROWS]), link(data.get("url")), head)
 
 
 def _digest(data: Body, show: Show) -> Summary:
@@ -110,7 +153,8 @@ def _digest(data: Body, show: Show) -> Summary:
     ]
     if data.get("undelivered"):
         rows.append(("notifications given up", _number(data, "undelivered")))
-    return Summary(f"{show(data.get('app'))}: {'the week from ' if weekly else ''}{day}", tuple(rows), None)
+    line = f"{show(data.get('app'))}: {'the week from ' if weekly else ''}{day}"
+    return Summary(line, tuple(rows), None, line)
 
 
 def _number(data: Body, name: str) -> str:

@@ -6,23 +6,40 @@ Its URLs reach any host, so only administrators set them. This is the only file 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from sentinel.actions.bounded import within
 from sentinel.actions.channel import Channel
-from sentinel.actions.message import Body, marked, text
+from sentinel.actions.message import DIGEST, GUARDED, Body, marked, subject, text
 from sentinel.actions.outcome import DeliveryError
 from sentinel.core.errors import InputError
 
 TIMEOUT = 30.0  # seconds
+NAME = "Sentinel"
+SUBJECT = 78  # characters: written as a mail's header, no line gets longer than mail may have
+_HEADING = 64  # characters that a heading of its own may take of a message's length
+
+Urgency = Literal["info", "warning", "failure"]
+
+# What services of paging go by: of what is `info` some open no alert at all.
+URGENCY: Mapping[str, Urgency] = {
+    "info": "info", "low": "info", "medium": "warning", "high": "failure", "critical": "failure",
+}  # fmt: skip
+# The attribute by which a service knows a message that comes again, where the channel's URL names none.
+STAMPS: Mapping[str, str] = {"pagerduty": "dedup", "opsgenie": "alias", "jira": "alias"}
+PLAIN = ("slack",)  # its own form of Markdown knows no backslash: it would be shown before every sign
 INSTALL = "pip install 'sentinel-playbooks[notify]'"
 
 
-def send(channel: Channel, body: Body, timeout: float = TIMEOUT) -> None:
-    """Tell a service, in a thread of its own; raises DeliveryError unless it took the message."""
+def send(channel: Channel, id: str, body: Body, timeout: float = TIMEOUT) -> None:
+    """Tell a service, in a thread of its own; raises DeliveryError unless it took the message.
+
+    `id` is the same at every try.
+    """
     try:
-        taken = within(timeout, lambda: _notify(channel.url, body))
+        taken = within(timeout, lambda: _notify(channel.url, id, body))
     except TimeoutError:
         raise DeliveryError(f"the service did not take the message within {timeout:g} s") from None
     except ImportError:
@@ -38,18 +55,47 @@ def check(channel: Channel) -> None:
     _service(channel.url)
 
 
-def _notify(url: str, body: Body) -> bool:
-    """Send in the richest form that the service shows: escaped Markdown, else plain text."""
+def urgency(body: Body) -> Urgency:
+    """Return how urgent a message is; that a guard holds is never less than a warning."""
+    if body.get("type") == DIGEST:
+        return "info"
+    found = URGENCY.get(str(body["data"].get("severity")), "warning")
+    return "warning" if found == "info" and body.get("type") == GUARDED else found
+
+
+def _notify(url: str, id: str, body: Body) -> bool:
+    """Send in the richest form that the service shows, escaped Markdown or plain text, and no more than it takes."""
     apprise, service = _apprise(), _service(url)
-    form = apprise.NotifyFormat
-    rich = service.resolve_format(form.MARKDOWN) is not form.TEXT
-    content, written = (marked(body), form.MARKDOWN) if rich else (text(body), form.TEXT)
-    return bool(service.notify(body=content, title="Sentinel", body_format=written))
+    known_as, form = _known_as(service), apprise.NotifyFormat
+    stamp = STAMPS.get(known_as)
+    if stamp is not None and getattr(service, stamp, id) is None:
+        setattr(service, stamp, id)
+    shown = service.resolve_format(form.MARKDOWN)
+    title = _title(service, body, shown is form.MARKDOWN)
+    most = service.body_maxlen - (_HEADING + len(title) if title else 0)
+    rich = shown is not form.TEXT and known_as not in PLAIN
+    content, written = (marked(body, most), form.MARKDOWN) if rich else (text(body, most=most), form.TEXT)
+    urgent = apprise.NotifyType(urgency(body))
+    return bool(service.notify(body=content, title=title, body_format=written, notify_type=urgent))
+
+
+def _known_as(service: Any) -> str:
+    """Return the scheme of a service's URLs, however its own was written."""
+    found = service.secure_protocol or service.protocol
+    return str(found if isinstance(found, str) else found[0])
+
+
+def _title(service: Any, body: Body, rich: bool) -> str:
+    """Return a message's heading or subject: only what is ours where it may be read as Markdown."""
+    if service.title_maxlen <= 0:
+        return ""
+    return NAME if rich else subject(body, min(SUBJECT, service.title_maxlen))
 
 
 def _service(url: str) -> Any:
     apprise = _apprise()
-    asset = apprise.AppriseAsset(http_redirects=False)  # what it may ask is the administrator's to say, not the host's
+    # What it may ask is the administrator's to say, not the host's.
+    asset = apprise.AppriseAsset(app_id=NAME, app_desc=NAME, http_redirects=False)
     service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
     if service is None:
         raise InputError("apprise does not understand the channel's URL")

@@ -37,6 +37,11 @@ def markdown(text: str) -> str:
     return _PUNCTUATION.sub(r"\\\1", text)
 
 
+def size(text: str) -> int:
+    """Return how long a text is as most services count: in units of UTF-16."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
 def link(url: object) -> str | None:
     """Return a URL that may be shown as a link: http or https, printable, without what ends one in Markdown."""
     if isinstance(url, str) and re.fullmatch(r"https?://[!#-;=?-\[\]_a-z~]+", url, re.ASCII | re.IGNORECASE):

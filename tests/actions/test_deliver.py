@@ -326,9 +326,9 @@ def test_a_service_leads_nowhere_else_unless_its_url_says_so(code: int, form: st
 
 def test_a_service_that_hangs_is_given_up(mail: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
-    monkeypatch.setattr(notify, "_notify", lambda url, body: release.wait(10))
+    monkeypatch.setattr(notify, "_notify", lambda url, id, body: release.wait(10))
     with pytest.raises(DeliveryError, match=r"within 0\.05 s") as caught:
-        notify.send(mail, compose(delivery()), timeout=0.05)
+        notify.send(mail, "msg_1", compose(delivery()), timeout=0.05)
     release.set()
     assert not caught.value.final
 
@@ -369,7 +369,7 @@ def test_an_attacker_s_text_calls_nobody_in_a_chat(service: str, monkeypatch: py
     monkeypatch.setattr(requests, "request", lambda method, url, **options: post(url, **options))
     monkeypatch.setattr(requests.Session, "request", lambda self, method, url, **options: post(url, **options))
     evil = "@everyone <!channel> <@U123> <@&99> @here [click](http://evil.example/) <http://evil.example|x>"
-    notify._notify(service, compose(delivery(body={"group": {"user": evil}, "title": evil})))
+    notify._notify(service, "msg_1", compose(delivery(body={"group": {"user": evil}, "title": evil})))
     assert posted
     for raw in posted:
         text = raw if isinstance(raw, str) else bytes(raw).decode()
@@ -385,7 +385,7 @@ def test_without_apprise_everything_else_works_and_its_channels_say_what_to_inst
         from sentinel.actions.channel import Channel
         from sentinel.actions.outcome import DeliveryError
         try:
-            notify.send(Channel("x", "apprise", "json://a"), {"type": "message", "data": {}})
+            notify.send(Channel("x", "apprise", "json://a"), "msg_1", {"type": "message", "data": {}})
         except DeliveryError as error:
             print(error.final, error)
     """
