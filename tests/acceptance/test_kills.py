@@ -17,7 +17,7 @@ from tests.cli.test_serve import Process
 from tests.reference import Reference
 
 SECOND = 1_000_000
-KILLS = int(os.environ.get("SENTINEL_TEST_KILLS", "5"))
+KILLS = int(os.environ.get("TEST_KILLS", "5"))
 BATCH = 20
 USERS, ADDRESSES = 60, 25
 PLAYBOOKS = """

@@ -22,7 +22,7 @@ from tests.api.served import wait_for
 from tests.cli.test_serve import Process
 
 ROOT = Path(__file__).parents[2]
-AWAY = float(os.environ.get("SENTINEL_TEST_AWAY", "8"))
+AWAY = float(os.environ.get("TEST_AWAY", "8"))
 BEAT = 0.04  # seconds between two requests of one visitor
 LAST = 100  # more events than one sending holds here: a report comes with it, and does not count it yet
 ATTACKER = "203.0.113.66"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-CACHE = Path(os.environ.get("SENTINEL_TEST_CACHE") or Path(__file__).parents[2] / "var" / "clients")
+CACHE = Path(os.environ.get("TEST_CACHE") or Path(__file__).parents[2] / "var" / "clients")
 PATIENCE = 240.0  # seconds for one installation
 
 
