@@ -9,7 +9,6 @@ import atexit
 import ctypes
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -20,6 +19,8 @@ from pathlib import Path
 
 import pytest
 import redis
+
+from tests.ports import free_port
 
 _DEATH = 1  # PR_SET_PDEATHSIG
 PLAIN = ("--save", "", "--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0")
@@ -78,7 +79,7 @@ class Server:
 
     def client(self) -> redis.Redis:
         """Return a client of it."""
-        return redis.Redis(port=self.port, socket_timeout=10)
+        return redis.Redis(port=self.port, socket_timeout=60)
 
 
 class Replicated:
@@ -128,7 +129,7 @@ class Cluster:
 
     def __init__(self) -> None:
         options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
-        self.servers = [Server(*options, port=free_port(below=55_000)) for _ in range(3)]
+        self.servers = [Server(*options, port=free_port(10_000, below=55_000)) for _ in range(3)]
         clients = [one.client() for one in self.servers]
         bounds = [SLOTS * n // 3 for n in range(4)]
         for number, client in enumerate(clients):
@@ -161,22 +162,12 @@ def _text(value: object) -> str:
 
 
 def eventually(true: Callable[[], bool], told: Callable[[], str] = str) -> None:
-    """Look again and again until it is true, for half a minute at most."""
-    for _ in range(600):
+    """Look again and again until it is true, for a minute at most."""
+    for _ in range(1200):
         if true():
             return
         _pause.wait(0.05)
-    raise AssertionError(told() or "it did not come about in half a minute")
-
-
-def free_port(below: int = 65_536) -> int:
-    """Return a port nobody listens at."""
-    while True:
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-        if port < below:
-            return port
+    raise AssertionError(told() or "it did not come about in a minute")
 
 
 @cache

@@ -20,6 +20,7 @@ from sentinel.store.embedded.backup import EVENTS
 from tests import valkey
 from tests.api.whole import PLAYBOOKS
 from tests.api.whole import whole as run_whole
+from tests.ports import free_port
 
 OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
 
@@ -191,7 +192,7 @@ class TestWindows:
     """What a Redis or Valkey would do to a server that is told to keep its windows there."""
 
     def test_one_that_cannot_be_reached_is_named_without_its_password(self, doctor):
-        code, said = doctor(f'windows = "redis://:hunter2@127.0.0.1:{valkey.free_port()}/0"\n')
+        code, said = doctor(f'windows = "redis://:hunter2@127.0.0.1:{free_port()}/0"\n')
         assert code == 1 and re.search(r"bad +`windows`: Redis or Valkey cannot be used: ", said)
         assert "hunter2" not in said
         assert said.count("see that Redis or Valkey runs") == 1
