@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ class Client:
             pairs.append(("Authorization", f"Bearer {self.key}"))
         if body is not None and "content-type" not in names:
             pairs.append(("Content-Type", "application/json"))
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.putrequest(method, path, skip_accept_encoding=True)
             for name, value in pairs:
@@ -89,7 +89,7 @@ class Stream:
     """A server-sent stream, read event by event."""
 
     def __init__(self, port: int, path: str, headers: Any) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self.connection.putrequest("GET", path)
         for name, value in headers:
             self.connection.putheader(name, value)
@@ -108,7 +108,7 @@ class Stream:
 
     def event(self) -> dict[str, Any]:
         """Return the next event: its name, id and data; fail where only signs of life come."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while (block := self.block()) and block[0].startswith(":"):
             assert time.monotonic() < end, "the stream tells nothing"
         fields = dict(line.split(": ", 1) for line in block)
@@ -139,12 +139,17 @@ def served(app: Any, **options: Any) -> Iterator[Client]:
         yield Client(sock.getsockname()[1])
     finally:
         server.should_exit = True
-        thread.join(15)
+        thread.join(60)
         sock.close()
         assert not thread.is_alive(), "the server did not stop"
 
 
-def wait_for(condition: Any, seconds: float = 10) -> Any:
+def within(seconds: float, took: Callable[[], float], times: int = 5) -> bool:
+    """Say whether something takes less than some seconds, once in some times: a stall may be the machine's own."""
+    return any(took() < seconds for _ in range(times))
+
+
+def wait_for(condition: Any, seconds: float = 60) -> Any:
     """Return the condition's value as soon as it is true; fail when it stays false."""
     end = time.monotonic() + seconds
     while not (value := condition()):

@@ -15,7 +15,7 @@ from tests.sdk.server import KEY, FakeServer
 
 QUICK: dict[str, Any] = {
     "flush_interval": 0.02, "poll_interval": 0.02, "retry_base": 0.02, "retry_limit": 0.05, "refused_wait": 0.05,
-    "timeout": 5.0, "exit_wait": 5.0,
+    "timeout": 60.0, "exit_wait": 60.0,
 }  # fmt: skip
 
 
@@ -66,4 +66,4 @@ def forget() -> None:
 
 def known(client: Client) -> bool:
     """Wait until the client has its first list."""
-    return client.wait_ready(10)
+    return client.wait_ready(60)

@@ -31,7 +31,7 @@ class Site:
         self.port = port
 
     def get(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Got:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             response = connection.getresponse()
@@ -57,12 +57,12 @@ def asgi(app: Any, **settings: Any) -> Iterator[Site]:
     server = _Server(uvicorn.Config(app, **{**options, **settings}))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    assert server.up.wait(10)
+    assert server.up.wait(60)
     try:
         yield Site(server.servers[0].sockets[0].getsockname()[1])
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 

@@ -11,12 +11,14 @@ import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
 from sentinel import sdk
 from sentinel.sdk.connection import FAILURES, Connection
 from sentinel.sdk.options import Options
+from tests.api.served import within
 from tests.sdk.server import KEY
 
 
@@ -57,7 +59,7 @@ def serving(handler, context=None):
 
 
 def ask(url, **settings):
-    connection = Connection(Options(url=url, key=KEY, timeout=5.0, **settings))
+    connection = Connection(Options(url=url, key=KEY, timeout=60.0, **settings))
     try:
         return connection.ask("POST", "/v1/events", b"{}")
     finally:
@@ -181,7 +183,7 @@ def test_the_key_is_in_no_repr_and_no_log(server, start, caplog):
     caplog.set_level("DEBUG")
     client = start()
     sdk.track("e")
-    assert sdk.flush(5)
+    assert sdk.flush(60)
     assert KEY not in caplog.text
     assert KEY not in repr(client)
     assert KEY not in repr(client.options)
@@ -240,21 +242,26 @@ def trickling(first, more):
 )
 def test_whatever_of_an_answer_trickles_it_is_given_up_in_a_bounded_time(first, more):
     with trickling(first, more) as connection:
-        began = time.monotonic()
-        with pytest.raises(FAILURES):
-            connection.ask("POST", "/v1/events", b"{}")
-        assert time.monotonic() - began < 5
-        assert connection._open is None
+
+        def took():
+            began = time.monotonic()
+            with pytest.raises(FAILURES):
+                connection.ask("POST", "/v1/events", b"{}")
+            assert connection._open is None
+            return time.monotonic() - began
+
+        assert within(5, took)
 
 
-def test_a_list_that_trickles_is_given_up_and_a_stream_is_not():
+def test_a_list_that_trickles_is_given_up_and_a_stream_is_not(monkeypatch):
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     with trickling(head, b"1\r\n \r\n") as connection:
         with pytest.raises(TimeoutError):
             list(connection.stream("/v1/feed", {}, 0.2, 0.3).pieces)
-        pieces = connection.stream("/v1/feed/stream", {}, 0.2).pieces
-        until = time.monotonic() + 0.5  # past the patience for a whole answer
-        assert next(piece for piece in pieces if time.monotonic() > until) == b" "
+        pieces = connection.stream("/v1/feed/stream", {}, 60).pieces
+        later = SimpleNamespace(monotonic=lambda: time.monotonic() + 3600)  # past the patience for a whole answer
+        monkeypatch.setattr("sentinel.sdk.connection.time", later)
+        assert next(pieces) == b" "
         connection.close()
 
 
