@@ -20,6 +20,7 @@ from sentinel.edge import wire
 from sentinel.edge.access import Caller, Gate
 from sentinel.edge.batch import Parsed, Terms, Translate, decode, translated
 from sentinel.edge.door import EXPECTED, Door, not_written
+from sentinel.edge.encodings import expand
 from sentinel.edge.errors import ApiError
 from sentinel.edge.protocols import KeyForm
 from sentinel.edge.wire import Headers, Receive, Scope
@@ -146,7 +147,7 @@ class Call:
         """Return a body that carries no events, expanded, at most so many bytes of it."""
         headers, door = self.request.headers, self.shared.door
         data = await wire.body(self.receive, headers, door.budget, door.body_patience, most)
-        return wire.expand(data, headers.all(b"content-encoding"), most)
+        return expand(data, headers.all(b"content-encoding"), most)
 
     async def json(self, most: int = SMALL_BODY) -> Any:
         """Return what a body of JSON says; raises the refusal of what is none."""

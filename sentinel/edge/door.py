@@ -18,6 +18,7 @@ from sentinel.core.proxies import Proxies, client_address, is_trusted
 from sentinel.edge import wire
 from sentinel.edge.access import Caller
 from sentinel.edge.batch import Parsed, Terms
+from sentinel.edge.encodings import expand
 from sentinel.edge.errors import ApiError, refusal
 from sentinel.edge.limits import Buckets
 from sentinel.edge.wire import Budget, Headers, Receive, Scope
@@ -162,7 +163,7 @@ class _Work:
         """Return what it holds, None where it expands to more than is looked at on the loop."""
         bound = min(self.most, AT_ONCE)
         try:
-            data = wire.expand(self.packed, self.encodings, bound)
+            data = expand(self.packed, self.encodings, bound)
         except ApiError as error:
             if error.code == "too_large" and bound < self.most:
                 return None
@@ -171,7 +172,7 @@ class _Work:
 
     def whole(self) -> Parsed:
         """Return what it holds."""
-        return self._read(wire.expand(self.packed, self.encodings, self.most))
+        return self._read(expand(self.packed, self.encodings, self.most))
 
     def _read(self, data: bytes) -> Parsed:
         self.cost = max(1, len(data) // UNREAD)

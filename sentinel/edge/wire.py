@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
-
-import zstandard
 
 from sentinel.edge.errors import ApiError
 
@@ -21,8 +18,6 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 LARGEST = 8 * 1024 * 1024
 PIECE = 64 * 1024
 PATIENCE = 30.0  # seconds in which a body must have come
-_MEMBERS = 64
-_WINDOW = 8 * 1024 * 1024  # a zstd frame that wants more memory than this is refused
 _TOO_LARGE = "send fewer events at a time"
 
 
@@ -74,7 +69,7 @@ async def body(
     """Return a request's body as it came, at most `most` bytes of it within `patience` seconds."""
     declared = headers.get(b"content-length") or ""
     if declared.isdecimal() and int(declared[:20]) > most:
-        raise _large(most)
+        raise too_large(most)
     parts: list[bytes] = []
     size = 0
     try:
@@ -88,7 +83,7 @@ async def body(
                 budget.take(len(part))
                 size += len(part)
                 if size > most:
-                    raise _large(most)
+                    raise too_large(most)
                 parts.append(part)
                 more = message.get("more_body", False)
     except TimeoutError:
@@ -98,78 +93,8 @@ async def body(
     return b"".join(parts)
 
 
-def expand(data: bytes, encodings: list[str], most: int = LARGEST) -> bytes:
-    """Return a body as it was before its encoding, at most `most` bytes of it."""
-    named = [word.strip().lower() for line in encodings for word in line.split(",")]
-    applied = [word for word in named if word not in ("", "identity")]
-    if not applied:
-        return data
-    if len(applied) > 1 or applied[0] not in _EXPANDERS:
-        shown = ", ".join(applied)[:64]
-        raise ApiError("unsupported_encoding", f"the encoding `{shown}` is not known", "use gzip, deflate or zstd")
-    try:
-        return _EXPANDERS[applied[0]](data, most)
-    except (zlib.error, zstandard.ZstdError, EOFError):
-        raise ApiError("malformed", f"the body is not {applied[0]}", "compress it whole, or not at all") from None
-
-
-def _gunzip(data: bytes, most: int) -> bytes:
-    """Expand all members of a gzip body, of which an honest one has few: each costs a copy of the rest."""
-    parts: list[bytes] = []
-    left = most + 1
-    for _ in range(_MEMBERS):
-        if not data:
-            break
-        member = zlib.decompressobj(wbits=31)
-        part = member.decompress(data, left)
-        left -= len(part)
-        if left <= 0:
-            raise _large(most)
-        if not member.eof:
-            raise EOFError
-        parts.append(part)
-        data = member.unused_data
-    if data:
-        raise EOFError
-    return b"".join(parts)
-
-
-def _unzstd(data: bytes, most: int) -> bytes:
-    decoder = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-    with decoder.stream_reader(data, read_across_frames=True) as reader:
-        expanded = reader.read(most + 1)
-    if len(expanded) > most:
-        raise _large(most)
-    return expanded
-
-
-def _inflate(data: bytes, most: int) -> bytes:
-    """Expand what is called deflate: zlib's format, or for some senders the bare stream within it."""
-    try:
-        return _inflated(data, most, 15)
-    except zlib.error:
-        return _inflated(data, most, -15)
-
-
-def _inflated(data: bytes, most: int, bits: int) -> bytes:
-    decoder = zlib.decompressobj(wbits=bits)
-    expanded = decoder.decompress(data, most + 1)
-    if len(expanded) > most:
-        raise _large(most)
-    if not decoder.eof or decoder.unused_data:
-        raise EOFError
-    return expanded
-
-
-_EXPANDERS: dict[str, Callable[[bytes, int], bytes]] = {
-    "deflate": _inflate,
-    "gzip": _gunzip,
-    "x-gzip": _gunzip,
-    "zstd": _unzstd,
-}
-
-
-def _large(most: int) -> ApiError:
+def too_large(most: int) -> ApiError:
+    """Return the refusal of a body of more than so many bytes."""
     size = f"{most >> 20} MiB" if most >> 20 else f"{most >> 10} KiB"
     return ApiError("too_large", f"the body is larger than {size}", _TOO_LARGE)
 

@@ -167,11 +167,15 @@ LONG = b"[" + b" " * (wire.LARGEST + 1) + b"]"
         ({"raw": b"x", "key": "sdk", "headers": [("Content-Encoding", "zstd")]}, 400, "malformed", "not zstd", "whole"),
         (
             {"raw": gzip.compress(b"") * 100, "key": "sdk", "headers": [("Content-Encoding", "gzip")]},
-            400, "malformed", "not gzip", "whole",
+            400, "malformed", "goes on behind its end, after byte 1,280", "whole",
         ),
         (
             {"raw": gzip.compress(b"[]")[:-3], "key": "sdk", "headers": [("Content-Encoding", "gzip")]},
-            400, "malformed", "not gzip", "whole",
+            400, "malformed", "the gzip of the body is cut off: it does not end with its last byte, 19", "whole",
+        ),
+        (
+            {"raw": zstandard.compress(b"[]\n" * 99)[:-3], "key": "sdk", "headers": [("Content-Encoding", "zstd")]},
+            400, "malformed", "the zstd of the body is cut off: it does not end with its last byte", "whole",
         ),
         (
             {"body": [], "headers": [("Authorization", "Bearer sdk"), ("Authorization", "Bearer sdk")]},
