@@ -97,8 +97,12 @@ class Fetcher:
         body: bytes = b"",
         most: int = MOST,
         timeout: float | None = None,
+        headed: bool = False,
     ) -> Response:
-        """Ask for a URL and return the answer, at most `most` bytes of its body; raises FetchError."""
+        """Ask for a URL and return the answer, at most `most` bytes of its body; raises FetchError.
+
+        With `headed` the head is an answer, and its body whatever of it came before the time was over or it broke off.
+        """
         try:
             target = parse(url)
         except TargetError as error:
@@ -107,7 +111,7 @@ class Fetcher:
         with _explained(target.host, deadline):
             request = _request(target, method, headers or {}, body)
             with self._connected(target, deadline) as connection:
-                return _converse(connection, request, body, most, deadline)
+                return _converse(connection, request, body, most, deadline, headed)
 
     def _connected(self, target: Target, deadline: Deadline) -> socket.socket:
         """Return a connection to the first of the host's addresses that takes one, all of them checked."""
@@ -167,7 +171,9 @@ def _request(target: Target, method: str, headers: Mapping[str, str], body: byte
     return h11.Request(method=method, target=target.path, headers=list({**usual, **headers, **length}.items()))
 
 
-def _converse(connection: socket.socket, request: h11.Request, body: bytes, most: int, deadline: Deadline) -> Response:
+def _converse(
+    connection: socket.socket, request: h11.Request, body: bytes, most: int, deadline: Deadline, headed: bool
+) -> Response:
     """Send a request and read its answer."""
     protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD)
     parts = [protocol.send(event) for event in (request, h11.Data(data=body), h11.EndOfMessage())]
@@ -175,17 +181,21 @@ def _converse(connection: socket.socket, request: h11.Request, body: bytes, most
         _send(connection, b"".join(part or b"" for part in parts), deadline)
     answer: h11.Response | None = None
     found = bytearray()
-    for event in _events(connection, protocol, most + 2 * HEAD, deadline):
-        if isinstance(event, h11.Response):
-            answer = event
-        elif isinstance(event, h11.Data):
-            found += event.data
-            if len(found) > most:
-                break
+    try:
+        for event in _events(connection, protocol, most + 2 * HEAD, deadline):
+            if isinstance(event, h11.Response):
+                answer = event
+            elif isinstance(event, h11.Data):
+                found += event.data
+                if len(found) > most:
+                    break
+    except (OSError, h11.RemoteProtocolError):
+        if answer is None or not headed:
+            raise
     if answer is None:
         raise h11.RemoteProtocolError("no answer")
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
-    whole = len(found) <= most and protocol.their_state is not h11.SEND_BODY
+    whole = len(found) <= most and protocol.their_state not in (h11.SEND_BODY, h11.ERROR)
     return Response(answer.status_code, headers, bytes(found[:most]), whole)
 
 

@@ -36,7 +36,7 @@ def send(channel: Channel, id: str, body: Body, fetcher: Fetcher, now: int) -> N
         raise DeliveryError(f"the message is no JSON: {error}", final=True) from None
     headers = _headers(channel, id, raw, now)
     try:
-        response = fetcher.fetch(channel.url, method="POST", headers=headers, body=raw.encode(), most=READ)
+        response = fetcher.fetch(channel.url, method="POST", headers=headers, body=raw.encode(), most=READ, headed=True)
     except FetchError as error:
         raise DeliveryError(error.message, error.hint, final=error.permanent) from None
     _judge(response, now)

@@ -194,6 +194,37 @@ def test_a_receiver_that_answers_endlessly_has_taken_it() -> None:
     assert len(receiver.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "began",
+    [b"Content-Length: 9\r\n\r\n", b"Content-Length: 9\r\n\r\nok", b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"],
+    ids=["nothing", "half", "garbage"],
+)
+@pytest.mark.parametrize("hangs", [True, False], ids=["hangs", "hangs-up"])
+def test_a_receiver_that_has_said_2xx_has_taken_it_whatever_becomes_of_the_rest(began: bytes, hangs: bool) -> None:
+    """It was tried again and again, and given up: the receiver had it twelve times over."""
+
+    def begin(receiver: Receiver, connection: socket.socket) -> None:
+        receiver.read(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + began)
+        if hangs:
+            receiver.ended.wait()
+
+    with Receiver(begin) as receiver:
+        desk(webhook(receiver.url), timeout=0.3).deliver(delivery())
+    assert len(receiver.requests) == 1
+
+
+def test_a_receiver_that_has_said_no_is_tried_again_whatever_becomes_of_the_rest() -> None:
+    def begin(receiver: Receiver, connection: socket.socket) -> None:
+        receiver.read(connection)
+        connection.sendall(b"HTTP/1.1 503 Busy\r\nRetry-After: 60\r\nContent-Length: 9\r\n\r\n")
+        receiver.ended.wait()
+
+    with Receiver(begin) as receiver, pytest.raises(DeliveryError, match="answered 503") as caught:
+        desk(webhook(receiver.url), timeout=0.3).deliver(delivery())
+    assert caught.value.after == 60 * SECOND
+
+
 def test_garbage_is_tried_again() -> None:
     with (
         Receiver(b"SSH-2.0-x\r\n") as receiver,

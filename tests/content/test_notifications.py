@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import subprocess
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from sentinel.core.duration import format_duration
 from sentinel.enrich.geo import QUESTIONS
 from sentinel.enrich.network import KINDS as NETWORKS
 from tests.actions.telling import delivery
+from tests.compat.clients import node
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "notifications.md").read_text()
@@ -68,6 +70,32 @@ def test_the_verification_shown_verifies() -> None:
     assert space["received"](b"{}", headers) == {}
     with pytest.raises(Exception, match="No matching signature"):
         space["received"](b"[]", headers)
+
+
+def test_the_verification_shown_for_node_verifies(tmp_path: Path) -> None:
+    secret = tomllib.loads(blocks("toml")[0])["channels"]["security"]["secret"]
+    now, body = datetime.now(UTC), json.dumps({"type": "message", "data": "ż"})
+    good, other = (Webhook(one).sign("msg_1", now, body) for one in (secret, "whsec_" + "A" * 32))
+    old = datetime.fromtimestamp(now.timestamp() - 400, UTC)
+    at = str(int(now.timestamp()))
+    tries = [
+        [body, {"webhook-id": "msg_1", "webhook-timestamp": at, "webhook-signature": f"{other} v1a,x {good}"}],
+        [body, {"webhook-id": "msg_1", "webhook-timestamp": at, "webhook-signature": other}],
+        [body + " ", {"webhook-id": "msg_1", "webhook-timestamp": at, "webhook-signature": good}],
+        [body, {"webhook-id": "msg_2", "webhook-timestamp": at, "webhook-signature": good}],
+        [body, {"webhook-id": "msg_1", "webhook-timestamp": str(int(old.timestamp())),
+                "webhook-signature": Webhook(secret).sign("msg_1", old, body)}],
+        [body, {}],
+    ]  # fmt: skip
+    script = tmp_path / "verify.mjs"
+    script.write_text(
+        blocks("js")[0] + f"const tries = {json.dumps(tries)};\n"
+        "console.log(JSON.stringify(tries.map(([body, headers]) => {\n"
+        "  try { return received(Buffer.from(body), headers); } catch (error) { return error.message; }\n"
+        "})));\n"
+    )
+    ran = subprocess.run([node(), script], capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(ran.stdout) == [json.loads(body), *["it is not ours, or old"] * 5]
 
 
 def test_the_command_shown_makes_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
