@@ -248,6 +248,6 @@ def test_a_wheel_carries_the_whole_shop_of_the_demo(installed):
 
 def test_what_a_shell_sets_for_a_server_of_its_own_no_test_sees():
     environment = {**os.environ, "SENTINEL_PORT": "1", "SENTINEL_TEST_KILLS": "7"}
-    code = "import tests.conftest, os; print([one for one in os.environ if 'SENTINEL' in one], os.environ['TEST_KILLS'])"
+    code = "import os, tests.conftest; print([one for one in os.environ if 'SENTINEL' in one], os.getenv('TEST_KILLS'))"
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert ran.stdout == "[] 7\n", ran.stderr
