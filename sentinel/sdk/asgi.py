@@ -15,7 +15,7 @@ from sentinel import sdk
 from sentinel.core.decision import Verdict
 from sentinel.core.proxies import client_address
 from sentinel.sdk.client import Client
-from sentinel.sdk.context import Holder, current
+from sentinel.sdk.context import Holder, current, leave
 from sentinel.sdk.events import KEPT_BODY, keeps_body, parameters, without_query
 from sentinel.sdk.respond import PASSING, Refusal, answering, refusal
 from sentinel.sdk.signals import Blocked, signal
@@ -64,7 +64,7 @@ class SentinelMiddleware:
                 else:
                     await _Socket(client, holder, receive, send).serve(self.app, scope)
             finally:
-                current.reset(token)
+                leave(token)
                 client.finished(holder)
 
     def _begin(self, client: Client, scope: Scope, receive: Receive) -> tuple[Holder, Receive]:

@@ -13,6 +13,7 @@ import time
 import weakref
 from collections.abc import Mapping
 from datetime import datetime
+from heapq import nsmallest
 from typing import Any
 
 from sentinel.core import address, ids, moment, scrub
@@ -201,7 +202,7 @@ class Client:
         try:
             given = dict(properties or {})
             if not verdict.allowed:
-                first = sorted(given, key=scrub.name_of)[: TOP - 1]
+                first = nsmallest(TOP - 1, given, key=scrub.name_of)
                 given = {name: given[name] for name in first} | {"blocked": True}
             self.track(event, given, user, urgent=True, **more)
         except Exception as error:  # noqa: BLE001

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextlib import suppress
+from contextvars import ContextVar, Token
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -152,6 +153,12 @@ def _nothing() -> None:
 
 
 current: ContextVar[Holder | None] = ContextVar("sentinel_request", default=None)
+
+
+def leave(token: Token[Holder | None]) -> None:
+    """Put back what was current before a request."""
+    with suppress(ValueError):  # it was abandoned, and is closed in a context that knows nothing of it
+        current.reset(token)
 
 
 def holder_of(request: object) -> Holder | None:

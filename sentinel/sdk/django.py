@@ -23,7 +23,7 @@ from sentinel import sdk
 from sentinel.core.decision import Verdict
 from sentinel.sdk import wsgi
 from sentinel.sdk.client import Client
-from sentinel.sdk.context import Holder, current
+from sentinel.sdk.context import Holder, current, leave
 from sentinel.sdk.events import KEPT_BODY
 from sentinel.sdk.respond import PASSING, answering, refusal
 from sentinel.sdk.signals import Blocked
@@ -56,7 +56,7 @@ class SentinelMiddleware:
         except BaseException as error:  # noqa: BLE001  raised again unless the request is refused
             _judge(client, holder, error)
         finally:
-            current.reset(token)
+            leave(token)
         return _end(client, holder, request, response)
 
     async def _asynchronously(self, request: HttpRequest) -> HttpResponseBase:
@@ -69,7 +69,7 @@ class SentinelMiddleware:
         except BaseException as error:  # noqa: BLE001  raised again unless the request is refused
             _judge(client, holder, error)
         finally:
-            current.reset(token)
+            leave(token)
         if holder.verdict is None:
             return _end(client, holder, request, response)
         return await sync_to_async(_end)(client, holder, request, response)  # a page of its own may ask the database

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -29,6 +30,7 @@ _SIZE = 600  # characters of an event beside its properties, roughly
 _LONGEST = {"path": 1024, "route": 512, "host": 256, "user_agent": 512, "referer": 1024, "method": 32}
 _QUERY = 8192
 _MOST_IDENTIFIERS = 32
+_MOST_LOOKED_AT = 256  # a stranger may send a million
 
 
 class Events:
@@ -43,6 +45,8 @@ class Events:
         """Return a user's identifiers as they may leave the process; raises IdentityError."""
         if user is None:
             return {}
+        if isinstance(user, Mapping) and len(user) > _MOST_IDENTIFIERS:
+            user = dict(self._by_weight(user))
         try:
             found = identity.identifiers(user)
         except IdentityError:
@@ -65,7 +69,8 @@ class Events:
 
     def _by_weight(self, user: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
         """Return identifiers, those by which users are blocked first: no number of others must push them out."""
-        return sorted(user.items(), key=lambda pair: pair[0] not in self._order)
+        others = (pair for pair in user.items() if pair[0] not in self._order)
+        return [*((name, user[name]) for name in self._order if name in user), *islice(others, _MOST_LOOKED_AT)]
 
     def _plain(self, name: str, value: str) -> str:
         """Return an identifier as it may leave: a secret is no identifier unless the settings say so."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from sentinel.core.decision import Verdict
-from sentinel.sdk.context import Holder, current
+from sentinel.sdk.context import Holder, current, leave
 from sentinel.sdk.options import Options
 from sentinel.sdk.signals import Blocked
 
@@ -73,7 +73,7 @@ def answering(client: Client, holder: Holder) -> Iterator[None]:
     except BaseException as error:  # noqa: BLE001  whatever it was
         client.failed("the answer", error)
     finally:
-        current.reset(token)
+        leave(token)
 
 
 def wants_page(accept: str | None) -> bool:

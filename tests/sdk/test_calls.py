@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+from collections import UserDict
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import IntEnum, StrEnum
 from ipaddress import ip_address
@@ -116,6 +117,22 @@ def test_however_many_identifiers_there_are_a_bounded_number_is_kept_and_nobody_
     sdk.track("e", user_identifiers=user)
     assert len(waiting()[-1]["user"]) == 32
     assert waiting()[-1]["user"]["id"] == "bad"
+
+
+def test_of_a_million_identifiers_few_are_looked_at(idle):
+    """A stranger may have chosen them, and the application waits."""
+
+    class Many(UserDict):
+        seen = 0
+
+        def __getitem__(self, name):
+            self.seen += 1
+            return super().__getitem__(name)
+
+    decide(BAD)
+    user = Many({f"i{n}": "x" for n in range(10_000)} | {"id": "bad"})
+    assert sdk.identify(user).kind == "block"
+    assert user.seen < 3000
 
 
 def test_a_refused_login_is_told_whatever_its_properties_are_named(idle):

@@ -443,6 +443,27 @@ def test_a_login_whose_request_ends_without_an_answer_is_told_then(way):
         assert (item.event["event"], item.event["request"]["status"]) == ("auth", None)
 
 
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_a_request_that_is_abandoned_ends_without_a_word(sentinel, kind):
+    """A loop that ends leaves its tasks to whoever lets go of them, in another context."""
+
+    class Waits:
+        def __await__(self):
+            yield
+
+    async def app(scope, receive, send):
+        sdk.auth_track(True, id="good")
+        await Waits()
+
+    async def nothing(*message):
+        pass
+
+    serving = asgi.SentinelMiddleware(app)(scope(kind), nothing, nothing)
+    contextvars.copy_context().run(serving.send, None)
+    serving.close()
+    assert sdk.current().buffer._urgent
+
+
 def test_what_comes_after_a_sockets_end_is_the_servers_to_say(sentinel):
     told = iter([{"type": "websocket.disconnect", "code": 1001}, {"type": "websocket.disconnect", "code": 1000}])
     heard = []
