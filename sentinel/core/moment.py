@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NoReturn
@@ -11,6 +12,7 @@ from sentinel.core.errors import EventError
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LAST = 253_402_300_800_000_000  # the year 10000
+_LEAP = re.compile(r"(.{11}\d\d:\d\d:)60(.*)", re.ASCII)
 _HINT = "write `2026-11-20T21:30:00Z` or seconds since 1970"
 
 
@@ -29,7 +31,10 @@ def to_text(at: int) -> str:
 
 
 def parse(value: object) -> int:
-    """Return the microseconds of an RFC 3339 text or of epoch seconds; raises EventError naming `timestamp`."""
+    """Return the microseconds of an RFC 3339 text or of epoch seconds; raises EventError naming `timestamp`.
+
+    A leap second is the one after it, as in the time of Unix.
+    """
     if type(value) is not str:
         return _parse_number(value)
     if not 10 <= len(value) <= 40:
@@ -40,8 +45,22 @@ def parse(value: object) -> int:
     except (ValueError, OverflowError):
         if value.endswith("z"):  # RFC 3339 has it in both cases
             return parse(f"{value[:-1]}Z")
-        raise EventError("timestamp", f"`{value}` is not a time", _HINT) from None
+        leap = _leap_second(value)
+        if leap is None:
+            raise EventError("timestamp", f"`{value}` is not a time", _HINT) from None
+        at = leap
     return at if 0 <= at < _LAST else _refuse(value)
+
+
+def _leap_second(value: str) -> int | None:
+    """Return the second after a leap second, None for what is none: there is one only where a month ends in UTC."""
+    found = _LEAP.fullmatch(value)
+    try:
+        at = parse(f"{found[1]}59{found[2]}") + 1_000_000 if found else 0
+    except EventError:
+        return None
+    month_begins = at >= _LAST or _second_text(at // 1_000_000).endswith("-01T00:00:00")
+    return at if found and month_begins else None
 
 
 def _parse_number(seconds: object) -> int:
