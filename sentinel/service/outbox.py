@@ -7,6 +7,7 @@ same key.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
@@ -17,8 +18,9 @@ from sentinel.core.record import Delivery
 from sentinel.service.figures import Figures
 from sentinel.service.ports.findings import Outbox
 
-AT_ONCE = 4
+AT_ONCE = 4  # of one channel, so that one that is slow holds up no other
 LOT = 200
+FULL = 2 * AT_ONCE  # of one channel, handed out and not yet over: then it is given no more
 LOOK = 1.0  # seconds between two looks where nobody says that something is due
 LONGEST_WAIT = DAY
 _BUSY = 5.0
@@ -38,7 +40,10 @@ class Channels(Protocol):
 
 
 class Courier:
-    """One thread that looks and a few that deliver. `mine` says whether this process may: one at a time does."""
+    """One thread that looks, and a few for each channel that deliver.
+
+    `mine` says whether this process may: one at a time does.
+    """
 
     def __init__(
         self, outbox: Outbox, channels: Channels, clock: Callable[[], int], figures: Figures,
@@ -52,8 +57,8 @@ class Courier:
         self._fault = fault
         self._wake = threading.Event()
         self._stopping = False
-        self._under_way: set[int] = set()
-        self._pool = ThreadPoolExecutor(AT_ONCE, "sentinel-delivery")
+        self._under_way: dict[int, str | None] = {}
+        self._pools: dict[str | None, ThreadPoolExecutor] = {}
         self._futures: set[Future[None]] = set()
         self._over = False
         self._thread = threading.Thread(target=self._run, name="sentinel-outbox", daemon=True)
@@ -72,7 +77,8 @@ class Courier:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in list(self._pools.values()):
+            pool.shutdown(wait=False, cancel_futures=True)
         wait(list(self._futures), timeout)
         self._over = True
 
@@ -91,14 +97,32 @@ class Courier:
             self._wake.wait(wait)
 
     def round(self) -> int:
-        """Hand out what is due and is not under way; return how many."""
-        due = [one for one in self._outbox.due(self._clock(), LOT) if one.id not in self._under_way]
-        for delivery in due:
-            self._under_way.add(delivery.id)  # before it can be over
-            future = self._pool.submit(self._deliver, delivery)
-            self._futures.add(future)
-            future.add_done_callback(self._futures.discard)
-        return len(due)
+        """Hand out what is due and is not under way, of no channel more than a lot; return how many."""
+        handed, now = 0, self._clock()
+        passed: set[str | None] = set()
+        while not self._stopping:
+            under_way = dict(self._under_way)  # before it is asked what is due: what is over by then is due no more
+            waiting = Counter(under_way.values())
+            full = passed | {channel for channel, number in waiting.items() if number >= FULL}
+            limit = LOT + sum(number for channel, number in waiting.items() if channel not in full)
+            due = self._outbox.due(now, limit, full)
+            fresh = [one for one in due if one.id not in under_way]
+            for delivery in fresh:
+                self._hand_out(delivery)
+            handed += len(fresh)
+            if len(due) < limit:
+                break
+            passed |= {one.channel for one in due}
+        return handed
+
+    def _hand_out(self, delivery: Delivery) -> None:
+        pool = self._pools.get(delivery.channel)
+        if pool is None:
+            pool = self._pools[delivery.channel] = ThreadPoolExecutor(AT_ONCE, "sentinel-delivery")
+        self._under_way[delivery.id] = delivery.channel  # before it can be over
+        future = pool.submit(self._deliver, delivery)
+        self._futures.add(future)
+        future.add_done_callback(self._futures.discard)
 
     def _deliver(self, delivery: Delivery) -> None:
         try:
@@ -110,7 +134,7 @@ class Courier:
         except Exception as error:  # noqa: BLE001  reported, and tried again
             self._fault(error)
         finally:
-            self._under_way.discard(delivery.id)
+            self._under_way.pop(delivery.id, None)
 
     def _attempt(self, delivery: Delivery) -> None:
         try:

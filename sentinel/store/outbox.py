@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Row, and_, delete, or_, select, update
@@ -38,10 +38,14 @@ class Outbox:
     def __init__(self, control: Database) -> None:
         self._control = control
 
-    def due(self, now: int, limit: int = 100) -> list[Delivery]:
-        """Return what is to be delivered now, longest due first."""
+    def due(self, now: int, limit: int = 100, but: Collection[str | None] = ()) -> list[Delivery]:
+        """Return what is to be delivered now, longest due first, and nothing to channels of these names."""
         c = outbox.c
         query = select(outbox).where(c.done.is_(None), c.dead.is_(False), c.next_at <= now)
+        if names := [name for name in but if name is not None]:
+            query = query.where(or_(c.channel.is_(None), c.channel.not_in(names)))
+        if None in but:
+            query = query.where(c.channel.is_not(None))
         with self._control.read() as connection:
             rows = connection.execute(query.order_by(c.next_at, c.id).limit(limit))
             return [_delivery(row) for row in rows]

@@ -213,6 +213,13 @@ def test_the_longest_due_delivery_comes_first(store):
     assert [one.key for one in store.outbox.due(NOW + 5, limit=2)] == ["k1", "k2"]
 
 
+def test_what_is_due_may_be_asked_for_without_some_channels(store):
+    names = ("a", "b", None)
+    put(store, batch(outbox=tuple(Outgoing(f"k{name}", "webhook", name, {}) for name in names)))
+    for but in ((), ("a",), (None,), ("a", "b"), ("b", None), names):
+        assert [one.channel for one in store.outbox.due(NOW, 9, but)] == [name for name in names if name not in but]
+
+
 def test_delivered_and_dead_ones_go_in_time_and_those_to_deliver_stay(store):
     put(store, batch(outbox=tuple(Outgoing(f"k{n}", "webhook", "c", {}) for n in range(3))))
     first, second, _ = store.outbox.due(NOW)

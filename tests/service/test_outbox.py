@@ -11,7 +11,7 @@ from sentinel.core.duration import DAY, SECOND
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import App
 from sentinel.service.figures import Figures
-from sentinel.service.outbox import AT_ONCE, Courier
+from sentinel.service.outbox import AT_ONCE, LOT, Courier
 from sentinel.store.embedded.store import open_store
 from tests.api.served import wait_for
 
@@ -32,6 +32,7 @@ class Way:
         self.waits = {1: 5 * SECOND, 2: 20 * SECOND}
         self.open = threading.Event()
         self.open.set()
+        self.hangs = set()  # channels that do not answer before it is open
         self.at_once = self.most = 0
         self.lock = threading.Lock()
 
@@ -40,7 +41,7 @@ class Way:
             self.at_once += 1
             self.most = max(self.most, self.at_once)
         try:
-            assert self.open.wait(10)
+            assert (self.hangs and delivery.channel not in self.hangs) or self.open.wait(30)
             if self.fails:
                 raise self.fails.pop(0)
             self.delivered.append(delivery.key)
@@ -64,8 +65,8 @@ class Bench:
             store.outbox, self.way, lambda: self.now, self.figures, lambda: self.mine, self.faults.append
         )  # fmt: skip
 
-    def send(self, *keys):
-        rows = tuple(Outgoing(key, "notify", "security", {"n": 1}) for key in keys)
+    def send(self, *keys, channel="security"):
+        rows = tuple(Outgoing(key, "notify", channel, {"n": 1}) for key in keys)
         with self.store.unit() as unit:
             unit.commit([Batch("one", self.now, outbox=rows)])
 
@@ -171,6 +172,50 @@ def test_few_are_under_way_at_once(bench):
     assert len(bench.way.delivered) == 20
 
 
+@pytest.mark.parametrize("slow", ["dead", None])
+def test_a_channel_that_does_not_answer_holds_up_no_other(bench, slow):
+    """A receiver that takes ten seconds for each of thousands held up every channel of every app for hours."""
+    bench.way.hangs = {slow}
+    bench.way.open.clear()
+    bench.send(*[f"slow {n}" for n in range(2 * LOT)], channel=slow)
+    bench.send(*[f"{n}" for n in range(3)])
+    bench.courier.round()
+    wait_for(lambda: sorted(bench.way.delivered) == ["0", "1", "2"])
+    bench.send("later")
+    bench.courier.round()
+    wait_for(lambda: "later" in bench.way.delivered)
+    bench.way.open.set()
+
+
+def test_many_channels_that_do_not_answer_hold_up_none_that_does(bench):
+    bench.way.hangs = {f"dead {n}" for n in range(LOT // AT_ONCE)}
+    bench.way.open.clear()
+    for name in sorted(bench.way.hangs):
+        bench.send(*[f"{name} {n}" for n in range(AT_ONCE + 1)], channel=name)
+    bench.courier.round()
+    bench.send("a")
+    bench.courier.round()
+    wait_for(lambda: bench.way.delivered == ["a"])
+    bench.way.open.set()
+
+
+def test_what_is_over_while_it_is_asked_what_is_due_is_not_delivered_again(bench, monkeypatch):
+    bench.way.open.clear()
+    bench.send("a")
+    bench.courier.round()
+    due = bench.store.outbox.due
+
+    def slow(now, *rest):
+        found = due(now, *rest)
+        bench.way.open.set()
+        wait_for(lambda: not bench.courier._under_way)
+        return found
+
+    monkeypatch.setattr(bench.store.outbox, "due", slow)
+    assert bench.courier.round() == 0
+    assert bench.way.delivered == ["a"]
+
+
 def test_what_was_handed_out_is_another_process_s_once_that_has_taken_over(bench):
     """As after a machine was suspended: what was begun is finished, the rest is not made a second time."""
     bench.send(*map(str, range(20)))
@@ -217,11 +262,11 @@ class TestThread:
         monkeypatch.setattr("sentinel.service.outbox._BUSY", 0.01)
         due, calls = bench.store.outbox.due, []
 
-        def busy(now, limit):
+        def busy(now, *rest):
             calls.append(now)
             if len(calls) == 1:
                 raise StoreBusy("the disk is full")
-            return due(now, limit)
+            return due(now, *rest)
 
         monkeypatch.setattr(bench.store.outbox, "due", busy)
         bench.send("a")

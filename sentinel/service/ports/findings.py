@@ -116,8 +116,8 @@ class Allow(Protocol):
 class Outbox(Protocol):
     """What is to be delivered after commits."""
 
-    def due(self, now: int, limit: int = 100) -> list[Delivery]:
-        """Return what is to be delivered now, longest due first."""
+    def due(self, now: int, limit: int = 100, but: Collection[str | None] = ()) -> list[Delivery]:
+        """Return what is to be delivered now, longest due first, and nothing to channels of these names."""
 
     def done(self, id: int, now: int) -> None:
         """Note a delivery."""
