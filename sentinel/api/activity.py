@@ -94,7 +94,7 @@ def list_users(
     cursor: Cursor = None,
 ) -> Any:  # fmt: skip
     """Return the users of a period, newest first by their last event or by how many they have; `begins` is a prefix."""
-    filter = bounded(here, wanted(here, q, event, None, ip, since, until))
+    filter = bounded(here, wanted(here, caller.app, q, event, None, ip, since, until))
     now = here.clock()
 
     def seen(one: UserSeen) -> dict[str, Any]:

@@ -19,15 +19,12 @@ Until = Annotated[Time, Query(alias="to")]
 
 
 def wanted(
-    here: Context, q: str | None = None, event: str | None = None, user: str | None = None, ip: str | None = None,
-    since: str | None = None, until: str | None = None,
+    here: Context, app: str, q: str | None = None, event: str | None = None, user: str | None = None,
+    ip: str | None = None, since: str | None = None, until: str | None = None,
 ) -> record.Filter:  # fmt: skip
     """Return the filter that parameters ask for; raises the refusal of whatever cannot be meant."""
-    return forward(
-        record.Filter(
-            event, user_key(user), network("ip", ip), time("from", since), time("to", until), condition(here, q)
-        )
-    )
+    who, period = user_key(here.store, app, user), (time("from", since), time("to", until))
+    return forward(record.Filter(event, who, network("ip", ip), *period, condition(here, q)))
 
 
 def forward(filter: record.Filter) -> record.Filter:

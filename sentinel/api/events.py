@@ -45,8 +45,8 @@ def search_events(
 
     A page may be short and yet have a cursor, where a condition had to be looked at event by event.
     """
-    page = here.store.events.search(caller.app, wanted(here, q, event, user, ip, since, until), limit, cursor)
-    return listing(page, event_view)
+    filter = wanted(here, caller.app, q, event, user, ip, since, until)
+    return listing(here.store.events.search(caller.app, filter, limit, cursor), event_view)
 
 
 @router.get(
@@ -60,7 +60,7 @@ def tail_events(
 ) -> Response:  # fmt: skip
     """Tell events as they come, until the client leaves; on a flood it passes over what it cannot tell in time."""
     secret = credential(Headers(request.scope["headers"]))
-    return Tail(here.hub, here.store.events, secret, caller.app, wanted(here, q, event, user, ip))
+    return Tail(here.hub, here.store.events, secret, caller.app, wanted(here, caller.app, q, event, user, ip))
 
 
 @router.get(
@@ -73,7 +73,7 @@ def export_events(
     since: Since = None, until: Until = None, format: EventFormat = "ndjson",
 ) -> Response:  # fmt: skip
     """Give events as a file: lines of JSON or CSV in the order of time, oldest first, or Parquet."""
-    return download(here.store.events, caller.app, wanted(here, q, event, user, ip, since, until), format)
+    return download(here.store.events, caller.app, wanted(here, caller.app, q, event, user, ip, since, until), format)
 
 
 @router.get("/v1/events/{id:path}", response_model=EventView)

@@ -49,7 +49,7 @@ def list_findings(
 ) -> Any:  # fmt: skip
     """Return findings by the time of their anchor, newest first."""
     page = here.store.findings.list(
-        caller.app, playbook=playbook, status=status, user=user_key(user), ip=network("ip", ip),
+        caller.app, playbook=playbook, status=status, user=user_key(here.store, caller.app, user), ip=network("ip", ip),
         since=time("since", since), limit=limit, cursor=cursor,
     )  # fmt: skip
     return listing(page, finding_view)
@@ -66,8 +66,8 @@ def export_findings(
 ) -> Response:  # fmt: skip
     """Give findings as lines of JSON, newest first: OCSF Detection Findings, or documents of the Elastic schema."""
     return download(
-        here.store.findings, caller.app, format, playbook=playbook, status=status, user=user_key(user),
-        ip=network("ip", ip), since=time("since", since),
+        here.store.findings, caller.app, format, playbook=playbook, status=status,
+        user=user_key(here.store, caller.app, user), ip=network("ip", ip), since=time("since", since),
     )  # fmt: skip
 
 

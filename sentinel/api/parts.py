@@ -8,6 +8,7 @@ from fastapi import Path, Query
 from pydantic import AfterValidator
 
 from sentinel.service import hand
+from sentinel.service.ports import Store
 
 LONGEST = 512
 
@@ -31,9 +32,9 @@ def time(name: str, value: str | None) -> int | None:
     return None if value is None else hand.time(name, value)
 
 
-def user_key(value: str | None) -> str | None:
-    """Return the user key that was meant, None where none was given."""
-    return None if value is None else hand.user("user", value)
+def user_key(store: Store, app: str, value: str | None) -> str | None:
+    """Return the user key that was meant in an app, None where none was given."""
+    return None if value is None else hand.known_user(store, app, "user", value)
 
 
 def network(name: str, value: str | None) -> str | None:

@@ -24,7 +24,7 @@ def get_user(
 ) -> Any:
     """Return the person a user key belongs to: linked identifiers, labels, decisions in force, and what it did."""
     now, store = here.clock(), here.store
-    person = about.known_person(store, caller.app, hand.user("key", key))
+    person = about.known_person(store, caller.app, hand.known_user(store, caller.app, "key", key))
     found = about.person(store, caller.app, person, whole(here, since, until), now)
     return person_view(person) | activity_view(found) | {
         "made": when(person.made or None), "labels": list(found.labels),

@@ -74,7 +74,7 @@ def list_searches(here: Here, caller: Reader) -> Any:
 @router.post("/v1/searches", response_model=SearchView, status_code=201, responses=CONFLICT)
 def keep_search(here: Here, caller: Reader, search: NewSearch) -> Any:
     """Keep a search; its condition is checked."""
-    filters = _checked(here, search)
+    filters = _checked(here, caller, search)
     return _view(saved.keep(here.store, caller.app, search.name, search.q, filters, caller.by, here.clock()))
 
 
@@ -97,7 +97,7 @@ def get_search(here: Here, caller: Reader, id: Id) -> Any:
 def change_search(here: Here, caller: Reader, id: Id, search: NewSearch) -> Any:
     """Change a search: its owner, or an administrator."""
     found = _own(here, caller, id)
-    changed = replace(found, name=search.name, q=search.q, filters=_checked(here, search), changed=here.clock())
+    changed = replace(found, name=search.name, q=search.q, filters=_checked(here, caller, search), changed=here.clock())
     here.store.searches.put(caller.app, changed, caller.by, changed.changed)
     return _view(changed)
 
@@ -113,10 +113,10 @@ def _own(here: Context, caller: Caller, id: str) -> SavedSearch:
     return require(saved.own(here.store, caller.app, id, caller.by, caller.scope == "admin"), "search", id)
 
 
-def _checked(here: Context, new: NewSearch) -> dict[str, str]:
+def _checked(here: Context, caller: Caller, new: NewSearch) -> dict[str, str]:
     """Return a search's fields; raises the refusal of whatever cannot be meant."""
     filters: dict[str, str] = new.filters.model_dump(exclude_none=True)
-    wanted(here, new.q, **filters)
+    wanted(here, caller.app, new.q, **filters)
     return filters
 
 

@@ -65,7 +65,7 @@ def get_series(
     since: Since = None, until: Until = None,
 ) -> Any:  # fmt: skip
     """Return a metric over time in whole buckets, and the same of as many buckets before them."""
-    filter = bounded(here, wanted(here, q, event, user, ip, since, until))
+    filter = bounded(here, wanted(here, caller.app, q, event, user, ip, since, until))
     asked = SeriesWanted(filter, interval, Metric(metric, of), group_by, top, zone, exact, previous)
     return series_view(asked, here.store.explorer.series(caller.app, asked))
 
@@ -77,7 +77,7 @@ def get_top(
     q: Q = None, event: Filter = None, user: Filter = None, ip: Filter = None, since: Since = None, until: Until = None,
 ) -> Any:  # fmt: skip
     """Return the values of a field that most events have, or most users, with their shares and how they changed."""
-    filter = bounded(here, wanted(here, q, event, user, ip, since, until))
+    filter = bounded(here, wanted(here, caller.app, q, event, user, ip, since, until))
     asked = TopWanted(filter, field, by, limit, exact, previous)
     return top_view(asked, here.store.explorer.top(caller.app, asked))
 
@@ -89,7 +89,7 @@ def get_names(
     until: Until = None,
 ) -> Any:  # fmt: skip
     """Return each event name with its events and its users: many events of one are not events of many."""
-    filter = bounded(here, wanted(here, q, None, user, ip, since, until))
+    filter = bounded(here, wanted(here, caller.app, q, None, user, ip, since, until))
     return names_view(filter, here.store.explorer.names(caller.app, filter, by, limit, exact))
 
 
@@ -100,7 +100,7 @@ def get_funnel(
     exact: Exact = False, q: Q = None, ip: Filter = None, since: Since = None, until: Until = None,
 ) -> Any:  # fmt: skip
     """Return how many users do one thing after another within a window, and how long it takes them."""
-    filter = bounded(here, wanted(here, q, None, None, ip, since, until))
+    filter = bounded(here, wanted(here, caller.app, q, None, None, ip, since, until))
     names = tuple(name or "" for name in step)
     asked = FunnelWanted(filter, names, lasting("window", window), group_by, top, exact)
     return funnel_view(asked, here.store.explorer.funnel(caller.app, asked))
@@ -112,6 +112,6 @@ def get_retention(
     zone: Zone = "UTC", q: Q = None, ip: Filter = None, since: Since = None, until: Until = None,
 ) -> Any:  # fmt: skip
     """Return for each bucket the users who first did `start` in it, and how many did `back` in each bucket since."""
-    filter = bounded(here, wanted(here, q, None, None, ip, since, until), 30 * DAY)
+    filter = bounded(here, wanted(here, caller.app, q, None, None, ip, since, until), 30 * DAY)
     asked = RetentionWanted(filter, interval, start, back, zone)
     return retention_view(asked, here.store.explorer.retention(caller.app, asked))

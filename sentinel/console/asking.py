@@ -12,7 +12,7 @@ from fastapi import Depends, Query
 
 from sentinel.console.parts import Given
 from sentinel.console.visit import Visit
-from sentinel.core import identity, moment
+from sentinel.core import moment
 from sentinel.core.duration import DAY, HOUR, MINUTE
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Filter
@@ -80,7 +80,7 @@ class Search:
         """Return the filter; raises QueryError where the condition has mistakes, else SentinelError."""
         query = visit.here.searches.query(self.q)
         since, until = self.period.span(now, usual)
-        user = identity.read_key(self.user) if self.user else None
+        user = hand.known_user(visit.store, visit.app.id, "user", self.user) if self.user else None
         return Filter(self.event or None, user, hand.spot("ip", self.ip) if self.ip else None, since, until, query)
 
     @property

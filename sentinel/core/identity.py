@@ -114,7 +114,19 @@ def keys(found: Identifiers, order: tuple[str, ...] = DEFAULT_ORDER) -> tuple[st
 
 def read_key(text: str) -> str:
     """Return the user key a person meant: `u1` is short for `id:u1`, `id:u1` stays."""
+    name, rest = _parts(text)
+    return f"{_TYPES.get(name, name)}:{normalise(name, rest)}"
+
+
+def read_keys(text: str, order: tuple[str, ...] = DEFAULT_ORDER) -> tuple[str, ...]:
+    """Return the user keys a person may mean, the likeliest first: of a bare name one for each name in `order`."""
+    first = read_key(text)
+    if _parts(text)[1] != text:
+        return (first,)
+    return tuple(dict.fromkeys((first, *(f"{_TYPES.get(name, name)}:{normalise(name, text)}" for name in order))))
+
+
+def _parts(text: str) -> tuple[str, str]:
+    """Return the name and the value of an identifier as a person writes it; a bare value is an `id`."""
     name, colon, rest = text.partition(":")
-    if colon and rest and name.isidentifier() and name.islower():
-        return f"{_TYPES.get(name, name)}:{normalise(name, rest)}"
-    return f"id:{normalise('id', text)}"
+    return (name, rest) if colon and rest and name.isidentifier() and name.islower() else ("id", text)

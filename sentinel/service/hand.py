@@ -6,22 +6,20 @@ Whoever asks, an API or a page, has its own form and its own rights; what is mea
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from itertools import product
 from typing import get_args
 
 from sentinel.core import address, identity, moment
 from sentinel.core.decision import PAIRS, Decision, Kind, Place, Scope, Single, pair, place, unpair
 from sentinel.core.duration import parse_duration
-from sentinel.core.errors import DecisionError, SentinelError
+from sentinel.core.errors import DecisionError, SentinelError, StoreBusy
 from sentinel.core.ids import CHANCE, new_id
-from sentinel.core.record import Allowance, KeptDecision, KeptFinding
+from sentinel.core.record import Allowance, Filter, KeptDecision, KeptFinding
 from sentinel.service.ports import Store
 
 FOREVER = "forever"
 SINGLES: tuple[Single, ...] = get_args(Single)
-_MOST_LIFTED = 10_000
 _PAGE = 1000
 
 
@@ -80,6 +78,22 @@ def user(name: str, value: str) -> str:
     if not found.partition(":")[2]:
         raise SentinelError(f"`{name}`: `{value[:64]}` names nobody", "write `42`, or `email:jane@example.com`")
     return found
+
+
+def known_user(store: Store, app: str, name: str, value: str) -> str:
+    """Return the user key that somebody means in an app: `alice` is `username:alice` where this alone is known.
+
+    A bare name is an `id` first, and also where nobody is known by it. Raises SentinelError where several are.
+    """
+    own = store.access.app(app)
+    first, *others = user(name, value), *identity.read_keys(value, own.identifiers if own else ())[1:]
+    if not others or _is_known(store, app, first):
+        return first
+    found = [key for key in others if _is_known(store, app, key)]
+    if len(found) > 1:
+        hint = f"write {' or '.join(f'`{key[:64]}`' for key in found)}"
+        raise SentinelError(f"`{name}`: `{value[:64]}` may be several users", hint)
+    return next(iter(found), first)
 
 
 def bearer(store: Store, app: str, kind: str, value: str) -> str:
@@ -207,6 +221,15 @@ def prolong(store: Store, app: str, kept: KeptFinding, why: str, length: str, by
     return len(wanted)
 
 
+def _is_known(store: Store, app: str, key: str) -> bool:
+    """Say whether a user key is that of a person, or of an event as far as these can be searched."""
+    if store.people.get(app, key) is not None:
+        return True
+    with suppress(StoreBusy):
+        return bool(store.events.search(app, Filter(user=key), 1).items)
+    return False
+
+
 def _id(now: int) -> str:
     return new_id(now // 1000, os.urandom(CHANCE))
 
@@ -241,12 +264,15 @@ def _concerning(store: Store, app: str, allowance: Allowance, now: int) -> Itera
 
 
 def _in_force(store: Store, app: str, allowance: Allowance, now: int) -> Iterator[KeptDecision]:
+    """Give the decisions in force that may concern an allowance, however many others there are."""
     scopes = ["user"] if allowance.scope == "user" else ["ip", "network"]
-    values = store.people.keys(app, allowance.value) if allowance.scope == "user" else (None,)
-    for scope, value in product(scopes, values):
+    values: Collection[str] | None = None if allowance.scope == "network" else [allowance.value]
+    if allowance.scope == "user":
+        values = store.people.keys(app, allowance.value)
+    for scope in scopes:
         cursor: str | None = None
-        for _ in range(_MOST_LIFTED // _PAGE):
-            page = store.decisions.list(app, now=now, scope=scope, value=value, limit=_PAGE, cursor=cursor)
+        while True:
+            page = store.decisions.list(app, now=now, scope=scope, values=values, limit=_PAGE, cursor=cursor)
             yield from page.items
             cursor = page.cursor
             if cursor is None:

@@ -215,3 +215,22 @@ def test_a_property_of_any_name_can_be_promoted(server, name):
     found = wait_for(lambda: server.using("admin").ask("PUT", path, {"promoted": True}).json.get("path"))
     assert found == name
     assert server.using("admin").ask("PUT", path, {"promoted": False}).json["pinned"] is False
+
+
+def test_a_bare_name_is_the_user_of_whichever_identifier_the_app_knows_by_it(tmp_path):
+    named = [{"username": "alice"}, {"username": "both"}, {"email": "Ana@Example.com"}, {"email": "both"}, {"id": "id"},
+             {"username": "id"}]  # fmt: skip
+    events = [{"id": f"n{number}", "event": "auth", "timestamp": AT, "user": user} for number, user in enumerate(named)]
+    with whole(tmp_path) as server:
+        server.using("sdk").post("/v1/events", events)
+        reader = server.using("read")
+        asked = {"alice": "n0", "username:alice": "n0", "Ana@example.com": "n2", "id": "n4", "username:id": "n5"}
+        for user, id in asked.items():
+            found = reader.get("/v1/events?user=" + quote(user)).json["items"]
+            assert [one["id"] for one in found] == [id], user
+            assert reader.get("/v1/users/" + quote(user)).json["events"] == 1, user
+        assert reader.get("/v1/events?user=nobody").json["items"] == []
+        assert reader.get("/v1/findings?user=alice").json["items"] == []
+        error = reader.get("/v1/events?user=both").error
+        assert error["message"] == "`user`: `both` may be several users"
+        assert error["hint"] == "write `email:both` or `username:both`"

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core.errors import EventError, IdentityError
-from sentinel.core.identity import DEFAULT_ORDER, LONGEST, identifiers, key_of, keys, normalise, read_key, user_key
+from sentinel.core.identity import (
+    DEFAULT_ORDER,
+    LONGEST,
+    identifiers,
+    key_of,
+    keys,
+    normalise,
+    read_key,
+    read_keys,
+    user_key,
+)
 
 VECTORS = json.loads((Path(__file__).parents[2] / "data" / "identity-vectors.json").read_text())
 TEXT = st.text(max_size=40)
@@ -112,6 +122,22 @@ def test_a_key_read_again_is_itself(user):
     """So a key can be copied from a page into a file."""
     key = user_key(identifiers(user))
     assert key is None or read_key(key) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("alice", ("id:alice", "email:alice", "username:alice")),
+        (" Ana@Example.com ", ("id:Ana@Example.com", "email:ana@example.com", "username:Ana@Example.com")),
+        ("username:alice", ("username:alice",)),
+        ("uid:7", ("id:7",)),
+        ("a:b", ("a:b",)),
+        ("A:b", ("id:A:b", "email:a:b", "username:A:b")),
+    ],
+)
+def test_a_bare_name_may_be_any_of_an_app_s_identifiers(text, found):
+    assert read_keys(text, ("uid", "email", "username")) == found
+    assert read_keys(text)[0] == read_key(text)
 
 
 @given(st.integers(-(10**39), 10**39))

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from sentinel.console.forms import Filled
 from sentinel.console.parts import LENGTHS, Cursor, Given, Id, length
 from sentinel.console.visit import Analyst, Viewer, Visit
-from sentinel.core import identity
 from sentinel.core.errors import StoreBusy
 from sentinel.core.record import STATUSES, FindingFormat, Judged, KeptEvent, KeptFinding, Status
 from sentinel.edge.errors import require
@@ -27,7 +26,7 @@ def list_findings(
 ) -> Response:
     """List findings, newest first."""
     known = [one.id for one in visit.here.overview.playbooks(visit.app.id)]
-    page = visit.store.findings.list(visit.app.id, cursor=cursor, **_wanted(playbook, status, user, ip))
+    page = visit.store.findings.list(visit.app.id, cursor=cursor, **_wanted(visit, playbook, status, user, ip))
     query = {"playbook": playbook, "status": status, "user": user, "ip": ip}
     playbooks = sorted({*known, playbook} - {""})
     return visit.page(
@@ -41,7 +40,7 @@ def export(
     ip: Given = "",
 ) -> Response:  # fmt: skip
     """Give the findings of a list as a file."""
-    return visit.here.records.findings(visit.app.id, format, **_wanted(playbook, status, user, ip))
+    return visit.here.records.findings(visit.app.id, format, **_wanted(visit, playbook, status, user, ip))
 
 
 @router.get("/findings/{id}")
@@ -85,11 +84,12 @@ def prolong_finding(visit: Analyst, form: Filled, id: Id) -> Response:
     return visit.done(visit.url(f"/findings/{id}"), "extended")
 
 
-def _wanted(playbook: str, status: str, user: str, ip: str) -> dict[str, Any]:
+def _wanted(visit: Visit, playbook: str, status: str, user: str, ip: str) -> dict[str, Any]:
     """Return what a list of findings is asked for."""
     return {
         "playbook": playbook or None, "status": status if status in STATUSES else None,
-        "user": identity.read_key(user) if user else None, "ip": hand.spot("ip", ip) if ip else None,
+        "user": hand.known_user(visit.store, visit.app.id, "user", user) if user else None,
+        "ip": hand.spot("ip", ip) if ip else None,
     }  # fmt: skip
 
 

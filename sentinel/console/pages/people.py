@@ -18,7 +18,7 @@ from sentinel.core.duration import DAY
 from sentinel.core.explore import UsersWanted
 from sentinel.core.record import Filter
 from sentinel.edge.errors import ApiError, require
-from sentinel.service import about
+from sentinel.service import about, hand
 from sentinel.service.answer import answer
 
 router = APIRouter()
@@ -70,7 +70,8 @@ def list_people(
 @router.get("/people/find")
 def find_person(visit: Viewer, key: Given = "") -> Response:
     """Lead to the person of a key as somebody types it."""
-    to = visit.url("/people", identity.read_key(key)) if key.strip() else visit.url("/people")
+    found = hand.known_user(visit.store, visit.app.id, "key", key) if key.strip() else None
+    to = visit.url("/people", found) if found else visit.url("/people")
     return RedirectResponse(to.unescape(), 303)
 
 
@@ -78,7 +79,7 @@ def find_person(visit: Viewer, key: Given = "") -> Response:
 def show_person(visit: Viewer, key: Key) -> Response:
     """Show everything about one person."""
     now, app = visit.now, visit.app.id
-    who = about.known_person(visit.store, app, identity.read_key(key))
+    who = about.known_person(visit.store, app, hand.known_user(visit.store, app, "key", key))
     found = about.person(visit.store, app, who, Filter(since=0, until=now + DAY), now)
     titles = {one.id: one.title for one in visit.here.overview.playbooks(app)}
     return visit.page(
