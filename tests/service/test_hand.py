@@ -1,0 +1,42 @@
+"""What people do by hand: whoever is let be is free of what playbooks decided before."""
+
+from __future__ import annotations
+
+import pytest
+
+from sentinel.core.batch import Batch
+from sentinel.core.decision import Decision
+from sentinel.core.record import App
+from sentinel.service import hand
+from sentinel.store.embedded.store import open_store
+
+NOW = 1_800_000_000_000_000
+MANY = 10_050  # blocks in force, as while a botnet attacks
+
+
+def block(number: int, scope: str, value: str) -> Decision:
+    return Decision(
+        id=f"d{number}", kind="block", scope=scope, value=value, made=NOW + number, until=NOW * 2, playbook="p"
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    store = open_store(tmp_path_factory.mktemp("hand") / "data")
+    store.access.put_app(App("shop"), "test", 1)
+    first = [block(0, "ip", "203.0.113.9"), block(1, "network", "2001:db8:7::/64"), block(2, "ip", "198.51.100.9")]
+    others = [block(n, "ip", f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(3, MANY)]
+    with store.unit() as unit:
+        unit.commit([Batch("shop", NOW, decisions=(*first, *others))])
+    yield store
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("scope", "value", "lifted"),
+    [("ip", "203.0.113.9", "d0"), ("ip", "2001:db8:7::/64", "d1"), ("network", "198.51.100.0/24", "d2")],
+)
+def test_whoever_is_let_be_is_free_however_many_were_blocked_since(store, scope, value, lifted) -> None:
+    assert hand.allow(store, "shop", scope, value, None, "a customer", "jane", NOW + MANY)[1]
+    assert store.decisions.get("shop", lifted).lifted == NOW + MANY
+    assert store.decisions.get("shop", "d3").lifted is None
