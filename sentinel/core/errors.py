@@ -35,6 +35,11 @@ the place comes first and the hint last.
 from __future__ import annotations
 
 
+def fault(error: BaseException) -> str:
+    """Return what an error is and says, where no person is meant to mend it at once: in counts, logs and retries."""
+    return f"{type(error).__name__}: {error}"
+
+
 class SentinelError(Exception):
     """Something the caller can put right; the message says what and how."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sentinel.core.errors import StoreError
+from sentinel.core.errors import StoreError, fault
 from sentinel.core.event import Event, read
 from sentinel.core.finding import Finding, finding_id
 from sentinel.engine.emit import emits
@@ -119,7 +119,7 @@ class Engine:
                     if condition is not None and not condition(event):
                         continue
                 except Exception as error:  # noqa: BLE001 - some playbooks' fault is no other's: counted and reported
-                    matched.errors.update((one.name, _fault(error)) for one in ready)
+                    matched.errors.update((one.name, fault(error)) for one in ready)
                     continue
                 for name, trusting, admits, fixed, values_of, key_of, acts, share in ready:
                     if claimed and not trusting:
@@ -136,7 +136,7 @@ class Engine:
                             skipped[name, "a group field is missing"] += 1
                             continue
                     except Exception as error:  # noqa: BLE001 - one playbook's fault is no other's
-                        matched.errors[name, _fault(error)] += 1
+                        matched.errors[name, fault(error)] += 1
                         continue
                     acting = acts and live and (not monitoring or name not in monitoring)
                     if acting and share is not None:
@@ -179,7 +179,7 @@ class Engine:
             except StoreError:  # what servers share is no playbook's fault: all of it is done again
                 raise
             except Exception as error:  # noqa: BLE001 - one playbook's fault is no other's
-                responded.errors[hit.watch, _fault(error)] += 1
+                responded.errors[hit.watch, fault(error)] += 1
             else:
                 responded.found.append((opening, finding))
         return responded
@@ -188,10 +188,6 @@ class Engine:
 def retracted(openings: Sequence[Opening], app: str) -> list[str]:
     """Return the ids of the findings that are taken back."""
     return [finding_id(app, one.hit.watch, one.hit.key, one.at, one.id) for one in openings if one.retracted]
-
-
-def _fault(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _remembered(hit: Hit) -> Event:

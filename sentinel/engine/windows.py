@@ -6,6 +6,7 @@ is not said here; what must come out is, in `tests/reference.py`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -212,6 +213,9 @@ class Windows(Protocol):
 
     def put_back(self, openings: Sequence[Opening]) -> None:
         """Take back what `due` gave, since it could not be kept: it is due again."""
+
+    def faults(self) -> Counter[tuple[str, str]]:
+        """Return what went wrong since this was asked last, by watch and text: it opened nothing."""
 
     def yielded(self, opening: Opening) -> None:
         """Learn that a finding did not act after all, so that it holds back no action."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import SentinelError, fault
 from sentinel.core.event import Event
 from sentinel.core.record import KeyScope
 
@@ -104,8 +104,7 @@ class Intake:
             except SentinelError as error:
                 outcomes = [error] * len(group)
             except Exception as error:  # noqa: BLE001 - a fault of ours: the senders hear of it, the thread goes on
-                fault = SentinelError(f"the events could not be written: {type(error).__name__}: {error}")
-                outcomes = [fault] * len(group)
+                outcomes = [SentinelError(f"the events could not be written: {fault(error)}")] * len(group)
             for (_, future), outcome in zip(group, outcomes, strict=True):
                 if isinstance(outcome, SentinelError):
                     future.set_exception(outcome)

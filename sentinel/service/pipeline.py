@@ -23,6 +23,7 @@ from sentinel.core.finding import Effect, Finding
 from sentinel.core.record import App
 from sentinel.engine.emit import emitted, made
 from sentinel.engine.engine import Matched, retracted
+from sentinel.engine.memory import Ledger
 from sentinel.engine.windows import Opening
 from sentinel.service.intake import Receipt, Sending
 from sentinel.service.ports import Store, Unit
@@ -188,14 +189,15 @@ class Pipeline:
             if any(effect.held == "guard" for effect in finding.effects):
                 tenant.windows.yielded(opening)
         self.counts.skipped.update({(app, *key): n for key, n in matched.skipped.items()})
-        self.counts.fault(app, matched.errors + responded.errors)
+        self.counts.fault(app, matched.errors + tenant.windows.faults() + responded.errors)
         findings = responded.findings
         evidence = tenant.evidence(matched.hits, findings)
         tenant.opened(findings)
         return Batch(
             app=app, now=now, events=tuple(events), findings=tuple(findings),
             decisions=tuple(one for _, effect in _done(findings) for one in effect.decisions),
-            labels=tuple(_labels(findings, now)), outbox=tuple(_outgoing(findings)), evidence=evidence,
+            labels=tuple(_labels(findings, now)), evidence=evidence,
+            outbox=tuple(_outgoing(findings, tenant.memory.ledger)),
             retracted=tuple(retracted(openings, app)), audit=tuple(_notes(findings)),
         )  # fmt: skip
 
@@ -282,14 +284,15 @@ def _labels(findings: Iterable[Finding], now: int) -> Iterable[Label]:
             yield Label(kind, effect.target, effect.label, until, finding.id, finding.playbook)  # type: ignore[arg-type]
 
 
-def _outgoing(findings: Iterable[Finding]) -> Iterable[Outgoing]:
-    """Give what is to be told to people and machines: each action once a finding, and a guard that holds."""
+def _outgoing(findings: Iterable[Finding], ledger: Ledger) -> Iterable[Outgoing]:
+    """Give what is to be told to people and machines: each action once a finding, and once that a guard holds."""
     for finding in findings:
         for index, effect in enumerate(finding.effects):
             if effect.held is None and effect.kind in ("notify", "webhook"):
                 yield Outgoing(f"{finding.id}:{index}", effect.kind, effect.channel, as_json(finding), finding.id)
         if any(effect.held == "guard" for effect in finding.effects):
-            yield Outgoing(f"{finding.id}:guard", "notify", None, as_json(finding) | {"guard": True}, finding.id)
+            key = f"guard:{finding.playbook}:{ledger.held(finding.playbook)}"
+            yield Outgoing(key, "notify", None, as_json(finding) | {"guard": True}, finding.id)
 
 
 def _notes(findings: Iterable[Finding]) -> Iterable[Note]:

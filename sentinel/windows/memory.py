@@ -126,6 +126,15 @@ class MemoryWindows:
         self.trackers[watch] = tracker
         return True
 
+    def faults(self) -> Counter[tuple[str, str]]:
+        """Return what went wrong since this was asked last, by watch and text."""
+        found: Counter[tuple[str, str]] = Counter()
+        for name, tracker in self.trackers.items():
+            if tracker.faults:
+                found.update({(name, text): count for text, count in tracker.faults.items()})
+                tracker.faults.clear()
+        return found
+
     def groups(self) -> dict[str, int]:
         """Return how many groups live, by watch."""
         return {name: len(tracker.groups) for name, tracker in list(self.trackers.items())}

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
+from sentinel.core.errors import fault
 from sentinel.engine.windows import Hit, Opening, Progress, Watch
 from sentinel.windows.groups import Findings, Groups, Limits
 
@@ -29,6 +30,7 @@ class Tracker(ABC, Generic[S]):
         self.turn: int | None = None
         self.latest = -1  # no hit of any group is newer
         self.merged = 0  # hits that no longer stand alone: their groups had too many
+        self.faults: Counter[str] = Counter()  # by what they say, until they were asked for
 
     @abstractmethod
     def fresh(self) -> S:
@@ -58,7 +60,17 @@ class Tracker(ABC, Generic[S]):
         """Take over what `extra` gave."""
 
     def hit(self, hit: Hit, newest: int) -> Iterable[Opening]:
-        """Record one hit and return what opens; `newest` may be ahead: that of the batch the hit came with."""
+        """Record one hit and return what opens; `newest` may be ahead: that of the batch the hit came with.
+
+        What goes wrong is counted and opens nothing: one watch's fault is no other's.
+        """
+        try:
+            return self._hit(hit, newest)
+        except Exception as error:  # noqa: BLE001
+            self.faults[fault(error)] += 1
+            return ()
+
+    def _hit(self, hit: Hit, newest: int) -> Iterable[Opening]:
         if self.turn is None or (hit.at >= self.turn and newest >= self.turn):
             self._turn_over(min(hit.at, newest))
         self.latest = max(self.latest, hit.at)

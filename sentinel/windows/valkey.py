@@ -330,6 +330,10 @@ class ValkeyWindows:
         """Return nothing: to count the groups of a watch would be to walk over all keys."""
         return {}
 
+    def faults(self) -> Counter[tuple[str, str]]:
+        """Return nothing: what goes wrong there fails the call, which is done again."""
+        return Counter()
+
     def dropped(self) -> Counter[str]:
         """Return what this process let go, by reason."""
         found = self._dropped.copy()

@@ -177,6 +177,16 @@ class TestPlaybooks:
             text = whole.local.get("/metrics").body.decode()
             assert 'error="KeyError: \'on purpose\'",playbook="only-watching"' in text
 
+    def test_one_whose_window_fails_harms_no_other_and_is_counted(self, tmp_path):
+        with run_whole(tmp_path) as whole:
+            tracker = whole.server.pipeline.tenant("one").windows.trackers["only-watching"]
+            tracker.few, tracker.judge = 0, _raise
+            whole.fail("203.0.113.1")
+            assert blocked(whole) == {"203.0.113.1"}
+            text = whole.local.get("/metrics").body.decode()
+            assert 'error="ZeroDivisionError' in text
+            assert 'playbook="only-watching"' in text
+
     def test_one_that_fires_on_everything_acts_on_few_and_says_so(self, tmp_path):
         (tmp_path / "playbooks").mkdir()
         (tmp_path / "playbooks" / "everything.yaml").write_text(EVERYTHING)

@@ -174,7 +174,7 @@ class Replay:
 
     def _count(self, matched: Matched, taken: int) -> int:
         self.skipped.update(matched.skipped)
-        self.errors.update(matched.errors)
+        self.errors.update(matched.errors + self.windows.faults())
         self.matched.update(map(_watch, matched.hits))
         return taken
 
@@ -194,6 +194,7 @@ class Replay:
             self.now = opening.at + lateness
             yield from self._answer(opening, ())
             yield from self._count_made()
+        self.errors.update(self.windows.faults())
         self.now = until
 
     def _take(self, hit: Hit, event: Event) -> Iterator[Answer]:
