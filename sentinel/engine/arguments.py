@@ -44,7 +44,7 @@ Prepare: TypeAlias = Callable[[Node, tuple[Node, ...], Context], object]
 def _text(node: Node, context: Context, what: str, hint: str) -> str | None:
     if isinstance(node, Literal) and isinstance(node.value, str):
         return node.value
-    context.refuse(node, f"{what} must be a text written out here", hint)
+    context.refuse(node, f"{what} must be a text written out here", f"in quotes, {hint}")
     return None
 
 

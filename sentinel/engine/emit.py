@@ -62,11 +62,21 @@ def emission(judge: Judge, action: Action, event: Event, at: int, finding: str, 
 
 def _said(judge: Judge, action: Action, event: Event) -> dict[str, Any]:
     playbook = judge.playbook
-    return dict(action.properties or {}) | {
-        "playbook": playbook.id,
-        "severity": playbook.severity,
-        "group": judge.group(event),
-    }
+    own = {"playbook": playbook.id, "severity": playbook.severity, "group": judge.group(event)}
+    return _shared(judge, event) | dict(action.properties or {}) | own
+
+
+def _shared(judge: Judge, event: Event) -> dict[str, Any]:
+    """Return the properties that make the group, so that what is made lies in the same group as what led to it."""
+    shared: dict[str, Any] = {}
+    for field, value in judge.group(event).items():
+        first, *path = field.split(".")
+        if first == "properties" and path and value is not None:
+            inner = shared
+            for name in path[:-1]:
+                inner = inner.setdefault(name, {})
+            inner[path[-1]] = value
+    return shared
 
 
 def made(findings: Iterable[Finding], like: Event | None = None) -> Iterator[Event]:

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 from sentinel.core.event import Event
+from sentinel.core.scrub import REDACTED
 from sentinel.engine.expression import compile_field
 
 LONGEST_KEY = 256
@@ -27,9 +28,12 @@ def group_value(field: str) -> Callable[[Event], Any]:
 def key_text(value: object) -> str | None:
     """Return a scalar as text, different for different values (`42` is not 42); None for anything else.
 
-    Numbers that are equal have one text. Long texts are hashed: a key's size is no sender's choice.
+    Numbers that are equal have one text. Long texts are hashed: a key's size is no sender's choice. What an SDK left
+    out as a secret is no value: else all who have one would be one group.
     """
     if type(value) is str:
+        if value == REDACTED:
+            return None
         if len(value) > LONGEST_KEY:
             return "\0h" + blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         return "\0s" + value if value[:1] == "\0" else value

@@ -207,6 +207,10 @@ def _made(reading: Reading, desk: Desk) -> None:
         for taken in sorted(OURS & (action["properties"] or {}).keys()):
             hint = f"{listed(sorted(OURS), 'and')} are filled in"
             desk.report(action.spot("properties"), f"{quote(taken)} is not for the author", hint)
+        for value in (action["properties"] or {}).values():
+            if isinstance(value, str) and value.startswith("properties."):
+                hint = "what is in `group_by` comes along by itself"
+                desk.report(action.spot("properties"), f"{quote(value)} is a text here: no field is looked up", hint)
         try:
             read({"id": "x", "event": "x", "timestamp": 0, "properties": action["properties"]})
         except EventError as error:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sentinel.engine.kinds import Kind
+from sentinel.engine.problems import quote
 from sentinel.loader import words
 from sentinel.loader.desk import Desk, Json, Shape, Wrong
 from sentinel.loader.shapes import Key, Listing, OneOrMore, Record, Table
@@ -43,8 +44,13 @@ class Threshold(Shape):
         self.record = Record("a threshold", self.more | bounds, one_of=(("gte", "gt"),), hint="such as `{gte: 10}`")
 
     def read(self, node: Node, desk: Desk) -> Any:
-        if not self.more and not isinstance(node, MappingNode):
-            return Bound(self.number.read(node, desk), False)
+        if not isinstance(node, MappingNode):
+            if not self.more:
+                return Bound(self.number.read(node, desk), False)
+        elif under := next((name for name, _ in node.entries if name.text in ("lt", "lte")), None):
+            hint = "ask for the share of the others, with `gte`" if self.more else "`absent` asks what did not happen"
+            what = "what is found is too much, never too little"
+            raise Wrong(f"{quote(under.text)} is no threshold: {what}", hint, under.spot)
         found = self.record.read(node, desk)
         if found.written("gte") and found.written("gt"):
             raise Wrong("`gte` and `gt` cannot stand together", "`gte` is reached at the value, `gt` past it")

@@ -259,7 +259,9 @@ URL = Word("a URL", _url, {"type": "string", "pattern": "^https?://[!-~]+$|^/(?!
 
 def _channel(node: Scalar, desk: Desk) -> str:
     if desk.channels is not None and node.text not in desk.channels:
-        hint = suggest(node.text, desk.channels) or f"known are {listed(sorted(desk.channels)) or 'none'}"
+        hint = suggest(node.text, desk.channels) or (
+            f"known are {listed(sorted(desk.channels)) or 'none'}; the settings' `channels` and `--channel` name others"
+        )
         raise Wrong(f"there is no channel {quote(node.text)}", hint)
     return node.text
 
@@ -278,13 +280,23 @@ def _event_name(node: Scalar, desk: Desk) -> str:
 EVENT_NAME = Word("an event's name", _event_name, SCALAR | {"maxLength": event.NAME_LENGTH})
 
 
+def _meant_field(text: str) -> str | None:
+    """Return what to write where somebody gives several fields, or one that is to be computed."""
+    if "(" in text or "/" in text:
+        return "nothing is computed here: let the app send the value, such as `properties.network`"
+    fields = [part.strip() for part in text.split(",")]
+    if len(fields) > 1 and all(isinstance(find_field(tuple(one.split("."))), FieldSpec) for one in fields):
+        return f"several are a list: `[{', '.join(fields)}]`"
+    return None
+
+
 def field_name(use: str, allowed: Kind = Kind.TEXT | Kind.NUMBER | Kind.BOOL) -> Word:
     """Return the shape of a field's path whose value may be one of the kinds; `use` completes "cannot …"."""
 
     def convert(node: Scalar, desk: Desk) -> str:
         found = find_field(tuple(node.text.split(".")))
         if not isinstance(found, FieldSpec):
-            raise Wrong(found.message, found.hint)
+            raise Wrong(found.message, _meant_field(node.text) or found.hint)
         if not found.kind & allowed:
             raise Wrong(f"{quote(node.text)} is {found.kind}: it cannot {use}")
         return node.text

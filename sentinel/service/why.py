@@ -12,10 +12,11 @@ from itertools import product
 from typing import Any
 
 from sentinel.core.event import Event
+from sentinel.core.scrub import REDACTED
 from sentinel.engine import playbook as written
 from sentinel.engine.expression import Expression
 from sentinel.engine.judge import Judge, prepare
-from sentinel.engine.keys import key_of
+from sentinel.engine.keys import key_of, key_text
 from sentinel.engine.metrics import Skipped
 from sentinel.engine.playbook import Playbook, Rule, Selector
 from sentinel.engine.select import names
@@ -139,13 +140,18 @@ def _why_not(judge: Judge, parts: Sequence[Part], event: Event) -> str | None:
     for one in playbook.exceptions:
         if (one.until is None or event.at < one.until) and one.where.matches(event):
             return f"an exception takes it out: {one.reason}"
-    lacking = [name for name, value in judge.group(event).items() if value is None]
     if judge.key(event) is None:
-        return f"{MISSING}: {', '.join(f'`{name}`' for name in lacking)}" if lacking else MISSING
+        return f"{MISSING}: {_lacking(judge.group(event))}"
     skipped: Skipped = Counter()
     if judge.values(event, skipped) is None:
         return next((reason for _, reason in skipped), "it says nothing to the playbook")
     return None
+
+
+def _lacking(group: Mapping[str, object]) -> str:
+    """Return the group fields that name no group, and of which the sender left the value out as a secret."""
+    lacking = {field: value for field, value in group.items() if key_text(value) is None}
+    return ", ".join(f"`{field}`" + " (redacted)" * (value == REDACTED) for field, value in lacking.items())
 
 
 def nearness(

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from sentinel.cli.program import run
-from sentinel.engine.functions import FUNCTIONS
+from sentinel.engine.functions import FUNCTIONS, signature
 
 RIGHT = "playbook: p\nevent: a\ngroup_by: ip\nwindow: 10m\nwhen: {count: 5}\n"
 WRONG = RIGHT.replace("group_by", "groupby") + "actions: [{notify: {channel: pager}}]\n"
@@ -65,7 +65,7 @@ def test_all_mistakes_go_to_standard_error_with_their_place_first(here, capsys):
         "p.yaml:6:30: there is no channel `pager`\n"
         "    actions: [{notify: {channel: pager}}]\n"
         "                                 ^^^^^\n"
-        "    hint: known are `log`, `security`\n"
+        "    hint: known are `log`, `security`; the settings' `channels` and `--channel` name others\n"
         "\n"
         "2 mistakes\n"
     )
@@ -148,3 +148,10 @@ def test_on_a_terminal_functions_are_a_table(capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert "┃" in shown
     assert 'contains(request.path, "/admin")' in shown
+
+
+def test_on_a_narrow_terminal_nothing_of_a_function_is_left_out(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert run(["functions"]) == 0
+    assert capsys.readouterr().out.count("…") == sum(signature(name).count("…") for name in FUNCTIONS)

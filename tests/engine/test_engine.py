@@ -34,6 +34,19 @@ def test_an_event_without_a_group_field_is_skipped_and_counted() -> None:
     assert found.skipped == {("p", "a group field is missing"): 1}
 
 
+@pytest.mark.parametrize("group_by", [("properties.key",), ("user", "properties.key")])
+def test_what_an_sdk_left_out_as_a_secret_is_no_group(group_by: tuple[str, ...]) -> None:
+    """Else all users would be one group, and one of them would answer for all."""
+    keys = event(0, properties={"key": "<redacted>"}), event(1, properties={"key": "k1"})
+    found = matched(playbook(group_by=group_by), *keys)
+    assert [hit.id for hit in found.hits] == ["e1"]
+    assert found.skipped == {("p", "a group field is missing"): 1}
+
+
+def test_what_an_sdk_left_out_as_a_secret_is_no_value_that_differs_from_others() -> None:
+    assert key_text("<redacted>") is None
+
+
 def test_a_rule_and_a_where_are_both_asked() -> None:
     rule = Rule("failed", "", ("auth",), compile_expression("not success"), HERE)
     both = playbook('user == "u1"', rule=rule, events=())

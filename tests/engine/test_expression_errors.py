@@ -181,7 +181,7 @@ def test_what_does_not_belong_to_the_language_is_named_with_what_to_write(source
             "matches(user, device)",
             "device",
             "a pattern must be a text written out here",
-            'such as "^/wp-(admin|login)"',
+            'in quotes, such as "^/wp-(admin|login)"',
         ),
         (
             "cidr(ip, '10.0.0.1/8')",

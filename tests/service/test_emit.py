@@ -61,6 +61,24 @@ actions: [{label_user: {name: owes}}]
 """
 
 
+ELSEWHERE = """
+playbook: elsewhere
+mode: enforce
+event: api.called
+group_by: properties.key.id
+first_seen: {field: geo.asn, history: 1d, after: 3}
+actions: [{emit: {event: key.elsewhere, properties: {what: network}}}]
+"""
+READS = """
+playbook: reads
+mode: enforce
+group_by: properties.key.id
+window: 1h
+sequence: [{event: key.elsewhere}, {event: api.called, distinct: {properties.item: 5}}]
+actions: [{label_user: {name: reader, target: user}}]
+"""
+
+
 def guesses(user, after, ip="203.0.113.9"):
     return [failed(f"{user}{after + n}", after + n, user=user, ip=ip) for n in range(3)]
 
@@ -104,6 +122,29 @@ class TestReplay:
             },
         }  # fmt: skip
         assert not guessed.acted
+
+    @pytest.mark.parametrize("size", [1, 100])
+    def test_it_lies_in_the_group_it_comes_from(self, size):
+        """A key is used from a new network, then it reads much: both are counted by the key."""
+        calls = [
+            raw(f"c{n}", n, "api.called", geo={"asn": 1 if n < 3 else 2}, properties={"key": {"id": "k1"}, "item": n})
+            for n in range(9)
+        ]
+        other = [one | {"id": f"o{one['id']}", "geo": {"asn": 1}, "properties": {"key": {"id": "k2"}}} for one in calls]
+        found = replayed([ELSEWHERE, READS], [*calls, *other], size)
+        assert [(one.playbook, dict(one.group)) for one in found] == [
+            ("elsewhere", {"properties.key.id": "k1"}), ("reads", {"properties.key.id": "k1"})
+        ]  # fmt: skip
+        made = found[0].effects[0].event["properties"]
+        assert (made["key"], made["what"]) == ({"id": "k1"}, "network")
+        assert made["group"] == {"properties.key.id": "k1"}
+
+    def test_what_the_author_writes_stands_before_the_group_s_own(self):
+        written = GUESSED.replace("group_by: user", "group_by: [user, properties.weight]")
+        guessed = [one | {"properties": {"weight": 7}} for one in guesses("a", 0)]
+        (found,) = replayed([written], guessed)
+        made = found.effects[0].event["properties"]
+        assert (made["weight"], made["group"]) == (2, {"user": "id:a", "properties.weight": 7})
 
     def test_whose_users_are_only_claimed_stays_so_along_the_chain(self):
         """Three wrong passwords, then a payout: the account's own sessions go on."""

@@ -49,6 +49,11 @@ def test_an_event_that_counts_says_for_which_group_and_each_clause_its_value():
         ({"mode": "off"}, failed("1", 0), "the playbook is off"),
         ({"mode": "monitor"}, failed("1", 0), None),
         ({"group_by": "[user, properties.card]"}, failed("1", 0), "a group field is missing: `properties.card`"),
+        (
+            {"group_by": "[user, properties.card]"},
+            failed("1", 0, properties={"card": "<redacted>"}),
+            "a group field is missing: `properties.card` (redacted)",
+        ),
     ],
 )
 def test_an_event_that_does_not_count_says_why_and_the_engine_agrees(more, event, why):

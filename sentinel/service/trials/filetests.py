@@ -29,10 +29,12 @@ from sentinel.engine.windows import Detector, Steps, Threshold, Watch, Windows
 from sentinel.loader.testcase import copy_of
 from sentinel.service.trials.marks import matter
 from sentinel.service.trials.replay import EVER, Answer, Replay, Retraction
+from sentinel.service.trials.uncounted import uncounted
 
 START = moment.parse("2026-01-05T00:00:00Z")  # a Monday
 LATENESS = 10 * MINUTE
 SHUFFLES = 20
+AT_LOGINS = ", which only a login gets: failed logins may count, and their users are only claimed"
 
 MakeWindows = Callable[[Iterable[Watch], int], Windows]
 
@@ -56,17 +58,21 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Runs tests. `make_windows(watches, lateness)` gives fresh windows; times in microseconds."""
+    """Runs tests. `make_windows(watches, lateness)` gives fresh windows; times in microseconds.
+
+    `enrich` adds to an event what a server reads from the event alone.
+    """
 
     make_windows: MakeWindows
     lateness: int = LATENESS
+    enrich: Callable[[Event], object] = id
 
     def rule(self, rule: Rule, wanted: str = "") -> Iterator[Outcome]:
         """Give the outcome of each test of a rule."""
         for number, test in enumerate(rule.tests, 1):
             name = f"event {number}"
             if _is_wanted(wanted, rule.id, name):
-                yield Outcome(rule.id, name, test.place, tuple(_judge_rule(rule, test)))
+                yield Outcome(rule.id, name, test.place, tuple(self._judge_rule(rule, test)))
 
     def playbook(self, playbook: Playbook, wanted: str = "") -> Iterator[Outcome]:
         """Give the outcome of each test of a playbook."""
@@ -87,6 +93,19 @@ class Runner:
                 faults = tuple(self._shuffle(playbook, test, seeds))
                 yield Outcome(playbook.id, f"{test.name} (shuffled {len(seeds)} times)", test.place, faults)
 
+    def _judge_rule(self, rule: Rule, test: RuleTest) -> Iterator[str]:
+        timed = {"id": "test", "timestamp": moment.to_text(START)} | dict(test.event)
+        event = read(timed, enriched=True, reserved=True)  # of no arrival, which would cut what is later than it
+        self.enrich(event)
+        alone = Playbook(
+            id=rule.id, title=rule.title, mode="monitor", severity="info", rule=rule, events=(), where=None,
+            group_by=(), window=MINUTE, when=(Metric("count", 1),), cooldown=MINUTE, place=rule.place, version="", trust="any",
+        )  # fmt: skip
+        matched = Engine([alone]).match([event])
+        yield from (error for _, error in matched.errors)
+        if bool(matched.hits) != test.matches:
+            yield "the rule matches this event and should not" if matched.hits else "the rule does not match this event"
+
     def _shuffle(self, playbook: Playbook, test: PlaybookTest, seeds: Sequence[int]) -> Iterator[str]:
         in_order = self._groups(playbook, sorted(_arrivals(test), key=lambda one: (one.event.at, one.event.id)))
         for seed in seeds:
@@ -105,15 +124,18 @@ class Runner:
     def _run(self, playbook: Playbook, test: PlaybookTest) -> Iterator[str]:
         """Give what is wrong: verdicts as their requests come, then findings."""
         trial = Trial(playbook, self)
-        requests = list(test.requests)
-        for arrival in _arrivals(test):
+        requests, arrivals = list(test.requests), list(_arrivals(test))
+        for arrival in arrivals:
             while requests and START + requests[0].at < arrival.received:
                 yield from trial.ask(requests.pop(0))
             trial.deliver(arrival)
         for request in requests:
             yield from trial.ask(request)
         trial.end()
+        yield from (f"the playbook fails: {said}" for said in trial.faults)
         yield from _compare(test.expect, trial.findings)
+        if len(trial.findings) < len(test.expect):
+            yield from uncounted(playbook, [arrival.event for arrival in arrivals], START)
 
 
 class Trial:
@@ -121,6 +143,7 @@ class Trial:
 
     def __init__(self, playbook: Playbook, runner: Runner) -> None:
         engine = Engine([replace(playbook, mode="enforce", rollout=None)], runner.lateness)
+        self._enrich = runner.enrich
         self._replay = Replay(engine, runner.make_windows(engine.watches(), runner.lateness), Memory())
         self._decisions = Decisions()
         self._found: dict[str, Finding] = {}
@@ -130,8 +153,14 @@ class Trial:
         """What was found and not taken back, in the order of time."""
         return sorted(self._found.values(), key=attrgetter("at"))
 
+    @property
+    def faults(self) -> list[str]:
+        """What the playbook raised, by text."""
+        return [said for _, said in self._replay.errors]
+
     def deliver(self, arrival: Arrival) -> None:
         """Let an event arrive."""
+        self._enrich(arrival.event)
         self._note(self._replay.feed((arrival.event,), arrival.received))
 
     def end(self) -> None:
@@ -143,12 +172,14 @@ class Trial:
         now = START + request.at
         self._note(self._replay.wait(now))
         users = (request.user,) if request.user else ()
-        verdict = self._decisions.match(Subject(users, request.ip, request.device, request.login), now).kind
+        subject = Subject(users, request.ip, request.device, request.login)
+        verdict = self._decisions.match(subject, now).kind
         if verdict != request.verdict:
             who = ", ".join(filter(None, (request.user, request.ip, request.device)))
+            at_login = self._decisions.match(subject._replace(login=True), now).kind
             yield (
                 f"{request.place}: at {format_duration(request.at)} the request of {who} gets `{verdict}`, "
-                f"not `{request.verdict}`"
+                f"not `{request.verdict}`" + (AT_LOGINS if at_login == request.verdict else "")
             )
 
     def _note(self, answers: Iterable[Answer]) -> None:
@@ -171,19 +202,6 @@ def _made(finding: Finding) -> tuple[Decision, ...]:
 
 def _is_wanted(wanted: str, owner: str, name: str) -> bool:
     return wanted.lower() in f"{owner}: {name}".lower()
-
-
-def _judge_rule(rule: Rule, test: RuleTest) -> Iterator[str]:
-    timed = {"id": "test", "timestamp": moment.to_text(START)} | dict(test.event)
-    event = read(timed, enriched=True, reserved=True)  # of no arrival, which would cut what is later than it
-    alone = Playbook(
-        id=rule.id, title=rule.title, mode="monitor", severity="info", rule=rule, events=(), where=None, group_by=(),
-        window=MINUTE, when=(Metric("count", 1),), cooldown=MINUTE, place=rule.place, version="", trust="any",
-    )  # fmt: skip
-    matched = Engine([alone]).match([event])
-    yield from (error for _, error in matched.errors)
-    if bool(matched.hits) != test.matches:
-        yield "the rule matches this event and should not" if matched.hits else "the rule does not match this event"
 
 
 def _arrivals(test: PlaybookTest) -> Iterator[Arrival]:

@@ -183,7 +183,8 @@ def _of_metric(metric: Metric) -> Measure:
         return value / MILLION if metric.kind in ("avg", "ratio") else shown(metric, value)
 
     if metric.kind == "ratio":
-        return Measure(metric.name, metric.threshold, metric.strict, step, plain=plain, least=step, most=1)
+        most = 1 - step if metric.strict else 1  # nothing is past the whole
+        return Measure(metric.name, metric.threshold, metric.strict, step, plain=plain, least=step, most=most)
     return Measure(metric.name, metric.threshold, metric.strict, step, plain=plain)
 
 

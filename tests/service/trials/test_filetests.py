@@ -58,6 +58,16 @@ def test_a_test_that_finds_what_it_expects_has_no_faults():
     assert run() == []
 
 
+def test_a_playbook_that_fails_is_told_even_where_nothing_is_expected():
+    def failing(watches, lateness):
+        made = windows(watches, lateness)
+        made.trackers["p"].few, made.trackers["p"].judge = 0, lambda *_: 1 / 0
+        return made
+
+    (outcome,) = Runner(failing).playbook(content(expect=()).playbooks["p"])
+    assert outcome.faults == ("the playbook fails: ZeroDivisionError: division by zero",)
+
+
 def test_an_outcome_says_whose_test_it_is_and_where():
     (outcome,) = Runner(windows).playbook(content().playbooks["p"])
     assert (outcome.owner, outcome.name, str(outcome.place)) == ("p", "a test", "p.yaml:12:5")
@@ -96,6 +106,25 @@ def test_a_playbook_is_tried_as_if_it_were_enforced(mode):
 )
 def test_what_differs_is_told_line_by_line(expect, lines):
     assert run(expect=expect) == ["what was expected (-) is not what was found (+):", *lines]
+
+
+def test_where_too_little_was_found_it_is_told_why_events_did_not_count():
+    """Each reason once, with the first event it kept out and the values behind it; other names only where all are."""
+    events = (
+        "{at: 0s, event: page.viewed, ip: 203.0.113.9}",
+        "{at: 1s, event: auth, ip: 203.0.113.9, repeat: 3, every: 1s}",
+        "{at: 5s, event: auth, success: false, user: u1}",
+        "{at: 6s, event: auth, success: true, ip: 203.0.113.9}",
+    )
+    expect = ("{at: 20s, group: {ip: 203.0.113.9}}",)
+    assert run(events=events, expect=expect)[2:] == [
+        "`auth` at 1s does not count: the condition does not hold (success is missing)",
+        "`auth` at 5s does not count: a group field is missing: `ip`",
+        "`auth` at 6s does not count: the condition does not hold (success is true)",
+    ]
+    assert run(events=events[:1], expect=expect)[2:] == [
+        "`page.viewed` at 0s does not count: events named `page.viewed` are not looked at"
+    ]
 
 
 def test_actions_that_are_not_named_are_not_looked_at():
@@ -164,6 +193,18 @@ def test_a_request_gets_the_verdict_of_its_moment(at, verdict):
 def test_a_wrong_verdict_is_told_with_its_place():
     (fault,) = run(requests=("{at: 19s, ip: 203.0.113.9, user: u1, device: d, verdict: block}",))
     assert fault == ("p.yaml:18:9: at 19s the request of id:u1, 203.0.113.9, d gets `allow`, not `block`")
+
+
+def test_a_block_that_holds_at_logins_alone_is_told_to_whoever_expects_one_of_every_request():
+    blocked = {
+        "group": "user", "actions": "[block_user: {for: 1h}]",
+        "expect": ("{at: 20s, group: {user: u1}, block_user: u1}",),
+    }  # fmt: skip
+    (fault,) = run(**blocked, requests=("{at: 1m, user: u1, verdict: block}",))
+    assert fault == (
+        "p.yaml:18:9: at 1m the request of id:u1 gets `allow`, not `block`, which only a login gets: "
+        "failed logins may count, and their users are only claimed"
+    )
 
 
 def test_an_event_that_arrives_late_acts_late():

@@ -128,6 +128,12 @@ def test_a_sum_is_in_the_fields_own_unit_and_a_ratio_a_share(seen):
     assert (found["percentiles"]["50"], found["suggested"]["threshold"]) == (1, 1)
 
 
+def test_a_share_past_the_whole_is_not_suggested(seen):
+    raws = [failed(str(n), n, properties={"n": 1.5}) for n in range(4)]
+    (found,) = seen(raws, playbook(when="{ratio: {where: properties.n > 1, gt: 0.5}}"))
+    assert (found["percentiles"]["50"], found["suggested"]["threshold"], found["suggested"]["fires"]) == (1, 0.999, 1)
+
+
 def test_a_share_that_is_always_reached_is_not_suggested(seen):
     raws = [failed(str(n), n) for n in range(4)]
     (found,) = seen(raws, playbook(when="{ratio: {where: properties.x > 1, gte: 0.5}}"))
