@@ -71,6 +71,14 @@ class Ledger:
         """Let a playbook only monitor until then: its guard has held."""
         self._tripped[playbook] = max(until, self._tripped.get(playbook, 0))
 
+    def release(self, playbook: str) -> None:
+        """Let a playbook act again: its guard is another one now."""
+        self._tripped.pop(playbook, None)
+
+    def held(self, playbook: str) -> int:
+        """Return until when a playbook's guard holds, or held last; 0 where it never did."""
+        return self._tripped.get(playbook, 0)
+
     @property
     def holding(self) -> bool:
         """Whether any guard has ever held."""
@@ -78,7 +86,7 @@ class Ledger:
 
     def tripped(self, playbook: str, now: int) -> bool:
         """Say whether the playbook's guard holds now."""
-        return now < self._tripped.get(playbook, 0)
+        return now < self.held(playbook)
 
     def monitoring(self, now: int) -> frozenset[str]:
         """Return the playbooks whose guard holds now."""

@@ -91,7 +91,14 @@ class Tenant:
         return judge.watch if judge else None
 
     def take(self, playbooks: Sequence[Playbook]) -> frozenset[str]:
-        """Go by these from now on; what is watched as before keeps its state. Return the watches that ended."""
+        """Go by these from now on; what is watched as before keeps its state. Return the watches that ended.
+
+        A guard that holds does so no longer where it is another one now.
+        """
+        for one in playbooks:
+            known = self.engine.judges.get(one.id)
+            if known is not None and known.playbook.guard != one.guard:
+                self.memory.ledger.release(one.id)
         self._playbooks = list(playbooks)
         before = self.engine.judges.keys()
         self.engine = Engine(playbooks, self.engine.lateness)

@@ -48,6 +48,11 @@ class Clock:
         self._held[playbook] = max(until, self._held.get(playbook, 0))
         self._link.one(Command(self._key, ("ZADD", self._key, "GT", until, TRIP + text(playbook))))
 
+    def release(self, playbook: str) -> None:
+        """Let a playbook's guard hold no longer."""
+        self._link.one(Command(self._key, ("ZREM", self._key, TRIP + text(playbook))))
+        self._held.pop(playbook, None)
+
     @property
     def held(self) -> Mapping[str, int]:
         """Until when guards hold, as of the last reading."""
@@ -100,14 +105,18 @@ class SharedLedger(Ledger):
         """Let a playbook only monitor until then, in every process: its guard has held."""
         self._clock.hold(playbook, until)
 
+    def release(self, playbook: str) -> None:
+        """Let a playbook act again, in every process: its guard is another one now."""
+        self._clock.release(playbook)
+
+    def held(self, playbook: str) -> int:
+        """Return until when a playbook's guard holds, or held last; 0 where it never did."""
+        return self._clock.held.get(playbook, 0)
+
     @property
     def holding(self) -> bool:
         """Whether any guard has ever held."""
         return bool(self._clock.held)
-
-    def tripped(self, playbook: str, now: int) -> bool:
-        """Say whether the playbook's guard holds now."""
-        return now < self._clock.held.get(playbook, 0)
 
     def monitoring(self, now: int) -> frozenset[str]:
         """Return the playbooks whose guard holds now, as of the clock's last reading."""
