@@ -6,9 +6,11 @@ client's business; here requests are described, answers replaced and WebSockets 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 from sentinel import sdk
@@ -242,10 +244,20 @@ class _Lifespan:
     async def send(self, message: Message) -> None:
         client = sdk.current()
         if message["type"] == "lifespan.startup.complete":
-            client.wait_ready(self._began + client.options.startup_wait - time.monotonic())
-        elif message["type"].startswith("lifespan.shutdown."):
-            client.flush(client.options.exit_wait)  # a server may end the process by a signal, past atexit
+            await _aside(client, client.begin, self._began + client.options.startup_wait - time.monotonic())
+        elif message["type"].startswith("lifespan.shutdown."):  # a server may end the process by a signal, past atexit
+            await _aside(client, partial(client.flush, once=True), client.options.exit_wait)
         await self._send(message)
+
+
+async def _aside(client: Client, wait: Callable[[float], bool], seconds: float) -> None:
+    """Wait in a thread, for the application may have begun tasks; where no asyncio is, here."""
+    if not client.options.connected or wait(0):
+        return
+    try:
+        await asyncio.get_running_loop().run_in_executor(None, wait, seconds)
+    except RuntimeError:  # trio's loop, or no more threads
+        wait(seconds)
 
 
 class _About:

@@ -54,6 +54,7 @@ class Buffer:
         self._urgent = False
         self._all = False
         self._closed = False
+        self._failures = 0
         self.dropped: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -120,14 +121,23 @@ class Buffer:
         with self._changed:
             self.dropped[reason] += 1
 
-    def wait_settled(self, until: float, clock: Clock) -> bool:
-        """Wait until all that is in here now has left, or until a moment; say whether it has."""
+    def failed(self) -> None:
+        """Note that nobody could be reached."""
         with self._changed:
-            target = self._last
+            self._failures += 1
+            self._changed.notify_all()
+
+    def wait_settled(self, until: float, clock: Clock, once: bool = False) -> bool:
+        """Wait until all that is in here now has left, or until a moment; say whether it has.
+
+        Where it is to be tried but `once`, the wait ends where nobody can be reached.
+        """
+        with self._changed:
+            target, failures = self._last, self._failures
             self.hurry(all_=True)
             while self._oldest() <= target:
                 left = until - clock()
-                if left <= 0:
+                if left <= 0 or (once and self._failures > failures):
                     return False
                 self._changed.wait(left)
             return True

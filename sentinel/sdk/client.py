@@ -60,6 +60,7 @@ class Client:
         self._lock = threading.RLock()  # a signal handler may call while its thread is in here
         self._running = False
         self._stopped = False
+        self._begun = False
         self._start_at = 0.0
         self._threads: list[threading.Thread] = []
         options = self.options
@@ -113,13 +114,20 @@ class Client:
         self.ensure_running()
         return self.options.connected and self.held.ready.wait(_patience(timeout))
 
-    def flush(self, timeout: float) -> bool:
-        """Have everything sent that waits; say whether it has left in `timeout` seconds."""
+    def begin(self, timeout: float) -> bool:
+        """Wait for the first list as an application starts; in vain only once: tests start it many times."""
+        if timeout > 0 and not self._begun:
+            self._begun = True
+            return self.wait_ready(timeout)
+        return self.wait_ready(0)
+
+    def flush(self, timeout: float, once: bool = False) -> bool:
+        """Have everything sent that waits; say whether it has left in `timeout` seconds, or at `once`'s one attempt."""
         self.ensure_running()
         if not self._running:
             return len(self.buffer) == 0
         self.sender.hurry()
-        return self.buffer.wait_settled(time.monotonic() + _patience(timeout), time.monotonic)
+        return self.buffer.wait_settled(time.monotonic() + _patience(timeout), time.monotonic, once)
 
     def stop(self, timeout: float | None = None) -> None:
         """Send what waits and end the threads, within `timeout` seconds."""

@@ -117,6 +117,7 @@ class Sender:
             self._notes.warn(
                 "unreachable", f"events wait: no contact with {self._options.url} ({type(error).__name__})"
             )
+            self._buffer.failed()
             return self._backoff.next()
         return self._judge(answer, items)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import dataclasses
 import functools
 import json
+import time
 
 import pytest
 
@@ -190,6 +192,72 @@ def test_a_websocket_refused_in_between_hears_of_it_and_says_no_more(sentinel):
     sent = drive(app, kind="websocket")
     assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
     assert [message["type"] for message in heard] == ["websocket.connect", "websocket.disconnect"]
+
+
+@pytest.fixture
+def alone():
+    """Put a client in place whose server is not there."""
+    settings = Options(url="http://127.0.0.1:9", key="k", startup_wait=0.1, exit_wait=30.0, flush_interval=3600.0)
+    client = Client(settings)
+    before = sdk.swap(client)
+    yield client
+    client.stop(0)
+    sdk.swap(before)
+
+
+def live(app):
+    """Have an application begin and end, as its server tells it."""
+
+    async def silent(message):
+        pass
+
+    asyncio.run(asgi.SentinelMiddleware(app)({"type": "lifespan"}, silent, silent))
+
+
+@pytest.mark.parametrize("moment", ["startup.complete", "shutdown.complete"])
+def test_while_a_lifespan_waits_the_loop_goes_on(alone, moment):
+    ran = []
+
+    async def other():
+        ran.append(True)
+
+    async def app(scope, receive, send):
+        sdk.track("e")
+        task = asyncio.create_task(other())
+        await send({"type": f"lifespan.{moment}"})
+        assert ran
+        await task
+
+    live(app)
+
+
+def test_an_application_that_begins_and_ends_many_times_waits_in_vain_but_once(alone):
+    """Its own tests do so, and there is no server."""
+
+    async def app(scope, receive, send):
+        await send({"type": "lifespan.startup.complete"})
+        sdk.track("e")
+        await send({"type": "lifespan.shutdown.complete"})
+
+    live(app)
+    alone.options = dataclasses.replace(alone.options, startup_wait=30.0)
+    began = time.monotonic()
+    live(app)
+    assert time.monotonic() - began < 10
+
+
+def test_where_there_is_no_asyncio_a_lifespan_waits_all_the_same(alone):
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def app(scope, receive, send):
+        await send({"type": "lifespan.startup.complete"})
+
+    with pytest.raises(StopIteration):
+        asgi.SentinelMiddleware(app)({"type": "lifespan"}, None, send).send(None)
+    assert len(sent) == 1
 
 
 def test_other_kinds_of_connections_pass_untouched(sentinel):
