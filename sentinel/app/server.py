@@ -28,6 +28,7 @@ from sentinel.core.duration import MINUTE, SECOND
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import App
 from sentinel.edge.access import Gate
+from sentinel.enrich import agent
 from sentinel.service import upkeep
 from sentinel.service.accounts import Accounts
 from sentinel.service.bans import Bans
@@ -123,7 +124,7 @@ class Server:
         self.deleter = Deleter(self.pipeline, store)
         self.explainer = Explainer(self.pipeline, store, lambda: self.library.content)
         self.workbench = Workbench(
-            self.library, store, self.tenants.draft, now, time.monotonic, self.settings.lateness
+            self.library, store, self.tenants.draft, now, time.monotonic, self.settings.lateness, agent.add
         )  # fmt: skip
         self.writing = Writing(self.library, store, now, lambda: self.jobs.soon("playbooks"))
 

@@ -15,6 +15,7 @@ from sentinel.cli.options import Channels, Paths, Rules
 from sentinel.cli.terminal import complain, plain, say
 from sentinel.core.errors import InputError
 from sentinel.engine.windows import Watch
+from sentinel.enrich import agent
 from sentinel.loader.assembly import Content
 from sentinel.service.trials.filetests import SHUFFLES, Outcome, Runner
 from sentinel.service.trials.mutants import mutants, unnoticed
@@ -74,9 +75,13 @@ def _seeds(shuffle: bool, seed: int | None) -> range:
     return range(first, first + SHUFFLES) if shuffle else range(0)
 
 
+def _runner() -> Runner:
+    return Runner(_windows, enrich=agent.add)
+
+
 def _outcomes(content: Content, seeds: range, wanted: str) -> Iterator[Outcome]:
     """Run what is wanted, test by test."""
-    runner = Runner(_windows)
+    runner = _runner()
     for rule in content.rules.values():
         yield from runner.rule(rule, wanted)
     for playbook in content.playbooks.values():
@@ -87,7 +92,7 @@ def _outcomes(content: Content, seeds: range, wanted: str) -> Iterator[Outcome]:
 
 def _mutate(content: Content) -> int:
     """Tell every mutant that no test notices, and return how many there are."""
-    runner = Runner(_windows)
+    runner = _runner()
     made = survived = 0
     for playbook in content.playbooks.values():
         if playbook.tests:

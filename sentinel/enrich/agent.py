@@ -11,6 +11,7 @@ from ua_parser import Domain, Resolver, load_lazy_builtins
 from ua_parser.regex import Resolver as Expressions
 
 from sentinel.core.device import fingerprint
+from sentinel.core.event import Event
 
 LONGEST = 1024  # characters that are looked at, and up to which a user agent is remembered
 REMEMBERED = 1 << 13
@@ -35,6 +36,24 @@ def device(user_agent: str, accept_language: str | None = None) -> str | None:
     if len(user_agent) > LONGEST or (accept_language and len(accept_language) > LONGEST):
         return fingerprint(user_agent, accept_language)
     return _fingerprint(user_agent, accept_language)
+
+
+def describe(event: Event) -> None:
+    """Give an event its agent, where it has none of its own."""
+    if not event.agent and (user_agent := event.request.get("user_agent")):
+        event.agent = read(user_agent)
+
+
+def identify(event: Event) -> None:
+    """Give an event the device that its user agent stands for, where it has none of its own."""
+    if not event.device and (user_agent := event.request.get("user_agent")):
+        event.device = device(user_agent)  # with an accept-language it was found as the event was read
+
+
+def add(event: Event) -> None:
+    """Add to an event all that a server reads from its user agent."""
+    describe(event)
+    identify(event)
 
 
 def warm() -> None:

@@ -27,7 +27,7 @@ class Enricher:
     ) -> None:
         self._geo = geo or Geo(())
         self._networks = networks or NetworkLists()
-        usual = {"network": self._network, "geo": self._place, "agent": _agent, "device": _device}
+        usual = {"network": self._network, "geo": self._place, "agent": agent.describe, "device": agent.identify}
         self._steps = tuple((usual if steps is None else steps).items())
         self._failed: Counter[str] = Counter()
         self._last: dict[str, str] = {}
@@ -84,16 +84,6 @@ def build(databases: Sequence[Path] = (), lists: Mapping[str, Sequence[Path]] | 
     A file that cannot be read is among its `problems`; raises InputError for a kind of list that does not exist.
     """
     return Enricher(Geo(databases), NetworkLists(lists))
-
-
-def _agent(event: Event) -> None:
-    if not event.agent and (user_agent := event.request.get("user_agent")):
-        event.agent = agent.read(user_agent)
-
-
-def _device(event: Event) -> None:
-    if not event.device and (user_agent := event.request.get("user_agent")):
-        event.device = agent.device(user_agent)  # with an accept-language it was found as the event was read
 
 
 def _label(event: Event, labels: LabelsOf) -> None:

@@ -49,6 +49,13 @@ def test_every_mistake_has_its_place_its_caret_and_a_hint(server):
     assert first["shown"].splitlines()[2].strip() == "^^^^^^^"
 
 
+def test_a_drafts_tests_know_a_device_by_its_user_agent(server):
+    text = DRAFT.replace("group_by: ip", "group_by: device").replace("ip: 203.0.113.9, ", "request: {user_agent: x}, ")
+    text = text.replace("block_ip: {for: 1h}", "emit: {event: many.failures}").replace("{ip: 203.0.113.9}", "{device: y}")
+    (outcome,) = post(server, "test", text)["outcomes"]
+    assert "at 1s: device " in str(outcome["faults"]), outcome
+
+
 def test_a_draft_without_mistakes_says_what_is_in_it(server):
     found = post(server, "check", DRAFT)
     assert (found["ok"], found["playbooks"][0]["id"], found["playbooks"][0]["tests"]) == (True, "draft", 1)

@@ -7,6 +7,8 @@ from xml.etree import ElementTree
 import pytest
 
 from sentinel.cli.program import run
+from sentinel.core.event import Event
+from sentinel.enrich.enricher import Enricher
 
 FILE = """playbook: p
 title: A test
@@ -53,6 +55,44 @@ def test_each_test_is_one_line(here, capsys):
     assert run(["test", "p.yaml"]) == 0
     out, err = capsys.readouterr()
     assert (out, err) == ("ok    r: event 1\nok    p: three in a row\n2 passed, 0 failed\n", "")
+
+
+PHONES = """playbook: p
+title: One browser, many accounts
+rule: by-a-program
+group_by: device
+window: 10m
+when: {distinct: {user: 3}}
+actions: [emit: {event: program.seen}]
+tests:
+  - name: three users of one user agent
+    events:
+      - {at: 0s, event: signup, user: "u{n}", request: {user_agent: curl/8.5.0}, repeat: 3, every: 10s}
+      - {at: 0s, event: signup, user: "v{n}", request: {user_agent: "curl/8.{n}"}, repeat: 3, every: 10s}
+      - {at: 0s, event: signup, user: "w{n}", request: {user_agent: Firefox}, repeat: 3, every: 10s}
+      - {at: 0s, event: signup, user: "x{n}", device: "d{n}", request: {user_agent: curl/8.5.0}, repeat: 3, every: 10s}
+    expect:
+      - {at: 20s, group: {device: DEVICE}}
+---
+rule: by-a-program
+title: A program signs up
+event: signup
+where: agent.bot
+tests:
+  - {event: {event: signup, request: {user_agent: curl/8.5.0}}, matches: true}
+  - {event: {event: signup, request: {user_agent: Firefox}}, matches: false}
+"""
+
+
+def test_an_event_of_a_test_has_the_agent_and_the_device_of_its_user_agent_as_on_a_server(here, tmp_path, capsys):
+    found = Event()
+    found.request = {"user_agent": "curl/8.5.0"}
+    Enricher().enrich(found)
+    for device, code in ((found.device, 0), ("other", 1)):
+        (tmp_path / "p.yaml").write_text(PHONES.replace("DEVICE", device))
+        assert run(["test", "p.yaml"]) == code
+        out = capsys.readouterr().out
+        assert ("+ at 20s: device " + found.device in out) == bool(code), out
 
 
 def test_of_rules_that_a_file_needs_the_tests_run_where_they_are_named_too(here, tmp_path, monkeypatch, capsys):

@@ -99,7 +99,8 @@ class Runner:
         self.enrich(event)
         alone = Playbook(
             id=rule.id, title=rule.title, mode="monitor", severity="info", rule=rule, events=(), where=None,
-            group_by=(), window=MINUTE, when=(Metric("count", 1),), cooldown=MINUTE, place=rule.place, version="", trust="any",
+            group_by=(), window=MINUTE, when=(Metric("count", 1),), cooldown=MINUTE, place=rule.place, version="",
+            trust="any",
         )  # fmt: skip
         matched = Engine([alone]).match([event])
         yield from (error for _, error in matched.errors)

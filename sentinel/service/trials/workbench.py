@@ -19,6 +19,7 @@ import msgspec
 from sentinel.core import moment
 from sentinel.core.duration import DAY, HOUR, MINUTE, SECOND
 from sentinel.core.errors import Conflict, SentinelError
+from sentinel.core.event import Event
 from sentinel.core.record import Filter
 from sentinel.engine.playbook import Playbook
 from sentinel.loader.assembly import Content
@@ -46,11 +47,14 @@ class Superseded(Conflict):
 
 
 class Workbench:
-    """Checks, tests and backtests drafts. `steady` is a clock in seconds that never goes back."""
+    """Checks, tests and backtests drafts.
+
+    `steady` is a clock in seconds that never goes back; `add_agent` adds to an event what its user agent says.
+    """
 
     def __init__(
         self, library: Library, store: Store, make_windows: MakeWindows, clock: Callable[[], int],
-        steady: Callable[[], float], lateness: int,
+        steady: Callable[[], float], lateness: int, add_agent: Callable[[Event], None],
     ) -> None:  # fmt: skip
         self._library = library
         self._store = store
@@ -58,6 +62,7 @@ class Workbench:
         self._clock = clock
         self._steady = steady
         self._lateness = lateness
+        self._add_agent = add_agent
         self._turns = threading.BoundedSemaphore(AT_ONCE)
         self._lock = threading.Lock()
         self._newest: dict[str, object] = {}
@@ -93,7 +98,7 @@ class Workbench:
         content, name = self._content(text, file)
         until = self._steady() + LONGEST
         found: list[Outcome] = []
-        for outcome in _outcomes(content, name, Runner(self._make_windows, self._lateness)):
+        for outcome in _outcomes(content, name, Runner(self._make_windows, self._lateness, self._add_agent)):
             found.append(outcome)
             if self._steady() > until:
                 break
