@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sentinel.core import address
-from sentinel.core.decision import FOREVER, PAIRS, STRICTNESS, WIDEST, Place, place
+from sentinel.core.decision import FOREVER, PAIRS, STRICTNESS, WIDEST, Decision, Place, place
 from sentinel.core.explore import Activity
 from sentinel.core.record import Filter, KeptDecision, KeptFinding, Person
 from sentinel.service.ports import Store
@@ -108,6 +108,27 @@ def standing(decisions: Iterable[KeptDecision], now: int) -> list[KeptDecision]:
     Of these come those that hold at all requests, then those on all of somebody, then the longest.
     """
     return sorted((kept for kept in decisions if kept.in_force(now)), key=_weight, reverse=True)
+
+
+def overruled(decisions: Iterable[KeptDecision], now: int) -> dict[str, KeptDecision]:
+    """Return the decisions in force that do not count, by id, each with the person's decision that stands in its place.
+
+    It is what enforcement points go by: see `judge` in core/decisions.py.
+    """
+    live = [kept for kept in decisions if kept.in_force(now)]
+    personal = {_aspect(kept.decision): kept for kept in live if kept.decision.manual}
+    allowing = [one for one in personal.values() if one.decision.kind == "allow" and one.decision.scope not in PAIRS]
+    found = {}
+    for kept in live:
+        over = allowing[0] if allowing else personal.get(_aspect(kept.decision))
+        if over is not None and not kept.decision.manual:
+            found[kept.decision.id] = over
+    return found
+
+
+def _aspect(decision: Decision) -> tuple[str, str]:
+    """Return what of somebody a decision is on: all keys of a person are one."""
+    return decision.scope, "" if decision.scope == "user" else decision.value
 
 
 def _weight(kept: KeptDecision) -> tuple[int, bool, bool, int]:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from sentinel.core.decision import Decision
 from sentinel.core.record import KeptDecision
-from sentinel.service.about import standing
+from sentinel.service.about import overruled, standing
 
 Of = Literal["account", "address", "network"]
 _LONGEST_TITLE = 120
@@ -30,16 +30,19 @@ _HOLDS: Mapping[str, str] = {"block": "the block", "redirect": "this", "challeng
 def answer(decisions: Iterable[KeptDecision], titles: Mapping[str, str], now: int, of: Of = "account") -> str:
     """Return the sentence about the decision that matters: the strictest in force, else the last made.
 
-    `titles` are those of the playbooks.
+    A person's decision stands in place of the playbooks'. `titles` are those of the playbooks.
     """
+    decisions = list(decisions)
+    over = overruled(decisions, now)
     against = [kept for kept in decisions if kept.decision.kind != "allow"]
-    held = standing(against, now)
+    held = standing((kept for kept in against if kept.decision.id not in over), now)
     if held:
         kept = held[0]
         return f"{_began(kept.decision, titles, of)}, and {_end(kept.decision)} {_reference(kept.decision)}."
     if against:
         kept = max(against, key=lambda one: one.decision.made)
-        return f"{_began(kept.decision, titles, of)}, which {_over(kept)} {_reference(kept.decision)}."
+        ended = _over(kept, over.get(kept.decision.id))
+        return f"{_began(kept.decision, titles, of)}, which {ended} {_reference(kept.decision)}."
     if of == "network":
         return (
             "Your network as a whole is not blocked, and we have no record that it was; single addresses in it may be."
@@ -67,7 +70,9 @@ def _end(decision: Decision) -> str:
     return f"{what} ends by itself on {_when(decision.until)}"
 
 
-def _over(kept: KeptDecision) -> str:
+def _over(kept: KeptDecision, overruling: KeptDecision | None) -> str:
+    if overruling is not None:
+        return f"our team lifted on {_when(overruling.decision.made)}"
     if kept.lifted is not None:
         return f"our team lifted on {_when(kept.lifted)}"
     until = kept.decision.until

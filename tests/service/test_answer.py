@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sentinel.core.decision import Decision, pair
+from sentinel.core.decision import Decision, Delta, Subject, pair
+from sentinel.core.decisions import Decisions
 from sentinel.core.record import KeptDecision
 from sentinel.service.answer import answer
 
@@ -54,6 +56,46 @@ def test_what_holds_at_one_address_or_on_one_device_says_so_and_comes_after_what
     assert "Your account was blocked on one device on 21 November" in answer(some[1:], TITLES, NOW)
     assert "laptop" not in answer(some[1:], TITLES, NOW)
     assert "Your account was blocked on 21 November" in answer([*some, made(until=NOW + 1)], TITLES, NOW)
+
+
+def named(id, *given, **more):
+    kept = made(*given, **more)
+    return replace(kept, decision=replace(kept.decision, id=id))
+
+
+def test_what_a_person_decided_stands_in_place_of_what_playbooks_did():
+    block = named("d1", until=None)
+    asked = named("d2", "challenge", by=None, value="email:jane@example.com", until=NOW + HOUR)
+    assert "was asked for a further proof" in answer([block, asked], TITLES, NOW)
+    let_be = named("d3", "allow", by=None, until=NOW + HOUR, at=NOW)
+    assert answer([block, let_be], TITLES, NOW) == (
+        "Your account was blocked on 21 November 2026 at 03:00 UTC because activity on it looked like what our "
+        "protection calls “Many wrong passwords for one account”, which our team lifted on 21 November 2026 at 04:00 "
+        "UTC (reference d1)."
+    )
+    assert "lasts until our team lifts it" in answer([block, let_be], TITLES, NOW + HOUR)
+
+
+KEPT = st.tuples(
+    st.sampled_from(["block", "redirect", "challenge", "allow"]), st.sampled_from(["guessing", None]),
+    st.sampled_from([NOW - 1, NOW + HOUR, None]), st.sampled_from(["user", "user+ip"]), st.booleans(),
+)  # fmt: skip
+
+
+@given(st.lists(KEPT, max_size=5))
+def test_whoever_is_told_that_it_lasts_is_refused_and_whoever_is_refused_is_told(some):
+    some = [
+        named(f"d{n}", kind, by=by, until=until, scope=scope, logins_only=logins and kind != "allow",
+              value="id:42" if scope == "user" else pair("id:42", "203.0.113.9"))
+        for n, (kind, by, until, scope, logins) in enumerate(some)
+    ]  # fmt: skip
+    assume(not any(one.decision.kind == "allow" and one.decision.scope == "user+ip" for one in some))
+    decisions = Decisions().apply(Delta(1, tuple(one.decision for one in some), reset=True))
+    verdict = decisions.match(Subject(("id:42",), "203.0.113.9", login=True), NOW)
+    said = answer(some, TITLES, NOW)
+    assert ("lasts until" in said or "ends by itself" in said) == (not verdict.allowed)
+    if not verdict.allowed:
+        assert {"block": "blocked", "redirect": "led", "challenge": "asked"}[verdict.kind] in said
 
 
 def test_what_holds_at_logins_alone_says_so_and_comes_after_what_holds_everywhere():
