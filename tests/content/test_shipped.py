@@ -9,6 +9,7 @@ import yaml
 
 from sentinel.cli.program import run
 from sentinel.core.duration import parse_duration
+from sentinel.core.scrub import Scrubber
 
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "rules").glob("*.yaml"))
@@ -117,6 +118,12 @@ def test_a_mark_that_a_playbook_asks_for_is_one_that_another_puts_on() -> None:
     asked = {name for text in texts for name in re.findall(r'"([\w-]+)" in user\.labels', text)}
     assert asked == {"new-device", "new-country", "reset-flood"}
     assert {put[name] for name in asked} == {"enforce"}
+
+
+@pytest.mark.parametrize("path", [*PLAYBOOKS, *RULES], ids=lambda path: path.stem)
+def test_what_ships_asks_for_no_value_that_the_sdk_leaves_out_as_a_secret(path: Path) -> None:
+    names = re.findall(r"properties\.(\w+)", path.read_text().partition("\ntests:")[0])
+    assert not [name for name in names if Scrubber().is_secret(name)]
 
 
 def test_the_list_of_throw_away_mailboxes_holds_domains_each_once_in_lower_case() -> None:
