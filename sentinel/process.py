@@ -88,7 +88,7 @@ def _socket(settings: Settings) -> Iterator[socket.socket]:
     try:
         sock = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason = (getattr(error, "strerror", None) or str(error)).partition(" (while")[0]  # it goes on with the address
         hint = "choose another `host` or `port`"
         raise SentinelError(f"`{settings.host}:{settings.port}`: cannot be listened at: {reason}", hint) from None
     with sock:

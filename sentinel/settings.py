@@ -11,7 +11,7 @@ import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -197,7 +197,7 @@ def _from_file(file: Path, wanted: bool, problems: list[str]) -> Iterator[tuple[
         return
     values: dict[str, Any] = {}
     for name, value in raw.items():
-        _take(values, name, value, f"{file}: {name}", problems)
+        _take(values, name, value, f"{file}: {name}", problems, str)
     yield from values.items()
 
 
@@ -208,7 +208,7 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> Iterat
             continue
         if variable == f"{PREFIX}PORT" and value.startswith("tcp://"):
             continue
-        _take(values, variable.removeprefix(PREFIX).lower(), value, variable, problems)
+        _take(values, variable.removeprefix(PREFIX).lower(), value, variable, problems, _variable)
     yield from values.items()
 
 
@@ -216,17 +216,30 @@ def _from_flags(flags: Mapping[str, str], problems: list[str]) -> Iterator[tuple
     values: dict[str, Any] = {}
     for name, value in flags.items():
         if name != "config":
-            _take(values, name, value, f"--{name.replace('_', '-')}", problems)
+            _take(values, name, value, _flag(name), problems, _flag)
     yield from values.items()
 
 
-def _take(values: dict[str, Any], name: str, value: Any, place: str, problems: list[str]) -> None:
-    """Read one value of a source, or note what is wrong with it; `place` is how its author calls it."""
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _take(
+    values: dict[str, Any], name: str, value: Any, place: str, problems: list[str], called: Callable[[str], str]
+) -> None:
+    """Read one value of a source, or note what is wrong with it.
+
+    `place` is how its author calls it, `called` says how settings are called in that source.
+    """
     name = ALIASES.get(name, name)
     setting = TABLE.get(name)
     if setting is None:
         close = difflib.get_close_matches(name, TABLE, n=1)
-        hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(f'`{one}`' for one in TABLE)}"
+        hint = f"did you mean `{called(close[0])}`?" if close else f"there are {_quoted(map(called, TABLE))}"
         problems.append(f"`{place}`: not a setting ({hint})")
         return
     try:
@@ -238,6 +251,10 @@ def _take(values: dict[str, Any], name: str, value: Any, place: str, problems: l
         problems.append(f"`{place}`: {error}")
     except ValueError as error:
         problems.append(f"`{place}`: {error}")
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _together(settings: Settings) -> Iterator[str]:
@@ -266,7 +283,7 @@ def _together(settings: Settings) -> Iterator[str]:
 def describe() -> str:
     """Return the table of all settings as Markdown, for docs/operating.md."""
     rows = [
-        f"| `{name}` | `--{name.replace('_', '-')}` | `{PREFIX}{name.upper()}` | {setting.default} | {setting.help} |"
+        f"| `{name}` | `{_flag(name)}` | `{_variable(name)}` | {setting.default} | {setting.help} |"
         for name, setting in TABLE.items()
     ]
     head = ["| setting | flag | variable | default | what it is |", "| --- | --- | --- | --- | --- |"]

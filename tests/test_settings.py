@@ -124,8 +124,10 @@ def test_lists_of_networks_in_a_file_are_one_place_or_several_a_kind(toml):
 @pytest.mark.parametrize(
     ("source", "text"),
     [
-        ({"flags": {"prot": "1"}}, "`--prot`: not a setting (did you mean `port`?)"),
-        ({"environ": {"SENTINEL_LATENES": "1m"}}, "`SENTINEL_LATENES`: not a setting (did you mean `lateness`?)"),
+        ({"flags": {"prot": "1"}}, "`--prot`: not a setting (did you mean `--port`?)"),
+        ({"environ": {"SENTINEL_PROT": "1"}}, "`SENTINEL_PROT`: not a setting (did you mean `SENTINEL_PORT`?)"),
+        ({"environ": {"SENTINEL_LOG_LEVLE": "1"}}, "(did you mean `SENTINEL_LOG_LEVEL`?)"),
+        ({"environ": {"SENTINEL_ZZZ": "1"}}, "not a setting (there are `SENTINEL_DATA`, `SENTINEL_HOST`, "),
         ({"environ": {"SENTINEL_PORT": "http"}}, "`SENTINEL_PORT`: `http` is not a whole number from 0 to 65535"),
         ({"flags": {"port": "70000"}}, "`--port`: `70000` is not a whole number from 0 to 65535"),
         ({"flags": {"port": "١"}}, "`--port`: `١` is not a whole number from 0 to 65535"),
@@ -153,6 +155,10 @@ def test_what_cannot_be_meant_is_refused_with_its_place_and_a_way_on(source, tex
     found = problems(source.get("flags"), source.get("environ"))
     assert len(found) == 1
     assert text in found[0]
+
+
+def test_a_slip_in_the_file_is_answered_with_the_files_own_word(toml):
+    assert problems(toml("log_levle = 1"))[0].endswith(": log_levle`: not a setting (did you mean `log_level`?)")
 
 
 def test_all_mistakes_of_all_sources_are_named_at_once(toml):

@@ -21,6 +21,7 @@ Secret = Annotated[
 ]
 AppId = Annotated[str | None, typer.Option("--app", envvar="SENTINEL_APP", help="Which app, where there are several.")]
 Data = Annotated[Path | None, typer.Option("--data", help="The server's data folder.", metavar="FOLDER")]
+EXAMPLE = "write `http://127.0.0.1:8787`"
 TIMEOUT = 60.0
 Query = Mapping[str, Any] | Sequence[tuple[str, Any]] | None  # pairs, where a name may stand several times
 
@@ -46,9 +47,9 @@ class Client:
         self.key = key
         self.timeout = TIMEOUT  # seconds without a byte
         self._parts = _parts(url)
-        self._headers = {"Authorization": f"Bearer {key}", "User-Agent": f"sentinel/{__version__}"}
+        self._headers = {"Authorization": f"Bearer {_sendable('key', key)}", "User-Agent": f"sentinel/{__version__}"}
         if app is not None:
-            self._headers["Sentinel-App"] = app
+            self._headers["Sentinel-App"] = _sendable("app", app)
 
     def ask(self, method: str, path: str, body: Any = None, query: Query = None) -> Any:
         """Return the answer's JSON, None where it has none; raises Refused and Unreachable."""
@@ -75,10 +76,7 @@ class Client:
             raise self._unreachable(error) from None
         finally:
             connection.close()
-        try:
-            answer = json.loads(raw) if raw else None
-        except ValueError:
-            raise Unreachable(f"what answers at `{self.url}` is no Sentinel server") from None
+        answer = self._read(raw)
         if response.status >= 400:
             raise _refused(response, answer)
         return answer
@@ -88,7 +86,7 @@ class Client:
         connection, response = self._open("GET", path + _query(query), None, {"Accept": "text/event-stream"})
         try:
             if response.status >= 400:
-                raise _refused(response, json.loads(response.read()))
+                raise _refused(response, self._read(response.read()))
             while line := response.readline():
                 if line.startswith(b"data:"):
                     yield json.loads(line[5:])
@@ -102,7 +100,7 @@ class Client:
         connection, response = self._open("GET", path + _query(query), None, {})
         try:
             if response.status >= 400:
-                raise _refused(response, json.loads(response.read()))
+                raise _refused(response, self._read(response.read()))
             while line := response.readline():
                 yield json.loads(line)
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -115,13 +113,38 @@ class Client:
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         secure = self._parts.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = kind(self._parts.hostname or "", self._parts.port, timeout=self.timeout)
+        try:
+            connection = kind(self._parts.hostname or "", self._parts.port, timeout=self.timeout)
+        except (http.client.HTTPException, ValueError):
+            raise SentinelError(f"`{self.url}` is not a web address", EXAMPLE) from None
         try:
             connection.request(method, self._parts.path.rstrip("/") + path, data, {**self._headers, **headers})
-            return connection, connection.getresponse()
+            response = connection.getresponse()
+            self._recognize(response)
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
             raise self._unreachable(error) from None
+        except SentinelError:
+            connection.close()
+            raise
+        return connection, response
+
+    def _recognize(self, response: http.client.HTTPResponse) -> None:
+        """Raise SentinelError for what no Sentinel server answers: nothing was done then, whatever it says."""
+        if 300 <= response.status < 400:
+            to = _origin(response.getheader("Location"))
+            raise SentinelError(f"what answers at `{self.url}` sends on to {to}", "give the server's own address")
+        if response.status < 300 and response.getheader("X-Request-Id") is None:  # which every answer of ours has
+            raise self._stranger()
+
+    def _read(self, raw: bytes) -> Any:
+        try:
+            return json.loads(raw) if raw else None
+        except (ValueError, RecursionError):
+            raise self._stranger() from None
+
+    def _stranger(self) -> Unreachable:
+        return Unreachable(f"what answers at `{self.url}` is no Sentinel server", "is the address right?")
 
     def _unreachable(self, error: Exception) -> Unreachable:
         reason = getattr(error, "strerror", None) or type(error).__name__
@@ -161,7 +184,23 @@ def _parts(url: str) -> SplitResult:
     except ValueError:
         pass
     what = f"`{url}`" if "@" not in url else "the URL"  # before an `@` stands a password
-    raise SentinelError(f"{what} is not a web address", "write `http://127.0.0.1:8787`")
+    raise SentinelError(f"{what} is not a web address", EXAMPLE)
+
+
+def _origin(location: str | None) -> str:
+    """Return the scheme and host of an address in backticks: behind them may stand what is nobody's business."""
+    try:
+        parts = urlsplit(location or "")
+    except ValueError:
+        parts = urlsplit("")
+    return f"`{parts.scheme}://{parts.netloc.rpartition('@')[2]}`" if parts.netloc else "another address"
+
+
+def _sendable(what: str, text: str) -> str:
+    """Return a text that a header can hold; raises SentinelError, without the text: it may be a secret."""
+    if all("!" <= char <= "~" for char in text):
+        return text
+    raise SentinelError(f"`--{what}`: there is a character in it that no {what} has", "was it copied whole, and alone?")
 
 
 def _query(query: Query) -> str:

@@ -16,7 +16,7 @@ import typer
 from sentinel import settings
 from sentinel.actions.channel import channels
 from sentinel.cli.client import Unreachable, connect
-from sentinel.cli.examined import Remark, exposure, machine, open_secrets, told, used
+from sentinel.cli.examined import Remark, exposure, machine, open_secrets, present, told, used
 from sentinel.cli.terminal import many, say
 from sentinel.core.errors import SentinelError
 from sentinel.enrich.enricher import build
@@ -54,17 +54,26 @@ def _tell(remarks: Iterator[Remark]) -> int:
 
 def _folder(found: Settings) -> Iterator[Remark]:
     folder = found.data
-    place = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    place = next(one for one in (folder, *folder.absolute().parents) if present(one))
     if not os.access(place, os.W_OK | os.X_OK):
         yield Remark("bad", f"the data folder `{folder}` cannot be written (change its owner, or set `data`)")
         return
     yield Remark("good", f"the data folder `{folder}` {'is there' if folder.exists() else 'will be made'}")
-    if folder.exists() and folder.stat().st_mode & 0o077:
-        yield Remark("bad", f"others may look into `{folder}` (run `chmod 700 {folder}`)")
+    if folder.exists():
+        yield from _owned(folder)
     free = shutil.disk_usage(place).free
     room = f"{free / (1 << 30):.1f} GiB" if free >= 1 << 30 else f"{free / (1 << 20):.0f} MiB"
     hint = " (make room: events are refused once it is full)" if free < LITTLE else ""
     yield Remark("bad" if hint else "good", f"{room} free where `{folder}` lies{hint}")
+
+
+def _owned(folder: Path) -> Iterator[Remark]:
+    found = folder.stat()
+    if found.st_mode & 0o077:
+        yield Remark("bad", f"others may look into `{folder}` (run `chmod 700 {folder}`)")
+    if found.st_uid != os.geteuid():  # this is root, who may write everywhere
+        text = f"`{folder}` is another user's, who could not read what a server of this one writes there"
+        yield Remark("note", f"{text} (run the server, and this, as that user)")
 
 
 def _database(found: Settings) -> Iterator[Remark]:
@@ -137,7 +146,7 @@ def _lists(found: Settings) -> Iterator[Remark]:
         yield Remark("note", f"{text} (set `network_lists`)")
         return
     known, copies = files(found.data, found.network_lists)
-    waiting = {copy.path: copy.host for copy in copies if not copy.path.exists()}
+    waiting = {copy.path: copy.host for copy in copies if not present(copy.path)}
     yield from (Remark("note", f"the list from `{host}` was not downloaded yet") for host in waiting.values())
     there = {kind: [path for path in paths if path not in waiting] for kind, paths in known.items()}
     try:
@@ -154,7 +163,7 @@ def _server(found: Settings) -> Iterator[Remark]:
         client = connect(None, None, None, found.data)
         ready = client.ask("GET", "/readyz")
     except Unreachable as error:
-        if (found.data / LOCAL).exists():
+        if present(found.data / LOCAL):
             yield Remark("bad", str(error))
         else:
             yield from _port(found)
@@ -174,7 +183,8 @@ def _port(found: Settings) -> Iterator[Remark]:
         socket.create_server((found.host, found.port), family=family).close()
         yield Remark("good", f"no server is running; `{found.host}:{found.port}` is free")
     except OSError as error:
-        yield Remark("bad", f"`{found.host}:{found.port}` cannot be listened at: {error.strerror} (set `port`)")
+        reason = (error.strerror or str(error)).partition(" (while")[0]  # it goes on with the address
+        yield Remark("bad", f"`{found.host}:{found.port}` cannot be listened at: {reason} (set `port`)")
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[Remark]], ...] = (

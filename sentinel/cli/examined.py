@@ -29,6 +29,14 @@ class Remark(NamedTuple):
     text: str
 
 
+def present(path: Path) -> bool:
+    """Say whether a file is there, as far as this user may know."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
+
+
 def used(client: Client, now: int) -> Iterator[Remark]:
     """Say which app sends nothing, is not enforced, or whose enforcement is off."""
     try:
@@ -60,7 +68,7 @@ def open_secrets(found: Settings, file: Path) -> Iterator[Remark]:
     if file.is_file() and file.stat().st_mode & 0o077 and (found.channels or found.database or "@" in found.windows):
         yield Remark("bad", f"others may read `{file}`, and it may hold secrets (run `chmod 600 {file}`)")
     once = found.data / ONCE
-    if once.exists():
+    if present(once):
         yield Remark("note", f"`{once}` still holds the first secrets (read it, then delete it)")
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from sentinel.cli.options import AsFormat, Format
-from sentinel.cli.terminal import say
+from sentinel.cli.terminal import say, say_json
 from sentinel.engine.functions import FUNCTIONS, signature
 
 
@@ -21,7 +20,7 @@ def functions(format: AsFormat = Format.text) -> None:
             {"name": name, "signature": signature(name), "doc": function.doc, "example": function.example}
             for name, function in FUNCTIONS.items()
         ]
-        say(json.dumps(rows, indent=2, ensure_ascii=False))
+        say_json(rows, indent=2)
     elif sys.stdout.isatty():
         _draw()
     else:
@@ -30,7 +29,9 @@ def functions(format: AsFormat = Format.text) -> None:
 
 
 def _draw() -> None:
-    table = Table("function", "what it gives", "example", show_lines=True)
+    table = Table(
+        *(Column(head, overflow="fold") for head in ("function", "what it gives", "example")), show_lines=True
+    )
     for name, function in FUNCTIONS.items():
         table.add_row(Text(signature(name)), Text(function.doc), Text(function.example))
     Console().print(table)

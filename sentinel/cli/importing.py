@@ -6,6 +6,7 @@ far each file was acknowledged is kept in the user's state folder until the file
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import time
@@ -27,6 +28,7 @@ from sentinel.service.eventfiles.streams import STDIN, Stream, look
 
 LOT = 2_000  # events a request
 LARGEST = 4 << 20  # bytes a request, before it is packed
+AGAIN = (429, 502, 503, 504)  # what is answered, by the server or a proxy before it, to what may be sent again
 PATIENCE = 300.0  # seconds a server may stay away
 FIELDS = ("event", "id", "timestamp", "success", "user", "ip", "device", "request", "properties")
 _STATE = Path(".local/state/sentinel/imports")
@@ -93,7 +95,7 @@ class Sender:
                     raise
                 seconds = pause = min(2 * pause, 15.0)
             except Refused as refused:
-                if refused.status not in (429, 503) or waited >= PATIENCE:
+                if refused.status not in AGAIN or waited >= PATIENCE:
                     raise
                 seconds = float(refused.retry_after or 1)
             self._wait(seconds)
@@ -114,7 +116,10 @@ class Bookmark:
         file = Path(name).resolve()
         found = file.stat()
         what = json.dumps([url, app, str(file), found.st_size, found.st_mtime_ns])
-        return cls(Path.home() / _STATE / sha256(what.encode()).hexdigest()[:24])
+        try:
+            return cls(Path.home() / _STATE / sha256(what.encode()).hexdigest()[:24])
+        except RuntimeError:  # a user without a home: a second run sends it all, and nothing counts twice
+            return cls(None)
 
     def read(self) -> int:
         """Return how many events need not be sent."""
@@ -124,7 +129,11 @@ class Bookmark:
             return 0
 
     def write(self, events: int) -> None:
-        """Note how far it is."""
+        """Note how far it is, where there is a place for that."""
+        with contextlib.suppress(OSError):
+            self._write(events)
+
+    def _write(self, events: int) -> None:
         if self._path:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             draft = self._path.with_suffix(".new")
@@ -134,7 +143,8 @@ class Bookmark:
     def forget(self) -> None:
         """Note that the file is done."""
         if self._path:
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
 
 def _import(stream: Stream, sender: Sender, bookmark: Bookmark, account: Account, options: Options, sent: Sent) -> None:

@@ -7,6 +7,7 @@ here.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -101,8 +102,25 @@ def run(arguments: Sequence[str]) -> int:
         _tell(error)
         return error.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit must not fail again
+        _write_no_more()
         return 1
+    except OSError as error:
+        complain(_refused(error))
+        return 2
+
+
+def _refused(error: OSError) -> str:
+    """Say what the system refused of a file that was named or of the output; raises the error where it is neither."""
+    if error.filename is not None:
+        return f"`{os.fsdecode(error.filename)}`: {error.strerror}"
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        raise error
+    _write_no_more()
+    return f"the output cannot be written: {error.strerror}"
+
+
+def _write_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit must not fail again
 
 
 def assemble(wanted: str | None, *, everything: bool = False) -> typer.Typer:

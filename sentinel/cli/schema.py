@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from sentinel.cli.terminal import say
+from sentinel.cli.terminal import say_json
 from sentinel.loader.schema import json_schema
 
 
@@ -25,4 +24,4 @@ def schema(
     ] = None,
 ) -> None:
     """Print the JSON Schema of rules and playbooks, for editors."""
-    say(json.dumps(json_schema(kind.value if kind else None), indent=2, ensure_ascii=False))
+    say_json(json_schema(kind.value if kind else None), indent=2)

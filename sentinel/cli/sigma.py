@@ -36,9 +36,10 @@ def import_sigma(
     imported = importing.import_sigma(importing.read(paths), field_names(field or ()), any_source)
     for report in imported.reports:
         print(plain(str(report)), file=sys.stderr)  # noqa: T201
-    if out is None:
-        say(importing.text([*imported.rules, *imported.playbooks]).rstrip())
-    else:
+    documents = [*imported.rules, *imported.playbooks]
+    if out is None and documents:
+        say(importing.text(documents).rstrip())
+    elif out is not None:
         _write(out / "rules", ((one["rule"], importing.text([one])) for one in imported.rules))
         _write(out / "playbooks", ((one["playbook"], importing.text([one])) for one in imported.playbooks))
     print(plain(_counted(imported)), file=sys.stderr)  # noqa: T201

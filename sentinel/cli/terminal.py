@@ -36,7 +36,8 @@ def say(text: str) -> None:
 
 def say_json(value: Any, indent: int | None = None) -> None:
     """Print `value` as JSON to standard output, defused and JSON still."""
-    print(plain_json(json.dumps(value, ensure_ascii=False, indent=indent)))  # noqa: T201
+    narrow = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")  # and lacks letters
+    print(plain_json(json.dumps(value, ensure_ascii=narrow, indent=indent)))  # noqa: T201
 
 
 def plain_json(text: str) -> str:

@@ -39,6 +39,7 @@ def delete_user(
 
 def _sure(user: str) -> bool:
     try:
-        return typer.confirm(f"Delete everything of {user!r} for good?")
+        return typer.confirm(f"Delete everything of {user!r} for good?", err=True)
     except typer.Abort:  # there is nobody to ask
+        typer.echo(err=True)
         return False

@@ -208,5 +208,14 @@ def _below(path: Path) -> list[Path]:
     """Return a file itself, or the rules' and playbooks' files of a folder, sorted."""
     if not path.is_dir():
         return [path]
-    found = (one for one in path.rglob("*") if one.suffix in SUFFIXES and one.is_file())
-    return sorted(one for one in found if not any(part.startswith(".") for part in one.relative_to(path).parts))
+    found: list[Path] = []
+    for place, folders, names in os.walk(path, onerror=_unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in names if name.endswith(SUFFIXES) and not name.startswith(".")]
+    return sorted(file for file in found if file.is_file())
+
+
+def _unreadable(error: OSError) -> None:
+    """Refuse a folder whose playbooks would be passed over in silence."""
+    if not isinstance(error, FileNotFoundError):  # it went while it was looked through
+        raise InputError(f"the folder `{error.filename}` cannot be read: {error.strerror}")

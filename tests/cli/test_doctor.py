@@ -147,12 +147,35 @@ def test_a_folder_others_may_look_into_is_named(doctor, tmp_path):
     assert code == 1 and f"others may look into `{tmp_path / 'data'}`" in said
 
 
+def test_a_folder_of_another_user_is_named_and_all_else_looked_at(doctor, monkeypatch, tmp_path):
+    (tmp_path / "data").mkdir(mode=0o700)
+    inside = f"{tmp_path / 'data'}{os.sep}"
+    really = Path.stat
+
+    def stat(path, **how):
+        if str(path).startswith(inside):
+            raise PermissionError(13, "Permission denied", str(path))
+        return really(path, **how)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    monkeypatch.setattr("sentinel.cli.doctor.os.access", lambda path, mode: False)
+    code, said = doctor('[network_lists]\ntor = "https://lists.example/tor"\n')
+    assert code == 1 and f"the data folder `{tmp_path / 'data'}` cannot be written" in said
+    assert "no server is running" in said
+
+
+def test_root_is_told_whose_folder_it_is(doctor, monkeypatch, tmp_path):
+    (tmp_path / "data").mkdir(mode=0o700)
+    monkeypatch.setattr("sentinel.cli.doctor.os.geteuid", lambda: os.getuid() + 1)
+    assert f"note  `{tmp_path / 'data'}` is another user's" in doctor()[1]
+
+
 def test_a_port_that_is_taken_is_named(doctor, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         monkeypatch.setenv("SENTINEL_PORT", str(port))
         code, said = doctor()
-    assert code == 1 and f"`127.0.0.1:{port}` cannot be listened at: Address already in use" in said
+    assert code == 1 and f"`127.0.0.1:{port}` cannot be listened at: Address already in use (set `port`)" in said
 
 
 def test_a_mistake_inside_a_playbooks_file_is_named_with_its_place(doctor, tmp_path):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import io
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -14,6 +18,7 @@ import sentinel
 from sentinel import cli
 from sentinel.cli import program
 from sentinel.cli.program import COMMANDS, Command, run
+from sentinel.cli.terminal import say, say_json
 from sentinel.core.errors import SentinelError
 
 HERE = sys.modules[__name__]
@@ -179,6 +184,71 @@ def test_a_reader_that_went_away_is_no_traceback():
     assert (ran.returncode, ran.stderr) == (1, b"")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_output_that_has_no_room_is_one_line_and_code_2():
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run([*ENTRY, "version"], stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert (ran.returncode, ran.stderr) == (2, b"sentinel: the output cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("closed", "out", "err"),
+    [(">&-", "", "err\n"), ("2>&-", "out\n", ""), ("<&-", "out\n", "err\n"), ("<&- >&- 2>&-", "", "")],
+)
+def test_a_stream_that_is_closed_is_nothing_and_no_file_takes_its_number(closed, out, err):
+    probe = """import os, sys, sentinel.cli as cli
+cli._ready_streams()
+if os.open("/", os.O_RDONLY) > 2 and sys.stdin.read() == "":
+    print("out")
+    print("err", file=sys.stderr)
+    sys.exit(7)
+"""
+    shell = ["/bin/sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, probe]
+    ran = subprocess.run(shell, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (7, out, err)
+
+
+def test_letters_that_the_output_lacks_are_escapes_and_json_means_the_same(offer, monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    monkeypatch.setattr(sys, "argv", ["sentinel", "probe"])
+
+    def probe():
+        say("é 😀")
+        say_json({"name": "é 😀"})
+
+    offer(probe)
+    assert cli.main() == 0
+    text, as_json = raw.getvalue().decode().splitlines()
+    assert text == r"\xe9 \U0001f600"
+    assert json.loads(as_json) == {"name": "é 😀"}
+
+
+def test_who_interrupts_while_commands_are_imported_reads_no_traceback(monkeypatch, capsys):
+    monkeypatch.setattr(program, "run", raising_at_once(KeyboardInterrupt()))
+    assert cli.main() == 130
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/etc/x"), "`/etc/x`: Permission denied"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", b"aa"), "`aa`: File name too long"),
+    ],
+)
+def test_what_the_system_refuses_of_a_file_is_one_line_and_code_2(offer, capsys, error, said):
+    offer(raising(error))
+    assert run(["probe"]) == 2
+    assert capsys.readouterr().err == f"sentinel: {said}\n"
+
+
+def test_what_the_system_refuses_of_no_file_is_a_fault(offer):
+    offer(raising(OSError(errno.EBADF, "Bad file descriptor")))
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        run(["probe"])
+
+
 def test_the_shell_can_complete_a_command():
     asked = {"_SENTINEL_COMPLETE": "complete_bash", "COMP_WORDS": "sentinel vers", "COMP_CWORD": "1"}
     ran = subprocess.run([*ENTRY], env=os.environ | asked, capture_output=True, text=True, timeout=60)
@@ -198,6 +268,13 @@ def test_a_missing_module_of_our_own_is_a_fault_not_an_extra(monkeypatch):
     monkeypatch.setattr(program, "run", raising_with("sentinel.engine.gone"))
     with pytest.raises(ModuleNotFoundError):
         cli.main()
+
+
+def raising_at_once(error):
+    def fail(arguments):
+        raise error
+
+    return fail
 
 
 def raising_with(package):

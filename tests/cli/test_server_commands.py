@@ -7,8 +7,11 @@ import io
 import json
 import os
 import re
+import socket
 import threading
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import zstandard
@@ -301,6 +304,23 @@ class TestEvents:
         assert ask("events", "--follow")[1] == ["2026-11-20T21:30:00Z  x  -  -  -  1"]
 
 
+@contextmanager
+def answering(status):
+    """Give the address of what answers one request, with `status` and an empty page."""
+
+    def answer():
+        connection, _ = sock.accept()
+        with connection:
+            connection.recv(1 << 16)
+            connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+        thread.join(10)
+
+
 class TestReach:
     def test_by_address_and_key_it_reaches_a_server_anywhere(self, server, ask, monkeypatch):
         monkeypatch.delenv("SENTINEL_APP")
@@ -323,12 +343,39 @@ class TestReach:
             (["--url", "ftp://x", "--key", "x"], "`ftp://x` is not a web address"),
             (["--url", "http://127.0.0.1:no", "--key", "x"], "`http://127.0.0.1:no` is not a web address"),
             (["--url", "http://x:pa/ss@127.0.0.1:1", "--key", "x"], "the URL is not a web address"),
+            (["--url", "http://a b", "--key", "x"], "`http://a b` is not a web address"),
+            (
+                ["--url", "http://127.0.0.1:1", "--key", "sec\nret"],
+                "`--key`: there is a character in it that no key has",
+            ),
+            (["--url", "http://127.0.0.1:1", "--key", "clé"], "`--key`: there is a character in it that no key has"),
+            (["--app", "a b"], "`--app`: there is a character in it that no app has"),
         ],
     )
     def test_where_there_is_no_server_it_says_so_in_one_line(self, ask, words, text):
         code, lines, err = ask("keys", "list", *words)
         assert (code, lines) == (2, [])
         assert err.startswith(f"sentinel: {text}") and err.count("\n") == 1
+
+    @pytest.mark.parametrize(
+        "words", ["keys list", "keys revoke 1", "events --follow", "backtest {playbook} --since 1d", "decisions list"]
+    )
+    @pytest.mark.parametrize(
+        ("answer", "said"),
+        [
+            ("301 Moved\r\nLocation: https://x:y@there/?k=1", "sends on to `https://there` (give the server's own"),
+            ("308 Moved", "sends on to another address (give the server's own address)"),
+            ("204 No Content", "is no Sentinel server (is the address right?)"),
+            ("200 OK", "is no Sentinel server (is the address right?)"),
+            ("502 Bad Gateway", "the server answers 502"),
+        ],
+    )
+    def test_what_another_server_answers_is_never_taken_for_done(self, ask, tmp_path, words, answer, said):
+        playbook = tmp_path / "p.yaml"
+        playbook.write_text("playbook: p\nevent: a\ngroup_by: ip\nwindow: 1m\nwhen: {count: 2}\n")
+        with answering(answer) as url:
+            code, _, err = ask(*words.format(playbook=playbook).split(), "--url", url, "--key", "x")
+        assert code == 2 and said in err and err.count("\n") == 1
 
     def test_a_wrong_key_is_the_servers_word(self, server, ask):
         _, _, err = ask("events", "--url", server.url, "--key", "wrong")
@@ -442,6 +489,15 @@ class TestImport:
         assert ask("import", file)[1] == ["4 events imported, 6 known already, 0 refused"]
         assert not list(tmp_path.rglob("imports/*"))
 
+    @pytest.mark.parametrize("home", ["a file", "none"])
+    def test_without_a_place_for_bookmarks_a_file_is_taken_all_the_same(self, ask, tmp_path, monkeypatch, home):
+        file = self.write(tmp_path / "day.ndjson", self.fresh(home))
+        if home == "none":
+            monkeypatch.setattr(Path, "home", raising_no_home)
+        else:
+            monkeypatch.setenv("HOME", str(file))
+        assert ask("import", file)[:2] == (0, ["10 events imported, 0 known already, 0 refused"])
+
     def test_a_file_that_was_changed_is_begun_anew(self, tmp_path):
         file = tmp_path / "day.ndjson"
         file.write_text("a")
@@ -461,6 +517,10 @@ class TestImport:
     def test_no_progress_is_shown_but_on_a_terminal(self, ask, tmp_path):
         file = self.write(tmp_path / "day.ndjson", self.fresh("bar"))
         assert ask("import", file)[2] == ""
+
+
+def raising_no_home():
+    raise RuntimeError("Could not determine home directory.")
 
 
 class Patient:
@@ -485,6 +545,10 @@ class TestPatience:
         client = Patient(self.refused(429, 7), self.refused(503, 2), self.refused(503), {"accepted": 1})
         assert Sender(client, False, waited.append).send([]) == {"accepted": 1}
         assert waited == [7, 2, 1]
+
+    def test_it_waits_where_a_proxy_says_that_the_server_is_away(self):
+        client = Patient(self.refused(502), self.refused(504), {"accepted": 1})
+        assert Sender(client, False, lambda seconds: None).send([]) == {"accepted": 1}
 
     def test_it_waits_longer_each_time_for_a_server_that_is_away_and_gives_up_in_the_end(self):
         waited = []

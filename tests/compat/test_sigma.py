@@ -255,6 +255,18 @@ def test_what_is_no_sigma_rule_is_reported_and_no_fault(data):
     assert bool(found.reports) == bool(data)
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"- 1", "no Sigma rule: a rule is a table, with `title`, `logsource` and `detection`"),
+        (b'{"a": 1}\n{"b": 2}', "no YAML: expected '<document start>', but found '{' (line 2)"),
+    ],
+)
+def test_of_what_is_no_sigma_rule_it_is_said_what_one_is(data, said):
+    (report,) = importing.import_sigma({"file.yml": data}).reports
+    assert str(report) == f"file.yml: not imported: {said}"
+
+
 def test_two_rules_of_one_title_get_ids_of_their_own():
     found = imported(base("Same!", event="a"), base("same", event="b"))
     assert [one["rule"] for one in found.rules] == ["same", "same-2"]
@@ -320,6 +332,12 @@ def test_the_command_ends_with_1_where_something_is_lost_and_says_what(tmp_path,
     said = capsys.readouterr()
     assert "x: not imported: the field `nowhere.x` is not known" in said.err
     assert yaml.safe_load_all(said.out) and "rule: one" in said.out
+
+
+def test_where_nothing_is_imported_the_command_writes_nothing(tmp_path, capsys):
+    (tmp_path / "a.yml").write_text("- 1")
+    assert run(["import-sigma", str(tmp_path)]) == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path):

@@ -1,8 +1,10 @@
 """Which files are read for a path: the playbooks, the rules that belong to them, their lists."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,6 +111,23 @@ def test_a_path_that_is_not_there_is_an_error_of_its_own(tmp_path: Path) -> None
         load([tmp_path / "missing"])
     with pytest.raises(InputError, match="there is no file or folder"):
         load(rules=[tmp_path / "missing"])
+
+
+def test_a_folder_that_cannot_be_read_is_no_folder_without_playbooks(tmp_path: Path, monkeypatch: Any) -> None:
+    """Playbooks that are passed over in silence protect nobody."""
+    (tmp_path / "closed").mkdir()
+    (tmp_path / ".git").mkdir()
+    really = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if Path(path).name in ("closed", ".git"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return really(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    closed = re.escape(f"the folder `{tmp_path / 'closed'}` cannot be read: Permission denied")
+    with pytest.raises(InputError, match=closed):
+        load([tmp_path])
 
 
 def test_an_empty_folder_is_no_mistake(tmp_path: Path) -> None:

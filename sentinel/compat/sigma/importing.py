@@ -49,7 +49,7 @@ def import_sigma(
         try:
             documents = list(yaml.safe_load_all(data.decode("utf-8-sig")))
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            reports.append(Report(name, f"no YAML: {_line(error)}"))
+            reports.append(Report(name, f"no YAML: {_slip(error)}"))
             continue
         for found in _parsed(name, documents, reports):
             rules += found.rules
@@ -71,8 +71,11 @@ def _parsed(name: str, documents: list[Any], reports: list[Report]) -> list[Sigm
     except Exception as error:  # noqa: BLE001  whatever a parser says of a stranger's file is reported
         if len(documents) > 1:
             return [one for document in documents for one in _parsed(name, [document], reports)]
-        title = documents[0].get("title") if isinstance(documents[0], dict) else None
-        reports.append(Report(str(title or name)[:80], _line(error)))
+        document = documents[0] if documents else None
+        if isinstance(document, dict):
+            reports.append(Report(str(document.get("title") or name)[:80], _line(error)))
+        else:
+            reports.append(Report(name, "no Sigma rule: a rule is a table, with `title`, `logsource` and `detection`"))
         return []
     for document in documents:
         detection = document.get("detection") if isinstance(document, dict) else None
@@ -128,6 +131,12 @@ def _check(imported: Imported) -> None:
 
 def _id(document: Document) -> str:
     return str(document.get("playbook") or document["rule"])
+
+
+def _slip(error: Exception) -> str:
+    """Return what is wrong with a text and where, without the text around it."""
+    mark = getattr(error, "problem_mark", None)
+    return f"{_line(getattr(error, 'problem', None) or error)} (line {mark.line + 1})" if mark else _line(error)
 
 
 def _line(error: object) -> str:

@@ -65,7 +65,9 @@ def read(folder: Path) -> Backed:
         found = Backed(int(raw["at"]), int(raw["events"]), files, int(raw["form"]))
     except FileNotFoundError:
         raise StoreError(f"`{folder}` is no backup: it has no `{MANIFEST}`", "`sentinel backup` makes one") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise StoreError(f"`{folder / MANIFEST}` cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"`{folder / MANIFEST}` cannot be read: {error}", "take another backup") from None
     if found.form != FORM or not {CONTROL, EVENTS} <= set(files) <= {CONTROL, EVENTS, BURIED}:
         raise StoreError(f"`{folder}` is a backup of a form that is not known", "restore it with the newest Sentinel")
