@@ -357,7 +357,7 @@ def test_a_service_leads_nowhere_else_unless_its_url_says_so(code: int, form: st
 
 def test_a_service_that_hangs_is_given_up(mail: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
-    monkeypatch.setattr(notify, "_notify", lambda url, id, body: release.wait(10))
+    monkeypatch.setattr(notify, "_notify", lambda url, id, body: release.wait(60))
     with pytest.raises(DeliveryError, match=r"within 0\.05 s") as caught:
         notify.send(mail, "msg_1", compose(delivery()), timeout=0.05)
     release.set()

@@ -94,7 +94,7 @@ class Written:
         self.may_write.set()
 
     def process(self, sendings: Any) -> list[Receipt]:
-        self.may_write.wait(10)
+        self.may_write.wait(60)
         if self.fails:
             raise self.fails
         receipts = []

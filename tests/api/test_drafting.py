@@ -107,15 +107,15 @@ def test_a_newer_question_of_the_same_user_ends_the_older(server):
         with pytest.raises(Superseded), bench._turn("ana") as gone:
             seen.append(gone())
             inside.set()
-            newer.wait(10)
+            newer.wait(60)
             seen.append(gone())
             raise Superseded("over")
 
     thread = threading.Thread(target=older)
     thread.start()
-    assert inside.wait(10)
+    assert inside.wait(60)
     with bench._turn("ana") as gone:
         newer.set()
-        thread.join(10)
+        thread.join(60)
         assert not gone()
     assert seen == [False, True]

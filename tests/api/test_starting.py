@@ -25,7 +25,7 @@ def slow(tmp_path, monkeypatch):
 
     def slowly(self, app):
         self._progress("rebuilding windows of one", 12_000)
-        assert go.wait(10)
+        assert go.wait(60)
         self._progress("rebuilding windows of one", 13_000)
         return restore(self, app)
 
@@ -62,7 +62,7 @@ def test_a_stop_while_it_starts_does_not_wait_for_the_end(slow):
     wait_for(lambda: "12,000" in client.get("/readyz").body.decode())
     server._stopping.set()
     server.go.set()
-    server._restoring.join(5)
+    server._restoring.join(60)
     assert not server._restoring.is_alive()
     assert server.overview.starting() is not None
 

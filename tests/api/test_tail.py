@@ -77,14 +77,14 @@ def writing(store, event):
     def slowly(connection, blocks):
         numbers = take(connection, blocks)
         taken.set()
-        assert go.wait(20)
+        assert go.wait(60)
         return numbers
 
     place.take = slowly
     thread = threading.Thread(target=put, args=(store, batch(events=(event,))))
     thread.start()
     try:
-        assert taken.wait(20)
+        assert taken.wait(60)
         yield
     finally:
         go.set()

@@ -15,7 +15,7 @@ from tests.api.served import wait_for
 def sdk(whole):
     client = Client(Options(url=f"http://127.0.0.1:{whole.client.port}", key=whole.secrets["one", "sdk"]))
     client.ensure_running()
-    assert client.wait_ready(10)
+    assert client.wait_ready(60)
     yield client
     client.stop(5)
 
@@ -36,7 +36,7 @@ def test_what_a_person_decides_and_lifts_is_heard_of(whole, sdk):
 def test_what_the_sdk_sends_is_taken_whole_its_own_names_too(whole, sdk):
     sdk.track("invoice.created", {"amount": 12, "lone": "\ud800"}, {"id": "sdk-sender"})
     sdk.identify({"id": "sdk-sender", "email": "sdk@example.com"}, {"plan": "free"})
-    assert sdk.flush(5)
+    assert sdk.flush(60)
     read = whole.using("read")
     found = wait_for(
         lambda: (items := read.get("/v1/events?user=sdk-sender").json["items"]) and len(items) == 2 and items
@@ -61,7 +61,7 @@ def test_the_server_knows_how_each_process_is(whole, sdk):
     read = whole.using("read")
     sdk.buffer.drop("full")
     sdk.track("e")
-    assert sdk.flush(5)
+    assert sdk.flush(60)
     (found,) = [one for one in read.get("/v1/sdks").json["items"] if one["dropped"] == {"full": 1}]
     assert (found["pid"], found["enforcing"]) == (os.getpid(), True)
     assert 0 <= found["list_age"] < 60
@@ -76,7 +76,7 @@ def test_a_process_without_events_says_that_it_lives(whole):
     read = whole.using("read", "two")
     try:
         idle.ensure_running()
-        assert idle.wait_ready(10)
+        assert idle.wait_ready(60)
         first = wait_for(lambda: read.get("/v1/sdks").json["items"])
         assert len(first) == 1
         assert wait_for(lambda: read.get("/v1/sdks").json["items"][0]["uptime"] >= first[0]["uptime"] + 0.1)

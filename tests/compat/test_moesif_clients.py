@@ -15,7 +15,7 @@ from tests.compat import clients
 from tests.compat.test_moesif import Site
 
 APPS = Path(__file__).parent / "moesif_apps"
-PATIENCE = 30
+PATIENCE = 60
 EXPRESS = ("moesif-nodejs@3.11.0", "express@4.21.2")
 SERVERS = {
     "moesif-nodejs": (clients.npm, EXPRESS, "shop.js"),
@@ -41,7 +41,7 @@ def running(script, folder, **more):
         finally:
             process.terminate()
             try:
-                process.communicate(timeout=10)
+                process.communicate(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()

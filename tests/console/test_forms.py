@@ -42,7 +42,7 @@ def test_only_so_many_long_forms_are_read_at_once(monkeypatch):
     def slow(data):
         at_work.add(threading.get_ident())
         most.append(len(at_work))
-        full.wait(20)
+        full.wait(60)
         at_work.discard(threading.get_ident())
         return forms.Form()
 

@@ -168,7 +168,7 @@ def test_only_so_many_wait_for_a_password_to_be_looked_at():
 
     def tried(door, number):
         request = SimpleNamespace(scope={"headers": []}, client=SimpleNamespace(host=f"192.0.2.{number}"))
-        return asyncio.create_task(door.try_it(request, f"u{number}", lambda: None if looked.wait(20) else "late"))
+        return asyncio.create_task(door.try_it(request, f"u{number}", lambda: None if looked.wait(60) else "late"))
 
     async def all_at_once():
         here = SimpleNamespace(proxies=Proxies(), tried=lambda outcome: None)

@@ -47,7 +47,7 @@ def test_only_so_many_large_bodies_are_decoded_at_once():
     def parse(data, terms):
         at_work.add(threading.get_ident())
         most.append(len(at_work))
-        full.wait(20)  # until as many are at work as may be
+        full.wait(60)  # until as many are at work as may be
         at_work.discard(threading.get_ident())
         return Parsed()
 

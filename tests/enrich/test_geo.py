@@ -258,7 +258,7 @@ def test_events_go_on_while_databases_change(place: Path) -> None:
         database(place, {"192.0.2.0/24": GERMANY if n % 2 else FRANCE})
         assert found.refresh()
     stop.set()
-    asking.join(30)
+    asking.join(60)
     assert not asking.is_alive()
     assert seen <= {"FR", "DE"}
 

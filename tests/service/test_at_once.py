@@ -34,7 +34,7 @@ class Held:
         value = self._settings.get(name, app)
         if not self.read.is_set():
             self.read.set()
-            assert self.go.wait(10)
+            assert self.go.wait(60)
         return value
 
     def put(self, *setting):
@@ -45,12 +45,12 @@ def at_once(held, first, second):
     """Do the first, and the second while what the first has read is held up."""
     threads = [threading.Thread(target=one) for one in (first, second)]
     threads[0].start()
-    assert held.read.wait(10)
+    assert held.read.wait(60)
     threads[1].start()
     threads[1].join(A_WHILE)
     held.go.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 

@@ -150,7 +150,7 @@ def test_the_clock_calls_jobs_again_and_again_until_it_is_stopped(leases):
     bench = Bench(leases, [Job("job", 0.01, seen.release)])
     bench.jobs.start()
     for _ in range(3):
-        assert seen.acquire(timeout=10)
+        assert seen.acquire(timeout=60)
     bench.jobs.stop()
     assert not bench.holder.mine()
     bench.jobs.stop()
@@ -161,7 +161,7 @@ def test_a_job_can_be_wanted_at_once(leases):
     bench = Bench(leases, [Job("hourly", 3600, seen.release)])
     bench.jobs.start()
     bench.jobs.soon("hourly")
-    assert seen.acquire(timeout=10)
+    assert seen.acquire(timeout=60)
     bench.jobs.stop()
 
 
@@ -174,14 +174,14 @@ class Stuck:
 
     def __call__(self):
         self.begun.release()
-        assert self.go.acquire(timeout=10)
+        assert self.go.acquire(timeout=60)
 
 
 def skipped(bench, times):
     """Return a wait for the clock to find a job at work so many times."""
     left = threading.Semaphore(0)
     bench.jobs._scheduler.add_listener(lambda event: left.release(), EVENT_JOB_MAX_INSTANCES)
-    return lambda: [left.acquire(timeout=10) for _ in range(times)]
+    return lambda: [left.acquire(timeout=60) for _ in range(times)]
 
 
 def test_a_job_that_is_at_work_when_its_time_comes_is_no_news(leases, caplog):
@@ -202,7 +202,7 @@ def test_a_job_that_hangs_is_told_of_once_and_counted_until_it_is_done(leases):
     bench = Bench(leases, [Job("project", 0.01, work)])
     wait = skipped(bench, 20)
     bench.jobs.start()
-    assert work.begun.acquire(timeout=10)
+    assert work.begun.acquire(timeout=60)
     bench.seconds = LATE + 1
     assert all(wait())
     ((where, error),) = bench.faults

@@ -41,7 +41,7 @@ class Way:
             self.at_once += 1
             self.most = max(self.most, self.at_once)
         try:
-            assert (self.hangs and delivery.channel not in self.hangs) or self.open.wait(30)
+            assert (self.hangs and delivery.channel not in self.hangs) or self.open.wait(60)
             if self.fails:
                 raise self.fails.pop(0)
             self.delivered.append(delivery.key)
@@ -247,7 +247,7 @@ class TestThread:
         bench.courier.start()
         bench.send("a")
         bench.courier.hurry()
-        assert wait_for(lambda: bench.rows["a"].done, 5)
+        assert wait_for(lambda: bench.rows["a"].done)
 
     def test_it_leaves_alone_what_is_another_processs_to_deliver(self, bench):
         bench.mine = False
@@ -271,4 +271,4 @@ class TestThread:
         monkeypatch.setattr(bench.store.outbox, "due", busy)
         bench.send("a")
         bench.courier.start()
-        wait_for(lambda: bench.rows["a"].done, 5)
+        wait_for(lambda: bench.rows["a"].done)

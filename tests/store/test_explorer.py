@@ -58,7 +58,7 @@ def test_too_many_at_once_are_asked_to_come_back():
 
     def ask(query, values):
         held.set()
-        ended.wait(10)
+        ended.wait(60)
         raise SentinelError("ended")
 
     place = threading.BoundedSemaphore(1)
@@ -70,7 +70,7 @@ def test_too_many_at_once_are_asked_to_come_back():
 
     first = threading.Thread(target=slowly)
     first.start()
-    held.wait(10)
+    held.wait(60)
     try:
         with pytest.raises(StoreBusy, match="too many questions at once"):
             machine.rows(Sql("SELECT 1"))

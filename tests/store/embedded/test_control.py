@@ -82,11 +82,11 @@ def test_writers_take_turns_and_know_whether_it_is_theirs(control):
         assert control.held
         thread = threading.Thread(target=other)
         thread.start()
-        assert inside.wait(20)
+        assert inside.wait(60)
         with control.write() as connection:
             add(connection, 1)
         order.append("first")
-    thread.join(20)
+    thread.join(60)
     assert not control.held
     assert order == ["first", "other"]
 

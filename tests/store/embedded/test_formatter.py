@@ -222,7 +222,7 @@ def test_one_whose_server_is_gone_leaves_no_file_behind(tmp_path):
     send_message(made._connection, msgspec.msgpack.encode(asked))
     made._connection.close()
     os.kill(made._process.pid, signal.SIGCONT)
-    assert made._process.wait(20) == 0
+    assert made._process.wait(60) == 0
     assert lumps(tmp_path) == []
 
 

@@ -131,15 +131,15 @@ def test_a_reader_that_holds_the_right_to_write_does_not_wait_for_the_projector(
     def hold():
         with store._projector._lock:
             held.set()
-            go.wait(20)
+            go.wait(60)
 
     other = threading.Thread(target=hold)
     other.start()
-    held.wait(20)
+    held.wait(60)
     with store.unit():
         assert store.events.search("shop", Filter()).behind == 5
     go.set()
-    other.join(20)
+    other.join(60)
 
 
 def test_events_that_could_not_be_checked_are_checked_before_they_are_searched(store):
@@ -331,7 +331,7 @@ def test_a_file_that_another_process_has_open_is_left_alone(data):
         assert "lock" in store.health().explorer
         assert list(data.glob("*damaged*")) == []
         other.stdin.close()
-        other.wait(20)
+        other.wait(60)
     assert log
     for _ in range(4):
         store.project()

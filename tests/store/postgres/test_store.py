@@ -428,6 +428,6 @@ def test_settling_waits_for_whoever_has_begun_to_write_and_then_knows_what_they_
         waiting.start()
         assert not over.wait(0.3)
         unit.commit([batch(events=(made,))])
-    assert over.wait(10)
+    assert over.wait(60)
     waiting.join()
     assert [found.id for found in one.events.in_order("shop", 0)] == ["e"]
