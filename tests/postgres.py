@@ -16,6 +16,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
@@ -65,6 +66,18 @@ class Server:
             except psycopg.OperationalError:
                 if self.process.poll() is not None:
                     raise AssertionError((self.folder / "log").read_text()) from None
+
+    def freeze(self, number: signal.Signals = signal.SIGSTOP) -> None:
+        """Let every process of it stand still: it takes connections, and says nothing."""
+        if self.process is not None:
+            os.kill(self.process.pid, number)  # first: it makes the others
+            for child in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+                with suppress(ProcessLookupError):  # it was just ending
+                    os.kill(int(child), number)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.freeze(signal.SIGCONT)
 
     def stop(self, number: signal.Signals = signal.SIGQUIT) -> None:
         """Stop it: SIGQUIT is `pg_ctl stop -m immediate`, after which it has to recover."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -159,11 +160,25 @@ class Front:
     strangers: Budget = field(default_factory=lambda: Budget(32 * 1024 * 1024))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, also one that is not done when a stop has waited long enough for it."""
         if scope["type"] != "http":
             await self.rest(scope, receive, send)
             return
-        send = named(scope, send)
+        send, begun = named(scope, send), False
+
+        async def answering(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, answering)
+        except asyncio.CancelledError:
+            if begun:
+                raise
+            await wire.answer(send, _LEAVING.status, _LEAVING.body(), _LEAVING.headers)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         if path in PATHS and method in ("POST", "OPTIONS"):
             await self.ingest(scope, receive, send)
@@ -280,6 +295,7 @@ def _told(mistake: Mapping[str, Any]) -> str:
     return said
 
 
+_LEAVING = ApiError("unavailable", "the server is stopping", "send it again", 5)
 _NO_JSON = ApiError("malformed", "the body is not JSON", f"send it plain and in UTF-8, as {OPENAPI} shows")
 
 

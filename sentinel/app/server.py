@@ -168,6 +168,9 @@ class Server:
     def stop(self) -> None:
         """Write what waits, end every thread, save the windows, and close the store."""
         self._stopping.set()
+        patience = threading.Timer(self.settings.grace / SECOND, self.store.give_up)
+        patience.daemon = True
+        patience.start()
         self._restoring.join()
         self.intake.stop(self.settings.grace / SECOND)
         self.jobs.stop()
@@ -181,6 +184,7 @@ class Server:
         self.store.close()
         if self.link is not None:
             self.link.close()
+        patience.cancel()
         log.info("stopped")
 
     def _restore(self) -> None:

@@ -203,5 +203,8 @@ class Store(Protocol):
     def health(self) -> Health:
         """Return how the store is."""
 
+    def give_up(self) -> None:
+        """Let nobody wait any more for what may never answer: the server has to end."""
+
     def close(self) -> None:
         """Project and check-point what is left, and close."""

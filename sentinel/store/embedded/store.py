@@ -130,6 +130,9 @@ class Embedded(Rooms):
                 own.execute("CHECKPOINT").fetchall()  # what retention deleted, and the tables of a new file
             return backup.take(self._folder.path, folder, self._duck.copy, self._id, now)
 
+    def give_up(self) -> None:
+        """Do nothing: a disk of this machine's is waited for."""
+
     def close(self) -> None:
         """Project and check-point what is left, and close; closing again does nothing."""
         if self._closed:

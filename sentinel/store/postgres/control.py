@@ -26,6 +26,7 @@ from sqlalchemy.pool import QueuePool
 from sentinel.core import dsn
 from sentinel.core.errors import SentinelError, StoreBusy, StoreError
 from sentinel.store.changes import TOUCHED, Touched
+from sentinel.store.postgres.patient import Patient, Pulse
 from sentinel.store.postgres.text import adapt
 
 PATIENCE = 5  # seconds to wait for a connection
@@ -68,7 +69,9 @@ class Control:
         self.committed: Callable[[Touched], None] = lambda touched: None
         self._lock = threading.RLock()
         self._current: Connection | None = None
-        self.engine = _engine(self.parts)
+        self._writer: Patient | None = None  # the connection of a transaction that may be stuck
+        self.pulse = Pulse()
+        self.engine = _engine(self.parts, self.pulse)
         self._readers = self.engine.execution_options(isolation_level="REPEATABLE READ")
         try:
             with self.translated(), self.engine.connect() as connection:
@@ -89,21 +92,28 @@ class Control:
             yield
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
-        """Give the connection of one transaction that is undone unless `commit` is called."""
+    def begin(self, longest: float | None = None) -> Iterator[Connection]:
+        """Give the connection of one transaction that is undone unless `commit` is called.
+
+        A statement that is not done after `longest` seconds is given up, and the connection with it.
+        """
         with self.writing(), self.translated(), self.engine.connect() as connection:
             if self._current is not None:
                 raise RuntimeError("a transaction cannot begin within another")
             self._current = connection
-            connection.begin()  # what the driver is told itself is part of it
             try:
-                yield connection
-            except BaseException:
-                if not connection.invalidated and driver(connection).broken:
-                    connection.invalidate()
-                raise
+                if longest is not None:
+                    self._writer = driver(connection)
+                    self._writer.longest = longest
+                connection.begin()  # what the driver is told itself is part of it
+                with _let_go(connection):
+                    yield connection
             finally:
-                self._current = None
+                self._current = self._writer = None
+
+    def stuck(self) -> float:
+        """Return for how many seconds the transaction that takes events in has waited for its statement."""
+        return 0.0 if (writer := self._writer) is None else writer.waited()
 
     def commit(self, connection: Connection) -> None:
         """Commit, and let others know."""
@@ -121,10 +131,12 @@ class Control:
             self.commit(connection)
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """Give a connection that sees one moment."""
+    def read(self, longest: float | None = None) -> Iterator[Connection]:
+        """Give a connection that sees one moment; a statement that takes longer than so many seconds is given up."""
         with self.translated(), self._readers.connect() as connection:
-            yield connection
+            driver(connection).longest = longest
+            with _let_go(connection):
+                yield connection
 
     def look(self, query: str, app: str, keys: Sequence[str]) -> list[Any]:
         """Return rows as the transaction under way sees them."""
@@ -196,18 +208,31 @@ def place(parts: dict[str, Any]) -> str:
     return f"the database `{parts.get('dbname') or parts.get('user') or ''}` at `{host}{port}`"
 
 
-def driver(connection: Connection) -> psycopg.Connection[Any]:
+def driver(connection: Connection) -> Patient:
     """Return psycopg's own connection."""
     raw = connection.connection.driver_connection
-    if not isinstance(raw, psycopg.Connection):
+    if not isinstance(raw, Patient):
         raise TypeError(f"not a PostgreSQL connection: {type(raw).__name__}")
     return raw
 
 
-def connect(parts: dict[str, Any]) -> psycopg.Connection[Any]:
+def connect(parts: dict[str, Any], pulse: Pulse | None = None, longest: float | None = None) -> Patient:
     """Open a connection of its own."""
     usual: dict[str, Any] = {"connect_timeout": PATIENCE, "application_name": "sentinel", **_NOTICED}
-    return psycopg.connect(**usual | parts)
+    connection = Patient.connect(**usual | parts)
+    connection.pulse, connection.longest = pulse, longest
+    return connection
+
+
+@contextmanager
+def _let_go(connection: Connection) -> Iterator[None]:
+    """Let nobody have a connection again, nor undo anything on it, that broke under what was asked there."""
+    try:
+        yield
+    except BaseException:
+        if not connection.invalidated and driver(connection).broken:
+            connection.invalidate()
+        raise
 
 
 @lru_cache(maxsize=64)
@@ -223,17 +248,24 @@ def _said(error: psycopg.Error) -> str:
     return first.strip().rstrip(".")
 
 
-def _engine(parts: dict[str, Any]) -> Engine:
+def _engine(parts: dict[str, Any], pulse: Pulse) -> Engine:
     engine = create_engine(
         "postgresql+psycopg://", poolclass=QueuePool, pool_size=8, max_overflow=24, pool_timeout=PATIENCE,
-        creator=lambda: _prepared(connect(parts)),
+        creator=lambda: _prepared(_one_more(parts, pulse)),
         json_serializer=lambda value: msgspec.json.encode(value).decode(), json_deserializer=msgspec.json.decode,
     )  # fmt: skip
     event.listen(engine, "checkout", _alive)
     return engine
 
 
-def _prepared(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+def _one_more(parts: dict[str, Any], pulse: Pulse) -> Patient:
+    """Open a connection, but not to a database that is silent: whoever asks it all the time tries that."""
+    if pulse.silent():
+        raise psycopg.OperationalError("it does not answer")
+    return connect(parts, pulse)
+
+
+def _prepared(connection: Patient) -> Patient:
     """Make a new connection ready: what is committed is on disk, whatever the server's default."""
     adapt(connection)
     connection.autocommit = True
@@ -246,8 +278,9 @@ def _prepared(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
     return connection
 
 
-def _alive(connection: psycopg.Connection[Any], _record: Any, _proxy: Any) -> None:
+def _alive(connection: Patient, _record: Any, _proxy: Any) -> None:
     """Refuse a connection whose other end has gone: there is something to read on it that nobody asked for."""
+    connection.longest = None
     waiting = select.poll()
     waiting.register(connection.fileno(), select.POLLIN | select.POLLHUP)
     if connection.closed or waiting.poll(0):

@@ -142,7 +142,7 @@ class Events:
         with self._control.read() as connection:
             own = driver(connection)
             own.execute(_JOINING)
-            with interrupted(own.cancel, gone):
+            with interrupted(own.interrupt, gone):
                 found = own.execute(POSTGRES.finished(query).encode(), POSTGRES.given(query)).fetchall()
         read_them = _query(READ, ["ts BETWEEN %s AND %s", "seq = ANY(%s)"], "ORDER BY ts, id, seq")
         for first in range(0, len(found), _SLICE):

@@ -22,13 +22,14 @@ from sentinel.core.errors import StoreError
 from sentinel.store.changes import Touched
 from sentinel.store.decisions import Revisions
 from sentinel.store.postgres.control import Control, connect
+from sentinel.store.postgres.patient import SILENT, Patient
 from sentinel.store.postgres.place import Place
 from sentinel.store.tables import apps, room_versions
 
 EVERY = 1.0  # seconds between two looks without news
 _PAUSE, _LONGEST = 10, 2.0  # times as long as a look took; seconds at most: a key that was revoked must not last
-SILENT = 10.0  # seconds without an answer after which the database counts as gone, though no connection broke
 SKEWED = 5_000_000  # microseconds by which a clock may differ from the database's and nobody is told
+_ANSWER = 15.0  # seconds for one statement: longer than anybody waits for a lock
 _LEAVING, _AGAIN = 5.0, 0.1  # seconds: how long a server that was killed may still seem there; between two tries
 
 CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
@@ -70,7 +71,8 @@ class News:
                 self._seen[row.app, row.room] = row.version
         control.committed = self.tell
         with control.translated():
-            self._own: psycopg.Connection[Any] | None = self._connected(time.monotonic() + _LEAVING)
+            self._own: Patient | None = self._connected(time.monotonic() + _LEAVING)
+        control.pulse.take()
         self._thread = threading.Thread(target=self._run, name="sentinel-news", daemon=True)
         self._thread.start()
 
@@ -82,8 +84,10 @@ class News:
         """Say why the database cannot be used; None while it answers."""
         if self._trouble is not None:
             return self._trouble
-        silent = time.monotonic() - self._answered
-        return f"{self._control.where} has not answered for {silent:.0f} s" if silent > SILENT else None
+        silent, stuck = time.monotonic() - self._answered, self._control.stuck()
+        if silent > SILENT:
+            return f"{self._control.where} has not answered for {silent:.0f} s"
+        return f"{self._control.where} has been writing for {stuck:.0f} s" if stuck > SILENT else None
 
     def warnings(self) -> tuple[str, ...]:
         """Return what is wrong and goes on all the same, one line each."""
@@ -103,10 +107,10 @@ class News:
 
     def look(self) -> None:
         """Read again what others changed."""
-        with self._control.read() as connection:
+        with self._control.read(_ANSWER) as connection:
             position = self._place.decided(connection)
             self._set_by(connection)
-        with self._control.read() as connection:
+        with self._control.read(_ANSWER) as connection:
             revisions = connection.execute(select(apps.c.id, apps.c.revision)).all()
             versions = connection.execute(select(room_versions)).all()
         self._place.hear(position)
@@ -138,6 +142,7 @@ class News:
         self._stopping.set()
         self.tell({})  # which wakes it
         self._thread.join()
+        self._control.pulse.taken = False
         if self._own is not None:
             self._own.close()
 
@@ -155,9 +160,9 @@ class News:
                     self._own = None
                 self._stopping.wait(EVERY)
 
-    def _connected(self, until: float = 0) -> psycopg.Connection[Any]:
+    def _connected(self, until: float = 0) -> Patient:
         """Return a connection that listens, and tells others that we are here; waits for who is just leaving."""
-        own = connect(self._control.parts)
+        own = connect(self._control.parts, self._control.pulse, _ANSWER)
         try:
             own.autocommit = True
             own.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
@@ -175,7 +180,7 @@ class News:
             raise
         return own
 
-    def _listen(self, own: psycopg.Connection[Any]) -> None:
+    def _listen(self, own: Patient) -> None:
         while not self._stopping.is_set():
             began = time.monotonic()
             self.look()

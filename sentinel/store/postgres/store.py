@@ -21,6 +21,7 @@ from sentinel.store.postgres.events import Events
 from sentinel.store.postgres.learning import Learning
 from sentinel.store.postgres.news import News
 from sentinel.store.postgres.partitions import Partitions
+from sentinel.store.postgres.patient import LONGEST
 from sentinel.store.postgres.place import Place
 from sentinel.store.postgres.questions import explorer
 from sentinel.store.postgres.unit import Machine, Unit
@@ -87,7 +88,7 @@ class Postgres(Rooms):
     @contextmanager
     def unit(self) -> Iterator[Unit]:
         """Begin a transaction; a second one of this process waits until the first is left."""
-        with self._control.begin() as connection:
+        with self._control.begin(LONGEST) as connection:
             yield Unit(self._machine, connection)
 
     def settle(self) -> None:
@@ -141,6 +142,10 @@ class Postgres(Rooms):
             for table in (sessions, one_time_links, leases):
                 connection.execute(delete(table))
             connection.execute(update(apps).values(revision=apps.c.revision + AHEAD, floor=apps.c.revision + AHEAD))
+
+    def give_up(self) -> None:
+        """Let nobody wait for the database any more: what it has not answered in half a second is given up."""
+        self._control.pulse.over = True
 
     def close(self) -> None:
         """Keep what was learnt, and close; closing again does nothing."""

@@ -1,0 +1,90 @@
+"""A connection that is given up where the database has fallen silent: its processes stopped, its disk hanging.
+
+TCP is at peace with such a host, and no bound that PostgreSQL keeps itself is kept there. How connections are made
+and what their failures mean is `control`'s.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.waiting import Ready, Wait
+
+SILENT = 10.0  # seconds in which no connection of this process heard a word, though one asks every other second
+LONGEST = 30.0  # seconds for one statement of those who take events in: a disk may hang while what is read is at hand
+_LEAST = 0.5  # seconds for which any answer is waited for: this process may have been stopped itself
+
+_INTERRUPT = 5.0  # seconds to reach the database over a connection of its own
+
+Result = TypeVar("Result")
+
+
+class Pulse:
+    """When the database was last heard, on whichever connection of this process."""
+
+    def __init__(self) -> None:
+        self.taken = False  # whether somebody asks all the time: else silence means nothing
+        self.heard = time.monotonic()
+        self.over = False  # whether nobody is to wait any more, however well the database is
+
+    def take(self) -> None:
+        """Begin to count: from here on somebody asks all the time."""
+        self.heard = time.monotonic()
+        self.taken = True
+
+    def silent(self) -> bool:
+        """Say whether the database has fallen silent, or is not waited for any more."""
+        return self.over or (self.taken and time.monotonic() - self.heard > SILENT)
+
+
+class Patient(psycopg.Connection[Any]):
+    """A connection that waits for no answer while the database is silent, nor longer than `longest` seconds."""
+
+    pulse: Pulse | None = None
+    longest: float | None = None
+    since: float | None = None  # when it began to wait for what it waits for
+
+    def wait(self, gen: PQGen[Result], *rest: Any, **more: Any) -> Result:
+        """Return what comes of an exchange with the database; raises OperationalError where it is given up."""
+        try:
+            return super().wait(self._watched(gen), *rest, **more)
+        finally:
+            self.since = None
+
+    def interrupt(self) -> None:
+        """Break off what it waits for, from another thread, as far as the database can be reached."""
+        with suppress(psycopg.Error):
+            self.cancel_safe(timeout=_INTERRUPT)
+
+    def waited(self) -> float:
+        """Return for how many seconds it has waited for what it waits for."""
+        return 0.0 if (since := self.since) is None else time.monotonic() - since
+
+    def _watched(self, gen: PQGen[Result]) -> Generator[Wait, Ready | int, Result]:
+        self.since = time.monotonic()
+        try:
+            ready = yield next(gen)
+            while True:
+                if ready & Ready.R:
+                    self._hear()
+                elif self._in_vain():
+                    self.pgconn.finish()  # an answer that still comes belongs to nobody
+                    raise psycopg.OperationalError(f"no answer for {self.waited():.0f} s")
+                ready = yield gen.send(ready)
+        except StopIteration as over:
+            result: Result = over.value
+            return result
+
+    def _hear(self) -> None:
+        if self.pulse is not None:
+            self.pulse.heard = time.monotonic()
+
+    def _in_vain(self) -> bool:
+        waited = self.waited()
+        silent = self.pulse is not None and self.pulse.silent()
+        return waited > _LEAST and (silent or (self.longest is not None and waited > self.longest))

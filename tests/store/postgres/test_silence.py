@@ -1,0 +1,132 @@
+"""A database that stands still, all of it or one process of it: nobody waits for ever, and it is used again after."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from sentinel.core.errors import StoreBusy
+from sentinel.core.record import Filter
+from sentinel.store.postgres import news, patient, store
+from sentinel.store.postgres.control import connect, driver, parts
+from tests import postgres
+from tests.api.served import wait_for
+from tests.contract.values import batch, event, put
+
+
+@pytest.fixture
+def silent(monkeypatch):
+    """Let the database be asked often, and its silence be noticed soon."""
+    monkeypatch.setattr(news, "EVERY", 0.1)
+    monkeypatch.setattr(news, "_LONGEST", 0.1)
+    for module in (news, patient):
+        monkeypatch.setattr(module, "SILENT", 2.0)
+    monkeypatch.setattr(patient, "_LEAST", 0.1)
+
+
+@contextmanager
+def frozen():
+    server = postgres.shared()
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
+
+
+@contextmanager
+def stopped(pid):
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_of_a_database_that_stands_still_nobody_waits_and_it_is_used_again_after(silent, stores):
+    here = stores[0]
+    put(here, batch(events=(event("a"),)))
+    with frozen():
+        with pytest.raises(StoreBusy, match="cannot be used now: no answer for"):
+            here.events.count("shop", Filter())
+        with pytest.raises(StoreBusy, match="cannot be used now"):
+            put(here, batch(events=(event("b"),)))
+    wait_for(lambda: here.health().down is None)
+    put(here, batch(events=(event("b"),)))
+    assert here.events.count("shop", Filter()) == 2
+
+
+def test_in_the_midst_of_a_commit_it_is_given_up_too(silent, stores):
+    with pytest.raises(StoreBusy, match="no answer for"), stores[0].unit() as unit:
+        unit.claim("shop", [event("a")])
+        with frozen():
+            unit.commit([batch(events=(event("a"),))])
+    wait_for(lambda: stores[0].health().down is None)
+    put(stores[0], batch(events=(event("b"),)))
+
+
+def test_where_one_process_of_it_stands_still_events_are_held_up_not_long_and_that_is_told(silent, stores, monkeypatch):
+    """Others answer, so that the database is not silent: so it is where a disk hangs."""
+    here, told = stores[0], []
+    monkeypatch.setattr(store, "LONGEST", 1.5)
+    monkeypatch.setattr(news, "SILENT", 0.7)
+    asking = threading.Thread(target=lambda: told.append(wait_for(lambda: _writing(here))))
+    asking.start()
+    with (
+        pytest.raises(StoreBusy, match="no answer for [12] s"),
+        here.unit() as unit,
+        stopped(driver(unit._connection).info.backend_pid),
+    ):
+        unit.claim("shop", [event("a")])
+    asking.join()
+    assert told
+    put(here, batch(events=(event("a"),)))
+    assert here.events.count("shop", Filter()) == 1
+
+
+def _writing(of):
+    down = of.health().down
+    return down if down is not None and "has been writing for" in down else None
+
+
+def test_what_takes_long_is_waited_for_while_others_are_answered(database, monkeypatch):
+    monkeypatch.setattr(patient, "SILENT", 0.5)
+    pulse, url, over = patient.Pulse(), parts(postgres.shared().url(database)), threading.Event()
+    pulse.take()
+    with connect(url, pulse) as slow, connect(url, pulse) as other:
+
+        def ask():
+            while not over.is_set():
+                other.execute("SELECT 1")
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        try:
+            assert slow.execute("SELECT 7 FROM pg_sleep(1.2)").fetchone() == (7,)
+        finally:
+            over.set()
+            asking.join()
+
+
+def test_once_the_server_ends_nobody_waits_however_well_the_database_is(silent, stores):
+    here = stores[0]
+    with pytest.raises(StoreBusy, match="no answer"), here.control.read() as connection:
+        here.give_up()
+        driver(connection).execute("SELECT pg_sleep(30)")
+
+
+def test_a_question_is_broken_off_though_the_database_stands_still(database, monkeypatch):
+    monkeypatch.setattr(patient, "_INTERRUPT", 0.2)
+    with connect(parts(postgres.shared().url(database))) as one, frozen():
+        one.interrupt()
+    with connect(parts(postgres.shared().url(database))) as one:
+        later = threading.Timer(0.1, one.interrupt)
+        later.start()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            one.execute("SELECT pg_sleep(30)")
+        later.join()
