@@ -91,13 +91,14 @@ class Decision:
 class Subject(NamedTuple):
     """Whom a request is about: the user's keys (linked identifiers), its address and its device.
 
-    `login` is true while an attempt to log in or to sign up is judged.
+    `login` is true while an attempt to log in or to sign up is judged. `passed` are the challenges already met, by id.
     """
 
     users: tuple[str, ...] = ()
     ip: str | None = None
     device: str | None = None
     login: bool = False
+    passed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

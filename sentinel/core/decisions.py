@@ -214,7 +214,8 @@ def judge(found: Iterable[Found], subject: Subject, now: int) -> Verdict:
 
     A person's decision stands in place of the playbooks' on the same target, and a person's `allow` in place
     of all of theirs. A playbook's `allow` on a familiar place lifts that user's `logins_only` decisions.
-    Of what remains the strictest holds, of equals the longest, of those the one with the smallest id.
+    What remains of challenges that the subject has met asks nothing more, nor do their repeats for linked keys.
+    Of the others the strictest holds, of equals the longest, of those the one with the smallest id.
     """
     live = [one for one in found if one.entry.until > now and (subject.login or not one.entry.terms.logins_only)]
     personal = {one.aspect for one in live if _manual(one)}
@@ -224,6 +225,9 @@ def judge(found: Iterable[Found], subject: Subject, now: int) -> Verdict:
     familiar = {one.key for one in live if one.entry.terms.kind == "allow" and one.aspect in PAIRS}
     if familiar:
         live = [one for one in live if not _lifted(one, familiar)]
+    if subject.passed:
+        met = [one for one in live if one.entry.terms.kind == "challenge" and one.entry.id in subject.passed]
+        live = [one for one in live if one not in met and not _repeats(one, met)]
     return _verdict(min(live, key=_order).entry) if live else ALLOW
 
 
@@ -234,6 +238,11 @@ def _manual(one: Found) -> bool:
 def _lifted(one: Found, familiar: set[str]) -> bool:
     terms = one.entry.terms
     return terms.logins_only and not _manual(one) and terms.kind != "allow" and one.key in familiar
+
+
+def _repeats(one: Found, others: Iterable[Found]) -> bool:
+    """Say whether a decision is one of these for another key of the same person."""
+    return any(one.entry[:2] == other.entry[:2] and one.key != other.key for other in others)
 
 
 def _order(one: Found) -> tuple[int, int, str]:

@@ -11,7 +11,7 @@ inside a request that one of the middlewares answers. docs/sdk.md has the whole 
 from __future__ import annotations
 
 import atexit
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
@@ -24,8 +24,8 @@ from sentinel.sdk.events import check_call as _check_call
 from sentinel.sdk.signals import Blocked, Challenged, Redirected
 
 __all__ = [
-    "start", "track", "auth_track", "signup_track", "identify", "is_blocked", "verdict", "ready", "flush", "stop",
-    "stats", "Blocked", "Redirected", "Challenged", "Verdict",
+    "start", "track", "auth_track", "signup_track", "identify", "passed", "is_blocked", "verdict", "ready", "flush",
+    "stop", "stats", "Blocked", "Redirected", "Challenged", "Verdict",
 ]  # fmt: skip
 
 _Address = IPv4Address | IPv6Address
@@ -112,6 +112,15 @@ def identify(user: Mapping[str, Any] | str | int, traits: Mapping[str, Any] | No
     Outside any middleware it returns the verdict instead.
     """
     return current().identify(user, traits)
+
+
+def passed(decisions: Iterable[str] | str | None, *, request: object = None) -> None:
+    """Say which challenges the session of this request has met, by `verdict.decision`; before who it is.
+
+    They ask it for nothing more: it is for whoever keeps them to see that no visitor can make them up. `request` is a
+    framework's request object, where the call is made outside its context.
+    """
+    current().passed(decisions, request)
 
 
 def verdict(user: Mapping[str, Any] | str | int | None = None, ip: str | _Address | None = None) -> Verdict:

@@ -11,9 +11,10 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from heapq import nsmallest
+from itertools import islice
 from typing import Any
 
 from sentinel.core import address, ids, moment, scrub
@@ -33,6 +34,7 @@ from sentinel.sdk.signals import signal
 from sentinel.sdk.sync import Follower, Held
 from sentinel.sdk.transport import Sender
 
+MOST_PASSED = 100  # challenges that a session may have met
 _LONGEST_WAIT = 1e9  # seconds; what is longer, or no number, no lock and no thread can wait for
 _TO_CLEAN = 0.1  # seconds in which an exit takes a snapshot away that it had no time to finish
 _AGAIN = 1.0  # seconds between two attempts to start the threads
@@ -201,6 +203,17 @@ class Client:
         except Exception as error:  # noqa: BLE001
             self.failed("identify", error)
         return self._enforce(holder, verdict)
+
+    def passed(self, decisions: object, request: object = None) -> None:
+        """Take in which challenges the session of a request has met."""
+        try:
+            holder = context.holder_of(request) if request is not None else context.current.get()
+            given = [decisions] if isinstance(decisions, str) else decisions
+            found = islice(given, MOST_PASSED) if isinstance(given, Iterable) else ()
+            if holder is not None:
+                holder.passed = frozenset(one for one in found if type(one) is str)
+        except Exception as error:  # noqa: BLE001
+            self.failed("passed", error)
 
     def login(self, event: str, user: object, properties: Mapping[str, Any] | None, **more: Any) -> Verdict:
         """Queue a login or sign-up, marked where it is refused; then raise a signal where it is."""

@@ -48,6 +48,7 @@ class Holder:
         "answers",
         "identifiers",
         "ip",
+        "passed",
         "path",
         "request",
         "size",
@@ -64,6 +65,7 @@ class Holder:
         self.about = about
         self.answers = answers  # a WebSocket gives no answer that events could wait for
         self.users: tuple[str, ...] = ()
+        self.passed: frozenset[str] = frozenset()
         self.identifiers: dict[str, str] = {}
         self.verdict: Verdict | None = None
         self.answering = False  # an application of the app's own answers in place of the one that was refused
@@ -98,7 +100,7 @@ class Holder:
 
     def subject(self, users: tuple[str, ...], by_device: bool, login: bool = False) -> Subject:
         """Return whom a verdict on this request is about."""
-        return Subject(users, self.ip, self.device if by_device else None, login)
+        return Subject(users, self.ip, self.device if by_device else None, login, self.passed)
 
     def latch(self, verdict: Verdict) -> bool:
         """Keep a verdict for the middleware; False once the application's answer is on its way."""
