@@ -39,9 +39,13 @@ class Outbox:
         self._control = control
 
     def due(self, now: int, limit: int = 100, but: Collection[str | None] = ()) -> list[Delivery]:
-        """Return what is to be delivered now, longest due first, and nothing to channels of these names."""
+        """Return what is to be delivered now, longest due first, and nothing to channels of these names.
+
+        What was not tried yet is due whatever the clock of the server says that wrote it.
+        """
         c = outbox.c
-        query = select(outbox).where(c.done.is_(None), c.dead.is_(False), c.next_at <= now)
+        ripe = or_(c.attempts == 0, c.next_at <= now)
+        query = select(outbox).where(c.done.is_(None), c.dead.is_(False), ripe)
         if names := [name for name in but if name is not None]:
             query = query.where(or_(c.channel.is_(None), c.channel.not_in(names)))
         if None in but:

@@ -13,7 +13,7 @@ import pytest
 from sentinel.core.decision import Decision
 from sentinel.core.duration import DAY
 from sentinel.core.errors import SentinelError, StoreBusy
-from sentinel.core.record import Health
+from sentinel.core.record import Delivery, Health
 from sentinel.service import upkeep
 from tests.api.served import wait_for
 from tests.api.whole import whole as run_whole
@@ -622,6 +622,14 @@ class TestOperations:
         monkeypatch.setattr(whole.server.store.leases, "take", lambda *of: taken.append(of))
         whole.server.holder.renew()
         assert abs(whole.server.clock() - 300_000_000 - taken[0][3]) < 5_000_000
+
+    def test_deliveries_are_tried_again_by_the_clock_that_all_servers_share(self, whole, monkeypatch):
+        """Else the server that takes the deliveries over, and whose clock is behind, tries them so much later."""
+        failed, server = [], whole.server
+        monkeypatch.setattr(server.store, "skew", lambda: -300_000_000)
+        monkeypatch.setattr(server.store.outbox, "failed", lambda *of: failed.append(of))
+        server.courier._failed(Delivery(7, "one", "k", "notify", None, {}, None, server.clock()), "refused", 0)
+        assert abs(server.clock() - 300_000_000 - failed[0][2]) < 5_000_000
 
     def test_of_keys_that_are_looked_up_only_so_many_wait(self, whole, monkeypatch):
         sender = whole.using("sdk")

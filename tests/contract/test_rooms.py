@@ -193,6 +193,14 @@ def test_a_delivery_is_due_until_it_is_done(store):
     assert [(one.done, one.attempts) for one in store.outbox.list("shop").items] == [(NOW + 11, 2)]
 
 
+def test_a_delivery_nobody_tried_is_due_though_the_clock_was_ahead_where_it_was_made(store):
+    """Of two servers the one that delivers may be minutes behind the one that made it."""
+    put(store, batch(now=NOW + 600_000_000, outbox=(Outgoing("k", "webhook", "c", {}),)))
+    (one,) = store.outbox.due(NOW)
+    store.outbox.failed(one.id, "refused", NOW + 10)
+    assert store.outbox.due(NOW + 9) == []
+
+
 def test_a_delivery_given_up_is_dead_until_it_is_revived(store):
     put(store, batch(outbox=(Outgoing("k", "webhook", "c", {}),)))
     (one,) = store.outbox.due(NOW)
