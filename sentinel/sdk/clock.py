@@ -20,6 +20,15 @@ _BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 _SOONEST = 0.5  # seconds: "at once", said again and again, would keep a processor of the application's busy
 
 
+def nap() -> None:
+    """Let the application go on, in the midst of long work.
+
+    A thread of its that waits for the interpreter, as after each word with the network, gets it back within 5 ms
+    otherwise; a greenlet not before all is done.
+    """
+    time.sleep(0.00005)
+
+
 class Clock:
     """This machine's time, corrected to the server's, however it is set meanwhile; microseconds since 1970."""
 

@@ -20,8 +20,10 @@ from typing import Any
 from sentinel.core import pages
 from sentinel.core.decisions import Decisions
 from sentinel.core.errors import DecisionError
+from sentinel.sdk.clock import nap
 
 _LONGEST_LINE = 4 * 1024 * 1024
+_LONG = 4096  # of a line: those of a list that is read or written in a moment are shorter
 _ABANDONED = 600.0  # seconds since the last byte; who still writes does so all the time
 
 
@@ -75,7 +77,9 @@ def write(path: str, origin: str, decisions: Decisions, until: float = math.inf)
             for page in chain([{"source": origin}], pages.write(decisions)):
                 if time.monotonic() > until:
                     raise TimeoutError("there is no time left")
-                file.write(json.dumps(page, separators=(",", ":")) + "\n")
+                line = json.dumps(page, separators=(",", ":")) + "\n"
+                file.write(line)
+                _rest(line)
         Path(name).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -101,3 +105,9 @@ def _lines(file: Any) -> Iterator[Any]:
             yield json.loads(line)
         except (ValueError, RecursionError):
             raise DecisionError("snapshot", "a line that is no JSON") from None
+        _rest(line)
+
+
+def _rest(line: str) -> None:
+    if len(line) > _LONG:
+        nap()

@@ -17,7 +17,7 @@ from sentinel.core.decision import Delta
 from sentinel.core.decisions import Decisions
 from sentinel.core.errors import SentinelError
 from sentinel.sdk import snapshot
-from sentinel.sdk.clock import Backoff, Clock, Notes, retry_after
+from sentinel.sdk.clock import Backoff, Clock, Notes, nap, retry_after
 from sentinel.sdk.connection import FAILURES, Answer, Connection
 from sentinel.sdk.deltas import DeltaReader, EventStream
 from sentinel.sdk.options import Options
@@ -26,6 +26,7 @@ _TRY_STREAM_AGAIN = 600.0  # seconds
 _UPKEEP = 60.0
 _SAVE = 30.0
 _LONGEST_POLL = 600.0
+_BIT = 8192  # bytes of a list: about a millisecond
 _LATER = (429, 500, 502, 503, 504)  # there may be a stream then; any other answer to who may have the list says no
 _MUTE = 2  # streams in a row without a byte: something between us holds them back
 
@@ -148,7 +149,7 @@ class Follower:
         if answer.status != 200:
             return self._not_now(answer)
         reader = DeltaReader(base, whole)
-        for text in _texts(answer.pieces):
+        for text in _texts(_gently(answer.pieces)):
             reader.feed(text)
         self._take(reader)
         self._learn(reader.fields.get("now"), answer.headers.get("date"), sent, received)
@@ -208,7 +209,7 @@ class Follower:
         stream = EventStream(reading.data, reading.dispatch)
         anything = False
         with contextlib.suppress(TimeoutError):
-            for piece in pieces:
+            for piece in _gently(pieces):
                 if not anything:
                     anything, self._mute, self.connected = True, 0, True
                 self._seen()
@@ -307,6 +308,15 @@ class _Reading:
         reader, self._reader = self._reader, None
         if reader is not None and name in ("delta", "message"):
             self._take(reader)
+
+
+def _gently(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Give pieces in bits, with a nap between those of a long one."""
+    for piece in pieces:
+        for at in range(0, len(piece), _BIT):
+            if at:
+                nap()
+            yield piece[at : at + _BIT]
 
 
 def _texts(pieces: Iterator[bytes]) -> Iterator[str]:

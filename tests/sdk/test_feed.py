@@ -15,7 +15,7 @@ from sentinel import sdk
 from sentinel.core import moment, pages
 from sentinel.core.decision import Decision, Delta
 from sentinel.core.decisions import Decisions
-from sentinel.sdk import snapshot
+from sentinel.sdk import snapshot, sync
 from sentinel.sdk.clock import Clock, Notes
 from sentinel.sdk.deltas import DeltaReader
 from sentinel.sdk.options import Options
@@ -65,18 +65,33 @@ def test_a_stream_that_breaks_is_resumed_from_its_revision(server, start):
 
 
 def test_a_list_is_read_in_small_pieces_however_much_the_server_sends_at_once(server, start, monkeypatch):
-    sizes, feed = [], DeltaReader.feed
+    """Between them the application goes on: a greenlet would wait for all of it, a thread long for the interpreter."""
+    sizes, naps, feed = [], [], DeltaReader.feed
 
     def noted(reader, text):
         sizes.append(len(text))
         feed(reader, text)
 
     monkeypatch.setattr(DeltaReader, "feed", noted)
+    monkeypatch.setattr(sync, "nap", lambda: naps.append(len(sizes)))
     server.decide(*(block(f"d{n}", f"id:{n}", reason="x" * 200) for n in range(3000)))
     client = start()
     assert known(client)
     assert len(client.held.decisions) == 3000
-    assert sum(sizes) > 600_000 and max(sizes) <= 65_536
+    assert sum(sizes) > 600_000 and max(sizes) <= 8192
+    assert len(naps) > sum(sizes) / 8192 / 2
+
+
+@pytest.mark.parametrize(("many", "naps"), [(10, 0), (3000, 6)])
+def test_a_large_snapshot_is_written_and_read_with_naps_and_a_small_one_without(tmp_path, monkeypatch, many, naps):
+    """A small one is read in the call of `start`."""
+    path, taken = str(tmp_path / "list"), []
+    monkeypatch.setattr(snapshot, "nap", lambda: taken.append(True))
+    networks = tuple(Decision(f"n{n}", "block", "network", f"10.{n >> 8}.{n & 255}.0/24") for n in range(many))
+    snapshot.write(path, "here", Decisions(b"salt").apply(Delta(1, networks)))
+    assert len(taken) == naps
+    assert len(snapshot.read(path, "here")) == many
+    assert len(taken) == 2 * naps
 
 
 def test_a_clock_that_is_set_while_the_stream_is_open_is_learnt_anew(server, start, monkeypatch):
