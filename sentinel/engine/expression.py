@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sentinel.engine import codegen, possible, syntax, typecheck
+from sentinel.engine import codegen, contradictions, possible, syntax, typecheck
 from sentinel.engine.arguments import Context
 from sentinel.engine.explain import Clause, ClauseValue, clauses_of, explain
 from sentinel.engine.fields import compile_field, field_kind
@@ -82,8 +82,8 @@ def compile_expression(
     """Return the compiled expression, or raise ExpressionError with every mistake in it.
 
     `lists` are the named lists `in_list` may ask; `place` starts the error's message. Without `condition` the
-    expression may be any value, not only true or false. With `strict` comparisons with what a field never is are
-    mistakes, too.
+    expression may be any value, not only true or false. With `strict` comparisons with what a field never is, and
+    those that never hold together, are mistakes, too.
     """
     problems = Problems(source)
     tree = syntax.parse(source, Context(lists, problems))
@@ -91,6 +91,8 @@ def compile_expression(
         typecheck.check(tree, source, problems, condition=condition)
         if strict:
             possible.check(tree, source, problems)
+            if not problems:
+                contradictions.check(tree, source, problems)
     if problems or tree is None:
         raise ExpressionError(source, problems.sorted(), place)
     program = codegen.compile_tree(tree)

@@ -100,7 +100,7 @@ class _Rules:
         if reading is None:
             return
         check_rule(reading, desk)
-        if id is not None and desk.page.count == before:
+        if id is not None and document.sound and desk.page.count == before:
             self.built[id] = build_rule(reading, desk)
 
     def find(self, reading: Reading, desk: Desk) -> Rule | None:
@@ -137,7 +137,8 @@ class _Playbooks:
         named = {one["rule"]: self._rules.find(one, desk) for one in selections(reading)}
         rules = {id: rule for id, rule in named.items() if rule is not None}
         check_playbook(reading, rules, desk)
-        if id is not None and desk.page.count == before and len(rules) == len(named.keys() - {None}):
+        sound = document.sound and desk.page.count == before
+        if id is not None and sound and len(rules) == len(named.keys() - {None}):
             self.built[id] = Built(build_playbook(reading, rules, desk), reading, desk)
 
 

@@ -81,10 +81,14 @@ Node: TypeAlias = Scalar | Sequence | Mapping | Broken
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document of a file; `whole` is false where the file could be read only so far."""
+    """One document of a file; `whole` is false where the file could be read only so far.
+
+    `sound` says that nothing in it was refused as it was read.
+    """
 
     root: Node
     whole: bool = True
+    sound: bool = True
 
 
 def open_page(name: str, data: bytes) -> Page:
@@ -156,6 +160,7 @@ class _Reader:
         self._first = first
         self._stack: list[_Open] = []
         self._root: Node | None = None
+        self._before = page.count
         self._refused: tuple[int, str] | None = None
         self.stopped: int | None = None
 
@@ -164,8 +169,8 @@ class _Reader:
         try:
             while self.stopped is None and (event := parser.get_event()) is not None:
                 if isinstance(event, yaml.DocumentEndEvent) and self._root is not None:
-                    yield Document(self._root)
-                    self._root = None
+                    yield Document(self._root, sound=self._page.count == self._before)
+                    self._root, self._before = None, self._page.count
                 elif not isinstance(event, yaml.DocumentStartEvent | yaml.StreamStartEvent):
                     self._take(event)
         except yaml.YAMLError as error:

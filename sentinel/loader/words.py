@@ -81,7 +81,8 @@ def identifier(what: str) -> Word:
             f"did you mean `{slug}`?" if slug else None,
         )
 
-    return Word(what, convert, {"type": "string", "pattern": f"^{_ID.pattern}$", "maxLength": LONGEST_ID})
+    kinds = ["string", "integer", "boolean"]  # an id of digits is a number to other readers of YAML
+    return Word(what, convert, {"type": kinds, "pattern": f"^{_ID.pattern}$", "maxLength": LONGEST_ID, "minimum": 0})
 
 
 def choice(what: str, options: Iterable[str]) -> Word:

@@ -52,6 +52,17 @@ def test_bits_written_over_a_right_file(at: int, bits: bytes, gone: int) -> None
     check_answer(VALID[:at] + bits + VALID[at + gone :])
 
 
+def test_whatever_value_has_a_tag_or_an_alias_the_answer_is_a_mistake() -> None:
+    """It is left out of what is read, and nothing is made of the rest."""
+    for whole in (RULE, PLAYBOOK):
+        for number, found in enumerate(re.finditer(r": ([^\s,{}\[\]>|]+)(?=[,}\n])", whole)):
+            bits = "*a" if number % 2 else "!!str x"
+            assert check_answer((whole[: found.start(1)] + bits + whole[found.end(1) :]).encode()) is None
+    for key in ("actions", "tests", "exceptions"):
+        head = re.sub(rf"(?ms)^{key}:.*?(?=^\w|\Z)", "", PLAYBOOK)
+        assert check_answer(f"{head}{key}: !!str x\n".encode()) is None
+
+
 @given(st.lists(st.tuples(st.integers(0, len(LINES) - 1), st.integers(0, len(LINES) - 1)), min_size=1, max_size=6))
 def test_lines_that_change_places_or_are_doubled(moves: list[tuple[int, int]]) -> None:
     lines = list(LINES)

@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 from sentinel.content import folder
+from sentinel.loader.assembly import assemble
 from sentinel.loader.schema import json_schema
 from sentinel.loader.source import open_page, read_documents
 from sentinel.loader.words import as_json
@@ -76,6 +77,17 @@ def test_what_the_reader_refuses_the_schema_refuses(old: str, new: str) -> None:
     assert PLAYBOOK.count(old) == 1
     (document,) = documents(PLAYBOOK.replace(old, new))
     assert not BOTH.is_valid(document)
+
+
+@pytest.mark.parametrize("id", ["123", "0", "007", "2026", "1e3", "true", "a1"])
+def test_an_id_that_other_readers_take_for_a_number_is_valid_as_it_is_to_the_reader(id: str) -> None:
+    for text, name in ((RULE, "login-failed"), (PLAYBOOK, "stuffing")):
+        renamed = text.replace(f": {name}\n", f": {id}\n", 1)
+        (document,) = documents(renamed)
+        assert BOTH.is_valid(document)
+        assert BOTH.is_valid(document | {next(iter(document)): int(id)}) if id.isdecimal() else True
+    assert list(assemble({"r.yaml": RULE.replace("login-failed", id).encode()}).rules) == [id]
+    assert not BOTH.is_valid(document | {"playbook": -1}) and not BOTH.is_valid(document | {"playbook": 1.5})
 
 
 def test_every_key_of_both_kinds_is_described() -> None:
