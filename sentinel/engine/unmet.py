@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import product
 
 from sentinel.core.event import Event
@@ -15,18 +15,36 @@ from sentinel.engine.select import is_pattern, names
 
 LOGIN = "auth"  # no other event has `success`
 _KNOWN = frozenset({"event", "success", "trust"})
+Asked = tuple[Callable[[Event], bool | None], Collection[str]]
 
 
 def is_unmet(selector: Selector, trusts: Sequence[str] = TRUSTS) -> bool:
     """Say whether no event can be meant. `trusts` are who may send those that count."""
+    asked = _asked(selector)
+    return bool(asked and _names(selector)) and next(_meant(selector, asked, trusts), None) is None
+
+
+def settled(where: Expression, selector: Selector, trusts: Sequence[str] = TRUSTS) -> bool | None:
+    """Return what a condition is for each event that is meant; None where it is not the same, or not known, of all."""
+    if not _KNOWN.issuperset(where.fields):
+        return None
+    answers = {where.truth(event) for event in _meant(selector, _asked(selector), trusts)}
+    return answers.pop() if len(answers) == 1 else None
+
+
+def _asked(selector: Selector) -> list[Asked]:
+    """Return the parts of a selector's conditions that ask for nothing but what is known, each with its fields."""
     parts = [part for where in _wheres(selector) for part in _conjuncts(where.tree)]
-    asked = [(compile_tree(part).truth, fields_of(part)) for part in parts if _KNOWN.issuperset(fields_of(part))]
-    possible = _names(selector) if asked else ()
-    return bool(possible) and not any(
-        all(truth(event) or (name is None and "event" in fields and truth(event) is None) for truth, fields in asked)
-        for name in possible
-        for event in _events(name, trusts)
-    )
+    return [(compile_tree(part).truth, fields_of(part)) for part in parts if _KNOWN.issuperset(fields_of(part))]
+
+
+def _meant(selector: Selector, asked: Sequence[Asked], trusts: Sequence[str]) -> Iterator[Event]:
+    """Give the events that may be meant, one of each kind."""
+    for name in _names(selector):
+        unsure = {"event"} if name is None else set()
+        for event in _events(name, trusts):
+            if all(truth(event) or (truth(event) is None and unsure.intersection(fields)) for truth, fields in asked):
+                yield event
 
 
 def asks_success(selector: Selector) -> bool:

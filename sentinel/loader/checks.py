@@ -6,6 +6,7 @@ Each check looks only where what it needs could be read; what is wrong by itself
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from sentinel.core.batch import LINKING
@@ -17,7 +18,7 @@ from sentinel.engine.playbook import Playbook, Rule, Selector
 from sentinel.engine.possible import TRUSTS
 from sentinel.engine.problems import quote
 from sentinel.engine.select import is_pattern
-from sentinel.engine.unmet import asks_success, is_unmet
+from sentinel.engine.unmet import asks_success, is_unmet, settled
 from sentinel.loader.desk import Desk, listed
 from sentinel.loader.impossible import IMPOSSIBLE, check_names
 from sentinel.loader.playbook import Rules, selections, usual_cooldown
@@ -54,20 +55,30 @@ def check_met(reading: Reading, desk: Desk, rule: Rule | None = None, trusts: Se
 
 
 def _parts_met(reading: Reading, desk: Desk, rule: Rule | None, trusts: Sequence[str]) -> None:
-    """An exception, and the condition of a share, is asked of the events that count."""
+    """An exception, and the condition of a share, is asked of the events that count: some meet it, and some do not."""
     ratio = reading["when"]["ratio"] if reading["when"] else None
-    for part in (*([ratio[1]] if ratio else ()), *(reading["exceptions"] or ())):
-        if part["where"] is not None:
-            _unmet(Selector(rule, reading["event"] or (), part["where"]), part.spot("where"), desk, trusts)
+    counted = Selector(rule, reading["event"] or (), reading["where"])
+    asked = [(ratio[1], "the share is always 1")] if ratio else []
+    asked += [(one, "nothing is left to be found") for one in reading["exceptions"] or ()]
+    for part, outcome in asked:
+        where, spot = part["where"], part.spot("where")
+        if where is None or _unmet(replace(counted, where=where), spot, desk, trusts):
+            continue
+        answer = settled(where, counted, trusts)
+        if answer is not None:
+            message = f"every event that counts meets this: {outcome}" if answer else "no event that counts meets this"
+            desk.report(spot, message, "`where` has taken out the others" if reading.written("where") else None)
 
 
-def _unmet(selector: Selector, spot: Spot, desk: Desk, trusts: Sequence[str]) -> None:
+def _unmet(selector: Selector, spot: Spot, desk: Desk, trusts: Sequence[str]) -> bool:
+    """Report a selection that no event can meet, and say whether it is one."""
     if not is_unmet(selector, trusts):
-        return
+        return False
     hint = None if is_unmet(selector) else "`trust: any` counts events of browsers, too"
     if asks_success(selector):
         hint = "only events named `auth` have `success`: put your own outcome into `properties`"
     desk.report(spot, "no event can meet this", hint)
+    return True
 
 
 def check_lockout(playbook: Playbook, reading: Reading, desk: Desk) -> None:

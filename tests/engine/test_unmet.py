@@ -13,7 +13,7 @@ from sentinel.engine.expression import compile_expression
 from sentinel.engine.playbook import Rule, Selector
 from sentinel.engine.possible import TRUSTS
 from sentinel.engine.select import meets
-from sentinel.engine.unmet import asks_success, is_unmet
+from sentinel.engine.unmet import asks_success, is_unmet, settled
 from tests.engine.playbooks import HERE
 
 NAMES = ("auth", "signup", "sign", "other")
@@ -53,6 +53,29 @@ def test_what_is_called_unmet_no_event_meets(events, where, ruled, rule_where, t
     selector = Selector(rule, events, where)
     met = any(map(meets(selector), everything(trusts)))
     assert not (met and is_unmet(selector, trusts))
+
+
+@given(PATTERNS, WHERES, WHERES.filter(bool), st.sampled_from([TRUSTS, ("server", "playbook")]))
+def test_what_is_called_settled_is_so_for_each_event_that_counts(events, where, asked, trusts):
+    selector = Selector(None, events, where)
+    answers = {asked.truth(event) for event in everything(trusts) if meets(selector)(event)}
+    settles = settled(asked, selector, trusts)
+    assert settles is None or answers <= {settles}
+
+
+@pytest.mark.parametrize(
+    ("events", "where", "asked", "answer"),
+    [
+        (("auth",), "not success", "not success", True), (("auth",), "not success", "success", False),
+        (("auth",), None, "not success", None), (("auth",), "properties.x > 1 and success", "success", True),
+        (("auth",), "not success", "properties.x > 1", None), (("pay", "back"), None, 'event == "pay"', None),
+        (("pay",), None, 'event == "pay"', True), (("pay.*",), None, 'event == "pay.out"', None),
+        (("pay",), None, "success", None),
+    ],
+)  # fmt: skip
+def test_what_is_the_same_for_each_event_that_counts_is_told(events, where, asked, answer):
+    written = None if where is None else compile_expression(where)
+    assert settled(compile_expression(asked), Selector(None, events, written)) is answer
 
 
 @given(st.sampled_from(NAMES), st.lists(LEAVES, min_size=1, max_size=3))
