@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DEMO = [sys.executable, "-c", "import sys; from sentinel.cli import main; sys.exit(main())", "demo"]
-LIMIT = 60
+LIMIT = 300  # seconds, on a slow machine
 
 
 def environment(scratch: Path) -> dict[str, str]:
@@ -39,7 +39,7 @@ def addresses(text: str) -> list[str]:
 
 def answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2):
+        with urllib.request.urlopen(url, timeout=10):
             return True
     except urllib.error.HTTPError:
         return True
@@ -81,7 +81,7 @@ def sign_in(page: str) -> str:
     form = {"code": code, "password": "river anvil seven moss", "again": "river anvil seven moss"}
     wanted = urllib.request.Request(f"{server}/welcome", urllib.parse.urlencode(form).encode(), {"Origin": server})
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-    with opener.open(wanted, timeout=10) as answer:
+    with opener.open(wanted, timeout=60) as answer:
         return str(answer.url).removeprefix(server)
 
 
@@ -107,7 +107,7 @@ def test_every_attack_is_stopped_no_customer_refused_and_then_one_may_look_aroun
     assert sign_in(link) == "/overview"
     assert f"console      {link.partition('/welcome')[0]}/overview" in after
     process.send_signal(signal.SIGINT)
-    process.wait(20)
+    process.wait(60)
     assert process.returncode == 0
     assert [url for url in addresses(story) if answers(url)] == []
     assert list(scratch.iterdir()) == []
@@ -136,7 +136,7 @@ def test_a_signal_ends_it_with_its_processes_and_its_folder(shown, scratch, numb
     process, urls = shown
     assert all(map(answers, urls))
     process.send_signal(number)
-    process.wait(20)
+    process.wait(60)
     assert process.returncode == 130
     assert [url for url in urls if answers(url)] == []
     assert list(scratch.iterdir()) == []
@@ -147,5 +147,5 @@ def test_its_processes_do_not_outlive_it_even_where_it_is_killed(shown):
     process, urls = shown
     assert all(map(answers, urls))
     process.kill()
-    process.wait(20)
-    wait("nobody answers", lambda: not any(map(answers, urls)), 5)
+    process.wait(60)
+    wait("nobody answers", lambda: not any(map(answers, urls)))

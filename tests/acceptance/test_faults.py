@@ -144,7 +144,7 @@ class TestReceivers:
     def test_a_receiver_that_hangs_holds_up_no_event_and_no_decision(self, tmp_path):
         def hang(receiver, connection):
             receiver.read(connection)
-            receiver.ended.wait(30)
+            receiver.ended.wait(120)
 
         with (
             Receiver(hang) as receiver,
@@ -270,7 +270,7 @@ class Listeners:
         self.said = {}
         head = f"GET /v1/feed/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n\r\n".encode()
         for _ in range(count):
-            sock = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
             sock.sendall(head)
             self.said[sock] = b""
             self.selector.register(sock, selectors.EVENT_READ)
@@ -318,7 +318,7 @@ class TestConnections:
                 "G",
             )
             for number in range(300):
-                sock = open_ones.enter_context(socket.create_connection(("127.0.0.1", whole.client.port), timeout=5))
+                sock = open_ones.enter_context(socket.create_connection(("127.0.0.1", whole.client.port), timeout=60))
                 sock.sendall(heads[number % 3].encode())
             whole.fail("203.0.113.1")
             assert blocked(whole) == {"203.0.113.1"}

@@ -78,7 +78,7 @@ class Sender(threading.Thread):
         while not self.done.is_set():
             batch = [self.event(len(self.sent) + place) for place in range(BATCH)]
             while not self.deliver(batch):
-                self.up.wait(30)
+                self.up.wait(1)  # not for long: it may have come up before it was missed
             self.sent += batch
 
     def deliver(self, batch):
@@ -148,7 +148,8 @@ def everything(server, what):
 def assert_settled(server, sender):
     """Everything sent is there once, found once, and in force."""
     sender.done.set()
-    sender.join(30)
+    sender.join(120)
+    assert not sender.is_alive()
     assert sender.errors == []
     sent = sender.sent
     assert Counter(event["id"] for event in everything(server, "events")) == Counter(event["id"] for event in sent)
@@ -181,13 +182,13 @@ def test_kills_lose_nothing_double_nothing_and_windows_go_on(start):
     sender.start()
     for kill in range(KILLS):
         least = len(sender.sent) + chance.randrange(40, 200)
-        wait_for(lambda least=least: len(sender.sent) >= least)
+        wait_for(lambda least=least: len(sender.sent) >= least, seconds=120)
         server.end(signal.SIGKILL)
         if kill % 2:
             damage(server.data, chance)
         server = start()
         sender.use(server)
-    wait_for(lambda: len(sender.sent) >= 1500)
+    wait_for(lambda: len(sender.sent) >= 1500, seconds=120)
     assert_settled(server, sender)
 
 

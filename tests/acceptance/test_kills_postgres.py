@@ -67,11 +67,11 @@ def test_a_server_killed_while_it_writes_loses_nothing_and_doubles_nothing(start
     sender.start()
     for _ in range(KILLS):
         least = len(sender.sent) + chance.randrange(40, 200)
-        wait_for(lambda least=least: len(sender.sent) >= least)
+        wait_for(lambda least=least: len(sender.sent) >= least, seconds=120)
         server.end(signal.SIGKILL)
         server = start()
         sender.use(server)
-    wait_for(lambda: len(sender.sent) >= 1200)
+    wait_for(lambda: len(sender.sent) >= 1200, seconds=120)
     assert_settled(server, sender)
 
 
@@ -83,12 +83,12 @@ def test_a_database_that_stops_is_waited_for_and_nothing_is_lost_or_doubled(star
     sender.start()
     for _ in range(KILLS):
         least = len(sender.sent) + chance.randrange(40, 200)
-        wait_for(lambda least=least: len(sender.sent) >= least)
+        wait_for(lambda least=least: len(sender.sent) >= least, seconds=120)
         database.stop()
         before = len(sender.refused)
-        wait_for(lambda before=before: len(sender.refused) > before)
+        wait_for(lambda before=before: len(sender.refused) > before, seconds=120)
         database.start()
-    wait_for(lambda: len(sender.sent) >= 1200)
+    wait_for(lambda: len(sender.sent) >= 1200, seconds=120)
     assert all(seconds is not None and int(seconds) >= 1 for seconds in sender.refused)
     assert_settled(server, sender)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
 import time
@@ -9,7 +10,7 @@ from itertools import count
 
 import pytest
 
-from tests.api.served import wait_for
+from tests.api.served import wait_for, within
 from tests.cli.test_serve import Process
 from tests.scaleout import GEO, Site, Turns, everything
 
@@ -146,6 +147,14 @@ def findings(server):
     )  # fmt: skip
 
 
+def agree(look, *servers):
+    """See that all servers come to show the same: each is asked at another moment."""
+    with contextlib.suppress(AssertionError):
+        wait_for(lambda: all(look(one) == look(servers[0]) for one in servers), 30)
+    first, *others = [look(one) for one in servers]
+    assert others == [first] * len(others)
+
+
 def in_force(server):
     rows = everything(server, "decisions")
     return sorted((row["kind"], row["scope"], row["value"], row["playbook"]) for row in rows)
@@ -165,8 +174,8 @@ def test_the_events_of_one_user_sent_to_both_in_turn_come_to_what_they_come_to_o
         alone.post(batch)
     wait_for(lambda: sum(row[0] == "silence" for row in findings(servers[0])) == 2)
     wait_for(lambda: sum(row[0] == "silence" for row in findings(one)) == 2)
-    assert findings(servers[0]) == findings(servers[1]) == findings(one)
-    assert in_force(servers[0]) == in_force(one)
+    agree(findings, *servers, one)
+    agree(in_force, servers[0], one)
     kinds = {row[0] for row in findings(one)}
     assert kinds == {line.split()[1] for line in DETECTORS.splitlines() if line.startswith("playbook:")}
     assert any("guard" in row[-1] for row in findings(one))
@@ -200,11 +209,17 @@ def test_two_servers_that_start_at_once_on_an_empty_database_make_one_first_key(
 
 def test_a_key_made_or_revoked_by_one_is_known_to_the_other(pair):
     a, b = pair.servers["a"], pair.servers["b"]
-    made = local(a).post("/v1/keys", {"scope": "sdk"}).json
-    client = b.client.using(made["secret"])
-    assert client.post("/v1/events", {"event": "x"}).status == 200
-    assert local(a).delete(f"/v1/keys/{made['id']}").status == 204
-    wait_for(lambda: client.post("/v1/events", {"event": "x"}).status == 401, seconds=5)
+
+    def took():
+        made = local(a).post("/v1/keys", {"scope": "sdk"}).json
+        client = b.client.using(made["secret"])
+        assert client.post("/v1/events", {"event": "x"}).status == 200
+        assert local(a).delete(f"/v1/keys/{made['id']}").status == 204
+        began = time.monotonic()
+        wait_for(lambda: client.post("/v1/events", {"event": "x"}).status == 401)
+        return time.monotonic() - began
+
+    assert within(5, took)
 
 
 def test_what_one_decides_is_heard_by_the_streams_of_the_other(pair):
@@ -252,8 +267,8 @@ def test_playbooks_that_change_are_taken_over_by_both_and_what_came_before_count
 
 def _asks_for_four(server):
     (found,) = (one for one in local(server).get("/v1/playbooks").json["items"] if one["id"] == "three-failures")
-    versions = local(server).get("/v1/playbooks/three-failures/versions").json["items"]
-    return found["version"] == versions[0]["version"] and found["state"] == "ready" and len(versions) == 2
+    versions = local(server).get("/v1/playbooks/three-failures/versions").json.get("items", [])
+    return len(versions) == 2 and found["version"] == versions[0]["version"] and found["state"] == "ready"
 
 
 def _of(pair, ip):

@@ -57,7 +57,7 @@ class Process:
     def end(self, number=signal.SIGTERM):
         if self.run.poll() is None:
             self.run.send_signal(number)
-        code = self.run.wait(20)
+        code = self.run.wait(60)
         self.run.stdout.close()
         self.errors.close()
         return code
@@ -214,7 +214,7 @@ def test_it_opens_as_many_files_as_the_system_allows_and_bounds_heads(serve):
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, kept)
     assert resource.prlimit(server.run.pid, resource.RLIMIT_NOFILE)[0] == kept[1]
-    with socket.create_connection(("127.0.0.1", server.client.port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", server.client.port), timeout=60) as sock:
         sock.sendall(b"GET /".ljust(65536, b"a"))
         assert sock.recv(100).startswith(b"HTTP/1.1 431 ")
 
