@@ -89,17 +89,15 @@ def restore(
 
 def _finish(database: str, place: Path, deleted: Sequence[Path]) -> None:
     """Delete again who was deleted before a database was put back, and let nothing go on from what is gone."""
-    for file in deleted:
-        if not file.is_file():
-            raise SentinelError(f"there is no file `{file}`")
+    gone = [Buried.named(file) for file in deleted]
     try:
         from sentinel.store.postgres.store import open_postgres
     except ImportError as error:
         hint = "pip install 'sentinel-playbooks[server,postgres]'"
         raise SentinelError(f"`database`: PostgreSQL needs another package: {error}", hint) from error
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for file in deleted:
-        Buried(place / FILE).add(Buried(file).rows())
+    for file in gone:
+        Buried(place / FILE).add(file.rows())
     store = open_postgres(database, alone=True, buried=place / FILE)
     try:
         store.renew()

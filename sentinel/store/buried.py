@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from sentinel.core.errors import StoreError
+
 FILE = "deleted.jsonl"
 _FIELDS = {"app": str, "hash": str, "pseudonym": str, "at": int}
 
@@ -17,6 +19,16 @@ class Buried:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
+
+    @classmethod
+    def named(cls, path: Path) -> Buried:
+        """Return the file that somebody named; raises StoreError where it is none, and the deleted would be back."""
+        if not path.is_file():
+            raise StoreError(f"there is no file `{path}`")
+        found = cls(path)
+        if path.stat().st_size and next(found.rows(), None) is None:
+            raise StoreError(f"`{path}` tells of no deleted person", f"name the `{FILE}` of a data folder")
+        return found
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add rows, on disk before it returns."""
@@ -36,7 +48,7 @@ class Buried:
         for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(row, dict) and {name: type(row.get(name)) for name in _FIELDS} == _FIELDS:
                 yield {name: row[name] for name in _FIELDS}

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +24,7 @@ from sentinel.store.buried import FILE as BURIED
 from sentinel.store.buried import Buried
 from sentinel.store.changes import AHEAD
 from sentinel.store.embedded.folder import LOCK, Folder
+from sentinel.store.migrate import HEAD
 
 MANIFEST = "backup.json"
 CONTROL, EVENTS = "sentinel.sqlite3", "events.duckdb"
@@ -59,16 +60,18 @@ def take(source: Path, folder: Path, copy_events: Callable[[Path], None], store:
 
 def read(folder: Path) -> Backed:
     """Return what a backup says of itself, each file looked at; raises StoreError where it is none or damaged."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise StoreError(f"`{folder}` is no backup: it has no `{MANIFEST}`", "`sentinel backup` makes one")
     try:
-        raw = json.loads((folder / MANIFEST).read_bytes())
+        with path.open("rb") as file:
+            raw = json.loads(file.read(_PIECE))
         files = {str(name): (int(size), str(digest)) for name, (size, digest) in raw["files"].items()}
         found = Backed(int(raw["at"]), int(raw["events"]), files, int(raw["form"]))
-    except FileNotFoundError:
-        raise StoreError(f"`{folder}` is no backup: it has no `{MANIFEST}`", "`sentinel backup` makes one") from None
     except OSError as error:
-        raise StoreError(f"`{folder / MANIFEST}` cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"`{folder / MANIFEST}` cannot be read: {error}", "take another backup") from None
+        raise StoreError(f"`{path}` cannot be read: {error.strerror}") from None
+    except (ValueError, ArithmeticError, RecursionError, KeyError, TypeError, AttributeError):
+        raise StoreError(f"`{path}` is damaged", "take another backup") from None
     if found.form != FORM or not {CONTROL, EVENTS} <= set(files) <= {CONTROL, EVENTS, BURIED}:
         raise StoreError(f"`{folder}` is a backup of a form that is not known", "restore it with the newest Sentinel")
     for name, told in files.items():
@@ -84,22 +87,21 @@ def put_back(backup: Path, folder: Path, deleted: tuple[Path, ...] = ()) -> Back
     list anew. Raises StoreError where a server has the folder, or anything else lies in it; then nothing was changed.
     """
     found = read(backup)
-    for file in deleted:
-        if not file.is_file():
-            raise StoreError(f"there is no file `{file}`")
+    _known(backup / CONTROL)
+    gone = [Buried.named(file) for file in deleted]
     held = Folder(folder)
     try:
         if others := sorted({one.name for one in folder.iterdir()} - _KEPT):
             hint = "move it away, and name its `deleted.jsonl` with `--deleted`"
             raise StoreError(f"`{folder}` is not empty: it has `{others[0]}`", hint)
         _room(backup, folder)
-        _fill(backup, folder, deleted)
+        _fill(backup, folder, gone)
     finally:
         held.close()
     return found
 
 
-def _fill(backup: Path, folder: Path, deleted: tuple[Path, ...]) -> None:
+def _fill(backup: Path, folder: Path, gone: Sequence[Buried]) -> None:
     """Copy under other names, and give the files theirs at the end: what was broken off is no store."""
     drafts = {name: folder / f".{name}.restored" for name in (EVENTS, CONTROL)}
     try:
@@ -108,8 +110,8 @@ def _fill(backup: Path, folder: Path, deleted: tuple[Path, ...]) -> None:
             _copy(backup / name, draft)
         _renew(drafts[CONTROL])
         buried = Buried(folder / BURIED)
-        for file in (backup / BURIED, *deleted):
-            buried.add(Buried(file).rows())
+        for file in (Buried(backup / BURIED), *gone):
+            buried.add(file.rows())
         for name, draft in drafts.items():
             draft.replace(folder / name)
         _sync(folder)
@@ -157,6 +159,18 @@ def _checked(folder: Path, store: str) -> int:
     if found != [(store,)] or (first and first > mark + 1):
         raise StoreError("the copies do not fit together", "try again")
     return int(count + later)
+
+
+def _known(control: Path) -> None:
+    """Raise StoreError for tables of a newer Sentinel, which this one could not open once they are put back."""
+    try:
+        with _connected(control, "mode=ro&immutable=1") as copy:
+            (found,) = copy.execute("SELECT version_num FROM alembic_version").fetchone()
+    except (sqlite3.Error, TypeError):
+        return  # what else it may be is found when it is filled in
+    if str(found) > HEAD:
+        written = f"`{control}` was written by a newer Sentinel (tables `{found}`, this one knows `{HEAD}`)"
+        raise StoreError(written, "restore it with that one")
 
 
 def _renew(control: Path) -> None:

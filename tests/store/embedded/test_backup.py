@@ -170,7 +170,13 @@ def test_a_damaged_backup_is_refused_before_anything_is_made(store, target, tmp_
     assert not (tmp_path / "again").exists()
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"form": 9, "at": 1, "events": 1, "files": {}}', "[]", '{"files": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{}", '{"form": 9, "at": 1, "events": 1, "files": {}}', "[]", '{"files": 1}',
+        '{"at": 1e999, "events": 0, "form": 1, "files": {}}', pytest.param("[" * 200_000, id="deep"),
+    ],
+)  # fmt: skip
 def test_what_is_no_backup_is_refused(target, tmp_path, text):
     (target / MANIFEST).write_text(text)
     with pytest.raises(StoreError):
@@ -178,6 +184,41 @@ def test_what_is_no_backup_is_refused(target, tmp_path, text):
     (target / MANIFEST).unlink()
     with pytest.raises(StoreError, match="is no backup"):
         put_back(target, tmp_path / "again")
+
+
+def test_what_says_what_a_backup_is_is_an_ordinary_file_of_a_bounded_length(store, target, tmp_path):
+    """A pipe would be waited for, a device read without end."""
+    fill(store, [1])
+    store.backup(target, NOW)
+    manifest = target / MANIFEST
+    manifest.write_text(manifest.read_text() + " " * (1 << 20) + "x")
+    assert backup.read(target).events == 20
+    manifest.unlink()
+    os.mkfifo(manifest)
+    with pytest.raises(StoreError, match="is no backup"):
+        put_back(target, tmp_path / "again")
+
+
+def test_a_backup_of_a_newer_sentinel_is_refused_before_anything_is_made(store, target, tmp_path, monkeypatch):
+    fill(store, [1])
+    store.backup(target, NOW)
+    monkeypatch.setattr(backup, "HEAD", "0000")
+    with pytest.raises(StoreError, match=r"was written by a newer Sentinel \(tables `0001`, this one knows `0000`\)"):
+        put_back(target, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize("text", ["who,when\n1,2\n", '{"app": "shop"}\n', "[" * 200_000], ids=["csv", "half", "deep"])
+def test_a_file_that_tells_of_no_deleted_person_is_not_taken_for_one_that_does(store, target, tmp_path, text):
+    """Whoever was deleted since the backup would be back, and nobody would know."""
+    fill(store, [1])
+    store.backup(target, NOW)
+    (tmp_path / "file").write_text(text)
+    with pytest.raises(StoreError, match=r"file` tells of no deleted person \(name the `deleted.jsonl` of a data"):
+        put_back(target, tmp_path / "again", (tmp_path / "file",))
+    assert not (tmp_path / "again").exists()
+    (tmp_path / "file").write_text("")
+    put_back(target, tmp_path / "again", (tmp_path / "file",))
 
 
 def test_a_backup_names_no_file_outside_itself(store, target, tmp_path):
