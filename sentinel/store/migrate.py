@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
 from sentinel.core.errors import StoreError
+from sentinel.store.tables import METADATA
 
 HEAD = "0001"  # the newest migration: where it is reached, Alembic is not even imported
+_OURS = re.compile(r"[0-9]{4}")  # how each of ours is numbered
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def migrate(connection: Connection, where: str) -> bool:
     """Bring the tables up to date; say whether there was anything to do.
 
-    Raises StoreError where a newer Sentinel wrote them. `where` names the place in its text.
+    Raises StoreError where a newer Sentinel, or another program, wrote them. `where` names the place in its text.
     """
     current = version(connection)
     if current == HEAD:
         return False
+    if (found := foreign(connection, current)) is not None:
+        raise StoreError(f"{where} holds {found}", "name an empty database")
     if current is not None and current > HEAD:
         raise StoreError(
-            f"`{where}` was written by a newer Sentinel (tables `{current}`, this one knows `{HEAD}`)",
+            f"{where} was written by a newer Sentinel (tables `{current}`, this one knows `{HEAD}`)",
             "run that one, or restore the backup made before it was installed",
         )
     _upgrade(connection)
@@ -35,6 +40,14 @@ def version(connection: Connection) -> str | None:
         return None
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
     return None if found is None else str(found)
+
+
+def foreign(connection: Connection, current: str | None) -> str | None:
+    """Return what another program has where ours is to be, None where there is nothing; `current` is the version."""
+    if current is not None:
+        return None if _OURS.fullmatch(current) else f"another program's tables, of version `{current[:40]}`"
+    found = sorted(METADATA.tables.keys() & inspect(connection).get_table_names())
+    return f"another program's table `{found[0]}`" if found else None
 
 
 def _upgrade(connection: Connection) -> None:

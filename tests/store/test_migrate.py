@@ -70,7 +70,31 @@ def test_what_a_newer_sentinel_wrote_is_refused(control):
         migrate.migrate(connection, "x")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(StoreError, match="`the file` was written by a newer Sentinel"), control.write() as connection:
-        migrate.migrate(connection, "the file")
+        migrate.migrate(connection, "`the file`")
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ("CREATE TABLE app (x int)", "holds another program's table `app`"),
+        ("CREATE TABLE alembic_version AS SELECT 'ae1027a6acf' AS version_num", "of version `ae1027a6acf`"),
+        ("CREATE TABLE alembic_version AS SELECT '00aa' AS version_num", "of version `00aa`"),
+    ],
+)
+def test_another_programs_tables_are_refused_and_left_alone(control, made, said):
+    with control.write() as connection:
+        connection.exec_driver_sql(made)
+        before = inspect(connection).get_table_names()
+    with pytest.raises(StoreError, match=said), control.write() as connection:
+        migrate.migrate(connection, "the database")
+    with control.read() as connection:
+        assert inspect(connection).get_table_names() == before
+
+
+def test_tables_of_other_names_are_no_hindrance(control):
+    with control.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE customer (x int)")
+        assert migrate.migrate(connection, "x") is True
 
 
 def test_a_migration_that_is_cut_off_leaves_nothing(control):

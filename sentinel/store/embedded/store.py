@@ -194,7 +194,7 @@ def _control(folder: Path) -> Control:
     control = Control(path, journal.name)
     try:
         with control.write() as connection:
-            migrate(connection, str(path))
+            migrate(connection, f"`{path}`")
     except BaseException:
         control.close()
         raise

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from sentinel.store.migrate import HEAD, version
+from sentinel.store.migrate import HEAD, foreign, version
 from sentinel.store.postgres.control import Control
 from sentinel.store.postgres.news import CLOCK, SKEWED
 from sentinel.store.postgres.store import MOVING
 from sentinel.store.tables import settings
 
-OLDEST = 14  # of PostgreSQL: the oldest major version that is still maintained
+OLDEST = 15  # of PostgreSQL: the oldest major version that is still maintained
 SHORTEST = 60_000  # milliseconds a limit must leave: indexes are made, days of events dropped
 _LIMITS = (
     "SELECT name, setting FROM pg_settings "
@@ -54,7 +54,10 @@ def _said(found: str | None) -> str:
 def _tables(connection: Connection, found: str | None) -> Iterator[str]:
     if found == HEAD and connection.execute(select(settings.c.app).where(settings.c.name == MOVING)).first():
         yield "it holds half of a data folder (run `sentinel migrate` again)"
-    if found is not None and found > HEAD:
+    stranger = foreign(connection, found)
+    if stranger is not None:
+        yield f"it holds {stranger} (name an empty database)"
+    elif found is not None and found > HEAD:
         yield f"the tables were written by a newer Sentinel: `{found}`, this one knows `{HEAD}`"
 
 

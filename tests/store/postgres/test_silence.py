@@ -78,7 +78,7 @@ def test_where_one_process_of_it_stands_still_events_are_held_up_not_long_and_th
     asking = threading.Thread(target=lambda: told.append(wait_for(lambda: _writing(here))))
     asking.start()
     with (
-        pytest.raises(StoreBusy, match="no answer for [12] s"),
+        pytest.raises(StoreBusy, match=r"no answer for [12] s"),
         here.unit() as unit,
         stopped(driver(unit._connection).info.backend_pid),
     ):

@@ -351,6 +351,14 @@ def test_a_look_says_what_is_there_and_what_is_wrong(database):
     assert look(url).tables == "the tables are there"
 
 
+def test_a_look_says_that_another_programs_tables_are_there(database):
+    postgres.shared().run("CREATE TABLE app (x int)", database)
+    url = postgres.shared().url(database)
+    assert "it holds another program's table `app` (name an empty database)" in look(url).problems
+    with pytest.raises(StoreError, match="another program's table `app`"):
+        open_postgres(url)
+
+
 def test_a_look_says_what_would_break_work_off(database):
     server = postgres.shared()
     server.run(f"ALTER DATABASE {database} SET statement_timeout = '20ms'")
