@@ -90,7 +90,6 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 STRANGERS = 64 * 1024  # bytes of a body that are read of whoever has no key that could send more
-FORM = 4 * 1024 * 1024  # bytes of a form: the longest playbook, with every byte of it escaped, and a rest
 SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
 
@@ -139,6 +138,9 @@ class Foreign(Protocol):
 
 class Pages(Foreign, Protocol):
     """Paths whose refusals are read by people."""
+
+    async def longest(self, scope: Scope, headers: Headers) -> int:
+        """Return how many bytes of a request's body are read."""
 
     async def refused(self, scope: Scope, receive: Receive, send: Send, error: ApiError) -> None:
         """Answer a request whose body was refused."""
@@ -222,7 +224,8 @@ class Front:
         """Return a request's body: little of a stranger's, for it is parsed before anybody asks who sends it."""
         headers = Headers(scope["headers"])
         if rest is self.console:
-            return await wire.body(receive, headers, self.strangers, most=FORM)
+            most = await self.console.longest(scope, headers)
+            return await wire.body(receive, headers, self.strangers, most=most)
         stranger = await self._stranger(scope, headers)
         if stranger is None:
             data = await wire.body(receive, headers, self.budget)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlsplit
 
+from anyio import to_thread
 from starlette.requests import Request
 
 from sentinel.console.answers import Answers
 from sentinel.console.assets import ROOT, Asset
+from sentinel.core.errors import SentinelError
 from sentinel.edge import wire
-from sentinel.edge.errors import ApiError
+from sentinel.edge.errors import ApiError, refusal
 from sentinel.edge.wire import Asgi, Headers, Message, Receive, Scope, Send
 
 HEAD: Mapping[bytes, bytes] = {
@@ -25,13 +27,24 @@ HEAD: Mapping[bytes, bytes] = {
 }
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 SAFE = ("GET", "HEAD")
+FORM = 4 * 1024 * 1024  # bytes: the longest playbook, with every byte of it escaped, and a rest
+STRANGERS = 16 * 1024  # of whoever is not signed in: what the door takes
+LEFT = 256 * 1024  # of a text in the editor, which is given back when its session is over
+EDITOR = "/playbooks/edit"
 
 
 class Console:
-    """The console as the front calls it. `words` are the first words of its paths."""
+    """The console as the front calls it. `words` are the first words of its paths.
 
-    def __init__(self, pages: Asgi, answers: Answers, words: Collection[str], public_url: str | None) -> None:
+    `signed_in` says whether a session's token is good.
+    """
+
+    def __init__(
+        self, pages: Asgi, answers: Answers, words: Collection[str], public_url: str | None,
+        signed_in: Callable[[str], bool],
+    ) -> None:  # fmt: skip
         self._pages = pages
+        self._signed_in = signed_in
         self._answers = answers
         self._words = frozenset(words)
         self._public = _origin(public_url) if public_url else None
@@ -51,6 +64,21 @@ class Console:
             await self._wrong(error, scope, headers, receive, send)
         else:
             await self._pages(scope, receive, self._headed(send))
+
+    async def longest(self, scope: Scope, headers: Headers) -> int:
+        """Return how many bytes of a form are read: few of a stranger's, for anybody may have them read.
+
+        Raises ApiError where nobody can say now who it is.
+        """
+        length = headers.get(b"content-length") or ""
+        if length.isdecimal() and int(length[:20]) <= STRANGERS:
+            return STRANGERS
+        token = Request(scope).cookies.get(self._answers.cookie, "")
+        try:
+            signed_in = await to_thread.run_sync(self._signed_in, token)
+        except SentinelError as error:
+            raise refusal(error) from None
+        return FORM if signed_in else LEFT if scope["path"] == EDITOR else STRANGERS
 
     async def refused(self, scope: Scope, receive: Receive, send: Send, error: ApiError) -> None:
         """Answer a form that was not read with a page."""

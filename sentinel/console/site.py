@@ -86,7 +86,11 @@ def build(context: Context, assets: Assets | None = None) -> Console:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _fault)
     words = {route.path.split("/")[1] for route in routes()} | {"static"}
-    return Console(app, answers, words - {""}, context.public_url)
+    return Console(app, answers, words - {""}, context.public_url, lambda token: _signed_in(context, token))
+
+
+def _signed_in(context: Context, token: str) -> bool:
+    return bool(token) and context.accounts.session(token, busy=False) is not None
 
 
 def finding_page(public_url: str | None) -> Callable[[str, str], str] | None:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sentinel.console import throttle
+from sentinel.console import guard, throttle
 from sentinel.console.pages import entry
 from sentinel.core.duration import HOUR, MINUTE
 from sentinel.core.errors import SentinelError
@@ -409,6 +409,26 @@ def test_a_form_that_is_too_large_is_refused_by_a_page_that_says_so(console):
         assert "the form is larger than 4 MiB" in text(answer) and "events" not in text(answer)
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
     assert console.whole.local.ask("POST", "/v1/playbooks/check", raw=b"x" * (9 << 20)).error["code"] == "too_large"
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/welcome", "/theme", "/decisions/new", "/playbooks/check"])
+def test_little_of_a_form_is_read_of_whoever_is_not_signed_in(console, path):
+    """What is read is taken apart before anybody asks who sent it: four megabytes keep a processor busy for long."""
+    stranger, guessed = console.anybody(), console.anybody()
+    guessed.session = guessed.csrf = "guessed"
+    for reader in (stranger, guessed):
+        answer = reader.post(path, {"name": "x" * (guard.STRANGERS + 1)})
+        assert answer.status == 413 and "the form is larger than 16 KiB" in text(answer)
+    assert stranger.post(path, {"name": "x" * (guard.STRANGERS - 100)}).status != 413
+    assert console.reader().post(path, {"name": "x" * (guard.STRANGERS * 4)}).status != 413
+
+
+def test_a_text_is_given_back_to_whoever_is_no_more_signed_in_up_to_a_length(console):
+    gone = console.anybody()
+    gone.session = gone.csrf = "over"
+    answer = gone.post("/playbooks/edit", {"text": "long " * 20_000})
+    assert answer.status == 401 and "long " * 20_000 in answer.body.decode()
+    assert gone.post("/playbooks/edit", {"text": "x" * (guard.LEFT + 1)}).status == 413
 
 
 def test_files_are_named_after_what_is_in_them_and_kept_for_ever(console):
