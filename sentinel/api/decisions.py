@@ -12,6 +12,7 @@ from sentinel.api.models import (
     AllowanceView,
     DecisionView,
     Length,
+    Lifted,
     Listing,
     Model,
     Moment,
@@ -19,7 +20,7 @@ from sentinel.api.models import (
     Reason,
     Revision,
 )
-from sentinel.api.parts import Cursor, Id, Limit
+from sentinel.api.parts import Cursor, Id, Limit, Word
 from sentinel.api.views import allowance_view, decision_view, listing
 from sentinel.core.decision import Kind, Scope, Single
 from sentinel.edge.access import Caller
@@ -103,6 +104,17 @@ def lift_decision(here: Here, caller: Admin, id: Id, why: Annotated[str, Query(m
     revision = require(here.store.decisions.lift(caller.app, id, caller.by, why, here.clock()), "decision", id)
     here.told(caller.app)
     return {"revision": revision}
+
+
+@router.delete("/v1/decisions", response_model=Lifted, tags=["decisions"])
+def lift_decisions(
+    here: Here, caller: Admin, playbook: Annotated[Word, Query(min_length=1, max_length=128)],
+    why: Annotated[str, Query(max_length=500)] = "",
+) -> Any:  # fmt: skip
+    """End all that a playbook decided and that is in force, for good: the findings behind it never decide again."""
+    revision, lifted = here.store.decisions.lift_all(caller.app, playbook, caller.by, why, here.clock())
+    here.told(caller.app)
+    return {"revision": revision, "lifted": lifted}
 
 
 @router.get("/v1/allow", response_model=Listing[AllowanceView], tags=["decisions"])

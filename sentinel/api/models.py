@@ -117,6 +117,12 @@ class Revision(Model):
     revision: int
 
 
+class Lifted(Revision):
+    """The revision after several decisions were lifted, and how many."""
+
+    lifted: int
+
+
 class DecisionView(Model):
     """A decision with its reasons and what became of it. `until` null: for ever."""
 

@@ -10,6 +10,8 @@ from sentinel.cli import show
 from sentinel.cli.client import AppId, Data, Secret, Url, connect, path_of
 from sentinel.cli.options import AsFormat, Format, Length, Limit, Over, Scope, Target, Why, scope_of
 from sentinel.cli.terminal import complain
+from sentinel.core.errors import InputError
+from sentinel.core.number import plural
 
 decisions = typer.Typer(help="List decisions, make them by hand, lift them.", no_args_is_help=True)
 COLUMNS = ("id", "kind", "scope", "value", "until", "playbook", "reason")
@@ -49,9 +51,19 @@ def add_decision(
 
 @decisions.command("lift")
 def lift_decision(
-    id: Annotated[str, typer.Argument(help="The decision's id.")],
+    id: Annotated[str | None, typer.Argument(help="The decision's id.")] = None,
+    playbook: Annotated[
+        str | None, typer.Option("--playbook", help="In place of an id: all that this playbook decided.")
+    ] = None,
     why: Why = "",
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None,
 ) -> None:  # fmt: skip
-    """End a decision for good: the finding behind it never decides again."""
-    connect(url, key, app, data).ask("DELETE", path_of("/v1/decisions", id), query={"why": why or None})
+    """End a decision for good, or all of a playbook: the findings behind them never decide again."""
+    if (id is None) == (playbook is None):
+        raise InputError("lift what?", "give a decision's id, or `--playbook ID`")
+    server, query = connect(url, key, app, data), {"why": why or None}
+    if id is not None:
+        server.ask("DELETE", path_of("/v1/decisions", id), query=query)
+    else:
+        done = server.ask("DELETE", "/v1/decisions", query=query | {"playbook": playbook})
+        typer.echo(f"{done['lifted']} {plural(done['lifted'], 'decision')} lifted")

@@ -152,6 +152,19 @@ class Decisions:
                 note(connection, app, now, by, "decision.lift", f"{row.scope} {row.value}", why, {"decision": row.id})
         return self._revisions.learn(change)
 
+    def lift_all(self, app: str, playbook: str, by: str, why: str, now: int) -> tuple[int, int]:
+        """End all that a playbook decided and that is in force, for good; return the revision and how many."""
+        c = decisions.c
+        mine = (c.app == app, c.playbook == playbook, c.parent.is_(None), *_in_force(now))
+        with self._control.write() as connection:
+            change = changes.Change(connection, app, now)
+            ids = list(connection.execute(select(c.id).where(*mine)).scalars())
+            for some in changes.lots(ids):
+                changes.lift(change, some, by, why)
+            if ids:
+                note(connection, app, now, by, "decision.lift", f"playbook {playbook}", why, {"number": len(ids)})
+        return self._revisions.learn(change), len(ids)
+
     def expire(self, now: int, keep: int) -> int:
         """Drop the rows of decisions over for `keep` microseconds; return how many. Older revisions get a reset."""
         c, edge = decisions.c, now - keep

@@ -85,6 +85,17 @@ class TestDecisions:
         assert ip not in {one["value"] for one in admin.get("/v1/decisions?limit=1000").json["items"]}
         assert ip in {one["value"] for one in admin.get("/v1/decisions?all=true&limit=1000").json["items"]}
 
+    def test_all_of_a_playbook_are_lifted_at_once_and_their_findings_never_decide_again(self, whole, admin, ip):
+        whole.fail(ip)
+        (finding,) = admin.get(f"/v1/findings?ip={ip}&playbook=three-failures").json["items"]
+        assert admin.delete("/v1/decisions").status == 422, "nothing is lifted where nobody says what"
+        answer = admin.delete(f"/v1/decisions?playbook={finding['playbook']}&why=a+mistake").json
+        assert answer["lifted"] >= 1
+        assert ip not in {one["value"] for one in whole.using("sdk").get("/v1/feed").json["added"]}
+        assert admin.get(f"/v1/findings/{finding['id']}").json["undone"]
+        again = admin.delete(f"/v1/decisions?playbook={finding['playbook']}").json
+        assert again == {"revision": answer["revision"], "lifted": 0}
+
     @pytest.mark.parametrize(
         ("new", "value"),
         [

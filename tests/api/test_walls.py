@@ -34,6 +34,7 @@ RIGHTS = {
     "GET /v1/decisions/{id}": LISTENERS,
     "POST /v1/decisions": ADMIN,
     "DELETE /v1/decisions/{id}": ADMIN,
+    "DELETE /v1/decisions": ADMIN,
     "GET /v1/blocklist.txt": LISTENERS,
     "GET /v1/blocklist.nginx": LISTENERS,
     "GET /v1/blocklist.haproxy": LISTENERS,

@@ -198,6 +198,13 @@ class TestDecisions:
         (over,) = as_json(ask("decisions", "list", "--all", "--value", "198.51.100.50", "--format", "json"))
         assert (over["lifted_why"], over["in_force"]) == ("a mistake", False)
 
+    def test_all_of_a_playbook_are_lifted_at_once(self, ask):
+        done = ask("decisions", "lift", "--playbook", "nobody", "--why", "a mistake")
+        assert done == (0, ["0 decisions lifted"], "")
+        for wrong in ((), ("some", "--playbook", "p")):
+            code, _, said = ask("decisions", "lift", *wrong)
+            assert (code, said) == (2, "sentinel: lift what? (give a decision's id, or `--playbook ID`)\n")
+
     @pytest.mark.parametrize(
         ("value", "scope"),
         [("42", "user"), ("id:42", "user"), ("email:a@b.example", "user"), ("203.0.113.9", "ip"), ("::1", "ip"),

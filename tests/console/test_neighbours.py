@@ -43,6 +43,7 @@ DONE = {
     "/people/label": {"scope": "user", "value": f"id:{MARKER}", "name": "walls", "for": "1d"},
     "/people/unlabel": {"scope": "user", "value": f"id:{MARKER}", "name": f"{MARKER}-label"},
     "/decisions/new": {"kind": "block", "scope": "user", "value": f"id:{MARKER}", "reason": "walls", "for": "1d"},
+    "/decisions/lift": {"playbook": "three-failures", "why": "walls"},
     "/decisions/allowed/add": {"scope": "user", "value": f"id:{MARKER}", "reason": "walls", "for": "1d"},
     "/explorer/searches": {"name": "walls"},
     "/settings/app": {"name": "walls"},

@@ -246,6 +246,22 @@ def test_an_exception_of_a_finding_that_acted_on_nobody_is_for_its_user(console)
     ]
 
 
+def test_all_that_a_playbook_decided_is_lifted_at_once_and_nothing_else(console):
+    """A playbook that was wrong about hundreds was undone a person at a time."""
+    for host in (41, 42):
+        console.whole.fail(f"203.0.113.{host}")
+    reader, decisions = console.reader(), console.store.decisions
+    given = {"kind": "block", "scope": "ip", "value": "203.0.113.43", "reason": "spam", "for": "1d"}
+    reader.done("/decisions/new", given)
+    assert "Lift all of this playbook" not in text(reader.page("/decisions"))
+    assert "Lift all of this playbook" in text(reader.page("/decisions?playbook=three-failures"))
+    assert reader.post("/decisions/lift", {"playbook": "three-failures", "why": ""}).status == 422
+    where = reader.done("/decisions/lift", {"playbook": "three-failures", "why": "a mistake"})
+    assert "All that the playbook decided was lifted for good." in text(reader.page(where))
+    standing = {one.decision.value for one in decisions.list("one", limit=1000).items if one.lifted is None}
+    assert "203.0.113.43" in standing and not {"203.0.113.41", "203.0.113.42"} & standing
+
+
 def test_a_decision_that_was_lifted_says_when_it_would_have_ended_and_of_no_finding_where_there_is_none(console):
     reader = console.reader()
     given = {"kind": "block", "scope": "ip", "value": "203.0.113.88", "reason": "spam", "for": "1d"}

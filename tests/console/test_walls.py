@@ -37,6 +37,7 @@ RIGHTS = {
     "POST /people/part": "admin",
     "POST /people/decide": "analyst",
     "POST /people/lift": "analyst",
+    "POST /decisions/lift": "analyst",
     "POST /people/label": "analyst",
     "POST /people/unlabel": "analyst",
     "GET /addresses": "viewer",

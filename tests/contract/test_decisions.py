@@ -50,6 +50,21 @@ def test_a_delta_holds_what_changed_since_and_nothing_else(store):
     assert store.decisions.delta("shop", 3, NOW) == Delta(3)
 
 
+def test_all_that_a_playbook_decided_ends_in_one_change_and_nothing_else_does(store):
+    mine = tuple(decision(f"d{n}", f"id:{n}", playbook="wrong") for n in range(700))
+    over, other = decision("over", "id:over", NOW - 1, playbook="wrong"), decision("other", "id:other")
+    put(store, batch(decisions=(*mine, over, other)))
+    put(store, batch("blog", decisions=(decision("theirs", playbook="wrong"),)))
+    assert store.decisions.lift_all("shop", "wrong", "jane", "a mistake", NOW) == (2, 700)
+    delta = store.decisions.delta("shop", 1, NOW)
+    assert (delta.added, sorted(delta.removed)) == ((), sorted(one.id for one in mine))
+    assert [one.decision.id for one in store.decisions.list("shop", now=NOW).items] == ["other"]
+    assert len(store.decisions.list("blog", now=NOW).items) == 1
+    (line,) = [one for one in store.audit.list("shop").items if one.action == "decision.lift"]
+    assert (line.target, line.reason, line.detail) == ("playbook wrong", "a mistake", {"number": 700})
+    assert store.decisions.lift_all("shop", "wrong", "jane", "again", NOW) == (2, 0)
+
+
 def test_what_came_and_went_between_two_deltas_is_in_neither(store):
     put(store, batch(decisions=(decision("a"),)))
     put(store, batch(decisions=(decision("b"),)))

@@ -59,6 +59,15 @@ def add_decision(visit: Analyst, form: Filled) -> Response:
     return visit.done(visit.url(f"/decisions/{decision.id}"), "blocked")
 
 
+@router.post("/decisions/lift")
+def lift_decisions(visit: Analyst, form: Filled) -> Response:
+    """End all that a playbook decided, for good."""
+    playbook, why = form.text("playbook"), form.text("why", most=500)
+    visit.store.decisions.lift_all(visit.app.id, playbook, visit.by, why, visit.now)
+    visit.here.told(visit.app.id)
+    return visit.done(visit.url("/decisions", playbook=playbook), "all-lifted")
+
+
 @router.get("/decisions/{id}")
 def show_decision(visit: Viewer, id: Id) -> Response:
     """Show why there is a decision, and what became of it."""

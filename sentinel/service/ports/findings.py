@@ -96,6 +96,9 @@ class Decisions(Protocol):
     def lift(self, app: str, id: str, by: str, why: str, now: int) -> int | None:
         """End a decision by hand, for good: its finding never decides again. Return the revision, None if unknown."""
 
+    def lift_all(self, app: str, playbook: str, by: str, why: str, now: int) -> tuple[int, int]:
+        """End all that a playbook decided and that is in force, for good; return the revision and how many."""
+
     def expire(self, now: int, keep: int) -> int:
         """Drop the rows of decisions over for `keep` microseconds; return how many. Older revisions get a reset."""
 
