@@ -28,7 +28,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_TOLD = ("method", "path", "route", "query_string", "headers")  # of a scope, also once the request is over
+_TOLD = ("method", "path", "route", "path_template", "query_string", "headers")  # also once the request is over
 _REFUSED: dict[str, Any] = {"code": 1008, "reason": "refused"}
 _RESERVED: dict[str, Any] = {"code": 3003}  # a server may reserve 1008 to itself
 
@@ -281,17 +281,18 @@ class _About:
 
     def describe(self) -> dict[str, Any]:
         scope = self._scope
-        route = getattr(scope.get("route"), "path", None)
         query = scope.get("query_string", b"").decode("latin-1")
         return {
             "method": scope.get("method", "GET"),
             "path": scope.get("path"),
-            "route": route if isinstance(route, str) else None,
             "host": self.header("host"),
             "user_agent": self.header("user-agent"),
             "referer": without_query(self.header("referer")),
             "params": parameters(query, self.body(), self.header("content-type") or ""),
         }
+
+    def route(self) -> object:
+        return getattr(self._scope.get("route"), "path", None) or self._scope.get("path_template")  # Litestar's
 
     def let_go(self) -> None:
         self._scope = {name: self._scope[name] for name in _TOLD if name in self._scope}

@@ -18,6 +18,7 @@ from sentinel.core.device import fingerprint
 from sentinel.sdk.buffer import Request
 
 _Unset: Any = object()
+_LONGEST_ROUTE = 512
 
 
 class Described(Protocol):
@@ -27,7 +28,10 @@ class Described(Protocol):
         """Return a header by its lower-case name."""
 
     def describe(self) -> dict[str, Any]:
-        """Return method, path, route, host, user agent, referer and parameters, unscrubbed."""
+        """Return method, path, host, user agent, referer and parameters, unscrubbed."""
+
+    def route(self) -> object:
+        """Return the pattern of the path, a text once it is known."""
 
     def body(self) -> bytes | None:
         """Return what the application has read of the body, None where nothing was kept."""
@@ -135,8 +139,17 @@ class Holder:
         """Tell the request's events how it was answered; those not sent yet will say so."""
         self.status = status
         if self.request is not None:
+            if self.request.get("route", "") is None:
+                self.request["route"] = self.route()
             self.request["status"] = status
             self.request.over = True
+
+    def route(self) -> str | None:
+        """Return the pattern of the path, bounded; None where no framework has told it, or not yet."""
+        with suppress(Exception):  # a stranger's code
+            route = self.about.route()
+            return route[:_LONGEST_ROUTE] if isinstance(route, str) and route else None
+        return None
 
     def let_go(self) -> None:
         """Hold the request itself no longer: it goes as the application lets go of it, and waits for no collector.

@@ -159,8 +159,11 @@ class _About(wsgi.About):
         return read[:KEPT_BODY] if isinstance(read, bytes) else None
 
     def describe(self) -> dict[str, Any]:
+        return {**super().describe(), "path": self._request.path}
+
+    def route(self) -> object:
         match = self._request.resolver_match
-        return {**super().describe(), "path": self._request.path, "route": match.route if match else None}
+        return match.route if match else None
 
     def let_go(self) -> None:
         super().let_go()

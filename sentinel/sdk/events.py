@@ -27,7 +27,7 @@ from sentinel.sdk.options import Options
 FORM = "application/x-www-form-urlencoded"
 KEPT_BODY = 16 * 1024  # bytes of a body, as far as the application reads it
 _SIZE = 600  # characters of an event beside its properties, roughly
-_LONGEST = {"path": 1024, "route": 512, "host": 256, "user_agent": 512, "referer": 1024, "method": 32}
+_LONGEST = {"path": 1024, "host": 256, "user_agent": 512, "referer": 1024, "method": 32}
 _QUERY = 8192
 _MOST_IDENTIFIERS = 32
 _MOST_LOOKED_AT = 256  # a stranger may send a million
@@ -127,7 +127,10 @@ class Events:
             }
             params = self._scrubber.mapping(about.get("params") or {})
             holder.size = sum(map(len, found.values())) + _size(params)
-            said = {**found, "status": holder.status, **({"params": params} if params else {})}
+            route = holder.route()
+            said: dict[str, Any] = {**found, "status": holder.status, **({"params": params} if params else {})}
+            if route is not None or not holder.over:  # it may be known later: some identify before it is
+                said["route"] = route
             holder.request = Request(said, holder.over)
         return holder.request
 

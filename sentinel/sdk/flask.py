@@ -23,10 +23,10 @@ class Sentinel:
         """Protect an application."""
         inner: Any = app.wsgi_app
         app.wsgi_app = SentinelMiddleware(inner, **self._answers)  # type: ignore[method-assign]
-        app.before_request(_note_route)
+        app.url_value_preprocessor(_note_route)  # before any `before_request`, which may identify
 
 
-def _note_route() -> None:
+def _note_route(*about: Any) -> None:
     rule = flask.request.url_rule
     if rule is not None:
         flask.request.environ["sentinel.route"] = rule.rule

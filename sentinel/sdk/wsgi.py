@@ -286,12 +286,14 @@ class About:
         return {
             "method": environ.get("REQUEST_METHOD", "GET"),
             "path": _path(environ),
-            "route": environ.get("sentinel.route"),
             "host": self.header("host"),
             "user_agent": self.header("user-agent"),
             "referer": without_query(self.header("referer")),
             "params": parameters(environ.get("QUERY_STRING", ""), self.body(), self.header("content-type") or ""),
         }
+
+    def route(self) -> object:
+        return self._environ.get("sentinel.route")
 
     def let_go(self) -> None:
         self._environ = {name: self._environ[name] for name in _TOLD if name in self._environ}

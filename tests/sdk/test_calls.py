@@ -342,6 +342,9 @@ class About:
     def body(self):
         return None
 
+    def route(self):
+        return None
+
 
 def test_a_verdict_is_latched_only_while_no_answer_has_started():
     holder = context.Holder("203.0.113.9", "/", About())

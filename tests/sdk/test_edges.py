@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import json
 import time
+from typing import NamedTuple
 
 import pytest
 
@@ -19,6 +20,10 @@ from sentinel.sdk.client import Client
 from sentinel.sdk.options import Options
 
 BLOCKED = Verdict("block", "d1")
+
+
+class Route(NamedTuple):
+    path: str
 
 
 @pytest.fixture
@@ -530,6 +535,22 @@ def test_a_request_that_is_abandoned_ends_without_a_word(sentinel, kind):
     contextvars.copy_context().run(serving.send, None)
     serving.close()
     assert sdk.current().buffer._urgent
+
+
+@pytest.mark.parametrize(
+    ("known", "told"), [({"route": Route("/orders/{n}")}, "/orders/{n}"), ({"path_template": "/o"}, "/o"), ({}, None)]
+)
+def test_an_event_from_before_the_routing_tells_the_route_once_that_is_known(sentinel, known, told):
+    """Who identifies in a middleware does so before."""
+
+    async def app(scope, receive, send):
+        sdk.identify("good")
+        scope.update(known)
+        await start(send)
+
+    drive(app)
+    (event,) = sentinel.named("sentinel.identify")
+    assert (event["request"]["route"], event["request"]["status"]) == (told, 200)
 
 
 def test_what_comes_after_a_sockets_end_is_the_servers_to_say(sentinel):

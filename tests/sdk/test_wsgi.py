@@ -12,6 +12,7 @@ import pytest
 
 from sentinel import sdk
 from sentinel.core.decision import Decision, Delta
+from sentinel.sdk import testing
 from sentinel.sdk.wsgi import SentinelMiddleware
 from tests.sdk import serving
 from tests.sdk.conftest import known
@@ -259,6 +260,24 @@ def test_the_address_is_what_the_declared_number_of_proxies_says(server, start):
         assert site.get("/list/x", X_Forwarded_For="198.51.100.1, 203.0.113.9").status == 403
         assert site.get("/list/x", X_Forwarded_For="203.0.113.9, 198.51.100.1").status == 200
         assert site.get("/list/x").status == 200
+
+
+@pytest.mark.parametrize("outer", [True, False])
+def test_events_from_before_flasks_views_tell_the_route_too(outer):
+    flask = pytest.importorskip("flask")
+    from sentinel.sdk.flask import Sentinel
+
+    app = flask.Flask("shop")
+    if outer:
+        Sentinel(app)
+    app.before_request(lambda: sdk.identify("jane") and None)
+    app.add_url_rule("/orders/<int:number>", view_func=lambda number: {"number": number})
+    if not outer:
+        Sentinel(app)
+    with testing.capture() as sentinel:
+        app.test_client().get("/orders/7")
+        (event,) = sentinel.named("sentinel.identify")
+    assert event["request"]["route"] == "/orders/<int:number>"
 
 
 def test_flask(server, client):
