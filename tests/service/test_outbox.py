@@ -167,7 +167,7 @@ def test_few_are_under_way_at_once(bench):
     bench.courier.round()
     wait_for(lambda: bench.way.at_once == AT_ONCE)
     bench.way.open.set()
-    wait_for(lambda: not bench.courier._under_way)
+    assert wait_for(lambda: not bench.courier._under_way)
     assert bench.way.most == AT_ONCE
     assert len(bench.way.delivered) == 20
 
@@ -180,10 +180,10 @@ def test_a_channel_that_does_not_answer_holds_up_no_other(bench, slow):
     bench.send(*[f"slow {n}" for n in range(2 * LOT)], channel=slow)
     bench.send(*[f"{n}" for n in range(3)])
     bench.courier.round()
-    wait_for(lambda: sorted(bench.way.delivered) == ["0", "1", "2"])
+    assert wait_for(lambda: sorted(bench.way.delivered) == ["0", "1", "2"])
     bench.send("later")
     bench.courier.round()
-    wait_for(lambda: "later" in bench.way.delivered)
+    assert wait_for(lambda: "later" in bench.way.delivered)
     bench.way.open.set()
 
 
@@ -195,7 +195,7 @@ def test_many_channels_that_do_not_answer_hold_up_none_that_does(bench):
     bench.courier.round()
     bench.send("a")
     bench.courier.round()
-    wait_for(lambda: bench.way.delivered == ["a"])
+    assert wait_for(lambda: bench.way.delivered == ["a"])
     bench.way.open.set()
 
 
