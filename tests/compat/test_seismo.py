@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 import subprocess
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
@@ -65,9 +66,22 @@ def signed(whole, request):
     return Signed(whole, re.sub(r"[^a-z0-9]+", "-", request.node.name)[:60].strip("-"))
 
 
-def today(micros=None):
-    at = datetime.now(UTC) if micros is None else datetime.fromtimestamp(micros / 1e6, UTC)
-    return at.strftime("%Y-%m-%d")
+@pytest.fixture
+def hour(whole, monkeypatch):
+    """The hour of the day, which does not end meanwhile: the clock of the door stands."""
+    moment = time.time_ns() // 1000
+    monkeypatch.setattr(whole.server.front.foreign.shared.door, "clock", lambda: moment)
+    return datetime.fromtimestamp(moment / 1e6, UTC).hour
+
+
+@pytest.fixture
+def day(whole, hour):
+    """The day of that hour."""
+    return today(whole.server.front.foreign.shared.door.clock())
+
+
+def today(micros):
+    return datetime.fromtimestamp(micros / 1e6, UTC).strftime("%Y-%m-%d")
 
 
 def test_the_protocol_is_off_for_an_app_without_a_key_of_its_own(whole):
@@ -213,11 +227,10 @@ def test_a_bad_event_is_refused_in_seismos_words(signed, body):
     assert (answer.status, answer.body) == (400, b"bad event format")
 
 
-def test_labels_names_ids_and_days_are_told_apart(signed):
+def test_labels_names_ids_and_days_are_told_apart(signed, day):
     signed.post("a")
     signed.post({"id": "i", "event": "a"})
     signed.post("b", label="other")
-    day = today()
 
     def ids(query, label="shop"):
         return [one["id"] for one in signed.get(f"/api/events/{label}?{query}")]
@@ -234,10 +247,9 @@ def test_a_label_with_a_quote_in_it_is_a_label(signed):
     assert [one["app"] for one in signed.get(f"/api/events/{label}")] == ["it's\" or True"]
 
 
-def test_reports_count_what_is_asked_for_in_both_spellings(signed):
+def test_reports_count_what_is_asked_for_in_both_spellings(signed, hour, day):
     signed.post("a")
     signed.post({"id": "i", "event": "a"})
-    hour, day = datetime.now(UTC).hour, today()
     total = {"total": 2}
     for path in (
         f"day/shop?date={day}", "week/shop?date=today", f"week/shop?week={day}", "month/shop?date=today",
@@ -404,7 +416,7 @@ def test_an_answer_that_would_be_too_long_is_not_made(signed, monkeypatch):
     assert len(read) == 3
 
 
-def test_what_the_real_client_was_seen_to_send_is_answered(whole):
+def test_what_the_real_client_was_seen_to_send_is_answered(whole, hour):
     signed = Signed(whole, "replayed", username="seismo", password="mypass-mypass")
     token = signed.sign_in(username="seismo", password="mypass-mypass").json["token"]
     old = next(dict(one.headers)["X-Access-Token"] for one in recorded("seismo_client")[1:])
@@ -416,8 +428,8 @@ def test_what_the_real_client_was_seen_to_send_is_answered(whole):
             )
         return one
 
-    hour = f"hour={datetime.now(UTC).hour}"
-    answers = list(replay(whole.client, "seismo_client", BASE, {old: token, "hour=21": hour}, longer))
+    said = {old: token, "hour=21": f"hour={hour}"}
+    answers = list(replay(whole.client, "seismo_client", BASE, said, longer))
     assert [answer.status for _, answer in answers] == [200] + [201] * 4 + [200] * 10 + [401]
     names = [[one["id"] for one in answer.json] for _, answer in answers[5:10]]
     everything = ["application-started", "app-start", "search-executed", "app-start"]
@@ -454,7 +466,7 @@ var told = [];
 """
 
 
-def test_the_real_client_signs_in_posts_asks_and_reports(whole, tmp_path):
+def test_the_real_client_signs_in_posts_asks_and_reports(whole, hour, tmp_path):
     folder = clients.npm("seismo-client@0.0.5")
     Signed(whole, "real-client", username="shop", password=PASSWORD)
     script = tmp_path / "client.js"
