@@ -9,20 +9,24 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from sentinel.core.batch import Note
-from sentinel.core.errors import Conflict, InputError, SentinelError
+from sentinel.core.duration import SECOND
+from sentinel.core.errors import Conflict, InputError, SentinelError, StoreBusy
 from sentinel.loader.source import LARGEST
 from sentinel.service.library import Library
 from sentinel.service.ports import Store
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\.ya?ml", re.ASCII)
 NEW = ""  # the mark of a file that is not there
+LEASE = "playbooks"
+_HOLD = 10 * SECOND  # a file is written in less; of a server that dies meanwhile nobody waits longer for it
 
 
 class Sheet(NamedTuple):
@@ -78,7 +82,7 @@ class Writing:
         data = text.replace("\r\n", "\n").encode("utf-8")
         if len(data) > LARGEST:
             raise SentinelError(f"the file has more than {LARGEST:,} bytes")
-        with self._lock:
+        with self._alone():
             before = self.place(file)
             if before.fixed is not None:
                 raise SentinelError(f"`{Path(file).name}` cannot be written here: {before.fixed}", "download the text")
@@ -90,6 +94,20 @@ class Writing:
         self._store.audit.write(None, line, self._clock())
         self._soon()
         return Sheet(before.file, data.decode(), _mark(data))
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let nobody else write meanwhile, nor another server: it may read the same folder."""
+        with self._lock:
+            now = self._clock() + self._store.skew()
+            lease = self._store.leases.take(LEASE, secrets.token_hex(8), now + _HOLD, now)
+            if lease is None:
+                raise Conflict("somebody saves a file at this very moment", "save again")
+            try:
+                yield
+            finally:
+                with contextlib.suppress(StoreBusy):  # then it ends by itself
+                    self._store.leases.release(lease)
 
     def _ours(self, file: str) -> bool:
         """Say whether a path is that of a file, there or not, right inside the folder that new ones go into."""
