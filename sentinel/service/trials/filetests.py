@@ -28,7 +28,7 @@ from sentinel.engine.playbook import Expectation, Metric, Place, Playbook, Playb
 from sentinel.engine.windows import Detector, Steps, Threshold, Watch, Windows
 from sentinel.loader.testcase import copy_of
 from sentinel.service.trials.marks import matter
-from sentinel.service.trials.replay import EVER, Answer, Replay, Retraction
+from sentinel.service.trials.replay import EVER, Answer, Replay, Retraction, nothing
 from sentinel.service.trials.uncounted import uncounted
 
 START = moment.parse("2026-01-05T00:00:00Z")  # a Monday
@@ -65,7 +65,7 @@ class Runner:
 
     make_windows: MakeWindows
     lateness: int = LATENESS
-    enrich: Callable[[Event], object] = id
+    enrich: Callable[[Event], object] = nothing
 
     def rule(self, rule: Rule, wanted: str = "") -> Iterator[Outcome]:
         """Give the outcome of each test of a rule."""
