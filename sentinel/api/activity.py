@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path
 
 from sentinel.api.asking import Q, Since, Until, forward, wanted
-from sentinel.api.context import Context, Here, Reader
+from sentinel.api.context import ASKED_IN_TURN, Context, Here, Reader
 from sentinel.api.models import DecisionView, FindingView, Listing, Model, Moment, PersonView
 from sentinel.api.parts import LONGEST, Cursor, Filter, Limit, Word, network, time
 from sentinel.api.sums import bounded
@@ -21,7 +21,7 @@ from sentinel.core.record import KeptDecision
 from sentinel.service import about
 from sentinel.service.about import About
 
-router = APIRouter(tags=["explorer"])
+router = APIRouter(tags=["explorer"], dependencies=ASKED_IN_TURN)
 
 
 class SeenView(Model):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from sentinel.api.hub import Hub
+from sentinel.api.turns import Turns
 from sentinel.core.record import App, KeyScope
 from sentinel.edge.access import Caller, Gate
 from sentinel.edge.errors import ApiError
@@ -49,6 +50,7 @@ class Context:
     deleter: Deleter
     accounts: Accounts  # of those who sign in to the console
     workbench: Workbench
+    turns: Turns = field(default_factory=Turns)  # of those who ask the explorer
     never: tuple[str, ...] = ()  # networks that are the app's own: its proxies
 
 
@@ -77,6 +79,15 @@ def allowed(*scopes: KeyScope) -> Callable[..., Caller]:
 Reader = Annotated[Caller, Depends(allowed("read"))]
 Listener = Annotated[Caller, Depends(allowed("read", "sdk"))]
 Admin = Annotated[Caller, Depends(allowed())]
+
+
+async def in_turn(here: Here, caller: Reader) -> AsyncIterator[None]:
+    """Let a question that may take long be asked when its key's turn has come."""
+    async with here.turns.of(caller):
+        yield
+
+
+ASKED_IN_TURN = [Depends(in_turn)]
 
 
 def server_only(caller: Caller) -> None:

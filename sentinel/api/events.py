@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from sentinel.api import stream
 from sentinel.api.asking import Q, Since, Until, wanted
-from sentinel.api.context import Here, Reader
+from sentinel.api.context import ASKED_IN_TURN, Here, Reader
 from sentinel.api.export import TYPES, download
 from sentinel.api.hub import Hub
 from sentinel.api.models import EventView, Listing
@@ -36,7 +36,7 @@ LOOK = 2.0  # seconds between two looks at whether whoever listens still may
 _LOT = 200  # events told at a time
 
 
-@router.get("/v1/events", response_model=Listing[EventView])
+@router.get("/v1/events", response_model=Listing[EventView], dependencies=ASKED_IN_TURN)
 def search_events(
     here: Here, caller: Reader, q: Q = None, event: Filter = None, user: Filter = None, ip: Filter = None,
     since: Since = None, until: Until = None, limit: Limit = 50, cursor: Cursor = None,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 
 from sentinel.api.activity import UserView, activity_view, shares_view, whole
 from sentinel.api.asking import Since, Until
-from sentinel.api.context import Admin, Here, Reader
+from sentinel.api.context import ASKED_IN_TURN, Admin, Here, Reader
 from sentinel.api.models import Model, Moment, Revision
 from sentinel.api.parts import LONGEST, Word
 from sentinel.api.views import decision_view, person_view, when
@@ -18,7 +18,7 @@ from sentinel.service import about, hand
 router = APIRouter(tags=["people"])
 
 
-@router.get("/v1/users/{key:path}", response_model=UserView)
+@router.get("/v1/users/{key:path}", response_model=UserView, dependencies=ASKED_IN_TURN)
 def get_user(
     here: Here, caller: Reader, key: Annotated[Word, Path(max_length=LONGEST)], since: Since = None, until: Until = None
 ) -> Any:

@@ -86,6 +86,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         404: "Not there, or another app's",
         413: "Larger than 8 MiB",
         422: "Something in it cannot be meant",
+        429: "Too much is asked with the key; Retry-After says when to come back",
         503: "The store cannot do it now; Retry-After says when to come back",
     }.items()
 }

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from sentinel.api.asking import Since, Until
-from sentinel.api.context import Here, Reader
+from sentinel.api.context import ASKED_IN_TURN, Here, Reader
 from sentinel.api.models import Model, Moment
 from sentinel.api.parts import Time, time
 from sentinel.api.shares import NamesView, SeriesView, TopView, change, names_view, series_view, top_view
@@ -19,7 +19,7 @@ from sentinel.core.record import Filter
 from sentinel.edge.errors import ApiError
 from sentinel.service import reports
 
-router = APIRouter(tags=["explorer"])
+router = APIRouter(tags=["explorer"], dependencies=ASKED_IN_TURN)
 At = Annotated[Time, Query(description="A moment in the hour, day, week or month; without it, the one of now.")]
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from sentinel.api.asking import Q, Since, Until, wanted
-from sentinel.api.context import Context, Here, Reader
+from sentinel.api.context import ASKED_IN_TURN, Context, Here, Reader
 from sentinel.api.parts import Filter
 from sentinel.api.shares import (
     FunnelView,
@@ -42,7 +42,7 @@ from sentinel.core.explore import (
 )
 from sentinel.service.hand import lasting
 
-router = APIRouter(tags=["explorer"])
+router = APIRouter(tags=["explorer"], dependencies=ASKED_IN_TURN)
 WEEK = 7 * DAY
 Zone = Annotated[str, Query(max_length=64, description="Whose days, weeks and months: such as `Europe/Berlin`.")]
 Field = Annotated[str | None, Query(max_length=512, examples=["geo.country", "properties.plan"])]

@@ -15,12 +15,16 @@ MOST_BUCKETS = 20_000
 
 
 class Buckets:
-    """One bucket a key, refilled at `rate` a second up to `size`; the least recently used are forgotten."""
+    """One bucket a key, refilled at `rate` a second up to `size`; the least recently used are forgotten.
 
-    def __init__(self, rate: float, size: float, most: int = MOST_BUCKETS) -> None:
+    `what` is what there was too much of, as a refusal says it.
+    """
+
+    def __init__(self, rate: float, size: float, most: int = MOST_BUCKETS, what: str = "events") -> None:
         self.rate = rate
         self.size = size
         self._most = most
+        self._what = what
         self._kept: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def __contains__(self, key: str) -> bool:
@@ -31,7 +35,7 @@ class Buckets:
         level = self._level(key, now)
         if level <= 0:
             wait = max(1, math.ceil((1 - level) / self.rate))
-            raise ApiError("rate_limited", "too many events", f"try again in {wait} s", wait)
+            raise ApiError("rate_limited", f"too many {self._what}", f"try again in {wait} s", wait)
 
     def spend(self, key: str, cost: float, now: float) -> None:
         """Take what a request cost."""
