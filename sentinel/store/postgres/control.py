@@ -138,6 +138,13 @@ class Control:
             with _let_go(connection):
                 yield connection
 
+    @contextmanager
+    def beside(self) -> Iterator[Connection]:
+        """Give the connection of one transaction beside that of whoever writes, who does not wait for it."""
+        with self.translated(), self.engine.connect() as connection, _let_go(connection):
+            yield connection
+            connection.commit()
+
     def look(self, query: str, app: str, keys: Sequence[str]) -> list[Any]:
         """Return rows as the transaction under way sees them."""
         values = {"app": app, "keys": list(keys)}

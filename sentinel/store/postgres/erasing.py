@@ -8,18 +8,20 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Connection
 
 from sentinel.core.identity import key_type, names_of
-from sentinel.store.database import Database
-from sentinel.store.postgres.control import driver
+from sentinel.store.postgres.control import Control, driver
 from sentinel.store.postgres.text import unescaped_json
 
 
-def erase(control: Database, app: str, keys: Sequence[str], until: int) -> int:
-    """Delete the events up to a time that name one of these persons, and return how many."""
-    with control.write() as connection:
+def erase(control: Control, app: str, keys: Sequence[str], until: int) -> int:
+    """Delete the events up to a time that name one of these persons, and return how many.
+
+    All of an app's events are looked at, and those that come in do not wait for it.
+    """
+    with control.beside() as connection:
         return _erased(connection, app, keys, until)
 
 
-def named(control: Database, app: str, until: int) -> Iterator[str]:
+def named(control: Control, app: str, until: int) -> Iterator[str]:
     """Give the user keys that events up to a time name; some more than once."""
     query = b"SELECT DISTINCT user_key, identifiers FROM events WHERE app = %s AND ts <= %s"
     with control.read() as connection, driver(connection).cursor("named") as found:

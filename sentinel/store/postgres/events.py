@@ -191,11 +191,8 @@ class Events:
             after = spot_of(some[-1])
 
     def _deleted(self, query: str, values: Sequence[Any]) -> int:
-        control = self._control
-        with control.translated(), control.engine.connect() as connection:
-            lot: int = connection.exec_driver_sql(query, tuple(values)).rowcount
-            connection.commit()
-            return lot
+        with self._control.beside() as connection:
+            return connection.exec_driver_sql(query, tuple(values)).rowcount
 
     def _rows(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with self._control.read() as connection:

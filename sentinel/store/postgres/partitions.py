@@ -119,12 +119,10 @@ class Partitions:
     @contextmanager
     def _alone(self) -> Iterator[Connection]:
         """Give a connection whose transaction is the only one to change partitions, and waits for no lock long."""
-        control = self._control
-        with control.translated(), control.engine.connect() as connection:
+        with self._control.beside() as connection:
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_WAIT}")
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (control.key("partitions"),))
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (self._control.key("partitions"),))
             yield connection
-            connection.commit()
 
 
 def _only(connection: Connection, table: str, app: str) -> bool:

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -424,6 +425,21 @@ def test_a_dump_is_put_back_as_the_manual_says_without_an_error(tmp_path):
         again.close()
     finally:
         server.run("DROP DATABASE IF EXISTS sentinel WITH (FORCE)")
+
+
+def test_events_come_in_while_those_of_a_deleted_person_are_looked_for(stores, database):
+    """That takes minutes where there are many events: here somebody else holds one that is to go."""
+    store = stores[0]
+    put(store, batch(events=(event("a", user={"id": "7"}),)))
+    with psycopg.connect(postgres.shared().url(database)) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("SELECT 1 FROM events FOR UPDATE")
+        deleting = pool.submit(store.deletions.delete, "shop", "id:7", "jane", "asked", NOW + DAY)
+        wait_for(lambda: postgres.shared().run("SELECT 1 FROM pg_locks WHERE NOT granted", database))
+        put(store, batch(events=(event("b", user={"id": "8"}),)))
+        assert not deleting.done()
+        other.rollback()
+        assert deleting.result(60).events == 1
+    assert [kept.event.id for kept in store.events.matching("shop", Filter())] == ["b"]
 
 
 def test_settling_waits_for_whoever_has_begun_to_write_and_then_knows_what_they_wrote(stores):
