@@ -292,6 +292,12 @@ class NewKeyView(KeyView):
     secret: str
 
 
+class Revived(Model):
+    """How many deliveries that were given up are tried again."""
+
+    revived: int
+
+
 class DeliveryView(Model):
     """What is to be delivered to a channel, and what became of it so far."""
 

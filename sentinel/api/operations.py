@@ -10,7 +10,7 @@ from fastapi import Path as InPath
 from pydantic import Field
 
 from sentinel.api.context import Admin, Here, Reader, server_only
-from sentinel.api.models import AuditView, DeliveryView, Listing, Model, PlaybooksView, Reason, VersionView
+from sentinel.api.models import AuditView, DeliveryView, Listing, Model, PlaybooksView, Reason, Revived, VersionView
 from sentinel.api.parts import Cursor, Id, Limit, Word
 from sentinel.api.views import audit_view, delivery_view, listing, mistake_view, playbook_view, version_view
 from sentinel.core import moment
@@ -59,6 +59,12 @@ def list_deliveries(
 ) -> Any:
     """Return notifications and webhooks, newest first; with `dead` those that were given up, or all others."""
     return listing(here.store.outbox.list(caller.app, dead, limit, cursor), delivery_view)
+
+
+@router.post("/v1/outbox/revive", response_model=Revived)
+def revive_deliveries(here: Here, caller: Admin) -> Any:
+    """Try again all that was given up."""
+    return {"revived": here.store.outbox.revive_all(caller.app, caller.by, here.clock())}
 
 
 @router.post("/v1/outbox/{id}/revive", status_code=204)

@@ -58,7 +58,10 @@ def lift_decision(
     why: Why = "",
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None,
 ) -> None:  # fmt: skip
-    """End a decision for good, or all of a playbook: the findings behind them never decide again."""
+    """End a decision, or all of a playbook's, for good.
+
+    The findings behind them never decide again.
+    """
     if (id is None) == (playbook is None):
         raise InputError("lift what?", "give a decision's id, or `--playbook ID`")
     server, query = connect(url, key, app, data), {"why": why or None}

@@ -60,6 +60,9 @@ COMMANDS = {
     "decisions": Command("sentinel.cli.decisions:decisions", "List decisions, make them by hand, lift them."),
     "allow": Command("sentinel.cli.allow:allow", "List whom nobody acts on, add to them, take them back."),
     "labels": Command("sentinel.cli.labels:labels", "List labels, put them on users and addresses, take them off."),
+    "deliveries": Command(
+        "sentinel.cli.deliveries:deliveries", "List notifications and webhooks, try those again that were given up."
+    ),
     "users": Command("sentinel.cli.users:users", "Delete what is known of a person."),
     "events": Command("sentinel.cli.events:events", "Search events, newest first, or follow them as they come."),
     "migrate": Command(

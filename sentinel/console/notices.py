@@ -31,6 +31,7 @@ NOTICES: Mapping[str, str] = {
     "property-left": "The property keeps its column for as long as it is asked for.",
     "property-promoted": "The property has a column of its own, however seldom it is asked for.",
     "revived": "It is delivered again.",
+    "all-revived": "All that was given up is delivered again.",
     "search-kept": "The search was saved.",
     "search-renamed": "The search was renamed.",
     "search-removed": "The search was removed.",

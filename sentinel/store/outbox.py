@@ -85,6 +85,16 @@ class Outbox:
                 note(connection, app, now, by, "outbox.revive", str(id))
             return revived
 
+    def revive_all(self, app: str, by: str, now: int) -> int:
+        """Try all dead ones of an app again; return how many there were."""
+        mine = (outbox.c.app == app, outbox.c.dead.is_(True))
+        with self._control.write() as connection:
+            values = {"dead": False, "attempts": 0, "next_at": now}
+            revived = connection.execute(update(outbox).where(*mine).values(**values)).rowcount
+            if revived:
+                note(connection, app, now, by, "outbox.revive", "all", "", {"number": revived})
+            return revived
+
     def expire(self, before: int) -> int:
         """Drop what was delivered before a time, or given up and made before it; return how many."""
         c = outbox.c

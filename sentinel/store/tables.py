@@ -252,6 +252,7 @@ class OutboxRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("app", "key", name="outbox_key"),
         Index("outbox_due", "done", "dead", "next_at"),
+        Index("outbox_dead", "app", "dead", "id"),
         {"sqlite_autoincrement": True},
     )
 

@@ -524,6 +524,25 @@ class TestOperations:
         assert admin.post(f"/v1/outbox/{dead[0]['id']}/revive").status == 204
         assert admin.post("/v1/outbox/999999/revive").status == 404
 
+    def test_all_that_was_given_up_can_be_tried_again_at_once(self, whole, admin, ip, monkeypatch):
+        class Broken:
+            def deliver(self, delivery):
+                raise SentinelError("nobody there")
+
+            def wait(self, attempts):
+                return None
+
+        with monkeypatch.context() as patch:
+            patch.setattr(whole.server.courier, "_channels", Broken())
+            whole.fail(ip)
+            dead = wait_for(lambda: admin.get("/v1/outbox?dead=true&limit=1000").json["items"])
+        assert admin.post("/v1/outbox/revive").json["revived"] >= len(dead)
+        wanted = {one["id"] for one in dead}
+        assert wait_for(
+            lambda: wanted <= {one["id"] for one in admin.get("/v1/outbox?limit=1000").json["items"] if one["done"]}
+        )
+        assert admin.post("/v1/outbox/revive").json == {"revived": 0}
+
     def test_the_audit_says_who_did_what_and_why(self, admin, ip):
         made = decided(admin, value=ip, reason="a reason of its own")
         lines = [one for one in admin.get("/v1/audit").json["items"] if made["id"] in str(one)]

@@ -87,6 +87,7 @@ RIGHTS = {
     "POST /v1/playbooks/backtest": ADMIN,
     "GET /v1/outbox": READERS,
     "POST /v1/outbox/{id}/revive": ADMIN,
+    "POST /v1/outbox/revive": ADMIN,
     "GET /v1/audit": ADMIN,
     "POST /v1/backup": set(),
     "GET /v1/enforcement": READERS,

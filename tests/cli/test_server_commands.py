@@ -21,8 +21,10 @@ from sentinel.cli.client import Client, Refused, Unreachable
 from sentinel.cli.importing import Bookmark, Sender
 from sentinel.cli.options import scope_of
 from sentinel.cli.program import run
+from sentinel.core.batch import Batch, Outgoing
 from sentinel.core.errors import SentinelError
 from sentinel.local import LOCAL, leave
+from tests.api.served import wait_for
 from tests.api.whole import whole as run_whole
 
 
@@ -197,6 +199,20 @@ class TestDecisions:
         assert ask("decisions", "list", "--value", "198.51.100.50")[1] == []
         (over,) = as_json(ask("decisions", "list", "--all", "--value", "198.51.100.50", "--format", "json"))
         assert (over["lifted_why"], over["in_force"]) == ("a mistake", False)
+
+    def test_deliveries_are_listed_and_tried_again(self, server, ask):
+        store = server.server.store
+        rows = tuple(Outgoing(f"cli-{n}", "notify", "nowhere", {}) for n in range(2))
+        with store.unit() as unit:
+            unit.commit([Batch("one", 1, outbox=rows)])
+        server.server.courier.hurry()
+        given_up = wait_for(lambda: found if len(found := store.outbox.list("one", dead=True).items) == 2 else None)
+        listed = as_json(ask("deliveries", "list", "--dead", "--format", "json"))
+        assert {one["error"] for one in listed} == {"there is no channel `nowhere`"}
+        assert ask("deliveries", "retry", given_up[0].id) == (0, [], "")
+        assert wait_for(lambda: len(store.outbox.list("one", dead=True).items) == 2)
+        assert ask("deliveries", "retry", "--all") == (0, ["2 tried again"], "")
+        assert ask("deliveries", "retry")[0] == ask("deliveries", "retry", "7", "--all")[0] == 2
 
     def test_all_of_a_playbook_are_lifted_at_once(self, ask):
         done = ask("decisions", "lift", "--playbook", "nobody", "--why", "a mistake")

@@ -47,6 +47,7 @@ DONE = {
     "/decisions/allowed/add": {"scope": "user", "value": f"id:{MARKER}", "reason": "walls", "for": "1d"},
     "/explorer/searches": {"name": "walls"},
     "/settings/app": {"name": "walls"},
+    "/settings/deliveries/revive": {},
     "/settings/enforcement": {"turn": "off", "why": "walls"},
     "/settings/keys": {"scope": "read"},
     "/settings/properties": {"path": "note", "turn": "on"},

@@ -75,6 +75,7 @@ RIGHTS = {
     "POST /settings/enforcement": "admin",
     "POST /settings/server/enforcement": SERVER,
     "POST /settings/deliveries/{id}/revive": "admin",
+    "POST /settings/deliveries/revive": "admin",
     "GET /settings/apps": SERVER,
     "POST /settings/apps": SERVER,
     "GET /settings/audit": "admin",

@@ -214,6 +214,23 @@ def test_a_delivery_given_up_is_dead_until_it_is_revived(store):
     assert [(one.attempts, one.dead) for one in store.outbox.due(NOW + 5)] == [(0, False)]
 
 
+def test_all_that_were_given_up_are_tried_again_at_once_and_no_other_app_s(store):
+    for app in ("shop", "blog"):
+        put(store, batch(app, outbox=tuple(Outgoing(f"k{n}", "webhook", "c", {}) for n in range(3))))
+    for one in store.outbox.due(NOW):
+        if one.key != "k0":
+            store.outbox.failed(one.id, "refused", None)
+    assert store.outbox.revive_all("shop", "jane", NOW + 5) == 2
+    assert [(one.key, one.attempts) for one in store.outbox.due(NOW + 5) if one.app == "shop"] == [
+        ("k0", 0), ("k1", 0), ("k2", 0),
+    ]  # fmt: skip
+    assert len(store.outbox.list("blog", dead=True).items) == 2
+    assert [(one.target, one.detail) for one in store.audit.list("shop").items if one.action == "outbox.revive"] == [
+        ("all", {"number": 2})
+    ]
+    assert store.outbox.revive_all("shop", "jane", NOW + 5) == 0
+
+
 def test_the_longest_due_delivery_comes_first(store):
     put(store, batch(outbox=tuple(Outgoing(f"k{n}", "webhook", "c", {}) for n in range(3))))
     first = store.outbox.due(NOW)[0]

@@ -64,6 +64,13 @@ def turn_server(visit: ServerAdmin, form: Filled) -> Response:
     return _turn(visit, form, None)
 
 
+@router.post("/settings/deliveries/revive")
+def revive_all(visit: Admin) -> Response:
+    """Try again all that was given up."""
+    visit.store.outbox.revive_all(visit.app.id, visit.by, visit.now)
+    return visit.done(visit.url("/settings"), "all-revived")
+
+
 @router.post("/settings/deliveries/{id}/revive")
 def revive(visit: Admin, id: Id) -> Response:
     """Try again what was given up."""

@@ -134,5 +134,8 @@ class Outbox(Protocol):
     def revive(self, app: str, id: int, by: str, now: int) -> bool:
         """Try a dead one again; say whether it was dead."""
 
+    def revive_all(self, app: str, by: str, now: int) -> int:
+        """Try all dead ones of an app again; return how many there were."""
+
     def expire(self, before: int) -> int:
         """Drop what was delivered before a time, or given up and made before it; return how many."""

@@ -312,6 +312,7 @@ CREATE INDEX decision_subject ON decision (app, subject) WHERE subject IS NOT NU
 CREATE INDEX decision_until ON decision (until) WHERE until IS NOT NULL;
 CREATE INDEX decision_value ON decision (app, value, made, id);
 CREATE INDEX outbox_due ON outbox (done, dead, next_at);
+CREATE INDEX outbox_dead ON outbox (app, dead, id);
 CREATE INDEX audit_app ON audit (app, id);
 CREATE INDEX playbook_history ON playbook_version (app, playbook, id);
 DELETE FROM "sqlite_sequence";

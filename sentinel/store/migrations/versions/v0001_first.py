@@ -285,6 +285,7 @@ def _outbox() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("outbox_due", "outbox", ["done", "dead", "next_at"])
+    op.create_index("outbox_dead", "outbox", ["app", "dead", "id"])
 
 
 def _audit() -> None:
