@@ -19,6 +19,7 @@ from tests.console.visiting import Reader
 ROOT = Path(__file__).parents[2]
 # What axe calls moderate or minor, or asks for only if told to, and pages hold to all the same.
 ALSO = ("heading-order", "landmark-unique", "empty-table-header", "target-size")
+PATIENCE = 60_000  # milliseconds for whatever a page is to do
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -74,6 +75,7 @@ def tab(
         viewport={"width": width, "height": height}, color_scheme=theme, java_script_enabled=scripts,
         timezone_id=zone, locale="en-GB",
     )  # fmt: skip
+    context.set_default_timeout(PATIENCE)
     try:
         if reader.session:
             cookie = {"name": "sentinel", "value": reader.session, "url": reader.origin, "httpOnly": True}
@@ -100,7 +102,9 @@ def launched(path: str) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"] if os.geteuid() == 0 else [], timeout=2 * PATIENCE
+        )
         yield browser
         browser.close()
 

@@ -75,20 +75,20 @@ def test_what_a_backtest_puts_into_the_page_stays_text(chromium, console):
     with tab(chromium, console.reader("analyst")) as seen:
         page = seen.page
         seen.open(of_one("/playbooks/new"))
-        page.locator("#draft-status", has_text="No mistakes").wait_for(timeout=20_000)
+        page.locator("#draft-status", has_text="No mistakes").wait_for()
         write(page, GROUPED.format(title="<img src=x onerror=document.title=1>"))
-        page.locator("#draft-report", has_text="could matter").wait_for(timeout=20_000)
-        page.locator("#draft-report", has_text="{{ 7 * 7 }}").wait_for(timeout=20_000)
+        page.locator("#draft-report", has_text="could matter").wait_for()
+        page.locator("#draft-report", has_text="{{ 7 * 7 }}").wait_for()
         page.locator("#draft-report details summary").click()
         said = inert(page, "#draft-report")
         assert "<script>document.title" in said and "\\u202eevil" in said and "\\x1b[31m" in said
         page.get_by_role("button", name="Run its tests").click()
-        page.locator("#draft-result", has_text="failed").wait_for(timeout=20_000)
+        page.locator("#draft-result", has_text="failed").wait_for()
         assert "<img src=x onerror" in inert(page, "#draft-result")
         write(page, "playbook: '<img src=x onerror=document.title=1>'\n\"<script>x</script>\": 1\n")
-        page.locator("#draft-status", has_text="the first in line").wait_for(timeout=20_000)
+        page.locator("#draft-status", has_text="the first in line").wait_for()
         page.get_by_role("button", name="Check").click()
-        page.locator("#draft-result", has_text="mistake").wait_for(timeout=20_000)
+        page.locator("#draft-result", has_text="mistake").wait_for()
         assert "<script>x" in inert(page, "#draft-result")
         assert page.title() == "New playbook · Sentinel"
         seen.quiet()
@@ -108,7 +108,7 @@ def test_a_rule_made_of_a_hostile_search_is_shown_as_text_and_opens_in_the_edito
             inert(page)
         assert seen.serious() == []
         page.get_by_role("link", name="Open in the editor").click()
-        page.locator("#draft-status", has_text="No mistakes").wait_for(timeout=20_000)
+        page.locator("#draft-status", has_text="No mistakes").wait_for()
         inert(page)
         seen.quiet()
 
