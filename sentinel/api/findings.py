@@ -16,6 +16,7 @@ from sentinel.api.models import FindingView, Length, Listing, Model, Text
 from sentinel.api.parts import Cursor, Filter, Id, Limit, Time, network, time, user_key
 from sentinel.api.views import finding_view, listing, when
 from sentinel.core import ecs, ocsf
+from sentinel.core.duration import ENDLESS
 from sentinel.core.record import FindingFormat, Judged, KeptFinding, Page, Status
 from sentinel.edge.access import Caller
 from sentinel.edge.errors import ApiError, require
@@ -120,7 +121,7 @@ def judge_finding(here: Here, caller: Admin, id: Id, judgement: Judgement) -> An
 def _pardon(here: Context, caller: Caller, id: str, judgement: Judgement, length: str, now: int) -> None:
     if judgement.status != "false-positive":
         raise ApiError("invalid", "`allow`: only a false positive makes an exception", "leave it out")
-    if length != hand.FOREVER:
+    if length != ENDLESS:
         hand.lasting("allow", length)
     kept = require(here.store.findings.get(caller.app, id), "finding", id)
     why = judgement.note or kept.note or "a false positive"

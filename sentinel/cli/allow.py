@@ -9,6 +9,7 @@ import typer
 from sentinel.cli import show
 from sentinel.cli.client import AppId, Data, Secret, Url, connect, path_of
 from sentinel.cli.options import AsFormat, Format, Length, Over, Scope, Target, Why, scope_of
+from sentinel.core.duration import ENDLESS
 
 allow = typer.Typer(help="List whom nobody acts on, add to them, take them back.", no_args_is_help=True)
 COLUMNS = ("id", "scope", "value", "until", "reason", "by", "made")
@@ -29,7 +30,7 @@ def add_allowance(
     value: Target,
     why: Why,
     scope: Scope = None,
-    length: Length = "forever",
+    length: Length = ENDLESS,
     lift: Annotated[bool, typer.Option("--lift/--no-lift", help="End what playbooks decided about it.")] = True,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip

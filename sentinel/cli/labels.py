@@ -9,6 +9,7 @@ import typer
 from sentinel.cli import show
 from sentinel.cli.client import AppId, Data, Secret, Url, connect
 from sentinel.cli.options import AsFormat, Format, Length, Limit, Over, scope_of
+from sentinel.core.duration import ENDLESS
 
 labels = typer.Typer(help="List labels, put them on users and addresses, take them off.", no_args_is_help=True)
 COLUMNS = ("kind", "target", "name", "until", "by", "made")
@@ -38,7 +39,7 @@ def put_label(
     target: Target,
     name: Name,
     kind: KindOption = None,
-    length: Length = "forever",
+    length: Length = ENDLESS,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
     """Put a label on a user or an address; the next event sees it."""

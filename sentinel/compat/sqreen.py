@@ -26,6 +26,7 @@ from sentinel.core import address, identity
 from sentinel.core.decision import FOREVER, Place
 from sentinel.core.duration import DAY, SECOND
 from sentinel.core.errors import EventError, SentinelError, StoreBusy
+from sentinel.core.event import ENFORCED
 from sentinel.core.scrub import Scrubber
 from sentinel.core.scrub import text as scrubbed
 from sentinel.edge.batch import decode
@@ -194,7 +195,7 @@ def record(decisions: frozenset[str], raw: Any) -> Iterator[dict[str, Any]]:
         if made["event"] in _REPORTS and own.get("action_id") in decisions:
             scope = _REPORTS[made["event"]]
             refused = {"kind": "block", "scope": scope, "decision": own["action_id"], "status": answered.get("status")}
-            made |= {"event": "sentinel.enforced", "properties": refused}
+            made |= {"event": ENFORCED, "properties": refused}
         yield {name: value for name, value in made.items() if value}
 
 

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from sentinel.console.labels import label, labelled
 from sentinel.core import moment
 from sentinel.core.decision import PAIRS, unpair
-from sentinel.core.duration import DAY, HOUR, MINUTE, SECOND, format_duration
+from sentinel.core.duration import DAY, ENDLESS, HOUR, MINUTE, SECOND, format_duration
 from sentinel.core.finding import tally_texts
 from sentinel.core.number import plural
 from sentinel.core.text import whole as unbroken
@@ -175,7 +175,7 @@ def parties(value: str, scope: str) -> list[tuple[str, str]]:
 
 def duration(micros: int | None) -> str:
     """Return a length as playbooks write it, `forever` for None."""
-    return "forever" if micros is None else format_duration(micros)
+    return ENDLESS if micros is None else format_duration(micros)
 
 
 def _coded(text: str) -> Markup:

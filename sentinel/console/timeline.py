@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Literal, NamedTuple
 
 from sentinel.core.decision import PAIRS, Kind, unpair
+from sentinel.core.event import ENFORCED
 from sentinel.core.explore import Activity, Share
 from sentinel.service.about import MOST, About
 
@@ -15,7 +16,6 @@ WORDS: Mapping[str, str] = {
     "os": "Systems", "events": "What they did",
 }  # fmt: skip
 MOST_SHARES = 8
-ENFORCED = "sentinel.enforced"  # what the SDK tells of a request that it refused
 
 
 class Line(NamedTuple):

@@ -11,6 +11,7 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 LONGEST = 3650 * DAY
+ENDLESS = "forever"  # how a length without an end is written
 
 UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
 _MOST = 200  # characters: a message repeats them

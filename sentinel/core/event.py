@@ -21,6 +21,7 @@ DEVICE_LENGTH = 256
 PROPERTIES_DEPTH = 16
 CLOCK_SLACK = 60_000_000
 RESERVED = ("sentinel.", "sq.")
+ENFORCED = "sentinel.enforced"  # what an SDK, or a foreign client, tells of what it refused
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 

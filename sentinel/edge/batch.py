@@ -15,7 +15,7 @@ import msgspec
 
 from sentinel.core import event
 from sentinel.core.errors import EventError
-from sentinel.core.event import Event
+from sentinel.core.event import ENFORCED, Event
 from sentinel.core.record import KeyScope
 from sentinel.core.text import whole
 from sentinel.edge.errors import ApiError
@@ -24,7 +24,7 @@ MOST = 5_000
 MOST_CONTAINERS = 250_000  # eight megabytes of brackets would hold everybody up for seconds
 LARGEST_PROPERTIES = 32 * 1024
 LARGEST_USER = 16 * 1024
-FROM_SDK = ("sentinel.enforced", "sentinel.identify", "sentinel.dropped")
+FROM_SDK = (ENFORCED, "sentinel.identify", "sentinel.dropped")
 NOT_FROM_BROWSERS = ("auth", "signup")
 _LONGEST_NUMBER = 40
 _FORM = 'send one event such as `{"event": "invoice.created"}`, or a list of them'

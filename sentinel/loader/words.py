@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from sentinel.core import event, moment
 from sentinel.core.decision import check_to
-from sentinel.core.duration import parse_duration
+from sentinel.core.duration import ENDLESS, parse_duration
 from sentinel.core.errors import DecisionError, DurationError
 from sentinel.engine.expression import Expression, ExpressionError, compile_expression
 from sentinel.engine.fields import FIELDS, OPEN, FieldSpec, find_field
@@ -26,7 +26,6 @@ from sentinel.loader.offsets import positions
 from sentinel.loader.source import Mapping, Node, Scalar, Sequence, Spot
 
 TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-FOREVER = "forever"
 LONGEST_ID = 64
 DURATION = "^([0-9]+[smhd])+$"
 SCALAR = {"type": ["string", "number", "boolean"]}  # other readers of YAML make numbers of what is text to us
@@ -213,7 +212,7 @@ def duration(least: int = 1) -> Word:
 
 
 def _term(node: Scalar, desk: Desk) -> int | None:
-    if node.text == FOREVER:
+    if node.text == ENDLESS:
         return None
     micros = _duration(node)
     if not micros:
@@ -224,7 +223,7 @@ def _term(node: Scalar, desk: Desk) -> int | None:
 TERM = Word(
     "a duration",
     _term,
-    {"type": "string", "pattern": f"^forever$|{DURATION}"},
+    {"type": "string", "pattern": f"^{ENDLESS}$|{DURATION}"},
     "such as `15m`, `[15m, 1h, 24h]` or `forever`",
 )
 

@@ -21,6 +21,7 @@ from sentinel.core import address, ids, moment, scrub
 from sentinel.core.decision import ALLOW, Subject, Verdict
 from sentinel.core.decisions import Decisions
 from sentinel.core.errors import SentinelError
+from sentinel.core.event import ENFORCED
 from sentinel.core.scrub import TOP
 from sentinel.sdk import context, events, snapshot
 from sentinel.sdk.buffer import Buffer
@@ -244,7 +245,7 @@ class Client:
         """Report that an answer of ours was sent in place of the application's."""
         self.notes.count("enforced")
         properties = {"decision": verdict.decision, "kind": verdict.kind, "scope": verdict.scope, "status": status}
-        self.track("sentinel.enforced", properties, holder.identifiers or None, request={"sentinel.request": holder})
+        self.track(ENFORCED, properties, holder.identifiers or None, request={"sentinel.request": holder})
 
     def finished(self, holder: Holder) -> None:
         """Let go what waited for a request's status, and of the request what no event tells."""

@@ -12,13 +12,12 @@ from typing import get_args
 
 from sentinel.core import address, identity, moment
 from sentinel.core.decision import PAIRS, Decision, Kind, Place, Scope, Single, pair, place, unpair
-from sentinel.core.duration import parse_duration
+from sentinel.core.duration import ENDLESS, parse_duration
 from sentinel.core.errors import DecisionError, SentinelError, StoreBusy
 from sentinel.core.ids import CHANCE, new_id
 from sentinel.core.record import Allowance, Filter, KeptDecision, KeptFinding
 from sentinel.service.ports import Store
 
-FOREVER = "forever"
 SINGLES: tuple[Single, ...] = get_args(Single)
 _PAGE = 1000
 
@@ -137,7 +136,7 @@ def until(length: str | None, end: str | None, now: int) -> int | None:
         if at <= now:
             raise SentinelError(f"`until`: `{end}` is over")
         return at
-    if length is None or length == FOREVER:
+    if length is None or length == ENDLESS:
         return None
     return now + lasting("for", length)
 

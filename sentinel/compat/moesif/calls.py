@@ -21,13 +21,12 @@ from sentinel.compat.raw import element, part
 from sentinel.compat.raw import time as sent_at
 from sentinel.core import address, identity, moment
 from sentinel.core.errors import EventError, IdentityError
-from sentinel.core.event import ID_LENGTH, NAME_LENGTH
+from sentinel.core.event import ENFORCED, ID_LENGTH, NAME_LENGTH
 from sentinel.core.record import KeyScope
 from sentinel.core.scrub import Scrubber, text
 
 CALL = "api.call"
 IDENTIFY = "identify"
-ENFORCED = "sentinel.enforced"
 COMPANY = "company"  # the identifier a company goes by: `group_by: user.company`
 ANONYMOUS = "anonymous_id"
 LONGEST_PATH = 2048

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from sentinel.console.forms import Filled
 from sentinel.console.parts import LENGTHS, Cursor, Given, Id, length
 from sentinel.console.visit import Analyst, Viewer, Visit
+from sentinel.core.duration import ENDLESS
 from sentinel.core.errors import StoreBusy
 from sentinel.core.record import STATUSES, FindingFormat, Judged, KeptEvent, KeptFinding, Status
 from sentinel.edge.errors import require
@@ -79,7 +80,7 @@ def pardon_finding(visit: Analyst, form: Filled, id: Id) -> Response:
 def prolong_finding(visit: Analyst, form: Filled, id: Id) -> Response:
     """Decide by hand, for longer, what a finding decided."""
     kept, why = _known(visit, id), form.text("why", most=500)
-    hand.prolong(visit.store, visit.app.id, kept, why, length(form) or "forever", visit.by, visit.now)
+    hand.prolong(visit.store, visit.app.id, kept, why, length(form) or ENDLESS, visit.by, visit.now)
     visit.here.told(visit.app.id)
     return visit.done(visit.url(f"/findings/{id}"), "extended")
 
