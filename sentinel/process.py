@@ -97,8 +97,13 @@ def _socket(settings: Settings) -> Iterator[socket.socket]:
 
 @contextlib.contextmanager
 def _quiet_signals() -> Iterator[None]:
-    """Let a stop by signal be an ordinary end: uvicorn raises the signal again when it is done."""
+    """Let a stop by signal be an ordinary end: uvicorn raises the signal again when it is done.
+
+    A terminal that is closed ends it in the same order, unless `nohup` lets it go on.
+    """
     kept = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        kept[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     try:
         yield
     finally:

@@ -112,7 +112,8 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise SentinelError(f"`{folder}` cannot be made: {error.strerror}") from None
+        reason = "there is a file of that name" if isinstance(error, FileExistsError) else error.strerror
+        raise SentinelError(f"`{folder}` cannot be made: {reason}") from None
 
 
 def _asked(place: Path, folder: Path) -> tuple[int, int]:

@@ -55,6 +55,9 @@ def _tell(remarks: Iterator[Remark]) -> int:
 def _folder(found: Settings) -> Iterator[Remark]:
     folder = found.data
     place = next(one for one in (folder, *folder.absolute().parents) if present(one))
+    if not place.is_dir():
+        yield Remark("bad", f"the data folder `{folder}` cannot be: `{place}` is a file (set `data`)")
+        return
     if not os.access(place, os.W_OK | os.X_OK):
         yield Remark("bad", f"the data folder `{folder}` cannot be written (change its owner, or set `data`)")
         return

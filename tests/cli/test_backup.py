@@ -112,6 +112,13 @@ def database():
         server.drop(name)
 
 
+def test_a_file_is_no_folder(ask, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    assert f"`{file}` cannot be made: there is a file of that name" in ask("backup", file)[2]
+    assert "cannot be used as data folder: it is a file" in ask("backup", tmp_path / "new", "--data", file)[2]
+
+
 def test_a_database_that_was_put_back_is_made_ready_for_its_servers(database, ask, tmp_path):
     """Who was deleted stays deleted, sessions are void, and no SDK goes on from a list there is no more."""
     url = postgres.shared().url

@@ -147,6 +147,12 @@ def test_a_folder_others_may_look_into_is_named(doctor, tmp_path):
     assert code == 1 and f"others may look into `{tmp_path / 'data'}`" in said
 
 
+def test_a_file_in_the_folders_place_is_named(doctor, tmp_path):
+    (tmp_path / "data").write_text("")
+    code, said = doctor()
+    assert code == 1 and f"the data folder `{tmp_path / 'data'}` cannot be: `{tmp_path / 'data'}` is a file" in said
+
+
 def test_a_folder_of_another_user_is_named_and_all_else_looked_at(doctor, monkeypatch, tmp_path):
     (tmp_path / "data").mkdir(mode=0o700)
     inside = f"{tmp_path / 'data'}{os.sep}"

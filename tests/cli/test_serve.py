@@ -99,7 +99,7 @@ def test_the_first_start_creates_everything_and_hands_its_secrets_over_once(serv
     assert again.client.using(secret).post("/v1/events", {"event": "x"}).status == 200
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_in_order(serve, number):
     server = serve()
     stream = server.client.using(server.first_key).stream("/v1/feed/stream")

@@ -24,7 +24,8 @@ class Folder:
             path.chmod(0o700)
             self._file = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StoreError(f"`{path}` cannot be used as data folder: {error.strerror}") from error
+            reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+            raise StoreError(f"`{path}` cannot be used as data folder: {reason}") from error
         self._hold()
 
     def close(self) -> None:
