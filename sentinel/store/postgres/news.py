@@ -188,5 +188,4 @@ class News:
             pause = min(_PAUSE * (time.monotonic() - began), _LONGEST)
             if pause > EVERY:
                 self._stopping.wait(pause)
-            for _ in own.notifies(timeout=EVERY, stop_after=1):
-                pass
+            own.listen(EVERY)

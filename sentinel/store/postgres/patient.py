@@ -15,7 +15,7 @@ import psycopg
 from psycopg.abc import PQGen
 from psycopg.waiting import Ready, Wait
 
-SILENT = 10.0  # seconds in which no connection of this process heard a word, though one asks every other second
+SILENT = 10.0  # seconds in which no connection of this process heard a word, from the first that asked
 LONGEST = 30.0  # seconds for one statement of those who take events in: a disk may hang while what is read is at hand
 _LEAST = 0.5  # seconds for which any answer is waited for: this process may have been stopped itself
 
@@ -25,21 +25,31 @@ Result = TypeVar("Result")
 
 
 class Pulse:
-    """When the database was last heard, on whichever connection of this process."""
+    """Since when the database owes all connections of this process a word."""
 
     def __init__(self) -> None:
-        self.taken = False  # whether somebody asks all the time: else silence means nothing
-        self.heard = time.monotonic()
+        self.taken = False  # whether somebody asks it little all the time: else one long answer looks like silence
         self.over = False  # whether nobody is to wait any more, however well the database is
+        self._asked: float | None = None  # when it was asked first after it was heard last
 
     def take(self) -> None:
         """Begin to count: from here on somebody asks all the time."""
-        self.heard = time.monotonic()
+        self._asked = None
         self.taken = True
+
+    def ask(self) -> None:
+        """Note that something is asked."""
+        if self._asked is None:
+            self._asked = time.monotonic()
+
+    def hear(self) -> None:
+        """Note that something was heard."""
+        self._asked = None
 
     def silent(self) -> bool:
         """Say whether the database has fallen silent, or is not waited for any more."""
-        return self.over or (self.taken and time.monotonic() - self.heard > SILENT)
+        asked = self._asked
+        return self.over or (self.taken and asked is not None and time.monotonic() - asked > SILENT)
 
 
 class Patient(psycopg.Connection[Any]):
@@ -48,6 +58,7 @@ class Patient(psycopg.Connection[Any]):
     pulse: Pulse | None = None
     longest: float | None = None
     since: float | None = None  # when it began to wait for what it waits for
+    _listens = False  # whether it waits for what nobody asked for
 
     def wait(self, gen: PQGen[Result], *rest: Any, **more: Any) -> Result:
         """Return what comes of an exchange with the database; raises OperationalError where it is given up."""
@@ -55,6 +66,15 @@ class Patient(psycopg.Connection[Any]):
             return super().wait(self._watched(gen), *rest, **more)
         finally:
             self.since = None
+
+    def listen(self, seconds: float) -> None:
+        """Return once it is notified of something, or after so many seconds."""
+        self._listens = True
+        try:
+            for _ in self.notifies(timeout=seconds, stop_after=1):
+                pass
+        finally:
+            self._listens = False
 
     def interrupt(self) -> None:
         """Break off what it waits for, from another thread, as far as the database can be reached."""
@@ -68,10 +88,14 @@ class Patient(psycopg.Connection[Any]):
     def _watched(self, gen: PQGen[Result]) -> Generator[Wait, Ready | int, Result]:
         self.since = time.monotonic()
         try:
-            ready = yield next(gen)
+            wanted = next(gen)
+            if self.pulse is not None and not self._listens:
+                self.pulse.ask()
+            ready = yield wanted
             while True:
                 if ready & Ready.R:
-                    self._hear()
+                    if self.pulse is not None:
+                        self.pulse.hear()
                 elif self._in_vain():
                     self.pgconn.finish()  # an answer that still comes belongs to nobody
                     raise psycopg.OperationalError(f"no answer for {self.waited():.0f} s")
@@ -79,10 +103,6 @@ class Patient(psycopg.Connection[Any]):
         except StopIteration as over:
             result: Result = over.value
             return result
-
-    def _hear(self) -> None:
-        if self.pulse is not None:
-            self.pulse.heard = time.monotonic()
 
     def _in_vain(self) -> bool:
         waited = self.waited()

@@ -113,6 +113,25 @@ def test_what_takes_long_is_waited_for_while_others_are_answered(database, monke
             asking.join()
 
 
+def test_where_nobody_asks_nothing_heard_is_no_silence(database, monkeypatch):
+    """Whoever asks all the time may be held up by one who writes and waits for something else."""
+    monkeypatch.setattr(patient, "SILENT", 0.1)
+    pulse, url = patient.Pulse(), parts(postgres.shared().url(database))
+    pulse.take()
+    with connect(url, pulse) as one:
+        one.execute("LISTEN x")
+        one.listen(0.3)
+        one.rollback()  # for which nothing has to be asked
+        one.rollback()
+        one.listen(0.3)
+        assert not pulse.silent()
+        pulse.ask()
+        one.listen(0.3)
+        assert pulse.silent()
+        pulse.hear()
+        assert not pulse.silent()
+
+
 def test_once_the_server_ends_nobody_waits_however_well_the_database_is(silent, stores):
     here = stores[0]
     with pytest.raises(StoreBusy, match="no answer"), here.control.read() as connection:
