@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import get_args
 
 from sentinel.core import address, identity, moment
@@ -208,15 +209,21 @@ def pardon(store: Store, app: str, kept: KeptFinding, why: str, length: str | No
 
 
 def prolong(store: Store, app: str, kept: KeptFinding, why: str, length: str, by: str, now: int) -> int:
-    """Decide by hand what a finding decided, or would have, for longer; return how many decisions there are."""
+    """Decide by hand what a finding decided, or would have, for longer; return how many decisions there are.
+
+    What it decided of a user who is only claimed stays the playbook's, so that it still spares the owner's own places
+    and lets nothing else through there.
+    """
     end = until(length, None, now)
     made = [one for effect in kept.finding.effects for one in effect.decisions]
     wanted = {(one.kind, one.scope, one.value): one for one in made}
     for one in wanted.values():
-        decide(
-            store, app, one.kind, one.scope, one.value, end, why, by, now, to=one.to, logins_only=one.logins_only,
-            finding=None if kept.undone else kept.finding.id,
-        )  # fmt: skip
+        longer = replace(
+            one, id=_id(now), made=now, until=end, reason=why, by=by, finding=None if kept.undone else kept.finding.id
+        )
+        if not (one.logins_only or one.kind == "allow"):
+            longer = replace(longer, playbook=None, version=None)
+        store.decisions.add(app, longer, by, now)
     return len(wanted)
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 
 from sentinel.core.batch import Batch
-from sentinel.core.decision import Decision
+from sentinel.core.decision import Decision, Subject, pair
+from sentinel.core.decisions import Decisions
+from sentinel.core.duration import DAY, HOUR
+from sentinel.core.finding import Effect
 from sentinel.core.record import App
 from sentinel.service import hand
 from sentinel.store.embedded.store import open_store
+from tests.contract.values import batch, finding, put
 
 NOW = 1_800_000_000_000_000
 MANY = 10_050  # blocks in force, as while a botnet attacks
@@ -40,3 +44,31 @@ def test_whoever_is_let_be_is_free_however_many_were_blocked_since(store, scope,
     assert hand.allow(store, "shop", scope, value, None, "a customer", "jane", NOW + MANY)[1]
     assert store.decisions.get("shop", lifted).lifted == NOW + MANY
     assert store.decisions.get("shop", "d3").lifted is None
+
+
+HOME, AWAY = "203.0.113.20", "203.0.113.21"
+
+
+@pytest.mark.parametrize("claimed", [True, False])
+def test_what_is_decided_for_longer_is_decided_as_it_was(store, claimed) -> None:
+    """An owner whom a guesser had blocked at logins elsewhere was blocked at home, once somebody made it longer."""
+    user, more = f"id:{claimed}", {"playbook": "p", "version": "v", "made": NOW, "until": NOW + HOUR}
+    made = [Decision(f"block {claimed}", "block", "user", user, logins_only=claimed, finding=user, **more)]
+    if claimed:
+        made.append(Decision("home", "allow", "user+ip", pair(user, HOME), finding=user, **more))
+    found = finding(user, effects=(Effect("block_user", user, HOUR, tuple(made)),))
+    busy = Decision(f"busy {claimed}", "block", "ip", HOME, playbook="other")
+    put(store, batch(now=NOW, findings=(found,), decisions=(*made, busy)))
+
+    def told(now):
+        held = Decisions().apply(store.decisions.delta("shop", 0, now))
+        requests = [(ip, login) for ip in (HOME, AWAY) for login in (True, False)]
+        return {one: held.match(Subject((user,), one[0], login=one[1]), now).kind for one in requests}
+
+    before = told(NOW + 1)
+    kept = store.findings.get("shop", user)
+    assert hand.prolong(store, "shop", kept, "again and again", "1d", "jane", NOW + 1) == len(made)
+    assert told(NOW + 2) == told(NOW + DAY) == before
+    for one in store.decisions.list("shop", now=NOW + DAY, users=[user]).items:
+        assert (one.decision.by, one.decision.reason) == ("jane", "again and again")
+        assert one.decision.manual != claimed
