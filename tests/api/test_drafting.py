@@ -51,7 +51,8 @@ def test_every_mistake_has_its_place_its_caret_and_a_hint(server):
 
 def test_a_drafts_tests_know_a_device_by_its_user_agent(server):
     text = DRAFT.replace("group_by: ip", "group_by: device").replace("ip: 203.0.113.9, ", "request: {user_agent: x}, ")
-    text = text.replace("block_ip: {for: 1h}", "emit: {event: many.failures}").replace("{ip: 203.0.113.9}", "{device: y}")
+    text = text.replace("block_ip: {for: 1h}", "emit: {event: many.failures}")
+    text = text.replace("{ip: 203.0.113.9}", "{device: y}")
     (outcome,) = post(server, "test", text)["outcomes"]
     assert "at 1s: device " in str(outcome["faults"]), outcome
 
