@@ -15,7 +15,7 @@ from sentinel.demo.visitor import Answer
 
 # From the path and query of a GET to the answer's JSON; raises SentinelError.
 Ask = Callable[[str, Mapping[str, Any] | None], Any]
-_PATIENCE = 3.0  # seconds until an event that was just stored can be read
+_PATIENCE = 30.0  # seconds until an event that was just stored can be read
 
 
 @dataclass(frozen=True, slots=True)

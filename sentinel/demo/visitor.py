@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 REFUSALS = {"blocked", "challenged", "redirected"}  # how the SDK's answers call themselves; the shop's own never do
-_TIMEOUT = 10.0
+_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
