@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from sentinel import settings
 from sentinel.api import paths, program
@@ -120,6 +124,29 @@ def test_the_commands_that_are_told_are_there():
         group = next((one for one in assemble(command).registered_groups if one.name == command), None)
         if group is not None:
             assert part in {one.name for one in group.typer_instance.registered_commands}
+
+
+def command_lines() -> Iterator[tuple[str, list[str]]]:
+    """Give each command line of the pages' blocks for shells: its page, and its words behind `sentinel`."""
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for block in re.findall(r"```(?:sh|console)\n(.*?)```", page.read_text(), re.DOTALL):
+            for line in re.split(r"\n|&&", block.replace("\\\n", " ")):
+                found = re.match(r"\s*(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?sentinel ([^|&>]*)", line)
+                if found:
+                    yield page.name, shlex.split(found[1], comments=True)
+
+
+def test_every_command_line_that_is_told_is_one_that_is_taken():
+    """A word, an option or a value that is none raises."""
+    root: Any = typer.main.get_command(assemble(None, everything=True))
+    lines = list(command_lines())
+    assert {page for page, _ in lines} >= {"README.md", "operating.md", "playbooks.md", "clients.md"}
+    for _, words in lines:
+        command, rest = root.commands[words[0]], words[1:]
+        while hasattr(command, "commands"):
+            command, rest = command.commands[rest[0]], rest[1:]
+        if "--help" not in rest:
+            command.make_context(words[0], rest)
 
 
 def test_numbers_that_are_told_are_the_codes_own():

@@ -20,7 +20,9 @@ Secret = Annotated[
     typer.Option("--key", envvar="SENTINEL_KEY", help="A key; better given as SENTINEL_KEY.", show_envvar=True),
 ]
 AppId = Annotated[str | None, typer.Option("--app", envvar="SENTINEL_APP", help="Which app, where there are several.")]
-Data = Annotated[Path | None, typer.Option("--data", help="The server's data folder.", metavar="FOLDER")]
+Data = Annotated[
+    Path | None, typer.Option("--data", help="The server's data folder; else that of the settings.", metavar="FOLDER")
+]
 EXAMPLE = "write `http://127.0.0.1:8787`"
 TIMEOUT = 60.0
 Query = Mapping[str, Any] | Sequence[tuple[str, Any]] | None  # pairs, where a name may stand several times

@@ -17,6 +17,7 @@ from sentinel import settings
 from sentinel.actions.channel import channels
 from sentinel.cli.client import Unreachable, connect
 from sentinel.cli.examined import Remark, exposure, machine, open_secrets, present, told, used
+from sentinel.cli.options import Config
 from sentinel.cli.terminal import many, say
 from sentinel.core.errors import SentinelError
 from sentinel.enrich.enricher import build
@@ -30,8 +31,10 @@ LITTLE = 1 << 30  # bytes of free disk
 
 
 def doctor(
-    config: Annotated[str | None, typer.Option("--config", help="A TOML file of settings.", metavar="FILE")] = None,
-    data: Annotated[str | None, typer.Option("--data", help="The data folder.", metavar="FOLDER")] = None,
+    config: Config = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="The data folder; else that of the settings.", metavar="FOLDER")
+    ] = None,
 ) -> int:
     """Check the settings, the data folder, the playbooks and the running server."""
     flags = {name: value for name, value in {"config": config, "data": data}.items() if value is not None}

@@ -7,13 +7,16 @@ from typing import Annotated
 import typer
 
 from sentinel import settings
+from sentinel.cli.options import Config
 from sentinel.cli.terminal import say
 from sentinel.core.errors import SentinelError
 
 
 def migrate(
-    config: Annotated[str | None, typer.Option("--config", help="A TOML file of settings.", metavar="FILE")] = None,
-    data: Annotated[str | None, typer.Option("--data", help="The data folder to copy.", metavar="FOLDER")] = None,
+    config: Config = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="The data folder to copy; else that of the settings.", metavar="FOLDER")
+    ] = None,
     database: Annotated[str | None, typer.Option("--database", help="The PostgreSQL URL.", metavar="URL")] = None,
 ) -> None:
     """Copy a data folder into an empty PostgreSQL database and compare both; again, go on where it stopped."""

@@ -55,6 +55,12 @@ Length = Annotated[str, typer.Option("--for", help="How long, such as `7d`, or `
 Why = Annotated[str, typer.Option("--why", help="The reason; it is shown and audited.")]
 Over = Annotated[bool, typer.Option("--all", help="Also those that are over.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
+Config = Annotated[
+    str | None,
+    typer.Option(
+        "--config", help="A TOML file of settings; else SENTINEL_CONFIG, else ./sentinel.toml.", metavar="FILE"
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="End at the first line that is no event.")]
 
 
