@@ -7,6 +7,7 @@ import gc
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -228,6 +229,16 @@ def test_who_interrupts_while_commands_are_imported_reads_no_traceback(monkeypat
     monkeypatch.setattr(program, "run", raising_at_once(KeyboardInterrupt()))
     assert cli.main() == 130
     assert capsys.readouterr().err == ""
+
+
+def test_an_interrupt_waits_until_a_command_is_imported(monkeypatch, tmp_path):
+    """Compiled packages abort the process where it comes while they set themselves up."""
+    (tmp_path / "interrupted_probe.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\ndone = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        Command("interrupted_probe:done", "").load()
+    assert sys.modules.pop("interrupted_probe").done
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, set()) == set()
 
 
 @pytest.mark.parametrize(
