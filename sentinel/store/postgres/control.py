@@ -26,7 +26,7 @@ from sqlalchemy.pool import QueuePool
 from sentinel.core import dsn
 from sentinel.core.errors import SentinelError, StoreBusy, StoreError
 from sentinel.store.changes import TOUCHED, Touched
-from sentinel.store.postgres.patient import Patient, Pulse
+from sentinel.store.postgres.patient import WRITING, Patient, Pulse
 from sentinel.store.postgres.text import adapt
 
 PATIENCE = 5  # seconds to wait for a connection
@@ -69,7 +69,7 @@ class Control:
         self.committed: Callable[[Touched], None] = lambda touched: None
         self._lock = threading.RLock()
         self._current: Connection | None = None
-        self._writer: Patient | None = None  # the connection of a transaction that may be stuck
+        self._writer: Patient | None = None  # of the transaction under way
         self.pulse = Pulse()
         self.engine = _engine(self.parts, self.pulse)
         self._readers = self.engine.execution_options(isolation_level="REPEATABLE READ")
@@ -95,16 +95,15 @@ class Control:
     def begin(self, longest: float | None = None) -> Iterator[Connection]:
         """Give the connection of one transaction that is undone unless `commit` is called.
 
-        A statement that is not done after `longest` seconds is given up, and the connection with it.
+        A statement that is not done after `longest` seconds is given up, and the connection with it; None waits.
         """
         with self.writing(), self.translated(), self.engine.connect() as connection:
             if self._current is not None:
                 raise RuntimeError("a transaction cannot begin within another")
             self._current = connection
             try:
-                if longest is not None:
-                    self._writer = driver(connection)
-                    self._writer.longest = longest
+                self._writer = driver(connection)
+                self._writer.longest = longest
                 connection.begin()  # what the driver is told itself is part of it
                 with _let_go(connection):
                     yield connection
@@ -112,8 +111,12 @@ class Control:
                 self._current = self._writer = None
 
     def stuck(self) -> float:
-        """Return for how many seconds the transaction that takes events in has waited for its statement."""
-        return 0.0 if (writer := self._writer) is None else writer.waited()
+        """Return for how many seconds the one who writes has waited for a statement, 0 before a third of all it may."""
+        writer = self._writer
+        if writer is None or writer.longest is None:
+            return 0.0
+        waited = writer.waited()
+        return waited if waited > writer.longest / 3 else 0.0
 
     def commit(self, connection: Connection) -> None:
         """Commit, and let others know."""
@@ -123,9 +126,9 @@ class Control:
             self.committed(touched)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, longest: float | None = WRITING) -> Iterator[Connection]:
         """Give the connection of one transaction: all of it is kept afterwards, or, with an error, none."""
-        with self.begin() as connection:
+        with self.begin(longest) as connection:
             connection.info.pop(TOUCHED, None)
             yield connection
             self.commit(connection)

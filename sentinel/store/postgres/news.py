@@ -87,7 +87,7 @@ class News:
         silent, stuck = time.monotonic() - self._answered, self._control.stuck()
         if silent > SILENT:
             return f"{self._control.where} has not answered for {silent:.0f} s"
-        return f"{self._control.where} has been writing for {stuck:.0f} s" if stuck > SILENT else None
+        return f"{self._control.where} has been writing for {stuck:.0f} s" if stuck else None
 
     def warnings(self) -> tuple[str, ...]:
         """Return what is wrong and goes on all the same, one line each."""

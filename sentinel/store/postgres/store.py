@@ -21,7 +21,7 @@ from sentinel.store.postgres.events import Events
 from sentinel.store.postgres.learning import Learning
 from sentinel.store.postgres.news import News
 from sentinel.store.postgres.partitions import Partitions
-from sentinel.store.postgres.patient import LONGEST
+from sentinel.store.postgres.patient import TAKING
 from sentinel.store.postgres.place import Place
 from sentinel.store.postgres.questions import explorer
 from sentinel.store.postgres.unit import Machine, Unit
@@ -42,7 +42,7 @@ def open_postgres(url: str, alone: bool = False, moving: bool = False, buried: P
     """
     control = Control(url)
     try:
-        with control.write() as connection:
+        with control.write(longest=None) as connection:
             lock = (control.key("migrations"),)
             connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", lock)
@@ -88,7 +88,7 @@ class Postgres(Rooms):
     @contextmanager
     def unit(self) -> Iterator[Unit]:
         """Begin a transaction; a second one of this process waits until the first is left."""
-        with self._control.begin(LONGEST) as connection:
+        with self._control.begin(TAKING) as connection:
             yield Unit(self._machine, connection)
 
     def settle(self) -> None:

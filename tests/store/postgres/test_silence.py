@@ -73,8 +73,7 @@ def test_in_the_midst_of_a_commit_it_is_given_up_too(silent, stores):
 def test_where_one_process_of_it_stands_still_events_are_held_up_not_long_and_that_is_told(silent, stores, monkeypatch):
     """Others answer, so that the database is not silent: so it is where a disk hangs."""
     here, told = stores[0], []
-    monkeypatch.setattr(store, "LONGEST", 1.5)
-    monkeypatch.setattr(news, "SILENT", 0.7)
+    monkeypatch.setattr(store, "TAKING", 1.5)
     asking = threading.Thread(target=lambda: told.append(wait_for(lambda: _writing(here))))
     asking.start()
     with (
@@ -92,6 +91,16 @@ def test_where_one_process_of_it_stands_still_events_are_held_up_not_long_and_th
 def _writing(of):
     down = of.health().down
     return down if down is not None and "has been writing for" in down else None
+
+
+def test_so_it_is_with_whoever_else_writes_and_holds_up_events(silent, stores):
+    with (
+        pytest.raises(StoreBusy, match=r"no answer for [12] s"),
+        stores[0].control.write(longest=1.0) as connection,
+        stopped(driver(connection).info.backend_pid),
+    ):
+        connection.exec_driver_sql("SELECT 1")
+    put(stores[0], batch(events=(event("a"),)))
 
 
 def test_what_takes_long_is_waited_for_while_others_are_answered(database, monkeypatch):
