@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import json
 import re
 import subprocess
@@ -27,7 +28,7 @@ from tests.compat.captures import recorded, replay
 
 PASSWORD = "correct horse battery"
 BASE = "/compat/seismo"
-HOUR = 3_600_000_000
+HOUR, MINUTE = 3_600_000_000, 60_000_000
 
 
 class Signed:
@@ -68,9 +69,10 @@ def signed(whole, request):
 
 @pytest.fixture
 def hour(whole, monkeypatch):
-    """The hour of the day, which does not end meanwhile: the clock of the door stands."""
-    moment = time.time_ns() // 1000
-    monkeypatch.setattr(whole.server.front.foreign.shared.door, "clock", lambda: moment)
+    """The hour of the day, which does not end meanwhile: the clock of the door goes on by a millisecond a look."""
+    now = time.time_ns() // 1000
+    moment = min(now, now // HOUR * HOUR + HOUR - MINUTE)
+    monkeypatch.setattr(whole.server.front.foreign.shared.door, "clock", itertools.count(moment, 1000).__next__)
     return datetime.fromtimestamp(moment / 1e6, UTC).hour
 
 

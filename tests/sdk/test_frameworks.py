@@ -262,6 +262,89 @@ def test_the_example_of_a_script(server, tmp_path, section):
     assert sorted(event["event"] for event in server.events) == sorted(expected)
 
 
+LOGINS = """
+from flask import Flask
+from flask_login import LoginManager, UserMixin, current_user
+from sentinel import sdk
+from sentinel.sdk.wsgi import SentinelMiddleware
+
+sdk.start(startup_wait=60)
+app = Flask(__name__)
+
+@LoginManager(app).request_loader
+def who_asks(request):
+    user = UserMixin()
+    user.id = request.args.get("user")
+    return user if user.id else None
+
+{example}
+
+@app.get("/orders")
+def orders():
+    return "some"
+
+app.wsgi_app = SentinelMiddleware(app.wsgi_app)
+"""
+REST = """
+import django
+from django.conf import settings
+
+settings.configure(
+    SECRET_KEY="only for tests", ROOT_URLCONF="shop", ALLOWED_HOSTS=["*"], USE_TZ=True,
+    DATABASES={{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": "shop.sqlite3"}}}},
+    MIDDLEWARE=["sentinel.sdk.django.SentinelMiddleware", "sentinel.sdk.django.IdentifyUser"],
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework", "rest_framework.authtoken"],
+    REST_FRAMEWORK={{"DEFAULT_AUTHENTICATION_CLASSES": ["shop.Tokens"]}},
+)
+django.setup()
+
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.core.wsgi import get_wsgi_application
+from django.urls import path
+from rest_framework.authtoken.models import Token
+{example}
+from rest_framework.decorators import api_view
+from rest_framework.response import Response
+
+call_command("migrate", verbosity=0)
+for name in ("good", "bad"):
+    Token.objects.get_or_create(key=name, defaults={{"user": User.objects.create(username=name)}})
+
+@api_view()
+def orders(request):
+    return Response(["some"])
+
+urlpatterns = [path("orders", orders)]
+sdk.start(startup_wait=60)
+app = get_wsgi_application()
+"""
+
+
+def example_of(title):
+    """Return the Python below a title in the section of others."""
+    return re.search(rf"\*\*{title}\*\*.*?```python\n(.*?)```", SECTIONS["Others"], re.DOTALL)[1]
+
+
+def test_who_logs_in_by_flask_login_is_identified_before_each_view(server, tmp_path):
+    pytest.importorskip("flask_login")
+    server.decide(BAD)
+    files = {"shop.py": LOGINS.format(example=example_of("Flask-Login"))}
+    with Running(server, tmp_path, None, WEB["Flask"], files, ready="/orders") as running:
+        until(lambda: running.site.get("/orders?user=bad").status == 403)
+        assert [running.site.get(f"/orders{asked}").status for asked in ("", "?user=good")] == [200, 200]
+
+
+def test_who_shows_a_token_of_django_rest_framework_is_identified(server, tmp_path):
+    pytest.importorskip("rest_framework")
+    server.decide(Decision("d1", "block", "user", "username:bad", playbook="p"))
+    files = {"shop.py": REST.format(example=example_of("Django REST framework"))}
+    with Running(server, tmp_path, None, WEB["Flask"], files, ready="/orders") as running:
+        until(lambda: running.site.get("/orders", Authorization="Token bad").status == 403)
+        assert running.site.get("/orders", Authorization="Token good").status == 200
+        assert running.site.get("/orders", Authorization="Token none").status == 401
+
+
 def test_every_section_with_code_is_served_by_a_test():
-    tested = {*WEB, "Django", "Celery", "RQ", "Scripts", "Coming from Sqreen"}
+    tested = {*WEB, "Django", "Others", "Celery", "RQ", "Scripts", "Coming from Sqreen"}
     assert {name for name, text in SECTIONS.items() if "```python" in text} == tested
