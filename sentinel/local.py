@@ -1,4 +1,5 @@
-"""The file by which commands beside a data folder find its server, and how files are written that one user may read.
+"""What a server and the commands beside it share: the file by which they find it, files that one user may read, and
+whether an address can be listened at.
 
 Nothing of the server is imported here: commands start fast.
 """
@@ -9,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import socket
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +49,16 @@ def find(folder: Path) -> Local | None:
         raise SentinelError(f"`{path}` cannot be read: only the server's own user may") from None
     except (OSError, ValueError, KeyError, TypeError):
         raise SentinelError(f"`{path}` is damaged", "restart the server") from None
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; raises OSError, whose text does not go on with the address as the system's does."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).partition(" (while")[0]
+        raise OSError(getattr(error, "errno", None), reason) from None
 
 
 def write_private(path: Path, text: str) -> None:

@@ -84,13 +84,11 @@ def allow_many_files() -> None:
 
 @contextlib.contextmanager
 def _socket(settings: Settings) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        sock = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).partition(" (while")[0]  # it goes on with the address
-        hint = "choose another `host` or `port`"
-        raise SentinelError(f"`{settings.host}:{settings.port}`: cannot be listened at: {reason}", hint) from None
+        sock = local.listen(settings.host, settings.port)
+    except OSError as error:
+        what = f"`{settings.host}:{settings.port}`: cannot be listened at: {error.strerror}"
+        raise SentinelError(what, "choose another `host` or `port`") from None
     with sock:
         yield sock
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -23,7 +22,7 @@ from sentinel.core.errors import SentinelError
 from sentinel.enrich.enricher import build
 from sentinel.enrich.network import NetworkLists
 from sentinel.loader.content import load
-from sentinel.local import LOCAL
+from sentinel.local import LOCAL, listen
 from sentinel.service.lists import files
 from sentinel.settings import Settings, SettingsError
 
@@ -184,13 +183,11 @@ def _server(found: Settings) -> Iterator[Remark]:
 
 
 def _port(found: Settings) -> Iterator[Remark]:
-    family = socket.AF_INET6 if ":" in found.host else socket.AF_INET
     try:
-        socket.create_server((found.host, found.port), family=family).close()
+        listen(found.host, found.port).close()
         yield Remark("good", f"no server is running; `{found.host}:{found.port}` is free")
     except OSError as error:
-        reason = (error.strerror or str(error)).partition(" (while")[0]  # it goes on with the address
-        yield Remark("bad", f"`{found.host}:{found.port}` cannot be listened at: {reason} (set `port`)")
+        yield Remark("bad", f"`{found.host}:{found.port}` cannot be listened at: {error.strerror} (set `port`)")
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[Remark]], ...] = (

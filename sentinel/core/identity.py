@@ -114,16 +114,18 @@ def keys(found: Identifiers, order: tuple[str, ...] = DEFAULT_ORDER) -> tuple[st
 
 def read_key(text: str) -> str:
     """Return the user key a person meant: `u1` is short for `id:u1`, `id:u1` stays."""
-    name, rest = _parts(text)
-    return f"{_TYPES.get(name, name)}:{normalise(name, rest)}"
+    return _key(*_parts(text))
 
 
 def read_keys(text: str, order: tuple[str, ...] = DEFAULT_ORDER) -> tuple[str, ...]:
     """Return the user keys a person may mean, the likeliest first: of a bare name one for each name in `order`."""
-    first = read_key(text)
-    if _parts(text)[1] != text:
-        return (first,)
-    return tuple(dict.fromkeys((first, *(f"{_TYPES.get(name, name)}:{normalise(name, text)}" for name in order))))
+    first, value = _parts(text)
+    names = (first, *order) if value == text else (first,)
+    return tuple(dict.fromkeys(_key(name, value) for name in names))
+
+
+def _key(name: str, value: str) -> str:
+    return f"{key_type(name)}:{normalise(name, value)}"
 
 
 def _parts(text: str) -> tuple[str, str]:

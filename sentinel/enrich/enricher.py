@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
+from sentinel.core.errors import fault
 from sentinel.core.event import Event
 from sentinel.enrich import agent
 from sentinel.enrich.geo import Geo
@@ -67,7 +68,7 @@ class Enricher:
 
     def _note(self, name: str, error: Exception) -> None:
         self._failed[name] += 1
-        self._last[name] = f"{type(error).__name__}: {error}"[:200]
+        self._last[name] = fault(error)[:200]
 
     def _network(self, event: Event) -> None:
         if event.ip and not event.network:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from sentinel.core import moment
 from sentinel.core.decision import Delta
 from sentinel.core.decisions import Decisions
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import SentinelError, fault
 from sentinel.sdk import snapshot
 from sentinel.sdk.clock import Backoff, Clock, Notes, nap, retry_after
 from sentinel.sdk.connection import FAILURES, Answer, Connection
@@ -98,7 +98,7 @@ class Follower:
                 self._notes.warn("feed", f"{self._state()}: {type(error).__name__} ({self._options.url})")
                 wait = self._backoff.next()
             except Exception as error:  # noqa: BLE001  whatever it was, it must not end enforcement
-                self._notes.warn("follower", f"{self._state()}: {type(error).__name__}: {error}")
+                self._notes.warn("follower", f"{self._state()}: {fault(error)}")
                 wait = self._backoff.next()
             self.connected = False
             self._connection.close()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sentinel.core.errors import fault
 from sentinel.sdk.buffer import Buffer, Item
 from sentinel.sdk.clock import Backoff, Notes, retry_after
 from sentinel.sdk.connection import FAILURES, Answer, Connection
@@ -57,7 +58,7 @@ class Sender:
                 try:
                     self._deliver(part)
                 except Exception as error:  # noqa: BLE001  whatever it was, it must not end all sending
-                    self._notes.warn("sender", f"events dropped: {type(error).__name__}: {error}")
+                    self._notes.warn("sender", f"events dropped: {fault(error)}")
                     self._buffer.settle(part, "error")
         self._connection.close()
 
@@ -87,7 +88,7 @@ class Sender:
         except FAILURES:  # the next events will say so
             pass
         except Exception as error:  # noqa: BLE001  whatever it was, it must not end all sending
-            self._notes.warn("sender", f"how this process is was not told: {type(error).__name__}: {error}")
+            self._notes.warn("sender", f"how this process is was not told: {fault(error)}")
 
     def _deliver(self, items: list[Item]) -> None:
         try:

@@ -19,7 +19,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from sentinel.core.duration import SECOND
-from sentinel.core.errors import SentinelError, StoreBusy
+from sentinel.core.errors import SentinelError, StoreBusy, fault
 from sentinel.core.record import Lease
 from sentinel.service.figures import Figures, Sample
 from sentinel.service.ports import Leases
@@ -147,7 +147,7 @@ class Jobs:
 
     def _failed(self, name: str, outcome: str, error: Exception) -> None:
         self._figures.count("sentinel_jobs", name, outcome)
-        now, what = self._steady(), f"{type(error).__name__}: {error}"
+        now, what = self._steady(), fault(error)
         since, before = self._told.get(name, (now, ""))
         if what != before or now >= since + AGAIN:
             self._told[name] = now, what

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 from sentinel.core.duration import DAY
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import SentinelError, fault
 from sentinel.core.record import Delivery
 from sentinel.service.figures import Figures
 from sentinel.service.ports.findings import Outbox
@@ -145,7 +145,7 @@ class Courier:
             self._failed(delivery, str(error), None if pause is None else max(pause, min(asked, LONGEST_WAIT)))
         except Exception as error:  # noqa: BLE001  a channel's fault is a failed attempt like any other
             self._fault(error)
-            self._failed(delivery, f"{type(error).__name__}: {error}", self._channels.wait(delivery.attempts + 1))
+            self._failed(delivery, fault(error), self._channels.wait(delivery.attempts + 1))
         else:
             if self._over:  # nobody can note it any more
                 return

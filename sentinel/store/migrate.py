@@ -25,13 +25,15 @@ def migrate(connection: Connection, where: str) -> bool:
         return False
     if (found := foreign(connection, current)) is not None:
         raise StoreError(f"{where} holds {found}", "name an empty database")
-    if current is not None and current > HEAD:
-        raise StoreError(
-            f"{where} was written by a newer Sentinel (tables `{current}`, this one knows `{HEAD}`)",
-            "run that one, or restore the backup made before it was installed",
-        )
+    check(current, where, "run that one, or restore the backup made before it was installed")
     _upgrade(connection)
     return True
+
+
+def check(current: str | None, where: str, hint: str) -> None:
+    """Raise StoreError for tables of a newer Sentinel; `where` and `hint` are what it says of the place."""
+    if current is not None and current > HEAD:
+        raise StoreError(f"{where} was written by a newer Sentinel (tables `{current}`, this one knows `{HEAD}`)", hint)
 
 
 def version(connection: Connection) -> str | None:

@@ -509,15 +509,18 @@ class TestKeysAndApps:
         assert admin.ask("PATCH", "/v1/apps/one", change).error["code"] == "invalid"
 
 
+class Broken:
+    """Channels that take nothing, and to which nothing is tried again."""
+
+    def deliver(self, delivery):
+        raise SentinelError("nobody there")
+
+    def wait(self, attempts):
+        return None
+
+
 class TestOperations:
     def test_what_was_given_up_can_be_tried_again(self, whole, admin, ip, monkeypatch):
-        class Broken:
-            def deliver(self, delivery):
-                raise SentinelError("nobody there")
-
-            def wait(self, attempts):
-                return None
-
         monkeypatch.setattr(whole.server.courier, "_channels", Broken())
         whole.fail(ip)
         dead = wait_for(lambda: admin.get("/v1/outbox?dead=true").json["items"])
@@ -525,13 +528,6 @@ class TestOperations:
         assert admin.post("/v1/outbox/999999/revive").status == 404
 
     def test_all_that_was_given_up_can_be_tried_again_at_once(self, whole, admin, ip, monkeypatch):
-        class Broken:
-            def deliver(self, delivery):
-                raise SentinelError("nobody there")
-
-            def wait(self, attempts):
-                return None
-
         with monkeypatch.context() as patch:
             patch.setattr(whole.server.courier, "_channels", Broken())
             whole.fail(ip)

@@ -24,7 +24,7 @@ from sentinel.store.buried import FILE as BURIED
 from sentinel.store.buried import Buried
 from sentinel.store.changes import AHEAD
 from sentinel.store.embedded.folder import LOCK, Folder
-from sentinel.store.migrate import HEAD
+from sentinel.store.migrate import check
 
 MANIFEST = "backup.json"
 CONTROL, EVENTS = "sentinel.sqlite3", "events.duckdb"
@@ -168,9 +168,7 @@ def _known(control: Path) -> None:
             (found,) = copy.execute("SELECT version_num FROM alembic_version").fetchone()
     except (sqlite3.Error, TypeError):
         return  # what else it may be is found when it is filled in
-    if str(found) > HEAD:
-        written = f"`{control}` was written by a newer Sentinel (tables `{found}`, this one knows `{HEAD}`)"
-        raise StoreError(written, "restore it with that one")
+    check(str(found), f"`{control}`", "restore it with that one")
 
 
 def _renew(control: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 import msgspec
 
+from sentinel.core.errors import fault
 from sentinel.core.record import KeptEvent
 from sentinel.store.embedded import codec
 from sentinel.store.embedded.columns import columns, listed, together
@@ -97,7 +98,7 @@ def main(descriptor: int) -> None:
                 answer = formatted(asked, apps, scratch)
             except Exception as error:  # noqa: BLE001 - whoever asked does without, and finds out what is wrong
                 apps.clear()
-                answer = Answer([], {}, f"{type(error).__name__}: {error}"[:200])
+                answer = Answer([], {}, fault(error)[:200])
             try:
                 send(connection, msgspec.msgpack.encode(answer))
             except OSError:  # nobody is there to read the file, or to remove it
