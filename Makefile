@@ -6,8 +6,8 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python
 EXTRAS := server,postgres,redis,notify,sigma,dev
 DAY := data/demo.ndjson.gz
 EXAMPLES ?= 5000
-# Processes the tests run in, a file at a time, the long ones first.
-WORKERS ?= 2
+# Processes the tests run in, the longest files first: they wait for servers, so three keep two cores busy.
+WORKERS ?= 3
 FUZZED := tests/api/test_stateful.py tests/compat/test_fuzz.py tests/contract/test_conditions.py tests/edge/test_batch.py \
 	tests/loader/test_fuzz.py tests/property/test_expression_laws.py tests/sdk/test_values.py tests/store/test_paging.py
 
