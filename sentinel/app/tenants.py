@@ -83,13 +83,15 @@ class Tenants:
         tenants = list(pipeline.tenants.values())
         if not tenants:
             self._link.everywhere("PING")  # whose first event would find out
-        for tenant in tenants:
-            if isinstance(tenant, shared.SharedTenant) and tenant.windows.lost:
+        for tenant in (one for one in tenants if isinstance(one, shared.SharedTenant)):
+            with pipeline.lock:
+                tenant.windows.look()
+            if tenant.windows.lost:
                 overview.progress(f"rebuilding windows of {tenant.app.id}", 0)
                 with pipeline.lock:
                     shared.begin(self._store, tenant, self._progress, self._wait)
                 overview.ready()
-            elif isinstance(tenant, shared.SharedTenant):
+            else:
                 shared.refresh(self._store, tenant)
 
 

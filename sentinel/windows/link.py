@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -65,6 +65,8 @@ class Link:
         self._replicas = replicas
         self._later: list[Command] = []
         self._lock = threading.Lock()
+        self._away: object = None  # why no server answered in time, for as long as none does
+        self._closed = threading.Event()
         self.home = ""  # the installation whose keys are meant
         self.unreplicated = 0
         self.runs: set[str] = set()  # of servers: each start is another run
@@ -76,8 +78,10 @@ class Link:
             self._later += commands
 
     def call(self, commands: Sequence[Command]) -> list[Any]:
-        """Return the answer to each command. Raises StoreBusy where none was had in time."""
+        """Return the answer to each command. Raises StoreBusy where none is had in time, at once if known."""
         with self._lock:
+            if self._away is not None:
+                raise _busy(self._away)
             before, self._later = self._later, []
         wanted = [*before, *commands]
         answers: list[Any] = [None] * len(wanted)
@@ -93,11 +97,29 @@ class Link:
         left: list[int] = list(range(len(wanted)))
         end = time.monotonic() + self._patience
         while left := self._try(wanted, left, answers):
-            if time.monotonic() > end:
-                raise _busy(answers[left[0]])
+            if self._away is not None or time.monotonic() > end:
+                raise self._given_up(answers[left[0]])
             if not all(isinstance(answers[place], redis.exceptions.NoScriptError) for place in left):
                 time.sleep(PAUSE)
                 self._look()
+
+    def _given_up(self, error: object) -> StoreBusy:
+        """Let nobody wait again for what one has waited for in vain, until it answers."""
+        with self._lock:
+            if self._away is None:
+                self._away = error
+                threading.Thread(target=self._watch, name="sentinel-windows", daemon=True).start()
+        return _busy(error)
+
+    def _watch(self) -> None:
+        """Ask until every server answers."""
+        answered = False
+        while not answered and not self._closed.wait(PAUSE):
+            self._look()
+            with suppress(StoreError):
+                self.everywhere("PING")
+                answered = True
+        self._away = None
 
     def _put_back(self, commands: Iterable[Command]) -> None:
         with self._lock:
@@ -135,6 +157,7 @@ class Link:
 
     def close(self) -> None:
         """Let go of every connection."""
+        self._closed.set()
         self._servers.close()
 
     def _try(self, wanted: Sequence[Command], left: Sequence[int], answers: list[Any]) -> list[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ from sentinel.engine.windows import Absent, FirstSeen, Hit, Opening, Progress, W
 from sentinel.windows import seen
 from sentinel.windows.groups import Limits
 from sentinel.windows.link import Command, Link, script
-from sentinel.windows.names import GroupNames, Names, bucket_of, digest
+from sentinel.windows.names import BUCKETS, GroupNames, Names, bucket_of, digest
 from sentinel.windows.room import Room
 from sentinel.windows.scripted import Scripted, Tally, known, read_text, recalled, scripted, text
 from sentinel.windows.state import State
@@ -151,7 +151,7 @@ class ValkeyWindows:
         commands = [
             self._command(name, key, [hits[place] for place in places]) for (name, key), places in groups.items()
         ]
-        marks = self._marks(commands)
+        marks = self._marks(bucket_of(command.key) for command in commands)
         answers = self._link.call([*commands, *marks])  # asked last: what was lost on the way shows too
         if not self._is_whole(answers[len(commands) :]):
             return None
@@ -186,14 +186,18 @@ class ValkeyWindows:
             else:
                 self._dropped["source over its quota of groups"] += len(hits)
 
-    def _marks(self, commands: Iterable[Command]) -> list[Command]:
-        """Return what asks each server that will be written to whether it still has what it had."""
+    def look(self) -> None:
+        """Notice what was lost while nothing counted: `lost` says so then. Raises StoreBusy where nobody answers."""
+        with suppress(StateLost):
+            self._is_whole(self._link.call(self._marks(range(BUCKETS))))
+
+    def _marks(self, buckets: Iterable[int]) -> list[Command]:
+        """Return what asks each server of these buckets whether it still has what it had."""
         if self._epoch is None:
             return []
-        buckets = {bucket_of(command.key) for command in commands}
-        one_each = {self._link.server_of(self.names.of_bucket(bucket, "epoch")): bucket for bucket in sorted(buckets)}
-        keys = [self.names.of_bucket(bucket, "epoch") for bucket in one_each.values()]
-        return [Command(key, ("GET", key)) for key in keys]
+        names = {bucket: self.names.of_bucket(bucket, "epoch") for bucket in sorted(set(buckets))}
+        one_each = {self._link.server_of(name): bucket for bucket, name in names.items()}
+        return [Command(names[bucket], ("GET", names[bucket])) for bucket in one_each.values()]
 
     def _is_whole(self, marks: Sequence[bytes | None]) -> bool:
         """Say whether the state is of the epoch known; raises StateLost where it is of none."""
@@ -345,9 +349,9 @@ class ValkeyWindows:
         """Return how many hits this process let stand alone no longer since their groups had too many, by watch."""
         return self._merged.copy()
 
-    def snapshot(self) -> dict[str, bytes]:
+    def snapshot(self, watch: str) -> bytes | None:
         """Return nothing: the state outlives the process."""
-        return {}
+        return None
 
     def restore(self, watch: str, data: bytes) -> bool:
         """Take no snapshot over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from redis.sentinel import MasterNotFoundError
 
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.engine.windows import Absent, Gauge, Hit, Opening, Spike, Step, Steps, Threshold, Watch
+from sentinel.windows import servers
 from sentinel.windows.groups import Limits
 from sentinel.windows.link import Command, Link, _why, open_link
 from sentinel.windows.memory import MemoryWindows
@@ -299,8 +301,45 @@ def test_what_was_left_for_the_next_call_is_sent_with_the_one_after_where_that_f
     Answers(monkeypatch, error)
     with pytest.raises(StoreBusy):
         link.one(Command("k", ("GET", "k")))
-    link.one(Command("k", ("GET", "k")))
+    valkey.eventually(lambda: _answers(link))
     assert client.zrange("left", 0, -1) == [b"x"]
+
+
+def test_what_one_waited_for_in_vain_nobody_waits_for_until_the_server_answers(monkeypatch: Any) -> None:
+    """A server that stands still takes connections and says nothing: those who queue would wait one after the other."""
+    monkeypatch.setitem(servers._ALWAYS, "socket_timeout", 0.3)
+    link, process = open_link(valkey.shared().url, patience=0.1), valkey.shared().process
+    asked = Command("k", ("GET", "k"))
+    assert process is not None
+    try:
+        process.send_signal(signal.SIGSTOP)
+        with pytest.raises(StoreBusy):
+            link.one(asked)
+        monkeypatch.setattr(link, "_try", lambda *sent: pytest.fail("it is waited for again"))
+        with pytest.raises(StoreBusy, match="windows cannot be reached: Timeout"):
+            link.one(asked)
+        monkeypatch.undo()
+    finally:
+        process.send_signal(signal.SIGCONT)
+    valkey.eventually(lambda: _answers(link))
+    link.close()
+
+
+def test_what_is_lost_while_nothing_counts_is_noticed(link: Link) -> None:
+    windows = shared([COUNT], on=[link])[0]
+    windows.look()
+    assert not windows.lost
+    valkey.shared().client().flushall()
+    windows.look()
+    assert windows.lost
+
+
+def _answers(link: Link) -> bool:
+    try:
+        link.one(Command("k", ("GET", "k")))
+    except StoreBusy:
+        return False
+    return True
 
 
 def test_a_server_that_would_forget_is_refused() -> None:
