@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sentinel.compat.adapter import READERS, Adapter, Answer, Call, Route, Shared, in_header
-from sentinel.core.decision import Place, place
+from sentinel.core.decision import STRICTNESS, Place, place
 from sentinel.core.duration import DAY, SECOND
 from sentinel.core.errors import DecisionError, StoreBusy
 from sentinel.edge.errors import ApiError
@@ -36,6 +36,9 @@ _SMALL = 8  # bits: a network of at most 256 addresses is told one by one where 
 _TYPES = {"block": "ban", "challenge": "captcha"}
 _FLAGS = {"true": True, "1": True, "false": False, "0": False, "": False}
 _LIMIT = 10_000
+# Who deletes before it adds, and keeps an element's end otherwise. Others, as the Local API tells no such pair, may
+# delete last: HAProxy's, Traefik's and PHP's would let go of whoever is banned for longer.
+_DELETE_FIRST = ("crowdsec-firewall-bouncer",)
 
 
 class Poller(NamedTuple):
@@ -100,7 +103,8 @@ class CrowdSec:
             return Answer(200, {"new": None, "deleted": None})
         connection = self.shared.door.connection(call.request.scope, call.request.headers)
         since = () if startup else self._since(poller, connection)
-        number, answer = await asyncio.to_thread(_stream, table, since, wanted, settings, now)
+        pairs = poller.agent.startswith(_DELETE_FIRST)
+        number, answer = await asyncio.to_thread(_stream, table, since, wanted, settings, now, pairs)
         return Answer(200, answer, after=partial(self._went_out, poller, since, number, connection))
 
     async def decisions(self, call: Call) -> Answer:
@@ -175,10 +179,20 @@ ADAPTER = Adapter(
 
 
 def _stream(
-    table: Table, since: tuple[int, ...], wanted: Wanted, settings: Mapping[str, Any], now: int
+    table: Table, since: tuple[int, ...], wanted: Wanted, settings: Mapping[str, Any], now: int, pairs: bool
 ) -> tuple[int, bytes]:
+    """Return the table's number and the answer; a ban that changed is in both lists only with `pairs`."""
     number, told = _told(table, since)
-    return number, msgspec.json.encode(_lists(told, table, wanted, settings, now))
+    found = _lists(told, table, wanted, settings, now)
+    if not pairs:
+        there = {_same(one) for one in found["new"]}
+        found["deleted"] = [one for one in found["deleted"] if _same(one) not in there]
+    return number, msgspec.json.encode(found)
+
+
+def _same(one: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return by what bouncers know a decision that they hold."""
+    return one["type"], one["scope"], one["value"]
 
 
 def _shown(
@@ -203,7 +217,7 @@ def _told(table: Table, since: tuple[int, ...]) -> tuple[int, list[Change]]:
 def _lists(
     told: Iterable[Change], table: Table, wanted: Wanted, settings: Mapping[str, Any], now: int
 ) -> dict[str, Any]:
-    """Return what is new and what is deleted; bouncers delete first, so a ban that changed is in both."""
+    """Return what is new and what is deleted; a ban that changed is in both."""
     new: dict[tuple[str, str], dict[str, Any]] = {}
     deleted: dict[tuple[str, str], dict[str, Any]] = {}
     for change in told:
@@ -301,8 +315,8 @@ def _asked(table: Table, query: Mapping[str, str]) -> list[tuple[Target, Ban]]:
         return [] if ban is None else [(text, ban)]
     if query.get("value"):
         return [(one, ban) for one, ban in table.covering(wanted) if one == wanted]
-    if _flag(query, "contains", True):
-        return list(table.covering(wanted))
+    if _flag(query, "contains", True):  # some that ask go by the first alone
+        return sorted(table.covering(wanted), key=lambda one: (STRICTNESS[one[1].kind], one[1].until), reverse=True)
     return [(one, ban) for one, ban in list(table.bans.items()) if isinstance(one, Place) and _inside(one, wanted)]
 
 

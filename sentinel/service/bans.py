@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from sentinel.core.decision import FOREVER, STRICTNESS, Decision, Delta, Place, place
-from sentinel.core.duration import DAY
+from sentinel.core.duration import DAY, SECOND
 from sentinel.core.errors import StoreBusy
 from sentinel.service.ports.findings import Decisions
 
 MOST_CHANGES = 200_000  # remembered; who asks from before gets the whole table
 MOST_GONE = 50_000
 REMEMBERED = DAY  # how long what is over is still told to those of whom it is not known what they hold
+AGAIN = 10 * SECOND  # after the end that a gate was told first: gates round it up, and their clocks go on from there
 _SCOPES = ("ip", "network", "user")
 
 Target = Place | str  # an address or network, or a user key
@@ -51,6 +52,7 @@ class _Step(NamedTuple):
     number: int
     target: Target
     was: Ban | None
+    again: bool = False
 
 
 class Table:
@@ -66,6 +68,7 @@ class Table:
         self._decided: dict[Target, dict[str, Decision]] = {}
         self._targets: dict[str, Target] = {}
         self._ends: list[tuple[int, str]] = []
+        self._outlasted: list[tuple[int, int, Target]] = []  # when a shorter ban that was told first is over everywhere
         self._open: dict[str, Place] = {}  # what people allow
         self._held: dict[Target, dict[Target, Ban]] = {}  # by piece, then by the target it is a piece of
         self._pieces: dict[Target, list[Target]] = {}
@@ -90,8 +93,9 @@ class Table:
             opened = _Open(allowed)
             for target in stale:
                 self._judge(target, opened, now)
+            self._tell_again(now)
             self.revision = delta.revision
-            self._next = self._ends[0][0] if self._ends else FOREVER
+            self._next = min((one[0] for one in (*self._ends[:1], *self._outlasted[:1])), default=FOREVER)
             while self._gone and next(iter(self._gone.values()))[1] <= now - REMEMBERED:
                 self._gone.popitem(last=False)
 
@@ -105,19 +109,25 @@ class Table:
     def changes(self, since: int | None) -> tuple[int, list[Change]]:
         """Return the number to ask from next time, and what changed; everything where that is not known.
 
-        Everything is what holds now, and what has been over for less than a day.
+        Everything is what holds now, and what has been over for less than a day. A ban that took a shorter one's place
+        comes once more as new when that one is over: some gates keep the end they were told first.
         """
         with self._lock:
             if since is None or not self._floor <= since <= self.number:
                 told = [Change(target, None, ban) for target, ban in self.bans.items()]
                 return self.number, told + [Change(target, ban, None) for target, (ban, _) in self._gone.items()]
             first: dict[Target, Ban | None] = {}
+            again: set[Target] = set()
             for step in reversed(self._steps):
                 if step.number <= since:
                     break
                 first[step.target] = step.was
+                if step.again:
+                    again.add(step.target)
             found = [Change(target, was, self.bans.get(target)) for target, was in first.items()]
-            return self.number, [one for one in found if not _equal(one.was, one.now)]
+            changed = [one for one in found if not _equal(one.was, one.now)]
+            same = [one for one in found if one.now is not None and one.target in again and _equal(one.was, one.now)]
+            return self.number, changed + [one._replace(was=None) for one in same]
 
     def covering(self, ip: Place) -> list[tuple[Place, Ban]]:
         """Return the bans that an address or network lies in, the widest first."""
@@ -199,14 +209,25 @@ class Table:
             self._gone.pop(piece, None)
         if _equal(was, ban):
             return
-        self.number += 1
-        self._steps.append(_Step(self.number, piece, was))
+        self._step(piece, was)
+        if was is not None and ban is not None and was.until < ban.until:
+            heapq.heappush(self._outlasted, (was.until + AGAIN, self.number, piece))
         if was is not None and ban is None:
             self._gone[piece] = (was, now)
             if len(self._gone) > MOST_GONE:
                 self._gone.popitem(last=False)
+
+    def _step(self, piece: Target, was: Ban | None, again: bool = False) -> None:
+        self.number += 1
+        self._steps.append(_Step(self.number, piece, was, again))
         if len(self._steps) > MOST_CHANGES:
             self._floor = self._steps.popleft().number
+
+    def _tell_again(self, now: int) -> None:
+        while self._outlasted and self._outlasted[0][0] <= now:
+            _, _, piece = heapq.heappop(self._outlasted)
+            if (ban := self.bans.get(piece)) is not None:
+                self._step(piece, ban, again=True)
 
 
 class _Open:

@@ -161,13 +161,37 @@ def test_an_answer_lost_behind_a_proxy_is_told_again(bouncer, passed_on, again):
         assert polled() == (["192.0.2.1"] if again else [])
 
 
-def test_a_longer_ban_comes_with_the_end_of_the_shorter_one(bouncer):
+@pytest.mark.parametrize(
+    ("agent", "deleted"),
+    [("crowdsec-firewall-bouncer/v0.0.25", ["192.0.2.1"]), ("Crowdsec-Bouncer-Traefik-Plugin/1.X.X", [])],
+)
+def test_a_longer_ban_comes_with_the_end_of_the_shorter_one_only_to_who_deletes_first(bouncer, agent, deleted):
+    """Firewalls keep an element's end; who adds first and then deletes by value would let go of the address."""
+    who = {"User-Agent": agent}
     bouncer.ban("192.0.2.1", **{"for": "1h"})
-    bouncer.stream("startup=true")
+    bouncer.stream("startup=true", **who)
     bouncer.ban("192.0.2.1")
-    found = bouncer.stream()
-    assert [one["value"] for one in found["deleted"]] == ["192.0.2.1"]
+    found = bouncer.stream("", **who)
+    assert [one["value"] for one in found["deleted"]] == deleted
     assert [one["duration"][:2] for one in found["new"]] in (["4h"], ["3h"])
+
+
+def test_a_ban_that_becomes_a_challenge_is_deleted_as_the_ban_it_was(whole):
+    bouncer = Bouncer(whole, "of-another-type", captcha=True)
+    ban = bouncer.ban("192.0.2.1")
+    bouncer.ban("192.0.2.1", kind="challenge")
+    bouncer.stream("startup=true")
+    bouncer.lift(ban)
+    found = bouncer.stream()
+    assert [[one["type"] for one in found[name]] for name in ("new", "deleted")] == [["captcha"], ["ban"]]
+
+
+def test_of_several_that_hold_for_an_address_the_strictest_comes_first(whole):
+    """Bouncers that ask about each address go by the first."""
+    bouncer = Bouncer(whole, "strictest-first", captcha=True)
+    bouncer.ban("198.51.100.0/24", "network", kind="challenge")
+    bouncer.ban("198.51.100.9", **{"for": "1h"})
+    assert [one["type"] for one in bouncer.get("/v1/decisions?ip=198.51.100.9").json] == ["ban", "captcha"]
 
 
 def test_nothing_is_deleted_while_something_longer_holds(bouncer):
@@ -334,7 +358,7 @@ def test_a_small_network_is_told_address_by_address_where_the_key_says_so(whole)
     bouncer.lift(wide)
     bouncer.lift(short)
     new, deleted = bouncer.values()
-    assert new == ["198.51.100.1"] and deleted == ["198.51.0.0/16", "198.51.100.1"]
+    assert new == ["198.51.100.1"] and deleted == ["198.51.0.0/16"]
 
 
 def test_while_the_store_is_busy_a_start_is_answered_all_the_same(bouncer, monkeypatch):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core.decision import FOREVER, Decision, Delta, Place, Subject, place
 from sentinel.core.decisions import Decisions
+from sentinel.core.duration import SECOND
 from sentinel.core.errors import StoreBusy
-from sentinel.service.bans import Ban, Bans, Change, Table
+from sentinel.service.bans import AGAIN, Ban, Bans, Change, Table
 
 NOW = 1_000_000
 ADDRESSES = [f"198.51.100.{last}" for last in range(8)]
@@ -170,3 +172,33 @@ def test_a_busy_store_leaves_what_was_known():
     bans.table("one")
     source.number, source.busy = 2, True
     assert len(bans.table("one").bans) == 1
+
+
+def test_a_ban_that_outlasts_a_shorter_one_is_told_again_when_that_one_is_over():
+    """Some gates keep the end that they were told first, and would let go of who is banned for longer."""
+    table, here, at = Table(), place("198.51.100.1"), NOW
+    short = Decision("a", "block", "ip", "198.51.100.1", until=NOW + 5 * SECOND, playbook="p")
+    table.update(Delta(1, (short,), reset=True), True, at)
+    table.update(Delta(2, (replace(short, id="b", until=NOW + 500 * SECOND),)), True, at)
+    number, _ = table.changes(None)
+    over = NOW + 5 * SECOND + AGAIN
+    assert table.fresh(2, True, NOW + 5 * SECOND - 1)
+    table.update(Delta(2), True, over - 1)
+    assert table.changes(number) == (number, []) and table.fresh(2, True, over - 1) and not table.fresh(2, True, over)
+    table.update(Delta(2), True, over)
+    told, changes = table.changes(number)
+    assert changes == [Change(here, None, table.bans[here])]
+    assert table.changes(told) == (told, [])
+    table.update(Delta(3, removed=("b",)), True, over)
+    assert [(one.was is not None, one.now) for one in table.changes(number)[1]] == [(True, None)]
+
+
+def test_nothing_is_told_again_of_who_is_banned_no_more():
+    table, at = Table(), NOW
+    short = Decision("a", "block", "ip", "198.51.100.1", until=NOW + 5 * SECOND, playbook="p")
+    table.update(Delta(1, (short,), reset=True), True, at)
+    table.update(Delta(2, (replace(short, id="b", until=NOW + 500 * SECOND),)), True, at)
+    table.update(Delta(3, removed=("a", "b")), True, at)
+    number, _ = table.changes(None)
+    table.update(Delta(3), True, NOW + 6 * SECOND + AGAIN)
+    assert table.changes(number) == (number, [])
