@@ -46,7 +46,7 @@ class Accounts:
             return None
         if better is not None:
             self._store.accounts.rehash(account.id, hash, better)
-        return self._begin(account)
+        return self._begin(account, better or hash)
 
     def session(self, token: str, *, busy: bool = True) -> Session | None:
         """Return the session of a token; one that is `busy` lives on, one whose page only looks again does not."""
@@ -96,27 +96,38 @@ class Accounts:
         if account is None and self._store.accounts.named(name) is not None:
             raise SentinelError(f"`name`: there is an account `{name}` already", "choose another name")
         passwords.check(password, name)
+        hash = passwords.hashed(password)  # which takes long: a reset in between voids the link
         if not self._store.access.use_link(purpose, secret, now):
             raise _not_good()
         if account is None:
             account = Account(secrets.token_hex(6), name, "admin", made=now, by="one-time link")
             self._store.accounts.put(account, account.actor, now)
-        self._store.accounts.set_password(account.id, passwords.hashed(password), account.actor, now)
-        return self._begin(account)
+        return self._entered(account, None, hash)
 
     def change_password(self, account: Account, old: str, new: str) -> str:
         """Set a new password where the old one is right, end every session and return a new one's token."""
         found = self._store.accounts.named(account.name)
-        right, _ = passwords.verify(old, found[1] if found is not None else None)
+        kept = found[1] if found is not None else None
+        right, _ = passwords.verify(old, kept)
         if not right:
             raise SentinelError("`old`: not the password you have now")
         passwords.check(new, account.name)
-        self._store.accounts.set_password(account.id, passwords.hashed(new), account.actor, self._clock())
-        return self._begin(account)
+        return self._entered(account, kept, passwords.hashed(new))
 
-    def _begin(self, account: Account) -> str:
+    def _entered(self, account: Account, old: str | None, new: str) -> str:
+        """Put a hash in place of the one that was looked at, and begin a session.
+
+        Raises SentinelError where it is another one by now: whose account was reset meanwhile stays outside.
+        """
+        changed = self._store.accounts.set_password(account.id, new, account.actor, self._clock(), old)
+        token = self._begin(account, new) if changed else None
+        if token is None:
+            raise SentinelError("the account was changed meanwhile", "sign in again")
+        return token
+
+    def _begin(self, account: Account, hash: str) -> str | None:
         now = self._clock()
-        return self._store.accounts.begin(account.id, now + LONGEST, now)
+        return self._store.accounts.begin(account.id, hash, now + LONGEST, now)
 
     def _link(self, account: Account) -> str:
         now = self._clock()

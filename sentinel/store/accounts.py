@@ -10,7 +10,17 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Connection, Row, delete, insert, or_, select, update
+from sqlalchemy import (
+    LABEL_STYLE_TABLENAME_PLUS_COL,
+    ColumnElement,
+    Connection,
+    Row,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from sentinel.core.errors import Conflict, SentinelError
 from sentinel.core.record import Account, Role, Session, account_link
@@ -20,6 +30,7 @@ from sentinel.store.database import Database
 from sentinel.store.tables import accounts, drafts, one_time_links, sessions
 
 TOKEN_BYTES = 32
+MOST_SESSIONS = 32  # of an account: those used last
 _COLUMNS = ("id", "name", "role", "made", "by", "seen")
 
 
@@ -53,10 +64,10 @@ class Accounts:
         """
         row = {name: getattr(account, name) for name in ("id", "name", "role", "made", "by")}
         with self._control.write() as connection:
+            before = _administrators(connection, held=True)  # first: whoever adds one of that name is waited for
             taken = select(accounts.c.id).where(accounts.c.name == account.name, accounts.c.id != account.id)
             if connection.execute(taken).first():
                 raise Conflict(f"`name`: there is an account `{account.name}` already", "choose another name")
-            before = _administrators(connection, held=True)
             put(connection, accounts, {**row, "apps": list(account.apps)})
             _someone_left(connection, before)
             detail = {"role": account.role, "apps": list(account.apps)}
@@ -84,9 +95,12 @@ class Accounts:
             note(connection, None, now, by, "account.put", account.name, detail=detail)
         return account
 
-    def set_password(self, id: str, hash: str, by: str, now: int) -> bool:
-        """Set a password, end every session of the account, void its links; say whether there is such an account."""
-        return self._put_password(id, hash, "account.password", by, now)
+    def set_password(self, id: str, hash: str, by: str, now: int, old: str | None = None) -> bool:
+        """Set a password in place of the one of the hash `old`, None of none; end every session and void the links.
+
+        Say whether there is such an account.
+        """
+        return self._put_password(id, hash, "account.password", by, now, accounts.c.password.is_not_distinct_from(old))
 
     def rehash(self, id: str, old: str, new: str) -> None:
         """Put another hash of the same password in the place of the old one."""
@@ -114,14 +128,18 @@ class Accounts:
                 note(connection, None, now, by, "account.remove", name)
         return name is not None
 
-    def begin(self, id: str, until: int, now: int) -> str:
-        """Begin a session and return its token, which nothing can show again."""
-        token = secrets.token_urlsafe(TOKEN_BYTES)
+    def begin(self, id: str, hash: str | None, until: int, now: int) -> str | None:
+        """Begin a session and return its token, which nothing can show again; of too many those used longest ago end.
+
+        None where there is no such account, or its password's hash is not `hash` any more.
+        """
+        token, c = secrets.token_urlsafe(TOKEN_BYTES), accounts.c
+        mine = update(accounts).where(c.id == id, c.password.is_not_distinct_from(hash))
         with self._control.write() as connection:
-            seen = update(accounts).where(accounts.c.id == id).values(seen=now).returning(accounts.c.name)
-            name = connection.execute(seen).scalar_one_or_none()
+            name = connection.execute(mine.values(seen=now).returning(c.name)).scalar_one_or_none()
             if name is None:
-                raise SentinelError("the account is gone")
+                return None
+            _make_room(connection, id)
             row = {"hash": _hash(token), "account": id, "made": now, "seen": now, "until": until}
             connection.execute(insert(sessions).values(**row))
             note(connection, None, now, f"account:{name}", "session.begin", name)
@@ -159,14 +177,23 @@ class Accounts:
         with self._control.write() as connection:
             return connection.execute(delete(sessions).where(over)).rowcount
 
-    def _put_password(self, id: str, hash: str | None, action: str, by: str, now: int) -> bool:
+    def _put_password(
+        self, id: str, hash: str | None, action: str, by: str, now: int, *still: ColumnElement[bool]
+    ) -> bool:
         with self._control.write() as connection:
-            mine = update(accounts).where(accounts.c.id == id).values(password=hash)
+            mine = update(accounts).where(accounts.c.id == id, *still).values(password=hash)
             name = connection.execute(mine.returning(accounts.c.name)).scalar_one_or_none()
             if name is not None:
                 _shut(connection, id, now)
                 note(connection, None, now, by, action, name)
         return name is not None
+
+
+def _make_room(connection: Connection, id: str) -> None:
+    """End the sessions of an account that one more would be too many with."""
+    s = sessions.c
+    kept = select(s.hash).where(s.account == id).order_by(s.seen.desc(), s.hash).limit(MOST_SESSIONS - 1)
+    connection.execute(delete(sessions).where(s.account == id, s.hash.not_in(kept)))
 
 
 def _shut(connection: Connection, id: str, now: int) -> None:

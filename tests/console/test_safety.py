@@ -310,6 +310,35 @@ def test_what_ends_an_accounts_sessions_ends_them_at_once(alone, how):
         assert reader.get("/overview").status == 303
 
 
+@pytest.mark.parametrize("what", ["signs in", "changes the password"])
+def test_whoever_is_reset_while_their_password_is_looked_at_stays_outside(alone, monkeypatch, what):
+    """That takes so long that whoever asks all the time was always let in once more."""
+    reader, accounts, verify = alone.invited("ana", "viewer"), alone.server.accounts, passwords.verify
+    id, links = accounts.session(reader.session).account.id, []
+
+    def reset_meanwhile(password, kept):
+        looked = verify(password, kept)
+        links.append(accounts.reset(id, "test"))
+        return looked
+
+    with monkeypatch.context() as patched:
+        patched.setattr(passwords, "verify", reset_meanwhile)
+        if what == "signs in":
+            reader.session = ""
+            answer = sign_in(reader, "ana")
+        else:
+            new = dict.fromkeys(("new", "again"), "another four words")
+            reader.app = "one"
+            answer = reader.post("/account", {"old": PASSWORD, **new})
+    assert (answer.status, len(links)) == (401 if what == "signs in" else 422, 1)
+    assert reader.get("/overview").status == 303
+    for password in (PASSWORD, "another four words"):
+        assert sign_in(alone.anybody(), "ana", password).status == 401
+    owner = alone.anybody()
+    owner.done("/welcome", {"code": links[0].code, **dict.fromkeys(("password", "again"), PASSWORD)})
+    assert owner.get("/overview").status == 200
+
+
 def test_a_role_that_is_taken_away_is_gone_at_the_next_request(alone):
     reader = alone.invited("ana", "admin", ("one",))
     assert reader.get("/settings/keys").status == 200

@@ -8,6 +8,7 @@ import pytest
 
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Account, account_link
+from sentinel.store.accounts import MOST_SESSIONS
 from tests.contract.values import NOW, decision
 
 HOUR = 3_600_000_000
@@ -72,7 +73,7 @@ def test_a_name_is_one_accounts(accounts):
 
 
 def test_a_session_is_its_accounts_until_it_is_over(accounts):
-    token = accounts.begin("b2", NOW + 12 * HOUR, NOW)
+    token = accounts.begin("b2", None, NOW + 12 * HOUR, NOW)
     found = accounts.session(token, NOW + HOUR, 2 * HOUR)
     assert (found.account.id, found.made, found.seen, found.until) == ("b2", NOW, NOW, NOW + 12 * HOUR)
     assert found.account.seen == NOW
@@ -86,16 +87,38 @@ def test_a_session_is_its_accounts_until_it_is_over(accounts):
 
 
 def test_an_ended_session_is_over_and_only_that_one(accounts):
-    first, second = (accounts.begin("b2", NOW + 12 * HOUR, NOW) for _ in range(2))
+    first, second = (accounts.begin("b2", None, NOW + 12 * HOUR, NOW) for _ in range(2))
     assert accounts.end(first, "account:bob", NOW) is True
     assert accounts.end(first, "account:bob", NOW) is False
     assert accounts.session(first, NOW, HOUR) is None
     assert accounts.session(second, NOW, HOUR) is not None
 
 
+def test_a_password_that_is_another_by_now_begins_no_session_and_is_not_replaced(accounts):
+    accounts.set_password("b2", "$one", "bob", NOW)
+    assert accounts.begin("b2", "$other", NOW + HOUR, NOW) is None
+    assert accounts.begin("b2", None, NOW + HOUR, NOW) is None
+    assert accounts.begin("nobody", None, NOW + HOUR, NOW) is None
+    assert accounts.set_password("b2", "$mine", "bob", NOW, old="$other") is False
+    assert accounts.set_password("b2", "$mine", "bob", NOW) is False
+    token = accounts.begin("b2", "$one", NOW + HOUR, NOW)
+    assert accounts.session(token, NOW, HOUR).account.id == "b2"
+    assert accounts.set_password("b2", "$two", "bob", NOW, old="$one") is True
+    assert accounts.named("bob")[1] == "$two"
+
+
+def test_an_account_has_so_many_sessions_and_those_used_longest_ago_end(accounts):
+    other = accounts.begin("a1", None, NOW + HOUR, NOW)
+    tokens = [accounts.begin("b2", None, NOW + HOUR, NOW + number) for number in range(MOST_SESSIONS)]
+    accounts.touch(tokens[0], NOW + MOST_SESSIONS)
+    newest = accounts.begin("b2", None, NOW + HOUR, NOW + MOST_SESSIONS + 1)
+    over = [token for token in [other, *tokens, newest] if accounts.session(token, NOW + 100, HOUR) is None]
+    assert over == [tokens[1]]
+
+
 @pytest.mark.parametrize("how", ["set_password", "reset", "remove"])
 def test_what_shuts_an_account_out_ends_its_sessions_and_links_and_no_others(store, accounts, how):
-    mine, other = (accounts.begin(id, NOW + 12 * HOUR, NOW) for id in ("b2", "a1"))
+    mine, other = (accounts.begin(id, None, NOW + 12 * HOUR, NOW) for id in ("b2", "a1"))
     link = store.access.make_link(account_link("b2"), NOW + HOUR, NOW)
     others = store.access.make_link(account_link("a1"), NOW + HOUR, NOW)
     acts = {
@@ -136,15 +159,15 @@ def test_somebody_who_can_sign_in_and_administer_the_server_is_always_left(accou
 
 
 def test_sessions_that_are_over_are_dropped(accounts):
-    accounts.begin("b2", NOW + HOUR, NOW)
-    kept = accounts.begin("b2", NOW + 12 * HOUR, NOW + HOUR)
+    accounts.begin("b2", None, NOW + HOUR, NOW)
+    kept = accounts.begin("b2", None, NOW + 12 * HOUR, NOW + HOUR)
     assert accounts.expire(NOW + HOUR, 2 * HOUR) == 1
     assert accounts.session(kept, NOW + HOUR, 2 * HOUR) is not None
     assert accounts.expire(NOW + 3 * HOUR, 2 * HOUR) == 1
 
 
 def test_what_becomes_of_accounts_is_audited_without_any_secret(store, accounts):
-    token = accounts.begin("b2", NOW + HOUR, NOW)
+    token = accounts.begin("b2", None, NOW + HOUR, NOW)
     accounts.set_password("b2", "$hash", "account:bob", NOW)
     accounts.reset("b2", "account:ana", NOW)
     accounts.remove("b2", "account:ana", NOW)

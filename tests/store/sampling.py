@@ -41,7 +41,7 @@ def _fill(store) -> None:
     store.access.make_key("shop", "sdk", "test", NOW, name="a key")
     store.access.make_link("account:a1", NOW + 10**12, NOW)
     store.accounts.put(Account("a1", "ana", "admin"), "test", NOW)
-    store.accounts.begin("a1", NOW + 10**12, NOW)
+    store.accounts.begin("a1", None, NOW + 10**12, NOW)
     store.searches.put("shop", SavedSearch("s1", "a search", "not success"), "test", NOW)
     store.playbooks.keep("shop", [PlaybookVersion("p", "1", "playbook: p\n", NOW)])
     store.snapshots.save("shop", [Snapshot("w", 1, "shape", b"state", NOW)])

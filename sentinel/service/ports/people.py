@@ -145,8 +145,11 @@ class Accounts(Protocol):
         None where there is none. Raises SentinelError where nobody would be left to administer the server.
         """
 
-    def set_password(self, id: str, hash: str, by: str, now: int) -> bool:
-        """Set a password, end every session of the account, void its links; say whether there is such an account."""
+    def set_password(self, id: str, hash: str, by: str, now: int, old: str | None = None) -> bool:
+        """Set a password in place of the one of the hash `old`, None of none; end every session and void the links.
+
+        Say whether there is such an account.
+        """
 
     def rehash(self, id: str, old: str, new: str) -> None:
         """Put another hash of the same password in the place of the old one."""
@@ -160,8 +163,11 @@ class Accounts(Protocol):
         Raises SentinelError where nobody would be left to administer the server.
         """
 
-    def begin(self, id: str, until: int, now: int) -> str:
-        """Begin a session and return its token, which nothing can show again."""
+    def begin(self, id: str, hash: str | None, until: int, now: int) -> str | None:
+        """Begin a session and return its token, which nothing can show again; of too many those used longest ago end.
+
+        None where there is no such account, or its password's hash is not `hash` any more.
+        """
 
     def session(self, token: str, now: int, idle: int) -> Session | None:
         """Return the session of a token that is not over and was used within `idle` microseconds."""
