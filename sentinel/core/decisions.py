@@ -7,7 +7,7 @@ reads never sees half a change. Where decisions come from and who is asked for t
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
@@ -218,10 +218,8 @@ def judge(found: Iterable[Found], subject: Subject, now: int) -> Verdict:
     Of the others the strictest holds, of equals the longest, of those the one with the smallest id.
     """
     live = [one for one in found if one.entry.until > now and (subject.login or not one.entry.terms.logins_only)]
-    personal = {one.aspect for one in live if _manual(one)}
-    if personal:
-        allowed = any(_manual(one) and one.entry.terms.kind == "allow" for one in live)
-        live = [one for one in live if _manual(one) or not (allowed or one.aspect in personal)]
+    if over := overruled(live):
+        live = [one for one in live if one.entry.id not in over]
     familiar = {one.key for one in live if one.entry.terms.kind == "allow" and one.aspect in PAIRS}
     if familiar:
         live = [one for one in live if not _lifted(one, familiar)]
@@ -229,6 +227,24 @@ def judge(found: Iterable[Found], subject: Subject, now: int) -> Verdict:
         met = [one for one in live if one.entry.terms.kind == "challenge" and one.entry.id in subject.passed]
         live = [one for one in live if one not in met and not _repeats(one, met)]
     return _verdict(min(live, key=_order).entry) if live else ALLOW
+
+
+def overruled(live: Sequence[Found]) -> dict[str, str]:
+    """Return the playbooks' decisions that do not count, by id, each with the person's that stands in its place."""
+    personal = [one for one in live if _manual(one)]
+    if not personal:
+        return {}
+    allowing = next((one.entry.id for one in personal if one.entry.terms.kind == "allow"), None)
+    on = {one.aspect: one.entry.id for one in reversed(personal)}
+    over = {one.entry.id: allowing or on.get(one.aspect) for one in live if not _manual(one)}
+    return {id: by for id, by in over.items() if by is not None}
+
+
+def bears(decision: Decision) -> Found:
+    """Return a decision as whoever it is on finds it, of whom all keys are one."""
+    scope, value = decision.scope, decision.value
+    on_place = scope in ("ip", "network")
+    return Found(place(value).length if on_place else scope, "" if on_place else value, _entry(decision))
 
 
 def _manual(one: Found) -> bool:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sentinel.core import address
-from sentinel.core.decision import FOREVER, PAIRS, STRICTNESS, WIDEST, Decision, Place, place
+from sentinel.core.decision import FOREVER, PAIRS, STRICTNESS, WIDEST, Decision, Place, place, unpair
+from sentinel.core.decisions import Found, bears
+from sentinel.core.decisions import overruled as decided_over
 from sentinel.core.explore import Activity
 from sentinel.core.record import Filter, KeptDecision, KeptFinding, Person
 from sentinel.service.ports import Store
@@ -113,22 +115,23 @@ def standing(decisions: Iterable[KeptDecision], now: int) -> list[KeptDecision]:
 def overruled(decisions: Iterable[KeptDecision], now: int) -> dict[str, KeptDecision]:
     """Return the decisions in force that do not count, by id, each with the person's decision that stands in its place.
 
-    It is what enforcement points go by: see `judge` in core/decisions.py.
+    One counts as long as there are requests at which it does: only those overrule it that hold wherever it does.
     """
-    live = [kept for kept in decisions if kept.in_force(now)]
-    personal = {_aspect(kept.decision): kept for kept in live if kept.decision.manual}
-    allowing = [one for one in personal.values() if one.decision.kind == "allow" and one.decision.scope not in PAIRS]
-    found = {}
-    for kept in live:
-        over = allowing[0] if allowing else personal.get(_aspect(kept.decision))
-        if over is not None and not kept.decision.manual:
-            found[kept.decision.id] = over
+    live = {kept.decision.id: kept for kept in decisions if kept.in_force(now)}
+    alike: dict[tuple[str | None, bool], list[Found]] = {}
+    for kept in live.values():
+        alike.setdefault((_where(kept.decision), kept.decision.logins_only), []).append(bears(kept.decision))
+    found: dict[str, KeptDecision] = {}
+    for (where, logins_only), some in alike.items():
+        wider = {(one, only) for one in (None, where) for only in (False, logins_only)} - {(where, logins_only)}
+        over = decided_over([*some, *(one for kind in wider for one in alike.get(kind, ()))])
+        found |= {one.entry.id: live[over[one.entry.id]] for one in some if one.entry.id in over}
     return found
 
 
-def _aspect(decision: Decision) -> tuple[str, str]:
-    """Return what of somebody a decision is on: all keys of a person are one."""
-    return decision.scope, "" if decision.scope == "user" else decision.value
+def _where(decision: Decision) -> str | None:
+    """Return at which address or on which device of somebody a decision holds, None for everywhere."""
+    return f"{decision.scope} {unpair(decision.value)[1]}" if decision.scope in PAIRS else None
 
 
 def _weight(kept: KeptDecision) -> tuple[int, bool, bool, int]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sentinel.core.decision import Decision, Delta, Subject, pair
+from sentinel.core.decision import STRICTNESS, Decision, Delta, Subject, pair
 from sentinel.core.decisions import Decisions
 from sentinel.core.record import KeptDecision
 from sentinel.service.answer import answer
@@ -83,19 +83,32 @@ KEPT = st.tuples(
 
 
 @given(st.lists(KEPT, max_size=5))
-def test_whoever_is_told_that_it_lasts_is_refused_and_whoever_is_refused_is_told(some):
+def test_whoever_is_told_that_it_lasts_is_refused_somewhere_and_whoever_is_refused_anywhere_is_told(some):
     some = [
         named(f"d{n}", kind, by=by, until=until, scope=scope, logins_only=logins and kind != "allow",
               value="id:42" if scope == "user" else pair("id:42", "203.0.113.9"))
         for n, (kind, by, until, scope, logins) in enumerate(some)
     ]  # fmt: skip
-    assume(not any(one.decision.kind == "allow" and one.decision.scope == "user+ip" for one in some))
+    familiar = [one for one in some if one.decision.kind == "allow" and one.decision.scope == "user+ip"]
+    assume(all(one.decision.manual for one in familiar))
     decisions = Decisions().apply(Delta(1, tuple(one.decision for one in some), reset=True))
-    verdict = decisions.match(Subject(("id:42",), "203.0.113.9", login=True), NOW)
+    subjects = [Subject(("id:42",), ip, login=at) for ip in ("203.0.113.9", "198.51.100.1") for at in (True, False)]
+    refusing = [one for one in (decisions.match(subject, NOW) for subject in subjects) if not one.allowed]
     said = answer(some, TITLES, NOW)
-    assert ("lasts until" in said or "ends by itself" in said) == (not verdict.allowed)
-    if not verdict.allowed:
-        assert {"block": "blocked", "redirect": "led", "challenge": "asked"}[verdict.kind] in said
+    assert ("lasts until" in said or "ends by itself" in said) == bool(refusing)
+    if refusing:
+        strictest = max((one.kind for one in refusing), key=STRICTNESS.__getitem__)
+        assert {"block": "blocked", "redirect": "led", "challenge": "asked"}[strictest] in said
+
+
+def test_a_persons_decision_at_logins_alone_stands_in_place_of_none_that_holds_at_every_request():
+    block, there = named("d1"), named("d2", scope="user+ip", value=pair("id:42", "203.0.113.9"))
+    milder = named("d3", "challenge", by=None, logins_only=True)
+    assert "Your account was blocked on 21 November" in answer([block, milder], TITLES, NOW)
+    other_key = named("d4", "challenge", by=None, scope="user+ip", value=pair("email:jane@example.com", "203.0.113.9"))
+    assert "was asked for a further proof at one address" in answer([there, other_key], TITLES, NOW)
+    elsewhere = replace(other_key, decision=replace(other_key.decision, value=pair("id:42", "203.0.113.10")))
+    assert "was blocked at one address" in answer([there, elsewhere], TITLES, NOW)
 
 
 def test_what_holds_at_logins_alone_says_so_and_comes_after_what_holds_everywhere():
