@@ -1,24 +1,32 @@
-"""Calls that cannot be interrupted, given up after a time: resolvers and other people's libraries."""
+"""Calls that cannot be interrupted, given up after a time: resolvers and other people's libraries.
+
+Each has an owner, such as a channel or a host: one that never answers takes no place from the others.
+"""
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-MOST = 16  # calls at once, those given up but not yet back among them
+EACH = 8  # calls of one owner at once, those given up but not yet back among them
+MOST = 128  # of all owners
 
-_places = threading.BoundedSemaphore(MOST)
+_busy: Counter[str] = Counter()
+_lock = threading.Lock()
 
 
-def within(seconds: float, call: Callable[[], T]) -> T:
+def within(seconds: float, call: Callable[[], T], owner: str) -> T:
     """Return what a call returns, or raise what it raises; TimeoutError after some seconds.
 
-    A call given up goes on in its thread until it ends by itself; where too many do, no new one is begun.
+    A call given up goes on in its thread until it ends by itself; where too many of its owner do, no new one is begun.
     """
-    if not _places.acquire(blocking=False):
-        raise TimeoutError("too many calls have not come back")
+    with _lock:
+        if _busy[owner] >= EACH or _busy.total() >= MOST:
+            raise TimeoutError("too many calls have not come back")
+        _busy[owner] += 1
     outcome: list[T] = []
     failure: list[BaseException] = []
     done = threading.Event()
@@ -29,12 +37,23 @@ def within(seconds: float, call: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001 - it is raised again, where somebody waits for it
             failure.append(error)
         finally:
-            _places.release()
+            _leave(owner)
             done.set()
 
-    threading.Thread(target=run, name="sentinel-bounded", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="sentinel-bounded", daemon=True).start()
+    except RuntimeError:  # there is no room for another thread
+        _leave(owner)
+        raise
     if not done.wait(seconds):
         raise TimeoutError("it took too long")
     if failure:
         raise failure[0]
     return outcome[0]
+
+
+def _leave(owner: str) -> None:
+    with _lock:
+        _busy[owner] -= 1
+        if not _busy[owner]:
+            del _busy[owner]

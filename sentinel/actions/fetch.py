@@ -131,7 +131,7 @@ class Fetcher:
         """Return where a host may be reached; one address that is refused refuses them all."""
         found: list[Address] = [target.literal] if target.literal else []
         if not found:
-            names = within(deadline.left(), lambda: self._resolver(target.host))
+            names = within(deadline.left(), lambda: self._resolver(target.host), f"host {target.host}")
             found = [ipaddress.ip_address(name) for name in names]
         for address in found:
             if why := self._reach.refusal(address):

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from sentinel.actions.text import Show, defanged, link, markdown, printable, size
 from sentinel.core import moment
 from sentinel.core.duration import SECOND, format_duration
-from sentinel.core.finding import tally_texts
+from sentinel.core.finding import TRIPPED, tally_texts
 from sentinel.core.record import Delivery
 
-OPENED, GUARDED, DIGEST, OTHER = "finding.opened", "guard.tripped", "digest", "message"
+OPENED, GUARDED, DIGEST, OTHER = "finding.opened", TRIPPED, "digest", "message"
 ROWS = 40  # lines of a message
 VALUES = 10  # values of one kind: of a group, a tally, effects
 LONGEST = 100_000  # of a message, where nobody says how much a service takes

@@ -28,7 +28,7 @@ URGENCY: Mapping[str, Urgency] = {
     "info": "info", "low": "info", "medium": "warning", "high": "failure", "critical": "failure",
 }  # fmt: skip
 # The attribute by which a service knows a message that comes again, where the channel's URL names none.
-STAMPS: Mapping[str, str] = {"pagerduty": "dedup", "opsgenie": "alias", "jira": "alias"}
+STAMPS: Mapping[str, str] = {"pagerduty": "dedup", "opsgenie": "alias", "jira": "alias", "splunk": "entity_id"}
 PLAIN = ("slack",)  # its own form of Markdown knows no backslash: it would be shown before every sign
 INSTALL = "pip install 'sentinel-playbooks[notify]'"
 
@@ -39,7 +39,7 @@ def send(channel: Channel, id: str, body: Body, timeout: float = TIMEOUT) -> Non
     `id` is the same at every try.
     """
     try:
-        taken = within(timeout, lambda: _notify(channel.url, id, body))
+        taken = within(timeout, lambda: _notify(channel.url, id, body), f"channel {channel.name}")
     except TimeoutError:
         raise DeliveryError(f"the service did not take the message within {timeout:g} s") from None
     except ImportError:
@@ -68,7 +68,7 @@ def _notify(url: str, id: str, body: Body) -> bool:
     apprise, service = _apprise(), _service(url)
     known_as, form = _known_as(service), apprise.NotifyFormat
     stamp = STAMPS.get(known_as)
-    if stamp is not None and getattr(service, stamp, id) is None:
+    if stamp is not None and getattr(service, stamp, id) in (None, f"{NAME}/{getattr(service, 'routing_key', '')}"):
         setattr(service, stamp, id)
     shown = service.resolve_format(form.MARKDOWN)
     title = _title(service, body, shown is form.MARKDOWN)

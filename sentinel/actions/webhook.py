@@ -18,6 +18,7 @@ from sentinel.actions.message import GUARDED, OPENED, Body
 from sentinel.actions.outcome import LONGEST, DeliveryError
 from sentinel.core import ecs, moment, ocsf
 from sentinel.core.duration import SECOND
+from sentinel.core.finding import guarded
 
 FORMS: Mapping[str, Callable[[Body], dict[str, Any]]] = {"ocsf": ocsf.detection, "ecs": ecs.alert}
 READ = 4 << 10  # bytes of an answer that are waited for
@@ -46,7 +47,8 @@ def _formed(format: str, body: Body) -> Body:
     """Return a message as the channel wants it: findings in the form of a schema, all else as it is."""
     if format not in FORMS or body.get("type") not in (OPENED, GUARDED):
         return body
-    return FORMS[format](body["data"])
+    data = body["data"]
+    return FORMS[format](guarded(data) if body["type"] == GUARDED else data)
 
 
 def _headers(channel: Channel, id: str, raw: str, now: int) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sentinel import __version__
-from sentinel.core.finding import tally_texts
+from sentinel.core.finding import TRIPPED, tally_texts
 
 VERSION = "8.17.0"
 _SEVERITIES = {"info": 1, "low": 21, "medium": 47, "high": 73, "critical": 99}
@@ -19,7 +19,10 @@ _OWN = ("mode", "group", "tally", "threshold", "effects", "historical", "approxi
 
 
 def alert(told: Mapping[str, Any], status: str = "new") -> dict[str, Any]:
-    """Return the document of a finding as webhooks tell it; `opened` and `last` are taken where they are known."""
+    """Return the document of a finding as webhooks tell it, or of what `guarded` makes of one.
+
+    `opened` and `last` are taken where they are known.
+    """
     user, ip = told.get("user"), told.get("ip")
     document: dict[str, Any] = {
         "@timestamp": told["at"],
@@ -31,7 +34,9 @@ def alert(told: Mapping[str, Any], status: str = "new") -> dict[str, Any]:
         "service": {"name": told["app"]},
         "related": {"ip": [ip] if ip else [], "user": [user.partition(":")[2] or user] if user else []},
         "sentinel": {
-            "finding": {name: told.get(name) for name in _OWN} | {"status": status, "events": told.get("events", [])}
+            "finding": {name: told.get(name) for name in _OWN}
+            | {"status": status, "events": told.get("events", [])}
+            | ({"guard": told["guard"]} if told.get("guard") else {})
         },
     }
     if user:
@@ -50,8 +55,8 @@ def _event(told: Mapping[str, Any]) -> dict[str, Any]:
         "category": ["intrusion_detection"],
         "type": ["denied" if denied else "info"],
         "id": told["id"],
-        "code": told["playbook"],
-        "action": done[0] if done else "monitor",
+        "code": TRIPPED if told.get("guard") else told["playbook"],
+        "action": TRIPPED if told.get("guard") else done[0] if done else "monitor",
         "severity": _SEVERITIES.get(str(told["severity"]), 0),
         "module": "sentinel",
         "dataset": "sentinel.finding",

@@ -11,6 +11,8 @@ from typing import Any
 from sentinel.core.decision import Decision
 from sentinel.core.number import whole
 
+TRIPPED = "guard.tripped"  # what programs are told when a guard begins to hold a playbook back
+
 # Metrics that windows count no further than they must: once reached, there may have been more.
 _COUNTED = ("count", "distinct.", "step.", "earlier")
 _NUMBER = re.compile(r"(>=?) (\d+(?:\.\d+)?)")
@@ -72,6 +74,19 @@ def finding_id(app: str, playbook: str, key: str, at: int, event_id: str) -> str
     parts = (app, playbook, key, str(at), event_id)
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def guarded(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a finding as webhooks tell it as the news that its playbook's guard holds: no second finding.
+
+    `guard` is the finding's id, its effects are those that the guard held back, and it is at least a warning.
+    """
+    severity = "medium" if told["severity"] in ("info", "low") else told["severity"]
+    return {
+        **told, "id": f"{told['id']}-guard", "guard": told["id"], "severity": severity, "acted": False,
+        "title": f"{told['title'] or told['playbook']} – held back by its guard",
+        "effects": [effect for effect in told["effects"] if effect.get("held") == "guard"],
+    }  # fmt: skip
 
 
 def tally_texts(

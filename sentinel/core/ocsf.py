@@ -10,7 +10,7 @@ from typing import Any
 
 from sentinel import __version__
 from sentinel.core import moment
-from sentinel.core.finding import tally_texts
+from sentinel.core.finding import TRIPPED, tally_texts
 
 VERSION = "1.4.0"
 CLASS, CATEGORY = 2004, 2
@@ -27,7 +27,10 @@ _OBSERVABLES = {_IP: "IP Address", _USER_NAME: "User Name", _EMAIL: "Email Addre
 
 
 def detection(told: Mapping[str, Any], status: str = "new") -> dict[str, Any]:
-    """Return the document of a finding as webhooks tell it; `opened` and `last` are taken where they are known."""
+    """Return the document of a finding as webhooks tell it, or of what `guarded` makes of one.
+
+    `opened` and `last` are taken where they are known.
+    """
     severity = _SEVERITIES.get(str(told["severity"]), 0)
     status_id, status_name, activity = _STATUSES.get(status, (0, "Unknown", UPDATE))
     at = _millis(told["at"])
@@ -54,12 +57,12 @@ def detection(told: Mapping[str, Any], status: str = "new") -> dict[str, Any]:
             "profiles": ["security_control"],
             "product": {"name": "Sentinel", "vendor_name": "Sentinel", "version": __version__},
             "tenant_uid": told["app"],
-            "event_code": told["playbook"],
+            "event_code": TRIPPED if told.get("guard") else told["playbook"],
         },
         "finding_info": _info(told, at),
         "evidences": list(_evidences(told)),
         "observables": list(_observables(told)),
-        "unmapped": {name: told.get(name) for name in _OWN},
+        "unmapped": {name: told.get(name) for name in _OWN} | ({"guard": told["guard"]} if told.get("guard") else {}),
     }
 
 
@@ -72,7 +75,7 @@ def _info(told: Mapping[str, Any], at: int) -> dict[str, Any]:
         "uid": told["id"],
         "title": told["title"] or told["playbook"],
         "desc": _message(told),
-        "types": [told["playbook"]],
+        "types": [TRIPPED if told.get("guard") else told["playbook"]],
         "created_time": _millis(told.get("opened") or told["at"]),
         "first_seen_time": at,
         "last_seen_time": _millis(told.get("last") or told["at"]),

@@ -85,7 +85,7 @@ def stamps(paths: Collection[str | Path] = (), *, rules: Collection[str | Path] 
     """Return what tells cheaply that a file of paths has changed: times and sizes, by name."""
     given, ruled = _places(paths, rules)
     places = [*given, *ruled]
-    files = [*(file for path in places for file in _below(path)), *_list_files(places)]
+    files = [*(file for path in places for file in below(path)), *_list_files(places)]
     return {str(file): _stamp(file) for file in files}
 
 
@@ -154,7 +154,7 @@ class Taken:
 
     def files(self, paths: Iterable[Path]) -> dict[str, bytes]:
         """Return the rules' and playbooks' files of paths, by name."""
-        found = (file for path in paths for file in _below(path))
+        found = (file for path in paths for file in below(path))
         return {str(file): data for file in found if (data := self._take(file, LARGEST)) is not None}
 
     def lists(self, paths: Iterable[Path]) -> dict[str, ListValues]:
@@ -204,8 +204,8 @@ def _list_files(paths: Iterable[Path]) -> Iterator[Path]:
     return (file for place in folders for file in sorted(place.glob("*.txt")) if file.is_file())
 
 
-def _below(path: Path) -> list[Path]:
-    """Return a file itself, or the rules' and playbooks' files of a folder, sorted."""
+def below(path: Path) -> list[Path]:
+    """Return a file itself, or the files of YAML in a folder, sorted; raises InputError for one that cannot be read."""
     if not path.is_dir():
         return [path]
     found: list[Path] = []
@@ -216,6 +216,6 @@ def _below(path: Path) -> list[Path]:
 
 
 def _unreadable(error: OSError) -> None:
-    """Refuse a folder whose playbooks would be passed over in silence."""
+    """Refuse a folder whose files would be passed over in silence."""
     if not isinstance(error, FileNotFoundError):  # it went while it was looked through
         raise InputError(f"the folder `{error.filename}` cannot be read: {error.strerror}")

@@ -28,6 +28,7 @@ from sentinel.actions.target import Reach
 from sentinel.core import ecs, moment, ocsf
 from sentinel.core.duration import HOUR, SECOND
 from sentinel.core.errors import InputError
+from sentinel.core.finding import guarded
 from tests.actions.receiver import Receiver, status
 from tests.actions.telling import OTHER_SECRET, SECRET, delivery, webhook
 
@@ -85,7 +86,8 @@ def test_a_webhook_may_ask_for_findings_in_the_form_of_a_schema(format, form, gu
         desk(channel).deliver(delivery(body={"guard": True} if guard else {}))
     (request,) = receiver.requests
     found = Webhook(SECRET).verify(request.body, request.headers)
-    assert found == form(compose(delivery())["data"])
+    told = compose(delivery())["data"]
+    assert found == form(guarded(told) if guard else told)
 
 
 def test_what_is_no_finding_is_told_as_it_is_whatever_form_a_webhook_asks_for() -> None:

@@ -169,9 +169,9 @@ def test_a_resolver_that_hangs_is_given_up() -> None:
     release.set()
 
 
-def test_resolvers_that_hang_do_not_pile_up() -> None:
+def test_resolvers_that_hang_do_not_pile_up_and_hold_up_nobody_else() -> None:
     release = threading.Event()
-    done = [threading.Event() for _ in range(bounded.MOST)]
+    done = [threading.Event() for _ in range(bounded.EACH)]
 
     def hanging(event: threading.Event) -> Callable[[], None]:
         def wait() -> None:
@@ -182,16 +182,17 @@ def test_resolvers_that_hang_do_not_pile_up() -> None:
 
     for event in done:
         with pytest.raises(TimeoutError):
-            within(0, hanging(event))
+            within(0, hanging(event), "slow")
     with pytest.raises(TimeoutError, match="too many"):
-        within(5, lambda: 1)
+        within(5, lambda: 1, "slow")
+    assert within(5, lambda: 1, "another") == 1
     release.set()
     for event in done:
         assert event.wait(60)
     for thread in threading.enumerate():
         if thread.name == "sentinel-bounded":
             thread.join(60)
-    assert within(5, lambda: 1) == 1
+    assert within(5, lambda: 1, "slow") == 1
 
 
 def test_what_a_bounded_call_raises_is_raised() -> None:
@@ -199,7 +200,7 @@ def test_what_a_bounded_call_raises_is_raised() -> None:
         raise LookupError("no")
 
     with pytest.raises(LookupError, match="no"):
-        within(5, fail)
+        within(5, fail, "one")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ LONG = compose(
 )
 PAGER = "pagerduty://ABCDEFABCDEF1234@APIKEY0123456789"
 DUTY = "opsgenie://12345678-1234-1234-1234-123456789012"
+ON_CALL = "splunk://routing@12345678-1234-1234-1234-123456789012"
 DESK = "jira://12345678-1234-1234-1234-123456789012"
 
 
@@ -76,7 +77,7 @@ def tell(url: str, **fields: Any) -> bool:
         (PAGER, 1024, lambda post: post["payload"]["summary"]),
         ("tgram://123456789:abcdefg_hijklmnop/12315544/", 4096, lambda post: post["text"]),
         (f"twilio://AC{'a' * 32}:{'b' * 32}@12345678901/12345678902", 160, lambda post: post["Body"]),
-        ("splunk://routing@12345678-1234-1234-1234-123456789012", 400, lambda post: post["state_message"]),
+        (ON_CALL, 400, lambda post: post["state_message"]),
     ],
     ids=["discord", "pagerduty", "telegram", "sms", "splunk"],
 )
@@ -141,12 +142,16 @@ def test_a_guard_that_holds_is_never_less_than_a_warning_and_a_digest_never_more
 
 
 @pytest.mark.parametrize(
-    ("url", "name"), [(PAGER, "dedup_key"), (DUTY, "alias"), (DESK, "alias")], ids=["pagerduty", "opsgenie", "jira"]
-)
-def test_a_pager_knows_a_message_that_comes_again(posts, url: str, name: str) -> None:
+    ("url", "name", "own"),
+    [
+        (PAGER, "dedup_key", "dedup"), (DUTY, "alias", "alias"), (DESK, "alias", "alias"),
+        (ON_CALL, "entity_id", "entity_id"),
+    ],
+    ids=["pagerduty", "opsgenie", "jira", "splunk"],
+)  # fmt: skip
+def test_a_pager_knows_a_message_that_comes_again(posts, url: str, name: str, own: str) -> None:
     assert tell(url)
     assert posts[0][name] == "msg_1"
-    own = "dedup" if name == "dedup_key" else "alias"
     assert tell(f"{url}?{own}=theirs")
     assert posts[1][name] == "theirs"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -349,6 +351,25 @@ def test_where_nothing_is_imported_the_command_writes_nothing(tmp_path, capsys):
     (tmp_path / "a.yml").write_text("- 1")
     assert run(["import-sigma", str(tmp_path)]) == 1
     assert capsys.readouterr().out == ""
+
+
+def test_a_folder_within_that_cannot_be_read_is_said_and_hidden_ones_are_passed_over(tmp_path, monkeypatch):
+    """Its rules would be missing among those that were imported, and nobody would know."""
+    for name in (".github", "closed"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.yml").write_text("- 1")
+    (tmp_path / "b.yml").write_text(yaml.safe_dump(BASES["one"]))
+    assert [Path(name).name for name in importing.read([tmp_path])] == ["b.yml", "a.yml"]
+    really = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return really(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(InputError, match=r"the folder `.*closed` cannot be read: Permission denied"):
+        importing.read([tmp_path])
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path):

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core import ecs, moment, ocsf
-from sentinel.core.finding import Effect, Finding
+from sentinel.core.finding import Effect, Finding, guarded
 from sentinel.core.record import STATUSES
 from sentinel.service.pipeline import as_json
 
@@ -172,6 +172,23 @@ def test_a_finding_is_an_alert_of_the_elastic_schema(finding, status):
     assert set(fields["event.type"]) <= INTRUSION_TYPES
     assert {"@timestamp", "ecs.version", "message"} <= set(fields)
     json.dumps(document, allow_nan=False)
+
+
+@given(findings)
+def test_that_a_guard_holds_is_no_second_finding(finding):
+    """A SIEM would count the same finding twice, and nothing would say that its playbook acts no more."""
+    one = told(finding)
+    tripped = guarded(one)
+    detection, alert = ocsf.detection(tripped), ecs.alert(tripped)
+    holds(detection, DETECTION, "detection_finding")
+    assert all(fits(value, ECS[name]) for name, value in flat(alert) if name != "sentinel")
+    assert detection["finding_info"]["uid"] == alert["event"]["id"] == f"{finding.id}-guard"
+    assert detection["unmapped"]["guard"] == alert["sentinel"]["finding"]["guard"] == finding.id
+    assert detection["metadata"]["event_code"] == alert["event"]["code"] == alert["event"]["action"] == "guard.tripped"
+    assert detection["severity_id"] >= 3 and alert["event"]["severity"] >= 47
+    assert (detection["action"], alert["event"]["type"]) == ("Observed", ["info"])
+    assert "held back by its guard" in detection["message"] and "held back by its guard" in alert["message"]
+    assert "guard" not in ocsf.detection(one)["unmapped"] and "guard" not in ecs.alert(one)["sentinel"]["finding"]
 
 
 def finding(**more):

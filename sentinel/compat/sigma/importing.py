@@ -17,18 +17,17 @@ from sentinel.compat.sigma.conditions import Fields
 from sentinel.compat.sigma.playbooks import Document, Imported, Report, translate
 from sentinel.core.errors import InputError
 from sentinel.loader.assembly import assemble
+from sentinel.loader.content import below
 from sentinel.loader.mistakes import PlaybookErrors
 
 LARGEST = 4 << 20  # bytes of one file
-SUFFIXES = (".yml", ".yaml")
 
 
 def read(paths: Iterable[Path]) -> dict[str, bytes]:
-    """Return the files of paths, folders with everything below them; raises InputError for one that is not there."""
+    """Return the files of paths, folders with everything below them; raises InputError for what cannot be read."""
     found: dict[str, bytes] = {}
     for path in paths:
-        files = sorted(one for one in path.rglob("*") if one.suffix in SUFFIXES) if path.is_dir() else [path]
-        for file in files:
+        for file in below(path):
             try:
                 if file.stat().st_size > LARGEST:
                     raise InputError(f"`{file}` is larger than {LARGEST >> 20} MiB")
