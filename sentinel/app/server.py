@@ -111,7 +111,7 @@ class Server:
         self.bans = Bans(store.decisions, self.switch.on, now)
         self.holder = Holder(store.leases, self._by_all)
         self.courier = Courier(
-            store.outbox, Channels(self.channels, self.fetcher, now, page), self._by_all, self.figures,
+            store.outbox, Channels(self.channels, self.fetcher, self._by_all, page), self._by_all, self.figures,
             self.holder.mine, partial(self.fault, "outbox"),
         )  # fmt: skip
         self.digests = machines.digests(self.settings, store, self.channels)

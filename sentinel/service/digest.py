@@ -42,23 +42,34 @@ class Digests:
         self._made = 0
 
     def make(self, now: int) -> int:
-        """Put the digest of each app in which anything happened into the outbox; return of how many apps."""
+        """Put the digest of each app in which anything happened into the outbox; return of how many apps.
+
+        What goes wrong with one app keeps no other's back. It is raised then, and the next call makes what is missing.
+        """
         since, until = last(self._every, now)
         if until <= self._made or not until + SETTLE <= now < until + LATE:
             return 0
-        made = 0
+        made, failed = 0, None
         for app in self._store.access.apps():
-            found = digest(self._store, app.id, since, until, now)
-            if found is not None:
-                body = {"severity": "info", "period": self._every, **found}
-                self._send(app.id, Outgoing(f"digest:{self._every}:{until}", KIND, self._channel, body), now)
-                made += 1
+            try:
+                made += self._digest(app.id, since, until, now)
+            except Exception as error:  # noqa: BLE001  raised below
+                failed = failed or error
+        if failed is not None:
+            raise failed
         self._made = until
         return made
 
-    def _send(self, app: str, row: Outgoing, now: int) -> None:
+    def _digest(self, app: str, since: int, until: int, now: int) -> bool:
+        """Put an app's digest into the outbox; say whether there is any."""
+        found = digest(self._store, app, since, until, now)
+        if found is None:
+            return False
+        body = {"severity": "info", "period": self._every, **found}
+        row = Outgoing(f"digest:{self._every}:{until}", KIND, self._channel, body)
         with self._store.unit() as unit:
             unit.commit([Batch(app, now, outbox=(row,))])
+        return True
 
 
 def digest(store: Store, app: str, since: int, until: int, now: int) -> dict[str, Any] | None:

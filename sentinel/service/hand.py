@@ -254,9 +254,9 @@ def _no_address(name: str, value: str) -> SentinelError:
 def _free(store: Store, app: str, allowance: Allowance, by: str, now: int) -> bool:
     """Lift what playbooks have decided about somebody nobody acts on from now on; say whether there was anything."""
     why = f"allowlisted: {allowance.reason}"
-    concerned = list(_concerning(store, app, allowance, now))
-    for kept in concerned:
-        store.decisions.lift(app, kept.decision.id, by, why, now)
+    concerned = [kept.decision.id for kept in _concerning(store, app, allowance, now)]
+    if concerned:
+        store.decisions.lift_these(app, concerned, by, why, now)
     return bool(concerned)
 
 

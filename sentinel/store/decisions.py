@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import starmap
 from typing import Any
 
@@ -150,6 +150,18 @@ class Decisions:
             change = changes.Change(connection, app, now)
             if changes.lift(change, [row.id], by, why):
                 note(connection, app, now, by, "decision.lift", f"{row.scope} {row.value}", why, {"decision": row.id})
+        return self._revisions.learn(change)
+
+    def lift_these(self, app: str, ids: Sequence[str], by: str, why: str, now: int) -> int:
+        """End decisions of these ids in one transaction, for good; return the revision."""
+        c = decisions.c
+        with self._control.write() as connection:
+            change = changes.Change(connection, app, now)
+            for some in changes.lots(ids):
+                ended = changes.lift(change, some, by, why)
+                for row in connection.execute(select(c.id, c.scope, c.value).where(c.app == app, c.id.in_(ended))):
+                    target = f"{row.scope} {row.value}"
+                    note(connection, app, now, by, "decision.lift", target, why, {"decision": row.id})
         return self._revisions.learn(change)
 
     def lift_all(self, app: str, playbook: str, by: str, why: str, now: int) -> tuple[int, int]:

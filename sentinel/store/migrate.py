@@ -22,6 +22,9 @@ def migrate(connection: Connection, where: str) -> bool:
     """
     current = version(connection)
     if current == HEAD:
+        if (name := missing(connection)) is not None:
+            told = f"{where} lacks the table `{name}` that tables of version `{HEAD}` have"
+            raise StoreError(told, "restore a backup, or name an empty database")
         return False
     if (found := foreign(connection, current)) is not None:
         raise StoreError(f"{where} holds {found}", "name an empty database")
@@ -42,6 +45,11 @@ def version(connection: Connection) -> str | None:
         return None
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
     return None if found is None else str(found)
+
+
+def missing(connection: Connection) -> str | None:
+    """Return a table that is not there though the newest version is, None where all are."""
+    return min(METADATA.tables.keys() - set(inspect(connection).get_table_names()), default=None)
 
 
 def foreign(connection: Connection, current: str | None) -> str | None:

@@ -93,6 +93,25 @@ def test_a_store_that_is_busy_is_asked_again_for_the_same_day(store, monkeypatch
     assert digests.make(MIDNIGHT + HOUR) == 1
 
 
+def test_one_app_whose_digest_fails_keeps_no_other_back(store, monkeypatch):
+    put(store, batch(app="quiet", events=(event("q", NOON),)))
+    digests, sums = Digests(store, "daily", "security"), store.explorer.sums
+
+    def failing(app, asked):
+        if app == store.access.apps()[0].id:
+            raise ValueError("damaged")
+        return sums(app, asked)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.explorer, "sums", failing)
+        for _ in range(2):
+            with pytest.raises(ValueError, match="damaged"):
+                digests.make(MIDNIGHT + SETTLE)
+    assert sorted(len(told(store, app)) for app in ("shop", "quiet")) == [0, 1]
+    digests.make(MIDNIGHT + HOUR)
+    assert [len(told(store, app)) for app in ("shop", "quiet")] == [1, 1]
+
+
 def test_people_read_it_in_words(store):
     Digests(store, "daily", "security").make(MIDNIGHT + SETTLE)
     body = compose(told(store)[0])

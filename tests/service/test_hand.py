@@ -46,6 +46,19 @@ def test_whoever_is_let_be_is_free_however_many_were_blocked_since(store, scope,
     assert store.decisions.get("shop", "d3").lifted is None
 
 
+def test_what_an_allowance_lifts_is_lifted_in_one_transaction(store, monkeypatch) -> None:
+    before, writes = store.decisions.revision("shop"), store.control.write
+    begun = []
+    monkeypatch.setattr(store.control, "write", lambda: begun.append(1) or writes())
+    assert hand.allow(store, "shop", "network", "10.0.16.0/23", None, "a university", "jane", NOW + MANY)[1]
+    assert len(begun) == 2, "the allowance, and all decisions"
+    assert store.decisions.revision("shop") - before == 1
+    lifted = [one for one in store.audit.list("shop", limit=1000).items if one.action == "decision.lift"]
+    assert len({one.target for one in lifted if one.target.startswith("ip 10.0.")}) == 512
+    assert store.decisions.get("shop", "d4100").lifted == NOW + MANY
+    assert store.decisions.get("shop", "d10000").lifted is None
+
+
 HOME, AWAY = "203.0.113.20", "203.0.113.21"
 
 

@@ -91,6 +91,14 @@ def test_another_programs_tables_are_refused_and_left_alone(control, made, said)
         assert inspect(connection).get_table_names() == before
 
 
+def test_a_table_that_is_missing_is_told_as_that(control):
+    """As in a database of which a part was restored, or one that has nothing of ours but the version."""
+    with control.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_version AS SELECT '0001' AS version_num")
+    with pytest.raises(StoreError, match="the database lacks the table `access_key`"), control.write() as connection:
+        migrate.migrate(connection, "the database")
+
+
 def test_tables_of_other_names_are_no_hindrance(control):
     with control.write() as connection:
         connection.exec_driver_sql("CREATE TABLE customer (x int)")

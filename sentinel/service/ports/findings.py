@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 from sentinel.core.decision import Decision, Delta
@@ -95,6 +95,9 @@ class Decisions(Protocol):
 
     def lift(self, app: str, id: str, by: str, why: str, now: int) -> int | None:
         """End a decision by hand, for good: its finding never decides again. Return the revision, None if unknown."""
+
+    def lift_these(self, app: str, ids: Sequence[str], by: str, why: str, now: int) -> int:
+        """End decisions of these ids in one transaction, for good; return the revision."""
 
     def lift_all(self, app: str, playbook: str, by: str, why: str, now: int) -> tuple[int, int]:
         """End all that a playbook decided and that is in force, for good; return the revision and how many."""

@@ -26,7 +26,7 @@ from sqlalchemy.pool import QueuePool
 from sentinel.core import dsn
 from sentinel.core.errors import SentinelError, StoreBusy, StoreError
 from sentinel.store.changes import TOUCHED, Touched
-from sentinel.store.postgres.patient import WRITING, Patient, Pulse
+from sentinel.store.postgres.patient import READING, WRITING, Patient, Pulse
 from sentinel.store.postgres.text import adapt
 
 PATIENCE = 5  # seconds to wait for a connection
@@ -134,7 +134,7 @@ class Control:
             self.commit(connection)
 
     @contextmanager
-    def read(self, longest: float | None = None) -> Iterator[Connection]:
+    def read(self, longest: float | None = READING) -> Iterator[Connection]:
         """Give a connection that sees one moment; a statement that takes longer than so many seconds is given up."""
         with self.translated(), self._readers.connect() as connection:
             driver(connection).longest = longest
@@ -142,11 +142,13 @@ class Control:
                 yield connection
 
     @contextmanager
-    def beside(self) -> Iterator[Connection]:
+    def beside(self, longest: float | None = WRITING) -> Iterator[Connection]:
         """Give the connection of one transaction beside that of whoever writes, who does not wait for it."""
-        with self.translated(), self.engine.connect() as connection, _let_go(connection):
-            yield connection
-            connection.commit()
+        with self.translated(), self.engine.connect() as connection:
+            driver(connection).longest = longest
+            with _let_go(connection):
+                yield connection
+                connection.commit()
 
     def look(self, query: str, app: str, keys: Sequence[str]) -> list[Any]:
         """Return rows as the transaction under way sees them."""

@@ -17,14 +17,14 @@ def erase(control: Control, app: str, keys: Sequence[str], until: int) -> int:
 
     All of an app's events are looked at, and those that come in do not wait for it.
     """
-    with control.beside() as connection:
+    with control.beside(longest=None) as connection:
         return _erased(connection, app, keys, until)
 
 
 def named(control: Control, app: str, until: int) -> Iterator[str]:
     """Give the user keys that events up to a time name; some more than once."""
     query = b"SELECT DISTINCT user_key, identifiers FROM events WHERE app = %s AND ts <= %s"
-    with control.read() as connection, driver(connection).cursor("named") as found:
+    with control.read(longest=None) as connection, driver(connection).cursor("named") as found:
         for user, identifiers in found.execute(query, (app, until)):
             if user is not None:
                 yield user

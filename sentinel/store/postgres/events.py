@@ -19,6 +19,7 @@ from sentinel.store.postgres.candidates import places, wanted_of
 from sentinel.store.postgres.control import Control, driver
 from sentinel.store.postgres.copying import READ, read
 from sentinel.store.postgres.partitions import Partitions
+from sentinel.store.postgres.patient import WRITING
 from sentinel.store.postgres.place import Place
 from sentinel.store.postgres.where import Condition, ask
 from sentinel.store.postgres.words import POSTGRES
@@ -139,7 +140,7 @@ class Events:
 
     def _placed(self, query: Sql, gone: Callable[[], bool]) -> Iterator[KeptEvent]:
         """Give the events of the places that a query finds."""
-        with self._control.read() as connection:
+        with self._control.read(longest=None) as connection:
             own = driver(connection)
             own.execute(_JOINING)
             with interrupted(own.interrupt, gone):
@@ -195,7 +196,7 @@ class Events:
             return connection.exec_driver_sql(query, tuple(values)).rowcount
 
     def _rows(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        with self._control.read() as connection:
+        with self._control.read(WRITING) as connection:
             return driver(connection).execute(query.encode(), values).fetchall()
 
 

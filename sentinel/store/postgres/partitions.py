@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from sentinel.core.duration import DAY
 from sentinel.core.errors import StoreBusy
 from sentinel.store.postgres.control import Control
+from sentinel.store.postgres.patient import WRITING
 
 BEFORE, AHEAD = 1, 3  # days around today that always have a partition
 FARTHEST = 1100  # days into the past that may get one
@@ -103,7 +104,7 @@ class Partitions:
     def _drop(self, day: int, app: str) -> int:
         """Drop the partitions of a day, unless other apps have something in them; return how many events it were."""
         events = _name(_EVENTS, day)
-        with self._control.read() as connection:
+        with self._control.read(WRITING) as connection:
             if not _only(connection, events, app):
                 return 0
             count: int = connection.exec_driver_sql(f"SELECT count(*) FROM {events}").scalar_one()  # noqa: S608

@@ -17,7 +17,8 @@ from psycopg.waiting import Ready, Wait
 
 SILENT = 10.0  # seconds in which no connection of this process heard a word, from the first that asked
 TAKING = 30.0  # seconds for one statement of those who take events in: a disk may hang while what is read is at hand
-WRITING = 300.0  # seconds for one of all others who write, and hold up those: they may delete the rows of years
+READING = 30.0  # seconds for one that reads what is listed: some hold up those, and a job that waits is not run again
+WRITING = 300.0  # seconds for one of all others who write, and hold up those, or look through the events of years
 _LEAST = 0.5  # seconds for which any answer is waited for: this process may have been stopped itself
 
 _INTERRUPT = 5.0  # seconds to reach the database over a connection of its own

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from sentinel.store.migrate import HEAD, foreign, version
+from sentinel.store.migrate import HEAD, foreign, missing, version
 from sentinel.store.postgres.control import Control
 from sentinel.store.postgres.news import CLOCK, SKEWED
 from sentinel.store.postgres.store import MOVING
@@ -52,7 +52,9 @@ def _said(found: str | None) -> str:
 
 
 def _tables(connection: Connection, found: str | None) -> Iterator[str]:
-    if found == HEAD and connection.execute(select(settings.c.app).where(settings.c.name == MOVING)).first():
+    if found == HEAD and (name := missing(connection)) is not None:
+        yield f"it lacks the table `{name}` (restore a backup, or name an empty database)"
+    elif found == HEAD and connection.execute(select(settings.c.app).where(settings.c.name == MOVING)).first():
         yield "it holds half of a data folder (run `sentinel migrate` again)"
     stranger = foreign(connection, found)
     if stranger is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import Conflict, SentinelError
 from sentinel.core.record import Account
 from tests.contract.values import NOW
 from tests.store.postgres.together import at_once
@@ -47,3 +47,20 @@ def test_of_two_administrators_that_two_servers_let_go_at_once_one_stays(stores,
         ]
         (text,) = [text for text in told if text]
         assert "nobody would be left" in text
+
+
+def test_of_two_accounts_of_one_name_that_two_servers_add_at_once_one_is_refused_as_that(stores):
+    stores[0].accounts.put(Account("jane", "jane", "admin", made=NOW), "jane", NOW)
+    stores[0].accounts.set_password("jane", "$hash", "jane", NOW)
+
+    def invite(number, name):
+        try:
+            stores[number].accounts.put(Account(f"{name}{number}", name, "viewer", made=NOW), "jane", NOW)
+        except Conflict as error:
+            return error.message
+        return None
+
+    for turn in range(8):
+        name = f"ana{turn}"
+        told = at_once(lambda name=name: invite(0, name), lambda name=name: invite(1, name))
+        assert sorted(told, key=str) == [None, f"`name`: there is an account `{name}` already"]
