@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from sentinel.api.context import Context, Here, Reader
 from sentinel.api.models import Model
+from sentinel.api.refusals import REFUSALS
 from sentinel.core.errors import SentinelError
 from sentinel.edge.wire import Headers
 
@@ -69,7 +70,7 @@ async def _known(here: Context, request: Request) -> bool:
     return True
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get("/metrics", response_class=Response, responses=REFUSALS | {200: {"content": {"text/plain": {}}}})
 def metrics(here: Here, caller: Reader) -> Response:
     """Return figures for Prometheus: those of the key's app, or all for the server's own administrator."""
     return Response(here.metrics(None if caller.server else caller.app), media_type=PROMETHEUS)

@@ -38,8 +38,9 @@ class Turn(Model):
 @router.get("/v1/playbooks", response_model=PlaybooksView)
 def list_playbooks(here: Here, caller: Reader) -> Any:
     """Return the playbooks as the engine has them: mode, version, and whether one is still rebuilding."""
+    guarded = here.overview.guarded(caller.app, here.clock())
     return {
-        "items": [playbook_view(one) for one in here.overview.playbooks(caller.app)],
+        "items": [playbook_view(one, guarded.get(one.id)) for one in here.overview.playbooks(caller.app)],
         "mistakes": [mistake_view(one) for one in here.overview.mistakes()],
     }
 
@@ -71,7 +72,7 @@ def revive_deliveries(here: Here, caller: Admin) -> Any:
 def revive_delivery(here: Here, caller: Admin, id: Annotated[int, InPath(ge=0, lt=2**63)]) -> None:
     """Try again what was given up."""
     if not here.store.outbox.revive(caller.app, id, caller.by, here.clock()):
-        raise not_found("dead delivery", str(id))
+        raise not_found("dead delivery", str(id), "only those that were given up are tried again")
 
 
 @router.get("/v1/audit", response_model=Listing[AuditView])

@@ -12,7 +12,7 @@ from sentinel.api.context import ASKED_IN_TURN, Admin, Here, Reader
 from sentinel.api.models import Model, Moment, Revision
 from sentinel.api.parts import LONGEST, Word
 from sentinel.api.views import decision_view, person_view, when
-from sentinel.edge.errors import require
+from sentinel.edge.errors import not_found
 from sentinel.service import about, hand
 
 router = APIRouter(tags=["people"])
@@ -59,6 +59,8 @@ def delete_user(
 def cut_link(here: Here, caller: Admin, identifier: Annotated[Word, Query(min_length=1, max_length=LONGEST)]) -> Any:
     """Part an identifier from its person, for good."""
     key = hand.user("identifier", identifier)
-    revision = require(here.store.people.cut(caller.app, key, caller.by, here.clock()), "link of", identifier)
+    revision = here.store.people.cut(caller.app, key, caller.by, here.clock())
+    if revision is None:
+        raise not_found("link of", identifier, "it was linked to nobody, or is parted already")
     here.told(caller.app)
     return {"revision": revision}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 from fastapi import FastAPI, Request, Response
@@ -30,6 +30,7 @@ from sentinel.api import (
     operations,
     paths,
     people,
+    refusals,
     reports,
     schema,
     sdks,
@@ -39,23 +40,22 @@ from sentinel.api import (
 from sentinel.api.context import Context
 from sentinel.api.feed import POLL, STREAM, Feed
 from sentinel.api.ingest import PATHS, Ingest
-from sentinel.api.models import ErrorAnswer
+from sentinel.api.refusals import OPENAPI
 from sentinel.core.errors import SentinelError
-from sentinel.core.number import plural
 from sentinel.edge import wire
 from sentinel.edge.batch import countable
-from sentinel.edge.errors import CODES, ApiError, refusal
+from sentinel.edge.errors import ApiError, refusal
 from sentinel.edge.requests import named
 from sentinel.edge.wire import Asgi, Budget, Gone, Headers, Message, Receive, Scope, Send
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-OPENAPI = "/v1/openapi.json"
 ALLOWED = {
     "/v1/events": ("GET", "POST", "OPTIONS"),
     "/v1/import": ("POST", "OPTIONS"),
     POLL: ("GET",),
     STREAM: ("GET",),
 }
+STREAMED = frozenset({STREAM, "/v1/events/tail", "/v1/events/export", "/v1/findings/export"})  # for as long as it takes
 ROUTERS = (
     decisions,
     lists,
@@ -77,19 +77,6 @@ ROUTERS = (
 )
 # The first words of the paths at which nothing answers with a page.
 WORDS = frozenset({"v1", "healthz", "readyz", "metrics", "compat"})
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer, "description": text}
-    for status, text in {
-        400: "The request is malformed, or carries two credentials",
-        401: "No key, or one that is not known",
-        403: "The key has not the right",
-        404: "Not there, or another app's",
-        413: "Larger than 8 MiB",
-        422: "Something in it cannot be meant",
-        429: "Too much is asked with the key; Retry-After says when to come back",
-        503: "The store cannot do it now; Retry-After says when to come back",
-    }.items()
-}
 STRANGERS = 64 * 1024  # bytes of a body that are read of whoever has no key that could send more
 SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
@@ -102,11 +89,12 @@ def build(context: Context, fault: Callable[[BaseException], None], lifespan: Li
     )  # fmt: skip
     app.state.context = context
     for module in ROUTERS:
-        app.include_router(module.router, responses=REFUSALS)
+        app.include_router(module.router, responses=refusals.REFUSALS)
     app.include_router(health.router)
-    app.add_exception_handler(SentinelError, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
+    app.state.routes = [*app.routes, *(route for module in (*ROUTERS, health) for route in module.router.routes)]
+    app.add_exception_handler(SentinelError, refusals.refused)
+    app.add_exception_handler(RequestValidationError, refusals.invalid)
+    app.add_exception_handler(HTTPException, refusals.http)
     app.add_exception_handler(Exception, lambda request, error: _fault(error, fault))
     described = app.openapi
     app.openapi = lambda: paths.complete(described())  # type: ignore[method-assign]
@@ -183,6 +171,8 @@ class Front:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
+        if method == "HEAD" and path not in STREAMED and not self.foreign.answers(scope):
+            scope, method = {**scope, "method": "GET"}, "GET"  # uvicorn sends the head alone
         if path in PATHS and method in ("POST", "OPTIONS"):
             await self.ingest(scope, receive, send)
         elif path in (POLL, STREAM) and method == "GET":
@@ -190,8 +180,8 @@ class Front:
         elif self.foreign.answers(scope):
             await self.foreign(scope, receive, send)
         elif path in ALLOWED and method not in ALLOWED[path]:
-            error = ApiError("method_not_allowed", f"the method `{method[:20]}` is not taken here", f"see {OPENAPI}")
-            await wire.answer(send, error.status, error.body(), [("allow", ", ".join(ALLOWED[path]))])
+            error, allow = refusals.not_taken(method, ALLOWED[path])
+            await wire.answer(send, error.status, error.body(), [allow])
         else:
             rest: Asgi = self.console if self.console.answers(scope) or _astray(scope) else self.rest
             await self._with_body(rest, scope, receive, _guarded(send))
@@ -263,78 +253,12 @@ def _guarded(send: Send) -> Send:
     return guarded
 
 
-def _answer(error: ApiError) -> Response:
-    return Response(error.body(), error.status, dict(error.headers), "application/json")
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, SentinelError)
-    return _answer(refusal(error))
-
-
-async def _invalid(request: Request, error: Exception) -> Response:
-    """Say where the first mistake is; a body that is no JSON is malformed, not invalid."""
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    if first["type"] == "json_invalid":
-        return _answer(_NO_JSON)
-    if first["loc"] == ("body",) and first["type"] != "missing" and not _is_json(request):
-        hint = "send the header `Content-Type: application/json`"
-        return _answer(ApiError("invalid", "`body`: the request does not say that it is JSON", hint))
-    place = ".".join(_place(first["loc"], error.body)) or "body"
-    message = _told(first)
-    return _answer(ApiError("invalid", f"`{place[:80]}`: {message[:1].lower()}{message[1:300]}", f"see {OPENAPI}"))
-
-
-def _told(mistake: Mapping[str, Any]) -> str:
-    """Return what is wrong with a value, of a text by its characters and of a field nobody knows that it is none."""
-    if mistake["type"] == "extra_forbidden":
-        return "not a field of what is taken here"
-    said = str(mistake["msg"]).removeprefix("Value error, ")
-    if mistake["type"] in ("too_short", "too_long") and isinstance(mistake["input"], str):
-        most, least = mistake["ctx"].get("max_length"), mistake["ctx"].get("min_length")
-        return (
-            f"longer than {most} characters" if least is None else f"shorter than {least} {plural(least, 'character')}"
-        )
-    return said
-
-
+_FAULT = ApiError("internal", "a fault of ours, which was logged", "try again, and tell us if it stays")
 _LEAVING = ApiError("unavailable", "the server is stopping", "send it again", 5)
-_NO_JSON = ApiError("malformed", "the body is not JSON", f"send it plain and in UTF-8, as {OPENAPI} shows")
-
-
-def _is_json(request: Request) -> bool:
-    """Return whether a request says that its body is JSON: else nobody reads it as such."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower().endswith(("/json", "+json"))
-
-
-def _place(loc: Sequence[int | str], body: Any) -> Iterator[str]:
-    """Give the steps to what is wrong, without the names of the types that its value was tried as."""
-    for step in loc[1:]:
-        if loc[0] == "body":
-            if not isinstance(body, dict | list):
-                return
-            if isinstance(body, list) and isinstance(step, str):
-                continue
-            body = body.get(step) if isinstance(body, dict) else body[int(step)]
-        yield str(step)
-
-
-async def _http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    code = CODES.get(error.status_code, "malformed")
-    if code == "malformed":  # bytes of another encoding, packed ones, brackets without end
-        return _answer(_NO_JSON)
-    messages = {
-        "not_found": "there is nothing at this address",
-        "method_not_allowed": f"the method `{request.method[:20]}` is not taken here",
-    }
-    refused = _answer(ApiError(code, messages.get(code, "the request is not taken"), f"see {OPENAPI}"))
-    for name, value in (error.headers or {}).items():
-        refused.headers[name] = value
-    return refused
 
 
 def _fault(error: Exception, report: Callable[[BaseException], None]) -> Response:
     report(error)
-    return _answer(ApiError("internal", "a fault of ours, which was logged", "try again, and tell us if it stays"))
+    return refusals.answer(
+        ApiError("internal", "a fault of ours, which was logged", "try again, and tell us if it stays")
+    )

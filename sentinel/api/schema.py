@@ -13,7 +13,7 @@ from sentinel.api.parts import LONGEST, Word
 from sentinel.api.views import when
 from sentinel.core.duration import DAY
 from sentinel.core.record import Filter, Property
-from sentinel.edge.errors import require
+from sentinel.edge.errors import not_found
 from sentinel.service.upkeep import pin, pinned
 
 router = APIRouter(tags=["schema"])
@@ -79,7 +79,9 @@ def promote_property(
     here: Here, caller: Admin, path: Annotated[Word, Path(max_length=LONGEST)], promotion: Promotion
 ) -> Any:
     """Give a property a column for the events to come, or leave that to how often it is asked for."""
-    found = require(pin(here.store, caller.app, path, promotion.promoted, caller.by, here.clock()), "property", path)
+    found = pin(here.store, caller.app, path, promotion.promoted, caller.by, here.clock())
+    if found is None:
+        raise not_found("property", path, "the schema has those that events came with")
     return _view(found, pinned(here.store, caller.app))
 
 

@@ -41,6 +41,7 @@ from sentinel.console.visit import SignInFirst, reader
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Role
 from sentinel.edge.errors import CODES, ApiError, refusal
+from sentinel.edge.mistakes import told
 
 
 class Page(NamedTuple):
@@ -141,7 +142,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"][1:]) or "address"
-    return await _answer(request, ApiError("invalid", f"`{place[:80]}`: {str(first['msg'])[:200].lower()}"))
+    message, hint = told(first)
+    return await _answer(request, ApiError("invalid", f"`{place[:80]}`: {message}", hint))
 
 
 async def _http(request: Request, error: Exception) -> Response:

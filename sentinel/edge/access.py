@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from sentinel.core.record import KeyScope
-from sentinel.edge.errors import ApiError
+from sentinel.edge.errors import ApiError, not_found
 from sentinel.edge.wire import Headers
 from sentinel.service.ports.people import Access
 
@@ -75,7 +75,7 @@ class Gate:
 
     def _known(self, app: str) -> str:
         if self._access.app(app) is None:
-            raise ApiError("not_found", f"there is no app `{app[:80]}`")
+            raise not_found("app", app, "`sentinel apps list` shows them")
         return app
 
     async def admit(self, headers: Headers, query: bytes) -> Caller:

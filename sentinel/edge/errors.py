@@ -75,9 +75,9 @@ def refusal(error: SentinelError) -> ApiError:
     return ApiError(code, error.message, error.hint)
 
 
-def not_found(what: str, id: str) -> ApiError:
+def not_found(what: str, id: str, hint: str = "is it in the list? what is gone, or another app's, is not") -> ApiError:
     """Return the refusal for something that is not there, or is another app's."""
-    return ApiError("not_found", f"there is no {what} `{id[:80]}`")
+    return ApiError("not_found", f"there is no {what} `{id[:80]}`", hint)
 
 
 def require(found: T | None, what: str, id: str) -> T:

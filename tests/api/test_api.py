@@ -56,12 +56,12 @@ class TestDecisions:
         answer = admin.post("/v1/decisions", {"kind": "block", "scope": "user", "value": "", "reason": "x"})
         assert (answer.status, answer.json["error"]["message"]) == (
             422,
-            "`value`: string should have at least 1 character",
+            "`value`: empty",
         )
         answer = admin.ask("PATCH", "/v1/apps/one", {"identifiers": ["id", 7]})
         assert (answer.status, answer.json["error"]["message"]) == (
             422,
-            "`identifiers.1`: input should be a valid string",
+            "`identifiers.1`: not a text",
         )
 
     def test_every_sdk_knows_at_once(self, whole, admin, ip):
@@ -693,6 +693,28 @@ class TestForm:
         answer = admin.ask(method, path)
         assert (answer.status, answer.error["code"]) == (status, code)
         assert answer.headers["content-type"] == "application/json"
+        assert answer.error["hint"]
+
+    @pytest.mark.parametrize(
+        ("path", "taken"),
+        [
+            ("/v1/decisions", "DELETE, GET, POST"), ("/v1/searches/any", "DELETE, GET, PUT"),
+            ("/v1/events", "GET, POST, OPTIONS"), ("/healthz", "GET"),
+        ],
+    )  # fmt: skip
+    def test_a_method_that_is_not_taken_is_answered_with_all_that_are(self, admin, path, taken):
+        answer = admin.ask("PATCH", path, {})
+        assert (answer.status, answer.headers["allow"], answer.error["hint"]) == (405, taken, f"it takes {taken}")
+
+    @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/v1/blocklist.txt", "/v1/events", "/v1/feed"])
+    def test_a_head_is_that_of_the_whole_answer(self, admin, path):
+        head, whole = admin.ask("HEAD", path), admin.get(path)
+        assert (head.status, head.headers["content-type"]) == (200, whole.headers["content-type"])
+        assert not head.body
+
+    @pytest.mark.parametrize("path", ["/v1/feed/stream", "/v1/events/tail", "/v1/events/export"])
+    def test_a_head_of_what_is_streamed_is_not_waited_for(self, admin, path):
+        assert admin.ask("HEAD", path).status == 405
 
     @pytest.mark.parametrize("path", ["/v1/events/", "/v1/import/", "/v1/feed/", "/v1/decisions/", "/metrics/"])
     @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -717,9 +739,11 @@ class TestForm:
     @pytest.mark.parametrize(
         ("body", "message"),
         [
-            ({"name": ""}, "`name`: shorter than 1 character"),
-            ({"name": "x" * 65}, "`name`: longer than 64 characters"),
+            ({"name": ""}, "`name`: empty"),
+            ({"name": "x" * 65}, "`name`: more than 64 characters"),
             ({"nmae": "x"}, "`nmae`: not a field of what is taken here"),
+            ({"target": 7}, "`target`: not a text"),
+            ({"name": None}, "`name`: not a text"),
         ],
     )
     def test_a_mistake_in_a_body_is_told_in_its_own_words(self, admin, body, message):
@@ -727,12 +751,29 @@ class TestForm:
         assert (answer.status, answer.error["message"]) == (422, message)
         assert answer.error["hint"] == "see /v1/openapi.json"
 
+    @pytest.mark.parametrize(
+        ("question", "message", "hint"),
+        [
+            ("decisions?kind={x}", "`kind`: `{x}` is not known", "one of block, redirect, challenge, allow"),
+            ("decisions?limit=0", "`limit`: less than 1", "see /v1/openapi.json"),
+            ("decisions?limit=ten", "`limit`: not a whole number", "see /v1/openapi.json"),
+            ("decisions?all=maybe", "`all`: neither `true` nor `false`", "see /v1/openapi.json"),
+            ("events/top", "`field`: missing", "see /v1/openapi.json"),
+            ("reports/year", "`period`: `year` is not known", "one of hour, day, week, month, period"),
+        ],
+    )
+    def test_a_mistake_in_a_question_is_told_in_its_own_words_and_with_what_is_known(
+        self, admin, question, message, hint
+    ):
+        answer = admin.get(f"/v1/{question}")
+        assert (answer.status, answer.error["message"], answer.error["hint"]) == (422, message, hint)
+
     def test_openapi_says_what_can_be_answered(self, whole):
         paths = whole.client.get("/v1/openapi.json").json["paths"]
         for operation, status in (
             ("post /v1/accounts", "409"), ("post /v1/apps", "409"), ("post /v1/searches", "409"),
             ("post /v1/playbooks/backtest", "409"), ("get /v1/blocklist.txt", "304"), ("post /v1/events", "404"),
-            ("get /v1/feed", "404"),
+            ("get /v1/feed", "404"), ("get /metrics", "401"), ("post /v1/decisions", "408"),
         ):  # fmt: skip
             method, path = operation.split()
             assert status in paths[path][method]["responses"], operation

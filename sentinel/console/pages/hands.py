@@ -61,7 +61,7 @@ def take_label(visit: Analyst, form: Filled) -> Response:
     kind, target = _bearer(visit, form)
     name = form.text("name", most=64)
     if not visit.store.labels.take(visit.app.id, kind, target, name, visit.by, visit.now):
-        raise not_found("label", name)
+        raise not_found("label", name, "it is not on them, or no longer")
     return visit.done(_page(visit, form), "label-taken")
 
 

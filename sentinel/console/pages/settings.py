@@ -75,7 +75,7 @@ def revive_all(visit: Admin) -> Response:
 def revive(visit: Admin, id: Id) -> Response:
     """Try again what was given up."""
     if not id.isdecimal() or not visit.store.outbox.revive(visit.app.id, int(id[:18]), visit.by, visit.now):
-        raise not_found("dead delivery", id)
+        raise not_found("dead delivery", id, "only those that were given up are tried again")
     return visit.done(visit.url("/settings"), "revived")
 
 
