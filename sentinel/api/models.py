@@ -330,7 +330,10 @@ class AuditView(Model):
 
 
 class PlaybookView(Model):
-    """A playbook as the engine has it now; `rebuilding`: its windows are still being folded from stored events."""
+    """A playbook as the engine has it now; `rebuilding`: its windows are still being folded from stored events.
+
+    `guard_until` is when it may act again, null while its guard does not hold.
+    """
 
     id: str
     title: str
@@ -343,6 +346,7 @@ class PlaybookView(Model):
     groups: int
     skipped: dict[str, int]
     errors: dict[str, int]
+    guard_until: Moment | None
 
 
 class MistakeView(Model):

@@ -132,9 +132,9 @@ def app_view(app: App) -> dict[str, Any]:
     return _timed(shown, "made") | {"retention": None if app.retention is None else format_duration(app.retention)}
 
 
-def playbook_view(state: PlaybookState) -> dict[str, Any]:
-    """Return a playbook as it is shown."""
-    return _plain(state)
+def playbook_view(state: PlaybookState, guarded: int | None) -> dict[str, Any]:
+    """Return a playbook as it is shown; `guarded` is until when its guard holds."""
+    return _timed(_plain(state) | {"guard_until": guarded}, "guard_until")
 
 
 def mistake_view(mistake: Mistake) -> dict[str, Any]:

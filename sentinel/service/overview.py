@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -46,6 +46,7 @@ class Overview:
         self._library = library
         self._starting: str | None = "the server is starting"
         self._trouble: str | None = None
+        self.sources: list[Callable[[], str | None]] = []  # of what else keeps events from being taken
 
     def starting(self) -> str | None:
         """Say what has to be done before events are taken; None when all is done."""
@@ -53,7 +54,8 @@ class Overview:
 
     def trouble(self) -> str | None:
         """Say why no events can be taken though the start is done; None while they can."""
-        return self._pipeline.store.health().down or self._trouble
+        known = self._pipeline.store.health().down or self._trouble
+        return known or next((why for source in self.sources if (why := source()) is not None), None)
 
     def troubled(self, why: str | None) -> None:
         """Note why windows cannot be used, None where they can."""
@@ -97,10 +99,13 @@ class Overview:
             for one in sorted(self._library.playbooks, key=lambda one: one.id)
         ]  # fmt: skip
 
-    def guarded(self, app: str, now: int) -> frozenset[str]:
-        """Return the playbooks that only watch now because their guard holds."""
+    def guarded(self, app: str, now: int) -> dict[str, int]:
+        """Return the playbooks that only watch now because their guard holds, each with until when it does."""
         tenant = self._pipeline.tenants.get(app)
-        return tenant.memory.ledger.monitoring(now) if tenant else frozenset()
+        if tenant is None:
+            return {}
+        ledger = tenant.memory.ledger
+        return {id: ledger.held(id) for id in ledger.monitoring(now)}
 
     def playbook(self, id: str) -> Playbook | None:
         """Return a playbook as it was read, None where there is none of that id."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 
@@ -31,6 +31,19 @@ tests:
       - {{at: 0s, event: auth, success: false, ip: 203.0.113.9, repeat: 4, every: 1s}}
     expect:
       - {{at: 3s, group: {{ip: 203.0.113.9}}}}
+"""
+
+GUARDED = """\
+playbook: guarded
+title: At most one address
+mode: enforce
+event: guarded
+group_by: ip
+window: 10m
+when: {count: 1}
+actions:
+  - block_ip: {for: 1h}
+guard: {max: 1, per: 1h}
 """
 
 
@@ -190,6 +203,23 @@ def test_an_older_version_is_taken_to_the_editor_and_saved_anew(console, ana):
     wait_for(lambda: console.store.playbooks.history("one", "back")[0].version == old)
     assert "Edit as it was then" not in ana.page(f"/playbooks/of/back?version={old}")
     assert ana.get(f"/playbooks/edit?file={console.folder / 'back.yaml'}&id=back&version=none").status == 404
+
+
+def test_until_when_a_guard_holds_is_told(console, ana):
+    given = {**sheet(ana), "text": GUARDED, "name": "guarded.yaml"}
+    ana.done("/playbooks/edit", given, do="save")
+    held = lambda: next((one for one in api.get("/v1/playbooks").json["items"] if one["id"] == "guarded"), None)  # noqa: E731
+    api = console.whole.using("read")
+    wait_for(lambda: held() is not None and held()["state"] == "ready")
+    assert held()["guard_until"] is None
+    for number in (1, 2):
+        seen = {"event": "guarded", "ip": f"203.0.113.{170 + number}"}
+        assert console.whole.using("sdk").post("/v1/events", seen).json["accepted"] == 1
+    until = datetime.fromisoformat(held()["guard_until"]).astimezone(UTC)
+    assert timedelta(minutes=50) < until - datetime.now(UTC) <= timedelta(hours=1)
+    page, listed = text(ana.page("/playbooks/of/guarded")), text(ana.page("/playbooks"))
+    assert f"guard holds: it only watches until {until:%Y-%m-%d %H:%M:%S}" in page
+    assert f"guard holds until {until:%Y-%m-%d %H:%M}" in listed
 
 
 def test_a_file_that_somebody_changed_meanwhile_is_not_overwritten(console, ana):

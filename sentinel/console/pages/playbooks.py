@@ -26,14 +26,18 @@ BARS = 30  # days
 
 
 class Line(NamedTuple):
-    """One playbook of the list. `acted` counts whom it acted on in a week, `wrong` its false positives in 30 days."""
+    """One playbook of the list.
+
+    `acted` counts whom it acted on in a week, `wrong` its false positives in 30 days. `guarded` is until when its guard
+    holds, None while it does not.
+    """
 
     state: PlaybookState
     day: int
     week: int
     acted: int
     wrong: int
-    guarded: bool
+    guarded: int | None
 
 
 class Changed(NamedTuple):
@@ -52,7 +56,7 @@ def list_playbooks(visit: Viewer) -> Response:
     acted = Counter(playbook for playbook, _, _ in targets)
     wrong, guarded = _wrong(visit), visit.here.overview.guarded(app, now)
     lines = [
-        Line(one, day.get(one.id, 0), week.get(one.id, 0), acted[one.id], wrong.get(one.id, 0), one.id in guarded)
+        Line(one, day.get(one.id, 0), week.get(one.id, 0), acted[one.id], wrong.get(one.id, 0), guarded.get(one.id))
         for one in visit.here.overview.playbooks(app)
     ]
     lines.sort(key=lambda one: (-one.week, one.state.mode == "off", one.state.id))
@@ -75,7 +79,7 @@ def show_playbook(visit: Viewer, id: Id, version: Given = "", group: Given = "",
     return visit.page(
         "playbook.html", id=id, state=state, playbook=playbook, history=history, now=now, bars=_bars(visit, id),
         latest=store.findings.list(app, playbook=id, limit=10).items, wrong=_wrong(visit).get(id, 0),
-        guarded=id in visit.here.overview.guarded(app, now), version=version, near=near, problem=problem, group=group,
+        guarded=visit.here.overview.guarded(app, now).get(id), version=version, near=near, problem=problem, group=group,
         changes=_changes(history, version), rules=list(rules_of(playbook)) if playbook else [],
     )  # fmt: skip
 
