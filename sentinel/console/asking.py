@@ -51,7 +51,7 @@ class Period:
             until = _moment("to", self.until) if self.until else now
             since = _moment("from", self.since) if self.since else until - RANGES[usual][0]
             if since >= until:
-                raise SentinelError("`from`: it does not lie before `to`")
+                raise SentinelError("`from`: it does not lie before the end")
             return since, until
         length = RANGES.get(self.range, RANGES[usual])[0]
         until = int(self.at) if self.at.isdecimal() and len(self.at) < 18 else now + 1

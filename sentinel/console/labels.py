@@ -39,7 +39,6 @@ OTHERS: Mapping[str, Mapping[str, str]] = {
     "welcome": {"again": "Password again"},
 }
 _PLACE = re.compile(r"`(\w+)`(?=: )")
-_ENDS = "`from`: it does not lie before `to`"
 
 
 def label(name: str, path: str) -> str:
@@ -49,7 +48,5 @@ def label(name: str, path: str) -> str:
 
 def labelled(message: str, path: str) -> str:
     """Return a message about a field of a form with the field called what people see beside it."""
-    if message == _ENDS:
-        return f"`{label('from', path)}`: it does not lie before `{label('to', path)}`"
     place = _PLACE.match(message)
     return f"`{label(place[1], path)}`{message[place.end() :]}" if place else message

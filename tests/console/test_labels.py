@@ -72,7 +72,7 @@ def test_every_label_is_what_messages_call_the_field(console):
         ("/reports/funnel?step=a&step=b&group_by=nothing", "`Each value of`: `nothing`"),
         ("/reports/funnel?step=a&step=b&window=3", "`Within`: `3` is not a duration"),
         ("/reports/retention?interval=hour", "`By`: `hour` is not known"),
-        ("/explorer?range=between&from=2026-11-21&to=2026-11-20", "`From (UTC)`: it does not lie before `To (UTC)`"),
+        ("/explorer?range=between&from=2026-11-21&to=2026-11-20", "`From (UTC)`: it does not lie before the end"),
         ("/addresses/find?ip=nowhere", "`Address or network`: `nowhere` is not an address"),
     ],
 )
