@@ -47,6 +47,7 @@ LARGEST = 2**63 - 1
 
 _BROKEN = "?"
 _WORD = re.compile(r"[^\W\d]\w*")
+_ZONE = re.compile(r"[A-Z][A-Za-z_]*(/[A-Z][A-Za-z_]*)+")  # `Europe/Berlin`: no field begins with a capital
 
 _COMPARATORS: dict[type[ast.cmpop], Comparator] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
@@ -199,6 +200,8 @@ class _Reader:
         return self._refuse(span, "`+` before a value changes nothing", "leave it out")
 
     def _binary(self, tree: ast.BinOp, depth: int) -> Node:
+        if _ZONE.fullmatch(text := self._text(tree)):
+            return self._refuse(self._span(tree), f"{quote(text)} is not a field", f'a text needs quotes: "{text}"')
         left, right = self.read(tree.left, depth), self.read(tree.right, depth)
         operator = _OPERATORS.get(type(tree.op))
         if operator is None:
@@ -278,7 +281,8 @@ class _Reader:
         ready: list[Node] = []
         for index, argument in enumerate(arguments):
             param = function.param(index)
-            if param is not None and param.prepare is not None:
+            is_broken = isinstance(argument, Field) and argument.path == _BROKEN
+            if param is not None and param.prepare is not None and not is_broken:
                 value = param.prepare(argument, arguments[:index], self._context)
                 ready.append(Prepared(argument, value, span=argument.span))
             else:

@@ -40,8 +40,12 @@ def allow(
     store: Store, app: str, scope: Single, value: str, end: int | None, why: str, by: str, now: int,
     *, lift: bool = True,
 ) -> tuple[Allowance, bool]:  # fmt: skip
-    """Let nobody act on somebody; with `lift` end what playbooks decided, and say whether there was anything."""
-    made = Allowance(_id(now), scope, value, why, now, end, by)
+    """Let nobody act on somebody; with `lift` end what playbooks decided, and say whether there was anything.
+
+    Where nobody does already, that allowance gets this end and reason.
+    """
+    held = _allowance(store, app, scope, value, now)
+    made = Allowance(held.id if held else _id(now), scope, value, why, held.made if held else now, end, by)
     store.allow.add(app, made, by, now)
     return made, lift and _free(store, app, made, by, now)
 
@@ -198,13 +202,15 @@ def targets(kept: KeptFinding) -> list[tuple[Single, str]]:
 def pardon(store: Store, app: str, kept: KeptFinding, why: str, length: str | None, by: str, now: int) -> int:
     """Call a finding a false positive, lift what it decided, and let nobody act on its targets; return how many.
 
-    `length` says for how long, None for ever.
+    `length` says for how long, None for ever; whoever is allowed for longer stays so.
     """
     end = until(length, None, now)
     store.findings.mark(app, kept.finding.id, "false-positive", by, now, why, lift=True)
     found = targets(kept)
     for scope, value in found:
-        allow(store, app, scope, value, end, why, by, now)
+        held = _allowance(store, app, scope, value, now)
+        longest = end if held is None or end is None else held.until and max(end, held.until)
+        allow(store, app, scope, value, longest, why, by, now)
     return len(found)
 
 
@@ -225,6 +231,11 @@ def prolong(store: Store, app: str, kept: KeptFinding, why: str, length: str, by
             longer = replace(longer, playbook=None, version=None)
         store.decisions.add(app, longer, by, now)
     return len(wanted)
+
+
+def _allowance(store: Store, app: str, scope: Single, value: str, now: int) -> Allowance | None:
+    """Return by which allowance nobody acts on somebody, None where there is none in force."""
+    return next((one for one in store.allow.list(app, now) if (one.scope, one.value) == (scope, value)), None)
 
 
 def _is_known(store: Store, app: str, key: str) -> bool:

@@ -6,6 +6,7 @@ import gzip
 import itertools
 import threading
 import time
+from datetime import datetime
 from urllib.parse import quote
 
 import pytest
@@ -35,6 +36,10 @@ def ip():
 @pytest.fixture
 def user():
     return f"user{next(FRESH)}"
+
+
+def days(moment):
+    return round((datetime.fromisoformat(moment).timestamp() - time.time()) / 86400)
 
 
 def decided(admin, **new):
@@ -275,6 +280,24 @@ class TestPlaybooksAct:
         assert (finding["acted"], finding["effects"][0]["held"]) == (False, "allowlisted")
         assert admin.delete(f"/v1/allow/{made.json['id']}").status == 204
         assert made.json["id"] not in {one["id"] for one in admin.get("/v1/allow").json["items"]}
+
+    def test_who_is_allowed_again_is_so_once_with_the_new_end_and_reason(self, admin, ip):
+        new = {"scope": "ip", "value": ip, "reason": "the office"}
+        first = admin.post("/v1/allow", new).json
+        again = admin.post("/v1/allow", {**new, "reason": "a test", "for": "7d"}).json
+        assert (again["id"], again["made"], again["reason"]) == (first["id"], first["made"], "a test")
+        assert (first["until"], again["until"] is None) == (None, False)
+        assert [one for one in admin.get("/v1/allow").json["items"] if one["value"] == ip] == [again]
+        assert [line["reason"] for line in admin.get("/v1/audit?limit=2").json["items"]] == ["a test", "the office"]
+
+    @pytest.mark.parametrize(("held", "length", "until"), [(None, "9d", None), ("7d", "9d", "9d"), ("9d", "7d", "9d")])
+    def test_a_false_positive_makes_no_allowance_shorter(self, whole, admin, ip, held, length, until):
+        whole.fail(ip)
+        (finding,) = admin.get(f"/v1/findings?ip={ip}&playbook=three-failures").json["items"]
+        admin.post("/v1/allow", {"scope": "ip", "value": ip, "reason": "the office", **({"for": held} if held else {})})
+        admin.ask("PATCH", f"/v1/findings/{finding['id']}", {"status": "false-positive", "allow": length})
+        (left,) = [one for one in admin.get("/v1/allow").json["items"] if one["value"] == ip]
+        assert (left["until"] and days(left["until"])) == (until and int(until.removesuffix("d")))
 
     @pytest.mark.parametrize("lift", [True, False])
     def test_an_allowance_lifts_what_playbooks_decided_before_unless_told_not_to(self, whole, admin, ip, lift):
@@ -592,6 +615,32 @@ class TestOperations:
         said = whole.using("read").get("/readyz")
         assert (said.status, said.json["detail"]) == (200, f"{detail}: `/var/lib/x` is damaged")
         assert said.json["warnings"] == ["its log was set aside"]
+
+    def test_while_events_cannot_be_written_it_is_not_ready_and_that_is_logged_once(self, whole, monkeypatch):
+        """As where the database lets everything be read: its disk is full, it is a standby, a right was taken."""
+        server, why, told, now = whole.server, "the disk is full", [], [0.0]
+        monkeypatch.setattr(server.intake, "_fault", told.append)
+        monkeypatch.setattr(server.intake, "_steady", lambda: now[0])
+        with monkeypatch.context() as broken:
+            broken.setattr(server.store, "unit", lambda: (_ for _ in ()).throw(StoreBusy(why)))
+            for _ in range(2):
+                assert whole.using("sdk").post("/v1/events", {"event": "x"}).status == 503
+        assert [str(error) for error in told] == [why]
+        said = whole.using("read").get("/readyz")
+        assert (said.status, said.json["detail"]) == (503, f"events cannot be taken: {why}")
+        now[0] = 11.0
+        assert whole.client.get("/readyz").status == 200, "where none come it has to be tried again"
+        now[0] = 9.0
+        assert whole.client.get("/readyz").status == 503
+        assert whole.using("sdk").post("/v1/events", {"event": "x"}).status == 200
+        assert whole.client.get("/readyz").status == 200
+
+    def test_while_the_store_takes_no_writes_it_is_not_ready_though_no_events_come(self, whole, monkeypatch):
+        with monkeypatch.context() as broken:
+            broken.setattr(whole.server.store.leases, "take", lambda *_: (_ for _ in ()).throw(StoreBusy("read only")))
+            wait_for(lambda: whole.client.get("/readyz").status == 503)
+            assert whole.using("read").get("/readyz").json["detail"] == "events cannot be taken: read only"
+        wait_for(lambda: whole.client.get("/readyz").status == 200)
 
     def test_while_the_store_is_down_it_is_not_ready_and_figures_are_told_all_the_same(self, whole, monkeypatch):
         why = "the database `x` at `db` cannot be used now"

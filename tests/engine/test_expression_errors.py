@@ -203,6 +203,24 @@ def test_what_does_not_belong_to_the_language_is_named_with_what_to_write(source
             "there is no time zone `Mars`",
             'such as "Europe/Paris", "UTC" or "+02:00"',
         ),
+        (
+            "hour(timestamp, Europe/Paris) == 1",
+            "Europe/Paris",
+            "`Europe/Paris` is not a field",
+            'a text needs quotes: "Europe/Paris"',
+        ),
+        (
+            "hour(timestamp, America/Argentina/Salta) == 1",
+            "America/Argentina/Salta",
+            "`America/Argentina/Salta` is not a field",
+            'a text needs quotes: "America/Argentina/Salta"',
+        ),
+        (
+            "hour(timestamp, Mars) == 1",
+            "Mars",
+            "`Mars` is not a field",
+            "a text needs quotes, a property of your own is `properties.Mars`",
+        ),
     ],
 )
 def test_unknown_names_and_bad_literals_come_with_a_suggestion(source, at, message, hint):
