@@ -183,6 +183,8 @@ download.addEventListener("click", () => {
 form.addEventListener("input", (event) => {
   if (event.target.id !== "draft-text") return;
   clearTimeout(timer);
+  checking?.abort(); // what it would say is of another text
+  if (status.textContent.startsWith("No mistakes")) status.textContent = "Checking…";
   timer = setTimeout(check, QUIET);
 });
 form.addEventListener("change", (event) => { if (event.target.name === "since") put("backtest", report); });

@@ -446,7 +446,7 @@ def test_a_playbook_is_written_tried_enforced_and_its_block_lifted_in_a_browser(
         seen.quiet()
 
 
-def test_the_tests_of_a_draft_leave_its_backtest_alone_and_mistakes_say_that_it_is_older(chromium, console):
+def test_the_tests_of_a_draft_leave_its_backtest_alone_and_what_is_told_of_an_older_text_says_so(chromium, console):
     console.whole.fail("198.51.100.6", user="early", times=5)
     with tab(chromium, console.reader("analyst")) as seen:
         page, held = seen.page, []
@@ -461,6 +461,12 @@ def test_the_tests_of_a_draft_leave_its_backtest_alone_and_mistakes_say_that_it_
         wait_for(lambda: page.title() and held)  # asked for something, the browser tells what it was about to send
         held[-1].continue_()
         page.locator("#draft-report:not([aria-busy])", has_text="block_ip").wait_for()
+        page.locator("#draft-status", has_text="No mistakes.").wait_for()
+        checks = []
+        page.route("**/playbooks/check*", lambda route: checks.append(route))
         write(page, watching().replace("window:", "widow:"))
+        page.locator("#draft-status", has_text="Checking").wait_for()
+        wait_for(lambda: page.title() and checks)
+        checks[-1].continue_()
         page.locator("#draft-report.stale").wait_for()
         seen.quiet()
