@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -96,9 +98,17 @@ def _lines(one: Mapping[str, Any]) -> Iterator[str]:
     sign = ">" if now["strict"] else ">="
     yield f"  now        {sign} {digits(now['threshold'], ',')}{unit}: {many(now['fires'], 'group')} would fire"
     threshold, at = digits(wanted["threshold"], ","), f"percentile {digits(wanted['percentile'])}"
+    if one["measured"] < (least := _apart(wanted["percentile"])):
+        at += f", which is the highest of fewer than {number(least)} groups"
     yield f"  suggested  {sign} {threshold}{unit}: {many(wanted['fires'], 'group')} would fire ({at})"
     for high in one["highest"][:3]:
         yield f"    {digits(high['value'], ',')}{unit}  {group(high['group'])}"
+
+
+def _apart(percentile: float) -> int:
+    """Return of how many groups a percentile begins to pass some over: below, and at 100, it is the highest of all."""
+    over = 100 - Decimal(str(percentile))
+    return ceil(100 / over) if over else 0
 
 
 def _lacking(metric: str) -> str:

@@ -235,7 +235,7 @@ class Suggest(Run):
 
 def _at(values: Sequence[int | float], percentile: float) -> int | float | None:
     """Return the smallest value that so many percent of all do not pass (nearest rank)."""
-    return values[max(0, ceil(len(values) * percentile / 100) - 1)] if values else None
+    return values[max(0, ceil(round(len(values) * percentile / 100, 6)) - 1)] if values else None
 
 
 def _firing(values: Sequence[int | float], threshold: int | float, strict: bool) -> int:
