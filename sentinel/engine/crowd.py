@@ -6,11 +6,13 @@ Which hits a playbook has is `match`'s; whom to act on is `respond`'s.
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
 from sentinel.core.event import Event
+from sentinel.engine.keys import renamed
+from sentinel.engine.lines import line, parts
 from sentinel.engine.windows import Hit
 
 MOST = 500  # users kept a group, those seen last
@@ -29,7 +31,7 @@ class Group:
 class Crowd:
     """The users of groups, in two generations: past a bound the groups touched longest ago go."""
 
-    FORMAT = "1"
+    FORMAT = "2"
 
     def __init__(self) -> None:
         self._young: dict[Of, Group] = {}
@@ -62,28 +64,44 @@ class Crowd:
     def take_over(self, other: Crowd) -> None:
         """Take in all that another one knows."""
         for (watch, key), group in other._items():
-            for user, at in group.users.items():
-                self.learn(watch, key, user, at)
-            mine = self._touch((watch, key))
-            mine.lost = max(mine.lost, group.lost)
+            self._take(watch, key, group.lost, group.users)
 
-    def dump(self) -> bytes:
-        """Return all of it as JSON bytes, for `load`."""
-        found = [[watch, key, group.lost, group.users] for (watch, key), group in self._items()]
-        return json.dumps(found, separators=(",", ":")).encode()
+    def _take(self, watch: str, key: str, lost: int, users: dict[str, int]) -> None:
+        for user, at in users.items():
+            self.learn(watch, key, user, at)
+        group = self._touch((watch, key))
+        group.lost = max(group.lost, lost)
 
-    def load(self, data: bytes) -> bool:
-        """Take over what `dump` returned; False, and nobody is known, where it is damaged."""
+    def dump(self) -> Iterator[bytes]:
+        """Give all of it as lines of JSON, for `load`, some of it at a time.
+
+        What is learnt meanwhile may be in it or not: whoever learns it again after `load` knows the same either way.
+        """
+        for some in parts([*self._old, *self._young]):
+            found = [(of, group) for of in some if (group := self._young.get(of) or self._old.get(of))]
+            yield line([[watch, key, group.lost, group.users] for (watch, key), group in found])
+
+    def load(self, lines: Iterable[bytes]) -> bool:
+        """Take over what `dump` gave; False, and nobody is known, where it is damaged."""
         self._young, self._old, self._size = {}, {}, 0
         try:
-            for watch, key, lost, users in json.loads(data):
-                for user, at in users.items():
-                    self.learn(watch, key, user, at)
-                self._touch((watch, key)).lost = lost
+            for one in lines:
+                for watch, key, lost, users in json.loads(one):
+                    self._take(watch, key, lost, users)
         except (ValueError, TypeError, AttributeError):
             self._young, self._old, self._size = {}, {}, 0
             return False
         return True
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Call users otherwise, in groups and in their keys. Of two groups that get one key the latter stays."""
+        for groups in (self._young, self._old):
+            for of, group in list(groups.items()):
+                if not names.keys().isdisjoint(group.users):
+                    group.users = {names.get(user, user): at for user, at in group.users.items()}
+                watch, key = of
+                if (other := renamed(key, names)) != key:
+                    groups[watch, other] = groups.pop(of)
 
     def _touch(self, of: Of) -> Group:
         group = self._young.get(of)

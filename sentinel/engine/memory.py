@@ -10,11 +10,12 @@ from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sentinel.core.duration import DAY
 from sentinel.core.event import Event
 from sentinel.engine.crowd import Crowd
+from sentinel.engine.lines import line, parts
 from sentinel.engine.windows import Hit
 
 LADDER = 30 * DAY
@@ -116,9 +117,15 @@ class Recent(Generic[V]):
         """Return what is known of a key, which counts for no touch."""
         return self.young.get(key) or self.old.get(key) or {}
 
-    def items(self) -> Iterator[tuple[str, dict[str, V]]]:
-        """Give all tables with their keys, the older half first."""
-        return chain(self.old.items(), self.young.items())
+    def drop(self, key: str) -> None:
+        """Forget a key."""
+        self.young.pop(key, None)
+        self.old.pop(key, None)
+
+    def parts(self) -> Iterator[dict[str, Mapping[str, V]]]:
+        """Give all tables with their keys, the older half first, some at a time; meanwhile any may change."""
+        for keys in parts([*self.old, *self.young]):
+            yield {key: table for key in keys if (table := self.of(key))}
 
 
 class Familiar:
@@ -131,32 +138,46 @@ class Familiar:
     in from it on two different days, as the time of the first login on a later day than the first.
     """
 
-    FORMAT = "3"
+    FORMAT = "4"
 
     def __init__(self) -> None:
         self._places: Recent[int | tuple[int, int]] = Recent()
         self._sharers: Recent[int] = Recent()
 
-    def dump(self) -> bytes:
-        """Return all of it as JSON bytes, for `load`."""
-        places = {
-            user: [[*_place(text), *_times(one)] for text, one in known.items()] for user, known in self._places.items()
-        }
-        return json.dumps([places, dict(self._sharers.items())], separators=(",", ":")).encode()
+    def dump(self) -> Iterator[bytes]:
+        """Give all of it as lines of JSON, for `load`, some of it at a time.
 
-    def load(self, data: bytes) -> bool:
-        """Take over what `dump` returned; False, and nothing is known, where it is damaged."""
+        What is learnt meanwhile may be in it or not: whoever learns it again after `load` knows the same either way.
+        """
+        for places in self._places.parts():
+            yield line([{user: _told(known) for user, known in places.items()}, {}])
+        for sharers in self._sharers.parts():
+            yield line([{}, sharers])
+
+    def load(self, lines: Iterable[bytes]) -> bool:
+        """Take over what `dump` gave; False, and nothing is known, where it is damaged."""
         self._places, self._sharers = Recent(), Recent()
         try:
-            places, sharers = json.loads(data)
-            for user, known in places.items():
-                self._places.touch(user).update((_text(scope, value), _packed(*span)) for scope, value, *span in known)
-            for ip, known in sharers.items():
-                self._sharers.touch(ip).update(known)
+            for one in lines:
+                self._take(*json.loads(one))
         except (ValueError, TypeError, AttributeError):
             self._places, self._sharers = Recent(), Recent()
             return False
         return True
+
+    def _take(self, places: dict[str, Any], sharers: dict[str, Any]) -> None:
+        for user, known in places.items():
+            self._places.touch(user).update((_text(scope, value), _packed(*span)) for scope, value, *span in known)
+        for ip, known in sharers.items():
+            self._sharers.touch(ip).update(known)
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Forget where deleted persons logged in; where addresses are shared they count on under another name."""
+        for name in names:
+            self._places.drop(name)
+        for sharers in chain(self._sharers.old.values(), self._sharers.young.values()):
+            for name in names.keys() & sharers.keys():
+                sharers[names[name]] = sharers.pop(name)
 
     def learn(self, event: Event) -> None:
         """Take in one event; only a login that proves its user counts."""
@@ -208,6 +229,10 @@ class Familiar:
         known = sharers.get(user)
         if later < known if known is not None else len(sharers) < SHARERS:
             sharers[user] = later
+
+
+def _told(places: Mapping[str, int | tuple[int, int]]) -> list[list[object]]:
+    return [[*_place(text), *_times(one)] for text, one in places.items()]
 
 
 def _text(scope: str, value: str) -> str:

@@ -89,7 +89,8 @@ class Pipeline:
         self.tenants: dict[str, Tenant] = {}
         self.counts = Counts()
         self.listeners = listeners
-        self.lock = threading.Lock()  # held while windows change; a snapshot wants them still
+        self.lock = threading.Lock()  # held while windows change
+        self.saving = threading.Lock()  # before that one, until what was taken is kept: none older follows
         self._taken: list[tuple[Tenant, Opening]] = []  # what was due in the transaction under way
         self._make_tenant = make_tenant
         self._enricher = enricher

@@ -134,8 +134,9 @@ class Reload:
         with self._pipeline.lock:
             gone = tenant.take(_meanwhile(tenant, wanted, {one.id for one in anew}))
             tenant.rebuilding = frozenset(one.id for one in anew)
-        for watch in gone - tenant.rebuilding:
-            self._store.snapshots.forget(tenant.app.id, watch)
+        with self._pipeline.saving:
+            for watch in gone - tenant.rebuilding:
+                self._store.snapshots.forget(tenant.app.id, watch)
         if anew:
             self._rebuild(tenant, anew, wanted)
 

@@ -7,8 +7,7 @@ Only a wait that is not over when all is folded goes on as it was: what it comes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Set
-from hashlib import blake2b
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from itertools import groupby, islice
 
 from sentinel.core.errors import SentinelError, StoreBusy
@@ -18,29 +17,11 @@ from sentinel.engine.crowd import Crowd
 from sentinel.engine.memory import LADDER, Familiar
 from sentinel.engine.windows import Absent, Hit, Watch
 from sentinel.service.ports import Store
+from sentinel.service.saving import CLOCK, CROWD, FAMILIAR, shape
 from sentinel.service.tenant import Tenant
 
-CLOCK = "sentinel.clock"
-FAMILIAR = "sentinel.familiar"
-CROWD = "sentinel.crowd"
 LUMP = 2_000
 Progress = Callable[[str, int], None]
-
-
-def save(store: Store, tenant: Tenant, now: int) -> None:
-    """Keep the tenant's state as of the store's position. Nothing may be processed meanwhile."""
-    position = store.events.position()
-    shapes = {watch.id: shape(watch) for watch in tenant.engine.watches()}
-    states = [Snapshot(name, position, shapes[name], state, now) for name, state in tenant.windows.snapshot().items()]
-    states.append(Snapshot(CLOCK, position, "1", str(tenant.newest).encode(), now))
-    states.append(Snapshot(FAMILIAR, position, Familiar.FORMAT, tenant.memory.familiar.dump(), now))
-    states.append(Snapshot(CROWD, position, Crowd.FORMAT, tenant.memory.crowd.dump(), now))
-    store.snapshots.save(tenant.app.id, states)
-
-
-def shape(watch: Watch) -> str:
-    """Return what a snapshot of a watch is told apart by."""
-    return blake2b(str(watch).encode(), digest_size=16).hexdigest()
 
 
 def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda what, done: None) -> list[str]:
@@ -65,21 +46,20 @@ def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda 
     }
     anew = [watch for watch in tenant.engine.watches() if watch.id not in resumed]
     know(store, tenant)
-    if (seen := snapshots.get(CROWD)) and seen.shape == Crowd.FORMAT:
-        tenant.memory.crowd.load(seen.state)
-    known = snapshots.get(FAMILIAR)
-    familiar_from = tenant.memory.familiar.load(known.state) if known and known.shape == Familiar.FORMAT else None
+    rooms: tuple[tuple[str, Crowd | Familiar], ...] = (CROWD, tenant.memory.crowd), (FAMILIAR, tenant.memory.familiar)
+    for name, room in rooms:
+        kept = snapshots.get(name)
+        if kept and kept.shape == room.FORMAT and room.load(kept.state.splitlines()):
+            resumed[name] = kept.position
     if anew:
         since = tenant.newest - max(reach(watch, tenant.engine.lateness) for watch in anew)
         wanted = {watch.id for watch in anew}
         names = ", ".join(f"`{name}`" for name in sorted(wanted))
         told(f"windows of {names}", lambda: fold(tenant, store.events.in_order(app, since), wanted, progress))
-    if resumed or familiar_from:
-        learnt = known.position if known and familiar_from else None
-        start = min([*resumed.values(), *([] if learnt is None else [learnt])])
-        told("restored windows", lambda: _follow(tenant, store, start, resumed, learnt, progress))
+    if resumed:
+        told("restored windows", lambda: _follow(tenant, store, resumed, progress))
     settle(tenant)
-    if not familiar_from:
+    if FAMILIAR not in resumed:
         told("familiar places", lambda: learn(tenant, store))
     for act in store.findings.acted(app, now - LADDER):
         tenant.memory.ledger.record(act.playbook, act.kind, act.target, act.at, f"{act.target}@{act.at}")
@@ -147,21 +127,19 @@ def fold(tenant: Tenant, events: Iterable[Event], wanted: set[str], progress: Pr
         progress(f"rebuilding windows of {tenant.app.id}", done)
 
 
-def _follow(
-    tenant: Tenant, store: Store, start: int, resumed: dict[str, int], familiar: int | None, progress: Progress
-) -> None:
-    """Fold what came after the snapshots, in the order it came."""
+def _follow(tenant: Tenant, store: Store, resumed: Mapping[str, int], progress: Progress) -> None:
+    """Fold what came after each snapshot, in the order it came."""
 
     def wanted(kept: KeptEvent) -> frozenset[str]:
         return frozenset(name for name, position in resumed.items() if kept.position > position)
 
-    done, source = 0, store.events.after(tenant.app.id, start)
+    done, source = 0, store.events.after(tenant.app.id, min(resumed.values()))
     while lump := list(islice(source, LUMP)):
         for names, some in groupby(lump, wanted):
-            _hit(tenant, [kept.event for kept in some], names)
-        for kept in lump:
-            if familiar is not None and kept.position > familiar:
-                tenant.memory.familiar.learn(kept.event)
+            events = [kept.event for kept in some]
+            _hit(tenant, events, names)
+            for event in events if FAMILIAR in names else ():
+                tenant.memory.familiar.learn(event)
         done += len(lump)
         progress(f"following the journal of {tenant.app.id}", done)
 
@@ -184,7 +162,7 @@ def _hit(tenant: Tenant, events: list[Event], wanted: Set[str]) -> None:
     hits = (hit for hit in matched.hits if hit.watch in wanted)
     quiet: list[Hit] = [hit if hit.watch in waits else hit._replace(acting=False) for hit in hits]
     tenant.windows.hit(quiet, tenant.newest)
-    tenant.memory.crowd.gather(quiet, events, tenant.engine.crowded)
+    tenant.memory.crowd.gather(matched.hits if CROWD in wanted else quiet, events, tenant.engine.crowded)
 
 
 def settle(tenant: Tenant) -> None:

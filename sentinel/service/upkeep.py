@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sentinel.core.duration import DAY
 from sentinel.core.record import Property
-from sentinel.service import restore
+from sentinel.service import saving
 from sentinel.service.accounts import IDLE
 from sentinel.service.pipeline import Pipeline
 from sentinel.service.ports import Store
@@ -95,9 +95,8 @@ def _property(store: Store, app: str, path: str) -> Property | None:
 
 
 def save_windows(pipeline: Pipeline, now: int) -> int:
-    """Save the state of every app's windows, while nothing is processed; return how many apps."""
+    """Save the state of every app's windows; return how many apps."""
     tenants = list(pipeline.tenants.values())
     for tenant in tenants:
-        with pipeline.lock:
-            restore.save(pipeline.store, tenant, now)
+        saving.save(pipeline, tenant, now)
     return len(tenants)

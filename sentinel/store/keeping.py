@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import zstandard
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from sentinel.core.record import Lease, PlaybookVersion, Snapshot
@@ -15,28 +16,37 @@ from sentinel.store.tables import apps, leases, playbook_versions, settings, sna
 
 
 class Snapshots:
-    """States of windows, opaque here."""
+    """States of windows, opaque here; packed by zstd, for all of them come to a hundred megabytes."""
 
     def __init__(self, control: Database) -> None:
         self._control = control
 
     def save(self, app: str, states: Sequence[Snapshot]) -> None:
         """Keep these in one transaction, each in place of its watch's last."""
+        packed = {one.watch: zstandard.ZstdCompressor(level=1).compress(one.state) for one in states}
         with self._control.write() as connection:
             for one in states:
                 row = {name: getattr(one, name) for name in Snapshot.__dataclass_fields__}
-                put(connection, snapshots, {**row, "app": app})
+                put(connection, snapshots, {**row, "app": app, "state": packed[one.watch]})
 
     def load(self, app: str) -> dict[str, Snapshot]:
         """Return the last snapshot of each watch."""
         with self._control.read() as connection:
             rows = connection.execute(select(snapshots).where(snapshots.c.app == app)).all()
-        return {row.watch: Snapshot(row.watch, row.position, row.shape, row.state, row.made) for row in rows}
+        return {row.watch: Snapshot(row.watch, row.position, row.shape, _unpacked(row.state), row.made) for row in rows}
 
     def forget(self, app: str, watch: str) -> None:
         """Drop a watch's."""
         with self._control.write() as connection:
             connection.execute(delete(snapshots).where(snapshots.c.app == app, snapshots.c.watch == watch))
+
+
+def _unpacked(state: bytes) -> bytes:
+    """Return the bytes of a state; as they are where they were kept before states were packed, or are damaged."""
+    try:
+        return zstandard.ZstdDecompressor().decompress(state)
+    except zstandard.ZstdError:
+        return state
 
 
 class Leases:

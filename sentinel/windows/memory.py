@@ -113,9 +113,10 @@ class MemoryWindows:
             if other != data:
                 self.restore(watch, other)
 
-    def snapshot(self) -> dict[str, bytes]:
-        """Return the state of each watch."""
-        return {name: dump(tracker) for name, tracker in self.trackers.items()}
+    def snapshot(self, watch: str) -> bytes | None:
+        """Return the state of a watch; None of one that is not known."""
+        tracker = self.trackers.get(watch)
+        return None if tracker is None else dump(tracker)
 
     def restore(self, watch: str, data: bytes) -> bool:
         """Take over a snapshot; False where it was taken of another watch. Raises SentinelError for damaged bytes."""

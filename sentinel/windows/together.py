@@ -6,7 +6,7 @@ What is learnt is sent along with the next call, so that a batch costs no journe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sentinel.core.duration import DAY
@@ -210,11 +210,11 @@ class SharedFamiliar(Familiar):
         counts = self._link.call([Command(key, ("ZCARD", key)) for key in keys]) if keys else []
         return {ip for ip, count in zip(wanted, counts, strict=True) if count > 1}
 
-    def dump(self) -> bytes:
-        """Return nothing: what is known outlives the process."""
-        return b""
+    def dump(self) -> Iterator[bytes]:
+        """Give nothing: what is known outlives the process."""
+        return iter(())
 
-    def load(self, data: bytes) -> bool:
+    def load(self, lines: Iterable[bytes]) -> bool:
         """Take nothing over."""
         return False
 
@@ -259,11 +259,11 @@ class SharedCrowd(Crowd):
     def take_over(self, other: Crowd) -> None:
         """Take nothing over: the other's is the same."""
 
-    def dump(self) -> bytes:
-        """Return nothing: what is known outlives the process."""
-        return b""
+    def dump(self) -> Iterator[bytes]:
+        """Give nothing: what is known outlives the process."""
+        return iter(())
 
-    def load(self, data: bytes) -> bool:
+    def load(self, lines: Iterable[bytes]) -> bool:
         """Take nothing over."""
         return False
 

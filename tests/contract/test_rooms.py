@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
 from sentinel.core.batch import Label, Note, Outgoing
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import KEY_SCOPES, Allowance, App, Draft, PlaybookVersion, Snapshot
+from sentinel.store.tables import snapshots
 from tests.contract.values import NOW, batch, decision, put
 
 
@@ -316,6 +318,16 @@ def test_the_last_snapshot_of_each_watch_comes_back(backend):
     backend.store.snapshots.forget("shop", "a")
     assert list(backend.store.snapshots.load("shop")) == ["b"]
     assert backend.store.snapshots.load("blog") == {}
+
+
+def test_a_snapshot_of_an_older_version_and_a_damaged_one_are_given_as_they_are(backend):
+    """Whoever reads it finds out; a damaged one is folded anew."""
+    store, states = backend.store, {"older": b"state", "damaged": b"\x28\xb5\x2f\xfdno"}
+    store.snapshots.save("shop", [Snapshot(name, 5, "1", b"", NOW) for name in states])
+    with store.snapshots._control.write() as connection:
+        for name, state in states.items():
+            connection.execute(update(snapshots).where(snapshots.c.watch == name).values(state=state))
+    assert {name: one.state for name, one in store.snapshots.load("shop").items()} == states
 
 
 def test_the_audit_is_paged_newest_first_and_by_app(store):

@@ -141,8 +141,20 @@ class TestKept:
 
     def test_of_damaged_bytes_nothing_is_kept(self) -> None:
         one = Crowd()
-        assert not one.load(b'[["w", "k", 0, {"id:1": 1}], 3]')
+        assert not one.load([b'[["w", "k", 0, {"id:1": 1}], 3]'])
         assert one.of("w", "k", 0) == ([], False)
+
+    def test_a_deleted_person_is_called_otherwise_in_groups_and_in_their_keys(self) -> None:
+        one = Crowd()
+        for user in ("id:a", "id:b"):
+            one.learn("w", "203.0.113.9", user, 5)
+            one.learn("by-user", user, user, 5)
+            one.learn("by-both", f"4:{user}11:203.0.113.9", user, 5)
+        one.rename({"id:a": "gone:1"})
+        assert b"id:a" not in b"".join(one.dump())
+        assert one.of("w", "203.0.113.9", 4) == (["gone:1", "id:b"], False)
+        assert one.of("by-user", "gone:1", 4) == one.of("by-both", "6:gone:111:203.0.113.9", 4) == (["gone:1"], False)
+        assert one.of("by-user", "id:b", 4) == (["id:b"], False)
 
     def test_past_the_bound_the_groups_touched_longest_ago_go(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(crowd, "KEPT", 20)

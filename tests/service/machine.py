@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sentinel.service import restore
+from sentinel.service import restore, saving
 from sentinel.service.intake import Sending
 from sentinel.service.pipeline import Listeners, Pipeline
 from sentinel.service.tenant import Tenant
@@ -32,6 +32,10 @@ class Machine:
         tenant = Tenant(app, playbooks(*self.texts), windows, 10 * MINUTE)
         restore.restore(self.store, tenant, self.now)
         return tenant
+
+    def save(self):
+        """Keep what it remembers for the next start."""
+        saving.save(self.pipeline, self.pipeline.tenant("shop"), self.now)
 
     def send(self, *raws):
         given = events(raws)

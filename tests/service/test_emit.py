@@ -257,9 +257,7 @@ class TestLive:
         machine = Machine(store, [GUESSED, MANY])
         machine.send(*ATTACK[:3])
         if saved:
-            from sentinel.service import restore
-
-            restore.save(store, machine.pipeline.tenant("shop"), machine.now)
+            machine.save()
         machine.boot()
         machine.send(*ATTACK[3:])
         assert machine.blocked == ["203.0.113.9", "id:a", "id:b"]

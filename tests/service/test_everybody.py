@@ -4,7 +4,6 @@ import pytest
 
 from sentinel.engine.engine import Engine
 from sentinel.engine.memory import Memory
-from sentinel.service import restore
 from sentinel.service.trials.replay import Replay
 from tests.service.machine import Machine
 from tests.service.stories import DAY, SECOND, START, events, failed, passed, playbooks, windows
@@ -37,7 +36,7 @@ def test_whoever_was_seen_before_a_restart_is_acted_on_after_it(store, text, sav
     machine.send(*HOME)
     machine.send(*ATTACK[:cut])
     if saved:
-        restore.save(store, machine.pipeline.tenant("shop"), machine.now)
+        machine.save()
     machine.boot()
     for one in ATTACK[cut:]:
         machine.send(one)

@@ -71,17 +71,13 @@ def a(id, minute, user="u1", **fields):
     return raw(id, minute * 60, "a", user=user, **fields)
 
 
-def saved(machine):
-    restore.save(machine.store, machine.boot(), machine.now)
-
-
 @pytest.mark.parametrize("snapshot", [False, True])
 def test_a_wait_goes_on_after_a_crash_and_its_finding_acts(store, snapshot):
     """Long begun, so that the event that began it lies behind the watermark when it is folded again."""
     machine = Machine(store, [ABSENT])
     machine.send(a("1", 0))
     if snapshot:
-        saved(machine)
+        machine.save()
     machine.send(a("2", 60, "u2"), raw("x", 100 * 60, "x", user="u9"))
     machine.boot()
     machine.tick(130 * MINUTE)
@@ -153,7 +149,7 @@ def test_whether_a_group_is_new_is_the_same_after_a_restart(store, times, found,
         machine.send(a(f"{user}-{minute}", minute, user))
     machine.send(raw("x", 899 * 60, "x", user="u9"))
     if restart == "from a snapshot":
-        restore.save(store, machine.pipeline.tenant("shop"), machine.now)
+        machine.save()
     if restart != "none":
         machine.boot()
     machine.send(*(a(f"s{n}", 900 + n / 60) for n in range(6)))
@@ -194,7 +190,7 @@ def test_what_was_due_when_the_commit_failed_is_found_once_there_is_room(store, 
 def test_what_was_due_when_the_commit_failed_is_found_after_a_restart(store, monkeypatch):
     machine = Machine(store, [ABSENT])
     machine.send(a("1", 0))
-    saved(machine)
+    machine.save()
     with monkeypatch.context() as full:
         full.setattr(type(machine.pipeline), "_judge", lambda *_: (_ for _ in ()).throw(StoreBusy("the disk is full")))
         with pytest.raises(StoreBusy):

@@ -179,7 +179,7 @@ def test_waits_survive_a_snapshot() -> None:
     watch = Watch("w", 10, 10, Absent(10))
     first, second = MemoryWindows([watch]), MemoryWindows([watch])
     first.hit([Hit("w", "g", 100, "a", (True, False), True, None)], 100)
-    assert second.restore("w", first.snapshot()["w"])
+    assert second.restore("w", first.snapshot("w"))
     assert second.due(1000) == first.due(1000) != []
 
 
@@ -200,7 +200,7 @@ def test_a_snapshot_continues_where_it_was_taken(detector: Any, events: list[dic
     whole, first, second = (MemoryWindows([watch], Limits(lateness=LATENESS)) for _ in range(3))
     for hit in hits[:cut]:
         assert whole.hit([hit], hit.at) == first.hit([hit], hit.at)
-    assert second.restore("w", first.snapshot()["w"])
+    assert second.restore("w", first.snapshot("w"))
     for hit in hits[cut:]:
         assert second.hit([hit], hit.at) == whole.hit([hit], hit.at)
-    assert second.snapshot() == whole.snapshot()
+    assert second.snapshot("w") == whole.snapshot("w")

@@ -90,7 +90,7 @@ def test_asking_changes_nothing(asked: Any, events: Any, now: int) -> None:
         assert told.hit([hit], newest) == untold.hit([hit], newest)
         for key in ("a", "b", "nobody"):
             told.progress("w", key, now)
-    assert told.snapshot() == untold.snapshot()
+    assert told.snapshot("w") == untold.snapshot("w")
 
 
 def test_of_what_is_not_known_nothing_is_said() -> None:

@@ -30,20 +30,20 @@ def test_it_continues_where_it_was_taken(asked: Any, events: list[dict[str, Any]
     whole.hit(hits[:cut], newest)
     first.hit(hits[:cut], newest)
     second = MemoryWindows([watch], limits)
-    assert second.restore("w", first.snapshot()["w"])
+    assert second.restore("w", first.snapshot("w"))
     assert second.hit(hits[cut:], newest) == whole.hit(hits[cut:], newest)
-    assert second.snapshot() == whole.snapshot()
+    assert second.snapshot("w") == whole.snapshot("w")
 
 
 def test_one_of_another_watch_is_not_taken_over() -> None:
     windows = MemoryWindows([Watch("w", 10, 10, Threshold((Gauge("count", 2),)))])
     other = MemoryWindows([Watch("w", 10, 10, Threshold((Gauge("count", 3),)))])
-    assert not other.restore("w", windows.snapshot()["w"])
+    assert not other.restore("w", windows.snapshot("w"))
 
 
 def test_damaged_bytes_are_one_clear_error() -> None:
     windows = MemoryWindows([Watch("w", 10, 10, Threshold((Gauge("count", 2),)))])
-    data = windows.snapshot()["w"]
+    data = windows.snapshot("w")
     for broken in (b"", data[:-3], b"\x01", b"\xff" * 40):
         with pytest.raises(SentinelError, match="the window snapshot of `w` is damaged"):
             windows.restore("w", broken)

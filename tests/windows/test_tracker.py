@@ -95,7 +95,7 @@ def test_hits_of_one_batch_are_kept_and_dropped_as_one_by_one(
     found = [opening for one in hits for opening in apart.hit([one], at)]
     assert together.hit(hits, at) == found
     assert together.dropped() == apart.dropped()
-    assert together.snapshot() == apart.snapshot()
+    assert together.snapshot("w") == apart.snapshot("w")
 
 
 def test_eviction_takes_the_lowest_tallies_and_spares_findings() -> None:

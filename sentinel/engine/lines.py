@@ -1,0 +1,21 @@
+"""How what responding remembers is written down: as lines of JSON, some of it at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+PART = 500  # groups, or tables of what is familiar: milliseconds, for as long events may have to wait
+
+K = TypeVar("K")
+
+
+def parts(of: Sequence[K]) -> Iterator[Sequence[K]]:
+    """Give some at a time, so that whoever writes all of it down holds up nobody for long."""
+    return (of[start : start + PART] for start in range(0, len(of), PART))
+
+
+def line(value: object) -> bytes:
+    """Return a value as one line."""
+    return json.dumps(value, separators=(",", ":")).encode()
