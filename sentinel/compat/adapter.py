@@ -206,9 +206,9 @@ class Adapter:
     """One foreign protocol, answered below `/compat/<name>`.
 
     `routes` makes its routes once for each server, with whatever state they need. `secret` finds the key in a request
-    (ApiError `unauthorized` where there is none); `caller` does so where a credential is no key of ours. With the
-    header `told_by`, and no `Authorization`, a request is answered at the paths of `at_root` too. `allow` and `expose`
-    are what CORS says of headers.
+    (ApiError `unauthorized` where there is none); `caller` does so where a credential is no key of ours. With a
+    header of `told_by`, and no `Authorization`, a request is answered at the paths of `at_root` too. `allow` and
+    `expose` are what CORS says of headers.
     """
 
     keys: KeyForm
@@ -216,7 +216,7 @@ class Adapter:
     secret: Callable[[Request], str] = lambda request: no_key()
     caller: Callable[[Request, Shared], Caller] | None = None
     refuse: Callable[[ApiError], Answer] = refuse
-    told_by: bytes | None = None
+    told_by: tuple[bytes, ...] = ()
     at_root: frozenset[str] = frozenset()
     allow: str = "authorization, content-type, content-encoding"
     expose: str = ""

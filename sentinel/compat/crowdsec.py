@@ -173,7 +173,7 @@ ADAPTER = Adapter(
             "captcha": KeySetting(yes_or_no, "tell challenges too, as decisions of type captcha"),
         },
     ),
-    routes, in_header("X-Api-Key"), refuse=refuse, told_by=b"x-api-key",
+    routes, in_header("X-Api-Key"), refuse=refuse, told_by=(b"x-api-key",),
     at_root=frozenset({"/v1/decisions", "/v1/decisions/stream", "/v1/usage-metrics"}),
 )  # fmt: skip
 

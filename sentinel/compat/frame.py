@@ -30,14 +30,14 @@ class Compat:
     adapters: Mapping[str, Adapter]
     shared: Shared
     _routes: dict[str, Routes] = field(default_factory=dict)
-    _root: dict[str, list[tuple[bytes, str]]] = field(default_factory=dict)
+    _root: dict[str, list[tuple[frozenset[bytes], str]]] = field(default_factory=dict)
     _told: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, adapter in self.adapters.items():
             self._routes[name] = Routes(adapter.routes(self.shared))
             for path in adapter.at_root:
-                self._root.setdefault(path, []).append((adapter.told_by or b"", name))
+                self._root.setdefault(path, []).append((frozenset(adapter.told_by), name))
 
     def answers(self, scope: Scope) -> bool:
         """Say whether a request is for an adapter."""
@@ -51,8 +51,8 @@ class Compat:
             return name, slash + rest
         if path in self._root:
             given = {key for key, _ in scope["headers"]}
-            for header, name in self._root[path]:
-                if header in given and b"authorization" not in given:
+            for headers, name in self._root[path]:
+                if headers & given and b"authorization" not in given:
                     return name, path
         return None
 

@@ -44,9 +44,12 @@ _AGENT = {
     "batch_size": 20, "max_staleness": 1, "heartbeat_delay": 2, "use_signals": False,
     "call_counts_metrics_period": 60, "whitelisted_metric": True,
 }  # fmt: skip
+_LOGIN, _BEAT = "/sqreen/v1/app-login", "/sqreen/v1/app-beat"
 _UNKEPT = (
-    "agent_message", "attack", "bundle", "commands", "data_point", "metrics", "request_record", "sqreen_exception"
+    "agent_message", "app_agent_message", "app_sqreen_exception", "attack", "bundle", "commands", "data_point",
+    "metrics", "request_record", "sqreen_exception",
 )  # fmt: skip
+_ROOT = (_LOGIN, _BEAT, *(f"/sqreen/v0/{path}" for path in ("app-logout", "actionspack", "batch", *_UNKEPT)))
 _DONE: Mapping[str, Any] = {"status": True}
 _REPORTS = {"block_user": "user", "block_ip": "ip"}
 _SAID = {"method": ("verb", 32), "host": ("host", 256), "path": ("path", 1024), "route": ("endpoint", 512)}
@@ -154,8 +157,8 @@ def routes(shared: Shared) -> list[Route]:
     here = Sqreen(shared)
     return [
         Route("GET", "/ping", here.ping, events=False, open=True, cost=1),
-        Route("POST", "/sqreen/v1/app-login", here.login, READERS, events=False),
-        Route("POST", "/sqreen/v1/app-beat", here.beat, READERS, events=False),
+        Route("POST", _LOGIN, here.login, READERS, events=False),
+        Route("POST", _BEAT, here.beat, READERS, events=False),
         Route("GET", "/sqreen/v0/app-logout", here.over, READERS, events=False),
         Route("GET", "/sqreen/v0/actionspack", here.actions, READERS, events=False),
         Route("POST", "/sqreen/v0/batch", here.batch, READERS),
@@ -173,7 +176,8 @@ def _secret(request: Request) -> str:
 
 ADAPTER = Adapter(
     KeyForm(SENDERS, {"addresses": KeySetting(yes_or_no, "tell refused addresses too, as the agent sees them")}),
-    routes, _secret,
+    routes, _secret, told_by=(b"x-api-key", b"x-session-key"),
+    at_root=frozenset(_ROOT),  # the agent for Go keeps of the address it is given no more than the host
 )  # fmt: skip
 
 
@@ -290,7 +294,8 @@ def _request(given: Mapping[str, Any], status: Any) -> dict[str, Any]:
     }
     if "path" in found:
         found["path"] = found["path"].partition("?")[0]
-    agent = next((value for name, value in _pairs(given.get("headers")) if name.lower() == "user-agent"), "")
+    agents = (value for name, value in _pairs(given.get("headers")) if name.lower() == "user-agent")
+    agent = next(agents, "") or text(given.get("user_agent"))
     query = part(part(given, "parameters"), "query")
     return found | {
         **({"user_agent": scrubbed(agent, 512)} if agent else {}),

@@ -70,7 +70,7 @@ def routes(shared):
 
 
 FAKE = Adapter(
-    KeyForm(("sdk", "ingest", "browser")), routes, in_header("X-Fake-Key"), told_by=b"x-fake-key",
+    KeyForm(("sdk", "ingest", "browser")), routes, in_header("X-Fake-Key"), told_by=(b"x-fake-key",),
     at_root=frozenset({"/v1/config"}), allow="x-fake-key", expose="X-Tag",
 )  # fmt: skip
 

@@ -303,10 +303,10 @@ def test_a_filter_narrows_its_rules_and_one_that_meets_none_is_reported():
     used = sigma | {"filter": {"rules": ["one"], "a": {"ip": "10.0.0.1"}, "condition": "not a"}}
     found = imported(BASES["one"], used)
     assert not found.reports
-    assert found.rules[0]["where"] == "(lower(event) == 'one' and not coalesce(lower(ip) == '10.0.0.1', False))"
+    assert found.rules[0]["where"] == "(lower(event) == 'one' and not coalesce(ip == '10.0.0.1', False))"
     unused = sigma | {"filter": {"rules": ["none"], "a": {"ip": "10.0.0.1"}, "condition": "not a"}}
     assert [str(report) for report in imported(BASES["one"], unused).reports] == [
-        "f: not imported: it applies to no rule of these files"
+        "file.yml: f: not imported: it applies to no rule of these files"
     ]
 
 
@@ -351,6 +351,72 @@ def test_where_nothing_is_imported_the_command_writes_nothing(tmp_path, capsys):
     (tmp_path / "a.yml").write_text("- 1")
     assert run(["import-sigma", str(tmp_path)]) == 1
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("selection", "where"),
+    [
+        ({"user": "Bob"}, "lower(user) == 'id:bob'"),
+        ({"user": "email:A@b.example"}, "lower(user) == 'email:a@b.example'"),
+        ({"user|cased": "Bob"}, "user == 'id:Bob'"),
+        ({"user|endswith": "Bob"}, "endswith(lower(user), 'bob')"),
+        ({"c-ip": "2001:0DB8:0:0::1"}, "ip == '2001:db8::1'"),
+        ({"c-ip": "192.168.*"}, "startswith(lower(ip), '192.168.')"),
+        ({"source.geo.country_iso_code": "de"}, "geo.country == 'DE'"),
+        ({"user.email": "A@B.example"}, "user.email == 'a@b.example'"),
+    ],
+)
+def test_a_value_is_asked_for_as_it_is_written_here(selection, where):
+    """A key has its kind before it, an address one spelling: compared as Sigma has them, none would ever be met."""
+    assert imported(base("x", **selection)).rules[0]["where"] == where
+
+
+@pytest.mark.parametrize(
+    ("documents", "rule", "message"),
+    [
+        ([base("x", **{"c-ip": "10.0.0.0/8"})], "x", "`ip` is one address"),
+        ([base("x", **{"source.geo.country_iso_code": "Germany"})], "x", "`geo.country` is two capital letters"),
+        ([base("x", **{"user|startswith": "adm"})], "x", "`adm…` for `user`"),
+        ([base("x", event="a") | {"status": "unsupported"}], "x", "its status is `unsupported`"),
+        ([{"action": "twice", "title": "x"}], "file.yml", "Unknown Sigma collection action 'twice'"),
+        (
+            [BASES["one"], correlation("event_count", ["one"], condition={"gte": 3}, groupby=["ip"])],
+            "Together", "`correlation.groupby` is not known (did you mean `group-by`?)",
+        ),
+        (
+            [BASES["one"], correlation("event_count", ["one"], condition={"gte": 3}, where="x == 1")],
+            "Together", "`correlation.where` is not known (known: type, rules,",
+        ),
+        (
+            [BASES["one"], base("one", event="two"), correlation("event_count", ["one"], condition={"gte": 3})],
+            "Together", "`one`, which it needs, is the name of several rules",
+        ),
+        (
+            [BASES["one"], correlation("event_count", ["one"], condition={"gt": 3, "lte": 9})],
+            "Together", "exactly one condition",
+        ),
+    ],
+)  # fmt: skip
+def test_what_would_be_lost_or_mean_something_else_in_silence_is_reported_once(documents, rule, message):
+    found = imported(*documents)
+    (report,) = [one for one in found.reports if one.lost]
+    assert report.rule == rule and message in report.message
+    assert str(report).startswith("file.yml: ")
+    assert rule not in [one["title"] for one in (*found.rules, *found.playbooks)]
+
+
+def test_aliases_without_end_are_reported():
+    lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9))]
+    (report,) = importing.import_sigma({"file.yml": "\n".join([*lines, "title: x", "b: *a8"]).encode()}).reports
+    assert report.lost and "aliases expand" in report.message
+
+
+def test_a_deprecated_rule_and_another_taxonomy_are_told():
+    found = imported(base("x", event="a") | {"status": "deprecated", "taxonomy": "theirs"})
+    assert [report.message.partition(":")[0] for report in found.reports] == [
+        "its status is `deprecated`", "its taxonomy is `theirs`"
+    ]  # fmt: skip
+    assert not any(report.lost for report in found.reports) and len(found.playbooks) == 1
 
 
 def test_a_folder_within_that_cannot_be_read_is_said_and_hidden_ones_are_passed_over(tmp_path, monkeypatch):

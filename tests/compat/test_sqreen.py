@@ -91,6 +91,26 @@ def test_all_that_an_agent_was_seen_to_ask_is_answered(whole, site):
     assert len(site.events()) == 6, "a batch that is sent again counts once"
 
 
+def test_the_agent_for_go_which_knows_no_base_path_is_answered_at_the_root(site):
+    def ask(method, path, body=None, **headers):
+        return site.client.ask(method, path, body, headers={name.replace("_", "-"): headers[name] for name in headers})
+
+    session = ask("POST", "/sqreen/v1/app-login", {}, x_api_key=site.key).json["session_id"]
+    request = {"verb": "GET", "path": "/", "rid": "go1", "user_agent": "Go/1", "parameters": {"query": {"a": ["1"]}}}
+    said = {"name": "track", "time": "2026-11-20T21:46:53.868123456Z", "args": ["went", {"properties": {"n": 1}}]}
+    record = {
+        "event_type": "request_record",
+        "client_ip": "203.0.113.4",
+        "request": request,
+        "observed": {"sdk": [said]},
+    }
+    assert ask("POST", "/sqreen/v0/batch", {"batch": [record]}, x_session_key=session).json == {"status": True}
+    (event,) = site.admin.get("/v1/events?limit=5").json["items"]
+    assert (event["event"], event["ip"], event["request"]["user_agent"]) == ("went", "203.0.113.4", "Go/1")
+    assert ask("GET", "/sqreen/v0/actionspack", x_session_key=session).json == {"status": True, "actions": []}
+    assert ask("GET", "/sqreen/v0/actionspack").status == 404
+
+
 def test_an_agent_asks_whom_to_refuse_when_that_changed_and_only_then(site):
     session, other = site.login(), site.login()
     assert site.beat(session) == ["actions_reload"]

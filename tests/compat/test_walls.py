@@ -82,7 +82,8 @@ RIGHTS = {
         "GET /sqreen/v0/actionspack",
     )},
     **{f"sqreen POST /sqreen/v0/{path}": {"sdk"} for path in (
-        "agent_message", "attack", "bundle", "commands", "data_point", "metrics", "request_record", "sqreen_exception",
+        "agent_message", "app_agent_message", "app_sqreen_exception", "attack", "bundle", "commands", "data_point",
+        "metrics", "request_record", "sqreen_exception",
     )},
 }  # fmt: skip
 # How a client of each protocol shows its key. Those that sign in have no key, and walls of their own beside them.

@@ -36,6 +36,7 @@ from sigma.types import (
     SpecialChars,
 )
 
+from sentinel.core import address, identity
 from sentinel.core.errors import SentinelError
 from sentinel.engine.fields import field_kind
 from sentinel.engine.kinds import Kind
@@ -58,6 +59,10 @@ _COMPARISONS = {
 }  # fmt: skip
 _FLAGS = {"IGNORECASE": "i", "MULTILINE": "m", "DOTALL": "s"}
 _TRUTHS = {"true": True, "false": False}
+# Fields that are always written in one way, and that way.
+_WRITTEN: Mapping[str, Callable[[str], str]] = {
+    "ip": lambda text: address.normalise(text) or text, "user.email": str.lower, "geo.country": str.upper,
+}  # fmt: skip
 
 
 class Inexpressible(SentinelError):
@@ -149,10 +154,27 @@ def _text(path: str, value: SigmaString) -> str:
     kind, cased = field_kind(path), isinstance(value, SigmaCasedString)
     if kind in (Kind.NUMBER, Kind.BOOL, Kind.LIST):
         return _converted(path, kind, value)
+    if path == "user":
+        return _user(value, cased)
     if value.contains_special():
         return _glob(path, value, cased)
     plain = "".join(map(str, value.s))
-    return f"{path} == {plain!r}" if cased else f"lower({path}) == {plain.lower()!r}"
+    if cased or path in _WRITTEN:
+        return f"{path} == {(plain if cased else _WRITTEN[path](plain))!r}"
+    return f"lower({path}) == {plain.lower()!r}"
+
+
+def _user(value: SigmaString, cased: bool) -> str:
+    """Return how a text is asked of user keys: a bare one is an `id`, and none begins with a part of one."""
+    begin = value.s[0] if value.s else ""
+    if value.contains_special():
+        if isinstance(begin, str) and ":" not in begin:
+            hint = "name `user.id` or `user.email`"
+            raise Inexpressible(f"`{begin[:40]}…` for `user`, which begins with the kind of identifier", hint)
+        return _glob("user", value, cased)
+    plain = "".join(map(str, value.s))
+    key = identity.read_key(plain) if plain else ""
+    return f"user == {key!r}" if cased else f"lower(user) == {key.lower()!r}"
 
 
 def _converted(path: str, kind: Kind, value: SigmaString) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -14,13 +15,14 @@ from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
 
 from sentinel.compat.sigma.conditions import Fields
-from sentinel.compat.sigma.playbooks import Document, Imported, Report, translate
+from sentinel.compat.sigma.playbooks import FILE, Document, Imported, Report, report, translate
 from sentinel.core.errors import InputError
 from sentinel.loader.assembly import assemble
 from sentinel.loader.content import below
 from sentinel.loader.mistakes import PlaybookErrors
 
 LARGEST = 4 << 20  # bytes of one file
+_CORRELATION = ("type", "rules", "group-by", "timespan", "condition", "aliases", "generate")
 
 
 def read(paths: Iterable[Path]) -> dict[str, bytes]:
@@ -63,6 +65,7 @@ def import_sigma(
 
 def _parsed(name: str, documents: list[Any], reports: list[Report]) -> list[SigmaCollection]:
     """Return what a file's documents say: all together, or each alone where one cannot be read."""
+    documents = [document for document in documents if not _misspelt(name, document, reports)]
     try:
         found = SigmaCollection.from_dicts(
             deepcopy(documents), collect_errors=True, collect_filters=True, resolve_references=False
@@ -72,7 +75,7 @@ def _parsed(name: str, documents: list[Any], reports: list[Report]) -> list[Sigm
             return [one for document in documents for one in _parsed(name, [document], reports)]
         document = documents[0] if documents else None
         if isinstance(document, dict):
-            reports.append(Report(str(document.get("title") or name)[:80], _line(error)))
+            reports.append(_report(name, document, _line(error)))
         else:
             reports.append(Report(name, "no Sigma rule: a rule is a table, with `title`, `logsource` and `detection`"))
         return []
@@ -80,8 +83,29 @@ def _parsed(name: str, documents: list[Any], reports: list[Report]) -> list[Sigm
         detection = document.get("detection") if isinstance(document, dict) else None
         if isinstance(detection, dict) and "timeframe" in detection:
             told = "`timeframe` is passed over: a correlation says it now"
-            reports.append(Report(str(document.get("title") or name)[:80], told, lost=False))
+            reports.append(_report(name, document, told, lost=False))
+    rules = (*found.rules, *found.filters)
+    for rule in rules:
+        rule.custom_attributes[FILE] = name
+    own = {id(error) for rule in rules for error in rule.errors}
+    reports += [Report(name, _line(error)) for error in found.errors if id(error) not in own]
     return [found]
+
+
+def _misspelt(name: str, document: Any, reports: list[Report]) -> bool:
+    """Say whether a correlation has a field that is none, which would be passed over in silence."""
+    correlation = document.get("correlation") if isinstance(document, dict) else None
+    unknown = [str(key) for key in correlation if key not in _CORRELATION] if isinstance(correlation, dict) else []
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], _CORRELATION, 1)
+        hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(_CORRELATION)}"
+        reports.append(_report(name, document, f"`correlation.{unknown[0][:40]}` is not known ({hint})"))
+    return bool(unknown)
+
+
+def _report(name: str, document: Mapping[str, Any], message: str, lost: bool = True) -> Report:
+    title = document.get("title")
+    return Report(_line(title)[:80], message, lost, name) if title else Report(name, message, lost)
 
 
 def _filtered(rules: list[Any], filters: list[SigmaFilter], reports: list[Report]) -> list[Any]:
@@ -94,7 +118,7 @@ def _filtered(rules: list[Any], filters: list[SigmaFilter], reports: list[Report
         except SigmaError as error:
             why = _line(error)
         if before == [_detections(rule) for rule in rules]:
-            reports.append(Report(_line(one.title or "a filter"), _line(one.errors[0]) if one.errors else why))
+            reports.append(report(one, one.errors[0] if one.errors else why))
     return rules
 
 
@@ -122,8 +146,10 @@ def _check(imported: Imported) -> None:
         for id, one in named.items():
             needed = {one.get("rule"), *(step.get("rule") for step in one.get("sequence", ()))} & lost_rules
             if "playbook" in one and needed and id not in bad:
-                bad[id] = f"it needs the rule `{needed.pop()}`"
-        imported.reports += [Report(imported.origins[id], why) for id, why in bad.items()]
+                rule = needed.pop()
+                own = imported.origins[id] is imported.origins[rule]  # of which the reason is told already
+                bad[id] = "" if own else f"it needs the rule `{rule}`"
+        imported.reports += [report(imported.origins[id], why) for id, why in bad.items() if why]
         imported.rules = [one for one in imported.rules if _id(one) not in bad]
         imported.playbooks = [one for one in imported.playbooks if _id(one) not in bad]
 

@@ -7,6 +7,7 @@ rules they name; `temporal`, which has no order, becomes one playbook for each o
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
@@ -21,7 +22,7 @@ from sigma.correlations import (
     SigmaCorrelationType,
 )
 from sigma.exceptions import SigmaError
-from sigma.rule import SigmaRule
+from sigma.rule import SigmaRule, SigmaStatus
 
 from sentinel.compat.sigma.conditions import Fields, Inexpressible, where
 from sentinel.core.duration import SECOND, format_duration
@@ -38,28 +39,34 @@ _NOTES = {
     "sum": "negative numbers are passed over in a sum",
     "avg": "a mean is judged once, when an event arrives",
 }
+FILE = "file"  # the attribute of a Sigma rule that says where it was read
 Document = dict[str, Any]
 
 
 class Report(NamedTuple):
-    """Something the author should know of one Sigma rule; with `lost` nothing was made of it."""
+    """Something the author should know of one Sigma rule; with `lost` nothing was made of it.
+
+    `file` is empty where `rule` is the name of the file itself.
+    """
 
     rule: str
     message: str
     lost: bool = True
+    file: str = ""
 
     def __str__(self) -> str:
-        return f"{self.rule}: {'not imported' if self.lost else 'note'}: {self.message}"
+        place = f"{self.file}: {self.rule}" if self.file else self.rule
+        return f"{place}: {'not imported' if self.lost else 'note'}: {self.message}"
 
 
 @dataclass
 class Imported:
-    """What came of a collection. `origins` says from which Sigma rule a document's id came."""
+    """What came of a collection. `origins` has the Sigma rule that a document's id came from."""
 
     rules: list[Document] = field(default_factory=list)
     playbooks: list[Document] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
-    origins: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, Any] = field(default_factory=dict)
 
 
 def translate(collection: SigmaCollection, fields: Fields, any_source: bool = False) -> Imported:
@@ -78,6 +85,7 @@ class _Translation:
         self._conditions: dict[int, str] = {}
         self._ids: dict[int, str] = {}
         self._taken: set[str] = set()
+        self._named = Counter(name for one in collection.rules for name in (one.name, one.id and str(one.id)) if name)
 
     def made(self) -> Imported:
         """Translate everything, the rules before what refers to them."""
@@ -97,12 +105,22 @@ class _Translation:
         try:
             if rule.errors:
                 raise Inexpressible(str(rule.errors[0]))
+            self._standing(rule)
             make(rule)
         except (SentinelError, SigmaError, ParseBaseException, RecursionError) as error:
-            self._imported.reports.append(Report(_name(rule), " ".join(str(error).split())[:300]))
+            self._imported.reports.append(report(rule, error))
 
     def _note(self, rule: Any, message: str) -> None:
-        self._imported.reports.append(Report(_name(rule), message, lost=False))
+        self._imported.reports.append(report(rule, message, lost=False))
+
+    def _standing(self, rule: Any) -> None:
+        """Say what a rule says of itself that is no part of its condition."""
+        if rule.status is SigmaStatus.UNSUPPORTED:
+            raise Inexpressible("its status is `unsupported`: its author says that it cannot be used as it is")
+        if rule.status is SigmaStatus.DEPRECATED:
+            self._note(rule, "its status is `deprecated`: its author says that another rule took its place")
+        if rule.taxonomy != "sigma":
+            self._note(rule, f"its taxonomy is `{rule.taxonomy[:40]}`: its fields are taken for Sigma's or ours")
 
     def _rule(self, rule: SigmaRule) -> None:
         self._source(rule)
@@ -138,6 +156,9 @@ class _Translation:
             raise Inexpressible("a condition of words over rules")
         if len(parts) != len(rule.rules):
             raise Inexpressible("it names a rule that is not in these files")
+        for one in rule.rules:
+            if self._named[one.reference] > 1:
+                raise Inexpressible(f"`{one.reference[:60]}`, which it needs, is the name of several rules")
         for part in parts:
             if id(part) not in self._ids:
                 raise Inexpressible(f"`{_name(part)}`, which it needs, is a correlation or was not imported")
@@ -220,7 +241,7 @@ class _Translation:
         while found in self._taken:
             found, number = f"{plain}-{number}", number + 1
         self._taken.add(found)
-        self._imported.origins[found] = _name(rule)
+        self._imported.origins[found] = rule
         return found
 
 
@@ -262,6 +283,12 @@ def _all_of_them(rule: SigmaCorrelationRule) -> None:
 
 def _length(seconds: int) -> str:
     return format_duration(seconds * SECOND)
+
+
+def report(rule: Any, message: object, lost: bool = True) -> Report:
+    """Return what the author of a Sigma rule should know of it, in one line, and where it stands."""
+    said = " ".join(str(message).split())[:300]
+    return Report(_name(rule), said, lost, str(rule.custom_attributes.get(FILE, "")))
 
 
 def _name(rule: Any) -> str:
