@@ -98,7 +98,7 @@ class Server:
                 outbox=lambda: self.courier.hurry(),
             ),
         )  # fmt: skip
-        self.intake = Intake(self.pipeline.process)
+        self.intake = Intake(self.pipeline.process, fault=partial(self.fault, "events"))
         self.overview = Overview(self.pipeline, self.library)
 
     def _telling(self) -> None:
@@ -110,6 +110,7 @@ class Server:
         self.processes = Processes(now)
         self.bans = Bans(store.decisions, self.switch.on, now)
         self.holder = Holder(store.leases, self._by_all)
+        self.overview.sources += [self.intake.trouble, self.holder.trouble]
         self.courier = Courier(
             store.outbox, Channels(self.channels, self.fetcher, self._by_all, page), self._by_all, self.figures,
             self.holder.mine, partial(self.fault, "outbox"),

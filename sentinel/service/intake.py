@@ -7,6 +7,7 @@ runs share the next one, so a commit's cost is spread over all who wait.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -17,6 +18,8 @@ from sentinel.core.event import Event
 from sentinel.core.record import KeyScope
 
 MOST_WAITING = 64  # sendings; past it a sender is told to come back
+RECENT = 10.0  # seconds for which it says that events could not be written, where none come that can be
+AGAIN = 300.0  # seconds after which it is told again that they cannot
 MOST_EVENTS = 5_000  # in one commit: it holds the interpreter, and who waits for a stream waits for it
 
 
@@ -59,10 +62,20 @@ Process = Callable[[Sequence[Sending]], Sequence[Receipt | SentinelError]]
 
 
 class Intake:
-    """A bounded queue of sendings before one writer thread; `process` writes a group of them in one commit."""
+    """A bounded queue of sendings before one writer thread; `process` writes a group of them in one commit.
 
-    def __init__(self, process: Process, most_waiting: int = MOST_WAITING) -> None:
+    `fault` hears why events cannot be written, once while it stays the same. `steady` gives seconds that never jump.
+    """
+
+    def __init__(
+        self, process: Process, most_waiting: int = MOST_WAITING,
+        fault: Callable[[SentinelError], None] = lambda error: None, steady: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self._process = process
+        self._fault = fault
+        self._steady = steady
+        self._failed: tuple[float, str] | None = None  # when the last group could not be written, and why
+        self._told = (0.0, "")
         self._most = most_waiting
         self._waiting: deque[tuple[Sending, Future[Receipt]]] = deque()
         self._wake = threading.Condition()
@@ -89,6 +102,11 @@ class Intake:
         """Return how many sendings wait."""
         return len(self._waiting)
 
+    def trouble(self) -> str | None:
+        """Say why the events that came last could not be written; None where they were, or it is long ago."""
+        failed = self._failed
+        return failed[1] if failed is not None and self._steady() - failed[0] < RECENT else None
+
     def stop(self, timeout: float = 10) -> None:
         """Take nothing more, write what waits, and end the thread."""
         with self._wake:
@@ -101,8 +119,10 @@ class Intake:
         while group := self._next():
             try:
                 outcomes = self._process([sending for sending, _ in group])
+                self._failed = None
             except SentinelError as error:
                 outcomes = [error] * len(group)
+                self._note(error)
             except Exception as error:  # noqa: BLE001 - a fault of ours: the senders hear of it, the thread goes on
                 outcomes = [SentinelError(f"the events could not be written: {fault(error)}")] * len(group)
             for (_, future), outcome in zip(group, outcomes, strict=True):
@@ -110,6 +130,13 @@ class Intake:
                     future.set_exception(outcome)
                 else:
                     future.set_result(outcome)
+
+    def _note(self, error: SentinelError) -> None:
+        now, why = self._steady(), str(error)
+        self._failed = now, why
+        if why != self._told[1] or now >= self._told[0] + AGAIN:
+            self._told = now, why
+            self._fault(error)
 
     def _next(self) -> list[tuple[Sending, Future[Receipt]]]:
         """Wait for sendings and return a group; empty when stopped and all is written."""

@@ -49,11 +49,21 @@ class Holder:
         self._clock = clock
         self._name = secrets.token_hex(8)
         self._lease: Lease | None = None
+        self._failed: str | None = None
 
     def renew(self) -> None:
         """Take the lease, or hold on to it."""
         now = self._clock()
-        self._lease = self._leases.take(LEASE, self._name, now + HOLD, now)
+        try:
+            self._lease = self._leases.take(LEASE, self._name, now + HOLD, now)
+        except SentinelError as error:
+            self._failed = str(error)
+            raise
+        self._failed = None
+
+    def trouble(self) -> str | None:
+        """Say why the store takes no writes, as of the last time; None where it does."""
+        return self._failed
 
     def mine(self) -> bool:
         """Say whether the jobs are this process's."""
@@ -94,7 +104,8 @@ class Jobs:
             timezone="UTC",
         )
         self._scheduler.add_listener(self.heard, EVENT_JOB_SUBMITTED | EVENT_JOB_EXECUTED | EVENT_JOB_MAX_INSTANCES)
-        self._add(Job("lease", RENEW, holder.renew, shared=False), LEASE)  # which waits for no other job
+        self._lease = Job("lease", RENEW, holder.renew, shared=False)
+        self._add(self._lease, LEASE)  # which waits for no other job
         for job in jobs:
             self._add(job)
 
@@ -103,7 +114,7 @@ class Jobs:
 
     def start(self) -> None:
         """Begin, with the lease."""
-        self._holder.renew()
+        self.run(self._lease)
         self._scheduler.start()
 
     def soon(self, name: str) -> None:

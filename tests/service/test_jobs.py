@@ -108,6 +108,17 @@ def test_shared_jobs_run_only_under_the_lease_and_the_others_always(leases):
     assert bench.counted == {("own", "done"): 2, ("shared", "done"): 1}
 
 
+def test_a_store_that_is_busy_when_jobs_begin_keeps_none_of_them_from_running(leases, monkeypatch):
+    ran = threading.Event()
+    bench = Bench(leases, [Job("own", 0.05, ran.set, shared=False)])
+    with monkeypatch.context() as patched:
+        patched.setattr(leases, "take", lambda *_: (_ for _ in ()).throw(StoreBusy("full")))
+        bench.jobs.start()
+    assert bench.holder.trouble() in ("full", None)
+    assert ran.wait(60)
+    bench.jobs.stop()
+
+
 @pytest.mark.parametrize(("error", "outcome"), [(StoreBusy("full"), "failed"), (ZeroDivisionError(), "fault")])
 def test_a_job_that_fails_is_counted_and_reported_and_ends_nothing(leases, error, outcome):
     def fail():

@@ -238,13 +238,20 @@ def connect(parts: dict[str, Any], pulse: Pulse | None = None, longest: float | 
 
 @contextmanager
 def _let_go(connection: Connection) -> Iterator[None]:
-    """Let nobody have a connection again, nor undo anything on it, that broke under what was asked there."""
+    """Let nobody have a connection again, nor undo anything on it, that broke under what was asked there.
+
+    So it is with one that may only read: it may lead to what was the primary, and keeps what was set when it was made.
+    """
     try:
         yield
-    except BaseException:
-        if not connection.invalidated and driver(connection).broken:
+    except BaseException as error:
+        if not connection.invalidated and (driver(connection).broken or _is_read_only(error)):
             connection.invalidate()
         raise
+
+
+def _is_read_only(error: BaseException) -> bool:
+    return isinstance(getattr(error, "orig", error), psycopg.errors.ReadOnlySqlTransaction)
 
 
 @lru_cache(maxsize=64)

@@ -80,6 +80,8 @@ def _problems(connection: Connection, server: str) -> Iterator[str]:
         yield "the user may not make tables there (GRANT CREATE ON SCHEMA)"
     if connection.exec_driver_sql("SHOW server_encoding").scalar_one() != "UTF8":
         yield "the database is not in UTF8 (make it with ENCODING 'UTF8')"
+    if connection.exec_driver_sql("SHOW default_transaction_read_only").scalar_one() == "on":
+        yield "it takes no writes: `default_transaction_read_only` is on (ALTER DATABASE … RESET it)"
     for name in ("fsync", "full_page_writes"):
         if connection.exec_driver_sql(f"SHOW {name}").scalar_one() == "off":
             yield f"`{name}` is off: a power cut may lose or damage what was acknowledged"

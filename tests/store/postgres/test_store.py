@@ -455,3 +455,23 @@ def test_settling_waits_for_whoever_has_begun_to_write_and_then_knows_what_they_
     assert over.wait(60)
     waiting.join()
     assert [found.id for found in one.events.in_order("shop", 0)] == ["e"]
+
+
+def test_a_database_that_was_read_only_is_written_to_again_by_itself(stores, database):
+    """A connection keeps what was set when it was made, and one to what was the primary leads there for ever."""
+    server = postgres.shared()
+
+    def tried():
+        try:
+            put(stores[0], batch(events=(event("a"),)))
+        except StoreBusy as error:
+            return error.message
+        return ""
+
+    server.run(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+    server.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
+    wait_for(lambda: "read-only transaction" in tried())
+    assert any("takes no writes" in problem for problem in look(server.url(database)).problems)
+    server.run(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+
+    wait_for(lambda: tried() == "")
