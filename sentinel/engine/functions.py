@@ -95,7 +95,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "in_list": Function(
         calls.in_list, (Param("value", TEXT | NUMBER), Param("name", TEXT, arguments.named_list)), BOOL,
         "Whether the value is on a list of `rules/lists`, or is an address in one of the list's networks.",
-        'in_list(domain(user.email), "disposable-domains")',
+        'in_list(domain(user.email), "disposable-email-domains")',
     ),
     "domain": Function(
         calls.domain, (Param("address", TEXT),), TEXT,

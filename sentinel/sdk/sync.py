@@ -229,6 +229,9 @@ class Follower:
         if reader.rejected:
             self._notes.count("malformed decisions", reader.rejected)
             self._notes.warn("malformed", "the server sent decisions that cannot be read; the others hold")
+        if (left := made.refused - (0 if reader.reset else base.refused)) > 0:
+            self._notes.count("decisions past the bound", left)
+            self._notes.warn("bound", f"the server sent more than {made.limit:,} decisions; the others are left out")
         if reader.reset:
             self._old += base.parts()
         self._put(made)

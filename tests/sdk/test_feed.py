@@ -273,6 +273,21 @@ def test_one_malformed_decision_never_discards_the_others(server, start, caplog)
     wait_for(lambda: client.stats()["counts"].get("malformed decisions", 0) >= 4)
 
 
+def test_decisions_past_the_bound_are_left_out_and_told(server, start, caplog):
+    server.feed_body = (
+        b'{"revision": 4, "reset": true, "added": [{"id": "a", "kind": "block", "scope": "user", "value": "id:1"},'
+        b' {"id": "b", "kind": "block", "scope": "user", "value": "id:2"}], "removed": []}'
+    )
+    server.stream = "none"
+    client = start()
+    client.held.decisions = Decisions(client.held.decisions.salt, limit=1)  # no thread yet: the first call starts them
+    assert known(client)
+    assert sdk.is_blocked({"id": 1})
+    assert not sdk.is_blocked({"id": 2})
+    wait_for(lambda: client.stats()["counts"].get("decisions past the bound", 0) >= 1)
+    assert "more than 1 decisions" in caplog.text
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"revision": 1', b"<html>", b'{"added": [{}]}', b"{}}" * 9])
 def test_what_is_no_list_leaves_the_last_one_in_force(server, start, body):
     server.decide(block())

@@ -1,0 +1,75 @@
+"""What pages say of bounds and of what an event may hold is the code's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sentinel.api import hub, turns
+from sentinel.api.paths import SCHEMAS
+from sentinel.core import decisions, event, identity
+from sentinel.core.duration import DAY
+from sentinel.edge import batch
+from sentinel.engine import crowd, memory
+from sentinel.service import intake, saved, tenant
+from sentinel.store import paths
+from sentinel.store.explorer import machine
+from sentinel.windows import novelty, together
+from sentinel.windows.groups import Limits
+from tests.api.test_walls import READERS, RIGHTS
+
+DOCS = Path(__file__).parents[1] / "docs"
+OPERATING = (DOCS / "operating.md").read_text()
+API = (DOCS / "api.md").read_text()
+BOUNDS = {
+    "groups of a playbook": (Limits().groups, Limits().per_source),
+    "waits of an": (Limits().groups,),
+    "values a group is known by": (novelty.VALUES,),
+    "users seen in a group's window": (crowd.MOST, crowd.KEPT),
+    "familiar places": (memory.PLACES, memory.KNOWN),
+    "shared addresses": (memory.KNOWN,),
+    "both in Valkey": (together.FAMILIAR_FOR * 1000 // DAY,),
+    "findings that gather evidence": (tenant.OPEN_FINDINGS,),
+    "requests with events that wait": (intake.MOST_WAITING,),
+    "open streams": (hub.MOST_SEATS,),
+    "questions to the explorer": (machine.AT_ONCE, turns.AT_ONCE),
+    "properties that are learnt": (paths.MOST,),
+    "saved searches": (saved.MOST,),
+    "decisions an SDK holds": (decisions.LIMIT,),
+}
+
+
+def table(page: str, head: str) -> dict[str, str]:
+    """Return a table's rows by their first cells, found by how its head begins."""
+    rows = page.partition(head)[2].partition("\n\n")[0].splitlines()[2:]
+    return {cells[1].strip(" `"): " ".join(cells[2:]) for cells in (row.split("|") for row in rows)}
+
+
+def test_every_bound_is_told_as_it_is():
+    rows = table(OPERATING.partition("## What is bounded")[2], "| what |")
+    assert Limits().hits == 1000
+    assert len(rows) == len(BOUNDS) + 1
+    for begins, numbers in BOUNDS.items():
+        (row,) = [text for what, text in rows.items() if what.startswith(begins)]
+        told = {int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", row)}
+        assert told >= set(numbers), begins
+
+
+def test_every_field_of_an_event_is_told_with_its_bound():
+    rows = table(API, "| field |")
+    described = SCHEMAS["Event"]["properties"]
+    assert set(rows) == set(described)
+    assert set(re.findall(r"`(\w+)`", rows["request"])) == set(described["request"]["properties"])
+    for name, bound in (
+        ("event", event.NAME_LENGTH), ("id", event.ID_LENGTH), ("device", event.DEVICE_LENGTH),
+        ("user", identity.LONGEST), ("user", batch.LARGEST_USER // 1024), ("properties", event.PROPERTIES_DEPTH),
+        ("properties", batch.LARGEST_PROPERTIES // 1024), ("request", batch.LARGEST_PROPERTIES // 1024),
+    ):  # fmt: skip
+        assert re.search(rf"\b{bound}\b", rows[name]), name
+
+
+def test_what_a_reading_key_may_not_ask_is_told():
+    asked = [operation for operation in RIGHTS if operation.startswith("GET ")]
+    refused = {operation.removeprefix("GET ") for operation in asked if READERS - RIGHTS[operation]}
+    assert refused == {"/v1/keys", "/v1/apps", "/v1/audit", "/v1/accounts"}
+    assert "read what the app has, but its keys, its settings and the audit" in OPERATING
