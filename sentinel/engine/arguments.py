@@ -101,6 +101,9 @@ def _network(node: Node, context: Context) -> lists.Network | None:
         return None
 
 
+_LISTS = "lists are the files of `rules/lists`, without `.txt`: in place of the shipped ones, where `rules` is your own"
+
+
 def named_list(node: Node, beside: tuple[Node, ...], context: Context) -> ListValues | None:
     """Find a named list; looked up for `user`, its values are read as users."""
     name = _text(node, context, "a list's name", 'such as in_list(ip, "office")')
@@ -108,7 +111,7 @@ def named_list(node: Node, beside: tuple[Node, ...], context: Context) -> ListVa
         return None
     values = context.lists.get(name)
     if values is None:
-        hint = suggest(name, context.lists) or "lists are the files of `rules/lists`, without `.txt`"
+        hint = suggest(name, context.lists) or _LISTS
         context.refuse(node, f"there is no list {quote(name)}", hint)
         return None
     return values.of_users() if isinstance(beside[0], Field) and beside[0].path == "user" else values

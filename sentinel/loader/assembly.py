@@ -115,7 +115,8 @@ class _Rules:
     def _nearest(self, id: str) -> str:
         known = sorted(self._places.keys() | self._base.keys())
         shown = [*known[:SHOWN], *(["…"] if len(known) > SHOWN else [])]
-        return suggest(id, known) or (f"known are {listed(shown)}" if known else "there are no rules at all")
+        beside = "" if self._base else "; a folder `rules` of your own stands in for the shipped rules"
+        return suggest(id, known) or (f"known are {listed(shown)}{beside}" if known else "there are no rules at all")
 
 
 class _Playbooks:

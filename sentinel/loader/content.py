@@ -200,8 +200,15 @@ class Taken:
 def _list_files(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield the files of the lists that belong to paths."""
     homes = (path if path.is_dir() else path.parent for path in paths)
-    folders = (_plain(place) for home in homes for place in (home / LISTS, home / ".." / LISTS))
-    return (file for place in folders for file in sorted(place.glob("*.txt")) if file.is_file())
+    for place in (_plain(place) for home in homes for place in (home / LISTS, home / ".." / LISTS)):
+        try:
+            files = sorted(place.iterdir())
+        except NotADirectoryError:
+            continue
+        except OSError as error:
+            _unreadable(error)
+            continue
+        yield from (file for file in files if file.suffix == ".txt" and file.is_file())
 
 
 def below(path: Path) -> list[Path]:

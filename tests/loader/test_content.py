@@ -193,6 +193,20 @@ def test_files_have_a_bound(tmp_path: Path) -> None:
     ]
 
 
+def test_a_folder_of_lists_that_cannot_be_read_is_refused_and_not_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, {"p.yaml": playbook(), "rules/r.yaml": rule()})
+    (tmp_path / "rules" / "lists").symlink_to("lists")
+    with pytest.raises(InputError, match=r"the folder `.*rules/lists` cannot be read: Too many levels"):
+        load([tmp_path])
+
+
+def test_a_folder_of_rules_of_one_s_own_is_said_to_stand_in_for_the_shipped_ones(tmp_path: Path) -> None:
+    wanted = {"p.yaml": playbook(rule="zzz"), "rules/r.yaml": rule(where='in_list(ip, "zzz")')}
+    with pytest.raises(PlaybookErrors) as caught:
+        load([write(tmp_path, wanted)])
+    assert ["your own" in (one.hint or "") for one in caught.value.mistakes] == [True, True]
+
+
 def test_a_folder_that_looks_like_a_file_and_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "folder.yaml").mkdir()
     (tmp_path / "gone.yaml").symlink_to(tmp_path / "nothing")
