@@ -30,6 +30,10 @@ class About:
     labels: tuple[str, ...]
 
 
+def _keys(who: Person) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((who.key, *who.identifiers, *who.aliases)))
+
+
 def known_person(store: Store, app: str, key: str) -> Person:
     """Return the person a user key belongs to, one of that key alone where nobody knows it."""
     return store.people.get(app, key) or Person(key, (key,))
@@ -37,7 +41,7 @@ def known_person(store: Store, app: str, key: str) -> Person:
 
 def person(store: Store, app: str, who: Person, filter: Filter, now: int) -> About:
     """Return everything about a person in a period; what was found and decided is of any time."""
-    keys = tuple(dict.fromkeys((who.key, *who.identifiers, *who.aliases)))
+    keys = _keys(who)
     findings = [one for key in keys for one in store.findings.list(app, user=key, limit=MOST).items]
     decisions = on_person(store, app, keys, now)
     labels = store.labels.of(app, "user", who.key, now)
@@ -81,21 +85,21 @@ def names_of(ip: str, ipv6: int) -> tuple[str, ...]:
 
 def decided(store: Store, app: str, names: Sequence[str], now: int) -> tuple[KeptDecision, ...]:
     """Return the decisions on an address, in force or not, and those in force on networks around it."""
-    decisions = store.decisions
     scopes = {name: "network" if "/" in name and "." in name else "ip" for name in names}
-    found = [one for name, scope in scopes.items() for one in decisions.list(app, scope=scope, value=name).items]
-    held = decisions.kinds(app, ("network",), around(names[0]), now)
-    for name in held:
-        found += decisions.list(app, now=now, scope="network", value=name).items
-    return _latest(found)
+    found = [one for name, scope in scopes.items() for one in store.decisions.list(app, scope=scope, value=name).items]
+    return _latest((*found, *store.decisions.on(app, ("network",), around(names[0]), now)))
 
 
-def met(store: Store, app: str, ips: Iterable[str], now: int) -> dict[str, str]:
-    """Return how those of some addresses are met that a decision in force is on, or on a network around them."""
-    near = {ip: {ip, *around(ip)} for ip in ips}
-    held = store.decisions.kinds(app, ("ip", "network"), set().union(*near.values()), now)
-    kinds = {ip: [held[name] for name in names if name in held] for ip, names in near.items()}
-    return {ip: max(found, key=STRICTNESS.__getitem__) for ip, found in kinds.items() if found}
+def met(store: Store, app: str, of: Literal["user", "ip"], some: Iterable[str], now: int) -> dict[str, str]:
+    """Return how those of some users or addresses are met whom a decision in force is on, or a network around them."""
+    near = {one: {one, *around(one)} if of == "ip" else {one} for one in some}
+    scopes = ("ip", "network") if of == "ip" else ("user",)
+    held: dict[str, list[KeptDecision]] = {}
+    for kept in store.decisions.on(app, scopes, set().union(*near.values()), now):
+        held.setdefault(kept.decision.value, []).append(kept)
+    found = {one: standing((kept for name in names & held.keys() for kept in held[name]), now)
+             for one, names in near.items()}  # fmt: skip
+    return {one: some[0].decision.kind for one, some in found.items() if some}
 
 
 def around(ip: str) -> list[str]:
@@ -105,11 +109,23 @@ def around(ip: str) -> list[str]:
 
 
 def standing(decisions: Iterable[KeptDecision], now: int) -> list[KeptDecision]:
-    """Return the decisions in force, the strictest first.
+    """Return the decisions in force, the strictest first, and last those that do not count: see `overruled`.
 
-    Of these come those that hold at all requests, then those on all of somebody, then the longest.
+    Of the strictest come those that hold at all requests, then those on all of somebody, then the longest.
     """
-    return sorted((kept for kept in decisions if kept.in_force(now)), key=_weight, reverse=True)
+    live = sorted((kept for kept in decisions if kept.in_force(now)), key=_weight, reverse=True)
+    over = overruled(live, now)
+    return sorted(live, key=lambda kept: kept.decision.id in over)
+
+
+def overruling(store: Store, app: str, decision: Decision, now: int) -> KeptDecision | None:
+    """Return the person's decision that stands in place of a playbook's, None as long as that counts."""
+    if decision.scope == "user" or decision.scope in PAIRS:
+        user = decision.value if decision.scope == "user" else unpair(decision.value)[0]
+        beside = on_person(store, app, _keys(known_person(store, app, user)), now)
+    else:
+        beside = decided(store, app, (decision.value,), now)
+    return overruled(beside, now).get(decision.id)
 
 
 def overruled(decisions: Iterable[KeptDecision], now: int) -> dict[str, KeptDecision]:

@@ -40,7 +40,7 @@ def answer(decisions: Iterable[KeptDecision], titles: Mapping[str, str], now: in
         kept = held[0]
         return f"{_began(kept.decision, titles, of)}, and {_end(kept.decision)} {_reference(kept.decision)}."
     if against:
-        kept = max(against, key=lambda one: one.decision.made)
+        kept = max(against, key=lambda one: (one.decision.id in over, one.decision.made))
         ended = _over(kept, over.get(kept.decision.id))
         return f"{_began(kept.decision, titles, of)}, which {ended} {_reference(kept.decision)}."
     if of == "network":

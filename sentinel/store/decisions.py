@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, delete, func, or_, select, update
 
-from sentinel.core.decision import STRICTNESS, Decision, Delta
+from sentinel.core.decision import Decision, Delta
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import KeptDecision, Page
 from sentinel.store import changes
@@ -101,17 +101,14 @@ class Decisions:
         with self._control.read() as connection:
             return page(connection, query, order, (int, str), limit, cursor, _kept)
 
-    def kinds(self, app: str, scopes: Collection[str], values: Collection[str], now: int) -> dict[str, str]:
-        """Return how those of these targets are met that a decision in force is on: the strictest."""
+    def on(self, app: str, scopes: Collection[str], values: Collection[str], now: int) -> Sequence[KeptDecision]:
+        """Return the decisions in force on these targets."""
         c = decisions.c
         mine = (c.app == app, c.value.in_(changes.SOME), c.scope.in_(scopes), *_in_force(now))
-        query = select(c.value, c.kind).where(*mine)
-        found: dict[str, str] = {}
+        query = select(decisions).where(*mine)
         with self._control.read() as connection:
-            for some in changes.lots(list(values)):
-                for value, kind in connection.execute(query, {"some": some}):
-                    found[value] = max(kind, found.get(value, kind), key=STRICTNESS.__getitem__)
-        return found
+            lots = changes.lots(tuple(values))
+            return tuple(_kept(row) for some in lots for row in connection.execute(query, {"some": some}))
 
     def tally(self, app: str, since: int, until: int) -> dict[str, int]:
         """Return how many decisions of each kind were made in a period, each once for all of a person's keys."""

@@ -59,6 +59,23 @@ def test_a_networks_page_speaks_of_a_network(console):
     assert "Your address was blocked from logging in on" in text(reader.page("/addresses/192.0.2.3"))
 
 
+def test_what_a_person_decided_is_told_alike_by_lists_pages_and_decisions(console):
+    console.whole.fail("198.51.100.9", user="overruled", times=5)
+    reader = console.reader("analyst")
+    (block,) = console.store.decisions.list("one", value="198.51.100.9").items
+    listed = r"198\.51\.100\.9 \d+ \d+ \d+ {}"
+    wait_for(lambda: re.search(listed.format("block"), text(reader.page("/addresses"))))
+    reader.done("/decisions/new", {"kind": "allow", "scope": "ip", "value": "198.51.100.9", "reason": "x", "for": "1d"})
+    said = text(reader.page("/addresses/198.51.100.9"))
+    assert "In force 2 allow" in said and "overruled by hand, ends in" in said
+    assert re.search(r"Your address was blocked .* which our team lifted on", said)
+    assert re.search(listed.format("allow"), text(reader.page("/addresses")))
+    told = text(reader.page(f"/decisions/{block.decision.id}"))
+    assert "overruled by hand" in told and "as long as a decision by hand stands in its place" in told
+    reader.done("/people/decide", {"kind": "block", "scope": "user", "value": "id:twice", "reason": "x", "for": "1d"})
+    assert "overruled" not in text(reader.page("/people/id:twice"))
+
+
 def test_of_many_decisions_in_force_the_first_five_are_told_and_the_rest_on_demand(console):
     for number in range(7):
         body = {"kind": "block", "scope": "user", "value": "id:often", "reason": f"reason {number}"}

@@ -142,10 +142,10 @@ def test_how_some_are_met_is_known_however_many_decisions_were_made_since(store)
     put(store, batch(app, decisions=mine))
     put(store, batch(app, decisions=tuple(decision(f"d{n}", f"id:{n}", made=NOW + 1) for n in range(1200))))
     asked = ["id:early", "id:over", "id:partly", "id:nobody", "203.0.113.0/24", *(f"id:{n}" for n in range(1200))]
-    users, places = (store.decisions.kinds(app, scopes, asked, NOW) for scopes in (("user",), ("ip", "network")))
-    assert len(users) == 1201 and users["id:early"] == users["id:7"] == "block"
-    assert places == {"203.0.113.0/24": "challenge"}
-    assert store.decisions.kinds(fresh_app(store), ("user",), asked, NOW) == {}
+    users, places = (store.decisions.on(app, scopes, asked, NOW) for scopes in (("user",), ("ip", "network")))
+    assert {kept.decision.id for kept in users} == {"u", "c", *(f"d{n}" for n in range(1200))}
+    assert [(kept.decision.id, kept.decision.kind) for kept in places] == [("n", "challenge")]
+    assert not store.decisions.on(fresh_app(store), ("user",), asked, NOW)
     found = store.decisions.list(app, users=["id:early", "id:partly"], now=NOW).items
     assert {one.decision.id for one in found} == {"u", "c", "p"}
 
@@ -155,7 +155,8 @@ def test_a_persons_decision_meets_each_of_their_keys(store):
     with store.unit() as unit:
         unit.resolve(app, [Sighting(("id:1", "email:a@example.com"), True, NOW)])
         unit.commit([batch(app, decisions=(decision("a"),))])
-    assert store.decisions.kinds(app, ("user",), ["email:a@example.com"], NOW) == {"email:a@example.com": "block"}
+    (kept,) = store.decisions.on(app, ("user",), ["email:a@example.com"], NOW)
+    assert (kept.decision.kind, kept.decision.value) == ("block", "email:a@example.com")
 
 
 def test_one_app_neither_sees_nor_touches_anothers(store):

@@ -40,7 +40,7 @@ def list_addresses(
         )  # fmt: skip
         rows = [(one.value, one.now.events, one.now.users) for one in top.items if isinstance(one.value, str)]
         approximate = top.approximate
-    met = about.met(visit.store, visit.app.id, [ip for ip, _, _ in rows], visit.now)
+    met = about.met(visit.store, visit.app.id, "ip", [ip for ip, _, _ in rows], visit.now)
     return visit.page(
         "addresses.html", rows=rows, counts={value: number for value, number, _ in found}, met=met, period=when,
         query={"sort": sort, **when.query}, choices=CHOICES[:-1], sorts=SORTS, approximate=approximate,
@@ -67,5 +67,5 @@ def show_address(visit: Viewer, ip: Key) -> Response:
         "address.html", now=now, ip=meant, scope=scope, found=found, was=found.activity,
         shares=shares(found.activity, ("users", "devices", "countries", "browsers", "os", "events")),
         timeline=lines(found, titles), standing=about.standing(found.decisions, now),
-        lengths=LENGTHS, answer=said, titles=titles,
+        over=about.overruled(found.decisions, now), lengths=LENGTHS, answer=said, titles=titles,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from sentinel.core import identity
 from sentinel.core.decision import PAIRS, SCOPES, Kind, Scope, Single
 from sentinel.core.errors import SentinelError
 from sentinel.edge.errors import not_found, require
-from sentinel.service import hand
+from sentinel.service import about, hand
 
 router = APIRouter()
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -72,9 +72,9 @@ def lift_decisions(visit: Analyst, form: Filled) -> Response:
 def show_decision(visit: Viewer, id: Id) -> Response:
     """Show why there is a decision, and what became of it."""
     why = require(visit.here.explainer.decision(visit.app.id, id), "decision", id)
-    return visit.page(
-        "decision.html", kept=why.decision, one=why.decision.decision, finding=why.finding, now=visit.now
-    )  # fmt: skip
+    one = why.decision.decision
+    over = about.overruling(visit.store, visit.app.id, one, visit.now)
+    return visit.page("decision.html", kept=why.decision, one=one, finding=why.finding, over=over, now=visit.now)
 
 
 @router.post("/decisions/{id}/lift")

@@ -54,10 +54,10 @@ def list_people(
         wanted = UsersWanted(Filter(since=since, until=until), begins, sort, SHOWN, cursor)
         items, after, behind = visit.store.explorer.users(visit.app.id, wanted)
         rows = [(item.key, item.events, item.first, item.last) for item in items]
-    standing = visit.store.decisions.kinds(visit.app.id, ("user",), [key for key, *_ in rows], visit.now)
+    met = about.met(visit.store, visit.app.id, "user", [key for key, *_ in rows], visit.now)
     people = [
         Seen(key, events, first, last, counts.get(key, 0), labels.of(visit.app.id, "user", key, visit.now),
-             standing.get(key))
+             met.get(key))
         for key, events, first, last in rows
     ]  # fmt: skip
     query = {"begins": begins, "sort": sort, **when.query}
@@ -85,8 +85,9 @@ def show_person(visit: Viewer, key: Key) -> Response:
     return visit.page(
         "person.html", now=now, who=who, found=found, was=found.activity, timeline=lines(found, titles),
         shares=shares(found.activity, ("ips", "devices", "countries", "browsers", "os", "events")),
-        standing=about.standing(found.decisions, now), lengths=LENGTHS, titles=titles,
-        answer=answer(found.decisions, titles, now), others=[one for one in who.identifiers if one != who.key],
+        standing=about.standing(found.decisions, now), over=about.overruled(found.decisions, now),
+        lengths=LENGTHS, titles=titles, answer=answer(found.decisions, titles, now),
+        others=[one for one in who.identifiers if one != who.key],
         blank=not (found.activity.events or found.findings or found.decisions or who.made),
     )  # fmt: skip
 

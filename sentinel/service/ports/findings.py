@@ -78,8 +78,8 @@ class Decisions(Protocol):
         With `users` those on any of these user keys, alone or with an address or a device.
         """
 
-    def kinds(self, app: str, scopes: Collection[str], values: Collection[str], now: int) -> dict[str, str]:
-        """Return how those of these users, addresses or networks are met that a decision in force is on: the strictest.
+    def on(self, app: str, scopes: Collection[str], values: Collection[str], now: int) -> Sequence[KeptDecision]:
+        """Return the decisions in force on these users, addresses or networks, in no order.
 
         A person's decision is on each of their keys.
         """
