@@ -47,6 +47,7 @@ CAUGHT: dict[str, tuple[dict[str, str], ...]] = {
     "invitation-spam": ({"user": "id:9002"},),
     "login-failure-storm": ({},),
     "many-signups-from-one-address": ({"ip": "198.51.100.140"},),
+    "neighbours-stuffing": ({"ip.network": "2001:db8:b07::/48"},),
     "new-device": ({"user": "id:640"},),
     "one-account-many-addresses": ({"user": "id:640"},),
     "page-probing": ({"ip": "198.51.100.200"},),

@@ -53,6 +53,15 @@ def network_of(ip: str, prefix: int = 64) -> str:
 
 
 @lru_cache(maxsize=1 << 16)
+def site(ip: str) -> str | None:
+    """Return the network of neighbours of an address: of IPv4 its /24, of IPv6 its /48; None for what is none."""
+    try:
+        return str(ipaddress.ip_network((ip, 48 if ":" in ip else 24), strict=False))
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=1 << 16)
 def is_untouchable(text: str) -> bool:
     """Say whether an address or network is private, loopback, link-local or otherwise nobody's to block."""
     network = ipaddress.ip_network(text, strict=False)

@@ -65,6 +65,11 @@ class Event:
         ip = self.ip
         return ip if ip is None or ":" not in ip else address.network_of(ip, self.ipv6)
 
+    @property
+    def ip_site(self) -> str | None:
+        """The network of neighbours this event's address is in: the /24 of IPv4, the /48 of IPv6."""
+        return None if self.ip is None else address.site(self.ip)
+
     def of_request(self, field: str) -> Any:
         """Return a field of the request, None where it is absent."""
         return self.request.get(field)

@@ -53,6 +53,7 @@ FIELDS: Mapping[str, FieldSpec] = {
     "user.labels": FieldSpec(Kind.LIST, "user_labels", of="user"),
     "ip": FieldSpec(Kind.TEXT, "ip"),
     "ip.labels": FieldSpec(Kind.LIST, "ip_labels", of="ip"),
+    "ip.network": FieldSpec(Kind.TEXT, "ip_site"),
     "device": FieldSpec(Kind.TEXT, "device"),
     "request.method": FieldSpec(Kind.TEXT, "request", ("method",)),
     "request.path": FieldSpec(Kind.TEXT, "request", ("path",)),
@@ -156,6 +157,7 @@ _LITERALS = {
 _OF_OTHERS = {  # words by which other tools and logs call a field
     "ip": ("ip_address", "ipaddress", "client_ip", "source_ip", "src_ip", "remote_addr", "remote_ip", "address"),
     "user": ("user_id", "userid", "uid", "account", "account_id", "who"),
+    "ip.network": ("subnet", "netblock", "ip_network", "ip_range", "ip_prefix", "ip.subnet", "ip.prefix", "ip.range"),
     "user.email": ("mail", "e_mail", "user_email"),
     "request.user_agent": ("useragent", "ua"), "request.path": ("url", "uri"),
     "timestamp": ("time", "ts", "at", "date"), "event": ("event_name", "event_type", "type", "action"),

@@ -49,6 +49,15 @@ def _address(text: str) -> Fault | None:
     return Fault("is one address", f'write `cidr(ip, "{text}")`' if "/" in text else 'such as "203.0.113.9"')
 
 
+def _site(text: str) -> Fault | None:
+    found = address.site(text.partition("/")[0])
+    if found == text:
+        return None
+    what = "is the /24 of an IPv4 address or the /48 of an IPv6 address"
+    asked = f'`cidr(ip, "{text}")`' if "/" in text else f'`ip == "{text}"`'
+    return Fault(what, f'write "{found}", or {asked}' if found else 'such as "203.0.113.0/24"')
+
+
 def _email(text: str) -> Fault | None:
     found = text.strip().lower()
     return None if found == text else Fault("is in lower case", f'write "{found}"')
@@ -80,6 +89,7 @@ def _host(text: str) -> Fault | None:
 
 OF_FIELDS: Mapping[str, Callable[[str], Fault | None]] = {
     "ip": _address,
+    "ip.network": _site,
     "user.email": _email,
     "geo.country": _country,
     "network.kind": _one_of(NETWORKS),
@@ -104,6 +114,8 @@ def check(tree: Node, source: str, problems: Problems) -> None:
         if isinstance(node, Compare):
             for left, operator, right in node.pairs():
                 checker.pair(left, operator, right)
+        elif isinstance(node, Call):
+            checker.call(node)
 
 
 class _Checker:
@@ -124,6 +136,12 @@ class _Checker:
         else:
             self._equality(left, right)
             self._equality(right, left)
+
+    def call(self, node: Call) -> None:
+        """Check one function: a network is no address that could lie in one."""
+        first = node.arguments[0]
+        if node.function == "cidr" and isinstance(first, Field) and first.path == "ip.network":
+            self._refuse(first, f"this can never hold: {self._shown(first)} is no address", "write `cidr(ip, …)`")
 
     def _equality(self, known: Node, literal: Node) -> None:
         if not isinstance(literal, Literal):

@@ -147,16 +147,19 @@ def _targets(reading: Reading, desk: Desk) -> None:
             continue
         target = action["target"]
         if target is not None and not _names(whom, target):
-            hint = f"such as `{whom}` or `properties.{whom}`"
+            hint = _NETWORK if target == SITE else f"such as `{whom}` or `properties.{whom}`"
             desk.report(action.spot("target"), f"{quote(target)} holds no {_WHOM[whom]}", hint)
         elif target is None and not action.written("target") and grouped is not None and whom not in grouped:
-            desk.report(
-                spot,
-                f"{quote(kind)} needs to know whom: `group_by` has no `{whom}`",
-                f"say it: `target: {whom}` is the {_WHOM[whom]} of the event that completes the finding",
-            )
+            said = f"say it: `target: {whom}` is the {_WHOM[whom]} of the event that completes the finding"
+            hint = _NETWORK if whom == "ip" and SITE in grouped else said
+            desk.report(spot, f"{quote(kind)} needs to know whom: `group_by` has no `{whom}`", hint)
 
 
+SITE = "ip.network"
+_NETWORK = (
+    "no playbook acts on a whole network: `notify` somebody who may block it, use `block_users: all`,"
+    " or let `target: ip` take the address of the event that completes the finding"
+)
 _WHOM = {"user": "user", "ip": "address"}
 
 

@@ -221,6 +221,11 @@ def _check_group(reading: Reading, playbook: Reading, desk: Desk) -> None:
             desk.report(name.spot, f"{quote(name.text)} is not what it groups by", hint)
         elif name.text == "ip" and (text := (reading["group"] or {}).get("ip")) and not _is_address(text):
             desk.report(value.spot, f"{quote(text)} is not an address", "write `203.0.113.9` or `2001:db8::1`")
+        elif name.text == "ip.network" and (text := (reading["group"] or {}).get("ip.network")):
+            found = address.site(text.partition("/")[0])
+            if found != text:
+                hint = f"write `{found or '203.0.113.0/24'}`"
+                desk.report(value.spot, f"{quote(text)} is not the /24 or /48 that addresses are in", hint)
 
 
 def _is_address(text: str) -> bool:

@@ -282,8 +282,10 @@ EVENT_NAME = Word("an event's name", _event_name, SCALAR | {"maxLength": event.N
 
 def _meant_field(text: str) -> str | None:
     """Return what to write where somebody gives several fields, or one that is to be computed."""
+    if text.partition("/")[0] == "ip":
+        return "`ip.network` is the /24 of an IPv4 address, and the /48 of an IPv6 address"
     if "(" in text or "/" in text:
-        return "nothing is computed here: let the app send the value, such as `properties.network`"
+        return "nothing is computed here: let the app send the value, such as `properties.mailbox`"
     fields = [part.strip() for part in text.split(",")]
     if len(fields) > 1 and all(isinstance(find_field(tuple(one.split("."))), FieldSpec) for one in fields):
         return f"several are a list: `[{', '.join(fields)}]`"

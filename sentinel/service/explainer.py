@@ -105,6 +105,11 @@ class Explainer:
             if exact is None:
                 raise SentinelError(f"`group`: `{text[:64]}` is not an address", "write `203.0.113.9`")
             return [address.network_of(exact, app.ipv6) if ":" in exact else exact]
+        if field == "ip.network":
+            around = address.site(text.partition("/")[0])
+            if around is None or text not in (around, text.partition("/")[0]):
+                raise SentinelError(f"`group`: `{text[:64]}` is no network of `ip.network`", "write `203.0.113.0/24`")
+            return [around]
         if field == "user":
             person = self._store.people.get(app.id, key := identity.read_key(text))
             return [person.key if person else key]

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timezone
+from ipaddress import ip_network
 from typing import NamedTuple
 
+from sentinel.core import address
 from sentinel.engine.kinds import Kind
-from sentinel.engine.lists import ListValues, Networks
+from sentinel.engine.lists import ListValues, Networks, networks
 from sentinel.engine.nodes import Literal, Node, Prepared
 from sentinel.store.rows import hash_of, json
 from sentinel.store.sql import FALSE, TRUE, Dialect, Sql, every, some, sql
@@ -45,6 +47,15 @@ def by_hash(dialect: Dialect, value: Value, text: str) -> Sql | None:
     """Return what finds a text that has a hash faster than the text itself."""
     column = dialect.hashed.get(value.parts[Kind.TEXT].text)
     return None if column is None else Sql(f"{column} = ?", (hash_of(text),))
+
+
+def by_site(dialect: Dialect, value: Value, text: str) -> Sql | None:
+    """Return what finds the addresses of a network of neighbours faster than the network's text."""
+    if value.path != "ip.network" or address.site(text.partition("/")[0]) != text:
+        return None
+    wide = ip_network(text)
+    ends = (Sql("?", (str(end),)) for end in (wide.network_address, wide.broadcast_address))
+    return dialect.says("inside", *ends) or _in_networks(networks([wide]))
 
 
 def by_spelling(dialect: Dialect, value: Value, text: str, word: str = "is") -> Sql | None:

@@ -167,6 +167,9 @@ class _Translation:
         equal = sql("{} = {}", left.parts[kind], right.parts[kind])
         if kind is not Kind.TEXT or not isinstance(right.literal, str):
             return equal
+        site = calls.by_site(self._dialect, left, right.literal)
+        if site is not None:
+            return site
         hashed = calls.by_hash(self._dialect, left, right.literal)
         return _after(self._spelt(left, [right]), equal) if hashed is None else every((hashed, equal))
 

@@ -100,6 +100,8 @@ def _of(spec: FieldSpec, dialect: Dialect, slots: Mapping[str, Slot], path: str)
         return Value({Kind.BOOL: Sql("success")}, path=path)
     if spec.attribute in _ATTRIBUTES:
         return Value({Kind.TEXT: Sql(_ATTRIBUTES[spec.attribute])}, path=path)
+    if spec.attribute == "ip_site":
+        return Value({Kind.TEXT: Sql(dialect.words["site"])}, path=path, there=Sql("ip IS NOT NULL"))
     if spec.attribute in _LABELS:
         column, owner = spec.attribute, _LABELS[spec.attribute]
         return Value({Kind.LIST: Sql(f"coalesce({column}, CASE WHEN {owner} IS NOT NULL THEN '[]' END)")}, path=path)

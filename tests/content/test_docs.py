@@ -59,9 +59,8 @@ def _threshold(kind: str, asked: Any) -> str:
         return f"{asked} event{'s' if asked != 1 else ''}"
     if kind == "ratio":
         return f"a share of {asked['gte']} where `{asked['where']}`"
-    (name, number), *none = asked.items()
-    assert not none
-    return f"{number} different `{name}`" if kind == "distinct" else f"a {kind} of {number} of `{name}`"
+    form = "{} different `{}`" if kind == "distinct" else f"a {kind} of {{}} of `{{}}`"
+    return " and ".join(form.format(number, name) for name, number in asked.items())
 
 
 def _found(playbook: dict[str, Any]) -> str:

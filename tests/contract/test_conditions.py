@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from sentinel.core.address import site
 from sentinel.core.event import Event
 from sentinel.core.record import Filter
 from sentinel.engine.expression import Expression, ExpressionError, compile_expression
@@ -83,6 +84,28 @@ def test_a_condition_finds_the_events_it_holds_for(store, sources, made):
         found = store.events.search(app, Filter(q=q))
         assert [one.event.id for one in found.items] == expected, source
         assert found.cursor is None
+        assert store.events.count(app, Filter(q=q)) == len(expected), source
+
+
+NEIGHBOURS = ["203.0.113.0", "203.0.113.255", "203.0.114.0", "203.0.112.255", "2001:db8:1::", "2001:db8:1:ffff::1",
+              "2001:db8:2::", "2001:db8::9", "2001:0:1::1", "::1:0:0:1", "0:0:7::1", "8000::1", None]  # fmt: skip
+
+
+def test_networks_of_neighbours_are_found(store):
+    """Each by its own text, alone, among others and by its beginning, to the last address and no further."""
+    app = fresh_app(store)
+    kept = stored(store, app, [{} if ip is None else {"ip": ip} for ip in NEIGHBOURS])
+    networks = {site(ip) for ip in NEIGHBOURS if ip} | {"203.0.115.0/24", "203.0.113.0/25", "office"}
+    sources = [f'ip.network {sign} "{one}"' for one in networks for sign in ("==", "!=")]
+    sources += [
+        "ip.network == None", "ip.network != None", 'ip.network in ["203.0.113.0/24", "2001:db8:1::/48"]',
+        'ip.network not in ["203.0.113.0/24", "::/48"]', 'startswith(ip.network, "203.0.")',
+        '"203.0.113.0/24" == ip.network or ip.network > "8"', "ip.network == ip", "len(ip.network) > 12",
+    ]  # fmt: skip
+    for source in sources:
+        q = compiled(source)
+        expected = [one.id for one in kept if q.matches(one)]
+        assert [one.event.id for one in store.events.search(app, Filter(q=q)).items] == expected, source
         assert store.events.count(app, Filter(q=q)) == len(expected), source
 
 

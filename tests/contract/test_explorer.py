@@ -31,7 +31,7 @@ SHARED = settings(max_examples=25, suppress_health_check=[HealthCheck.function_s
 NAMES = ("signup", "search", "pay")
 FIELDS = (
     "event", "user", "ip", "user.email", "geo.country", "request.status", "success", "device", "properties.plan",
-    "properties.amount", "properties.vip", "properties.cart.total", "request.params.next", "geo.accuracy",
+    "ip.network", "properties.amount", "properties.vip", "properties.cart.total", "request.params.next", "geo.accuracy",
 )  # fmt: skip
 NUMBERS = ("properties.amount", "properties.plan", "properties.cart.total", "request.status", "geo.accuracy")
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Africa/Casablanca")
@@ -43,7 +43,7 @@ MADE = st.fixed_dictionaries(
         "gap": st.sampled_from([0, 1, 30 * MINUTE, 7 * HOUR, DAY]),
         "name": st.sampled_from(NAMES),
         "user": st.sampled_from([None, "1", "2", "3"]),
-        "ip": st.sampled_from([None, "203.0.113.1", "203.0.113.2", "2001:db8::1"]),
+        "ip": st.sampled_from([None, "203.0.113.1", "203.0.113.2", "198.51.100.7", "2001:db8::1", "2001:db8:0:9::"]),
     },
     optional={
         "plan": ANY, "amount": ANY, "vip": ANY, "total": ANY, "next": ANY, "email": st.sampled_from(["a@b.c", "d@e.f"]),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.core.address import group, is_untouchable, network_of, normalise
+from sentinel.core.address import group, is_untouchable, network_of, normalise, site
 
 FOUR = st.ip_addresses(v=4).map(str)
 SIX = st.ip_addresses(v=6).filter(lambda ip: ip.ipv4_mapped is None).map(str)
@@ -65,6 +65,19 @@ def test_ipv6_is_grouped_by_its_64_and_the_group_by_itself(ip):
     assert ipaddress.ip_address(ip) in ipaddress.ip_network(network)
     assert network.endswith("/64")
     assert group(network) == network
+
+
+@given(FOUR | SIX)
+def test_the_network_of_neighbours_is_the_24_or_the_48_and_its_own_text(ip):
+    network = ipaddress.ip_network(site(ip))
+    assert ipaddress.ip_address(ip) in network
+    assert network.prefixlen == (24 if network.version == 4 else 48)
+    assert site(str(network.broadcast_address)) == site(str(network.network_address)) == str(network) == site(ip)
+
+
+@pytest.mark.parametrize("text", ["", "x", "203.0.113", "203.0.113.0/24", "2001:db8::/48", ":", "\ud800"])
+def test_what_is_no_address_has_no_neighbours(text):
+    assert site(text) is None
 
 
 @given(SIX, st.integers(0, 2**64 - 1), st.integers(32, 64))

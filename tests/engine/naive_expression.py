@@ -11,7 +11,7 @@ import operator
 import sys
 import warnings
 from collections.abc import Callable
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -126,6 +126,8 @@ def read(path: str, event: Event) -> Any:
         return event.user_labels if event.user_labels or event.user is not None else U
     if path == "ip.labels":
         return event.ip_labels if event.ip_labels or event.ip is not None else U
+    if path == "ip.network":
+        return neighbours(event.ip)
     if "." not in path:
         return getattr(event, path)
     top, *keys = path.split(".")
@@ -135,6 +137,15 @@ def read(path: str, event: Event) -> Any:
             return U
         inner = inner.get(key)
     return inner
+
+
+def neighbours(ip: str | None) -> Any:
+    try:
+        found = ip_address(ip or "")
+    except ValueError:
+        return U
+    free = 8 if found.version == 4 else 80
+    return f"{type(found)(int(found) >> free << free)}/{found.max_prefixlen - free}"
 
 
 def users(node: ast.Compare) -> list[ast.expr]:

@@ -53,6 +53,7 @@ EXPECTED = {
     "user.labels": ("vip",),
     "ip": "203.0.113.9",
     "ip.labels": ("office",),
+    "ip.network": "203.0.113.0/24",
     "device": "d1",
     "request.method": "POST",
     "request.path": "/login",

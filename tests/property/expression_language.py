@@ -14,7 +14,9 @@ from tests.engine.expression_events import ATTRIBUTES, MAPPINGS, make
 Source = st.SearchStrategy[str]
 
 # The fields expressions are made of, by kind, and values of that kind. `properties.o` is an object and its part.
-TEXTS = st.sampled_from(["", "a", "A", "ab", "FR", "10.0.0.1", "x@a.com", "http://A.com:80/x?y", "7", "-2.5", "é"])
+TEXTS = st.sampled_from(
+    ["", "a", "A", "ab", "FR", "10.0.0.1", "x@a.com", "192.0.2.0/24", "http://A.com:80/x?y", "7", "-2.5", "é"]
+)
 NUMBERS = st.sampled_from([0, 1, -1, 2, 3, 7, 0.0, 1.0, 0.5, -2.5, 1000, 1e6])
 BOOLS = st.booleans()
 LISTS = st.lists(TEXTS | NUMBERS | BOOLS, max_size=3)
@@ -69,7 +71,8 @@ def text(options: Options) -> dict[str, Source]:
 
 
 def _fields(kind: str) -> Source:
-    return st.sampled_from([path for path, (of, _) in TYPED.items() if of == kind])
+    derived = ["ip.network"] if kind == "text" else []
+    return st.sampled_from([path for path, (of, _) in TYPED.items() if of == kind] + derived)
 
 
 def _literals(kind: str, options: Options) -> Source:
@@ -146,7 +149,7 @@ def _conditions(
     yield _join('cidr({}, ["10.0.0.0/8", "2001:db8::/32"])', words)
     yield _join('in_list({}, "names")', words | number)
     if options.none:
-        yield _join("({} {} None)", st.sampled_from([*TYPED, *ANY]).filter(_is_field), equality)
+        yield _join("({} {} None)", st.sampled_from([*TYPED, "ip.network", *ANY]).filter(_is_field), equality)
 
 
 def _is_field(path: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_interface
 from typing import Any
 
 from hypothesis import given
@@ -30,6 +31,7 @@ CONDITIONS = [
     ('properties.kind != "b"', lambda e: (kind := field(e, "properties.kind")) is not None and kind != "b"),
     ('success or user == "u1"', lambda e: e.get("success") is True or e.get("user") == "id:u1"),
     ('not (properties.kind in ["a", "b"] and success)', lambda e: _not_and(e)),
+    ('ip.network != "198.51.100.0/24"', lambda e: e.get("network") not in (None, "198.51.100.0/24")),
     ('cidr(ip, "203.0.113.0/31")', lambda e: e.get("ip") in ("203.0.113.0", "203.0.113.1")),
 ]
 NAMES: list[tuple[tuple[str, ...], Any]] = [
@@ -38,9 +40,20 @@ NAMES: list[tuple[tuple[str, ...], Any]] = [
     (("pay.*", "auth"), lambda e: True),
     (("pay.*",), lambda e: e["event"].startswith("pay.")),
 ]
-GROUPS = [(), ("user",), ("ip",), ("properties.kind",), ("user", "ip"), ("properties.amount",)]
+GROUPS = [
+    (),
+    ("user",),
+    ("ip",),
+    ("properties.kind",),
+    ("user", "ip"),
+    ("properties.amount",),
+    ("ip.network",),
+    ("ip.network", "user"),
+]
+# Of two /24 networks, and of two /48 in three /64.
+IPS = ["203.0.113.0", "203.0.113.1", "203.0.113.9", "198.51.100.1", "2001:db8::1", "2001:db8:0:1::1", "2001:db8:1::1"]
 METRICS = ["count", "distinct", "sum", "max", "avg", "ratio"]
-DISTINCT = ["user", "properties.kind", "properties.amount", "success"]
+DISTINCT = ["user", "ip.network", "properties.kind", "properties.amount", "success"]
 
 
 def _not_and(e: dict[str, Any]) -> bool:
@@ -60,7 +73,7 @@ def raw_events(draw: Any) -> list[dict[str, Any]]:
             event["success"] = draw(st.booleans())
         event |= draw(st.fixed_dictionaries({}, optional={
             "user": st.sampled_from(["u1", "u2", "u3"]),
-            "ip": st.sampled_from(["203.0.113.0", "203.0.113.1", "203.0.113.9"]),
+            "ip": st.sampled_from(IPS),
             "properties": st.fixed_dictionaries({}, optional={
                 "kind": st.sampled_from(["a", "b", 1, True, "1"]),
                 "amount": st.sampled_from([1, 2, 2.0, 0.5, -1, "2", True]),
@@ -95,7 +108,8 @@ def playbooks(draw: Any) -> tuple[Playbook, dict[str, Any]]:
     )  # fmt: skip
     reference = {
         "where": lambda e: says(e) and named(e) and (not with_rule or (rule_says(e) and rule_named(e))),
-        "group_by": playbook.group_by, "window": window * SECOND, "cooldown": cooldown * SECOND, "when": when,
+        "group_by": [in_reference(path) for path in playbook.group_by],
+        "window": window * SECOND, "cooldown": cooldown * SECOND, "when": when,
     }  # fmt: skip
     return playbook, reference
 
@@ -108,7 +122,11 @@ def metrics_of(draw: Any, kind: str) -> Any:
         return Metric("count", threshold, strict=sign == "gt"), ("count", None), (sign, threshold)
     if kind == "distinct":
         threshold, of = draw(st.integers(1, 3)), draw(st.sampled_from(DISTINCT))
-        return Metric("distinct", threshold, field=of, strict=sign == "gt"), ("distinct", of), (sign, threshold)
+        return (
+            Metric("distinct", threshold, field=of, strict=sign == "gt"),
+            ("distinct", in_reference(of)),
+            (sign, threshold),
+        )
     if kind == "ratio":
         threshold = draw(st.sampled_from([0.25, 0.5, 1]))
         where = compile_expression("success")
@@ -119,9 +137,17 @@ def metrics_of(draw: Any, kind: str) -> Any:
     return Metric(kind, threshold, field=of, strict=sign == "gt"), (kind, of), (sign, threshold)
 
 
+def in_reference(path: str) -> str:
+    return "network" if path == "ip.network" else path
+
+
 def as_reference(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return a sent event as the reference takes it: its time in microseconds, its user as a key."""
+    """Return a sent event as the reference takes it: its time in microseconds, its user as a key, its networks."""
     event = raw | {"at": raw["timestamp"] * SECOND}
+    if ip := raw.get("ip"):
+        own, wider = (64, 48) if ":" in ip else (32, 24)
+        event["network"] = str(ip_interface(f"{ip}/{wider}").network)
+        event["ip"] = str(ip_interface(f"{ip}/{own}").network).removesuffix("/32")
     return event | {"user": f"id:{raw['user']}"} if "user" in raw else event
 
 

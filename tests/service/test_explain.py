@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from sentinel.core.errors import SentinelError
 from sentinel.core.event import read
 from sentinel.engine.engine import Engine
 from sentinel.engine.keys import group_key, key_of, key_text, shown_key
+from sentinel.loader.assembly import Content
+from sentinel.service.explainer import Explainer
 from sentinel.service.why import judged, nearness, rule
+from tests.service.machine import Machine
 from tests.service.stories import MINUTE, SECOND, START, failed, passed, playbook, playbooks, raw, windows
 
 EXCEPT = "[{where: 'cidr(ip, \"198.51.100.0/24\")', reason: office}]"
@@ -192,10 +196,31 @@ def test_of_several_meanings_of_a_value_the_one_that_is_known_is_told():
     assert (found.group, found.tally) == ({"properties.n": 5}, {"count": 1})
 
 
-@pytest.mark.parametrize("fields", [(), ("user",), ("ip",), ("success",), ("ip", "user"), ("user", "properties.n")])
+def test_a_network_of_neighbours_is_asked_for_as_a_group(store):
+    """By its own text, or by an address in it; another size is none."""
+    text = playbook(group_by="ip.network")
+    machine = Machine(store, [text])
+    machine.send(failed("1", 0, ip="203.0.113.9"), failed("2", 1, ip="203.0.113.200"), failed("3", 2, ip="2001:db8::1"))
+    content = Content(playbooks={one.id: one for one in playbooks(text)})
+    explainer = Explainer(machine.pipeline, store, lambda: content)
+
+    def tally(ip):
+        (found,) = explainer.group("shop", [f"ip.network={ip}"], START + 9 * SECOND)
+        return found.group["ip.network"], found.tally["count"]
+
+    assert tally("203.0.113.0/24") == tally("203.0.113.77") == ("203.0.113.0/24", 2)
+    assert tally("2001:db8::/48") == tally("2001:0db8:0:ff::") == ("2001:db8::/48", 1)
+    for other in ("203.0.113.0/25", "203.0.113.9/24", "2001:db8::/32", "office", "/24"):
+        with pytest.raises(SentinelError, match=r"is no network of `ip\.network`"):
+            tally(other)
+
+
+@pytest.mark.parametrize(
+    "fields", [(), ("user",), ("ip",), ("ip.network",), ("success",), ("ip", "user"), ("user", "properties.n")]
+)
 def test_a_group_by_its_values_has_the_key_its_events_have(fields):
     event = read(failed("1", 0, ip="2001:db8::1", properties={"n": 5}))
-    values = {"user": "id:u", "ip": "2001:db8::/64", "success": False, "properties.n": 5}
+    values = {"user": "id:u", "ip": "2001:db8::/64", "ip.network": "2001:db8::/48", "success": False, "properties.n": 5}
     assert key_of(fields, values) == group_key(fields)(event)
 
 

@@ -17,12 +17,17 @@ from sentinel.store.rows import hash_of, numbers_of
 from sentinel.store.sql import FALSE, Sql, every, some, sql
 from sentinel.store.values import Slot
 
-_OF = {"user": ("user_key",), "device": ("device",), "ip": ("ip4", f"ip6 >> {64 - WIDEST}")}
-_THERE = {"user": "user_key IS NOT NULL", "device": "device IS NOT NULL", "ip": "ip IS NOT NULL"}
+_OF = {"user": ("user_key",), "device": ("device",), "ip": ("ip4", f"ip6 >> {64 - WIDEST}"),
+       "ip.network": ("ip4 >> 8", "ip6 >> 16")}  # fmt: skip
+_THERE = {"user": "user_key IS NOT NULL", "device": "device IS NOT NULL", "ip": "ip IS NOT NULL",
+          "ip.network": "ip IS NOT NULL"}  # fmt: skip
 _AXIS = "coalesce(CAST({0} AS VARCHAR), json_extract_string(more, '$.geo.{0}'))"
 _PLACE = ", ".join(_AXIS.format(axis) for axis in ("lat", "lon"))
 # As many different ones as the engine sees, or more.
-_VALUE = {"user": "user_key", "device": "device", "ip": "ip", "geo": f"concat_ws(' ', {_PLACE})"}
+_VALUE = {
+    "user": "user_key", "device": "device", "ip": "ip", "ip.network": DUCKDB.words["site"],
+    "geo": f"concat_ws(' ', {_PLACE})",
+}  # fmt: skip
 
 
 def places(app: str, wanted: Candidates, names: Collection[str], slots: Mapping[str, Slot], last: int) -> Where | None:

@@ -18,6 +18,12 @@ def _place(document: Sql, keys: Sequence[str]) -> Sql:
     return sql("{}, '$" + path + "'", document)
 
 
+def _hex(number: str) -> str:
+    return f"lower(to_hex({number}))"
+
+
+_SECOND, _THIRD = "((ip6 >> 32) & 65535)", "((ip6 >> 16) & 65535)"  # groups of an IPv6 address
+
 DUCKDB = Dialect(
     mark="?",
     types={Kind.TEXT: "VARCHAR", Kind.NUMBER: "DOUBLE", Kind.BOOL: "BOOLEAN"},
@@ -30,6 +36,12 @@ DUCKDB = Dialect(
         Kind.OBJECT: "CASE WHEN json_type({0}) = 'OBJECT' THEN json_extract_string({0}) END",
     },
     words={
+        "site": "CASE WHEN ip4 IS NOT NULL"
+        " THEN concat(ip4 >> 24, '.', (ip4 >> 16) & 255, '.', (ip4 >> 8) & 255, '.0/24')"
+        " WHEN ip6 IS NOT NULL THEN concat(CASE WHEN (ip6 >> 16) = 0 THEN ''"
+        f" WHEN {_SECOND} = 0 AND {_THIRD} = 0 THEN {_hex('ip6 >> 48')}"
+        f" WHEN {_THIRD} = 0 THEN concat({_hex('ip6 >> 48')}, ':', {_hex(_SECOND)})"
+        f" ELSE concat({_hex('ip6 >> 48')}, ':', {_hex(_SECOND)}, ':', {_hex(_THIRD)}) END, '::/48') END",
         "string": "json_extract_string({})",
         "there": "json_type({}) <> 'NULL'",
         "written": "contains({}, {})",

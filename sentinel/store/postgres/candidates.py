@@ -12,13 +12,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from sentinel.core.candidates import Candidates, Selection
 from sentinel.store.asked import WIDEST, hit, same
 from sentinel.store.postgres.where import may
+from sentinel.store.postgres.words import POSTGRES
 from sentinel.store.sql import FALSE, Sql, every, some, sql
 
 _NETWORK = f"network(set_masklen(ip::inet, {WIDEST}))"  # of version 4 the address itself
-_OF = {"user": ("user_key",), "device": ("device",), "ip": (_NETWORK,)}
+_OF = {"user": ("user_key",), "device": ("device",), "ip": (_NETWORK,), "ip.network": (POSTGRES.words["site"],)}
 # As many different ones as the engine sees, or more: a place may be written in `more`, and is then one of its own.
 _VALUE = {
-    "user": "user_key", "device": "device", "ip": "ip",
+    "user": "user_key", "device": "device", "ip": "ip", "ip.network": POSTGRES.words["site"],
     "geo": "CASE WHEN more IS NULL THEN concat_ws(' ', lat, lon) ELSE CAST(seq AS text) END",
 }  # fmt: skip
 

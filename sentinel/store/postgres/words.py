@@ -37,7 +37,12 @@ POSTGRES = Dialect(
         Kind.LIST: _part("array", _TEXT),
         Kind.OBJECT: _part("object", _TEXT),
     },
-    words={"order": '{} COLLATE "C" %s {} COLLATE "C"'},
+    words={
+        "site": "(CAST(network(set_masklen(ip::inet, CASE family(ip::inet) WHEN 4 THEN 24 ELSE 48 END)) AS text)"
+        ' COLLATE "C")',
+        "inside": "(ip::inet >= CAST({} AS inet) AND ip::inet <= CAST({} AS inet))",
+        "order": '{} COLLATE "C" %s {} COLLATE "C"',
+    },
     hashed={"user_key": "user_h", "ip": "ip_h"},
 )
 POSTGRES_WORDS = Words(

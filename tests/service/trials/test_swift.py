@@ -34,6 +34,8 @@ ALL = {
     "distinct": playbook(when="{distinct: {user: 3}}", actions="[block_ip: {for: 1h, unless_shared_by: 2}]"),
     "both": playbook(when="{count: 4, distinct: {device: 2}}", window="2m"),
     "two fields": playbook(group_by="[user, ip]", when="{count: 2}"),
+    "neighbours": playbook(group_by="ip.network", when="{count: 3, distinct: {user: 2, ip: 2}}", window="5m")
+    + "---\n" + playbook("q", group_by="[user]", when="{distinct: {ip.network: 2}}", window="5m"),
     "everybody": playbook(group_by="[]", when="{count: 5}", window="1m"),
     "property": playbook(rule="login-failed", group_by="properties.plan", when="{count: 2}"),
     "name": playbook(group_by="event", when="{count: 3}", window="3m"),
@@ -73,7 +75,12 @@ ALL = {
     "absent: {event: view, within: 5m}\naccept_lockout: true\nactions: [block_user: {for: 1h}]\n",
     "except": playbook(exceptions="[{where: 'user == \"id:v\"', reason: known}]"),
 }  # fmt: skip
-_USERS, _IPS = st.sampled_from("uvw"), st.sampled_from(["203.0.113.1", "203.0.113.2", "2001:db8::1", "2001:db8::2"])
+_USERS, _IPS = (
+    st.sampled_from("uvw"),
+    st.sampled_from(
+        ["203.0.113.1", "203.0.113.2", "198.51.100.9", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "2001:db8:1::1"]
+    ),
+)
 _PLACES = st.sampled_from([{"lat": 52.5, "lon": 13.4}, {"lat": -33.9, "lon": 151.2}, {}])
 
 
