@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from sentinel.api.hub import Hub
-from sentinel.api.turns import Turns
+from sentinel.edge.turns import Turns
 from sentinel.core.record import App, KeyScope
 from sentinel.edge.access import Caller, Gate
 from sentinel.edge.errors import ApiError

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from sentinel.api import stream
 from sentinel.api.asking import Q, Since, Until, wanted
 from sentinel.api.context import ASKED_IN_TURN, Here, Reader
+from sentinel.api.downloads import Seated
 from sentinel.api.export import TYPES, download
 from sentinel.api.hub import Hub
 from sentinel.api.models import EventView, Listing
@@ -60,7 +61,9 @@ def tail_events(
 ) -> Response:  # fmt: skip
     """Tell events as they come, until the client leaves; on a flood it passes over what it cannot tell in time."""
     secret = credential(Headers(request.scope["headers"]))
-    return Tail(here.hub, here.store.events, secret, caller.app, wanted(here, caller.app, q, event, user, ip))
+    return Tail(
+        here.hub, here.store.events, secret, caller.by, caller.app, wanted(here, caller.app, q, event, user, ip)
+    )
 
 
 @router.get(
@@ -69,11 +72,12 @@ def tail_events(
     responses={200: {"content": {type: {} for type in TYPES.values()}, "description": "The events, as a file."}},
 )
 def export_events(
-    here: Here, caller: Reader, q: Q = None, event: Filter = None, user: Filter = None, ip: Filter = None,
-    since: Since = None, until: Until = None, format: EventFormat = "ndjson",
+    here: Here, caller: Reader, seat: Seated, q: Q = None, event: Filter = None, user: Filter = None,
+    ip: Filter = None, since: Since = None, until: Until = None, format: EventFormat = "ndjson",
 ) -> Response:  # fmt: skip
     """Give events as a file: lines of JSON or CSV in the order of time, oldest first, or Parquet."""
-    return download(here.store.events, caller.app, wanted(here, caller.app, q, event, user, ip, since, until), format)
+    filter = wanted(here, caller.app, q, event, user, ip, since, until)
+    return download(seat, here.store.events, caller.app, filter, format)
 
 
 @router.get("/v1/events/{id:path}", response_model=EventView)
@@ -88,19 +92,20 @@ def _shown(kept: KeptEvent) -> Any:
 
 
 class Tail(Response):
-    """An answer that goes on: events after the place where it began, each as `shown`.
+    """An answer that goes on: events after the place where it began, each as `shown`; `by` is who listens.
 
     It ends when the secret opens nothing any more, or once `alive` says no.
     """
 
     def __init__(
-        self, hub: Hub, events: Events, secret: str, app: str, wanted: record.Filter,
+        self, hub: Hub, events: Events, secret: str, by: str, app: str, wanted: record.Filter,
         shown: Callable[[KeptEvent], Any] = _shown, alive: Callable[[], bool] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self._hub = hub
         self._events = events
         self._secret = secret
+        self._by = by
         self._app = app
         self._wanted = wanted
         self._shown = shown
@@ -109,7 +114,7 @@ class Tail(Response):
         self._position = 0  # all up to it was told, and nothing will come in before it any more
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._hub.seat(TOPIC, self._app, self._secret) as seat:
+        with self._hub.seat(TOPIC, self._app, self._secret, self._by) as seat:
             self._seat = seat
             self._position = await asyncio.to_thread(self._events.decided)
             await stream.run(seat, self._next, receive, send)

@@ -8,12 +8,15 @@ import io
 import re
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any
 
 import msgspec
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
+from sentinel.api.downloads import Download
+from sentinel.api.hub import Seat
 from sentinel.api.views import event_view
 from sentinel.core.record import EventFormat, Filter, KeptEvent
 from sentinel.service.ports.events import Events
@@ -69,12 +72,12 @@ class Export:
             self._gone.set()
 
 
-def download(events: Events, app: str, filter: Filter, format: EventFormat) -> Response:
+def download(
+    seat: AbstractContextManager[Seat], events: Events, app: str, filter: Filter, format: EventFormat
+) -> Response:
     """Return the answer that gives events as a file."""
     export = Export(events, app, filter, format)
-    export.begin()
-    name = {"content-disposition": f'attachment; filename="events.{format}"'}
-    return StreamingResponse(export.pieces(), media_type=TYPES[format], headers=name)
+    return Download(seat, export.pieces(), f"events.{format}", TYPES[format], export.begin)
 
 
 def _lines(events: Iterable[KeptEvent]) -> Iterator[bytes]:

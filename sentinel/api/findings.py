@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Response
 from pydantic import Field
-from starlette.responses import StreamingResponse
 
 from sentinel.api.context import Admin, Context, Here, Reader
+from sentinel.api.downloads import Download, Seated
+from sentinel.api.hub import Seat
 from sentinel.api.models import FindingView, Length, Listing, Model, Text
 from sentinel.api.parts import Cursor, Filter, Id, Limit, Time, network, time, user_key
 from sentinel.api.views import finding_view, listing, when
@@ -62,22 +64,20 @@ def list_findings(
     responses={200: {"content": {TYPE: {}}, "description": "A finding a line."}},
 )
 def export_findings(
-    here: Here, caller: Reader, format: FindingFormat, playbook: Filter = None, status: Status | None = None,
-    user: Filter = None, ip: Filter = None, since: Time = None,
+    here: Here, caller: Reader, seat: Seated, format: FindingFormat, playbook: Filter = None,
+    status: Status | None = None, user: Filter = None, ip: Filter = None, since: Time = None,
 ) -> Response:  # fmt: skip
     """Give findings as lines of JSON, newest first: OCSF Detection Findings, or documents of the Elastic schema."""
     return download(
-        here.store.findings, caller.app, format, playbook=playbook, status=status,
+        seat, here.store.findings, caller.app, format, playbook=playbook, status=status,
         user=user_key(here.store, caller.app, user), ip=network("ip", ip), since=time("since", since),
     )  # fmt: skip
 
 
-def download(findings: Findings, app: str, format: str, **asked: Any) -> Response:
+def download(seat: AbstractContextManager[Seat], findings: Findings, app: str, format: str, **asked: Any) -> Response:
     """Return the answer that gives findings as a file of a form; what is `asked` is what a list of them takes."""
     ask = partial(findings.list, app, **asked, limit=_LOT)
-    first = ask()
-    name = {"content-disposition": f'attachment; filename="findings.{format}.ndjson"'}
-    return StreamingResponse(_lines(first, ask, FORMS[format], app), media_type=TYPE, headers=name)
+    return Download(seat, _lines(ask(), ask, FORMS[format], app), f"findings.{format}.ndjson", TYPE)
 
 
 def _lines(page: Page[KeptFinding], ask: Callable[..., Page[KeptFinding]], form: Form, app: str) -> Iterator[bytes]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from sentinel.edge.errors import ApiError
 
+AT_ONCE = {"events": (8, 32), "exports": (2, 4)}  # of one key or account, and of an app: each looks at every event
 MOST_SEATS = 20_000
 MERCY = 2.0  # seconds a stream that was ended has to say goodbye
 SWEEP = 1.0  # seconds between two looks at who may still listen
@@ -20,11 +20,12 @@ SWEEP = 1.0  # seconds between two looks at who may still listen
 class Seat:
     """One stream's place. `ended` is final."""
 
-    __slots__ = ("_task", "_waiter", "app", "ended", "secret")
+    __slots__ = ("_task", "_waiter", "app", "by", "ended", "secret")
 
-    def __init__(self, app: str, secret: str, task: asyncio.Task[object] | None) -> None:
+    def __init__(self, app: str, secret: str, by: str, task: asyncio.Task[object] | None) -> None:
         self.app = app
         self.secret = secret
+        self.by = by
         self.ended = False
         self._task = task
         self._waiter: asyncio.Future[bool] | None = None
@@ -70,7 +71,7 @@ class Hub:
 
     def __init__(self, valid: Callable[[str], bool]) -> None:
         self._valid = valid
-        self._seats: dict[tuple[str, str], set[Seat]] = defaultdict(set)
+        self._seats: dict[tuple[str, str], set[Seat]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._sweeper: asyncio.Task[None] | None = None
@@ -90,14 +91,21 @@ class Hub:
             seat.end()
 
     @contextlib.contextmanager
-    def seat(self, topic: str, app: str, secret: str) -> Iterator[Seat]:
-        """Give a stream its place while it lasts."""
+    def seat(self, topic: str, app: str, secret: str, by: str = "") -> Iterator[Seat]:
+        """Give a stream its place while it lasts; `by` is the key or account that opened it.
+
+        Raises ApiError where too many are open.
+        """
         if self._closed:
             raise ApiError("unavailable", "the server is stopping", "try again", 5)
         if self.count() >= MOST_SEATS:
             raise ApiError("unavailable", "too many streams are open", "poll instead, or try again", 30)
-        seat = Seat(app, secret, asyncio.current_task())
-        seats = self._seats[topic, app]
+        of_one, of_app = AT_ONCE.get(topic, (MOST_SEATS, MOST_SEATS))
+        seats = self._seats.get((topic, app), set())
+        if len(seats) >= of_app or (len(seats) >= of_one and sum(one.by == by for one in seats) >= of_one):
+            raise ApiError("rate_limited", f"too many streams of {topic} are open", "end one, or try again in 10 s", 10)
+        seat = Seat(app, secret, by, asyncio.current_task())
+        self._seats[topic, app] = seats
         seats.add(seat)
         try:
             yield seat

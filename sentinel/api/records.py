@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
 
 from sentinel.api import findings
+from sentinel.api.downloads import TOPIC
 from sentinel.api.events import Tail
 from sentinel.api.export import download
-from sentinel.api.hub import Hub
+from sentinel.api.hub import Hub, Seat
 from sentinel.api.views import event_view
 from sentinel.core.record import EventFormat, Filter, FindingFormat, KeptEvent
 from sentinel.service.ports.events import Events
@@ -31,14 +33,19 @@ class Records:
         """Return an event as the API shows it."""
         return event_view(kept)
 
-    def export(self, app: str, filter: Filter, format: EventFormat) -> Response:
-        """Return the answer that gives events as a file."""
-        return download(self.events, app, filter, format)
+    def export(self, app: str, by: str, filter: Filter, format: EventFormat) -> Response:
+        """Return the answer that gives `by` events as a file."""
+        return download(self._seat(app, by), self.events, app, filter, format)
 
-    def findings(self, app: str, format: FindingFormat, **asked: Any) -> Response:
-        """Return the answer that gives findings as a file; what is `asked` is what a list of them takes."""
-        return findings.download(self.kept, app, format, **asked)
+    def findings(self, app: str, by: str, format: FindingFormat, **asked: Any) -> Response:
+        """Return the answer that gives `by` findings as a file; what is `asked` is what a list of them takes."""
+        return findings.download(self._seat(app, by), self.kept, app, format, **asked)
 
-    def tail(self, app: str, filter: Filter, shown: Callable[[KeptEvent], Any], alive: Callable[[], bool]) -> Response:
-        """Return the answer that tells events as they come, until the reader leaves or is not `alive` any more."""
-        return Tail(self.hub, self.events, self.secret, app, filter, shown, alive)
+    def _seat(self, app: str, by: str) -> AbstractContextManager[Seat]:
+        return self.hub.seat(TOPIC, app, self.secret, by)
+
+    def tail(
+        self, app: str, by: str, filter: Filter, shown: Callable[[KeptEvent], Any], alive: Callable[[], bool]
+    ) -> Response:
+        """Return the answer that tells `by` events as they come, until they leave or are not `alive` any more."""
+        return Tail(self.hub, self.events, self.secret, by, app, filter, shown, alive)

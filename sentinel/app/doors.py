@@ -27,6 +27,7 @@ from sentinel.console.guard import Console
 from sentinel.core.proxies import Proxies
 from sentinel.edge.door import BURST, Door
 from sentinel.edge.limits import Buckets
+from sentinel.edge.turns import Turns
 from sentinel.edge.wire import Budget
 
 if TYPE_CHECKING:
@@ -47,25 +48,26 @@ def front(server: Server, lifespan: Lifespan) -> program.Front:
     )  # fmt: skip
     ingest = Ingest(server.gate, door, partial(server.fault, "events"), heard)
     feed = Feed(server.gate, server.hub, server.store.decisions, server.clock, server.switch.on, heard=heard)
-    rest = program.build(_api(server), partial(server.fault, "api"), lifespan)
-    return program.Front(ingest, feed, rest, budget, _compat(server, door), _console(server))
+    turns = Turns()
+    rest = program.build(_api(server, turns), partial(server.fault, "api"), lifespan)
+    return program.Front(ingest, feed, rest, budget, _compat(server, door, turns), _console(server))
 
 
-def _api(server: Server) -> Context:
+def _api(server: Server, turns: Turns) -> Context:
     return Context(
         store=server.store, gate=server.gate, hub=server.hub, overview=server.overview, enforcement=server.switch,
         clock=server.clock, metrics=lambda app: metrics.text(server.figures.samples(), app),
         told=partial(server.hub.tell, DECISIONS), changed=server.changed, explainer=server.explainer,
         processes=server.processes, bans=server.bans, key_forms=KEY_FORMS, searches=server.searches,
-        deleter=server.deleter, accounts=server.accounts, workbench=server.workbench,
+        deleter=server.deleter, accounts=server.accounts, workbench=server.workbench, turns=turns,
         never=tuple(map(str, server.settings.trusted_proxies)),
     )  # fmt: skip
 
 
-def _compat(server: Server, door: Door) -> Compat:
+def _compat(server: Server, door: Door, turns: Turns) -> Compat:
     service = server.settings.seismo_identity
     identity = partial(login_of, server.fetcher, service) if service else None
-    shared = Shared(server.gate, door, server.store, server.bans, server.switch.on, server.fault, identity)
+    shared = Shared(server.gate, door, server.store, server.bans, server.switch.on, server.fault, identity, turns)
     return Compat(ADAPTERS, shared)
 
 

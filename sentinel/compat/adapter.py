@@ -23,6 +23,7 @@ from sentinel.edge.door import EXPECTED, Door, not_written
 from sentinel.edge.encodings import expand
 from sentinel.edge.errors import ApiError
 from sentinel.edge.protocols import KeyForm
+from sentinel.edge.turns import Turns
 from sentinel.edge.wire import Headers, Receive, Scope
 from sentinel.service.bans import Bans
 from sentinel.service.intake import Receipt, Sending
@@ -87,6 +88,7 @@ class Shared:
     enforcing: Callable[[str], bool]
     trouble: Callable[[str, BaseException], None]
     identity: Callable[[str], str | None] | None = None
+    turns: Turns = field(default_factory=Turns)  # of those who ask about stored events, here or by the API
     kept: dict[str, Any] = field(default_factory=dict)
 
 

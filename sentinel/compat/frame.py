@@ -6,6 +6,7 @@ What a protocol says and means is its adapter's. Nothing here costs a request th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -113,9 +114,14 @@ class Compat:
             call.let_in = await self.shared.gate.asked(secret, let_in)
             if route.events:
                 door.ask(call.let_in, call.ip)
-        answer = await route.handle(call)
+        async with self._turn(route, call):
+            answer = await route.handle(call)
         self._tell(name, call)
         return answer
+
+    def _turn(self, route: Route, call: Call) -> AbstractAsyncContextManager[None]:
+        """Return what a question about stored events waits for."""
+        return self.shared.turns.of(call.caller) if "read" in route.scopes else nullcontext()
 
     def _let_in(
         self, name: str, adapter: Adapter, request: Request, route: Route, head: list[tuple[str, str]]

@@ -33,7 +33,7 @@ class Source:
             await receive()
             await send({"type": "lifespan.shutdown.complete"})
             return
-        await Tail(self.hub, self.events, "secret", "shop", Filter())(scope, receive, send)
+        await Tail(self.hub, self.events, "secret", "key:one", "shop", Filter())(scope, receive, send)
 
     def tell(self):
         self.hub.tell(TOPIC, "shop")

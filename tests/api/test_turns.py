@@ -7,14 +7,15 @@ import threading
 
 import pytest
 
-from sentinel.api import turns
-from sentinel.api.turns import Turns
+from sentinel.edge import turns
 from sentinel.edge.access import Caller
 from sentinel.edge.errors import ApiError
+from sentinel.edge.turns import Turns
 from tests.api.served import wait_for
 from tests.api.whole import Whole, whole
 
-ONE, OTHER = (Caller("app", "read", key, f"key:{key}") for key in ("one", "other"))
+ONE, OTHER, THIRD = (Caller("app", "read", key, f"key:{key}") for key in ("one", "other", "third"))
+NEIGHBOUR = Caller("neighbours", "read", "theirs", "key:theirs")
 LOCAL = Caller("app", "admin", "", "local administrator", server=True)
 
 
@@ -82,6 +83,28 @@ def test_of_one_key_few_are_asked_at_once_the_next_wait_and_too_many_are_refused
     asyncio.run(asked())
 
 
+def test_however_many_keys_an_app_has_it_leaves_the_explorer_to_the_other_apps():
+    """A key of scope `admin` makes as many as it likes."""
+    clock = Clock()
+    line = Turns(clock)
+
+    async def asked() -> None:
+        async with line.of(ONE), line.of(ONE), line.of(OTHER):
+            waiting = asyncio.create_task(take(line, OTHER, 0))
+            await asyncio.sleep(0)
+            await take(line, NEIGHBOUR, 1)
+            assert not waiting.done()
+        await waiting
+        async with line.of(ONE), line.of(OTHER), line.of(THIRD):
+            clock.now += turns.BURST - 1
+        with pytest.raises(ApiError, match="too many questions that take long"):
+            await take(line, Caller("app", "read", "new", "key:new"), 1)
+        await take(line, NEIGHBOUR, 1)
+        assert not line._lines
+
+    asyncio.run(asked())
+
+
 def test_who_waits_too_long_or_leaves_takes_no_place(monkeypatch):
     monkeypatch.setattr(turns, "PATIENCE", 0.01)
     line = Turns()
@@ -121,7 +144,7 @@ def test_a_key_that_asks_without_end_leaves_the_explorer_to_others(tmp_path, mon
         asking = [threading.Thread(target=reader.get, args=("/v1/events/names",)) for _ in range(turns.AT_ONCE + 3)]
         for one in asking:
             one.start()
-        wait_for(lambda: len(at_work) == turns.AT_ONCE and len(turns_of(server)._lines) == 1)
+        wait_for(lambda: len(at_work) == turns.AT_ONCE and len(turns_of(server)._lines) == 2)
         assert server.using("admin").get("/v1/events/top?field=ip").status == 200
         assert len(at_work) == turns.AT_ONCE
         go.set()
@@ -141,5 +164,5 @@ def asked(tmp_path_factory):
     with whole(tmp_path_factory.mktemp("turns")) as server:
         found = turns_of(server)
         key = server.server.store.access.key(server.secrets["one", "read"])
-        found._spent.spend(key.id, 100 * turns.BURST, found._clock())
+        found._of_keys.spend(key.id, 100 * turns.BURST, found._clock())
         yield server

@@ -27,6 +27,7 @@ from sentinel.edge.door import Door
 from sentinel.edge.errors import ApiError
 from sentinel.edge.limits import Buckets
 from sentinel.edge.protocols import KeyForm
+from sentinel.edge.turns import BURST
 from sentinel.edge.wire import Headers
 from sentinel.service.intake import Busy
 from tests.api.fakes import NOW, FakeAccess, FakeMeters, Written, gate
@@ -65,6 +66,7 @@ def routes(shared):
         Route("POST", "/v1/events", events, ANY_SENDER),
         Route("GET", "/v1/{name}/send", one),
         Route("GET", "/v1/config", config, ("sdk",), events=False),
+        Route("GET", "/v1/stored", config, ("read", "sdk"), events=False),
         Route("POST", "/auth", enter, events=False, open=True, cost=10),
     ]
 
@@ -90,8 +92,8 @@ class Room:
             self.intake, lambda app: 7, self.meters, lambda: NOW + int(self.now * 1e6), lambda: self.now,
             Buckets(10, 100), Buckets(1, 20), not_yet=lambda: self.starting,
         )  # fmt: skip
-        shared = Shared(gate(self.access, "the token"), self.door, None, None, lambda app: True, self.trouble)
-        self.app = Compat({"fake": FAKE}, shared)
+        self.shared = Shared(gate(self.access, "the token"), self.door, None, None, lambda app: True, self.trouble)
+        self.app = Compat({"fake": FAKE}, self.shared)
 
     def trouble(self, where, error):
         self.troubles.append((where, str(error)))
@@ -125,6 +127,18 @@ def room(running):
 
 def post(room, body, key="fake-sdk", path="/compat/fake/v1/events", headers=(), **more):
     return room.client.post(path, body, headers=[("X-Fake-Key", key), *headers], **more)
+
+
+def test_questions_about_stored_events_wait_for_their_turn_and_nothing_else_does(room):
+    """They take as long as the API's."""
+    key, turns = [("X-Fake-Key", "fake-sdk")], room.shared.turns
+    assert room.client.get("/compat/fake/v1/stored", headers=key).status == 200
+    turns._of_keys.spend("fake-sdk", 100 * BURST, turns._clock())
+    answer = room.client.get("/compat/fake/v1/stored", headers=key)
+    assert (answer.status, int(answer.headers["retry-after"]) > 0) == (429, True)
+    assert room.client.get("/compat/fake/v1/config", headers=key).status == 200
+    assert room.client.get("/compat/fake/v1/stored", headers=[("X-Fake-Key", "fake-read")]).status == 200
+    assert post(room, [SENT]).status == 201
 
 
 def test_what_a_foreign_body_means_is_written_before_the_answer(room):

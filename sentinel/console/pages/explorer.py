@@ -94,7 +94,7 @@ def words(visit: Viewer) -> Response:
 @router.get("/explorer/export")
 def export(visit: Viewer, asked: Asked, format: EventFormat = "ndjson") -> Response:
     """Give the events of a search as a file."""
-    return visit.here.records.export(visit.app.id, asked.filter(visit, visit.now), format)
+    return visit.here.records.export(visit.app.id, visit.by, asked.filter(visit, visit.now), format)
 
 
 @router.get("/explorer/tail")
@@ -110,7 +110,7 @@ def tail(visit: Viewer, asked: Asked) -> Response:
         session = visit.here.accounts.session(visit.token, busy=False)
         return session is not None and session.account.reaches(visit.app.id)
 
-    return visit.here.records.tail(visit.app.id, filter, row, alive)
+    return visit.here.records.tail(visit.app.id, visit.by, filter, row, alive)
 
 
 @router.get("/explorer/events/{id:path}")

@@ -41,7 +41,7 @@ def export(
     ip: Given = "",
 ) -> Response:  # fmt: skip
     """Give the findings of a list as a file."""
-    return visit.here.records.findings(visit.app.id, format, **_wanted(visit, playbook, status, user, ip))
+    return visit.here.records.findings(visit.app.id, visit.by, format, **_wanted(visit, playbook, status, user, ip))
 
 
 @router.get("/findings/{id}")
