@@ -26,16 +26,17 @@ def serve(**flags: str | None) -> None:
 
 
 def _welcome(found: Settings, address: str, first: First | None) -> None:
-    """Say where the server is, and, the first time only, hand over its secrets."""
-    say(f"Sentinel listens at {address}")
+    """Say where the server is, and hand over its first secrets: they are in a file until a terminal has shown them."""
+    kept = found.data / ONCE
     if first is not None:
-        text = _secrets(address, first)
-        if sys.stdout.isatty():
-            say(text)
-        else:
-            path = found.data / ONCE
-            write_private(path, text + "\n")
-            say(f"the first key and the administrator's link are in {path}: read it, then delete it")
+        write_private(kept, _secrets(address, first) + "\n")
+    say(f"Sentinel listens at {address}")
+    if first is not None and sys.stdout.isatty():
+        say(_secrets(address, first))
+        sys.stdout.flush()
+        kept.unlink(missing_ok=True)
+    elif kept.exists():
+        say(f"the first key and the administrator's link are in {kept}: read it, then delete it")
     sys.stdout.flush()
 
 

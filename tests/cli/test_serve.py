@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import re
@@ -12,11 +14,15 @@ import stat
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
+from sentinel.cli.serve import _welcome
 from sentinel.core.errors import SentinelError
 from sentinel.local import write_private
+from sentinel.service.setup import ONCE, First
 from tests.api.served import Client, wait_for
 from tests.api.whole import PLAYBOOKS
 
@@ -97,6 +103,37 @@ def test_the_first_start_creates_everything_and_hands_its_secrets_over_once(serv
     again = serve()
     assert not once.exists()
     assert again.client.using(secret).post("/v1/events", {"event": "x"}).status == 200
+
+
+class Terminal(io.StringIO):
+    """A terminal that takes so many lines and is gone then."""
+
+    def __init__(self, lines):
+        super().__init__()
+        self.lines = lines
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        if self.getvalue().count("\n") >= self.lines:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().write(text)
+
+
+@pytest.mark.parametrize("lines", [0, 1, 99])
+def test_the_first_secrets_are_in_a_file_until_the_terminal_has_shown_them(tmp_path, monkeypatch, lines):
+    terminal, here = Terminal(lines), SimpleNamespace(data=tmp_path)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with pytest.raises(OSError, match="/output error") if lines < 99 else nullcontext():
+        _welcome(here, "http://127.0.0.1:8787", First("the-key", "the-link"))
+    kept = tmp_path / ONCE
+    assert ("the-key" in terminal.getvalue(), kept.exists()) == (lines == 99, lines < 99)
+    if lines < 99:
+        assert "the-key" in kept.read_text()
+        monkeypatch.setattr(sys, "stdout", told := Terminal(99))
+        _welcome(here, "http://127.0.0.1:8787", None)
+        assert str(kept) in told.getvalue() and "the-key" not in told.getvalue()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
