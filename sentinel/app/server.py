@@ -34,7 +34,7 @@ from sentinel.service.accounts import Accounts
 from sentinel.service.bans import Bans
 from sentinel.service.deleting import Deleter
 from sentinel.service.explainer import Explainer
-from sentinel.service.figures import Figures, Sample
+from sentinel.service.figures import Figures, Sample, Soon
 from sentinel.service.intake import Intake
 from sentinel.service.jobs import Holder, Job, Jobs
 from sentinel.service.outbox import Courier
@@ -138,7 +138,13 @@ class Server:
         self.jobs = Jobs(self._jobs(), self.holder, self.figures, self.fault)
         vitals = Vitals(store, self.pipeline, self.overview, self.switch, settings.data, now,
                         files=settings.database is None)  # fmt: skip
-        self.figures.sources += [self.overview.samples, self.reload.samples, self._samples, vitals.samples]
+        self.figures.sources += [
+            self.overview.samples,
+            self.reload.samples,
+            self._samples,
+            vitals.samples,
+            Soon(vitals.stored),
+        ]
 
     def fault(self, where: str, error: BaseException) -> None:
         """Report what went wrong and was got over."""
@@ -288,8 +294,6 @@ class Server:
     def _samples(self) -> Iterator[Sample]:
         health = self.store.health()
         yield Sample("sentinel_waiting_requests", (), self.intake.waiting())
-        if health.down is None:
-            yield Sample("sentinel_outbox_due", (), len(self.store.outbox.due(now(), 1000)))
         yield Sample("sentinel_journal_pending", (), health.pending)
         yield Sample("sentinel_explorer_up", (), int(health.explorer is None))
         for app in self.store.access.apps():

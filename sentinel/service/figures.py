@@ -6,11 +6,15 @@ import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from sentinel.core.errors import StoreBusy
 from sentinel.service.intake import Receipt
 
+SOON = 2.0  # seconds: who scrapes waits ten, and asks again
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -78,6 +82,32 @@ class Sample(NamedTuple):
 
 
 Samples = Callable[[], Iterator[Sample]]
+
+
+class Soon:
+    """A source that is waited for a bounded time: it asks the store, and whoever looks must see all other figures."""
+
+    def __init__(self, source: Samples, longest: float = SOON) -> None:
+        self._source = source
+        self._longest = longest
+        self._lock = threading.Lock()
+        self._asked: Future[list[Sample]] | None = None
+
+    def __call__(self) -> Iterator[Sample]:
+        """Give its samples; none where it has them not in time, or the store is busy."""
+        with self._lock:
+            if self._asked is None or self._asked.done():
+                self._asked = Future()
+                threading.Thread(target=self._ask, args=(self._asked,), name="sentinel-figures", daemon=True).start()
+            asked = self._asked
+        with suppress(TimeoutError, StoreBusy):
+            yield from asked.result(self._longest)
+
+    def _ask(self, asked: Future[list[Sample]]) -> None:
+        try:
+            asked.set_result(list(self._source()))
+        except BaseException as error:  # noqa: BLE001  raised to whoever waits
+            asked.set_exception(error)
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from sentinel.service.ports import Store
 from sentinel.service.switch import Switch
 from sentinel.service.upkeep import BACKED
 
+MOST_DUE = 1000  # deliveries that are counted
 MOST_DEAD = 100  # dead deliveries of an app that are counted
 _PROCESS = Path("/proc/self")
 
@@ -47,11 +48,14 @@ class Vitals:
         for name, tenant in list(self._pipeline.tenants.items()):
             for playbook in sorted(tenant.memory.ledger.monitoring(now)):
                 yield Sample("sentinel_guard_holds", (name, playbook), 1)
-        if self._store.health().down is None:
-            yield from self._stored()
 
-    def _stored(self) -> Iterator[Sample]:
-        """Give what only the store knows."""
+    def stored(self) -> Iterator[Sample]:
+        """Give what only the store knows, while it answers."""
+        if self._store.health().down is not None:
+            return
+        yield Sample(
+            "sentinel_outbox_due", (), len(self._store.outbox.due(self._clock() + self._store.skew(), MOST_DUE))
+        )
         if self._files:
             yield Sample("sentinel_last_backup_seconds", (), (self._store.settings.get(BACKED) or 0) // SECOND)
         for app in self._store.access.apps():

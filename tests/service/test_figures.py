@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from sentinel.api.metrics import text
-from sentinel.service.figures import BUCKETS, FIGURES, Figures, Sample
+from sentinel.core.errors import StoreBusy
+from sentinel.service.figures import BUCKETS, FIGURES, Figures, Sample, Soon
 from sentinel.service.intake import Receipt
 from sentinel.service.pipeline import MOST_FAULTS, Counts
 
@@ -39,6 +41,37 @@ def test_counts_add_up_from_many_threads():
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: figures.count("sentinel_jobs", "a", "done"), range(1000)))
     assert read(figures.samples()) == {("sentinel_jobs_total", (("job", "a"), ("outcome", "done"))): 1000}
+
+
+def test_what_asks_a_store_that_hangs_is_left_out_and_not_asked_again_before_it_answers():
+    may, asked = threading.Event(), []
+
+    def hanging():
+        asked.append(1)
+        assert may.wait(60)
+        yield Sample("sentinel_outbox_due", (), 7)
+
+    figures = Figures()
+    figures.sources += [Soon(hanging, 0.01), lambda: iter([Sample("sentinel_ready", (), 0)])]
+    for _ in range(3):
+        assert read(figures.samples()) == {("sentinel_ready", ()): 0}
+    assert asked == [1]
+    may.set()
+    figures.sources[0] = Soon(hanging, 60)
+    assert read(figures.samples()) == {("sentinel_outbox_due", ()): 7, ("sentinel_ready", ()): 0}
+
+
+def test_what_asks_a_store_that_is_busy_is_left_out_and_a_fault_is_one():
+    def failing(error):
+        raise error
+        yield
+
+    figures = Figures()
+    figures.sources.append(Soon(lambda: failing(StoreBusy("away"))))
+    assert read(figures.samples()) == {}
+    figures.sources.append(Soon(lambda: failing(ZeroDivisionError())))
+    with pytest.raises(ZeroDivisionError):
+        read(figures.samples())
 
 
 @given(st.lists(st.floats(0, 20)))
