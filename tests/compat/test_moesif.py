@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from sentinel.compat.moesif import rules
 from sentinel.compat.moesif.names import MOST, AllTypes, Aside, Types, fitted
 from sentinel.core.decision import Decision, Delta, place
 from sentinel.core.device import fingerprint
+from sentinel.core.duration import MINUTE
 from sentinel.core.errors import StoreBusy
 from sentinel.core.record import App
 from sentinel.service.bans import Table
@@ -86,6 +88,12 @@ class Site:
 
     def tag(self):
         return self.get("config").headers["x-moesif-config-etag"]
+
+
+@pytest.fixture(autouse=True)
+def one_turn(monkeypatch):
+    """No minute is over while a test looks at tags."""
+    monkeypatch.setattr(rules, "TURN", 1 << 62)
 
 
 @pytest.fixture
@@ -475,6 +483,28 @@ def test_every_rule_that_is_named_exists_with_every_field_that_clients_read(whol
         assert all(type(value) is str for value in one["response"]["body"].values())
 
 
+def test_what_is_told_again_comes_under_another_tag_a_minute_later(monkeypatch):
+    """The middleware for Go passes over the two tags it had last: who was let go would stay refused for ever."""
+    monkeypatch.setattr(rules, "TURN", MINUTE)
+    table, now = Table(), [10 * MINUTE]
+    book = rules.Rulebook(SimpleNamespace(fresh=lambda app: table, table=lambda app: table), lambda: now[0])
+    mallory = Decision("d", "block", "user", "id:mallory", until=99 * MINUTE)
+    before = book.told("one", "id", False)
+    table.update(Delta(1, (mallory,), reset=True), True, now[0])
+    blocked = book.told("one", "id", False)
+    table.update(Delta(2, removed=("d",)), True, now[0])
+    lifted = book.told("one", "id", False)
+    assert len({before.config_tag, blocked.config_tag}) == 2 and lifted.config == before.config
+    now[0] += MINUTE - 1
+    assert book.fresh("one", "id", False) is not None
+    assert book.told("one", "id", False) == lifted
+    now[0] += 1
+    assert book.fresh("one", "id", False) is None
+    again = book.told("one", "id", False)
+    assert again.config == lifted.config
+    assert again.config_tag not in (blocked.config_tag, lifted.config_tag) and again.rules_tag != lifted.rules_tag
+
+
 def test_an_unchanged_list_is_not_sent_twice_to_who_says_so(site):
     for path in ("config", "rules"):
         tag = site.get(path).headers["etag"]
@@ -522,7 +552,7 @@ def test_more_than_there_is_room_for_leaves_out_who_is_refused_shortest(monkeypa
     table = Table()
     added = tuple(Decision(f"d{n}", "block", "user", f"id:{n}", until=100 - n, playbook="p") for n in range(4))
     table.update(Delta(1, added, reset=True), True, 0)
-    told = rules._told(table, "id", False)
+    told = rules._told(table, "id", False, 0)
     assert (told.left_out, b'"0":' in told.config, b'"1":[' in told.config, b'"2":[' in told.config) == (
         2,
         True,

@@ -114,7 +114,11 @@ class Moesif:
 
 def routes(shared: Shared) -> list[Route]:
     """Return the routes, over one memory of types and of what clients are told."""
-    moesif = Moesif(shared, AllTypes(lambda: shared.store.settings, lambda: shared.door.clock()), Rulebook(shared.bans))
+
+    def clock() -> int:
+        return shared.door.clock()
+
+    moesif = Moesif(shared, AllTypes(lambda: shared.store.settings, clock), Rulebook(shared.bans, clock))
     takers = {
         "events": moesif.taker(Reading.call), "actions": moesif.taker(Reading.action),
         "users": moesif.taker(Reading.user, stitches=True), "companies": moesif.taker(Reading.company),

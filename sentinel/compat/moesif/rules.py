@@ -1,7 +1,9 @@
 """Whom Moesif's middlewares refuse: our bans as the configuration and the rules that they ask for.
 
 The rules hardly change, for clients ask for them once a minute; whom they hold for is in the configuration, which
-is fetched when the tag beside an answer changed. Middlewares in Python fail, or pass a rule over, where a field is
+is fetched when the tag beside an answer changed, which it does each minute: that for Go passes over the tag it had
+before, so that whoever is let go would stay refused, for what is told then is what was told first. Middlewares in
+Python fail, or pass a rule over, where a field is
 missing or a value no text: every rule has all fields, every value is a text. One fills a rule's nested objects in
 place, once for everybody: bodies are flat.
 """
@@ -9,7 +11,7 @@ place, once for everybody: bodies are flat.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -18,6 +20,7 @@ import msgspec
 from sentinel.compat.moesif.calls import COMPANY
 from sentinel.core import identity
 from sentinel.core.decision import Place, place
+from sentinel.core.duration import MINUTE
 from sentinel.service.bans import Ban, Bans, Table, Target
 
 USER_RULE = "sentinel-user"
@@ -25,6 +28,7 @@ COMPANY_RULE = "sentinel-company"
 ADDRESS_RULE = "sentinel-address"
 MOST = 20_000  # users and companies each; who is refused longest is told
 MOST_PLACES = 1_000
+TURN = MINUTE  # after which all is told anew, under another tag
 _REFUSAL = {
     "status": 403,
     "headers": {"Content-Type": "application/json", "Cache-Control": "no-store"},
@@ -48,14 +52,19 @@ class Told(NamedTuple):
 
 class _Kept(NamedTuple):
     number: int
+    turn: int
     told: Told
 
 
 class Rulebook:
-    """What the clients of each app are told, made anew when bans changed; may be asked from any thread."""
+    """What the clients of each app are told, made anew when bans changed; may be asked from any thread.
 
-    def __init__(self, bans: Bans) -> None:
+    `clock` gives microseconds since 1970.
+    """
+
+    def __init__(self, bans: Bans, clock: Callable[[], int]) -> None:
         self._bans = bans
+        self._clock = clock
         self._kept: dict[tuple[str, str, bool], _Kept] = {}
         self._lock = threading.Lock()
 
@@ -63,16 +72,18 @@ class Rulebook:
         """Return what is told if nothing changed, which costs nothing."""
         table = self._bans.fresh(app)
         kept = self._kept.get((app, identifier, addresses))
-        return kept.told if kept is not None and table is not None and kept.number == table.number else None
+        now = None if table is None else (table.number, self._clock() // TURN)
+        return kept.told if kept is not None and kept[:2] == now else None
 
     def told(self, app: str, identifier: str, addresses: bool) -> Told:
         """Return what is told now; raises StoreBusy where that is not known."""
         table = self._bans.table(app)
         with self._lock:
             kept = self._kept.get((app, identifier, addresses))
-            if kept is None or kept.number != table.number:
-                number = table.number
-                kept = self._kept[app, identifier, addresses] = _Kept(number, _told(table, identifier, addresses))
+            number, turn = table.number, self._clock() // TURN
+            if kept is None or kept[:2] != (number, turn):
+                told = _told(table, identifier, addresses, turn)
+                kept = self._kept[app, identifier, addresses] = _Kept(number, turn, told)
             return kept.told
 
 
@@ -90,7 +101,7 @@ def decided(table: Table, rule: str, keys: Mapping[str, str], ip: str | None) ->
     return "user", ban.decision if ban is not None else None
 
 
-def _told(table: Table, identifier: str, addresses: bool) -> Told:
+def _told(table: Table, identifier: str, addresses: bool, turn: int) -> Told:
     bans = table.bans.copy()
     users, more = _listed(bans, f"{identity.key_type(identifier)}:", USER_RULE)
     companies, others = _listed(bans, f"{COMPANY}:", COMPANY_RULE)
@@ -101,9 +112,9 @@ def _told(table: Table, identifier: str, addresses: bool) -> Told:
         rules.append(_address_rule(patterns[:MOST_PLACES]))
     config = msgspec.json.encode({**_CONFIG, "user_rules": users, "company_rules": companies})
     written = msgspec.json.encode(rules)
-    rules_tag = _tag(written)
+    rules_tag = _tag(written, turn)
     left_out = more + others + max(0, len(patterns) - MOST_PLACES)
-    return Told(config, _tag(config + written), written, rules_tag, left_out)
+    return Told(config, _tag(config + written, turn), written, rules_tag, left_out)
 
 
 def _listed(bans: Mapping[Target, Ban], prefix: str, rule: str) -> tuple[dict[str, Any], int]:
@@ -152,5 +163,5 @@ def _pattern(place: Place) -> str | None:
     return "[.]".join(parts)
 
 
-def _tag(data: bytes) -> str:
-    return f'"{blake2b(data, digest_size=12).hexdigest()}"'
+def _tag(data: bytes, turn: int) -> str:
+    return f'"{blake2b(data + turn.to_bytes(8), digest_size=12).hexdigest()}"'
