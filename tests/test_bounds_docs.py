@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sentinel.api import hub, turns
+from sentinel.api import hub, program
 from sentinel.api.paths import SCHEMAS
+from sentinel.console import guard
 from sentinel.core import decisions, event, identity
 from sentinel.core.duration import DAY
-from sentinel.edge import batch
+from sentinel.edge import batch, turns
 from sentinel.engine import crowd, memory
 from sentinel.service import intake, saved, tenant
 from sentinel.store import paths
@@ -32,10 +33,11 @@ BOUNDS = {
     "findings that gather evidence": (tenant.OPEN_FINDINGS,),
     "requests with events that wait": (intake.MOST_WAITING,),
     "open streams": (hub.MOST_SEATS,),
-    "questions to the explorer": (machine.AT_ONCE, turns.AT_ONCE),
+    "questions to the explorer": (machine.AT_ONCE, turns.AT_ONCE, turns.AT_ONCE_OF_APP),
     "properties that are learnt": (paths.MOST,),
     "saved searches": (saved.MOST,),
     "decisions an SDK holds": (decisions.LIMIT,),
+    "a body of who has no key": (program.STRANGERS // 1024, guard.FORM // (1024 * 1024)),
 }
 
 
