@@ -49,7 +49,9 @@ _UNKEPT = (
     "agent_message", "app_agent_message", "app_sqreen_exception", "attack", "bundle", "commands", "data_point",
     "metrics", "request_record", "sqreen_exception",
 )  # fmt: skip
-_ROOT = (_LOGIN, _BEAT, *(f"/sqreen/v0/{path}" for path in ("app-logout", "actionspack", "batch", *_UNKEPT)))
+_SIGNALS = ("/batches", "/signals", "/traces")
+_V0 = ("app-logout", "actionspack", "batch", *_UNKEPT)
+_ROOT = (_LOGIN, _BEAT, *(f"/sqreen/v0/{path}" for path in _V0), *_SIGNALS)
 _DONE: Mapping[str, Any] = {"status": True}
 _REPORTS = {"block_user": "user", "block_ip": "ip"}
 _SAID = {"method": ("verb", 32), "host": ("host", 256), "path": ("path", 1024), "route": ("endpoint", 512)}
@@ -177,7 +179,7 @@ def _secret(request: Request) -> str:
 ADAPTER = Adapter(
     KeyForm(SENDERS, {"addresses": KeySetting(yes_or_no, "tell refused addresses too, as the agent sees them")}),
     routes, _secret, told_by=(b"x-api-key", b"x-session-key"),
-    at_root=frozenset(_ROOT),  # the agent for Go keeps of the address it is given no more than the host
+    at_root=frozenset(_ROOT),  # of the address they are given some clients keep no more than the host
 )  # fmt: skip
 
 
@@ -236,7 +238,8 @@ def _point(raw: Mapping[str, Any]) -> dict[str, Any]:
     actor, context = part(raw, "actor"), part(raw, "context")
     ips = actor.get("ip_addresses")
     ip = next((one for one in map(text, ips if type(ips) is list else [actor.get("ip_address")]) if one), "")
-    properties = {"source": text(raw.get("source"))[:256], **_kept("payload", raw.get("payload"))}
+    payload = raw.get("payload")
+    properties = {"source": text(raw.get("source"))[:256], **_shown({"payload": payload} if payload else None)}
     found = {
         "event": unreserved(name), "timestamp": sent_at(raw.get("time")), "user": _user(actor.get("user_identifiers")),
         "ip": address.normalise(ip), "properties": {key: value for key, value in properties.items() if value},

@@ -191,6 +191,8 @@ def test_a_browser_sends_from_its_origin_and_may_read_the_headers_it_needs(proje
     headers = {"Origin": SHOP}
     asked = project.client.ask("OPTIONS", f"{V2}/events", headers={**headers, "Access-Control-Request-Method": "POST"})
     assert asked.status == 204 and asked.headers["access-control-allow-origin"] == SHOP
+    allowed = asked.headers["access-control-allow-headers"]
+    assert {"authorization", "content-type", "user-agent"} <= set(allowed.split(", ")), "Firefox asks for the last"
     answer = project.ask("POST", "/events", error("in the browser", "u"), "browser", headers=headers)
     assert answer.status == 202 and answer.headers["access-control-allow-origin"] == SHOP
     assert "X-Exceptionless-ConfigVersion" in answer.headers["access-control-expose-headers"]

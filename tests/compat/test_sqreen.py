@@ -109,6 +109,9 @@ def test_the_agent_for_go_which_knows_no_base_path_is_answered_at_the_root(site)
     assert (event["event"], event["ip"], event["request"]["user_agent"]) == ("went", "203.0.113.4", "Go/1")
     assert ask("GET", "/sqreen/v0/actionspack", x_session_key=session).json == {"status": True, "actions": []}
     assert ask("GET", "/sqreen/v0/actionspack").status == 404
+    assert ask("POST", "/batches", [POINT | {"payload": ["a", {"token": "t"}]}], x_session_key=session).status == 202
+    signal = next(one for one in site.events() if one["event"] == "myapp.login.failed")
+    assert signal["properties"]["payload"] == ["a", {"token": "<redacted>"}]
 
 
 def test_an_agent_asks_whom_to_refuse_when_that_changed_and_only_then(site):

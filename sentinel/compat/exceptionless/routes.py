@@ -223,6 +223,6 @@ ADAPTER = Adapter(
     KeyForm((*ANY_SENDER, *READ)),
     routes,
     first_of(_in_authorization, in_query("access_token", "api_key", "apikey", sending=_sends)),
-    allow="authorization, content-type, content-encoding, x-exceptionless-client",
+    allow="authorization, content-type, content-encoding, user-agent, x-exceptionless-client",
     expose=EXPOSED,
 )
