@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment
 from starlette.requests import Request
@@ -62,7 +62,10 @@ class Answers:
         template = "kept.html" if form.raw("text") else "refused.html"
         if "hx-request" in request.headers:
             template = "problem.html"
-        answer = self.page(request, template, error.status, visit=visit, error=error, form=form, here=_asked(request))
+        answer = self.page(
+            request, template, error.status, visit=visit, error=error, form=form, here=_asked(request),
+            back=_came_from(request),
+        )  # fmt: skip
         if error.retry_after is not None:
             answer.headers["retry-after"] = str(error.retry_after)
         return answer
@@ -99,6 +102,18 @@ class Answers:
             "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         )
         return {"content-security-policy": policy, "cache-control": "no-store"}
+
+
+def _came_from(request: Request) -> str:
+    """Return the page of ours whose form was sent, nothing where the browser does not say."""
+    try:
+        came = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return ""
+    ours = request.method == "POST" and came.netloc == request.headers.get("host")
+    if not ours or came.path.startswith("//") or "\\" in came.path:
+        return ""
+    return came.path + (f"?{came.query}" if came.query else "")
 
 
 def _asked(request: Request) -> str:

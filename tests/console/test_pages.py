@@ -457,6 +457,34 @@ def test_nobody_reaches_every_app_because_none_was_ticked(console):
     assert f'id="every-{made.id}" name="apps" value="*" checked' in reader.page("/settings/accounts")
 
 
+def test_a_form_whose_answer_is_a_secret_keeps_what_was_written_where_something_is_wrong_with_it(console):
+    reader = console.reader()
+    key = {"scope": "browser", "name": "the shop", "origins": "shop.example", "settings": "a=b"}
+    page = reader.post("/settings/keys", key)
+    assert page.status == 422 and "`Origins`:" in text(page)
+    for kept in ('value="browser" selected', 'value="the shop"', 'value="shop.example"', ">a=b</textarea>"):
+        assert kept in page.body.decode(), kept
+    page = reader.post("/settings/accounts", {"name": "", "role": "analyst", "apps": ["two"]})
+    assert page.status == 422 and "`Name`: missing" in text(page)
+    assert 'value="analyst" selected' in page.body.decode()
+    assert 'id="apps-new-two" name="apps" value="two" checked' in page.body.decode()
+
+
+def test_whoever_takes_a_colleagues_password_away_is_told_so_before(console):
+    console.invited("forgetful", "viewer", ("one",))
+    said = text(console.reader().page("/settings/accounts"))
+    assert re.search(r"New link Their password is gone and they are signed out .* Take the password away", said)
+
+
+def test_a_refused_form_leads_back_to_its_page_and_to_none_of_others(console):
+    reader = console.reader()
+    own = f"{reader.origin}/decisions/new?app=one"
+    for came in (own, "", "https://evil.example/decisions/new", f"{reader.origin}//evil.example/", "http://[", "x:y"):
+        refused = reader.post("/decisions/new", {"kind": "block"}, {"Referer": came})
+        led = 'href="/decisions/new?app=one">Back to the form' in refused.body.decode()
+        assert (refused.status, led, "Back to the form" in text(refused)) == (422, came == own, came == own), came
+
+
 def test_nobody_removes_themselves(console):
     reader = console.reader()
     id = console.server.accounts.session(reader.session).account.id

@@ -7,17 +7,18 @@ from typing import cast
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from sentinel.console.forms import Filled
+from sentinel.console.forms import Filled, Form
 from sentinel.console.parts import Id
 from sentinel.console.visit import Admin, ServerAdmin, Visit
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import EVERY_APP, KEY_SCOPES, ROLES, KeyScope, Role
-from sentinel.edge.errors import not_found, require
+from sentinel.edge.errors import ApiError, not_found, refusal, require
 from sentinel.edge.protocols import read_settings
 from sentinel.service import apps
 from sentinel.service.accounts import Invitation
 
 router = APIRouter()
+_NOTHING = Form()
 
 
 @router.get("/settings/keys")
@@ -29,6 +30,14 @@ def list_keys(visit: Admin) -> Response:
 @router.post("/settings/keys")
 def make_key(visit: Admin, form: Filled) -> Response:
     """Make a key and show it, once."""
+    try:
+        secret = _made(visit, form)
+    except SentinelError as error:
+        return _keys(visit, given=form, error=refusal(error))
+    return _keys(visit, secret)
+
+
+def _made(visit: Visit, form: Form) -> str:
     scope = cast(KeyScope, form.choice("scope", KEY_SCOPES))
     protocol = form.text("protocol", most=40, empty=True) or None
     origins = apps.origins(scope, form.text("origins", empty=True).replace(",", " ").split())
@@ -37,7 +46,7 @@ def make_key(visit: Admin, form: Filled) -> Response:
         visit.app.id, scope, visit.by, visit.now, name=form.text("name", most=100, empty=True), protocol=protocol,
         settings=settings | origins,
     )  # fmt: skip
-    return _keys(visit, secret)
+    return secret
 
 
 @router.post("/settings/keys/{id}/revoke")
@@ -58,8 +67,11 @@ def list_accounts(visit: ServerAdmin) -> Response:
 @router.post("/settings/accounts")
 def invite(visit: ServerAdmin, form: Filled) -> Response:
     """Invite somebody, and show the link by which they choose a password, once."""
-    role = cast(Role, form.choice("role", ROLES))
-    made = visit.here.accounts.invite(form.text("name", most=100), role, form.all("apps"), visit.by)
+    try:
+        role = cast(Role, form.choice("role", ROLES))
+        made = visit.here.accounts.invite(form.text("name", most=100), role, form.all("apps"), visit.by)
+    except SentinelError as error:
+        return _accounts(visit, given=form, error=refusal(error))
     return _accounts(visit, made)
 
 
@@ -88,17 +100,22 @@ def remove_account(visit: ServerAdmin, id: Id) -> Response:
     return visit.done(visit.url("/settings/accounts"), "account-removed")
 
 
-def _keys(visit: Visit, secret: str = "") -> Response:
+def _keys(visit: Visit, secret: str = "", given: Form = _NOTHING, error: ApiError | None = None) -> Response:
     keys = sorted(visit.store.access.keys(visit.app.id), key=lambda key: (key.revoked is not None, -key.made))
     forms = sorted(visit.here.key_forms.items())
-    return visit.page("settings_keys.html", keys=keys, scopes=KEY_SCOPES, forms=forms, secret=secret, now=visit.now)
+    return visit.page(
+        "settings_keys.html", error.status if error else 200, keys=keys, scopes=KEY_SCOPES, forms=forms, secret=secret,
+        given=given, error=error, now=visit.now,
+    )  # fmt: skip
 
 
-def _accounts(visit: Visit, made: Invitation | None = None) -> Response:
+def _accounts(
+    visit: Visit, made: Invitation | None = None, given: Form = _NOTHING, error: ApiError | None = None
+) -> Response:  # fmt: skip
     link = f"{visit.here.public_url or _here(visit)}/welcome#{made.code}" if made else ""
     return visit.page(
-        "settings_accounts.html", accounts=visit.store.accounts.list(), roles=ROLES, every=EVERY_APP, link=link,
-        invited=made.account.name if made else "", now=visit.now,
+        "settings_accounts.html", error.status if error else 200, accounts=visit.store.accounts.list(), roles=ROLES,
+        every=EVERY_APP, link=link, given=given, error=error, invited=made.account.name if made else "", now=visit.now,
     )  # fmt: skip
 
 
