@@ -19,6 +19,7 @@ from sentinel.cli.program import COMMANDS, assemble
 from sentinel.core.duration import format_duration
 from sentinel.core.record import KEY_SCOPES
 from sentinel.edge.errors import STATUS
+from sentinel.sdk import options
 from sentinel.service.figures import FIGURES, Figure
 from sentinel.settings import Settings
 from tests.api.whole import settings as some_settings
@@ -26,6 +27,8 @@ from tests.api.whole import settings as some_settings
 ROOT = Path(__file__).parents[1]
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *ROOT.glob("examples/*/*.md")]
+DJANGO = (ROOT / "sentinel" / "sdk" / "django.py").read_text()  # whose settings are those of the application
 
 
 def rows(text, head):
@@ -115,6 +118,16 @@ def test_every_address_that_is_told_is_there(server: Server):
     operations = {f"{method.upper()} {path}" for path, methods in described.items() for method in methods}
     told = {one.partition("?")[0] for one in re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^` ]*)", API + OPERATING)}
     assert told <= operations
+    asked = set(re.findall(r"https://sentinel\.example(/v1/[\w/.]+)", "".join(page.read_text() for page in PAGES)))
+    assert len(asked) >= 6
+    assert asked <= set(described)
+
+
+def test_every_variable_that_a_page_names_is_one_that_is_read():
+    servers = {f"SENTINEL_{name.upper()}" for name in (*settings.TABLE, "config", "state", "app")}
+    sdks = {*options._VARIABLES.values(), "SENTINEL_ENFORCE", *re.findall(r"SENTINEL_[A-Z]+", DJANGO)}
+    for page in (*PAGES, *(file for file in (ROOT / "deploy").iterdir() if file.is_file())):
+        assert set(re.findall(r"\bSENTINEL_[A-Z_]+\b", page.read_text())) <= servers | sdks, page.name
 
 
 def test_the_commands_that_are_told_are_there():
