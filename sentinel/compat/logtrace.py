@@ -196,12 +196,13 @@ def _made(
     for field in _DETAILS:
         if value := text(details.get(field)) or text(given.get(field)):
             properties.setdefault(_SPELT[field], value)
-    if type(given.get("metadata")) is dict and given["metadata"]:
+    if given.get("metadata"):
         properties["metadata"] = given["metadata"]
     if headers := sparing(details.get("requestheaders")):
         properties["headers"] = headers
     found = {
-        "event": unreserved(name), "timestamp": _time(at) or _time(details.get("timestamp")), "user": _user(given),
+        "event": unreserved(name), "user": _user(given),
+        "timestamp": _time(at) or _time(details.get("timestamp")) or _time(given.get("timestamp")),
         "ip": _ip(details.get("ipaddress"), given.get("clientip"), given.get("ipaddress")),
         "request": _request(details, given), "properties": properties,
     }  # fmt: skip

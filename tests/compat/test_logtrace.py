@@ -99,6 +99,14 @@ def test_the_flat_generation_means_an_event(status):
     }]  # fmt: skip
 
 
+def test_a_time_beside_the_fields_is_the_events_and_metadata_of_any_kind_are_kept():
+    raw = {"name": "user.login", "username": "jane", "timestamp": "2026-01-15T10:30:00Z", "metadata": ["a", 1]}
+    (made,) = logtrace.event(raw)
+    assert (made["timestamp"], made["properties"]["metadata"]) == (raw["timestamp"], ["a", 1])
+    (told,) = logtrace.event({**raw, "request_details": {"timestamp": "2026-01-16T10:30:00Z"}})
+    assert told["timestamp"] == "2026-01-16T10:30:00Z"
+
+
 def test_a_session_that_begins_happened_at_its_log_in_and_its_token_is_not_kept():
     raw = {"login_at": "2026-01-15T10:30:00Z", "status": "active", "user_id": "7", "token": "efb2c9a1"}
     (made,) = logtrace.session(raw)

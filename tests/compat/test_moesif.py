@@ -13,11 +13,13 @@ from structlog.testing import capture_logs
 
 from sentinel.compat.moesif import rules
 from sentinel.compat.moesif.names import MOST, AllTypes, Aside, Types, fitted
+from sentinel.compat.moesif.routes import ADAPTER
 from sentinel.core.decision import Decision, Delta, place
 from sentinel.core.device import fingerprint
 from sentinel.core.duration import MINUTE
 from sentinel.core.errors import StoreBusy
 from sentinel.core.record import App
+from sentinel.edge.errors import ApiError
 from sentinel.service.bans import Table
 from tests.api.whole import whole as run_whole
 from tests.compat.captures import recorded, replay
@@ -481,6 +483,12 @@ def test_every_rule_that_is_named_exists_with_every_field_that_clients_read(whol
         assert {"_id", "name", "type", "block", "applied_to", "applied_to_unidentified", "regex_config"} <= set(one)
         assert set(one["response"]) == {"status", "headers", "body"}
         assert all(type(value) is str for value in one["response"]["body"].values())
+
+
+def test_whoever_sends_too_much_is_asked_to_come_again():
+    """A browser's client drops a batch that is answered 429, and sends again what is answered 503."""
+    told = [ADAPTER.refuse(ApiError(code, "m")).status for code in ("rate_limited", "too_large", "unauthorized")]
+    assert told == [503, 413, 401]
 
 
 def test_what_is_told_again_comes_under_another_tag_a_minute_later(monkeypatch):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from sentinel.compat import adapter
 from sentinel.compat.adapter import ANY_SENDER, READERS, Adapter, Answer, Call, Handle, Route, Shared, in_header
 from sentinel.compat.moesif.calls import ANONYMOUS, COMPANY, Reading, elements
 from sentinel.compat.moesif.names import AllTypes, Types
@@ -20,6 +21,7 @@ from sentinel.compat.moesif.rules import COMPANY_RULE, USER_RULE, Rulebook, Told
 from sentinel.core import identity
 from sentinel.core.duration import MINUTE
 from sentinel.core.errors import SentinelError, StoreError
+from sentinel.edge.errors import ApiError
 from sentinel.edge.protocols import KeyForm, KeySetting, yes_or_no
 from sentinel.service.bans import Table
 
@@ -132,6 +134,12 @@ def routes(shared: Shared) -> list[Route]:
     ]
 
 
+def refuse(error: ApiError) -> Answer:
+    """Refuse as most do; who sends too much with 503: a browser's client drops what is answered 429, and goes on."""
+    answer = adapter.refuse(error)
+    return answer._replace(status=503) if answer.status == 429 else answer
+
+
 def _refused(
     table: Table, identifier: str, rule: str, user: Mapping[str, Any], ip: str | None
 ) -> tuple[str, str | None] | None:
@@ -173,6 +181,6 @@ ADAPTER = Adapter(
             "addresses": KeySetting(yes_or_no, "tell refused addresses too; clients take them from X-Forwarded-For"),
         },
     ),
-    routes, in_header("X-Moesif-Application-Id"),
+    routes, in_header("X-Moesif-Application-Id"), refuse=refuse,
     allow="content-type, content-encoding, x-moesif-application-id, x-moesif-sdk",
 )  # fmt: skip
