@@ -56,6 +56,10 @@ _REFUSED = re.compile(  # without a state
     r"does not exist|authentication failed|pg_hba\.conf|is not permitted|no password supplied|does not support SSL|"
     r"certificate"
 )
+_SCHEMA = (  # the one where tables are already, else the first
+    "SELECT coalesce((SELECT nspname FROM pg_namespace JOIN pg_class ON relnamespace = pg_namespace.oid "
+    "WHERE pg_class.oid = to_regclass('alembic_version')), current_schema()), pg_is_in_recovery()"
+)
 _SETTINGS = "see `database` in the settings"
 _AWAY = "the database cannot be used now"
 
@@ -71,11 +75,13 @@ class Control:
         self._current: Connection | None = None
         self._writer: Patient | None = None  # of the transaction under way
         self.pulse = Pulse()
-        self.engine = _engine(self.parts, self.pulse)
+        self.schema = ""  # where our tables are, or will be; of each connection from when it is known
+        self.engine = _engine(self)
         self._readers = self.engine.execution_options(isolation_level="REPEATABLE READ")
         try:
             with self.translated(), self.engine.connect() as connection:
-                row = connection.exec_driver_sql("SELECT current_schema(), pg_is_in_recovery()").one()
+                row = connection.exec_driver_sql(_SCHEMA).one()
+                connection.invalidate()
         except BaseException:
             self.engine.dispose()
             raise
@@ -83,7 +89,7 @@ class Control:
             self.engine.dispose()
             what = "is a standby" if row[1] else "has no schema that this user may use"
             raise StoreError(f"{self.where} {what}", "name another in `database`")
-        self.schema: str = row[0]
+        self.schema = row[0]
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -267,10 +273,10 @@ def _said(error: psycopg.Error) -> str:
     return first.strip().rstrip(".")
 
 
-def _engine(parts: dict[str, Any], pulse: Pulse) -> Engine:
+def _engine(control: Control) -> Engine:
     engine = create_engine(
         "postgresql+psycopg://", poolclass=QueuePool, pool_size=8, max_overflow=24, pool_timeout=PATIENCE,
-        creator=lambda: _prepared(_one_more(parts, pulse)),
+        creator=lambda: _prepared(_one_more(control.parts, control.pulse), control.schema),
         json_serializer=lambda value: msgspec.json.encode(value).decode(), json_deserializer=msgspec.json.decode,
     )  # fmt: skip
     event.listen(engine, "checkout", _alive)
@@ -284,14 +290,16 @@ def _one_more(parts: dict[str, Any], pulse: Pulse) -> Patient:
     return connect(parts, pulse)
 
 
-def _prepared(connection: Patient) -> Patient:
-    """Make a new connection ready: what is committed is on disk, whatever the server's default."""
+def _prepared(connection: Patient, schema: str) -> Patient:
+    """Make a new connection ready: what is committed is on disk, whatever the server's default, and in our schema."""
     adapt(connection)
     connection.autocommit = True
     durable = "set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' "
     connection.execute(
         f"SELECT {durable} ELSE current_setting('synchronous_commit') END, false), "
-        f"set_config('lock_timeout', '{LOCK_PATIENCE}', false)"
+        f"set_config('lock_timeout', '{LOCK_PATIENCE}', false), "
+        "set_config('search_path', coalesce(quote_ident(nullif(%s::text, '')), current_setting('search_path')), false)",
+        (schema,),
     )
     connection.autocommit = False
     return connection

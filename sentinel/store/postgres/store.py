@@ -46,6 +46,9 @@ def open_postgres(url: str, alone: bool = False, moving: bool = False, buried: P
             lock = (control.key("migrations"),)
             connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", lock)
+            if (encoding := connection.exec_driver_sql("SHOW server_encoding").scalar_one()) != "UTF8":
+                hint = "make it with ENCODING 'UTF8', and name that in `database`"
+                raise StoreError(f"{control.where} is in {encoding}, which cannot hold every text", hint)
             migrate(connection, control.where)
             if not moving and connection.execute(select(settings.c.app).where(settings.c.name == MOVING)).first():
                 raise StoreError(f"{control.where} holds half of a data folder", "run `sentinel migrate` again")

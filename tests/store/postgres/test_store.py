@@ -475,3 +475,54 @@ def test_a_database_that_was_read_only_is_written_to_again_by_itself(stores, dat
     server.run(f"ALTER DATABASE {database} RESET default_transaction_read_only")
 
     wait_for(lambda: tried() == "")
+
+
+def test_tables_stay_in_their_schema_whatever_the_search_path_becomes(stores, database):
+    """Partitions of further days were made in the schema that came first then, where nothing looked for them later."""
+    server, name = postgres.shared(), f'odd "{database}"'
+    quoted = '"' + name.replace('"', '""') + '"'
+    server.run(f"CREATE SCHEMA {quoted}", database)
+    server.run(f"ALTER DATABASE {database} SET search_path = {quoted}, public")
+    server.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
+    wait_for(lambda: _made(stores[0]))
+    after = open_postgres(server.url(database))
+    try:
+        assert [one.event.id for one in after.events.search("shop", Filter()).items] == ["far"]
+        after.prepare([NOW // DAY + 41], NOW)
+    finally:
+        after.close()
+    found = f"SELECT count(*) FROM pg_tables WHERE schemaname = '{name}'"
+    assert server.run(found, database) == [(0,)]
+
+
+def _made(store):
+    """Put an event of a day to come, and make partitions; say whether the database was there for it."""
+    try:
+        put(store, batch(events=(event("far", NOW + 40 * DAY),)))
+        store.prepare([NOW // DAY + 40], NOW)
+    except StoreBusy:
+        return False
+    return True
+
+
+def test_a_schema_of_an_odd_name_is_used_as_any(database):
+    server = postgres.shared()
+    server.run('CREATE SCHEMA "Odd, ""one"""', database)
+    server.run(f'ALTER DATABASE {database} SET search_path = "Odd, ""one"""')
+    store = open_postgres(server.url(database))
+    try:
+        store.access.put_app(App("shop"), "test", NOW)
+        put(store, batch(events=(event("a"),)))
+    finally:
+        store.close()
+    assert server.run("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", database) == [(0,)]
+
+
+def test_a_database_that_cannot_hold_every_text_is_refused(database):
+    server, name = postgres.shared(), f"{database}_latin"
+    server.run(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1'")
+    try:
+        with pytest.raises(StoreError, match="is in LATIN1, which cannot hold every text"):
+            open_postgres(server.url(name))
+    finally:
+        server.drop(name)
