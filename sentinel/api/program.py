@@ -259,6 +259,4 @@ _LEAVING = ApiError("unavailable", "the server is stopping", "send it again", 5)
 
 def _fault(error: Exception, report: Callable[[BaseException], None]) -> Response:
     report(error)
-    return refusals.answer(
-        ApiError("internal", "a fault of ours, which was logged", "try again, and tell us if it stays")
-    )
+    return refusals.answer(_FAULT)
