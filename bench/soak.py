@@ -8,8 +8,8 @@ A real `sentinel serve` with the shipped playbooks takes batches at a rate, bloc
 until another connection hears of it?), and is asked by streams, the explorer and the console. With a pace the time of
 the events runs faster than the clock, so that windows fill and are let go of while it lasts. What is bounded is full
 from the beginning where events are stored (as `explorer.py` does) and sent before, as fast as they are taken. Printed
-are the process's memory, open files and threads over the time, latencies by kind, and how the last third compares with
-the first.
+are the process's memory, open files and threads over the time, latencies by kind with the longest, and how the last
+third compares with the first.
 """
 
 from __future__ import annotations
@@ -229,13 +229,15 @@ class Soak:
                             ("on disk, MiB", [s.stored >> 20 for s in marks])):  # fmt: skip
             print(f"{name:14} " + " ".join(f"{value:6,}" for value in shown))
         for kind, found in sorted(self.waits.items()):
+            longest = max((took, at) for at, took in found)
             first = sorted(took for at, took in found if at < lasted / 3)
             last = sorted(took for at, took in found if at >= lasted * 2 / 3)
             if first and last:
                 print(
                     f"{kind:14} n {len(found):7,}  first third p50 {part(first, 50):7.1f} p99 {part(first, 99):7.1f} ms"
                     f"  last third p50 {part(last, 50):7.1f} p99 {part(last, 99):8.1f} ms   "
-                    f"drift of p50 {part(last, 50) / part(first, 50):.2f}"
+                    f"drift of p50 {part(last, 50) / part(first, 50):.2f}   "
+                    f"longest {longest[0] * 1e3:,.0f} ms, at {longest[1]:.0f} s"
                 )
         print("went wrong:", dict(self.wrong) or "nothing")
 
