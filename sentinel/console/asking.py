@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 from zoneinfo import available_timezones
 
 from fastapi import Depends, Query
@@ -14,11 +14,12 @@ from sentinel.console.parts import Given
 from sentinel.console.visit import Visit
 from sentinel.core import moment
 from sentinel.core.duration import DAY, HOUR, MINUTE
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import Filter
 from sentinel.service import hand
 from sentinel.service.search import LONGEST, Flaw, QueryError
 
+T = TypeVar("T")
 BETWEEN = "between"
 RANGES: Mapping[str, tuple[int, str]] = {
     "15m": (15 * MINUTE, "15 minutes"),
@@ -120,6 +121,16 @@ def meant(visit: Visit, asked: Search, usual: str) -> tuple[Filter | None, tuple
         return asked.filter(visit, visit.now, usual), ()
     except QueryError as error:
         return None, error.flaws
+
+
+def answered(ask: Callable[[], T]) -> tuple[T | None, SentinelError | None]:
+    """Return an answer, or what is wrong with the question, to be told beside its form."""
+    try:
+        return ask(), None
+    except StoreBusy:
+        raise
+    except SentinelError as error:
+        return None, error
 
 
 def zone_of(visit: Visit) -> str:

@@ -249,7 +249,9 @@ def test_a_funnel_that_was_estimated_is_marked(console, monkeypatch):
 
 def test_a_report_a_list_of_names_a_funnel_and_retention_say_what_happened(console):
     reader = console.reader()
-    assert "act1" in text(reader.page("/reports?period=hour"))
+    said = text(reader.page("/reports?period=hour"))
+    assert "act1" in said and "The hour is not over: the one before is counted whole." in said
+    assert "is not over" not in text(reader.page("/reports?period=day&at=2026-01-05T00:00:00Z"))
     names = text(reader.page("/reports/names?range=1h&" + urlencode({"q": 'event == "act1"'})))
     assert "act1 2" in names and "act2" not in names
     funnel = text(reader.page("/reports/funnel?step=act0&step=act1&step=&step=act2&window=1h&group_by=properties.plan"))
@@ -259,6 +261,17 @@ def test_a_report_a_list_of_names_a_funnel_and_retention_say_what_happened(conso
     assert reader.get("/reports/names?q=evnt").status == 422
     assert "100 %" in text(reader.page("/reports/retention?start=act0"))
     assert reader.get("/reports?at=soon").status == 422
+
+
+def test_what_is_wrong_with_a_question_of_a_report_is_told_beside_its_form(console):
+    for path, words, kept in (
+        ("/reports/retention?range=90d&start=act0", "of a day are more than 62 (ask for a shorter time", "act0"),
+        ("/reports/funnel?step=act0&step=act1&group_by=nothing", "`Each value of`: `nothing`", "act1"),
+        ("/reports/series?group_by=nothing&q=success", "`A line for each`: `nothing`", "success"),
+    ):
+        answer = console.reader().get(path)
+        assert answer.status == 422 and words in text(answer), path
+        assert f'value="{kept}"' in answer.body.decode() and ">Show</button>" in answer.body.decode(), path
 
 
 def test_each_cohort_is_named_by_its_day_and_has_a_cell_for_each_later_one(console):

@@ -205,6 +205,15 @@ def test_an_older_version_is_taken_to_the_editor_and_saved_anew(console, ana):
     assert ana.get(f"/playbooks/edit?file={console.folder / 'back.yaml'}&id=back&version=none").status == 404
 
 
+def test_whoever_reaches_some_apps_tries_drafts_and_is_told_who_saves_them(console):
+    reader = console.reader("analyst", everywhere=False)
+    page = reader.page("/playbooks/new")
+    assert "whoever reaches all apps saves them" in text(page) and "Save the file" not in page
+    for button in ("Check", "Run its tests", "Backtest", "Keep as draft"):
+        assert f">{button}</button>" in page, button
+    assert reader.post("/playbooks/edit", {**sheet(reader), "text": watching("theirs")}, do="save").status == 403
+
+
 def test_until_when_a_guard_holds_is_told(console, ana):
     given = {**sheet(ana), "text": GUARDED, "name": "guarded.yaml"}
     ana.done("/playbooks/edit", given, do="save")

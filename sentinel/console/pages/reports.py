@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from sentinel.console.asking import BETWEEN, CHOICES, Asked, Period, When, field_time, meant, zone_of
+from sentinel.console.asking import BETWEEN, CHOICES, Asked, Period, When, answered, field_time, meant, zone_of
 from sentinel.console.parts import Given
 from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import DAY, SECOND
@@ -85,13 +85,16 @@ def show_funnel(visit: Viewer, when: When, step: Steps = None, window: Given = "
     """Show how many users do one thing after another, and how long it takes them."""
     steps = tuple(name.strip() for name in step or () if name.strip())[:MOST_STEPS]
     since, until = when.span(visit.now, "30d")
-    funnel = None
+    funnel, problem = None, None
     if len(steps) >= 2:
-        asked = FunnelWanted(Filter(since=since, until=until), steps, hand.lasting("window", window), group_by or None)
-        funnel = visit.store.explorer.funnel(visit.app.id, asked)
+        filter = Filter(since=since, until=until)
+        funnel, problem = answered(lambda: visit.store.explorer.funnel(
+            visit.app.id, FunnelWanted(filter, steps, hand.lasting("window", window), group_by or None)
+        ))  # fmt: skip
     return visit.page(
-        "funnel.html", funnel=funnel, steps=steps, window=window, group_by=group_by, period=when, choices=LONG,
-        windows=WINDOWS, most=MOST_STEPS, names=_names(visit, since, until),
+        "funnel.html", 422 if problem else 200, funnel=funnel, problem=problem, steps=steps, window=window,
+        group_by=group_by, period=when, choices=LONG, windows=WINDOWS, most=MOST_STEPS,
+        names=_names(visit, since, until),
     )  # fmt: skip
 
 
@@ -102,10 +105,10 @@ def show_retention(
     """Show of the users who began in a day, week or month how many came back in each later one."""
     since, until = when.span(visit.now, "30d")
     asked = RetentionWanted(Filter(since=since, until=until), interval, start or None, back or None, zone_of(visit))
-    found = visit.store.explorer.retention(visit.app.id, asked)
+    found, problem = answered(lambda: visit.store.explorer.retention(visit.app.id, asked))
     return visit.page(
-        "retention.html", found=found, interval=interval, start=start, back=back, period=when, choices=LONG,
-        names=_names(visit, since, until), zone=zone_of(visit),
+        "retention.html", 422 if problem else 200, found=found, problem=problem, interval=interval, start=start,
+        back=back, period=when, choices=LONG, names=_names(visit, since, until), zone=zone_of(visit),
     )  # fmt: skip
 
 

@@ -8,11 +8,11 @@ from typing import Literal, NamedTuple
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from sentinel.console.asking import CHOICES, Asked, field_time, meant, zone_of
+from sentinel.console.asking import CHOICES, Asked, answered, field_time, meant, zone_of
 from sentinel.console.parts import Given
-from sentinel.console.visit import Viewer, Visit
+from sentinel.console.visit import Viewer
 from sentinel.core.duration import SECOND
-from sentinel.core.errors import SentinelError, StoreBusy
+from sentinel.core.errors import SentinelError
 from sentinel.core.explore import INTERVALS, NUMERIC, Line, Metric, MetricKind, Series, SeriesWanted
 from sentinel.core.number import finite
 from sentinel.core.record import Filter
@@ -53,23 +53,14 @@ def show_series(
             filter, step, Metric(metric, of if metric in NUMERIC else None),
             group_by or None, LINES, zone_of(visit), previous=bool(previous),
         )  # fmt: skip
-        found, problem = _asked(visit, wanted) if of or metric not in NUMERIC else (None, NAMELESS)
+        ask = lambda: visit.store.explorer.series(visit.app.id, wanted)  # noqa: E731
+        found, problem = answered(ask) if of or metric not in NUMERIC else (None, NAMELESS)
     return visit.page(
         "series.html", 422 if flaws or problem else 200, asked=asked, flaws=flaws, problem=problem, series=found,
         lines=_lines(found, asked.q, group_by, visit.now) if found else [], x=_seconds(found), metric=metric, of=of,
         group_by=group_by, interval=interval, previous=previous, metrics=METRICS, steps=STEPS, choices=CHOICES,
         span=_fields(filter), zone=zone_of(visit),
     )  # fmt: skip
-
-
-def _asked(visit: Visit, wanted: SeriesWanted) -> tuple[Series | None, SentinelError | None]:
-    """Return the answer, or what is wrong with the question."""
-    try:
-        return visit.store.explorer.series(visit.app.id, wanted), None
-    except StoreBusy:
-        raise
-    except SentinelError as error:
-        return None, error
 
 
 def _lines(found: Series, q: str, field: str, now: int) -> list[Drawn]:
