@@ -405,6 +405,12 @@ def test_what_would_be_lost_or_mean_something_else_in_silence_is_reported_once(d
     assert rule not in [one["title"] for one in (*found.rules, *found.playbooks)]
 
 
+def test_of_a_rule_that_is_lost_only_the_reason_is_told():
+    lost = base("x", **{"nowhere.x": 1}) | {"status": "deprecated", "logsource": {"category": "webserver"}}
+    (report,) = imported(lost).reports
+    assert report.lost and "nowhere.x" in report.message
+
+
 def test_aliases_without_end_are_reported():
     lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9))]
     (report,) = importing.import_sigma({"file.yml": "\n".join([*lines, "title: x", "b: *a8"]).encode()}).reports

@@ -102,13 +102,14 @@ class _Translation:
         return self._imported
 
     def _try(self, rule: Any, make: Any) -> None:
+        told = len(self._imported.reports)
         try:
             if rule.errors:
                 raise Inexpressible(str(rule.errors[0]))
             self._standing(rule)
             make(rule)
         except (SentinelError, SigmaError, ParseBaseException, RecursionError) as error:
-            self._imported.reports.append(report(rule, error))
+            self._imported.reports[told:] = [report(rule, error)]  # what else there is to say of it nobody needs
 
     def _note(self, rule: Any, message: str) -> None:
         self._imported.reports.append(report(rule, message, lost=False))
