@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+
 from sentinel.core.record import Deletion
 from sentinel.service import saving
 from sentinel.service.pipeline import Pipeline
@@ -22,5 +25,17 @@ class Deleter:
             tenant = self._pipeline.tenant(app)
             for room in (tenant.windows, tenant.memory.familiar, tenant.memory.crowd):
                 room.rename(done.names)
-        saving.save(self._pipeline, tenant, now)  # in the place of one that names them
+        saving.save(self._pipeline, tenant, now, only=self._forget(app, done.names))
         return done
+
+    def _forget(self, app: str, names: Iterable[str]) -> set[str]:
+        """Drop the states of a time before the deletion that name them; return whose they were."""
+        told = [
+            text for name in names for text in (name.encode("utf-8", "surrogatepass"), json.dumps(name)[1:-1].encode())
+        ]
+        with self._pipeline.saving:  # what was taken before the deletion is kept by now
+            kept = self._store.snapshots.load(app)
+            found = {of for of, snapshot in kept.items() if any(text in snapshot.state for text in told)}
+            for of in found:
+                self._store.snapshots.forget(app, of)
+        return found

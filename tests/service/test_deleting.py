@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from sentinel.core.record import Snapshot
 from sentinel.engine.keys import renamed
+from sentinel.service.deleting import Deleter
+from sentinel.service.saving import FAMILIAR
 from tests.api.whole import whole
+from tests.service.machine import Machine
+from tests.service.stories import MINUTE, failed, passed
+from tests.service.test_restore import FAILED
 
 
 def test_a_name_is_replaced_alone_and_in_keys_of_groups():
@@ -43,3 +49,20 @@ def test_no_window_and_no_snapshot_names_a_deleted_person(server):
         one["ip"] == "203.0.113.77"
         for one in server.using("admin").get("/v1/findings?playbook=three-failures").json["items"]
     )
+
+
+def test_only_the_states_that_name_a_deleted_person_are_kept_anew(store):
+    """Also that of a playbook which is there no more, in whose place nothing comes."""
+    by_ip = FAILED.replace(": p\n", ": by-ip\n").replace("by: user", "by: ip").replace("block_user", "block_ip")
+    machine = Machine(store, [FAILED, by_ip])
+    machine.send(failed("1", 0, user="jane-doe"), failed("2", 1, user="other"), passed("3", 2, user="jané-doe"))
+    machine.save()
+    store.snapshots.save("shop", [Snapshot("ended", 1, "1", b"\x00jane-doe\x00", machine.now)])
+    before, deleter = store.snapshots.load("shop"), Deleter(machine.pipeline, store)
+    deleter.delete("shop", "id:jane-doe", "ana", "she asked for it", machine.now + MINUTE)
+    kept = store.snapshots.load("shop")
+    assert {name for name, one in before.items() if kept.get(name) != one} == {"p", "ended"}
+    assert "ended" not in kept and kept["p"].made == machine.now + MINUTE
+    deleter.delete("shop", "id:jané-doe", "ana", "so did she", machine.now + 2 * MINUTE)
+    assert store.snapshots.load("shop")[FAMILIAR].made == machine.now + 2 * MINUTE
+    assert machine.boot().memory.familiar.places("id:jané-doe", machine.now + 1) == []
