@@ -12,7 +12,7 @@ from typing import Any
 from sentinel.content import folder
 from tests import postgres, valkey
 from tests.api.served import Answer, Client, wait_for
-from tests.cli.test_serve import Process
+from tests.process import Forked
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 GEO = ("--geo", str(folder("geo") / "demo-city.mmdb"))
@@ -45,7 +45,7 @@ class Site:
             place = self.home / name
             place.mkdir(exist_ok=True)
             shared = ("--database", self.database.url("postgres"), "--windows", self.state.url)
-            self.servers[name] = Process(place, *shared, *self.flags)
+            self.servers[name] = Forked(place, *shared, *self.flags)
         except BaseException as error:  # raised again by whoever started the threads
             failed.append(error)
 

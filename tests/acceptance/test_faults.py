@@ -28,8 +28,8 @@ from sentinel.windows.memory import MemoryWindows
 from tests.actions.receiver import Receiver
 from tests.api.served import wait_for
 from tests.api.whole import whole as run_whole
-from tests.cli.test_serve import Process
 from tests.contract.values import NOW, App, batch, decision, event, put
+from tests.process import Process
 from tests.service.stories import START, events, failed, playbook, playbooks
 from tests.store.embedded.test_disk_full import mounted
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.served import wait_for
-from tests.cli.test_serve import Process
+from tests.process import Forked
 from tests.reference import Reference
 
 SECOND = 1_000_000
@@ -163,11 +163,11 @@ def assert_settled(server, sender):
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    monkeypatch.setattr("tests.cli.test_serve.PLAYBOOKS", PLAYBOOKS)
+    monkeypatch.setattr("tests.process.PLAYBOOKS", PLAYBOOKS)
     started = []
 
     def run():
-        started.append(Process(tmp_path))
+        started.append(Forked(tmp_path))
         return started[-1]
 
     yield run

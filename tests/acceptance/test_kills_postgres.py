@@ -15,7 +15,7 @@ import pytest
 from tests import postgres
 from tests.acceptance.test_kills import KILLS, PLAYBOOKS, Sender, assert_settled, everything
 from tests.api.served import wait_for
-from tests.cli.test_serve import ENTRY, Process
+from tests.process import ENTRY, Forked
 
 
 class Patient(Sender):
@@ -48,11 +48,11 @@ def database():
 
 @pytest.fixture
 def start(tmp_path, monkeypatch, database):
-    monkeypatch.setattr("tests.cli.test_serve.PLAYBOOKS", PLAYBOOKS)
+    monkeypatch.setattr("tests.process.PLAYBOOKS", PLAYBOOKS)
     started = []
 
     def run():
-        started.append(Process(tmp_path, "--database", database.url("postgres")))
+        started.append(Forked(tmp_path, "--database", database.url("postgres")))
         return started[-1]
 
     yield run

@@ -55,7 +55,7 @@ class Both(Sender):
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    monkeypatch.setattr("tests.cli.test_serve.PLAYBOOKS", PLAYBOOKS)
+    monkeypatch.setattr("tests.process.PLAYBOOKS", PLAYBOOKS)
     made = Site(tmp_path)
     made.database.stop(signal.SIGINT)
     made.database._settings["fsync"] = "on"
@@ -125,7 +125,7 @@ def holds(server, sent, key):
 
 
 def test_the_jobs_of_a_killed_leader_are_anothers_within_five_seconds_and_nothing_is_told_twice(tmp_path, monkeypatch):
-    monkeypatch.setattr("tests.cli.test_serve.PLAYBOOKS", TELLING)
+    monkeypatch.setattr("tests.process.PLAYBOOKS", TELLING)
     with Receiver(status(200)) as receiver:
         hook = {"hook": {"kind": "webhook", "url": receiver.url, "secret": SECRET}}
         site = Site(tmp_path, "--channels", json.dumps(hook), "--allow-private-webhooks", "yes")

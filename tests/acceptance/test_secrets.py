@@ -23,9 +23,9 @@ from sentinel.store.embedded.backup import CONTROL, EVENTS
 from tests.actions.receiver import Receiver, says, status
 from tests.api.served import Client, wait_for
 from tests.api.test_walls import QUERIES, RIGHTS, STREAMS
-from tests.cli.test_serve import Process
 from tests.console.test_walls import RIGHTS as PAGES
 from tests.console.visiting import PASSWORD, Reader
+from tests.process import Process
 
 MARKER = "marker-of-a-user"  # stands wherever something was searched in vain if it does not
 WRONG = "typed-by-mistake-0193"

@@ -20,8 +20,8 @@ from statistics import quantiles
 import pytest
 
 from tests.api.served import wait_for
-from tests.cli.test_serve import Process
 from tests.ports import free_port
+from tests.process import Forked
 
 ROOT = Path(__file__).parents[2]
 AWAY = float(os.environ.get("TEST_AWAY", "8"))
@@ -126,7 +126,7 @@ def start():
     started = []
 
     def run(folder, *flags):
-        started.append(Process(folder, *flags))
+        started.append(Forked(folder, *flags))
         return started[-1]
 
     yield run

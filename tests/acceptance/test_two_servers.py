@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 
 from tests.api.served import wait_for, within
-from tests.cli.test_serve import Process
+from tests.process import Forked
 from tests.scaleout import GEO, Site, Turns, everything
 
 DAY = 24 * 3600
@@ -282,7 +282,7 @@ def site(tmp_path, monkeypatch):
 
     def make(*flags, playbooks=None):
         if playbooks is not None:
-            monkeypatch.setattr("tests.cli.test_serve.PLAYBOOKS", playbooks)
+            monkeypatch.setattr("tests.process.PLAYBOOKS", playbooks)
         made.append(Site(tmp_path, *flags))
         return made[-1]
 
@@ -296,10 +296,10 @@ def lone(tmp_path, monkeypatch):
     made = []
 
     def make(*flags, playbooks):
-        monkeypatch.setattr("tests.cli.test_serve.PLAYBOOKS", playbooks)
+        monkeypatch.setattr("tests.process.PLAYBOOKS", playbooks)
         place = tmp_path / "lone"
         place.mkdir()
-        made.append(Process(place, *flags))
+        made.append(Forked(place, *flags))
         return made[-1]
 
     yield make

@@ -23,50 +23,8 @@ from sentinel.cli.serve import _welcome
 from sentinel.core.errors import SentinelError
 from sentinel.local import write_private
 from sentinel.service.setup import ONCE, First
-from tests.api.served import Client, wait_for
-from tests.api.whole import PLAYBOOKS
-
-ENTRY = [sys.executable, "-c", "import sys; from sentinel.cli import main; sys.exit(main())"]
-
-
-class Process:
-    """One `sentinel serve` on a port of its own."""
-
-    def __init__(self, folder, *flags):
-        self.data = folder / "data"
-        playbooks = folder / "all.yaml"
-        playbooks.write_text(PLAYBOOKS)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("SENTINEL_")}
-        self.errors = (folder / "errors").open("a+b")
-        self.run = subprocess.Popen(
-            [*ENTRY, "serve", "--data", self.data, "--port", "0", "--playbooks", playbooks, *flags],
-            stdout=subprocess.PIPE, stderr=self.errors, text=True, env=environment, cwd=folder,
-        )  # fmt: skip
-        line = self.run.stdout.readline()
-        found = re.fullmatch(r"Sentinel listens at http://127\.0\.0\.1:(\d+)\n", line)
-        assert found, line + self.said()
-        self.client = Client(int(found[1]))
-        wait_for(lambda: self.client.get("/readyz").status == 200)
-
-    def said(self):
-        self.errors.seek(0)
-        return self.errors.read().decode()
-
-    @property
-    def local(self):
-        return json.loads((self.data / "server.json").read_text())
-
-    @property
-    def first_key(self):
-        return re.search(r"SENTINEL_KEY=(\S+)", (self.data / "first-start.txt").read_text())[1]
-
-    def end(self, number=signal.SIGTERM):
-        if self.run.poll() is None:
-            self.run.send_signal(number)
-        code = self.run.wait(60)
-        self.run.stdout.close()
-        self.errors.close()
-        return code
+from tests.api.served import wait_for
+from tests.process import ENTRY, Process
 
 
 @pytest.fixture

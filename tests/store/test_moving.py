@@ -16,7 +16,7 @@ from sentinel.store.postgres.store import open_postgres
 from tests import postgres
 from tests.acceptance.test_two_servers import fails, local
 from tests.api.whole import whole
-from tests.cli.test_serve import Process
+from tests.process import Forked
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_a_folder_that_is_none_is_refused(tmp_path, url):
 
 
 def test_a_folder_in_use_is_refused_and_a_moved_one_is_served_with_its_keys(tmp_path, url, capsys):
-    server = Process(tmp_path)
+    server = Forked(tmp_path)
     try:
         key = server.first_key
         assert server.client.using(key).post("/v1/events", fails("203.0.113.9", "u", "u", "u")).status == 200
@@ -113,7 +113,7 @@ def test_a_folder_in_use_is_refused_and_a_moved_one_is_served_with_its_keys(tmp_
         server.end()
     assert run(["migrate", "--data", str(server.data), "--database", url]) == 0
     assert "same  events of default: 3 rows" in capsys.readouterr().out
-    again = Process(tmp_path, "--database", url)
+    again = Forked(tmp_path, "--database", url)
     try:
         told = again.client.using(key).get("/v1/feed").json["added"]
         assert [one["value"] for one in told] == ["203.0.113.9"]
