@@ -14,7 +14,7 @@ from sentinel import settings
 from sentinel.cli.terminal import many, plain
 from sentinel.engine.playbook import Playbook, Rule
 from sentinel.loader.assembly import Content
-from sentinel.loader.content import load
+from sentinel.loader.content import PLAYBOOKS, load
 from sentinel.loader.mistakes import PlaybookErrors
 
 # Names that need no setting up: what the shipped playbooks tell, and the server's own log.
@@ -35,6 +35,23 @@ def loaded(paths: Collection[Path] | None, rules: Collection[Path] | None, more:
     except PlaybookErrors as errors:
         report(errors)
         raise typer.Exit(errors.exit_code) from None
+
+
+def with_company(
+    content: Content, paths: Collection[Path] | None, rules: Collection[Path] | None, more: Collection[str] | None
+) -> Content:
+    """Return a content with the playbooks that its tests run with, out of a folder `playbooks` above its files.
+
+    As it is where none is lacking, or that folder has mistakes.
+    """
+    named = {id for one in content.playbooks.values() for test in one.tests for id in test.beside}
+    homes = {home for path in paths or () for home in path.absolute().parents if home.name == PLAYBOOKS}
+    if not homes or named <= content.playbooks.keys():
+        return content
+    try:
+        return load_content([*(paths or ()), *sorted(homes)], rules, more)
+    except PlaybookErrors:
+        return content
 
 
 def within(content: Content, paths: Collection[Path] | None) -> Content:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import typer
 
-from sentinel.cli.loading import loaded, within
+from sentinel.cli.loading import loaded, with_company, within
 from sentinel.cli.options import Channels, Paths, Rules
 from sentinel.cli.terminal import complain, plain, say
 from sentinel.core.errors import InputError
@@ -50,17 +50,18 @@ def test(
 
     Of rules that a file uses, the tests run where the rules are named too, or where no PATH is.
     """
-    content = within(loaded(paths, rules, channel), paths)
+    known = with_company(loaded(paths, rules, channel), paths, rules, channel)
+    content, runner = within(known, paths), Runner(_windows, enrich=agent.add, playbooks=known.playbooks)
     seeds = _seeds(shuffle, seed)
     outcomes = []
-    for outcome in _outcomes(content, seeds, wanted):
+    for outcome in _outcomes(runner, content, seeds, wanted):
         outcomes.append(outcome)
         _show(outcome)
     if seeds:
         say(f"shuffled with the seeds {seeds[0]} to {seeds[-1]} (--seed repeats one)")
     failed = sum(1 for outcome in outcomes if outcome.faults)
     say(f"{len(outcomes) - failed} passed, {failed} failed")
-    survivors = _mutate(content) if mutate and not failed else 0
+    survivors = _mutate(runner, content) if mutate and not failed else 0
     if junit is not None:
         _write_junit(junit, outcomes)
     if not outcomes:
@@ -75,13 +76,8 @@ def _seeds(shuffle: bool, seed: int | None) -> range:
     return range(first, first + SHUFFLES) if shuffle else range(0)
 
 
-def _runner() -> Runner:
-    return Runner(_windows, enrich=agent.add)
-
-
-def _outcomes(content: Content, seeds: range, wanted: str) -> Iterator[Outcome]:
+def _outcomes(runner: Runner, content: Content, seeds: range, wanted: str) -> Iterator[Outcome]:
     """Run what is wanted, test by test."""
-    runner = _runner()
     for rule in content.rules.values():
         yield from runner.rule(rule, wanted)
     for playbook in content.playbooks.values():
@@ -90,9 +86,8 @@ def _outcomes(content: Content, seeds: range, wanted: str) -> Iterator[Outcome]:
             yield from runner.shuffled(playbook, seeds, wanted)
 
 
-def _mutate(content: Content) -> int:
+def _mutate(runner: Runner, content: Content) -> int:
     """Tell every mutant that no test notices, and return how many there are."""
-    runner = _runner()
     made = survived = 0
     for playbook in content.playbooks.values():
         if playbook.tests:

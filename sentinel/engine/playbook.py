@@ -187,12 +187,16 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One finding a test expects; `actions` maps an action's name to the targets it must act on."""
+    """One finding a test expects; `actions` maps an action's name to the targets it must act on.
+
+    `playbook` is whose it is, None for that of the test.
+    """
 
     at: int
     group: Mapping[str, str]
     actions: Mapping[str, tuple[str, ...]]
     place: Place
+    playbook: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,13 +214,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class PlaybookTest:
-    """One in-file test: events delivered, all findings expected in order, requests judged."""
+    """One in-file test: events delivered, all findings expected in order, requests judged.
+
+    `beside` names the other playbooks that run in it.
+    """
 
     name: str
     events: tuple[Delivery, ...]
     expect: tuple[Expectation, ...]
     requests: tuple[Request, ...]
     place: Place
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from sentinel.engine.problems import quote, suggest
 from sentinel.engine.select import rules_of
 from sentinel.loader.chains import Built, check_chains
 from sentinel.loader.checks import check_playbook
+from sentinel.loader.company import Read, check_company
 from sentinel.loader.desk import FAULTY, Desk, is_null, listed
 from sentinel.loader.detectors import DETECTORS
 from sentinel.loader.homes import HOMES
@@ -46,11 +47,13 @@ def assemble(
     *,
     base: Content = EMPTY,
     channels: frozenset[str] | None = None,
+    tested: Container[str] | None = None,
 ) -> Content:
     """Return the content of files, given by name; raises PlaybookErrors with every mistake of all of them.
 
     Rules and lists of `base` stand in where the files have none of that name; of its rules the result holds those
-    that are used. `channels` are the names that actions may tell, None for any.
+    that are used. `channels` are the names that actions may tell, None for any. `tested` are the files in which tests
+    may run with no playbook that is not there, None for all of them.
     """
     known = {**base.lists, **(lists or {})}
     desks = [Desk(open_page(name, data), known, channels, HOMES) for name, data in files.items()]
@@ -65,6 +68,7 @@ def assemble(
         if _kind(document) != "rule":
             playbooks.take(desk, document)
     built = check_chains(playbooks.built)
+    check_company(playbooks.read, playbooks.places if rules.complete else None, tested)
     mistakes = [mistake for desk in desks for mistake in desk.page.mistakes()]
     if mistakes:
         raise PlaybookErrors(mistakes)
@@ -124,17 +128,20 @@ class _Playbooks:
 
     def __init__(self, rules: _Rules) -> None:
         self.built: dict[str, Built] = {}
+        self.read: dict[str, Read] = {}
+        self.places: dict[str, Place] = {}
         self._rules = rules
-        self._places: dict[str, Place] = {}
 
     def take(self, desk: Desk, document: Document) -> None:
         if _kind(document) is None:
             _neither(desk, document)
             return
-        id = _claim("playbook", desk, document, self._places)
+        id = _claim("playbook", desk, document, self.places)
         reading, before = _read("playbook", desk, document)
         if reading is None:
             return
+        if id is not None:
+            self.read[id] = Read(reading, desk)
         named = {one["rule"]: self._rules.find(one, desk) for one in selections(reading)}
         rules = {id: rule for id, rule in named.items() if rule is not None}
         check_playbook(reading, rules, desk)

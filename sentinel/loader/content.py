@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -38,10 +38,12 @@ def load(
     """Return the content of files and folders, the shipped ones if none are given.
 
     `rules` are files or folders of rules and stand in for those found beside the paths. `channels` are the names
-    actions may tell; None takes any name, for where nobody has set channels up. Raises PlaybookErrors with every
-    mistake of every file, InputError where a path does not exist.
+    actions may tell; None takes any name, for where nobody has set channels up. Where a path is a file, the playbooks
+    that its tests run with may lie elsewhere. Raises PlaybookErrors with every mistake of every file, InputError where
+    a path does not exist.
     """
-    return gather(paths, rules=rules).assembled(channels)
+    alone = any(not Path(path).is_dir() for path in paths)
+    return gather(paths, rules=rules).assembled(channels, frozenset() if alone else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,17 @@ class Gathered:
     mistakes: tuple[Mistake, ...]
     digest: bytes
 
-    def assembled(self, channels: Iterable[str] | None = None) -> Content:
-        """Return the content, or raise PlaybookErrors with every mistake."""
-        files, lists = dict(self.files), dict(self.lists)
+    def assembled(self, channels: Iterable[str] | None = None, tested: Container[str] | None = None) -> Content:
+        """Return the content, or raise PlaybookErrors with every mistake; `tested` is as in `assemble`."""
+        names = None if channels is None else frozenset(channels)
+        tested = frozenset() if self.mistakes else tested
+        try:
+            found = assemble(dict(self.files), dict(self.lists), base=self.base, channels=names, tested=tested)
+        except PlaybookErrors as errors:
+            raise PlaybookErrors([*self.mistakes, *errors.mistakes]) from None
         if self.mistakes:
-            raise PlaybookErrors([*self.mistakes, *_mistakes(files, lists, self.base, channels)])
-        return assemble(files, lists, base=self.base, channels=_names(channels))
+            raise PlaybookErrors(self.mistakes)
+        return found
 
     def mended(self, other: Gathered, bad: Set[str]) -> Gathered:
         """Return the same with some files as they are in another reading, left out where that has none."""
@@ -107,19 +114,6 @@ def shipped_rules() -> Content:
     taken = Taken()
     place = [_plain(folder(RULES))]
     return assemble(taken.files(place), taken.lists(place))
-
-
-def _names(channels: Iterable[str] | None) -> frozenset[str] | None:
-    return None if channels is None else frozenset(channels)
-
-
-def _mistakes(
-    files: dict[str, bytes], lists: dict[str, ListValues], base: Content, channels: Iterable[str] | None
-) -> Iterator[Mistake]:
-    try:
-        assemble(files, lists, base=base, channels=_names(channels))
-    except PlaybookErrors as errors:
-        yield from errors.mistakes
 
 
 def _existing(path: Path) -> Path:

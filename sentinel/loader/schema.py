@@ -139,7 +139,11 @@ DELIVERY = Record(
 GROUP = Key(Table("a group", field_name("be grouped by"), text(empty=True), fewest=0), "Of which group.", default={})
 EXPECTATION = Record(
     "an expected finding",
-    {"at": Key(duration(0), "When its anchor is, from the test's start on.", required=True), "group": GROUP}
+    {
+        "at": Key(duration(0), "When its anchor is, from the test's start on.", required=True),
+        "playbook": Key(words.identifier("a playbook's id"), "Whose it is, of those in `with`; else the test's own."),
+        "group": GROUP,
+    }
     | {kind: Key(OneOrMore(text(), "a target"), "Whom it acts on.") for kind in USER_ACTIONS + IP_ACTIONS}
     | {kind: Key(OneOrMore(text(), "a channel"), "Which channels it tells.") for kind in ("notify", "webhook")}
     | {"emit": Key(OneOrMore(text(), "an event's name"), "Which events it makes.")},
@@ -162,6 +166,11 @@ PLAYBOOK_TEST = Record(
     "a test",
     {
         "name": Key(text("a name", 200), "What it shows.", required=True),
+        "with": Key(
+            OneOrMore(words.identifier("a playbook's id"), "a playbook's id"),
+            "Other playbooks it runs with.",
+            default=(),
+        ),
         "events": Key(Listing(DELIVERY, "a list of events"), "What happens.", required=True),
         "expect": Key(Listing(EXPECTATION, "a list of findings"), "All findings, in order.", required=True),
         "requests": Key(Listing(REQUEST, "a list of requests"), "Requests, and what they are told.", default=()),

@@ -18,6 +18,7 @@ from sentinel.loader.source import Mapping as MappingNode
 from sentinel.loader.source import Node, Spot
 
 COPY = "{n}"
+_WHICH = ("at", "group", "playbook")  # of an expected finding: what is no action
 
 
 def build_test(reading: Reading, desk: Desk) -> PlaybookTest:
@@ -28,6 +29,7 @@ def build_test(reading: Reading, desk: Desk) -> PlaybookTest:
         expect=tuple(_expectation(entry, desk) for entry in reading["expect"]),
         requests=tuple(_request(entry, desk) for entry in reading["requests"]),
         place=place_of(reading.node.spot, desk),
+        beside=reading["with"],
     )
 
 
@@ -78,12 +80,13 @@ def _delivery(reading: Reading, desk: Desk) -> Delivery:
 
 
 def _expectation(reading: Reading, desk: Desk) -> Expectation:
-    named = {kind: told for kind, told in reading.values.items() if kind not in ("at", "group") and told is not None}
+    named = {kind: told for kind, told in reading.values.items() if kind not in _WHICH and told is not None}
     return Expectation(
         at=reading["at"],
         group={field: target_of(field, text) for field, text in reading["group"].items()},
         actions={kind: tuple(target_of(kind, one) for one in _each(told)) for kind, told in named.items()},
         place=place_of(reading.node.spot, desk),
+        playbook=reading["playbook"],
     )
 
 
@@ -114,7 +117,8 @@ def check_tests(reading: Reading, desk: Desk) -> None:
         if sum(entry["repeat"] or 1 for entry in test["events"] or ()) > MOST_COPIES:
             desk.report(test.key_spot("events"), f"more than {MOST_COPIES:,} events in one test")
         for entry in test["expect"] or ():
-            _check_expectation(entry, reading, desk)
+            if entry["playbook"] in (None, reading["playbook"]):
+                check_expectation(entry, reading, desk)
         for entry in test["requests"] or ():
             _check_address(entry["ip"], entry.spot("ip"), desk, networks=False)
             _check_user(entry["user"], entry.spot("user"), desk)
@@ -181,7 +185,8 @@ def _is_network(text: str) -> bool:
     return bool(slash) and bits.isdecimal() and address.normalise(head) is not None
 
 
-def _check_expectation(reading: Reading, playbook: Reading, desk: Desk) -> None:
+def check_expectation(reading: Reading, playbook: Reading, desk: Desk) -> None:
+    """Report what a playbook cannot find or do of what a test expects of it."""
     _check_group(reading, playbook, desk)
     actions = playbook["actions"] or ()
     done = {action.kind for action in actions}
@@ -189,7 +194,7 @@ def _check_expectation(reading: Reading, playbook: Reading, desk: Desk) -> None:
     done |= {"block_user"} if "block_users" in done else set()
     whole = "actions" in playbook and len(actions) == _length(playbook, "actions")
     for kind in reading.values:
-        if kind in ("at", "group") or reading[kind] is None:
+        if kind in _WHICH or reading[kind] is None:
             continue
         if whole and kind not in done:
             desk.report(reading.key_spot(kind), f"the playbook has no action {quote(kind)}")

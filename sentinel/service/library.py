@@ -56,7 +56,8 @@ class Library:
     def with_text(self, file: str, text: str) -> Content:
         """Return what there would be with another text in a file; raises PlaybookErrors with every mistake."""
         taken = self._taken
-        return self._guarded(replace(taken, files={**taken.files, file: text.encode("utf-8", "replace")}, mistakes=()))
+        files = {**taken.files, file: text.encode("utf-8", "replace")}
+        return self._guarded(replace(taken, files=files, mistakes=()), frozenset({file}))
 
     def wrote(self, file: str, data: bytes, by: str) -> None:
         """Remember who wrote what into a file."""
@@ -115,7 +116,8 @@ class Library:
         self.content, self._taken = content, taken
         return True
 
-    def _guarded(self, found: Gathered) -> Content:
-        content = found.assembled(self._channels)
+    def _guarded(self, found: Gathered, tested: frozenset[str] = frozenset()) -> Content:
+        """Return content as it is enforced; that a test names a playbook keeps nobody from removing that."""
+        content = found.assembled(self._channels, tested)
         guarded = {id: one if one.guard else replace(one, guard=self._guard) for id, one in content.playbooks.items()}
         return replace(content, playbooks=guarded)

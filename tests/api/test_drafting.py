@@ -76,6 +76,16 @@ def test_tests_say_what_was_expected_and_what_was_found(server):
     assert post(server, "test", DRAFT.replace("at: 2s", "at: 1s"))["ok"]
 
 
+def test_a_drafts_tests_run_with_the_playbooks_in_force(server):
+    text = DRAFT.replace("at: 2s", "at: 1s").replace("  - name: two\n", "  - name: two\n    with: three-failures\n")
+    assert post(server, "test", text)["ok"]
+    more = text.replace("repeat: 2", "user: u, repeat: 3")
+    (outcome,) = post(server, "test", more)["outcomes"]
+    assert any(line.startswith("+ at 2s: three-failures: ") for line in outcome["faults"]), outcome
+    (mistake,) = post(server, "check", text.replace("three-failures", "three-failurs"))["mistakes"]
+    assert (mistake["line"], mistake["hint"]) == (12, "did you mean `three-failures`?")
+
+
 @pytest.mark.parametrize("what", ["test", "backtest"])
 def test_what_cannot_be_read_is_refused_with_every_mistake(server, what):
     error = post(server, what, "playbook: x\nwidow: 1", status=422)["error"]

@@ -176,3 +176,46 @@ def test_mistakes_come_before_tests(here, capsys, tmp_path):
     assert run(["test", "p.yaml"]) == 1
     out, err = capsys.readouterr()
     assert out == "" and "p.yaml:1:1: " in err
+
+
+GUESSED = """playbook: guessed
+event: auth
+where: not success
+group_by: user
+window: 10m
+when: {count: 2}
+actions: [emit: {event: account.guessed}]
+"""
+BESIDE = """playbook: beside
+event: account.guessed
+group_by: user
+window: 1h
+when: {count: 1}
+tests:
+  - name: with the other
+    with: guessed
+    events: [{at: 0s, event: auth, success: false, user: u1, repeat: 2, every: 1s}]
+    expect: [{at: 1s, playbook: guessed, group: {user: u1}}, {at: 1s, group: {user: u1}}]
+"""
+
+
+def test_of_one_file_those_its_tests_run_with_are_looked_for_in_the_folder_playbooks(tmp_path, capsys):
+    """And no test of theirs is run. Elsewhere it fails, for nobody knows how large the folder is."""
+    (tmp_path / "playbooks" / "a").mkdir(parents=True)
+    (tmp_path / "playbooks" / "guessed.yaml").write_text(GUESSED + "tests: [{name: x, events: [], expect: []}]\n")
+    place = tmp_path / "playbooks" / "a" / "beside.yaml"
+    place.write_text(BESIDE)
+    assert run(["test", str(place)]) == 0
+    assert capsys.readouterr().out == "ok    beside: with the other\n1 passed, 0 failed\n"
+    assert run(["test", str(tmp_path)]) == 0
+    (tmp_path / "beside.yaml").write_text(BESIDE)
+    capsys.readouterr()
+    assert run(["test", str(tmp_path / "beside.yaml")]) == 1
+    assert "it runs with `guessed`, which these paths do not hold" in capsys.readouterr().out
+
+
+def test_in_a_folder_an_unknown_playbook_beside_is_a_mistake_and_in_one_file_it_is_none(tmp_path, capsys):
+    (tmp_path / "beside.yaml").write_text(BESIDE)
+    assert run(["check", str(tmp_path / "beside.yaml")]) == 0
+    assert run(["check", str(tmp_path)]) == 1
+    assert "beside.yaml:8:11: there is no playbook `guessed`" in capsys.readouterr().err

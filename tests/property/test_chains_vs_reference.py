@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -11,6 +12,7 @@ from sentinel.core.event import read
 from sentinel.engine.engine import Engine
 from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Action, Metric, Playbook
+from sentinel.service.trials.filetests import Arrival, Runner, Trial
 from sentinel.service.trials.replay import Replay
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
@@ -63,20 +65,39 @@ def as_event(raw: dict[str, Any]) -> Any:
     return read(plain | ({"user": raw["user"].removeprefix("id:")} if raw["user"] else {}))
 
 
-@given(st.tuples(playbooks("p1"), playbooks("p2"), playbooks("p3")), streams(), st.integers(1, 10))
-def test_each_finding_and_whom_it_acts_on_is_the_references(pairs, events, size) -> None:
-    chain, expected = Chain([Reference(asked) for _, asked in pairs]), set()
+def found_by(references: dict[str, Reference]) -> set[Any]:
+    return {
+        (id, tuple(value for _, value in group), at)
+        for id, one in references.items() for group, found in one.findings.items() for at, _ in found
+    }  # fmt: skip
+
+
+@given(st.tuples(playbooks("p1"), playbooks("p2"), playbooks("p3")), streams())
+def test_in_file_tests_of_several_playbooks_find_what_the_reference_does(pairs, events) -> None:
+    """Whoever's test it is, and whatever the modes."""
+    chain = Chain([Reference(asked) for _, asked in pairs])
     for raw in events:
         chain.deliver(raw)
-    for (playbook, _), one in zip(pairs, chain.references, strict=True):
-        expected |= {(playbook.id, tuple(v for _, v in group), at) for group, found in one.findings.items()
-                     for at, _ in found}  # fmt: skip
+    known = {playbook.id: replace(playbook, mode="monitor") for playbook, _ in pairs}
+    trial = Trial(known.values(), Runner(lambda watches, lateness: MemoryWindows(watches, Limits(lateness=lateness))))
+    for raw in events:
+        trial.deliver(Arrival(raw["at"], as_event(raw)))
+    trial.end()
+    found = {(one.playbook, tuple(one.group.values()), one.at) for one in trial.findings}
+    assert found == found_by(dict(zip(known, chain.references, strict=True)))
+
+
+@given(st.tuples(playbooks("p1"), playbooks("p2"), playbooks("p3")), streams(), st.integers(1, 10))
+def test_each_finding_and_whom_it_acts_on_is_the_references(pairs, events, size) -> None:
+    chain = Chain([Reference(asked) for _, asked in pairs])
+    for raw in events:
+        chain.deliver(raw)
+    references = {playbook.id: one for (playbook, _), one in zip(pairs, chain.references, strict=True)}
     engine = Engine([playbook for playbook, _ in pairs], LATENESS * SECOND)
     replay = Replay(engine, MemoryWindows(engine.watches(), Limits(lateness=LATENESS * SECOND)), Memory())
     sent = [as_event(raw) for raw in events]
     found = [one for at in range(0, len(sent), size) for one in replay.feed(sent[at : at + size])]
-    assert {(one.playbook, tuple(one.group.values()), one.at) for one in found} == expected
-    references = {playbook.id: one for (playbook, _), one in zip(pairs, chain.references, strict=True)}
+    assert {(one.playbook, tuple(one.group.values()), one.at) for one in found} == found_by(references)
     for one in found:
         group = tuple(("str", value) for value in one.group.values())
         blocked = {effect.target for effect in one.effects if effect.kind == "block_user" and effect.target}

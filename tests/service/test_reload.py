@@ -10,6 +10,7 @@ import pytest
 from sentinel.core.errors import StoreBusy
 from sentinel.core.record import App
 from sentinel.engine.playbook import Guard
+from sentinel.loader.mistakes import PlaybookErrors
 from sentinel.service import reload, restore
 from sentinel.service.intake import Sending
 from sentinel.service.library import Library
@@ -185,6 +186,19 @@ def test_a_playbook_that_goes_is_forgotten_and_one_that_comes_counts_the_past(ma
     machine.send(*burst(2, 1))
     assert machine.findings == [("new", 2, True)]
     assert ("playbook", "p: removed") in machine.told
+
+
+def test_a_playbook_that_another_s_test_runs_with_can_go_all_the_same(machine):
+    """What it enforces is over when its file is gone, whatever is tested; a draft that names it is told so."""
+    text = playbook("q", tests="[{name: t, with: p, events: [], expect: []}]")
+    machine.write(text, "q.yaml")
+    (machine.folder / "p.yaml").unlink()
+    machine.reload.look()
+    assert [one.id for one in machine.library.playbooks] == ["q"]
+    assert machine.library.mistakes == ()
+    assert machine.library.with_text("r.yaml", playbook("r"))
+    with pytest.raises(PlaybookErrors, match="there is no playbook `p`"):
+        machine.library.with_text(str(machine.folder / "q.yaml"), text)
 
 
 def test_off_is_off_at_once_and_back_again_it_knows_the_past(machine):

@@ -1,14 +1,14 @@
 """Running the tests that rules and playbooks carry: the real engine, decisions and verdicts, on a virtual clock.
 
-A playbook's test runs that playbook alone, as if its mode were `enforce` for every group. What is printed of it is the
-command's.
+A playbook's test runs that playbook, and those it names, as if the mode of each were `enforce` for every group. What is
+printed of it is the command's.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from itertools import chain, zip_longest
 from operator import attrgetter
@@ -17,12 +17,12 @@ from typing import NamedTuple
 from sentinel.core import moment
 from sentinel.core.decision import Decision, Delta, Subject
 from sentinel.core.decisions import Decisions
-from sentinel.core.duration import MINUTE, format_duration
+from sentinel.core.duration import MINUTE, SECOND, format_duration
 from sentinel.core.event import Event, read
 from sentinel.core.finding import Effect, Finding
 from sentinel.engine.emit import emitted
 from sentinel.engine.engine import Engine
-from sentinel.engine.judge import prepare
+from sentinel.engine.judge import Judge, prepare
 from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Expectation, Metric, Place, Playbook, PlaybookTest, Request, Rule, RuleTest
 from sentinel.engine.windows import Detector, Steps, Threshold, Watch, Windows
@@ -60,12 +60,14 @@ class Outcome:
 class Runner:
     """Runs tests. `make_windows(watches, lateness)` gives fresh windows; times in microseconds.
 
-    `enrich` adds to an event what a server reads from the event alone.
+    `enrich` adds to an event what a server reads from the event alone. `playbooks` are those, by id, that tests may
+    run with.
     """
 
     make_windows: MakeWindows
     lateness: int = LATENESS
     enrich: Callable[[Event], object] = nothing
+    playbooks: Mapping[str, Playbook] = field(default_factory=dict)
 
     def rule(self, rule: Rule, wanted: str = "") -> Iterator[Outcome]:
         """Give the outcome of each test of a rule."""
@@ -83,13 +85,16 @@ class Runner:
     def shuffled(self, playbook: Playbook, seeds: Sequence[int], wanted: str = "") -> Iterator[Outcome]:
         """Give the outcome of each test whose events arrive late and repeated: the same groups must have findings.
 
-        Each seed is one order, in which no event comes more than the lateness behind a newer one. Where a playbook asks
-        for labels that it puts on, who comes first decides.
+        Each seed is one order, in which no event comes more than the lateness behind a newer one. Left out are tests in
+        which the playbook asks for labels, or counts events, that one of those it runs with puts on or makes: who comes
+        first decides.
         """
-        if not _keeps_groups(prepare(playbook).watch.detector) or matter([playbook]):
+        judge = prepare(playbook)
+        if not _keeps_groups(judge.watch.detector):
             return
         for test in playbook.tests:
-            if _is_wanted(wanted, playbook.id, test.name):
+            company = self._company(playbook, test)
+            if _is_wanted(wanted, playbook.id, test.name) and not matter(company) and not _fed(judge, company):
                 faults = tuple(self._shuffle(playbook, test, seeds))
                 yield Outcome(playbook.id, f"{test.name} (shuffled {len(seeds)} times)", test.place, faults)
 
@@ -108,23 +113,29 @@ class Runner:
             yield "the rule matches this event and should not" if matched.hits else "the rule does not match this event"
 
     def _shuffle(self, playbook: Playbook, test: PlaybookTest, seeds: Sequence[int]) -> Iterator[str]:
-        in_order = self._groups(playbook, sorted(_arrivals(test), key=lambda one: (one.event.at, one.event.id)))
+        company = self._company(playbook, test)
+        in_order = self._groups(company, sorted(_arrivals(test), key=lambda one: (one.event.at, one.event.id)))
         for seed in seeds:
-            found = self._groups(playbook, _late(list(_arrivals(test)), self.lateness, random.Random(seed)))  # noqa: S311
+            found = self._groups(company, _late(list(_arrivals(test)), self.lateness, random.Random(seed)))  # noqa: S311
             if found.keys() != in_order.keys():
                 yield f"seed {seed}: {_difference(in_order, found)}"
 
-    def _groups(self, playbook: Playbook, arrivals: Iterable[Arrival]) -> dict[str, str]:
-        """Return the groups that have findings: what is shown of each, by key."""
-        trial = Trial(playbook, self)
+    def _groups(self, company: Sequence[Playbook], arrivals: Iterable[Arrival]) -> dict[str, str]:
+        """Return the groups of the first that have findings: what is shown of each, by key."""
+        trial = Trial(company, self)
         for arrival in arrivals:
             trial.deliver(arrival)
         trial.end()
-        return {finding.key: _group(finding.group) for finding in trial.findings}
+        own = company[0].id
+        return {finding.key: _group(finding.group) for finding in trial.findings if finding.playbook == own}
 
     def _run(self, playbook: Playbook, test: PlaybookTest) -> Iterator[str]:
         """Give what is wrong: verdicts as their requests come, then findings."""
-        trial = Trial(playbook, self)
+        missing = [id for id in test.beside if id not in self.playbooks]
+        if missing:
+            yield from (f"it runs with `{id}`, which these paths do not hold: name its file, too" for id in missing)
+            return
+        trial = Trial(self._company(playbook, test), self)
         requests, arrivals = list(test.requests), list(_arrivals(test))
         for arrival in arrivals:
             while requests and START + requests[0].at < arrival.received:
@@ -133,17 +144,25 @@ class Runner:
         for request in requests:
             yield from trial.ask(request)
         trial.end()
-        yield from (f"the playbook fails: {said}" for said in trial.faults)
-        yield from _compare(test.expect, trial.findings)
-        if len(trial.findings) < len(test.expect):
-            yield from uncounted(playbook, [arrival.event for arrival in arrivals], START)
+        for id, said in trial.faults:
+            yield f"{'the playbook' if id == playbook.id else f'`{id}`'} fails: {said}"
+        own = playbook.id
+        expected = [replace(one, playbook=one.playbook or own) for one in test.expect]
+        yield from _compare(expected, trial.findings, own)
+        if _number(trial.findings, own) < _number(expected, own):
+            events = [arrival.event for arrival in arrivals]
+            yield from uncounted(playbook, events, START, alone=not test.beside)
+
+    def _company(self, playbook: Playbook, test: PlaybookTest) -> list[Playbook]:
+        """Return a playbook, and those that one of its tests runs with."""
+        return [playbook, *(self.playbooks[id] for id in test.beside if id in self.playbooks)]
 
 
 class Trial:
-    """One playbook on a virtual clock: events arrive, requests are judged by the decisions made so far."""
+    """Playbooks on a virtual clock: events arrive, requests are judged by the decisions made so far."""
 
-    def __init__(self, playbook: Playbook, runner: Runner) -> None:
-        engine = Engine([replace(playbook, mode="enforce", rollout=None)], runner.lateness)
+    def __init__(self, company: Iterable[Playbook], runner: Runner) -> None:
+        engine = Engine([replace(one, mode="enforce", rollout=None) for one in company], runner.lateness)
         self._enrich = runner.enrich
         self._replay = Replay(engine, runner.make_windows(engine.watches(), runner.lateness), Memory())
         self._decisions = Decisions()
@@ -155,9 +174,9 @@ class Trial:
         return sorted(self._found.values(), key=attrgetter("at"))
 
     @property
-    def faults(self) -> list[str]:
-        """What the playbook raised, by text."""
-        return [said for _, said in self._replay.errors]
+    def faults(self) -> list[tuple[str, str]]:
+        """What playbooks raised: id and text."""
+        return list(self._replay.errors)
 
     def deliver(self, arrival: Arrival) -> None:
         """Let an event arrive."""
@@ -233,31 +252,48 @@ def _keeps_groups(detector: Detector) -> bool:
     return isinstance(detector, Steps) and not detector.until
 
 
+def _fed(judge: Judge, company: Iterable[Playbook]) -> bool:
+    """Say whether a playbook may count events that one of these makes."""
+    return any(judge.names(action.event) for one in company for action in one.actions if action.event is not None)
+
+
+def _number(some: Iterable[Expectation | Finding], id: str) -> int:
+    return sum(1 for one in some if one.playbook == id)
+
+
 def _difference(wanted: dict[str, str], found: dict[str, str]) -> str:
     lost = [f"no finding for {group}" for key, group in wanted.items() if key not in found]
     return ", ".join(lost + [f"a finding for {group}" for key, group in found.items() if key not in wanted])
 
 
-def _compare(expected: Sequence[Expectation], found: Sequence[Finding]) -> Iterator[str]:
-    """Give the difference between what a test expects and what was found, nothing where there is none."""
-    lines = list(_lines(expected, found))
+def _compare(expected: Sequence[Expectation], found: Sequence[Finding], own: str) -> Iterator[str]:
+    """Give the difference between what a test expects and what was found, nothing where there is none.
+
+    Findings of others than its own playbook are told with whose they are.
+    """
+    lines = list(_lines(expected, found, own))
     if any(not line.startswith(" ") for line in lines):
         yield "what was expected (-) is not what was found (+):"
         yield from lines
 
 
-def _lines(expected: Sequence[Expectation], found: Sequence[Finding]) -> Iterator[str]:
-    left = [(one.at, _group(one.group)) for one in expected]
-    right = [(one.at - START, _group(one.group)) for one in found]
+def _lines(expected: Sequence[Expectation], found: Sequence[Finding], own: str) -> Iterator[str]:
+    left = [(one.at, one.playbook, _group(one.group)) for one in expected]
+    right = [(_after(one), one.playbook, _group(one.group)) for one in found]
     for kind, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
         for wanted, got in zip_longest(expected[a:b], found[c:d]):
             if kind == "equal" and _acts_as(got, wanted):
-                yield f"  {_expected(wanted)}"
+                yield f"  {_expected(wanted, own)}"
                 continue
             if wanted is not None:
-                yield f"- {_expected(wanted)} (line {wanted.place.line})"
+                yield f"- {_expected(wanted, own)} (line {wanted.place.line})"
             if got is not None:
-                yield f"+ {_found(got)}"
+                yield f"+ {_found(got, own)}"
+
+
+def _after(finding: Finding) -> int:
+    """Return how long after the start a finding is anchored, in whole seconds as tests are: made events lie between."""
+    return (finding.at - START) // SECOND * SECOND
 
 
 def _acts_as(finding: Finding, wanted: Expectation) -> bool:
@@ -270,16 +306,20 @@ def _whom(effect: Effect) -> str | None:
     return effect.target or effect.channel or emitted(effect)
 
 
-def _expected(wanted: Expectation) -> str:
+def _expected(wanted: Expectation, own: str) -> str:
     actions = "".join(f", {kind} {' '.join(targets)}" for kind, targets in wanted.actions.items())
-    return f"at {format_duration(wanted.at)}: {_group(wanted.group)}{actions}"
+    return f"at {format_duration(wanted.at)}: {_whose(wanted.playbook, own)}{_group(wanted.group)}{actions}"
 
 
-def _found(finding: Finding) -> str:
+def _found(finding: Finding, own: str) -> str:
     actions = "".join(
         f", {one.kind} {_whom(one)}" + (f" held back ({one.held})" if one.held else "") for one in finding.effects
     )
-    return f"at {format_duration(finding.at - START)}: {_group(finding.group)}{actions}"
+    return f"at {format_duration(_after(finding))}: {_whose(finding.playbook, own)}{_group(finding.group)}{actions}"
+
+
+def _whose(playbook: str | None, own: str) -> str:
+    return "" if playbook == own else f"{playbook}: "
 
 
 def _group(group: Mapping[str, object]) -> str:

@@ -14,13 +14,15 @@ ASKED = 1000  # events
 TOLD = 3  # reasons
 
 
-def uncounted(playbook: Playbook, events: Sequence[Event], start: int) -> Iterator[str]:
+def uncounted(playbook: Playbook, events: Sequence[Event], start: int, *, alone: bool = True) -> Iterator[str]:
     """Give each reason for which events did not count, with the first that it kept out; times from `start` on.
 
-    Events whose names the playbook does not look at are passed over, unless there are no others.
+    Events whose names the playbook does not look at are passed over, unless there are no others and it is `alone`: else
+    it may wait for what others make.
     """
     asked = [(event, judged(playbook, event)) for event in events[:ASKED]]
-    looked_at = [one for one in asked if any(part.named for part in one[1].parts)] or asked
+    looked_at = [one for one in asked if any(part.named for part in one[1].parts)]
+    looked_at = looked_at or (asked if alone else [])
     first: dict[str, Event] = {}
     for event, found in looked_at:
         if found.why is not None:

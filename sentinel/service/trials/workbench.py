@@ -98,7 +98,8 @@ class Workbench:
         content, name = self._content(text, file)
         until = self._steady() + LONGEST
         found: list[Outcome] = []
-        for outcome in _outcomes(content, name, Runner(self._make_windows, self._lateness, self._add_agent)):
+        runner = Runner(self._make_windows, self._lateness, self._add_agent, content.playbooks)
+        for outcome in _outcomes(content, name, runner):
             found.append(outcome)
             if self._steady() > until:
                 break

@@ -367,3 +367,111 @@ def test_the_clock_starts_on_a_monday():
     test = content(events=("{at: 0s, event: auth}",), expect=()).playbooks["p"].tests[0]
     (arrival,) = _arrivals(test)
     assert (arrival.event.at, arrival.received, START // 86_400_000_000 % 7) == (START, START, 4)
+
+
+FIRST = """playbook: first
+event: auth
+where: not success
+group_by: user
+window: 10m
+when: {count: 2}
+actions: [emit: {event: account.guessed}, label_user: {name: guessed, for: 1h}]
+"""
+SECOND = """playbook: second
+event: [{event}]
+{where}group_by: ip
+window: 1d
+when: {{distinct: {{user: 2}}}}
+actions: [block_ip: {{for: 1d}}]
+tests:
+  - name: together
+    with: [first]
+    events:
+      - {{at: 0s, event: auth, success: false, ip: 203.0.113.9, user: u1, repeat: 2, every: 1s}}
+      - {{at: 1m, event: auth, success: false, ip: 203.0.113.9, user: u2, repeat: 2, every: 1s}}
+      - {{at: 2m, event: paid, ip: 203.0.113.9, user: "u{{n}}", repeat: 3, every: 1s}}
+    expect:
+      - {{at: 1s, playbook: first, group: {{user: u1}}, emit: account.guessed, label_user: u1}}
+      - {{at: 1m1s, playbook: first, group: {{user: u2}}}}
+      - {{at: {at}, group: {{ip: 203.0.113.9}}, block_ip: 203.0.113.9}}
+    requests:
+      - {{at: 1m, ip: 203.0.113.9, verdict: allow}}
+      - {{at: 3m, ip: 203.0.113.9, verdict: block}}
+"""
+MADE = {"event": "account.guessed", "where": "", "at": "1m1s"}
+MARKED = {"event": "paid", "where": "where: '\"guessed\" in user.labels'\n", "at": "2m2s"}
+OTHER = {"event": "auth", "where": "", "at": "1m1s"}  # shuffled, nothing is held to when it is
+
+
+def company(**second):
+    """Return the content of two files: what the first finds, the second may live on."""
+    text = SECOND.format(**second)
+    return assemble({"a.yaml": FIRST.encode(), "b.yaml": text.encode()})
+
+
+def beside(content):
+    return Runner(windows, playbooks=content.playbooks)
+
+
+def together(found, **more):
+    (outcome,) = beside(found).playbook(found.playbooks["second"], **more)
+    return list(outcome.faults)
+
+
+@pytest.mark.parametrize("second", [MADE, MARKED], ids=["made", "marked"])
+def test_a_test_runs_with_the_playbooks_it_names(second):
+    """They monitor as they are written, and enforce in it: what one makes is counted, its label is seen."""
+    assert together(company(**second)) == []
+
+
+def test_what_others_find_is_told_with_whose_it_is_and_nothing_of_it_may_be_missing():
+    assert together(company(**MADE | {"at": "1m2s"})) == [
+        "what was expected (-) is not what was found (+):",
+        "  at 1s: first: user id:u1, label_user id:u1, emit account.guessed",
+        "  at 1m1s: first: user id:u2",
+        "- at 1m2s: ip 203.0.113.9, block_ip 203.0.113.9 (line 17)",
+        "+ at 1m1s: ip 203.0.113.9, block_ip 203.0.113.9",
+    ]
+    text = SECOND.format(**MADE).replace("      - {at: 1s, playbook: first", "      # ")
+    found = assemble({"a.yaml": FIRST.encode(), "b.yaml": text.encode()})
+    told = "+ at 1s: first: user id:u1, emit account.guessed, label_user id:u1"
+    assert told in together(found)
+
+
+def test_of_a_playbook_that_waits_for_what_others_make_no_event_is_said_not_to_count():
+    faults = together(company(**MADE | {"event": "account.other"}))
+    assert faults[1].startswith("what was expected")
+    assert not any("does not count" in one for one in faults)
+
+
+def test_which_of_the_playbooks_fails_is_told():
+    def failing(watches, lateness):
+        made = windows(watches, lateness)
+        made.trackers["first"].few, made.trackers["first"].judge = 0, lambda *_: 1 / 0
+        return made
+
+    found = company(**MADE)
+    (outcome,) = Runner(failing, playbooks=found.playbooks).playbook(found.playbooks["second"])
+    assert "`first` fails: ZeroDivisionError: division by zero" in outcome.faults
+
+
+def test_a_test_whose_others_are_not_there_fails_and_says_so():
+    found = company(**MADE)
+    (outcome,) = Runner(windows).playbook(found.playbooks["second"])
+    assert outcome.faults == ("it runs with `first`, which these paths do not hold: name its file, too",)
+
+
+@pytest.mark.parametrize(("second", "shuffled"), [(MADE, 0), (MARKED, 0), (OTHER, 1)], ids=["made", "marked", "other"])
+def test_shuffled_are_tests_in_which_nothing_of_the_others_is_counted(second, shuffled):
+    found = company(**second)
+    if second is OTHER:  # order decides nothing where the other makes what nobody looks at and marks nobody
+        first = FIRST.replace(", label_user: {name: guessed, for: 1h}", "")
+        text = SECOND.format(**second).replace(", label_user: u1", "")
+        found = assemble({"a.yaml": first.encode(), "b.yaml": text.encode()})
+    outcomes = list(beside(found).shuffled(found.playbooks["second"], range(5)))
+    assert [outcome.faults for outcome in outcomes] == [()] * shuffled
+
+
+def test_a_playbook_s_version_is_that_of_before_unless_a_test_names_others():
+    """The hash was written down before tests could."""
+    assert content().playbooks["p"].version == "94f9b26179ea"
