@@ -11,11 +11,11 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from sentinel.api.hub import Hub
-from sentinel.edge.turns import Turns
 from sentinel.core.record import App, KeyScope
 from sentinel.edge.access import Caller, Gate
 from sentinel.edge.errors import ApiError
 from sentinel.edge.protocols import KeyForms
+from sentinel.edge.turns import Turns
 from sentinel.edge.wire import Headers
 from sentinel.service.accounts import Accounts
 from sentinel.service.bans import Bans

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from sentinel.api.context import Admin, Context, Here, Listener, Reader
 from sentinel.api.models import (
+    CONFLICT,
     AllowanceView,
     DecisionView,
     Length,
@@ -126,7 +127,7 @@ def list_allowances(
     return {"items": [allowance_view(one) for one in found]}
 
 
-@router.post("/v1/allow", response_model=AllowanceView, status_code=201, tags=["decisions"])
+@router.post("/v1/allow", response_model=AllowanceView, status_code=201, responses=CONFLICT, tags=["decisions"])
 def add_allowance(here: Here, caller: Admin, new: NewAllowance) -> Any:
     """Let nobody act on a user, an address or a network."""
     now = here.clock()

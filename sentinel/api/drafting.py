@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from sentinel.api.context import Admin, Here
+from sentinel.api.context import ASKED_IN_TURN, Admin, Here
 from sentinel.api.models import CONFLICT, FlawView, Model, Moment
 from sentinel.api.parts import Word
 from sentinel.core.number import plural
@@ -97,13 +97,13 @@ class BacktestView(Model):
     seconds: float
 
 
-@router.post("/v1/playbooks/check", response_model=CheckView)
+@router.post("/v1/playbooks/check", response_model=CheckView, dependencies=ASKED_IN_TURN)
 def check_draft(here: Here, caller: Admin, draft: Draft) -> Any:
     """Return every mistake of a draft, as if it were a file beside those in use."""
     return here.workbench.check(draft.text, draft.file)
 
 
-@router.post("/v1/playbooks/test", response_model=TestsView)
+@router.post("/v1/playbooks/test", response_model=TestsView, dependencies=ASKED_IN_TURN)
 def test_draft(here: Here, caller: Admin, draft: Draft) -> Any:
     """Run the tests in a draft; one with mistakes is refused, with each of them."""
     try:
@@ -112,7 +112,7 @@ def test_draft(here: Here, caller: Admin, draft: Draft) -> Any:
         raise _mistaken(errors) from None
 
 
-@router.post("/v1/playbooks/backtest", response_model=BacktestView, responses=CONFLICT)
+@router.post("/v1/playbooks/backtest", response_model=BacktestView, responses=CONFLICT, dependencies=ASKED_IN_TURN)
 def backtest_draft(here: Here, caller: Admin, draft: Judged) -> Any:
     """Judge the app's stored events by a draft as if it were enforced; a caller's newer question ends the older."""
     try:

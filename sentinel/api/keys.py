@@ -66,7 +66,7 @@ def list_keys(here: Here, caller: Admin) -> Any:
     return {"items": [key_view(key, here.key_forms) for key in here.store.access.keys(caller.app)]}
 
 
-@router.post("/v1/keys", response_model=NewKeyView, status_code=201)
+@router.post("/v1/keys", response_model=NewKeyView, status_code=201, responses=CONFLICT)
 def make_key(here: Here, caller: Admin, new: NewKey) -> Any:
     """Make a key. Its secret is in this answer and nowhere else."""
     origins = apps.origins(new.scope, new.origins)

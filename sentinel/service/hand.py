@@ -14,13 +14,14 @@ from typing import get_args
 from sentinel.core import address, identity, moment
 from sentinel.core.decision import PAIRS, Decision, Kind, Place, Scope, Single, pair, place, unpair
 from sentinel.core.duration import ENDLESS, parse_duration
-from sentinel.core.errors import DecisionError, SentinelError, StoreBusy
+from sentinel.core.errors import Conflict, DecisionError, SentinelError, StoreBusy
 from sentinel.core.ids import CHANCE, new_id
 from sentinel.core.record import Allowance, Filter, KeptDecision, KeptFinding
 from sentinel.service.ports import Store
 
 SINGLES: tuple[Single, ...] = get_args(Single)
 _PAGE = 1000
+MOST_ALLOWED = 10_000  # allowances in force of an app: each finding looks at them
 
 
 def decide(
@@ -42,9 +43,13 @@ def allow(
 ) -> tuple[Allowance, bool]:  # fmt: skip
     """Let nobody act on somebody; with `lift` end what playbooks decided, and say whether there was anything.
 
-    Where nobody does already, that allowance gets this end and reason.
+    Where nobody does already, that allowance gets this end and reason. Raises Conflict where there are too many.
     """
     held = _allowance(store, app, scope, value, now)
+    if held is None and len(store.allow.list(app, now)) >= MOST_ALLOWED:
+        raise Conflict(
+            f"there are {MOST_ALLOWED} allowances already", "take back what nobody needs, or allow a network"
+        )
     made = Allowance(held.id if held else _id(now), scope, value, why, held.made if held else now, end, by)
     store.allow.add(app, made, by, now)
     return made, lift and _free(store, app, made, by, now)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import Conflict, SentinelError
 from sentinel.core.record import KEY_SCOPES, App, Key, KeyScope
 from sentinel.store.audit import note
 from sentinel.store.changes import add_new, touch
@@ -18,6 +18,7 @@ from sentinel.store.tables import access_keys, apps, one_time_links
 
 SECRET_BYTES = 40  # 54 characters: some foreign clients refuse fewer than 50
 SHORTEST_SECRET = 32
+MOST_KEYS = 1000  # of an app, in use
 _APP = tuple(App.__dataclass_fields__)
 _KEY = tuple(Key.__dataclass_fields__)
 
@@ -99,7 +100,10 @@ class Access:
         self, app: str, scope: KeyScope, by: str, now: int, *, name: str = "", protocol: str | None = None,
         settings: Mapping[str, Any] | None = None, secret: str | None = None,
     ) -> tuple[Key, str]:  # fmt: skip
-        """Make a key and return it with its secret, which nothing can show again; `secret` sets it."""
+        """Make a key and return it with its secret, which nothing can show again; `secret` sets it.
+
+        Raises Conflict where the app has too many.
+        """
         if scope not in KEY_SCOPES:
             raise SentinelError(f"`scope`: `{scope}` is none of {', '.join(KEY_SCOPES)}")
         if app not in self._apps:
@@ -111,8 +115,12 @@ class Access:
             )
         key = _new_key(app, scope, by, now, name, protocol, settings)
         with self._control.write() as connection:
-            if connection.execute(select(access_keys.c.id).where(access_keys.c.hash == _hash(secret))).first():
+            c = access_keys.c
+            if connection.execute(select(c.id).where(c.hash == _hash(secret))).first():
                 raise SentinelError("`secret`: in use by another key", "leave it out to get a good one")
+            in_use = select(func.count()).where(c.app == app, c.revoked.is_(None))
+            if connection.execute(in_use).scalar_one() >= MOST_KEYS:
+                raise Conflict(f"there are {MOST_KEYS} keys already", "revoke those that nobody needs")
             _add_key(connection, key, secret)
         return key, secret
 

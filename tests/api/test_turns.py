@@ -158,6 +158,16 @@ def test_each_question_that_may_take_long_waits_for_its_turn(asked, path):
     assert asked.using("admin").get(path).status != 429
 
 
+def test_drafts_wait_for_their_turn_as_questions_do(asked):
+    """Thirty whose tests take long, of one app, held up the events of all."""
+    made = asked.using("admin").post("/v1/keys", {"scope": "admin"}).json
+    drafting, found = asked.client.using(made["secret"]), turns_of(asked)
+    assert drafting.post("/v1/playbooks/check", {"text": ""}).status == 200
+    found._of_keys.spend(made["id"], 100 * turns.BURST, found._clock())
+    for path, more in (("check", {}), ("test", {}), ("backtest", {"since": "1d"})):
+        assert drafting.post(f"/v1/playbooks/{path}", {"text": "", **more}).status == 429
+
+
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory):
     """A server whose key for reading has asked for too much."""

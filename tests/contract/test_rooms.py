@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import update
 
 from sentinel.core.batch import Label, Note, Outgoing
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import Conflict, SentinelError
 from sentinel.core.record import KEY_SCOPES, Allowance, App, Draft, PlaybookVersion, Snapshot
+from sentinel.store import access
 from sentinel.store.tables import snapshots
 from tests.contract.values import NOW, batch, decision, put
 
@@ -58,6 +59,16 @@ def test_a_key_is_known_by_its_secret_and_shown_only_once(store, scope):
     assert (key.app, key.scope, key.name, key.settings) == ("shop", scope, "web", {"origins": ["https://x.y"]})
     assert secret not in repr(store.access.keys("shop"))
     assert secret not in repr(store.audit.list("shop"))
+
+
+def test_of_one_app_only_so_many_keys_are_in_use(store, monkeypatch):
+    monkeypatch.setattr(access, "MOST_KEYS", 2)
+    first, _ = [store.access.make_key("shop", "admin", "jane", NOW)[0] for _ in range(2)]
+    with pytest.raises(Conflict, match="there are 2 keys already"):
+        store.access.make_key("shop", "read", "jane", NOW)
+    store.access.make_key("blog", "sdk", "jane", NOW)
+    store.access.revoke("shop", first.id, "jane", NOW)
+    store.access.make_key("shop", "read", "jane", NOW)
 
 
 def test_a_wrong_secret_is_nobodys(store):

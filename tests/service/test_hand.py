@@ -8,6 +8,7 @@ from sentinel.core.batch import Batch
 from sentinel.core.decision import Decision, Subject, pair
 from sentinel.core.decisions import Decisions
 from sentinel.core.duration import DAY, HOUR
+from sentinel.core.errors import Conflict
 from sentinel.core.finding import Effect
 from sentinel.core.record import App
 from sentinel.service import hand
@@ -57,6 +58,17 @@ def test_what_an_allowance_lifts_is_lifted_in_one_transaction(store, monkeypatch
     assert len({one.target for one in lifted if one.target.startswith("ip 10.0.")}) == 512
     assert store.decisions.get("shop", "d4100").lifted == NOW + MANY
     assert store.decisions.get("shop", "d10000").lifted is None
+
+
+def test_only_so_many_allowances_are_in_force_at_a_time(store, monkeypatch) -> None:
+    """Each finding, of any app, waits until they are looked at."""
+    monkeypatch.setattr(hand, "MOST_ALLOWED", 1)
+    store.access.put_app(App("other"), "test", 1)
+    hand.allow(store, "other", "user", "id:1", NOW + HOUR, "trusted", "jane", NOW)
+    with pytest.raises(Conflict, match="allowances already"):
+        hand.allow(store, "other", "user", "id:2", None, "trusted", "jane", NOW)
+    hand.allow(store, "other", "user", "id:1", NOW + 2 * HOUR, "trusted for longer", "jane", NOW)
+    hand.allow(store, "other", "user", "id:2", None, "trusted", "jane", NOW + 3 * HOUR)
 
 
 HOME, AWAY = "203.0.113.20", "203.0.113.21"

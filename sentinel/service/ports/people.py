@@ -95,7 +95,10 @@ class Access(Protocol):
         self, app: str, scope: KeyScope, by: str, now: int, *, name: str = "", protocol: str | None = None,
         settings: Mapping[str, Any] | None = None, secret: str | None = None,
     ) -> tuple[Key, str]:  # fmt: skip
-        """Make a key and return it with its secret, which nothing can show again; `secret` sets it."""
+        """Make a key and return it with its secret, which nothing can show again; `secret` sets it.
+
+        Raises Conflict where the app has too many.
+        """
 
     def key(self, secret: str) -> Key | None:
         """Return the unrevoked key of a secret; from memory after the first time."""
