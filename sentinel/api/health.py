@@ -50,11 +50,11 @@ async def readyz(here: Here, request: Request, response: Response) -> Ready:
         return Ready(status="starting", detail=starting)
     health, trouble = here.store.health(), here.overview.trouble()
     known = await _known(here, request)
+    warnings = here.overview.warnings() if known else ()
     if trouble is not None:
         response.status_code = 503
         why = f": {trouble}" if known else ""
-        return Ready(status="unavailable", detail=f"events cannot be taken{why}", warnings=health.warnings * known)
-    warnings = health.warnings if known else ()
+        return Ready(status="unavailable", detail=f"events cannot be taken{why}", warnings=warnings)
     if health.explorer is not None:
         why = f": {health.explorer}" if known else ""
         return Ready(status="degraded", detail=f"events cannot be searched{why}", warnings=warnings)

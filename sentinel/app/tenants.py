@@ -81,18 +81,25 @@ class Tenants:
 
     def _look_after(self, pipeline: Pipeline, overview: Overview) -> None:
         tenants = list(pipeline.tenants.values())
-        if not tenants:
-            self._link.everywhere("PING")  # whose first event would find out
+        self._warn(overview, tuple(map(str, self._link.problems())))
         for tenant in (one for one in tenants if isinstance(one, shared.SharedTenant)):
             with pipeline.lock:
                 tenant.windows.look()
             if tenant.windows.lost:
+                lost = f"windows of `{tenant.app.id}` lost what they held: it is rebuilt"
+                log.warning("trouble", where="windows", error=lost)
                 overview.progress(f"rebuilding windows of {tenant.app.id}", 0)
                 with pipeline.lock:
                     shared.begin(self._store, tenant, self._progress, self._wait)
                 overview.ready()
             else:
                 shared.refresh(self._store, tenant)
+
+    def _warn(self, overview: Overview, problems: tuple[str, ...]) -> None:
+        """Tell what somebody set there since the start."""
+        for problem in problems if problems != overview.warned else ():
+            log.warning("trouble", where="windows", error=problem)
+        overview.warned = problems
 
 
 def _shared(

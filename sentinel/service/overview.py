@@ -46,6 +46,7 @@ class Overview:
         self._library = library
         self._starting: str | None = "the server is starting"
         self._trouble: str | None = None
+        self.warned: tuple[str, ...] = ()  # of what keeps windows
         self.sources: list[Callable[[], str | None]] = []  # of what else keeps events from being taken
 
     def starting(self) -> str | None:
@@ -56,6 +57,10 @@ class Overview:
         """Say why no events can be taken though the start is done; None while they can."""
         known = self._pipeline.store.health().down or self._trouble
         return known or next((why for source in self.sources if (why := source()) is not None), None)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what is wrong though events are taken, one line each."""
+        return (*self._pipeline.store.health().warnings, *self.warned)
 
     def troubled(self, why: str | None) -> None:
         """Note why windows cannot be used, None where they can."""

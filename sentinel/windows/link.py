@@ -143,6 +143,14 @@ class Link:
                 answers.append(connection.read_response())
         return answers
 
+    def problems(self) -> Iterator[SentinelError]:
+        """Give what is wrong with servers that would let keys go before their time."""
+        for answer in self.everywhere("INFO", "memory"):
+            policy = fields(answer).get("maxmemory_policy", "noeviction")
+            if policy != "noeviction":
+                would = f"the server's `maxmemory-policy` is `{policy}`: it would forget attacks under way"
+                yield SentinelError(f"`windows`: {would}", "set it to `noeviction`")
+
     def names(self, pattern: str) -> Iterator[str]:
         """Give the names of all keys like a pattern; keys that come or go meanwhile may be among them or not."""
         for name in self._servers.all():
@@ -311,13 +319,8 @@ def _replicas(query: str) -> int:
 
 def _check(link: Link) -> None:
     """Refuse a server that would let keys go before their time."""
-    for answer in link.everywhere("INFO", "memory"):
-        policy = fields(answer).get("maxmemory_policy", "noeviction")
-        if policy != "noeviction":
-            raise SentinelError(
-                f"`windows`: the server's `maxmemory-policy` is `{policy}`: it would forget attacks under way",
-                "set it to `noeviction`",
-            )
+    for problem in link.problems():
+        raise problem
 
 
 def _keeps(link: Link) -> bool:
