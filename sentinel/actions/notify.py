@@ -28,7 +28,11 @@ URGENCY: Mapping[str, Urgency] = {
     "info": "info", "low": "info", "medium": "warning", "high": "failure", "critical": "failure",
 }  # fmt: skip
 # The attribute by which a service knows a message that comes again, where the channel's URL names none.
-STAMPS: Mapping[str, str] = {"pagerduty": "dedup", "opsgenie": "alias", "jira": "alias", "splunk": "entity_id"}
+STAMPS: Mapping[str, str] = {
+    "pagerduty": "dedup", "opsgenie": "alias", "jira": "alias", "splunk": "entity_id", "goalerts": "dedup",
+    "squadcast": "dedup", "ilert": "dedup", "incidentio": "dedup", "firehydrant": "dedup", "signl4": "external_id",
+    "pagertree": "thirdparty",
+}  # fmt: skip
 PLAIN = ("slack",)  # its own form of Markdown knows no backslash: it would be shown before every sign
 INSTALL = "pip install 'sentinel-playbooks[notify]'"
 

@@ -145,9 +145,17 @@ def test_a_guard_that_holds_is_never_less_than_a_warning_and_a_digest_never_more
     ("url", "name", "own"),
     [
         (PAGER, "dedup_key", "dedup"), (DUTY, "alias", "alias"), (DESK, "alias", "alias"),
-        (ON_CALL, "entity_id", "entity_id"),
+        (ON_CALL, "entity_id", "entity_id"), ("squadcast://abcdef0123456789", "event_id", "dedup"),
+        ("goalerts://goalert.example/12345678-1234-1234-1234-123456789012", "dedup", "dedup"),
+        ("ilert://il1api0123", "alertKey", "dedup"),
+        ("incidentio://01ABC/0123456789abcdef", "deduplication_key", "dedup"),
+        ("firehydrant://0123456789abcdef", "idempotency_key", "dedup"),
+        ("signl4://0123456789abcdef", "X-S4-ExternalID", "dedup"), ("pagertree://int_0123456789", "id", "dedup"),
     ],
-    ids=["pagerduty", "opsgenie", "jira", "splunk"],
+    ids=[
+        "pagerduty", "opsgenie", "jira", "splunk", "squadcast", "goalert", "ilert", "incidentio", "firehydrant",
+        "signl4", "pagertree",
+    ],
 )  # fmt: skip
 def test_a_pager_knows_a_message_that_comes_again(posts, url: str, name: str, own: str) -> None:
     assert tell(url)
