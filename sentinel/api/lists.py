@@ -57,7 +57,8 @@ def _answer(request: Request, table: Table, form: str) -> Response:
     data = "".join(map(FORMS[form].line, places(table))).encode()
     tag = f'"{blake2b(data, digest_size=12).hexdigest()}"'
     headers = {"etag": tag, "cache-control": "private, no-cache"}
-    if tag in (one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")):
+    held = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    if held & {tag, "*"}:
         return Response(status_code=304, headers=headers)
     return Response(data, media_type="text/plain; charset=utf-8", headers=headers)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from fastapi import Path, Query
 from pydantic import AfterValidator
 
+from sentinel.core.errors import SentinelError
 from sentinel.service import hand
 from sentinel.service.ports import Store
 
 LONGEST = 512
+_PLUS = re.compile(r" \d\d:?\d\d$")  # an offset's, read as the space that it means in an address
 
 
 def _printable(text: str) -> str:
@@ -29,7 +32,13 @@ Time = Annotated[str | None, Query(max_length=40, description="RFC 3339, or seco
 
 def time(name: str, value: str | None) -> int | None:
     """Return the moment of a parameter, None where it was not given."""
-    return None if value is None else hand.time(name, value)
+    if value is None:
+        return None
+    try:
+        return hand.time(name, value)
+    except SentinelError as error:
+        hint = "in an address a `+` is written `%2B`" if _PLUS.search(value) else error.hint
+        raise SentinelError(error.message, hint) from None
 
 
 def user_key(store: Store, app: str, value: str | None) -> str | None:

@@ -16,8 +16,8 @@ from sentinel import settings
 from sentinel.actions.channel import channels
 from sentinel.cli.client import Unreachable, connect
 from sentinel.cli.examined import Remark, exposure, machine, open_secrets, present, told, used
-from sentinel.cli.options import Config
-from sentinel.cli.terminal import many, say
+from sentinel.cli.options import AsFormat, Config, Format
+from sentinel.cli.terminal import many, say, say_json
 from sentinel.core.errors import SentinelError
 from sentinel.enrich.enricher import build
 from sentinel.enrich.network import NetworkLists
@@ -34,22 +34,26 @@ def doctor(
     data: Annotated[
         str | None, typer.Option("--data", help="The data folder; else that of the settings.", metavar="FOLDER")
     ] = None,
+    format: AsFormat = Format.text,
 ) -> int:
     """Check the settings, the data folder, the playbooks and the running server."""
     flags = {name: value for name, value in {"config": config, "data": data}.items() if value is not None}
     try:
         found = settings.read(flags)
     except SettingsError as error:
-        return _tell(Remark("bad", problem) for problem in error.problems)
+        return _tell((Remark("bad", problem) for problem in error.problems), format)
     file = Path(settings.named(flags) or settings.FILE)
-    return _tell(chain(open_secrets(found, file), *(check(found) for check in CHECKS)))
+    return _tell(chain(open_secrets(found, file), *(check(found) for check in CHECKS)), format)
 
 
-def _tell(remarks: Iterator[Remark]) -> int:
+def _tell(remarks: Iterator[Remark], format: Format) -> int:
     """Write what was found; 1 where anything is bad."""
     bad = 0
     for remark in remarks:
-        say(f"{remark.state:4}  {remark.text}")
+        if format is Format.json:
+            say_json(remark._asdict())
+        else:
+            say(f"{remark.state:4}  {remark.text}")
         bad += remark.state == "bad"
     return 1 if bad else 0
 

@@ -804,6 +804,11 @@ class TestForm:
         ("question", "message", "hint"),
         [
             ("decisions?kind={x}", "`kind`: `{x}` is not known", "one of block, redirect, challenge, allow"),
+            (
+                "events?from=2026-11-20T21:30:00+01:00",
+                "`from`: `2026-11-20T21:30:00 01:00` is not a time",
+                "in an address a `+` is written `%2B`",
+            ),
             ("decisions?limit=0", "`limit`: less than 1", "see /v1/openapi.json"),
             ("decisions?limit=ten", "`limit`: not a whole number", "see /v1/openapi.json"),
             ("decisions?all=maybe", "`all`: neither `true` nor `false`", "see /v1/openapi.json"),

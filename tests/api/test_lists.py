@@ -57,6 +57,7 @@ def test_who_has_the_list_is_told_so(lister):
     answer = lister().get("/v1/blocklist.txt", headers={"If-None-Match": f'"x", W/{tag}'})
     assert (answer.status, answer.body) == (304, b"")
     assert lister().get("/v1/blocklist.txt", headers={"If-None-Match": '"x"'}).status == 200
+    assert lister().get("/v1/blocklist.txt", headers={"If-None-Match": "*"}).status == 304, "whatever it is"
 
 
 def test_nobody_sees_another_apps_list(whole):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -45,6 +46,12 @@ def doctor(capsys, monkeypatch, tmp_path):
 def test_nothing_is_bad_where_nothing_is(doctor):
     code, said = doctor('[channels.security]\nkind = "log"\n')
     assert code == 0 and "bad " not in said, said
+
+
+def test_as_json_it_is_a_line_for_each_with_the_same_code(doctor, capsys):
+    assert doctor("retentoin = '90d'\n")[0] == run(["doctor", "--format", "json"]) == 1
+    (one,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert one["state"] == "bad" and "`retention`" in one["text"]
 
 
 def test_a_setting_that_is_misspelt_is_named_with_what_was_meant(doctor):

@@ -21,7 +21,7 @@ from sentinel.core import identity
 from sentinel.core.errors import EventError, InputError
 from sentinel.core.event import Event, read, read_typed
 from sentinel.service.eventfiles.streams import LONGEST, Chunk, Stream
-from sentinel.service.eventfiles.tables import Fault, Rows, Table, is_table
+from sentinel.service.eventfiles.tables import NO_UTF_8, Fault, Rows, Table, is_table
 
 SHOWN = 10  # bad lines that are told one by one
 FOREIGN = ("not JSON", "not UTF-8")
@@ -202,7 +202,7 @@ class EventFile:
         try:
             return self._decode(line)
         except UnicodeDecodeError:
-            return Fault("not UTF-8")
+            return NO_UTF_8
         except RecursionError:
             return Fault("not JSON", "not JSON: nested too deeply")
         except msgspec.DecodeError as error:
@@ -242,7 +242,7 @@ class EventFile:
     def _hopeless(self, what: str) -> InputError:
         assert self._first is not None
         number, fault = self._first
-        hint = HINT if fault.reason in FOREIGN else None
+        hint = HINT if fault.reason == "not JSON" else None
         return InputError(f"`{self._stream.name}` {what}; line {number}: {fault.text}", hint)
 
     def _look(self, start: bytes) -> None:

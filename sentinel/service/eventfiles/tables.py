@@ -41,6 +41,8 @@ class Fault(NamedTuple):
         return self.told or self.reason
 
 
+SAVE = "save it as UTF-8"
+NO_UTF_8 = Fault("not UTF-8", f"not UTF-8 ({SAVE})")
 Rows = tuple[Sequence[int], list[Any]]  # lines' numbers, and what each holds: JSON values, or a Fault
 
 
@@ -129,7 +131,7 @@ class Table:
         lines = self._lines(chunks)
         header = next(lines, "")
         if self._faults:
-            raise InputError(f"the header of `{self._name}` is not UTF-8")
+            raise InputError(f"the header of `{self._name}` is not UTF-8", SAVE)
         delimiter = max(",;\t", key=header.count)
         fields = self._fields(next(csv.reader([header], delimiter=delimiter)))
         found = self._events(csv.reader(lines, delimiter=delimiter), fields)
@@ -155,7 +157,7 @@ class Table:
                 try:
                     yield line.decode()
                 except UnicodeDecodeError:
-                    self._faults.append((self._number, Fault("not UTF-8")))
+                    self._faults.append((self._number, NO_UTF_8))
 
     def _cells(self, reader: Iterator[list[str]]) -> Iterator[list[str] | Fault]:
         while True:

@@ -129,7 +129,7 @@ def test_a_header_that_cannot_be_is_told_at_once(reading, tmp_path, header, colu
 
 
 def test_a_header_that_is_no_utf_8_is_told(reading):
-    with pytest.raises(InputError, match=r"the header of .* is not UTF-8"):
+    with pytest.raises(InputError, match=r"the header of .* is not UTF-8 .save it as UTF-8."):
         reading(b"event,timestamp,\xff\n")
 
 
