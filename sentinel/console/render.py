@@ -42,7 +42,7 @@ def environment() -> Environment:
         "actor": actor, "duration": duration, "short": short, "target": target, "parties": parties,
         "pair": lambda value: (value, value), "laid_out": laid_out, "filename": filename, "bars": bars,
         "suffixed": lambda value, more: f"{value}{more}", "told": told, "many": many, "dotted": dotted,
-        "quoted": quoted, "excerpt": excerpt, "label": label, "labelled": labelled,
+        "grouped": grouped, "quoted": quoted, "excerpt": excerpt, "label": label, "labelled": labelled,
     }  # fmt: skip
     return env
 
@@ -115,6 +115,11 @@ def many(found: float, what: str) -> str:
 def dotted(text: str, most: int) -> Markup:
     """Return a name that, where it is too long for a line, goes on in the next behind a dot or an @."""
     return escape(inert(short(text, most))).replace(".", Markup(".<wbr>")).replace("@", Markup("@<wbr>"))
+
+
+def grouped(address: str) -> Markup:
+    """Return an address that, where it is too long for a line, goes on in the next behind a colon."""
+    return escape(inert(short(address, 96))).replace(":", Markup(":<wbr>"))
 
 
 def quoted(text: str) -> Markup:

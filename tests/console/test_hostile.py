@@ -10,8 +10,10 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from sentinel.core.record import Filter
+from tests.api.served import wait_for
 from tests.console.browsing import tab, write
-from tests.console.test_browser import HOSTILE, details, of_one
+from tests.console.test_browser import HOSTILE, LINES, details, of_one
 from tests.console.visiting import visited
 
 LONG = 30_000  # characters of a property; 32 KiB is what all of an event's may have
@@ -91,6 +93,21 @@ def test_what_a_backtest_puts_into_the_page_stays_text(chromium, console):
         page.locator("#draft-result", has_text="mistake").wait_for()
         assert "<script>x" in inert(page, "#draft-result")
         assert page.title() == "New playbook · Sentinel"
+        seen.quiet()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_longest_address_is_whole_and_goes_on_behind_a_colon(chromium, console, width):
+    ip = "2a02:8109:b5c0:1234:5c3a:9b1f:22aa:7e01"
+    console.whole.fail(ip, user="six", times=1)
+    wait_for(lambda: console.store.events.count("one", Filter(ip=ip)) > 0)
+    with tab(chromium, console.reader(), width=width) as seen:
+        seen.open(of_one(f"/explorer?ip={quote(ip)}"))
+        lines = seen.page.locator('td[data-label="Address"] bdi').first.evaluate(LINES)
+        assert "".join(lines) == ip and all(line.endswith(":") for line in lines[:-1]), lines
+        card = seen.page.locator("section:has(tbody)", has_text="Watch live").first.bounding_box()
+        cell = seen.page.locator('td[data-label="Address"] bdi').first.bounding_box()
+        assert cell["x"] + cell["width"] <= card["x"] + card["width"]
         seen.quiet()
 
 
