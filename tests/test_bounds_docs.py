@@ -11,9 +11,10 @@ from sentinel.console import guard
 from sentinel.core import decisions, event, identity
 from sentinel.core.duration import DAY
 from sentinel.edge import batch, turns
-from sentinel.engine import crowd, memory
-from sentinel.service import intake, saved, tenant
-from sentinel.store import paths
+from sentinel.engine import crowd, lexer, memory, syntax
+from sentinel.loader import content, detectors, schema, shapes, source
+from sentinel.service import hand, intake, saved, tenant
+from sentinel.store import access, paths
 from sentinel.store.explorer import machine
 from sentinel.windows import novelty, together
 from sentinel.windows.groups import Limits
@@ -22,6 +23,7 @@ from tests.api.test_walls import LISTENERS, READERS, RIGHTS
 DOCS = Path(__file__).parents[1] / "docs"
 OPERATING = (DOCS / "operating.md").read_text()
 API = (DOCS / "api.md").read_text()
+FILES = re.search(r"^A file holds at most .*?\n\n", (DOCS / "playbooks.md").read_text(), re.M | re.S)[0]
 BOUNDS = {
     "groups of a playbook": (Limits().groups, Limits().per_source),
     "waits of an": (Limits().groups,),
@@ -35,7 +37,8 @@ BOUNDS = {
     "open streams": (hub.MOST_SEATS,),
     "questions to the explorer": (machine.AT_ONCE, turns.AT_ONCE, turns.AT_ONCE_OF_APP),
     "properties that are learnt": (paths.MOST,),
-    "saved searches": (saved.MOST,),
+    "tails of events, exports": (*hub.AT_ONCE["events"], *hub.AT_ONCE["exports"]),
+    "saved searches, keys in use": (saved.MOST, access.MOST_KEYS, hand.MOST_ALLOWED),
     "decisions an SDK holds": (decisions.LIMIT,),
     "a body of who has no key": (program.STRANGERS // 1024, guard.FORM // (1024 * 1024)),
 }
@@ -55,6 +58,14 @@ def test_every_bound_is_told_as_it_is():
         (row,) = [text for what, text in rows.items() if what.startswith(begins)]
         told = {int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", row)}
         assert told >= set(numbers), begins
+
+
+def test_the_bounds_of_files_are_told():
+    told = {int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", FILES)}
+    assert told == {
+        source.LARGEST >> 20, lexer.LONGEST, syntax.LONGEST_LIST, content.LARGEST_LIST >> 20, detectors.MOST_STEPS,
+        shapes.MOST_ITEMS, detectors.LARGEST_THRESHOLD, schema.PLAYBOOK.keys["tests"].shape.most,
+    }  # fmt: skip
 
 
 def test_every_field_of_an_event_is_told_with_its_bound():
