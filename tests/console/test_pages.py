@@ -10,7 +10,7 @@ import pytest
 
 from sentinel.api import program
 from sentinel.console import site
-from sentinel.console.render import dotted, many
+from sentinel.console.render import dotted, environment, many
 from sentinel.core.errors import StoreBusy
 from tests.api.served import wait_for
 from tests.console.visiting import PASSWORD, text, visited
@@ -135,6 +135,16 @@ def test_a_finding_leads_to_whom_it_is_about_to_its_events_and_to_its_playbook(c
         assert reader.get(link).status == 200, link
     (decision,) = (link for link in found if link.startswith("/decisions/"))
     assert {"/addresses/203.0.113.21", "/playbooks/of/three-failures"} <= hrefs(reader.page(decision))
+
+
+def test_a_group_by_a_network_leads_to_the_page_where_it_can_be_blocked(console):
+    written = environment().from_string("{% import 'ui.html' as ui with context %}{{ ui.group(group) }}")
+    group = {"ip.network": "198.51.100.0/24", "properties.shop": "7"}
+    shown = written.render(url=lambda *parts: "/".join(parts), group=group)
+    assert re.findall(r'href="([^"]+)"', shown) == ["/addresses/198.51.100.0/24"]
+    console.whole.fail("198.51.100.77", times=1)
+    said = text(console.reader().page("/addresses/198.51.100.0/24"))
+    assert "Decide" in said and "What they did auth 1" in said
 
 
 @pytest.mark.parametrize(
