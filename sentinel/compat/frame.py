@@ -49,7 +49,7 @@ class Compat:
         path = scope["path"]
         if path.startswith(PREFIX):
             name, slash, rest = path[len(PREFIX) :].partition("/")
-            return name, slash + rest
+            return name, slash + rest.lstrip("/")  # clients put their paths behind an address that may end with `/`
         if path in self._root:
             given = {key for key, _ in scope["headers"]}
             for headers, name in self._root[path]:

@@ -129,6 +129,12 @@ def post(room, body, key="fake-sdk", path="/compat/fake/v1/events", headers=(), 
     return room.client.post(path, body, headers=[("X-Fake-Key", key), *headers], **more)
 
 
+@pytest.mark.parametrize("path", ["/v1/events", "//v1/events", "/v1/events/", "///v1/events//"])
+def test_an_address_that_was_given_with_a_slash_at_its_end_is_answered_too(room, path):
+    """A client that is told 404 may be silent for hours."""
+    assert post(room, [{"event": "a"}], path=f"/compat/fake{path}").status < 300
+
+
 def test_questions_about_stored_events_wait_for_their_turn_and_nothing_else_does(room):
     """They take as long as the API's."""
     key, turns = [("X-Fake-Key", "fake-sdk")], room.shared.turns
