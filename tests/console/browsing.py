@@ -20,6 +20,9 @@ ROOT = Path(__file__).parents[2]
 # What axe calls moderate or minor, or asks for only if told to, and pages hold to all the same.
 ALSO = ("heading-order", "landmark-unique", "empty-table-header", "target-size")
 PATIENCE = 60_000  # milliseconds for whatever a page is to do
+# What axe asks of colours. All else that it asks is the same in either theme.
+COLOURS = ("color-contrast", "link-in-text-block")
+STILL = "() => Promise.allSettled(document.getAnimations().map((one) => one.finished)).then(() => true)"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -55,8 +58,17 @@ class Tab:
         if not AXE.exists():
             pytest.skip("axe-core is not there: `make frontend`")
         self.page.evaluate(AXE.read_text())  # evaluated by the debugger: the page's policy would refuse a script
-        asked = "{resultTypes: ['violations'], rules: {'target-size': {enabled: true}}}"
-        found = self.page.evaluate(f"async () => (await axe.run(document, {asked})).violations")
+        return self._found({"rules": {"target-size": {"enabled": True}}})
+
+    def serious_in(self, theme: str) -> list[str]:
+        """Return what axe, which has looked at the page already, finds serious of its colours in another theme."""
+        self.page.emulate_media(color_scheme=theme)
+        self.page.evaluate(STILL)
+        return self._found({"runOnly": COLOURS})
+
+    def _found(self, asked: dict[str, Any]) -> list[str]:
+        run = "async (asked) => (await axe.run(document, {resultTypes: ['violations'], ...asked})).violations"
+        found = self.page.evaluate(run, asked)
         return [
             f"{one['id']}: {node['target']} {node['failureSummary']}"
             for one in found

@@ -97,20 +97,29 @@ def details(console):
     return (f"/findings/{acted}", f"/findings/{watched}", f"/decisions/{decision}", *places, *people[::3])
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_page_has_a_serious_violation_breaks_its_policy_or_is_wider_than_the_window(chromium, console, theme, width):
+@pytest.mark.parametrize(("theme", "other", "width"), [("light", "dark", 1280), ("dark", "light", 390)])
+def test_no_page_has_a_serious_violation_breaks_its_policy_or_is_wider_than_the_window(
+    chromium, console, theme, other, width
+):
     reader = console.reader()
     with tab(chromium, reader, theme=theme, width=width) as seen:
         for path in (*PAGES, *details(console)):
             seen.open(of_one(path))
             readable(seen, path)
+            assert seen.serious_in(other) == [], path
+            fitting(seen, path)
+            seen.page.emulate_media(color_scheme=theme)
         seen.quiet()
 
 
 def readable(seen, path):
     """Fail where axe finds something serious, or the page is wider than the window."""
     assert seen.serious() == [], path
+    fitting(seen, path)
+
+
+def fitting(seen, path):
+    """Fail where the page is wider than the window, or something wider than its card."""
     wide = seen.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
     assert not wide, path
     assert seen.page.evaluate(STICKING_OUT) == [], path
