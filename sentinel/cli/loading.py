@@ -14,7 +14,7 @@ from sentinel import settings
 from sentinel.cli.terminal import many, plain
 from sentinel.engine.playbook import Playbook, Rule
 from sentinel.loader.assembly import Content
-from sentinel.loader.content import PLAYBOOKS, load
+from sentinel.loader.content import homes, load
 from sentinel.loader.mistakes import PlaybookErrors
 
 # Names that need no setting up: what the shipped playbooks tell, and the server's own log.
@@ -45,11 +45,11 @@ def with_company(
     As it is where none is lacking, or that folder has mistakes.
     """
     named = {id for one in content.playbooks.values() for test in one.tests for id in test.beside}
-    homes = {home for path in paths or () for home in path.absolute().parents if home.name == PLAYBOOKS}
-    if not homes or named <= content.playbooks.keys():
+    above = {home for path in paths or () for home in homes(path)}
+    if not above or named <= content.playbooks.keys():
         return content
     try:
-        return load_content([*(paths or ()), *sorted(homes)], rules, more)
+        return load_content([*(paths or ()), *sorted(above)], rules, more)
     except PlaybookErrors:
         return content
 

@@ -38,12 +38,17 @@ def load(
     """Return the content of files and folders, the shipped ones if none are given.
 
     `rules` are files or folders of rules and stand in for those found beside the paths. `channels` are the names
-    actions may tell; None takes any name, for where nobody has set channels up. Where a path is a file, the playbooks
-    that its tests run with may lie elsewhere. Raises PlaybookErrors with every mistake of every file, InputError where
-    a path does not exist.
+    actions may tell; None takes any name, for where nobody has set channels up. Where a path is a file, or lies in a
+    folder `playbooks`, the playbooks that its tests run with may lie elsewhere. Raises PlaybookErrors with every
+    mistake of every file, InputError where a path does not exist.
     """
-    alone = any(not Path(path).is_dir() for path in paths)
-    return gather(paths, rules=rules).assembled(channels, frozenset() if alone else None)
+    partly = any(not Path(path).is_dir() or next(homes(Path(path)), None) for path in paths)
+    return gather(paths, rules=rules).assembled(channels, frozenset() if partly else None)
+
+
+def homes(path: Path) -> Iterator[Path]:
+    """Give the folders named `playbooks` that a file or folder lies in, the innermost first."""
+    return (one for one in path.absolute().parents if one.name == PLAYBOOKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,7 @@ def _beside(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield the folders of rules that belong to paths."""
     for path in paths:
         home = path if path.is_dir() else path.parent
-        above = [home, *(one for one in home.absolute().parents if one.name == PLAYBOOKS)]
+        above = [home, *homes(home)]
         candidates = [home / RULES, *(one / ".." / RULES for one in above)]
         yield from (place for place in map(_plain, candidates) if place.is_dir())
 

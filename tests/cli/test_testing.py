@@ -199,7 +199,7 @@ tests:
 """
 
 
-def test_of_one_file_those_its_tests_run_with_are_looked_for_in_the_folder_playbooks(tmp_path, capsys):
+def test_of_a_file_or_a_part_those_its_tests_run_with_are_looked_for_in_the_folder_playbooks(tmp_path, capsys):
     """And no test of theirs is run. Elsewhere it fails, for nobody knows how large the folder is."""
     (tmp_path / "playbooks" / "a").mkdir(parents=True)
     (tmp_path / "playbooks" / "guessed.yaml").write_text(GUESSED + "tests: [{name: x, events: [], expect: []}]\n")
@@ -207,7 +207,7 @@ def test_of_one_file_those_its_tests_run_with_are_looked_for_in_the_folder_playb
     place.write_text(BESIDE)
     assert run(["test", str(place)]) == 0
     assert capsys.readouterr().out == "ok    beside: with the other\n1 passed, 0 failed\n"
-    assert run(["test", str(tmp_path)]) == 0
+    assert run(["test", str(place.parent)]) == run(["check", str(place.parent)]) == run(["test", str(tmp_path)]) == 0
     (tmp_path / "beside.yaml").write_text(BESIDE)
     capsys.readouterr()
     assert run(["test", str(tmp_path / "beside.yaml")]) == 1
