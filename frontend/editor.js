@@ -32,6 +32,8 @@ const look = EditorView.theme({
 export function edit(textarea, more = []) {
   const nonce = document.querySelector('meta[name="style-nonce"]')?.nonce ?? "";
   const label = document.querySelector(`label[for="${CSS.escape(textarea.id)}"]`)?.textContent ?? "Text";
+  const keys = document.getElementById(`${textarea.id}-keys`); // how to leave a text in which Tab indents
+  if (keys) keys.hidden = false;
   const view = new EditorView({
     state: EditorState.create({
       doc: textarea.value,
@@ -39,7 +41,7 @@ export function edit(textarea, more = []) {
         EditorView.cspNonce.of(nonce), lineNumbers(), history(), drawSelection(), highlightActiveLine(), bracketMatching(),
         closeBrackets(), autocompletion(), highlightSelectionMatches(), lintGutter(), indentUnit.of("  "), yaml(),
         syntaxHighlighting(colours), look, EditorView.lineWrapping,
-        EditorView.contentAttributes.of({ "aria-label": label }),
+        EditorView.contentAttributes.of({ "aria-label": label, ...(keys && { "aria-describedby": keys.id }) }),
         keymap.of([...defaultKeymap, ...searchKeymap, ...historyKeymap, ...completionKeymap, ...lintKeymap, indentWithTab]),
         EditorView.updateListener.of((update) => {
           if (!update.docChanged) return;

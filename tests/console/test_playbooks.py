@@ -478,4 +478,9 @@ def test_the_tests_of_a_draft_leave_its_backtest_alone_and_what_is_told_of_an_ol
         wait_for(lambda: page.title() and checks)
         checks[-1].continue_()
         page.locator("#draft-report.stale").wait_for()
+        assert page.locator(".cm-content").get_attribute("aria-describedby") == "draft-text-keys"
+        assert page.locator("#draft-text-keys").is_visible()
+        page.locator(".cm-content").press("Escape")
+        page.keyboard.press("Tab")
+        page.locator("button[value=check]:focus").wait_for()
         seen.quiet()
