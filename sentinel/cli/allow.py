@@ -34,7 +34,10 @@ def add_allowance(
     lift: Annotated[bool, typer.Option("--lift/--no-lift", help="End what playbooks decided about it.")] = True,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """Let nobody act on a user, an address or a network; again, change until when and why."""
+    """Let nobody act on a user, an address or a network.
+
+    Whom nobody acts on already gets the new end and reason.
+    """
     new = {"scope": scope or scope_of(value), "value": value, "reason": why, "for": length, "lift": lift}
     made = connect(url, key, app, data).ask("POST", "/v1/allow", new)
     show.one(made, format, f"{made['id']}: {made['scope']} {made['value']} until {made['until'] or 'taken back'}")

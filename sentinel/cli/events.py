@@ -9,6 +9,7 @@ import typer
 from sentinel.cli import show
 from sentinel.cli.client import AppId, Data, Secret, Url, connect
 from sentinel.cli.options import AsFormat, Format, Limit
+from sentinel.core.errors import SentinelError
 
 COLUMNS = ("timestamp", "event", "user", "ip", "success", "id")
 
@@ -25,6 +26,8 @@ def events(
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
     """Search events, newest first, or follow them as they come."""
+    if follow and (since or until):
+        raise SentinelError("`--follow` tells events as they come", "leave out `--from` and `--to`")
     client = connect(url, key, app, data)
     wanted = {"q": q, "event": event, "user": user, "ip": ip}
     if not follow:

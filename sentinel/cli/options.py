@@ -84,9 +84,9 @@ def columns_of(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def scope_of(value: str) -> str:
-    """Return the scope a target looks like."""
+    """Return the scope a target looks like, be it an address or none that was meant as one: the server says so."""
     head = value.partition("/")[0]
-    if head.count(".") == 3 and head.replace(".", "").isdigit():
+    if "." in head and head.replace(".", "").isdigit():
         return "network" if "/" in value else "ip"
     if head.count(":") >= 2 and all(part == "" or _is_hex(part) for part in head.split(":")):
         return "network" if "/" in value else "ip"

@@ -155,6 +155,7 @@ def _tell(error: typer.TyperException) -> None:
         typer.echo(message, err=True)
         return
     message = message.rstrip(".").replace(": Value error, ", ": ").replace(": Input should", ": it should")
+    message = message.replace("be a valid integer, unable to parse string as an integer", "be a whole number")
     message = message[:1].lower() + message[1:]
     context = getattr(error, "ctx", None)
     complain(f"{message} (try `{context.command_path} --help`)" if context else message)

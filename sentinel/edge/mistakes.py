@@ -19,6 +19,7 @@ _TOLD: Mapping[str, str] = {
     "list_type": "not a list", "tuple_type": "not a list",
     "dict_type": "not an object", "model_type": "not an object", "model_attributes_type": "not an object",
     "greater_than_equal": "less than {ge}", "less_than_equal": "more than {le}",
+    "greater_than": "not more than {gt}", "less_than": "not less than {lt}",
 }  # fmt: skip
 
 

@@ -101,6 +101,7 @@ def test_no_line_of_the_help_is_cut_off(name, capsys, monkeypatch):
     ("words", "said"),
     [
         ("check --format xml", "invalid value for '--format': 'xml' is not one of 'text', 'json'"),
+        ("events --limit ten", "invalid value for '--limit': it should be a whole number"),
         ("events --limit 0", "invalid value for '--limit': it should be greater than or equal to 1"),
         ("backtest --since 3x", "`--since`: `3x` is not a duration"),
         ("backtest --events x --lateness soon", "`--lateness`: `soon` is not a duration"),

@@ -187,7 +187,8 @@ class TestApps:
         assert key["app"] == "shop-2"
 
     def test_an_app_that_is_not_there_is_said_so(self, ask):
-        assert ask("keys", "list", "--app", "nowhere")[2] == "sentinel: there is no app `nowhere` (`sentinel apps list` shows them)\n"
+        said = "sentinel: there is no app `nowhere` (`sentinel apps list` shows them)\n"
+        assert ask("keys", "list", "--app", "nowhere")[2] == said
 
 
 class TestDecisions:
@@ -224,7 +225,7 @@ class TestDecisions:
     @pytest.mark.parametrize(
         ("value", "scope"),
         [("42", "user"), ("id:42", "user"), ("email:a@b.example", "user"), ("203.0.113.9", "ip"), ("::1", "ip"),
-         ("203.0.113.0/24", "network"), ("2001:db8::/64", "network"), ("2001:db8::1", "ip"), ("1.2.3", "user"),
+         ("203.0.113.0/24", "network"), ("2001:db8::/64", "network"), ("2001:db8::1", "ip"), ("203.0.113", "ip"),
          ("username:a:b", "user")],
     )  # fmt: skip
     def test_the_scope_is_what_the_target_looks_like(self, value, scope):
@@ -324,6 +325,8 @@ class TestEvents:
             {"timestamp": "2026-11-20T21:30:00Z", "event": "x", "user": None, "ip": None, "success": None, "id": "1"}
         ]
         monkeypatch.setattr(Client, "events", lambda self, path, query: iter(told))
+        code, _, err = ask("events", "--follow", "--from", "2026-11-20T21:30:00Z")
+        assert (code, err.partition(" (")[0]) == (2, "sentinel: `--follow` tells events as they come")
         assert ask("events", "--follow")[1] == ["2026-11-20T21:30:00Z  x  -  -  -  1"]
 
 
