@@ -29,20 +29,19 @@ class Process:
         self.data = folder / "data"
         playbooks = folder / "all.yaml"
         playbooks.write_text(PLAYBOOKS)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("SENTINEL_")}
         self.errors = (folder / "errors").open("a+b")
         arguments = ["serve", "--data", self.data, "--port", "0", "--playbooks", playbooks, *flags]
-        self.run = self.begin(list(map(str, arguments)), environment, folder)
+        self.run = self.begin(list(map(str, arguments)), folder)
         line = self.run.stdout.readline()
         found = re.fullmatch(r"Sentinel listens at http://127\.0\.0\.1:(\d+)\n", line)
         assert found, line + self.said()
         self.client = Client(int(found[1]))
         wait_for(lambda: self.client.get("/readyz").status == 200)
 
-    def begin(self, arguments: list[str], environment: Mapping[str, str], folder: Path) -> Any:
+    def begin(self, arguments: list[str], folder: Path) -> Any:
         """Start the command."""
         return subprocess.Popen(
-            [*ENTRY, *arguments], stdout=subprocess.PIPE, stderr=self.errors, text=True, env=environment, cwd=folder
+            [*ENTRY, *arguments], stdout=subprocess.PIPE, stderr=self.errors, text=True, env=_environment(), cwd=folder
         )
 
     def said(self) -> str:
@@ -78,18 +77,28 @@ class Forked(Process):
     For whoever asserts what servers do, not how the program begins and ends.
     """
 
-    def begin(self, arguments: list[str], environment: Mapping[str, str], folder: Path) -> Any:
+    def begin(self, arguments: list[str], folder: Path) -> Any:
         """Start the command."""
-        return _Fork(arguments, environment, folder, Path(self.errors.name))
+        return _Fork(arguments, folder, Path(self.errors.name))
+
+
+def tried(folder: Path, *arguments: Any) -> tuple[int, str]:
+    """Fork a command that ends by itself; return its exit code and what it wrote to standard error."""
+    errors = folder / "errors"
+    fork = _Fork(list(map(str, arguments)), folder, errors)
+    code = fork.wait(60)
+    fork.stdout.close()
+    return code, errors.read_text()
 
 
 class _Fork:
     """What is used of `subprocess.Popen`."""
 
-    def __init__(self, *command: Any) -> None:
+    def __init__(self, arguments: list[str], folder: Path, errors: Path) -> None:
         reader, writer = _forks().Pipe(duplex=False)
         with reader, writer:
-            self._process = _forks().Process(target=_serve, args=(*command, writer), daemon=True)
+            command = (arguments, _environment(), folder, errors, writer)
+            self._process = _forks().Process(target=_run, args=command, daemon=True)
             self._process.start()
             self.stdout = os.fdopen(os.dup(reader.fileno()))
 
@@ -104,11 +113,15 @@ class _Fork:
     def wait(self, seconds: float) -> int:
         self._process.join(seconds)
         if self._process.exitcode is None:
-            raise subprocess.TimeoutExpired("serve", seconds)
+            raise subprocess.TimeoutExpired("sentinel", seconds)
         return self._process.exitcode
 
     def send_signal(self, number: int) -> None:
         os.kill(self.pid, number)
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("SENTINEL_")}
 
 
 @cache
@@ -118,9 +131,7 @@ def _forks() -> ForkServerContext:
     return context
 
 
-def _serve(
-    arguments: list[str], environment: Mapping[str, str], folder: Path, errors: Path, output: Connection
-) -> None:
+def _run(arguments: list[str], environment: Mapping[str, str], folder: Path, errors: Path, output: Connection) -> None:
     """Be the command: with its own environment, folder and streams."""
     from sentinel.cli import main
 

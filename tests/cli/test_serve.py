@@ -24,15 +24,15 @@ from sentinel.core.errors import SentinelError
 from sentinel.local import write_private
 from sentinel.service.setup import ONCE, First
 from tests.api.served import wait_for
-from tests.process import ENTRY, Process
+from tests.process import ENTRY, Forked, Process, tried
 
 
 @pytest.fixture
 def serve(tmp_path):
     started = []
 
-    def start(*flags):
-        started.append(Process(tmp_path, *flags))
+    def start(*flags, kind=Process):
+        started.append(kind(tmp_path, *flags))
         return started[-1]
 
     yield start
@@ -117,7 +117,7 @@ def test_an_orderly_stop_prints_nothing_but_log_lines(serve):
 
 
 def test_what_is_under_way_at_a_stop_is_finished_and_nothing_acknowledged_is_lost(serve):
-    server = serve()
+    server = serve(kind=Forked)
     client, statuses, taken = server.client.using(server.first_key), [], []
 
     def send():
@@ -140,11 +140,11 @@ def test_what_is_under_way_at_a_stop_is_finished_and_nothing_acknowledged_is_los
     for thread in threads:
         thread.join()
     assert set(statuses) <= {200, 503}
-    assert found(serve()) >= set(taken)
+    assert found(serve(kind=Forked)) >= set(taken)
 
 
 def test_a_kill_takes_nothing_that_was_acknowledged(serve):
-    server = serve()
+    server = serve(kind=Forked)
     client = server.client.using(server.first_key)
     for number in range(30):
         assert (
@@ -153,7 +153,7 @@ def test_a_kill_takes_nothing_that_was_acknowledged(serve):
     fail = {"event": "auth", "success": False, "ip": "203.0.113.9"}
     assert client.post("/v1/events", [{**fail, "user": f"u{n}"} for n in range(3)]).json["revision"] == 1
     server.end(signal.SIGKILL)
-    again = serve()
+    again = serve(kind=Forked)
     assert found(again) >= {f"{number}-{index}" for number in range(30) for index in range(10)}
     told = again.client.using(again.first_key).get("/v1/feed").json["added"]
     assert [one["value"] for one in told] == ["203.0.113.9"]
@@ -185,15 +185,14 @@ def found(server):
     ],
 )
 def test_what_cannot_start_is_told_in_words_and_code_2(tmp_path, flags, words):
-    command = [*ENTRY, "serve", "--data", str(tmp_path / "data"), "--port", "0", *flags]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
-    assert ran.returncode == 2
-    assert words in ran.stderr.lower() if words[0] == "n" else words in ran.stderr
-    assert "Traceback" not in ran.stderr
+    code, said = tried(tmp_path, "serve", "--data", tmp_path / "data", "--port", "0", *flags)
+    assert code == 2
+    assert words in said.lower() if words[0] == "n" else words in said
+    assert "Traceback" not in said
 
 
 def test_a_second_server_over_the_same_folder_is_refused(serve, tmp_path):
-    server = serve()
+    server = serve(kind=Forked)
     command = [*ENTRY, "serve", "--data", str(server.data), "--port", "0"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert ran.returncode == 2
@@ -216,11 +215,10 @@ def test_it_opens_as_many_files_as_the_system_allows_and_bounds_heads(serve):
 
 def test_a_file_that_cannot_be_written_at_the_start_is_told_in_one_line_and_ends_it_in_order(tmp_path):
     (tmp_path / "data" / "server.json").mkdir(parents=True)
-    command = [*ENTRY, "serve", "--data", str(tmp_path / "data"), "--port", "0"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
-    assert ran.returncode == 2
-    assert "server.json` cannot be written: Is a directory" in ran.stderr
-    assert "Traceback" not in ran.stderr and '"event": "stopped"' in ran.stderr
+    code, said = tried(tmp_path, "serve", "--data", tmp_path / "data", "--port", "0")
+    assert code == 2
+    assert "server.json` cannot be written: Is a directory" in said
+    assert "Traceback" not in said and '"event": "stopped"' in said
     assert not list((tmp_path / "data").glob(".server.json*"))
 
 
