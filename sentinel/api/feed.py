@@ -31,6 +31,7 @@ TOPIC = "decisions"
 _LUMP = 500  # decisions encoded in one go, so that no other thread waits long for its turn
 _KEEP = 2.0  # seconds a delta is kept for others who ask for the same
 _FIRST_KEPT = 1024
+_LITTLE = 100  # revisions: what changed since then takes no time worth waiting for
 _encode = msgspec.json.Encoder().encode
 
 _Asked = tuple[str, int, int]  # an app, the revision asked from, the one this process knew of
@@ -58,6 +59,7 @@ class Feed:
     heartbeat: float = stream.HEARTBEAT
     heard: Callable[[Caller, Headers], None] = lambda caller, headers: None
     _made: dict[_Asked, asyncio.Future[Change]] = field(default_factory=dict)
+    _lanes: dict[str, asyncio.Lock] = field(default_factory=dict)  # by app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request: a poll or a stream."""
@@ -88,11 +90,25 @@ class Feed:
         key = (app, since, current)
         made = self._made.get(key)
         if made is None or (made.done() and (made.exception() or made.result().revision < current)):
-            made = asyncio.ensure_future(asyncio.to_thread(self._make, app, since))
+            made = asyncio.ensure_future(self._in_turn(app, since, current))
             if len(self._made) < _FIRST_KEPT:
                 self._made[key] = made
                 made.add_done_callback(lambda done: self._forget_later(key, done))
         return await asyncio.shield(made)
+
+    async def _in_turn(self, app: str, since: int, current: int) -> Change:
+        """Make a delta; of those that may be large one of an app at a time, or one key holds up all else by asking."""
+        if since and 0 <= current - since <= _LITTLE:
+            return await asyncio.to_thread(self._make, app, since)
+        async with self._lanes.setdefault(app, asyncio.Lock()):
+            for change in self._done(app, since):
+                if change.revision >= current:  # made while this one waited
+                    return change
+            return await asyncio.to_thread(self._make, app, since)
+
+    def _done(self, app: str, since: int) -> list[Change]:
+        of_app = [made for key, made in self._made.items() if key[:2] == (app, since) and made.done()]
+        return [made.result() for made in of_app if not made.cancelled() and not made.exception()]
 
     def _forget_later(self, key: _Asked, done: asyncio.Future[Change]) -> None:
         if not done.cancelled():

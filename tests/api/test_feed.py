@@ -91,6 +91,36 @@ def test_a_poll_from_nothing_or_from_what_is_not_known_gets_everything(source):
         assert (told["reset"], [one["id"] for one in told["added"]]) == (True, ["d1"])
 
 
+def test_whole_lists_of_an_app_are_made_one_after_another_and_hold_up_no_small_delta(source, monkeypatch):
+    """Else one key that asks from ever other revisions keeps all processors busy."""
+    source.change(block(1))
+    source.change(block(2))
+    delta, go, at_work = source.decisions.delta, threading.Event(), []
+
+    def slow(app, since, now):
+        if since != 1:
+            at_work.append(since)
+            assert go.wait(60)
+        return delta(app, since, now)
+
+    monkeypatch.setattr(source.decisions, "delta", slow)
+    answers = []
+    asking = [
+        threading.Thread(target=lambda since=since: answers.append(source.client.get(f"/v1/feed?since={since}")))
+        for since in (0, 77, 88)
+    ]
+    for one in asking:
+        one.start()
+    wait_for(lambda: len(source.feed._made) == 3)
+    assert [one["id"] for one in source.client.get("/v1/feed?since=1").json["added"]] == ["d2"]
+    assert len(at_work) == 1
+    go.set()
+    for one in asking:
+        one.join(60)
+    assert [answer.json["reset"] for answer in answers] == [True] * 3
+    assert sorted(at_work) == [0, 77, 88]
+
+
 def test_what_is_sent_reads_back_as_what_was_meant():
     delta = Delta(7, tuple(block(n % 250) for n in range(1203)), ("a", "b"), reset=True)
     change = encode(delta)
