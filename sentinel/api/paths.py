@@ -87,7 +87,10 @@ SCHEMAS: dict[str, Any] = {
 
 
 def complete(described: dict[str, Any]) -> dict[str, Any]:
-    """Return FastAPI's description with the plain paths added."""
+    """Return FastAPI's description with the plain paths added, and without refusals of a body where none is read."""
+    for methods in described["paths"].values():
+        for status in ("408", "413"):
+            methods.get("get", {}).get("responses", {}).pop(status, None)
     schemas = described.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(SCHEMAS)
     shown = DecisionView.model_json_schema()["properties"]

@@ -831,6 +831,7 @@ class TestForm:
         ):  # fmt: skip
             method, path = operation.split()
             assert status in paths[path][method]["responses"], operation
+        assert [path for path, methods in paths.items() if "413" in methods.get("get", {}).get("responses", {})] == []
 
     def test_a_body_that_is_no_json_is_malformed(self, admin):
         for raw in (b"{", b'{"kind": "\xff"}', b"[" * 5000, gzip.compress(b"{}"), b'{"for": ' + b"9" * 5000 + b"}"):
