@@ -19,6 +19,7 @@ from sentinel.loader.words import BOOLEAN, CONDITION, EVENT_NAME, Anything, choi
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MOST_COPIES = 100_000
+MOST_BESIDE = 10
 MOST_SHARERS = 1000
 VERDICTS = ("allow", "block", "redirect", "challenge")
 USER_ACTIONS = ("block_user", "redirect_user", "challenge_user", "label_user")
@@ -167,7 +168,7 @@ PLAYBOOK_TEST = Record(
     {
         "name": Key(text("a name", 200), "What it shows.", required=True),
         "with": Key(
-            OneOrMore(words.identifier("a playbook's id"), "a playbook's id"),
+            OneOrMore(words.identifier("a playbook's id"), "a playbook's id", most=MOST_BESIDE),
             "Other playbooks it runs with.",
             default=(),
         ),
