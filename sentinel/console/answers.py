@@ -78,11 +78,11 @@ class Answers:
         return plain
 
     def to_sign_in(self, request: Request) -> Response:
-        """Lead whoever is not signed in to the door, and from there back; a long text they sent is given back."""
+        """Lead whoever is not signed in to the door, and from there back to the page; a long text is given back."""
         if sent(request).raw("text") and "hx-request" not in request.headers:
             return self.refusal(request, ApiError("unauthorized", "your session is over", "nothing was done"))
-        wanted = _asked(request)
-        back = f"?next={quote(wanted, safe='')}" if request.method == "GET" and wanted != "/overview" else ""
+        wanted = _asked(request) if request.method == "GET" else _came_from(request)
+        back = f"?next={quote(wanted, safe='')}" if wanted not in ("", "/overview") else ""
         return self.lead(request, f"/sign-in{back}")
 
     def keep(self, answer: Response, token: str) -> Response:

@@ -486,6 +486,15 @@ def test_whoever_takes_a_colleagues_password_away_is_told_so_before(console):
     assert re.search(r"New link Their password is gone and they are signed out .* Take the password away", said)
 
 
+def test_whoever_signs_in_anew_is_led_back_to_the_page_whose_form_they_sent(console):
+    nobody, page = console.anybody(), "/decisions/new?app=one"
+    for came, where in ((nobody.origin + page, "/sign-in?next=%2Fdecisions%2Fnew%3Fapp%3Done"), ("", "/sign-in"),
+                        ("https://evil.example/decisions/new", "/sign-in")):  # fmt: skip
+        assert nobody.post("/decisions/new", {}, {"Referer": came}).headers["location"] == where
+        told = nobody.post("/decisions/new", {}, {"Referer": came, "HX-Request": "true"})
+        assert told.headers["hx-redirect"] == where
+
+
 def test_a_refused_form_leads_back_to_its_page_and_to_none_of_others(console):
     reader = console.reader()
     own = f"{reader.origin}/decisions/new?app=one"
