@@ -87,7 +87,13 @@ async def in_turn(here: Here, caller: Reader) -> AsyncIterator[None]:
         yield
 
 
-ASKED_IN_TURN = [Depends(in_turn)]
+async def listed_in_turn(here: Here, caller: Listener) -> AsyncIterator[None]:
+    """Let a whole list be made when its key's turn has come."""
+    async with here.turns.of(caller):
+        yield
+
+
+ASKED_IN_TURN, LISTED_IN_TURN = [Depends(in_turn)], [Depends(listed_in_turn)]
 
 
 def server_only(caller: Caller) -> None:

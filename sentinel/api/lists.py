@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request, Response
 
-from sentinel.api.context import Here, Listener
+from sentinel.api.context import LISTED_IN_TURN, Here, Listener
 from sentinel.core.decision import Place
 from sentinel.service.bans import Table
 
@@ -34,19 +33,19 @@ FORMS: Mapping[str, Form] = {
 }
 
 
-@router.get("/v1/blocklist.txt", response_class=Response, responses=_TEXT)
+@router.get("/v1/blocklist.txt", response_class=Response, responses=_TEXT, dependencies=LISTED_IN_TURN)
 def plain(request: Request, here: Here, caller: Listener) -> Response:
     """Give the blocked addresses and networks, one a line."""
     return _answer(request, here.bans.table(caller.app), "txt")
 
 
-@router.get("/v1/blocklist.nginx", response_class=Response, responses=_TEXT)
+@router.get("/v1/blocklist.nginx", response_class=Response, responses=_TEXT, dependencies=LISTED_IN_TURN)
 def nginx(request: Request, here: Here, caller: Listener) -> Response:
     """Give the blocked addresses and networks as lines for a `geo` block of nginx."""
     return _answer(request, here.bans.table(caller.app), "nginx")
 
 
-@router.get("/v1/blocklist.haproxy", response_class=Response, responses=_TEXT)
+@router.get("/v1/blocklist.haproxy", response_class=Response, responses=_TEXT, dependencies=LISTED_IN_TURN)
 def haproxy(request: Request, here: Here, caller: Listener) -> Response:
     """Give the blocked addresses and networks as a map of HAProxy."""
     return _answer(request, here.bans.table(caller.app), "haproxy")
@@ -66,6 +65,12 @@ def _answer(request: Request, table: Table, form: str) -> Response:
 def places(table: Table) -> list[str]:
     """Return the blocked addresses and networks in the order of numbers, each in its one spelling."""
     blocked = [one for one, ban in list(table.bans.items()) if isinstance(one, Place) and ban.kind == "block"]
-    found = sorted(ipaddress.ip_network(str(one)) for one in blocked if one.version == 4)
-    wide = sorted(ipaddress.ip_network(str(one)) for one in blocked if one.version == 6)
-    return [str(one).removesuffix(f"/{one.max_prefixlen}") for one in (*found, *wide)]
+    return [str(one).removesuffix(f"/{_width(one)}") for one in sorted(blocked, key=_order)]
+
+
+def _order(one: Place) -> tuple[int, int, int]:
+    return one.version, one.bits << (_width(one) - one.length), one.length
+
+
+def _width(one: Place) -> int:
+    return 32 if one.version == 4 else 128

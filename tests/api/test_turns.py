@@ -126,6 +126,7 @@ def test_who_waits_too_long_or_leaves_takes_no_place(monkeypatch):
 PATHS = (
     "/v1/events?q=event+!=+%22x%22", "/v1/events/timeseries", "/v1/events/top?field=ip", "/v1/events/names",
     "/v1/funnel?step=a&step=b", "/v1/retention", "/v1/reports/day", "/v1/users", "/v1/users/id:1", "/v1/ips/192.0.2.1",
+    "/v1/blocklist.txt", "/v1/blocklist.nginx", "/v1/blocklist.haproxy",
 )  # fmt: skip
 
 
