@@ -101,7 +101,7 @@ def _network(node: Node, context: Context) -> lists.Network | None:
         return None
 
 
-_LISTS = "lists are the files of `rules/lists`, without `.txt`: in place of the shipped ones, where `rules` is your own"
+_LISTS = "lists are the files of `rules/lists`, without `.txt`: a folder `rules` of your own hides the shipped ones"
 
 
 def named_list(node: Node, beside: tuple[Node, ...], context: Context) -> ListValues | None:

@@ -144,7 +144,7 @@ def test_what_does_not_belong_to_the_language_is_named_with_what_to_write(source
             "in_list(ip, 'zzz')",
             "'zzz'",
             "there is no list `zzz`",
-            "lists are the files of `rules/lists`, without `.txt`: in place of the shipped ones, where `rules` is your own",
+            "lists are the files of `rules/lists`, without `.txt`: a folder `rules` of your own hides the shipped ones",
         ),
         (
             "startswith(user)",
