@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, cast
+from typing import Annotated, cast, get_origin
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
@@ -16,7 +16,7 @@ from sentinel.edge.access import Caller, Gate
 from sentinel.edge.errors import ApiError
 from sentinel.edge.protocols import KeyForms
 from sentinel.edge.turns import Turns
-from sentinel.edge.wire import Headers
+from sentinel.edge.wire import Headers, once
 from sentinel.service.accounts import Accounts
 from sentinel.service.bans import Bans
 from sentinel.service.deleting import Deleter
@@ -105,8 +105,11 @@ def server_only(caller: Caller) -> None:
 
 
 def _only_known(request: Request) -> None:
-    """Refuse a query parameter nobody reads: a slip there would answer another question."""
-    only_known(request.query_params, {one.alias for one in request.scope["route"].dependant.query_params})
+    """Refuse a query parameter nobody reads, also as one of two: a slip there would answer another question."""
+    taken = request.scope["route"].dependant.query_params
+    only_known(request.query_params, {one.alias for one in taken})
+    lists = {one.alias for one in taken if get_origin(one.field_info.annotation) is list}
+    once((name for name, _ in request.query_params.multi_items()), lists)
 
 
 def only_known(given: Iterable[str], known: Collection[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -42,8 +42,19 @@ class Headers:
 
 
 def parameters(query: bytes) -> dict[str, str]:
-    """Return what a query string says, of each name the last."""
-    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
+    """Return what a query string says; raises the refusal of a name that it says twice."""
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
+    once(name for name, _ in pairs)
+    return dict(pairs)
+
+
+def once(names: Iterable[str], but: Collection[str] = ()) -> None:
+    """Raise the refusal of the first name that is there twice: one of the two would be passed over."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen and name not in but:
+            raise ApiError("invalid", f"`{name[:64]}`: there twice", "give it once")
+        seen.add(name)
 
 
 class Budget:

@@ -809,6 +809,8 @@ class TestForm:
                 "`from`: `2026-11-20T21:30:00 01:00` is not a time",
                 "in an address a `+` is written `%2B`",
             ),
+            ("decisions?kind=block&kind=allow", "`kind`: there twice", "give it once"),
+            ("feed?since=1&since=2", "`since`: there twice", "give it once"),
             ("decisions?limit=0", "`limit`: less than 1", "see /v1/openapi.json"),
             ("decisions?limit=ten", "`limit`: not a whole number", "see /v1/openapi.json"),
             ("decisions?all=maybe", "`all`: neither `true` nor `false`", "see /v1/openapi.json"),
