@@ -7,11 +7,12 @@ from the store while the others wait, and none of them takes events.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from sentinel.core.record import App
+from sentinel.engine.engine import Engine
 from sentinel.engine.memory import LADDER, Memory
 from sentinel.engine.playbook import Playbook
 from sentinel.engine.windows import Watch
@@ -33,6 +34,9 @@ class SharedWindows(LocalWindows, Protocol):
     def lose(self) -> None: ...
     def look(self) -> None: ...
     def ready(self) -> bytes | None: ...
+    def lacking(self, epoch: bytes) -> SharedWindows | None: ...
+    def watched(self) -> Set[str]: ...
+    def note(self, epoch: bytes) -> None: ...
     def unmark(self) -> None: ...
     def mark(self, epoch: bytes) -> None: ...
     def turn(self, token: str, lasting: int) -> AbstractContextManager[bool]: ...
@@ -83,7 +87,7 @@ class SharedTenant(Tenant):
 
 
 def begin(store: Store, tenant: SharedTenant, progress: restore.Progress, wait: Callable[[float], object]) -> None:
-    """Let a tenant's windows begin, once they are whole: nothing may be processed meanwhile.
+    """Let a tenant's windows begin, once they are whole: it may process nothing meanwhile.
 
     `wait` pauses for some seconds; it and `progress` may raise, to give up.
     """
@@ -94,6 +98,7 @@ def begin(store: Store, tenant: SharedTenant, progress: restore.Progress, wait: 
             if not _rebuilt(store, tenant, progress):
                 progress(f"waiting for another process to rebuild windows of {tenant.app.id}", 0)
                 wait(PAUSE)
+        _catch_up(store, tenant, epoch, progress)
     except BaseException:
         windows.lose()
         raise
@@ -114,9 +119,33 @@ def _rebuilt(store: Store, tenant: SharedTenant, progress: restore.Progress) -> 
     return mine
 
 
+def _catch_up(store: Store, tenant: SharedTenant, epoch: bytes, progress: restore.Progress) -> None:
+    """Fold what no other process watches, or in another version, into the state there is, which they go on using."""
+    windows, engine = tenant.windows, tenant.engine
+    lacking = windows.lacking(epoch)
+    if lacking is None:
+        return
+    tenant.windows = lacking
+    tenant.engine = Engine([engine.judges[id].playbook for id in sorted(lacking.watched())], engine.lateness)
+    try:
+        restore.know(store, tenant)
+        _fold(store, tenant, progress)
+    finally:
+        tenant.windows, tenant.engine = windows, engine
+    lacking.note(epoch)
+
+
+def _fold(store: Store, tenant: SharedTenant, progress: restore.Progress) -> None:
+    watches = tenant.engine.watches()
+    if watches:
+        since = tenant.newest - max(restore.reach(watch, tenant.engine.lateness) for watch in watches)
+        restore.fold(tenant, store.events.in_order(tenant.app.id, since), {watch.id for watch in watches}, progress)
+        restore.settle(tenant)
+
+
 def rebuild(store: Store, tenant: SharedTenant, progress: restore.Progress) -> None:
     """Fold what the store has into windows and memory that lost what they held; nothing opens."""
-    app, windows, engine = tenant.app.id, tenant.windows, tenant.engine
+    app, windows = tenant.app.id, tenant.windows
 
     def going(what: str, done: int) -> None:
         windows.stay(TURN)
@@ -124,11 +153,7 @@ def rebuild(store: Store, tenant: SharedTenant, progress: restore.Progress) -> N
 
     tenant.newest = restore.newest(store, app)
     restore.know(store, tenant)
-    watches = engine.watches()
-    if watches:
-        since = tenant.newest - max(restore.reach(watch, engine.lateness) for watch in watches)
-        restore.fold(tenant, store.events.in_order(app, since), {watch.id for watch in watches}, going)
-        restore.settle(tenant)
+    _fold(store, tenant, going)
     restore.learn(tenant, store)
     _climb(store, tenant)
 

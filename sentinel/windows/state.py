@@ -21,17 +21,20 @@ class State:
         self._ready = names.of_bucket(0, "ready")
         self._rebuilding = names.of_bucket(0, "rebuilding")
 
-    def ready(self, watches: Sequence[str]) -> bytes | None:
-        """Return the epoch of the state if it is whole for all these watches, else None."""
+    def ready(self) -> bytes | None:
+        """Return the epoch of the state if it is whole, else None."""
         marks = [Command(name, ("GET", name)) for name in self._epochs()]
-        *epochs, ready = self._link.call(
-            [*marks, Command(self._ready, ("HMGET", self._ready, "runs", "epoch", *watches))]
-        )
+        *epochs, ready = self._link.call([*marks, Command(self._ready, ("HMGET", self._ready, "runs", "epoch"))])
         epoch: bytes | None = epochs[0]
-        runs, *states = ready
+        runs, noted = ready
         if self._link.forgetful and runs != self._runs():
             return None
-        return epoch if epoch is not None and {*epochs, *states} == {epoch} else None
+        return epoch if epoch is not None and {*epochs, noted} == {epoch} else None
+
+    def missing(self, epoch: bytes, watches: Sequence[str]) -> list[str]:
+        """Return those of these watches, one at least, that the state of an epoch does not have."""
+        states = self._link.one(Command(self._ready, ("HMGET", self._ready, *watches)))
+        return [watch for watch, state in zip(watches, states, strict=True) if state != epoch]
 
     def unmark(self) -> None:
         """Note that nothing is whole, so that no process takes anything in."""
@@ -44,9 +47,16 @@ class State:
         self.note(epoch, watches)
 
     def note(self, epoch: bytes, watches: Iterable[str]) -> None:
-        """Note that the state of watches is whole."""
-        named = [part for name in watches for part in (name, epoch)]
-        self._link.one(Command(self._ready, ("HSET", self._ready, "epoch", epoch, *named)))
+        """Note that the state of watches is whole, and that of their other versions no longer: these are given hits."""
+        names = list(watches)
+        named = [part for name in names for part in (name, epoch)]
+        known = self._link.one(Command(self._ready, ("HKEYS", self._ready)))
+        ids = {name.rpartition(":")[0] for name in names}
+        over = [field for field in map(bytes.decode, known) if field.rpartition(":")[0] in ids and field not in names]
+        commands = [Command(self._ready, ("HSET", self._ready, "epoch", epoch, *named))]
+        if over:
+            commands.append(Command(self._ready, ("HDEL", self._ready, *over)))
+        self._link.call(commands)
 
     def _runs(self) -> bytes:
         """Return which runs of the servers answer."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
@@ -64,6 +64,7 @@ class ValkeyWindows:
     def __init__(self, link: Link, app: str, watches: Iterable[Watch] = (), limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self.names = Names(app, link.home)
+        self._app = app
         self.lost = False
         self._link = link
         self._asked: dict[str, _Asked] = {}
@@ -371,8 +372,29 @@ class ValkeyWindows:
             self._state.note(self._epoch, [self._asked[state.id].ready])
 
     def ready(self) -> bytes | None:
-        """Return the epoch of the state if it is whole for every watch, else None."""
-        return self._state.ready([asked.ready for asked in self._asked.values()])
+        """Return the epoch of the state if it is whole, else None."""
+        return self._state.ready()
+
+    def lacking(self, epoch: bytes) -> ValkeyWindows | None:
+        """Return windows of the watches that a whole state does not have, to be folded quietly; None where it has all.
+
+        Whoever else uses the state goes by other versions of these, or has none of them.
+        """
+        known = {asked.ready: asked.watch for asked in self._asked.values()}
+        names = self._state.missing(epoch, list(known)) if known else []
+        if not names:
+            return None
+        found = ValkeyWindows(self._link, self._app, [known[name] for name in names], self.limits)
+        found.pause(epoch)
+        return found
+
+    def watched(self) -> Set[str]:
+        """Return the ids of the watches."""
+        return self._asked.keys()
+
+    def note(self, epoch: bytes) -> None:
+        """Note that the state of an epoch has every watch of these windows."""
+        self._state.note(epoch, [asked.ready for asked in self._asked.values()])
 
     def unmark(self) -> None:
         """Note that nothing is whole, so that no process takes anything in."""

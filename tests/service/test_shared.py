@@ -241,6 +241,34 @@ def test_what_was_lost_is_rebuilt_from_the_store_and_nothing_is_taken_meanwhile(
         server.end()
 
 
+def test_a_process_of_another_version_counts_what_is_stored_and_leaves_others_what_they_counted(store, links):
+    """As while servers are started anew, one by one, with a playbook that was changed: the old ones forgot it all."""
+    both = Processes(store, [playbook(when="{count: 3}")], links[0])
+    for n, ip in enumerate(["203.0.113.1"] * 2 + ["203.0.113.2"] * 2 + ["203.0.113.3"]):
+        both.send(failed(f"e{n}", n, ip=ip))
+    both.texts = [playbook(when="{count: 2}", cooldown="3h")]
+    both.pipelines.append(Pipeline(store, lambda app: both._shared(app, links[1]), lambda app: Plain(),
+                                   lambda: both.now, Listeners()))  # fmt: skip
+    both.pipelines[1].tenant(both.app)
+    both._turns = count()
+    both.send(failed("to the old one", 10, ip="203.0.113.1"))
+    both.send(failed("to the new one", 11, ip="203.0.113.3"))
+    assert [(key, at // SECOND) for _, key, at, *_ in both.findings] == [("203.0.113.1", 10), ("203.0.113.3", 11)]
+
+
+def test_a_version_that_comes_back_counts_what_came_meanwhile(store, links):
+    """A changed playbook, given up for what it was: nothing was counted by that since."""
+    old, new = [playbook(when="{count: 3}")], [playbook(when="{count: 9}")]
+    server = Processes(store, old, links[0])
+    app = App(server.app, made=START)
+    server.send(failed("e1", 1))
+    for texts, sent in ((new, "e2"), (old, "e3")):
+        server.texts = texts
+        server.pipelines[0].tenants[server.app] = server._shared(app, links[0])
+        server.send(failed(sent, int(sent[1])))
+    assert [at // SECOND for _, _, at, *_ in server.findings] == [3]
+
+
 def test_a_server_killed_and_started_again_with_its_log_goes_on(store):
     """Ten times, now between two batches and now right behind the hits of one that is not committed."""
     server = valkey.Server("--appendonly", "yes", "--appendfsync", "always")
