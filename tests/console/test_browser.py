@@ -196,6 +196,23 @@ def test_what_attackers_send_is_shown_and_does_nothing(chromium, console):
         seen.quiet()
 
 
+def test_whoever_was_invited_by_name_is_asked_for_none_after_a_mistake_either(chromium, console):
+    code = console.server.accounts.invite("later", "viewer", ("one",), "test").code
+    with tab(chromium, console.anybody()) as seen:
+        page = seen.page
+        seen.open(f"/welcome#{code}")
+        assert page.locator("#f-name").is_hidden()
+        page.fill("#f-password", PASSWORD)
+        page.fill("#f-again", "four other words here")
+        page.keyboard.press("Enter")
+        page.get_by_text("not the same password").wait_for()
+        assert page.locator("#f-name").is_hidden()
+        page.fill("#f-password", PASSWORD)
+        page.fill("#f-again", PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/overview")
+
+
 def test_an_administrator_begins_by_the_link_and_finds_the_way_by_keyboard(chromium, tmp_path):
     with visited(tmp_path) as console:
         code = console.store.access.make_link(ADMINISTRATOR, 1 << 60, 1)

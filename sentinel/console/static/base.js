@@ -73,10 +73,12 @@ document.addEventListener("change", (event) => {
 // The page of one-time links: the code stands behind the `#`, which no server and no log ever sees.
 function takeCode() {
   const field = document.querySelector("input[data-fragment]");
-  if (!field || location.hash.length < 2) return;
-  field.value = location.hash.slice(1);
-  history.replaceState(null, "", location.pathname);
-  field.closest(".field").hidden = true;
+  if (!field) return;
+  if (location.hash.length > 1) {
+    field.value = location.hash.slice(1);
+    history.replaceState(null, "", location.pathname);
+    field.closest(".field").hidden = true;
+  }
   const named = document.querySelector("[data-first-only]");
   if (named && field.value.includes(".")) {
     named.hidden = true;
