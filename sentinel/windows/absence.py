@@ -107,7 +107,8 @@ class AbsenceTracker(Tracker[list[int]]):
         return [list(waiting.values()) for waiting in self.waits.values()]
 
     def resume(self, extra: Any) -> None:
-        """Take over the waits that `extra` gave."""
+        """Take over the waits that `extra` gave, in place of any there are."""
+        self.waits, self._order = {}, []
         for fields in (fields for waiting in extra for fields in waiting):
             hit = Hit(*fields)._replace(values=tuple(fields[4]))
             self.waits.setdefault(hit.key, {})[hit.at, hit.id] = hit

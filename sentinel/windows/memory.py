@@ -11,7 +11,7 @@ from sentinel.engine.windows import Absent, FirstSeen, Hit, Opening, Progress, S
 from sentinel.windows.absence import AbsenceTracker
 from sentinel.windows.groups import Findings, Limits, Opened
 from sentinel.windows.novelty import NoveltyTracker
-from sentinel.windows.renaming import renamed
+from sentinel.windows.renaming import Renaming
 from sentinel.windows.sequence import SequenceTracker
 from sentinel.windows.snapshot import dump, fill
 from sentinel.windows.spike import SpikeTracker
@@ -107,11 +107,9 @@ class MemoryWindows:
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Give users other names."""
-        for watch, tracker in list(self.trackers.items()):
-            data = dump(tracker)
-            other = renamed(data, names)
-            if other != data:
-                self.restore(watch, other)
+        renaming = Renaming(names)
+        for tracker in self.trackers.values():
+            renaming.do(tracker)
 
     def snapshot(self, watch: str) -> bytes | None:
         """Return the state of a watch; None of one that is not known."""

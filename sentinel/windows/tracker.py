@@ -57,7 +57,7 @@ class Tracker(ABC, Generic[S]):
         return None
 
     def resume(self, extra: Any) -> None:
-        """Take over what `extra` gave."""
+        """Take over what `extra` gave, in place of what there is."""
 
     def hit(self, hit: Hit, newest: int) -> Iterable[Opening]:
         """Record one hit and return what opens; `newest` may be ahead: that of the batch the hit came with.
