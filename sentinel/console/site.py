@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple, cast
 from urllib.parse import quote
 
@@ -79,8 +80,7 @@ def build(context: Context, assets: Assets | None = None) -> Console:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.context, app.state.answers = context, answers
     app.state.door = entry.Door(context, answers, Throttle(time.monotonic))
-    for page in PAGES:
-        app.include_router(page.router)
+    app.router.routes += _together().routes
     app.add_exception_handler(SignInFirst, _door)
     app.add_exception_handler(SentinelError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -88,6 +88,15 @@ def build(context: Context, assets: Assets | None = None) -> Console:
     app.add_exception_handler(Exception, _fault)
     words = {route.path.split("/")[1] for route in routes()} | {"static"}
     return Console(app, answers, words - {""}, context.public_url, lambda token: _signed_in(context, token))
+
+
+@cache
+def _together() -> APIRouter:
+    """Return the pages as one router, whose routes FastAPI works out once a process."""
+    router = APIRouter()
+    for page in PAGES:
+        router.include_router(page.router)
+    return router
 
 
 def _signed_in(context: Context, token: str) -> bool:
