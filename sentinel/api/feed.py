@@ -102,7 +102,9 @@ class Feed:
             return await asyncio.to_thread(self._make, app, since)
         async with self._lanes.setdefault(app, asyncio.Lock()):
             for change in self._done(app, since):
-                if change.revision >= current:  # made while this one waited
+                if (
+                    change.revision == current or change.revision > current > 0
+                ):  # made while this one waited; 0: stopped
                     return change
             return await asyncio.to_thread(self._make, app, since)
 
