@@ -47,7 +47,8 @@ def patterns() -> dict[str, re.Pattern[str]]:
 
 def written(module: ModuleType) -> Iterator[tuple[int, str]]:
     """Give the line and the pattern of each `re.sub(…)` and its like in a module, a text or the name of one."""
-    for node in ast.walk(ast.parse(Path(module.__file__ or "").read_text())):
+    source = Path(module.__file__ or "").read_text()
+    for node in ast.walk(ast.parse(source)) if "import re\n" in source else ():
         called = node.func if isinstance(node, ast.Call) else None
         if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == "re":
             first = node.args[0] if node.args else None
