@@ -101,10 +101,9 @@ class Feed:
         if since and 0 <= current - since <= _LITTLE:
             return await asyncio.to_thread(self._make, app, since)
         async with self._lanes.setdefault(app, asyncio.Lock()):
-            for change in self._done(app, since):
-                if (
-                    change.revision == current or change.revision > current > 0
-                ):  # made while this one waited; 0: stopped
+            made = self._done(app, since) if self.current(app) else []  # while it is switched off the list is empty
+            for change in made:
+                if change.revision >= max(current, 1):  # made while this one waited
                     return change
             return await asyncio.to_thread(self._make, app, since)
 
