@@ -330,6 +330,13 @@ class TestSwitch:
         told = source.client.get("/v1/feed?since=1").json
         assert (told["revision"], told["reset"], told["added"]) == (0, True, [])
 
+    def test_a_list_that_was_made_before_the_switch_is_told_to_nobody_after_it(self, source):
+        source.change(block(1))
+        told = []
+        for source.enforcing in (True, False, True):
+            told.append([one["id"] for one in source.client.get("/v1/feed?since=0").json["added"]])
+        assert told == [["d1"], [], ["d1"]]
+
     def test_streams_hear_of_the_switch_and_get_everything_back(self, source, follow):
         source.decisions.add("one", block(1))
         stream = follow(since=1)
