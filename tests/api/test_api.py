@@ -574,6 +574,7 @@ class TestOperations:
     def test_enforcement_can_be_stopped_in_one_app_and_begun_again(self, whole, admin, ip):
         decided(admin, value=ip)
         sdk = whole.using("sdk")
+        assert ip in {one["value"] for one in sdk.get("/v1/feed").json["added"]}
         answer = admin.ask("PUT", "/v1/enforcement", {"on": False, "why": "a fire drill"})
         assert answer.json == {"app": False, "server": True}
         assert (sdk.get("/v1/feed").json["added"], sdk.get("/v1/feed").json["revision"]) == ([], 0)
