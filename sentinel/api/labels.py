@@ -65,4 +65,4 @@ def take_label(here: Here, caller: Admin, kind: LabelKind, target: Target, name:
     """Take a label off."""
     known = bearer(here.store, caller.app, kind, target)
     if not here.store.labels.take(caller.app, kind, known, name, caller.by, here.clock()):
-        raise not_found("label", name, f"`{known[:80]}` does not have it")
+        raise not_found("label", name, "it is not on them, or no longer")

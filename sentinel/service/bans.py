@@ -95,7 +95,8 @@ class Table:
                 self._judge(target, opened, now)
             self._tell_again(now)
             self.revision = delta.revision
-            self._next = min((one[0] for one in (*self._ends[:1], *self._outlasted[:1])), default=FOREVER)
+            ends = [*(end[0] for end in self._ends[:1]), *(end[0] for end in self._outlasted[:1])]
+            self._next = min(ends, default=FOREVER)
             while self._gone and next(iter(self._gone.values()))[1] <= now - REMEMBERED:
                 self._gone.popitem(last=False)
 
