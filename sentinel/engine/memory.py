@@ -150,7 +150,7 @@ class Familiar:
         What is learnt meanwhile may be in it or not: whoever learns it again after `load` knows the same either way.
         """
         for places in self._places.parts():
-            yield line([{user: _told(known) for user, known in places.items()}, {}])
+            yield line([places, {}])
         for sharers in self._sharers.parts():
             yield line([{}, sharers])
 
@@ -167,7 +167,7 @@ class Familiar:
 
     def _take(self, places: dict[str, Any], sharers: dict[str, Any]) -> None:
         for user, known in places.items():
-            self._places.touch(user).update((_text(scope, value), _packed(*span)) for scope, value, *span in known)
+            self._places.touch(user).update((place, _packed(one)) for place, one in known.items())
         for ip, known in sharers.items():
             self._sharers.touch(ip).update(known)
 
@@ -231,14 +231,6 @@ class Familiar:
             sharers[user] = later
 
 
-def _told(places: Mapping[str, int | tuple[int, int]]) -> list[list[object]]:
-    return [[*_place(text), *_times(one)] for text, one in places.items()]
-
-
-def _text(scope: str, value: str) -> str:
-    return value if scope == "user+ip" else DEVICE + value
-
-
 def _place(text: str) -> tuple[str, str]:
     return ("user+device", text.removeprefix(DEVICE)) if text.startswith(DEVICE) else ("user+ip", text)
 
@@ -247,8 +239,9 @@ def _times(one: int | tuple[int, int]) -> tuple[int, int | None]:
     return one if isinstance(one, tuple) else (one, None)
 
 
-def _packed(first: int, later: int | None) -> int | tuple[int, int]:
-    return first if later is None else (first, later)
+def _packed(one: int | list[int]) -> int | tuple[int, int]:
+    first, last = (one, None) if isinstance(one, int) else one
+    return first if last is None else (first, last)
 
 
 def _visit(places: dict[str, int | tuple[int, int]], place: str, at: int) -> int | None:
