@@ -6,53 +6,30 @@ Marks that lie beside the state say that it is whole: where one is gone, everyth
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
-import msgspec
-
 from sentinel.core.duration import DAY
 from sentinel.core.errors import StoreBusy
-from sentinel.engine.windows import Absent, FirstSeen, Hit, Opening, Progress, Watch
+from sentinel.engine.windows import FirstSeen, Hit, Opening, Progress, Watch
 from sentinel.windows import seen
+from sentinel.windows.asked import Asked, opening_of
 from sentinel.windows.groups import Limits
 from sentinel.windows.link import Command, Link, script
-from sentinel.windows.names import BUCKETS, GroupNames, Names, bucket_of, digest
+from sentinel.windows.names import BUCKETS, Names, bucket_of
 from sentinel.windows.room import Room
-from sentinel.windows.scripted import Scripted, Tally, known, read_text, recalled, scripted, text
+from sentinel.windows.scripted import Tally, known, text
 from sentinel.windows.state import State
+from sentinel.windows.waits import Waits
 
-AT_ONCE = 1_000  # waits taken in one call
-LEASE = 120_000_000  # microseconds for which what is due is one process's own
-KEPT = 30.0  # seconds after which what was due is on disk, or was put back
 LOST = "windows lost what they held", "it is rebuilt from the stored events: send again"
 LONG = 31 * DAY // 1000  # milliseconds
 
 
 class StateLost(StoreBusy):
     """What windows held is gone, wholly or in part: it has to be rebuilt before an event is judged."""
-
-
-class _Asked:
-    """One watch: what its scripts are asked, and the names of its keys, which are others in each epoch."""
-
-    def __init__(self, watch: Watch, limits: Limits, names: Names) -> None:
-        self.watch = watch
-        self.scripted: Scripted = scripted(watch, limits)
-        self._names = names
-        self._version = f"{watch.window} {watch.detector} {watch.shape} {limits.lateness}"
-        self.ready = f"{watch.id}:{digest(self._version, size=8)}"
-        self.waiting = isinstance(watch.detector, Absent)
-        self.call_after(b"")
-
-    def call_after(self, epoch: bytes) -> None:
-        """Call keys after an epoch: what an unfinished one left behind is no part of the next."""
-        version = f"{self._version} {epoch.hex()}"
-        self.keys = GroupNames(self._names, self.watch.id, version)
-        self.waits = self._names.of("waits", self.watch.id, version) if self.waiting else ""
 
 
 class ValkeyWindows:
@@ -67,21 +44,21 @@ class ValkeyWindows:
         self._app = app
         self.lost = False
         self._link = link
-        self._asked: dict[str, _Asked] = {}
+        self._asked: dict[str, Asked] = {}
         self._epoch: bytes | None = None
         self._named: bytes | None = None  # the epoch that keys are called after
         self._runs: frozenset[str] = frozenset()
-        self._claimed: list[tuple[float, str, bytes]] = []  # when, the watch's waits, name of the wait
         self._dropped: Counter[str] = Counter()
         self._merged: Counter[str] = Counter()
         self._state = State(link, self.names)
         self._room = Room(link, self.limits.per_source)
+        self._waits = Waits(link, self.limits.groups)
         for watch in watches:
             self.watch(watch)
 
     def watch(self, watch: Watch) -> None:
         """Begin a watch, or go on with it as it is now."""
-        asked = self._asked[watch.id] = _Asked(watch, self.limits, self.names)
+        asked = self._asked[watch.id] = Asked(watch, self.limits, self.names)
         if self._named is not None:
             asked.call_after(self._named)
 
@@ -172,12 +149,12 @@ class ValkeyWindows:
         return script(kind.script, asked.keys.of(key), *arguments)
 
     def _read(
-        self, asked: _Asked, hits: Sequence[tuple[int, Hit]], answer: Sequence[Any], found: list[list[Opening]]
+        self, asked: Asked, hits: Sequence[tuple[int, Hit]], answer: Sequence[Any], found: list[list[Opening]]
     ) -> None:
         for one in answer:
             if isinstance(one, list):
                 place, hit = hits[one[0]]
-                found[place].append(_opening(asked, hit, one))
+                found[place].append(opening_of(asked, hit, one))
             elif isinstance(one, int) and isinstance(asked.watch.detector, FirstSeen):
                 self._dropped["first_seen values forgotten"] += one
             elif isinstance(one, int):
@@ -213,87 +190,25 @@ class ValkeyWindows:
 
     def _with_room(self, hits: Sequence[Hit]) -> Sequence[Hit | None]:
         """Note the waits that hits may begin; return the hits, None for those there is no room for."""
-        begins: dict[str, list[tuple[int, Hit]]] = {}
-        for place, hit in enumerate(hits):
-            asked = self._asked[hit.watch]
-            if asked.waits and hit.values[0]:
-                begins.setdefault(asked.waits, []).append((place, hit))
-        if not begins:
+        begun = [
+            (place, asked, hit)
+            for place, hit in enumerate(hits)
+            if (asked := self._asked[hit.watch]).waits and hit.values[0]
+        ]
+        refused = self._waits.note(begun) if begun else set()
+        if not refused:
             return hits
-        commands = []
-        for key, ones in begins.items():
-            for _, hit in ones:
-                commands.append(script("waits", key, "add", self.limits.groups, *self._wait(hit)))
-        full = self._link.call(commands)
-        places = [place for ones in begins.values() for place, _ in ones]
-        refused = {place for place, answer in zip(places, full, strict=True) if answer}
         self._dropped["waits over the bound"] += len(refused)
-        return [None if place in refused else hit for place, hit in enumerate(hits)] if refused else hits
-
-    def _wait(self, hit: Hit) -> tuple[int, bytes]:
-        """Return when a wait is over, and its name."""
-        asked = self._asked[hit.watch]
-        detector = asked.watch.detector
-        assert isinstance(detector, Absent)
-        name: bytes = msgspec.msgpack.encode([asked.keys.of(hit.key), hit.at, text(hit.id)])
-        return hit.at + detector.within, name
+        return [None if place in refused else hit for place, hit in enumerate(hits)]
 
     def due(self, watermark: int) -> list[Opening]:
-        """Return what opens because time has passed and nothing came: nothing up to `watermark` comes any more.
-
-        What is returned is this process's own for LEASE; where it ends before, another is given it.
-        """
+        """Return what opens because time has passed and nothing came: nothing up to `watermark` comes any more."""
         self._name()
-        self._let_go()
-        waiting = [asked for asked in self._asked.values() if asked.waits]
-        if not waiting:
-            return []
-        names = self._link.call(
-            [script("waits", asked.waits, "claim", watermark, AT_ONCE, LEASE) for asked in waiting]
-        )  # fmt: skip
-        return [opening for asked, due in zip(waiting, names, strict=True) for opening in self._over(asked, due)]
-
-    def _over(self, asked: _Asked, names: Sequence[bytes]) -> list[Opening]:
-        """Return the findings of waits that may be over, oldest first."""
-        groups: dict[str, list[tuple[int, bytes, bytes]]] = {}
-        for at, id, key, name in sorted(_named(name) for name in names):
-            groups.setdefault(key, []).append((at, id, name))
-        commands = [
-            self._waits(asked, "due", key, [(at, id) for at, id, _ in waits]) for key, waits in groups.items()
-        ]  # fmt: skip
-        found = []
-        for waits, answer in zip(groups.values(), self._link.call(commands) if commands else (), strict=True):
-            over = {one[0]: one for one in answer or () if isinstance(one, list)}
-            for place, (at, id, name) in enumerate(waits):
-                self._claimed.append((time.monotonic() if place in over else -KEPT, asked.waits, name))
-                if place in over:
-                    hit = recalled(asked.watch.id, at, read_text(id), over[place][6][0])
-                    found.append(_opening(asked, hit, over[place])._replace(events=()))
-        return sorted(found, key=lambda one: (one.at, one.id, one.hit.key))
-
-    def _waits(self, asked: _Asked, what: str, key: str, waits: Iterable[tuple[int, bytes]]) -> Command:
-        arguments = [part for wait in waits for part in wait]
-        return script("absent", key, *asked.scripted.arguments(False, ""), what, *arguments)
-
-    def _let_go(self) -> None:
-        """Let go of the waits whose findings are on disk by now."""
-        edge = time.monotonic() - KEPT
-        over = [(key, name) for since, key, name in self._claimed if since <= edge]
-        self._claimed = [one for one in self._claimed if one[0] > edge]
-        if over:
-            self._link.later(script("waits", key, "done", name) for key, name in over)
+        return self._waits.due([asked for asked in self._asked.values() if asked.waits], watermark)
 
     def put_back(self, openings: Sequence[Opening]) -> None:
         """Take back what `due` gave, since it could not be kept: it is due again."""
-        commands = []
-        for opening in openings:
-            asked, hit = self._asked[opening.hit.watch], opening.hit
-            due, name = self._wait(hit)
-            commands.append(self._waits(asked, "back", asked.keys.of(hit.key), [(hit.at, text(hit.id))]))
-            commands.append(script("waits", asked.waits, "add", self.limits.groups, due, name))
-            self._claimed = [one for one in self._claimed if one[1:] != (asked.waits, name)]
-        if commands:
-            self._link.call(commands)
+        self._waits.put_back([(self._asked[opening.hit.watch], opening.hit) for opening in openings])
 
     def yielded(self, opening: Opening) -> None:
         """Learn that a finding did not act after all, so that it holds back no action."""
@@ -305,7 +220,7 @@ class ValkeyWindows:
         self._link.later([self._finding(self._asked[watch], key, "know", at, id, acting, tally)])
 
     def _finding(
-        self, asked: _Asked, key: str, what: str, at: int, id: str, acting: bool, tally: Tally
+        self, asked: Asked, key: str, what: str, at: int, id: str, acting: bool, tally: Tally
     ) -> Command:  # fmt: skip
         self._name()
         constants = asked.scripted.arguments(False, "")[:7]
@@ -413,15 +328,3 @@ class ValkeyWindows:
     def stay(self, lasting: int) -> None:
         """Go on rebuilding for so many milliseconds more."""
         self._state.stay(lasting)
-
-
-def _named(name: bytes) -> tuple[int, bytes, str, bytes]:
-    """Return time and id of a wait, its group's key, and its name."""
-    key, at, id = msgspec.msgpack.decode(name)
-    return at, id, key, name
-
-
-def _opening(asked: _Asked, hit: Hit, one: Sequence[Any]) -> Opening:
-    _, at, id, approximate, gone, tally, ids = one
-    events = tuple(map(read_text, ids)) or (read_text(id),)
-    return Opening(hit, at, read_text(id), asked.scripted.shown(tally), bool(approximate), bool(gone), events)

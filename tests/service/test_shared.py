@@ -204,7 +204,7 @@ def test_a_wait_that_was_due_and_could_not_be_kept_is_due_again(store, links):
 def test_a_wait_that_a_process_took_with_it_is_due_again_after_its_lease(store, links, monkeypatch):
     two = Processes(store, [WAITING], *links)
     two.send(raw("begin", 0, event="a", user="u"))
-    monkeypatch.setattr("sentinel.windows.valkey.LEASE", 0)
+    monkeypatch.setattr("sentinel.windows.waits.LEASE", 0)
     assert two.tenants[0].windows.due(START + DAY)  # and it dies before it commits
     two.tick(DAY)
     two.tick(DAY)

@@ -1,0 +1,37 @@
+"""One watch as scripts in Redis or Valkey know it: what they are asked, its keys, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sentinel.engine.windows import Absent, Hit, Opening, Watch
+from sentinel.windows.groups import Limits
+from sentinel.windows.names import GroupNames, Names, digest
+from sentinel.windows.scripted import Scripted, read_text, scripted
+
+
+class Asked:
+    """One watch: what its scripts are asked, and the names of its keys, which are others in each epoch."""
+
+    def __init__(self, watch: Watch, limits: Limits, names: Names) -> None:
+        self.watch = watch
+        self.scripted: Scripted = scripted(watch, limits)
+        self._names = names
+        self._version = f"{watch.window} {watch.detector} {watch.shape} {limits.lateness}"
+        self.ready = f"{watch.id}:{digest(self._version, size=8)}"
+        self.waiting = isinstance(watch.detector, Absent)
+        self.call_after(b"")
+
+    def call_after(self, epoch: bytes) -> None:
+        """Call keys after an epoch: what an unfinished one left behind is no part of the next."""
+        version = f"{self._version} {epoch.hex()}"
+        self.keys = GroupNames(self._names, self.watch.id, version)
+        self.waits = self._names.of("waits", self.watch.id, version) if self.waiting else ""
+
+
+def opening_of(asked: Asked, hit: Hit, answer: Sequence[Any]) -> Opening:
+    """Return the opening that a script told of."""
+    _, at, id, approximate, gone, tally, ids = answer
+    events = tuple(map(read_text, ids)) or (read_text(id),)
+    return Opening(hit, at, read_text(id), asked.scripted.shown(tally), bool(approximate), bool(gone), events)
