@@ -65,12 +65,5 @@ def _answer(request: Request, table: Table, form: str) -> Response:
 def places(table: Table) -> list[str]:
     """Return the blocked addresses and networks in the order of numbers, each in its one spelling."""
     blocked = [one for one, ban in list(table.bans.items()) if isinstance(one, Place) and ban.kind == "block"]
-    return [str(one).removesuffix(f"/{_width(one)}") for one in sorted(blocked, key=_order)]
-
-
-def _order(one: Place) -> tuple[int, int, int]:
-    return one.version, one.bits << (_width(one) - one.length), one.length
-
-
-def _width(one: Place) -> int:
-    return 32 if one.version == 4 else 128
+    found = sorted(blocked, key=lambda one: (one.version, one.first, one.length))
+    return [str(one).partition("/")[0] if one.alone else str(one) for one in found]

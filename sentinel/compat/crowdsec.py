@@ -268,8 +268,7 @@ def _values(target: Target, expand: bool) -> Iterator[str]:
     if isinstance(target, str):
         yield target
         return
-    width = 32 if target.version == 4 else 128
-    if target.length == width:
+    if target.alone:
         yield str(target).partition("/")[0]
     elif expand and _listed(target):
         yield from map(str, ipaddress.IPv4Network(str(target)))
@@ -285,7 +284,7 @@ def _listed(target: Place) -> bool:
 def _scope(target: Target) -> str:
     if isinstance(target, str):
         return "User"
-    return "Ip" if target.length == (32 if target.version == 4 else 128) else "Range"
+    return "Ip" if target.alone else "Range"
 
 
 def _scenario(ban: Ban) -> str:

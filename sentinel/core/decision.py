@@ -23,6 +23,7 @@ STRICTNESS: dict[str, int] = {"block": 3, "redirect": 2, "challenge": 1, "allow"
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 PAIRS = ("user+ip", "user+device")
 FOREVER = 2**63 - 1  # stands for "no end" where ends are compared or stored
+WIDTHS = {4: 32, 6: 128}  # bits of an address, by version
 WIDEST = {4: 8, 6: 19}  # a network wider than this is a mistake, not an attacker
 _LONGEST_VALUE = 4096  # a pair of two long texts, every character escaped
 _LONGEST_ID = 128
@@ -36,11 +37,19 @@ class Place(NamedTuple):
     length: int
     bits: int
 
+    @property
+    def first(self) -> int:
+        """The first address of the network, as a number."""
+        return self.bits << (WIDTHS[self.version] - self.length)
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is one address."""
+        return self.length == WIDTHS[self.version]
+
     def __str__(self) -> str:
-        width = 32 if self.version == 4 else 128
-        address = self.bits << (width - self.length)
         kind = ipaddress.IPv4Address if self.version == 4 else ipaddress.IPv6Address
-        return f"{kind(address)}/{self.length}"
+        return f"{kind(self.first)}/{self.length}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +179,7 @@ def place(value: str) -> Place:
         version, length, first = 4, length - 96, first & 0xFFFFFFFF
     if length < WIDEST[version]:
         raise DecisionError("value", f"`{value[:64]}` is wider than /{WIDEST[version]}", "several smaller ones will do")
-    return Place(version, length, first >> ((32 if version == 4 else 128) - length))
+    return Place(version, length, first >> (WIDTHS[version] - length))
 
 
 def _check_id(value: object) -> None:

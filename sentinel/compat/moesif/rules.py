@@ -152,9 +152,9 @@ def _address_rule(patterns: list[str]) -> dict[str, Any]:
 def _pattern(place: Place) -> str | None:
     """Return an address or IPv4 network as a regular expression, None for what has too many spellings."""
     if place.version == 6:
-        return str(place).partition("/")[0] if place.length == 128 else None
+        return str(place).partition("/")[0] if place.alone else None
     whole, rest = divmod(place.length, 8)
-    octets = (place.bits << (32 - place.length)).to_bytes(4, "big")
+    octets = place.first.to_bytes(4, "big")
     parts = [str(octet) for octet in octets[:whole]]
     if rest:
         first = octets[whole]
