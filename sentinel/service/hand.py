@@ -45,8 +45,9 @@ def allow(
 
     Where nobody does already, that allowance gets this end and reason. Raises Conflict where there are too many.
     """
-    held = _allowance(store, app, scope, value, now)
-    if held is None and len(store.allow.list(app, now)) >= MOST_ALLOWED:
+    there = store.allow.list(app, now)
+    held = _allowing(there, scope, value)
+    if held is None and len(there) >= MOST_ALLOWED:
         raise Conflict(
             f"there are {MOST_ALLOWED} allowances already", "take back what nobody needs, or allow a network"
         )
@@ -213,7 +214,7 @@ def pardon(store: Store, app: str, kept: KeptFinding, why: str, length: str | No
     store.findings.mark(app, kept.finding.id, "false-positive", by, now, why, lift=True)
     found = targets(kept)
     for scope, value in found:
-        held = _allowance(store, app, scope, value, now)
+        held = _allowing(store.allow.list(app, now), scope, value)
         longest = end if held is None or end is None else held.until and max(end, held.until)
         allow(store, app, scope, value, longest, why, by, now)
     return len(found)
@@ -238,9 +239,9 @@ def prolong(store: Store, app: str, kept: KeptFinding, why: str, length: str, by
     return len(wanted)
 
 
-def _allowance(store: Store, app: str, scope: Single, value: str, now: int) -> Allowance | None:
-    """Return by which allowance nobody acts on somebody, None where there is none in force."""
-    return next((one for one in store.allow.list(app, now) if (one.scope, one.value) == (scope, value)), None)
+def _allowing(allowances: Iterable[Allowance], scope: Single, value: str) -> Allowance | None:
+    """Return by which of these nobody acts on somebody, None where there is none."""
+    return next((one for one in allowances if (one.scope, one.value) == (scope, value)), None)
 
 
 def _is_known(store: Store, app: str, key: str) -> bool:
