@@ -120,8 +120,9 @@ def get_ip(
 
 def whole(here: Context, since: str | None, until: str | None) -> record.Filter:
     """Return the filter of a period, of all time where no ends were given."""
-    found = record.Filter(since=time("from", since) or 0, until=time("to", until))
-    return forward(found if found.until is not None else replace(found, until=here.clock() + DAY))
+    now = here.clock()
+    found = record.Filter(since=time("from", since, now) or 0, until=time("to", until, now))
+    return forward(found if found.until is not None else replace(found, until=now + DAY))
 
 
 def activity_view(found: About) -> dict[str, Any]:

@@ -23,7 +23,8 @@ def wanted(
     ip: str | None = None, since: str | None = None, until: str | None = None,
 ) -> record.Filter:  # fmt: skip
     """Return the filter that parameters ask for; raises the refusal of whatever cannot be meant."""
-    who, period = user_key(here.store, app, user), (time("from", since), time("to", until))
+    now = here.clock()
+    who, period = user_key(here.store, app, user), (time("from", since, now), time("to", until, now))
     return forward(record.Filter(event, who, network("ip", ip), *period, condition(here, q)))
 
 

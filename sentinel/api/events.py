@@ -83,7 +83,7 @@ def export_events(
 @router.get("/v1/events/{id:path}", response_model=EventView)
 def get_event(here: Here, caller: Reader, id: Id, at: Time = None) -> Any:
     """Return the newest event of an id, or the one of that time."""
-    kept = require(here.store.events.get(caller.app, id, moment("at", at)), "event", id)
+    kept = require(here.store.events.get(caller.app, id, moment("at", at, here.clock())), "event", id)
     return event_view(kept)
 
 

@@ -107,7 +107,7 @@ class DecisionWhyView(Model):
 @router.get("/v1/explain/event/{id:path}", response_model=EventWhyView)
 def explain_event(here: Here, caller: Reader, id: Id, at: Time = None) -> Any:
     """Say which rules and playbooks an event matches, clause by clause."""
-    found = require(here.explainer.event(caller.app, id, time("at", at)), "event", id)
+    found = require(here.explainer.event(caller.app, id, time("at", at, here.clock())), "event", id)
     return {
         "event": event_view(found.event),
         "rules": [asdict(one) for one in found.rules],

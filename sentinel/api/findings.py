@@ -53,7 +53,7 @@ def list_findings(
     """Return findings by the time of their anchor, newest first."""
     page = here.store.findings.list(
         caller.app, playbook=playbook, status=status, user=user_key(here.store, caller.app, user), ip=network("ip", ip),
-        since=time("since", since), limit=limit, cursor=cursor,
+        since=time("since", since, here.clock()), limit=limit, cursor=cursor,
     )  # fmt: skip
     return listing(page, finding_view)
 
@@ -70,7 +70,7 @@ def export_findings(
     """Give findings as lines of JSON, newest first: OCSF Detection Findings, or documents of the Elastic schema."""
     return download(
         seat, here.store.findings, caller.app, format, playbook=playbook, status=status,
-        user=user_key(here.store, caller.app, user), ip=network("ip", ip), since=time("since", since),
+        user=user_key(here.store, caller.app, user), ip=network("ip", ip), since=time("since", since, here.clock()),
     )  # fmt: skip
 
 

@@ -27,15 +27,16 @@ Id = Annotated[Word, Path(max_length=128)]
 Filter = Annotated[Word | None, Query(max_length=LONGEST)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Cursor = Annotated[str | None, Query(max_length=LONGEST, description="The `cursor` of the page before.")]
-Time = Annotated[str | None, Query(max_length=40, description="RFC 3339, or seconds since 1970.")]
+TIME = "RFC 3339, seconds since 1970, or how long ago, such as `24h`."
+Time = Annotated[str | None, Query(max_length=40, description=TIME)]
 
 
-def time(name: str, value: str | None) -> int | None:
+def time(name: str, value: str | None, now: int) -> int | None:
     """Return the moment of a parameter, None where it was not given."""
     if value is None:
         return None
     try:
-        return hand.time(name, value)
+        return hand.past(name, value, now)
     except SentinelError as error:
         hint = "in an address a `+` is written `%2B`" if _PLUS.search(value) else error.hint
         raise SentinelError(error.message, hint) from None

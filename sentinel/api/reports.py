@@ -62,17 +62,18 @@ def get_report(
     zone: Zone = "UTC", since: Since = None, until: Until = None,
 ) -> Any:  # fmt: skip
     """Report on the hour, day, week or month of a moment, or with `period` on what lies between `from` and `to`."""
+    now = here.clock()
     if period == "period":
         if at is not None:
             raise ApiError("invalid", "`at`: a period lies between `from` and `to`", "leave it out")
-        span = _between(time("from", since), time("to", until))
+        span = _between(time("from", since, now), time("to", until, now))
     else:
         if since is not None or until is not None:
             raise ApiError(
                 "invalid", f"`from`: a report on a {period} is of a moment", "give `at`, or ask for `period`"
             )
-        moment = time("at", at)
-        span = reports.around(here.store, caller.app, period, zone, here.clock() if moment is None else moment)
+        moment = time("at", at, now)
+        span = reports.around(here.store, caller.app, period, zone, now if moment is None else moment)
     return report_view(period, zone, reports.report(here.store, caller.app, *span, zone))
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Annotated
 
 import typer
 
 from sentinel.cli import show
 from sentinel.cli.client import AppId, Data, Secret, Url, connect
-from sentinel.cli.options import AsFormat, Format, Limit
+from sentinel.cli.options import AsFormat, Format
 from sentinel.core.errors import SentinelError
 
+WHEN = "RFC 3339, or how long ago, such as `2h`"
+USUAL = 50  # events shown where nobody says how many
 COLUMNS = ("timestamp", "event", "user", "ip", "success", "id")
 
 
@@ -19,9 +22,11 @@ def events(
     event: Annotated[str | None, typer.Option("--event", help="Only events of this name.")] = None,
     user: Annotated[str | None, typer.Option("--user", help="Only this user's, such as `id:42`.")] = None,
     ip: Annotated[str | None, typer.Option("--ip", help="Only from this address or network.")] = None,
-    since: Annotated[str | None, typer.Option("--from", help="RFC 3339, included.")] = None,
-    until: Annotated[str | None, typer.Option("--to", help="RFC 3339, not included.")] = None,
-    limit: Limit = 50,
+    since: Annotated[str | None, typer.Option("--from", help=f"{WHEN}; included.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help=f"{WHEN}; not included.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="At most so many: 50, with `--follow` as many as come.")
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Tell events as they come.")] = False,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
@@ -31,11 +36,11 @@ def events(
     client = connect(url, key, app, data)
     wanted = {"q": q, "event": event, "user": user, "ip": ip}
     if not follow:
-        found = client.items("/v1/events", wanted | {"from": since, "to": until}, limit)
+        found = client.items("/v1/events", wanted | {"from": since, "to": until}, limit or USUAL)
         show.items(found, format, COLUMNS)
         return
     try:
-        for one in client.events("/v1/events/tail", wanted):
+        for one in islice(client.events("/v1/events/tail", wanted), limit):
             show.items([one], format, COLUMNS, heads=False)
     except KeyboardInterrupt:
         return

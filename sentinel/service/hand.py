@@ -6,6 +6,7 @@ Whoever asks, an API or a page, has its own form and its own rights; what is mea
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +22,7 @@ from sentinel.service.ports import Store
 
 SINGLES: tuple[Single, ...] = get_args(Single)
 _PAGE = 1000
+_LENGTH = re.compile(r"[0-9][0-9smhd]*[smhd]", re.ASCII)  # no time ends so
 MOST_ALLOWED = 10_000  # allowances in force of an app: each finding looks at them
 
 
@@ -154,13 +156,17 @@ def until(length: str | None, end: str | None, now: int) -> int | None:
 
 def lasting(name: str, length: str) -> int:
     """Return the microseconds of a text such as `7d`, which are some. Raises SentinelError naming its place."""
-    try:
-        found = parse_duration(length)
-    except SentinelError as error:
-        raise SentinelError(f"`{name}`: {error.message}", error.hint) from None
+    found = _length(name, length)
     if found <= 0:
         raise SentinelError(f"`{name}`: `{length}` is over at once")
     return found
+
+
+def _length(name: str, text: str) -> int:
+    try:
+        return parse_duration(text)
+    except SentinelError as error:
+        raise SentinelError(f"`{name}`: {error.message}", error.hint) from None
 
 
 def time(name: str, value: str) -> int:
@@ -170,6 +176,16 @@ def time(name: str, value: str) -> int:
         return moment.parse(number)
     except SentinelError as error:
         raise SentinelError(f"`{name}`: {error.message.partition(': ')[2]}", error.hint) from None
+
+
+def past(name: str, value: str, now: int) -> int:
+    """Return the moment that a text says, which may also be how long before `now`. Raises SentinelError as `time`."""
+    if _LENGTH.fullmatch(value):
+        return max(now - _length(name, value), 0)
+    try:
+        return time(name, value)
+    except SentinelError as error:
+        raise SentinelError(error.message, f"{error.hint}, or how long ago, such as `24h`") from None
 
 
 def spot(name: str, value: str) -> str:

@@ -349,6 +349,7 @@ class TestEvents:
             ("event=auth", True), ("event=other", False), ("user=id:{user}", True), ("user=x", False),
             ("ip={ip}", True), ("ip=203.0.113.0/24", True), ("ip=198.51.100.0/24", False), ("from=2020-01-01", True),
             ("from=2100-01-01", False), ("to=2020-01-01", False), ("to=2100-01-01T00:00:00Z", True), ("from=0", True),
+            ("from=1h30m", True), ("to=1h30m", False), ("from=2d&to=1d", False),
         ],
     )  # fmt: skip
     def test_every_filter_filters(self, whole, admin, user, ip, query, found):
@@ -386,6 +387,8 @@ class TestEvents:
         [
             ("usr=1", "`usr`: not a parameter of this address"),
             ("from=soon", "`from`: `soon` is not a time"),
+            ("from=9999d", "`from`: `9999d` is longer than ten years"),
+            ("from=1d&to=2d", "`from`: it does not lie before `to`"),
             ("ip=nowhere", "`ip`: `nowhere` is not an address"),
             ("ip=1.2.3.4/99", "`ip`: `1.2.3.4/99` is neither"),
             ("limit=0", "`limit`"),
@@ -809,6 +812,11 @@ class TestForm:
                 "events?from=2026-11-20T21:30:00+01:00",
                 "`from`: `2026-11-20T21:30:00 01:00` is not a time",
                 "in an address a `+` is written `%2B`",
+            ),
+            (
+                "findings?since=yesterday",
+                "`since`: `yesterday` is not a time",
+                "write `2026-11-20T21:30:00Z` or seconds since 1970, or how long ago, such as `24h`",
             ),
             ("decisions?kind=block&kind=allow", "`kind`: there twice", "give it once"),
             ("feed?since=1&since=2", "`since`: there twice", "give it once"),

@@ -322,12 +322,15 @@ class TestEvents:
 
     def test_they_are_followed_as_they_come_until_the_server_ends_it(self, server, ask, monkeypatch):
         told = [
-            {"timestamp": "2026-11-20T21:30:00Z", "event": "x", "user": None, "ip": None, "success": None, "id": "1"}
+            {"timestamp": "2026-11-20T21:30:00Z", "event": "x", "user": None, "ip": None, "success": None, "id": id}
+            for id in "12"
         ]
         monkeypatch.setattr(Client, "events", lambda self, path, query: iter(told))
         code, _, err = ask("events", "--follow", "--from", "2026-11-20T21:30:00Z")
         assert (code, err.partition(" (")[0]) == (2, "sentinel: `--follow` tells events as they come")
-        assert ask("events", "--follow")[1] == ["2026-11-20T21:30:00Z  x  -  -  -  1"]
+        lines = [f"2026-11-20T21:30:00Z  x  -  -  -  {id}" for id in "12"]
+        assert ask("events", "--follow")[1] == lines
+        assert ask("events", "--follow", "--limit", "1")[1] == lines[:1]
 
 
 @contextmanager
