@@ -7,6 +7,7 @@ Only a wait that is not over when all is folded goes on as it was: what it comes
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from itertools import groupby, islice
 
@@ -129,14 +130,16 @@ def fold(tenant: Tenant, events: Iterable[Event], wanted: set[str], progress: Pr
 
 def _follow(tenant: Tenant, store: Store, resumed: Mapping[str, int], progress: Progress) -> None:
     """Fold what came after each snapshot, in the order it came."""
+    starts = sorted(set(resumed.values()))
 
-    def wanted(kept: KeptEvent) -> frozenset[str]:
-        return frozenset(name for name, position in resumed.items() if kept.position > position)
+    def behind(kept: KeptEvent) -> int:
+        return bisect_left(starts, kept.position)
 
-    done, source = 0, store.events.after(tenant.app.id, min(resumed.values()))
+    done, source = 0, store.events.after(tenant.app.id, starts[0])
     while lump := list(islice(source, LUMP)):
-        for names, some in groupby(lump, wanted):
+        for passed, some in groupby(lump, behind):
             events = [kept.event for kept in some]
+            names = {name for name, start in resumed.items() if start in starts[:passed]}
             _hit(tenant, events, names)
             for event in events if FAMILIAR in names else ():
                 tenant.memory.familiar.learn(event)
