@@ -40,7 +40,7 @@ def add_allowance(
     """
     new = {"scope": scope or scope_of(value), "value": value, "reason": why, "for": length, "lift": lift}
     made = connect(url, key, app, data).ask("POST", "/v1/allow", new)
-    show.one(made, format, f"{made['id']}: {made['scope']} {made['value']} until {made['until'] or 'taken back'}")
+    show.one(made, format, f"{made['id']}  {made['scope']} {made['value']} until {made['until'] or 'taken back'}")
 
 
 @allow.command("remove")

@@ -19,10 +19,11 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from sentinel.cli import show
 from sentinel.cli.client import AppId, Client, Data, Refused, Secret, Unreachable, Url, connect
-from sentinel.cli.options import As, Input, Map, Name, Strict, columns_of
+from sentinel.cli.options import As, AsFormat, Format, Input, Map, Name, Strict, columns_of
 from sentinel.cli.progress import following
-from sentinel.cli.terminal import complain, many, say
+from sentinel.cli.terminal import complain, many
 from sentinel.service.eventfiles.reading import Account, EventFile, Options
 from sentinel.service.eventfiles.streams import STDIN, Stream, look
 
@@ -55,15 +56,13 @@ def import_events(
     event: Name = None,
     enforce: Annotated[bool, typer.Option("--enforce", help="Let these events act on users and addresses.")] = False,
     strict: Strict = False,
-    url: Url = None, key: Secret = None, app: AppId = None, data: Data = None,
-    column: Annotated[list[str] | None, typer.Option("--column", hidden=True)] = None,
-    format: Annotated[Input | None, typer.Option("--format", hidden=True)] = None,
+    url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> int:  # fmt: skip
     """Send past events to a server; they act on nobody unless told to."""
     for name in files:
         look(name)
     client = connect(url, key, app, data)
-    options = Options((format or input).value, columns_of([*(map or ()), *(column or ())]), event)
+    options = Options(input.value, columns_of(map or ()), event)
     account, sent = Account(strict=strict), Sent()
     for name in files:
         stream = Stream(name)
@@ -71,7 +70,7 @@ def import_events(
             _import(stream, Sender(client, enforce), Bookmark.of(name, client.url, app), account, options, sent)
         finally:
             stream.close()
-    return _report(account, sent)
+    return _report(account, sent, format)
 
 
 class Sender:
@@ -187,10 +186,10 @@ def _count(receipt: Any, name: str, sent: Sent) -> None:
         sent.shown.append(f"{name}: event {rejected['id']}: {rejected['error']}")
 
 
-def _report(account: Account, sent: Sent) -> int:
+def _report(account: Account, sent: Sent, format: Format) -> int:
     for line in [*account.shown, *sent.shown]:
         complain(line)
-    bad = sum(account.bad.values())
-    known = sent.duplicates + sent.skipped
-    say(f"{many(sent.accepted, 'event')} imported, {known:,} known already, {bad + sent.rejected:,} refused")
-    return 1 if bad + sent.rejected else 0
+    known, refused = sent.duplicates + sent.skipped, account.bad.total() + sent.rejected
+    text = f"{many(sent.accepted, 'event')} imported, {known:,} known already, {refused:,} refused"
+    show.one({"imported": sent.accepted, "known": known, "refused": refused}, format, text)
+    return 1 if refused else 0
