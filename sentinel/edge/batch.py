@@ -7,6 +7,7 @@ none costs its own event only. What is not JSON at all is refused whole.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,9 @@ LARGEST_PROPERTIES = 32 * 1024
 LARGEST_USER = 16 * 1024
 FROM_SDK = (ENFORCED, "sentinel.identify", "sentinel.dropped")
 NOT_FROM_BROWSERS = ("auth", "signup")
+DEEPEST = 64  # levels that are decoded: an event has 18
 _LONGEST_NUMBER = 40
+_TO_BRACKET = re.compile(rb'(?:[^][{}"]++|"(?:[^"\\]++|\\.)*+")*+[][{}]', re.DOTALL)  # past texts, which may hold some
 _FORM = 'send one event such as `{"event": "invoice.created"}`, or a list of them'
 Translate = Callable[[Any], Iterable[Any]]
 _pack = msgspec.msgpack.Encoder().encode
@@ -108,11 +111,25 @@ def _id(raw: Any) -> str | None:
 
 
 def decode(data: bytes) -> tuple[Any, bool]:
-    """Return what a body says, and whether only a lenient reading got it; raises the refusal of what is no JSON."""
+    """Return what a body says, and whether only a lenient reading got it; raises the refusal of what is no JSON.
+
+    What is nested too deep to be decoded is cut, so that it costs its own event: that is too deep all the same.
+    """
     countable(data)
     try:
+        return _decoded(data)
+    except RecursionError:
+        pass
+    try:
+        return _decoded(_shallow(data))
+    except (ApiError, RecursionError):
+        raise ApiError("malformed", "the body is nested too deep", _FORM) from None
+
+
+def _decoded(data: bytes) -> tuple[Any, bool]:
+    try:
         return msgspec.json.decode(data), False
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         pass
     try:
         text = data.decode("utf-8-sig", "replace")
@@ -120,8 +137,21 @@ def decode(data: bytes) -> tuple[Any, bool]:
     except ValueError as error:
         where = str(error)[:80] if data else "it is empty"
         raise ApiError("malformed", f"the body is not JSON: {where}", _FORM) from None
-    except RecursionError:
-        raise ApiError("malformed", "the body is nested too deep", _FORM) from None
+
+
+def _shallow(data: bytes) -> bytes:
+    """Return JSON without what lies deeper than DEEPEST levels: lists and objects there are empty."""
+    parts: list[bytes] = []
+    depth = at = kept = 0
+    while found := _TO_BRACKET.match(data, at):
+        at = found.end()
+        depth += 1 if data[at - 1] in b"[{" else -1
+        if depth == DEEPEST and data[at - 1] in b"]}":
+            kept = at - 1
+        elif depth == DEEPEST + 1 and data[at - 1] in b"[{":
+            parts.append(data[kept:at])
+            kept = len(data)
+    return b"".join([*parts, data[kept:]])
 
 
 def countable(data: bytes) -> None:

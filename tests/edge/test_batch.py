@@ -103,14 +103,23 @@ def test_what_just_fits_is_taken():
     assert one({"event": "x", "properties": {"a": "x" * (LARGEST_PROPERTIES - 10)}}).name == "x"
 
 
-@pytest.mark.parametrize("depth", [17, 500])
-def test_an_event_nested_too_deep_costs_itself_only(depth):
-    assert "nested" in one(b'{"event":"x","properties":{"a":%b1%b}}' % (b"[" * depth, b"]" * depth))
+@pytest.mark.parametrize("depth", [17, 500, 1_500, 100_000])
+@pytest.mark.parametrize("inside", [b"1", b'"[\\"]{"', b'"\\ud800"'])
+def test_an_event_nested_too_deep_costs_itself_only(depth, inside):
+    """However deep that is: past a thousand levels no decoder takes it."""
+    assert "nested" in one(b'{"event":"x","properties":{"]":%b%b%b}}' % (b"[" * depth, inside, b"]" * depth))
 
 
-def test_nesting_that_exhausts_every_decoder_is_refused_whole():
+@pytest.mark.parametrize("field", ["id", "timestamp", "user", "request", "device", "nonsense"])
+def test_nesting_without_end_is_refused_wherever_it_stands(field):
+    deep = b'{"a":' * 5_000 + b"1" + b"}" * 5_000
+    assert one(b'{"event":"x","%b":%b}' % (field.encode(), deep)).startswith(f"`{field}")
+
+
+@pytest.mark.parametrize("end", [b"", b'"', b"]" * 4_999, b"}" * 5_000, b"]" * 5_001])
+def test_nesting_without_end_in_what_is_no_json_is_refused_whole(end):
     with pytest.raises(ApiError, match="nested too deep"):
-        parse(b"[" * 100_000 + b"]" * 100_000, TERMS)
+        parse(b"[" * 5_000 + end, TERMS)
 
 
 def test_a_mark_at_the_start_of_the_file_is_passed_over():
