@@ -71,7 +71,6 @@ class Server:
     def __init__(self, settings: Settings, store: Store, link: Any = None) -> None:
         """`link` leads to the Redis or Valkey that keeps windows, None where memory does."""
         self.settings, self.store, self.link = settings, store, link
-        self.clock = now
         self.token = secrets.token_urlsafe(40)
         self.figures = Figures()
         self._stopping = threading.Event()
@@ -89,10 +88,12 @@ class Server:
         self.channels = channels(settings.channels)
         self.library = machines.library(settings, self.channels)
         self.fetcher = Fetcher(Reach(PRIVATE if settings.allow_private_webhooks else ()))
-        self.enrichment = Enrichment(settings, store, self.fetcher, now, self._go_on)
-        self.tenants = Tenants(settings, store, self.library, self.link, now, self._progress, self._stopping.wait)
+        self.enrichment = Enrichment(settings, store, self.fetcher, self.clock, self._go_on)
+        self.tenants = Tenants(
+            settings, store, self.library, self.link, self.clock, self._progress, self._stopping.wait
+        )  # fmt: skip
         self.pipeline = Pipeline(
-            store, self.tenants.restored, self.enrichment.of, now, Listeners(
+            store, self.tenants.restored, self.enrichment.of, self.clock, Listeners(
                 decisions=lambda app, revision: self.hub.tell(DECISIONS, app),
                 events=lambda app, events: self.hub.tell(EVENTS, app),
                 outbox=lambda: self.courier.hurry(),
@@ -107,12 +108,12 @@ class Server:
         self.gate = Gate(store.access, self.token)
         self.hub = Hub(self._valid)
         self.switch = Switch(store)
-        self.processes = Processes(now)
-        self.bans = Bans(store.decisions, self.switch.on, now)
-        self.holder = Holder(store.leases, self._by_all)
+        self.processes = Processes(self.clock)
+        self.bans = Bans(store.decisions, self.switch.on, self.clock)
+        self.holder = Holder(store.leases, self.clock)
         self.overview.sources += [self.intake.trouble, self.holder.trouble]
         self.courier = Courier(
-            store.outbox, Channels(self.channels, self.fetcher, self._by_all, page), self._by_all, self.figures,
+            store.outbox, Channels(self.channels, self.fetcher, self.clock, page), self.clock, self.figures,
             self.holder.mine, partial(self.fault, "outbox"),
         )  # fmt: skip
         self.digests = machines.digests(self.settings, store, self.channels)
@@ -121,22 +122,22 @@ class Server:
         """Make what the API and the console ask."""
         store = self.store
         self.searches = Searches(lambda: self.library.content)
-        self.accounts = Accounts(store, now)
+        self.accounts = Accounts(store, self.clock)
         self.deleter = Deleter(self.pipeline, store)
         self.explainer = Explainer(self.pipeline, store, lambda: self.library.content)
         self.workbench = Workbench(
-            self.library, store, self.tenants.draft, now, time.monotonic, self.settings.lateness, agent.add
+            self.library, store, self.tenants.draft, self.clock, time.monotonic, self.settings.lateness, agent.add
         )  # fmt: skip
-        self.writing = Writing(self.library, store, now, lambda: self.jobs.soon("playbooks"))
+        self.writing = Writing(self.library, store, self.clock, lambda: self.jobs.soon("playbooks"))
 
     def _working(self) -> None:
         """Make what runs by the clock, and what says how all of it does."""
         settings, store = self.settings, self.store
         self.reload = Reload(
-            self.pipeline, self.library, store, self.tenants.empty, now, self._reloaded, self._stopping.is_set
+            self.pipeline, self.library, store, self.tenants.empty, self.clock, self._reloaded, self._stopping.is_set
         )
         self.jobs = Jobs(self._jobs(), self.holder, self.figures, self.fault)
-        vitals = Vitals(store, self.pipeline, self.overview, self.switch, settings.data, now,
+        vitals = Vitals(store, self.pipeline, self.overview, self.switch, settings.data, self.clock,
                         files=settings.database is None)  # fmt: skip
         self.figures.sources += [
             self.overview.samples,
@@ -145,6 +146,10 @@ class Server:
             vitals.samples,
             Soon(vitals.stored),
         ]
+
+    def clock(self) -> int:
+        """Return the moment, in microseconds since 1970, by the clock that all servers share."""
+        return now() + self.store.skew()
 
     def fault(self, where: str, error: BaseException) -> None:
         """Report what went wrong and was got over."""
@@ -161,7 +166,7 @@ class Server:
 
     def first(self) -> First | None:
         """Make what a new server needs; return its secrets, once."""
-        return first_start(self.store, now())
+        return first_start(self.store, self.clock())
 
     def drain(self) -> None:
         """Let every stream go, so that the stop need not wait for them; on the loop."""
@@ -245,10 +250,6 @@ class Server:
         if self.overview.starting() is not None:
             self.overview.progress(what, done)
 
-    def _by_all(self) -> int:
-        """Return the moment by the clock that all servers share: who goes by one of their own would be minutes off."""
-        return now() + self.store.skew()
-
     def _valid(self, secret: str) -> bool:
         try:
             self.gate.caller(secret)
@@ -273,14 +274,14 @@ class Server:
         yield Job("enrichment", 60, self.enrichment.refresh, shared=False)
         yield Job("lists", 5 * MINUTE / SECOND, self.enrichment.refresh_lists, shared=False)
         yield Job("digest", 10 * MINUTE / SECOND, self._digest)
-        yield Job("expiry", 60, lambda: upkeep.expire(store, now(), keep))
+        yield Job("expiry", 60, lambda: upkeep.expire(store, self.clock(), keep))
         yield Job("properties", 10 * MINUTE / SECOND, partial(upkeep.choose_properties, store), shared=False)
-        yield Job("retention", 10 * MINUTE / SECOND, lambda: upkeep.retain(store, now(), settings.retention))
+        yield Job("retention", 10 * MINUTE / SECOND, lambda: upkeep.retain(store, self.clock(), settings.retention))
 
     def _digest(self) -> None:
         """Put what the last day or week came to into the outbox, where the settings ask for it."""
         if self.digests is not None:
-            self.digests.make(now())
+            self.digests.make(self.clock())
 
     @asynccontextmanager
     async def _lifespan(self, _app: object) -> AsyncIterator[None]:

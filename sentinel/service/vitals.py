@@ -53,9 +53,7 @@ class Vitals:
         """Give what only the store knows, while it answers."""
         if self._store.health().down is not None:
             return
-        yield Sample(
-            "sentinel_outbox_due", (), len(self._store.outbox.due(self._clock() + self._store.skew(), MOST_DUE))
-        )
+        yield Sample("sentinel_outbox_due", (), len(self._store.outbox.due(self._clock(), MOST_DUE)))
         if self._files:
             yield Sample("sentinel_last_backup_seconds", (), (self._store.settings.get(BACKED) or 0) // SECOND)
         for app in self._store.access.apps():

@@ -99,7 +99,7 @@ class Writing:
     def _alone(self) -> Iterator[None]:
         """Let nobody else write meanwhile, nor another server: it may read the same folder."""
         with self._lock:
-            now = self._clock() + self._store.skew()
+            now = self._clock()
             lease = self._store.leases.take(LEASE, secrets.token_hex(8), now + _HOLD, now)
             if lease is None:
                 raise Conflict("somebody saves a file at this very moment", "save again")

@@ -11,8 +11,10 @@ from urllib.parse import quote
 
 import pytest
 
+from sentinel.app.server import now
+from sentinel.core import moment
 from sentinel.core.decision import Decision
-from sentinel.core.duration import DAY
+from sentinel.core.duration import DAY, HOUR
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import Delivery, Health
 from sentinel.service import upkeep
@@ -703,15 +705,25 @@ class TestOperations:
         monkeypatch.setattr(whole.server.store, "skew", lambda: -300_000_000)
         monkeypatch.setattr(whole.server.store.leases, "take", lambda *of: taken.append(of))
         whole.server.holder.renew()
-        assert abs(whole.server.clock() - 300_000_000 - taken[0][3]) < 5_000_000
+        assert abs(now() - 300_000_000 - taken[0][3]) < 5_000_000
 
     def test_deliveries_are_tried_again_by_the_clock_that_all_servers_share(self, whole, monkeypatch):
         """Else the server that takes the deliveries over, and whose clock is behind, tries them so much later."""
         failed, server = [], whole.server
         monkeypatch.setattr(server.store, "skew", lambda: -300_000_000)
         monkeypatch.setattr(server.store.outbox, "failed", lambda *of: failed.append(of))
-        server.courier._failed(Delivery(7, "one", "k", "notify", None, {}, None, server.clock()), "refused", 0)
-        assert abs(server.clock() - 300_000_000 - failed[0][2]) < 5_000_000
+        server.courier._failed(Delivery(7, "one", "k", "notify", None, {}, None, now()), "refused", 0)
+        assert abs(now() - 300_000_000 - failed[0][2]) < 5_000_000
+
+    def test_events_and_decisions_are_of_the_clock_that_all_servers_share(self, whole, monkeypatch, ip):
+        """Else what a server an hour ahead is given lasts an hour longer, and all that is in time is old to it."""
+        monkeypatch.setattr(whole.server.store, "skew", lambda: -300_000_000)
+        whole.fail(ip, app="two")
+        told = whole.using("read", "two").get("/v1/feed").json
+        (event, *_) = whole.using("read", "two").get(f"/v1/events?ip={ip}").json["items"]
+        (made,) = (one for one in told["added"] if one["value"] == ip)
+        times = moment.parse(told["now"]), moment.parse(event["timestamp"]), moment.parse(made["until"]) - HOUR
+        assert all(abs(one - now() + 300_000_000) < 60_000_000 for one in times)
 
     def test_of_keys_that_are_looked_up_only_so_many_wait(self, whole, monkeypatch):
         sender = whole.using("sdk")

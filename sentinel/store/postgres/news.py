@@ -123,11 +123,11 @@ class News:
                     changed(app)
 
     def _set_by(self, connection: Connection) -> None:
-        """Learn how far the database's clock is ahead, as far as the way there lets it be known."""
+        """Learn how far the database's clock is ahead: what was known goes on for as long as it may be right."""
         before = self._wall()
         there = int(connection.exec_driver_sql(CLOCK).scalar_one())
         after = self._wall()
-        self.skew = max(there - after, min(there - before, 0))  # none where it lies between both
+        self.skew = min(max(self.skew, there - after), there - before)
 
     def _newer(self, row: Any) -> bool:
         """Note a version before what it says is read; a commit of this process may have come in between."""
