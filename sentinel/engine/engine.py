@@ -94,11 +94,13 @@ class Engine:
         """Say whether a playbook acts on a group, as far as its mode and its roll-out say."""
         return self.acting[name] and (name not in self._shares or self._shares[name].holds(key))
 
-    def match(self, events: Sequence[Event], newest: int = 0, monitoring: Collection[str] = ()) -> Matched:
+    def match(
+        self, events: Sequence[Event], newest: int = 0, monitoring: Collection[str] = (), *, however_late: bool = False
+    ) -> Matched:
         """Return the hits of a batch; `newest` is the app's newest event time so far.
 
-        An event more than the lateness behind the newest is marked historical: it counts, and acts on nobody.
-        Playbooks in `monitoring` act on nobody either: their guard holds.
+        An event more than the lateness behind the newest is marked historical: it counts, and acts on nobody. With
+        `however_late` none is. Playbooks in `monitoring` act on nobody either: their guard holds.
         """
         matched = Matched(newest)
         skipped, add, tables, oldest = matched.skipped, matched.hits.append, self._by_name, newest - self.lateness
@@ -106,7 +108,7 @@ class Engine:
             at = event.at
             if at > newest and not event.historical:
                 newest, oldest = at, at - self.lateness
-            elif at < oldest:
+            elif at < oldest and not however_late:
                 event.historical = True
             table = tables[event.name]
             if not table:

@@ -26,6 +26,7 @@ from sentinel.engine.engine import Matched, retracted
 from sentinel.engine.memory import Ledger
 from sentinel.engine.windows import Opening
 from sentinel.service.intake import Receipt, Sending
+from sentinel.service.marks import Marks
 from sentinel.service.ports import Store, Unit
 from sentinel.service.sparing import Whose
 from sentinel.service.tenant import Tenant
@@ -92,6 +93,7 @@ class Pipeline:
         self.lock = threading.Lock()  # held while windows change
         self.saving = threading.Lock()  # before that one, until what was taken is kept: none older follows
         self._taken: list[tuple[Tenant, Opening]] = []  # what was due in the transaction under way
+        self._marks: dict[str, Marks] = {}  # the labels it puts on, by app: the store does not tell them yet
         self._make_tenant = make_tenant
         self._enricher = enricher
         self._clock = clock
@@ -137,6 +139,7 @@ class Pipeline:
     def _due_again(self) -> Iterator[None]:
         """Let what was due be due again if it cannot be committed: no event comes a second time to bring it up."""
         self._taken.clear()
+        self._marks.clear()
         try:
             yield
         except BaseException:
@@ -147,13 +150,16 @@ class Pipeline:
     def _draft(self, unit: Unit, sending: Sending, now: int) -> Draft:
         tenant = self.tenant(sending.app)
         events = self._fresh(unit, sending, tenant)
-        batch = joined([one for part in _parts(events, tenant) for one in self._part(unit, tenant, part, now)])
+        parts = (self._part(unit, tenant, part, now, sending.enforce) for part in _parts(events, tenant))
+        batch = joined([one for batches in parts for one in batches])
         return Draft(tenant, batch, len(events), len(sending.events) - len(events))
 
-    def _part(self, unit: Unit, tenant: Tenant, events: Sequence[Event], now: int) -> Iterator[Batch]:
+    def _part(self, unit: Unit, tenant: Tenant, events: Sequence[Event], now: int, enforce: bool) -> Iterator[Batch]:
         """Give what events come to, then what those come to that their findings make."""
+        self._show_marks(tenant, events, now)
         newest = min(tenant.newest, now)  # a clock that was ahead and went back must not make all that comes late
-        matched = tenant.engine.match(events, newest, tenant.memory.ledger.monitoring(now))
+        monitoring = tenant.memory.ledger.monitoring(now)
+        matched = tenant.engine.match(events, newest, monitoring, however_late=enforce)
         for event in events:
             tenant.memory.familiar.learn(event)
         tenant.newest = matched.newest
@@ -169,6 +175,7 @@ class Pipeline:
         while events := sorted(made(findings), key=attrgetter("at", "id")):
             events = [event for event, new in zip(events, unit.claim(app, events), strict=True) if new]
             self._know(unit, tenant, events, links=False)
+            self._show_marks(tenant, events, now)
             matched = tenant.engine.match(events, 0, tenant.memory.ledger.monitoring(now))
             openings = tenant.windows.hit(matched.hits, tenant.newest)
             batch = self._judge(unit, tenant, events, matched, openings, now)
@@ -192,6 +199,10 @@ class Pipeline:
         self.counts.skipped.update({(app, *key): n for key, n in matched.skipped.items()})
         self.counts.fault(app, matched.errors + tenant.windows.faults() + responded.errors)
         findings = responded.findings
+        if tenant.turns.needed:
+            marks = self._marks.setdefault(app, Marks())
+            for finding in findings:
+                marks.put(finding, now)
         evidence = tenant.evidence(matched.hits, findings)
         tenant.opened(findings)
         return Batch(
@@ -201,6 +212,13 @@ class Pipeline:
             outbox=tuple(_outgoing(findings, tenant.memory.ledger)),
             retracted=tuple(retracted(openings, app)), audit=tuple(_notes(findings)),
         )  # fmt: skip
+
+    def _show_marks(self, tenant: Tenant, events: Sequence[Event], now: int) -> None:
+        """Let events see the labels that this transaction puts on."""
+        marks = self._marks.get(tenant.app.id)
+        if marks is not None and marks.changes:
+            for event in events:
+                marks.show(event, now)
 
     def _fresh(self, unit: Unit, sending: Sending, tenant: Tenant) -> list[Event]:
         """Return the events that are no repeats, each with its person and enriched."""
@@ -257,14 +275,15 @@ def joined(batches: Sequence[Batch]) -> Batch:
 
 
 def _parts(events: Sequence[Event], tenant: Tenant) -> Iterator[Sequence[Event]]:
-    """Cut events where they span more than the lateness: what a finding makes must not come later than that."""
-    start = 0
-    if tenant.engine.emits and events:
-        first = events[0].at
-        for place, event in enumerate(events):
-            if event.at > first + tenant.engine.lateness:
-                yield events[start:place]
-                start, first = place, event.at
+    """Cut events where they span more than the lateness: what a finding makes must not come later than that.
+
+    And where one may see a label that others before it lead to.
+    """
+    engine, cuts, start = tenant.engine, tenant.turns.cuts(events), 0
+    for place, event in enumerate(events if engine.emits or cuts else ()):
+        if place in cuts or (engine.emits and event.at > events[start].at + engine.lateness):
+            yield events[start:place]
+            start = place
     yield events[start:]
 
 

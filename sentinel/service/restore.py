@@ -160,7 +160,7 @@ def follow(tenant: Tenant, store: Store, position: int, heed: Callable[[], None]
 
 def _hit(tenant: Tenant, events: list[Event], wanted: Set[str]) -> None:
     """Fold events in; which of them were historical was found when they came."""
-    matched = tenant.engine.match(events, 0)
+    matched = tenant.engine.match(events, however_late=True)
     waits = {watch.id for watch in tenant.engine.watches() if isinstance(watch.detector, Absent)}
     hits = (hit for hit in matched.hits if hit.watch in wanted)
     quiet: list[Hit] = [hit if hit.watch in waits else hit._replace(acting=False) for hit in hits]

@@ -18,6 +18,7 @@ from sentinel.engine.engine import Engine
 from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Playbook
 from sentinel.engine.windows import Hit, Watch, Windows
+from sentinel.service.marks import Turns
 from sentinel.service.sparing import Spared, Whose
 
 OPEN_FINDINGS = 100_000
@@ -73,6 +74,7 @@ class Tenant:
         self.app = app
         playbooks = list(playbooks)
         self.engine = Engine(playbooks, lateness)
+        self.turns = Turns(self.engine)
         self.windows = make_windows(self.engine.watches())
         self.memory = Memory(app=app.id, protected=self._protected)
         self.newest = 0
@@ -103,6 +105,7 @@ class Tenant:
         self._playbooks = list(playbooks)
         before = self.engine.judges.keys()
         self.engine = Engine(playbooks, self.engine.lateness)
+        self.turns = Turns(self.engine)
         gone = frozenset(before - self.engine.judges.keys())
         for name in gone:
             self.windows.forget(name)

@@ -27,7 +27,7 @@ from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Expectation, Metric, Place, Playbook, PlaybookTest, Request, Rule, RuleTest
 from sentinel.engine.windows import Detector, Steps, Threshold, Watch, Windows
 from sentinel.loader.testcase import copy_of
-from sentinel.service.trials.marks import matter
+from sentinel.service.marks import matter
 from sentinel.service.trials.replay import EVER, Answer, Replay, Retraction, nothing
 from sentinel.service.trials.uncounted import uncounted
 

@@ -22,7 +22,7 @@ from sentinel.engine.playbook import Playbook, Selector
 from sentinel.engine.respond import DECIDES, crowded
 from sentinel.engine.select import names
 from sentinel.engine.windows import Absent, FirstSeen, Spike, Steps, Threshold, Travel, Watch
-from sentinel.service.trials.marks import FIELDS
+from sentinel.service.marks import FIELDS
 
 LOGIN = Selection(lambda name: name == "auth")
 

@@ -17,7 +17,7 @@ from sentinel.engine.emit import made
 from sentinel.engine.engine import Engine, Matched
 from sentinel.engine.memory import Memory
 from sentinel.engine.windows import Absent, Hit, Opening, Windows
-from sentinel.service.trials.marks import Marks, matter
+from sentinel.service.marks import Marks, matter
 
 EVER = 1 << 62
 _watch = attrgetter("watch")

@@ -19,9 +19,9 @@ from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
 from sentinel.engine.emit import emits
 from sentinel.engine.playbook import Playbook
+from sentinel.service.marks import matter
 from sentinel.service.ports.events import Events
 from sentinel.service.trials.backtest import Backtest, Plan
-from sentinel.service.trials.marks import matter
 from sentinel.service.trials.needs import LOGIN, asks_familiarity, logins, needs
 
 LOT = 500

@@ -1,14 +1,19 @@
-"""Labels in memory: what findings put on users and addresses, and which events see them. For replays alone."""
+"""Labels in memory: what findings put on users and addresses, and which events see them.
+
+For replays, and for the events that come in one commit: what one leads to, those behind it see.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from sentinel.core.event import Event
 from sentinel.core.finding import Finding
+from sentinel.engine.engine import Engine
 from sentinel.engine.expression import Expression
 from sentinel.engine.playbook import Playbook
-from sentinel.engine.select import selectors
+from sentinel.engine.remembered import Remembered
+from sentinel.engine.select import NAMES, selectors
 
 FIELDS = frozenset({"user.labels", "ip.labels"})
 
@@ -40,11 +45,45 @@ class Marks:
         return [name for name, until in known.items() if until is None or now < until] if known else []
 
 
+class Turns:
+    """Which events of an engine may have a label put on, and which would see it: those come in turn."""
+
+    def __init__(self, engine: Engine) -> None:
+        judges = engine.judges.values()
+        putting = [judge for judge in judges if engine.acting[judge.playbook.id] and _puts(judge.playbook)]
+        asking = [judge for judge in judges if _asks(judge.playbook)]
+        self.needed = bool(putting and asking)
+        targets = {one.target for judge in putting for one in judge.playbook.actions if one.label is not None}
+        self._others = not targets <= {None, "user", "ip"}  # on somebody an event names elsewhere
+        self._puts = Remembered[str, bool](lambda name: any(judge.names(name) for judge in putting), NAMES)
+        self._asks = Remembered[str, bool](lambda name: any(judge.names(name) for judge in asking), NAMES)
+
+    def cuts(self, events: Sequence[Event]) -> frozenset[int]:
+        """Return the places of events that must not be judged before what those in front of them lead to is known."""
+        found: list[int] = []
+        marked: set[str | None] = set()
+        for place, event in enumerate(events if self.needed else ()):
+            whom = {event.user, event.network_ip} - {None}
+            if self._asks[event.name] and marked and (self._others or whom & marked):
+                found.append(place)
+                marked = set()
+            if self._puts[event.name] and not event.historical:
+                marked |= whom or {None}
+        return frozenset(found)
+
+
 def matter(playbooks: Iterable[Playbook]) -> bool:
     """Say whether any label is both put on and asked for, so that one finding can change what the next event meets."""
     known = list(playbooks)
-    put = any(action.label is not None for playbook in known for action in playbook.actions)
-    return put and any(FIELDS & set(where.fields) for playbook in known for where in _conditions(playbook))
+    return any(map(_puts, known)) and any(map(_asks, known))
+
+
+def _puts(playbook: Playbook) -> bool:
+    return any(action.label is not None for action in playbook.actions)
+
+
+def _asks(playbook: Playbook) -> bool:
+    return any(FIELDS & set(where.fields) for where in _conditions(playbook))
 
 
 def _conditions(playbook: Playbook) -> Iterator[Expression]:
