@@ -14,7 +14,6 @@ from sentinel.service.digest import Digests
 from sentinel.service.library import Library
 from sentinel.service.ports import Store
 from sentinel.settings import Settings
-from sentinel.store.buried import FILE as DELETED
 from sentinel.store.embedded.store import open_store
 
 
@@ -27,8 +26,7 @@ def store(settings: Settings) -> Store:
     except ImportError as error:
         hint = "pip install 'sentinel-playbooks[server,postgres]'"
         raise SentinelError(f"`database`: PostgreSQL needs another package: {error}", hint) from error
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return open_postgres(settings.database, alone=settings.windows == "memory", buried=settings.data / DELETED)
+    return open_postgres(settings.database, alone=settings.windows == "memory", folder=settings.data)
 
 
 def link(settings: Settings) -> Any:

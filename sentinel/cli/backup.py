@@ -98,7 +98,7 @@ def _finish(database: str, place: Path, deleted: Sequence[Path]) -> None:
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file in gone:
         Buried(place / FILE).add(file.rows())
-    store = open_postgres(database, alone=True, buried=place / FILE)
+    store = open_postgres(database, alone=True, folder=place)
     try:
         store.renew()
         store.audit.write(None, Note(ACTOR, "restore", "the database"), time.time_ns() // 1000)

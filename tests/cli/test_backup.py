@@ -129,7 +129,7 @@ def test_a_database_that_was_put_back_is_made_ready_for_its_servers(database, as
         store.access.make_link("setup", NOW + 10, NOW)
         revision = store.decisions.revision("shop")
     earlier = database(like=name)
-    with closing(open_postgres(url(name), buried=tmp_path / "deleted.jsonl")) as store:
+    with closing(open_postgres(url(name), folder=tmp_path)) as store:
         store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
     code, out, err = ask("restore", "--database", url(earlier), "--deleted", tmp_path / "deleted.jsonl")
     assert (code, err) == (0, "")

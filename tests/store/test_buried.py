@@ -120,8 +120,8 @@ def databases():
         server.drop(name)
 
 
-def opened_postgres(databases, name, file):
-    store = open_postgres(databases.url(name), buried=file)
+def opened_postgres(databases, name, folder):
+    store = open_postgres(databases.url(name), folder=folder)
     store.access.put_app(App("shop"), "test", NOW)
     return store
 
@@ -129,14 +129,14 @@ def opened_postgres(databases, name, file):
 class TestPostgres:
     def test_an_earlier_state_of_the_database_does_not_bring_a_deleted_person_back(self, databases, tmp_path):
         name = databases()
-        store = opened_postgres(databases, name, tmp_path / FILE)
+        store = opened_postgres(databases, name, tmp_path)
         fill(store)
         store.close()
         earlier = databases(like=name)
-        store = opened_postgres(databases, name, tmp_path / FILE)
+        store = opened_postgres(databases, name, tmp_path)
         done = store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
         store.close()
-        again = opened_postgres(databases, earlier, tmp_path / FILE)
+        again = opened_postgres(databases, earlier, tmp_path)
         assert ids(again) == ["e2", "e0"]
         assert again.findings.get("shop", "f").finding.user == done.pseudonym
         assert again.labels.of("shop", "user", "id:1", NOW) == ()
@@ -146,31 +146,31 @@ class TestPostgres:
 
     def test_a_person_whom_only_events_name_stays_deleted(self, databases, tmp_path):
         name, odd = databases(), "a\0b\x1ac"
-        store = opened_postgres(databases, name, tmp_path / FILE)
+        store = opened_postgres(databases, name, tmp_path)
         put(store, batch(events=(event("odd", user={"id": "9", "username": odd}), event("other", user={"id": "8"}))))
         store.close()
         earlier = databases(like=name)
-        store = opened_postgres(databases, name, tmp_path / FILE)
+        store = opened_postgres(databases, name, tmp_path)
         store.deletions.delete("shop", f"username:{odd}", "ann", "", NOW + 5)
         store.close()
-        again = opened_postgres(databases, earlier, tmp_path / FILE)
+        again = opened_postgres(databases, earlier, tmp_path)
         assert ids(again) == ["other"]
         again.close()
 
     def test_every_servers_file_has_what_any_of_them_deleted(self, databases, tmp_path):
-        name, files = databases(), [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
-        stores = [opened_postgres(databases, name, file) for file in files[:2]]
+        name, files = databases(), [tmp_path / server / FILE for server in "abc"]
+        stores = [opened_postgres(databases, name, file.parent) for file in files[:2]]
         fill(stores[0])
         stores[0].deletions.delete("shop", "id:1", "ann", "", NOW + 5)
         wait_for(lambda: files[1].exists() and sorted(files[1].read_text()) == sorted(files[0].read_text()))
-        opened_postgres(databases, name, files[2]).close()
+        opened_postgres(databases, name, files[2].parent).close()
         assert sorted(files[2].read_text()) == sorted(files[0].read_text()) != []
         for store in stores:
             store.close()
 
     def test_a_deletion_that_was_broken_off_is_finished_by_the_next_server(self, databases, tmp_path):
         name = databases()
-        store = opened_postgres(databases, name, tmp_path / FILE)
+        store = opened_postgres(databases, name, tmp_path)
         fill(store)
         store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
         put(store, batch(events=(event("left", NOW, user={"id": "1"}),)))

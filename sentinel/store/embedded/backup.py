@@ -23,7 +23,7 @@ from sentinel.core.record import Backed
 from sentinel.store.buried import FILE as BURIED
 from sentinel.store.buried import Buried
 from sentinel.store.changes import AHEAD
-from sentinel.store.embedded.folder import LOCK, Folder
+from sentinel.store.folder import LOCK, Folder
 from sentinel.store.migrate import check
 
 MANIFEST = "backup.json"

@@ -23,7 +23,6 @@ from sentinel.store.embedded.backup import CONTROL, EVENTS
 from sentinel.store.embedded.control import Control
 from sentinel.store.embedded.duck import Duck
 from sentinel.store.embedded.events import Events, drained, stored
-from sentinel.store.embedded.folder import Folder
 from sentinel.store.embedded.formatter import Formatter
 from sentinel.store.embedded.journal import Journal
 from sentinel.store.embedded.projector import Projector, prepare
@@ -31,6 +30,7 @@ from sentinel.store.embedded.questions import explorer
 from sentinel.store.embedded.recent import GENERATION, Recent
 from sentinel.store.embedded.schema import Schema
 from sentinel.store.embedded.unit import Machine, Unit
+from sentinel.store.folder import Folder
 from sentinel.store.migrate import migrate
 from sentinel.store.rooms import Rooms
 from sentinel.store.tables import journal, settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from sqlalchemy import delete, select, update
 
 from sentinel.core.errors import StoreBusy, StoreError
 from sentinel.core.record import Backed, Health
-from sentinel.store.buried import Buried
+from sentinel.store.buried import FILE, Buried
 from sentinel.store.changes import AHEAD
 from sentinel.store.deletions import Deletions
+from sentinel.store.folder import Folder
 from sentinel.store.migrate import migrate
 from sentinel.store.postgres.control import Control
 from sentinel.store.postgres.erasing import erase, named
@@ -31,17 +32,21 @@ from sentinel.store.tables import apps, leases, one_time_links, sessions, settin
 MOVING = "moving"  # the setting that says a data folder is being copied here
 
 
-def open_postgres(url: str, alone: bool = False, moving: bool = False, buried: Path | None = None) -> Postgres:
+def open_postgres(url: str, alone: bool = False, moving: bool = False, folder: Path | None = None) -> Postgres:
     """Open the store in a PostgreSQL database, its tables made where there are none.
 
-    One into which a data folder was copied by half is refused, but for `moving`. `buried` is the file that remembers
-    deleted persons where the database is put back to an earlier time.
+    One into which a data folder was copied by half is refused, but for `moving`. `folder` is this process's own, with
+    the file that remembers deleted persons where the database is put back to an earlier time.
 
     `alone` refuses every other server: what this one holds in memory cannot be shared. Raises StoreError where the
     database cannot be reached or used; the password is in no text.
     """
-    control = Control(url)
-    try:
+    with ExitStack() as undo:
+        held = None if folder is None else Folder(folder, private=False)
+        if held is not None:
+            undo.callback(held.close)
+        control = Control(url)
+        undo.callback(control.close)
         with control.write(longest=None) as connection:
             lock = (control.key("migrations"),)
             connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
@@ -52,17 +57,17 @@ def open_postgres(url: str, alone: bool = False, moving: bool = False, buried: P
             migrate(connection, control.where)
             if not moving and connection.execute(select(settings.c.app).where(settings.c.name == MOVING)).first():
                 raise StoreError(f"{control.where} holds half of a data folder", "run `sentinel migrate` again")
-        return Postgres(control, alone, Buried(buried))
-    except BaseException:
-        control.close()
-        raise
+        store = Postgres(control, alone, held)
+        undo.pop_all()
+        return store
 
 
 class Postgres(Rooms):
     """The store of one database, as this process uses it; see `sentinel.service.ports.Store`."""
 
-    def __init__(self, control: Control, alone: bool, buried: Buried) -> None:
+    def __init__(self, control: Control, alone: bool, folder: Folder | None) -> None:
         super().__init__(control)
+        self._folder = folder
         self._control = self.control = control
         self._closed = False
         self._place = Place(control)
@@ -73,7 +78,7 @@ class Postgres(Rooms):
         self.explorer = explorer(control, self.events)
         self.deletions = Deletions(
             control, self.people, self.known, self.labels, self.allow, partial(erase, control), partial(named, control),
-            buried,
+            Buried(None if folder is None else folder.path / FILE),
         )  # fmt: skip
         self._news = News(control, self.revisions, self._place, {
             "access": lambda app: self.access.reload(), "labels": self.labels.reload, "allow": self.allow.reload,
@@ -160,6 +165,8 @@ class Postgres(Rooms):
         self.checkpoint()
         self._news.stop()
         self._control.close()
+        if self._folder is not None:
+            self._folder.close()
 
     def _forget_people(self, app: str) -> None:
         with self._control.writing():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -341,6 +343,16 @@ def test_a_server_alone_refuses_others_until_it_is_closed(database, monkeypatch)
         open_postgres(url)
     first.close()
     open_postgres(url, alone=True).close()
+
+
+def test_a_second_server_is_told_who_has_its_data_folder(database, tmp_path):
+    """Of two in one folder commands would find one alone, and none once that one had ended."""
+    url = postgres.shared().url(database)
+    with closing(open_postgres(url, folder=tmp_path)):
+        with pytest.raises(StoreError, match=f"`{tmp_path}` is in use by process {os.getpid()}"):
+            open_postgres(url, folder=tmp_path)
+        open_postgres(url, folder=tmp_path / "own").close()
+    open_postgres(url, folder=tmp_path).close()
 
 
 def test_a_look_says_what_is_there_and_what_is_wrong(database):

@@ -14,14 +14,18 @@ _HARMLESS = frozenset({"deleted.jsonl", "lists", "server.json", "first-start.txt
 
 
 class Folder:
-    """A data folder, held until it is closed or the process ends. Raises StoreError where another process holds it."""
+    """A data folder, held until it is closed or the process ends. Raises StoreError where another process holds it.
 
-    def __init__(self, path: Path) -> None:
+    With `private` nobody else may look into it, whoever else's it was.
+    """
+
+    def __init__(self, path: Path, private: bool = True) -> None:
         self.path = path
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _refuse_anothers(path)
-            path.chmod(0o700)
+            if private:
+                _refuse_anothers(path)
+                path.chmod(0o700)
             self._file = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
