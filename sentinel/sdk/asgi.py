@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import partial
 from typing import Any
 
 from sentinel import sdk
@@ -233,7 +232,7 @@ class _Socket:
 
 
 class _Lifespan:
-    """Starts the threads with the application and waits, bounded, for the first list; flushes at its end."""
+    """Starts the threads with the application and waits, bounded, for the first list; sends and saves at its end."""
 
     def __init__(self, send: Send, client: Client) -> None:
         self._send = send
@@ -246,7 +245,7 @@ class _Lifespan:
         if message["type"] == "lifespan.startup.complete":
             await _aside(client, client.begin, self._began + client.options.startup_wait - time.monotonic())
         elif message["type"].startswith("lifespan.shutdown."):  # a server may end the process by a signal, past atexit
-            await _aside(client, partial(client.flush, once=True), client.options.exit_wait)
+            await _aside(client, client.settle, client.options.exit_wait)
         await self._send(message)
 
 

@@ -132,6 +132,13 @@ class Client:
         self.sender.hurry()
         return self.buffer.wait_settled(time.monotonic() + _patience(timeout), time.monotonic, once)
 
+    def settle(self, timeout: float) -> bool:
+        """Have sent and saved, at one attempt, what would be lost where a server ends the process past any handler."""
+        until = time.monotonic() + _patience(timeout)
+        self.sender.hurry()
+        saved = self.follower.save(until)
+        return self.flush(until - time.monotonic(), once=True) and saved
+
     def stop(self, timeout: float | None = None) -> None:
         """Send what waits and end the threads, within `timeout` seconds."""
         if self._pid != os.getpid():

@@ -25,6 +25,7 @@ from sentinel.sdk.options import Options
 _TRY_STREAM_AGAIN = 600.0  # seconds
 _UPKEEP = 60.0
 _SAVE = 30.0
+_LONGEST_SAVE = 60.0
 _LONGEST_POLL = 600.0
 _BIT = 8192  # bytes of a list: about a millisecond
 _LATER = (429, 500, 502, 503, 504)  # there may be a stream then; any other answer to who may have the list says no
@@ -81,6 +82,7 @@ class Follower:
         self._next_save = 0.0
         self._unsaved = False
         self._save_until = math.inf
+        self._saving = threading.Lock()
         self._old: list[object] = []
         self.connected = False
 
@@ -100,12 +102,14 @@ class Follower:
             except Exception as error:  # noqa: BLE001  whatever it was, it must not end enforcement
                 self._notes.warn("follower", f"{self._state()}: {fault(error)}")
                 wait = self._backoff.next()
+            if self.connected:  # until the server is back, a restart has nothing but what is on disk
+                self._next_save = 0.0
             self.connected = False
             self._connection.close()
             self._tidy()
             self._stopping.wait(wait)
         self._connection.close()
-        self._save()
+        self.save()
 
     def load_snapshot(self) -> None:
         """Put the list on disk in force, if there is one."""
@@ -119,6 +123,19 @@ class Follower:
         else:
             self._held.confirm(time.monotonic() - max(time.time() - snapshot.written(path), 0.0))
             self._held.ready.set()
+
+    def save(self, until: float = math.inf) -> bool:
+        """Write the list to disk if it has changed, until a moment of the monotonic clock; say whether it is there."""
+        if self._options.snapshot is None or not self._held.ready.is_set():
+            return True
+        if not self._saving.acquire(timeout=min(max(until - time.monotonic(), 0.0), _LONGEST_SAVE)):
+            return False
+        try:
+            if self._unsaved and time.monotonic() < until:
+                self._write(self._options.snapshot, min(until, self._save_until))
+            return not self._unsaved
+        finally:
+            self._saving.release()
 
     def stop(self, until: float = math.inf) -> None:
         """End, at once; the snapshot is written until a moment of the monotonic clock, or else given up."""
@@ -278,17 +295,14 @@ class Follower:
                 kept = self._held.decisions
                 self._put(kept.apply(Delta(kept.revision, removed=ids)))
         if now >= self._next_save:
-            self._save()
+            self.save()
             spent = time.monotonic() - now
             self._next_save = now + max(_SAVE, 20 * spent)
 
-    def _save(self) -> None:
-        decisions, path = self._held.decisions, self._options.snapshot
-        if path is None or not self._unsaved or not self._held.ready.is_set():
-            return
+    def _write(self, path: str, until: float) -> None:
         self._unsaved = False
         try:
-            snapshot.write(path, self._source, decisions, self._save_until)
+            snapshot.write(path, self._source, self._held.decisions, until)
         except Exception as error:  # noqa: BLE001  no file is worth an end of enforcement
             why = getattr(error, "strerror", None) or error
             self._notes.warn("snapshot", f"the snapshot `{path}` cannot be written: {why}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import stat
@@ -16,12 +17,13 @@ from sentinel.core import moment, pages
 from sentinel.core.decision import Decision, Delta
 from sentinel.core.decisions import Decisions
 from sentinel.sdk import snapshot, sync
+from sentinel.sdk.asgi import SentinelMiddleware
 from sentinel.sdk.clock import Clock, Notes
 from sentinel.sdk.deltas import DeltaReader
 from sentinel.sdk.options import Options
 from sentinel.sdk.sync import Follower, Held
 from tests.sdk.conftest import known
-from tests.sdk.server import PATIENCE
+from tests.sdk.server import KEY, PATIENCE
 
 FAR = 4_000_000_000_000_000
 
@@ -362,6 +364,38 @@ def test_a_snapshot_lets_a_restarted_process_enforce_before_any_contact(server, 
     assert sdk.is_blocked({"id": 1})
     assert sdk.is_blocked(ip="203.0.113.77")
     assert [p for p in tmp_path.iterdir() if p != path] == []
+
+
+def ended_application():
+    """Have an application end, as its server tells it: some servers end the process then, past any handler."""
+
+    async def silent(message):
+        pass
+
+    async def app(scope, receive, send):
+        await send({"type": "lifespan.shutdown.complete"})
+
+    asyncio.run(SentinelMiddleware(app)({"type": "lifespan"}, silent, silent))
+
+
+def test_an_application_that_ends_leaves_its_newest_list_behind(server, start, tmp_path):
+    path = tmp_path / "list"
+    assert known(start(snapshot=path))
+    wait_for(path.exists)
+    server.decide(block())
+    wait_for(lambda: sdk.is_blocked({"id": 1}))
+    ended_application()
+    assert len(snapshot.read(str(path), snapshot.source(server.url, KEY))) == 1
+
+
+def test_a_server_that_goes_away_leaves_its_newest_list_on_disk(server, start, tmp_path):
+    path = tmp_path / "list"
+    assert known(start(snapshot=path))
+    wait_for(path.exists)
+    server.decide(block())
+    wait_for(lambda: sdk.is_blocked({"id": 1}))
+    server.close()
+    wait_for(lambda: len(snapshot.read(str(path), snapshot.source(server.url, KEY))) == 1)
 
 
 def test_a_snapshot_of_another_server_or_app_is_left_aside(server, start, tmp_path, caplog):
