@@ -37,10 +37,18 @@ _KNOWN = select(findings.c.id).where(findings.c.app == changes.OF, findings.c.id
 
 
 def open_new(change: changes.Change, found: Sequence[Finding]) -> tuple[str, ...]:
-    """Insert the findings that are not known and return their ids."""
+    """Insert the findings that are not known and return their ids.
+
+    One that acts takes the place of one that did not: of what was monitored when it came up again and was enforced.
+    """
     known = changes.among(change, _KNOWN, [finding.id for finding in found])
     fresh = {finding.id: finding for finding in found if finding.id not in known}
     changes.insert_new(change.connection, findings, [_written(change, finding) for finding in fresh.values()])
+    for finding in found:
+        if finding.id in known and finding.acted:
+            c, written = findings.c, _written(change, finding)
+            values = {name: written[name] for name in ("body", "acted", "user", "ip", "opened")}
+            change.connection.execute(_mine(change.app, finding.id).where(~c.acted, ~c.undone).values(**values))
     return tuple(fresh)
 
 

@@ -149,14 +149,17 @@ class Findings:
         self.young[key] = sorted([*kept, finding], key=lambda one: one.at)
 
     def forget(self, key: str, at: int, id: str) -> None:
-        """Let go of a finding that could not be kept."""
-        self.young[key] = [one for one in self.of(key) if (one.at, one.id) != (at, id)]
+        """Let go of a finding."""
+        known = self.of(key)
+        if any((one.at, one.id) == (at, id) for one in known):
+            self.young[key] = [one for one in known if (one.at, one.id) != (at, id)]
 
     def open(self, hit: Hit, crossings: Iterable[Crossing], approximate: bool = False) -> list[Opening]:
         """Open a finding at each crossing, ascending, that no other holds back."""
         openings: list[Opening] = []
         for at, id, tally in crossings:
             if not self._held(hit.key, at, id, hit.acting):
+                self.forget(hit.key, at, id)  # one that did not act gives way to one that does
                 self.know(hit.key, Opened(at, id, tally, hit.acting, approximate))
                 openings.append(Opening(hit, at, id, tally, approximate))
         return openings

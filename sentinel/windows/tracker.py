@@ -132,7 +132,7 @@ class Tracker(ABC, Generic[S]):
 
     def _turn_over(self, newest: int) -> None:
         if self.turn is not None:
-            passed = newest >= self.turn + self.horizon
+            passed = newest >= self.turn + self.horizon and self.latest < newest - self.horizon  # imports move no clock
             self.groups.turn_over(passed)
             self.findings.turn_over(passed)
         self.turn = newest + self.horizon

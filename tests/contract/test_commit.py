@@ -171,6 +171,20 @@ def test_findings_are_upserted_and_what_is_known_of_one_stays(store):
     assert answer.opened == ("g",)
 
 
+def test_a_finding_that_acts_takes_the_place_of_the_one_that_did_not(store):
+    watched = finding("f", acted=False, mode="monitor")
+    put(store, batch(findings=(watched, finding("g", acted=False))))
+    store.findings.mark("shop", "f", "confirmed", "jane", NOW, note="seen")
+    store.findings.mark("shop", "g", "false-positive", "jane", NOW, lift=True)
+    answer = put(store, batch(now=NOW + 9, findings=(finding("f"), finding("g"))))
+    kept = store.findings.get("shop", "f")
+    assert (kept.finding, kept.opened, kept.status, kept.note) == (finding("f"), NOW + 9, "confirmed", "seen")
+    assert store.findings.get("shop", "g").finding.acted is False  # a person has said that it is none
+    assert answer.opened == ()
+    put(store, batch(now=NOW + 10, findings=(watched,)))
+    assert store.findings.get("shop", "f").finding.acted is True
+
+
 def test_evidence_is_counted_and_its_newest_time_kept(store):
     put(store, batch(findings=(finding("f"),)))
     put(store, batch(evidence=(Evidence("f", 3, NOW + 9), Evidence("unknown", 1, NOW))))

@@ -5,8 +5,9 @@ import pytest
 from sentinel.core.duration import DAY
 from sentinel.service.intake import Sending
 from tests.service.machine import Machine
-from tests.service.stories import MINUTE, START, events, failed, playbook, raw
+from tests.service.stories import MINUTE, START, events, failed, passed, playbook, raw
 
+LADDER = playbook(when="{distinct: {user: 3}}", actions="[{block_ip: {for: [10m, 20m, 30m]}}]")
 BLOCKS = playbook(actions="[{block_ip: {for: 1h}}]")
 WAITS = """
 playbook: waits
@@ -16,6 +17,17 @@ group_by: user
 absent: {event: b, within: 2h}
 actions: [{block_user: {for: 12h}}]
 """
+
+NEW = """
+playbook: new
+mode: enforce
+event: auth
+where: success
+group_by: user
+first_seen: {field: ip, history: 30d, after: 3}
+actions: [{challenge_user: {for: 1h}}]
+"""
+MANY = playbook(id="many", when="{count: 5}", window="30d", group_by="user", actions="[{challenge_user: {for: 30d}}]")
 
 
 def bring(machine, *raws, enforce=True):
@@ -59,3 +71,29 @@ def test_a_wait_that_such_an_import_began_acts_after_a_crash_too(store):
     machine.tick(3 * 60 * MINUTE)
     assert machine.findings == [("id:u1", 130, True)]
     assert machine.now < START + DAY
+
+
+def test_what_was_found_in_an_import_and_comes_up_again_live_acts_once_and_says_so(store):
+    """A late event brings up the same crossing: the finding that acts is that one, and holds back the next."""
+    machine = Machine(store, [LADDER])
+    bring(machine, *[failed(f"f{n}", n, user=f"u{n}") for n in (0, 10, 20)], enforce=False)
+    for after in (15, 25):
+        machine.send(failed(f"l{after}", after, user="u0"))
+    (kept,) = store.findings.since("shop", 0)
+    assert (kept.finding.acted, kept.finding.historical, kept.finding.effects[0].held) == (True, False, None)
+    assert [one.until - one.made for one in store.decisions.delta("shop", 0, machine.now).added] == [10 * MINUTE]
+    machine.boot()
+    machine.send(failed("l30", 30, user="u1"))
+    assert len(list(store.findings.since("shop", 0))) == 1
+
+
+@pytest.mark.parametrize("before", [None, 0, 9 * 86_400])
+def test_what_was_imported_counts_for_what_comes_live(store, before):
+    """A new server is given the past month first; its clock begins with the first event that is none of the past."""
+    machine = Machine(store, [NEW, MANY])
+    if before is not None:
+        live(machine, before)
+    logins = [passed(f"p{day}", day * 86_400) for day in range(8)]
+    bring(machine, *logins, *[failed(f"f{day}", day * 86_400 + 5) for day in range(4)], enforce=False)
+    machine.send(passed("elsewhere", 10 * 86_400, ip="198.51.100.4"), failed("fifth", 10 * 86_400 + 9))
+    assert sorted(kept.finding.playbook for kept in store.findings.since("shop", 0)) == ["many", "new"]

@@ -37,6 +37,20 @@ def test_only_a_finding_that_acted_holds_back_action() -> None:
     assert windows.hit([hit(5, "held", acting=True)], 5) == []
 
 
+def test_one_that_acts_at_the_anchor_of_one_that_did_not_holds_back_action_from_then_on() -> None:
+    """A late event brings the crossing of a monitored finding up again once its playbook enforces."""
+    windows = MemoryWindows([Watch("w", 10, 10, Threshold((Gauge("distinct", 2),)))])
+
+    def seen(at: int, id: str, value: str, acting: bool) -> list[Opening]:
+        return windows.hit([Hit("w", "a", at, id, (value,), acting, None)], 5)
+
+    seen(1, "x", "s", acting=False)
+    assert [one.id for one in seen(5, "y", "t", acting=False)] == ["y"]
+    assert [(one.at, one.id) for one in seen(4, "late", "s", acting=True)] == [(5, "y")]
+    assert seen(3, "later", "s", acting=True) == []
+    assert seen(6, "next", "s", acting=True) == []
+
+
 def test_a_finding_given_back_holds_back_no_action() -> None:
     windows = MemoryWindows([COUNT2])
     (opening,) = windows.hit([hit(1, "x"), hit(2, "y")], 2)

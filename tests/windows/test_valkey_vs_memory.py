@@ -37,11 +37,12 @@ DETECTOR_STREAMS = detectors.streams()
 def feed(watch: Watch, events: list[dict[str, Any]], values: Values, chance: Any, scale: int = 1) -> Twins:
     """Give the events to memory and to Valkey, now and then a second time, and compare every answer."""
     twins = Twins(watch, Limits(lateness=LATENESS * scale))
-    newest, acting = 0, chance.random() < 0.8
+    newest, acting = 0, chance.choice([0, 0.7, 1, 1])  # how many of the hits would act
     for event in events:
         at = START + event["at"] * scale
         newest = max(newest, at)
-        twins.hit(Hit("w", event["g"], at, event["id"], values(event), acting, None), newest, chance.random() < 0.2)
+        acts = chance.random() < acting
+        twins.hit(Hit("w", event["g"], at, event["id"], values(event), acts, None), newest, chance.random() < 0.2)
         if isinstance(watch.detector, Absent):
             twins.due(newest - LATENESS * scale)
     for key in {event["g"] for event in events}:
