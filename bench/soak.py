@@ -222,11 +222,7 @@ class Soak:
         print(
             f"{self.sent:,} events in {lasted:.0f} s ({self.sent / lasted:,.0f}/s of {self.rate:,}), {STREAMS} streams"
         )
-        marks = [self.states[min(len(self.states) - 1, len(self.states) * part // 8)] for part in range(9)]
-        for name, shown in (("memory, MiB", [s.memory >> 20 for s in marks]), ("open files", [s.files for s in marks]),
-                            ("threads", [s.threads for s in marks]),
-                            ("groups, 1000s", [s.groups // 1000 for s in marks]),
-                            ("on disk, MiB", [s.stored >> 20 for s in marks])):  # fmt: skip
+        for name, shown in self.eighths():
             print(f"{name:14} " + " ".join(f"{value:6,}" for value in shown))
         for kind, found in sorted(self.waits.items()):
             longest = max((took, at) for at, took in found)
@@ -240,6 +236,21 @@ class Soak:
                     f"longest {longest[0] * 1e3:,.0f} ms, at {longest[1]:.0f} s"
                 )
         print("went wrong:", dict(self.wrong) or "nothing")
+
+    def eighths(self) -> Iterator[tuple[str, list[int]]]:
+        """Give figures of the process by eighths of the time, as means: what waits to be searchable comes and goes."""
+        size = -(-len(self.states) // 8)
+        lots = [self.states[at : at + size] for at in range(0, len(self.states), size)]
+
+        def mean(one: Callable[[State], int]) -> list[int]:
+            return [sum(map(one, lot)) // len(lot) for lot in lots]
+
+        yield "memory, MiB", mean(lambda state: state.memory >> 20)
+        yield "at most, MiB", [max(state.memory >> 20 for state in lot) for lot in lots]
+        yield "open files", mean(lambda state: state.files)
+        yield "threads", mean(lambda state: state.threads)
+        yield "groups, 1000s", mean(lambda state: state.groups // 1000)
+        yield "on disk, MiB", mean(lambda state: state.stored >> 20)
 
 
 def part(found: list[float], percent: int) -> float:
