@@ -21,8 +21,9 @@ from sentinel.cli.options import AsFormat, Channels, Format, Paths, Rules
 from sentinel.cli.terminal import say, say_json
 from sentinel.core import moment
 from sentinel.core.errors import EventError, InputError
-from sentinel.core.event import Event, read, stored
+from sentinel.core.event import Event, stored
 from sentinel.loader.assembly import Content
+from sentinel.service.eventfiles.exported import event_of
 from sentinel.service.eventfiles.reading import Account, events
 from sentinel.service.eventfiles.streams import Stream
 from sentinel.service.why import judged, rule
@@ -101,7 +102,7 @@ def _typed() -> Event:
     try:
         raw = json.loads(sys.stdin.read())
         timed = {"timestamp": time.time()} | raw if isinstance(raw, dict) else raw
-        return read(timed, new_id=lambda: "stdin", enriched=True, reserved=True)
+        return event_of(timed, new_id=lambda: "stdin")
     except (ValueError, RecursionError):
         raise InputError("standard input is not one event as JSON", _NOTHING) from None
     except EventError as error:

@@ -1,7 +1,8 @@
 """`sentinel import`: past events from files to a server, in batches, with patience.
 
 A repeated run counts nothing twice, because events keep their ids. One that was broken off goes on where it was: how
-far each file was acknowledged is kept in the user's state folder until the file is done.
+far each file was acknowledged is kept in the user's state folder until the file is done. What a server exported is
+sent as its senders sent it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from sentinel.cli.client import AppId, Client, Data, Refused, Secret, Unreachabl
 from sentinel.cli.options import As, AsFormat, Format, Input, Map, Name, Strict, columns_of
 from sentinel.cli.progress import following
 from sentinel.cli.terminal import complain, many
+from sentinel.engine.emit import TRUST as MADE
+from sentinel.service.eventfiles.exported import as_sent, is_shown
 from sentinel.service.eventfiles.reading import Account, EventFile, Options
 from sentinel.service.eventfiles.streams import STDIN, Stream, look
 
@@ -63,14 +66,15 @@ def import_events(
         look(name)
     client = connect(url, key, app, data)
     options = Options(input.value, columns_of(map or ()), event)
-    account, sent = Account(strict=strict), Sent()
+    accounts, sent = [], Sent()
     for name in files:
         stream = Stream(name)
+        bookmark = Bookmark.of(name, client.url, key, app, enforce, options)
         try:
-            _import(stream, Sender(client, enforce), Bookmark.of(name, client.url, app), account, options, sent)
+            accounts.append(_import(stream, Sender(client, enforce), bookmark, strict, options, sent))
         finally:
             stream.close()
-    return _report(account, sent, format)
+    return _report(accounts, sent, format)
 
 
 class Sender:
@@ -108,13 +112,16 @@ class Bookmark:
         self._path = path
 
     @classmethod
-    def of(cls, name: str, url: str, app: str | None) -> Bookmark:
-        """Return the bookmark of a file as it is now; a file that was changed since has another."""
+    def of(cls, name: str, *end: object) -> Bookmark:
+        """Return the bookmark of a file as it is now, sent to such an `end`: what server, whose key, read how.
+
+        Of a file that was changed since, or is sent to another end, it is another.
+        """
         if name == STDIN:
             return cls(None)
         file = Path(name).resolve()
         found = file.stat()
-        what = json.dumps([url, app, str(file), found.st_size, found.st_mtime_ns])
+        what = json.dumps([*map(str, end), str(file), found.st_size, found.st_mtime_ns])
         try:
             return cls(Path.home() / _STATE / sha256(what.encode()).hexdigest()[:24])
         except RuntimeError:  # a user without a home: a second run sends it all, and nothing counts twice
@@ -146,18 +153,57 @@ class Bookmark:
                 self._path.unlink(missing_ok=True)
 
 
-def _import(stream: Stream, sender: Sender, bookmark: Bookmark, account: Account, options: Options, sent: Sent) -> None:
-    done, skip = 0, bookmark.read()
+def _import(
+    stream: Stream, sender: Sender, bookmark: Bookmark, strict: bool, options: Options, sent: Sent
+) -> Account:  # fmt: skip
+    """Send the events of a file and return what reading it came to; one that was broken off goes on where it was."""
+    skip = bookmark.read()
     with following([stream]) as moved:
-        for raws in _lots(stream, account, options):
-            done += len(raws)
-            if done <= skip:
-                sent.skipped += len(raws)
-                continue
-            _count(sender.send(raws), stream.name, sent)
-            bookmark.write(done)
-            moved()
-    bookmark.forget()
+        while True:
+            account = Account(strict=strict)
+            if _send(_lots(stream, account, options), skip, sender, bookmark, stream.name, sent, moved):
+                bookmark.forget()
+                return account
+            skip = 0
+
+
+def _send(
+    lots: Iterator[list[Any]], skip: int, sender: Sender, bookmark: Bookmark, name: str, sent: Sent,
+    moved: Callable[[], None],
+) -> bool:  # fmt: skip
+    """Send all but the first `skip` events; say whether the server still has these.
+
+    The last lot of them is sent again: a server that was begun anew, or restored, since then takes it for new.
+    """
+    done = 0
+    for raws in lots:
+        before, done = done, done + len(raws)
+        if done < skip:
+            continue
+        receipts = list(_receipts(sender, raws))
+        if before < skip:
+            if sum(receipt["accepted"] for receipt in receipts) > done - skip:
+                return False
+            sent.skipped += before
+        for receipt in receipts:
+            _count(receipt, name, sent)
+        bookmark.write(done)
+        moved()
+    return True
+
+
+def _receipts(sender: Sender, raws: list[Any]) -> Iterator[Any]:
+    """Give the server's receipts for some events: where they are too much for one request, for their halves."""
+    try:
+        yield sender.send(raws)
+    except Refused as refused:
+        if refused.status != 413:
+            raise
+        if len(raws) == 1:
+            yield {"accepted": 0, "duplicates": 0, "rejected": [{"id": raws[0]["id"], "error": str(refused)}]}
+            return
+        for half in (raws[: len(raws) // 2], raws[len(raws) // 2 :]):
+            yield from _receipts(sender, half)
 
 
 def _lots(stream: Stream, account: Account, options: Options) -> Iterator[list[Any]]:
@@ -166,8 +212,9 @@ def _lots(stream: Stream, account: Account, options: Options) -> Iterator[list[A
     size = 0
     for batch in EventFile(stream, account, options).batches():
         for raw, event in zip(batch.raws, batch.events, strict=True):
-            plain = raw if isinstance(raw, dict) else msgspec.to_builtins(raw)
-            sent = {name: plain[name] for name in FIELDS if name in plain} | {"id": event.id}
+            if event.trust == MADE:
+                continue  # the server's own playbooks make it again
+            sent = _sendable(raw) | {"id": event.id}
             weight = len(msgspec.json.encode(sent))
             if lot and (len(lot) >= LOT or size + weight > LARGEST):
                 yield lot
@@ -178,6 +225,14 @@ def _lots(stream: Stream, account: Account, options: Options) -> Iterator[list[A
         yield lot
 
 
+def _sendable(raw: Any) -> dict[str, Any]:
+    """Return an event of a file as a sender would send it, without what a server found of it."""
+    plain = raw if isinstance(raw, dict) else msgspec.to_builtins(raw)
+    plain = as_sent(plain) if is_shown(plain) else plain
+    told = {"trust": "browser"} if plain.get("trust") == "browser" else {}
+    return {name: plain[name] for name in FIELDS if name in plain} | told
+
+
 def _count(receipt: Any, name: str, sent: Sent) -> None:
     sent.accepted += receipt["accepted"]
     sent.duplicates += receipt["duplicates"]
@@ -186,10 +241,11 @@ def _count(receipt: Any, name: str, sent: Sent) -> None:
         sent.shown.append(f"{name}: event {rejected['id']}: {rejected['error']}")
 
 
-def _report(account: Account, sent: Sent, format: Format) -> int:
-    for line in [*account.shown, *sent.shown]:
+def _report(accounts: list[Account], sent: Sent, format: Format) -> int:
+    for line in [*(line for account in accounts for line in account.shown), *sent.shown]:
         complain(line)
-    known, refused = sent.duplicates + sent.skipped, account.bad.total() + sent.rejected
+    bad = sum(account.bad.total() for account in accounts)
+    known, refused = sent.duplicates + sent.skipped, bad + sent.rejected
     text = f"{many(sent.accepted, 'event')} imported, {known:,} known already, {refused:,} refused"
     show.one({"imported": sent.accepted, "known": known, "refused": refused}, format, text)
     return 1 if refused else 0

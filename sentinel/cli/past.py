@@ -21,9 +21,10 @@ from sentinel.core.errors import InputError, SentinelError
 from sentinel.core.event import Event
 from sentinel.core.record import Filter
 from sentinel.engine.emit import emits
+from sentinel.service.eventfiles.exported import event_of
 from sentinel.service.ports import Store
 from sentinel.service.search import LONGEST
-from sentinel.service.trials.past import Run, of_view
+from sentinel.service.trials.past import Run
 from sentinel.service.trials.swift import Swift, concerned
 
 LOT = 500
@@ -119,7 +120,7 @@ class Stored:
 
     def _exported(self, client: Client, query: str | None = None) -> Iterator[Event]:
         asked = self._span() | ({} if query is None else {"q": query})
-        return map(of_view, client.lines("/v1/events/export", asked))
+        return map(event_of, client.lines("/v1/events/export", asked))
 
     def _told_by(self, client: Client) -> Told | None:
         """Return what a server says of the time, None where it does not know all of it yet."""

@@ -32,7 +32,7 @@ class Sighting(NamedTuple):
 
 def proves(event: Event) -> bool:
     """Say whether an event by its kind proves that its identifiers belong to one person."""
-    return event.proven or (event.name in LINKING and not event.blocked)
+    return event.proven or (event.name in LINKING and event.trust != "browser" and not event.blocked)
 
 
 @dataclass(frozen=True, slots=True)

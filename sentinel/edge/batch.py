@@ -10,13 +10,14 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
 from sentinel.core import event
 from sentinel.core.errors import EventError
-from sentinel.core.event import ENFORCED, Event
+from sentinel.core.event import ENFORCED, ID_LENGTH, Event
 from sentinel.core.record import KeyScope
 from sentinel.core.text import whole
 from sentinel.edge.errors import ApiError
@@ -197,18 +198,37 @@ def _bounded(raw: Any) -> None:
 
 
 def _server(raw: Any, terms: Terms) -> Event:
-    """Return an event that a server sent; of the reserved names an SDK may send those it makes itself."""
-    ours = terms.scope == "sdk" and type(raw) is dict and raw.get("event") in FROM_SDK
-    return event.read(raw, received=terms.received, new_id=terms.new_id, reserved=ours)
+    """Return an event that a server sent; of the reserved names an SDK may send those it makes itself.
+
+    One that a browser told, and a server passes on, may say so: it is believed no more than if the browser had sent it.
+    """
+    told = type(raw) is dict and raw.get("trust") is not None
+    if told and raw["trust"] != "browser":
+        raise EventError("trust", "only `browser` can be said of an event", "leave it out")
+    ours = terms.scope in ("sdk", "admin") and type(raw) is dict and raw.get("event") in FROM_SDK
+    plain = {name: value for name, value in raw.items() if name != "trust"} if told else raw
+    found = event.read(plain, received=terms.received, new_id=terms.new_id, reserved=ours)
+    return _claimed(found) if told else found
 
 
 def _browser(raw: Any, terms: Terms) -> Event:
     """Return an event that a browser sent: what it says of itself is only claimed."""
-    found = event.read(raw, received=terms.received, new_id=terms.new_id)
+    found = _claimed(event.read(raw, received=terms.received, new_id=terms.new_id))
+    found.id = _own_id(terms.key, found.id)
+    found.ip = terms.ip
+    return found
+
+
+def _own_id(key: str, id: str) -> str:
+    """Return an id that is a key's own, and no longer than any."""
+    if len(key) + len(id) < ID_LENGTH:
+        return f"{key}:{id}"
+    return f"{key}:{blake2b(id.encode(), digest_size=16).hexdigest()}"
+
+
+def _claimed(found: Event) -> Event:
     if found.name in NOT_FROM_BROWSERS:
         raise EventError("event", f"`{found.name}` is not taken from a browser", "send it from your server")
-    found.id = f"{terms.key}:{found.id}"
-    found.ip = terms.ip
     found.trust = "browser"
     return found
 

@@ -518,6 +518,84 @@ class TestImport:
         assert ask("import", file)[1] == ["4 events imported, 6 known already, 0 refused"]
         assert not list(tmp_path.rglob("imports/*"))
 
+    @pytest.fixture
+    def stored(self, monkeypatch):
+        """Stand in for a server that takes two events a request, and none called `huge`; return the ids it has."""
+        ids = {}
+
+        def send(client, method, path, data, headers):
+            raws = json.loads(gzip.decompress(data))
+            if len(raws) > 2 or "huge" in [raw["event"] for raw in raws]:
+                raise Refused(413, "too many", None, None)
+            if len(ids) >= ids.get("room", 100):
+                raise Refused(401, "revoked", None, None)
+            new = {raw["id"] for raw in raws} - ids.keys()
+            ids.update(dict.fromkeys(new))
+            return {"accepted": len(new), "duplicates": len(raws) - len(new), "rejected": []}
+
+        monkeypatch.setattr(Client, "send", send)
+        return ids
+
+    def test_what_is_too_much_for_one_request_goes_in_several(self, ask, tmp_path, stored):
+        file = self.write(tmp_path / "day.ndjson", [*DAY[:4], {**DAY[4], "event": "huge"}, *DAY[5:]])
+        code, lines, err = ask("import", file)
+        assert (code, lines) == (1, ["9 events imported, 0 known already, 1 refused"])
+        assert err == f"sentinel: {file}: event import-4: too many\n"
+
+    def test_one_that_was_broken_off_is_begun_anew_where_the_server_was(self, ask, tmp_path, monkeypatch, stored):
+        monkeypatch.setattr(importing, "LOT", 2)
+        file = self.write(tmp_path / "day.ndjson", DAY)
+        stored["room"] = 7
+        assert ask("import", file)[2] == "sentinel: revoked\n"
+        stored.clear()
+        assert ask("import", file)[0] == 0
+        assert stored.keys() == {event["id"] for event in DAY}
+
+    @pytest.mark.parametrize(
+        "words",
+        ["--map a=properties.a", "--map a= --event y", "--map a= --enforce", "--map a= --key z", "--app two --map a="],
+    )
+    def test_one_that_was_broken_off_goes_on_only_to_the_same_end(self, ask, tmp_path, monkeypatch, stored, words):
+        """What was sent to another app, or read in another way, is not what this run is for."""
+        monkeypatch.setattr(importing, "LOT", 2)
+        file = tmp_path / "day.csv"
+        file.write_text("id,event,timestamp,a\n" + "".join(f"{n},x,{1_700_000_000 + n},\n" for n in range(10)))
+        stored["room"] = 7
+        assert ask("import", file, "--map", "a=")[0] == 2
+        stored.pop("room")
+        sent = len(stored)
+        assert ask("import", file, *words.split())[1] == [
+            f"{10 - sent} events imported, {sent} known already, 0 refused"
+        ]
+
+    @pytest.mark.parametrize("form", ["ndjson", "csv"])
+    def test_what_a_server_exported_goes_in_as_its_senders_sent_it(self, server, ask, tmp_path, form):
+        """An attacker's browser ties no names together by the way of an export, either."""
+        login = {
+            "event": "auth", "success": True, "user": {"email": f"{form}@x.example", "id": form}, "ip": "203.0.113.9",
+            "device": "d", "request": {"path": "/", "user_agent": "curl/8"}, "properties": {"form": form, "n": 1.5},
+        }  # fmt: skip
+        told = {"event": "sentinel.identify", "user": {"id": form}, "properties": {"form": form}}
+        claim = {"event": "identify", "user": {"id": f"v-{form}", "email": f"a-{form}@x.example"}, "id": form[0] * 64}
+        server.using("sdk").post("/v1/events", [login, told])
+        origin = {"Origin": "https://shop.example"}
+        server.using("browser").post("/v1/events", {**claim, "properties": {"form": form}}, headers=origin)
+        asked = f"q=properties.form%20==%20%22{form}%22"
+        file = tmp_path / f"exported.{form}"
+        file.write_bytes(server.using("read").get(f"/v1/events/export?format={form}&{asked}").body)
+        assert ask("import", file, "--app", "two")[1:] == (["3 events imported, 0 known already, 0 refused"], "")
+
+        def seen(app):
+            found = server.using("read", app).get(f"/v1/events?{asked}").json["items"]
+            return [{name: one[name] for name in one.keys() - {"received", "historical", "position"}} for one in found]
+
+        assert seen("two") == seen("one")
+        assert {one["trust"] for one in seen("two")} == {"server", "browser"}
+        linked = [
+            server.using("read", "two").get(f"/v1/users/id:{id}").json["identifiers"] for id in (form, f"v-{form}")
+        ]
+        assert [len(one) for one in linked] == [2, 1]
+
     @pytest.mark.parametrize("home", ["a file", "none"])
     def test_without_a_place_for_bookmarks_a_file_is_taken_all_the_same(self, ask, tmp_path, monkeypatch, home):
         file = self.write(tmp_path / "day.ndjson", self.fresh(home))

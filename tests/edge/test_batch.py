@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentinel.core.batch import proves
+from sentinel.core.event import ID_LENGTH
 from sentinel.edge.batch import LARGEST_PROPERTIES, MOST, Terms, parse, translated
 from sentinel.edge.errors import ApiError
 from tests.api.fakes import NOW
@@ -180,3 +182,33 @@ def test_events_that_are_no_list_are_told_by_their_name(events):
 def test_a_refused_event_is_named_by_its_id_also_where_that_is_a_number():
     (rejected,) = parse(b'{"id": 7, "event": ""}', TERMS).rejected
     assert rejected["id"] == "7"
+
+
+def test_what_a_server_passes_on_from_a_browser_is_believed_no_more_than_from_there():
+    parsed = parse(b'[{"event":"x","trust":"browser","ip":"203.0.113.9"},{"event":"auth","trust":"browser"}]', TERMS)
+    (found,) = parsed.events
+    assert (found.trust, found.ip, proves(found)) == ("browser", "203.0.113.9", False)
+    assert "`auth` is not taken from a browser" in parsed.rejected[0]["error"]
+    assert not proves(parse(b'{"event":"identify","trust":"browser","user":{"id":1,"email":"a@b"}}', TERMS).events[0])
+
+
+@pytest.mark.parametrize("trust", ["server", "playbook", "", 1, True, ["browser"], {}])
+def test_no_sender_says_of_an_event_that_it_can_be_believed(trust):
+    assert one({"event": "x", "trust": trust}).startswith("`trust`: only `browser`")
+
+
+def test_an_event_of_no_stated_trust_is_a_server_s():
+    assert one({"event": "x", "trust": None}).trust == "server"
+
+
+@given(st.text("ab", min_size=1, max_size=ID_LENGTH), st.text("ab", min_size=1, max_size=ID_LENGTH))
+def test_a_browser_key_s_ids_are_its_own_and_no_longer_than_any(first, second):
+    """Else what was exported could not be read back."""
+
+    def kept(id, key="0123456789ab"):
+        terms = Terms("browser", key, NOW, lambda: "made")
+        return parse(json.dumps({"event": "x", "id": id}).encode(), terms).events[0].id
+
+    assert (kept(first) == kept(second)) == (first == second)
+    assert kept(first) != kept(first, "ba9876543210")
+    assert len(kept(first)) <= ID_LENGTH

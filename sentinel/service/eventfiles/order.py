@@ -18,7 +18,8 @@ import msgspec
 
 from sentinel.core import identity
 from sentinel.core.errors import InputError
-from sentinel.core.event import Event, read
+from sentinel.core.event import Event
+from sentinel.service.eventfiles.exported import event_of
 from sentinel.service.eventfiles.reading import Batch
 
 HELD = 100_000  # events of one time that are held back to be put in order
@@ -145,4 +146,4 @@ def _events(lines: Iterable[bytes], sorting: Sorting, order: tuple[str, ...]) ->
             sorting.repeats += 1
             continue
         last = key
-        yield read(decode(json), enriched=True, reserved=True, order=order)
+        yield event_of(decode(json), order)

@@ -19,7 +19,8 @@ from msgspec import UNSET, UnsetType
 
 from sentinel.core import identity
 from sentinel.core.errors import EventError, InputError
-from sentinel.core.event import Event, read, read_typed
+from sentinel.core.event import Event, read_typed
+from sentinel.service.eventfiles.exported import event_of
 from sentinel.service.eventfiles.streams import LONGEST, Chunk, Stream
 from sentinel.service.eventfiles.tables import NO_UTF_8, Fault, Rows, Table, is_table
 
@@ -220,7 +221,7 @@ class EventFile:
 
         for number, raw in zip(numbers, raws, strict=True):
             try:
-                event = read(raw, new_id=new_id, enriched=True, reserved=True, order=order)
+                event = event_of(raw, order, new_id)
             except EventError as error:
                 self._refuse(number, raw if isinstance(raw, Fault) else Fault(_reason(error), str(error)))
                 continue

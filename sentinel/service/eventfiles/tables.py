@@ -97,6 +97,7 @@ Column = tuple[tuple[str, ...], Convert] | None  # the keys of the field it fill
 COLUMNS: Mapping[str, Convert] = {
     "event": text, "id": text, "timestamp": number, "success": boolean, "user": text, "ip": text, "device": text,
     "properties": whole, "historical": boolean, "trust": text,
+    "received": text, "identifiers": whole, "user_labels": whole, "ip_labels": whole,  # as exports have them
     "request.method": text, "request.path": text, "request.route": text, "request.host": text,
     "request.status": number, "request.user_agent": text, "request.accept_language": text, "request.referer": text,
     "request.params": whole,

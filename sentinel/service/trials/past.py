@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
 
-from sentinel.core.event import Event, read
+from sentinel.core.event import Event
 from sentinel.engine.playbook import Playbook
 from sentinel.service.eventfiles import order
 from sentinel.service.eventfiles.reading import Account, Batch, Options, events
 from sentinel.service.eventfiles.streams import Stream
-
-STORED = ("id", "event", "timestamp", "success", "ip", "device", "request", "properties", "geo", "network", "agent")
 
 
 def nothing() -> None:
@@ -92,13 +90,3 @@ class Run(ABC):
         for batch in events(streams, self.account, self._reading.options):
             progress()
             yield batch
-
-
-def of_view(shown: Mapping[str, Any]) -> Event:
-    """Return an event as the API shows it, with the person it was found to be about; none is historical here."""
-    raw = {name: shown[name] for name in STORED if shown.get(name) not in (None, {}, [])}
-    raw |= {name: list(shown[name]) for name in ("user_labels", "ip_labels") if shown.get(name)}
-    raw |= {"user": shown["identifiers"]} if shown.get("identifiers") else {}
-    event = read(raw | {"trust": shown["trust"]}, enriched=True, reserved=True)
-    event.user = shown["user"]
-    return event

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sentinel.core.errors import InputError
 from sentinel.core.event import read
 from sentinel.service.eventfiles import order
+from sentinel.service.eventfiles.exported import event_of
 from sentinel.service.eventfiles.order import Disorder, Sorting, in_order, sort
 from sentinel.service.eventfiles.reading import Batch
 
@@ -89,6 +90,13 @@ def test_both_ways_give_the_same_events():
 def test_sorted_events_are_named_by_the_app_s_own_identifiers():
     ((event,),) = sort(batches([(1, "a")]), Sorting(), ("phone",))
     assert event.user == "phone:110"
+
+
+def test_sorted_events_that_a_server_shows_keep_their_persons():
+    shown = {"id": "a", "event": "x", "timestamp": 1, "user": "id:7", "identifiers": {"phone": "110"}}
+    raw = shown | {"received": 1, "trust": "server"}
+    ((found,),) = sort([Batch([raw], [event_of(raw)])], Sorting(), ("phone",))
+    assert (found.user, found.identifiers) == ("id:7", {"phone": "110"})
 
 
 def test_what_fits_into_memory_touches_no_disk(monkeypatch):

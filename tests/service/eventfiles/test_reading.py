@@ -76,6 +76,36 @@ def test_what_a_server_stored_is_read_back_with_what_it_added(reading):
     assert (found[0].geo, found[0].name, found[0].user_labels) == ({"country": "FR"}, "sentinel.finding", ("vip",))
 
 
+SHOWN_EVENT = event(
+    user="email:old@x.example", identifiers={"id": "7", "email": "new@x.example"}, received=AT, trust="browser",
+    historical=True, clamped=True, geo={"country": "FR"}, user_labels=["vip"], ip=None, request={}, position=5,
+)  # fmt: skip
+
+
+def test_what_a_server_shows_is_read_as_what_was_stored(reading):
+    """With the person it was found to be about, whatever the identifiers would say; nothing is of the past here."""
+    (found,), account = reading(text(SHOWN_EVENT))
+    assert account.bad.total() == 0
+    assert (found.user, found.identifiers) == ("email:old@x.example", {"id": "7", "email": "new@x.example"})
+    assert (found.trust, found.geo, found.user_labels) == ("browser", {"country": "FR"}, ("vip",))
+    assert (found.historical, found.clamped, found.ip) == (False, False, None)
+
+
+@pytest.mark.parametrize("user", [None, ""])
+def test_what_a_server_found_to_be_about_nobody_is_about_nobody(reading, user):
+    (found,), _ = reading(text(SHOWN_EVENT | {"user": user}))
+    assert (found.user, found.identifiers["id"]) == (None, "7")
+
+
+@pytest.mark.parametrize("missing", ["trust", "received"])
+def test_what_no_server_shows_is_a_sender_s_mistake(reading, missing):
+    """A field nobody knows is told, not passed over."""
+    shown = {name: value for name, value in SHOWN_EVENT.items() if name not in (missing, "identifiers", "position")}
+    found, account = reading(text(event(), shown | {"amount": 5}))
+    assert len(found) == 1
+    assert account.shown[0].endswith("not a field of an event (own values belong in `properties`)")
+
+
 def test_bad_lines_are_told_with_their_numbers_and_counted_by_reason(reading, tmp_path):
     rows = [
         event("a"), "{oops", event("b", ip="localhost"), event("c", ip="nowhere"), "[1]", event("d", colour="red"),
