@@ -239,12 +239,13 @@ class PlaybookVersion:
 
 @dataclass(frozen=True, slots=True)
 class Acted:
-    """That a playbook acted on a target at a time: what ladders and guards count."""
+    """That a playbook acted on a target at a time, because of a finding: what ladders and guards count."""
 
     playbook: str
     kind: str
     target: str
     at: int
+    finding: str
 
 
 @dataclass(frozen=True, slots=True)

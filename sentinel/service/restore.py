@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from itertools import groupby, islice
+from operator import attrgetter
 
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.event import Event
@@ -63,8 +64,25 @@ def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda 
     if FAMILIAR not in resumed:
         told("familiar places", lambda: learn(tenant, store))
     for act in store.findings.acted(app, now - LADDER):
-        tenant.memory.ledger.record(act.playbook, act.kind, act.target, act.at, f"{act.target}@{act.at}")
+        tenant.memory.ledger.record(act.playbook, act.kind, act.target, act.at, act.finding)
+    hold(store, tenant, now)
     return lost
+
+
+def hold(store: Store, tenant: Tenant, now: int) -> None:
+    """Let the guards hold on that held, where they are as narrow as then; what was acted on is in the ledger."""
+    judges, ledger = tenant.engine.judges, tenant.memory.ledger
+    guards = {name: judge.playbook.guard for name, judge in judges.items() if judge.playbook.guard is not None}
+    if not guards:
+        return
+    since = now - max(guard.per for guard in guards.values()) - tenant.engine.lateness
+    for kept in sorted(store.findings.since(tenant.app.id, since), key=attrgetter("opened")):
+        name, opened = kept.finding.playbook, kept.opened
+        held = {effect.target for effect in kept.finding.effects if effect.held == "guard"} - {None}
+        if held and name in guards and not ledger.tripped(name, opened):
+            guard = guards[name]
+            if len(ledger.targets(name, opened - guard.per) | held) > guard.max:
+                ledger.trip(name, opened + guard.per)
 
 
 def learn(tenant: Tenant, store: Store) -> None:

@@ -156,6 +156,7 @@ def rebuild(store: Store, tenant: SharedTenant, progress: restore.Progress) -> N
     _fold(store, tenant, going)
     restore.learn(tenant, store)
     _climb(store, tenant)
+    restore.hold(store, tenant, tenant.newest)
 
 
 def _climb(store: Store, tenant: SharedTenant) -> None:
@@ -166,7 +167,7 @@ def _climb(store: Store, tenant: SharedTenant) -> None:
         if of not in kept:
             kept[of] = ledger.times(*of, act.at, "") > 0
         if not kept[of]:
-            ledger.record(*of, act.at, f"{act.target}@{act.at}")
+            ledger.record(*of, act.at, act.finding)
 
 
 def refresh(store: Store, tenant: SharedTenant) -> None:

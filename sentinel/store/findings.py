@@ -150,7 +150,7 @@ class Findings:
         for row in self._walk(query, (findings.c.opened, findings.c.id), since):
             for effect in row.body["effects"]:
                 if effect["held"] is None and effect["target"] is not None:
-                    yield Acted(row.playbook, effect["kind"], effect["target"], row.opened)
+                    yield Acted(row.playbook, effect["kind"], effect["target"], row.opened, row.id)
 
     def _walk(self, query: Select[Any], order: Sequence[ColumnElement[Any]], since: int) -> Iterator[Row[Any]]:
         place: tuple[int, str] = (since, "")

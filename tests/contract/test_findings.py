@@ -118,6 +118,6 @@ def test_only_what_was_carried_out_counts_as_acted(store):
     put(store, batch(now=NOW + 9, findings=(finding("f"),)))
     put(store, batch(now=NOW + 7, findings=(finding("g", at=NOW + 1, acted=False),)))
     put(store, batch(now=NOW + 8, findings=(finding("h", at=NOW + 2),)))
-    acts = [Acted("p", "block_user", "id:1", NOW + 8), Acted("p", "block_user", "id:1", NOW + 9)]
+    acts = [Acted("p", "block_user", "id:1", NOW + 8, "h"), Acted("p", "block_user", "id:1", NOW + 9, "f")]
     assert list(store.findings.acted("shop", NOW)) == acts
     assert list(store.findings.acted("shop", NOW + 9)) == acts[1:]

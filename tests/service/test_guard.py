@@ -60,6 +60,43 @@ def test_a_guard_holds_no_longer_where_it_is_a_wider_one_now(store, change, acts
     assert [acted for _, _, acted in machine.findings][-2:] == [acts, acts]
 
 
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_guard_that_holds_holds_after_a_restart_for_as_long_and_is_not_told_again(store, saved):
+    machine = Machine(store, [text()])
+    machine.send(*burst(0, 5))
+    if saved:
+        machine.save()
+    machine.now += HOUR // 2
+    until = machine.pipeline.tenant("shop").memory.ledger.held("p")
+    machine.boot()
+    assert machine.pipeline.tenant("shop").memory.ledger.held("p") == until
+    again = [failed(f"again-{n}", 1200 + n, user=f"u{n // 2}") for n in range(4)]
+    machine.send(*again)  # whom it acted on before: they are no more than it may act on
+    machine.now = until
+    machine.send(*burst(20, 2, 1300))
+    assert [acted for _, _, acted in machine.findings] == [True, True, *[False] * 5, True, True]
+    assert len(alarms(machine)) == 1
+
+
+def test_a_guard_that_is_wider_when_a_server_starts_again_holds_no_longer(store):
+    machine = Machine(store, [text()])
+    machine.send(*burst(0, 5))
+    machine.texts = [text(guard="{max: 9, per: 1h}")]
+    machine.boot()
+    machine.send(*burst(10, 2, 60))
+    assert [acted for _, _, acted in machine.findings][-2:] == [True, True]
+
+
+def test_two_steps_of_a_ladder_climbed_at_one_moment_are_two_after_a_restart(store):
+    """One address met for two of its groups in one batch."""
+    machine = Machine(store, [text(group_by="[user, ip]", actions="[{block_ip: {for: [10m, 20m, 30m]}}]")])
+    machine.send(*burst(0, 2))
+    machine.boot()
+    machine.send(*burst(5, 1, 60))
+    kept = [kept.finding for kept in store.findings.since("shop", 0)]
+    assert [one.effects[0].length // 60_000_000 for one in kept] == [10, 20, 30]
+
+
 def test_a_guard_that_is_let_go_is_let_go_in_every_process(store, links):  # noqa: F811
     two = Processes(store, [text()], *links)
     two.send(*burst(0, 5))
