@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import zstandard
@@ -520,21 +521,22 @@ class TestImport:
 
     @pytest.fixture
     def stored(self, monkeypatch):
-        """Stand in for a server that takes two events a request, and none called `huge`; return the ids it has."""
-        ids = {}
+        """Stand in for a server that takes two events a request, none called `huge`, and none where it has no room."""
+        found = SimpleNamespace(ids=set(), room=100, sent=0)
 
         def send(client, method, path, data, headers):
             raws = json.loads(gzip.decompress(data))
             if len(raws) > 2 or "huge" in [raw["event"] for raw in raws]:
                 raise Refused(413, "too many", None, None)
-            if len(ids) >= ids.get("room", 100):
+            if len(found.ids) >= found.room:
                 raise Refused(401, "revoked", None, None)
-            new = {raw["id"] for raw in raws} - ids.keys()
-            ids.update(dict.fromkeys(new))
+            new = {raw["id"] for raw in raws} - found.ids
+            found.ids |= new
+            found.sent += len(raws)
             return {"accepted": len(new), "duplicates": len(raws) - len(new), "rejected": []}
 
         monkeypatch.setattr(Client, "send", send)
-        return ids
+        return found
 
     def test_what_is_too_much_for_one_request_goes_in_several(self, ask, tmp_path, stored):
         file = self.write(tmp_path / "day.ndjson", [*DAY[:4], {**DAY[4], "event": "huge"}, *DAY[5:]])
@@ -545,28 +547,34 @@ class TestImport:
     def test_one_that_was_broken_off_is_begun_anew_where_the_server_was(self, ask, tmp_path, monkeypatch, stored):
         monkeypatch.setattr(importing, "LOT", 2)
         file = self.write(tmp_path / "day.ndjson", DAY)
-        stored["room"] = 7
+        stored.room = 6
         assert ask("import", file)[2] == "sentinel: revoked\n"
-        stored.clear()
+        stored.ids.clear()
+        stored.room = 100
         assert ask("import", file)[0] == 0
-        assert stored.keys() == {event["id"] for event in DAY}
+        assert stored.ids == {event["id"] for event in DAY}
 
     @pytest.mark.parametrize(
-        "words",
-        ["--map a=properties.a", "--map a= --event y", "--map a= --enforce", "--map a= --key z", "--app two --map a="],
-    )
-    def test_one_that_was_broken_off_goes_on_only_to_the_same_end(self, ask, tmp_path, monkeypatch, stored, words):
+        ("words", "sent"),
+        [
+            ("--map a=", 6), ("--map a=properties.a", 10), ("--map a= --event y", 10), ("--map a= --enforce", 10),
+            ("--map a= --key z --url {url}", 10), ("--map a= --app two", 10),
+        ],
+    )  # fmt: skip
+    def test_one_that_was_broken_off_goes_on_only_to_the_same_end(
+        self, server, ask, tmp_path, monkeypatch, stored, words, sent
+    ):
         """What was sent to another app, or read in another way, is not what this run is for."""
         monkeypatch.setattr(importing, "LOT", 2)
         file = tmp_path / "day.csv"
         file.write_text("id,event,timestamp,a\n" + "".join(f"{n},x,{1_700_000_000 + n},\n" for n in range(10)))
-        stored["room"] = 7
+        stored.room = 6
         assert ask("import", file, "--map", "a=")[0] == 2
-        stored.pop("room")
-        sent = len(stored)
-        assert ask("import", file, *words.split())[1] == [
-            f"{10 - sent} events imported, {sent} known already, 0 refused"
+        stored.room, stored.sent = 100, 0
+        assert ask("import", file, *words.format(url=server.url).split())[1] == [
+            "4 events imported, 6 known already, 0 refused"
         ]
+        assert stored.sent == sent
 
     @pytest.mark.parametrize("form", ["ndjson", "csv"])
     def test_what_a_server_exported_goes_in_as_its_senders_sent_it(self, server, ask, tmp_path, form):
