@@ -89,7 +89,7 @@ class Scrubber:
         if isinstance(value, int):
             return _integer(value)
         if isinstance(value, float):
-            return value if math.isfinite(value) else None
+            return _fraction(value)
         if isinstance(value, Mapping):
             return self._object(value, left, depth)
         if isinstance(value, (list, tuple, set, frozenset)):
@@ -179,6 +179,13 @@ def _integer(value: int) -> int | str:
     if -_LARGEST <= value < _LARGEST:
         return REDACTED if value >= 10**12 and _is_card(str(value)) else int(value)
     return CUT if value.bit_length() > 512 else str(value)
+
+
+def _fraction(value: float) -> float | str | None:
+    if not math.isfinite(value):
+        return None
+    whole = 1e12 <= value < 1e19 and value.is_integer()  # as tables make of a column of numbers with a gap
+    return REDACTED if whole and _is_card(str(int(value))) else value
 
 
 def key(name: object) -> str:

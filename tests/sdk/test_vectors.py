@@ -61,9 +61,8 @@ def test_a_request_is_told_what_the_vectors_say(case):
     delta = read_delta({"revision": 1, "added": case["decisions"]})
     assert delta.rejected == 0
     about = case["subject"]
-    subject = Subject(
-        tuple(about.get("users", ())), about.get("ip"), about.get("device"), about.get("login", False)
-    )  # fmt: skip
+    users, passed = tuple(about.get("users", ())), frozenset(about.get("passed", ()))
+    subject = Subject(users, about.get("ip"), about.get("device"), about.get("login", False), passed)
     told = Decisions(b"salt").apply(delta).match(subject, NOW)
     assert ([told.kind, told.decision] if told.decision else None) == case["told"]
 
