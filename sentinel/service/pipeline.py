@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from sentinel.core import identity, moment
 from sentinel.core.batch import Batch, Committed, Label, Note, Outgoing, Sighting, proves
+from sentinel.core.duration import MINUTE
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.finding import Effect, Finding
@@ -33,6 +34,7 @@ from sentinel.service.tenant import Tenant
 
 MOST_FAULTS = 1000  # that are told apart
 LONGEST_FAULT = 200  # characters
+QUIET = MINUTE  # without a newer event: as long as some come, those behind them may be on their way
 JOINED = ("events", "findings", "decisions", "labels", "outbox", "evidence", "retracted", "audit")
 
 
@@ -97,6 +99,8 @@ class Pipeline:
         self._make_tenant = make_tenant
         self._enricher = enricher
         self._clock = clock
+        self._began = clock()
+        self._heard: dict[str, int] = {}  # when an app's newest event came
 
     def tenant(self, app: str) -> Tenant:
         """Return an app's tenant, made at its first event. Raises SentinelError for an app that is not there."""
@@ -117,10 +121,13 @@ class Pipeline:
         return [self._committed(draft, done) for draft, done in zip(drafts, committed, strict=True)]
 
     def tick(self) -> None:
-        """Let time pass where no events come: what was awaited and did not come is found. About once a second."""
+        """Let time pass where no events come: what was awaited and did not come is found. About once a second.
+
+        Not at once: senders that waited for the server send the oldest first, and what ends a wait may be behind it.
+        """
         now = self._clock()
         with self.lock:
-            for tenant in self.tenants.values():
+            for tenant in [one for one in self.tenants.values() if abs(now - self._quiet_since(one)) >= QUIET]:
                 with self._due_again():
                     openings = self._due(tenant, now - tenant.engine.lateness)
                     if openings:
@@ -129,6 +136,10 @@ class Pipeline:
                             batch = joined([first, *self._made(unit, tenant, first.findings, now)])
                             committed = unit.commit([batch])
                         self._committed(Draft(tenant, batch, 0, 0), committed[0])
+
+    def _quiet_since(self, tenant: Tenant) -> int:
+        """Return when an app's newest event came, or the server began: the clock may have been set back since."""
+        return self._heard.get(tenant.app.id, self._began)
 
     def _due(self, tenant: Tenant, watermark: int) -> list[Opening]:
         openings = tenant.windows.due(watermark)
@@ -162,6 +173,8 @@ class Pipeline:
         matched = tenant.engine.match(events, newest, monitoring, however_late=enforce)
         for event in events:
             tenant.memory.familiar.learn(event)
+        if matched.newest > newest:
+            self._heard[tenant.app.id] = now
         tenant.newest = matched.newest
         openings = tenant.windows.hit(matched.hits, matched.newest)
         openings += self._due(tenant, matched.newest - tenant.engine.lateness)

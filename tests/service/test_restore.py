@@ -10,7 +10,7 @@ from sentinel.engine.windows import FirstSeen, Spike, Steps, Travel, Watch
 from sentinel.service import restore
 from sentinel.service.intake import Sending
 from tests.service.machine import Machine
-from tests.service.stories import DAY, HOUR, MINUTE, START, events, raw
+from tests.service.stories import DAY, HOUR, MINUTE, SECOND, START, events, raw
 
 ABSENT = """
 playbook: p
@@ -96,6 +96,25 @@ def test_what_came_in_time_before_the_crash_still_ends_the_wait(store):
     machine.boot()
     machine.tick(DAY)
     assert machine.findings == []
+
+
+@pytest.mark.parametrize("mailed", [True, False])
+def test_what_came_in_time_and_waited_for_the_server_still_ends_the_wait(store, mailed):
+    """A server that was away for long is told of the past by and by, the oldest first."""
+    machine = Machine(store, [ABSENT])
+    machine.send(a("1", 0))
+    machine.now = START + 5 * HOUR
+    machine.boot()
+    machine.tick(5 * HOUR + 30 * SECOND)
+    machine.pipeline.process([Sending("shop", events([raw("x", 20 * 60, "x")]), machine.now, "sdk", "k")])
+    machine.tick(5 * HOUR + 60 * SECOND)
+    if mailed:
+        machine.pipeline.process(
+            [Sending("shop", events([raw("2", 100 * 60, "b", user="u1")]), machine.now, "sdk", "k")]
+        )
+    assert machine.findings == []
+    machine.tick(5 * HOUR + 120 * SECOND)
+    assert machine.findings == ([] if mailed else [("id:u1", 120, True)])
 
 
 def test_a_finding_that_was_made_is_not_made_again(store):
