@@ -30,6 +30,7 @@ FROM_SDK = (ENFORCED, "sentinel.identify", "sentinel.dropped")
 NOT_FROM_BROWSERS = ("auth", "signup")
 DEEPEST = 64  # levels that are decoded: an event has 18
 _LONGEST_NUMBER = 40
+_PACKED = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 _TO_BRACKET = re.compile(rb'(?:[^][{}"]++|"(?:[^"\\]++|\\.)*+")*+[][{}]', re.DOTALL)  # past texts, which may hold some
 _FORM = 'send one event such as `{"event": "invoice.created"}`, or a list of them'
 Translate = Callable[[Any], Iterable[Any]]
@@ -137,7 +138,15 @@ def _decoded(data: bytes) -> tuple[Any, bool]:
         return json.loads(text, parse_constant=_NoNumber, parse_float=_float, parse_int=_int), True
     except ValueError as error:
         where = str(error)[:80] if data else "it is empty"
-        raise ApiError("malformed", f"the body is not JSON: {where}", _FORM) from None
+        raise ApiError("malformed", f"the body is not JSON: {where}", _remedy(data, where)) from None
+
+
+def _remedy(data: bytes, where: str) -> str:
+    """Return what to do about a body that is no JSON, by what it looks like."""
+    packed = next((name for name, magic in _PACKED.items() if data.startswith(magic)), None)
+    if packed is not None:
+        return f"it looks like {packed}: say so with `Content-Encoding: {packed}`"
+    return f"lines of JSON are no list: {_FORM}" if where.startswith("Extra data: line 2") else _FORM
 
 
 def _shallow(data: bytes) -> bytes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping
 
 import msgspec
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -126,6 +128,21 @@ def test_nesting_without_end_in_what_is_no_json_is_refused_whole(end):
 
 def test_a_mark_at_the_start_of_the_file_is_passed_over():
     assert parse(b"\xef\xbb\xbf" + json.dumps(GOOD).encode(), TERMS).events[0].id == "good"
+
+
+@pytest.mark.parametrize(
+    ("data", "hint"),
+    [
+        (gzip.compress(b"[]"), "it looks like gzip: say so with `Content-Encoding: gzip`"),
+        (zstandard.compress(b"[]"), "it looks like zstd: say so with `Content-Encoding: zstd`"),
+        (b'{"event":"x"}\n{"event":"y"}\n', "lines of JSON are no list: send one event such as"),
+        (b'{"event":"x"} and', "send one event such as"),
+    ],
+)
+def test_what_is_no_json_is_told_what_it_looks_like(data, hint):
+    with pytest.raises(ApiError) as refused:
+        parse(data, TERMS)
+    assert refused.value.hint.startswith(hint)
 
 
 def test_the_most_events_are_taken_and_one_more_is_not():
