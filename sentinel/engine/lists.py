@@ -17,7 +17,8 @@ from sentinel.core import address, identity
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _COMMENT = re.compile(r"(?:^|\s)#")
 _LONGEST = 64  # no address is longer, and what is longer must not fill the cache
-_WHOLE = 10**18  # beyond, a float no longer tells neighbours apart and text of an integer grows without bound
+_LARGEST = 1 << 64  # ids that programs count up are no larger, and text of an integer would grow without bound
+_EXACT = 10**18  # beyond, a float no longer tells neighbours apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ def _as_network(value: str) -> Network | None:
 
 
 def _whole(value: Any) -> str | None:
-    if value.__class__ is int or (value.__class__ is float and value.is_integer()):
-        return str(int(value)) if -_WHOLE < value < _WHOLE else None
+    if value.__class__ is int:
+        return str(value) if -_LARGEST < value < _LARGEST else None
+    if value.__class__ is float and value.is_integer():
+        return str(int(value)) if -_EXACT < value < _EXACT else None
     return None

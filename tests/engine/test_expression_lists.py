@@ -23,6 +23,13 @@ def test_networks_addresses_and_other_values_may_stand_in_one_list():
     assert found.holds("192.0.2.2") is False and found.holds("/admin/9") is False
 
 
+def test_a_number_is_found_as_its_digits_however_long_an_id_it_is():
+    found = parse_list("7\n1301234567890123456\n18446744073709551615")
+    assert [found.holds(one) for one in (7, 7.0, 1301234567890123456, 2**64 - 1)] == [True] * 4
+    assert [found.holds(one) for one in (7.5, 1.5e18, 10**400, True, None)] == [None] * 5
+    assert found.holds(1301234567890123457) is False
+
+
 def test_an_address_in_another_spelling_is_found():
     found = parse_list("2001:db8:0:0::1")
     assert found.holds("2001:db8::1") and found.holds("2001:DB8::1")
