@@ -152,7 +152,7 @@ class Findings:
 
     def __init__(self) -> None:
         self._lines = tempfile.SpooledTemporaryFile(max_size=KEPT_IN_MEMORY, prefix="sentinel-")  # noqa: SIM115
-        self._retracted: set[bytes] = set()
+        self._retracted: Counter[bytes] = Counter()  # how often: what was taken back may be found again
         self.count: Counter[str] = Counter()
         self.historical = 0
         self.approximate = 0
@@ -176,7 +176,7 @@ class Findings:
 
     def retract(self, retraction: Retraction) -> None:
         """Take a finding back; what was done until then stays counted."""
-        self._retracted.add(retraction.finding.encode())
+        self._retracted[retraction.finding.encode()] += 1
         self.count[retraction.playbook] -= 1
         self.groups[retraction.playbook, retraction.key] -= 1
 
@@ -206,15 +206,19 @@ class Findings:
         return {id for id, _ in self._each()}
 
     def _each(self) -> Iterator[tuple[bytes, bytes]]:
+        gone = self._retracted.copy()
         self._lines.seek(0)
         for line in self._lines:
-            if line[:ID] not in self._retracted:
-                yield line[:ID], line[ID:]
+            id = line[:ID]
+            if gone[id]:
+                gone[id] -= 1
+            else:
+                yield id, line[ID:]
 
     @property
     def retracted(self) -> int:
-        """How many findings were taken back."""
-        return len(self._retracted)
+        """How many times a finding was taken back."""
+        return self._retracted.total()
 
 
 def as_json(finding: Finding) -> dict[str, Any]:

@@ -192,6 +192,21 @@ def test_the_lateness_decides_what_is_late(run):
     assert run(raws, arrival_order=True, lateness=MINUTE)[1]["historical"] == 1
 
 
+TAKEN_BACK = (
+    "playbook: p\ngroup_by: user\nwindow: 1h\nsequence: [{event: a, count: 2}, {event: b}]\nuntil: {event: c}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("late", "lines", "back"), [("", 1, 0), ("c2", 0, 1), ("c2 a3", 0, 1), ("c2 a3 a4", 1, 1), ("c2 a3 a4 c5", 0, 2)]
+)
+def test_what_is_taken_back_and_found_again_is_told_once(run, late, lines, back):
+    raws = [raw(one, int(one[1]), one[0], user="u") for one in ["a0", "a1", "b9", *late.split()]]
+    found, total = run(raws, TAKEN_BACK, arrival_order=True)
+    assert (len(found), total["findings"], total["retracted"]) == (lines, lines, back)
+    assert {one["event_id"] for one in found} <= {"b9"}
+
+
 def test_strict_ends_at_the_first_bad_line(run):
     with pytest.raises(InputError, match=r"events0\.ndjson:4: not JSON"):
         run([*burst(), "{oops", *burst(after=100)], strict=True)
