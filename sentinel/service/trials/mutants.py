@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from sentinel.core.duration import format_duration
+from sentinel.engine.metrics import gauge
 from sentinel.engine.playbook import (
     Absent,
     Detector,
@@ -43,8 +44,11 @@ def mutants(playbook: Playbook, lists: Lists) -> Iterator[Mutant]:
     """Give a playbook's mutants."""
     for window in times(playbook.window) if _asks_window(playbook) else ():
         yield Mutant(f"window: {format_duration(window)}", replace(playbook, window=window))
+    needed = max((gauge(one).reach for one in playbook.when if one.kind == "distinct"), default=0)
     for index, metric in enumerate(playbook.when):
         for change, other in _metrics(metric, lists):
+            if metric.kind == "count" and max(gauge(metric).reach, gauge(other).reach) <= needed:
+                continue  # so many values are as many events anyway
             when = (*playbook.when[:index], other, *playbook.when[index + 1 :])
             yield Mutant(f"when: {change}", replace(playbook, when=when))
     if playbook.detector is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from sentinel.core.duration import SECOND
 from sentinel.engine.expression import Expression, ExpressionError, ListValues, compile_expression
@@ -70,6 +71,8 @@ def _events(selector: Selector) -> Iterator[tuple[str, Selector]]:
 
 def _names(events: tuple[str, ...], logins: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
     for name in events if len(events) > 1 else ():
-        yield f"without {name}", tuple(one for one in events if one != name)
-    if events and not logins:
+        others = tuple(one for one in events if one != name)
+        if not any(fnmatchcase(name, one) for one in others):  # else they mean it anyway
+            yield f"without {name}", others
+    if events and not logins and "*" not in events:
         yield "any", ()

@@ -47,6 +47,16 @@ def test_a_nudge_stays_within_what_could_be_asked(when: str, nudged: list[str]) 
     assert [one.removeprefix("when: ") for one in found if one.startswith("when: ")] == nudged
 
 
+def test_what_means_the_same_is_no_change() -> None:
+    """No test could notice it, and whoever wants none unnoticed would look for one in vain."""
+    every = changes(BASE.replace("rule: login-failed", 'event: [a, "*", pay.card]'))
+    assert [one for one in every if one.startswith("event: ")] == ["event: without *"]
+    some = changes(BASE.replace("rule: login-failed", 'event: [pay.card, "pay.*"]'))
+    assert [one for one in some if one.startswith("event: ")] == ["event: without pay.*", "event: any"]
+    counted = changes(BASE.replace("{count: 5}", "{count: 5, distinct: {user: {gt: 4}}}"))
+    assert "when: count >= 4" not in counted and "when: count >= 6" in counted
+
+
 def test_each_clause_of_a_condition_is_turned_round_by_itself() -> None:
     found = changes(BASE + 'where: ip != None and (user == "id:1" or not properties.x)\n')
     assert [one for one in found if one.startswith("where: ")] == [
