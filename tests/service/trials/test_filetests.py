@@ -155,6 +155,31 @@ def test_a_user_is_named_by_a_short_id():
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("sent", "key"),
+    [
+        ("id:u1", "u1"), ("uid:u1", "id:u1"), ("email:Jane@Example.com", "email:jane@example.com"),
+        ("{email: jane@example.com}", "email:jane@example.com"), ("auth0|u1", "auth0|u1"), ("shop:u1", "id:shop:u1"),
+    ],
+)  # fmt: skip
+def test_a_user_is_sent_by_the_key_by_which_a_test_expects_and_asks_for_it(sent, key):
+    assert (
+        run(
+            group="user", actions="[challenge_user: {for: 1h}]", events=(BURST.replace("u1", f"{sent}"),),
+            expect=(f'{{at: 20s, group: {{user: "{key}"}}, challenge_user: "{key}"}}',),
+            requests=(f'{{at: 30s, user: "{key}", login: true, verdict: challenge}}',),
+        ) == []
+    )  # fmt: skip
+
+
+def test_a_rule_is_tested_with_a_user_by_key():
+    where = 'user == "email:jane@example.com"'
+    sent = ("email:jane@example.com", "id:jane", "x" * 250)
+    tests = "".join(f"  - {{event: {{event: a, user: '{one}'}}, matches: {one == sent[0]}}}\n" for one in sent)
+    rules = assemble({"r.yaml": f"rule: r\nwhere: '{where}'\ntests:\n{tests}".encode()}).rules
+    assert [one.faults for one in Runner(windows).rule(rules["r"])] == [(), (), ()]
+
+
 def test_a_group_of_several_fields_is_compared_as_a_whole():
     event = (
         '{at: 0s, event: auth, success: false, ip: "2001:db8::7", properties: {n: 5, b: true}, repeat: 3, every: 1s}'
