@@ -7,14 +7,14 @@ Who uses Django's own users may have them picked up: `IdentifyUser` in MIDDLEWAR
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in, user_login_failed
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
 from django.utils.module_loading import import_string
@@ -198,6 +198,9 @@ def _end(client: Client, holder: Holder, request: HttpRequest, response: HttpRes
     if verdict is None:
         assert response is not None
         holder.complete(response.status_code)
+        if isinstance(response, StreamingHttpResponse) and getattr(response, "file_to_stream", None) is None:
+            within: Any = _within_async if response.is_async else _within
+            response.streaming_content = within(holder, response.streaming_content)
     else:
         if response is not None:
             response.close()
@@ -209,6 +212,33 @@ def _end(client: Client, holder: Holder, request: HttpRequest, response: HttpRes
         client.enforced(holder, verdict, response.status_code)
     client.finished(holder)
     return response
+
+
+def _within(holder: Holder, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Make each piece of a streamed answer in the context of its request, which Django has left by then."""
+    turns = iter(pieces)
+    while True:
+        token = current.set(holder)
+        try:
+            piece = next(turns)
+        except StopIteration:
+            return
+        finally:
+            leave(token)
+        yield piece
+
+
+async def _within_async(holder: Holder, pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    turns = aiter(pieces)
+    while True:
+        token = current.set(holder)
+        try:
+            piece = await anext(turns)
+        except StopAsyncIteration:
+            return
+        finally:
+            leave(token)
+        yield piece
 
 
 def _own_answer(client: Client, holder: Holder, request: HttpRequest, verdict: Verdict) -> HttpResponseBase | None:

@@ -278,6 +278,55 @@ def test_a_request_goes_once_it_is_answered_while_its_events_wait():
         gc.enable()
 
 
+def telling():
+    yield b"first"
+    sdk.track("streamed", {"kind": sdk.identify("bad").kind})
+    yield b"last"
+
+
+async def telling_late():
+    for piece in telling():
+        yield piece
+
+
+def over_wsgi(request):
+    return b"".join(SentinelMiddleware(lambda request: StreamingHttpResponse(telling()))(request))
+
+
+def over_asgi(request):
+    async def view(request):
+        return StreamingHttpResponse(telling_late())
+
+    async def answer():
+        return b"".join([piece async for piece in await SentinelMiddleware(view)(request)])
+
+    return asyncio.run(answer())
+
+
+@pytest.mark.parametrize("way", [over_wsgi, over_asgi])
+def test_what_happens_while_an_answer_is_streamed_is_its_requests(way):
+    from django.http import HttpRequest
+
+    request = HttpRequest()
+    request.path, request.META["REMOTE_ADDR"] = "/export", "203.0.113.9"
+    with testing.capture() as sentinel:
+        sentinel.decide("block", user="bad")
+        assert way(request) == b"firstlast", "it had started"
+        sdk.track("beside")
+        (event,), (beside,) = sentinel.named("streamed"), sentinel.named("beside")
+        assert (event["ip"], event["user"], event["request"]["path"]) == ("203.0.113.9", {"id": "bad"}, "/export")
+        assert event["properties"] == {"kind": "block"}
+        assert "ip" not in beside
+
+
+def test_a_file_is_streamed_as_django_streams_it():
+    from django.http import FileResponse, HttpRequest
+
+    with testing.capture(), tempfile.TemporaryFile() as file:
+        response = SentinelMiddleware(lambda request: FileResponse(file))(HttpRequest())
+        assert response.file_to_stream is file
+
+
 def test_a_transaction_of_a_refused_request_is_rolled_back(client):
     from django.db import connection, transaction
 
