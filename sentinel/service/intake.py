@@ -117,19 +117,26 @@ class Intake:
 
     def _run(self) -> None:
         while group := self._next():
-            try:
-                outcomes = self._process([sending for sending, _ in group])
-                self._failed = None
-            except SentinelError as error:
-                outcomes = [error] * len(group)
-                self._note(error)
-            except Exception as error:  # noqa: BLE001 - a fault of ours: the senders hear of it, the thread goes on
-                outcomes = [SentinelError(f"the events could not be written: {fault(error)}")] * len(group)
+            outcomes = self._outcomes([sending for sending, _ in group])
             for (_, future), outcome in zip(group, outcomes, strict=True):
                 if isinstance(outcome, SentinelError):
                     future.set_exception(outcome)
                 else:
                     future.set_result(outcome)
+
+    def _outcomes(self, sendings: Sequence[Sending]) -> Sequence[Receipt | SentinelError]:
+        """Write sendings and return what became of each: what one of them brings up costs no other."""
+        try:
+            outcomes = self._process(sendings)
+            self._failed = None
+            return outcomes
+        except SentinelError as error:
+            self._note(error)
+            return [error] * len(sendings)
+        except Exception as error:  # noqa: BLE001 - a fault of ours: the senders hear of it, the thread goes on
+            if len(sendings) > 1:
+                return [outcome for sending in sendings for outcome in self._outcomes([sending])]
+            return [SentinelError(f"the events could not be written: {fault(error)}")]
 
     def _note(self, error: SentinelError) -> None:
         now, why = self._steady(), str(error)
