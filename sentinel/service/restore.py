@@ -61,6 +61,8 @@ def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda 
     if resumed:
         told("restored windows", lambda: _follow(tenant, store, resumed, progress))
     settle(tenant)
+    tenant.windows.unlearn()  # what was found of late is let go of while events of long before are folded
+    know(store, tenant)
     if FAMILIAR not in resumed:
         told("familiar places", lambda: learn(tenant, store))
     for act in store.findings.acted(app, now - LADDER):
@@ -125,7 +127,7 @@ def know(store: Store, tenant: Tenant) -> None:
     horizon = max(reach(watch, tenant.engine.lateness) for watch in watches.values())
     for kept in store.findings.since(tenant.app.id, tenant.newest - horizon):
         watch = watches.get(kept.finding.playbook)
-        if watch is not None:
+        if watch is not None and kept.status != "retracted":
             finding = kept.finding
             tally = tuple(finding.tally.values())  # only shown, should the finding come up again: the store knows it
             tenant.windows.know(watch.id, finding.key, finding.at, finding.event_id, tally, _held(kept))

@@ -10,7 +10,7 @@ from sentinel.engine.windows import FirstSeen, Spike, Steps, Travel, Watch
 from sentinel.service import restore
 from sentinel.service.intake import Sending
 from tests.service.machine import Machine
-from tests.service.stories import DAY, HOUR, MINUTE, SECOND, START, events, raw
+from tests.service.stories import DAY, HOUR, MINUTE, SECOND, START, events, failed, playbook, raw
 
 ABSENT = """
 playbook: p
@@ -115,6 +115,29 @@ def test_what_came_in_time_and_waited_for_the_server_still_ends_the_wait(store, 
     assert machine.findings == []
     machine.tick(5 * HOUR + 120 * SECOND)
     assert machine.findings == ([] if mailed else [("id:u1", 120, True)])
+
+
+def test_what_was_found_still_holds_back_however_long_a_time_is_folded(store):
+    """A past that was imported since the last snapshot reaches back further than findings are kept."""
+    machine = Machine(store, [playbook(actions="[{block_ip: {for: [10m, 20m]}}]")])
+    machine.send(raw("x", 20 * 86_400, "x"))
+    machine.save()
+    past = [failed(f"p{day}", day * 86_400, ip="203.0.113.7") for day in range(20)]
+    machine.pipeline.process([Sending("shop", events(past), machine.now, "sdk", "k", historical=True)])
+    machine.send(*[failed(f"f{n}", 20 * 86_400 + n) for n in range(3)])
+    machine.boot()
+    machine.send(failed("f3", 20 * 86_400 + 3))
+    assert len(machine.findings) == 1
+
+
+def test_what_was_taken_back_holds_back_nothing_after_a_restart_either(store):
+    texts = "playbook: p\nmode: enforce\ngroup_by: user\nwindow: 1h\nsequence: [{event: a}, {event: b}]\nuntil: {event: c}\n"
+    machine = Machine(store, [texts + "actions: [{block_user: {for: 1h}}]\n"])
+    machine.send(a("1", 0), raw("2", 300, "b", user="u1"), raw("3", 200, "c", user="u1"))
+    assert machine.blocked == []
+    machine.boot()
+    machine.send(a("4", 6), raw("5", 400, "b", user="u1"))
+    assert machine.blocked == ["id:u1"]
 
 
 def test_a_finding_that_was_made_is_not_made_again(store):
