@@ -131,8 +131,8 @@ def test_what_was_found_still_holds_back_however_long_a_time_is_folded(store):
 
 
 def test_what_was_taken_back_holds_back_nothing_after_a_restart_either(store):
-    texts = "playbook: p\nmode: enforce\ngroup_by: user\nwindow: 1h\nsequence: [{event: a}, {event: b}]\nuntil: {event: c}\n"
-    machine = Machine(store, [texts + "actions: [{block_user: {for: 1h}}]\n"])
+    steps = "group_by: user\nwindow: 1h\nsequence: [{event: a}, {event: b}]\nuntil: {event: c}\n"
+    machine = Machine(store, [f"playbook: p\nmode: enforce\n{steps}actions: [{{block_user: {{for: 1h}}}}]\n"])
     machine.send(a("1", 0), raw("2", 300, "b", user="u1"), raw("3", 200, "c", user="u1"))
     assert machine.blocked == []
     machine.boot()
