@@ -299,7 +299,10 @@ def _concerning(store: Store, app: str, allowance: Allowance, now: int) -> Itera
         yield from by_playbooks
         return
     wanted = place(allowance.value)
-    yield from (kept for kept in by_playbooks if inside(place(kept.decision.value), wanted))
+    for kept in by_playbooks:
+        where = place(kept.decision.value)
+        if inside(where, wanted) or inside(wanted, where):  # no playbook would decide it now: one of them is let be
+            yield kept
 
 
 def _in_force(store: Store, app: str, allowance: Allowance, now: int) -> Iterator[KeptDecision]:

@@ -32,14 +32,19 @@ def store(tmp_path_factory):
     first = [block(0, "ip", "203.0.113.9"), block(1, "network", "2001:db8:7::/64"), block(2, "ip", "198.51.100.9")]
     others = [block(n, "ip", f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(3, MANY)]
     with store.unit() as unit:
-        unit.commit([Batch("shop", NOW, decisions=(*first, *others))])
+        unit.commit([Batch("shop", NOW, decisions=(*first, *others, block(MANY, "network", "2001:db8:8::/64")))])
     yield store
     store.close()
 
 
 @pytest.mark.parametrize(
     ("scope", "value", "lifted"),
-    [("ip", "203.0.113.9", "d0"), ("ip", "2001:db8:7::/64", "d1"), ("network", "198.51.100.0/24", "d2")],
+    [
+        ("ip", "203.0.113.9", "d0"),
+        ("ip", "2001:db8:7::/64", "d1"),
+        ("network", "198.51.100.0/24", "d2"),
+        ("network", "2001:db8:8::5/128", f"d{MANY}"),
+    ],
 )
 def test_whoever_is_let_be_is_free_however_many_were_blocked_since(store, scope, value, lifted) -> None:
     assert hand.allow(store, "shop", scope, value, None, "a customer", "jane", NOW + MANY)[1]
