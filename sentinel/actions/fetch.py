@@ -103,15 +103,17 @@ class Fetcher:
 
         With `headed` the head is an answer, and its body whatever of it came before the time was over or it broke off.
         """
-        try:
-            target = parse(url)
-        except TargetError as error:
-            raise FetchError(error.message, error.hint, permanent=True) from None
-        deadline = Deadline(timeout or self._timeout, self._clock)
+        target, deadline = _target(url), Deadline(timeout or self._timeout, self._clock)
         with _explained(target.host, deadline):
             request = _request(target, method, headers or {}, body)
             with self._connected(target, deadline) as connection:
                 return _converse(connection, request, body, most, deadline, headed)
+
+    def knock(self, url: str, timeout: float | None = None) -> None:
+        """Connect to where a URL leads and ask for nothing; raises the FetchError of whoever would."""
+        target, deadline = _target(url), Deadline(timeout or self._timeout, self._clock)
+        with _explained(target.host, deadline):
+            self._connected(target, deadline).close()
 
     def _connected(self, target: Target, deadline: Deadline) -> socket.socket:
         """Return a connection to the first of the host's addresses that takes one, all of them checked."""
@@ -137,7 +139,7 @@ class Fetcher:
             if why := self._reach.refusal(address):
                 raise FetchError(
                     f"`{target.host}` is not asked: its address {address} is refused ({why})",
-                    "only public addresses are asked, and networks that the settings allow",
+                    "only public addresses are asked; `allow_private_webhooks` lets private ones be, too",
                     permanent=target.literal is not None,
                 )
         return found
@@ -149,6 +151,13 @@ class Fetcher:
         except BaseException:
             plain.close()
             raise
+
+
+def _target(url: str) -> Target:
+    try:
+        return parse(url)
+    except TargetError as error:
+        raise FetchError(error.message, error.hint, permanent=True) from None
 
 
 def _connect(address: Address, port: int, timeout: float) -> socket.socket:

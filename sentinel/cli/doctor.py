@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -15,7 +16,7 @@ import typer
 from sentinel import settings
 from sentinel.actions.channel import channels
 from sentinel.cli.client import Unreachable, connect
-from sentinel.cli.examined import Remark, exposure, machine, open_secrets, present, told, used
+from sentinel.cli.examined import Remark, exposure, machine, open_secrets, present, reached, refused, told, used
 from sentinel.cli.options import AsFormat, Config, Format
 from sentinel.cli.terminal import many, say, say_json
 from sentinel.core.errors import SentinelError
@@ -25,6 +26,8 @@ from sentinel.loader.content import load
 from sentinel.local import LOCAL, listen
 from sentinel.service.lists import files
 from sentinel.settings import Settings, SettingsError
+from sentinel.store.embedded.state import look as look_at
+from sentinel.store.folder import held, refuse_anothers
 
 LITTLE = 1 << 30  # bytes of free disk
 
@@ -64,20 +67,34 @@ def _folder(found: Settings) -> Iterator[Remark]:
     if not place.is_dir():
         yield Remark("bad", f"the data folder `{folder}` cannot be: `{place}` is a file (set `data`)")
         return
+    disk = os.statvfs(place)
+    if disk.f_flag & os.ST_RDONLY:
+        yield Remark("bad", f"`{folder}` lies on a disk that can only be read (mount it otherwise, or set `data`)")
+        return
     if not os.access(place, os.W_OK | os.X_OK):
         yield Remark("bad", f"the data folder `{folder}` cannot be written (change its owner, or set `data`)")
         return
     yield Remark("good", f"the data folder `{folder}` {'is there' if folder.exists() else 'will be made'}")
     if folder.exists():
-        yield from _owned(folder)
+        yield from _owned(folder, files=found.database is None)
+    if disk.f_files and not disk.f_favail:
+        yield Remark("bad", f"no further file can be made where `{folder}` lies (remove some, or set `data`)")
     free = shutil.disk_usage(place).free
     room = f"{free / (1 << 30):.1f} GiB" if free >= 1 << 30 else f"{free / (1 << 20):.0f} MiB"
     hint = " (make room: events are refused once it is full)" if free < LITTLE else ""
     yield Remark("bad" if hint else "good", f"{room} free where `{folder}` lies{hint}")
 
 
-def _owned(folder: Path) -> Iterator[Remark]:
+def _owned(folder: Path, files: bool) -> Iterator[Remark]:
     found = folder.stat()
+    try:
+        if files and not held(folder):
+            refuse_anothers(folder)
+            look_at(folder)
+    except SentinelError as error:
+        yield Remark("bad", str(error))
+    except OSError as error:
+        yield Remark("bad", f"`{folder}` cannot be looked into: {error.strerror}")
     if found.st_mode & 0o077:
         yield Remark("bad", f"others may look into `{folder}` (run `chmod 700 {folder}`)")
     if found.st_uid != os.geteuid():  # this is root, who may write everywhere
@@ -136,7 +153,7 @@ def _content(found: Settings) -> Iterator[Remark]:
         return
     enforcing = sum(one.mode == "enforce" for one in content.playbooks.values())
     yield Remark("good", f"{len(content.playbooks)} playbooks, {enforcing} of them enforce")
-    yield from told(found, iter(content.playbooks.values()))
+    yield from told(found, iter(content.playbooks.values()), time.time_ns() // 1000)
 
 
 def _geo(found: Settings) -> Iterator[Remark]:
@@ -155,8 +172,11 @@ def _lists(found: Settings) -> Iterator[Remark]:
         yield Remark("note", f"{text} (set `network_lists`)")
         return
     known, copies = files(found.data, found.network_lists)
-    waiting = {copy.path: copy.host for copy in copies if not present(copy.path)}
-    yield from (Remark("note", f"the list from `{host}` was not downloaded yet") for host in waiting.values())
+    waiting = {copy.path: copy for copy in copies if not present(copy.path)}
+    for copy in waiting.values():
+        why = refused(found, copy.url)
+        text = f"the list from `{copy.host}` was not downloaded yet"
+        yield Remark("bad", f"{text}: {why}") if why else Remark("note", text)
     there = {kind: [path for path in paths if path not in waiting] for kind, paths in known.items()}
     try:
         problems = NetworkLists(there).problems()
@@ -191,9 +211,12 @@ def _port(found: Settings) -> Iterator[Remark]:
         listen(found.host, found.port).close()
         yield Remark("good", f"no server is running; `{found.host}:{found.port}` is free")
     except OSError as error:
-        yield Remark("bad", f"`{found.host}:{found.port}` cannot be listened at: {error.strerror} (set `port`)")
+        hint = "set `port`" if error.errno == errno.EADDRINUSE else "set `host`"
+        if error.errno == errno.EACCES:
+            hint = "set `port` to one from 1024 on, and let a proxy have this one"
+        yield Remark("bad", f"`{found.host}:{found.port}` cannot be listened at: {error.strerror} ({hint})")
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[Remark]], ...] = (
-    _folder, _database, _windows, _content, _geo, _lists, exposure, machine, _server,
+    _folder, _database, _windows, _content, reached, _geo, _lists, exposure, machine, _server,
 )  # fmt: skip

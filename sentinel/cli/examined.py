@@ -9,8 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from sentinel.actions import notify
 from sentinel.actions.channel import channels
+from sentinel.actions.fetch import Fetcher
+from sentinel.actions.target import PRIVATE, Reach
 from sentinel.cli.client import Client
+from sentinel.core import moment
 from sentinel.core.duration import DAY
 from sentinel.core.errors import SentinelError
 from sentinel.engine.playbook import Playbook
@@ -18,6 +22,8 @@ from sentinel.service.setup import ONCE
 from sentinel.settings import Settings
 
 FEW_FILES = 4096
+PATIENCE = 5.0  # seconds for one host to take a connection
+WIDEST = {4: 8, 6: 19}  # bits: who names more than that as proxies names strangers
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _BEGUN = 1_767_225_600  # 2026-01-01: no clock that is right shows less
 
@@ -80,19 +86,56 @@ def exposure(found: Settings) -> Iterator[Remark]:
     if secure and not found.trusted_proxies:
         yield Remark("note", "`public_url` is behind a proxy, and no proxy is trusted: all browsers have its address "
                               "(set `trusted_proxies`)")  # fmt: skip
+    for network in found.trusted_proxies:
+        if network.prefixlen < WIDEST[network.version]:
+            text = f"`trusted_proxies`: in `{network}` are strangers, who choose their address and are never blocked"
+            yield Remark("bad", f"{text} (name the proxies alone)")
     if found.allow_private_webhooks:
         yield Remark("note", "webhooks may reach private addresses (`allow_private_webhooks`)")
 
 
-def told(found: Settings, playbooks: Iterator[Playbook]) -> Iterator[Remark]:
+def told(found: Settings, playbooks: Iterator[Playbook], now: int) -> Iterator[Remark]:
     """Say whether anybody hears of findings, and whether anybody is refused."""
     known = list(playbooks)
+    if not known:
+        yield Remark("bad", "there are no playbooks: nothing is found (name their folder in `playbooks`)")
+    for one in known:
+        for exemption in one.exceptions:
+            if exemption.until is not None and exemption.until <= now:
+                text = f"`{one.id}`: its exception `{exemption.reason}` ended on {moment.to_text(exemption.until)[:10]}"
+                yield Remark("note", f"{text} (take it out of `{one.place.file}`)")
     if known and not any(one.mode == "enforce" for one in known):
         yield Remark("note", "no playbook enforces: nobody is refused (set `mode: enforce` in one that was watched)")
     if found.digest is not None and found.digest_channel not in channels(found.channels):
         yield Remark("bad", f"`digest_channel`: there is no channel `{found.digest_channel}` (name one of `channels`)")
     if not found.channels and any(effect.kind == "notify" for one in known for effect in one.actions):
         yield Remark("note", "notifications go to the log alone (set `channels`)")
+
+
+def reached(found: Settings) -> Iterator[Remark]:
+    """Say which channels cannot be told of anything; nothing is sent to them."""
+    try:
+        known = channels(found.channels)
+    except SentinelError:
+        return  # which is told with the playbooks
+    for one in known.values():
+        why = refused(found, one.url) if one.kind == "webhook" else None
+        if one.kind == "apprise":
+            try:
+                notify.check(one)
+            except SentinelError as error:
+                why = str(error)
+        if why is not None:
+            yield Remark("bad", f"channel `{one.name}`: {why}")
+
+
+def refused(found: Settings, url: str) -> str | None:
+    """Return why a server could not reach a URL, which may be a secret and is not told; None where it could."""
+    try:
+        Fetcher(Reach(PRIVATE if found.allow_private_webhooks else ())).knock(url, PATIENCE)
+    except SentinelError as error:
+        return str(error)
+    return None
 
 
 def machine(_found: Settings) -> Iterator[Remark]:

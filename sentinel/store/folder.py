@@ -24,7 +24,7 @@ class Folder:
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if private:
-                _refuse_anothers(path)
+                refuse_anothers(path)
                 path.chmod(0o700)
             self._file = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -49,7 +49,22 @@ class Folder:
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
 
-def _refuse_anothers(path: Path) -> None:
+def held(path: Path) -> bool:
+    """Say whether a process holds a data folder, as far as this user may know."""
+    try:
+        file = os.open(path / LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def refuse_anothers(path: Path) -> None:
     """Raise StoreError for a folder with files of others, who would not be let in any more: it was named by mistake."""
     if not path.stat().st_mode & 0o077:
         return  # it is nobody else's

@@ -8,16 +8,21 @@ import re
 import resource
 import shutil
 import socket
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from sentinel.actions.fetch import Fetcher
 from sentinel.cli import examined
 from sentinel.cli.program import run
 from sentinel.local import leave
-from sentinel.store.embedded.backup import EVENTS
+from sentinel.store.embedded.backup import CONTROL, EVENTS
+from sentinel.store.embedded.store import open_store
+from sentinel.store.folder import Folder
 from tests import valkey
 from tests.api.whole import PLAYBOOKS
 from tests.api.whole import whole as run_whole
@@ -26,10 +31,14 @@ from tests.ports import free_port
 OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
 
 
+KNOCK = Fetcher.knock
+
+
 @pytest.fixture
 def doctor(capsys, monkeypatch, tmp_path):
     """Run the doctor over a folder of its own; return its code and lines. `toml` is the file of settings."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Fetcher, "knock", lambda *of: None)
     (tmp_path / "playbooks").mkdir(exist_ok=True)
     (tmp_path / "playbooks" / "all.yaml").write_text(PLAYBOOKS)
 
@@ -76,6 +85,45 @@ def test_notifications_without_a_channel_reach_the_log_alone(doctor):
     assert "go to the log alone" not in doctor('[channels.security]\nkind = "log"\n')[1]
 
 
+def test_an_exception_that_is_over_is_named(doctor, tmp_path):
+    over = "exceptions: [{where: ip == device, until: 2025-01-01, reason: load test}]\nmode: enforce"
+    text = PLAYBOOKS.replace("mode: enforce", over, 1)
+    (tmp_path / "playbooks" / "all.yaml").write_text(text)
+    code, said = doctor()
+    assert code == 0 and "its exception `load test` ended on 2025-01-01 (take it out of `playbooks/all.yaml`)" in said
+    (tmp_path / "playbooks" / "all.yaml").write_text(text.replace("2025-01-01", "2125-01-01"))
+    assert "ended on" not in doctor()[1]
+
+
+def test_a_folder_without_a_playbook_is_named(doctor, tmp_path):
+    (tmp_path / "playbooks" / "all.yaml").rename(tmp_path / "playbooks" / "all.txt")
+    code, said = doctor()
+    assert code == 1 and "there are no playbooks" in said
+
+
+@pytest.mark.parametrize(
+    ("private", "why"), [("false", "its address 127.0.0.1 is refused"), ("true", "Connection refused")]
+)
+def test_a_channel_that_cannot_be_reached_is_named_and_told_nothing(doctor, monkeypatch, private, why):
+    monkeypatch.setattr(Fetcher, "knock", KNOCK)
+    url = f"http://127.0.0.1:{free_port()}/secret-path"
+    lines = f'kind = "webhook"\nurl = "{url}"\nsecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"\n'
+    code, said = doctor(f"allow_private_webhooks = {private}\n[channels.security]\n{lines}")
+    assert code == 1 and re.search(rf"bad +channel `security`: .*{why}", said) and "secret-path" not in said
+
+
+def test_a_channel_that_takes_connections_is_no_matter(doctor, monkeypatch):
+    monkeypatch.setattr(Fetcher, "knock", KNOCK)
+    with socket.create_server(("127.0.0.1", 0)) as taking:
+        url = f"http://127.0.0.1:{taking.getsockname()[1]}/x"
+        lines = f'kind = "webhook"\nurl = "{url}"\nsecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"\n'
+        assert "channel `security`" not in doctor(f"allow_private_webhooks = true\n[channels.security]\n{lines}")[1]
+        taking.settimeout(60)
+        taken, _ = taking.accept()
+        with taken:
+            assert taken.recv(1) == b""
+
+
 def test_a_digest_to_a_channel_there_is_not_is_named(doctor):
     code, said = doctor('digest = "daily"\ndigest_channel = "boss"\n')
     assert code == 1 and "bad   `digest_channel`: there is no channel `boss`" in said
@@ -100,6 +148,12 @@ def test_what_stands_before_the_server_is_said(doctor):
     said = doctor('public_url = "https://s.example"\n')[1]
     assert "no proxy is trusted" in said and "plain HTTP" not in said
     assert "no proxy is trusted" not in doctor('public_url = "https://s.example"\ntrusted_proxies = ["10.0.0.1"]\n')[1]
+
+
+def test_proxies_among_which_are_strangers_are_named(doctor):
+    code, said = doctor('trusted_proxies = ["0.0.0.0/0"]\n')
+    assert code == 1 and "`trusted_proxies`: in `0.0.0.0/0` are strangers" in said
+    assert "are strangers" not in doctor('trusted_proxies = ["10.0.0.0/8", "fd00::/48"]\n')[1]
 
 
 def test_a_clock_that_was_never_set_is_named(doctor, monkeypatch):
@@ -152,6 +206,55 @@ def test_a_folder_others_may_look_into_is_named(doctor, tmp_path):
     (tmp_path / "data").mkdir(mode=0o755)
     code, said = doctor()
     assert code == 1 and f"others may look into `{tmp_path / 'data'}`" in said
+
+
+def _damaged(data):
+    (data / CONTROL).write_bytes(b"no database at all, and yet of some length" * 100)
+
+
+def _newer(data):
+    open_store(data).close()
+    with closing(sqlite3.connect(data / CONTROL)) as file, file:
+        file.execute("UPDATE alembic_version SET version_num = '9999'")
+
+
+def _anothers(data):
+    data.chmod(0o755)
+    (data / "letters.txt").write_text("")
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [(_damaged, "is damaged"), (_newer, "was written by a newer Sentinel"), (_anothers, "it has `letters.txt`")],
+)
+def test_files_that_a_server_would_refuse_are_named(doctor, tmp_path, make, why):
+    (tmp_path / "data").mkdir(mode=0o700)
+    make(tmp_path / "data")
+    before = sorted((one.name, one.read_bytes()) for one in (tmp_path / "data").iterdir())
+    code, said = doctor()
+    assert code == 1 and re.search(rf"bad +`{tmp_path / 'data'}.*{why}", said), said
+    assert sorted((one.name, one.read_bytes()) for one in (tmp_path / "data").iterdir()) == before
+
+
+def test_files_that_a_server_has_open_are_left_alone(doctor, tmp_path):
+    with closing(Folder(tmp_path / "data")):
+        _damaged(tmp_path / "data")
+        assert doctor()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("disk", "why"),
+    [
+        ({"f_flag": os.ST_RDONLY}, "lies on a disk that can only be read"),
+        ({"f_favail": 0}, "no further file can be made"),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_named(doctor, monkeypatch, disk, why):
+    usual = {"f_flag": 0, "f_files": 1000, "f_favail": 10, "f_frsize": 4096, "f_blocks": 1 << 30, "f_bfree": 1 << 30}
+    there = SimpleNamespace(**{**usual, "f_bavail": 1 << 30, **disk})
+    monkeypatch.setattr("sentinel.cli.doctor.os.statvfs", lambda path: there)
+    code, said = doctor()
+    assert code == 1 and why in said
 
 
 def test_a_file_in_the_folders_place_is_named(doctor, tmp_path):
@@ -274,31 +377,40 @@ MISTAKES = {
         test_a_setting_that_is_misspelt_is_named_with_what_was_meant,
         test_a_setting_that_is_not_its_kind_is_named,
     ),
-    "the data folder is another user's, or others may look into it": (
+    "the data folder is another user's, others may look into it, or its files cannot be used": (
         test_a_folder_that_cannot_be_written_is_named,
         test_a_folder_others_may_look_into_is_named,
+        test_files_that_a_server_would_refuse_are_named,
     ),
-    "the disk is nearly full": (test_a_disk_that_is_nearly_full_is_named,),
+    "the disk is nearly full, can only be read, or takes no further file": (
+        test_a_disk_that_is_nearly_full_is_named,
+        test_a_disk_that_takes_nothing_is_named,
+    ),
     "the port is taken, or `server.json` is of a server that died": (
         test_a_port_that_is_taken_is_named,
         test_a_server_that_died_is_not_taken_for_one_that_runs,
     ),
-    "a playbook has a mistake, or none enforces": (
+    "a playbook has a mistake, an exception that is over, or none enforces": (
         test_a_mistake_inside_a_playbooks_file_is_named_with_its_place,
         test_playbooks_of_which_none_enforces_refuse_nobody,
+        test_an_exception_that_is_over_is_named,
     ),
-    "no channel is set up": (test_notifications_without_a_channel_reach_the_log_alone,),
+    "no channel is set up, or one cannot be reached": (
+        test_notifications_without_a_channel_reach_the_log_alone,
+        test_a_channel_that_cannot_be_reached_is_named_and_told_nothing,
+    ),
     "the settings' file with secrets can be read by others, `first-start.txt` was never deleted": (
         test_a_file_of_settings_with_secrets_is_its_owners_alone,
         test_first_secrets_that_lie_about_are_named,
     ),
-    "HTTP without TLS beyond the machine; a proxy that is not in `trusted_proxies`": (
+    "HTTP without TLS beyond the machine; a proxy that is not in `trusted_proxies`, or strangers who are": (
         test_what_stands_before_the_server_is_said,
+        test_proxies_among_which_are_strangers_are_named,
     ),
     "no events come, no SDK asks for decisions, the switch is off": (
         test_a_server_that_nobody_uses_or_that_enforces_nothing_is_noted,
     ),
-    "a geo database or a list of networks is missing or damaged, the clock was never set, few files may be open": (
+    "a geo database or a list is missing, damaged or not to be had, the clock was never set, few files may be open": (
         test_a_geo_database_that_is_cut_off_is_named,
         test_a_list_with_a_line_that_is_no_network_is_named_with_the_line,
         test_a_clock_that_was_never_set_is_named,

@@ -87,7 +87,7 @@ def put_back(backup: Path, folder: Path, deleted: tuple[Path, ...] = ()) -> Back
     list anew. Raises StoreError where a server has the folder, or anything else lies in it; then nothing was changed.
     """
     found = read(backup)
-    _known(backup / CONTROL)
+    known(backup / CONTROL, "restore it with that one")
     gone = [Buried.named(file) for file in deleted]
     held = Folder(folder)
     try:
@@ -161,14 +161,14 @@ def _checked(folder: Path, store: str) -> int:
     return int(count + later)
 
 
-def _known(control: Path) -> None:
-    """Raise StoreError for tables of a newer Sentinel, which this one could not open once they are put back."""
+def known(control: Path, hint: str) -> None:
+    """Raise StoreError for tables of a newer Sentinel, which this one could not open."""
     try:
         with _connected(control, "mode=ro&immutable=1") as copy:
             (found,) = copy.execute("SELECT version_num FROM alembic_version").fetchone()
     except (sqlite3.Error, TypeError):
         return  # what else it may be is found when it is filled in
-    check(str(found), f"`{control}`", "restore it with that one")
+    check(str(found), f"`{control}`", hint)
 
 
 def _renew(control: Path) -> None:

@@ -43,7 +43,7 @@ class Control:
         self._writing = False
         self._holder: int | None = None
         with translated(path):
-            _check(path, table)
+            check(path, table)
             self.engine = _engine(path)
             self._writer = self.engine.connect()
             self.raw: sqlite3.Connection = _driver(self._writer)
@@ -141,7 +141,7 @@ def _worded(query: str) -> str:
     return query.replace(":among", "IN (SELECT value FROM json_each(:keys))")
 
 
-def _check(path: Path, table: str | None) -> None:
+def check(path: Path, table: str | None) -> None:
     """Raise where the file is no sound SQLite database of ours; nothing is written, a log is not replayed into it."""
     log = path.with_name(f"{path.name}-wal")
     logged = log.exists() and log.stat().st_size > 0

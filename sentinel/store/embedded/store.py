@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import insert, select
 
-from sentinel.core.errors import StoreBusy, StoreError
+from sentinel.core.errors import StoreBusy
 from sentinel.core.record import Backed, Health
 from sentinel.store.arrival import BITS, END, Identity
 from sentinel.store.buried import FILE, Buried
@@ -29,6 +29,7 @@ from sentinel.store.embedded.projector import Projector, prepare
 from sentinel.store.embedded.questions import explorer
 from sentinel.store.embedded.recent import GENERATION, Recent
 from sentinel.store.embedded.schema import Schema
+from sentinel.store.embedded.state import refuse_lost
 from sentinel.store.embedded.unit import Machine, Unit
 from sentinel.store.folder import Folder
 from sentinel.store.migrate import migrate
@@ -185,12 +186,8 @@ class Embedded(Rooms):
 
 
 def _control(folder: Path) -> Control:
-    path, events = folder / CONTROL, folder / EVENTS
-    if not _size(path) + _size(folder / f"{CONTROL}-wal") and _size(events):
-        raise StoreError(
-            f"`{path}` is missing or empty, but `{events}` is there",
-            "move the data folder away, then `sentinel restore` a backup, or begin anew without the events",
-        )
+    refuse_lost(folder)
+    path = folder / CONTROL
     control = Control(path, journal.name)
     try:
         with control.write() as connection:
@@ -199,10 +196,6 @@ def _control(folder: Path) -> Control:
         control.close()
         raise
     return control
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
 
 
 def _identity(control: Control) -> str:
