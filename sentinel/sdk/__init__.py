@@ -37,7 +37,8 @@ _SETTINGS = frozenset(_options.Options.__slots__) - {"proxy_hops"}
 def start(url: str | None = None, key: str | None = None, **settings: Any) -> None:
     """Say where the server is, and return at once; docs/sdk.md lists the settings.
 
-    What is not given is read from SENTINEL_* in the environment. A second call replaces the first.
+    What is not given is read from SENTINEL_* in the environment. A second call replaces the first, whose list stays
+    in force until the first of its own where the `url` is the same.
     """
     unknown = sorted(set(settings) - _SETTINGS)
     if unknown:
@@ -167,10 +168,14 @@ def swap(client: _client.Client) -> _client.Client:
 
 def _use(client: _client.Client) -> None:
     """Put a client in place of the one in use, with the events that wait there, and stop that."""
-    before = swap(client)
+    before = current()
+    was_running = before.stats()["running"]
+    if was_running and client.options.url == before.options.url:  # with another key, say: nobody gets off meanwhile
+        client.follower.begin_with(before.held)
+        client.clock.offset = before.clock.offset
+    swap(client)
     for item in before.buffer.empty():
         client.buffer.put(item.event, item.size, item.came)
-    was_running = before.stats()["running"]
     before.stop(0)
     if was_running:
         client.ensure_running()

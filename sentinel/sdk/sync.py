@@ -124,6 +124,12 @@ class Follower:
             self._held.confirm(time.monotonic() - max(time.time() - snapshot.written(path), 0.0))
             self._held.ready.set()
 
+    def begin_with(self, held: Held) -> None:
+        """Keep a list that was in force before until there is one of our own, which is asked for as a whole."""
+        if held.ready.is_set():
+            self._held.decisions, self._held.confirmed, self._whole = held.decisions, held.confirmed, True
+            self._held.ready.set()
+
     def save(self, until: float = math.inf) -> bool:
         """Write the list to disk if it has changed, until a moment of the monotonic clock; say whether it is there."""
         if self._options.snapshot is None or not self._held.ready.is_set():

@@ -351,6 +351,26 @@ def test_enforcement_can_be_ended_for_the_process(server, start, monkeypatch):
     assert sdk.stats()["enforcing"] is False
 
 
+def test_another_start_lets_nobody_off_until_it_has_a_list_of_its_own(server, start):
+    server.decide(block())
+    assert known(start())
+    server.feed_status = 503
+    start(key="another")
+    assert sdk.is_blocked({"id": 1})
+    server.requests.clear()
+    server.decide(block("d2", "id:2"), removed=("d1",))
+    server.feed_status = 200
+    wait_for(lambda: sdk.is_blocked({"id": 2}) and not sdk.is_blocked({"id": 1}))
+    assert "/v1/feed?since=0" in [path for _, path, _ in server.requests]
+
+
+def test_another_server_s_list_is_not_taken_over(server, start):
+    server.decide(block())
+    assert known(start())
+    start(url="http://127.0.0.1:9")
+    assert not sdk.is_blocked({"id": 1})
+
+
 def test_a_snapshot_lets_a_restarted_process_enforce_before_any_contact(server, start, tmp_path):
     path = tmp_path / "decisions.ndjson"
     server.decide(block(), Decision("n", "block", "network", "203.0.113.0/24", playbook="p"))
