@@ -51,6 +51,7 @@ SCHEMAS: dict[str, Any] = {
                 },
             },
             "properties": {"type": "object", "description": "The sender's own values, at most 32 KiB."},
+            "trust": {"enum": ["browser"], "description": "Where a server passes on what a browser told it."},
         },
     },
     "Receipt": {
