@@ -43,16 +43,18 @@ def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda 
 
     snapshots = store.snapshots.load(app)
     tenant.newest = newest(store, app, snapshots.get(CLOCK))
-    resumed = {
-        watch.id: at for watch in tenant.engine.watches() if (at := _resume(tenant, watch, snapshots)) is not None
-    }
-    anew = [watch for watch in tenant.engine.watches() if watch.id not in resumed]
-    know(store, tenant)
+    resumed: dict[str, int] = {}
     rooms: tuple[tuple[str, Crowd | Familiar], ...] = (CROWD, tenant.memory.crowd), (FAMILIAR, tenant.memory.familiar)
     for name, room in rooms:
         kept = snapshots.get(name)
         if kept and kept.shape == room.FORMAT and room.load(kept.state.splitlines()):
             resumed[name] = kept.position
+    for watch in tenant.engine.watches():
+        alone = CROWD in resumed or watch.id not in tenant.engine.crowded  # else folding it tells who was seen
+        if alone and (at := _resume(tenant, watch, snapshots)) is not None:
+            resumed[watch.id] = at
+    anew = [watch for watch in tenant.engine.watches() if watch.id not in resumed]
+    know(store, tenant)
     if anew:
         since = tenant.newest - max(reach(watch, tenant.engine.lateness) for watch in anew)
         wanted = {watch.id for watch in anew}

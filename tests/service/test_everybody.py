@@ -4,6 +4,7 @@ import pytest
 
 from sentinel.engine.engine import Engine
 from sentinel.engine.memory import Memory
+from sentinel.service import saving
 from sentinel.service.trials.replay import Replay
 from tests.service.machine import Machine
 from tests.service.stories import DAY, SECOND, START, events, failed, passed, playbooks, windows
@@ -40,6 +41,15 @@ def test_whoever_was_seen_before_a_restart_is_acted_on_after_it(store, text, sav
     machine.boot()
     for one in ATTACK[cut:]:
         machine.send(one)
+    assert acted_on(machine) == ["id:a", "id:b", "id:x"]
+
+
+def test_whoever_was_seen_is_acted_on_though_the_server_died_between_two_pieces_of_what_it_saved(store):
+    machine = Machine(store, [EVERYBODY])
+    machine.send(*HOME, *ATTACK[:3])
+    saving.save(machine.pipeline, machine.pipeline.tenant("shop"), machine.now, {"p"})
+    machine.boot()
+    machine.send(ATTACK[3])
     assert acted_on(machine) == ["id:a", "id:b", "id:x"]
 
 
