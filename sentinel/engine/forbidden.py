@@ -52,7 +52,7 @@ def unexpected(source: str, start: int, reason: str) -> tuple[int, int, str, str
     if "else" in reason:
         return start, start + 1, "`if` without `else`", "a choice is written `a if condition else b`"
     if not source[start + 1 :].strip():
-        return start, start + 1, "the expression ends too early", None
+        return start, start + 1, "the expression ends too early", "a value is missing at its end"
     for match in islice(_TOKEN.finditer(source, start), 2):
         word = match[0]
         if word in _WORDS:

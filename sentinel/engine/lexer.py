@@ -91,7 +91,7 @@ def make_readable(source: str, problems: Problems) -> Readable | None:
             before = text if text == "." else kind
         position = match.end()
     if not before:
-        problems.add(0, len(source), "the expression is empty")
+        problems.add(0, len(source), "the expression is empty", "such as `not success`")
         return None
     for bracket, start in brackets:
         problems.add(start, start + 1, f"`{bracket}` is never closed", f"a `{_CLOSING[bracket]}` is missing")
@@ -101,7 +101,7 @@ def make_readable(source: str, problems: Problems) -> Readable | None:
 
 def _is_possible(source: str, problems: Problems) -> bool:
     if not source.strip():
-        problems.add(0, len(source), "the expression is empty")
+        problems.add(0, len(source), "the expression is empty", "such as `not success`")
         return False
     if len(source) > LONGEST:
         problems.add(

@@ -67,14 +67,16 @@ def _parts_met(reading: Reading, desk: Desk, rule: Rule | None, trusts: Sequence
         answer = settled(where, counted, trusts)
         if answer is not None:
             message = f"every event that counts meets this: {outcome}" if answer else "no event that counts meets this"
-            desk.report(spot, message, "`where` has taken out the others" if reading.written("where") else None)
+            taken = next((key for key in ("where", "event") if reading.written(key)), "rule")
+            desk.report(spot, message, f"`{taken}` has taken out the others")
 
 
 def _unmet(selector: Selector, spot: Spot, desk: Desk, trusts: Sequence[str]) -> bool:
     """Report a selection that no event can meet, and say whether it is one."""
     if not is_unmet(selector, trusts):
         return False
-    hint = None if is_unmet(selector) else "`trust: any` counts events of browsers, too"
+    itself = "what is asked of names, outcomes and senders rules itself out"
+    hint = itself if is_unmet(selector) else "`trust: any` counts events of browsers, too"
     if asks_success(selector):
         hint = "only events named `auth` have `success`: put your own outcome into `properties`"
     desk.report(spot, "no event can meet this", hint)
@@ -179,7 +181,7 @@ def _twice(reading: Reading, desk: Desk) -> None:
             continue
         what = (kind, *(action[key] for key in _TELL_APART))
         if what in seen:
-            hint = "a ladder is `for: [15m, 1h, 24h]`" if action.written("for") else None
+            hint = "a ladder is `for: [15m, 1h, 24h]`" if action.written("for") else "once is enough"
             desk.report(spot, f"{quote(kind)} is given twice", hint)
         seen.add(what)
 
@@ -217,7 +219,7 @@ def _made(reading: Reading, desk: Desk) -> None:
             why = "names that start with `sentinel.` or `sq.` are ours" if name not in SENDERS else "a sender's alone"
             desk.report(action.spot("event"), f"{quote(name)} cannot be made by a playbook", why)
         elif is_pattern(name):
-            desk.report(action.spot("event"), f"{quote(name)} is a pattern and no name")
+            desk.report(action.spot("event"), f"{quote(name)} is a pattern and no name", "write one name")
         for taken in sorted(OURS & (action["properties"] or {}).keys()):
             hint = f"{listed(sorted(OURS), 'and')} are filled in"
             desk.report(action.spot("properties"), f"{quote(taken)} is not for the author", hint)

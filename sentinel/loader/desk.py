@@ -65,7 +65,9 @@ class Desk:
 
 
 class Shape(ABC):
-    """What may stand at one place of a file."""
+    """What may stand at one place of a file; `hint` shows what that looks like."""
+
+    hint: str | None = None
 
     @abstractmethod
     def read(self, node: Node, desk: Desk) -> Any:
@@ -92,7 +94,7 @@ def listed(names: Iterable[str], last: str = "") -> str:
 def bounded(number: int, most: int) -> None:
     """Raise Wrong where there is more than anybody means."""
     if number > most:
-        raise Wrong(f"{number} are too many: at most {most:,}")
+        raise Wrong(f"{number} are too many", f"at most {most:,}")
 
 
 def unexpected(node: Node, what: str, hint: str | None = None) -> Wrong:

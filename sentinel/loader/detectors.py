@@ -12,7 +12,7 @@ from sentinel.engine.kinds import Kind
 from sentinel.engine.problems import quote
 from sentinel.loader import words
 from sentinel.loader.desk import Desk, Json, Shape, Wrong
-from sentinel.loader.shapes import Key, Listing, OneOrMore, Record, Table
+from sentinel.loader.shapes import MOST_ITEMS, Key, Listing, OneOrMore, Record, Table
 from sentinel.loader.source import Mapping as MappingNode
 from sentinel.loader.source import Node
 from sentinel.loader.words import BOOLEAN, CONDITION, EVENT_NAME, above, duration, field_name, whole
@@ -37,11 +37,14 @@ class Threshold(Shape):
     `past` is the shape of what must be passed, where that may be another than what must be reached.
     """
 
-    def __init__(self, number: Shape, past: Shape | None = None, more: Mapping[str, Key] | None = None) -> None:
+    def __init__(
+        self, number: Shape, past: Shape | None = None, more: Mapping[str, Key] | None = None,
+        hint: str = "such as `{gte: 10}`",
+    ) -> None:  # fmt: skip
         bounds = {"gte": Key(number, "Reached at this value."), "gt": Key(past or number, "Reached past this value.")}
         self.number = number
         self.more = dict(more or {})
-        self.record = Record("a threshold", self.more | bounds, one_of=(("gte", "gt"),), hint="such as `{gte: 10}`")
+        self.record = Record("a threshold", self.more | bounds, one_of=(("gte", "gt"),), hint=hint)
 
     def read(self, node: Node, desk: Desk) -> Any:
         if not isinstance(node, MappingNode):
@@ -66,6 +69,10 @@ class Threshold(Shape):
         return record if self.more else {"anyOf": [self.number.schema(), record]}
 
 
+def _of(field: Shape, bound: Shape, example: str, most: int = MOST_ITEMS) -> Table:
+    return Table("a field and its threshold", field, bound, most=most, hint=f"such as `{{{example}}}`")
+
+
 NUMBERS = field_name("be added up or compared", Kind.NUMBER)
 SCALARS = field_name("be counted")
 COUNTS = Threshold(whole(1, LARGEST_THRESHOLD), past=whole(0, LARGEST_THRESHOLD))
@@ -73,12 +80,16 @@ METRICS = Record(
     "a condition on the window",
     {
         "count": Key(COUNTS, "At least so many matching events."),
-        "distinct": Key(Table("a field and its threshold", SCALARS, COUNTS), "At least so many values of a field."),
-        "max": Key(Table("a field and its threshold", NUMBERS, Threshold(words.NUMBER)), "The largest value."),
-        "sum": Key(Table("a field and its threshold", NUMBERS, Threshold(words.NUMBER)), "The sum of a field."),
-        "avg": Key(Table("a field and its threshold", NUMBERS, Threshold(words.NUMBER)), "The mean of a field."),
+        "distinct": Key(_of(SCALARS, COUNTS, "user: 10"), "At least so many values of a field."),
+        "max": Key(_of(NUMBERS, Threshold(words.NUMBER), "properties.amount: 500"), "The largest value."),
+        "sum": Key(_of(NUMBERS, Threshold(words.NUMBER), "properties.rows: 10000"), "The sum of a field."),
+        "avg": Key(_of(NUMBERS, Threshold(words.NUMBER), "properties.score: 0.5"), "The mean of a field."),
         "ratio": Key(
-            Threshold(words.NUMBER, more={"where": Key(CONDITION, "Of which events.", required=True)}),
+            Threshold(
+                words.NUMBER,
+                more={"where": Key(CONDITION, "Of which events.", required=True)},
+                hint="such as `{where: not success, gte: 0.9}`",
+            ),
             "The share of events for which a condition is true; use it with `count`.",
         ),
     },
@@ -98,9 +109,7 @@ STEP = Record(
     SELECTOR
     | {
         "count": Key(COUNTS, "So many events fill the step; by default one."),
-        "distinct": Key(
-            Table("a field and its threshold", SCALARS, COUNTS, most=1), "They must have so many values of a field."
-        ),
+        "distinct": Key(_of(SCALARS, COUNTS, "ip: 2", most=1), "They must have so many values of a field."),
     },
     one_of=_WHICH,
     synonyms={"events": "event", "repeat": "count", "times": "count", "condition": "where"},

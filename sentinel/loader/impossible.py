@@ -39,9 +39,10 @@ def _too_distinct(counted: Reading, selector: Reading, playbook: Reading, desk: 
             message = f"never reached: `group_by` gives each group one {quote(field)}"
             desk.report(spot, message, "count another field, or group by another")
         elif field in FIELDS and FIELDS[field].kind is Kind.BOOL and wanted > 2:
-            desk.report(spot, f"never reached: {quote(field)} is `true` or `false`, two values at most")
+            hint = "`ratio` asks how many of them are one of the two"
+            desk.report(spot, f"never reached: {quote(field)} is `true` or `false`, two values at most", hint)
         elif field == "event" and wanted > (most := _names(selector["event"])):
-            desk.report(spot, f"never reached: `event` names {most:g}")
+            desk.report(spot, f"never reached: `event` names {most:g}", "name more events, or count another field")
 
 
 def _names(events: tuple[str, ...] | None) -> float:
@@ -54,7 +55,8 @@ def check_names(selector: Reading, rule: Rule, playbook: Reading, desk: Desk) ->
     counted = playbook["when"] if selector is playbook else selector
     for spot, field, bound in _bounds(counted, "distinct") if counted else ():
         if field == "event" and _names(rule.events) < least(bound) <= _names(selector["event"]):
-            desk.report(spot, f"never reached: the rule names {_names(rule.events):g}")
+            hint = "take a rule that names more events, or count another field"
+            desk.report(spot, f"never reached: the rule names {_names(rule.events):g}", hint)
 
 
 def _bounds(counted: Reading, kind: str) -> Iterator[tuple[Spot, str, Bound]]:
@@ -71,7 +73,7 @@ def _sums(reading: Reading, desk: Desk) -> None:
     """A sum is of numbers from zero up, in whole millionths."""
     for spot, _, bound in _bounds(reading["when"], "sum") if reading["when"] else ():
         if bound.value < 0 or (bound.value == 0 and not bound.strict):
-            desk.report(spot, "always reached: a sum is never below zero")
+            desk.report(spot, "always reached: a sum is never below zero", "`{gt: 0}` asks for more than nothing")
         elif (Fraction(str(bound.value)) * _MILLION).denominator != 1:
             desk.report(spot, "finer than a millionth", "sums are kept in whole millionths")
 
@@ -82,10 +84,14 @@ def _numbers(reading: Reading, desk: Desk) -> None:
         for spot, _, bound in _bounds(reading["when"], kind):
             if abs(bound.value) >= LARGEST:
                 reached = "never" if bound.value > 0 else "always"
-                desk.report(spot, f"{reached} reached: numbers past {LARGEST:,} are left out, as no quantities")
+                left_out = f"numbers past {LARGEST:,} are left out, as no quantities"
+                desk.report(spot, f"{reached} reached: {left_out}", "let the app send a larger unit")
     for spot, _, bound in _bounds(reading["when"], "sum") if reading["when"] else ():
         if bound.value > LARGEST * LARGEST_THRESHOLD:
-            desk.report(spot, f"never reached: nothing adds up to more than {LARGEST * LARGEST_THRESHOLD:,}")
+            largest = LARGEST * LARGEST_THRESHOLD
+            desk.report(
+                spot, f"never reached: nothing adds up to more than {largest:,}", "let the app send a larger unit"
+            )
 
 
 def _ratio(reading: Reading, desk: Desk) -> None:
@@ -96,10 +102,10 @@ def _ratio(reading: Reading, desk: Desk) -> None:
     (value, strict), ratio = asked
     spot = ratio.spot("gt" if strict else "gte")
     if value > 1 or (value == 1 and strict):
-        percent = f"did you mean `{value / 100:g}`?" if 2 <= value <= 100 else None
-        desk.report(spot, "never reached: a share is at most 1", percent)
+        meant = f"did you mean `{value / 100:g}`?" if 2 <= value <= 100 else "`gte: 1` asks for all of them"
+        desk.report(spot, "never reached: a share is at most 1", meant)
     elif value < 0 or (value == 0 and not strict):
-        desk.report(spot, "always reached: a share is never below 0")
+        desk.report(spot, "always reached: a share is never below 0", "`gt: 0` asks for one at least")
 
 
 def _steps(reading: Reading, desk: Desk) -> None:
@@ -110,14 +116,15 @@ def _steps(reading: Reading, desk: Desk) -> None:
         asked += max((least(bound) for bound in counts if bound), default=1)
     if asked > MOST_EVENTS:
         message = f"never reached: the steps ask for {asked:,} events, and {MOST_EVENTS:,} are kept of a group"
-        desk.report(reading.spot("sequence"), message)
+        desk.report(reading.spot("sequence"), message, "ask for fewer: a thousand times is as telling as once")
 
 
 def _novelty(reading: Reading, desk: Desk) -> None:
     """What groups are made of is never new to one of them, nor is the only name of events to one that has some."""
     field = reading["first_seen"]["field"] if reading["first_seen"] else None
     if field == "event" and _names(reading["event"]) == 1:
-        desk.report(reading["first_seen"].spot("field"), "never new: `event` names 1")
+        hint = "name more events, or look at another field"
+        desk.report(reading["first_seen"].spot("field"), "never new: `event` names 1", hint)
     if field is not None and field in (reading["group_by"] or ()):
         spot = reading["first_seen"].spot("field")
         desk.report(spot, f"never new: `group_by` gives each group one {quote(field)}", "group by whom it is new to")
@@ -127,7 +134,7 @@ def _speed(reading: Reading, desk: Desk) -> None:
     """Whoever is anywhere gets that fast, and places would be kept for ever to be compared."""
     speed = reading["travel"]["faster_than"] if reading["travel"] else None
     if speed is not None and speed < 1:
-        desk.report(reading["travel"].spot("faster_than"), f"{speed} is too small: at least 1")
+        desk.report(reading["travel"].spot("faster_than"), f"{speed} is too small", "at least 1; a jet makes 900")
 
 
 def _baseline(reading: Reading, desk: Desk) -> None:

@@ -176,6 +176,7 @@ PLAYBOOK_TEST = Record(
         "expect": Key(Listing(EXPECTATION, "a list of findings"), "All findings, in order.", required=True),
         "requests": Key(Listing(REQUEST, "a list of requests"), "Requests, and what they are told.", default=()),
     },
+    hint="such as `{name: nobody is found, events: [], expect: []}`",
     told=True,
 )
 GUARD = Record(

@@ -140,11 +140,13 @@ class Record(Shape):
         needed = {name for key in named & self.needs.keys() for name in self.needs[key]}
         missing = [name for name, key in self.keys.items() if (key.required or name in needed) and name not in named]
         if missing:
-            hint = self.keys[missing[0]].hint if len(missing) == 1 else None
+            hint = self.keys[missing[0]].hint if len(missing) == 1 else self.hint
             desk.report(node.spot, f"{self.what} needs {listed(missing, 'and')}", hint)
         for names in self.one_of:
             if not named & set(names):
-                desk.report(node.spot, f"{self.what} needs {listed(names, 'or')}", self.hint)
+                desk.report(
+                    node.spot, f"{self.what} needs {listed(names, 'or')}", self.hint or self.keys[names[0]].hint
+                )
 
     def schema(self) -> Json:
         found: Json = {
@@ -176,10 +178,11 @@ class Listing(Shape):
             raise unexpected(node, self.what, hint)
         if len(node.items) < self.fewest:
             fewest = f" of at least {self.fewest}" if self.fewest > 1 else ""
-            raise Wrong(f"{self.what}{fewest} expected, not {'one alone' if node.items else 'an empty one'}")
+            found = "one alone" if node.items else "an empty one"
+            raise Wrong(f"{self.what}{fewest} expected, not {found}", self.item.hint)
         bounded(len(node.items), self.most)
-        found = (desk.read(self.item, item) for item in node.items)
-        return tuple(value for value in found if value is not FAULTY)
+        values = (desk.read(self.item, item) for item in node.items)
+        return tuple(value for value in values if value is not FAULTY)
 
     def schema(self) -> Json:
         return (
@@ -201,17 +204,17 @@ class OneOrMore(Shape):
 
     def read(self, node: Node, desk: Desk) -> tuple[Any, ...]:
         if isinstance(node, Mapping | Broken):
-            raise unexpected(node, self.what)
+            raise unexpected(node, self.what, self.item.hint)
         if isinstance(node, Scalar):
             return (self.item.read(node, desk),)
         if len(node.items) < self.fewest:
-            raise Wrong(f"{self.what} expected, not an empty list")
+            raise Wrong(f"{self.what} expected, not an empty list", self.item.hint)
         bounded(len(node.items), self.most)
         found: list[Any] = []
         for item in node.items:
             value = desk.read(self.item, item)
             if self.distinct and value in found:
-                desk.report(item.spot, f"{quote(str(value))} is given twice")
+                desk.report(item.spot, f"{quote(str(value))} is given twice", "once is enough")
             elif value is not FAULTY:
                 found.append(value)
         return tuple(found)
@@ -233,10 +236,11 @@ class Table(Shape):
     value: Shape
     fewest: int = 1
     most: int = MOST_ITEMS
+    hint: str | None = None
 
     def read(self, node: Node, desk: Desk) -> dict[Any, Any]:
         if not isinstance(node, Mapping):
-            raise unexpected(node, self.what)
+            raise unexpected(node, self.what, self.hint)
         if len(node.entries) < self.fewest:
             raise Wrong(f"{self.what} expected, not `{{}}`")
         bounded(len(node.entries), self.most)

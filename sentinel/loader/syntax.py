@@ -75,7 +75,7 @@ def _fault(
 ) -> Fault:
     line = lines[here[0]] if here[0] < len(lines) else ""
     if problem in _ENDLESS and "quoted" in str(getattr(error, "context", None)):
-        return Fault(*there, "this quote is never closed", None)
+        return Fault(*there, "this quote is never closed", "another like it is missing at the end")
     if not line.strip() or line.startswith("---"):
         return _ending(problem, there, lines)
     return _special(problem, line, here, there) or _general(problem, here, there)
@@ -85,7 +85,9 @@ def _ending(problem: str, start: tuple[int, int], lines: Sequence[str]) -> Fault
     """Something is still open where the document ends; `start` is where that is, or the end itself."""
     row = min(start[0], len(lines) - 1)
     if start == (row, start[1]) and lines[row][start[1] :].strip() and not lines[row].startswith("---"):
-        return Fault(*start, "what begins here is never closed" if problem in _COMPLAINTS else problem, None)
+        if problem not in _COMPLAINTS:
+            return Fault(*start, problem, None)
+        return Fault(*start, "what begins here is never closed", "a `}` or a `]` is missing")
     while row and (not lines[row].strip() or lines[row].startswith("---")):
         row -= 1
     return Fault(row, max(len(lines[row].rstrip()) - 1, 0), "the document ends before this is complete", None)

@@ -116,13 +116,15 @@ def check_tests(reading: Reading, desk: Desk) -> None:
     for test in reading["tests"] or ():
         name = test["name"]
         if name in names:
-            desk.report(test.spot("name"), f"a test named {quote(name)} stands in line {names[name]} already")
+            message = f"a test named {quote(name)} stands in line {names[name]} already"
+            desk.report(test.spot("name"), message, "give each a name of its own")
         elif name:
             names[name] = test.spot("name").line
         for entry in test["events"] or ():
             _check_delivery(entry, desk)
         if sum(entry["repeat"] or 1 for entry in test["events"] or ()) > MOST_COPIES:
-            desk.report(test.key_spot("events"), f"more than {MOST_COPIES:,} events in one test")
+            message = f"more than {MOST_COPIES:,} events in one test"
+            desk.report(test.key_spot("events"), message, "`sentinel backtest` judges many events")
         for entry in test["expect"] or ():
             if entry["playbook"] in (None, reading["playbook"]):
                 check_expectation(entry, reading, desk)
@@ -139,7 +141,8 @@ def _check_delivery(reading: Reading, desk: Desk) -> None:
         desk.report(reading.key_spot("repeat"), "`repeat` without `every`", "how long after each other: `every: 1s`")
     last = (reading["at"] or 0) + (copies - 1) * (reading["every"] or 0)
     if last > LONGEST:
-        desk.report(reading.key_spot("every"), "the last copy comes more than ten years after the test's start")
+        message = "the last copy comes more than ten years after the test's start"
+        desk.report(reading.key_spot("every"), message, "write a smaller `every`, or fewer copies")
     late = reading["received"]
     if late is not None and "at" in reading and late < reading["at"]:
         hint = "`received` counts from the test's start, as `at` does"
@@ -204,7 +207,8 @@ def check_expectation(reading: Reading, playbook: Reading, desk: Desk) -> None:
         if kind in _WHICH or reading[kind] is None:
             continue
         if whole and kind not in done:
-            desk.report(reading.key_spot(kind), f"the playbook has no action {quote(kind)}")
+            hint = f"its actions are {listed(sorted(done))}" if done else "it has no `actions` at all"
+            desk.report(reading.key_spot(kind), f"the playbook has no action {quote(kind)}", hint)
             continue
         for text in _each(reading[kind]):
             if kind in IP_ACTIONS:
@@ -249,5 +253,6 @@ def _check_order(entries: tuple[Reading, ...], desk: Desk) -> None:
     for entry in entries:
         at = entry["at"]
         if at is not None and at < last:
-            desk.report(entry.spot("at"), f"out of order: the one above is at {format_duration(last)}")
+            message = f"out of order: the one above is at {format_duration(last)}"
+            desk.report(entry.spot("at"), message, "they stand in the order of time")
         last = max(last, at or 0)

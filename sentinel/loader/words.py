@@ -27,6 +27,9 @@ from sentinel.loader.source import Mapping, Node, Scalar, Sequence, Spot
 
 TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 LONGEST_ID = 64
+_MANY = 10**12
+_EMPTY = "write it, or leave its key out"
+_QUOTES = "a text with `[` or `{` needs quotes"
 DURATION = "^([0-9]+[smhd])+$"
 SCALAR = {"type": ["string", "number", "boolean"]}  # other readers of YAML make numbers of what is text to us
 
@@ -48,7 +51,7 @@ class Word(Shape):
 
     def read(self, node: Node, desk: Desk) -> Any:
         if not isinstance(node, Scalar) or is_null(node):
-            raise unexpected(node, self.what, self.hint)
+            raise unexpected(node, self.what, self.hint or (_EMPTY if is_null(node) else _QUOTES))
         return self.convert(node, desk)
 
     def schema(self) -> Json:
@@ -60,9 +63,9 @@ def text(what: str = "a text", longest: int = 10_000, *, empty: bool = False) ->
 
     def convert(node: Scalar, desk: Desk) -> str:
         if not empty and not node.text.strip():
-            raise Wrong(f"{what} expected, not an empty one")
+            raise Wrong(f"{what} expected, not an empty one", _EMPTY)
         if len(node.text) > longest:
-            raise Wrong(f"longer than {longest} characters")
+            raise Wrong(f"longer than {longest} characters", "say it in fewer")
         return node.text
 
     return Word(what, convert)
@@ -109,17 +112,16 @@ def _boolean(node: Scalar, desk: Desk) -> bool:
 BOOLEAN = Word("`true` or `false`", _boolean, {"type": "boolean"})
 
 
-def whole(least: int, most: int = 10**12) -> Word:
+def whole(least: int, most: int = _MANY) -> Word:
     """Return the shape of a whole number between two bounds."""
 
     def convert(node: Scalar, desk: Desk) -> int:
         if not node.plain or not _WHOLE.fullmatch(node.text):
-            raise Wrong(f"a whole number expected, not {_as_written(node)}", _number_hint(node))
+            raise Wrong(f"a whole number expected, not {_as_written(node)}", _whole_hint(node))
         value = int(node.text)
-        if value < least:
-            raise Wrong(f"{value} is too small: at least {least}")
-        if value > most:
-            raise Wrong(f"{value} is too large: at most {most}")
+        if not least <= value <= most:
+            size = "small" if value < least else "large"
+            raise Wrong(f"{value} is too {size}", f"write {least} to {most}" if most < _MANY else f"at least {least}")
         return value
 
     return Word("a whole number", convert, {"type": "integer", "minimum": least, "maximum": most})
@@ -129,7 +131,7 @@ def _finite(node: Scalar, desk: Desk) -> int | float:
     value = plain_value(node)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
-    raise Wrong(f"a number expected, not {_as_written(node)}", _number_hint(node))
+    raise Wrong(f"a number expected, not {_as_written(node)}", _number_hint(node) or "such as `10` or `0.5`")
 
 
 NUMBER = Word("a number", _finite, {"type": "number"})
@@ -141,7 +143,7 @@ def above(bound: int) -> Word:
     def convert(node: Scalar, desk: Desk) -> int | float:
         value = _finite(node, desk)
         if value <= bound:
-            raise Wrong(f"{node.text} is too small: more than {bound}")
+            raise Wrong(f"{node.text} is too small", f"write more than {bound}")
         return value
 
     return Word("a number", convert, {"type": "number", "exclusiveMinimum": bound})
@@ -168,7 +170,16 @@ def _number_hint(node: Scalar) -> str | None:
     stripped = node.text.replace("_", "").replace(",", "").replace(" ", "").removeprefix("+").removeprefix(">=")
     if _NUMBER.fullmatch(node.text):
         return None if node.plain else f"write `{node.text}` without quotes"
+    if _SHARE.fullmatch(stripped):
+        return f"write `{float(stripped.removesuffix('%')) / 100:g}`"
     return f"write `{stripped}`" if _NUMBER.fullmatch(stripped) else None
+
+
+def _whole_hint(node: Scalar) -> str:
+    value = float(node.text) if node.plain and _NUMBER.fullmatch(node.text) else math.inf
+    if abs(value) < _MANY:
+        return f"write `{math.floor(value)}`" + ("" if value.is_integer() else f" or `{math.ceil(value)}`")
+    return _number_hint(node) or "such as `10`"
 
 
 def plain_value(node: Scalar) -> bool | int | float | str | None:
@@ -205,7 +216,7 @@ def duration(least: int = 1) -> Word:
     def convert(node: Scalar, desk: Desk) -> int:
         micros = _duration(node)
         if micros < least:
-            raise Wrong(f"{quote(node.text)} is too short")
+            raise Wrong(f"{quote(node.text)} is too short", "such as `1s` or `10m`")
         return micros
 
     return Word("a duration", convert, {"type": "string", "pattern": DURATION}, "such as `30s`, `10m`, `1h30m`, `7d`")
@@ -269,15 +280,18 @@ def _channel(node: Scalar, desk: Desk) -> str:
 CHANNEL = Word("a channel's name", _channel)
 
 
+_NAMES = "such as `auth` or `payment.*`"
+
+
 def _event_name(node: Scalar, desk: Desk) -> str:
     if len(node.text) > event.NAME_LENGTH or not node.text.isprintable() or not node.text:
-        raise Wrong(f"{quote(node.text)} is no event name: 1 to {event.NAME_LENGTH} printable characters")
+        raise Wrong(f"{quote(node.text)} is no event name: 1 to {event.NAME_LENGTH} printable characters", _NAMES)
     if node.text != node.text.strip():
-        raise Wrong(f"{quote(node.text)} begins or ends with a blank")
+        raise Wrong(f"{quote(node.text)} begins or ends with a blank", "leave the blank out")
     return node.text
 
 
-EVENT_NAME = Word("an event's name", _event_name, SCALAR | {"maxLength": event.NAME_LENGTH})
+EVENT_NAME = Word("an event's name", _event_name, SCALAR | {"maxLength": event.NAME_LENGTH}, _NAMES)
 
 
 def _meant_field(text: str) -> str | None:
@@ -300,7 +314,7 @@ def field_name(use: str, allowed: Kind = Kind.TEXT | Kind.NUMBER | Kind.BOOL) ->
         if not isinstance(found, FieldSpec):
             raise Wrong(found.message, _meant_field(node.text) or found.hint)
         if not found.kind & allowed:
-            raise Wrong(f"{quote(node.text)} is {found.kind}: it cannot {use}")
+            raise Wrong(f"{quote(node.text)} is {found.kind}: it cannot {use}", f"name a field that is {allowed}")
         return node.text
 
     known = [name for name, spec in FIELDS.items() if spec.kind & allowed]

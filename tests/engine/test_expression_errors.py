@@ -84,9 +84,9 @@ def shown(source: str) -> list[tuple[str, str, str | None]]:
         ("user in ['a')", ")", "`)` closes nothing", None),
         ('user == "a', '"a', "this text is never closed", 'a `"` is missing'),
         ("properties.a if success", "i", "`if` without `else`", "a choice is written `a if condition else b`"),
-        ("success and", "d", "the expression ends too early", None),
+        ("success and", "d", "the expression ends too early", "a value is missing at its end"),
         ("user like 'a'", "like", "`like` is not expected here", 'write `contains(a, "b")` or `matches(a, "pattern")`'),
-        ("  ", "  ", "the expression is empty", None),
+        ("  ", "  ", "the expression is empty", "such as `not success`"),
         ("lower(user).x == 'a'", "lower(user).x", "`.x` does not follow a field", "only fields have dots"),
     ],
 )

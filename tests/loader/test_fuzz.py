@@ -110,6 +110,6 @@ def test_lists_have_bounds_so_that_no_check_takes_the_square_of_a_file() -> None
     try:
         assemble({"f.yaml": f"rule: r\nevent: [{names}]\n".encode()})
     except PlaybookErrors as errors:
-        assert [one.message for one in errors.mistakes] == ["90000 are too many: at most 100"]
+        assert [one.message for one in errors.mistakes] == ["90000 are too many"]
     else:
         raise AssertionError("no mistake was found")

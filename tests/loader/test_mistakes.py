@@ -34,6 +34,11 @@ def test_the_table_is_long() -> None:
     assert len(set(found)) >= 100
 
 
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_mistake_comes_with_a_suggestion(path: Path) -> None:
+    assert [one.message for one in mistakes_in(path).mistakes if not one.hint] == []
+
+
 if __name__ == "__main__":
     for path in sorted(FOLDER.glob("*.yaml")):
         path.with_suffix(".txt").write_text(str(mistakes_in(path)) + "\n", "utf-8")
