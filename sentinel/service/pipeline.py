@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from sentinel.core import identity, moment
 from sentinel.core.batch import Batch, Committed, Label, Note, Outgoing, Sighting, proves
-from sentinel.core.duration import MINUTE
+from sentinel.core.duration import MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
 from sentinel.core.finding import Effect, Finding
@@ -25,11 +25,11 @@ from sentinel.core.record import App
 from sentinel.engine.emit import emitted, made
 from sentinel.engine.engine import Matched, retracted
 from sentinel.engine.memory import Ledger
-from sentinel.engine.windows import Opening
+from sentinel.engine.windows import Hit, Opening
 from sentinel.service.intake import Receipt, Sending
 from sentinel.service.marks import Marks
 from sentinel.service.ports import Store, Unit
-from sentinel.service.sparing import Whose
+from sentinel.service.sparing import Whose, was_let_be
 from sentinel.service.tenant import Tenant
 
 MOST_FAULTS = 1000  # that are told apart
@@ -176,7 +176,7 @@ class Pipeline:
         if matched.newest > newest:
             self._heard[tenant.app.id] = now
         tenant.newest = matched.newest
-        openings = tenant.windows.hit(matched.hits, matched.newest)
+        openings = tenant.windows.hit(self._acting(unit, tenant, matched.hits, now), matched.newest)
         openings += self._due(tenant, matched.newest - tenant.engine.lateness)
         batch = self._judge(unit, tenant, events, matched, openings, now)
         yield batch
@@ -190,7 +190,7 @@ class Pipeline:
             self._know(unit, tenant, events, links=False)
             self._show_marks(tenant, events, now)
             matched = tenant.engine.match(events, 0, tenant.memory.ledger.monitoring(now))
-            openings = tenant.windows.hit(matched.hits, tenant.newest)
+            openings = tenant.windows.hit(self._acting(unit, tenant, matched.hits, now), tenant.newest)
             batch = self._judge(unit, tenant, events, matched, openings, now)
             findings = batch.findings
             yield batch
@@ -204,10 +204,10 @@ class Pipeline:
         tenant.memory.gather(matched.hits, events, tenant.engine.crowded)
         opened = [opening for opening in openings if not opening.retracted]
         if opened:
-            tenant.allow(self.store.allow.list(app, now), _whose(unit, app, now))
+            self._allow(unit, tenant, now)
         responded = tenant.engine.respond(opened, events, tenant.memory, now)
         for opening, finding in responded.found:
-            if any(effect.held == "guard" for effect in finding.effects):
+            if any(effect.held == "guard" for effect in finding.effects) or was_let_be(finding):
                 tenant.windows.yielded(opening)
         self.counts.skipped.update({(app, *key): n for key, n in matched.skipped.items()})
         self.counts.fault(app, matched.errors + tenant.windows.faults() + responded.errors)
@@ -232,6 +232,19 @@ class Pipeline:
         if marks is not None and marks.changes:
             for event in events:
                 marks.show(event, now)
+
+    def _acting(self, unit: Unit, tenant: Tenant, hits: Sequence[Hit], now: int) -> Sequence[Hit]:
+        """Return hits as they would act: not those of groups that are let be."""
+        if not tenant.let_be.concerns(hits):
+            return hits
+        if abs(now - tenant.let_be.looked) >= SECOND:  # the allowlist may be long
+            tenant.let_be.looked = now
+            self._allow(unit, tenant, now)
+        return tenant.let_be.revised(hits, tenant.memory.protected)
+
+    def _allow(self, unit: Unit, tenant: Tenant, now: int) -> None:
+        app = tenant.app.id
+        tenant.allow(self.store.allow.list(app, now), _whose(unit, app, now))
 
     def _fresh(self, unit: Unit, sending: Sending, tenant: Tenant) -> list[Event]:
         """Return the events that are no repeats, each with its person and enriched."""

@@ -20,6 +20,7 @@ from sentinel.engine.memory import LADDER, Familiar
 from sentinel.engine.windows import Absent, Hit, Watch
 from sentinel.service.ports import Store
 from sentinel.service.saving import CLOCK, CROWD, FAMILIAR, shape
+from sentinel.service.sparing import was_let_be
 from sentinel.service.tenant import Tenant
 
 LUMP = 2_000
@@ -137,10 +138,10 @@ def know(store: Store, tenant: Tenant) -> None:
 
 
 def _held(kept: KeptFinding) -> bool:
-    """Say whether a finding holds back action: it would have acted, and neither guard nor age kept it from it."""
+    """Say whether a finding holds back action: it would have acted, and no guard, age or allowance kept it from it."""
     finding = kept.finding
     passed_over = any(effect.held in ("guard", "monitor", "rollout", "historical") for effect in finding.effects)
-    return finding.mode == "enforce" and not finding.historical and not passed_over
+    return finding.mode == "enforce" and not (finding.historical or passed_over or was_let_be(finding))
 
 
 def fold(tenant: Tenant, events: Iterable[Event], wanted: set[str], progress: Progress) -> None:

@@ -5,13 +5,18 @@ What an action would do to others is the engine's. What people decide by hand co
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sentinel.core import address
 from sentinel.core.decision import Place, place
+from sentinel.core.finding import Finding
 from sentinel.core.record import Allowance
+from sentinel.engine.windows import Hit
 
+ALLOWLISTED = "allowlisted"
+MOST_LET_BE = 10_000  # groups
 Whose = Callable[[Sequence[str]], Sequence[str | None]]  # the person of each key
 
 
@@ -33,12 +38,12 @@ class Spared:
     def why(self, kind: str, target: str, at: int) -> str | None:
         """Return why a user, or an address or network, is not acted on at a moment; None where it is."""
         if kind == "user":
-            return "allowlisted" if self._users and self._lets_be(target, at) else None
+            return ALLOWLISTED if self._users and self._lets_be(target, at) else None
         where = place(target)
         if any(_overlap(where, network) for network in self._never):
             return "the app's own proxy"
         if any(_overlap(where, network) and _lasts(until, at) for network, until in self._places):
-            return "allowlisted"
+            return ALLOWLISTED
         return None
 
     def among(self, group: Mapping[str, Any], at: int) -> dict[str, str]:
@@ -54,6 +59,50 @@ class Spared:
         (person,) = self._whose([user])
         key = person or user
         return key in self._users and _lasts(self._users[key], at)
+
+
+class LetBe:
+    """The groups whose last finding would have acted, but on somebody who is let be.
+
+    Such a finding holds back no action. As long as they are let be, nothing of the group would act. `looked` is when
+    the allowlist was looked at for them last.
+    """
+
+    def __init__(self) -> None:
+        self.looked = 0
+        self._groups: OrderedDict[tuple[str, str], tuple[tuple[str, str], ...]] = OrderedDict()
+
+    def note(self, finding: Finding) -> None:
+        """Take in a finding."""
+        of = finding.playbook, finding.key
+        self._groups.pop(of, None)
+        if was_let_be(finding):
+            self._groups[of] = tuple(_let_be(finding))
+            if len(self._groups) > MOST_LET_BE:
+                self._groups.popitem(last=False)
+
+    def concerns(self, hits: Iterable[Hit]) -> bool:
+        """Say whether any of these is of such a group."""
+        return bool(self._groups) and any((hit.watch, hit.key) in self._groups for hit in hits)
+
+    def revised(self, hits: Iterable[Hit], why: Callable[[str, str, int], str | None]) -> list[Hit]:
+        """Return hits as they act now; `why` says of whom an action is on whether they are let be, as `Spared` does."""
+        return [hit._replace(acting=False) if self._still(hit, why) else hit for hit in hits]
+
+    def _still(self, hit: Hit, why: Callable[[str, str, int], str | None]) -> bool:
+        whom = self._groups.get((hit.watch, hit.key), ())
+        return bool(whom) and all(why(kind, target, hit.at) for kind, target in whom)
+
+
+def was_let_be(finding: Finding) -> bool:
+    """Say whether a finding acted on nobody because of the allowlist."""
+    return finding.mode == "enforce" and not finding.acted and any(_let_be(finding))
+
+
+def _let_be(finding: Finding) -> Iterable[tuple[str, str]]:
+    for effect in finding.effects:
+        if effect.held == ALLOWLISTED and effect.target is not None:
+            yield "user" if effect.kind.endswith("_user") else "ip", effect.target
 
 
 def _nobodys(kind: str, value: str) -> str | None:

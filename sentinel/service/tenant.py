@@ -19,7 +19,7 @@ from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Playbook
 from sentinel.engine.windows import Hit, Watch, Windows
 from sentinel.service.marks import Turns
-from sentinel.service.sparing import Spared, Whose
+from sentinel.service.sparing import LetBe, Spared, Whose
 
 OPEN_FINDINGS = 100_000
 
@@ -82,6 +82,7 @@ class Tenant:
         self._playbooks = playbooks
         self.never = [place(network) for network in never]
         self._spared = Spared(self.never)
+        self.let_be = LetBe()
         self._open: OrderedDict[tuple[str, str], Open] = OrderedDict()
 
     def goes_by(self, playbooks: Sequence[Playbook]) -> bool:
@@ -124,6 +125,7 @@ class Tenant:
         """Remember findings whose further events are their evidence."""
         for finding in findings:
             if finding.playbook in self.engine.judges:
+                self.let_be.note(finding)
                 self._open[finding.playbook, finding.key] = self._as_open(finding)._replace(counted=())
         while len(self._open) > OPEN_FINDINGS:
             self._open.popitem(last=False)
