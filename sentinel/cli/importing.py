@@ -64,26 +64,38 @@ def import_events(
     """Send past events to a server; they act on nobody unless told to."""
     for name in files:
         look(name)
-    client = connect(url, key, app, data)
+    sender = Sender(lambda: connect(url, key, app, data), enforce)
     options = Options(input.value, columns_of(map or ()), event)
     accounts, sent = [], Sent()
     for name in files:
         stream = Stream(name)
-        bookmark = Bookmark.of(name, client.url, key, app, enforce, options)
+        bookmark = Bookmark.of(name, sender.url, key, app, enforce, options)
         try:
-            accounts.append(_import(stream, Sender(client, enforce), bookmark, strict, options, sent))
+            accounts.append(_import(stream, sender, bookmark, strict, options, sent))
         finally:
             stream.close()
     return _report(accounts, sent, format)
 
 
 class Sender:
-    """Sends batches and waits where the server asks to; `wait` is what passes the time."""
+    """Sends batches and waits where the server asks to; `wait` is what passes the time.
 
-    def __init__(self, client: Client, enforce: bool, wait: Callable[[float], None] = time.sleep) -> None:
-        self._client = client
+    `meant` finds the server anew: the one beside a data folder takes another key of whoever may read that, each time it
+    starts.
+    """
+
+    def __init__(
+        self, meant: Callable[[], Client], enforce: bool, wait: Callable[[float], None] = time.sleep
+    ) -> None:  # fmt: skip
+        self._meant = meant
+        self._client = meant()
         self._path = "/v1/import?enforce=true" if enforce else "/v1/import"
         self._wait = wait
+
+    @property
+    def url(self) -> str:
+        """Where the server is."""
+        return self._client.url
 
     def send(self, raws: list[Any]) -> Any:
         """Return the server's receipt; raises what it refuses for good, or where it stayed away for too long."""
@@ -98,11 +110,17 @@ class Sender:
                     raise
                 seconds = pause = min(2 * pause, 15.0)
             except Refused as refused:
+                if refused.status == 401 and self._started_anew():
+                    continue
                 if refused.status not in AGAIN or waited >= PATIENCE:
                     raise
                 seconds = float(refused.retry_after or 1)
             self._wait(seconds)
             waited += seconds
+
+    def _started_anew(self) -> bool:
+        before, self._client = self._client.key, self._meant()
+        return self._client.key != before
 
 
 class Bookmark:
