@@ -53,6 +53,11 @@ function standing(x) {
   };
 }
 
+/** Return how far the axis of figures reaches: from zero, for a bar is as long as what it counts, and a bit past all. */
+function reach(least, most) {
+  return least === 0 && most === 0 ? [0, 1] : [least * 1.1, most * 1.1];
+}
+
 function options(element, data) {
   const { bars, across = {}, pointed = { points: { size: 6 } } } = data.kind === "bars" ? standing(data.x) : {};
   const ticks = apart(data.x) > DAY / 2 ? { incrs: DAYS } : {}; // what is told by the day has no hours; one may have 23
@@ -63,7 +68,7 @@ function options(element, data) {
     legend: { live: true },
     scales: {
       x: across,
-      y: { range: (_, __, most) => [0, Math.max(most ?? 0, 1) * 1.1] }, // a bar is as long as what it counts
+      y: { range: (_, least, most) => reach(Math.min(least ?? 0, 0), Math.max(most ?? 0, 0)) },
     },
     axes: [axis({ values: moments, ...ticks }), axis({ size: 56 })],
     series: [

@@ -44,7 +44,7 @@ class ShareView(Model):
 
 
 class HappenedView(Model):
-    """One line of a timeline: an event, a finding or a decision, by its id."""
+    """One line of a timeline: an event, a finding or a decision, by its id; `lifted` is when that decision was."""
 
     at: Moment
     kind: Literal["event", "finding", "decision"]
@@ -54,6 +54,7 @@ class HappenedView(Model):
     user: str | None = None
     ip: str | None = None
     country: str | None = None
+    lifted: Moment | None = None
 
 
 class Was(Model):
@@ -130,7 +131,7 @@ def activity_view(found: About) -> dict[str, Any]:
     did, findings = found.activity, found.findings
     lines = [(one.at, _event(one)) for one in did.newest]
     lines += [(one.finding.at, _line("finding", one.finding.id, one.finding.title, one.finding)) for one in findings]
-    lines += [(one.decision.made, _line("decision", one.decision.id, _title(one), None)) for one in found.decisions]
+    lines += [(one.decision.made, _made(one)) for one in found.decisions]
     lines.sort(key=lambda line: line[0], reverse=True)
     return {
         "events": did.events, "first": when(did.first), "last": when(did.last),
@@ -163,6 +164,7 @@ def _line(kind: str, id: str, title: str, of: Any) -> dict[str, Any]:
     }
 
 
-def _title(kept: KeptDecision) -> str:
+def _made(kept: KeptDecision) -> dict[str, Any]:
     one = kept.decision
-    return f"{one.kind} {one.scope} {one.value}" + (f": {one.reason}" if one.reason else "")
+    title = f"{one.kind} {one.scope} {one.value}" + (f": {one.reason}" if one.reason else "")
+    return _line("decision", one.id, title, None) | {"lifted": when(kept.lifted)}

@@ -144,6 +144,12 @@ def field_time(at: int) -> str:
     return moment.to_text(at)[:19]
 
 
+def span_of(filter: Filter | None) -> dict[str, str]:
+    """Return both ends of a filter as the fields of a form have them, empty where there are none."""
+    ends = (filter.since, filter.until) if filter else (None, None)
+    return {name: "" if at is None else field_time(at) for name, at in zip(("from", "to"), ends, strict=True)}
+
+
 def _moment(name: str, text: str) -> int:
     """Return the moment of a text; one without a zone is UTC's."""
     plain = text.strip().replace(" ", "T", 1)

@@ -104,6 +104,8 @@ def number(value: float) -> str:
     """Return a number with its thousands apart, a huge one by its power of ten, `–` for what is past every number."""
     if not abs(value) < HUGE:
         return f"{value:g}" if isfinite(value) else "–"
+    if abs(value) < 0.1 and value:
+        return f"{value:.2g}"
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
 
 

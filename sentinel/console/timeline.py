@@ -30,6 +30,7 @@ class Line(NamedTuple):
     ip: str | None = None
     decided: Kind | None = None
     about: str = ""  # the address or device that a decision is kept to
+    lifted: int | None = None
     times: int = 1
 
 
@@ -43,7 +44,9 @@ def lines(found: About, titles: Mapping[str, str]) -> list[Line]:
         decision = made.decision
         by = titles.get(decision.playbook or "") or decision.playbook or "by hand"
         kept_to = unpair(decision.value)[1] if decision.scope in PAIRS else ""
-        some.append(Line(decision.made, "decision", decision.id, by, decided=decision.kind, about=kept_to))
+        some.append(
+            Line(decision.made, "decision", decision.id, by, decided=decision.kind, about=kept_to, lifted=made.lifted)
+        )
     return list(_folded(sorted(some, key=lambda line: line.at, reverse=True)))[:MOST]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from sentinel.core import address
-from sentinel.core.decision import FOREVER, PAIRS, STRICTNESS, WIDEST, Decision, Place, place, unpair
+from sentinel.core.decision import FOREVER, PAIRS, SCOPES, STRICTNESS, WIDEST, Decision, Place, place, unpair
 from sentinel.core.decisions import Found, bears
 from sentinel.core.decisions import overruled as decided_over
 from sentinel.core.explore import Activity
@@ -93,13 +93,20 @@ def decided(store: Store, app: str, names: Sequence[str], now: int) -> tuple[Kep
 def met(store: Store, app: str, of: Literal["user", "ip"], some: Iterable[str], now: int) -> dict[str, str]:
     """Return how those of some users or addresses are met whom a decision in force is on, or a network around them."""
     near = {one: {one, *around(one)} if of == "ip" else {one} for one in some}
-    scopes = ("ip", "network") if of == "ip" else ("user",)
-    held: dict[str, list[KeptDecision]] = {}
-    for kept in store.decisions.on(app, scopes, set().union(*near.values()), now):
-        held.setdefault(kept.decision.value, []).append(kept)
+    held = _held(store, app, ("ip", "network") if of == "ip" else ("user",), near.values(), now)
     found = {one: standing((kept for name in names & held.keys() for kept in held[name]), now)
              for one, names in near.items()}  # fmt: skip
     return {one: some[0].decision.kind for one, some in found.items() if some}
+
+
+def _held(
+    store: Store, app: str, scopes: Collection[str], targets: Iterable[set[str]], now: int
+) -> dict[str, list[KeptDecision]]:
+    """Return the decisions in force on some targets, by target."""
+    held: dict[str, list[KeptDecision]] = {}
+    for kept in store.decisions.on(app, scopes, set().union(*targets), now):
+        held.setdefault(kept.decision.value, []).append(kept)
+    return held
 
 
 def around(ip: str) -> list[str]:
@@ -118,14 +125,23 @@ def standing(decisions: Iterable[KeptDecision], now: int) -> list[KeptDecision]:
     return sorted(live, key=lambda kept: kept.decision.id in over)
 
 
-def overruling(store: Store, app: str, decision: Decision, now: int) -> KeptDecision | None:
-    """Return the person's decision that stands in place of a playbook's, None as long as that counts."""
-    if decision.scope == "user" or decision.scope in PAIRS:
-        user = decision.value if decision.scope == "user" else unpair(decision.value)[0]
-        beside = on_person(store, app, _keys(known_person(store, app, user)), now)
-    else:
-        beside = decided(store, app, (decision.value,), now)
-    return overruled(beside, now).get(decision.id)
+def overruling(store: Store, app: str, some: Iterable[KeptDecision], now: int) -> dict[str, KeptDecision]:
+    """Return those of some decisions that do not count, by id, each with the person's that stands in its place."""
+    asked = {kept.decision.id: kept for kept in some if kept.decision.playbook is not None and kept.in_force(now)}
+    near = {id: _wherever(kept.decision) for id, kept in asked.items()}
+    held = _held(store, app, SCOPES, near.values(), now)
+    found: dict[str, KeptDecision] = {}
+    for id, names in near.items():
+        beside = (kept for name in names & held.keys() for kept in held[name])
+        found |= {one: over for one, over in overruled((asked[id], *beside), now).items() if one == id}
+    return found
+
+
+def _wherever(decision: Decision) -> set[str]:
+    """Return the targets on which a decision may hold wherever this one does."""
+    if decision.scope in PAIRS:
+        return {decision.value, unpair(decision.value)[0]}
+    return {decision.value} if decision.scope == "user" else {decision.value, *around(decision.value)}
 
 
 def overruled(decisions: Iterable[KeptDecision], now: int) -> dict[str, KeptDecision]:

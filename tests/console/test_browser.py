@@ -483,7 +483,8 @@ def test_a_bar_stands_over_its_own_time_and_days_are_told_by_days_alone(chromium
     with visited(tmp_path) as console:
         day = 86_400
         stamps = [(datetime.now(UTC) - timedelta(days=ago)).isoformat() for ago in range(4)]
-        past = [{"event": "seen", "user": "u", "timestamp": stamp} for stamp in stamps]
+        lost = {"properties": {"lost": -40}}
+        past = [{"event": "seen", "user": "u", "timestamp": stamp, **lost} for stamp in stamps]
         assert console.whole.using("admin").post("/v1/import", past).json["accepted"] == 4
         wait_for(lambda: console.store.events.count("one", Filter()) == 4)
         with tab(chromium, console.reader()) as seen:
@@ -495,6 +496,11 @@ def test_a_bar_stands_over_its_own_time_and_days_are_told_by_days_alone(chromium
                 assert page.evaluate("written.filter(text => /[A-Z][a-z]/.test(text)).length") > 3, kind
                 assert page.evaluate("written.filter(text => text.includes(':'))") == [], kind
             assert not page.locator(".u-legend tr").first.is_visible()  # until something is pointed at
+            seen.open(of_one("/reports/series?range=7d&metric=sum&of=properties.lost"))
+            page.locator(".chart canvas").wait_for()
+            wait_for(lambda: page.evaluate("written.some(text => /^-\\d/.test(text))"))
+            seen.open(of_one("/reports/series?range=7d&interval=day"))
+            page.locator(".chart canvas").wait_for()
             x = page.evaluate("JSON.parse(document.querySelector('[data-chart]').dataset.chart).x")
             assert [later - at for at, later in pairwise(x)] == [day] * (len(x) - 1)
             box = page.locator(".u-over").bounding_box()

@@ -124,7 +124,14 @@ def _fail(password):
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(1234567, "1,234,567"), (0.5, "0.50"), (1e12, "1,000,000,000,000"), (1.7e308, "1.7e+308"), (-1e15, "-1e+15")],
+    [
+        (1234567, "1,234,567"),
+        (0.5, "0.50"),
+        (0.0314, "0.031"),
+        (1e12, "1,000,000,000,000"),
+        (1.7e308, "1.7e+308"),
+        (-1e15, "-1e+15"),
+    ],
 )
 def test_a_number_is_told_with_its_thousands_or_by_its_power_of_ten(value, shown):
     assert render.number(value) == shown

@@ -206,6 +206,41 @@ def test_a_figure_is_shown_over_time_beside_the_period_before_and_for_each_value
     assert "No events in this period" in over_time(reader, **long_ago)[0]
 
 
+def test_a_figure_leads_to_the_events_that_it_counts(console):
+    """Those of whole days, in the reader's zone; a name leads to its events of the same period."""
+    reader = console.reader()
+    long_ago = [{"event": "aged", "timestamp": (datetime.now(UTC) - timedelta(days=ago)).isoformat()} for ago in (2, 5)]
+    assert console.whole.using("admin").post("/v1/import", long_ago).json["accepted"] == 2
+    wait_for(lambda: "aged 0" in text(reader.page("/reports/names")))
+    (leads,) = [found for found in links(reader.page("/reports/names")) if said(found).get("event") == "aged"]
+    assert "2 events" in text(reader.page(leads))
+    tokyo = {"Cookie": f"sentinel={reader.session}; sentinel_zone=Asia/Tokyo"}
+    for asked in ({"group_by": "event"}, {"q": 'event == "aged"'}):
+        page = reader.get("/reports/series?" + urlencode(asked), tokyo).body.decode()
+        (leads,) = [found for found in links(page) if '"aged"' in said(found).get("q", "")]
+        assert said(leads)["from"].endswith("T15:00:00Z") and "2 events" in text(reader.page(leads))
+
+
+def test_days_of_the_explorers_bars_are_the_readers(console):
+    reader = console.reader()
+    for zone, hour in (("UTC", 0), ("Asia/Tokyo", 15)):
+        answer = reader.get(where(range="7d"), {"Cookie": f"sentinel={reader.session}; sentinel_zone={zone}"})
+        (chart,) = re.findall(r"data-chart='([^']*)'", answer.body.decode())
+        assert {at // 3600 % 24 for at in json.loads(unescape(chart))["x"]} == {hour}
+
+
+def test_more_values_of_a_field_are_shown_on_demand(console):
+    reader = console.reader()
+    names = [{"event": f"several{number}"} for number in range(9)]
+    assert console.whole.using("sdk").post("/v1/events", names).json["accepted"] == 9
+    wait_for(lambda: "9 events" in text(reader.page(where(q='startswith(event, "several")'))))
+    page = reader.page(where(q='startswith(event, "several")'))
+    (more,) = [found for found in links(page) if said(found).get("facet") == "event"]
+    assert len(re.findall(r'title="Only several', page)) == 6
+    page = reader.page(more)
+    assert len(re.findall(r'title="Only several', page)) == 9 and ">More<" not in page
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [
@@ -283,6 +318,10 @@ def test_each_cohort_is_named_by_its_day_and_has_a_cell_for_each_later_one(conso
     rows = re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)
     assert len(rows) == 4 and len({len(re.findall(r"<t[hd]", row)) for row in rows}) == 1
     assert [re.findall(r"<time[^>]*>([^<]*)</time>", row) for row in rows[1:]] == [[day[:10]] for day in days]
+    assert "The last share of each line is of a day that is not over" in text(page)
+    long_ago = {"event": "back", "user": "u0", "timestamp": (datetime.now(UTC) - timedelta(days=27)).isoformat()}
+    assert console.whole.using("admin").post("/v1/import", long_ago).json["accepted"] == 1
+    wait_for(lambda: "+27" in text(console.reader().page("/reports/retention?start=back&range=30d")))
 
 
 @pytest.mark.parametrize("metric", ["sum", "avg"])

@@ -67,13 +67,40 @@ def test_what_a_person_decided_is_told_alike_by_lists_pages_and_decisions(consol
     wait_for(lambda: re.search(listed.format("block"), text(reader.page("/addresses"))))
     reader.done("/decisions/new", {"kind": "allow", "scope": "ip", "value": "198.51.100.9", "reason": "x", "for": "1d"})
     said = text(reader.page("/addresses/198.51.100.9"))
-    assert "In force 2 allow" in said and "overruled by hand, ends in" in said
+    assert "In force 1 allow" in said and "overruled by hand, ends in" in said
     assert re.search(r"Your address was blocked .* which our team lifted on", said)
     assert re.search(listed.format("allow"), text(reader.page("/addresses")))
+    listed = text(reader.page("/decisions?who=198.51.100.9"))
+    assert re.search(r"block 198\.51\.100\.9 .* overruled by hand", listed) and listed.count("overruled") == 1
+    assert "1 more overruled by hand" in text(reader.page("/overview"))
     told = text(reader.page(f"/decisions/{block.decision.id}"))
     assert "overruled by hand" in told and "as long as a decision by hand stands in its place" in told
     reader.done("/people/decide", {"kind": "block", "scope": "user", "value": "id:twice", "reason": "x", "for": "1d"})
     assert "overruled" not in text(reader.page("/people/id:twice"))
+
+
+def test_whichever_of_a_persons_keys_a_colleague_named_the_list_of_decisions_marks_what_does_not_count(console):
+    came = {"event": "auth", "success": True, "user": {"id": "keys", "email": "keys@example.com"}}
+    assert console.whole.using("sdk").post("/v1/events", came).status == 200
+    made = Decision("on-the-id", "block", "user", "id:keys", made=1, playbook="three-failures")
+    console.store.decisions.add("one", made, "test", 1)
+    reader = console.reader("analyst")
+    assert "overruled" not in text(reader.page("/decisions?who=id:keys"))
+    form = {"kind": "allow", "scope": "user", "value": "email:keys@example.com", "reason": "x", "for": "1d"}
+    reader.done("/decisions/new", form)
+    assert "overruled by hand" in text(reader.page("/decisions?who=id:keys"))
+    assert "overruled by hand" in text(reader.page("/decisions/on-the-id"))
+
+
+def test_a_timeline_says_of_a_decision_that_it_was_lifted(console):
+    admin, reader = console.whole.using("admin"), console.reader("analyst")
+    body = {"kind": "block", "scope": "user", "value": "id:lifted", "reason": "x"}
+    made = admin.post("/v1/decisions", body).json["id"]
+    assert "lifted" not in text(reader.page("/people/id:lifted")).partition("Timeline")[2]
+    assert admin.delete(f"/v1/decisions/{made}").status == 200
+    assert re.search(r"block by hand lifted \d+ s ago", text(reader.page("/people/id:lifted")).partition("Timeline")[2])
+    (line,) = admin.get("/v1/users/id:lifted").json["timeline"]
+    assert line["lifted"] >= line["at"]
 
 
 def test_of_many_decisions_in_force_the_first_five_are_told_and_the_rest_on_demand(console):
@@ -233,3 +260,14 @@ def test_a_list_of_addresses_that_is_cut_says_so(console):
     seen = [{"event": "page", "ip": f"198.51.100.{number}"} for number in range(100, 151)]
     assert console.whole.using("sdk").post("/v1/events", seen).json["accepted"] == 51
     wait_for(lambda: "The first 50 alone. A shorter period shows others" in page())
+
+
+def test_a_list_of_people_by_findings_that_is_cut_says_so(console):
+    def page():
+        return text(console.reader().page("/people?sort=findings&begins=id%3Aguessed"))
+
+    tries = [{"event": "auth", "success": False, "user": f"guessed{number}"} for number in range(50)]
+    assert console.whole.using("sdk").post("/v1/events", tries[:49]).json["accepted"] == 49
+    assert "guessed48" in page() and "The first 50 alone" not in page()
+    assert console.whole.using("sdk").post("/v1/events", tries[49:]).json["accepted"] == 1
+    assert "The first 50 alone" in page()

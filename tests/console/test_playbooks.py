@@ -128,6 +128,24 @@ def day():
     return datetime.now(UTC).date().isoformat()
 
 
+def test_findings_are_counted_by_the_days_of_the_reader(console):
+    """One of half past three in the afternoon is the next day's in Tokyo, also where its hours begin at half past."""
+    noon = datetime.now(UTC).replace(hour=15, minute=35, second=0) - timedelta(days=3)
+    past = [{"event": "auth", "success": False, "user": "days", "ip": "203.0.113.64", "timestamp": noon.isoformat()}]
+    assert console.whole.using("admin").post("/v1/import", past).json["accepted"] == 1
+    reader = console.reader("viewer")
+
+    def days(zone):
+        cookie = {"Cookie": f"sentinel={reader.session}; sentinel_zone={zone}"}
+        page = reader.get("/playbooks/of/only-watching", cookie).body.decode()
+        return dict(re.findall(r"(\d{4}-\d\d-\d\d): (\d+) finding", page))
+
+    before, after = noon.date().isoformat(), (noon + timedelta(days=1)).date().isoformat()
+    assert (days("UTC")[before], days("UTC")[after]) == ("1", "0")
+    for zone in ("Asia/Tokyo", "Australia/Adelaide"):
+        assert (days(zone)[before], days(zone)[after]) == ("0", "1"), zone
+
+
 def test_a_playbook_that_was_just_saved_is_waited_for(console):
     answer = console.reader("viewer").get("/playbooks/of/not-yet?done=playbook-saved")
     assert answer.status == 202
@@ -165,7 +183,7 @@ def test_a_backtest_tells_whom_it_would_have_acted_on(console, ana):
     assert re.search(r"[\d,]+ of [\d,]+ events could matter", report)
     alone = watching().replace("where: not success", 'where: ip == "203.0.113.71"')
     report = text(ana.post("/playbooks/edit", {**sheet(ana), "text": alone}, do="backtest"))
-    assert "`block_ip` 1 time, 1 target for 1 h" in report and "1 finding " in report
+    assert "`block_ip` 1 time on 1 target, 1 h in all" in report and "1 finding " in report
 
 
 def test_saving_makes_a_version_by_whom_and_shows_what_changed(console, ana):

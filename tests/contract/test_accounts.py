@@ -9,7 +9,7 @@ import pytest
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Account, account_link
 from sentinel.store.accounts import MOST_SESSIONS
-from tests.contract.values import NOW, decision
+from tests.contract.values import NOW, decision, fresh_app
 
 HOUR = 3_600_000_000
 ANA = Account("a1", "ana", "admin", made=NOW, by="jane")
@@ -191,3 +191,27 @@ def test_what_is_in_force_is_counted_by_kind(store):
     assert store.decisions.standing("shop", NOW) == {kind: 2}
     assert store.decisions.standing("shop", NOW + HOUR) == {kind: 1}
     assert store.decisions.standing("nowhere", NOW) == {}
+
+
+def test_what_people_may_have_decided_otherwise_is_what_playbooks_decided_on_the_same(store):
+    """On the same target or user, over and lifted left out, and wherever a person allows addresses, on all of these."""
+    app = fresh_app(store)
+
+    def add(id, value, scope="user", **more):
+        store.decisions.add(app, replace(decision(id, value), scope=scope, **more), "jane", NOW)
+
+    by_hand = {"playbook": None, "by": "jane"}
+    add("same", "id:1")
+    add("other", "id:2")
+    add("paired", '["id:1","203.0.113.9"]', "user+ip")
+    add("address", "203.0.113.9", "ip")
+    add("over", "id:1", until=NOW + HOUR)
+    add("ended", "id:2", until=NOW + 1, **by_hand)
+    add("hand", "id:1", **by_hand)
+    assert {kept.decision.id for kept in store.decisions.contested(app, NOW + HOUR)} == {"same", "paired"}
+    add("allowed", "198.51.100.0/24", "network", kind="allow", **by_hand)
+    found = [kept.decision.id for kept in store.decisions.contested(app, NOW + HOUR)]
+    assert sorted(found) == ["address", "paired", "same"]
+    for id in ("hand", "allowed"):
+        store.decisions.lift(app, id, "jane", "", NOW)
+    assert list(store.decisions.contested(app, NOW + HOUR)) == []

@@ -34,7 +34,7 @@ def list_decisions(
     playbooks = sorted({*(one.id for one in visit.here.overview.playbooks(visit.app.id)), playbook} - {""})
     return visit.page(
         "decisions.html", page=page, query=query, kinds=KINDS, playbooks=playbooks, now=visit.now,
-        filtered=any(query.values()),
+        over=about.overruling(visit.store, visit.app.id, page.items, visit.now), filtered=any(query.values()),
     )  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def show_decision(visit: Viewer, id: Id) -> Response:
     """Show why there is a decision, and what became of it."""
     why = require(visit.here.explainer.decision(visit.app.id, id), "decision", id)
     one = why.decision.decision
-    over = about.overruling(visit.store, visit.app.id, one, visit.now)
+    over = about.overruling(visit.store, visit.app.id, (why.decision,), visit.now).get(one.id)
     return visit.page("decision.html", kept=why.decision, one=one, finding=why.finding, over=over, now=visit.now)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
-from sentinel.console.asking import BETWEEN, CHOICES, Asked, Search, field_time
+from sentinel.console.asking import BETWEEN, CHOICES, Asked, Search, field_time, zone_of
 from sentinel.console.parts import Cursor, Given, Id
 from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import DAY, SECOND
@@ -24,6 +24,7 @@ from sentinel.service.search import LONGEST, QueryError, literal, narrowed
 router = APIRouter()
 FACETS = ("event", "user", "ip", "geo.country", "success", "request.route")
 VALUES = 6  # of a facet
+MORE = 50  # of the one that is asked for
 SHOWN = 50  # events of a page
 
 
@@ -38,11 +39,12 @@ class FacetValue(NamedTuple):
 
 
 class Facet(NamedTuple):
-    """The values a field has most."""
+    """The values a field has most; `more` says that there are others."""
 
     field: str
     values: list[FacetValue]
     approximate: bool
+    more: bool
 
 
 @router.get("/explorer")
@@ -60,8 +62,9 @@ def explore(visit: Viewer, asked: Asked, by: By = "events", facet: Given = "", c
         return visit.page("explorer.html", 422, **shown | {"flaws": error.flaws, "span": _fields(*span)})
     page = visit.store.events.search(visit.app.id, filter, SHOWN, cursor)
     assert filter.since is not None and filter.until is not None
+    step = reports.interval(filter.since, filter.until)
     series = visit.store.explorer.series(
-        visit.app.id, SeriesWanted(filter, reports.interval(filter.since, filter.until), previous=False)
+        visit.app.id, SeriesWanted(filter, step, zone=zone_of(visit), previous=False)
     )  # fmt: skip
     bars = series.lines[0].points if series.lines else (0,) * len(series.starts)
     facets, problem = _facets(visit, asked, filter, by, facet)
@@ -128,7 +131,7 @@ def _facets(
     problem = None
     for field in filter(None, dict.fromkeys((*FACETS, more))):
         try:
-            facets += _facet(visit, asked.q, wanted, field, by)
+            facets += _facet(visit, asked.q, wanted, field, by, MORE if field == more else VALUES)
         except SentinelError as error:
             if field == more and isinstance(error, StoreBusy):
                 raise
@@ -136,12 +139,12 @@ def _facets(
     return facets, problem
 
 
-def _facet(visit: Visit, q: str, wanted: Filter, field: str, by: By) -> Iterator[Facet]:
-    found = visit.store.explorer.top(visit.app.id, TopWanted(wanted, field, by, VALUES, previous=False, users=False))
+def _facet(visit: Visit, q: str, wanted: Filter, field: str, by: By, most: int) -> Iterator[Facet]:
+    found = visit.store.explorer.top(visit.app.id, TopWanted(wanted, field, by, most + 1, previous=False, users=False))
     whole = getattr(found.total, by) or 0
     values = [_facet_value(q, field, one, by, whole) for one in found.items]
     if any(one.value is not None for one in values):
-        yield Facet(field, values, found.approximate and by == "users")
+        yield Facet(field, values[:most], found.approximate and by == "users", len(values) > most)
 
 
 def _facet_value(q: str, field: str, one: Ranked, by: By, whole: int) -> FacetValue:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import Counter
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from sentinel.core.duration import DAY, HOUR, MINUTE
 from sentinel.core.errors import StoreBusy
 from sentinel.core.explore import SeriesWanted
 from sentinel.core.record import Filter
+from sentinel.service import about
 
 router = APIRouter()
 SHOWN = 8
@@ -35,12 +37,22 @@ def overview(visit: Viewer) -> Response:
     return visit.page(
         "overview_now.html" if visit.partial else "overview.html", now=now, traffic=_traffic(visit, now), found=found,
         found_before=sum(store.findings.tally(app, now - 2 * DAY, now - DAY).values()),
-        top=sorted(found.items(), key=lambda one: -one[1])[:SHOWN], standing=store.decisions.standing(app, now),
+        top=sorted(found.items(), key=lambda one: -one[1])[:SHOWN], **_in_force(visit, now),
         latest=store.findings.list(app, since=now - 7 * DAY, limit=SHOWN).items,
         playbooks={one.id: one for one in visit.here.overview.playbooks(app)},
         mistakes=visit.here.overview.mistakes(), health=store.health(), processes=visit.here.processes.of(app),
         dead=len(store.outbox.list(app, dead=True, limit=100).items),
     )  # fmt: skip
+
+
+def _in_force(visit: Visit, now: int) -> dict[str, Any]:
+    """Return how many decisions of each kind count, and how many do not, for a colleague's stands in their place."""
+    decisions = visit.store.decisions
+    contested = decisions.contested(visit.app.id, now)
+    over = about.overruling(visit.store, visit.app.id, contested, now)
+    kinds: Counter[str] = Counter(kept.decision.kind for kept in contested if kept.decision.id in over)
+    standing = decisions.standing(visit.app.id, now)
+    return {"standing": {kind: number - kinds[kind] for kind, number in standing.items()}, "overruled": len(over)}
 
 
 def _traffic(visit: Visit, now: int) -> Traffic | None:

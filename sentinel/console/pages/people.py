@@ -63,7 +63,7 @@ def list_people(
     query = {"begins": begins, "sort": sort, **when.query}
     return visit.page(
         "people.html", people=people, page=_Listed(after, behind), query=query, choices=CHOICES[:-1], sorts=SORTS,
-        now=visit.now, period=when,
+        now=visit.now, period=when, full=sort == "findings" and len(people) == SHOWN,
     )  # fmt: skip
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from sentinel.console.asking import zone_of
 from sentinel.console.parts import Given, Id
-from sentinel.console.render import utc
 from sentinel.console.visit import Viewer, Visit
-from sentinel.core.duration import DAY
+from sentinel.core import moment
+from sentinel.core.duration import DAY, MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import PlaybookVersion
 from sentinel.edge.errors import not_found
@@ -23,6 +26,7 @@ from sentinel.service.why import Nearness
 
 router = APIRouter()
 BARS = 30  # days
+STEP = 15 * MINUTE  # the days of every zone are made of whole ones
 
 
 class Line(NamedTuple):
@@ -85,11 +89,18 @@ def show_playbook(visit: Viewer, id: Id, version: Given = "", group: Given = "",
 
 
 def _bars(visit: Visit, id: str) -> list[tuple[str, int]]:
-    """Return the findings of each of the last days, oldest first."""
-    today = visit.now - visit.now % DAY
-    since = today - (BARS - 1) * DAY
-    found = visit.store.findings.steps(visit.app.id, id, since, today + DAY, DAY)
-    return [(utc(since + number * DAY)[:10], found.get(number, 0)) for number in range(BARS)]
+    """Return the findings of each of the reader's last days, oldest first."""
+    zone = ZoneInfo(zone_of(visit))
+    first = _day(visit.now, zone) - timedelta(days=BARS - 1)
+    since = moment.from_datetime(datetime.combine(first, time(), zone))
+    found: Counter[date] = Counter()
+    for number, count in visit.store.findings.steps(visit.app.id, id, since, visit.now + DAY, STEP).items():
+        found[_day(since + number * STEP, zone)] += count
+    return [(str(day), found[day]) for day in (first + timedelta(days=number) for number in range(BARS))]
+
+
+def _day(at: int, zone: ZoneInfo) -> date:
+    return datetime.fromtimestamp(at // SECOND, UTC).astimezone(zone).date()
 
 
 def _wrong(visit: Visit) -> Mapping[str, int]:

@@ -8,7 +8,18 @@ from typing import Annotated, Literal, NamedTuple
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from sentinel.console.asking import BETWEEN, CHOICES, Asked, Period, When, answered, field_time, meant, zone_of
+from sentinel.console.asking import (
+    BETWEEN,
+    CHOICES,
+    Asked,
+    Period,
+    When,
+    answered,
+    field_time,
+    meant,
+    span_of,
+    zone_of,
+)
 from sentinel.console.parts import Given
 from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import DAY, SECOND
@@ -75,8 +86,8 @@ def show_names(visit: Viewer, asked: Asked, by: By = "users") -> Response:
     filter, flaws = meant(visit, asked, "7d")
     names = visit.store.explorer.names(visit.app.id, filter, by, NAMES) if filter else None
     return visit.page(
-        "names.html", 422 if flaws else 200, asked=asked, by=by, names=names, choices=CHOICES[:-1], flaws=flaws,
-        now=visit.now,
+        "names.html", 422 if flaws else 200, asked=asked, by=by, names=names, choices=CHOICES, flaws=flaws,
+        now=visit.now, span=span_of(filter), full=names is not None and len(names.items) == NAMES,
     )  # fmt: skip
 
 
@@ -108,7 +119,7 @@ def show_retention(
     found, problem = answered(lambda: visit.store.explorer.retention(visit.app.id, asked))
     return visit.page(
         "retention.html", 422 if problem else 200, found=found, problem=problem, interval=interval, start=start,
-        back=back, period=when, choices=LONG, names=_names(visit, since, until), zone=zone_of(visit),
+        back=back, period=when, choices=LONG, names=_names(visit, since, until), zone=zone_of(visit), now=visit.now,
     )  # fmt: skip
 
 

@@ -8,14 +8,14 @@ from typing import Literal, NamedTuple
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from sentinel.console.asking import CHOICES, Asked, answered, field_time, meant, zone_of
+from sentinel.console.asking import BETWEEN, CHOICES, Asked, Search, answered, meant, span_of, zone_of
 from sentinel.console.parts import Given
+from sentinel.console.render import stamp
 from sentinel.console.visit import Viewer
 from sentinel.core.duration import SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.explore import INTERVALS, NUMERIC, Line, Metric, MetricKind, Series, SeriesWanted
 from sentinel.core.number import finite
-from sentinel.core.record import Filter
 from sentinel.service import reports
 from sentinel.service.search import LONGEST, narrowed
 
@@ -59,7 +59,7 @@ def show_series(
         "series.html", 422 if flaws or problem else 200, asked=asked, flaws=flaws, problem=problem, series=found,
         lines=_lines(found, asked.q, group_by, visit.now) if found else [], x=_seconds(found), metric=metric, of=of,
         group_by=group_by, interval=interval, previous=previous, metrics=METRICS, steps=STEPS, choices=CHOICES,
-        span=_fields(filter), zone=zone_of(visit),
+        span=span_of(filter), zone=zone_of(visit), inside=_inside(asked, found) if found else {},
     )  # fmt: skip
 
 
@@ -80,10 +80,11 @@ def _drawn(line: Line, starts: tuple[int, ...], q: str, field: str, now: int) ->
                  only if len(only) <= LONGEST else "")  # fmt: skip
 
 
+def _inside(asked: Search, found: Series) -> dict[str, str]:
+    """Return how addresses ask for the events that were counted: those of whole buckets."""
+    edges = {"range": BETWEEN, "from": stamp(found.starts[0]), "to": stamp(found.until)}
+    return {"q": asked.q, **asked.fields, **edges}
+
+
 def _seconds(found: Series | None) -> list[int]:
     return [start // SECOND for start in found.starts] if found else []
-
-
-def _fields(filter: Filter | None) -> dict[str, str]:
-    ends = (filter.since, filter.until) if filter else (None, None)
-    return {name: "" if at is None else field_time(at) for name, at in zip(("from", "to"), ends, strict=True)}
