@@ -79,17 +79,20 @@ ROUTES = {"FastAPI": "/orders/{user}", "Starlette": "/orders/{user}", "Flask": "
 @pytest.mark.parametrize("name", WEB)
 def test_the_example_of_a_web_framework(server, tmp_path, name):
     server.decide(BAD)
-    with Running(server, tmp_path, None, WEB[name], blocks(name), ready="/orders/good") as running:
+    knows_late = name == "ASGI"  # it knows no lifespan
+    files = blocks(name) | blocks("Servers")
+    with Running(server, tmp_path, None, WEB[name], files, "/orders/good" if knows_late else "/orders/bad") as running:
         until(lambda: running.site.get("/orders/bad").status == 403)
         assert running.site.get("/orders/good").status == 200
         if "/login" in SECTIONS[name]:
             given = {"name": "jane", "password": "wrong"}
             body, kind = (urlencode(given), FORM) if name == "Flask" else (json.dumps(given), JSON)
             assert running.site.get("/login", "POST", body.encode(), **kind).status == 401
-        if name == "ASGI":  # it knows no lifespan
+        if knows_late:
             until(lambda: server.named("orders.listed")[-1:] and server.named("sentinel.enforced"))
         running.end(signal.SIGTERM)
     listed = [event for event in server.named("orders.listed") if event["user"] == {"id": "good"}]
+    assert knows_late or listed == server.named("orders.listed"), "the very first request was refused"
     assert listed[-1]["request"]["path"] == "/orders/good"
     assert listed[-1]["request"].get("route") == ROUTES.get(name)
     assert listed[-1]["request"]["status"] == 200
@@ -346,5 +349,5 @@ def test_who_shows_a_token_of_django_rest_framework_is_identified(server, tmp_pa
 
 
 def test_every_section_with_code_is_served_by_a_test():
-    tested = {*WEB, "Django", "Others", "Celery", "RQ", "Scripts", "Coming from Sqreen"}
+    tested = {*WEB, "Django", "Others", "Celery", "RQ", "Scripts", "Servers", "Coming from Sqreen"}
     assert {name for name, text in SECTIONS.items() if "```python" in text} == tested
