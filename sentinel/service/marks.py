@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sentinel.core.event import Event
 from sentinel.core.finding import Finding
+from sentinel.engine.emit import DEPTH
 from sentinel.engine.engine import Engine
 from sentinel.engine.expression import Expression
+from sentinel.engine.judge import Judge
 from sentinel.engine.playbook import Playbook
 from sentinel.engine.remembered import Remembered
 from sentinel.engine.select import NAMES, selectors
@@ -49,9 +51,12 @@ class Turns:
     """Which events of an engine may have a label put on, and which would see it: those come in turn."""
 
     def __init__(self, engine: Engine) -> None:
-        judges = engine.judges.values()
-        putting = [judge for judge in judges if engine.acting[judge.playbook.id] and _puts(judge.playbook)]
-        asking = [judge for judge in judges if _asks(judge.playbook)]
+        acting = [judge for name, judge in engine.judges.items() if engine.acting[name]]
+        asking = [judge for judge in engine.judges.values() if _asks(judge.playbook)]
+        putting = [judge for judge in acting if _puts(judge.playbook)]
+        for _ in range(DEPTH):  # what leads to them by events that findings make
+            makers = [judge for judge in acting if judge not in putting and _makes_for(judge.playbook, putting)]
+            putting += makers
         self.needed = bool(putting and asking)
         targets = {one.target for judge in putting for one in judge.playbook.actions if one.label is not None}
         self._others = not targets <= {None, "user", "ip"}  # on somebody an event names elsewhere
@@ -63,12 +68,14 @@ class Turns:
         found: list[int] = []
         marked: set[str | None] = set()
         for place, event in enumerate(events if self.needed else ()):
-            whom = {event.user, event.network_ip} - {None}
-            if self._asks[event.name] and marked and (self._others or whom & marked):
-                found.append(place)
-                marked = set()
-            if self._puts[event.name] and not event.historical:
-                marked |= whom or {None}
+            asks, puts = self._asks[event.name] and bool(marked), self._puts[event.name] and not event.historical
+            if asks or puts:
+                whom = {event.user, event.network_ip} - {None}
+                if asks and (self._others or whom & marked):
+                    found.append(place)
+                    marked = set()
+                if puts:
+                    marked |= whom or {None}
         return frozenset(found)
 
 
@@ -76,6 +83,11 @@ def matter(playbooks: Iterable[Playbook]) -> bool:
     """Say whether any label is both put on and asked for, so that one finding can change what the next event meets."""
     known = list(playbooks)
     return any(map(_puts, known)) and any(map(_asks, known))
+
+
+def _makes_for(playbook: Playbook, others: Iterable[Judge]) -> bool:
+    made = [action.event for action in playbook.actions if action.event is not None]
+    return any(other.names(name) for name in made for other in others)
 
 
 def _puts(playbook: Playbook) -> bool:

@@ -74,6 +74,13 @@ def test_a_label_on_somebody_whom_the_event_names_elsewhere_is_seen_too(store):
     assert found(machine) == ["asks", "puts"]
 
 
+def test_a_label_that_follows_from_an_event_that_a_finding_makes_is_seen_too(store):
+    makes = MAKES.replace("event: odd", "event: hint").replace("{event: pay}", "{event: odd}")
+    machine = Machine(store, [makes, PUTS.format(mode="enforce", of="user", target=""), ASKS.format(of="user")])
+    machine.send(raw("h", 0, "hint", user="a", ip=PLACE), PAY)
+    assert found(machine) == ["asks", "makes", "puts"]
+
+
 def test_events_that_findings_make_see_them_too(store):
     machine = Machine(store, [PUTS.format(mode="enforce", of="user", target=""), ASKS.format(of="user"), MAKES])
     machine.send(ODD)
