@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from sentinel.actions import channel
 from sentinel.api import hub, program
 from sentinel.api.paths import SCHEMAS
 from sentinel.console import guard
 from sentinel.core import decisions, event, identity
-from sentinel.core.duration import DAY
+from sentinel.core.duration import DAY, MINUTE
 from sentinel.edge import batch, turns
 from sentinel.engine import crowd, lexer, memory, syntax
 from sentinel.loader import content, detectors, schema, shapes, source
@@ -24,6 +25,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 OPERATING = (DOCS / "operating.md").read_text()
 API = (DOCS / "api.md").read_text()
 FILES = re.search(r"^A file holds at most .*?\n\n", (DOCS / "playbooks.md").read_text(), re.M | re.S)[0]
+PEOPLE = channel.MOST["apprise"]
 BOUNDS = {
     "groups of a playbook": (Limits().groups, Limits().per_source),
     "waits of an": (Limits().groups,),
@@ -33,6 +35,7 @@ BOUNDS = {
     "shared addresses": (memory.KNOWN,),
     "both in Valkey": (together.FAMILIAR_FOR * 1000 // DAY,),
     "findings that gather evidence": (tenant.OPEN_FINDINGS,),
+    "messages of an app to a channel of kind": (PEOPLE.most, PEOPLE.per // MINUTE),
     "requests with events that wait": (intake.MOST_WAITING,),
     "open streams": (hub.MOST_SEATS,),
     "questions to the explorer": (machine.AT_ONCE, turns.AT_ONCE, turns.AT_ONCE_OF_APP),

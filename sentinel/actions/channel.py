@@ -12,7 +12,9 @@ from importlib.util import find_spec
 from typing import Literal
 
 from sentinel.actions.target import TargetError, parse
-from sentinel.core.errors import InputError
+from sentinel.core.bundle import Bound
+from sentinel.core.duration import DAY, MINUTE, SECOND, format_duration, parse_duration
+from sentinel.core.errors import InputError, SentinelError
 
 Kind = Literal["log", "webhook", "apprise"]
 
@@ -20,7 +22,11 @@ KINDS: tuple[Kind, ...] = ("log", "webhook", "apprise")
 USUAL = ("log", "security")  # exist without being set up
 SHORTEST = 24  # bytes of a webhook's secret, as Standard Webhooks asks
 FORMATS = ("sentinel", "ocsf", "ecs")
-_KEYS: Mapping[str, tuple[str, ...]] = {"log": (), "webhook": ("url", "secret", "format"), "apprise": ("url",)}
+MOST: Mapping[Kind, Bound | None] = {"log": None, "webhook": None, "apprise": Bound(20, 10 * MINUTE)}
+LARGEST, SHORTEST_PERIOD, LONGEST_PERIOD = 10_000, SECOND, DAY  # of a bound
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "log": ("most",), "webhook": ("url", "secret", "format", "most"), "apprise": ("url", "most"),
+}  # fmt: skip
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?", re.ASCII)
 _PREFIX = "whsec_"
 
@@ -30,7 +36,7 @@ class Channel:
     """One channel. `url` and `secrets` are never shown: an apprise URL is a secret itself.
 
     A webhook with several secrets is signed with each, so that one can be replaced without a gap. `format` is one of
-    FORMATS: how it is told of findings.
+    FORMATS: how it is told of findings. What comes above `most` is told in one message; None tells each by itself.
     """
 
     name: str
@@ -38,6 +44,14 @@ class Channel:
     url: str = field(default="", repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     format: str = "sentinel"
+    most: Bound | None = None
+
+    @property
+    def described(self) -> str:
+        """What it is, in words that anybody may read."""
+        if self.most is None:
+            return self.kind
+        return f"{self.kind}, at most {self.most.most} in {format_duration(self.most.per)} one by one"
 
 
 def channels(settings: Mapping[str, object] | None = None) -> dict[str, Channel]:
@@ -76,7 +90,8 @@ def _channel(name: str, raw: object) -> Channel:
         kind,
         _url(kind, raw.get("url")),
         _secrets(kind, raw.get("secret")),
-        _format(raw.get("format", "sentinel")),
+        form := _format(raw.get("format", "sentinel")),
+        _most(kind, form, raw.get("most")),
     )
 
 
@@ -106,6 +121,24 @@ def _format(raw: object) -> str:
     if raw not in FORMATS:
         raise InputError(f"`format`: `{str(raw)[:32]}` is not known", f"one of {', '.join(FORMATS)}")
     return str(raw)
+
+
+def _most(kind: Kind, form: str, raw: object) -> Bound | None:
+    if raw is None:
+        return MOST[kind]
+    if raw == "none":
+        return None
+    if form != "sentinel":
+        raise InputError(f"`most`: there is no {form} document of many findings", "leave out `most`, or `format`")
+    most, _, per = raw.partition("/") if isinstance(raw, str) else ("", "", "")
+    try:
+        bound = Bound(int(most) if most.isascii() and most.isdigit() and len(most) < 9 else 0, parse_duration(per))
+    except SentinelError:
+        bound = Bound(0, 0)
+    if not (1 <= bound.most <= LARGEST and SHORTEST_PERIOD <= bound.per <= LONGEST_PERIOD):
+        hint = f"write `20/10m`: 1 to {LARGEST:,} in 1s to 1d; or `none`"
+        raise InputError(f"`most`: `{str(raw)[:32]}` is not a bound", hint)
+    return bound
 
 
 def _secrets(kind: Kind, raw: object) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -12,11 +12,13 @@ from sentinel.actions.channel import Channel, Kind
 from sentinel.actions.fetch import Fetcher
 from sentinel.actions.message import Body, compose
 from sentinel.actions.outcome import DeliveryError, backoff
+from sentinel.core.bundle import KIND
 from sentinel.core.record import Delivery
 
 DEFAULT = "security"  # where a delivery goes that names no channel
 
 Page = Callable[[str, str], str]
+Findings = Callable[[str, Sequence[str]], str]
 
 
 class Attempt(NamedTuple):
@@ -39,8 +41,8 @@ SENDERS: Mapping[Kind, Callable[[Attempt], None]] = {
 class Channels:
     """Every channel, as the courier asks for them.
 
-    `page(app, finding)` gives the URL of a finding's page. `clock` gives microseconds since 1970, `chance` a number
-    of at least 0 and below 1.
+    `page(app, finding)` gives the URL of a finding's page, `findings(app, playbooks)` that of a list of them. `clock`
+    gives microseconds since 1970, `chance` a number of at least 0 and below 1.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class Channels:
         clock: Callable[[], int],
         page: Page | None = None,
         chance: Callable[[], float] = random.random,
+        findings: Findings | None = None,
     ) -> None:
         self._channels = channels
         self._fetcher = fetcher
         self._clock = clock
         self._page = page
         self._chance = chance
+        self._findings = findings
 
     def deliver(self, delivery: Delivery) -> None:
         """Deliver once, or raise DeliveryError with the reason."""
@@ -63,9 +67,14 @@ class Channels:
         channel = self._channels.get(name)
         if channel is None:
             raise DeliveryError(f"there is no channel `{name[:64]}`", final=True)
-        url = self._page(delivery.app, delivery.finding) if self._page and delivery.finding else None
-        body = compose(delivery, url)
+        body = compose(delivery, self._url(delivery))
         SENDERS[channel.kind](Attempt(channel, message_id(delivery), body, self._fetcher, self._clock()))
+
+    def _url(self, delivery: Delivery) -> str | None:
+        """Return where to read on."""
+        if delivery.kind == KIND and self._findings:
+            return self._findings(delivery.app, [one["playbook"] for one in delivery.body.get("playbooks", ())])
+        return self._page(delivery.app, delivery.finding) if self._page and delivery.finding else None
 
     def wait(self, attempts: int) -> int | None:
         """Return how many microseconds to wait after so many failed tries, None to give up."""

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 
 from sentinel.actions.text import Show, defanged, link, markdown, printable, size
 from sentinel.core import moment
+from sentinel.core.bundle import KIND
 from sentinel.core.duration import SECOND, format_duration
 from sentinel.core.finding import TRIPPED, tally_texts
 from sentinel.core.record import Delivery
 
-OPENED, GUARDED, DIGEST, OTHER = "finding.opened", TRIPPED, "digest", "message"
+OPENED, GUARDED, BUNDLED, DIGEST, OTHER = "finding.opened", TRIPPED, "findings.bundled", "digest", "message"
+_KINDS = {KIND: BUNDLED, DIGEST: DIGEST}
 ROWS = 40  # lines of a message
 VALUES = 10  # values of one kind: of a group, a tally, effects
 LONGEST = 100_000  # of a message, where nobody says how much a service takes
@@ -27,6 +29,7 @@ _DONE = {
     "challenge_user": "challenged", "label_user": "labelled", "label_ip": "labelled", "emit": "emitted",
 }  # fmt: skip
 _TELLS = ("notify", "webhook")
+_OFTEN = 5  # values of a playbook that are in many of its findings
 _LASTS = ("block", "redirect", "challenge")
 
 
@@ -49,7 +52,7 @@ def compose(delivery: Delivery, url: str | None = None) -> dict[str, Any]:
     """
     data = {"app": delivery.app, **delivery.body, "url": url}
     guarded = data.pop("guard", False)
-    kind = GUARDED if guarded else OPENED if delivery.finding else DIGEST if delivery.kind == DIGEST else OTHER
+    kind = GUARDED if guarded else OPENED if delivery.finding else _KINDS.get(delivery.kind, OTHER)
     return {"type": kind, "timestamp": moment.to_text(delivery.made), "data": data}
 
 
@@ -116,6 +119,8 @@ def _summary(body: Body, show: Show) -> Summary:
         return _finding(data, show, body["type"] == GUARDED)
     if body.get("type") == DIGEST:
         return _digest(data, show)
+    if body.get("type") == BUNDLED:
+        return _bundle(data, show)
     rows = [(show(name), show(value)) for name, value in data.items() if name != "url"]
     line = printable(body.get("type", OTHER))
     return Summary(line, tuple(rows[:ROWS]), link(data.get("url")), line)
@@ -138,6 +143,36 @@ def _finding(data: Body, show: Show, guarded: bool) -> Summary:
         rows.insert(2, ("note", "the playbook would act on more targets than its guard lets it; it only monitors now"))
         head = f"{head} – held back by its guard"
     return Summary(f"{head} – {group}" if group else head, tuple(rows[:ROWS]), link(data.get("url")), head)
+
+
+def _bundle(data: Body, show: Show) -> Summary:
+    playbooks = _all(data, "playbooks")
+    head = f"[{printable(data.get('severity'))}] {show(data.get('app'))}: {_number(data, 'findings')} more findings"
+    rows = [
+        ("time", f"{printable(data.get('since'))} to {printable(data.get('until'))}"),
+        ("acted", f"{_number(data, 'acted')} of {_number(data, 'findings')}"),
+        *(row for one in playbooks[:VALUES] for row in _bundled(one, show)),
+    ]
+    if len(playbooks) > VALUES:
+        rows.append(("and", f"{len(playbooks) - VALUES} more playbooks"))
+    names = ", ".join(printable(one.get("playbook")) for one in playbooks[:VALUES])
+    return Summary(f"{head} – {names}", tuple(rows[:ROWS]), link(data.get("url")), head)
+
+
+def _bundled(one: Body, show: Show) -> Iterator[tuple[str, str]]:
+    """Give the lines of a playbook: how many, the first ones, and what is in many of them."""
+    yield printable(one.get("playbook")), f"{_number(one, 'findings')}, {_number(one, 'acted')} of them acted"
+    yield "first", "; ".join(_pairs(each.get("group"), show) or "the whole app" for each in _all(one, "first"))
+    counted = [(each, each.get("findings"), each.get("over")) for each in _all(one, "busiest")]
+    sure = [(each, many - over) for each, many, over in counted if isinstance(many, int) and isinstance(over, int)]
+    often = [f"{show(each.get('field'))} {show(each.get('value'))} {many:,}" for each, many in sure if many > 1]
+    if often:
+        yield "often", ", ".join(often[:_OFTEN])
+
+
+def _all(data: Body, name: str) -> list[Body]:
+    found = data.get(name)
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
 
 
 def _digest(data: Body, show: Show) -> Summary:

@@ -299,7 +299,10 @@ class Revived(Model):
 
 
 class DeliveryView(Model):
-    """What is to be delivered to a channel, and what became of it so far."""
+    """What is to be delivered to a channel, and what became of it so far.
+
+    `bundle` is the id of the delivery that tells it with others; then `done` is when it was folded into that.
+    """
 
     id: int
     app: str
@@ -314,6 +317,8 @@ class DeliveryView(Model):
     error: str
     dead: bool
     done: Moment | None
+    lane: str | None
+    bundle: int | None
 
 
 class AuditView(Model):

@@ -56,10 +56,12 @@ def list_versions(here: Here, caller: Reader, id: Id) -> Any:
 
 @router.get("/v1/outbox", response_model=Listing[DeliveryView])
 def list_deliveries(
-    here: Here, caller: Reader, dead: bool | None = None, limit: Limit = 50, cursor: Cursor = None
-) -> Any:
+    here: Here, caller: Reader, dead: bool | None = None,
+    bundle: Annotated[int | None, Query(ge=0, lt=2**63, description="Those that this one tells with others.")] = None,
+    limit: Limit = 50, cursor: Cursor = None,
+) -> Any:  # fmt: skip
     """Return notifications and webhooks, newest first; with `dead` those that were given up, or all others."""
-    return listing(here.store.outbox.list(caller.app, dead, limit, cursor), delivery_view)
+    return listing(here.store.outbox.list(caller.app, dead, limit, cursor, bundle), delivery_view)
 
 
 @router.post("/v1/outbox/revive", response_model=Revived)

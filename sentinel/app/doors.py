@@ -78,7 +78,7 @@ def _console(server: Server) -> Console:
         enforcement=server.switch, clock=server.clock, told=partial(server.hub.tell, DECISIONS),
         told_all=server.hub.tell_all, changed=server.changed, processes=server.processes,
         fault=partial(server.fault, "console"), tried=partial(server.figures.count, "sentinel_sign_ins"),
-        channels={name: channel.kind for name, channel in sorted(server.channels.items())},
+        channels={name: channel.described for name, channel in sorted(server.channels.items())},
         public_url=settings.public_url, proxies=Proxies(settings.trusted_proxies), searches=server.searches,
         deleter=server.deleter, workbench=server.workbench, writing=server.writing, key_forms=KEY_FORMS,
         records=Records(server.hub, server.store.events, server.store.findings, server.token),

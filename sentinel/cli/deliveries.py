@@ -14,17 +14,19 @@ from sentinel.core.errors import InputError
 deliveries = typer.Typer(
     help="List notifications and webhooks, try those again that were given up.", no_args_is_help=True
 )
-COLUMNS = ("id", "made", "channel", "kind", "attempts", "done", "dead", "error")
+COLUMNS = ("id", "made", "channel", "kind", "attempts", "done", "dead", "bundle", "error")
 
 
 @deliveries.command("list")
 def list_deliveries(
     dead: Annotated[bool, typer.Option("--dead", help="Only those that were given up.")] = False,
+    bundle: Annotated[int | None, typer.Option(help="Only those that this delivery tells with others.")] = None,
     limit: Limit = 100,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
     """List what was told to channels or is yet to be, newest first."""
-    found = connect(url, key, app, data).items("/v1/outbox", {"dead": "true" if dead else None}, limit)
+    asked = {"dead": "true" if dead else None, "bundle": None if bundle is None else str(bundle)}
+    found = connect(url, key, app, data).items("/v1/outbox", asked, limit)
     show.items(found, format, COLUMNS)
 
 

@@ -39,7 +39,7 @@ class Records(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """All of it. `channels` maps the name of each channel to its kind."""
+    """All of it. `channels` maps the name of each channel to what it is, in words."""
 
     store: Store
     accounts: Accounts

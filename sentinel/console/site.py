@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI, Request
@@ -109,6 +109,19 @@ def finding_page(public_url: str | None) -> Callable[[str, str], str] | None:
         return None
     base = public_url.rstrip("/")
     return lambda app, finding: f"{base}/findings/{quote(finding, safe='')}?app={quote(app, safe='')}"
+
+
+def findings_page(public_url: str | None) -> Callable[[str, Sequence[str]], str] | None:
+    """Return what gives the address of the list of an app's findings, of one playbook where they are of one alone."""
+    if public_url is None:
+        return None
+    base = public_url.rstrip("/")
+
+    def address(app: str, playbooks: Sequence[str]) -> str:
+        asked = {"app": app} | ({"playbook": playbooks[0]} if len(playbooks) == 1 else {})
+        return f"{base}/findings?{urlencode(asked)}"
+
+    return address
 
 
 class Route(NamedTuple):

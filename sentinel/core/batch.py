@@ -58,13 +58,17 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A notification or webhook to deliver after the commit. The same `key` is never delivered as two."""
+    """A notification or webhook to deliver after the commit. The same `key` is never delivered as two.
+
+    `lane` is what it is counted with where its channel has a bound (see `bundle`); with None it is told by itself.
+    """
 
     key: str
     kind: str
     channel: str | None
     body: Mapping[str, Any]
     finding: str | None = None
+    lane: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,7 +195,11 @@ class KeptLabel:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One row of the outbox: what to deliver, how often it was tried, when next, and whether it was given up."""
+    """One row of the outbox: what to deliver, how often it was tried, when next, and whether it was given up.
+
+    While it has a `lane` it waits for whether it is told by itself, or is a bundle that still grows; `bundle` is the id
+    of the delivery that tells it with others, and then `done` is when it was folded into that.
+    """
 
     id: int
     app: str
@@ -210,6 +214,8 @@ class Delivery:
     error: str = ""
     dead: bool = False
     done: int | None = None
+    lane: str | None = None
+    bundle: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,9 @@ FIGURES: Mapping[str, Figure] = {
     "sentinel_enrichment_failures": Figure("counter", "Events that went without a step of enrichment", ("step",)),
     "sentinel_outbox_due": Figure("gauge", "Deliveries that are due and not made yet, counted up to 1,000"),
     "sentinel_deliveries": Figure("counter", "Attempts to deliver notifications and webhooks", ("outcome",)),
+    "sentinel_deliveries_bundled": Figure(
+        "counter", "Deliveries above a channel's bound, folded into one", ("channel",)
+    ),
     "sentinel_playbook_mistakes": Figure("gauge", "Mistakes in files whose last good version is in use"),
     "sentinel_playbooks_rebuilding": Figure("gauge", "Playbooks whose windows are being folded anew", ("app",)),
     "sentinel_sign_ins": Figure("counter", "Tries to sign in to the console", ("outcome",)),

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
+from sentinel.core.bundle import Bound, Lane
 from sentinel.core.duration import DAY
 from sentinel.core.errors import SentinelError, fault
 from sentinel.core.record import Delivery
@@ -23,6 +24,7 @@ LOT = 200
 FULL = 2 * AT_ONCE  # of one channel, handed out and not yet over: then it is given no more
 LOOK = 1.0  # seconds between two looks where nobody says that something is due
 LONGEST_WAIT = DAY
+PAUSE = 0.25  # seconds after a look at which something was folded: commits come faster in a flood
 _BUSY = 5.0
 
 
@@ -42,12 +44,14 @@ class Channels(Protocol):
 class Courier:
     """One thread that looks, and a few for each channel that deliver.
 
-    `mine` says whether this process may: one at a time does.
+    `mine` says whether this process may: one at a time does. `bounds` are those of channels: what comes above one is
+    folded into a bundle.
     """
 
     def __init__(
         self, outbox: Outbox, channels: Channels, clock: Callable[[], int], figures: Figures,
         mine: Callable[[], bool] = lambda: True, fault: Callable[[BaseException], None] = lambda error: None,
+        bounds: Mapping[str, Bound] | None = None,
     ) -> None:  # fmt: skip
         self._outbox = outbox
         self._channels = channels
@@ -55,8 +59,9 @@ class Courier:
         self._figures = figures
         self._mine = mine
         self._fault = fault
+        self._bounds = bounds or {}
         self._wake = threading.Event()
-        self._stopping = False
+        self._stopped = threading.Event()
         self._under_way: dict[int, str | None] = {}
         self._pools: dict[str | None, ThreadPoolExecutor] = {}
         self._futures: set[Future[None]] = set()
@@ -73,7 +78,7 @@ class Courier:
 
     def stop(self, timeout: float = 5) -> None:
         """Begin nothing more; what is under way has so many seconds, then it is left to be made again."""
-        self._stopping = True
+        self._stopped.set()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
@@ -83,12 +88,15 @@ class Courier:
         self._over = True
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self._stopped.is_set():
             self._wake.clear()
             wait = LOOK
             try:
                 if self._mine():
+                    folded = self.settle()
                     self.round()
+                    if folded:
+                        self._stopped.wait(PAUSE)
             except SentinelError:
                 wait = _BUSY  # the store will say so itself, louder
             except Exception as error:  # noqa: BLE001  a fault of ours must not end all deliveries
@@ -96,11 +104,28 @@ class Courier:
                 wait = _BUSY
             self._wake.wait(wait)
 
+    def settle(self) -> int:
+        """Decide of all that is new which is told by itself; return how many were folded into bundles."""
+        return sum(self._settle(lane) for lane in self._outbox.lanes(self._clock()))
+
+    def _settle(self, lane: Lane) -> int:
+        folded, more = 0, True
+        while more and not self._stopped.is_set():
+            try:
+                settled = self._outbox.settle(lane, self._bounds.get(lane.channel), self._clock())
+            except (LookupError, TypeError, ValueError) as error:  # of bodies that cannot be summed each is told
+                self._fault(error)
+                settled = self._outbox.settle(lane, None, self._clock())
+            folded, more = folded + settled.folded, settled.more
+        if folded:
+            self._figures.count("sentinel_deliveries_bundled", lane.channel, by=folded)
+        return folded
+
     def round(self) -> int:
         """Hand out what is due and is not under way, of no channel more than a lot; return how many."""
         handed, now = 0, self._clock()
         passed: set[str | None] = set()
-        while not self._stopping:
+        while not self._stopped.is_set():
             under_way = dict(self._under_way)  # before it is asked what is due: what is over by then is due no more
             waiting = Counter(under_way.values())
             full = passed | {channel for channel, number in waiting.items() if number >= FULL}

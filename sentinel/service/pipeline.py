@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from sentinel.core import identity, moment
 from sentinel.core.batch import Batch, Committed, Label, Note, Outgoing, Sighting, proves
+from sentinel.core.bundle import lane_of
 from sentinel.core.duration import MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
@@ -335,7 +336,9 @@ def _outgoing(findings: Iterable[Finding], ledger: Ledger) -> Iterable[Outgoing]
     for finding in findings:
         for index, effect in enumerate(finding.effects):
             if effect.held is None and effect.kind in ("notify", "webhook"):
-                yield Outgoing(f"{finding.id}:{index}", effect.kind, effect.channel, as_json(finding), finding.id)
+                lane = lane_of(finding.severity) if effect.channel else None
+                key = f"{finding.id}:{index}"
+                yield Outgoing(key, effect.kind, effect.channel, as_json(finding), finding.id, lane)
         if any(effect.held == "guard" for effect in finding.effects):
             key = f"guard:{finding.playbook}:{ledger.held(finding.playbook)}"
             yield Outgoing(key, "notify", None, as_json(finding) | {"guard": True}, finding.id)

@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import Row, and_, delete, or_, select, update
 
 from sentinel.core.batch import Outgoing
+from sentinel.core.bundle import KIND, Bound, Lane, Settled
 from sentinel.core.record import Delivery, Page
+from sentinel.store import bundling
 from sentinel.store.audit import note
 from sentinel.store.changes import Change, insert_new
 from sentinel.store.database import Database
@@ -26,7 +28,7 @@ def send(change: Change, rows: Sequence[Outgoing]) -> None:
         outbox,
         [
             {**made, "key": row.key, "kind": row.kind, "channel": row.channel, "body": dict(row.body),
-             "finding": row.finding}
+             "finding": row.finding, "lane": row.lane}
             for row in rows
         ],
     )  # fmt: skip
@@ -41,11 +43,11 @@ class Outbox:
     def due(self, now: int, limit: int = 100, but: Collection[str | None] = ()) -> list[Delivery]:
         """Return what is to be delivered now, longest due first, and nothing to channels of these names.
 
-        What was not tried yet is due whatever the clock of the server says that wrote it.
+        What was not tried yet is due whatever the clock of the server says that wrote it. What waits in a lane is not.
         """
         c = outbox.c
         ripe = or_(c.attempts == 0, c.next_at <= now)
-        query = select(outbox).where(c.done.is_(None), c.dead.is_(False), ripe)
+        query = select(outbox).where(c.done.is_(None), c.dead.is_(False), c.lane.is_(None), ripe)
         if names := [name for name in but if name is not None]:
             query = query.where(or_(c.channel.is_(None), c.channel.not_in(names)))
         if None in but:
@@ -53,6 +55,25 @@ class Outbox:
         with self._control.read() as connection:
             rows = connection.execute(query.order_by(c.next_at, c.id).limit(limit))
             return [_delivery(row) for row in rows]
+
+    def lanes(self, now: int) -> list[Lane]:
+        """Return the lanes in which something waits to be decided, or a bundle's period is over."""
+        with self._control.read() as connection:
+            return bundling.lanes(connection, now)
+
+    def settle(self, lane: Lane, bound: Bound | None, now: int) -> Settled:
+        """Decide of the next lot of a lane which are told by themselves and which in a bundle; without a bound all are.
+
+        A bundle whose period is over is let go.
+        """
+        with self._control.write() as connection:
+            return bundling.settle(connection, lane, bound, now)
+
+    def growing(self, app: str) -> list[Delivery]:
+        """Return the bundles that are told when their periods end."""
+        query = select(outbox).where(outbox.c.app == app, outbox.c.lane.is_not(None), outbox.c.kind == KIND)
+        with self._control.read() as connection:
+            return [_delivery(row) for row in connection.execute(query.order_by(outbox.c.id))]
 
     def done(self, id: int, now: int) -> None:
         """Note a delivery."""
@@ -67,9 +88,13 @@ class Outbox:
         with self._control.write() as connection:
             connection.execute(update(outbox).where(outbox.c.id == id, outbox.c.done.is_(None)).values(**values))
 
-    def list(self, app: str, dead: bool | None = None, limit: int = 50, cursor: str | None = None) -> Page[Delivery]:
-        """Return deliveries, newest first."""
+    def list(
+        self, app: str, dead: bool | None = None, limit: int = 50, cursor: str | None = None, bundle: int | None = None
+    ) -> Page[Delivery]:
+        """Return deliveries, newest first; with `bundle` those that are told in this one."""
         query = select(outbox).where(outbox.c.app == app)
+        if bundle is not None:
+            query = query.where(outbox.c.bundle == bundle)
         if dead is not None:
             query = query.where(outbox.c.dead.is_(dead))
         with self._control.read() as connection:

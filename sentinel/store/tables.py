@@ -233,7 +233,10 @@ class AllowanceRow(SQLModel, table=True):
 
 
 class OutboxRow(SQLModel, table=True):
-    """Something to deliver; `done` is when it was, `dead` that it was given up."""
+    """Something to deliver; `done` is when it was, `dead` that it was given up.
+
+    With a `lane` it is not decided yet whether it is told by itself; `bundle` is the id of the row that tells it.
+    """
 
     __tablename__ = "outbox"
     id: int | None = _counted()
@@ -249,12 +252,28 @@ class OutboxRow(SQLModel, table=True):
     error: str = ""
     dead: bool = False
     done: int | None = _big(default=None, nullable=True)
+    lane: str | None = None
+    bundle: int | None = _big(default=None, nullable=True)
     __table_args__ = (
         UniqueConstraint("app", "key", name="outbox_key"),
-        Index("outbox_due", "done", "dead", "next_at"),
+        Index("outbox_due", "done", "dead", "lane", "next_at"),
         Index("outbox_dead", "app", "dead", "id"),
+        _where_set("outbox_lane", "app", "channel", "lane"),
+        _where_set("outbox_bundle", "app", "bundle"),
         {"sqlite_autoincrement": True},
     )
+
+
+class PeriodRow(SQLModel, table=True):
+    """What a channel was told of one lane since its period began: how many one by one, and the bundle of the rest."""
+
+    __tablename__ = "outbox_period"
+    app: str = Field(primary_key=True)
+    channel: str = Field(primary_key=True)
+    lane: str = Field(primary_key=True)
+    since: int = _big()
+    told: int = 0
+    bundle: int | None = _big(default=None, nullable=True)
 
 
 class AuditRow(SQLModel, table=True):
@@ -409,6 +428,7 @@ findings = _table("finding")
 decisions = _table("decision")
 allowances = _table("allowance")
 outbox = _table("outbox")
+periods = _table("outbox_period")
 audit = _table("audit")
 settings = _table("setting")
 room_versions = _table("room_version")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sentinel.actions.channel import Channel, channels
+from sentinel.core.bundle import KIND, fold
 from sentinel.core.finding import Effect, Finding
 from sentinel.core.record import Delivery
 from sentinel.service.pipeline import as_json
@@ -34,6 +36,12 @@ def delivery(**fields: Any) -> Delivery:
         "made": AT,
     }  # fmt: skip
     return Delivery(**(usual | fields | {"body": FINDING | fields.get("body", {})}))
+
+
+def bundle(*found: dict[str, Any], **fields: Any) -> Delivery:
+    """Return the delivery of a bundle of findings, each FINDING but for parts."""
+    body = fold({}, [FINDING | one for one in found])
+    return replace(delivery(kind=KIND, finding=None, key=f"{KIND}:f:1", **fields), body=body)
 
 
 def webhook(url: str, *secrets: str) -> Channel:

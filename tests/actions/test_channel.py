@@ -9,10 +9,13 @@ import pytest
 from sentinel.actions import channel as module
 from sentinel.actions.channel import Channel, channels
 from sentinel.actions.webhook import new_secret
+from sentinel.core.bundle import Bound
+from sentinel.core.duration import DAY, MINUTE, SECOND
 from sentinel.core.errors import InputError
 from tests.actions.telling import OTHER_SECRET, SECRET
 
 URL = "https://hooks.example/T0/hunter2"
+MAIL = {"kind": "apprise", "url": "mailto://u:p@example.com"}
 HOOK = {"kind": "webhook", "url": URL, "secret": SECRET}
 
 
@@ -71,6 +74,44 @@ def test_a_channel_that_cannot_be_meant_is_an_error_without_secrets(setting: obj
     assert message in str(caught.value)
     assert "hunter2" not in str(caught.value)
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "most"),
+    [
+        ({}, None),
+        (HOOK, None),
+        (MAIL, Bound(20, 10 * MINUTE)),
+        (MAIL | {"most": "1/1s"}, Bound(1, SECOND)),
+        (MAIL | {"most": "none"}, None),
+        (HOOK | {"most": "10000/1d"}, Bound(10_000, DAY)),
+        (HOOK | {"format": "ocsf", "most": "none"}, None),
+        ({"kind": "log", "most": "5/1h30m"}, Bound(5, 90 * MINUTE)),
+    ],
+)
+def test_people_are_told_so_many_one_by_one_and_programs_each_unless_the_settings_say_otherwise(
+    setting: dict[str, object], most: Bound | None
+) -> None:
+    assert channels({"one": setting})["one"].most == most
+
+
+@pytest.mark.parametrize(
+    "most",
+    ["", "20", "20/", "/10m", "0/10m", "-1/10m", "10001/10m", "20/0s", "20/2d", "20/10", "x/1m", "²/10m", 20, {"x": 1}],
+)
+def test_a_bound_that_cannot_be_meant_says_how_to_write_one(most: object) -> None:
+    with pytest.raises(InputError, match=r"^channel `one`: `most`: `.*` is not a bound \(write `20/10m`: 1 to 1"):
+        channels({"one": MAIL | {"most": most}})
+
+
+def test_a_channel_that_is_told_in_another_form_has_no_bound() -> None:
+    with pytest.raises(InputError, match="`most`: there is no ecs document of many findings"):
+        channels({"one": HOOK | {"format": "ecs", "most": "20/10m"}})
+
+
+def test_what_a_channel_is_is_told_with_its_bound() -> None:
+    found = channels({"mail": MAIL, "hook": HOOK})
+    assert (found["mail"].described, found["hook"].described) == ("apprise, at most 20 in 10m one by one", "webhook")
 
 
 @pytest.mark.parametrize("name", ["", "Security", "a b", "-a", "a" * 65, "é"])

@@ -30,7 +30,7 @@ from sentinel.core.duration import HOUR, SECOND
 from sentinel.core.errors import InputError
 from sentinel.core.finding import guarded
 from tests.actions.receiver import Receiver, status
-from tests.actions.telling import OTHER_SECRET, SECRET, delivery, webhook
+from tests.actions.telling import OTHER_SECRET, SECRET, bundle, delivery, webhook
 
 # The library imports a module that Python means to remove.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -282,6 +282,18 @@ def test_a_finding_is_one_line_of_the_log_at_its_severity() -> None:
             "channel": "log", "app": "shop", "id": "f" * 32, "playbook": "credential-stuffing", "severity": "high",
             "mode": "enforce", "user": "id:42", "ip": "203.0.113.9", "acted": True,
         }
+    ]  # fmt: skip
+
+
+def test_many_findings_are_one_line_of_the_log_with_where_they_are_listed() -> None:
+    with structlog.testing.capture_logs() as lines:
+        where = lambda app, playbooks: f"https://s.example/{app}?{'+'.join(playbooks)}"  # noqa: E731
+        desk(findings=where).deliver(bundle({}, {"playbook": "scraping"}, channel="log"))
+    assert [(one["event"], one["log_level"], one["url"]) for one in lines] == [
+        (
+            "[high] shop: 2 more findings – credential-stuffing, scraping", "error",
+            "https://s.example/shop?credential-stuffing+scraping",
+        )
     ]  # fmt: skip
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.actions.message import ROWS, compose, line, marked, text
+from sentinel.actions.message import ROWS, compose, line, marked, subject, text
 from sentinel.actions.text import printable
-from tests.actions.telling import FINDING, delivery
+from tests.actions.telling import FINDING, bundle, delivery
 
 URL = "https://sentinel.example/findings/1"
 JSON = st.recursive(
@@ -123,15 +123,67 @@ def test_many_effects_are_counted_rather_than_listed() -> None:
     assert len(lines) < ROWS
 
 
+def bundled(*found: dict[str, Any]) -> dict[str, Any]:
+    return compose(bundle(*found), URL)
+
+
+def test_many_findings_in_words() -> None:
+    found = [{"id": f"{n:032}", "group": {"ip": f"203.0.113.{n}"}, "ip": f"203.0.113.{n}"} for n in range(100)]
+    other = {"playbook": "scraping", "severity": "medium", "acted": False, "group": {}, "user": None, "ip": None}
+    shown = bundled(*found, other | {"at": "2026-01-05T00:09:00Z"})
+    assert text(shown).splitlines() == [
+        "[high] shop: 101 more findings – credential-stuffing, scraping",
+        "time: 2026-01-05T00:00:45Z to 2026-01-05T00:09:00Z",
+        "acted: 100 of 101",
+        "credential-stuffing: 100, 100 of them acted",
+        "first: ip 203.0.113.0; ip 203.0.113.1; ip 203.0.113.2",
+        "often: user id:42 100",
+        "scraping: 1, 0 of them acted",
+        "first: the whole app",
+        URL,
+    ]
+    assert subject(shown) == "[high] shop: 101 more findings"
+
+
+def test_a_program_is_sent_the_sum_of_many_findings() -> None:
+    shown = bundled({}, {"id": "e" * 32, "severity": "critical"})
+    assert shown["type"] == "findings.bundled"
+    named = [{"id": letter * 32, "at": FINDING["at"], "group": FINDING["group"]} for letter in "ef"]
+    times = {"since": FINDING["at"], "until": FINDING["at"]}
+    assert shown["data"] == {
+        "app": "shop", "severity": "critical", "findings": 2, "acted": 2, **times, "url": URL,
+        "playbooks": [
+            {
+                "playbook": "credential-stuffing", "title": FINDING["title"], "severity": "critical", "findings": 2,
+                "acted": 2, **times, "first": named,
+                "busiest": [
+                    {"field": "ip", "value": "203.0.113.9", "findings": 2, "over": 0},
+                    {"field": "user", "value": "id:42", "findings": 2, "over": 0},
+                ],
+            }
+        ],
+    }  # fmt: skip
+
+
+def test_many_playbooks_are_counted_rather_than_listed() -> None:
+    lines = text(bundled(*({"playbook": f"p{n:02}"} for n in range(50)))).splitlines()
+    assert "and: 40 more playbooks" in lines
+    assert len(lines) <= ROWS + 2
+
+
 def test_another_message_is_shown_as_names_and_values() -> None:
     shown = compose(delivery(finding=None), None)
     assert text(shown, printable).splitlines()[0] == "message"
     assert "playbook: credential-stuffing" in text(shown, printable).splitlines()
 
 
-@given(st.dictionaries(st.sampled_from([*FINDING, "guard", "x"]), JSON, max_size=8), st.sampled_from(["f", None]))
-def test_no_body_is_too_strange_to_be_told(fields: dict[str, Any], finding: str | None) -> None:
-    told = compose(delivery(body=fields, finding=finding))
+@given(
+    st.dictionaries(st.sampled_from([*FINDING, "guard", "x", "playbooks", "findings"]), JSON, max_size=8),
+    st.sampled_from(["f", None]),
+    st.sampled_from(["notify", "bundle"]),
+)
+def test_no_body_is_too_strange_to_be_told(fields: dict[str, Any], finding: str | None, kind: str) -> None:
+    told = compose(delivery(body=fields, finding=finding, kind=kind))
     json.dumps(told)
     for form in (line(told), text(told), marked(told)):
         assert len(form) < 100_000

@@ -18,7 +18,7 @@ from sentinel.actions.channel import Channel
 from sentinel.actions.message import compose, marked, subject, text
 from sentinel.actions.text import size
 from tests.actions.receiver import Receiver
-from tests.actions.telling import delivery
+from tests.actions.telling import bundle, delivery
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
@@ -133,6 +133,14 @@ def test_a_desk_on_duty_opens_an_alert_from_medium_on_and_below_where_its_url_sa
     assert len(posts) == 1, "a note, and there is no alert to add it to"
     assert tell(f"{url}?:info=new", severity="low")
     assert len(posts) == 2
+
+
+@pytest.mark.parametrize(("severity", "told"), [("low", "info"), ("medium", "warning"), ("critical", "critical")])
+def test_a_pager_goes_by_the_worst_of_many_findings(posts, severity: str, told: str) -> None:
+    shown = compose(bundle({"severity": "info"}, {"severity": severity}), URL)
+    assert notify._notify(PAGER, "msg_1", shown)
+    assert posts[0]["payload"]["severity"] == told
+    assert "2 more findings" in posts[0]["payload"]["summary"]
 
 
 def test_a_guard_that_holds_is_never_less_than_a_warning_and_a_digest_never_more_than_news() -> None:

@@ -209,6 +209,7 @@ class TestDecisions:
             unit.commit([Batch("one", 1, outbox=rows)])
         server.server.courier.hurry()
         given_up = wait_for(lambda: found if len(found := store.outbox.list("one", dead=True).items) == 2 else None)
+        assert as_json(ask("deliveries", "list", "--bundle", given_up[0].id, "--format", "json")) == []
         listed = as_json(ask("deliveries", "list", "--dead", "--format", "json"))
         assert {one["error"] for one in listed} == {"there is no channel `nowhere`"}
         assert ask("deliveries", "retry", given_up[0].id) == (0, [], "")

@@ -526,12 +526,20 @@ def test_an_app_is_added_and_changed(console):
     assert reader.post("/settings/app", {"retention": "1m"}).status == 422
 
 
-def test_channels_are_named_and_their_secrets_are_not(tmp_path):
+def test_channels_are_named_their_secrets_are_not_and_what_waits_for_one_message_is_counted(tmp_path):
     chat = {"kind": "webhook", "url": "https://chat.example/hooks/topsecret", "secret": "whsec_" + "a" * 32}
-    with visited(tmp_path, channels={"chat": chat}) as console:
+    with visited(tmp_path, channels={"chat": chat, "security": {"kind": "log", "most": "1/1h"}}) as console:
         page = console.reader().page("/settings")
-        assert "chat" in page and "webhook" in page
+        assert "chat" in page and "webhook" in page and "log, at most 1 in 1h one by one" in page
         assert "topsecret" not in page and "whsec" not in page and "chat.example" not in page
+        for number in range(4):
+            console.whole.fail(f"203.0.113.{number}")
+        (growing,) = wait_for(lambda: [one for one in console.store.outbox.growing("one") if one.body["findings"] == 3])
+        assert "Began Channel Findings Sent at" in text(console.reader().page("/settings"))
+        listed = console.whole.using("read").get(f"/v1/outbox?bundle={growing.id}").json["items"]
+        assert [one["bundle"] for one in listed] == [growing.id] * 3 and all(one["done"] for one in listed)
+        assert {one["channel"] for one in listed} == {"security"}
+        assert console.whole.using("read", "two").get(f"/v1/outbox?bundle={growing.id}").json["items"] == []
 
 
 def test_a_property_is_promoted_by_hand_listed_and_left_to_use_again(console):
@@ -583,6 +591,10 @@ def test_a_message_about_a_finding_leads_to_its_page(console):
     assert page.startswith("https://sentinel.example/findings/")
     assert "Three failed logins" in text(console.reader().page(page.removeprefix("https://sentinel.example")))
     assert site.finding_page(None) is None
+    listed = site.findings_page("https://sentinel.example/")
+    assert listed("one", ["three-failures"]) == "https://sentinel.example/findings?app=one&playbook=three-failures"
+    assert listed("a&b", ["three-failures", "other"]) == "https://sentinel.example/findings?app=a%26b"
+    assert site.findings_page(None) is None
 
 
 def test_tries_to_sign_in_are_counted_without_names(console):

@@ -94,7 +94,7 @@ def test_another_programs_tables_are_refused_and_left_alone(control, made, said)
 def test_a_table_that_is_missing_is_told_as_that(control):
     """As in a database of which a part was restored, or one that has nothing of ours but the version."""
     with control.write() as connection:
-        connection.exec_driver_sql("CREATE TABLE alembic_version AS SELECT '0001' AS version_num")
+        connection.exec_driver_sql(f"CREATE TABLE alembic_version AS SELECT '{migrate.HEAD}' AS version_num")
     with pytest.raises(StoreError, match="the database lacks the table `access_key`"), control.write() as connection:
         migrate.migrate(connection, "the database")
 

@@ -28,6 +28,7 @@ def settings(visit: Viewer) -> Response:
         offered=[one.path for one in known if one.type in COLUMNS and one.path not in fixed][:OFFERED],
         server_on=visit.here.enforcement.state(None), app_on=visit.here.enforcement.state(visit.app.id), now=visit.now,
         dead=visit.store.outbox.list(visit.app.id, dead=True, limit=20).items,
+        growing=visit.store.outbox.growing(visit.app.id),
     )  # fmt: skip
 
 

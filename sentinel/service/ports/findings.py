@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
+from sentinel.core.bundle import Bound, Lane, Settled
 from sentinel.core.decision import Decision, Delta
 from sentinel.core.record import (
     Acted,
@@ -131,14 +132,28 @@ class Outbox(Protocol):
     def due(self, now: int, limit: int = 100, but: Collection[str | None] = ()) -> list[Delivery]:
         """Return what is to be delivered now, longest due first, and nothing to channels of these names."""
 
+    def lanes(self, now: int) -> Sequence[Lane]:
+        """Return the lanes in which something waits to be decided, or a bundle's period is over."""
+
+    def settle(self, lane: Lane, bound: Bound | None, now: int) -> Settled:
+        """Decide of the next lot of a lane which are told by themselves and which in a bundle; without a bound all are.
+
+        A bundle whose period is over is let go.
+        """
+
+    def growing(self, app: str) -> Sequence[Delivery]:
+        """Return the bundles that are told when their periods end."""
+
     def done(self, id: int, now: int) -> None:
         """Note a delivery."""
 
     def failed(self, id: int, error: str, next_at: int | None) -> None:
         """Note a failed attempt and when to try again; None gives it up as dead."""
 
-    def list(self, app: str, dead: bool | None = None, limit: int = 50, cursor: str | None = None) -> Page[Delivery]:
-        """Return deliveries, newest first."""
+    def list(
+        self, app: str, dead: bool | None = None, limit: int = 50, cursor: str | None = None, bundle: int | None = None
+    ) -> Page[Delivery]:
+        """Return deliveries, newest first; with `bundle` those that are told in this one."""
 
     def revive(self, app: str, id: int, by: str, now: int) -> bool:
         """Try a dead one again; say whether it was dead."""

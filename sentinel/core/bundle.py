@@ -1,0 +1,102 @@
+"""A bundle: the one message that stands for what came above a channel's bound. How it reads is not known here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+KIND = "bundle"  # of the delivery that a bundle is
+USUAL, CRITICAL = "usual", "critical"  # the lanes
+SEVERITIES = ("info", "low", "medium", "high", "critical")
+FIRST = 3  # findings of a playbook that are named
+BUSIEST = 30  # values of a playbook that are counted at a time
+
+Told = Mapping[str, Any]
+
+
+class Bound(NamedTuple):
+    """At most `most` messages in `per` microseconds are told one by one."""
+
+    most: int
+    per: int
+
+
+class Lane(NamedTuple):
+    """What is counted together against a bound: findings of one app, told to one channel, `critical` ones or others."""
+
+    app: str
+    channel: str
+    name: str
+
+
+class Settled(NamedTuple):
+    """How many were let go by themselves, how many were folded into a bundle; and whether more may wait."""
+
+    alone: int
+    folded: int
+    more: bool
+
+
+def lane_of(severity: str) -> str:
+    """Return the lane of a finding: no flood of lesser ones may use up what is left for critical ones."""
+    return CRITICAL if severity == CRITICAL else USUAL
+
+
+def fold(bundle: Told, found: Iterable[Told]) -> dict[str, Any]:
+    """Return a bundle with more findings in it, each as it would be told by itself; `{}` is an empty bundle.
+
+    What it says of their number, times and first ones is the same in whichever order they come, and however they are
+    parted. What it says of the busiest values is so while there are few of them: see `_count`.
+    """
+    playbooks, parts = {one["playbook"]: one for one in bundle.get("playbooks", ())}, defaultdict[str, list[Told]](list)
+    for finding in found:
+        parts[finding["playbook"]].append(finding)
+    for name, part in parts.items():
+        playbooks[name] = _playbook(playbooks.get(name, {"playbook": name, "title": part[0]["title"]}), part)
+    most = sorted(playbooks.values(), key=lambda one: (-one["findings"], one["playbook"]))
+    return {**_summed(bundle, [finding for part in parts.values() for finding in part]), "playbooks": most}
+
+
+def _playbook(known: Told, found: Sequence[Told]) -> dict[str, Any]:
+    named = [{key: finding[key] for key in ("id", "at", "group")} for finding in found]
+    first = sorted((*known.get("first", ()), *named), key=lambda one: (_when(one["at"]), one["id"]))[:FIRST]
+    return {**_summed(known, found), "first": first, "busiest": _counted(known.get("busiest", ()), found)}
+
+
+def _summed(known: Told, found: Sequence[Told]) -> dict[str, Any]:
+    times = [at for at in (known.get("since"), known.get("until"), *(one["at"] for one in found)) if at is not None]
+    severities = [known.get("severity", "info"), *(one["severity"] for one in found)]
+    return {
+        **known, "severity": max(severities, key=SEVERITIES.index),
+        "findings": known.get("findings", 0) + len(found),
+        "acted": known.get("acted", 0) + sum(bool(one["acted"]) for one in found),
+        "since": min(times, key=_when), "until": max(times, key=_when),
+    }  # fmt: skip
+
+
+def _when(at: str) -> str:
+    """Return what orders moments as they are written, some with decimals."""
+    return at.rstrip("Z")
+
+
+def _counted(busiest: Iterable[Told], found: Iterable[Told]) -> list[dict[str, Any]]:
+    """Count the values that findings are about: those of their groups, their users and their addresses.
+
+    A Space-Saving summary (Metwally, Agrawal, El Abbadi 2005): the value seen least gives way to a new one, which
+    begins with its number, and `over` is by how much that may be too many. Whatever is more than one in BUSIEST of all
+    values is among them.
+    """
+    known = {(one["field"], str(one["value"])): dict(one) for one in busiest}
+    for finding in found:
+        about = {**finding["group"], "user": finding["user"], "ip": finding["ip"]}
+        for field, value in about.items():
+            if value is None:
+                continue
+            place, over = (field, str(value)), 0
+            if place not in known and len(known) == BUSIEST:
+                least = min(known, key=lambda each: known[each]["findings"])
+                over = known.pop(least)["findings"]
+            one = known.setdefault(place, {"field": field, "value": value, "findings": over, "over": over})
+            one["findings"] += 1
+    return sorted(known.values(), key=lambda one: (one["over"] - one["findings"], one["field"], str(one["value"])))
