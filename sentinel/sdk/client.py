@@ -83,6 +83,7 @@ class Client:
         self.held.renew()
         self._recent = Recent()
         self._fresh()
+        self._load_small_snapshot()  # the list of a master that follows nothing is as old as that
 
     def ensure_running(self) -> None:
         """Start the threads, in this process, unless they run; called by everything that needs them."""

@@ -26,6 +26,7 @@ _TRY_STREAM_AGAIN = 600.0  # seconds
 _UPKEEP = 60.0
 _SAVE = 30.0
 _LONGEST_SAVE = 60.0
+_MOMENT = 1.0  # by which a file must be younger than a list to be another one
 _LONGEST_POLL = 600.0
 _BIT = 8192  # bytes of a list: about a millisecond
 _LATER = (429, 500, 502, 503, 504)  # there may be a stream then; any other answer to who may have the list says no
@@ -88,8 +89,7 @@ class Follower:
 
     def run(self) -> None:
         """Follow until `stop`."""
-        if not self._held.ready.is_set():
-            self.load_snapshot()
+        self.load_snapshot()
         while not self._stopping.is_set():
             try:
                 wait = self._round()
@@ -112,17 +112,23 @@ class Follower:
         self.save()
 
     def load_snapshot(self) -> None:
-        """Put the list on disk in force, if there is one."""
-        path = self._options.snapshot
-        if path is None or not snapshot.size(path):
+        """Put the list on disk in force, if there is one and it is newer than what we have."""
+        path, held = self._options.snapshot, self._held
+        if path is None or not snapshot.size(path) or self._is_as_new_as(path):
             return
         try:
-            self._held.decisions = snapshot.read(path, self._source)
+            found = snapshot.read(path, self._source)
         except Exception as error:  # noqa: BLE001  no file is worth an application's start
             self._notes.warn("snapshot", f"the snapshot is left aside: {error}")
-        else:
-            self._held.confirm(time.monotonic() - max(time.time() - snapshot.written(path), 0.0))
-            self._held.ready.set()
+            return
+        if not held.ready.is_set() or found.revision > held.decisions.revision:
+            held.decisions = found
+            held.confirm(time.monotonic() - max(time.time() - snapshot.written(path), 0.0))
+            held.ready.set()
+
+    def _is_as_new_as(self, path: str) -> bool:
+        age = self._held.age(time.monotonic())
+        return age is not None and age < time.time() - snapshot.written(path) + _MOMENT
 
     def begin_with(self, held: Held) -> None:
         """Keep a list that was in force before until there is one of our own, which is asked for as a whole."""

@@ -418,6 +418,23 @@ def test_a_server_that_goes_away_leaves_its_newest_list_on_disk(server, start, t
     wait_for(lambda: len(snapshot.read(str(path), snapshot.source(server.url, KEY))) == 1)
 
 
+@pytest.mark.parametrize(("revision", "blocked"), [(2, True), (1, False), (0, False)])
+def test_a_child_begins_with_the_list_on_disk_where_that_is_newer(server, start, tmp_path, revision, blocked):
+    path = tmp_path / "list"
+    assert known(start(snapshot=path))
+    server.decide(block())
+    wait_for(lambda: sdk.is_blocked({"id": 1}))
+    sdk.stop(60)
+    server.close()
+    os.utime(path, (time.time() - 3600,) * 2)
+    master = start(snapshot=path)
+    others = master.held.decisions.apply(Delta(revision, (block("d2", "id:2"),)))
+    snapshot.write(str(path), snapshot.source(server.url, KEY), others)
+    master._pid = 0
+    master.after_fork()
+    assert (sdk.is_blocked({"id": 1}), sdk.is_blocked({"id": 2})) == (True, blocked)
+
+
 def test_a_snapshot_of_another_server_or_app_is_left_aside(server, start, tmp_path, caplog):
     path = tmp_path / "decisions.ndjson"
     server.decide(block())
