@@ -80,7 +80,7 @@ class Tenants:
         overview.troubled(None)
 
     def _look_after(self, pipeline: Pipeline, overview: Overview) -> None:
-        tenants = list(pipeline.tenants.values())
+        tenants, position = list(pipeline.tenants.values()), self._store.events.decided()
         self._warn(overview, tuple(map(str, self._link.problems())))
         for tenant in (one for one in tenants if isinstance(one, shared.SharedTenant)):
             with pipeline.lock:
@@ -94,6 +94,7 @@ class Tenants:
                 overview.ready()
             else:
                 shared.refresh(self._store, tenant)
+                shared.keep_up(self._store, tenant, self.empty, position)
 
     def _warn(self, overview: Overview, problems: tuple[str, ...]) -> None:
         """Tell what somebody set there since the start."""

@@ -35,6 +35,7 @@ class SharedWindows(LocalWindows, Protocol):
     def look(self) -> None: ...
     def ready(self) -> bytes | None: ...
     def lacking(self, epoch: bytes) -> SharedWindows | None: ...
+    def apart(self) -> frozenset[str]: ...
     def watched(self) -> Set[str]: ...
     def note(self, epoch: bytes) -> None: ...
     def unmark(self) -> None: ...
@@ -70,6 +71,8 @@ class SharedTenant(Tenant):
         lateness: int, never: Iterable[str] = (),
     ) -> None:  # fmt: skip
         self._clock: Clock | None = None
+        self.followed = 0  # the position up to which windows have what other processes were given
+        self.apart: frozenset[str] = frozenset()
         super().__init__(app, playbooks, make_windows, lateness, never)
         self._clock, self.memory = make_memory(self.windows, self._protected)
 
@@ -93,6 +96,7 @@ def begin(store: Store, tenant: SharedTenant, progress: restore.Progress, wait: 
     """
     windows = tenant.windows
     windows.pause()
+    tenant.followed = store.events.decided()
     try:
         while (epoch := windows.ready()) is None:
             if not _rebuilt(store, tenant, progress):
@@ -168,6 +172,21 @@ def _climb(store: Store, tenant: SharedTenant) -> None:
             kept[of] = ledger.times(*of, act.at, "") > 0
         if not kept[of]:
             ledger.record(*of, act.at, act.finding)
+
+
+def keep_up(
+    store: Store, tenant: SharedTenant, make_tenant: Callable[[App, Iterable[Playbook]], Tenant], position: int
+) -> None:
+    """Fold what was given to processes that go by other playbooks, up to a position; nothing opens. Once a second.
+
+    Whoever goes by a playbook counts what came to those who do not, for as long as both are there.
+    """
+    apart = tenant.windows.apart()
+    wanted = [judge.playbook for id, judge in tenant.engine.judges.items() if id in apart | tenant.apart]
+    if wanted:
+        reached, _ = restore.follow(make_tenant(tenant.app, wanted), store, tenant.followed)
+        position = max(position, reached)
+    tenant.followed, tenant.apart = position, apart
 
 
 def refresh(store: Store, tenant: SharedTenant) -> None:

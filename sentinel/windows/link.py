@@ -6,6 +6,7 @@ took are sent again: what is sent here must be idempotent. What the keys hold is
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -68,6 +69,7 @@ class Link:
         self._away: object = None  # why no server answered in time, for as long as none does
         self._closed = threading.Event()
         self.home = ""  # the installation whose keys are meant
+        self.own = secrets.token_hex(8)  # what tells this process from others
         self.unreplicated = 0
         self.runs: set[str] = set()  # of servers: each start is another run
         self.forgetful = False  # whether a run may have lost what the one before it answered

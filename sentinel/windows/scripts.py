@@ -7,7 +7,7 @@ from hashlib import sha1
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "lua"
-ALONE = frozenset({"waits", "places"})  # they keep no groups
+ALONE = frozenset({"waits", "places", "beside"})  # they keep no groups
 NAMES = ("count", "threshold", "steps", "first_seen", "travel", "spike", "absent", "finding", "peek", *sorted(ALONE))
 
 

@@ -5,11 +5,13 @@ A mark lies in every bucket, so that each server has one; the epoch it holds is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from sentinel.windows.link import Command, Link, fields
+from sentinel.windows.link import Command, Link, fields, script
 from sentinel.windows.names import BUCKETS, Names
+
+THERE = 15_000  # milliseconds for which a process that said nothing more is taken to be there
 
 
 class State:
@@ -20,6 +22,7 @@ class State:
         self._names = names
         self._ready = names.of_bucket(0, "ready")
         self._rebuilding = names.of_bucket(0, "rebuilding")
+        self._beside = names.of_bucket(0, "beside")
 
     def ready(self) -> bytes | None:
         """Return the epoch of the state if it is whole, else None."""
@@ -57,6 +60,22 @@ class State:
         if over:
             commands.append(Command(self._ready, ("HDEL", self._ready, *over)))
         self._link.call(commands)
+
+    def let_go(self, watch: str) -> None:
+        """Note, with what is asked next, that the state of a watch is whole no longer: this process gives it no hits."""
+        self._link.later([Command(self._ready, ("HDEL", self._ready, watch))])
+
+    def keep(self, watches: Container[str]) -> None:
+        """Note that of no other watches the state is whole any longer."""
+        known = map(bytes.decode, self._link.one(Command(self._ready, ("HKEYS", self._ready))))
+        over = [name for name in known if name not in ("runs", "epoch") and name not in watches]
+        if over:
+            self._link.one(Command(self._ready, ("HDEL", self._ready, *over)))
+
+    def beside(self, watches: Iterable[str]) -> list[set[str]]:
+        """Note that this process is there, and its watches; return those of each other one that is."""
+        told = script("beside", self._beside, self._link.own, THERE, " ".join(watches))
+        return [set(one.decode().split()) for one in self._link.one(told)]
 
     def _runs(self) -> bytes:
         """Return which runs of the servers answer."""

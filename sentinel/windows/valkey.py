@@ -64,7 +64,9 @@ class ValkeyWindows:
 
     def forget(self, watch: str) -> None:
         """End a watch; its keys expire."""
-        self._asked.pop(watch, None)
+        asked = self._asked.pop(watch, None)
+        if asked is not None:
+            self._state.let_go(asked.ready)
 
     def begin(self, epoch: bytes) -> None:
         """Let findings open from now on, as long as the state is of this epoch."""
@@ -293,15 +295,28 @@ class ValkeyWindows:
     def lacking(self, epoch: bytes) -> ValkeyWindows | None:
         """Return windows of the watches that a whole state does not have, to be folded quietly; None where it has all.
 
-        Whoever else uses the state goes by other versions of these, or has none of them.
+        Whoever else uses the state goes by other versions of these, or has none of them. From here on they know of this
+        process, and what it does not watch is not whole for them either.
         """
         known = {asked.ready: asked.watch for asked in self._asked.values()}
-        names = self._state.missing(epoch, list(known)) if known else []
+        apart = self.apart()
+        self._state.keep(known)
+        missing = self._state.missing(epoch, list(known)) if known else []
+        names = [name for name, watch in known.items() if name in missing or watch.id in apart]
         if not names:
             return None
         found = ValkeyWindows(self._link, self._app, [known[name] for name in names], self.limits)
         found.pause(epoch)
         return found
+
+    def apart(self) -> frozenset[str]:
+        """Return the watches that another process beside this one does not have, or has in another version.
+
+        Called once a second: that says that this process is there.
+        """
+        mine = {asked.ready: id for id, asked in self._asked.items()}
+        others = self._state.beside(mine)
+        return frozenset(id for ready, id in mine.items() if any(ready not in other for other in others))
 
     def watched(self) -> Set[str]:
         """Return the ids of the watches."""

@@ -1,6 +1,7 @@
 """Several processes over one store and one Valkey come to what a single one comes to, whoever is given an event."""
 
 import random
+from functools import partial
 from itertools import count
 
 import pytest
@@ -14,7 +15,7 @@ from sentinel.service.tenant import Tenant
 from sentinel.store.embedded.store import open_store
 from sentinel.windows import together
 from sentinel.windows.groups import Limits
-from sentinel.windows.link import open_link
+from sentinel.windows.link import Command, open_link
 from sentinel.windows.valkey import StateLost, ValkeyWindows
 from tests import valkey
 from tests.service.stories import DAY, MINUTE, SECOND, START, events, failed, passed, playbook, playbooks, raw, windows
@@ -68,15 +69,36 @@ class Processes:
         return tenant
 
     def _shared(self, app, link):
+        tenant = self._empty(app, playbooks(*self.texts), link)
+        self.mend(tenant)
+        return tenant
+
+    def _empty(self, app, going_by, link):
         def memory(windows, protected):
             return together.shared_memory(link, app.id, windows.lasting, protected)
 
         def make(watches):
             return ValkeyWindows(link, app.id, watches, Limits())
 
-        tenant = shared.SharedTenant(app, playbooks(*self.texts), make, memory, 10 * MINUTE)
-        self.mend(tenant)
-        return tenant
+        return shared.SharedTenant(app, going_by, make, memory, 10 * MINUTE)
+
+    def keep_up(self):
+        """Do what each process does once a second."""
+        for pipeline in self.pipelines:
+            tenant = pipeline.tenants[self.app]
+            make = partial(self._empty, link=tenant.windows._link)
+            shared.keep_up(self.store, tenant, make, self.store.events.decided())
+
+    def add(self, link, *texts):
+        """Start one more process, which goes by other playbooks; it is the next to be given events."""
+        self.texts = texts
+        self.pipelines.append(
+            Pipeline(
+                self.store, lambda app: self._shared(app, link), lambda app: Plain(), lambda: self.now, Listeners()
+            )
+        )
+        self.pipelines[-1].tenant(self.app)
+        self._turns = count(len(self.pipelines) - 1)
 
     def mend(self, tenant):
         shared.begin(self.store, tenant, lambda what, done: None, lambda seconds: None)
@@ -246,14 +268,67 @@ def test_a_process_of_another_version_counts_what_is_stored_and_leaves_others_wh
     both = Processes(store, [playbook(when="{count: 3}")], links[0])
     for n, ip in enumerate(["203.0.113.1"] * 2 + ["203.0.113.2"] * 2 + ["203.0.113.3"]):
         both.send(failed(f"e{n}", n, ip=ip))
-    both.texts = [playbook(when="{count: 2}", cooldown="3h")]
-    both.pipelines.append(Pipeline(store, lambda app: both._shared(app, links[1]), lambda app: Plain(),
-                                   lambda: both.now, Listeners()))  # fmt: skip
-    both.pipelines[1].tenant(both.app)
+    both.add(links[1], playbook(when="{count: 2}", cooldown="3h"))
     both._turns = count()
     both.send(failed("to the old one", 10, ip="203.0.113.1"))
     both.send(failed("to the new one", 11, ip="203.0.113.3"))
     assert [(key, at // SECOND) for _, key, at, *_ in both.findings] == [("203.0.113.1", 10), ("203.0.113.3", 11)]
+
+
+def test_of_two_versions_each_counts_what_processes_of_the_other_are_given(store, links):
+    """As while servers are started anew, one by one, with a playbook that was changed."""
+    both = Processes(store, [playbook(when="{count: 3}")], links[0])
+    both.add(links[1], playbook(when="{count: 4}"))
+    for n in range(6):
+        both.keep_up()
+        both.send(failed(f"e{n}", n))
+    assert [at // SECOND for _, _, at, *_ in both.findings] == [3, 4]
+    both.keep_up()
+    assert len(both.findings) == 2
+
+
+def test_a_process_that_starts_beside_one_of_another_version_counts_what_that_was_given(store, links):
+    """The last that is started anew, and the one before it has died: none has counted what the old one was given."""
+    both = Processes(store, [playbook(when="{count: 9}")], links[0])
+    both.add(links[1], playbook(when="{count: 3}"))
+    gone = both.pipelines.pop()
+    both._turns = count()
+    both.send(failed("e1", 1), failed("e2", 2))
+    gone.tenants.clear()
+    both.add(links[1], playbook(when="{count: 3}"))
+    both.send(failed("e3", 3))
+    assert [at // SECOND for _, _, at, *_ in both.findings] == [3]
+
+
+def test_what_a_process_that_has_ended_was_given_last_is_counted_too(store, links):
+    both = Processes(store, [playbook(when="{count: 9}")], links[0])
+    both.add(links[1], playbook(when="{count: 3}"))
+    both.keep_up()
+    both._turns = count()
+    both.send(failed("e1", 1), failed("e2", 2))
+    links[1].one(Command("k", ("DEL", both.pipelines.pop(0).tenants[both.app].windows._state._beside)))
+    both.keep_up()
+    both.send(failed("e3", 3))
+    assert [at // SECOND for _, _, at, *_ in both.findings] == [3]
+
+
+def test_a_playbook_that_was_taken_out_and_is_back_counts_what_came_meanwhile(store, links):
+    """Taken out by a start without it, and by a change of its file."""
+    texts, other = [playbook(when="{count: 3}")], [playbook(id="other", when="{count: 99}")]
+    for way in ("a start", "a file"):
+        server = Processes(store, texts, links[0])
+        app = App(server.app, made=START)
+        server.send(failed("e1", 1))
+        if way == "a start":
+            server.texts = other
+            server.pipelines[0].tenants[server.app] = server._shared(app, links[0])
+        else:
+            server.pipelines[0].tenants[server.app].take(playbooks(*other))
+        server.send(failed("e2", 2))
+        server.texts = texts
+        server.pipelines[0].tenants[server.app] = server._shared(app, links[0])
+        server.send(failed("e3", 3))
+        assert [at // SECOND for _, _, at, *_ in server.findings] == [3], way
 
 
 def test_a_version_that_comes_back_counts_what_came_meanwhile(store, links):
