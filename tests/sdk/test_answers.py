@@ -68,6 +68,19 @@ def answered(page):
     return started[0], body
 
 
+def test_where_only_the_head_was_asked_for_it_comes_alone(sentinel):
+    started = []
+    environ = {"REQUEST_METHOD": "HEAD", "PATH_INFO": "/", "REMOTE_ADDR": IP}
+
+    def app(environ, start_response):
+        sdk.identify("bad")
+
+    body = wsgi.SentinelMiddleware(app)(environ, lambda *answer: started.append(answer))
+    assert b"".join(body) == b""
+    ((status, headers),) = started
+    assert (status, int(dict(headers)["Content-Length"]) > 0) == ("403 Forbidden", True)
+
+
 WAYS = pytest.mark.parametrize("way", [by_asgi, by_wsgi])
 
 

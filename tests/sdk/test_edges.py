@@ -583,6 +583,18 @@ def test_what_comes_after_a_sockets_end_is_the_servers_to_say(sentinel):
     assert heard == [1001, "told", 1000]
 
 
+def test_a_socket_that_ends_by_itself_was_not_refused(sentinel):
+    async def left():
+        return {"type": "websocket.disconnect", "code": 1001}
+
+    async def app(scope, receive, send):
+        sentinel.decide("block", ip="203.0.113.9")
+        assert (await receive())["code"] == 1001
+
+    assert drive(app, receive=left, kind="websocket") == []
+    assert sentinel.named("sentinel.enforced") == []
+
+
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 def test_what_outlives_its_request_is_refused_nobody(sentinel, kind):
     contexts = []

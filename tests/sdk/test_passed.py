@@ -139,10 +139,10 @@ def test_a_login_that_showed_it_goes_on_too(sentinel) -> None:
         start_response("200 OK", [])
         return [b"in"]
 
-    for met, body in ((None, b"challenged"), (id, b"in"), ([id], b"in"), ({"other"}, b"challenged")):
+    for met, body in ((None, b"challenged"), (id, b"in"), ([7, None, ["a"], id], b"in"), ({"other"}, b"challenged")):
         environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/", "REMOTE_ADDR": "203.0.113.9", "met": met}
         assert body in b"".join(wsgi.SentinelMiddleware(app)(environ, lambda status, headers: None))
-    assert seen == [id, [id]]
+    assert seen == [id, [7, None, ["a"], id]]
 
 
 @pytest.mark.parametrize("odd", [None, 7, b"a", [7, None, ["a"]], {"a": 1}, iter("x"), object()])
