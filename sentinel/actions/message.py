@@ -163,9 +163,12 @@ def _bundled(one: Body, show: Show) -> Iterator[tuple[str, str]]:
     """Give the lines of a playbook: how many, the first ones, and what is in many of them."""
     yield printable(one.get("playbook")), f"{_number(one, 'findings')}, {_number(one, 'acted')} of them acted"
     yield "first", "; ".join(_pairs(each.get("group"), show) or "the whole app" for each in _all(one, "first"))
-    counted = [(each, each.get("findings"), each.get("over")) for each in _all(one, "busiest")]
-    sure = [(each, many - over) for each, many, over in counted if isinstance(many, int) and isinstance(over, int)]
-    often = [f"{show(each.get('field'))} {show(each.get('value'))} {many:,}" for each, many in sure if many > 1]
+    counted = [(each, each.get("findings")) for each in _all(one, "busiest")]
+    often = [
+        f"{show(each.get('field'))} {show(each.get('value'))} >= {many:,}"
+        for each, many in counted
+        if isinstance(many, int) and many > 1
+    ]
     if often:
         yield "often", ", ".join(often[:_OFTEN])
 

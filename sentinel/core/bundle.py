@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ KIND = "bundle"  # of the delivery that a bundle is
 USUAL, CRITICAL = "usual", "critical"  # the lanes
 SEVERITIES = ("info", "low", "medium", "high", "critical")
 FIRST = 3  # findings of a playbook that are named
-BUSIEST = 30  # values of a playbook that are counted at a time
+BUSIEST = 30  # values of a playbook that are counted on
 
 Told = Mapping[str, Any]
 
@@ -59,9 +59,9 @@ def fold(bundle: Told, found: Iterable[Told]) -> dict[str, Any]:
 
 
 def _playbook(known: Told, found: Sequence[Told]) -> dict[str, Any]:
-    named = [{key: finding[key] for key in ("id", "at", "group")} for finding in found]
-    first = sorted((*known.get("first", ()), *named), key=lambda one: (_when(one["at"]), one["id"]))[:FIRST]
-    return {**_summed(known, found), "first": first, "busiest": _counted(known.get("busiest", ()), found)}
+    first = sorted((*known.get("first", ()), *found), key=lambda one: (_when(one["at"]), one["id"]))[:FIRST]
+    named = [{key: one[key] for key in ("id", "at", "group")} for one in first]
+    return {**_summed(known, found), "first": named, "busiest": _counted(known.get("busiest", ()), found)}
 
 
 def _summed(known: Told, found: Sequence[Told]) -> dict[str, Any]:
@@ -81,22 +81,19 @@ def _when(at: str) -> str:
 
 
 def _counted(busiest: Iterable[Told], found: Iterable[Told]) -> list[dict[str, Any]]:
-    """Count the values that findings are about: those of their groups, their users and their addresses.
+    """Return the values that most findings are about, of their groups, users and addresses: each in at least so many.
 
-    A Space-Saving summary (Metwally, Agrawal, El Abbadi 2005): the value seen least gives way to a new one, which
-    begins with its number, and `over` is by how much that may be too many. Whatever is more than one in BUSIEST of all
-    values is among them.
+    A summary by Misra and Gries, as parts of it are merged (Agarwal and others, Mergeable Summaries, 2012): of more
+    values than BUSIEST each gives up as many as the next one has. So what is in more than one in BUSIEST stays.
     """
-    known = {(one["field"], str(one["value"])): dict(one) for one in busiest}
+    counts = Counter({(one["field"], one["value"]): one["findings"] for one in busiest})
     for finding in found:
         about = {**finding["group"], "user": finding["user"], "ip": finding["ip"]}
-        for field, value in about.items():
-            if value is None:
-                continue
-            place, over = (field, str(value)), 0
-            if place not in known and len(known) == BUSIEST:
-                least = min(known, key=lambda each: known[each]["findings"])
-                over = known.pop(least)["findings"]
-            one = known.setdefault(place, {"field": field, "value": value, "findings": over, "over": over})
-            one["findings"] += 1
-    return sorted(known.values(), key=lambda one: (one["over"] - one["findings"], one["field"], str(one["value"])))
+        counts.update((field, value) for field, value in about.items() if value is not None)
+    most = sorted(counts.items(), key=lambda one: (-one[1], one[0][0], str(one[0][1])))
+    spare = most[BUSIEST][1] if len(most) > BUSIEST else 0
+    return [
+        {"field": field, "value": value, "findings": number - spare}
+        for (field, value), number in most[:BUSIEST]
+        if number > spare
+    ]

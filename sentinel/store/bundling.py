@@ -16,12 +16,13 @@ from sentinel.store.changes import LOT, insert_new
 from sentinel.store.tables import outbox, periods
 
 _c, _p = outbox.c, periods.c
+OPEN = (_c.lane.is_not(None), _c.done.is_(None), _c.dead.is_(False))  # an older server beside this one knows no lanes
 
 
 def lanes(connection: Connection, now: int) -> list[Lane]:
     """Return the lanes in which something waits to be decided, or a bundle's period is over."""
     asked = or_(_c.kind != KIND, _c.next_at <= now)
-    query = select(_c.app, _c.channel, _c.lane).where(_c.lane.is_not(None), asked).distinct()
+    query = select(_c.app, _c.channel, _c.lane).where(*OPEN, asked).distinct()
     return [Lane(*row) for row in connection.execute(query)]
 
 
@@ -62,15 +63,14 @@ def _period(connection: Connection, lane: Lane, now: int) -> tuple[int, int, int
 
 
 def _waiting(connection: Connection, lane: Lane) -> Sequence[Row[Any]]:
-    query: Select[Any] = select(_c.id, _c.key, _c.body).where(*_of(_c, lane), _c.kind != KIND)
+    query: Select[Any] = select(_c.id, _c.key, _c.body).where(*_of(_c, lane), *OPEN, _c.kind != KIND)
     return connection.execute(query.order_by(_c.id).limit(LOT)).all()
 
 
 def _close(connection: Connection, bundle: int | None, now: int) -> None:
     """Let a bundle go: nothing more comes into it."""
     if bundle is not None:
-        growing = (_c.id == bundle, _c.lane.is_not(None))
-        connection.execute(update(outbox).where(*growing).values(lane=None, next_at=now))
+        connection.execute(update(outbox).where(_c.id == bundle, *OPEN).values(lane=None, next_at=now))
 
 
 def _fold(
@@ -79,7 +79,7 @@ def _fold(
     """Fold deliveries into a bundle, which is told at a time, and return its id; without one it is made."""
     body = None
     if bundle is not None:
-        growing = select(_c.body).where(_c.id == bundle, _c.lane.is_not(None))
+        growing = select(_c.body).where(_c.id == bundle, *OPEN)
         body = connection.execute(growing).scalar_one_or_none()
     told = fold(body or {}, [row.body for row in rest])
     if bundle is None or body is None:

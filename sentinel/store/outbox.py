@@ -71,7 +71,7 @@ class Outbox:
 
     def growing(self, app: str) -> list[Delivery]:
         """Return the bundles that are told when their periods end."""
-        query = select(outbox).where(outbox.c.app == app, outbox.c.lane.is_not(None), outbox.c.kind == KIND)
+        query = select(outbox).where(outbox.c.app == app, *bundling.OPEN, outbox.c.kind == KIND)
         with self._control.read() as connection:
             return [_delivery(row) for row in connection.execute(query.order_by(outbox.c.id))]
 

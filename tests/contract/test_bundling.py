@@ -165,3 +165,17 @@ def test_the_name_of_a_deleted_person_goes_from_a_bundle_too(store):
     store.outbox.settle(USUAL, TWO, NOW)
     ((findings, members),) = bundled(store).values()
     assert (findings, members) == (2, ["c", "d"])
+
+
+def test_what_an_older_server_told_in_the_meantime_is_in_no_message_again(store):
+    """It knows no lanes, and takes what is not done for due; so it may beside this one while both are upgraded."""
+    send(store, "a", "b", "c", "d", "e")
+    kept = {one.key: one.id for one in store.outbox.list("shop").items}
+    store.outbox.done(kept["a"], NOW)
+    assert store.outbox.settle(USUAL, TWO, NOW) == Settled(2, 2, False)
+    (growing,) = store.outbox.growing("shop")
+    store.outbox.done(growing.id, NOW)
+    assert store.outbox.growing("shop") == store.outbox.lanes(NOW + TWO.per) == []
+    send(store, "f")
+    assert store.outbox.settle(USUAL, TWO, NOW) == Settled(0, 1, False)
+    assert bundled(store) == {"bundle:d": (2, ["d", "e"]), "bundle:f": (1, ["f"])}
