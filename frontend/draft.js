@@ -184,6 +184,7 @@ form.addEventListener("input", (event) => {
   if (event.target.id !== "draft-text") return;
   clearTimeout(timer);
   checking?.abort(); // what it would say is of another text
+  result.classList.add("stale");
   if (status.textContent.startsWith("No mistakes")) status.textContent = "Checking…";
   timer = setTimeout(check, QUIET);
 });

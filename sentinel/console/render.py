@@ -20,6 +20,7 @@ from sentinel.core.duration import DAY, ENDLESS, HOUR, MINUTE, SECOND, format_du
 from sentinel.core.finding import tally_texts
 from sentinel.core.number import plural
 from sentinel.core.text import whole as unbroken
+from sentinel.service.search import literal
 
 LONGEST = 400  # characters of one value on a page
 HUGE = 1e15  # from here on a number is told by its power of ten
@@ -27,6 +28,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 _KEPT = "\n\t"
 _CODE, _P = Markup("<code>{}</code>"), Markup("<p>{}</p>")
 _PARAGRAPH = re.compile(r"\n(?=\n|[A-Z][\w -]{2,30}: )")
+_TAKEN = re.compile(r"\s*|[Nn]one|[Tt]rue|[Ff]alse|[+-]?\d+(\.\d+)?")  # for a value that is no text, or for nothing
 _UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 
 
@@ -43,6 +45,7 @@ def environment() -> Environment:
         "pair": lambda value: (value, value), "laid_out": laid_out, "filename": filename, "bars": bars,
         "suffixed": lambda value, more: f"{value}{more}", "told": told, "many": many, "dotted": dotted,
         "grouped": grouped, "quoted": quoted, "excerpt": excerpt, "label": label, "labelled": labelled,
+        "valued": valued,
     }  # fmt: skip
     return env
 
@@ -122,6 +125,13 @@ def dotted(text: str, most: int) -> Markup:
 def grouped(address: str) -> Markup:
     """Return an address that, where it is too long for a line, goes on in the next behind a colon."""
     return escape(inert(short(address, 96))).replace(":", Markup(":<wbr>"))
+
+
+def valued(value: str | float | bool | None) -> str:
+    """Return what a field holds; a text that is blank or reads as no text stands in quotes, as conditions have it."""
+    if isinstance(value, str):
+        return literal(value) if _TAKEN.fullmatch(value) else value
+    return "none" if value is None else str(value)
 
 
 def quoted(text: str) -> Markup:

@@ -137,6 +137,15 @@ def test_a_number_is_told_with_its_thousands_or_by_its_power_of_ten(value, shown
     assert render.number(value) == shown
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("pro", "pro"), (None, "none"), ("none", '"none"'), ("", '""'), (" ", '" "'), (5, "5"), ("5", '"5"'),
+     (True, "True"), ("true", '"true"'), ("+49 30", "+49 30"), ("1.2.3.4", "1.2.3.4")],
+)  # fmt: skip
+def test_a_value_is_never_taken_for_nothing_or_for_one_of_another_type(value, shown):
+    assert render.valued(value) == shown
+
+
 @given(st.floats())
 def test_every_number_is_short(value):
     assert len(render.number(value)) < 25

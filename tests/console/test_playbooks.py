@@ -157,8 +157,8 @@ def test_every_mistake_is_told_with_its_line_and_caret_and_without_scripts(conso
     said = ana.post("/playbooks/edit", sheet(ana), do="check", text=watching() + "widow: 3m\ngroup: ip\n").body.decode()
     assert "2 mistakes" in said
     line = watching().count("\n") + 1
-    assert f">draft.yaml:{line}:1: unknown key `widow`" in unescape(said)
-    assert f">draft.yaml:{line + 1}:1: unknown key `group`" in unescape(said)
+    assert f"draft.yaml:{line} unknown key `widow` (did you mean `window`?)" in text(said)
+    assert f"draft.yaml:{line + 1} unknown key `group` (" in text(said)
     assert "^^^^^" in said
     found = json.loads(ana.post("/playbooks/check", sheet(ana), text="playbook: x\nwidow: 1").body)
     assert not found["ok"]
@@ -496,6 +496,8 @@ def test_the_tests_of_a_draft_leave_its_backtest_alone_and_what_is_told_of_an_ol
         wait_for(lambda: page.title() and checks)
         checks[-1].continue_()
         page.locator("#draft-report.stale").wait_for()
+        before = "getComputedStyle(document.getElementById('draft-result'), '::before').content"
+        assert page.evaluate(before) == '"Of the text as it was before:"'  # that its tests passed
         assert page.locator(".cm-content").get_attribute("aria-describedby") == "draft-text-keys"
         assert page.locator("#draft-text-keys").is_visible()
         page.locator(".cm-content").press("Escape")

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from sentinel.console.asking import BETWEEN, CHOICES, Asked, Search, answered, meant, span_of, zone_of
 from sentinel.console.parts import Given
-from sentinel.console.render import stamp
+from sentinel.console.render import stamp, valued
 from sentinel.console.visit import Viewer
 from sentinel.core.duration import SECOND
 from sentinel.core.errors import SentinelError
@@ -74,7 +74,7 @@ def _lines(found: Series, q: str, field: str, now: int) -> list[Drawn]:
 
 def _drawn(line: Line, starts: tuple[int, ...], q: str, field: str, now: int) -> Drawn:
     only = narrowed(q, field, line.value) if field and not line.rest else ""
-    label = "All others" if line.rest else "none" if line.value is None else str(line.value)
+    label = "All others" if line.rest else valued(line.value)
     points = [finite(point) if start <= now else None for start, point in zip(starts, line.points, strict=True)]
     return Drawn(label if field else "This period", points, finite(line.total), finite(line.previous_total),
                  only if len(only) <= LONGEST else "")  # fmt: skip
