@@ -24,6 +24,7 @@ from sentinel.api.parts import time as moment
 from sentinel.api.views import event_view, listing
 from sentinel.core import record
 from sentinel.core.decision import place
+from sentinel.core.properties import conflicting
 from sentinel.core.record import EventFormat, KeptEvent
 from sentinel.edge.access import credential
 from sentinel.edge.errors import require
@@ -80,11 +81,18 @@ def export_events(
     return download(seat, here.store.events, caller.app, filter, format)
 
 
-@router.get("/v1/events/{id:path}", response_model=EventView)
+class OneEvent(EventView):
+    """One event. `conflicts` are the paths of its properties that are of another JSON type than came there first."""
+
+    conflicts: list[str]
+
+
+@router.get("/v1/events/{id:path}", response_model=OneEvent)
 def get_event(here: Here, caller: Reader, id: Id, at: Time = None) -> Any:
     """Return the newest event of an id, or the one of that time."""
     kept = require(here.store.events.get(caller.app, id, moment("at", at, here.clock())), "event", id)
-    return event_view(kept)
+    types = {one.path: one.type for one in here.store.schema.properties(caller.app)}
+    return event_view(kept) | {"conflicts": conflicting(types, kept.event.properties)}
 
 
 def _shown(kept: KeptEvent) -> Any:

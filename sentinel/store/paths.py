@@ -5,20 +5,19 @@ Learnt in the order of the journal, by whichever process puts events into column
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
+from sentinel.core.properties import TYPES, walk
 from sentinel.store.rows import EMPTY_SLOTS, NUMBERS, SLOTS, TEXTS
 
 MOST = 2000  # paths learnt of one app; a sender may make them up
 LONGEST = 256
 OFTEN = 5  # times a property is asked for before it is given a column that another has
-_TYPES = {str: "string", bool: "boolean", int: "number", float: "number", dict: "object", list: "array"}
 _PLACES = {name: place for place, name in enumerate(SLOTS)}
 _SLOTS_FOR = {"string": TEXTS, "number": NUMBERS}
 
@@ -52,7 +51,7 @@ class AppSchema:
         conflicts: list[str] = []
         slots: list[str | float | None] | None = None
         for path, value in walk(event.properties):
-            kind = _TYPES.get(type(value))
+            kind = TYPES.get(type(value))
             if kind is None:
                 continue
             known = self.paths.get(path) or self._learn(path, kind, event)
@@ -161,18 +160,6 @@ class AppSchema:
             known.slot = free.pop(0)  # of no event before: there is nothing in it, nor anything at the path
             known.place = _PLACES[known.slot]
         return known
-
-
-def walk(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Give every path of nested objects with its value, outer ones first; lists are values.
-
-    A name that would be taken for a path is quoted.
-    """
-    for key, item in value.items():
-        path = prefix + (json.dumps(key, ensure_ascii=False) if "." in key or '"' in key else key)
-        yield path, item
-        if type(item) is dict:
-            yield from walk(item, path + ".")
 
 
 def _told(path: str, known: Path) -> tuple[Any, ...]:

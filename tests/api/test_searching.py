@@ -190,8 +190,8 @@ def test_an_export_in_no_known_format_is_refused(server):
 
 def test_the_schema_tells_names_properties_and_conflicts_and_what_is_promoted(server):
     server.using("sdk", "two").post("/v1/events", [
-        {"event": "order", "timestamp": AT, "user": "1", "properties": {"total": 3, "cart": {"id": "a"}}},
-        {"event": "order", "timestamp": AT + 5, "user": "2", "properties": {"total": "three"}},
+        {"event": "order", "id": "o1", "timestamp": AT, "user": "1", "properties": {"total": 3, "cart": {"id": "a"}}},
+        {"event": "order", "id": "o2", "timestamp": AT + 5, "user": "2", "properties": {"total": "three", "x": 1}},
         {"event": "view", "timestamp": AT + 9},
     ])  # fmt: skip
     read, admin = server.using("read", "two"), server.using("admin", "two")
@@ -201,6 +201,7 @@ def test_the_schema_tells_names_properties_and_conflicts_and_what_is_promoted(se
     assert view["name"] == "view"
     total = next(one for one in schema["properties"] if one["path"] == "total")
     assert (total["type"], total["conflicts"], total["promoted"], total["pinned"]) == ("number", 1, True, False)
+    assert [read.get(f"/v1/events/{id}").json["conflicts"] for id in ("o1", "o2")] == [[], ["total"]]
     assert read.ask("PUT", "/v1/schema/total", {"promoted": True}).status == 403
     assert admin.ask("PUT", "/v1/schema/cart.id", {"promoted": True}).json["pinned"] is True
     assert admin.ask("PUT", "/v1/schema/cart.id", {"promoted": False}).json["pinned"] is False

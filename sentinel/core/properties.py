@@ -1,0 +1,27 @@
+"""The properties of events by path, and the JSON type of each. Which type a path keeps is the store's to learn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+TYPES = {str: "string", bool: "boolean", int: "number", float: "number", dict: "object", list: "array"}
+
+
+def walk(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Give every path of nested objects with its value, outer ones first; lists are values.
+
+    A name that would be taken for a path is quoted.
+    """
+    for key, item in value.items():
+        path = prefix + (json.dumps(key, ensure_ascii=False) if "." in key or '"' in key else key)
+        yield path, item
+        if type(item) is dict:
+            yield from walk(item, path + ".")
+
+
+def conflicting(types: Mapping[str, str], properties: Mapping[str, Any]) -> list[str]:
+    """Return the paths whose value is of another type than is known of them; null is of none."""
+    found = ((path, TYPES.get(type(value))) for path, value in walk(properties))
+    return [path for path, kind in found if kind is not None and types.get(path, kind) != kind]
