@@ -62,7 +62,7 @@ class State:
         self._link.call(commands)
 
     def let_go(self, watch: str) -> None:
-        """Note, with what is asked next, that the state of a watch is whole no longer: this process gives it no hits."""
+        """Note, with what is asked next, that the state of a watch is whole no longer: it is given no hits here."""
         self._link.later([Command(self._ready, ("HDEL", self._ready, watch))])
 
     def keep(self, watches: Container[str]) -> None:
