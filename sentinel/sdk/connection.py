@@ -32,6 +32,7 @@ except ImportError:  # a Python without OpenSSL still reaches a server on loopba
 _ANSWER_LIMIT = 4 * 1024 * 1024
 _PIECE = 65536
 
+REFUSED = (401, 403)  # the key: only somebody who sees to it makes these go away
 FAILURES = (OSError, http.client.HTTPException, ValueError)  # a ValueError comes from headers that cannot be sent
 
 

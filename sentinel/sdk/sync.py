@@ -18,7 +18,7 @@ from sentinel.core.decisions import Decisions
 from sentinel.core.errors import SentinelError, fault
 from sentinel.sdk import snapshot
 from sentinel.sdk.clock import Backoff, Clock, Notes, nap, retry_after
-from sentinel.sdk.connection import FAILURES, Answer, Connection
+from sentinel.sdk.connection import FAILURES, REFUSED, Answer, Connection
 from sentinel.sdk.deltas import DeltaReader, EventStream
 from sentinel.sdk.options import Options
 
@@ -286,9 +286,10 @@ class Follower:
             return retry_after(answer.headers.get("retry-after"), self._backoff.next())
         if answer.status >= 500:
             return self._backoff.next()
-        hint = "is the key right and of scope `sdk`?" if answer.status in (401, 403) else "is the address right?"
+        refused = answer.status in REFUSED
+        hint = "is the key right and of scope `sdk`?" if refused else "is the address right?"
         self._notes.warn("feed refused", f"no decision list: {self._options.url} answers {answer.status} ({hint})")
-        return self._options.refused_wait
+        return self._options.refused_wait if refused else self._backoff.next()
 
     def _poll_for_a_while(self) -> float:
         self._mute = 0

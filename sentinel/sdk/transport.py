@@ -15,7 +15,7 @@ from typing import Any
 from sentinel.core.errors import fault
 from sentinel.sdk.buffer import Buffer, Item
 from sentinel.sdk.clock import Backoff, Notes, retry_after
-from sentinel.sdk.connection import FAILURES, Answer, Connection
+from sentinel.sdk.connection import FAILURES, REFUSED, Answer, Connection
 from sentinel.sdk.options import Options
 
 _MOST = 500  # events a request
@@ -135,7 +135,7 @@ class Sender:
         if status >= 500 or status in (408, 409, 425):
             return self._backoff.next()
         self._notes.warn("refused", f"events wait: {self._options.url} answers {_said(answer)}")
-        return self._options.refused_wait
+        return self._options.refused_wait if status in REFUSED else self._backoff.next()
 
     def _accepted(self, answer: Answer, items: list[Item]) -> float | None:
         told = _receipt(answer)

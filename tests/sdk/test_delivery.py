@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 import pytest
 
 from sentinel import sdk
+from sentinel.core.decision import Decision
 from sentinel.sdk import transport
+from tests.sdk.conftest import known
 from tests.sdk.server import KEY
 
 ACCEPTED = b'{"accepted": 1, "duplicates": 0, "rejected": [], "revision": 0}'
@@ -123,6 +125,19 @@ def test_an_answer_that_no_sentinel_server_gives_is_not_taken_for_success(server
     sdk.track("e")
     server.until(lambda: server.events)
     assert len(server.attempts) == 4
+
+
+@pytest.mark.parametrize("status", [302, 404, 421])
+def test_what_a_proxy_answers_while_the_server_is_begun_anew_delays_nothing_for_long(server, start, status):
+    server.decide(Decision("d1", "block", "user", "id:1", playbook="p"))
+    server.feed_status = status
+    server.answers.append((status, {}, b"404 page not found"))
+    client = start(refused_wait=3600.0)
+    sdk.track("e")
+    assert server.until(lambda: server.events)
+    server.feed_status = 200
+    assert known(client)
+    assert sdk.is_blocked({"id": 1})
 
 
 def test_a_redirect_is_not_followed_and_the_key_goes_nowhere_else(server, start, caplog):
