@@ -165,6 +165,17 @@ def test_a_page_is_written_in_pieces_or_in_the_old_way(sentinel):
     ("https://shop.example/a%20b", "/a b"),
 ])  # fmt: skip
 def test_who_is_led_somewhere_is_let_in_there_however_it_is_written(to, path):
+    assert (led(to, path), led(to, path + "/more")) == (200, 303)
+
+
+def test_who_is_led_to_another_site_is_not_let_in_at_the_same_path_of_this_one():
+    assert led("https://help.example/orders", "/orders") == 303
+
+
+def led(to, path):
+    """Return the status that a redirected user's request for a path is answered with."""
+    sent = []
+
     async def app(scope, receive, send):
         sdk.identify("lost")
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -174,8 +185,6 @@ def test_who_is_led_somewhere_is_let_in_there_however_it_is_written(to, path):
 
     with testing.capture() as sentinel:
         sentinel.decide("redirect", user="lost", to=to)
-        for at, status in ((path, 200), (path + "/more", 303)):
-            sent: list = []
-            scope = {"type": "http", "method": "GET", "path": at, "headers": [(b"host", b"shop.example")]}
-            asyncio.run(asgi.SentinelMiddleware(app)(scope, send, send))
-            assert sent[0]["status"] == status
+        scope = {"type": "http", "method": "GET", "path": path, "headers": [(b"host", b"shop.example")]}
+        asyncio.run(asgi.SentinelMiddleware(app)(scope, send, send))
+    return sent[0]["status"]

@@ -624,11 +624,15 @@ def test_no_way_round_an_exempt_path_leads_elsewhere(exempt, path):
     assert not exempted(exempt, path)
 
 
-def exempted(exempt, path):
+def test_a_block_knows_no_exempt_path():
+    assert not exempted("/verify", "/verify", "block")
+
+
+def exempted(exempt, path, kind="challenge"):
     async def app(scope, receive, send):
         sdk.identify("odd")
         await start(send)
 
     with testing.capture(exempt=exempt) as captured:
-        captured.decide("challenge", user="odd")
+        captured.decide(kind, user="odd")
         return drive(app, path=path)[0]["status"] == 200
