@@ -188,8 +188,11 @@ class Engine:
 
 
 def retracted(openings: Sequence[Opening], app: str) -> list[str]:
-    """Return the ids of the findings that are taken back."""
-    return [finding_id(app, one.hit.watch, one.hit.key, one.at, one.id) for one in openings if one.retracted]
+    """Return the ids of the findings that are taken back, but those that open again after it."""
+    if not any(one.retracted for one in openings):
+        return []
+    last = {finding_id(app, one.hit.watch, one.hit.key, one.at, one.id): one.retracted for one in openings}
+    return [id for id, gone in last.items() if gone]
 
 
 def _remembered(hit: Hit) -> Event:

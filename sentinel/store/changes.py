@@ -6,6 +6,7 @@ Functions over a connection; who opens the transaction and who may ask is not kn
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
@@ -21,6 +22,8 @@ TOUCHED = "sentinel.touched"  # where a connection keeps what its transaction to
 Touched = dict[tuple[str, str], int]
 AHEAD = 1_000_000  # revisions: no client has seen one that lies so far on
 LOT = 500  # values in one IN list: SQLite takes 32,766
+NOBODY = "sentinel"  # who lifts what no person lifted
+TAKEN_BACK = "the finding was retracted"
 OF: BindParameter[str] = bindparam("of")
 SOME: BindParameter[Any] = bindparam("some", expanding=True)
 
@@ -109,8 +112,15 @@ def put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
 
 
 def add(change: Change, wanted: Sequence[Decision]) -> None:
-    """Add decisions, but those known and those whose finding was undone; each once more for every linked key."""
-    fresh = _fresh(change, wanted)
+    """Add decisions, but those known and those whose finding was undone; each once more for every linked key.
+
+    Those that ended because their finding was taken back are made again.
+    """
+    known = among(change, _KNOWN, [one.id for one in wanted])
+    undone = among(change, _UNDONE, list({one.finding for one in wanted if one.finding}))
+    standing = {one.id: one for one in wanted if one.finding not in undone}
+    fresh = [one for one in standing.values() if one.id not in known]
+    fresh += _again(change, (one for one in standing.values() if one.id in known))
     if not fresh:
         return
     revision = change.take()
@@ -181,11 +191,28 @@ def subject(decision: Decision) -> str | None:
     return unpair(decision.value)[0] if decision.scope in PAIRS else None
 
 
-def _fresh(change: Change, wanted: Sequence[Decision]) -> list[Decision]:
-    known = among(change, _KNOWN, [one.id for one in wanted])
-    undone = among(change, _UNDONE, list({one.finding for one in wanted if one.finding}))
-    first = {one.id: one for one in wanted if one.id not in known and one.finding not in undone}
-    return list(first.values())
+def _again(change: Change, known: Iterable[Decision]) -> Iterator[Decision]:
+    """Give, under other ids, those of known decisions that ended because their finding was taken back.
+
+    The old ones stay ended: whoever has not heard of it yet must.
+    """
+    query = select(decisions.c.id).where(
+        decisions.c.app == OF, decisions.c.id.in_(SOME), decisions.c.lifted_by == NOBODY,
+        decisions.c.lifted_why == TAKEN_BACK,
+    )  # fmt: skip
+    for one in known:
+        id = one.id
+        while among(change, query, [id]):
+            id = blake2b(f"{id}\nagain".encode(), digest_size=16).hexdigest()
+        if not among(change, _KNOWN, [id]):
+            yield replace(one, id=id)
+
+
+def undone_by_people(change: Change, found: Iterable[str]) -> set[str]:
+    """Return those findings of which a person has lifted a decision."""
+    c = decisions.c
+    lifted = select(c.finding).where(c.app == OF, c.finding.in_(SOME), c.lifted_by.is_not(None), c.lifted_by != NOBODY)
+    return among(change, lifted, list(found))
 
 
 def _repeat(change: Change, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -34,20 +34,27 @@ _MORE = (
     )
 )
 _KNOWN = select(findings.c.id).where(findings.c.app == changes.OF, findings.c.id.in_(changes.SOME))
+_TAKEN_BACK = _KNOWN.where(findings.c.status == "retracted")
 
 
 def open_new(change: changes.Change, found: Sequence[Finding]) -> tuple[str, ...]:
     """Insert the findings that are not known and return their ids.
 
     One that acts takes the place of one that did not: of what was monitored when it came up again and was enforced.
+    What one late event took back and another brings up again is new, unless a person has undone it.
     """
     known = changes.among(change, _KNOWN, [finding.id for finding in found])
     fresh = {finding.id: finding for finding in found if finding.id not in known}
     changes.insert_new(change.connection, findings, [_written(change, finding) for finding in fresh.values()])
+    gone = changes.among(change, _TAKEN_BACK, list(known)) if known else set()
+    again = gone - changes.undone_by_people(change, gone)
     for finding in found:
-        if finding.id in known and finding.acted:
-            c, written = findings.c, _written(change, finding)
-            values = {name: written[name] for name in ("body", "acted", "user", "ip", "opened")}
+        c, written = findings.c, _written(change, finding)
+        values = {name: written[name] for name in ("body", "acted", "user", "ip", "opened")}
+        if finding.id in again:
+            values |= {"status": "new", "closed": None, "undone": False}
+            change.connection.execute(_mine(change.app, finding.id).values(**values))
+        elif finding.id in known and finding.acted:
             change.connection.execute(_mine(change.app, finding.id).where(~c.acted, ~c.undone).values(**values))
     return tuple(fresh)
 
@@ -63,7 +70,7 @@ def retract(change: changes.Change, ids: Sequence[str]) -> None:
     """Take findings back and lift what they decided."""
     if not ids:
         return
-    changes.lift(change, changes.of_findings(change, ids), "sentinel", "the finding was retracted")
+    changes.lift(change, changes.of_findings(change, ids), changes.NOBODY, changes.TAKEN_BACK)
     values = {"status": "retracted", "closed": change.now, "undone": True}
     for id in ids:
         change.connection.execute(_mine(change.app, id).values(**values))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sentinel.core.batch import Sighting
 from sentinel.core.decision import Delta, pair
 from sentinel.core.errors import SentinelError
-from tests.contract.values import NOW, batch, decision, finding, fresh_app, put
+from tests.contract.values import NOW, batch, decision, finding, fresh_app, link, put
 
 HOUR = 3_600_000_000
 
@@ -262,13 +262,6 @@ def test_old_rows_go_and_whoever_may_have_missed_a_removal_starts_anew(store):
     assert store.decisions.delta("shop", 2, NOW).reset
     assert store.decisions.delta("shop", 3, NOW) == Delta(3)
     assert list(everything(store, "shop", NOW)) == ["c"]
-
-
-def link(store, app, *keys):
-    with store.unit() as unit:
-        (person,) = unit.resolve(app, [Sighting(keys, proven=True, at=NOW)])
-        unit.commit([batch(app)])
-    return person
 
 
 KEYS = ("id:1", "id:2", "email:a", "email:b")

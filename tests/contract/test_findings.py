@@ -6,7 +6,7 @@ import pytest
 
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Acted
-from tests.contract.values import NOW, batch, decision, finding, fresh_app, put
+from tests.contract.values import NOW, batch, decision, finding, fresh_app, link, put
 
 
 def test_every_field_of_a_finding_comes_back(store):
@@ -105,6 +105,31 @@ def test_a_retracted_finding_decides_nothing_any_more(store):
     assert (answer.changed, kept.status, kept.closed) == (True, "retracted", NOW + 5)
     assert store.decisions.delta("shop", 1, NOW).removed == ("d",)
     assert put(store, batch(decisions=(decision("e", finding="f"),))).changed is False
+
+
+def test_what_was_taken_back_and_comes_up_again_is_new_and_decides_again(store):
+    app = fresh_app(store)
+    link(store, app, "id:1", "email:a@b.c")
+    made = batch(app, findings=(finding("f"),), decisions=(decision("d", finding="f", until=NOW + 100),))
+    revision = put(store, made).revision
+    put(store, batch(app, now=NOW + 5, retracted=("f",)))
+    later = decision("d", finding="f", until=NOW + 200)
+    assert put(store, batch(app, now=NOW + 9, findings=(finding("f"),), decisions=(later,))).changed
+    kept = store.findings.get(app, "f")
+    assert (kept.status, kept.closed, kept.undone, kept.opened) == ("new", None, False, NOW + 9)
+    delta = store.decisions.delta(app, revision, NOW + 9)
+    assert sorted((one.value, one.until) for one in delta.added) == [("email:a@b.c", NOW + 200), ("id:1", NOW + 200)]
+    assert put(store, batch(app, now=NOW + 10, retracted=("f",))).changed
+    assert len(store.decisions.delta(app, revision, NOW + 10).removed) == 2
+
+
+def test_what_a_person_has_lifted_decides_no_more_though_its_finding_comes_up_again(store):
+    made = batch(findings=(finding("f"),), decisions=(decision("d", finding="f"),))
+    put(store, made)
+    store.decisions.lift("shop", "d", "jane", "a customer", NOW + 1)
+    put(store, batch(now=NOW + 5, retracted=("f",)))
+    assert put(store, made).changed is False
+    assert store.findings.get("shop", "f").status == "retracted"
 
 
 def test_findings_since_a_time_come_oldest_first(store):

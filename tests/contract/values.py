@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from sentinel.core.batch import Batch, Committed
+from sentinel.core.batch import Batch, Committed, Sighting
 from sentinel.core.decision import Decision
 from sentinel.core.event import Event, read
 from sentinel.core.finding import Effect, Finding
@@ -63,3 +63,11 @@ def put(store: Store, one: Batch) -> Committed:
         assert all(unit.claim(one.app, one.events))
         (answer,) = unit.commit([one])
     return answer
+
+
+def link(store: Store, app: str, *keys: str) -> str | None:
+    """Let keys be one person's, and return the key of that person."""
+    with store.unit() as unit:
+        (person,) = unit.resolve(app, [Sighting(keys, proven=True, at=NOW)])
+        unit.commit([batch(app)])
+    return person

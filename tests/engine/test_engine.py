@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core.errors import StoreBusy
-from sentinel.engine.engine import Engine, Responded
+from sentinel.engine.engine import Engine, Responded, retracted
 from sentinel.engine.expression import compile_expression
 from sentinel.engine.judge import Judge
 from sentinel.engine.keys import key_text
@@ -19,7 +19,7 @@ from sentinel.engine.metrics import gauge
 from sentinel.engine.playbook import Exemption, Metric, Rule
 from sentinel.engine.respond import respond
 from sentinel.engine.select import NAMES
-from sentinel.engine.windows import Gauge
+from sentinel.engine.windows import Gauge, Hit, Opening
 from sentinel.windows.memory import MemoryWindows
 from tests.engine.playbooks import HERE, SECOND, START, Desk, event, playbook
 
@@ -179,3 +179,10 @@ def test_two_groups_of_several_fields_never_share_a_key(pairs: list[tuple[str, s
     events = [event(0, event="x", success=None, properties={"a": a, "b": b}) for a, b in pairs]
     found = matched(asked, *events)
     assert len({hit.key for hit in found.hits}) == 2
+
+
+@pytest.mark.parametrize(("course", "gone"), [("+-", 1), ("+-+", 0), ("-+", 0), ("-+-", 1), ("+", 0)])
+def test_of_what_is_taken_back_and_opens_again_in_a_batch_the_last_word_counts(course: str, gone: int) -> None:
+    hit = Hit("p", "u", START, "e1", (), True, None)
+    openings = [Opening(hit, START, "e1", (1,), retracted=sign == "-") for sign in course]
+    assert len(retracted(openings, "default")) == gone
