@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sentinel.core.errors import IdentityError
+from sentinel.core.scrub import REDACTED
 
 DEFAULT_ORDER = ("id", "user_id", "uid", "email", "username", "login")
 LONGEST = 256
@@ -24,7 +25,7 @@ def identifiers(user: object) -> dict[str, str]:
     """Return a user's identifiers as texts; a bare string or integer means `{"id": …}`.
 
     Raises IdentityError for booleans, floats, nested values and texts over 256 characters.
-    Empty identifiers are left out.
+    Empty identifiers are left out, and what an SDK left out as a secret: all who have one would be one person.
     """
     if type(user) is not dict:
         user = dict(user) if isinstance(user, Mapping) else {"id": user}
@@ -34,7 +35,7 @@ def identifiers(user: object) -> dict[str, str]:
             value = value.strip().lower() if name == "email" else value.strip()
         else:
             value = normalise(name, value)
-        if value:
+        if value and value != REDACTED:
             found[name] = value
     return found
 
@@ -45,6 +46,8 @@ def normalise(name: str, value: object) -> str:
         text = value.strip()
         if len(text) > LONGEST:
             raise IdentityError(f"user.{name}", f"longer than {LONGEST} characters")
+        if text == REDACTED:
+            return ""
         return text.lower() if name == "email" else text
     if value is None:
         return ""
@@ -78,7 +81,7 @@ def key_of(user: object, order: tuple[str, ...] = DEFAULT_ORDER) -> str | None:
             text = value.strip()
         else:
             text = normalise(name, value)
-        if text:
+        if text and text != REDACTED:
             return f"{_TYPES.get(name, name)}:{text}"
     return None
 

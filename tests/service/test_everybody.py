@@ -71,3 +71,13 @@ def test_a_person_is_acted_on_once_by_whichever_key_they_were_named(store):
     machine.send(*[failed(f"f{n}", 86_400 + n, user=user) for n, user in enumerate(named)])
     (kept,) = store.findings.since("shop", 0)
     assert [one.target for one in kept.finding.effects] == ["id:1", "id:b", "id:c"]
+
+
+def test_what_an_sdk_left_out_as_a_secret_makes_nobody_the_same_person(store):
+    """Ids of sixteen digits may look like card numbers: one block on one of their users met all of them."""
+    machine = Machine(store, [EVERYBODY])
+    people = [{"id": "<redacted>", "email": f"{name}@b.example"} for name in "abcd"]
+    machine.send(*[passed(f"l{n}", n, user=user, ip=f"203.0.113.{n}") for n, user in enumerate(people)])
+    machine.send(*[failed(f"f{n}", 86_400 + n, user=user) for n, user in enumerate(people[:3])])
+    machine.send(failed("nobody", 86_400 + 9, user={"id": "<redacted>"}))
+    assert acted_on(machine) == [f"email:{name}@b.example" for name in "abc"]
