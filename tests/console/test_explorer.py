@@ -169,6 +169,14 @@ def test_a_search_becomes_the_text_of_a_rule(console):
     assert about.status == 422 and "not about one user" in text(about)
 
 
+def test_a_report_says_where_its_bars_hold_more_than_its_period(console):
+    asked = {"period": "period", "from": "2026-01-01", "to": "2026-01-09"}
+    wider = "in whole days: the outer ones hold more than this period"
+    page = console.reader().page("/reports?" + urlencode(asked))
+    assert wider not in text(page)
+    assert wider in text(console.reader().page("/reports?" + urlencode(asked | {"to": "2026-01-09T12:00"})))
+
+
 def test_a_report_between_two_moments_leads_to_those_around_it(console):
     reader = console.reader()
     page = reader.page("/reports?period=period&from=2026-01-01&to=2099-01-01T00:00")

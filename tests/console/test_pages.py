@@ -133,8 +133,24 @@ def test_a_finding_leads_to_whom_it_is_about_to_its_events_and_to_its_playbook(c
     assert len(events) == 3
     for link in (*events, "/people/id%3Aodd%2Fone%3Fx%3D1", "/addresses/203.0.113.21", "/playbooks/of/three-failures"):
         assert reader.get(link).status == 200, link
+    (beside,) = (link for link in found if link.startswith("/explorer?"))
+    wait_for(lambda: "3 events" in text(reader.page(beside)))
     (decision,) = (link for link in found if link.startswith("/decisions/"))
     assert {"/addresses/203.0.113.21", "/playbooks/of/three-failures"} <= hrefs(reader.page(decision))
+
+
+@pytest.mark.parametrize(("ip", "playbook"), [("2001:db8:5::7", "three-failures"), ("203.0.113.22", "only-watching")])
+def test_a_finding_leads_to_all_that_its_group_did_meanwhile(console, ip, playbook):
+    """Of the addresses of a network, or of a user with quotes in the name, and nothing of others."""
+    console.whole.fail(ip, user=f'said "{playbook}"')
+    console.whole.fail("203.0.113.23", user="another")
+    kept = next(
+        one for one in console.store.findings.list("one", playbook=playbook).items if playbook in one.finding.user
+    )
+    (beside,) = (
+        link for link in hrefs(console.reader().page(f"/findings/{kept.finding.id}")) if link.startswith("/explorer?")
+    )
+    wait_for(lambda: "3 events" in text(console.reader().page(beside)))
 
 
 def test_a_group_by_a_network_leads_to_the_page_where_it_can_be_blocked(console):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast, get_args
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from sentinel.console.asking import BETWEEN
 from sentinel.console.forms import Filled
 from sentinel.console.parts import LENGTHS, Cursor, Given, Id, length
+from sentinel.console.render import stamp
 from sentinel.console.visit import Analyst, Viewer, Visit
-from sentinel.core.duration import ENDLESS
+from sentinel.core.duration import ENDLESS, SECOND
 from sentinel.core.errors import StoreBusy
+from sentinel.core.explore import Scalar
 from sentinel.core.record import STATUSES, FindingFormat, Judged, KeptEvent, KeptFinding, Status
 from sentinel.edge.errors import require
 from sentinel.service import hand
+from sentinel.service.search import LONGEST, narrowed
 
 router = APIRouter()
 JUDGED = get_args(Judged)
@@ -53,7 +58,7 @@ def show_finding(visit: Viewer, id: Id) -> Response:
     return visit.page(
         "finding.html", now=visit.now, kept=kept, found=kept.finding, decisions=decisions, events=events,
         missing=missing, judged=JUDGED, lengths=LENGTHS, targets=hand.targets(kept),
-        prolongable=any(effect.decisions for effect in kept.finding.effects),
+        prolongable=any(effect.decisions for effect in kept.finding.effects), beside=_beside(kept, events),
     )  # fmt: skip
 
 
@@ -96,6 +101,17 @@ def _wanted(visit: Visit, playbook: str, status: str, user: str, ip: str) -> dic
 
 def _known(visit: Visit, id: str) -> KeptFinding:
     return require(visit.store.findings.get(visit.app.id, id), "finding", id)
+
+
+def _beside(kept: KeptFinding, events: Sequence[KeptEvent]) -> dict[str, str]:
+    """Return how addresses ask for all that the group did, from the oldest of some events to the newest."""
+    q, found = "", kept.finding
+    for field, value in found.group.items():
+        if field != "ip":  # which may be a network: that is no condition
+            q = narrowed(q, field, cast(Scalar, value))
+    oldest, newest = min([found.at, *(one.event.at for one in events)]), max(found.at, kept.last or 0)
+    asked = {"q": q if len(q) <= LONGEST else "", "ip": str(found.group.get("ip", ""))}
+    return {**asked, "range": BETWEEN, "from": stamp(oldest), "to": stamp(newest + SECOND)}
 
 
 def _evidence(visit: Visit, kept: KeptFinding) -> tuple[list[KeptEvent], str]:

@@ -76,7 +76,7 @@ def show_report(
         figures=[Change(name, getattr(found.now, name), getattr(found.before, name)) for name in FIGURES],
         findings=_changes(told[0].findings, told[1].findings), decisions=_changes(told[0].decisions, told[1].decisions),
         chart=_chart(found.series, now), earlier=(previous, since), later=_later(since, until, now),
-        fields=(field_time(since), field_time(until)),
+        fields=(field_time(since), field_time(until)), step=reports.interval(since, until),
     )  # fmt: skip
 
 
