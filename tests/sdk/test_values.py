@@ -260,6 +260,7 @@ def test_an_answer_is_never_cached_and_shows_text_as_text():
     answer = respond.refusal(Verdict("block", "<b>"), "text/html", Options())
     assert b"&lt;b&gt;" in answer.body
     assert dict(answer.headers)["Cache-Control"] == "no-store"
+    assert dict(answer.headers)["X-Content-Type-Options"] == "nosniff"
     assert dict(answer.headers)["Content-Length"] == str(len(answer.body))
 
 
