@@ -223,6 +223,7 @@ def test_what_is_refused_says_its_status_code_message_and_hint(door, how, status
     client = door.client.using(how.get("key"))
     answer = client.post(how.get("path", PATH), how.get("body"), raw=how.get("raw"), headers=how.get("headers", ()))
     assert (answer.status, answer.error["code"]) == (status, code)
+    assert (answer.headers.get("connection") == "close") == (status == 413)  # nobody waits for the rest of that body
     assert message in answer.error["message"]
     assert hint in (answer.error["hint"] or "")
     assert door.written.sendings == []
