@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from sentinel.core import address, identity
@@ -27,7 +28,7 @@ def build_test(reading: Reading, desk: Desk) -> PlaybookTest:
         name=reading["name"],
         events=tuple(_delivery(entry, desk) for entry in reading["events"]),
         expect=tuple(_expectation(entry, desk) for entry in reading["expect"]),
-        requests=tuple(_request(entry, desk) for entry in reading["requests"]),
+        requests=tuple(sorted((_request(entry, desk) for entry in reading["requests"]), key=attrgetter("at"))),
         place=place_of(reading.node.spot, desk),
         beside=reading["with"],
     )
@@ -131,8 +132,7 @@ def check_tests(reading: Reading, desk: Desk) -> None:
         for entry in test["requests"] or ():
             _check_address(entry["ip"], entry.spot("ip"), desk, networks=False)
             _check_user(entry["user"], entry.spot("user"), desk)
-        for key in ("expect", "requests"):
-            _check_order(test[key] or (), desk)
+        _check_order(test["expect"] or (), desk)
 
 
 def _check_delivery(reading: Reading, desk: Desk) -> None:

@@ -220,6 +220,11 @@ def test_a_wrong_verdict_is_told_with_its_place():
     assert fault == ("p.yaml:18:9: at 19s the request of id:u1, 203.0.113.9, d gets `allow`, not `block`")
 
 
+def test_requests_stand_in_any_order():
+    asked = [("1h20s", "allow"), ("20s", "block"), ("19s", "allow"), ("1h19s", "block")]
+    assert run(requests=[f"{{at: {at}, ip: 203.0.113.9, verdict: {verdict}}}" for at, verdict in asked]) == []
+
+
 def test_a_block_that_holds_at_logins_alone_is_told_to_whoever_expects_one_of_every_request():
     blocked = {
         "group": "user", "actions": "[block_user: {for: 1h}]",
