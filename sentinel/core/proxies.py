@@ -17,7 +17,7 @@ from sentinel.core import address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _FOR = re.compile(r'(?:^|;)\s*for\s*=\s*("(?:[^"\\]|\\.)*"|[^;,\s]+)', re.IGNORECASE)
-_SPLIT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
+_SPLIT = re.compile(r'(?:[^,"]+|"(?:[^"\\]+|\\.)*"?)+')
 _MOST = 64  # no honest chain is longer
 
 

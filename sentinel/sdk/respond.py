@@ -34,6 +34,7 @@ _MESSAGES = {
     "redirect": ("redirected", "go on at the address in `location`"),
     "challenge": ("challenged", "show a second factor to go on"),
 }
+_LONGEST_ACCEPT = 1024  # no browser's is half as long, and who is refused may send one of 64 KiB again and again
 # What still passes when a request is refused: these end a task or the process, and must.
 PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
 
@@ -79,7 +80,7 @@ def answering(client: Client, holder: Holder) -> Iterator[None]:
 def wants_page(accept: str | None) -> bool:
     """Say whether an Accept header asks for HTML at least as much as for JSON; without one, JSON will do."""
     best = {"html": 0.0, "json": 0.0}
-    for part in (accept or "").lower().split(","):
+    for part in (accept or "")[:_LONGEST_ACCEPT].lower().split(","):
         kind, *parameters = (piece.strip() for piece in part.split(";"))
         quality = _quality(parameters)
         if kind in ("text/html", "application/xhtml+xml", "text/*"):

@@ -256,6 +256,11 @@ def test_a_page_is_for_who_asks_for_one(accept, page):
     assert respond.wants_page(accept) is page
 
 
+def test_of_an_accept_header_without_end_the_start_is_read():
+    assert respond.wants_page("text/html" + "," * 60_000)
+    assert not respond.wants_page("," * 60_000 + "text/html")
+
+
 def test_an_answer_is_never_cached_and_shows_text_as_text():
     answer = respond.refusal(Verdict("block", "<b>"), "text/html", Options())
     assert b"&lt;b&gt;" in answer.body
