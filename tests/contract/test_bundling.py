@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 from sentinel.core.batch import Outgoing
 from sentinel.core.bundle import Bound, Lane, Settled
 from sentinel.core.duration import MINUTE
@@ -125,24 +123,6 @@ def test_many_are_decided_of_a_lot_at_a_time(store):
     assert store.outbox.settle(USUAL, TWO, NOW) == Settled(0, 10, False)
     ((findings, members),) = bundled(store).values()
     assert findings == len(members) == LOT + 8
-
-
-def test_two_servers_that_decide_at_once_decide_of_each_once(store):
-    send(store, *(f"{number:03}" for number in range(200)))
-    start = threading.Barrier(2)
-
-    def settle():
-        start.wait(60)
-        store.outbox.settle(USUAL, TWO, NOW)
-
-    threads = [threading.Thread(target=settle) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert len(due(store)) == 2
-    ((findings, members),) = bundled(store).values()
-    assert findings == len(members) == 198
 
 
 def test_a_bundle_given_up_is_tried_again_with_all_that_is_in_it(store):

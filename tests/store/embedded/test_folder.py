@@ -14,6 +14,7 @@ import pytest
 
 from sentinel.core.errors import SentinelError, StoreError
 from sentinel.core.record import App, Filter
+from sentinel.store import migrate
 from sentinel.store.embedded import control
 from sentinel.store.embedded.store import CONTROL, EVENTS, open_store
 from tests.contract.values import NOW, batch, event, put
@@ -221,6 +222,6 @@ def test_tables_of_a_newer_sentinel_are_refused(tmp_path):
     with pytest.raises(StoreError, match="newer Sentinel"):
         open_store(tmp_path / "data")
     with sqlite3.connect(tmp_path / "data" / CONTROL) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        connection.execute("UPDATE alembic_version SET version_num = ?", (migrate.HEAD,))
     connection.close()
     open_store(tmp_path / "data").close()
