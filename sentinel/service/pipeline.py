@@ -177,7 +177,7 @@ class Pipeline:
         if matched.newest > newest:
             self._heard[tenant.app.id] = now
         tenant.newest = matched.newest
-        openings = tenant.windows.hit(self._acting(unit, tenant, matched.hits, now), matched.newest)
+        openings = self._hit(unit, tenant, events, matched, matched.newest, now)
         openings += self._due(tenant, matched.newest - tenant.engine.lateness)
         batch = self._judge(unit, tenant, events, matched, openings, now)
         yield batch
@@ -191,10 +191,17 @@ class Pipeline:
             self._know(unit, tenant, events, links=False)
             self._show_marks(tenant, events, now)
             matched = tenant.engine.match(events, 0, tenant.memory.ledger.monitoring(now))
-            openings = tenant.windows.hit(self._acting(unit, tenant, matched.hits, now), tenant.newest)
+            openings = self._hit(unit, tenant, events, matched, tenant.newest, now)
             batch = self._judge(unit, tenant, events, matched, openings, now)
             findings = batch.findings
             yield batch
+
+    def _hit(
+        self, unit: Unit, tenant: Tenant, events: Sequence[Event], matched: Matched, newest: int, now: int
+    ) -> list[Opening]:  # fmt: skip
+        """Take hits into the windows and return what opens; whose they are is told before, or with them, to others."""
+        tenant.memory.gather(matched.hits, events, tenant.engine.crowded)
+        return tenant.windows.hit(self._acting(unit, tenant, matched.hits, now), newest)
 
     def _judge(
         self, unit: Unit, tenant: Tenant, events: Sequence[Event], matched: Matched, openings: Sequence[Opening],
@@ -202,7 +209,6 @@ class Pipeline:
     ) -> Batch:  # fmt: skip
         """Return what is to be committed: the events, what they open and take back, and what follows from it."""
         app = tenant.app.id
-        tenant.memory.gather(matched.hits, events, tenant.engine.crowded)
         opened = [opening for opening in openings if not opening.retracted]
         if opened:
             self._allow(unit, tenant, now)

@@ -42,7 +42,8 @@ window: 10m
 sequence: [{rule: login-failed, count: 2}, {rule: login-succeeded}]
 actions: [{challenge_user: {for: 1h}}]
 """
-ALL = LADDER, GUARDED, SPARING, OWNERS, WAITING, SEQUENCE
+CROWD = playbook(id="crowd", when="{distinct: {user: 3}}", actions="[{block_users: {for: 1h}}]")
+ALL = LADDER, GUARDED, SPARING, OWNERS, WAITING, SEQUENCE, CROWD
 _apps = count()
 
 
@@ -127,7 +128,7 @@ class Processes:
 
 
 def _effects(finding):
-    return tuple((one.kind, one.target, one.length, one.held) for one in finding.effects)
+    return sorted(((one.kind, one.target, one.length, one.held) for one in finding.effects), key=str)
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def test_events_given_to_two_processes_in_turn_come_to_what_they_come_to_on_one(
     assert one.findings == two.findings
     assert one.decisions == two.decisions
     kinds = {finding[0] for finding in one.findings}
-    assert kinds >= {"p", "guarded", "owners", "waiting", "sequence"}
+    assert kinds >= {"p", "guarded", "owners", "waiting", "sequence", "crowd"}
 
 
 def test_the_third_of_three_failures_is_found_whoever_had_the_first_two(store, links):
@@ -182,6 +183,13 @@ def test_the_third_of_three_failures_is_found_whoever_had_the_first_two(store, l
     for n in range(3):
         two.send(failed(f"e{n}", n))
     assert [finding[:4] for finding in two.findings] == [("p", "203.0.113.9", 2 * SECOND, True)]
+
+
+def test_everybody_in_a_window_is_acted_on_whoever_was_given_their_events(store, links):
+    two = Processes(store, [CROWD], *links)
+    for n in range(3):
+        two.send(failed(f"e{n}", n, user=f"u{n}"))
+    assert [value for _, _, value, _ in two.decisions] == ["id:u0", "id:u1", "id:u2"]
 
 
 def test_a_ladder_is_climbed_by_all_processes_together(store, links):
