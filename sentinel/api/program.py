@@ -44,7 +44,7 @@ from sentinel.api.ingest import PATHS, Ingest
 from sentinel.api.refusals import OPENAPI
 from sentinel.core.errors import SentinelError
 from sentinel.edge import wire
-from sentinel.edge.batch import countable
+from sentinel.edge.decoding import countable
 from sentinel.edge.errors import ApiError, refusal
 from sentinel.edge.requests import named
 from sentinel.edge.wire import Asgi, Budget, Gone, Headers, Message, Receive, Scope, Send

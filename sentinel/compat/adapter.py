@@ -18,7 +18,8 @@ from sentinel.core.errors import SentinelError
 from sentinel.core.record import KeyScope
 from sentinel.edge import wire
 from sentinel.edge.access import Caller, Gate
-from sentinel.edge.batch import Parsed, Terms, Translate, decode, translated
+from sentinel.edge.batch import Parsed, Terms, Translate, translated
+from sentinel.edge.decoding import decode
 from sentinel.edge.door import EXPECTED, Door, not_written
 from sentinel.edge.encodings import expand
 from sentinel.edge.errors import ApiError

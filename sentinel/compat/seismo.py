@@ -24,7 +24,7 @@ from sentinel.core.errors import EventError
 from sentinel.core.event import Event
 from sentinel.core.moment import from_datetime, to_text
 from sentinel.core.record import Filter, KeyScope
-from sentinel.edge.batch import decode
+from sentinel.edge.decoding import decode
 from sentinel.edge.errors import ApiError
 
 MOST = 10_000  # events in one answer, which has no pages

@@ -29,7 +29,7 @@ from sentinel.core.errors import EventError, SentinelError, StoreBusy
 from sentinel.core.event import ENFORCED
 from sentinel.core.scrub import Scrubber
 from sentinel.core.scrub import text as scrubbed
-from sentinel.edge.batch import decode
+from sentinel.edge.decoding import decode
 from sentinel.edge.errors import ApiError
 from sentinel.edge.protocols import KeyForm, KeySetting, yes_or_no
 from sentinel.service.bans import Ban, Table, Target

@@ -1,13 +1,7 @@
-"""From the bytes of a request to events: decoded once, each event judged by itself, none lost for another.
-
-A body that the strict decoder refuses is read again leniently: text that is no Unicode is mended, a number that is
-none costs its own event only. What is not JSON at all is refused whole.
-"""
+"""From the bytes of a request to events: decoded once, each event judged by itself, none lost for another."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -20,19 +14,14 @@ from sentinel.core.errors import EventError
 from sentinel.core.event import ENFORCED, ID_LENGTH, Event
 from sentinel.core.record import KeyScope
 from sentinel.core.text import whole
+from sentinel.edge.decoding import FORM, decode, mended
 from sentinel.edge.errors import ApiError
 
 MOST = 5_000
-MOST_CONTAINERS = 250_000  # eight megabytes of brackets would hold everybody up for seconds
 LARGEST_PROPERTIES = 32 * 1024
 LARGEST_USER = 16 * 1024
 FROM_SDK = (ENFORCED, "sentinel.identify", "sentinel.dropped")
 NOT_FROM_BROWSERS = ("auth", "signup")
-DEEPEST = 64  # levels that are decoded: an event has 18
-_LONGEST_NUMBER = 40
-_PACKED = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
-_TO_BRACKET = re.compile(rb'(?:[^][{}"]++|"(?:[^"\\]++|\\.)*+")*+[][{}]', re.DOTALL)  # past texts, which may hold some
-_FORM = 'send one event such as `{"event": "invoice.created"}`, or a list of them'
 Translate = Callable[[Any], Iterable[Any]]
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -67,7 +56,7 @@ def parse(data: bytes, terms: Terms) -> Parsed:
     for index, raw in enumerate(_listed(decoded)):
         try:
             if lenient:
-                raw = _mended(raw)
+                raw = mended(raw)
             _bounded(raw)
             parsed.events.append(read(raw, terms))
         except EventError as error:
@@ -88,7 +77,7 @@ def translated(
         _few(len(elements))
     for index, element in enumerate(elements):
         try:
-            for raw in translate(_mended(element) if lenient else element):
+            for raw in translate(mended(element) if lenient else element):
                 _bounded(raw)
                 parsed.events.append(read(raw, terms))
         except EventError as error:
@@ -112,73 +101,15 @@ def _id(raw: Any) -> str | None:
     return whole(id)[:64] if isinstance(id, str) else None
 
 
-def decode(data: bytes) -> tuple[Any, bool]:
-    """Return what a body says, and whether only a lenient reading got it; raises the refusal of what is no JSON.
-
-    What is nested too deep to be decoded is cut, so that it costs its own event: that is too deep all the same.
-    """
-    countable(data)
-    try:
-        return _decoded(data)
-    except RecursionError:
-        pass
-    try:
-        return _decoded(_shallow(data))
-    except (ApiError, RecursionError):
-        raise ApiError("malformed", "the body is nested too deep", _FORM) from None
-
-
-def _decoded(data: bytes) -> tuple[Any, bool]:
-    try:
-        return msgspec.json.decode(data), False
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        pass
-    try:
-        text = data.decode("utf-8-sig", "replace")
-        return json.loads(text, parse_constant=_NoNumber, parse_float=_float, parse_int=_int), True
-    except ValueError as error:
-        where = str(error)[:80] if data else "it is empty"
-        raise ApiError("malformed", f"the body is not JSON: {where}", _remedy(data, where)) from None
-
-
-def _remedy(data: bytes, where: str) -> str:
-    """Return what to do about a body that is no JSON, by what it looks like."""
-    packed = next((name for name, magic in _PACKED.items() if data.startswith(magic)), None)
-    if packed is not None:
-        return f"it looks like {packed}: say so with `Content-Encoding: {packed}`"
-    return f"lines of JSON are no list: {_FORM}" if where.startswith("Extra data: line 2") else _FORM
-
-
-def _shallow(data: bytes) -> bytes:
-    """Return JSON without what lies deeper than DEEPEST levels: lists and objects there are empty."""
-    parts: list[bytes] = []
-    depth = at = kept = 0
-    while found := _TO_BRACKET.match(data, at):
-        at = found.end()
-        depth += 1 if data[at - 1] in b"[{" else -1
-        if depth == DEEPEST and data[at - 1] in b"]}":
-            kept = at - 1
-        elif depth == DEEPEST + 1 and data[at - 1] in b"[{":
-            parts.append(data[kept:at])
-            kept = len(data)
-    return b"".join([*parts, data[kept:]])
-
-
-def countable(data: bytes) -> None:
-    """Raise the refusal of a body with more objects and lists than memory should hold, before they are made."""
-    if data.count(b"{") + data.count(b"[") > MOST_CONTAINERS:
-        raise ApiError("too_large", "too many objects and lists in one request", "send fewer events at a time")
-
-
 def _listed(decoded: Any) -> list[Any]:
     if type(decoded) is dict and "events" in decoded and "event" not in decoded:
         decoded = decoded["events"]
         if type(decoded) is not list:
-            raise ApiError("malformed", "`events`: not a list", _FORM)
+            raise ApiError("malformed", "`events`: not a list", FORM)
     if type(decoded) is dict:
         return [decoded]
     if type(decoded) is not list:
-        raise ApiError("malformed", "the body is neither an event nor a list of them", _FORM)
+        raise ApiError("malformed", "the body is neither an event nor a list of them", FORM)
     if len(decoded) > MOST:
         raise ApiError("too_large", f"{len(decoded)} events in one request, at most {MOST}", "send fewer at a time")
     return decoded
@@ -240,38 +171,3 @@ def _claimed(found: Event) -> Event:
         raise EventError("event", f"`{found.name}` is not taken from a browser", "send it from your server")
     found.trust = "browser"
     return found
-
-
-class _NoNumber(str):
-    """Stands where a number was written that is none, or none that can be kept."""
-
-    __slots__ = ()
-
-
-def _float(text: str) -> float | _NoNumber:
-    value = float(text)
-    return value if abs(value) != float("inf") else _NoNumber(text)
-
-
-def _int(text: str) -> int | _NoNumber:
-    return int(text) if len(text) <= _LONGEST_NUMBER else _NoNumber(text)
-
-
-def _mended(raw: Any) -> Any:
-    """Return a copy in which every text is Unicode; raises EventError for what stands for a number and is none."""
-    try:
-        return _mend(raw)
-    except RecursionError:
-        raise EventError("event", "nested too deep") from None
-
-
-def _mend(value: Any) -> Any:
-    if type(value) is str:
-        return whole(value)
-    if type(value) is _NoNumber:
-        raise EventError(
-            "event", f"`{value[:20]}` is not a number that can be kept", "send it as a text, or not at all"
-        )
-    if type(value) is dict:
-        return {whole(key): _mend(one) for key, one in value.items()}
-    return [_mend(one) for one in value] if type(value) is list else value

@@ -20,7 +20,8 @@ from sentinel.core import address, event
 from sentinel.core.errors import EventError
 from sentinel.core.identity import LONGEST
 from sentinel.core.moment import parse
-from sentinel.edge.batch import LARGEST_PROPERTIES, decode
+from sentinel.edge.batch import LARGEST_PROPERTIES
+from sentinel.edge.decoding import decode
 from sentinel.edge.errors import ApiError
 
 NAMES = {"session": "session.start", "sessionend": "session.end", "heartbeat": "session.heartbeat"}
