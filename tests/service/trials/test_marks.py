@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from sentinel.engine.engine import Engine
 from sentinel.engine.memory import Memory
-from sentinel.service.trials.filetests import Runner
 from sentinel.service.marks import matter
+from sentinel.service.trials.filetests import Runner
 from sentinel.service.trials.replay import EVER, Replay
 from tests.service.stories import MINUTE, START, events, playbooks, raw, windows
 
