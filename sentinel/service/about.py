@@ -13,11 +13,13 @@ from sentinel.core.decisions import Found, bears
 from sentinel.core.decisions import overruled as decided_over
 from sentinel.core.explore import Activity
 from sentinel.core.record import Filter, KeptDecision, KeptFinding, Person
+from sentinel.service.hand import inside
 from sentinel.service.ports import Store
 
 MOST = 50  # findings and lines of a timeline
 _LOOKED = 5000  # findings that are counted at the most
 _PAGE = 1000
+_PERSONAL = ("user", *PAIRS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,26 @@ def overruling(store: Store, app: str, some: Iterable[KeptDecision], now: int) -
         beside = (kept for name in names & held.keys() for kept in held[name])
         found |= {one: over for one, over in overruled((asked[id], *beside), now).items() if one == id}
     return found
+
+
+def contested(store: Store, app: str, now: int) -> list[KeptDecision]:
+    """Return the decisions in force on whom, or on addresses in a network that, people decided by hand in force.
+
+    Of each kind of these the newest thousand are looked at.
+    """
+    by_hand = [kept.decision for kept in store.decisions.by_hand(app, now)]
+    users = {one.value if one.scope == "user" else unpair(one.value)[0] for one in by_hand if one.scope in _PERSONAL}
+    places = {one.value for one in by_hand if one.scope not in _PERSONAL}
+    wide = [place(one.value) for one in by_hand if one.scope == "network" and one.kind == "allow"]
+    found: list[KeptDecision] = []
+    if users:
+        found += store.decisions.list(app, users=users, now=now, limit=_PAGE).items
+    if places:
+        found += store.decisions.list(app, values=places, now=now, limit=_PAGE).items
+    for scope in ("ip", "network") if wide else ():
+        listed = store.decisions.list(app, now=now, scope=scope, limit=_PAGE).items
+        found += [kept for kept in listed if any(inside(place(kept.decision.value), one) for one in wide)]
+    return list({kept.decision.id: kept for kept in found}.values())
 
 
 def _wherever(decision: Decision) -> set[str]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from itertools import starmap
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, func, or_, select, update
 
 from sentinel.core.decision import Decision, Delta
 from sentinel.core.errors import SentinelError
@@ -126,20 +126,12 @@ class Decisions:
         with self._control.read() as connection:
             return {row.kind: row.number for row in connection.execute(query)}
 
-    def contested(self, app: str, now: int) -> Sequence[KeptDecision]:
-        """Return what playbooks decided where a person's decision may stand in place of it, of both what is in force.
-
-        That is on the same target or user, and on any address where a person allows any; the newest of them.
-        """
-        c, personal = decisions.c, decisions.alias().c
-        by_hand = (personal.app == app, personal.playbook.is_(None), *_in_force(now, personal))
-        users = select(personal.subject).where(*by_hand, personal.subject.is_not(None))
-        allowing = select(personal.id).where(*by_hand, personal.kind == "allow", personal.subject.is_(None))
-        same = or_(c.value.in_(select(personal.value).where(*by_hand)), c.subject.in_(users))
-        query = _own(app).where(c.playbook.is_not(None), *_in_force(now))
-        query = query.where(or_(same, and_(c.subject.is_(None), allowing.exists())))
+    def by_hand(self, app: str, now: int) -> Sequence[KeptDecision]:
+        """Return what people decided and is in force, the newest of it; what is on a person, on each of their keys."""
+        c = decisions.c
+        mine = select(decisions).where(c.app == app, c.playbook.is_(None), *_in_force(now))
         with self._control.read() as connection:
-            return tuple(map(_kept, connection.execute(query.order_by(c.made.desc(), c.id).limit(LARGEST))))
+            return tuple(map(_kept, connection.execute(mine.order_by(c.made.desc(), c.id.desc()).limit(LARGEST))))
 
     def add(self, app: str, decision: Decision, by: str, now: int) -> int:
         """Add a decision by hand and return the revision; raises SentinelError for an id in use."""
@@ -203,7 +195,8 @@ class Decisions:
         return gone
 
 
-def _in_force(now: int, c: Any = decisions.c) -> tuple[ColumnElement[bool], ...]:
+def _in_force(now: int) -> tuple[ColumnElement[bool], ...]:
+    c = decisions.c
     return c.removed.is_(None), or_(c.until.is_(None), c.until > now)
 
 

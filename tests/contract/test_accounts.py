@@ -8,6 +8,7 @@ import pytest
 
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Account, account_link
+from sentinel.service import about
 from sentinel.store.accounts import MOST_SESSIONS
 from tests.contract.values import NOW, decision, fresh_app
 
@@ -193,25 +194,30 @@ def test_what_is_in_force_is_counted_by_kind(store):
     assert store.decisions.standing("nowhere", NOW) == {}
 
 
-def test_what_people_may_have_decided_otherwise_is_what_playbooks_decided_on_the_same(store):
-    """On the same target or user, over and lifted left out, and wherever a person allows addresses, on all of these."""
+def test_where_people_decided_too_is_the_same_target_the_same_user_and_whatever_lies_in_a_network_they_allow(store):
+    """Over and lifted left out, on both sides."""
     app = fresh_app(store)
 
     def add(id, value, scope="user", **more):
         store.decisions.add(app, replace(decision(id, value), scope=scope, **more), "jane", NOW)
+
+    def contested():
+        return {kept.decision.id for kept in about.contested(store, app, NOW + HOUR) if kept.decision.playbook}
 
     by_hand = {"playbook": None, "by": "jane"}
     add("same", "id:1")
     add("other", "id:2")
     add("paired", '["id:1","203.0.113.9"]', "user+ip")
     add("address", "203.0.113.9", "ip")
+    add("elsewhere", "198.51.100.9", "ip")
     add("over", "id:1", until=NOW + HOUR)
     add("ended", "id:2", until=NOW + 1, **by_hand)
+    assert contested() == set()
     add("hand", "id:1", **by_hand)
-    assert {kept.decision.id for kept in store.decisions.contested(app, NOW + HOUR)} == {"same", "paired"}
-    add("allowed", "198.51.100.0/24", "network", kind="allow", **by_hand)
-    found = [kept.decision.id for kept in store.decisions.contested(app, NOW + HOUR)]
-    assert sorted(found) == ["address", "paired", "same"]
+    assert contested() == {"same", "paired"}
+    add("allowed", "203.0.113.0/24", "network", kind="allow", **by_hand)
+    assert contested() == {"same", "paired", "address"}
+    assert set(about.overruling(store, app, about.contested(store, app, NOW + HOUR), NOW + HOUR)) == {"same", "address"}
     for id in ("hand", "allowed"):
         store.decisions.lift(app, id, "jane", "", NOW)
-    assert list(store.decisions.contested(app, NOW + HOUR)) == []
+    assert contested() == set()

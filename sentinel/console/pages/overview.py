@@ -48,7 +48,7 @@ def overview(visit: Viewer) -> Response:
 def _in_force(visit: Visit, now: int) -> dict[str, Any]:
     """Return how many decisions of each kind count, and how many do not, for a colleague's stands in their place."""
     decisions = visit.store.decisions
-    contested = decisions.contested(visit.app.id, now)
+    contested = about.contested(visit.store, visit.app.id, now)
     over = about.overruling(visit.store, visit.app.id, contested, now)
     kinds: Counter[str] = Counter(kept.decision.kind for kept in contested if kept.decision.id in over)
     standing = decisions.standing(visit.app.id, now)

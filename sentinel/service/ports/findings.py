@@ -91,11 +91,8 @@ class Decisions(Protocol):
     def standing(self, app: str, now: int) -> dict[str, int]:
         """Return how many decisions of each kind are in force, each once for all of a person's keys."""
 
-    def contested(self, app: str, now: int) -> Sequence[KeptDecision]:
-        """Return what playbooks decided where a person's decision may stand in place of it, of both what is in force.
-
-        That is on the same target or user, and on any address where a person allows any; the newest thousand of them.
-        """
+    def by_hand(self, app: str, now: int) -> Sequence[KeptDecision]:
+        """Return what people decided and is in force, the newest thousand, for each key of a person by itself."""
 
     def add(self, app: str, decision: Decision, by: str, now: int) -> int:
         """Add a decision by hand and return the revision."""
