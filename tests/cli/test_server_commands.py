@@ -605,6 +605,12 @@ class TestImport:
         ]
         assert [len(one) for one in linked] == [2, 1]
 
+    def test_what_playbooks_made_is_left_to_those_of_the_server(self, ask, tmp_path, stored):
+        shown = {"event": "x", "timestamp": "2026-01-01T00:00:00Z", "received": None, "identifiers": {}}
+        rows = [shown | {"id": trust, "trust": trust} for trust in ("server", "playbook", "browser")]
+        assert ask("import", self.write(tmp_path / "day.ndjson", rows))[0] == 0
+        assert stored.ids == {"server", "browser"}
+
     @pytest.mark.parametrize("home", ["a file", "none"])
     def test_without_a_place_for_bookmarks_a_file_is_taken_all_the_same(self, ask, tmp_path, monkeypatch, home):
         file = self.write(tmp_path / "day.ndjson", self.fresh(home))
