@@ -147,7 +147,8 @@ def _finding(data: Body, show: Show, guarded: bool) -> Summary:
 
 def _bundle(data: Body, show: Show) -> Summary:
     playbooks = _all(data, "playbooks")
-    head = f"[{printable(data.get('severity'))}] {show(data.get('app'))}: {_number(data, 'findings')} more findings"
+    many = "1 more finding" if data.get("findings") == 1 else f"{_number(data, 'findings')} more findings"
+    head = f"[{printable(data.get('severity'))}] {show(data.get('app'))}: {many}"
     rows = [
         ("time", f"{printable(data.get('since'))} to {printable(data.get('until'))}"),
         ("acted", f"{_number(data, 'acted')} of {_number(data, 'findings')}"),

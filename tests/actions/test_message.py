@@ -143,6 +143,7 @@ def test_many_findings_in_words() -> None:
         URL,
     ]
     assert subject(shown) == "[high] shop: 101 more findings"
+    assert subject(bundled({})) == "[high] shop: 1 more finding"
 
 
 def test_a_program_is_sent_the_sum_of_many_findings() -> None:
