@@ -3,8 +3,8 @@
 - A folder is read with everything below it (`*.yaml`, `*.yml`); names that start with a dot are passed over.
 - Rules that the paths do not hold themselves come from `rules=`; else from a folder `rules` inside or beside the path,
   or beside the folder `playbooks` it lies in; where there is none, from those the product ships.
-- Lists are the `*.txt` of the folders `lists` inside or beside each of these folders; the shipped ones are there too
-  wherever the shipped rules are.
+- Lists are the `*.txt` of the folders `lists` inside or beside each of these folders, and of those beside any file that
+  is read; the shipped ones are there too wherever the shipped rules are.
 """
 
 from __future__ import annotations
@@ -198,8 +198,7 @@ class Taken:
 
 def _list_files(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield the files of the lists that belong to paths."""
-    homes = (path if path.is_dir() else path.parent for path in paths)
-    for place in (_plain(place) for home in homes for place in (home / LISTS, home / ".." / LISTS)):
+    for place in dict.fromkeys(_plain(home / LISTS) for path in paths for home in _list_homes(path)):
         try:
             files = sorted(place.iterdir())
         except NotADirectoryError:
@@ -208,6 +207,14 @@ def _list_files(paths: Iterable[Path]) -> Iterator[Path]:
             _unreadable(error)
             continue
         yield from (file for file in files if file.suffix == ".txt" and file.is_file())
+
+
+def _list_homes(path: Path) -> Iterator[Path]:
+    """Yield the folders that may hold a folder of lists: a path's own, the one above it, and below it those with files."""
+    home = path if path.is_dir() else path.parent
+    yield from (home, home / "..")
+    for file in below(path) if home is path else ():
+        yield from (one for one in file.parents if one.is_relative_to(home))
 
 
 def below(path: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sentinel.core.errors import InputError
-from sentinel.loader.content import LARGEST_LIST, load
+from sentinel.loader.content import LARGEST_LIST, load, stamps
 from sentinel.loader.mistakes import PlaybookErrors
 
 PLAYBOOK = "playbook: {id}\nrule: {rule}\ngroup_by: ip\nwindow: 10m\nwhen: {{count: 5}}\n"
@@ -169,6 +169,16 @@ def test_channels_are_checked_where_they_are_known(tmp_path: Path) -> None:
     assert load([tmp_path]).playbooks["p"].actions[0].channel == "pager"
     assert load([tmp_path], channels=["pager"]).playbooks
     assert mistakes(tmp_path, channels=["security"]) == ["p.yaml:6: there is no channel `pager`"]
+
+
+@pytest.mark.parametrize("place", ["app/rules/lists", "app/lists", "app/rules/logins/lists"])
+def test_lists_are_found_however_deep_below_the_path_their_rules_lie(tmp_path: Path, place: str) -> None:
+    files = {"app/rules/logins/r.yaml": rule(where='in_list(user, "staff")'), f"{place}/staff.txt": "u1\n"}
+    write(tmp_path, files | {"elsewhere/lists/staff.txt": "u2"})
+    assert load([tmp_path]).lists["staff"].holds("u1")
+    before = stamps([tmp_path])
+    (tmp_path / place / "staff.txt").write_text("u1\nu2\n")
+    assert stamps([tmp_path]) != before
 
 
 def test_two_lists_of_one_name_are_a_mistake(tmp_path: Path) -> None:
