@@ -210,7 +210,7 @@ def _list_files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _list_homes(path: Path) -> Iterator[Path]:
-    """Yield the folders that may hold a folder of lists: a path's own, the one above it, and below it those with files."""
+    """Yield the folders that lists may lie in: a path's own, the one above it, and below it those with files."""
     home = path if path.is_dir() else path.parent
     yield from (home, home / "..")
     for file in below(path) if home is path else ():
