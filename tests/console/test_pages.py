@@ -322,6 +322,26 @@ def test_what_is_wrong_with_a_decision_is_told(console, fields, words):
     assert "<html" not in part.body.decode()
 
 
+@pytest.mark.parametrize(
+    ("value", "scope", "says"),
+    [
+        ("203.0.113.77", "user", "choose `ip`, or write `id:203.0.113.77`"),
+        ("2001:db8::7", "user+ip", "is an address, and the scope is `user+ip`"),
+        ("203.0.113.0/24", "user", "choose `network`"),
+    ],
+)
+def test_an_address_in_the_place_of_a_user_is_not_taken_for_a_users_name(console, value, scope, says):
+    reader, fields = (
+        console.reader(),
+        {"scope": scope, "value": value, "other": "203.0.113.1", "reason": "x", "for": "1d"},
+    )
+    for path in ("/decisions/new", "/decisions/allowed/add")[: 1 + (scope == "user")]:
+        answer = reader.post(path, {"kind": "block", **fields})
+        assert answer.status == 422 and says in text(answer), path
+    named = {**fields, "kind": "block", "scope": "user", "value": "id:203.0.113.77"}
+    assert "id:203.0.113.77" in text(reader.page(reader.done("/decisions/new", named)))
+
+
 def test_a_script_is_led_by_a_head_and_a_browser_by_its_address(console):
     good = {"kind": "block", "scope": "user", "value": "8", "reason": "x", "for": "1d"}
     answer = console.reader().post("/decisions/new", good, headers={"HX-Request": "true"})

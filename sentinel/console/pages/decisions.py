@@ -100,8 +100,9 @@ def add_allowance(visit: Analyst, form: Filled) -> Response:
     """Let nobody act on a user, an address or a network; what playbooks decided about them is lifted."""
     now = visit.now
     scope = cast(Single, form.choice("scope", EXCEPTED))
+    whom = hand.target(scope, _meant(scope, form.text("value", most=512)), visit.app.ipv6)
     _, lifted = hand.allow(
-        visit.store, visit.app.id, scope, hand.target(scope, form.text("value", most=512), visit.app.ipv6),
+        visit.store, visit.app.id, scope, whom,
         hand.until(length(form), None, now), form.text("reason", most=500), visit.by, now,
     )  # fmt: skip
     if lifted:
@@ -118,8 +119,20 @@ def remove_allowance(visit: Analyst, form: Filled, id: Id) -> Response:
 
 
 def _target(visit: Visit, scope: Scope, form: Form) -> str:
-    value = form.text("value", most=512)
+    value = _meant(scope, form.text("value", most=512))
     return hand.target(scope, (value, form.text("other", most=512)) if scope in PAIRS else value, visit.app.ipv6)
+
+
+def _meant(scope: Scope, value: str) -> str:
+    """Return whom a form names; raises SentinelError for an address where a user is to be named: few are called so."""
+    if scope in ("ip", "network"):
+        return value
+    try:
+        where = hand.spot("value", value)
+    except SentinelError:
+        return value
+    hint = f"choose `{'network' if '/' in where else 'ip'}`, or write `id:{value[:64]}`"
+    raise SentinelError(f"`value`: `{value[:64]}` is an address, and the scope is `{scope}`", hint)
 
 
 def _spelling(who: str) -> str:
