@@ -147,10 +147,10 @@ def test_a_finding_leads_to_all_that_its_group_did_meanwhile(console, ip, playbo
     kept = next(
         one for one in console.store.findings.list("one", playbook=playbook).items if playbook in one.finding.user
     )
-    (beside,) = (
-        link for link in hrefs(console.reader().page(f"/findings/{kept.finding.id}")) if link.startswith("/explorer?")
-    )
+    page = console.reader().page(f"/findings/{kept.finding.id}")
+    (beside,) = (link for link in hrefs(page) if link.startswith("/explorer?"))
     wait_for(lambda: "3 events" in text(console.reader().page(beside)))
+    assert "id:another" not in console.reader().page(beside)
 
 
 def test_a_group_by_a_network_leads_to_the_page_where_it_can_be_blocked(console):
