@@ -484,6 +484,18 @@ def test_a_snapshot_others_could_have_written_is_left_aside(server, start, tmp_p
     assert "0600" in caplog.text
 
 
+def test_a_snapshot_of_another_user_or_behind_a_link_is_left_aside(server, start, tmp_path, monkeypatch):
+    path, link = tmp_path / "list", tmp_path / "link"
+    server.decide(block())
+    assert known(start(snapshot=path))
+    sdk.stop(60)
+    link.symlink_to(path)
+    assert len(start(snapshot=link).held.decisions) == 0
+    assert len(start(snapshot=path).held.decisions) == 1
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    assert len(start(snapshot=path).held.decisions) == 0
+
+
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").exists(), reason="needs a folder nobody can write to")
 def test_an_exit_without_time_for_a_snapshot_leaves_the_older_one_and_nothing_else(
     server, start, tmp_path, monkeypatch
