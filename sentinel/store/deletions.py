@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -25,6 +24,7 @@ from sentinel.store.changes import insert_new, put, touch
 from sentinel.store.database import Database
 from sentinel.store.linking import Known
 from sentinel.store.people import People
+from sentinel.store.pseudonyms import Pseudonyms
 from sentinel.store.standing import Allow, Labels
 from sentinel.store.tables import (
     allowances,
@@ -42,7 +42,6 @@ from sentinel.store.tables import (
 )
 
 PREFIX = "gone:"
-_SHORTEST = 4  # characters of an identifier that is looked for without its type: shorter ones are found in anything
 _NAMED = "store.deletion-key"  # the setting that holds what the hashes are made with
 _TOLD: tuple[tuple[Table, tuple[str, ...]], ...] = (
     (findings, ("key", "user", "body", "note")),
@@ -109,9 +108,9 @@ class Deletions:
         """
         keys = self._all_keys(app, key)
         pseudonym = PREFIX + self._hash(app, keys[0])[:24]
-        names = _names(keys, pseudonym)
-        line = Note(by, "user.delete", pseudonym, _renamed(why, _pattern(names), names))
-        return Deletion(pseudonym, now, self._delete(app, keys, pseudonym, now, line), names)
+        called = Pseudonyms(keys, pseudonym)
+        line = Note(by, "user.delete", pseudonym, called.put(why, "why"))
+        return Deletion(pseudonym, now, self._delete(app, keys, pseudonym, now, line), called.names)
 
     def finish(self) -> int:
         """Do again what a crash broke off, or a backup brought back; return how many events went."""
@@ -165,8 +164,9 @@ class Deletions:
             with self._control.write() as connection:
                 self._control.alone(app)
                 self._bury(connection, app, keys, pseudonym, now)
+                called = Pseudonyms(keys, pseudonym)
                 for table, columns in _TOLD:
-                    _rename(connection, table, columns, app, _names(keys, pseudonym))
+                    _rename(connection, table, columns, app, called)
                 _drop(connection, app, keys)
                 for room in ("people", "labels", "allow", "deletions"):
                     touch(connection, app, room)
@@ -244,29 +244,18 @@ def _secret(control: Database) -> bytes:
     return bytes.fromhex(str(known))
 
 
-def _names(keys: Iterable[str], pseudonym: str) -> dict[str, str]:
-    """Return what is to be replaced by what: keys, and identifiers long enough to be nothing else."""
-    found = dict.fromkeys(keys, pseudonym)
-    return found | {rest: pseudonym for key in keys if len(rest := key.partition(":")[2]) >= _SHORTEST}
-
-
-def _rename(connection: Connection, table: Table, columns: Sequence[str], app: str, names: Mapping[str, str]) -> None:
+def _rename(connection: Connection, table: Table, columns: Sequence[str], app: str, called: Pseudonyms) -> None:
     """Put pseudonyms into the rows of a table that tell of these names."""
     found = [table.c[column] for column in columns]
     keys = [column for column in table.primary_key if column.name != "app"]
-    tells = or_(*(_tells(column, name) for column in found for name in names))
+    tells = or_(*(_tells(column, name) for column in found for name in called.names))
     rows = connection.execute(select(*keys, *found).where(table.c.app == app, tells)).mappings().all()
-    pattern = _pattern(names)
     for row in rows:
         mine = [table.c.app == app, *(key == row[key.name] for key in keys)]
-        said = {column.name: _renamed(row[column.name], pattern, names) for column in found}
-        connection.execute(update(table).where(*mine).values(**said))
-
-
-def _pattern(names: Iterable[str]) -> re.Pattern[str]:
-    """Return what finds these names where they are no part of a longer one."""
-    longest_first = sorted(names, key=len, reverse=True)
-    return re.compile("|".join(rf"(?<![\w.@+-]){re.escape(name)}(?![\w@+-])" for name in longest_first))
+        said = {column.name: called.put(row[column.name], column.name) for column in found}
+        new = {name: value for name, value in said.items() if value != row[name]}
+        if new:
+            connection.execute(update(table).where(*mine).values(**new))
 
 
 def _tells(column: Column[Any], name: str) -> ColumnElement[bool]:
@@ -274,24 +263,14 @@ def _tells(column: Column[Any], name: str) -> ColumnElement[bool]:
     return or_(*(cast(column, String).contains(text, autoescape=True) for text in sorted(written)))
 
 
-def _renamed(value: Any, pattern: re.Pattern[str], names: Mapping[str, str]) -> Any:
-    if isinstance(value, str):
-        return pattern.sub(lambda match: names[match[0]], value)
-    if isinstance(value, Mapping):
-        return {_renamed(key, pattern, names): _renamed(item, pattern, names) for key, item in value.items()}
-    return [_renamed(item, pattern, names) for item in value] if isinstance(value, list | tuple) else value
-
-
 def _unname(connection: Connection, app: str, keys: Sequence[str], pseudonym: str, which: ColumnElement[bool]) -> int:
     """Take the names out of decisions."""
     c = decisions.c
     query = select(c.id, c.value, c.reason).where(c.app == app, c.subject.in_(keys), which)
-    names = _names(keys, pseudonym)
+    called = Pseudonyms(keys, pseudonym)
     found = connection.execute(query).all()
     for row in found:
-        said = {name: getattr(row, name) for name in ("value", "reason")}
-        for name in sorted(names, key=len, reverse=True):
-            said = {column: text.replace(name, names[name]) for column, text in said.items()}
+        said = {name: called.put(getattr(row, name), name) for name in ("value", "reason")}
         mine = (c.app == app, c.id == row.id)
         connection.execute(update(decisions).where(*mine).values(**said, subject=pseudonym))
     return len(found)

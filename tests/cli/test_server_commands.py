@@ -737,6 +737,7 @@ class TestDoctor:
         (tmp_path / "hosting.txt").write_text("192.0.2.0/24\n")
         named = {"hosting": str(tmp_path / "hosting.txt"), "tor": "https://lists.example/secret-path"}
         monkeypatch.setenv("SENTINEL_NETWORK_LISTS", json.dumps(named))
+        monkeypatch.setattr("sentinel.cli.doctor.refused", lambda settings, url: None)  # its host can be reached
         lines = ask("doctor", "--data", tmp_path / "new")[1]
         assert "good  1 list of networks" in lines
         assert "note  the list from `lists.example` was not downloaded yet" in lines

@@ -187,9 +187,9 @@ def test_only_so_many_wait_for_a_password_to_be_looked_at():
 
 def test_the_page_says_when_to_try_again_and_remembers_a_bounded_number_of_names(alone):
     reader = alone.anybody()
-    answers = [sign_in(reader, f"guess{n % 3}", "not this one") for n in range(throttle.BY_ADDRESS[1] + 2)]
-    assert answers[-1].status == 429
-    assert "too many tries" in text(answers[-1])
+    tries = (sign_in(reader, f"guess{n % 3}", "not this one") for n in range(2 * throttle.BY_ADDRESS[1]))
+    refused = next(answer for answer in tries if answer.status == 429)
+    assert "too many tries" in text(refused)
     bucket = throttle.Throttle(lambda: 0.0)
     for n in range(25_000):
         bucket.ask(f"198.{n >> 8}.{n & 255}.1", f"name{n}")

@@ -63,6 +63,37 @@ def test_what_told_of_a_deleted_person_keeps_only_a_hash(backend):
         assert store.deletions.of("shop", "id:1").pseudonym == done.pseudonym
 
 
+OURS = (
+    "playbook", "version", "effects", "decisions", "group", "enforce", "high", "block", "block_user", "notify",
+    "security", "user", "email", "scope", "count", "brute-force", "auth", "true", "allowlisted",
+)  # fmt: skip
+
+
+def test_nobody_is_called_what_would_change_all_that_others_are_told_by(backend):
+    """Whoever may choose a name chooses one of ours, and asks to be deleted."""
+    store, mary = backend.store, "email:mary@example.com"
+    theirs, told_of = event("m", user={"email": "mary@example.com"}), {"user": mary, "event": "auth"}
+    found = finding("f", playbook="brute-force", key=mary, user=mary, group=told_of, title="One user, high count")
+    sent = Outgoing("k", "notify", "security", {"playbook": "brute-force", "group": told_of})
+    said = Note("ann", "playbook.saved", "brute-force", "good", {"by": "x"})
+    blocked = decision("x", mary)
+    put(store, batch(events=(theirs,), findings=(found,), decisions=(blocked,), outbox=(sent,), audit=(said,)))
+    search = SavedSearch(
+        "s", "Failed", 'user.email == "mary@example.com" and not true', {"event": "auth"}, "ann", NOW, NOW
+    )
+    store.searches.put("shop", search, "ann", NOW)
+    for name in OURS:
+        store.deletions.delete("shop", f"username:{name}", "ann", "", NOW + 5)
+    for one in backend.twice():
+        assert one.findings.get("shop", "f").finding == found
+        assert one.decisions.get("shop", "x").decision == blocked
+        (kept,) = one.outbox.list("shop").items
+        assert kept.body == sent.body
+        (line,) = [line for line in one.audit.list("shop").items if line.action == "playbook.saved"]
+        assert (line.target, line.reason) == ("brute-force", "good")
+        assert one.searches.list("shop") == [search]
+
+
 def test_a_block_lasts_to_its_end_and_loses_its_name_then(store):
     jane(store, until=NOW + 1000)
     done = store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)

@@ -1,0 +1,63 @@
+"""What deleted persons are called where others are told of them: a hash in place of each name.
+
+Anybody may choose to be called `playbook`, `enforce` or `email`. So the words of ours among which a name stands are
+left as they are: a name by itself is looked for only where a value can be one, or where people write.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sentinel.engine.keys import renamed
+
+_SHORTEST = 4  # characters of an identifier that is looked for without its type: shorter ones are found in anything
+_WORDS = frozenset({"reason", "note", "text", "error", "why", "name"})  # where people write
+_OURS = frozenset({
+    "action", "app", "channel", "event", "field", "held", "kind", "label", "metric", "mode", "playbook", "scope",
+    "severity", "target", "title", "type", "version",
+})  # fmt: skip
+_THEIRS = "properties"  # whatever lies in it is the application's
+
+
+class Pseudonyms:
+    """A deleted person's keys and identifiers, and what stands in their place; `names` has each with its pseudonym."""
+
+    def __init__(self, keys: Iterable[str], pseudonym: str) -> None:
+        typed = dict.fromkeys(keys, pseudonym)
+        bare = {rest: pseudonym for key in typed if len(rest := key.partition(":")[2]) >= _SHORTEST}
+        self.names = typed | bare
+        self._any = _pattern(self.names)
+        self._unlike = _pattern(typed.keys() | {name for name in bare if "@" in name})  # no word of ours is like these
+
+    def put(self, value: Any, place: str) -> Any:
+        """Return a text, or JSON, without the names; `place` is the column or the key at which it stands."""
+        if isinstance(value, str):
+            return self._text(value, place)
+        if isinstance(value, Mapping):
+            return {
+                self._replaced(self._unlike, key): self.put(item, place if place == _THEIRS else key)
+                for key, item in value.items()
+            }
+        return [self.put(item, place) for item in value] if isinstance(value, list | tuple) else value
+
+    def _text(self, text: str, place: str) -> str:
+        if place in _WORDS:
+            return self._replaced(self._any, text)
+        if place == "q":  # a condition: nothing but what it has in quotes
+            return re.sub(r"""(["'])(.*?)\1""", lambda found: found[1] + self._one(found[2]) + found[1], text)
+        return self._replaced(self._unlike, text) if place in _OURS else self._one(text)
+
+    def _one(self, text: str) -> str:
+        """Return a value, or the key of a group, that is a name or holds one."""
+        return self._replaced(self._unlike, str(renamed(text, self.names)))
+
+    def _replaced(self, pattern: re.Pattern[str], text: str) -> str:
+        return pattern.sub(lambda match: self.names[match[0]], text)
+
+
+def _pattern(names: Iterable[str]) -> re.Pattern[str]:
+    """Return what finds these names where they are no part of a longer one."""
+    longest_first = sorted(names, key=len, reverse=True)
+    return re.compile("|".join(rf"(?<![\w.@+-]){re.escape(name)}(?![\w@+-])" for name in longest_first))
