@@ -308,7 +308,7 @@ def test_a_report_a_list_of_names_a_funnel_and_retention_say_what_happened(conso
 
 def test_what_is_wrong_with_a_question_of_a_report_is_told_beside_its_form(console):
     for path, words, kept in (
-        ("/reports/retention?range=90d&start=act0", "of a day are more than 62 (ask for a shorter time", "act0"),
+        ("/reports/retention?range=90d&start=act0", "of one day each are more than 62 (ask for a shorter time", "act0"),
         ("/reports/funnel?step=act0&step=act1&group_by=nothing", "`Each value of`: `nothing`", "act1"),
         ("/reports/series?group_by=nothing&q=success", "`A line for each`: `nothing`", "success"),
     ):

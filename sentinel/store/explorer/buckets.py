@@ -69,7 +69,7 @@ def buckets(interval: Interval, zone: str, since: int, until: int, most: int) ->
     if last - first >= most:
         longer = INTERVALS[INTERVALS.index(interval) + 1 :]
         hint = f"ask for a shorter time, or by the {longer[0]}" if longer else "ask for a shorter time"
-        raise SentinelError(f"`interval`: {last - first + 1:,} of a {interval} are more than {most:,}", hint)
+        raise SentinelError(f"`interval`: {last - first + 1:,} of one {interval} each are more than {most:,}", hint)
     return Buckets(interval, found, first, last - first + 1)
 
 
