@@ -2,7 +2,7 @@
 
     python -m bench.soak --seconds 600 --rate 5000              # as it is
     python -m bench.soak --seconds 600 --rate 5000 --pace 144   # the same events as a day's
-    python -m bench.soak --seconds 600 --rate 5000 --pace 144 --stored 10000000 --before 1000000   # not a new server
+    python -m bench.soak --seconds 600 --rate 5000 --pace 144 --stored 10000000 --before 8000000   # not a new server
 
 A real `sentinel serve` with the shipped playbooks takes batches at a rate, blocks a probe address a second (how long
 until another connection hears of it?), and is asked by streams, the explorer and the console. With a pace the time of
