@@ -429,7 +429,8 @@ def test_a_funnel_is_estimated_beyond_a_week_where_enough_users_come_through(sto
 @pytest.mark.parametrize(
     ("ask", "text"),
     [
-        (lambda x, f: x.series("shop", SeriesWanted(f, "minute")), "`interval`: 4,320 of one minute each are more than 1,500"),
+        (lambda x, f: x.series("shop", SeriesWanted(f, "minute")),
+         "`interval`: 4,320 of one minute each are more than 1,500"),
         (lambda x, f: x.series("shop", SeriesWanted(f, "day", zone="Mars/Olympus")),
          "`zone`: `Mars/Olympus` is not a time zone"),
         (lambda x, f: x.series("shop", SeriesWanted(f, "day", zone="../../etc/passwd")),
@@ -443,7 +444,8 @@ def test_a_funnel_is_estimated_beyond_a_week_where_enough_users_come_through(sto
         (lambda x, f: x.series("shop", SeriesWanted(f, "day", group_by="user.labels")),
          "`group_by`: `user.labels` cannot be"),
         (lambda x, f: x.top("shop", TopWanted(f, "properties.a'b")), "`field`: `properties.a'b` is not a field"),
-        (lambda x, f: x.retention("shop", RetentionWanted(f, "hour")), "`interval`: 72 of one hour each are more than 62"),
+        (lambda x, f: x.retention("shop", RetentionWanted(f, "hour")),
+         "`interval`: 72 of one hour each are more than 62"),
         (lambda x, f: x.users("shop", UsersWanted(f, cursor="x")), "`cursor`: `x` was not given by this list"),
         (lambda x, f: x.sums("shop", replace(f, since=f.until)), "`from`: it does not lie before `to`"),
         (lambda x, f: x.sums("shop", replace(f, since=None)), "`from`: a question has a beginning and an end"),
