@@ -15,6 +15,7 @@ from sentinel.actions.fetch import Fetcher
 from sentinel.actions.target import PRIVATE, Reach
 from sentinel.cli.client import Client
 from sentinel.core import moment
+from sentinel.core.decision import WIDEST
 from sentinel.core.duration import DAY
 from sentinel.core.errors import SentinelError
 from sentinel.engine.playbook import Playbook
@@ -23,7 +24,6 @@ from sentinel.settings import Settings
 
 FEW_FILES = 4096
 PATIENCE = 5.0  # seconds for one host to take a connection
-WIDEST = {4: 8, 6: 19}  # bits: who names more than that as proxies names strangers
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _BEGUN = 1_767_225_600  # 2026-01-01: no clock that is right shows less
 
@@ -87,7 +87,7 @@ def exposure(found: Settings) -> Iterator[Remark]:
         yield Remark("note", "`public_url` is behind a proxy, and no proxy is trusted: all browsers have its address "
                               "(set `trusted_proxies`)")  # fmt: skip
     for network in found.trusted_proxies:
-        if network.prefixlen < WIDEST[network.version]:
+        if network.prefixlen < WIDEST[network.version]:  # too wide to be proxies, as it is to be an attacker
             text = f"`trusted_proxies`: in `{network}` are strangers, who choose their address and are never blocked"
             yield Remark("bad", f"{text} (name the proxies alone)")
     if found.allow_private_webhooks:

@@ -49,14 +49,20 @@ def open_new(change: changes.Change, found: Sequence[Finding]) -> tuple[str, ...
     gone = changes.among(change, _TAKEN_BACK, list(known)) if known else set()
     again = gone - changes.undone_by_people(change, gone)
     for finding in found:
-        c, written = findings.c, _written(change, finding)
-        values = {name: written[name] for name in ("body", "acted", "user", "ip", "opened")}
-        if finding.id in again:
-            values |= {"status": "new", "closed": None, "undone": False}
-            change.connection.execute(_mine(change.app, finding.id).values(**values))
-        elif finding.id in known and finding.acted:
-            change.connection.execute(_mine(change.app, finding.id).where(~c.acted, ~c.undone).values(**values))
+        if finding.id in known and (finding.id in again or finding.acted):
+            _replace(change, finding, taken_back=finding.id in again)
     return tuple(fresh)
+
+
+def _replace(change: changes.Change, finding: Finding, taken_back: bool) -> None:
+    """Put a finding in the place of what is known under its id, if that was `taken_back` or did not act."""
+    c, written, mine = findings.c, _written(change, finding), _mine(change.app, finding.id)
+    values = {name: written[name] for name in ("body", "acted", "user", "ip", "opened")}
+    if taken_back:
+        values |= {"status": "new", "closed": None, "undone": False}
+    else:
+        mine = mine.where(~c.acted, ~c.undone)
+    change.connection.execute(mine.values(**values))
 
 
 def add_evidence(change: changes.Change, more: Sequence[Evidence]) -> None:

@@ -398,24 +398,25 @@ def ended_application():
     asyncio.run(SentinelMiddleware(app)({"type": "lifespan"}, silent, silent))
 
 
-def test_an_application_that_ends_leaves_its_newest_list_behind(server, start, tmp_path):
+@pytest.fixture
+def on_disk(server, start, tmp_path):
+    """Say how many decisions the snapshot has, which was written before somebody was blocked."""
     path = tmp_path / "list"
     assert known(start(snapshot=path))
     wait_for(path.exists)
     server.decide(block())
     wait_for(lambda: sdk.is_blocked({"id": 1}))
+    return lambda: len(snapshot.read(str(path), snapshot.source(server.url, KEY)))
+
+
+def test_an_application_that_ends_leaves_its_newest_list_behind(on_disk):
     ended_application()
-    assert len(snapshot.read(str(path), snapshot.source(server.url, KEY))) == 1
+    assert on_disk() == 1
 
 
-def test_a_server_that_goes_away_leaves_its_newest_list_on_disk(server, start, tmp_path):
-    path = tmp_path / "list"
-    assert known(start(snapshot=path))
-    wait_for(path.exists)
-    server.decide(block())
-    wait_for(lambda: sdk.is_blocked({"id": 1}))
+def test_a_server_that_goes_away_leaves_its_newest_list_on_disk(server, on_disk):
     server.close()
-    wait_for(lambda: len(snapshot.read(str(path), snapshot.source(server.url, KEY))) == 1)
+    wait_for(lambda: on_disk() == 1)
 
 
 @pytest.mark.parametrize(("revision", "blocked"), [(2, True), (1, False), (0, False)])
