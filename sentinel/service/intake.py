@@ -148,13 +148,18 @@ class Intake:
     def _next(self) -> list[tuple[Sending, Future[Receipt]]]:
         """Wait for sendings and return a group; empty when stopped and all is written."""
         with self._wake:
-            while not self._waiting and not self._stopping:
-                self._wake.wait()
             group: list[tuple[Sending, Future[Receipt]]] = []
-            events = 0
-            while self._waiting and (not group or events + len(self._waiting[0][0].events) <= MOST_EVENTS):
-                entry = self._waiting.popleft()
-                if entry[1].set_running_or_notify_cancel():
-                    group.append(entry)
-                    events += len(entry[0].events)
+            while not group and self._wake.wait_for(lambda: self._waiting or self._stopping) and self._waiting:
+                group = self._taken()  # empty where all who waited gave up: others will come
             return group
+
+    def _taken(self) -> list[tuple[Sending, Future[Receipt]]]:
+        """Take what shares the next commit of those who wait."""
+        group: list[tuple[Sending, Future[Receipt]]] = []
+        events = 0
+        while self._waiting and (not group or events + len(self._waiting[0][0].events) <= MOST_EVENTS):
+            entry = self._waiting.popleft()
+            if entry[1].set_running_or_notify_cancel():
+                group.append(entry)
+                events += len(entry[0].events)
+        return group

@@ -10,6 +10,7 @@ import pytest
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.service import intake as module
 from sentinel.service.intake import Busy, Intake, Receipt, Sending
+from tests.api.served import wait_for
 
 RECEIPT = Receipt(1, 0, 7)
 
@@ -122,6 +123,19 @@ def test_who_gave_up_waiting_is_not_written(writer):
         assert gone.cancel()
         writer.go_on.set()
         here.result(60)
+    assert writer.groups == [["a"], ["c"]]
+
+
+def test_where_all_who_waited_gave_up_those_who_come_after_are_written(writer):
+    """The writer's thread took that for its end: the server took no event any more."""
+    with running(writer) as intake:
+        first = intake.submit(sending("a"))
+        assert writer.at_work.wait(60)
+        assert intake.submit(sending("b")).cancel()
+        writer.go_on.set()
+        first.result(60)
+        wait_for(lambda: not intake.waiting())
+        assert intake.submit(sending("c")).result(60) == RECEIPT
     assert writer.groups == [["a"], ["c"]]
 
 
