@@ -13,7 +13,7 @@ from sentinel.core.errors import SentinelError
 from sentinel.windows.groups import Opened
 from sentinel.windows.tracker import Tracker
 
-FORMAT = 4
+FORMAT = 5
 
 
 def dump(tracker: Tracker[Any]) -> bytes:
@@ -24,6 +24,7 @@ def dump(tracker: Tracker[Any]) -> bytes:
             "format": FORMAT,
             "watch": _terms(tracker),
             "turn": tracker.turn,
+            "latest": tracker.latest,
             "groups": [_written(tracker, groups.young), _written(tracker, groups.old)],
             "opened": [_opened(findings.young), _opened(findings.old)],
             "extra": tracker.extra(),
@@ -40,7 +41,7 @@ def fill(tracker: Tracker[Any], data: bytes) -> bool:
         stored = msgspec.msgpack.decode(data)
         if stored["format"] != FORMAT or stored["watch"] != _terms(tracker):
             return False
-        tracker.turn = stored["turn"]
+        tracker.turn, tracker.latest = stored["turn"], stored["latest"]
         tracker.groups.young, tracker.groups.old = (_read(tracker, states) for states in stored["groups"])
         tracker.findings.young, tracker.findings.old = map(_findings, stored["opened"])
         tracker.resume(stored["extra"])

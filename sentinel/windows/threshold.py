@@ -65,6 +65,7 @@ class ThresholdTracker(Tracker[State]):
                     latest = at
                     continue
                 elif state is None:
+                    latest = at
                     continue  # its source may make no more groups: that is counted
             self.latest = latest
             found = self.hit(revise(hit) if opened and revise is not None else hit, newest)
@@ -172,11 +173,9 @@ class ThresholdTracker(Tracker[State]):
     def read(self, stored: Any) -> State:
         """Return the state that `write` gave."""
         if isinstance(stored, bytes):
-            self.latest = max(self.latest, packed.time_at(stored, -1) if stored else -1)
             return stored
         hits, *log = stored
         hits = Hits.of((at, id, _frozen(values)) for at, id, values in Hits(hits).each())
-        self.latest = max(self.latest, hits.at(-1) if hits else -1)
         if not log:
             return hits
         limit, approximate = log

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core.errors import SentinelError
-from sentinel.engine.windows import Gauge, Hit, Threshold, Watch
+from sentinel.engine.windows import FirstSeen, Gauge, Hit, Threshold, Watch
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
 from tests.windows.test_memory_vs_reference import ALL, LATENESS, streams, value_of, watches
@@ -33,6 +33,17 @@ def test_it_continues_where_it_was_taken(asked: Any, events: list[dict[str, Any]
     assert second.restore("w", first.snapshot("w"))
     assert second.hit(hits[cut:], newest) == whole.hit(hits[cut:], newest)
     assert second.snapshot("w") == whole.snapshot("w")
+
+
+def test_what_was_imported_is_known_after_a_restart() -> None:
+    """Imported events move no clock: the first live one finds what they taught as old as it is, not as old as that."""
+    watch = Watch("w", 30, 30, FirstSeen(30, 3))
+    windows, restarted = MemoryWindows([watch]), MemoryWindows([watch])
+    now = 10**15
+    windows.hit([Hit("w", "a", now - 9 + n, f"e{n}", ("DE",), False, None) for n in range(3)], 0)
+    assert restarted.restore("w", windows.snapshot("w"))
+    live = Hit("w", "a", now, "new", ("FR",), True, None)
+    assert [one.id for one in restarted.hit([live], now)] == ["new"]
 
 
 def test_one_of_another_watch_is_not_taken_over() -> None:
