@@ -6,7 +6,7 @@ What waits is kept apart from the groups, which only remember what ended waits: 
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_right, insort
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Any
 
@@ -40,11 +40,21 @@ class AbsenceTracker(Tracker[list[int]]):
             waiting = self.waits.get(hit.key, {})
             for place in [place for place in waiting if place[0] < hit.at <= place[0] + self.within]:
                 del waiting[place]
-            insort(state, hit.at)
-            del state[: bisect_right(state, state[-1] - self.keep)]
+            self._end(state, hit.at)
         if begins:
             return self._begin(hit, state)
         return ()
+
+    def _end(self, ends: list[int], at: int) -> None:
+        """Note an end; one that lies between two no further apart than `within` decides nothing and is not kept."""
+        place = bisect_right(ends, at)
+        if 0 < place < len(ends) and ends[place] - ends[place - 1] <= self.within:
+            return
+        ends.insert(place, at)
+        for needless in (place + 1, place - 1):
+            if 0 < needless < len(ends) - 1 and ends[needless + 1] - ends[needless - 1] <= self.within:
+                del ends[needless]
+        del ends[: bisect_right(ends, ends[-1] - self.keep)]
 
     def _begin(self, hit: Hit, ends: list[int]) -> Iterable[Opening]:
         due = hit.at + self.within

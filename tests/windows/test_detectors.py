@@ -168,6 +168,13 @@ def test_what_a_group_is_known_for_takes_little_however_often_it_came() -> None:
     assert state.late.many == len(state.times) == 5 + RECENT, "nor does a flood at once"
 
 
+def test_of_what_ends_waits_a_group_keeps_only_what_decides() -> None:
+    windows = MemoryWindows([Watch("w", 10, 10, Absent(10))], Limits(lateness=5))
+    windows.hit([Hit("w", "g", at, f"{at}", (False, True), True, None) for at in range(1000)], 999)
+    tracker = windows.trackers["w"]
+    assert tracker.size(tracker.peek("g")) <= 6, "two in each stretch of ten that an event may still come into"
+
+
 def test_a_wait_outlives_any_jump_in_time() -> None:
     windows = MemoryWindows([Watch("w", 10, 10, Absent(10))], Limits(lateness=5))
     windows.hit([Hit("w", "g", 100, "a", (True, False), True, None)], 100)
