@@ -88,6 +88,8 @@ class Groups(Generic[S]):
             if self.made[source] >= self.limits.per_source:
                 self.dropped["source over its quota of groups"] += 1
                 return False
+            if len(self.made) >= self.limits.groups:  # so many sources need no quota: none of them makes many
+                self.made.clear()
             self.made[source] += 1
         if living >= self.limits.groups:
             self._evict(max(1, self.limits.groups // 10), spared)

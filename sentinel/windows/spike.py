@@ -111,13 +111,12 @@ class SpikeTracker(Tracker[Series]):
         state = super().peek(key)
         return Series(self.silent[key]) if state is None and key in self.silent else state
 
-    def _turn_over(self, newest: int) -> None:
-        if self.turn is not None:
-            self._silence(self.groups.old)
-            if newest >= self.turn + self.horizon:
-                self._silence(self.groups.young)
-            self._forget(newest - self.limits.lateness - self.watch.span)
-        super()._turn_over(newest)
+    def _age(self, newest: int, passed: bool) -> None:
+        self._silence(self.groups.old)
+        if passed:
+            self._silence(self.groups.young)
+        self._forget(newest - self.limits.lateness - self.watch.span)
+        super()._age(newest, passed)
 
     def _forget(self, edge: int) -> None:
         """Let go of silent groups that say nothing any more, and of the longest silent past the bound."""

@@ -133,6 +133,10 @@ class Tracker(ABC, Generic[S]):
     def _turn_over(self, newest: int) -> None:
         if self.turn is not None:
             passed = newest >= self.turn + self.horizon and self.latest < newest - self.horizon  # imports move no clock
-            self.groups.turn_over(passed)
-            self.findings.turn_over(passed)
+            self._age(newest, passed)
         self.turn = newest + self.horizon
+
+    def _age(self, newest: int, passed: bool) -> None:
+        """Drop the old generation; with `passed` the young one too."""
+        self.groups.turn_over(passed)
+        self.findings.turn_over(passed)

@@ -86,6 +86,13 @@ def test_a_flood_of_new_groups_from_one_address_is_cut_off_and_counted() -> None
     assert len(windows.hit([hit(2, "victim-2", key="victim", source="198.51.100.1")], 2)) == 1
 
 
+def test_a_flood_of_new_groups_from_as_many_addresses_takes_no_more_room() -> None:
+    windows = MemoryWindows([COUNT2], Limits(lateness=1000, groups=100))
+    windows.hit([hit(1, f"e{n}", key=f"u{n}", source=f"203.0.{n // 250}.{n % 250}") for n in range(5000)], 1)
+    groups = windows.trackers["w"].groups
+    assert len(groups) <= 100 and len(groups.made) <= 100
+
+
 DISTINCT3 = Watch("w", 10, 10, Threshold((Gauge("distinct", 3),)))
 ARRIVALS = st.lists(
     st.tuples(st.sampled_from((0, 1, 2, 9, 30, 200)), st.integers(0, 7), st.integers(0, 3), st.sampled_from("st")),
