@@ -14,6 +14,7 @@ from sentinel.windows.groups import Opened
 from sentinel.windows.tracker import Tracker
 
 FORMAT = 5
+_LARGEST = 1 << 63
 
 
 def dump(tracker: Tracker[Any]) -> bytes:
@@ -51,6 +52,20 @@ def fill(tracker: Tracker[Any], data: bytes) -> bool:
     return True
 
 
+def plain(values: Any) -> Any:
+    """Return values as MessagePack takes them: what hits add up to may be past its integers."""
+    if isinstance(values, tuple):
+        return tuple(map(plain, values))
+    return values if not isinstance(values, int) or -_LARGEST <= values < _LARGEST else str(values).encode()
+
+
+def frozen(values: Any) -> Any:
+    """Return values as they were before they were written: lists were tuples, bytes integers."""
+    if isinstance(values, list):
+        return tuple(map(frozen, values))
+    return int(values) if isinstance(values, bytes) else values
+
+
 def _terms(tracker: Tracker[Any]) -> str:
     """Return what a snapshot must have been taken of."""
     return f"{tracker.watch} {tracker.limits.lateness}"
@@ -65,11 +80,13 @@ def _read(tracker: Tracker[Any], stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def _opened(opened: dict[str, list[Opened]]) -> dict[str, Any]:
-    return {key: [[o.at, o.id, o.tally, o.acting, o.approximate] for o in known] for key, known in opened.items()}
+    return {
+        key: [[o.at, o.id, plain(o.tally), o.acting, o.approximate] for o in known] for key, known in opened.items()
+    }
 
 
 def _findings(stored: dict[str, Any]) -> dict[str, list[Opened]]:
     return {
-        key: [Opened(at, id, tuple(tally), acting, approximate) for at, id, tally, acting, approximate in known]
+        key: [Opened(at, id, frozen(tally), acting, approximate) for at, id, tally, acting, approximate in known]
         for key, known in stored.items()
     }

@@ -12,6 +12,7 @@ from sentinel.windows import packed
 from sentinel.windows.groups import Crossing, Limits
 from sentinel.windows.hits import STRIDE, Hits
 from sentinel.windows.log import Log, Terms, terms_of
+from sentinel.windows.snapshot import frozen, plain
 from sentinel.windows.tally import amounts
 from sentinel.windows.tracker import Revise, Tracker
 
@@ -166,16 +167,19 @@ class ThresholdTracker(Tracker[State]):
 
     def write(self, state: State) -> Any:
         """Return packed bytes as they are, else the hits; of a log also its limit and its mark."""
-        if isinstance(state, bytes):
-            return state
-        return [_hits(state), *((state.limit, state.approximate) if isinstance(state, Log) else ())]
+        if not isinstance(state, Log):
+            return state if isinstance(state, bytes) else [state]
+        hits = state.hits
+        if state.approximate:
+            hits = Hits.of((at, id, plain(values)) for at, id, values in hits.each())
+        return [hits, state.limit, state.approximate]
 
     def read(self, stored: Any) -> State:
         """Return the state that `write` gave."""
         if isinstance(stored, bytes):
             return stored
         hits, *log = stored
-        hits = Hits.of((at, id, _frozen(values)) for at, id, values in Hits(hits).each())
+        hits = Hits.of((at, id, frozen(values)) for at, id, values in Hits(hits).each())
         if not log:
             return hits
         limit, approximate = log
@@ -190,11 +194,6 @@ def _unpacked(state: bytes) -> Hits:
     """Return packed hits as they are: once an id does not fit a record."""
     unpacked = (packed.unpack(state, index) for index in range(len(state) // packed.RECORD))
     return Hits.of((at, id, 1) for at, id in sorted(unpacked))
-
-
-def _frozen(values: Any) -> Any:
-    """Return values as they were before they were written: lists were tuples."""
-    return tuple(map(_frozen, values)) if isinstance(values, list) else values
 
 
 def _count_alone(terms: Terms, lateness: int) -> int:

@@ -46,6 +46,16 @@ def test_what_was_imported_is_known_after_a_restart() -> None:
     assert [one.id for one in restarted.hit([live], now)] == ["new"]
 
 
+@pytest.mark.parametrize(("kind", "value"), [("sum", 8 * 10**18), ("avg", (1, -8 * 10**18))])
+def test_merged_hits_may_add_up_to_more_than_a_machine_word(kind: Any, value: Any) -> None:
+    watch, limits = Watch("w", 1000, 1000, Threshold((Gauge(kind, 10**20),))), Limits(hits=10)
+    windows, restarted = MemoryWindows([watch], limits), MemoryWindows([watch], limits)
+    hits = [Hit("w", "a", n, f"e{n:03}", (value,), True, None) for n in range(100)]
+    windows.hit(hits, 99)
+    assert restarted.restore("w", windows.snapshot("w"))
+    assert restarted.progress("w", "a", 99) == windows.progress("w", "a", 99)
+
+
 def test_one_of_another_watch_is_not_taken_over() -> None:
     windows = MemoryWindows([Watch("w", 10, 10, Threshold((Gauge("count", 2),)))])
     other = MemoryWindows([Watch("w", 10, 10, Threshold((Gauge("count", 3),)))])
