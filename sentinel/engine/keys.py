@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
@@ -14,6 +15,7 @@ from sentinel.core.scrub import REDACTED
 from sentinel.engine.expression import compile_field
 
 LONGEST_KEY = 256
+_LENGTH = re.compile("([0-9]{1,3}):")
 _USER = attrgetter("user")  # costs half of a function that returns it
 _NETWORK_IP = attrgetter("network_ip")
 
@@ -105,6 +107,16 @@ def renamed(value: Any, names: Mapping[str, str]) -> Any:
 def _renamed(text: str, names: Mapping[str, str]) -> str:
     if text in names:
         return names[text]
-    for name, other in names.items():
-        text = text.replace(f"{len(name)}:{name}", f"{len(other)}:{other}")
-    return text
+    parts = _parts(text)
+    if names.keys().isdisjoint(parts):
+        return text
+    return "".join(f"{len(part)}:{part}" for part in (names.get(part, part) for part in parts))
+
+
+def _parts(key: str) -> list[str]:
+    """Return the texts that make the key of a group of several fields, none for any other text."""
+    parts, at = [], 0
+    while found := _LENGTH.match(key, at):
+        at = found.end() + int(found[1])
+        parts.append(key[found.end() : at])
+    return parts if at == len(key) else []

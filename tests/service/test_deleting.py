@@ -20,6 +20,8 @@ def test_a_name_is_replaced_alone_and_in_keys_of_groups():
     assert renamed("4:id:111:203.0.113.9", names) == "8:gone:abc11:203.0.113.9"
     assert renamed("id:11", names) == "id:11"
     assert renamed("5:id:11", names) == "5:id:11"
+    for other in ("14:id:1abcdefghij1:x", "8:a4:id:1b1:x", "4:id:1 and what follows"):
+        assert renamed(other, names) == other, "another's, though the name stands in it"
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,15 @@ def test_no_window_and_no_snapshot_names_a_deleted_person(server):
         one["ip"] == "203.0.113.77"
         for one in server.using("admin").get("/v1/findings?playbook=three-failures").json["items"]
     )
+
+
+def test_what_stands_for_no_user_is_no_person_to_delete(server):
+    """It would take with it what strangers did who came with it."""
+    server.using("sdk").post("/v1/events", {"event": "x", "id": "stranger", "user": {"id": "null", "email": "s@x.y"}})
+    refused = server.using("admin").delete("/v1/users/null")
+    assert (refused.status, refused.error["message"][:36]) == (422, "`key`: `id:null` stands for no user:")
+    kept = server.using("read").get("/v1/events/stranger").json
+    assert (kept["user"], kept["placeholders"]) == ("email:s@x.y", ["id"])
 
 
 def test_only_the_states_that_name_a_deleted_person_are_kept_anew(store):
