@@ -74,7 +74,7 @@ class Formatter:
         try:
             if self._connection is None:
                 self._start()
-            elif select.select([self._connection], [], [], 0)[0]:
+            elif _has_said(self._connection):
                 self._ready = receive(self._connection) == READY
                 if not self._ready:
                     self._fail("it ended as it began")
@@ -125,3 +125,10 @@ class Formatter:
         self.close()
         if self._failures >= _MOST_FAILURES:
             self.warnings.append(f"events are put into columns by the server itself: the other process failed: {why}")
+
+
+def _has_said(connection: socket.socket) -> bool:
+    """Say whether there is something to read, or never will be; `select` takes no descriptor past the first 1,024."""
+    waiting = select.poll()
+    waiting.register(connection, select.POLLIN)
+    return bool(waiting.poll(0))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +18,8 @@ from sentinel.core.record import App, Filter
 from sentinel.engine.expression import compile_expression
 from sentinel.store.embedded import formatter, projector
 from sentinel.store.embedded.codec import pack
-from sentinel.store.embedded.formatting import Asked
+from sentinel.store.embedded.formatter import Formatter
+from sentinel.store.embedded.formatting import READY, Asked
 from sentinel.store.embedded.formatting import send as send_message
 from sentinel.store.embedded.journal import Row
 from sentinel.store.embedded.store import open_store
@@ -121,6 +125,19 @@ def test_properties_learnt_by_either_are_known_to_both(store, monkeypatch):
     for q, ids in (('properties.late == "y"', ["c0", "e0"]), ('properties.p00 == "y"', ["c0"])):
         found = store.events.search("shop", Filter(q=compile_expression(q))).items
         assert sorted(kept.event.id for kept in found) == ids
+
+
+def test_it_is_asked_also_where_a_thousand_connections_are_open(tmp_path, monkeypatch):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2048)), hard))
+    mine, its = socket.socketpair()
+    with mine, its, socket.socket(fileno=fcntl.fcntl(mine, fcntl.F_DUPFD_CLOEXEC, 1024)) as late:
+        monkeypatch.setattr(Formatter, "_start", lambda self: setattr(self, "_connection", late))
+        made = Formatter(tmp_path)
+        assert not made._is_ready(), "it was only started"
+        assert not made._is_ready(), "it has not said that it is ready"
+        send_message(its, READY)
+        assert made._is_ready()
 
 
 def test_one_that_dies_costs_nothing_and_another_is_started(store, monkeypatch):
