@@ -28,8 +28,7 @@ class Access:
 
     def __init__(self, control: Database) -> None:
         self._control = control
-        self._keys: dict[str, Key] = {}
-        self._revoked: set[str] = set()  # a key read before its revocation is not remembered after it
+        self._keys: dict[str, Key] = {}  # another one wherever a key may have ended: see `_read`
         self._apps: dict[str, App] = {}
         self.reload()
 
@@ -127,17 +126,21 @@ class Access:
     def key(self, secret: str) -> Key | None:
         """Return the unrevoked key of a secret; from memory after the first time."""
         hash = _hash(secret)
-        known = self._keys.get(hash)
-        if known is None:
-            with self._control.read() as connection:
-                query = select(access_keys).where(access_keys.c.hash == hash, access_keys.c.revoked.is_(None))
-                row = connection.execute(query).one_or_none()
-            if row is not None:
-                if row.app not in self._apps:
-                    self.reload()  # another process made it a moment ago
-                known = self._keys[hash] = _key(row)
-                if hash in self._revoked:
-                    self._keys.pop(hash, None)
+        known = self._keys.get(hash) or self._read(hash)
+        if known is not None and known.app not in self._apps:
+            self.reload()  # another process made it a moment ago
+            known = self._read(hash)
+        return known
+
+    def _read(self, hash: str) -> Key | None:
+        """Read a key, and remember it beside those known before: one that was revoked meanwhile is forgotten so."""
+        keys = self._keys
+        with self._control.read() as connection:
+            query = select(access_keys).where(access_keys.c.hash == hash, access_keys.c.revoked.is_(None))
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        known = keys[hash] = _key(row)
         return known
 
     def remembers(self, secret: str) -> bool:
@@ -162,8 +165,7 @@ class Access:
                 touch(connection, app, "access")
                 note(connection, app, now, by, "key.revoke", id)
         if hash is not None:
-            self._revoked.add(hash)
-            self._keys.pop(hash, None)
+            self._keys = {one: key for one, key in self._keys.copy().items() if one != hash}
         return hash is not None
 
     def make_link(self, purpose: str, until: int, now: int) -> str:

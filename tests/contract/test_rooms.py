@@ -90,6 +90,30 @@ def test_a_revoked_key_is_refused_at_once_and_after_opening_again(backend):
     assert backend.reopen().access.key(secret) is None
 
 
+def test_a_key_that_another_process_revokes_while_it_is_looked_up_is_not_remembered(store, monkeypatch):
+    key, secret = store.access.make_key("shop", "sdk", "jane", NOW)
+    elsewhere, read = access.Access(store.control), access._key
+
+    def revoked_meanwhile(row):
+        elsewhere.revoke("shop", key.id, "jane", NOW)
+        store.access.reload()  # it hears of that
+        return read(row)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(access, "_key", revoked_meanwhile)
+        store.access.key(secret)
+    assert store.access.key(secret) is None
+
+
+def test_a_key_revoked_here_while_it_is_looked_up_is_not_remembered(store, monkeypatch):
+    key, secret = store.access.make_key("shop", "sdk", "jane", NOW)
+    read = access._key
+    with monkeypatch.context() as patched:
+        patched.setattr(access, "_key", lambda row: store.access.revoke("shop", key.id, "jane", NOW) and read(row))
+        store.access.key(secret)
+    assert store.access.key(secret) is None
+
+
 def test_a_secret_can_be_given_if_it_is_long_and_new(store):
     given = "s" * 40
     key, secret = store.access.make_key("shop", "sdk", "jane", NOW, secret=given)
