@@ -6,6 +6,7 @@ For replays, and for the events that come in one commit: what one leads to, thos
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from sentinel.core.event import Event
 from sentinel.core.finding import Finding
@@ -16,6 +17,7 @@ from sentinel.engine.judge import Judge
 from sentinel.engine.playbook import Playbook
 from sentinel.engine.remembered import Remembered
 from sentinel.engine.select import NAMES, selectors
+from sentinel.service.sparing import Whose
 
 FIELDS = frozenset({"user.labels", "ip.labels"})
 
@@ -45,6 +47,17 @@ class Marks:
     def _of(self, kind: str, target: str, now: int) -> list[str]:
         known = self._on.get((kind, target))
         return [name for name, until in known.items() if until is None or now < until] if known else []
+
+
+def borne(finding: Finding, whose: Whose) -> Finding:
+    """Return a finding whose labels are on persons: it may name one by any key, and events know but one of them."""
+    effects = tuple(
+        replace(effect, target=whose([effect.target])[0] or effect.target)
+        if effect.kind == "label_user" and effect.target not in (None, finding.user)
+        else effect
+        for effect in finding.effects
+    )
+    return finding if effects == finding.effects else replace(finding, effects=effects)
 
 
 class Turns:

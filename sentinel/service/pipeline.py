@@ -28,7 +28,7 @@ from sentinel.engine.engine import Matched, retracted
 from sentinel.engine.memory import Ledger
 from sentinel.engine.windows import Hit, Opening
 from sentinel.service.intake import Receipt, Sending
-from sentinel.service.marks import Marks
+from sentinel.service.marks import Marks, borne
 from sentinel.service.ports import Store, Unit
 from sentinel.service.sparing import Whose, was_let_be
 from sentinel.service.tenant import Tenant
@@ -218,7 +218,8 @@ class Pipeline:
                 tenant.windows.yielded(opening)
         self.counts.skipped.update({(app, *key): n for key, n in matched.skipped.items()})
         self.counts.fault(app, matched.errors + tenant.windows.faults() + responded.errors)
-        findings = responded.findings
+        whose = _whose(unit, app, now)
+        findings = [borne(finding, whose) for finding in responded.findings]
         if tenant.turns.needed:
             marks = self._marks.setdefault(app, Marks())
             for finding in findings:

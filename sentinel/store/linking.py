@@ -18,6 +18,7 @@ from sentinel.core import identity
 from sentinel.core.batch import Sighting
 from sentinel.store.changes import Change, insert_new, spread, touch
 from sentinel.store.database import Database
+from sentinel.store.standing import Carried, carry_labels
 from sentinel.store.tables import identifiers, people
 
 _PERSONS = "SELECT key, person FROM identifier WHERE app = :app AND key :among"
@@ -86,6 +87,7 @@ class Linking:
         self._steps = [Step()]
         self._alone = False  # whether nobody else links meanwhile, as it must be from the first link made here on
         self._anew = False  # whether what was known before that may be old
+        self.carried: list[Carried] = []  # labels that went over to somebody with a key that joined them
 
     def resolve(self, sightings: Sequence[Sighting]) -> list[str | None]:
         """Return whose each sighting is; see `ports.Unit.resolve`."""
@@ -101,7 +103,7 @@ class Linking:
         return [self._settled(one.keys) or self._whose(one) for one in sightings]
 
     def write(self, connection: Connection, change: Change) -> None:
-        """Write the links made, and repeat decisions for the keys that joined somebody."""
+        """Write the links made; for the keys that joined somebody repeat decisions, and carry their labels over."""
         if any(step.keys or step.merged for step in self._steps):
             touch(connection, self._app, "people")
         for step in self._steps:
@@ -113,6 +115,7 @@ class Linking:
         concerned = {of[key] for (key,) in self._look(_DECIDED, list(of))} if of else set()
         for person in sorted(concerned):
             spread(change, self._keys(person))
+        self.carried = carry_labels(change, of)
 
     def done(self) -> None:
         """Let others see what was committed."""

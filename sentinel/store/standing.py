@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, delete, or_, select
 
 from sentinel.core.batch import Label
 from sentinel.core.record import Allowance, KeptLabel, Page
 from sentinel.store.audit import note
-from sentinel.store.changes import Change, put, touch
+from sentinel.store.changes import Change, lots, put, touch
 from sentinel.store.database import Database
 from sentinel.store.paging import page
 from sentinel.store.tables import allowances, labels
 
 _Held = dict[tuple[str, str, str], dict[str, int | None]]
+
+
+class Carried(NamedTuple):
+    """A label that went from a user key over to the person the key joined; `label` is theirs."""
+
+    key: str
+    label: Label
 
 
 class Labels:
@@ -102,6 +110,12 @@ class Labels:
             self._held[app, label.kind, label.target] = {**held, label.name: label.until}
             self._apps.add(app)
 
+    def carry(self, app: str, carried: Sequence[Carried]) -> None:
+        """Take in labels that went over to persons, as was committed."""
+        for key, label in carried:
+            self._drop(app, "user", key, label.name)
+        self.learn(app, [label for _, label in carried])
+
     def _drop(self, app: str, kind: str, target: str, name: str) -> None:
         held = dict(self._held.get((app, kind, target), {}))
         held.pop(name, None)
@@ -121,6 +135,29 @@ def write_labels(change: Change, wanted: Sequence[Label]) -> None:
             "until": label.until, "finding": label.finding, "by": label.by,
         }  # fmt: skip
         put(change.connection, labels, row)
+
+
+def carry_labels(change: Change, persons: Mapping[str, str]) -> list[Carried]:
+    """Put the labels of keys on the persons they are of, whom alone events name; of one name the later end holds.
+
+    `persons` maps each key of these persons to theirs, which is among them.
+    """
+    c = labels.c
+    rows: list[Label] = []
+    for some in lots(list(persons)):
+        query = select(labels).where(c.app == change.app, c.kind == "user", c.target.in_(some))
+        rows += [_label(row).label for row in change.connection.execute(query)]
+    by_end = sorted(rows, key=lambda one: (one.until is None, one.until))
+    longest = {(persons[one.target], one.name): one for one in by_end}
+    carried = []
+    for one in rows:
+        person = persons[one.target]
+        if one.target != person:
+            mine = (c.app == change.app, c.kind == "user", c.target == one.target, c.name == one.name)
+            change.connection.execute(delete(labels).where(*mine))
+            carried.append(Carried(one.target, replace(longest[person, one.name], target=person)))
+    write_labels(change, [label for _, label in carried])
+    return carried
 
 
 class Allow:

@@ -73,6 +73,8 @@ class Unit(ABC, Generic[Kept]):
             position = self._learn(batch, some)
             changed = written[batch.app].revision is not None
             answers.append(Committed(rooms.revisions.of(batch.app), changed, position, new))
+        for app, linking in self._links.items():
+            rooms.labels.carry(app, linking.carried)
         return answers
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sentinel.core.batch import Sighting
+from sentinel.core.batch import Label, Sighting
 from sentinel.core.errors import SentinelError
 from sentinel.store.linking import MOST, MOST_ANONYMOUS
 from tests.contract.values import NOW, batch, fresh_app
@@ -66,6 +66,36 @@ def test_every_key_of_the_younger_follows(store, at_once):
     found = see(store, *sightings) if at_once else [see(store, one)[0] for one in sightings]
     assert found == ["id:1", "id:2", "id:1", "id:1"]
     assert store.people.keys("shop", "email:b") == ("id:1", "email:a", "email:b", "id:2")
+
+
+def test_labels_of_a_key_go_over_to_the_person_it_joins(backend):
+    """Events name a person by one key, so labels on any other would never be seen."""
+    store = backend.store
+    see(store, (["id:1"], True, NOW), (["email:a"], True, NOW + 1))
+    store.labels.put("shop", Label("user", "email:a", "vip", NOW + 9), "jane", NOW)
+    store.labels.put("shop", Label("user", "email:a", "odd"), "jane", NOW)
+    store.labels.put("shop", Label("user", "id:1", "vip", NOW + 99), "jane", NOW)
+    store.labels.put("shop", Label("user", "username:x", "new", NOW + 9), "jane", NOW)
+    store.labels.put("blog", Label("user", "email:a", "theirs"), "jane", NOW)
+    see(store, (["id:1", "email:a", "username:x"], True, NOW + 2))
+    for again in backend.twice():
+        assert again.labels.of("shop", "user", "id:1", NOW) == ("new", "odd", "vip")
+        assert again.labels.of("shop", "user", "id:1", NOW + 50) == ("odd", "vip")
+        assert (
+            again.labels.of("shop", "user", "email:a", NOW) == again.labels.of("shop", "user", "username:x", NOW) == ()
+        )
+        assert again.labels.of("blog", "user", "email:a", NOW) == ("theirs",)
+
+
+def test_a_label_put_on_in_the_unit_that_joins_its_key_goes_over_too(store):
+    with store.unit() as unit:
+        unit.resolve(
+            "shop", [Sighting(("id:1",), proven=True, at=NOW), Sighting(("email:a",), proven=True, at=NOW + 1)]
+        )
+        unit.resolve("shop", [Sighting(("id:1", "email:a"), proven=True, at=NOW + 2)])
+        unit.commit([batch(labels=(Label("user", "email:a", "vip"),))])
+    assert store.labels.of("shop", "user", "id:1", NOW) == ("vip",)
+    assert store.labels.of("shop", "user", "email:a", NOW) == ()
 
 
 def test_a_unit_that_is_left_links_nothing(store):

@@ -85,3 +85,18 @@ def test_events_that_findings_make_see_them_too(store):
     machine = Machine(store, [PUTS.format(mode="enforce", of="user", target=""), ASKS.format(of="user"), MAKES])
     machine.send(ODD)
     assert found(machine) == ["asks", "makes", "puts"]
+
+
+@pytest.mark.parametrize("together", ["one sending", "one commit"])
+def test_a_label_on_somebody_by_another_of_their_names_is_theirs(store, together):
+    """Events are known by a person's own key alone; decisions by any of them."""
+    puts = PUTS.format(mode="enforce", of="user", target=", target: properties.friend")
+    machine = Machine(store, [puts, ASKS.format(of="user")])
+    known = raw("s", 0, "signup", user={"id": "a", "email": "a@example.com"})
+    odd = raw("o", 0, "odd", user="b", properties={"friend": "email:a@example.com"})
+    lots = [[known, odd, PAY]] if together == "one sending" else [[known], [odd], [PAY]]
+    machine.pipeline.process([Sending("shop", events(some), START + HOUR, "sdk", "k") for some in lots])
+    assert found(machine) == ["asks", "puts"]
+    assert machine.blocked == ["email:a@example.com", "id:a"]
+    assert store.labels.of("shop", "user", "id:a", START) == ("odd",)
+    assert store.labels.of("shop", "user", "email:a@example.com", START) == ()
