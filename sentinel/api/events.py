@@ -24,6 +24,7 @@ from sentinel.api.parts import time as moment
 from sentinel.api.views import event_view, listing
 from sentinel.core import record
 from sentinel.core.decision import place
+from sentinel.core.identity import placeholders
 from sentinel.core.properties import conflicting
 from sentinel.core.record import EventFormat, KeptEvent
 from sentinel.edge.access import credential
@@ -82,9 +83,13 @@ def export_events(
 
 
 class OneEvent(EventView):
-    """One event. `conflicts` are the paths of its properties that are of another JSON type than came there first."""
+    """One event. `conflicts` are the paths of its properties that are of another JSON type than came there first.
+
+    `placeholders` are the identifiers that stand for no user, such as `null`: nobody is known by them.
+    """
 
     conflicts: list[str]
+    placeholders: list[str]
 
 
 @router.get("/v1/events/{id:path}", response_model=OneEvent)
@@ -92,7 +97,8 @@ def get_event(here: Here, caller: Reader, id: Id, at: Time = None) -> Any:
     """Return the newest event of an id, or the one of that time."""
     kept = require(here.store.events.get(caller.app, id, moment("at", at, here.clock())), "event", id)
     types = {one.path: one.type for one in here.store.schema.properties(caller.app)}
-    return event_view(kept) | {"conflicts": conflicting(types, kept.event.properties)}
+    odd = conflicting(types, kept.event.properties)
+    return event_view(kept) | {"conflicts": odd, "placeholders": placeholders(kept.event.identifiers)}
 
 
 def _shown(kept: KeptEvent) -> Any:

@@ -10,6 +10,7 @@ from sentinel.api.context import Context, Here, Reader
 from sentinel.api.models import Model
 from sentinel.api.refusals import REFUSALS
 from sentinel.core.errors import SentinelError
+from sentinel.edge.access import Caller
 from sentinel.edge.wire import Headers
 
 router = APIRouter(tags=["health"])
@@ -49,8 +50,9 @@ async def readyz(here: Here, request: Request, response: Response) -> Ready:
         response.status_code = 503
         return Ready(status="starting", detail=starting)
     health, trouble = here.store.health(), here.overview.trouble()
-    known = await _known(here, request)
-    warnings = here.overview.warnings() if known else ()
+    caller = await _known(here, request)
+    known = caller is not None
+    warnings = here.overview.warnings(None if caller.server else caller.app) if caller else ()
     if trouble is not None:
         response.status_code = 503
         why = f": {trouble}" if known else ""
@@ -61,13 +63,13 @@ async def readyz(here: Here, request: Request, response: Response) -> Ready:
     return Ready(status="ok", warnings=warnings)
 
 
-async def _known(here: Context, request: Request) -> bool:
+async def _known(here: Context, request: Request) -> Caller | None:
     try:
         caller = await here.gate.admit(Headers(request.scope["headers"]), request.scope["query_string"])
         caller.require("read")
     except SentinelError:
-        return False
-    return True
+        return None
+    return caller
 
 
 @router.get("/metrics", response_class=Response, responses=REFUSALS | {200: {"content": {"text/plain": {}}}})

@@ -18,6 +18,14 @@ _TYPES = {"user_id": "id", "uid": "id"}
 ANONYMOUS = "anonymous_id"  # of a browser, not of a person: it ties no two persons together
 _ANONYMOUS = f"{ANONYMOUS}:"
 
+_GIVEN = frozenset({"id", "email", ANONYMOUS})  # types of keys that applications give: of others people may choose
+_NOTHING = (
+    "null", "undefined", "none", "nil", "nan", "(null)", "<null>", "<nil>", "[object object]", "{}", "[]", "true",
+    "false", "-1", "n/a", "anonymous", "anonymoususer", "anon", "guest", "unknown", "not_authenticated", "[filtered]",
+    "[redacted]",
+)  # fmt: skip
+_PLACEHOLDERS = frozenset(quoted for text in _NOTHING for quoted in (text, f'"{text}"', f"'{text}'"))
+
 Identifiers = Mapping[str, str]
 
 
@@ -63,11 +71,13 @@ def _refuse(name: str, value: object) -> str:
 
 
 def user_key(found: Identifiers, order: tuple[str, ...] = DEFAULT_ORDER) -> str | None:
-    """Return the key of the first identifier present in `order`, or None."""
+    """Return the key of the first identifier in `order` that names somebody, or None."""
     for name in order:
         value = found.get(name)
         if value:
-            return f"{_TYPES.get(name, name)}:{value}"
+            type_ = _TYPES.get(name, name)
+            if type_ not in _GIVEN or not _is_nothing(value):
+                return f"{type_}:{value}"
     return None
 
 
@@ -82,8 +92,32 @@ def key_of(user: object, order: tuple[str, ...] = DEFAULT_ORDER) -> str | None:
         else:
             text = normalise(name, value)
         if text and text != REDACTED:
-            return f"{_TYPES.get(name, name)}:{text}"
+            type_ = _TYPES.get(name, name)
+            if type_ not in _GIVEN or not _is_nothing(text):
+                return f"{type_}:{text}"
     return None
+
+
+def is_placeholder(key: str) -> bool:
+    """Say whether a user key is one that applications write where there is no user, such as `id:null`.
+
+    Strangers share it, so it ties nobody together and nobody is counted by it. The words are those that PostHog refuses
+    to merge by (`isDistinctIdIllegal`), Mixpanel to take as a `distinct_id` ("Server-side events with no logged-in
+    user") and Segment advises to block ("Identity Resolution Onboarding": zeros and dashes), what languages print for
+    nothing, the names of nobody in Django and Spring Security, and what Rails and Sentry put in place of a secret.
+    A user name is never one, for people choose it: see docs/decisions/0031.
+    """
+    type_, _, value = key.partition(":")
+    return type_ in _GIVEN and _is_nothing(value)
+
+
+def _is_nothing(value: str) -> bool:
+    return value.lower() in _PLACEHOLDERS or not value.strip("0-")
+
+
+def placeholders(found: Identifiers) -> list[str]:
+    """Return the names of the identifiers that stand for no user, in the order they came."""
+    return [name for name, value in found.items() if _TYPES.get(name, name) in _GIVEN and _is_nothing(value)]
 
 
 def is_anonymous(key: str) -> bool:
@@ -107,11 +141,25 @@ def names_of(type: str) -> tuple[str, ...]:
 
 
 def keys(found: Identifiers, order: tuple[str, ...] = DEFAULT_ORDER) -> tuple[str, ...]:
-    """Return the keys of all identifiers present, in `order`, without repeats."""
+    """Return the keys of all identifiers present, in `order`, without repeats: those that decisions are looked up by.
+
+    Placeholders are among them: nothing decides about one but a person, by hand, who means whoever bears it.
+    """
     typed = []
     for name in order:
         if (value := found.get(name)) and (key := f"{_TYPES.get(name, name)}:{value}") not in typed:
             typed.append(key)
+    return tuple(typed)
+
+
+def naming_keys(found: Identifiers, order: tuple[str, ...] = DEFAULT_ORDER) -> tuple[str, ...]:
+    """Return `keys(found, order)` without placeholders: those that tell one user from another."""
+    typed = []
+    for name in order:
+        if value := found.get(name):
+            type_ = _TYPES.get(name, name)
+            if (type_ not in _GIVEN or not _is_nothing(value)) and (key := f"{type_}:{value}") not in typed:
+                typed.append(key)
     return tuple(typed)
 
 

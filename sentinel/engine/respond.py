@@ -11,7 +11,7 @@ from sentinel.core.decision import Decision, Kind, Scope, pair
 from sentinel.core.errors import IdentityError
 from sentinel.core.event import Event
 from sentinel.core.finding import Effect, Finding, finding_id
-from sentinel.core.identity import key_type, normalise, read_key
+from sentinel.core.identity import is_placeholder, key_type, normalise, read_key
 from sentinel.engine.crowd import MOST
 from sentinel.engine.emit import emission
 from sentinel.engine.fields import compile_field
@@ -194,6 +194,8 @@ def _protected(case: Case, action: Action, target: str) -> str | None:
             return "private or local address"
         if case.event.trust == "browser":
             return "the address is only claimed by a browser"
+    if kind == "user" and is_placeholder(target):
+        return "it stands for no user"
     return case.memory.protected(kind, target, case.opening.at)
 
 

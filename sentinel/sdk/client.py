@@ -17,7 +17,7 @@ from heapq import nsmallest
 from itertools import islice
 from typing import Any
 
-from sentinel.core import address, ids, moment, scrub
+from sentinel.core import address, identity, ids, moment, scrub
 from sentinel.core.decision import ALLOW, Subject, Verdict
 from sentinel.core.decisions import Decisions
 from sentinel.core.errors import SentinelError
@@ -296,11 +296,16 @@ class Client:
 
     def _identifiers(self, user: object) -> dict[str, str]:
         try:
-            return self.events.identifiers(user)
+            found = self.events.identifiers(user)
         except SentinelError as error:
             self.notes.count("identifiers refused")
             self.notes.warn("identifiers", f"an identifier of a user is left out: {error}")
-            return self.events.readable(user) if isinstance(user, Mapping) else {}
+            found = self.events.readable(user) if isinstance(user, Mapping) else {}
+        for name in identity.placeholders(found):
+            self.notes.count("placeholders")
+            what = f"`user.{name}` is `{found[name][:32]}`, which stands for no user and ties nobody together"
+            self.notes.warn(f"placeholder {name}", f"{what}: leave it out where there is no user")
+        return found
 
     def _enforce(self, holder: Holder | None, verdict: Verdict) -> Verdict:
         if verdict.allowed:

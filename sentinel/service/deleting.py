@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 from sentinel.core.record import Deletion
-from sentinel.service import saving
+from sentinel.service import hand, saving
 from sentinel.service.pipeline import Pipeline
 from sentinel.service.ports import Store
 
@@ -19,7 +19,11 @@ class Deleter:
         self._store = store
 
     def delete(self, app: str, key: str, by: str, why: str, now: int) -> Deletion:
-        """Delete the person a key belongs to; raises StoreBusy where it is to be done again."""
+        """Delete the person a key belongs to; raises StoreBusy where it is to be done again.
+
+        Raises SentinelError for a key that strangers share.
+        """
+        hand.one_user("key", key)
         done = self._store.deletions.delete(app, key, by, why, now)
         with self._pipeline.lock:
             tenant = self._pipeline.tenant(app)

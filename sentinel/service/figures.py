@@ -32,6 +32,9 @@ FIGURES: Mapping[str, Figure] = {
     "sentinel_refused_requests": Figure("counter", "Requests with events that were refused, by code", ("code",)),
     "sentinel_findings": Figure("counter", "Findings, and whether they acted", ("app", "playbook", "acted")),
     "sentinel_skipped_events": Figure("counter", "Events a playbook passed over", ("app", "playbook", "reason")),
+    "sentinel_placeholder_identifiers": Figure(
+        "counter", "Identifiers that stand for no user, such as `null`", ("app", "identifier")
+    ),
     "sentinel_playbook_errors": Figure("counter", "Faults within playbooks", ("app", "playbook", "error")),
     "sentinel_groups": Figure("gauge", "Groups whose windows are held", ("app", "playbook")),
     "sentinel_windows_dropped": Figure("counter", "What windows let go of, by reason", ("app", "reason")),

@@ -92,6 +92,15 @@ def user(name: str, value: str) -> str:
     return found
 
 
+def one_user(name: str, value: str) -> str:
+    """Return the user key that somebody means; raises SentinelError also for one that strangers share."""
+    found = user(name, value)
+    if identity.is_placeholder(found):
+        why = f"`{name}`: `{found[:64]}` stands for no user: whoever comes with it may be anybody"
+        raise SentinelError(why, "name them by another identifier")
+    return found
+
+
 def known_user(store: Store, app: str, name: str, value: str) -> str:
     """Return the user key that somebody means in an app: `alice` is `username:alice` where this alone is known.
 
@@ -111,7 +120,7 @@ def known_user(store: Store, app: str, name: str, value: str) -> str:
 def bearer(store: Store, app: str, kind: str, value: str) -> str:
     """Return whom events know a labelled user or address as: the person's own key, the address or its group."""
     if kind == "user":
-        return store.people.keys(app, user("target", value))[0]
+        return store.people.keys(app, one_user("target", value))[0]
     head, slash, bits = value.partition("/")
     found = address.normalise(head)
     known = store.access.app(app)
@@ -128,9 +137,19 @@ def warnings(decision: Decision, never: Iterable[str] = ()) -> list[str]:
 
     `never` are networks that belong to the app itself. A person's decision counts all the same.
     """
-    if decision.kind == "allow" or decision.scope not in ("ip", "network", "user+ip"):
+    if decision.kind == "allow":
         return []
-    value = unpair(decision.value)[1] if decision.scope == "user+ip" else decision.value
+    who, where = unpair(decision.value) if decision.scope in PAIRS else (decision.value, decision.value)
+    found = _strangers(who) if decision.scope in ("user", *PAIRS) else []
+    return found + (_odd_place(where, never) if decision.scope in ("ip", "network", "user+ip") else [])
+
+
+def _strangers(key: str) -> list[str]:
+    nobody = f"`{key[:64]}` stands for no user: it is whoever comes with it, and no playbook would act on it"
+    return [nobody] if identity.is_placeholder(key) else []
+
+
+def _odd_place(value: str, never: Iterable[str]) -> list[str]:
     where = place(value)
     found = []
     if address.is_untouchable(value):

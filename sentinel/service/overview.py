@@ -58,9 +58,15 @@ class Overview:
         known = self._pipeline.store.health().down or self._trouble
         return known or next((why for source in self.sources if (why := source()) is not None), None)
 
-    def warnings(self) -> tuple[str, ...]:
-        """Return what is wrong though events are taken, one line each."""
-        return (*self._pipeline.store.health().warnings, *self.warned)
+    def warnings(self, app: str | None = None) -> tuple[str, ...]:
+        """Return what is wrong though events are taken, one line each; of what is an app's, that of one or of all."""
+        nobody = (
+            f"`{of}` sends a `user.{name}` that stands for no user, such as `null`: {number:,} since the start "
+            "(leave it out where there is no user)"
+            for (of, name), number in sorted(self._pipeline.counts.placeholders.items())
+            if app in (None, of)
+        )
+        return (*self._pipeline.store.health().warnings, *self.warned, *nobody)
 
     def troubled(self, why: str | None) -> None:
         """Note why windows cannot be used, None where they can."""
@@ -128,6 +134,8 @@ class Overview:
         for name, counter in (("sentinel_skipped_events", counts.skipped), ("sentinel_playbook_errors", counts.errors)):
             for labels, number in list(counter.items()):
                 yield Sample(name, labels, number)
+        for of, number in list(counts.placeholders.items()):
+            yield Sample("sentinel_placeholder_identifiers", of, number)
         for app, tenant in list(self._pipeline.tenants.items()):
             for playbook, number in tenant.windows.groups().items():
                 yield Sample("sentinel_groups", (app, playbook), number)

@@ -64,6 +64,7 @@ class Counts:
     findings: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
     skipped: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     errors: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    placeholders: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the identifier that stood for no user
 
     def fault(self, app: str, errors: Mapping[tuple[str, str], int]) -> None:
         """Count faults of playbooks by what they say, which may be a sender's words: beyond some they are others."""
@@ -275,7 +276,7 @@ class Pipeline:
         order = tenant.app.identifiers
         tied = [stitches and event.name == "identify" for event in events]
         sightings = [
-            Sighting(identity.keys(event.identifiers, order), links and proves(event), event.at, tie)
+            Sighting(identity.naming_keys(event.identifiers, order), links and proves(event), event.at, tie)
             for event, tie in zip(events, tied, strict=True)
         ]
         enrich = self._enricher(tenant.app.id).enrich
@@ -288,6 +289,8 @@ class Pipeline:
         app, batch = draft.batch.app, draft.batch
         self.counts.events[app] += len(batch.events)
         self.counts.duplicates[app] += draft.duplicates
+        nobody = ((app, name) for event in batch.events for name in identity.placeholders(event.identifiers))
+        self.counts.placeholders.update(nobody)
         for finding in batch.findings:
             self.counts.findings[app, finding.playbook, finding.acted] += 1
         if done.changed:

@@ -78,6 +78,7 @@ def test_another_app_has_its_own(whole, admin):
         ({"kind": "ip", "target": "203.0.113.1/99"}, "`203.0.113.1/99`"),
         ({"kind": "user", "target": "a", "for": "0s"}, "`for`: `0s` is over at once"),
         ({"kind": "user", "target": "a\u0007"}, "printable"),
+        ({"kind": "user", "target": "null"}, "`target`: `id:null` stands for no user"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(admin, new, message):
@@ -97,6 +98,14 @@ class TestWarnings:
     def test_a_block_of_a_private_address_is_made_and_warned_of(self, admin, scope, value):
         (warning,) = self.made(admin, scope=scope, value=value)
         assert "private or local" in warning
+
+    @pytest.mark.parametrize(
+        ("scope", "value"), [("user", "null"), ("user", "email:none"), ("user+ip", ["0", "203.0.113.7"])]
+    )
+    def test_so_is_one_of_what_stands_for_no_user(self, admin, scope, value):
+        (warning,) = self.made(admin, scope=scope, value=value)
+        assert "stands for no user" in warning
+        assert self.made(admin, scope="user", value="username:null") == []
 
     def test_so_is_a_pair_with_one(self, admin):
         assert self.made(admin, scope="user+ip", value=["u", "10.0.0.8"])

@@ -526,3 +526,10 @@ def test_the_listeners_of_ones_own_app_are_told_of_what_was_done_by_hand(server)
         rest.state.context = kept
     assert [one.status < 300 for one in done] == [True] * 5
     assert told == ["two"] * 6
+
+
+def test_an_app_is_told_of_its_own_placeholders_alone(server):
+    server.using("sdk").post("/v1/events", {"event": "x", "user": "null"})
+    mine, others = (server.using("read", app).get("/readyz").json["warnings"] for app in ("one", "two"))
+    assert any("`one` sends a `user.id` that stands for no user" in one for one in mine)
+    assert not any("`one`" in one for one in others)

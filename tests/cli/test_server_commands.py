@@ -296,12 +296,12 @@ class TestLabels:
 class TestEvents:
     def test_they_are_searched_newest_first(self, server, ask):
         for n in range(3):
-            server.using("sdk").post("/v1/events", {"event": "searched", "id": f"s{n}", "user": n})
+            server.using("sdk").post("/v1/events", {"event": "searched", "id": f"s{n}", "user": f"u{n}"})
         assert [re.split(r"\s+", line)[-1] for line in ask("events", "--event", "searched")[1]] == ["s2", "s1", "s0"]
         assert len(ask("events", "--event", "searched", "--limit", "2")[1]) == 2
-        assert len(ask("events", "--event", "searched", "--user", "id:1")[1]) == 1
+        assert len(ask("events", "--event", "searched", "--user", "id:u1")[1]) == 1
         assert ask("events", "--event", "searched", "--to", "2020-01-01")[1] == []
-        assert len(ask("events", "--q", 'event == "searched" and user in ["id:0", "id:2"]')[1]) == 2
+        assert len(ask("events", "--q", 'event == "searched" and user in ["id:u0", "id:u2"]')[1]) == 2
 
     def test_a_mistake_in_a_condition_is_shown_where_it_is(self, ask):
         code, _, err = ask("events", "--q", 'evnt == "x"')

@@ -12,16 +12,19 @@ from sentinel.core.identity import (
     DEFAULT_ORDER,
     LONGEST,
     identifiers,
+    is_placeholder,
     key_of,
     keys,
+    naming_keys,
     normalise,
+    placeholders,
     read_key,
     read_keys,
     user_key,
 )
 
 VECTORS = json.loads((Path(__file__).parents[2] / "data" / "identity-vectors.json").read_text())
-TEXT = st.text(max_size=40)
+TEXT = st.text(max_size=40) | st.sampled_from(["null", "Guest", "0", "-1"])
 USERS = st.dictionaries(st.sampled_from([*DEFAULT_ORDER, "phone"]), TEXT | st.integers(-(10**30), 10**30) | st.none())
 
 
@@ -40,6 +43,13 @@ def label(case):
 def test_a_user_is_named_as_the_vectors_say(case):
     found = identifiers(plain(case["user"]))
     assert (found, user_key(found)) == (plain(case["identifiers"]), plain(case["key"]))
+
+
+@pytest.mark.parametrize("case", [one for one in VECTORS["users"] if "keys" in one], ids=label)
+def test_what_stands_for_no_user_is_looked_up_and_names_nobody(case):
+    found = identifiers(case["user"])
+    assert (list(keys(found)), placeholders(found)) == (case["keys"], case["placeholders"])
+    assert naming_keys(found) == tuple(key for key in case["keys"] if not is_placeholder(key))
 
 
 @pytest.mark.parametrize("case", [one for one in VECTORS["users"] if "error" in one], ids=label)
@@ -112,9 +122,10 @@ def test_identifiers_agree_with_normalise_one_by_one(user):
 
 
 @given(USERS)
-def test_the_key_is_the_first_of_the_keys(user):
+def test_the_key_is_the_first_of_the_keys_that_name_somebody(user):
     found = identifiers(user)
-    assert user_key(found) == next(iter(keys(found)), None)
+    assert user_key(found) == next(iter(naming_keys(found)), None)
+    assert naming_keys(found) == tuple(key for key in keys(found) if not is_placeholder(key))
 
 
 @given(USERS)

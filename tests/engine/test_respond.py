@@ -249,6 +249,13 @@ def test_a_property_as_target_names_a_user_or_nobody(value: Any, key: str | None
     assert finding.effects[0].held == (None if key else "the event names no target")
 
 
+@pytest.mark.parametrize("value", ["null", 0, "email:None", "anonymous"])
+def test_nobody_is_acted_on_by_a_property_that_stands_for_no_user(value: Any) -> None:
+    desk = Desk(playbook(actions=(Action("block_user", durations=(HOUR,), target="properties.account"),)))
+    (finding,) = desk.feed(*burst(0, properties={"account": value}))
+    assert [one.held for one in finding.effects] == ["it stands for no user"]
+
+
 def test_a_target_that_is_not_there_is_said_and_nothing_is_done() -> None:
     action = Action("block_user", durations=(HOUR,))
     (finding,) = Desk(playbook(actions=(action,))).feed(*burst(0, user=None))

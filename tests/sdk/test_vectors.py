@@ -19,8 +19,8 @@ from sentinel.sdk.events import Events
 from sentinel.sdk.options import Options
 
 DATA = Path(__file__).parents[2] / "data"
-SCRUBBING, DECISIONS, ADDRESSES = (
-    json.loads((DATA / f"{name}-vectors.json").read_text()) for name in ("scrubbing", "decision", "address")
+SCRUBBING, DECISIONS, ADDRESSES, IDENTITIES = (
+    json.loads((DATA / f"{name}-vectors.json").read_text()) for name in ("scrubbing", "decision", "address", "identity")
 )
 NOW = moment.parse("2030-01-01T00:00:00Z")
 
@@ -49,6 +49,15 @@ def test_identifiers_are_scrubbed_as_the_vectors_say(case):
     events = Events(Options())
     found = events.identifiers(case["given"])
     assert (found, list(events.keys(found))) == (case["sent"], case["keys"])
+
+
+@pytest.mark.parametrize(
+    "case", [one for one in IDENTITIES["users"] if "keys" in one], ids=lambda case: case["keys"][0]
+)
+def test_what_stands_for_no_user_is_sent_and_looked_up_as_the_vectors_say(case):
+    events = Events(Options())
+    found = events.identifiers(case["user"])
+    assert (found, list(events.keys(found))) == (case["identifiers"], case["keys"])
 
 
 @pytest.mark.parametrize("case", SCRUBBING["pseudonyms"], ids=named)

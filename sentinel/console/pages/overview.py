@@ -40,8 +40,8 @@ def overview(visit: Viewer) -> Response:
         top=sorted(found.items(), key=lambda one: -one[1])[:SHOWN], **_in_force(visit, now),
         latest=store.findings.list(app, since=now - 7 * DAY, limit=SHOWN).items,
         playbooks={one.id: one for one in visit.here.overview.playbooks(app)},
-        mistakes=visit.here.overview.mistakes(), health=store.health(), processes=visit.here.processes.of(app),
-        dead=len(store.outbox.list(app, dead=True, limit=100).items),
+        mistakes=visit.here.overview.mistakes(), health=store.health(), warnings=visit.here.overview.warnings(app),
+        processes=visit.here.processes.of(app), dead=len(store.outbox.list(app, dead=True, limit=100).items),
     )  # fmt: skip
 
 
