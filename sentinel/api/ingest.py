@@ -65,8 +65,7 @@ class Ingest:
         self.heard(caller, headers)
         parsed = await door.read(caller, ip, headers, receive, parse)
         sending = Sending(caller.app, parsed.events, door.clock(), caller.scope, caller.key, historical, enforce)
-        receipt = await door.write(sending)
-        door.meters.ingested(caller.app, receipt, len(parsed.rejected), door.steady() - started)
+        receipt = await door.write(sending, parsed, started, self.fault)
         return _accepted(receipt, parsed)
 
     def _admit(

@@ -99,7 +99,9 @@ class Server:
                 outbox=lambda: self.courier.hurry(),
             ),
         )  # fmt: skip
-        self.intake = Intake(self.pipeline.process, fault=partial(self.fault, "events"))
+        self.intake = Intake(
+            self.pipeline.process, left_out=self.pipeline.left_out, fault=partial(self.fault, "events")
+        )  # fmt: skip
         self.overview = Overview(self.pipeline, self.library)
 
     def _telling(self) -> None:

@@ -169,12 +169,11 @@ class Call:
             caller.app, parsed.events, door.clock(), caller.scope, caller.key, stitches=stitches
         )  # fmt: skip
         try:
-            receipt = await door.write(sending)
+            receipt = await door.write(sending, parsed, started, self._fault)
         except SentinelError as error:
             if not isinstance(error, EXPECTED):
                 self._fault(error)
             raise not_written(error) from None
-        door.meters.ingested(caller.app, receipt, len(parsed.rejected), door.steady() - started)
         self.rejected = parsed.rejected
         return Taken(receipt, parsed.rejected)
 

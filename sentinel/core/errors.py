@@ -40,6 +40,14 @@ def fault(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def wordless(error: BaseException) -> Exception:
+    """Return a fault that tells of its kind and its place in the code alone: what it says may be an event's values."""
+    told = Exception(type(error).__qualname__).with_traceback(error.__traceback__)
+    beneath = error.__cause__ if error.__suppress_context__ else error.__context__
+    told.__cause__ = None if beneath is None else wordless(beneath)
+    return told
+
+
 class SentinelError(Exception):
     """Something the caller can put right; the message says what and how."""
 

@@ -42,10 +42,21 @@ class Terms:
 
 @dataclass(slots=True)
 class Parsed:
-    """The events of a request, and those refused: index, id and reason of each."""
+    """The events of a request, each with its index there, and those refused: index, id and reason of each."""
 
     events: list[Event] = field(default_factory=list)
+    indices: list[int] = field(default_factory=list)
     rejected: list[dict[str, Any]] = field(default_factory=list)
+
+    def take(self, index: int, event: Event) -> None:
+        """Add an event."""
+        self.events.append(event)
+        self.indices.append(index)
+
+    def left_out(self, places: Iterable[int], request: str) -> None:
+        """Refuse events, by their places, that a fault kept from being stored; the log tells of it under `request`."""
+        why = f"a fault of the server kept it from being stored: see `{request}` in its log"
+        self.rejected += [{"index": self.indices[at], "id": self.events[at].id, "error": why} for at in places]
 
 
 def parse(data: bytes, terms: Terms) -> Parsed:
@@ -58,7 +69,7 @@ def parse(data: bytes, terms: Terms) -> Parsed:
             if lenient:
                 raw = mended(raw)
             _bounded(raw)
-            parsed.events.append(read(raw, terms))
+            parsed.take(index, read(raw, terms))
         except EventError as error:
             parsed.rejected.append({"index": index, "id": _id(raw), "error": str(error)})
     return parsed
@@ -79,7 +90,7 @@ def translated(
         try:
             for raw in translate(mended(element) if lenient else element):
                 _bounded(raw)
-                parsed.events.append(read(raw, terms))
+                parsed.take(index, read(raw, terms))
         except EventError as error:
             parsed.rejected.append({"index": index, "id": None, "error": str(error)})
         except Exception as error:  # noqa: BLE001  one odd element costs no other; the fault is reported

@@ -15,7 +15,7 @@ from sentinel.core import address
 from sentinel.core.errors import StoreBusy
 from sentinel.core.ids import CHANCE, new_id
 from sentinel.core.proxies import Proxies, client_address, is_trusted
-from sentinel.edge import wire
+from sentinel.edge import requests, wire
 from sentinel.edge.access import Caller
 from sentinel.edge.batch import Parsed, Terms
 from sentinel.edge.encodings import expand
@@ -138,8 +138,21 @@ class Door:
         received = self.clock()
         return Terms(caller.scope, caller.key, received, lambda: new_id(received // 1000, os.urandom(CHANCE)), ip)
 
-    async def write(self, sending: Sending) -> Receipt:
-        """Return what became of events when they are on disk; raises the refusal where they are not, in time."""
+    async def write(
+        self, sending: Sending, parsed: Parsed, started: float, fault: Callable[[BaseException], None]
+    ) -> Receipt:  # fmt: skip
+        """Return what became of the events of a body when they are on disk; raises the refusal where none are, in time.
+
+        `parsed` gets to know of those that were left out, `fault` why.
+        """
+        receipt = await self._written(sending)
+        self.meters.ingested(sending.app, receipt, len(parsed.rejected), self.steady() - started)
+        for error in {str(error): error for error in receipt.faults.values()}.values():
+            fault(error)
+        parsed.left_out(receipt.faults, requests.current())
+        return receipt
+
+    async def _written(self, sending: Sending) -> Receipt:
         if not sending.events:
             return Receipt(0, 0, self.revision(sending.app))
         future = self.intake.submit(sending)

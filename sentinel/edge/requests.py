@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 
-from structlog.contextvars import bind_contextvars
+from structlog.contextvars import bind_contextvars, get_contextvars
 
 from sentinel.edge.wire import Message, Scope, Send
 
@@ -29,3 +29,8 @@ def named(scope: Scope, send: Send) -> Send:
         await send(message)
 
     return answering
+
+
+def current() -> str:
+    """Return what the request is called that this task or thread works for; nothing, outside of any."""
+    return str(get_contextvars().get("request", ""))

@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from sentinel.core.errors import SentinelError, fault
+from sentinel.core.errors import SentinelError, wordless
 from sentinel.core.event import Event
 from sentinel.core.record import KeyScope
 
@@ -21,6 +21,8 @@ MOST_WAITING = 64  # sendings; past it a sender is told to come back
 RECENT = 10.0  # seconds for which it says that events could not be written, where none come that can be
 AGAIN = 300.0  # seconds after which it is told again that they cannot
 MOST_EVENTS = 5_000  # in one commit: it holds the interpreter, and who waits for a stream waits for it
+MOST_HALVED = 100  # sendings and parts of them, to find in a group the events that bring up a fault
+MOST_LEFT_OUT = 10  # events in a row: where none is taken between them, it is not they that are at fault
 
 
 class Busy(SentinelError):
@@ -51,27 +53,41 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a sending: how many events were stored, how many were known, the decision list's revision."""
+    """What became of a sending: how many events were stored, how many were known, the decision list's revision.
+
+    `faults` are what kept single events from being stored, by their places in the sending; those are not stored.
+    """
 
     accepted: int
     duplicates: int
     revision: int
+    faults: Mapping[int, Exception] = field(default_factory=dict)
+
+    def then(self, later: Receipt, place: int) -> Receipt:
+        """Return what became of a sending of which this was the part before `place`."""
+        faults = {place + at: error for at, error in later.faults.items()}
+        known = self.duplicates + later.duplicates
+        return Receipt(self.accepted + later.accepted, known, later.revision, {**self.faults, **faults})
 
 
-Process = Callable[[Sequence[Sending]], Sequence[Receipt | SentinelError]]
+Process = Callable[[Sequence[Sending]], Sequence[Receipt]]
 
 
 class Intake:
     """A bounded queue of sendings before one writer thread; `process` writes a group of them in one commit.
 
-    `fault` hears why events cannot be written, once while it stays the same. `steady` gives seconds that never jump.
+    `left_out` hears that what `process` was given last, a single event, is not kept. `fault` hears why events cannot
+    be written, once while it stays the same. `steady` gives seconds that never jump.
     """
 
     def __init__(
-        self, process: Process, most_waiting: int = MOST_WAITING,
+        self, process: Process, most_waiting: int = MOST_WAITING, left_out: Callable[[], None] = lambda: None,
         fault: Callable[[SentinelError], None] = lambda error: None, steady: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._process = process
+        self._left_out = left_out
+        self._in_a_row = 0  # events left out since one was taken
+        self._halved = 0  # of the group under way
         self._fault = fault
         self._steady = steady
         self._failed: tuple[float, str] | None = None  # when the last group could not be written, and why
@@ -117,26 +133,61 @@ class Intake:
 
     def _run(self) -> None:
         while group := self._next():
+            self._halved = 0
             outcomes = self._outcomes([sending for sending, _ in group])
             for (_, future), outcome in zip(group, outcomes, strict=True):
-                if isinstance(outcome, SentinelError):
+                if isinstance(outcome, Exception):
                     future.set_exception(outcome)
                 else:
                     future.set_result(outcome)
 
-    def _outcomes(self, sendings: Sequence[Sending]) -> Sequence[Receipt | SentinelError]:
+    def _outcomes(self, sendings: Sequence[Sending]) -> Sequence[Receipt | Exception]:
         """Write sendings and return what became of each: what one of them brings up costs no other."""
         try:
-            outcomes = self._process(sendings)
-            self._failed = None
-            return outcomes
+            receipts = self._process(sendings)
         except SentinelError as error:
             self._note(error)
             return [error] * len(sendings)
         except Exception as error:  # noqa: BLE001 - a fault of ours: the senders hear of it, the thread goes on
-            if len(sendings) > 1:
-                return [outcome for sending in sendings for outcome in self._outcomes([sending])]
-            return [SentinelError(f"the events could not be written: {fault(error)}")]
+            found = error
+        else:
+            self._failed = None
+            if any(receipt.accepted for receipt in receipts):
+                self._in_a_row = 0
+            return receipts
+        if len(sendings) > 1:
+            return [self._outcomes([sending])[0] for sending in sendings]
+        return [self._but_for_faults(sendings[0], found)]
+
+    def _but_for_faults(self, sending: Sending, error: Exception) -> Receipt | Exception:
+        """Write what can be of a sending that brought up a fault, by halves, so that one event costs no other.
+
+        What is written once is known the next time, so whatever ends this can be done again.
+        """
+        half = len(sending.events) // 2
+        if not half:
+            found = self._without(sending, error)
+            return wordless(error) if found is None else replace(found, faults={0: wordless(error)})
+        if self._halved >= MOST_HALVED:
+            return wordless(error)
+        self._halved += 1
+        (first,) = self._outcomes([replace(sending, events=sending.events[:half])])
+        if isinstance(first, Exception):
+            return first
+        (second,) = self._outcomes([replace(sending, events=sending.events[half:])])
+        return second if isinstance(second, Exception) else first.then(second, half)
+
+    def _without(self, sending: Sending, error: Exception) -> Receipt | None:
+        """Return what becomes of a sending without its one event; None where the fault may not be that event's own."""
+        if isinstance(error, OSError | MemoryError) or self._in_a_row >= MOST_LEFT_OUT:
+            return None
+        try:
+            self._left_out()
+            (receipt,) = self._process([replace(sending, events=())])
+        except Exception:  # noqa: BLE001 - it is everybody's: the sender tries again
+            return None
+        self._in_a_row += 1
+        return receipt
 
     def _note(self, error: SentinelError) -> None:
         now, why = self._steady(), str(error)

@@ -21,11 +21,12 @@ from sentinel.core.bundle import lane_of
 from sentinel.core.duration import MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
-from sentinel.core.finding import Effect, Finding
+from sentinel.core.finding import Effect, Finding, finding_id
 from sentinel.core.record import App
 from sentinel.engine.emit import emitted, made
 from sentinel.engine.engine import Matched, retracted
 from sentinel.engine.memory import Ledger
+from sentinel.engine.metrics import Skipped
 from sentinel.engine.windows import Hit, Opening
 from sentinel.service.intake import Receipt, Sending
 from sentinel.service.marks import Marks, borne
@@ -97,6 +98,9 @@ class Pipeline:
         self.lock = threading.Lock()  # held while windows change
         self.saving = threading.Lock()  # before that one, until what was taken is kept: none older follows
         self._taken: list[tuple[Tenant, Opening]] = []  # what was due in the transaction under way
+        self._opened: list[tuple[Tenant, Opening]] = []  # what hits opened in it
+        self._undone: Sequence[tuple[Tenant, Opening]] = ()  # what they had in the last one that came to nothing
+        self._passed: list[tuple[str, Skipped, Counter[tuple[str, str]]]] = []  # what it is to be counted for
         self._marks: dict[str, Marks] = {}  # the labels it puts on, by app: the store does not tell them yet
         self._make_tenant = make_tenant
         self._enricher = enricher
@@ -114,10 +118,10 @@ class Pipeline:
             found = self.tenants[app] = self._make_tenant(known)
         return found
 
-    def process(self, sendings: Sequence[Sending]) -> list[Receipt | SentinelError]:
+    def process(self, sendings: Sequence[Sending]) -> list[Receipt]:
         """Judge and commit a group of sendings together; returns when all of it is on disk."""
         now = self._clock()
-        with self.lock, self._due_again(), self.store.unit() as unit:
+        with self.lock, self._transaction(), self.store.unit() as unit:
             drafts = [self._draft(unit, sending, now) for sending in sendings]
             committed = unit.commit([draft.batch for draft in drafts])
         return [self._committed(draft, done) for draft, done in zip(drafts, committed, strict=True)]
@@ -130,7 +134,7 @@ class Pipeline:
         now = self._clock()
         with self.lock:
             for tenant in [one for one in self.tenants.values() if abs(now - self._quiet_since(one)) >= QUIET]:
-                with self._due_again():
+                with self._transaction():
                     openings = self._due(tenant, now - tenant.engine.lateness)
                     if openings:
                         with self.store.unit() as unit:
@@ -148,17 +152,35 @@ class Pipeline:
         self._taken += [(tenant, opening) for opening in openings]
         return openings
 
+    def left_out(self) -> None:
+        """Let hold back no action what the last event opened, which is not kept, where there is no finding of that.
+
+        What it was counted for until then stays counted: it did happen.
+        """
+        with self.lock:
+            for tenant, one in self._undone:
+                app, hit = tenant.app.id, one.hit
+                if self.store.findings.get(app, finding_id(app, hit.watch, hit.key, one.at, one.id)) is None:
+                    tenant.windows.yielded(one)
+            self._undone = ()
+
     @contextmanager
-    def _due_again(self) -> Iterator[None]:
-        """Let what was due be due again if it cannot be committed: no event comes a second time to bring it up."""
+    def _transaction(self) -> Iterator[None]:
+        """Count what is committed; let what was due be due again if it is not: no event comes to bring it up."""
         self._taken.clear()
+        self._opened.clear()
+        self._passed.clear()
         self._marks.clear()
         try:
             yield
         except BaseException:
             for tenant, opening in self._taken:
                 tenant.windows.put_back([opening])
+            self._undone = tuple(self._opened)
             raise
+        for app, skipped, errors in self._passed:
+            self.counts.skipped.update({(app, *key): number for key, number in skipped.items()})
+            self.counts.fault(app, errors)
 
     def _draft(self, unit: Unit, sending: Sending, now: int) -> Draft:
         tenant = self.tenant(sending.app)
@@ -202,7 +224,9 @@ class Pipeline:
     ) -> list[Opening]:  # fmt: skip
         """Take hits into the windows and return what opens; whose they are is told before, or with them, to others."""
         tenant.memory.gather(matched.hits, events, tenant.engine.crowded)
-        return tenant.windows.hit(self._acting(unit, tenant, matched.hits, now), newest)
+        openings = tenant.windows.hit(self._acting(unit, tenant, matched.hits, now), newest)
+        self._opened += [(tenant, opening) for opening in openings if not opening.retracted]
+        return openings
 
     def _judge(
         self, unit: Unit, tenant: Tenant, events: Sequence[Event], matched: Matched, openings: Sequence[Opening],
@@ -217,10 +241,8 @@ class Pipeline:
         for opening, finding in responded.found:
             if any(effect.held == "guard" for effect in finding.effects) or was_let_be(finding):
                 tenant.windows.yielded(opening)
-        self.counts.skipped.update({(app, *key): n for key, n in matched.skipped.items()})
-        self.counts.fault(app, matched.errors + tenant.windows.faults() + responded.errors)
-        whose = _whose(unit, app, now)
-        findings = [borne(finding, whose) for finding in responded.findings]
+        self._passed.append((app, matched.skipped, matched.errors + tenant.windows.faults() + responded.errors))
+        findings = responded.findings
         if tenant.turns.needed:
             marks = self._marks.setdefault(app, Marks())
             for finding in findings:

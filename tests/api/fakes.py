@@ -84,7 +84,7 @@ class FakeMeters:
 
 
 class Written:
-    """What the writer got; `fails` is raised, `known` ids are duplicates."""
+    """What the writer got; `fails` is raised, `known` ids are duplicates, an event `bad` brings up a fault."""
 
     def __init__(self) -> None:
         self.sendings: list[Sending] = []
@@ -97,6 +97,8 @@ class Written:
         self.may_write.wait(60)
         if self.fails:
             raise self.fails
+        if any(event.id == "bad" for sending in sendings for event in sending.events):
+            raise ZeroDivisionError("jane@example.com")
         receipts = []
         for sending in sendings:
             self.sendings.append(sending)

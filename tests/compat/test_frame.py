@@ -346,6 +346,13 @@ def test_nothing_is_taken_while_windows_are_restored_but_lists_are_given(room):
     assert room.client.get("/compat/fake/v1/config", headers={"X-Fake-Key": "fake-sdk"}).status == 200
 
 
+def test_what_brings_up_a_fault_costs_no_other_event(room):
+    answer = post(room, [{"name": "x"}, {"name": "y", "id": "bad"}])
+    assert (answer.status, answer.json) == (201, {"stored": 1})
+    assert [event.name for event in room.written.events] == ["x"]
+    assert "ZeroDivisionError" in {said for _, said in room.troubles}
+
+
 @pytest.mark.parametrize("fails", [Busy("full"), RuntimeError("broken")])
 def test_what_was_not_written_is_not_acknowledged(room, fails):
     room.written.fails = fails

@@ -90,11 +90,11 @@ def test_a_histogram_says_how_many_lie_at_or_below_each_bound(values):
 
 def test_a_request_with_events_is_counted_by_what_became_of_them():
     figures = Figures()
-    figures.ingested("one", Receipt(3, 2, 7), 1, 0.02)
+    figures.ingested("one", Receipt(3, 2, 7, {5: ZeroDivisionError()}), 1, 0.02)
     figures.refused("malformed")
     found = read(figures.samples())
     outcomes = {dict(labels)["outcome"]: n for (name, labels), n in found.items() if name == "sentinel_events_total"}
-    assert outcomes == {"accepted": 3, "duplicate": 2, "rejected": 1}
+    assert outcomes == {"accepted": 3, "duplicate": 2, "rejected": 1, "fault": 1}
     assert found["sentinel_refused_requests_total", (("code", "malformed"),)] == 1
 
 

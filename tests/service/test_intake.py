@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from sentinel.core.errors import SentinelError, StoreBusy
+from sentinel.core.errors import StoreBusy
 from sentinel.service import intake as module
 from sentinel.service.intake import Busy, Intake, Receipt, Sending
 from tests.api.served import wait_for
@@ -86,7 +86,7 @@ def test_a_fault_that_one_sending_brings_up_costs_no_other(writer):
     with running(writer) as intake:
         first, *futures = together(intake, writer, *map(sending, "xabc"))
         assert [future.exception(60) is None for future in (first, *futures)] == [True, True, False, True]
-        with pytest.raises(SentinelError, match="could not be written: ZeroDivisionError: by hand"):
+        with pytest.raises(Exception, match="^ZeroDivisionError$"):
             futures[1].result(60)
 
 
