@@ -242,7 +242,8 @@ class Pipeline:
             if any(effect.held == "guard" for effect in finding.effects) or was_let_be(finding):
                 tenant.windows.yielded(opening)
         self._passed.append((app, matched.skipped, matched.errors + tenant.windows.faults() + responded.errors))
-        findings = responded.findings
+        whose = _whose(unit, app, now)
+        findings = [borne(finding, whose) for finding in responded.findings]
         if tenant.turns.needed:
             marks = self._marks.setdefault(app, Marks())
             for finding in findings:
