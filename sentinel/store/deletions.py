@@ -10,7 +10,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Connection, String, Table, cast, delete, or_, select, update
 
@@ -54,6 +54,13 @@ Scan = Callable[[str, int], Iterable[str]]  # app, time: the user keys that stor
 Erase = Callable[[str, Sequence[str], int], int]  # app, keys, time: deletes events of these persons up to then
 
 
+class _Held(NamedTuple):
+    """The hashes of an app's deleted persons, each with when it was deleted; and when the last of them was."""
+
+    hashes: Mapping[str, int]
+    newest: int
+
+
 class Deletions:
     """The deleted persons of all apps; their hashes are held in memory."""
 
@@ -70,7 +77,7 @@ class Deletions:
         self._scan = scan
         self._buried = buried or Buried()
         self._secret = _secret(control)
-        self._held: dict[str, dict[str, int]] = {}
+        self._held: dict[str, _Held] = {}
         self.reload()
 
     def reload(self) -> None:
@@ -79,7 +86,7 @@ class Deletions:
             held: dict[str, dict[str, int]] = {}
             for row in connection.execute(select(tombstones.c.app, tombstones.c.hash, tombstones.c.at)):
                 held.setdefault(row.app, {})[row.hash] = row.at
-        self._held = held
+        self._held = {app: _Held(hashes, max(hashes.values())) for app, hashes in held.items()}
 
     def of(self, app: str, key: str) -> Deletion | None:
         """Return the deletion that a user key is known by, None if there was none."""
@@ -91,15 +98,15 @@ class Deletions:
     def concerns(self, app: str, event: Event) -> bool:
         """Say whether an event is of the time before its person was deleted; from memory."""
         held = self._held.get(app)
-        if not held or event.at > max(held.values()):
+        if held is None or event.at > held.newest:
             return False
         keys = {f"{key_type(name)}:{value}" for name, value in event.identifiers.items()}
         keys |= {event.user} if event.user else set()
-        return any(event.at <= held.get(self._hash(app, key), -1) for key in keys)
+        return any(event.at <= held.hashes.get(self._hash(app, key), -1) for key in keys)
 
     def holds(self, app: str) -> bool:
         """Say whether `concerns` may be true of any of an app's events."""
-        return bool(self._held.get(app))
+        return app in self._held
 
     def delete(self, app: str, key: str, by: str, why: str, now: int) -> Deletion:
         """Delete the person a key belongs to: their events, links and labels; whatever else told of them keeps a hash.
@@ -110,7 +117,7 @@ class Deletions:
         pseudonym = PREFIX + self._hash(app, keys[0])[:24]
         called = Pseudonyms(keys, pseudonym)
         line = Note(by, "user.delete", pseudonym, called.put(why, "why"))
-        return Deletion(pseudonym, now, self._delete(app, keys, pseudonym, now, line), called.names)
+        return Deletion(pseudonym, now, self._delete(app, called, now, line), called.names)
 
     def finish(self) -> int:
         """Do again what a crash broke off, or a backup brought back; return how many events went."""
@@ -144,7 +151,7 @@ class Deletions:
         named = {hash: key for hash, key in told if hash in wanted}
         for (pseudonym, at), hashes in persons.items():
             keys = [named[hash] for hash in sorted(hashes & named.keys())]
-            gone += self._delete(app, keys, pseudonym, at, None) if keys else 0
+            gone += self._delete(app, Pseudonyms(keys, pseudonym), at, None) if keys else 0
             self._erased(app, hashes)
         return gone
 
@@ -156,15 +163,16 @@ class Deletions:
                 yield from connection.execute(query).scalars()
         yield from self._scan(app, until)
 
-    def _delete(self, app: str, keys: Sequence[str], pseudonym: str, now: int, line: Note | None) -> int:
+    def _delete(self, app: str, called: Pseudonyms, now: int, line: Note | None) -> int:
         """Delete a person by all keys, and return how many events went."""
+        keys = called.keys
         gone = self._erase(app, keys, now)
         with self._control.writing():
-            self._buried.add(self._rows(app, keys, pseudonym, now))
+            rows = [self._row(app, key, called.pseudonym, now) for key in keys]
+            self._buried.add(rows)
             with self._control.write() as connection:
                 self._control.alone(app)
-                self._bury(connection, app, keys, pseudonym, now)
-                called = Pseudonyms(keys, pseudonym)
+                self._bury(connection, app, called, rows, now)
                 for table, columns in _TOLD:
                     _rename(connection, table, columns, app, called)
                 _drop(connection, app, keys)
@@ -177,7 +185,7 @@ class Deletions:
             self._allow.reload(app)
             self.reload()
         gone += self._erase(app, keys, now)  # what came in meanwhile
-        self._erased(app, {self._hash(app, key) for key in keys})
+        self._erased(app, {row["hash"] for row in rows})
         return gone
 
     def _erased(self, app: str, hashes: Iterable[str]) -> None:
@@ -185,8 +193,8 @@ class Deletions:
             mine = (tombstones.c.app == app, tombstones.c.hash.in_(list(hashes)))
             connection.execute(update(tombstones).where(*mine).values(erased=True))
 
-    def _rows(self, app: str, keys: Sequence[str], pseudonym: str, now: int) -> list[dict[str, Any]]:
-        return [{"app": app, "hash": self._hash(app, key), "pseudonym": pseudonym, "at": now} for key in keys]
+    def _row(self, app: str, key: str, pseudonym: str, now: int) -> dict[str, Any]:
+        return {"app": app, "hash": self._hash(app, key), "pseudonym": pseudonym, "at": now}
 
     def sweep(self, now: int) -> int:
         """Take the names out of decisions that are over by now; return how many."""
@@ -206,7 +214,7 @@ class Deletions:
             for row in connection.execute(mine).all():
                 hash = self._hash(app, row.subject)
                 if hash in buried and row.over:
-                    total += _unname(connection, app, [row.subject], buried[hash], c.id == row.id)
+                    total += _unname(connection, app, Pseudonyms([row.subject], buried[hash]), c.id == row.id)
                 elif hash in buried:
                     still.add(hash)
             done = (tombstones.c.app == app, tombstones.c.hash.in_(sorted(buried.keys() - still)))
@@ -219,10 +227,12 @@ class Deletions:
             (key,) if person is None else tuple(dict.fromkeys((person.key, *person.identifiers, *person.aliases, key)))
         )
 
-    def _bury(self, connection: Connection, app: str, keys: Sequence[str], pseudonym: str, now: int) -> None:
+    def _bury(
+        self, connection: Connection, app: str, called: Pseudonyms, rows: Sequence[Mapping[str, Any]], now: int
+    ) -> None:
         c = decisions.c
-        _unname(connection, app, keys, pseudonym, or_(c.removed.is_not(None), c.until <= now))
-        for key, row in zip(keys, self._rows(app, keys, pseudonym, now), strict=True):
+        _unname(connection, app, called, or_(c.removed.is_not(None), c.until <= now))
+        for key, row in zip(called.keys, rows, strict=True):
             there = select(c.id).where(c.app == app, c.subject == key).limit(1)
             named = connection.execute(there).first() is not None
             put(connection, tombstones, {**row, "erased": False, "open": named})
@@ -263,16 +273,15 @@ def _tells(column: Column[Any], name: str) -> ColumnElement[bool]:
     return or_(*(cast(column, String).contains(text, autoescape=True) for text in sorted(written)))
 
 
-def _unname(connection: Connection, app: str, keys: Sequence[str], pseudonym: str, which: ColumnElement[bool]) -> int:
-    """Take the names out of decisions."""
+def _unname(connection: Connection, app: str, called: Pseudonyms, which: ColumnElement[bool]) -> int:
+    """Take a person's names out of decisions; return out of how many."""
     c = decisions.c
-    query = select(c.id, c.value, c.reason).where(c.app == app, c.subject.in_(keys), which)
-    called = Pseudonyms(keys, pseudonym)
+    query = select(c.id, c.value, c.reason).where(c.app == app, c.subject.in_(called.keys), which)
     found = connection.execute(query).all()
     for row in found:
         said = {name: called.put(getattr(row, name), name) for name in ("value", "reason")}
         mine = (c.app == app, c.id == row.id)
-        connection.execute(update(decisions).where(*mine).values(**said, subject=pseudonym))
+        connection.execute(update(decisions).where(*mine).values(**said, subject=called.pseudonym))
     return len(found)
 
 

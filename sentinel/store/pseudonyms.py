@@ -7,7 +7,7 @@ left as they are: a name by itself is looked for only where a value can be one, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sentinel.engine.keys import renamed
@@ -24,7 +24,8 @@ _THEIRS = "properties"  # whatever lies in it is the application's
 class Pseudonyms:
     """A deleted person's keys and identifiers, and what stands in their place; `names` has each with its pseudonym."""
 
-    def __init__(self, keys: Iterable[str], pseudonym: str) -> None:
+    def __init__(self, keys: Sequence[str], pseudonym: str) -> None:
+        self.keys, self.pseudonym = keys, pseudonym
         typed = dict.fromkeys(keys, pseudonym)
         bare = {rest: pseudonym for key in typed if len(rest := key.partition(":")[2]) >= _SHORTEST}
         self.names = typed | bare
