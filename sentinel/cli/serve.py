@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -14,15 +15,24 @@ from sentinel.cli.terminal import say
 from sentinel.local import write_private
 from sentinel.process import serve as run
 from sentinel.service.setup import ONCE, First
-from sentinel.settings import ALIASES, TABLE, Settings
+from sentinel.settings import ALIASES, TABLE, Settings, SettingsError
 
 
-def serve(**flags: str | None) -> None:
+def serve(**flags: list[str] | None) -> None:
     """Run the server; the first start creates everything."""
-    found = settings.read({name: value for name, value in flags.items() if value is not None})
+    found = settings.read(_once(flags))
     logs.configure(found.log_format, found.log_level)
     server = open_server(found)
     run(server, lambda address: _welcome(found, address, server.first()))
+
+
+def _once(flags: Mapping[str, list[str] | None]) -> dict[str, str]:
+    """Return the value of each flag that was given; one that is given again would silently stand for the others."""
+    given = {name: values for name, values in flags.items() if values}
+    if again := [name for name, values in given.items() if len(values) > 1]:
+        hint = "write it once; the parts of a list are separated by commas"
+        raise SettingsError([f"`{_flag(name)}`: given {len(given[name])} times ({hint})" for name in again])
+    return {name: value for name, (value,) in given.items()}
 
 
 def _welcome(found: Settings, address: str, first: First | None) -> None:
@@ -67,7 +77,11 @@ def _parameters() -> list[inspect.Parameter]:
 
 
 def _option(name: str, metavar: str, text: str) -> Any:
-    return Annotated[str | None, typer.Option(f"--{name.replace('_', '-')}", metavar=metavar, help=text)]
+    return Annotated[list[str] | None, typer.Option(_flag(name), metavar=metavar, help=text)]
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 _FLAGS = _parameters()

@@ -19,6 +19,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from sentinel.cli.program import run
 from sentinel.cli.serve import _welcome
 from sentinel.core.errors import SentinelError
 from sentinel.local import write_private
@@ -61,6 +62,13 @@ def test_the_first_start_creates_everything_and_hands_its_secrets_over_once(serv
     again = serve()
     assert not once.exists()
     assert again.client.using(secret).post("/v1/events", {"event": "x"}).status == 200
+
+
+def test_a_flag_that_is_given_again_is_refused_and_not_half_of_it_taken(capsys):
+    assert run(["serve", "--geo", "a.mmdb", "--geo", "b.mmdb", "--port", "1", "--port", "1", "--host", "::1"]) == 2
+    said = capsys.readouterr().err
+    assert "`--geo`: given 2 times (write it once; the parts of a list are separated by commas)" in said
+    assert "`--port`: given 2 times" in said and "--host" not in said
 
 
 class Terminal(io.StringIO):
