@@ -66,8 +66,12 @@ async def http(request: Request, error: Exception) -> Response:
     code = CODES.get(error.status_code, "malformed")
     if code == "malformed":  # bytes of another encoding, packed ones, brackets without end
         return answer(_NO_JSON)
+    path, meant = request.scope["path"], request.scope["path"].rstrip("/")
+    taken = _methods(request, meant) if path != meant else []
+    if taken and (code == "not_found" or request.method in taken):
+        return answer(slashed(path, meant))
     if code == "method_not_allowed":
-        return answer(*not_taken(request.method, _methods(request)))
+        return answer(*not_taken(request.method, _methods(request, path)))
     messages = {"not_found": "there is nothing at this address"}
     refusing = answer(ApiError(code, messages.get(code, "the request is not taken"), _SEE))
     for name, value in (error.headers or {}).items():
@@ -99,8 +103,14 @@ def not_taken(method: str, taken: Sequence[str]) -> tuple[ApiError, tuple[str, s
     return error, ("allow", listed)
 
 
-def _methods(request: Request) -> list[str]:
+def slashed(path: str, meant: str) -> ApiError:
+    """Return the refusal of an address with a `/` too many: nobody is sent on, for a body or a key would be lost."""
+    return ApiError("not_found", f"there is nothing at `{path[:80]}`", f"leave out the `/` at its end: `{meant[:80]}`")
+
+
+def _methods(request: Request, path: str) -> list[str]:
     """Return every method that an address takes: each has a route of its own."""
     routes: Sequence[BaseRoute] = request.app.state.routes
-    there = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    scope = {**request.scope, "path": path}
+    there = (route for route in routes if route.matches(scope)[0] is not Match.NONE)
     return sorted({method for route in there for method in getattr(route, "methods", None) or ()})

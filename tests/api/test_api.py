@@ -781,11 +781,18 @@ class TestForm:
     def test_a_head_of_what_is_streamed_is_not_waited_for(self, admin, path):
         assert admin.ask("HEAD", path).status == 405
 
-    @pytest.mark.parametrize("path", ["/v1/events/", "/v1/import/", "/v1/feed/", "/v1/decisions/", "/metrics/"])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/v1/events/", "/v1/import/", "/v1/feed/", "/v1/decisions/", "/v1/decisions/none/", "/v1/decisions//",
+            "/metrics/",
+        ],
+    )  # fmt: skip
     @pytest.mark.parametrize("method", ["GET", "POST"])
-    def test_nobody_is_sent_elsewhere_with_a_key(self, admin, method, path):
+    def test_nobody_is_sent_elsewhere_with_a_key_but_told_of_a_slash_too_many(self, admin, method, path):
         answer = admin.ask(method, path, headers={"Host": "evil.example"})
-        assert answer.status in (404, 405)
+        assert (answer.status, answer.error["message"]) == (404, f"there is nothing at `{path}`")
+        assert answer.error["hint"] == f"leave out the `/` at its end: `{path.rstrip('/')}`"
         assert "location" not in answer.headers
 
     @pytest.mark.parametrize(

@@ -119,6 +119,17 @@ def test_an_event_is_shown_whole_with_what_is_made_of_it(console):
     assert console.reader().get("/explorer/events/unknown").status == 404
 
 
+def test_an_event_says_which_of_its_properties_are_of_another_type_than_came_first(console):
+    for id, odd in (("first", 5), ("odd", "<b>five</b>")):
+        event = {"event": "odd", "id": f"{id}-of-odd", "properties": {"oddly.named": odd, "even": "x"}}
+        assert console.whole.using("sdk").post("/v1/events", event).json["accepted"] == 1
+    reader = console.reader()
+    wait_for(lambda: "Of another type than came first" in text(reader.get("/explorer/events/odd-of-odd")))
+    said = text(reader.page("/explorer/events/odd-of-odd"))
+    assert '"oddly.named" first came as number' in said and "even first" not in said
+    assert "another type" not in text(reader.page("/explorer/events/first-of-odd"))
+
+
 def test_a_search_is_kept_found_again_and_removed_by_its_owner_alone(console):
     one, other, admin = console.invited("keeper", "analyst"), console.reader("analyst"), console.reader()
     one.app = "one"

@@ -14,6 +14,7 @@ from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import DAY, SECOND
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.explore import MOST_VALUES, By, Ranked, Scalar, SeriesWanted, TopWanted
+from sentinel.core.properties import conflicting
 from sentinel.core.record import EventFormat, Filter, KeptEvent
 from sentinel.edge.errors import require
 from sentinel.engine.fields import FIELDS
@@ -120,7 +121,10 @@ def tail(visit: Viewer, asked: Asked) -> Response:
 def show_event(visit: Viewer, id: Id, at: Annotated[int | None, Query(ge=0, lt=2**63)] = None) -> Response:
     """Show all of one event, and what rules and playbooks make of it."""
     why = require(visit.here.explainer.event(visit.app.id, id, at), "event", id)
-    return visit.page("event.html", kept=why.event, event=why.event.event, why=why)
+    types = {one.path: one.type for one in visit.store.schema.properties(visit.app.id)}
+    event = why.event.event
+    odd = [(path, types[path]) for path in conflicting(types, event.properties)]
+    return visit.page("event.html", kept=why.event, event=event, why=why, odd=odd)
 
 
 def _facets(
