@@ -180,10 +180,10 @@ class Stuck:
     """A job that waits to be let go."""
 
     def __init__(self):
-        self.go = threading.Semaphore(0)
+        self.go = threading.Event()
 
     def __call__(self):
-        assert self.go.acquire(timeout=60)
+        assert self.go.wait(60)
 
 
 def skipped(bench, times):
@@ -200,7 +200,7 @@ def test_a_job_that_is_at_work_when_its_time_comes_is_no_news(leases, caplog):
     wait = skipped(bench, 5)
     bench.jobs.start()
     assert all(wait())
-    work.go.release(100)
+    work.go.set()
     bench.jobs.stop()
     assert [line for line in caplog.records if "instances" in line.message] == []
     assert (bench.faults, bench.late) == ([], 0)
@@ -216,6 +216,6 @@ def test_a_job_that_hangs_is_told_of_once_and_counted_until_it_is_done(leases):
     assert all(skipped(bench, 20)())
     ((where, error),) = bench.faults
     assert (where, error.message, bench.late) == ("project", "the job has been at work for 121 s", 1)
-    work.go.release(100)
+    work.go.set()
     wait_for(lambda: bench.late == 0)
     bench.jobs.stop()
