@@ -180,8 +180,10 @@ class Follower:
         reader = DeltaReader(base, whole)
         for text in _texts(_gently(answer.pieces)):
             reader.feed(text)
-        self._take(reader)
+        made = reader.finish()
+        # First, as whoever waits for the list is judged by it at once.
         self._learn(reader.fields.get("now"), answer.headers.get("date"), sent, received)
+        self._use(reader, made)
         return None
 
     def _learn(self, told: object, date: str | None, sent: int, received: int) -> None:
@@ -249,9 +251,11 @@ class Follower:
         return anything
 
     def _take(self, reader: DeltaReader) -> None:
+        self._use(reader, reader.finish())
+
+    def _use(self, reader: DeltaReader, made: Decisions) -> None:
         """Put the list a reader made in force; where the server's is older than ours, ask for all of it."""
         base = self._held.decisions
-        made = reader.finish()
         self._whole = made.revision < base.revision and not reader.reset
         if self._whole:
             return

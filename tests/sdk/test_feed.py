@@ -104,7 +104,7 @@ def test_a_clock_that_is_set_while_the_stream_is_open_is_learnt_anew(server, sta
     monkeypatch.setattr(time, "time_ns", lambda: told() + 3_600_000_000_000)
     server.decide(block(until=int(time.time() + 60) * 1_000_000))
     wait_for(lambda: abs(client.stats()["clock_offset"] + 3600) < 5)
-    assert sdk.is_blocked({"id": 1}), "the decision's end is by the server's clock"
+    wait_for(lambda: sdk.is_blocked({"id": 1}))  # the decision's end is by the server's clock
 
 
 @pytest.mark.parametrize("hours", [1, -1])
@@ -243,14 +243,14 @@ def test_the_last_list_stays_in_force_while_the_server_is_away_each_decision_to_
 def test_ends_are_judged_by_the_servers_clock(server, start, way):
     ahead = 3_600
     there = int(time.time()) + ahead
-    server.decide(block(until=(there + 30) * 1_000_000), block("d2", "id:2", until=(there - 30) * 1_000_000))
+    server.decide(block(until=(there + 600) * 1_000_000), block("d2", "id:2", until=(there - 600) * 1_000_000))
     if way == "body":
         server.feed_extra = {"now": moment.to_text(there * 1_000_000)}
     else:
         server.date = float(there)
     client = start()
     assert known(client)
-    wait_for(lambda: abs(client.stats()["clock_offset"] - ahead) < 5)
+    assert abs(client.stats()["clock_offset"] - ahead) < 60
     assert sdk.is_blocked({"id": 1})
     assert not sdk.is_blocked({"id": 2})
 
@@ -357,11 +357,11 @@ def test_another_start_lets_nobody_off_until_it_has_a_list_of_its_own(server, st
     server.feed_status = 503
     start(key="another")
     assert sdk.is_blocked({"id": 1})
-    server.requests.clear()
     server.decide(block("d2", "id:2"), removed=("d1",))
     server.feed_status = 200
     wait_for(lambda: sdk.is_blocked({"id": 2}) and not sdk.is_blocked({"id": 1}))
-    assert "/v1/feed?since=0" in [path for _, path, _ in server.requests]
+    first, *_ = (path for _, path, headers in server.requests if headers["authorization"] == "Bearer another")
+    assert first == "/v1/feed?since=0"
 
 
 def test_another_server_s_list_is_not_taken_over(server, start):
