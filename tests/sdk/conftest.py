@@ -35,7 +35,7 @@ def server() -> Iterator[FakeServer]:
     thread.start()
     yield made
     made.close()
-    thread.join(5)
+    thread.join(60)
 
 
 @pytest.fixture

@@ -122,7 +122,7 @@ def test_waiting_for_everything_ends_when_it_was_sent_or_dropped():
     thread = threading.Thread(target=lambda: waiter.append(buffer.wait_settled(1e9, lambda: 0.0)))
     thread.start()
     buffer.settle(taken, "refused")
-    thread.join(10)
+    thread.join(60)
     assert waiter == [True]
     assert buffer.dropped == {"refused": 1}
 

@@ -527,6 +527,7 @@ def test_threads_that_cannot_start_are_started_later(server, start, monkeypatch)
 def test_threads_that_cannot_start_are_not_tried_again_at_every_request(idle, monkeypatch):
     tried = []
     made = client.Client(Options(url="http://127.0.0.1:9", key="k"))
+    monkeypatch.setattr(client, "_AGAIN", 3600.0)
     monkeypatch.setattr(made, "_spawn", lambda: tried.append(1) or (_ for _ in ()).throw(RuntimeError("no more")))
     for _ in range(100):
         made.ensure_running()
