@@ -113,6 +113,7 @@ def test_whole_lists_of_an_app_are_made_one_after_another_and_hold_up_no_small_d
         one.start()
     wait_for(lambda: len(source.feed._made) == 3)
     assert [one["id"] for one in source.client.get("/v1/feed?since=1").json["added"]] == ["d2"]
+    wait_for(lambda: at_work)
     assert len(at_work) == 1
     go.set()
     for one in asking:
@@ -204,6 +205,7 @@ class TestStream:
 
         def took():
             source.access.known["sdk"] = key
+            wait_for(lambda: source.hub.count() == 1)
             revoked = follow()
             del source.access.known["sdk"]
             began = time.monotonic()
@@ -219,12 +221,12 @@ class TestStream:
         stream = follow()
         source.change(*[block(n % 250) for n in range(60_000)])  # far more than any socket takes
         del source.access.known["sdk"]
-        wait_for(lambda: source.hub.count() == 0, 30)
+        wait_for(lambda: source.hub.count() == 0)
         assert stream.status == 200
 
     def test_a_client_that_leaves_gives_its_seat_up(self, source, follow):
         follow().close()
-        assert wait_for(lambda: source.hub.count() == 0, 30)
+        assert wait_for(lambda: source.hub.count() == 0)
 
     def test_who_comes_when_all_seats_are_taken_is_told_to_poll_or_come_back(self, source, follow, monkeypatch):
         monkeypatch.setattr(hub_module, "MOST_SEATS", 2)
@@ -304,9 +306,13 @@ class TestStoreAheadOfMemory:
         source.decisions.add("one", block(1))
         streams = [follow(since=1) for _ in range(20)]
         source.decisions.asked.clear()
-        source.decisions.add("one", block(2))
-        source.decisions.unheard = 1
-        source.change(block(3))
+
+        async def change():  # on the loop: no stream looks between these
+            source.decisions.add("one", block(2))
+            source.decisions.unheard = 1
+            source.change(block(3))
+
+        asyncio.run_coroutine_threadsafe(change(), source.hub._loop).result(60)
         assert {stream.event()["id"] for stream in streams} == {"3"}
         assert source.decisions.asked == [("one", 1)]
 

@@ -33,7 +33,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def operations(server):
-    schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.client.port}/v1/openapi.json")
+    schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.client.port}/v1/openapi.json", timeout=60)
     return {operation.ok().label: operation.ok() for operation in schema.get_all_operations()}
 
 
@@ -49,7 +49,7 @@ def test_no_request_is_answered_by_a_fault(server, operations, operation, mode):
             base_url=f"http://127.0.0.1:{server.client.port}",
             headers={"Authorization": f"Bearer {server.server.token}", "Sentinel-App": "one"},
             checks=CHECKS,
-            timeout=20,
+            timeout=60,
         )
 
     if mode is GenerationMode.POSITIVE or found.query or found.path_parameters or found.body:

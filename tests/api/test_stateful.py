@@ -21,7 +21,7 @@ TRIES = 5
 
 def machine(whole):
     """Return chains over every operation, led from answer to answer by the names of their fields."""
-    schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{whole.client.port}/v1/openapi.json")
+    schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{whole.client.port}/v1/openapi.json", timeout=60)
     led = schema.exclude(path=[one.split(" ")[1] for one in STREAMS])
 
     class Chains(led.as_state_machine()):
@@ -30,7 +30,7 @@ def machine(whole):
 
         def get_call_kwargs(self, case):
             Chains.asked += 1
-            return {"headers": {"Authorization": f"Bearer {whole.server.token}", "Sentinel-App": "one"}, "timeout": 20}
+            return {"headers": {"Authorization": f"Bearer {whole.server.token}", "Sentinel-App": "one"}, "timeout": 60}
 
         def validate_response(self, response, case, **_):
             try:

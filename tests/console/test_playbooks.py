@@ -301,7 +301,7 @@ def test_a_link_out_of_the_folder_is_not_followed(console, ana, tmp_path):
     outside = tmp_path / "outside.yaml"
     outside.write_text(watching("outside"))
     (console.folder / "linked.yaml").symlink_to(outside)
-    wait_for(lambda: str(console.folder / "linked.yaml") in console.server.library.files, seconds=20)
+    wait_for(lambda: str(console.folder / "linked.yaml") in console.server.library.files)
     mine = edited(ana, console, "linked.yaml")
     answer = ana.post("/playbooks/edit", {**mine, "text": watching("outside", count=9), "anyway": "1"}, do="save")
     assert (answer.status, outside.read_text()) == (422, watching("outside"))

@@ -136,7 +136,7 @@ def test_the_same_bytes_without_a_tag_are_no_change(tmp_path: Path) -> None:
 
 def test_over_http_a_list_reaches_the_events(tmp_path: Path) -> None:
     """The parts as the server puts them together: fetched, checked, kept, read."""
-    fetch = partial(download, Fetcher(Reach(PRIVATE), timeout=5))
+    fetch = partial(download, Fetcher(Reach(PRIVATE), timeout=60))
     with Receiver(status(200, 'ETag: "v1"\r\n', b"192.0.2.0/24\n")) as receiver:
         found, made = files(tmp_path, {"tor": [receiver.url]})
         lists = NetworkLists(found)
@@ -150,5 +150,5 @@ def test_a_list_on_a_private_address_is_refused_unless_the_settings_allow_it(tmp
     with Receiver(status(200, body=b"192.0.2.0/24\n")) as receiver:
         _, made = files(tmp_path, {"tor": [receiver.url]})
         with pytest.raises(SentinelError, match=r"is not asked: its address 127.0.0.1 is refused"):
-            Copies(made, partial(download, Fetcher(timeout=5)), read_list).refresh(NOW)
+            Copies(made, partial(download, Fetcher(timeout=60)), read_list).refresh(NOW)
         assert receiver.connections == 0

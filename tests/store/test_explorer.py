@@ -40,7 +40,7 @@ def test_a_query_that_takes_too_long_is_ended_and_the_next_is_answered(duck):
     with pytest.raises(SentinelError) as caught:
         ask(ENDLESS, [])
     assert str(caught.value) == "the answer takes longer than 0.2 s (ask for a shorter time, or for fewer values)"
-    assert (ask("SELECT ?", [1]), duck.failure) == ([(1,)], None)
+    assert (Asker(duck)("SELECT ?", [1]), duck.failure) == ([(1,)], None)
 
 
 def test_a_query_that_wants_too_much_memory_is_refused_and_the_next_is_answered(duck):
