@@ -11,6 +11,7 @@ from itertools import count
 import pytest
 
 from tests.api.served import wait_for, within
+from tests.api.whole import rewrite
 from tests.process import Forked
 from tests.scaleout import GEO, Site, Turns, everything
 
@@ -256,7 +257,7 @@ def test_playbooks_that_change_are_taken_over_by_both_and_what_came_before_count
     turns.post(fails("203.0.113.11", "u2"))
     for server in pair.servers.values():
         file = server.data.parent / "all.yaml"
-        file.write_text(file.read_text().replace("when: {count: 3}", "when: {count: 4}"))
+        rewrite(file, file.read_text().replace("when: {count: 3}", "when: {count: 4}"))
     for server in pair.servers.values():
         wait_for(lambda server=server: _asks_for_four(server))
     turns.post(fails("203.0.113.11", "u3"))

@@ -80,6 +80,13 @@ def settings(folder: Path, **more: Any) -> Settings:
     return Settings(**{"data": folder / "data", "port": 0, "playbooks": (playbooks,), "rate": 1_000_000, **more})
 
 
+def rewrite(file: Path, text: str) -> None:
+    """Put another text into a file in one step: a server that looks at it meanwhile finds the one or the other."""
+    draft = file.with_suffix(".draft")
+    draft.write_text(text)
+    draft.replace(file)
+
+
 @contextlib.contextmanager
 def whole(folder: Path, **more: Any) -> Iterator[Whole]:
     """Run a server while the block runs."""
