@@ -56,7 +56,10 @@ class _Step(NamedTuple):
 
 
 class Table:
-    """The bans of one app. `number` counts the changes; every method holds a lock, and may come from any thread."""
+    """The bans of one app. `number` counts the changes; every method may come from any thread.
+
+    Those that change it hold a lock, and so does `changes`; the others ask for one ban after another.
+    """
 
     def __init__(self) -> None:
         self.bans: dict[Target, Ban] = {}
@@ -133,7 +136,8 @@ class Table:
     def covering(self, ip: Place) -> list[tuple[Place, Ban]]:
         """Return the bans that an address or network lies in, the widest first."""
         wider = (_wider(ip, length) for length in range(ip.length + 1))
-        return [(one, self.bans[one]) for one in wider if one in self.bans]
+        found = ((one, self.bans.get(one)) for one in wider)  # asked once: another thread may end it
+        return [(one, ban) for one, ban in found if ban is not None]
 
     def _apply(self, delta: Delta) -> set[Target]:
         stale: set[Target] = set()

@@ -135,6 +135,27 @@ def test_an_address_is_found_in_every_ban_it_lies_in():
     assert [str(target) for target, _ in found] == ["198.51.100.0/24", "198.51.100.7/32"]
 
 
+def test_a_ban_ends_at_the_very_moment_that_its_decision_says():
+    table = Table()
+    table.update(Delta(1, (decided("a", "198.51.100.7", until=NOW + 5),), reset=True), True, NOW)
+    assert table.fresh(1, True, NOW + 4)
+    assert not table.fresh(1, True, NOW + 5)
+    table.update(Delta(1), True, NOW + 5)
+    assert not table.bans
+
+
+def test_a_ban_that_another_thread_ends_while_an_address_is_looked_up_costs_no_answer():
+    class Ending(dict):
+        def __contains__(self, target):
+            there = super().__contains__(target)
+            self.pop(target, None)
+            return there
+
+    one, table = place("198.51.100.7"), Table()
+    table.bans = Ending({one: Ban("block", FOREVER, "d", None)})
+    assert [target for target, _ in table.covering(one)] in ([one], [])
+
+
 class Source:
     """A decision list that a test changes."""
 
