@@ -132,18 +132,20 @@ class AppSchema:
 
     def idlest(self, type: str, pinned: Collection[str]) -> str | None:
         """Return the path with a column of a type that is asked for least."""
-        held = [path for path, one in self.paths.items() if one.slot and one.type == type and path not in pinned]
+        paths = dict(self.paths).items()  # more may be learnt meanwhile
+        held = [path for path, one in paths if one.slot and one.type == type and path not in pinned]
         return min(held, key=lambda path: (self.asked[path], path), default=None)
 
     def wanted(self, pinned: Collection[str]) -> str | None:
         """Return the path that is asked for most without a column, if that is worth another's."""
-        without = [path for path in self.asked if not self.paths[path].slot and self.paths[path].type in _SLOTS_FOR]
-        best = max(without, key=lambda path: (self.asked[path], path), default=None)
-        if best is None or self.asked[best] < OFTEN:
+        asked = dict(self.asked)  # whoever asks adds to it meanwhile
+        without = [path for path in asked if not self.paths[path].slot and self.paths[path].type in _SLOTS_FOR]
+        best = max(without, key=lambda path: (asked[path], path), default=None)
+        if best is None or asked[best] < OFTEN:
             return None
         type = self.paths[best].type
         idlest = self.idlest(type, pinned)
-        if self.free[type] or (idlest is not None and 2 * self.asked[idlest] < self.asked[best]):
+        if self.free[type] or (idlest is not None and 2 * self.asked[idlest] < asked[best]):
             return best
         return None
 

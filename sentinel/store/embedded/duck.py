@@ -60,8 +60,8 @@ class Duck:
         with self._gate:
             if self._connection is None or self.failure is not None:
                 raise StoreBusy(f"events cannot be searched now: {self.failure}", retry_after=5)
-            self._given += 1
             cursor = self._connection.cursor()
+            self._given += 1
         try:
             yield cursor
         except duckdb.ProgrammingError:

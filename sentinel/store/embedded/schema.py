@@ -67,12 +67,13 @@ class Schema:
         path = of.wanted(pinned)
         if path is not None:
             self.promote(app, path, pinned)
-        of.asked = Counter({path: count // 2 for path, count in of.asked.items() if count > 1})
+        of.asked = Counter({path: count // 2 for path, count in dict(of.asked).items() if count > 1})
         return path
 
     def keep(self, counts: bool = False) -> None:
         """Write the paths not kept yet; with `counts` also what was counted since the last time."""
-        found = [(app, path, known) for app, schema in self._apps.items() for path, known in schema.paths.items()]
+        apps = dict(self._apps)  # whoever is the first to ask of an app adds to it
+        found = [(app, path, known) for app, schema in apps.items() for path, known in schema.paths.items()]
         fresh = [_row(*one) for one in found if not one[2].kept]
         counted = [_row(*one) for one in found if one[2].kept and one[2].changed] if counts else []
         if fresh or counted:

@@ -99,3 +99,35 @@ def test_a_name_with_a_dot_is_no_path(store):
     assert found(store, 'properties.a.b == "flat"') == []
     assert found(store, "properties.a.b != None") == ["e1"]
     assert {'"a.b"', "a.b"} <= {one.path for one in store.schema.properties("shop")}
+
+
+class Meanwhile(dict):
+    """The paths of an app; whenever some are looked through or one is looked up, something else happens first."""
+
+    def __init__(self, paths, happens):
+        super().__init__(paths)
+        self._happens = happens
+
+    def items(self):
+        self._happens()
+        return super().items()
+
+    def __getitem__(self, path):
+        self._happens()
+        return super().__getitem__(path)
+
+
+def test_whoever_is_the_first_to_ask_of_an_app_does_not_break_off_what_is_kept(store):
+    send(store, 0, plan="free")
+    own = store.schema.of("shop")
+    own.paths = Meanwhile(own.paths, lambda: store.schema.slots("another"))
+    store.schema.keep(counts=True)
+    assert [one.path for one in store.schema.properties("shop")] == ["plan"]
+
+
+def test_whoever_asks_for_a_property_does_not_break_off_the_choice_of_one(store):
+    send(store, 0, plan="free", more="x")
+    found(store, 'properties.plan == "free"')
+    own = store.schema.of("shop")
+    own.paths = Meanwhile(own.paths, lambda: own.asked.update(["more"]))
+    assert store.schema.choose("shop") is None
