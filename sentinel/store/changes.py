@@ -200,12 +200,11 @@ def _again(change: Change, known: Iterable[Decision]) -> Iterator[Decision]:
         decisions.c.app == OF, decisions.c.id.in_(SOME), decisions.c.lifted_by == NOBODY,
         decisions.c.lifted_why == TAKEN_BACK,
     )  # fmt: skip
-    for one in known:
-        id = one.id
-        while among(change, query, [id]):
-            id = blake2b(f"{id}\nagain".encode(), digest_size=16).hexdigest()
-        if not among(change, _KNOWN, [id]):
-            yield replace(one, id=id)
+    asked = {one.id: one for one in known}
+    while asked:
+        ended, there = among(change, query, list(asked)), among(change, _KNOWN, list(asked))
+        yield from (replace(one, id=id) for id, one in asked.items() if id not in there)
+        asked = {_id_after(id, "again"): one for id, one in asked.items() if id in ended}
 
 
 def undone_by_people(change: Change, found: Iterable[str]) -> set[str]:
@@ -229,8 +228,12 @@ def _repeat(change: Change, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _repeated(row: Mapping[str, Any], key: str) -> dict[str, Any]:
     value = key if row["scope"] == "user" else pair(key, unpair(row["value"])[1])
-    id = blake2b(f"{row['id']}\n{key}".encode(), digest_size=16).hexdigest()
-    return {**row, "id": id, "value": value, "subject": key, "parent": row["id"]}
+    return {**row, "id": _id_after(row["id"], key), "value": value, "subject": key, "parent": row["id"]}
+
+
+def _id_after(id: str, of: str) -> str:
+    """Return the id of a decision that follows from another one, the same every time."""
+    return blake2b(f"{id}\n{of}".encode(), digest_size=16).hexdigest()
 
 
 def _linked(change: Change, keys: set[str]) -> dict[str, list[str]]:
