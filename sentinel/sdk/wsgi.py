@@ -190,9 +190,13 @@ class _Request:
             yield from self._ours()
 
     def end(self, body: Iterable[bytes]) -> None:
-        """Close the application's body."""
-        _close(body)
-        self._client.finished(self._holder)
+        """Close the application's body, which may still tell what happened in its request."""
+        token = current.set(self._holder)
+        try:
+            _close(body)
+        finally:
+            current.reset(token)
+            self._client.finished(self._holder)
 
     def _go(self) -> bool:
         """Start the application's answer; False if ours must take its place."""
@@ -337,7 +341,7 @@ class _Input:
 
 def _reported(client: Client, holder: Holder, verdict: Verdict, page: _Page) -> Iterator[bytes]:
     """Give the pieces of an answer of ours; report it once it was taken."""
-    yield from page.pieces
+    yield from filter(None, page.pieces)  # where an answer has no body, no second piece is asked for everywhere
     client.enforced(holder, verdict, _number(page.status))
 
 

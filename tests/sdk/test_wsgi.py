@@ -12,7 +12,7 @@ import pytest
 
 from sentinel import sdk
 from sentinel.core.decision import Decision, Delta
-from sentinel.sdk import testing
+from sentinel.sdk import context, testing
 from sentinel.sdk.wsgi import SentinelMiddleware
 from tests.sdk import serving
 from tests.sdk.conftest import known
@@ -211,6 +211,36 @@ def test_an_answer_that_nobody_took_is_not_reported(server, client):
     body.close()
     assert sdk.flush(60)
     assert server.named("sentinel.enforced") == []
+
+
+def test_an_answer_without_a_body_is_reported_where_no_second_piece_is_asked_for():
+    """As granian does, where Content-Length says 0."""
+    environ = {"PATH_INFO": "/list/sent", "REQUEST_METHOD": "GET"}
+    with testing.capture() as sentinel:
+        sentinel.decide("redirect", user="sent", to="https://help.example/")
+        body = SentinelMiddleware(application)(environ, lambda *_: None)
+        assert next(iter(body), b"") == b""
+        assert [event["request"]["status"] for event in sentinel.named("sentinel.enforced")] == [303]
+
+
+def test_what_is_tracked_as_a_body_is_closed_is_its_requests():
+    class Body(Pieces):
+        def close(self):
+            sdk.track("closed")
+            raise OSError("on purpose")
+
+    def app(environ, start_response):
+        sdk.identify("jane")
+        start_response("200 OK", [])
+        return Body("jane", None)
+
+    with testing.capture() as sentinel:
+        body = SentinelMiddleware(app)({"PATH_INFO": "/shop", "REQUEST_METHOD": "GET"}, lambda *_: None)
+        with pytest.raises(OSError, match="on purpose"):
+            body.close()
+        (event,) = sentinel.named("closed")
+        assert (event["user"], event["request"]["path"]) == ({"id": "jane"}, "/shop")
+        assert context.current.get() is None
 
 
 def test_redirects_and_challenges_are_answered(client):
