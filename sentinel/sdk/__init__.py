@@ -20,6 +20,8 @@ from sentinel.core.decision import Verdict
 from sentinel.sdk import client as _client
 from sentinel.sdk import options as _options
 from sentinel.sdk.clock import Notes as _Notes
+from sentinel.sdk.events import Identifier as _Identifier
+from sentinel.sdk.events import User as _User
 from sentinel.sdk.events import check_call as _check_call
 from sentinel.sdk.signals import Blocked, Challenged, Redirected
 
@@ -51,7 +53,7 @@ def start(url: str | None = None, key: str | None = None, **settings: Any) -> No
 def track(
     event: str,
     properties: Mapping[str, Any] | None = None,
-    user_identifiers: Mapping[str, Any] | str | int | None = None,
+    user_identifiers: _User | None = None,
     timestamp: datetime | None = None,
     collect_body: bool = False,
     request: object = None,
@@ -68,11 +70,11 @@ def track(
 
 def auth_track(
     success: bool,
-    user_identifiers: Mapping[str, Any] | str | int | None = None,
+    user_identifiers: _User | None = None,
     *,
-    id: str | int | None = None,
-    user_id: str | int | None = None,
-    uid: str | int | None = None,
+    id: _Identifier | None = None,
+    user_id: _Identifier | None = None,
+    uid: _Identifier | None = None,
     email: str | None = None,
     username: str | None = None,
     login: str | None = None,
@@ -88,11 +90,11 @@ def auth_track(
 
 
 def signup_track(
-    user_identifiers: Mapping[str, Any] | str | int | None = None,
+    user_identifiers: _User | None = None,
     *,
-    id: str | int | None = None,
-    user_id: str | int | None = None,
-    uid: str | int | None = None,
+    id: _Identifier | None = None,
+    user_id: _Identifier | None = None,
+    uid: _Identifier | None = None,
     email: str | None = None,
     username: str | None = None,
     login: str | None = None,
@@ -107,7 +109,7 @@ def signup_track(
     return current().login("signup", user, properties, timestamp=timestamp, request=request)
 
 
-def identify(user: Mapping[str, Any] | str | int, traits: Mapping[str, Any] | None = None) -> Verdict:
+def identify(user: _User, traits: Mapping[str, Any] | None = None) -> Verdict:
     """Say whose request this is, and enforce: raises Blocked, Redirected or Challenged where the user is refused.
 
     Outside any middleware it returns the verdict instead.
@@ -124,12 +126,12 @@ def passed(decisions: Iterable[str] | str | None, *, request: object = None) -> 
     current().passed(decisions, request)
 
 
-def verdict(user: Mapping[str, Any] | str | int | None = None, ip: str | _Address | None = None) -> Verdict:
+def verdict(user: _User | None = None, ip: str | _Address | None = None) -> Verdict:
     """Return what was decided about a user, an address or both, for code that wants to act on it itself."""
     return current().verdict(user, ip)
 
 
-def is_blocked(user: Mapping[str, Any] | str | int | None = None, ip: str | _Address | None = None) -> bool:
+def is_blocked(user: _User | None = None, ip: str | _Address | None = None) -> bool:
     """Say whether a user, an address or both are blocked."""
     return current().verdict(user, ip).kind == "block"
 

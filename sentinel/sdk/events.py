@@ -24,6 +24,9 @@ from sentinel.sdk.buffer import Request
 from sentinel.sdk.context import Holder
 from sentinel.sdk.options import Options
 
+Identifier = str | int | UUID
+User = Mapping[str, Any] | Identifier  # a bare one is the `id`
+
 FORM = "application/x-www-form-urlencoded"
 KEPT_BODY = 16 * 1024  # bytes of a body, as far as the application reads it
 _SIZE = 600  # characters of an event beside its properties, roughly

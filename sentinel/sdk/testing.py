@@ -9,13 +9,14 @@ with testing.capture() as sentinel:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sentinel import sdk
 from sentinel.core.decision import Decision, Delta, Kind, Scope
 from sentinel.sdk.client import Client
+from sentinel.sdk.events import User
 from sentinel.sdk.options import Options, read
 
 
@@ -43,7 +44,7 @@ class Captured:
         self,
         kind: Kind,
         *,
-        user: Mapping[str, Any] | str | int | None = None,
+        user: User | None = None,
         ip: str | None = None,
         network: str | None = None,
         to: str | None = None,
