@@ -108,7 +108,10 @@ def test_what_stands_for_no_user_is_sent_looked_up_and_said_once(idle, caplog):
 
 @pytest.mark.parametrize(
     "other",
-    [{"username": "x" * 300}, {"email": ["a@example.com"]}, {"vip": True}, {"phone": 1.5}, {"a": {}, "b": object()}],
+    [
+        {"username": "x" * 300}, {"email": ["a@example.com"]}, {"vip": True}, {"phone": 1.5}, {"a": {}, "b": object()},
+        {"email": "\u0130" * 129},  # in small letters each is two characters
+    ],
 )
 def test_nobody_hides_behind_an_identifier_that_cannot_be_read(idle, other):
     """Who is blocked may choose a name that is too long."""
@@ -299,6 +302,7 @@ class BrokenText(str):
     lambda: sdk.auth_track(None, id=Broken()),
     lambda: sdk.verdict(ip=7),
     lambda: sdk.verdict(user={Broken(): 1}),
+    lambda: sdk.is_blocked(ip=Broken()),
     lambda: sdk.signup_track(7.5, properties=[1]),
     lambda: sdk.track("e", {"x": Broken()}),
 ])  # fmt: skip

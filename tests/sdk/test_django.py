@@ -218,7 +218,9 @@ def test_a_refused_user_is_refused_in_every_kind_of_view(server, client, host):
 def test_a_blocked_address_reaches_no_view(client, host):
     decide(client, Decision("n", "block", "ip", "127.0.0.1", playbook="p"))
     with HOSTS[host]() as site:
-        assert site.get("/plain/good", Accept="text/html").status == 403
+        got = site.get("/plain/good", Accept="text/html")
+    assert (got.status, got.headers["cache-control"]) == (403, "no-store")
+    assert got.headers["content-type"] == "text/html; charset=utf-8"
     assert went_on == []
 
 

@@ -231,6 +231,12 @@ def test_a_setting_that_cannot_be_meant_is_left_out_with_a_word(name, value):
     assert name in said[0]
 
 
+def test_a_pseudonym_key_is_a_text_or_bytes():
+    for given_ in ("a key of sixteen bytes", b"a key of sixteen bytes", bytearray(b"a key of sixteen bytes")):
+        found, said = read(url="https://x.example", key="k", pseudonym_key=given_)
+        assert (found.pseudonym_key, said) == (b"a key of sixteen bytes", [])
+
+
 def test_exempt_paths_are_read_with_a_slash_at_their_end_and_without():
     assert read(exempt=["/verify/", "/logout"])[0].exempt == ("/verify", "/logout")
     assert read(exempt="/")[0].exempt == ("/",)
