@@ -223,6 +223,8 @@ def read_typed(fields: Fields, order: tuple[str, ...] = identity.DEFAULT_ORDER) 
     """
     event = TypedEvent()
     event._fields, event._order = fields, order
+    if type(user := fields.user) is dict and type(email := user.get("email")) is str and not email.isascii():
+        identity.normalise("email", email)  # in small letters it may be too long
     event.name = _checked_name(fields.event)
     event.id = _id(fields.id, None)
     event.at = event.sent = moment.parse(fields.timestamp)

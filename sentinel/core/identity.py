@@ -39,7 +39,7 @@ def identifiers(user: object) -> dict[str, str]:
         user = dict(user) if isinstance(user, Mapping) else {"id": user}
     found = {}
     for name, value in user.items():
-        if type(value) is str and len(value) <= LONGEST:  # the usual case, without a call
+        if type(value) is str and len(value) <= LONGEST and (name != "email" or value.isascii()):  # without a call
             value = value.strip().lower() if name == "email" else value.strip()
         else:
             value = normalise(name, value)
@@ -51,12 +51,10 @@ def identifiers(user: object) -> dict[str, str]:
 def normalise(name: str, value: object) -> str:
     """Return one identifier as text: trimmed, e-mail in lower case; empty text for none."""
     if type(value) is str:
-        text = value.strip()
-        if len(text) > LONGEST:
+        text = value.strip().lower() if name == "email" else value.strip()
+        if len(text) > LONGEST:  # a small letter may be two characters
             raise IdentityError(f"user.{name}", f"longer than {LONGEST} characters")
-        if text == REDACTED:
-            return ""
-        return text.lower() if name == "email" else text
+        return "" if text == REDACTED else text
     if value is None:
         return ""
     if type(value) is int:

@@ -45,6 +45,7 @@ def stack_of(raw):
         ("42", {"id": "42"}),
         ({"identity": {"x": 1}, "email": True}, {}),
         ({"identity": "x" * 300, "email": "e@example.com"}, {"email": "e@example.com"}),
+        ({"identity": "7", "email": "\u0130" * 129 + "@example.com"}, {"id": "7"}),
         (None, {}),
         ([], {}),
     ],

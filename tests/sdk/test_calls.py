@@ -109,7 +109,11 @@ def test_what_stands_for_no_user_is_sent_looked_up_and_said_once(idle, caplog):
 @pytest.mark.parametrize(
     "other",
     [
-        {"username": "x" * 300}, {"email": ["a@example.com"]}, {"vip": True}, {"phone": 1.5}, {"a": {}, "b": object()},
+        {"username": "x" * 300},
+        {"email": ["a@example.com"]},
+        {"vip": True},
+        {"phone": 1.5},
+        {"a": {}, "b": object()},
         {"email": "\u0130" * 129},  # in small letters each is two characters
     ],
 )

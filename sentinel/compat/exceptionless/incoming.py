@@ -234,7 +234,7 @@ def _time(value: Any) -> Any:
 
 
 def _fit(value: str) -> str:
-    return value if len(value) <= LONGEST else ""
+    return value if len(value.lower()) <= LONGEST else ""  # an address is kept in small letters
 
 
 def _short(value: Any) -> str:

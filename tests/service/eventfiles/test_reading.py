@@ -305,6 +305,12 @@ def test_the_fast_way_and_the_plain_way_read_the_same(changes, missing):
     assert fast is None or fast == plainly(raw)
 
 
+def test_an_address_that_is_too_long_in_small_letters_costs_its_line_either_way():
+    raw = event("e", user={"id": 7, "email": "\u0130" * 129})
+    assert typed(raw) is plainly(raw) is None
+    assert typed(event("e", user={"email": "\u0130" * 128})) is not None
+
+
 @pytest.mark.parametrize("left", [*OWN, ""])
 def test_ordinary_events_are_read_the_fast_way(left):
     raw = {name: value for name, value in OWN.items() if name != left}
