@@ -8,11 +8,13 @@ from sentinel.cli.loading import load_content, report, within
 from sentinel.cli.options import AsFormat, Channels, Format, Paths, Rules
 from sentinel.cli.terminal import many, say, say_json
 from sentinel.core.errors import InputError
+from sentinel.engine.problems import quote
 from sentinel.loader.mistakes import Mistake, PlaybookErrors
+from sentinel.loader.unsent import HINT, MESSAGE, Unsent, unsent
 
 
 def check(paths: Paths = None, rules: Rules = None, channel: Channels = None, format: AsFormat = Format.text) -> int:
-    """Check rules and playbooks; report every mistake of every file."""
+    """Check rules and playbooks; report every mistake of every file, and what asks for values nobody sends."""
     try:
         content = load_content(paths, rules, channel)
     except PlaybookErrors as errors:
@@ -24,14 +26,24 @@ def check(paths: Paths = None, rules: Rules = None, channel: Channels = None, fo
     named = within(content, paths)
     if format is Format.json:
         found = {"rules": len(named.rules), "playbooks": len(named.playbooks)}
-        say_json(found | {"mistakes": []}, indent=2)
+        say_json(found | {"mistakes": [], "notes": [_note(one) for one in unsent(named)]}, indent=2)
     elif not named.rules and not named.playbooks:
         raise InputError("there is no rule and no playbook to check", "they lie in files `*.yaml` and `*.yml`")
     else:
         more = len(content.rules) - len(named.rules)
         beside = f", with {many(more, 'rule')} from elsewhere" if more else ""
         say(f"{many(len(named.rules), 'rule')}, {many(len(named.playbooks), 'playbook')}{beside}: no mistakes")
+        for one in unsent(named):
+            say(f"{one.place}: note: {quote(one.field)}: {MESSAGE}\n    hint: {HINT}")
     return 0
+
+
+def _note(one: Unsent) -> dict[str, Any]:
+    place = one.place
+    return {
+        "file": place.file, "line": place.line, "column": place.column, "field": one.field, "message": MESSAGE,
+        "hint": HINT,
+    }  # fmt: skip
 
 
 def _as_json(mistake: Mistake) -> dict[str, Any]:

@@ -44,7 +44,7 @@ _WORDS = {
     "then": "a choice is written `a if condition else b`",
     "has": "write `contains(a, b)` or `b in a`",
 }
-_TOKEN = re.compile(r"""\w+|"[^"]*"|'[^']*'|[=!<>]+|\S""")
+_TOKEN = re.compile(r"""\w+(?:\.\w+)*|"[^"]*"|'[^']*'|[=!<>]+|\S""")
 
 
 def unexpected(source: str, start: int, reason: str) -> tuple[int, int, str, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Mapping
 from typing import NamedTuple
 
+from sentinel import content
 from sentinel.engine.problems import quote, suggest
 from sentinel.loader.desk import Desk, listed
 from sentinel.loader.shapes import Reading
@@ -42,8 +43,15 @@ def _named(test: Reading, id: str, known: Collection[str], desk: Desk) -> None:
         elif name in (test["with"] or ()) and name not in known:
             others = sorted({*known} - {id})
             shown = [*others[:SHOWN], *(["…"] if len(others) > SHOWN else [])]
-            hint = suggest(name, others) or (f"known are {listed(shown)}" if others else "there is no other playbook")
+            none = f"known are {listed(shown)}" if others else "there is no other playbook"
+            hint = _shipped(name) or suggest(name, others) or none
             desk.report(spot, f"there is no playbook {quote(name)}", hint)
+
+
+def _shipped(name: str) -> str | None:
+    """Return what to do about a playbook that is not here where it is one of those that come with Sentinel."""
+    found = next(content.folder("playbooks").rglob(f"{name}.yaml"), None)
+    return f"it is a shipped one: copy `{found}` to yours" if found else None
 
 
 def _spots(node: Node | None) -> list[tuple[str, Spot]]:

@@ -248,7 +248,8 @@ PLAYBOOK = Record(
     needs=dict.fromkeys(WINDOWED, ("window",)),
     apart=APART,
     synonyms={
-        "id": "playbook", "name": "title", "timeframe": "window", "by": "group_by", "condition": "where",
+        "id": "playbook", "name": "title", "timeframe": "window", "timespan": "window",
+        "maxspan": "window", "by": "group_by", "condition": "where",
         "threshold": "when", "level": "severity", "exemptions": "exceptions", "events": "event", "do": "actions",
         "steps": "sequence", "new": "first_seen",
     },

@@ -48,7 +48,41 @@ def test_rules_from_elsewhere_are_counted_apart(here, capsys):
     assert run(["check", "p.yaml"]) == 0
     assert capsys.readouterr().out == "0 rules, 1 playbook, with 1 rule from elsewhere: no mistakes\n"
     assert run(["check", "p.yaml", "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"rules": 0, "playbooks": 1, "mistakes": []}
+    assert json.loads(capsys.readouterr().out) == {"rules": 0, "playbooks": 1, "mistakes": [], "notes": []}
+
+
+SECRETS = """
+playbook: p
+event: a
+where: properties.card_country != geo.country or properties.gift.card_number == "x" or properties.cards > 1
+group_by: properties.session_id
+window: 10m
+when: {count: 5, distinct: {request.params.api_key: 2, properties.session: 2}}
+"""
+SEQUENCE = """
+playbook: q
+group_by: user
+window: 10m
+sequence: [{event: a, where: properties.otp == 1}, {event: b, count: 2, distinct: {properties.token: 2}}]
+"""
+
+
+def test_what_asks_for_a_secret_that_no_sdk_sends_is_no_mistake_but_told(here, capsys):
+    """Its tests may all pass, and on a server it finds nobody; with `!=` it finds everybody."""
+    (here / "p.yaml").write_text(f"rule: r\nwhere: properties.cookie == 1\n---{SECRETS}---{SEQUENCE}")
+    assert run(["check", "p.yaml"]) == 0
+    first, *notes = capsys.readouterr().out.splitlines()
+    assert first == "1 rule, 2 playbooks: no mistakes"
+    said = "an SDK sends `<redacted>` in its place, one text for everybody"
+    assert notes[0] == f"p.yaml:1:1: note: `properties.cookie`: {said}"
+    assert set(notes[1::2]) == {"    hint: call it otherwise, and send a keyed hash of it"}
+    assert [line.split("`")[1] for line in notes[::2]] == [
+        "properties.cookie", "properties.card_country", "properties.gift.card_number", "properties.session_id",
+        "request.params.api_key", "properties.otp", "properties.token",
+    ]  # fmt: skip
+    assert run(["check", "p.yaml", "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)["notes"]
+    assert len(told) == 7 and (told[0]["line"], told[0]["field"]) == (1, "properties.cookie")
 
 
 def test_all_mistakes_go_to_standard_error_with_their_place_first(here, capsys):
@@ -84,7 +118,7 @@ def test_editors_get_the_mistakes_as_json(here, capsys):
     assert err == ""
     (here / "p.yaml").write_text(RIGHT)
     assert run(["check", "p.yaml", "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"rules": 0, "playbooks": 1, "mistakes": []}
+    assert json.loads(capsys.readouterr().out) == {"rules": 0, "playbooks": 1, "mistakes": [], "notes": []}
 
 
 def test_a_channel_exists_by_the_settings_or_by_the_option(here, capsys, monkeypatch):

@@ -219,3 +219,7 @@ def test_in_a_folder_an_unknown_playbook_beside_is_a_mistake_and_in_one_file_it_
     assert run(["check", str(tmp_path / "beside.yaml")]) == 0
     assert run(["check", str(tmp_path)]) == 1
     assert "beside.yaml:8:11: there is no playbook `guessed`" in capsys.readouterr().err
+    (tmp_path / "beside.yaml").write_text(BESIDE.replace("with: guessed", "with: new-device"))
+    assert run(["check", str(tmp_path)]) == 1
+    (hint,) = [line for line in capsys.readouterr().err.splitlines() if "new-device.yaml" in line]
+    assert hint.startswith("    hint: it is a shipped one: copy `") and hint.endswith("/new-device.yaml` to yours")

@@ -86,6 +86,10 @@ def shown(source: str) -> list[tuple[str, str, str | None]]:
         ("properties.a if success", "i", "`if` without `else`", "a choice is written `a if condition else b`"),
         ("success and", "d", "the expression ends too early", "a value is missing at its end"),
         ("user like 'a'", "like", "`like` is not expected here", 'write `contains(a, "b")` or `matches(a, "pattern")`'),
+        (
+            "request.path contains '/a'", "contains", "`contains` is not expected here",
+            'functions are called: `contains(request.path, "/admin")`',
+        ),
         ("  ", "  ", "the expression is empty", "such as `not success`"),
         ("lower(user).x == 'a'", "lower(user).x", "`.x` does not follow a field", "only fields have dots"),
     ],
