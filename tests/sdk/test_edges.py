@@ -251,8 +251,9 @@ def test_an_application_that_begins_and_ends_many_times_waits_in_vain_but_once(a
     assert time.monotonic() - began < 10
 
 
-def test_where_there_is_no_asyncio_a_lifespan_waits_all_the_same(alone):
-    sent = []
+def test_where_there_is_no_asyncio_a_lifespan_waits_all_the_same(alone, monkeypatch):
+    sent, waited = [], []
+    monkeypatch.setattr(alone, "begin", waited.append)
 
     async def send(message):
         sent.append(message)
@@ -262,7 +263,7 @@ def test_where_there_is_no_asyncio_a_lifespan_waits_all_the_same(alone):
 
     with pytest.raises(StopIteration):
         asgi.SentinelMiddleware(app)({"type": "lifespan"}, None, send).send(None)
-    assert len(sent) == 1
+    assert (len(waited), len(sent)) == (2, 1)
 
 
 def test_other_kinds_of_connections_pass_untouched(sentinel):

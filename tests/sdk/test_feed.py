@@ -302,14 +302,18 @@ def test_what_is_no_list_leaves_the_last_one_in_force(server, start, body):
     assert sdk.is_blocked({"id": 1})
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
-def test_a_feed_that_is_refused_is_asked_for_again(server, start, status, caplog):
+@pytest.mark.parametrize(("status", "hints"), [
+    (401, ["is the key right and of scope `sdk`?"]), (403, ["is the key right and of scope `sdk`?"]),
+    (404, ["is the address right?"]), (429, []), (500, []), (503, []),
+])  # fmt: skip
+def test_a_feed_that_is_refused_is_asked_for_again(server, start, status, hints, caplog):
     server.feed_status = status
     client = start(refused_wait=0.02)
     client.ensure_running()
     with caplog.at_level(logging.WARNING, "sentinel.sdk"):
         wait_for(lambda: client.stats()["counts"].get("feed failures", 0) >= 3)
-    assert len([r for r in caplog.records if "decision list" in r.message]) <= 1
+    said = [f"no decision list: {server.url} answers {status} ({hint})" for hint in hints]
+    assert [record.message for record in caplog.records if record.name == "sentinel.sdk"] == said
     server.decide(block())
     server.feed_status = 200
     wait_for(lambda: sdk.is_blocked({"id": 1}))

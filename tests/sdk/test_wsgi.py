@@ -277,8 +277,13 @@ def test_form_fields_are_collected_as_the_application_reads_them(server, client,
 
 def test_an_inner_middleware_leaves_the_request_to_the_outer(server, client):
     decide(client, BAD)
-    with serving.wsgi(SentinelMiddleware(SentinelMiddleware(application))) as site:
-        assert site.get("/list/bad").status == 403
+
+    def page(environ, start_response):
+        start_response("410 Gone", [])
+        return []
+
+    with serving.wsgi(SentinelMiddleware(SentinelMiddleware(application), refuse=page)) as site:
+        assert site.get("/list/bad").status == 410
     assert sdk.flush(60)
     assert len(server.named("sentinel.enforced")) == 1
 
