@@ -39,7 +39,7 @@ def look(url: str) -> State:
         with control.read() as connection:
             found = version(connection)
             server = str(connection.exec_driver_sql("SHOW server_version").scalar_one()).split()[0]
-            problems = (*_problems(connection, server), *_limits(connection), *_tables(connection, found))
+            problems = (*_problems(connection), *_limits(connection), *_tables(connection, found))
         return State(control.where, server, _said(found), problems)
     finally:
         control.close()
@@ -73,9 +73,10 @@ def _limits(connection: Connection) -> Iterator[str]:
         yield f"its clock and this machine's differ by {abs(ahead) / 1e6:.0f} s (keep both by NTP)"
 
 
-def _problems(connection: Connection, server: str) -> Iterator[str]:
-    if int(server.split(".")[0]) < OLDEST:
-        yield f"PostgreSQL {server} is too old (at least {OLDEST} is needed)"
+def _problems(connection: Connection) -> Iterator[str]:
+    major = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one()) // 10_000
+    if major < OLDEST:
+        yield f"PostgreSQL {major} is too old (at least {OLDEST} is needed)"
     if not connection.exec_driver_sql(_RIGHTS).scalar_one():
         yield "the user may not make tables there (GRANT CREATE ON SCHEMA)"
     if connection.exec_driver_sql("SHOW server_encoding").scalar_one() != "UTF8":
