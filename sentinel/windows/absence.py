@@ -60,9 +60,9 @@ class AbsenceTracker(Tracker[list[int]]):
         due = hit.at + self.within
         if bisect_right(ends, due) > bisect_right(ends, hit.at):
             return ()
-        known = [one for one in self.findings.of(hit.key) if (one.at, one.id) == (due, hit.id)]
-        if known:
-            return [Opening(hit, one.at, one.id, one.tally, one.approximate) for one in known]
+        known = self.findings.find(hit.key, due, hit.id)
+        if known is not None:
+            return [Opening(hit, due, hit.id, known.tally, known.approximate)]
         if len(self._order) >= self.limits.groups:
             self.dropped["waits over the bound"] += 1
             return ()

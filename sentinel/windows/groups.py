@@ -7,9 +7,11 @@ past half of the bound one address may make only so many new ones a horizon, at 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 from sentinel.engine.windows import Hit, Opening, Watch
@@ -17,6 +19,7 @@ from sentinel.engine.windows import Hit, Opening, Watch
 MOST_HITS = 1000
 S = TypeVar("S")
 Crossing = tuple[int, str, tuple[int | float, ...]]
+_AT = attrgetter("at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,26 +144,32 @@ class Findings:
         """Return a group's findings by time; their generation does not change."""
         return self.young.get(key) or self.old.get(key) or []
 
+    def find(self, key: str, at: int, id: str) -> Opened | None:
+        """Return a finding of a group, None where it is not known."""
+        known = self.of(key)
+        place = _place(known, at, id)
+        return None if place is None else known[place]
+
     def know(self, key: str, finding: Opened) -> None:
         """Take in a finding, unless it is known."""
-        known = self.of(key)
-        if any((one.at, one.id) == (finding.at, finding.id) for one in known):
-            return
-        edge = finding.at - self.horizon
-        kept = [one for one in known if one.at > edge] if len(known) > 8 else known
-        self.young[key] = sorted([*kept, finding], key=lambda one: one.at)
+        if self.find(key, finding.at, finding.id) is None:
+            known = self.of(key)
+            first = bisect_right(known, finding.at - self.horizon, key=_AT)
+            behind = bisect_right(known, finding.at, key=_AT)
+            self.young[key] = [*known[first:behind], finding, *known[behind:]]
 
     def forget(self, key: str, at: int, id: str) -> None:
         """Let go of a finding."""
         known = self.of(key)
-        if any((one.at, one.id) == (at, id) for one in known):
-            self.young[key] = [one for one in known if (one.at, one.id) != (at, id)]
+        place = _place(known, at, id)
+        if place is not None:
+            self.young[key] = known[:place] + known[place + 1 :]
 
     def open(self, hit: Hit, crossings: Iterable[Crossing], approximate: bool = False) -> list[Opening]:
         """Open a finding at each crossing, ascending, that no other holds back."""
         openings: list[Opening] = []
         for at, id, tally in crossings:
-            if not self._held(hit.key, at, id, hit.acting):
+            if not self._held(hit.key, at, hit.acting):
                 self.forget(hit.key, at, id)  # one that did not act gives way to one that does
                 self.know(hit.key, Opened(at, id, tally, hit.acting, approximate))
                 openings.append(Opening(hit, at, id, tally, approximate))
@@ -178,23 +187,33 @@ class Findings:
             self.young[hit.key] = [one for one in self.of(hit.key) if one not in gone]
         return [Opening(hit, one.at, one.id, one.tally, one.approximate, retracted=True) for one in gone]
 
-    def _held(self, key: str, at: int, id: str, acting: bool) -> bool:
-        for one in self.of(key):
-            near = abs(one.at - at) < self.cooldown or (one.at == at and one.id == id)
-            if near and (one.acting or not acting):
+    def _held(self, key: str, at: int, acting: bool) -> bool:
+        for one in reversed(self.of(key)):  # mostly the last one decides, and there may be thousands
+            if one.at <= at - self.cooldown:
+                return False
+            if one.at < at + self.cooldown and (one.acting or not acting):
                 return True
         return False
 
     def held_from(self, hit: Hit, last: int) -> bool:
         """Say whether findings hold back every crossing from the hit's time to `last`: nothing to examine."""
-        upto = hit.at
-        for one in self.of(hit.key):
+        known, upto = self.of(hit.key), hit.at
+        first = len(known)
+        while first and known[first - 1].at > upto - self.cooldown:
+            first -= 1
+        for one in known[first:]:
             if (one.acting or not hit.acting) and one.at - self.cooldown < upto < one.at + self.cooldown:
                 upto = one.at + self.cooldown
         return upto > last
 
     def yielded(self, opening: Opening) -> None:
         """Let a finding that did not act hold back no action."""
-        for one in self.of(opening.hit.key):
-            if (one.at, one.id) == (opening.at, opening.id):
-                one.acting = False
+        known = self.find(opening.hit.key, opening.at, opening.id)
+        if known is not None:
+            known.acting = False
+
+
+def _place(known: Sequence[Opened], at: int, id: str) -> int | None:
+    """Return the place of a finding among those of its group, None where it is not there."""
+    same = range(bisect_left(known, at, key=_AT), bisect_right(known, at, key=_AT))
+    return next((place for place in same if known[place].id == id), None)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sentinel.engine.windows import Gauge, Hit, Opening, Threshold, Watch
 from sentinel.windows import packed
-from sentinel.windows.groups import Limits
+from sentinel.windows.groups import Findings, Limits, Opened
 from sentinel.windows.memory import MemoryWindows
 
 COUNT2 = Watch("w", 10, 10, Threshold((Gauge("count", 2),)))
@@ -57,6 +57,23 @@ def test_a_finding_given_back_holds_back_no_action() -> None:
     windows.yielded(opening)
     assert windows.hit([hit(3, "watched", acting=False)], 3) == []
     assert [o.id for o in windows.hit([hit(4, "acts")], 4)] == ["acts"]
+
+
+KNOWN = st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=12)
+
+
+@given(KNOWN, st.integers(1, 9), st.integers(0, 60), st.integers(0, 30), st.booleans())
+def test_the_findings_near_a_crossing_hold_it_back_however_many_there_are(
+    known: list[tuple[int, bool]], cooldown: int, at: int, more: int, acting: bool
+) -> None:
+    findings = Findings(Watch("w", 60, cooldown, COUNT2.detector), Limits())
+    for n, (when, acted) in enumerate(known):
+        findings.know("a", Opened(when, f"f{n}", (2,), acted, approximate=False))
+    holding = [when for when, acted in known if acted or not acting]
+    free = [time for time in range(at, at + more + 1) if all(abs(when - time) >= cooldown for when in holding)]
+    new = hit(at, "new", acting=acting)
+    assert findings.held_from(new, at + more) == (not free)
+    assert bool(findings.open(new, ((at, "new", (2,)),))) == (at in free)
 
 
 def test_groups_are_dropped_when_nothing_can_need_them_any_more() -> None:
