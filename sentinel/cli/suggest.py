@@ -97,12 +97,19 @@ def _lines(one: Mapping[str, Any]) -> Iterator[str]:
     now, wanted, unit = one["now"], one["suggested"], f" {one['unit']}" if one["unit"] else ""
     sign = ">" if now["strict"] else ">="
     yield f"  now        {sign} {digits(now['threshold'], ',')}{unit}: {many(now['fires'], 'group')} would fire"
+    if wanted is None:
+        yield f"  suggested  none: at that percentile {_ENDLESS[one['metric']]}, and any threshold is reached"
+    else:
+        yield _suggested(one, wanted, sign, unit)
+    for high in one["highest"][:3]:
+        yield f"    {digits(high['value'], ',')}{unit}  {group(high['group'])}"
+
+
+def _suggested(one: Mapping[str, Any], wanted: Mapping[str, Any], sign: str, unit: str) -> str:
     threshold, at = digits(wanted["threshold"], ","), f"percentile {digits(wanted['percentile'])}"
     if one["measured"] < (least := _apart(wanted["percentile"])):
         at += f", which is the highest of fewer than {number(least)} groups"
-    yield f"  suggested  {sign} {threshold}{unit}: {many(wanted['fires'], 'group')} would fire ({at})"
-    for high in one["highest"][:3]:
-        yield f"    {digits(high['value'], ',')}{unit}  {group(high['group'])}"
+    return f"  suggested  {sign} {threshold}{unit}: {many(wanted['fires'], 'group')} would fire ({at})"
 
 
 def _apart(percentile: float) -> int:
@@ -116,6 +123,10 @@ def _lacking(metric: str) -> str:
     return _LACKING.get(metric.partition(".")[0], "never met the other metrics")
 
 
+_ENDLESS = {
+    "spike.factor": "nothing was usual before",
+    "travel.faster_than": "somebody was at two places at once",
+}
 _LACKING = {
     "travel": "never came from two places far apart", "absent": "never saw a wait end",
     "spike": "were never there for a whole baseline, or never met the other number",

@@ -39,7 +39,7 @@ class Measure(NamedTuple):
     """One threshold of a playbook: what it is called, what it is now, whether it must be exceeded, its unit.
 
     `step` is how finely it is set, 0 where the unit says nothing. `plain` gives a meter's number in its unit. A file
-    takes no threshold below `least` or above `most`.
+    takes no threshold below `least` or above `most`. What measured `any` reaches any threshold: none parts it from others.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Measure(NamedTuple):
     plain: Callable[[Any], int | float] = lambda value: value
     least: float = -inf
     most: float = inf
+    any: float = inf
 
 
 class Speeds:
@@ -166,11 +167,12 @@ def measures(playbook: Playbook) -> tuple[Measure, ...]:
         case None:
             return tuple(map(_of_metric, playbook.when))
         case written.Travel(faster_than=speed):
-            return (Measure("travel.faster_than", speed, True, unit="km/h"),)
+            return (Measure("travel.faster_than", speed, True, unit="km/h", any=ANY),)
         case written.Absent(within=within):
             return (Measure("absent.within", within / SECOND, True, unit="s"),)
         case written.Spike(factor=factor, min=least):
-            return Measure("spike.factor", factor, False, 0.1, least=1.1), Measure("spike.min", least, False)
+            times = Measure("spike.factor", factor, False, 0.1, least=1.1, any=ANY)
+            return times, Measure("spike.min", least, False)
         case written.FirstSeen(after=after):
             return (Measure("first_seen.after", after, False, most=MOST_LEARNT),)
     return ()

@@ -247,9 +247,12 @@ def _firing(values: Sequence[int | float], threshold: int | float, strict: bool)
 
 
 def _threshold(measure: Measure, values: Sequence[int | float], percentile: float) -> int | float | None:
-    """Return the threshold that the groups up to a percentile do not reach, as far as a file takes it."""
+    """Return the threshold that the groups up to a percentile do not reach, as far as a file takes it.
+
+    None where no number is one: nothing was measured, or at the percentile is what reaches any.
+    """
     highest = _at(values, percentile)
-    if highest is None:
+    if highest is None or highest >= measure.any:
         return None
     return whole(min(max(_above(measure, highest), measure.least), measure.most))
 

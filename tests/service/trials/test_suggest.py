@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentinel.cli.suggest import _lines
 from sentinel.engine.windows import MILLION, Gauge
 from sentinel.service.eventfiles.streams import Stream
 from sentinel.service.trials import suggest as module
@@ -151,6 +152,16 @@ def test_what_no_file_takes_is_not_suggested(seen):
     new = "playbook: p\nevent: auth\ngroup_by: ip\nfirst_seen: {field: user, history: 30d, after: 3}\n"
     (after,) = seen([failed(str(n), n, user="a") for n in range(1200)] + [failed("x", 2000, user="b")], new)
     assert (after["percentiles"]["100"], after["suggested"]["threshold"]) == (1200, 1000)
+
+
+def test_where_nothing_is_usual_no_factor_is_suggested_and_people_are_told_why(seen):
+    spike = "playbook: p\nevent: auth\ngroup_by: ip\nwindow: 1h\nspike: {factor: 3, baseline: 2h, min: 1}\n"
+    factor, least = seen([failed("first", 0), failed("again", 12600)], spike)
+    assert (factor["percentiles"]["50"], factor["suggested"], factor["now"]["fires"]) == (1_000_000, None, 1)
+    assert least["suggested"]["threshold"] == 2
+    assert [line for line in _lines(factor) if "suggested" in line] == [
+        "  suggested  none: at that percentile nothing was usual before, and any threshold is reached"
+    ]
 
 
 def test_without_any_event_nothing_is_suggested(seen):
