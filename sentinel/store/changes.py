@@ -218,8 +218,6 @@ def _repeat(change: Change, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert a repeat of each row for every key linked with its subject, where there is none yet."""
     others = _linked(change, {row["subject"] for row in rows if row["subject"]})
     wanted = [_repeated(row, key) for row in rows for key in others.get(row["subject"] or "", ())]
-    if not wanted:
-        return
     known = among(change, _KNOWN, [row["id"] for row in wanted])
     fresh = [row for row in wanted if row["id"] not in known]
     if fresh:
