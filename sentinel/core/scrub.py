@@ -21,7 +21,9 @@ SECRETS = (
     "private_key", "access_token", "token", "jwt", "session_id", "sessionid", "cookie", "card", "cvv", "cvc", "otp",
 )  # fmt: skip
 TOP = 16
-_BUDGET = 32 * 1024
+_BUDGET = 32 * 1024 - 256  # bytes of properties, of which a server refuses more; the rest is for what is cut
+_PARAMETERS = 16 * 1024  # bytes: a server refuses a request of more than 32 KiB, in which there is also a path
+_EACH = 12  # bytes a value and its name take beside their texts
 _NODES = 2000
 _DEPTH = 12
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -45,21 +47,27 @@ class Scrubber:
         self._secret = lru_cache(maxsize=4096)(self._is_secret)
 
     def properties(self, given: Mapping[Any, Any] | None) -> tuple[dict[str, Any], int, list[str]]:
-        """Return at most 16 properties fit to be sent, their size in characters, and what was left out."""
+        """Return at most 16 properties fit to be sent, their size in bytes, and what was left out."""
         if not given:
             return {}, 0, []
-        left = _Left()
+        left = _Left(_BUDGET)
         named = {name_of(name): value for name, value in given.items()}
         first = nsmallest(TOP, named)  # of a million, which a stranger may send, sorting all takes seconds
-        kept = {key(name): self._value(name, named.pop(name), left, _DEPTH) for name in first}
-        return kept, _BUDGET - left.characters, list(named)
+        names = {name: key(name) for name in first}
+        left.bytes -= sum(map(_size, names.values()))
+        kept = {names[name]: self._value(name, named.pop(name), left, _DEPTH) for name in first}
+        return kept, _BUDGET - left.bytes, list(named)
 
     def mapping(self, given: Mapping[Any, Any]) -> dict[str, Any]:
         """Return request parameters fit to be sent."""
-        left = _Left()
+        left = _Left(_PARAMETERS)
         found = {}
         for name, value in list(islice(given.items(), 64)):
-            found[key(name)] = self._value(name_of(name), value, left, 3)
+            if left.bytes <= 0:
+                break
+            plain = key(name)
+            left.bytes -= _size(plain)
+            found[plain] = self._value(name_of(name), value, left, 3)
         return found
 
     def is_secret(self, name: str) -> bool:
@@ -67,11 +75,11 @@ class Scrubber:
         return self._secret(name if len(name) <= 256 else f"{name[:128]} {name[-128:]}")
 
     def _value(self, name: str, value: Any, left: _Left, depth: int) -> Any:
+        left.nodes -= 1
+        left.bytes -= _EACH
         if name and self.is_secret(name):
             return REDACTED
-        left.nodes -= 1
-        left.characters -= 8
-        if left.nodes <= 0 or left.characters <= 0:
+        if left.nodes <= 0 or left.bytes <= 0:
             return CUT
         kind = type(value)
         if kind is str:  # the usual cases, without a call more
@@ -87,7 +95,9 @@ class Scrubber:
         if isinstance(value, str):
             return self._text(value, left)
         if isinstance(value, int):
-            return _integer(value)
+            number = _integer(value)
+            left.bytes -= len(number) if type(number) is str else 0
+            return number
         if isinstance(value, float):
             return _fraction(value)
         if isinstance(value, Mapping):
@@ -101,11 +111,11 @@ class Scrubber:
             return CUT
         found = {}
         for name, inner in _some(value.items, left.nodes):
-            if left.nodes <= 0 or left.characters <= 0:
+            if left.nodes <= 0 or left.bytes <= 0:
                 break
             whole = name_of(name)
             plain = text(whole, 128)
-            left.characters -= len(plain)
+            left.bytes -= _size(plain)
             found[plain] = self._value(whole, inner, left, depth - 1)
         return found
 
@@ -114,14 +124,17 @@ class Scrubber:
             return CUT
         found = []
         for inner in _some(lambda: value, left.nodes):
-            if left.nodes <= 0 or left.characters <= 0:
+            if left.nodes <= 0 or left.bytes <= 0:
                 break
             found.append(self._value("", inner, left, depth - 1))
         return found
 
     def _text(self, value: str, left: _Left) -> str:
-        plain = text(value, max(left.characters, 0))
-        left.characters -= len(plain)
+        plain = text(value, max(left.bytes, 0))
+        size = _size(plain)
+        if size > left.bytes:
+            plain = plain.encode()[: left.bytes].decode(errors="ignore")
+        left.bytes -= size
         return plain
 
     def _is_secret(self, name: str) -> bool:
@@ -136,11 +149,16 @@ class Scrubber:
 class _Left:
     """How much of one event may still be filled."""
 
-    __slots__ = ("characters", "nodes")
+    __slots__ = ("bytes", "nodes")
 
-    def __init__(self) -> None:
-        self.characters = _BUDGET
+    def __init__(self, most: int) -> None:
+        self.bytes = most
         self.nodes = _NODES
+
+
+def _size(plain: str) -> int:
+    """Return the bytes of a text without lone surrogates."""
+    return len(plain) if plain.isascii() else len(plain.encode())
 
 
 def text(value: str, longest: int) -> str:

@@ -12,10 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core import scrub
+from sentinel.edge.batch import Terms, parse
 from sentinel.sdk.client import Client
-from sentinel.sdk.events import Events
+from sentinel.sdk.context import Holder
+from sentinel.sdk.events import FORM, Events, parameters
 from sentinel.sdk.options import Options
 
+NOW = 1_795_210_200_000_000
 SECRET = "hunter2hunter2"
 CARDS = ("4111111111111111", "5500 0055 5555 5559", "3782-822463-10005")
 SPELLINGS = (
@@ -150,6 +153,59 @@ def test_an_event_is_sent_however_hostile_its_values_are(given_):
     texts, lost = sent(lambda: client.track("e", given_))
     assert (len(texts), lost) == (1, 0)
     assert len(json.loads(texts[0]).get("properties", {})) <= 16
+
+
+LARGE = {
+    "long": "x" * 40_000, "wide": "東" * 40_000, "wider": "🙂" * 9_000, "some": "東" * 900, "number": 10**150,
+    "fractions": [-1.5] * 3000, "numbers": [10**150] * 300, "secrets": {f"password {n}": n for n in range(3000)},
+    "names": {"🙂" * 200 + str(n): [[]] for n in range(90)}, "cards": CARDS[0] * 99, "lists": [[[[]]]] * 3000,
+}  # fmt: skip
+
+
+def refused(texts):
+    """Return why a server would not take events."""
+    return parse(f"[{','.join(texts)}]".encode(), Terms("sdk", "k", NOW, lambda: "made")).rejected
+
+
+@given(st.lists(st.sampled_from(sorted(LARGE)), min_size=1, max_size=20), st.sampled_from(["", "東" * 128, "x" * 200]))
+def test_what_is_cut_is_small_enough_for_a_server(kinds, padding):
+    """It refused whatever had to be cut: who wrote long texts was not counted."""
+    given_ = {f"{place:02}{padding}": LARGE[kind] for place, kind in enumerate(kinds)}
+    texts, _ = sent(lambda: client.track("e", given_), lambda: client.track("e", {"traits": given_}))
+    assert refused(texts) == []
+
+
+class About:
+    """A request that is all padding, as whoever sends it may choose."""
+
+    def __init__(self, params):
+        self.params = params
+
+    def header(self, _name):
+        return None
+
+    def describe(self):
+        wide = "/" + "東" * 3000
+        return {
+            "method": "POST",
+            "path": wide,
+            "host": wide,
+            "user_agent": wide,
+            "referer": wide,
+            "params": self.params,
+        }
+
+    def route(self):
+        return "🙂" * 600
+
+
+@pytest.mark.parametrize("query", ["a=" + "é" * 9000, "&".join(f"{'é' * 128}{n}=1" for n in range(90)), ""])
+@pytest.mark.parametrize("form", [b"b=" + b"\xff" * 9000, b"b=" + b"x" * 9000])
+def test_no_request_hides_what_it_does_by_its_size(query, form):
+    """A login with long parameters was refused by the server, and so no playbook saw that it failed."""
+    holder = Holder("203.0.113.9", "/login", About(parameters(query, form, FORM)))
+    made, _, _ = client.events.make("auth", NOW, holder, {"email": "jane@example.com"}, {"form": "x"}, success=False)
+    assert refused([json.dumps(made)]) == []
 
 
 @given(HOSTILE, st.dictionaries(KEYS, HOSTILE, max_size=4))
