@@ -27,6 +27,7 @@ ENFORCING = {
     "login-failure-spike": "a message",
     "login-failure-storm": "a message",
     "many-signups-from-one-address": "an address is refused for an hour",
+    "new-admin": "a mark",
     "new-country": "a mark",
     "new-device": "a mark",
     "password-reset-flood": "a mark",
@@ -116,7 +117,7 @@ def test_a_mark_that_a_playbook_asks_for_is_one_that_another_puts_on() -> None:
     }
     texts = [path.read_text().partition("\ntests:")[0] for path in PLAYBOOKS]
     asked = {name for text in texts for name in re.findall(r'"([\w-]+)" in user\.labels', text)}
-    assert asked == {"new-device", "new-country", "reset-flood"}
+    assert asked == {"new-admin", "new-device", "new-country", "reset-flood"}
     assert {put[name] for name in asked} == {"enforce"}
 
 
