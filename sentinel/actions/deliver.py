@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from sentinel.core.record import Delivery
 DEFAULT = "security"  # where a delivery goes that names no channel
 
 Page = Callable[[str, str], str]
-Findings = Callable[[str, Sequence[str]], str]
+BundlePage = Callable[[str, int], str]
 
 
 class Attempt(NamedTuple):
@@ -41,8 +41,8 @@ SENDERS: Mapping[Kind, Callable[[Attempt], None]] = {
 class Channels:
     """Every channel, as the courier asks for them.
 
-    `page(app, finding)` gives the URL of a finding's page, `findings(app, playbooks)` that of a list of them. `clock`
-    gives microseconds since 1970, `chance` a number of at least 0 and below 1.
+    `page(app, finding)` gives the URL of a finding's page, `bundled(app, delivery)` that of the list of
+    those a delivery tells of. `clock` gives microseconds since 1970, `chance` a number of at least 0 and below 1.
     """
 
     def __init__(
@@ -52,14 +52,14 @@ class Channels:
         clock: Callable[[], int],
         page: Page | None = None,
         chance: Callable[[], float] = random.random,
-        findings: Findings | None = None,
+        bundled: BundlePage | None = None,
     ) -> None:
         self._channels = channels
         self._fetcher = fetcher
         self._clock = clock
         self._page = page
         self._chance = chance
-        self._findings = findings
+        self._bundled = bundled
 
     def deliver(self, delivery: Delivery) -> None:
         """Deliver once, or raise DeliveryError with the reason."""
@@ -72,8 +72,8 @@ class Channels:
 
     def _url(self, delivery: Delivery) -> str | None:
         """Return where to read on."""
-        if delivery.kind == KIND and self._findings:
-            return self._findings(delivery.app, [one["playbook"] for one in delivery.body.get("playbooks", ())])
+        if delivery.kind == KIND and self._bundled:
+            return self._bundled(delivery.app, delivery.id)
         return self._page(delivery.app, delivery.finding) if self._page and delivery.finding else None
 
     def wait(self, attempts: int) -> int | None:

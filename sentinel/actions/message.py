@@ -190,6 +190,8 @@ def _digest(data: Body, show: Show) -> Summary:
         ("decisions", _pairs(data.get("decisions"), show) or "none"),
         ("in force now", _pairs(data.get("in_force"), show) or "nothing"),
     ]
+    if data.get("overruled"):
+        rows.append(("overruled by hand", _number(data, "overruled")))
     if data.get("undelivered"):
         rows.append(("notifications given up", _number(data, "undelivered")))
     line = f"{show(data.get('app'))}: {'the week from ' if weekly else ''}{day}"

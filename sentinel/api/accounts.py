@@ -10,7 +10,7 @@ from pydantic import Field
 from sentinel.api.context import Admin, Here, server_only
 from sentinel.api.models import CONFLICT, AccountView, Listing, Model, NewAccountView
 from sentinel.api.parts import Id
-from sentinel.api.views import account_view
+from sentinel.api.views import account_view, whole
 from sentinel.core.record import EVERY_APP, Role
 from sentinel.edge.errors import not_found, require
 from sentinel.service.accounts import Invitation
@@ -38,7 +38,7 @@ class AccountChange(Model):
 def list_accounts(here: Here, caller: Admin) -> Any:
     """Return every account, by name."""
     server_only(caller)
-    return {"items": [account_view(account) for account in here.store.accounts.list()]}
+    return whole(here.store.accounts.list(), account_view)
 
 
 @router.post("/v1/accounts", response_model=NewAccountView, status_code=201, responses=CONFLICT)

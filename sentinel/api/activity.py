@@ -113,9 +113,10 @@ def get_ip(
     now, meant = here.clock(), network("ip", ip)
     assert meant is not None
     found = about.place_of(here.store, caller.app, meant, replace(whole(here, since, until), ip=meant), now)
+    over = about.overruled(found.decisions, now)
     return activity_view(found) | {
         "ip": meant, "users": shares_view(found.activity.shares["users"]), "labels": list(found.labels),
-        "decisions": [decision_view(kept, now) for kept in found.decisions if kept.in_force(now)],
+        "decisions": [decision_view(kept, now, over) for kept in found.decisions if kept.in_force(now)],
     }  # fmt: skip
 
 

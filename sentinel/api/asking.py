@@ -23,9 +23,15 @@ def wanted(
     ip: str | None = None, since: str | None = None, until: str | None = None,
 ) -> record.Filter:  # fmt: skip
     """Return the filter that parameters ask for; raises the refusal of whatever cannot be meant."""
-    now = here.clock()
-    who, period = user_key(here.store, app, user), (time("from", since, now), time("to", until, now))
-    return forward(record.Filter(event, who, network("ip", ip), *period, condition(here, q)))
+    who, period = user_key(here.store, app, user), span(since, until, here.clock())
+    return record.Filter(event, who, network("ip", ip), *period, condition(here, q))
+
+
+def span(since: str | None, until: str | None, now: int) -> tuple[int | None, int | None]:
+    """Return both ends of a period, None where there is none; raises the refusal of one that ends before it begins."""
+    found = time("from", since, now), time("to", until, now)
+    forward(record.Filter(since=found[0], until=found[1]))
+    return found
 
 
 def forward(filter: record.Filter) -> record.Filter:

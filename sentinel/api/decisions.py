@@ -22,11 +22,11 @@ from sentinel.api.models import (
     Revision,
 )
 from sentinel.api.parts import Cursor, Id, Limit, Word
-from sentinel.api.views import allowance_view, decision_view, listing
+from sentinel.api.views import allowance_view, decision_view, listing, whole
 from sentinel.core.decision import Kind, Scope, Single
 from sentinel.edge.access import Caller
 from sentinel.edge.errors import not_found, require
-from sentinel.service import hand
+from sentinel.service import about, hand
 
 router = APIRouter()
 Target = Annotated[str, Field(min_length=1, max_length=512)]
@@ -74,16 +74,18 @@ def list_decisions(
     values = None if value is None else hand.spellings(value, scope, _prefix(here, caller))
     page = here.store.decisions.list(
         caller.app, now=None if all else now, kind=kind, scope=scope, values=values, playbook=playbook,
-        finding=finding, limit=limit, cursor=cursor,
+        finding=finding, limit=limit, cursor=cursor, counted=True,
     )  # fmt: skip
-    return listing(page, lambda kept: decision_view(kept, now))
+    over = about.overruling(here.store, caller.app, page.items, now)
+    return listing(page, lambda kept: decision_view(kept, now, over))
 
 
 @router.get("/v1/decisions/{id}", response_model=OneDecision, tags=["decisions"])
 def get_decision(here: Here, caller: Listener, id: Id) -> Any:
     """Return one decision with its reasons."""
-    kept = require(here.store.decisions.get(caller.app, id), "decision", id)
-    return decision_view(kept, here.clock()) | {"warnings": hand.warnings(kept.decision, here.never)}
+    now, kept = here.clock(), require(here.store.decisions.get(caller.app, id), "decision", id)
+    over = about.overruling(here.store, caller.app, (kept,), now)
+    return decision_view(kept, now, over) | {"warnings": hand.warnings(kept.decision, here.never)}
 
 
 @router.post("/v1/decisions", response_model=OneDecision, status_code=201, tags=["decisions"])
@@ -124,7 +126,7 @@ def list_allowances(
 ) -> Any:
     """Return whom nobody acts on."""
     found = here.store.allow.list(caller.app, None if all else here.clock())
-    return {"items": [allowance_view(one) for one in found]}
+    return whole(found, allowance_view)
 
 
 @router.post("/v1/allow", response_model=AllowanceView, status_code=201, responses=CONFLICT, tags=["decisions"])

@@ -12,6 +12,7 @@ from sentinel.api.models import DecisionView, EventView, FindingView, Model, Mom
 from sentinel.api.parts import LONGEST, Id, Time, Word, time
 from sentinel.api.views import decision_view, event_view, finding_view, when
 from sentinel.edge.errors import require
+from sentinel.service import about
 from sentinel.service.why import Nearness
 
 router = APIRouter(tags=["explain"])
@@ -126,9 +127,10 @@ def explain_group(here: Here, caller: Reader, group: Given = []) -> Any:  # noqa
 @router.get("/v1/explain/decision/{id}", response_model=DecisionWhyView)
 def explain_decision(here: Here, caller: Reader, id: Id) -> Any:
     """Say why there is a decision: its finding, the tally, the events, who or what made it, and when it ends."""
-    found = require(here.explainer.decision(caller.app, id), "decision", id)
+    now, found = here.clock(), require(here.explainer.decision(caller.app, id), "decision", id)
+    over = about.overruling(here.store, caller.app, (found.decision,), now)
     return {
-        "decision": decision_view(found.decision, here.clock()),
+        "decision": decision_view(found.decision, now, over),
         "finding": finding_view(found.finding) if found.finding else None,
         "events": [event_view(one) for one in found.events],
     }

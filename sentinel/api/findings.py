@@ -11,11 +11,12 @@ import msgspec
 from fastapi import APIRouter, Response
 from pydantic import Field
 
+from sentinel.api.asking import Since, Until, span
 from sentinel.api.context import Admin, Context, Here, Reader
 from sentinel.api.downloads import Download, Seated
 from sentinel.api.hub import Seat
 from sentinel.api.models import FindingView, Length, Listing, Model, Text
-from sentinel.api.parts import Cursor, Filter, Id, Limit, Time, network, time, user_key
+from sentinel.api.parts import Bundle, Cursor, Filter, Id, Limit, network, user_key
 from sentinel.api.views import finding_view, listing, when
 from sentinel.core import ecs, ocsf
 from sentinel.core.duration import ENDLESS
@@ -48,12 +49,13 @@ class Judgement(Model):
 @router.get("/v1/findings", response_model=Listing[FindingView])
 def list_findings(
     here: Here, caller: Reader, playbook: Filter = None, status: Status | None = None, user: Filter = None,
-    ip: Filter = None, since: Time = None, limit: Limit = 50, cursor: Cursor = None,
+    ip: Filter = None, since: Since = None, until: Until = None, bundle: Bundle = None, limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Any:  # fmt: skip
-    """Return findings by the time of their anchor, newest first."""
+    """Return findings by the time of their anchor, newest first; `to` is the first moment that is not meant."""
+    asked = _asked(here, caller, user, ip, since, until)
     page = here.store.findings.list(
-        caller.app, playbook=playbook, status=status, user=user_key(here.store, caller.app, user), ip=network("ip", ip),
-        since=time("since", since, here.clock()), limit=limit, cursor=cursor,
+        caller.app, playbook=playbook, status=status, bundle=bundle, limit=limit, cursor=cursor, counted=True, **asked
     )  # fmt: skip
     return listing(page, finding_view)
 
@@ -65,13 +67,23 @@ def list_findings(
 )
 def export_findings(
     here: Here, caller: Reader, seat: Seated, format: FindingFormat, playbook: Filter = None,
-    status: Status | None = None, user: Filter = None, ip: Filter = None, since: Time = None,
+    status: Status | None = None, user: Filter = None, ip: Filter = None, since: Since = None, until: Until = None,
+    bundle: Bundle = None,
 ) -> Response:  # fmt: skip
     """Give findings as lines of JSON, newest first: OCSF Detection Findings, or documents of the Elastic schema."""
+    asked = _asked(here, caller, user, ip, since, until)
     return download(
-        seat, here.store.findings, caller.app, format, playbook=playbook, status=status,
-        user=user_key(here.store, caller.app, user), ip=network("ip", ip), since=time("since", since, here.clock()),
-    )  # fmt: skip
+        seat, here.store.findings, caller.app, format, playbook=playbook, status=status, bundle=bundle, **asked
+    )
+
+
+def _asked(
+    here: Context, caller: Caller, user: str | None, ip: str | None, since: str | None, until: str | None
+) -> dict[str, Any]:
+    """Return what parameters ask of a list of findings, as the store takes it."""
+    begins, ends = span(since, until, here.clock())
+    who = user_key(here.store, caller.app, user)
+    return {"user": who, "ip": network("ip", ip), "since": begins, "until": ends}
 
 
 def download(seat: AbstractContextManager[Seat], findings: Findings, app: str, format: str, **asked: Any) -> Response:

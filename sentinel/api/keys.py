@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from sentinel.api.context import Admin, Here, server_only
 from sentinel.api.models import CONFLICT, AppView, KeyView, Listing, Model, NewKeyView, Text
 from sentinel.api.parts import Id
-from sentinel.api.views import app_view, key_view
+from sentinel.api.views import app_view, key_view, whole
 from sentinel.core.record import KeyScope
 from sentinel.edge.errors import not_found, require
 from sentinel.edge.protocols import read_settings
@@ -63,7 +63,7 @@ class AppChange(Model):
 @router.get("/v1/keys", response_model=Listing[KeyView])
 def list_keys(here: Here, caller: Admin) -> Any:
     """Return the app's keys, revoked ones too, oldest first."""
-    return {"items": [key_view(key, here.key_forms) for key in here.store.access.keys(caller.app)]}
+    return whole(here.store.access.keys(caller.app), lambda key: key_view(key, here.key_forms))
 
 
 @router.post("/v1/keys", response_model=NewKeyView, status_code=201, responses=CONFLICT)
@@ -89,7 +89,7 @@ def revoke_key(here: Here, caller: Admin, id: Id) -> None:
 def list_apps(here: Here, caller: Admin) -> Any:
     """Return the apps the caller administers: all of them, or the key's own."""
     known = here.store.access.apps()
-    return {"items": [app_view(app) for app in known if caller.server or app.id == caller.app]}
+    return whole([app for app in known if caller.server or app.id == caller.app], app_view)
 
 
 @router.post("/v1/apps", response_model=AppView, status_code=201, responses=CONFLICT)

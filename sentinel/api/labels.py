@@ -45,7 +45,7 @@ def list_labels(
     now = None if all else here.clock()
     page = here.store.labels.list(
         caller.app, now=now, kind="user" if target and kind is None else kind, target=wanted, name=name,
-        limit=limit, cursor=cursor,
+        limit=limit, cursor=cursor, counted=True,
     )  # fmt: skip
     return listing(page, label_view)
 

@@ -104,11 +104,15 @@ class NewAccountView(AccountView):
 
 
 class Listing(Model, Generic[M]):
-    """Some of many, newest first. `cursor` asks for the next ones; `behind` counts events not searchable yet."""
+    """Some of many, newest first. `cursor` asks for the next ones; `behind` counts events not searchable yet.
+
+    `total` is how many there are on all pages, null where that is more than 1,000, or is not counted.
+    """
 
     items: list[M]
     cursor: str | None = None
     behind: int = 0
+    total: int | None = None
 
 
 class Revision(Model):
@@ -124,7 +128,10 @@ class Lifted(Revision):
 
 
 class DecisionView(Model):
-    """A decision with its reasons and what became of it. `until` null: for ever."""
+    """A decision with its reasons and what became of it. `until` null: for ever.
+
+    `in_force`: it is neither over nor lifted; `overruled` is the person's decision that stands in its place meanwhile.
+    """
 
     id: str
     kind: Kind
@@ -140,6 +147,7 @@ class DecisionView(Model):
     by: str | None
     logins_only: bool
     in_force: bool
+    overruled: str | None
     added: int
     removed: int | None
     lifted: Moment | None

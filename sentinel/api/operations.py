@@ -11,8 +11,8 @@ from pydantic import Field
 
 from sentinel.api.context import Admin, Here, Reader, server_only
 from sentinel.api.models import AuditView, DeliveryView, Listing, Model, PlaybooksView, Reason, Revived, VersionView
-from sentinel.api.parts import Cursor, Id, Limit, Word
-from sentinel.api.views import audit_view, delivery_view, listing, mistake_view, playbook_view, version_view
+from sentinel.api.parts import Bundle, Cursor, Id, Limit, Word
+from sentinel.api.views import audit_view, delivery_view, listing, mistake_view, playbook_view, version_view, whole
 from sentinel.core import moment
 from sentinel.edge.errors import ApiError, not_found
 from sentinel.service.upkeep import BACKED
@@ -39,10 +39,8 @@ class Turn(Model):
 def list_playbooks(here: Here, caller: Reader) -> Any:
     """Return the playbooks as the engine has them: mode, version, and whether one is still rebuilding."""
     guarded = here.overview.guarded(caller.app, here.clock())
-    return {
-        "items": [playbook_view(one, guarded.get(one.id)) for one in here.overview.playbooks(caller.app)],
-        "mistakes": [mistake_view(one) for one in here.overview.mistakes()],
-    }
+    listed = whole(here.overview.playbooks(caller.app), lambda one: playbook_view(one, guarded.get(one.id)))
+    return listed | {"mistakes": [mistake_view(one) for one in here.overview.mistakes()]}
 
 
 @router.get("/v1/playbooks/{id}/versions", response_model=Listing[VersionView])
@@ -51,17 +49,16 @@ def list_versions(here: Here, caller: Reader, id: Id) -> Any:
     found = here.store.playbooks.history(caller.app, id)
     if not found:
         raise not_found("playbook", id)
-    return {"items": [version_view(one) for one in found]}
+    return whole(found, version_view)
 
 
 @router.get("/v1/outbox", response_model=Listing[DeliveryView])
 def list_deliveries(
-    here: Here, caller: Reader, dead: bool | None = None,
-    bundle: Annotated[int | None, Query(ge=0, lt=2**63, description="Those that this one tells with others.")] = None,
-    limit: Limit = 50, cursor: Cursor = None,
+    here: Here, caller: Reader, dead: bool | None = None, bundle: Bundle = None, limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Any:  # fmt: skip
     """Return notifications and webhooks, newest first; with `dead` those that were given up, or all others."""
-    return listing(here.store.outbox.list(caller.app, dead, limit, cursor, bundle), delivery_view)
+    return listing(here.store.outbox.list(caller.app, dead, limit, cursor, bundle, counted=True), delivery_view)
 
 
 @router.post("/v1/outbox/revive", response_model=Revived)
@@ -85,7 +82,8 @@ def list_audit(
     """Return who did what, newest first."""
     if server:
         server_only(caller)
-    return listing(here.store.audit.list(None if server else caller.app, limit, cursor), audit_view)
+    page = here.store.audit.list(None if server else caller.app, limit, cursor, counted=True)
+    return listing(page, audit_view)
 
 
 class BackupWanted(Model):

@@ -26,6 +26,7 @@ Word = Annotated[str, AfterValidator(_printable)]
 Id = Annotated[Word, Path(max_length=128)]
 Filter = Annotated[Word | None, Query(max_length=LONGEST)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+Bundle = Annotated[int | None, Query(ge=0, lt=2**63, description="What the delivery of this id tells with others.")]
 Cursor = Annotated[str | None, Query(max_length=LONGEST, description="The `cursor` of the page before.")]
 TIME = "RFC 3339, seconds since 1970, or how long ago, such as `24h`."
 Time = Annotated[str | None, Query(max_length=40, description=TIME)]

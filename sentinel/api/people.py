@@ -26,10 +26,11 @@ def get_user(
     now, store = here.clock(), here.store
     person = about.known_person(store, caller.app, hand.known_user(store, caller.app, "key", key))
     found = about.person(store, caller.app, person, whole(here, since, until), now)
+    over = about.overruled(found.decisions, now)
     return person_view(person) | activity_view(found) | {
         "made": when(person.made or None), "labels": list(found.labels),
         "ips": shares_view(found.activity.shares["ips"]),
-        "decisions": [decision_view(kept, now) for kept in found.decisions if kept.in_force(now)],
+        "decisions": [decision_view(kept, now, over) for kept in found.decisions if kept.in_force(now)],
     }  # fmt: skip
 
 

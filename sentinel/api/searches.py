@@ -12,7 +12,7 @@ from sentinel.api.asking import condition, wanted
 from sentinel.api.context import Context, Here, Reader
 from sentinel.api.models import CONFLICT, Listing, Model, Moment, Text
 from sentinel.api.parts import LONGEST, Id, Word
-from sentinel.api.views import when
+from sentinel.api.views import when, whole
 from sentinel.core.record import SavedSearch
 from sentinel.edge.access import Caller
 from sentinel.edge.errors import require
@@ -68,7 +68,7 @@ class RuleText(Model):
 @router.get("/v1/searches", response_model=Listing[SearchView])
 def list_searches(here: Here, caller: Reader) -> Any:
     """Return the searches that are kept, by name."""
-    return {"items": [_view(one) for one in here.store.searches.list(caller.app)]}
+    return whole(here.store.searches.list(caller.app), _view)
 
 
 @router.post("/v1/searches", response_model=SearchView, status_code=201, responses=CONFLICT)

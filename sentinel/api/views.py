@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -30,9 +30,16 @@ from sentinel.loader.mistakes import Mistake
 from sentinel.service.overview import PlaybookState
 
 
-def listing(page: Page[Any], show: Any) -> dict[str, Any]:
+def listing(page: Page[Any], show: Callable[[Any], Any]) -> dict[str, Any]:
     """Return a page with each of its items shown."""
-    return {"items": [show(item) for item in page.items], "cursor": page.cursor, "behind": page.behind}
+    items = [show(item) for item in page.items]
+    return {"items": items, "cursor": page.cursor, "behind": page.behind, "total": page.total}
+
+
+def whole(found: Iterable[Any], show: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return all of a list that has one page."""
+    items = [show(item) for item in found]
+    return {"items": items, "total": len(items)}
 
 
 def when(at: int | None) -> str | None:
@@ -40,11 +47,12 @@ def when(at: int | None) -> str | None:
     return None if at is None else moment.to_text(at)
 
 
-def decision_view(kept: KeptDecision, now: int) -> dict[str, Any]:
-    """Return a decision as it is shown at `now`."""
+def decision_view(kept: KeptDecision, now: int, over: Mapping[str, KeptDecision]) -> dict[str, Any]:
+    """Return a decision as it is shown at `now`; `over` has those that do not count, with what stands in place."""
+    overruling = over.get(kept.decision.id)
     shown = _plain(kept.decision) | _plain(kept)
     del shown["decision"]
-    shown["in_force"] = kept.in_force(now)
+    shown |= {"in_force": kept.in_force(now), "overruled": overruling.decision.id if overruling else None}
     return _timed(shown, "made", "until", "lifted")
 
 

@@ -114,8 +114,8 @@ class Server:
         self.bans = Bans(store.decisions, self.switch.on, self.clock)
         self.holder = Holder(store.leases, self.clock)
         self.overview.sources += [self.intake.trouble, self.holder.trouble]
-        findings = site.findings_page(self.settings.public_url)
-        ways = Channels(self.channels, self.fetcher, self.clock, page, findings=findings)
+        bundled = site.bundle_page(self.settings.public_url)
+        ways = Channels(self.channels, self.fetcher, self.clock, page, bundled=bundled)
         bounds = {name: channel.most for name, channel in self.channels.items() if channel.most is not None}
         self.courier = Courier(
             store.outbox, ways, self.clock, self.figures, self.holder.mine, partial(self.fault, "outbox"), bounds

@@ -114,7 +114,8 @@ def _end(made: Mapping[str, Any]) -> str:
         return f"lifted {made['lifted']} by {made['lifted_by']}{why}"
     if not made["in_force"]:
         return "taken back" if made["removed"] is not None else f"ended {made['until']}"
-    return f"in force until {made['until']}" if made["until"] else "in force until it is lifted"
+    over = f"overruled by decision {made['overruled']}, else " if made["overruled"] else ""
+    return f"{over}in force until {made['until']}" if made["until"] else f"{over}in force until it is lifted"
 
 
 def group(values: Mapping[str, Any] | None) -> str:

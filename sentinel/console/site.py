@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple, cast
 from urllib.parse import quote, urlencode
@@ -111,17 +111,12 @@ def finding_page(public_url: str | None) -> Callable[[str, str], str] | None:
     return lambda app, finding: f"{base}/findings/{quote(finding, safe='')}?app={quote(app, safe='')}"
 
 
-def findings_page(public_url: str | None) -> Callable[[str, Sequence[str]], str] | None:
-    """Return what gives the address of the list of an app's findings, of one playbook where they are of one alone."""
+def bundle_page(public_url: str | None) -> Callable[[str, int], str] | None:
+    """Return what gives the address of the list of those findings that one delivery tells of."""
     if public_url is None:
         return None
     base = public_url.rstrip("/")
-
-    def address(app: str, playbooks: Sequence[str]) -> str:
-        asked = {"app": app} | ({"playbook": playbooks[0]} if len(playbooks) == 1 else {})
-        return f"{base}/findings?{urlencode(asked)}"
-
-    return address
+    return lambda app, bundle: f"{base}/findings?{urlencode({'app': app, 'bundle': bundle})}"
 
 
 class Route(NamedTuple):

@@ -25,6 +25,7 @@ FindingFormat = Literal["ocsf", "ecs"]
 KEY_SCOPES: tuple[KeyScope, ...] = get_args(KeyScope)
 ROLES: tuple[Role, ...] = get_args(Role)  # each may what those before it may
 EVERY_APP = "*"
+MOST_COUNTED = 1000  # of a list: what lies beyond is not counted
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 T_co = TypeVar("T_co", covariant=True)
@@ -34,11 +35,13 @@ class Page(NamedTuple, Generic[T_co]):
     """Some of many, in order. `cursor` asks for the next ones, None where there are none.
 
     `behind` counts acknowledged events that the answer does not reflect yet: 0 unless a large import is running.
+    `total` is how many there are on all pages, None where nobody counted or there are more than MOST_COUNTED.
     """
 
     items: tuple[T_co, ...]
     cursor: str | None = None
     behind: int = 0
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

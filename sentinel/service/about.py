@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sentinel.core import address
-from sentinel.core.decision import FOREVER, PAIRS, SCOPES, STRICTNESS, WIDEST, Decision, Place, place, unpair
+from sentinel.core.decision import FOREVER, PAIRS, SCOPES, STRICTNESS, WIDEST, Decision, Place, Single, place, unpair
 from sentinel.core.decisions import Found, bears
 from sentinel.core.decisions import overruled as decided_over
 from sentinel.core.explore import Activity
@@ -19,6 +19,7 @@ from sentinel.service.ports import Store
 MOST = 50  # findings and lines of a timeline
 _LOOKED = 5000  # findings that are counted at the most
 _PAGE = 1000
+_FEW = 100
 _PERSONAL = ("user", *PAIRS)
 
 
@@ -111,6 +112,18 @@ def _held(
     return held
 
 
+def stopping(store: Store, app: str, scope: Single, value: str, now: int) -> list[KeptDecision]:
+    """Return the decisions in force that stop a user, also at one place or on one device, or that address or network.
+
+    What stops an address because it is on a network around it is not among them: others would be let through as well.
+    """
+    if scope == "user":
+        found = on_person(store, app, _keys(known_person(store, app, value)), now)
+    else:
+        found = tuple(kept for kept in decided(store, app, (value,), now) if kept.decision.value == value)
+    return [kept for kept in found if kept.decision.kind != "allow" and kept.in_force(now)]
+
+
 def around(ip: str) -> list[str]:
     """Return the networks that an address or a network lies within, itself among them, as decisions name them."""
     version, length, bits = place(ip)
@@ -130,6 +143,8 @@ def standing(decisions: Iterable[KeptDecision], now: int) -> list[KeptDecision]:
 def overruling(store: Store, app: str, some: Iterable[KeptDecision], now: int) -> dict[str, KeptDecision]:
     """Return those of some decisions that do not count, by id, each with the person's that stands in its place."""
     asked = {kept.decision.id: kept for kept in some if kept.decision.playbook is not None and kept.in_force(now)}
+    if len(asked) > _FEW and not store.decisions.by_hand(app, now):  # of many it costs more to look around each
+        return {}
     near = {id: _wherever(kept.decision) for id, kept in asked.items()}
     held = _held(store, app, SCOPES, near.values(), now)
     found: dict[str, KeptDecision] = {}
@@ -137,6 +152,22 @@ def overruling(store: Store, app: str, some: Iterable[KeptDecision], now: int) -
         beside = (kept for name in names & held.keys() for kept in held[name])
         found |= {one: over for one, over in overruled((asked[id], *beside), now).items() if one == id}
     return found
+
+
+class InForce(NamedTuple):
+    """How many decisions of each kind count now, and of how many a person's stands in the place."""
+
+    kinds: dict[str, int]
+    overruled: int
+
+
+def in_force(store: Store, app: str, now: int) -> InForce:
+    """Return how many decisions of an app count, each once for all of a person's keys."""
+    some = contested(store, app, now)
+    over = overruling(store, app, some, now)
+    less: Counter[str] = Counter(kept.decision.kind for kept in some if kept.decision.id in over)
+    standing = store.decisions.standing(app, now)
+    return InForce({kind: number - less[kind] for kind, number in standing.items() if number > less[kind]}, len(over))
 
 
 def contested(store: Store, app: str, now: int) -> list[KeptDecision]:

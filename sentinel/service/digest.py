@@ -13,6 +13,7 @@ from sentinel.core.batch import Batch, Outgoing
 from sentinel.core.duration import DAY, MINUTE
 from sentinel.core.explore import Sums
 from sentinel.core.record import Filter
+from sentinel.service.about import in_force
 from sentinel.service.ports import Store
 
 Every = Literal["daily", "weekly"]
@@ -78,6 +79,7 @@ def digest(store: Store, app: str, since: int, until: int, now: int) -> dict[str
     findings, decisions = store.findings.tally(app, since, until), store.decisions.tally(app, since, until)
     if not (sums.events or before.events or findings or decisions):
         return None
+    standing = in_force(store, app, now)
     return {
         "since": moment.to_text(since),
         "until": moment.to_text(until),
@@ -88,7 +90,8 @@ def digest(store: Store, app: str, since: int, until: int, now: int) -> dict[str
         "approximate": sums.approximate,
         "findings": dict(sorted(findings.items(), key=lambda one: (-one[1], one[0]))),
         "decisions": dict(sorted(decisions.items())),
-        "in_force": dict(sorted(store.decisions.standing(app, now).items())),
+        "in_force": dict(sorted(standing.kinds.items())),
+        "overruled": standing.overruled,
         "undelivered": len(store.outbox.list(app, dead=True, limit=_MOST_DEAD).items),
     }
 

@@ -45,11 +45,13 @@ class Audit:
                 note(connection, None, now, "sentinel", "audit.expire", "", "", {"lines": gone, "before": before})
             return gone
 
-    def list(self, app: str | None, limit: int = 50, cursor: str | None = None) -> Page[AuditEntry]:
+    def list(
+        self, app: str | None, limit: int = 50, cursor: str | None = None, counted: bool = False
+    ) -> Page[AuditEntry]:
         """Return the lines of an app (None: of the whole server), newest first."""
         with self._control.read() as connection:
             return page(connection, select(audit).where(audit.c.app.is_not_distinct_from(app)), (audit.c.id,), (int,),
-                        limit, cursor, _entry)  # fmt: skip
+                        limit, cursor, _entry, counted)  # fmt: skip
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

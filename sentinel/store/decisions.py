@@ -82,6 +82,7 @@ class Decisions:
         self, app: str, *, now: int | None = None, kind: str | None = None, scope: str | None = None,
         value: str | None = None, values: Collection[str] | None = None, playbook: str | None = None,
         finding: str | None = None, users: Collection[str] | None = None, limit: int = 50, cursor: str | None = None,
+        counted: bool = False,
     ) -> Page[KeptDecision]:  # fmt: skip
         """Return decisions, newest first; with `now` only those in force then, with `users` those on any of these."""
         c = decisions.c
@@ -99,7 +100,7 @@ class Decisions:
             theirs = query.where(c.subject.in_(users)).cte().prefix_with("MATERIALIZED")
             query, order = select(theirs), (theirs.c.made, theirs.c.id)
         with self._control.read() as connection:
-            return page(connection, query, order, (int, str), limit, cursor, _kept)
+            return page(connection, query, order, (int, str), limit, cursor, _kept, counted)
 
     def on(self, app: str, scopes: Collection[str], values: Collection[str], now: int) -> Sequence[KeptDecision]:
         """Return the decisions in force on these targets."""

@@ -18,7 +18,7 @@ from sentinel.store.audit import note as write_note
 from sentinel.store.database import Database
 from sentinel.store.decisions import Revisions
 from sentinel.store.paging import page
-from sentinel.store.tables import decisions, findings
+from sentinel.store.tables import decisions, findings, outbox
 
 _COLUMNS = ("id", "playbook", "key", "at", "event_id", "user", "ip", "acted")
 _BODY = tuple(name for name in Finding.__dataclass_fields__ if name not in _COLUMNS)
@@ -97,17 +97,23 @@ class Findings:
 
     def list(
         self, app: str, *, playbook: str | None = None, status: Status | None = None, user: str | None = None,
-        ip: str | None = None, since: int | None = None, limit: int = 50, cursor: str | None = None,
+        ip: str | None = None, since: int | None = None, until: int | None = None, bundle: int | None = None,
+        limit: int = 50, cursor: str | None = None, counted: bool = False,
     ) -> Page[KeptFinding]:  # fmt: skip
-        """Return findings by their anchor's time, newest first."""
+        """Return findings by their anchor's time, newest first; with `bundle` those that this delivery tells of."""
         query = _own(app)
+        if bundle is not None:
+            told = select(outbox.c.finding).where(outbox.c.app == app, outbox.c.bundle == bundle)
+            query = query.where(findings.c.id.in_(told))
         for name, what in {"playbook": playbook, "status": status, "user": user, "ip": ip}.items():
             if what is not None:
                 query = query.where(findings.c[name] == what)
         if since is not None:
             query = query.where(findings.c.at >= since)
+        if until is not None:
+            query = query.where(findings.c.at < until)
         with self._control.read() as connection:
-            return page(connection, query, (findings.c.at, findings.c.id), (int, str), limit, cursor, _kept)
+            return page(connection, query, (findings.c.at, findings.c.id), (int, str), limit, cursor, _kept, counted)
 
     def tally(self, app: str, since: int, until: int, status: Status | None = None) -> dict[str, int]:
         """Return how many findings of each playbook are anchored in a period; with `status` those of that status."""

@@ -89,8 +89,9 @@ class Outbox:
             connection.execute(update(outbox).where(outbox.c.id == id, outbox.c.done.is_(None)).values(**values))
 
     def list(
-        self, app: str, dead: bool | None = None, limit: int = 50, cursor: str | None = None, bundle: int | None = None
-    ) -> Page[Delivery]:
+        self, app: str, dead: bool | None = None, limit: int = 50, cursor: str | None = None,
+        bundle: int | None = None, counted: bool = False,
+    ) -> Page[Delivery]:  # fmt: skip
         """Return deliveries, newest first; with `bundle` those that are told in this one."""
         query = select(outbox).where(outbox.c.app == app)
         if bundle is not None:
@@ -98,7 +99,7 @@ class Outbox:
         if dead is not None:
             query = query.where(outbox.c.dead.is_(dead))
         with self._control.read() as connection:
-            return page(connection, query, (outbox.c.id,), (int,), limit, cursor, _delivery)
+            return page(connection, query, (outbox.c.id,), (int,), limit, cursor, _delivery, counted)
 
     def revive(self, app: str, id: int, by: str, now: int) -> bool:
         """Try a dead one again; say whether it was dead."""

@@ -7,10 +7,10 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_
 
 from sentinel.core.errors import SentinelError
-from sentinel.core.record import Page
+from sentinel.core.record import MOST_COUNTED, Page
 
 LARGEST = 1000
 T = TypeVar("T")
@@ -49,13 +49,20 @@ def bounded(limit: int) -> int:
 
 def page(
     connection: Connection, query: Select[Any], order: Sequence[ColumnElement[Any]], kinds: Sequence[type], limit: int,
-    after: str | None, read: Callable[[Row[Any]], T],
+    after: str | None, read: Callable[[Row[Any]], T], counted: bool = False,
 ) -> Page[T]:  # fmt: skip
-    """Return one page of a query in descending `order`, whose columns hold these kinds."""
-    if after is not None:
-        query = query.where(tuple_(*order) < tuple_(*place(after, *kinds)))
-    rows = connection.execute(query.order_by(*(column.desc() for column in order)).limit(bounded(limit) + 1)).all()
+    """Return one page of a query in descending `order`, whose columns hold these kinds; `counted`, with its total."""
+    later = query if after is None else query.where(tuple_(*order) < tuple_(*place(after, *kinds)))
+    rows = connection.execute(later.order_by(*(column.desc() for column in order)).limit(bounded(limit) + 1)).all()
     more = len(rows) > limit
     names = [column.name for column in order]
     last = cursor([getattr(rows[limit - 1], name) for name in names]) if more else None
-    return Page(tuple(read(row) for row in rows[:limit]), last)
+    total = len(rows) if after is None and not more else _total(connection, query, order) if counted else None
+    return Page(tuple(read(row) for row in rows[:limit]), last, total=total)
+
+
+def _total(connection: Connection, query: Select[Any], order: Sequence[ColumnElement[Any]]) -> int | None:
+    """Return how many rows a query has, None where there are more than are counted."""
+    some = query.with_only_columns(order[-1]).limit(MOST_COUNTED + 1).subquery()
+    number = connection.execute(select(func.count()).select_from(some)).scalar_one()
+    return int(number) if number <= MOST_COUNTED else None

@@ -90,7 +90,7 @@ class Labels:
 
     def list(
         self, app: str, *, now: int | None = None, kind: str | None = None, target: str | None = None,
-        name: str | None = None, limit: int = 50, cursor: str | None = None,
+        name: str | None = None, limit: int = 50, cursor: str | None = None, counted: bool = False,
     ) -> Page[KeptLabel]:  # fmt: skip
         """Return labels, those put on last first; with `now` only those in force then."""
         c = labels.c
@@ -101,7 +101,7 @@ class Labels:
             query = query.where(or_(c.until.is_(None), c.until > now))
         order = (c.made, c.kind, c.target, c.name)
         with self._control.read() as connection:
-            return page(connection, query, order, (int, str, str, str), limit, cursor, _label)
+            return page(connection, query, order, (int, str, str, str), limit, cursor, _label, counted)
 
     def learn(self, app: str, put: Sequence[Label]) -> None:
         """Take in labels that were committed."""

@@ -287,12 +287,12 @@ def test_a_finding_is_one_line_of_the_log_at_its_severity() -> None:
 
 def test_many_findings_are_one_line_of_the_log_with_where_they_are_listed() -> None:
     with structlog.testing.capture_logs() as lines:
-        where = lambda app, playbooks: f"https://s.example/{app}?{'+'.join(playbooks)}"  # noqa: E731
-        desk(findings=where).deliver(bundle({}, {"playbook": "scraping"}, channel="log"))
+        where = lambda app, bundle: f"https://s.example/{app}?bundle={bundle}"  # noqa: E731
+        desk(bundled=where).deliver(bundle({}, {"playbook": "scraping"}, channel="log"))
     assert [(one["event"], one["log_level"], one["url"]) for one in lines] == [
         (
             "[high] shop: 2 more findings – credential-stuffing, scraping", "error",
-            "https://s.example/shop?credential-stuffing+scraping",
+            "https://s.example/shop?bundle=7",
         )
     ]  # fmt: skip
 

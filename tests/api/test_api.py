@@ -833,7 +833,7 @@ class TestForm:
                 "in an address a `+` is written `%2B`",
             ),
             (
-                "findings?since=yesterday",
+                "findings?from=yesterday",
                 "`since`: `yesterday` is not a time",
                 "write `2026-11-20T21:30:00Z` or seconds since 1970, or how long ago, such as `24h`",
             ),

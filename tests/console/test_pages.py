@@ -576,6 +576,14 @@ def test_channels_are_named_their_secrets_are_not_and_what_waits_for_one_message
         assert [one["bundle"] for one in listed] == [growing.id] * 3 and all(one["done"] for one in listed)
         assert {one["channel"] for one in listed} == {"security"}
         assert console.whole.using("read", "two").get(f"/v1/outbox?bundle={growing.id}").json["items"] == []
+        told = {one["finding"] for one in listed}
+        link = site.bundle_page("https://s.example/")("one", growing.id).removeprefix("https://s.example")
+        page, found = console.reader().page(link), console.whole.using("read").get(f"/v1/findings?bundle={growing.id}")
+        assert {one["id"] for one in found.json["items"]} == told == set(re.findall(r"/findings/(\w{32})", page))
+        assert found.json["total"] == 3 and "3 findings" in text(page)
+        assert console.whole.using("read", "two").get(f"/v1/findings?bundle={growing.id}").json["items"] == []
+    assert site.bundle_page("https://s.example")("a&b", 7) == "https://s.example/findings?app=a%26b&bundle=7"
+    assert site.bundle_page(None) is None
 
 
 def test_a_property_is_promoted_by_hand_listed_and_left_to_use_again(console):
@@ -627,10 +635,6 @@ def test_a_message_about_a_finding_leads_to_its_page(console):
     assert page.startswith("https://sentinel.example/findings/")
     assert "Three failed logins" in text(console.reader().page(page.removeprefix("https://sentinel.example")))
     assert site.finding_page(None) is None
-    listed = site.findings_page("https://sentinel.example/")
-    assert listed("one", ["three-failures"]) == "https://sentinel.example/findings?app=one&playbook=three-failures"
-    assert listed("a&b", ["three-failures", "other"]) == "https://sentinel.example/findings?app=a%26b"
-    assert site.findings_page(None) is None
 
 
 def test_tries_to_sign_in_are_counted_without_names(console):

@@ -75,6 +75,13 @@ def test_what_a_person_decided_is_told_alike_by_lists_pages_and_decisions(consol
     assert "1 more overruled by hand" in text(reader.page("/overview"))
     told = text(reader.page(f"/decisions/{block.decision.id}"))
     assert "overruled by hand" in told and "as long as a decision by hand stands in its place" in told
+    read, allow = console.whole.using("read"), console.store.decisions.list("one", kind="allow", value="198.51.100.9")
+    by, id, ways = allow.items[0].decision.id, block.decision.id, ("decisions?value=198.51.100.9", "ips/198.51.100.9")
+    for items in (read.get(f"/v1/{way}").json for way in ways):
+        shown = {one["id"]: one["overruled"] for one in items.get("items") or items["decisions"]}
+        assert shown == {id: by, by: None}
+    one, why = read.get(f"/v1/decisions/{id}").json, read.get(f"/v1/explain/decision/{id}").json["decision"]
+    assert [(each["in_force"], each["overruled"]) for each in (one, why)] == [(True, by)] * 2
     reader.done("/people/decide", {"kind": "block", "scope": "user", "value": "id:twice", "reason": "x", "for": "1d"})
     assert "overruled" not in text(reader.page("/people/id:twice"))
 

@@ -6,7 +6,7 @@ from sentinel.core.batch import Outgoing
 from sentinel.core.bundle import Bound, Lane, Settled
 from sentinel.core.duration import MINUTE
 from sentinel.store.changes import LOT
-from tests.contract.values import NOW, batch, put
+from tests.contract.values import NOW, batch, finding, put
 
 TWO = Bound(2, 10 * MINUTE)
 USUAL = Lane("shop", "chat", "usual")
@@ -59,6 +59,12 @@ def test_what_comes_above_the_bound_is_in_one_delivery_when_the_period_ends(stor
     assert (kept["c"].bundle, kept["c"].done) == (growing.id, NOW)
     assert [one.key for one in store.outbox.list("shop", bundle=growing.id).items] == ["d", "c"]
     assert store.outbox.list("blog", bundle=growing.id).items == ()
+    put(store, batch(findings=tuple(finding(name, at=NOW + at) for at, name in enumerate("abcdx"))))
+    put(store, batch("blog", findings=(finding("c"),)))
+    listed = store.findings.list("shop", bundle=growing.id, counted=True)
+    assert ([kept.finding.id for kept in listed.items], listed.total) == (["d", "c"], 2)
+    assert [kept.finding.id for kept in store.findings.list("shop", bundle=growing.id, limit=1).items] == ["d"]
+    assert store.findings.list("blog", bundle=growing.id).items == ()
     assert store.outbox.lanes(NOW + TWO.per - 1) == []
     assert store.outbox.lanes(NOW + TWO.per) == [USUAL]
     store.outbox.settle(USUAL, TWO, NOW + TWO.per)

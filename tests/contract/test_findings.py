@@ -66,6 +66,18 @@ def test_the_list_is_filtered_and_paged_by_the_anchors_time(store):
     assert ids(status="confirmed") == ["f4"]
     assert ids(ip="203.0.113.7") == ["f7"]
     assert ids(since=NOW + 4) == ["f9", "f8"]
+    assert ids(since=NOW + 1, until=NOW + 2) == ["f3", "f2"]
+
+
+def test_a_list_says_how_many_there_are_on_all_pages_up_to_a_thousand(store):
+    put(store, batch(findings=tuple(finding(f"f{n:04}", at=NOW + n, playbook=f"p{n // 1000}") for n in range(1001))))
+    first = store.findings.list("shop", playbook="p0", limit=600, counted=True)
+    later = store.findings.list("shop", playbook="p0", limit=600, cursor=first.cursor, counted=True)
+    assert (len(first.items), len(later.items), first.total, later.total) == (600, 400, 1000, 1000)
+    assert store.findings.list("shop", counted=True).total is None
+    assert store.findings.list("shop", playbook="p1").total == 1  # all of it is on the page
+    assert store.findings.list("shop", playbook="p0").total is None  # nobody asked
+    assert store.findings.list("blog", counted=True).total == 0
 
 
 def test_marking_keeps_who_and_why_and_closes(store):

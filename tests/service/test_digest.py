@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -110,6 +111,16 @@ def test_one_app_whose_digest_fails_keeps_no_other_back(store, monkeypatch):
     assert sorted(len(told(store, app)) for app in ("shop", "quiet")) == [0, 1]
     digests.make(MIDNIGHT + HOUR)
     assert [len(told(store, app)) for app in ("shop", "quiet")] == [1, 1]
+
+
+def test_what_a_colleague_overruled_is_told_apart_from_what_is_in_force(store):
+    put(store, batch(decisions=(decision("d2", "id:2", made=NOON), decision("d3", "id:3", made=NOON))))
+    mine = replace(decision("mine", "id:2", made=NOON), kind="allow", playbook=None, by="jane")
+    store.decisions.add("shop", mine, "jane", NOON)
+    Digests(store, "daily", "security").make(MIDNIGHT + SETTLE)
+    body = compose(told(store)[0])
+    assert (body["data"]["in_force"], body["data"]["overruled"]) == ({"allow": 1, "block": 2}, 1)
+    assert "in force now: allow 1, block 2\noverruled by hand: 1" in text(body)
 
 
 def test_people_read_it_in_words(store):

@@ -29,6 +29,7 @@ def list_decisions(
     page = visit.store.decisions.list(
         visit.app.id, now=None if over else visit.now, kind=kind if kind in KINDS else None,
         value=_spelling(who) if who else None, playbook=playbook or None, cursor=cursor,
+        counted=True,
     )  # fmt: skip
     query = {"kind": kind, "who": who, "playbook": playbook, "over": over}
     playbooks = sorted({*(one.id for one in visit.here.overview.playbooks(visit.app.id)), playbook} - {""})

@@ -8,13 +8,13 @@ from typing import Any, cast, get_args
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from sentinel.console.asking import BETWEEN
+from sentinel.console.asking import BETWEEN, CHOICES, Period, When, field_time
 from sentinel.console.forms import Filled
 from sentinel.console.parts import LENGTHS, Cursor, Given, Id, length
 from sentinel.console.render import stamp
 from sentinel.console.visit import Analyst, Viewer, Visit
 from sentinel.core.duration import ENDLESS, SECOND
-from sentinel.core.errors import StoreBusy
+from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.explore import Scalar
 from sentinel.core.record import STATUSES, FindingFormat, Judged, KeptEvent, KeptFinding, Status
 from sentinel.edge.errors import require
@@ -28,25 +28,30 @@ SHOWN = 50  # events of a finding
 
 @router.get("/findings")
 def list_findings(
-    visit: Viewer, playbook: Given = "", status: Given = "", user: Given = "", ip: Given = "", cursor: Cursor = None
-) -> Response:
-    """List findings, newest first."""
+    visit: Viewer, when: When, playbook: Given = "", status: Given = "", user: Given = "", ip: Given = "",
+    bundle: Given = "", cursor: Cursor = None,
+) -> Response:  # fmt: skip
+    """List findings, newest first: all, those of a period, or those that one message told of."""
     known = [one.id for one in visit.here.overview.playbooks(visit.app.id)]
-    page = visit.store.findings.list(visit.app.id, cursor=cursor, **_wanted(visit, playbook, status, user, ip))
-    query = {"playbook": playbook, "status": status, "user": user, "ip": ip}
+    wanted = _wanted(visit, when, playbook, status, user, ip, bundle)
+    page = visit.store.findings.list(visit.app.id, cursor=cursor, counted=True, **wanted)
+    query = {"playbook": playbook, "status": status, "user": user, "ip": ip, "bundle": bundle, **when.query}
     playbooks = sorted({*known, playbook} - {""})
+    span = {name: field_time(wanted[end]) if wanted[end] else "" for name, end in (("from", "since"), ("to", "until"))}
     return visit.page(
-        "findings.html", page=page, query=query, playbooks=playbooks, statuses=STATUSES, filtered=any(query.values())
+        "findings.html", page=page, query=query, playbooks=playbooks, statuses=STATUSES, filtered=any(query.values()),
+        period=when, choices=(("", "any time"), *CHOICES), span=span,
     )  # fmt: skip
 
 
 @router.get("/findings/export")
 def export(
-    visit: Viewer, format: FindingFormat, playbook: Given = "", status: Given = "", user: Given = "",
-    ip: Given = "",
+    visit: Viewer, when: When, format: FindingFormat, playbook: Given = "", status: Given = "", user: Given = "",
+    ip: Given = "", bundle: Given = "",
 ) -> Response:  # fmt: skip
     """Give the findings of a list as a file."""
-    return visit.here.records.findings(visit.app.id, visit.by, format, **_wanted(visit, playbook, status, user, ip))
+    wanted = _wanted(visit, when, playbook, status, user, ip, bundle)
+    return visit.here.records.findings(visit.app.id, visit.by, format, **wanted)
 
 
 @router.get("/findings/{id}")
@@ -90,13 +95,24 @@ def prolong_finding(visit: Analyst, form: Filled, id: Id) -> Response:
     return visit.done(visit.url(f"/findings/{id}"), "extended")
 
 
-def _wanted(visit: Visit, playbook: str, status: str, user: str, ip: str) -> dict[str, Any]:
-    """Return what a list of findings is asked for."""
+def _wanted(
+    visit: Visit, when: Period, playbook: str, status: str, user: str, ip: str, bundle: str
+) -> dict[str, Any]:  # fmt: skip
+    """Return what a list of findings is asked for; where no end is given, what is anchored a moment ahead is in it."""
+    since, until = when.span(visit.now) if when.range else (None, None)
+    until = until if when.range == BETWEEN and when.until else None
     return {
         "playbook": playbook or None, "status": status if status in STATUSES else None,
         "user": hand.known_user(visit.store, visit.app.id, "user", user) if user else None,
-        "ip": hand.spot("ip", ip) if ip else None,
+        "ip": hand.spot("ip", ip) if ip else None, "since": since, "until": until,
+        "bundle": _number("bundle", bundle) if bundle else None,
     }  # fmt: skip
+
+
+def _number(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise SentinelError(f"`{name}`: `{text[:64]}` is not the number of a delivery")
+    return int(text)
 
 
 def _known(visit: Visit, id: str) -> KeptFinding:

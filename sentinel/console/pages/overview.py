@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -37,22 +36,12 @@ def overview(visit: Viewer) -> Response:
     return visit.page(
         "overview_now.html" if visit.partial else "overview.html", now=now, traffic=_traffic(visit, now), found=found,
         found_before=sum(store.findings.tally(app, now - 2 * DAY, now - DAY).values()),
-        top=sorted(found.items(), key=lambda one: -one[1])[:SHOWN], **_in_force(visit, now),
+        top=sorted(found.items(), key=lambda one: -one[1])[:SHOWN], standing=about.in_force(store, app, now),
         latest=store.findings.list(app, since=now - 7 * DAY, limit=SHOWN).items,
         playbooks={one.id: one for one in visit.here.overview.playbooks(app)},
         mistakes=visit.here.overview.mistakes(), health=store.health(), warnings=visit.here.overview.warnings(app),
         processes=visit.here.processes.of(app), dead=len(store.outbox.list(app, dead=True, limit=100).items),
     )  # fmt: skip
-
-
-def _in_force(visit: Visit, now: int) -> dict[str, Any]:
-    """Return how many decisions of each kind count, and how many do not, for a colleague's stands in their place."""
-    decisions = visit.store.decisions
-    contested = about.contested(visit.store, visit.app.id, now)
-    over = about.overruling(visit.store, visit.app.id, contested, now)
-    kinds: Counter[str] = Counter(kept.decision.kind for kept in contested if kept.decision.id in over)
-    standing = decisions.standing(visit.app.id, now)
-    return {"standing": {kind: number - kinds[kind] for kind, number in standing.items()}, "overruled": len(over)}
 
 
 def _traffic(visit: Visit, now: int) -> Traffic | None:

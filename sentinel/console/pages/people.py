@@ -52,8 +52,9 @@ def list_people(
         rows = [(key, None, None, at) for key, _, at in found if key.startswith(begins)][:SHOWN]
     else:
         wanted = UsersWanted(Filter(since=since, until=until), begins, sort, SHOWN, cursor)
-        items, after, behind = visit.store.explorer.users(visit.app.id, wanted)
-        rows = [(item.key, item.events, item.first, item.last) for item in items]
+        page = visit.store.explorer.users(visit.app.id, wanted)
+        after, behind = page.cursor, page.behind
+        rows = [(item.key, item.events, item.first, item.last) for item in page.items]
     met = about.met(visit.store, visit.app.id, "user", [key for key, *_ in rows], visit.now)
     people = [
         Seen(key, events, first, last, counts.get(key, 0), labels.of(visit.app.id, "user", key, visit.now),

@@ -97,7 +97,7 @@ def add_app(visit: ServerAdmin, form: Filled) -> Response:
 def audit(visit: Admin, server: Given = "", cursor: Cursor = None) -> Response:
     """Show who did what: in the app, or on the whole server to its administrators."""
     whole = bool(server) and visit.account.server
-    page = visit.store.audit.list(None if whole else visit.app.id, cursor=cursor)
+    page = visit.store.audit.list(None if whole else visit.app.id, cursor=cursor, counted=True)
     return visit.page("settings_audit.html", page=page, whole=whole)
 
 

@@ -121,7 +121,9 @@ class Audit(Protocol):
     def expire(self, before: int, now: int) -> int:
         """Drop lines of before a time, and say so in a line; return how many."""
 
-    def list(self, app: str | None, limit: int = 50, cursor: str | None = None) -> Page[AuditEntry]:
+    def list(
+        self, app: str | None, limit: int = 50, cursor: str | None = None, counted: bool = False
+    ) -> Page[AuditEntry]:
         """Return the lines of an app (None: of the whole server), newest first."""
 
 

@@ -26,9 +26,13 @@ class Findings(Protocol):
 
     def list(
         self, app: str, *, playbook: str | None = None, status: Status | None = None, user: str | None = None,
-        ip: str | None = None, since: int | None = None, limit: int = 50, cursor: str | None = None,
+        ip: str | None = None, since: int | None = None, until: int | None = None, bundle: int | None = None,
+        limit: int = 50, cursor: str | None = None, counted: bool = False,
     ) -> Page[KeptFinding]:  # fmt: skip
-        """Return findings by their anchor's time, newest first."""
+        """Return findings by their anchor's time, newest first; with `bundle` those that this delivery tells of.
+
+        `until` is the first moment that is not meant. Where `counted` is asked for, the page has its total.
+        """
 
     def tally(self, app: str, since: int, until: int, status: Status | None = None) -> dict[str, int]:
         """Return how many findings of each playbook are anchored in a period; with `status` those of that status."""
@@ -73,6 +77,7 @@ class Decisions(Protocol):
         self, app: str, *, now: int | None = None, kind: str | None = None, scope: str | None = None,
         value: str | None = None, values: Collection[str] | None = None, playbook: str | None = None,
         finding: str | None = None, users: Collection[str] | None = None, limit: int = 50, cursor: str | None = None,
+        counted: bool = False,
     ) -> Page[KeptDecision]:  # fmt: skip
         """Return decisions, newest first; with `now` only those in force then, with `values` those on any of these.
 
@@ -148,8 +153,9 @@ class Outbox(Protocol):
         """Note a failed attempt and when to try again; None gives it up as dead."""
 
     def list(
-        self, app: str, dead: bool | None = None, limit: int = 50, cursor: str | None = None, bundle: int | None = None
-    ) -> Page[Delivery]:
+        self, app: str, dead: bool | None = None, limit: int = 50, cursor: str | None = None,
+        bundle: int | None = None, counted: bool = False,
+    ) -> Page[Delivery]:  # fmt: skip
         """Return deliveries, newest first; with `bundle` those that are told in this one."""
 
     def revive(self, app: str, id: int, by: str, now: int) -> bool:

@@ -59,7 +59,7 @@ class Labels(Protocol):
 
     def list(
         self, app: str, *, now: int | None = None, kind: str | None = None, target: str | None = None,
-        name: str | None = None, limit: int = 50, cursor: str | None = None,
+        name: str | None = None, limit: int = 50, cursor: str | None = None, counted: bool = False,
     ) -> Page[KeptLabel]:  # fmt: skip
         """Return labels, those put on last first; with `now` only those in force then."""
 
