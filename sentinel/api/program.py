@@ -188,7 +188,7 @@ class Front:
             await self.feed(scope, receive, send)
         elif self.foreign.answers(scope):
             await self.foreign(scope, receive, send)
-        elif path.endswith("/") and (meant := path.rstrip("/")) in ALLOWED:
+        elif path.endswith("/") and (meant := path[:-1]) in ALLOWED:
             await wire.answer(send, 404, refusals.slashed(path, meant).body())
         elif path in ALLOWED and method not in ALLOWED[path]:
             error, allow = refusals.not_taken(method, ALLOWED[path])

@@ -834,7 +834,7 @@ class TestForm:
             ),
             (
                 "findings?from=yesterday",
-                "`since`: `yesterday` is not a time",
+                "`from`: `yesterday` is not a time",
                 "write `2026-11-20T21:30:00Z` or seconds since 1970, or how long ago, such as `24h`",
             ),
             ("decisions?kind=block&kind=allow", "`kind`: there twice", "give it once"),
