@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sentinel.core.batch import Sighting
-from sentinel.core.decision import Delta, pair
+from sentinel.core.decision import Delta, Subject, pair
+from sentinel.core.decisions import Decisions
 from sentinel.core.errors import SentinelError
+from sentinel.service import about
 from tests.contract.values import NOW, batch, decision, finding, fresh_app, link, put
 
 HOUR = 3_600_000_000
@@ -312,3 +316,43 @@ def test_followers_hold_what_a_newcomer_is_given(store, changes):
             late.held, late.revision = dict(one.held), one.revision
             late.follow(store.decisions.delta(app, one.revision, now))
             assert late.in_force(now) == everyone
+
+
+DONE = st.one_of(
+    st.tuples(st.just("decide"), st.sampled_from(KEYS), st.sampled_from(["block", "challenge"]), st.booleans()),
+    st.tuples(st.just("by hand"), st.sampled_from(KEYS), st.sampled_from(["block", "allow"]), st.booleans()),
+    st.tuples(st.just("lift"), st.integers(0, 9)),
+    st.tuples(st.just("link"), st.sampled_from(KEYS), st.sampled_from(KEYS)),
+    st.tuples(st.just("cut"), st.sampled_from(KEYS)),
+)
+
+
+@given(st.lists(DONE, max_size=10))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_an_sdk_tells_each_key_of_a_person_what_the_persons_page_says(store, changes):
+    app, decided = fresh_app(store), []
+    for step, (what, *how) in enumerate(changes):
+        if what in ("decide", "by hand"):
+            made = decision(f"d{step}", how[0], NOW + 5 if how[2] else None, kind=how[1])
+            decided.append(made.id)
+            if what == "decide":
+                put(store, batch(app, NOW, decisions=(made,)))
+            else:
+                store.decisions.add(app, replace(made, playbook=None, by="jane"), "jane", NOW)
+        elif what == "lift" and decided:
+            store.decisions.lift(app, decided[how[0] % len(decided)], "jane", "", NOW)
+        elif what == "link" and how[0] != how[1]:
+            link(store, app, *how)
+        elif what == "cut" and (person := store.people.get(app, how[0])) and person.key != how[0]:
+            store.people.cut(app, how[0], "jane", NOW)
+    for now in (NOW, NOW + 5):
+        held = Decisions(b"salt").apply(store.decisions.delta(app, 0, now))
+        told = {key: held.match(Subject((key,)), now).kind for key in KEYS}
+        assert told == {key: shown(store, app, key, now) for key in KEYS}
+
+
+def shown(store, app, key, now):
+    """Return how the page of a key's person says that they are met."""
+    who = about.known_person(store, app, key)
+    first, *_ = [*about.standing(about.on_person(store, app, who.identifiers, now), now), None]
+    return first.decision.kind if first is not None else "allow"
