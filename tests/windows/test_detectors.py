@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sentinel.core.duration import DAY, MINUTE
@@ -136,7 +136,7 @@ def test_absent(within: int, cooldown: int, events: list[dict[str, Any]]) -> Non
 
 
 @settings(max_examples=200)
-@given(st.integers(3, 30), st.booleans(), streams())
+@given(st.integers(3, 30), st.booleans(), streams() | streams(late=False))
 def test_a_sequence_opens_and_takes_back(window: int, until: bool, events: list[dict[str, Any]]) -> None:
     steps = Steps((Step(2), Step(1)), until)
     watch = Watch("w", window, window, steps)
@@ -166,6 +166,17 @@ def test_what_a_group_is_known_for_takes_little_however_often_it_came() -> None:
     assert windows.hit([new], new.at) == windows.hit([new], new.at) != [], "a repeat is told from another event"
     windows.hit([Hit("w", "g", new.at, f"{n}", ("DE",), True, None) for n in range(300)], new.at)
     assert state.late.many == len(state.times) == 5 + RECENT, "nor does a flood at once"
+
+
+@given(st.lists(st.integers(0, 40), max_size=30), st.integers(1, 15), st.integers(0, 40))
+@example([0, 5, 11], 10, 0)
+@example([0, 11, 5], 10, 0)
+def test_a_wait_is_over_if_anything_ended_it_in_time(ends: list[int], within: int, begun: int) -> None:
+    """However many came before, and in whatever order."""
+    windows = MemoryWindows([Watch("w", within, within, Absent(within))], Limits(lateness=100))
+    hits = [Hit("w", "g", at, f"e{n}", (False, True), True, None) for n, at in enumerate(ends)]
+    windows.hit([*hits, Hit("w", "g", begun, "begin", (True, False), True, None)], 40)
+    assert bool(windows.due(1000)) == (not any(begun < at <= begun + within for at in ends))
 
 
 def test_of_what_ends_waits_a_group_keeps_only_what_decides() -> None:

@@ -59,10 +59,10 @@ def test_a_finding_given_back_holds_back_no_action() -> None:
     assert [o.id for o in windows.hit([hit(4, "acts")], 4)] == ["acts"]
 
 
-KNOWN = st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=12)
+KNOWN = st.lists(st.tuples(st.integers(0, 15), st.booleans()), max_size=8)
 
 
-@given(KNOWN, st.integers(1, 9), st.integers(0, 60), st.integers(0, 30), st.booleans())
+@given(KNOWN, st.integers(1, 4), st.integers(0, 15), st.integers(0, 8), st.booleans())
 def test_the_findings_near_a_crossing_hold_it_back_however_many_there_are(
     known: list[tuple[int, bool]], cooldown: int, at: int, more: int, acting: bool
 ) -> None:
