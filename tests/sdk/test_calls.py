@@ -212,6 +212,16 @@ def test_an_identifier_may_be_of_the_types_that_frameworks_give(idle, given_, te
     assert waiting()[0]["user"] == {"id": text}
 
 
+@pytest.mark.parametrize("call", [
+    lambda: sdk.auth_track(True, "7", email="jane@example.com"),
+    lambda: sdk.auth_track(True, {"id": 8, "email": "jane@example.com"}, id=7),
+    lambda: sdk.signup_track(7, email="jane@example.com"),
+])  # fmt: skip
+def test_identifiers_may_be_given_both_ways(idle, call):
+    call()
+    assert waiting()[0]["user"] == {"id": "7", "email": "jane@example.com"}
+
+
 def test_an_identifier_may_be_bare_and_is_normalised(idle):
     decide(BAD, Decision("e", "block", "user", "email:jane@example.com", playbook="p"))
     assert sdk.is_blocked("bad")

@@ -60,6 +60,7 @@ from django.template.response import TemplateResponse
 from django.urls import path
 
 went_on: list[str] = []
+closed: list[str] = []
 
 
 def outer(get_response):
@@ -99,7 +100,9 @@ def swallows(request, user):
     try:
         sdk.identify({"id": user})
     except BaseException:
-        return HttpResponse("secret")
+        secret = HttpResponse("secret")
+        secret.close = lambda: closed.append(user)
+        return secret
     return JsonResponse({"user": user})
 
 
@@ -187,6 +190,7 @@ def client(server, start):
     made = start(flush_interval=3600)  # an event waits no longer for its request's answer
     assert known(made)
     went_on.clear()
+    closed.clear()
     return made
 
 
@@ -207,7 +211,7 @@ def test_a_refused_user_is_refused_in_every_kind_of_view(server, client, host):
             assert site.get(f"/{view}/good").json == {"user": "good"}
         assert site.get("/fails/good").status == 500
         assert site.get("/streams/good").body == b"onetwo"
-    assert went_on == ["good", "good"]
+    assert (went_on, closed) == (["good", "good"], ["bad"])
     assert sdk.flush(60)
     assert len(server.named("sentinel.enforced")) == 3
     assert {event["request"]["status"] for event in server.named("viewed")} == {403, 200}

@@ -360,6 +360,7 @@ def test_another_start_lets_nobody_off_until_it_has_a_list_of_its_own(server, st
     assert known(start())
     server.feed_status = 503
     start(key="another")
+    assert sdk.ready(0)
     assert sdk.is_blocked({"id": 1})
     server.decide(block("d2", "id:2"), removed=("d1",))
     server.feed_status = 200
