@@ -78,18 +78,15 @@ class SentinelMiddleware:
 
     async def _http(self, client: Client, holder: Holder, scope: Scope, receive: Receive, send: Send) -> None:
         if holder.verdict is None:
-            responder = _Responder(client, holder, send)
             try:
-                await self.app(scope, receive, responder.send)
+                await self.app(scope, receive, _Responder(client, holder, send).send)
             except PASSING:
                 raise
             except Blocked as raised:  # also one the application raised itself
                 holder.latch(raised.verdict)
             except BaseException:
-                if responder.begun or holder.verdict is None:
+                if holder.verdict is None:
                     raise
-            if responder.begun:
-                return
         if holder.verdict is not None:
             with contextlib.suppress(OSError):  # whoever asked is gone
                 await self._answer(client, holder, holder.verdict, scope, receive, send)
@@ -113,24 +110,21 @@ class SentinelMiddleware:
 class _Responder:
     """Lets the application's answer through unless a verdict takes its place."""
 
-    __slots__ = ("_client", "_holder", "_send", "begun")
+    __slots__ = ("_client", "_holder", "_send")
 
     def __init__(self, client: Client, holder: Holder, send: Send) -> None:
         self._client = client
         self._holder = holder
         self._send = send
-        self.begun = False
 
     async def send(self, message: Message) -> None:
-        if not self.begun:
-            starts = message["type"] == "http.response.start"
-            verdict = self._holder.start() if starts else self._holder.verdict
-            if verdict is not None:
-                raise signal(verdict)  # ours follows, and need not wait for the end of a stream that may have none
-            if starts:
-                self.begun = True
-                self._holder.complete(message["status"])
-                self._client.finished(self._holder)
+        starts = message["type"] == "http.response.start"
+        verdict = self._holder.start() if starts else self._holder.verdict
+        if verdict is not None:
+            raise signal(verdict)  # ours follows, and need not wait for the end of a stream that may have none
+        if starts:
+            self._holder.complete(message["status"])
+            self._client.finished(self._holder)
         await self._send(message)
 
 

@@ -143,8 +143,6 @@ def _key(value: Any) -> dict[str, Any]:
 
 def _flag(name: str) -> Callable[[Any], dict[str, Any]]:
     def reader(value: Any) -> dict[str, Any]:
-        if isinstance(value, bool):
-            return {name: value}
         text = str(value).strip().lower()
         if text not in _ON + _OFF:
             raise ValueError(f"`{text[:20]}` is neither `on` nor `off`")

@@ -217,7 +217,7 @@ class _Request:
         if isinstance(error, Blocked):  # also one the application raised itself
             self._holder.latch(error.verdict)
             return True
-        return not self._begun and self._holder.verdict is not None and not isinstance(error, PASSING)
+        return self._holder.verdict is not None and not isinstance(error, PASSING)
 
     def _ours(self) -> Iterable[bytes]:
         return self._middleware.answer(self._client, self._holder, self._environ, self._start_response)
