@@ -71,6 +71,7 @@ def test_whatever_goes_wrong_as_a_process_tells_how_it_is_events_still_leave(ser
         assert failed.wait(60), "it is told again"
     sdk.track("second")
     assert server.until(lambda: server.named("second"))
+    assert sdk.flush(60), "what was given up is waited for no longer"
 
 
 def test_a_full_lot_leaves_before_its_time(server, start):

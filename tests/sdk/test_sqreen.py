@@ -29,6 +29,7 @@ def test_track_reads_its_options(sentinel):
     assert (whole["properties"], whole["user"]) == ({"amount": 12}, {"email": "jane@example.com"})
     assert whole["timestamp"] == "2030-01-01T00:00:00Z"
     assert named["properties"] == {"a": 1}
+    assert sdk.stats()["counts"] == {}
 
 
 def test_an_unknown_option_costs_no_event_and_is_said_once(sentinel, caplog):
