@@ -130,6 +130,15 @@ def test_an_event_says_which_of_its_properties_are_of_another_type_than_came_fir
     assert "another type" not in text(reader.page("/explorer/events/first-of-odd"))
 
 
+def test_an_event_says_which_of_its_identifiers_stand_for_no_user(console):
+    event = {"event": "nobody", "id": "of-nobody", "user": {"uid": "<nil>", "username": "null"}}
+    assert console.whole.using("sdk").post("/v1/events", event).json["accepted"] == 1
+    wait_for(lambda: console.reader().get("/explorer/events/of-nobody").status == 200)
+    said = text(console.reader().page("/explorer/events/of-nobody"))
+    assert "uid:<nil> names nobody" in said
+    assert said.count("names nobody") == 1
+
+
 def test_a_search_is_kept_found_again_and_removed_by_its_owner_alone(console):
     one, other, admin = console.invited("keeper", "analyst"), console.reader("analyst"), console.reader()
     one.app = "one"

@@ -14,6 +14,7 @@ from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import DAY, SECOND
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.explore import MOST_VALUES, By, Ranked, Scalar, SeriesWanted, TopWanted
+from sentinel.core.identity import placeholders
 from sentinel.core.properties import conflicting
 from sentinel.core.record import EventFormat, Filter, KeptEvent
 from sentinel.edge.errors import require
@@ -124,7 +125,8 @@ def show_event(visit: Viewer, id: Id, at: Annotated[int | None, Query(ge=0, lt=2
     types = {one.path: one.type for one in visit.store.schema.properties(visit.app.id)}
     event = why.event.event
     odd = [(path, types[path]) for path in conflicting(types, event.properties)]
-    return visit.page("event.html", kept=why.event, event=event, why=why, odd=odd)
+    nobody = [(name, event.identifiers[name]) for name in placeholders(event.identifiers)]
+    return visit.page("event.html", kept=why.event, event=event, why=why, odd=odd, nobody=nobody)
 
 
 def _facets(
