@@ -21,6 +21,7 @@ NOTICES: Mapping[str, str] = {
     "all-lifted": "All that the playbook decided was lifted for good.",
     "label-put": "The label is on; the next event sees it.",
     "label-taken": "The label was taken off.",
+    "let-in": "What stopped them is lifted for good.",
     "link-parted": "The identifier is a person of its own from now on.",
     "marked": "The finding was marked.",
     "password-changed": "The password was changed; you were signed out everywhere else.",

@@ -39,6 +39,7 @@ DONE = {
     "/people/delete": {"key": f"id:{MARKER}", "again": f"id:{MARKER}"},
     "/people/part": {"key": f"username:{MARKER}"},
     "/people/decide": {"kind": "block", "scope": "user", "value": f"id:{MARKER}", "reason": "walls", "for": "1d"},
+    "/people/free": {"scope": "user", "value": f"id:{MARKER}", "why": "walls", "for": "1d"},
     "/people/lift": {"scope": "user", "value": f"id:{MARKER}", "id": "decisions", "why": "walls"},
     "/people/label": {"scope": "user", "value": f"id:{MARKER}", "name": "walls", "for": "1d"},
     "/people/unlabel": {"scope": "user", "value": f"id:{MARKER}", "name": f"{MARKER}-label"},

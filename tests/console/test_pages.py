@@ -96,7 +96,7 @@ def test_a_finding_shows_its_tally_its_threshold_and_its_events(console):
     kept = finding(console, "203.0.113.1")
     said = text(console.reader().page(f"/findings/{kept.finding.id}"))
     assert "count ≥ 3 threshold ≥ 3" in said
-    assert "events, the newest 20" in said
+    assert "Evidence 3 events kept when it was found, 1 more since, the newest 20" in said
     assert said.count("from the test") == 3
     assert "block 203.0.113.1" in said
 
@@ -114,7 +114,7 @@ def test_a_finding_says_how_many_events_are_counted_and_not_shown(console):
     console.whole.fail("203.0.113.47", times=1)
     assert "1 more is only counted, or no longer kept." in text(reader.page(f"/findings/{id}"))
     console.whole.fail("203.0.113.47", times=1)
-    assert "Evidence 5 events" in text(reader.page(f"/findings/{id}"))
+    assert "Evidence 3 events kept when it was found, 2 more since" in text(reader.page(f"/findings/{id}"))
     assert "2 more are only counted, or no longer kept." in text(reader.page(f"/findings/{id}"))
 
 

@@ -162,6 +162,36 @@ def test_somebody_is_blocked_answered_lifted_and_answered_again(console):
     assert reader.post("/people/lift", fields, id="unknown", why="x").status == 404
 
 
+def test_somebody_is_let_back_in_by_one_form_whatever_stops_them(console):
+    whole, reader, fields = console.whole, console.reader("analyst"), {"scope": "user", "value": "id:back"}
+    assert "Let them back in" not in reader.page("/people/id:back")
+    store, device = console.store.decisions, '["id:back","0123456789abcdef"]'
+    store.add("one", Decision("free-all", "challenge", "user", "id:back", made=1, playbook="three-failures"), "test", 1)
+    store.add("one", Decision("free-one", "block", "user+device", device, made=1, playbook="three-failures"), "test", 1)
+    store.add("one", Decision("free-kept", "allow", "user", "id:back", made=1, by="jane"), "test", 1)
+    reader.done("/people/decide", fields, kind="block", reason="a colleague's", **{"for": "1d"})
+    assert "Let them back in" in reader.page("/people/id:back")
+    assert "Let them back in" not in console.reader("viewer").page("/people/id:back")
+    assert reader.post("/people/free", fields, **{"for": ""}).status == 422
+    reader.done("/people/free", fields, why="it was their flat mate", **{"for": ""})
+    held = whole.using("read").get("/v1/users/id:back").json["decisions"]
+    assert [one["id"] for one in held] == ["free-kept"]
+    assert "id:back" not in [one.value for one in console.store.allow.list("one")]
+    assert "What stopped them is lifted" in text(reader.page("/people/id:back?done=let-in"))
+    assert "Let them back in" not in reader.page("/people/id:back")
+
+
+def test_an_address_is_let_back_in_and_what_is_on_a_network_around_it_stays(console):
+    reader, fields = console.reader("analyst"), {"scope": "ip", "value": "203.0.113.200"}
+    for scope, value in (("ip", "203.0.113.200"), ("network", "203.0.113.192/28")):
+        reader.done("/people/decide", {"scope": scope, "value": value}, kind="block", reason="x", **{"for": "1d"})
+    reader.done("/people/free", fields, why="a school", **{"for": "1d"})
+    held = console.whole.using("read").get("/v1/ips/203.0.113.200").json["decisions"]
+    assert [one["value"] for one in held] == ["203.0.113.192/28"]
+    (allowed,) = (one for one in console.store.allow.list("one") if one.value == "203.0.113.200")
+    assert (allowed.reason, allowed.until is not None) == ("a school", True)
+
+
 def test_lists_say_how_somebody_is_met_however_many_decisions_were_made_since(console):
     made = {"kind": "challenge", "made": 2, "reason": "x", "by": "test"}
     some = [Decision(id="early-user", scope="user", value="id:unloved", **made | {"made": 1}),

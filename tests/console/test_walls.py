@@ -36,6 +36,7 @@ RIGHTS = {
     "POST /people/delete": "admin",
     "POST /people/part": "admin",
     "POST /people/decide": "analyst",
+    "POST /people/free": "analyst",
     "POST /people/lift": "analyst",
     "POST /decisions/lift": "analyst",
     "POST /people/label": "analyst",

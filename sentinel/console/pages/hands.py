@@ -9,16 +9,17 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from sentinel.console.forms import Filled, Form
-from sentinel.console.parts import length
+from sentinel.console.parts import LENGTHS, length
 from sentinel.console.visit import Analyst, Visit
 from sentinel.core.batch import Label, LabelKind
 from sentinel.core.decision import Kind, Single
 from sentinel.core.errors import SentinelError
 from sentinel.edge.errors import not_found, require
-from sentinel.service import hand
+from sentinel.service import about, hand
 
 router = APIRouter()
 KINDS: tuple[Kind, ...] = ("block", "challenge")
+FREED = ("", *(value for value, _ in LENGTHS))
 
 
 @router.post("/people/decide")
@@ -41,6 +42,19 @@ def lift(visit: Analyst, form: Filled) -> Response:
     require(visit.store.decisions.lift(visit.app.id, id, visit.by, why, visit.now), "decision", id)
     visit.here.told(visit.app.id)
     return visit.done(_page(visit, form), "lifted")
+
+
+@router.post("/people/free")
+def free(visit: Analyst, form: Filled) -> Response:
+    """End all that stops somebody, for good; and, where a length is chosen, let nobody act on them for so long."""
+    now, app, scope, why = visit.now, visit.app.id, _scope(form), form.text("why", most=500)
+    whom, chosen = hand.target(scope, form.text("value", most=512), visit.app.ipv6), form.choice("for", FREED)
+    held = [kept.decision.id for kept in about.stopping(visit.store, app, scope, whom, now)]
+    visit.store.decisions.lift_these(app, held, visit.by, why, now)
+    if chosen:
+        hand.allow(visit.store, app, scope, whom, hand.until(chosen, None, now), why, visit.by, now)
+    visit.here.told(app)
+    return visit.done(_page(visit, form), "let-in")
 
 
 @router.post("/people/label")
