@@ -8,9 +8,11 @@ from itertools import islice
 from typing import Any
 
 from sentinel.cli.terminal import many
+from sentinel.core import moment
 from sentinel.core.duration import SECOND, format_duration
 from sentinel.core.finding import tally_texts
 from sentinel.core.number import digits
+from sentinel.engine.playbook import Absent
 from sentinel.service.trials.backtest import Backtest
 from sentinel.service.trials.summary import summary
 
@@ -55,6 +57,17 @@ def _findings(run: Backtest, total: Mapping[str, Any]) -> Iterator[str]:
     yield from columns(rows)
     if total["findings"] > SHOWN:
         yield f"  … and {number(total['findings'] - SHOWN)} more (--format json tells all)"
+    if late := _after_the_end(run, total):
+        unknown = "what came then is not known, and may have ended it before"
+        yield f"  {many(late, 'wait')} ended after the last event: {unknown}"
+
+
+def _after_the_end(run: Backtest, total: Mapping[str, Any]) -> int:
+    """Return how many findings lie behind all that was read: time was let run on for what did not come."""
+    if not any(isinstance(judge.playbook.detector, Absent) for judge in run.engine.judges.values()):
+        return 0
+    end = moment.parse(total["span"]["to"]) if total["span"] else 0
+    return sum(moment.parse(json.loads(line)["at"]) > end for line in run.findings.lines())
 
 
 def finding_row(found: Mapping[str, Any]) -> Sequence[str]:

@@ -49,6 +49,20 @@ def lines(count=3, ip="203.0.113.9", **fields):
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
+def test_a_wait_that_ended_after_all_that_was_read_is_told_apart(here, capsys):
+    """Whoever backtests a wait of a month over a week would else take everybody for missing."""
+    asked = "playbook: p\nevent: auth\ngroup_by: ip\nabsent: {event: paid, within: 10s}\n"
+    (here / "p.yaml").write_text(asked)
+    ended = json.dumps({"id": "z", "event": "auth", "timestamp": "2026-01-05T00:00:15Z", "ip": "198.51.100.7"}) + "\n"
+    said = "wait ended after the last event: what came then is not known, and may have ended it before"
+    (here / "events.ndjson").write_text(lines(count=1) + ended)
+    assert run(["backtest", "p.yaml", "--events", "events.ndjson"]) == 0
+    assert f"  1 {said}\n" in (out := capsys.readouterr().out) and "2 findings" in out
+    (here / "events.ndjson").write_text(lines(count=1) + ended.replace('"auth"', '"other"'))
+    assert run(["backtest", "p.yaml", "--events", "events.ndjson"]) == 0
+    assert "wait" not in capsys.readouterr().out
+
+
 def test_what_windows_counted_no_further_is_told_as_at_least_so_many(here, capsys):
     """A program is told the number."""
     (here / "events.ndjson").write_text(lines(count=50))
