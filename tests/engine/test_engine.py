@@ -119,6 +119,13 @@ def test_numbers_that_a_metric_cannot_take_are_passed_over_and_counted() -> None
     assert found.skipped == {("p", "`properties.amount` is not a number that `sum` can take"): 5}
 
 
+@pytest.mark.parametrize("beside", [(), (Metric("count", 3),)], ids=["alone", "beside another"])
+def test_numbers_and_booleans_are_different_values_too(beside: tuple[Metric, ...]) -> None:
+    asked = playbook(when=(Metric("distinct", 3, field="properties.plan"), *beside))
+    findings = Desk(asked).feed(*(event(n, properties={"plan": plan}) for n, plan in enumerate((1, True, 1.0, "1"))))
+    assert [finding.event_id for finding in findings] == ["e3"]
+
+
 def test_event_names_chosen_by_senders_fill_no_memory() -> None:
     engine = Engine([playbook(None, events=("x.*",))])
     for n in range(NAMES + 10):
