@@ -325,6 +325,14 @@ def test_whatever_an_application_passes_nothing_is_raised(idle, call):
     assert sdk.stats()["enforced"] == 0
 
 
+def test_what_goes_wrong_is_counted_and_said_once(idle, caplog):
+    for _ in range(2):
+        assert sdk.verdict(ip=Broken()).allowed
+    assert sdk.stats()["counts"]["errors"] == 2
+    said = [record.message for record in caplog.records]
+    assert said == ["`verdict` went wrong and was passed over: RuntimeError: on purpose"]
+
+
 shared = Client(Options())
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates(),
