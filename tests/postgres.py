@@ -50,7 +50,7 @@ class Server:
         self._numbers = count()
         self.process: subprocess.Popen[bytes] | None = None
         make = ["-D", "data", "-U", "sentinel", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-        subprocess.run([self._programs / "initdb", *make], check=True, capture_output=True, timeout=60, **self._as)
+        subprocess.run([self._programs / "initdb", *make], check=True, capture_output=True, timeout=300, **self._as)
         self.start()
 
     def start(self) -> None:

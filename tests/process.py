@@ -65,7 +65,7 @@ class Process:
         """End it by a signal, and return its exit code."""
         if self.run.poll() is None:
             self.run.send_signal(number)
-        code: int = self.run.wait(60)
+        code: int = self.run.wait(300)
         self.run.stdout.close()
         self.errors.close()
         return code
@@ -86,7 +86,7 @@ def tried(folder: Path, *arguments: Any) -> tuple[int, str]:
     """Fork a command that ends by itself; return its exit code and what it wrote to standard error."""
     errors = folder / "errors"
     fork = _Fork(list(map(str, arguments)), folder, errors)
-    code = fork.wait(60)
+    code = fork.wait(300)
     fork.stdout.close()
     return code, errors.read_text()
 

@@ -102,7 +102,7 @@ def test_the_contracts_notice_an_import_that_points_the_wrong_way(tmp_path, file
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert ("0 broken" in lint.stdout, "BROKEN" in lint.stdout) == (kept, not kept), lint.stdout + lint.stderr
 

@@ -28,7 +28,7 @@ except ValueError:
 
 def logged(form: str) -> str:
     command = [sys.executable, "-c", SCRIPT, form, ascii(ATTACK)]
-    ran = subprocess.run(command, capture_output=True, timeout=60, check=True)
+    ran = subprocess.run(command, capture_output=True, timeout=300, check=True)
     return ran.stderr.decode()
 
 

@@ -24,7 +24,7 @@ from typing import NamedTuple
 from sentinel import content
 from sentinel.core.errors import SentinelError
 
-PATIENCE = 60.0  # seconds a process has to come up
+PATIENCE = 180.0  # seconds a process has to come up, on a machine that is busy with much else
 _GRACE = 5.0
 _SHOP = "The shop is open at "
 _SERVE = "import sys; from sentinel.cli import main; sys.exit(main())"

@@ -96,7 +96,7 @@ def test_a_database_that_stops_is_waited_for_and_nothing_is_lost_or_doubled(star
 def test_a_second_server_is_refused_while_windows_are_in_memory(start, database, tmp_path):
     start()
     flags = ["--data", tmp_path / "other", "--port", "0", "--database", database.url("postgres")]
-    ran = subprocess.run([*ENTRY, "serve", *flags], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    ran = subprocess.run([*ENTRY, "serve", *flags], capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert ran.returncode == 2
     assert "in use by another server" in ran.stderr
 

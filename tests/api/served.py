@@ -14,6 +14,8 @@ from typing import Any
 
 import uvicorn
 
+PATIENCE = 180  # seconds for what must happen: on a machine that is busy with much else it takes its time
+
 
 @dataclass
 class Answer:
@@ -51,7 +53,7 @@ class Client:
             pairs.append(("Authorization", f"Bearer {self.key}"))
         if body is not None and "content-type" not in names:
             pairs.append(("Content-Type", "application/json"))
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.putrequest(method, path, skip_accept_encoding=True)
             for name, value in pairs:
@@ -89,7 +91,7 @@ class Stream:
     """A server-sent stream, read event by event."""
 
     def __init__(self, port: int, path: str, headers: Any) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         self.connection.putrequest("GET", path)
         for name, value in headers:
             self.connection.putheader(name, value)
@@ -108,7 +110,7 @@ class Stream:
 
     def event(self) -> dict[str, Any]:
         """Return the next event: its name, id and data; fail where only signs of life come."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         while (block := self.block()) and block[0].startswith(":"):
             assert time.monotonic() < end, "the stream tells nothing"
         fields = dict(line.split(": ", 1) for line in block)
@@ -139,7 +141,7 @@ def served(app: Any, **options: Any) -> Iterator[Client]:
         yield Client(sock.getsockname()[1])
     finally:
         server.should_exit = True
-        thread.join(60)
+        thread.join(PATIENCE)
         sock.close()
         assert not thread.is_alive(), "the server did not stop"
 
@@ -149,7 +151,7 @@ def within(seconds: float, took: Callable[[], float], times: int = 5) -> bool:
     return any(took() < seconds for _ in range(times))
 
 
-def wait_for(condition: Any, seconds: float = 60) -> Any:
+def wait_for(condition: Any, seconds: float = PATIENCE) -> Any:
     """Return the condition's value as soon as it is true; fail when it stays false."""
     end = time.monotonic() + seconds
     while not (value := condition()):

@@ -118,7 +118,7 @@ def documented(whole, tmp_path):
         command = command.replace("https://sentinel.example", f"http://127.0.0.1:{whole.client.port}")
         command = re.sub(r"/(run|etc/nginx|etc/haproxy)/", f"{tmp_path}/", command)
         env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SENTINEL_KEY": key}
-        return subprocess.run(["sh", "-c", command], env=env, capture_output=True, timeout=60, check=False).returncode
+        return subprocess.run(["sh", "-c", command], env=env, capture_output=True, timeout=300, check=False).returncode
 
     return run
 

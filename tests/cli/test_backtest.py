@@ -231,11 +231,11 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else():
     """It goes to standard error and is gone at the end; the report is the same."""
     code = "import sys; from sentinel.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "backtest", "--events", DEMO]
-    quiet = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True)
+    quiet = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=300, check=True)
     assert quiet.stderr == b""
     outlet, inlet = pty.openpty()
     try:
-        seen = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=inlet, timeout=60, check=True)
+        seen = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=inlet, timeout=300, check=True)
         os.set_blocking(outlet, False)
         shown = os.read(outlet, 1 << 20)
     finally:

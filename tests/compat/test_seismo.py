@@ -477,7 +477,7 @@ def test_the_real_client_signs_in_posts_asks_and_reports(whole, hour, tmp_path):
     said = json.dumps({"server": server, "username": "shop", "password": PASSWORD})
     done = subprocess.run(
         [clients.node(), "--no-deprecation", str(script), said], env=clients.environment(folder),
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     first, second, every, named, today, *reports = json.loads(done.stdout)

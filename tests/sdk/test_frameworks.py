@@ -136,7 +136,7 @@ def test_the_example_of_django(server, tmp_path, command):
     )
     ran = subprocess.run(
         [sys.executable, "-c", made], cwd=tmp_path, env=environment(server, **django), capture_output=True, text=True,
-        timeout=120, check=True,
+        timeout=300, check=True,
     )  # fmt: skip
     with Running(server, tmp_path, None, command, files, ready="/orders/x", **django) as running:
 
@@ -167,7 +167,7 @@ def broker():
 
 def send(server, tmp_path, code, **more):
     subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment(server, **more), timeout=120, check=True,
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(server, **more), timeout=300, check=True,
         capture_output=True,
     )  # fmt: skip
 
@@ -258,7 +258,7 @@ def test_the_example_of_rq(server, tmp_path, broker, worker_class):
 @pytest.mark.parametrize("section", ["Scripts", "Coming from Sqreen"])
 def test_the_example_of_a_script(server, tmp_path, section):
     (tmp_path / "shop.py").write_text(blocks(section)["shop.py"])
-    subprocess.run([sys.executable, "shop.py"], cwd=tmp_path, env=environment(server), timeout=120, check=True)
+    subprocess.run([sys.executable, "shop.py"], cwd=tmp_path, env=environment(server), timeout=300, check=True)
     expected = {"Scripts": ["invoice.exported"] * 3}.get(
         section, ["auth", "signup", "sentinel.identify", "invoice.created"]
     )

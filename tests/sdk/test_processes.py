@@ -179,7 +179,7 @@ def test_a_worker_of_a_pool_sends_what_waits_as_it_ends(server, method, tmp_path
             """
         )
     )
-    subprocess.run([sys.executable, str(script)], env=environment(server), timeout=120, check=True)
+    subprocess.run([sys.executable, str(script)], env=environment(server), timeout=300, check=True)
     assert len(server.events) == 1
 
 

@@ -281,5 +281,5 @@ def test_another_process_cannot_take_the_events_file_after_a_backup(store, targe
     store.backup(target, NOW)
     code = "import duckdb, sys; duckdb.connect(sys.argv[1])"
     command = [sys.executable, "-c", code, str(tmp_path / "data" / EVENTS)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert "lock" in ran.stderr

@@ -45,7 +45,7 @@ def test_a_server_that_died_does_not_hold_the_folder(tmp_path):
         "import os, signal, sys; from pathlib import Path; from sentinel.store.embedded.store import open_store\n"
         "open_store(Path(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path / "data")], timeout=60, check=False)
+    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path / "data")], timeout=300, check=False)
     assert ran.returncode == -signal.SIGKILL
     open_store(tmp_path / "data").close()
 

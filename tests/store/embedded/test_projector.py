@@ -231,7 +231,7 @@ def crash(data, name=""):
         "    store.project()\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    subprocess.run([sys.executable, "-c", code, str(data), name], timeout=60, check=False)
+    subprocess.run([sys.executable, "-c", code, str(data), name], timeout=300, check=False)
 
 
 def zero_tail(log):

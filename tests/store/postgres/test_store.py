@@ -431,7 +431,7 @@ def test_a_dump_is_put_back_as_the_manual_says_without_an_error(tmp_path):
         store.close()
         for name, *options in [["pg_dump", "--format=custom", "--file", "sentinel.dump", "sentinel"], *steps]:
             command = [postgres.programs() / name, *options]
-            subprocess.run(command, check=True, env=environment, cwd=tmp_path, timeout=60)
+            subprocess.run(command, check=True, env=environment, cwd=tmp_path, timeout=300)
         again = open_postgres(server.url("sentinel"))
         assert len(again.events.search("shop", Filter()).items) == 2
         again.close()
