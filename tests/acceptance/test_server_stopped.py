@@ -195,7 +195,7 @@ def is_not_felt(start, folder, away):
     assert known[0]["sent"] >= bought + viewed - LAST
     usual, meanwhile = ([took for _, took in found] for found in (before, during))
     return (
-        p(meanwhile, 50) < 1.5 * p(usual, 50) + 2
-        and p(meanwhile, 99) < 2 * p(usual, 99) + 25
-        and len(during) > 0.8 * len(before) * (back - left) / (left - began)
+        p(meanwhile, 50) < 1.5 * p(usual, 50) + 10
+        and p(meanwhile, 99) < 2 * p(usual, 99) + 100  # a request that waited for the server would take seconds
+        and len(during) > 0.7 * len(before) * (back - left) / (left - began)
     )

@@ -59,8 +59,8 @@ def test_what_is_lost_while_no_event_comes_is_rebuilt_and_a_server_that_would_fo
         assert server.client.get("/readyz").json["warnings"] == [], "strangers need not know"
         state.client().config_set("maxmemory-policy", "noeviction")
         wait_for(lambda: server.using("read").get("/readyz").json["warnings"] == [])
-        answer = server.using("sdk").post("/v1/events", FAIL | {"ip": "203.0.113.9", "id": "third"})
-        assert answer.status == 200
+        send = server.using("sdk")
+        wait_for(lambda: send.post("/v1/events", FAIL | {"ip": "203.0.113.9", "id": "third"}).status == 200)
         assert len(server.using("read").get("/v1/findings?playbook=three-failures").json["items"]) == 1
 
 
