@@ -50,7 +50,7 @@ class Audit:
     ) -> Page[AuditEntry]:
         """Return the lines of an app (None: of the whole server), newest first."""
         with self._control.read() as connection:
-            return page(connection, select(audit).where(audit.c.app.is_not_distinct_from(app)), (audit.c.id,), (int,),
+            return page(connection, select(audit).where(audit.c.app == app), (audit.c.id,), (int,),
                         limit, cursor, _entry, counted)  # fmt: skip
 
 
