@@ -273,6 +273,7 @@ def test_one_malformed_decision_never_discards_the_others(server, start, caplog)
     assert sdk.is_blocked({"id": 1})
     assert not sdk.is_blocked(ip="203.0.113.9")
     wait_for(lambda: client.stats()["counts"].get("malformed decisions", 0) >= 4)
+    wait_for(lambda: "the server sent decisions that cannot be read; the others hold" in caplog.text)
 
 
 def test_decisions_past_the_bound_are_left_out_and_told(server, start, caplog):

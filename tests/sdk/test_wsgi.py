@@ -150,6 +150,12 @@ def test_a_file_is_handed_to_the_server_as_a_file_also_where_no_type_tells_it(cl
     assert SentinelMiddleware(application)(environ, lambda *_: None) is file
 
 
+def test_where_a_server_has_nothing_for_files_the_application_is_offered_nothing(client):
+    environ = {"PATH_INFO": "/list/good", "REQUEST_METHOD": "GET"}
+    SentinelMiddleware(application)(environ, lambda *_: None)
+    assert "wsgi.file_wrapper" not in environ
+
+
 @pytest.mark.parametrize("user", ["good", "bad"])
 @pytest.mark.parametrize("way", [*WAYS, "error"])
 def test_an_answer_has_started_when_the_call_returns(client, way, user):
