@@ -19,8 +19,11 @@ M = TypeVar("M")
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-20T21:30:00Z"])]
 
 
+_BESIDE = "\n\t\u200c\u200d"  # joiners and their opposite are part of words in Persian and Hindi, and of emoji
+
+
 def _clean(text: str) -> str:
-    if not all(char.isprintable() or char in "\n\t" for char in text):
+    if not all(char.isprintable() or char in _BESIDE for char in text):
         raise ValueError("not a text of printable characters")
     return text
 

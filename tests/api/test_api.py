@@ -59,6 +59,12 @@ class TestDecisions:
         assert made["until"] > made["made"]
         assert admin.get(f"/v1/decisions/{made['id']}").json == made
 
+    def test_a_reason_is_written_in_any_script(self, admin, ip):
+        why = "می\u200cخواهد \U0001f469\u200d\U0001f467"
+        new = {"kind": "block", "scope": "ip", "value": ip, "reason": why}
+        assert admin.post("/v1/decisions", new).json["reason"] == why
+        assert admin.post("/v1/decisions", {**new, "reason": "x\u202ecod.exe"}).status == 422
+
     def test_a_mistake_is_told_by_its_field_alone(self, admin):
         answer = admin.post("/v1/decisions", {"kind": "block", "scope": "user", "value": "", "reason": "x"})
         assert (answer.status, answer.json["error"]["message"]) == (

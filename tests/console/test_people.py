@@ -171,6 +171,9 @@ def test_somebody_is_let_back_in_by_one_form_whatever_stops_them(console):
     store.add("one", Decision("free-kept", "allow", "user", "id:back", made=1, by="jane"), "test", 1)
     reader.done("/people/decide", fields, kind="block", reason="a colleague's", **{"for": "1d"})
     assert "Let them back in" in reader.page("/people/id:back")
+    told = reader.page("/decisions/free-one")
+    assert "2 other decisions stop them as well" in text(told) and 'href="/people/id%3Aback' in told
+    assert "stop them as well" not in text(reader.page("/decisions/free-kept"))
     assert "Let them back in" not in console.reader("viewer").page("/people/id:back")
     assert reader.post("/people/free", fields, **{"for": ""}).status == 422
     reader.done("/people/free", fields, why="it was their flat mate", **{"for": ""})

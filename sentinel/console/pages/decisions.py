@@ -11,7 +11,7 @@ from sentinel.console.forms import Filled, Form
 from sentinel.console.parts import LENGTHS, Cursor, Given, Id, length
 from sentinel.console.visit import Analyst, Viewer, Visit
 from sentinel.core import identity
-from sentinel.core.decision import PAIRS, SCOPES, Kind, Scope, Single
+from sentinel.core.decision import PAIRS, SCOPES, Kind, Scope, Single, unpair
 from sentinel.core.errors import SentinelError
 from sentinel.edge.errors import not_found, require
 from sentinel.service import about, hand
@@ -75,7 +75,13 @@ def show_decision(visit: Viewer, id: Id) -> Response:
     why = require(visit.here.explainer.decision(visit.app.id, id), "decision", id)
     one = why.decision.decision
     over = about.overruling(visit.store, visit.app.id, (why.decision,), visit.now).get(one.id)
-    return visit.page("decision.html", kept=why.decision, one=one, finding=why.finding, over=over, now=visit.now)
+    scope, whom = ("user", unpair(one.value)[0]) if one.scope in PAIRS else (one.scope, one.value)
+    stopping = about.stopping(visit.store, visit.app.id, cast(Single, scope), whom, visit.now)
+    return visit.page(
+        "decision.html", kept=why.decision, one=one, finding=why.finding, over=over, now=visit.now,
+        page=visit.url("/people" if scope == "user" else "/addresses", whom),
+        others=[kept for kept in stopping if kept.decision.id != one.id],
+    )  # fmt: skip
 
 
 @router.post("/decisions/{id}/lift")
