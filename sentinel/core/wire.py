@@ -5,7 +5,7 @@ Objects in and out, no texts: who reads and writes them chooses the JSON library
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sentinel.core import moment
@@ -52,8 +52,8 @@ def read_decision(raw: object) -> Decision:
     )
 
 
-def read_delta(raw: object, refused: Callable[[DecisionError], object] | None = None) -> Delta:
-    """Return the Delta of a JSON object, without the decisions that cannot be read: these are counted and reported.
+def read_delta(raw: object) -> Delta:
+    """Return the Delta of a JSON object, without the decisions that cannot be read: these are counted.
 
     Raises DecisionError where the delta itself is none.
     """
@@ -68,10 +68,8 @@ def read_delta(raw: object, refused: Callable[[DecisionError], object] | None = 
     for one in _list(raw, "added"):
         try:
             added.append(read_decision(one))
-        except DecisionError as error:
+        except DecisionError:
             rejected += 1
-            if refused is not None:
-                refused(error)
     removed = _list(raw, "removed")
     ids = tuple(id for id in removed if isinstance(id, str))
     return Delta(revision, tuple(added), ids, reset, rejected + len(removed) - len(ids))

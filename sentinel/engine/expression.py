@@ -75,15 +75,14 @@ def compile_expression(
     source: str,
     *,
     lists: Mapping[str, ListValues] = _NO_LISTS,
-    place: str | None = None,
     condition: bool = True,
     strict: bool = False,
 ) -> Expression:
     """Return the compiled expression, or raise ExpressionError with every mistake in it.
 
-    `lists` are the named lists `in_list` may ask; `place` starts the error's message. Without `condition` the
-    expression may be any value, not only true or false. With `strict` comparisons with what a field never is, and
-    those that never hold together, are mistakes, too.
+    `lists` are the named lists `in_list` may ask. Without `condition` the expression may be any value, not only true
+    or false. With `strict` comparisons with what a field never is, and those that never hold together, are mistakes,
+    too.
     """
     problems = Problems(source)
     tree = syntax.parse(source, Context(lists, problems))
@@ -94,7 +93,7 @@ def compile_expression(
             if not problems:
                 contradictions.check(tree, source, problems)
     if problems or tree is None:
-        raise ExpressionError(source, problems.sorted(), place)
+        raise ExpressionError(source, problems.sorted())
     program = codegen.compile_tree(tree)
     return Expression(source, tree, program.matches, program.truth, program.value, program.listing)
 

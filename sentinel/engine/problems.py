@@ -33,12 +33,10 @@ class Problem:
 class ExpressionError(SentinelError):
     """A condition that cannot be compiled; `problems` holds every mistake, in the order of the text."""
 
-    def __init__(self, source: str, problems: Sequence[Problem], place: str | None = None) -> None:
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
         self.source = source
         self.problems = tuple(problems)
-        self.place = place
-        prefix = f"{place}, " if place else ""
-        super().__init__("\n".join(f"{prefix}{problem}" for problem in self.problems))
+        super().__init__("\n".join(map(str, self.problems)))
 
 
 class Problems:

@@ -31,11 +31,9 @@ def read(user_agent: str) -> Mapping[str, Any]:
     return _read(user_agent if len(user_agent) <= LONGEST else user_agent[:LONGEST])
 
 
-def device(user_agent: str, accept_language: str | None = None) -> str | None:
+def device(user_agent: str) -> str | None:
     """Return the fingerprint that stands for the device (see sentinel.core.device), remembering it."""
-    if len(user_agent) > LONGEST or (accept_language and len(accept_language) > LONGEST):
-        return fingerprint(user_agent, accept_language)
-    return _fingerprint(user_agent, accept_language)
+    return _fingerprint(user_agent) if len(user_agent) <= LONGEST else fingerprint(user_agent)
 
 
 def describe(event: Event) -> None:

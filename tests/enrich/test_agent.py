@@ -67,9 +67,9 @@ def test_no_text_is_too_strange(text: str) -> None:
     assert all(type(found[name]) is str for name in found.keys() - {"bot"})
 
 
-@given(st.text(max_size=30), st.none() | st.text(max_size=30))
-def test_the_device_is_the_fingerprint_that_every_sdk_makes(text: str, language: str | None) -> None:
-    assert agent.device(text, language) == fingerprint(text, language)
+@given(st.text(max_size=30))
+def test_the_device_is_the_fingerprint_that_every_sdk_makes(text: str) -> None:
+    assert agent.device(text) == fingerprint(text)
 
 
 def test_a_device_of_an_endless_agent_is_of_the_whole_of_it_and_not_remembered() -> None:
