@@ -110,7 +110,7 @@ Detector = Threshold | Steps | FirstSeen | Travel | Absent | Spike
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What windows must know of one playbook; `window` and `cooldown` in microseconds.
+    """What windows must know of one playbook; `window` and `cooldown` in microseconds, the cooldown above zero.
 
     `shape` is a hash of all that decides which events count: state kept under another shape is another's.
     """
