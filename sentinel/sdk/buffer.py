@@ -148,11 +148,6 @@ class Buffer:
             self._closed = True
             self._changed.notify_all()
 
-    def open(self) -> None:
-        """Wait again in `take`."""
-        with self._changed:
-            self._closed = False
-
     def events(self) -> list[dict[str, Any]]:
         """Return the events that wait, oldest first."""
         with self._changed:

@@ -201,12 +201,9 @@ class Connection:
         }
         proxy = _proxy(self._parts.scheme, host)
         if proxy is None:
-            connection = self._to(host, port)
-            connection.response_class = self._answering
-            return connection
+            return self._to(host, port)
         (near_host, near_port), headers = proxy
         connection = self._to(near_host, near_port)
-        connection.response_class = self._answering  # the proxy's own answer too
         if tls:
             connection.set_tunnel(host, port, headers)
         else:
@@ -217,10 +214,13 @@ class Connection:
     def _to(self, host: str, port: int) -> http.client.HTTPConnection:
         timeout = self._options.timeout
         if self._parts.scheme == "http":
-            return http.client.HTTPConnection(host, port, timeout=timeout)
-        if self._context is None:  # reading every certificate there is takes its time
-            self._context = ssl.create_default_context(cafile=self._options.ca_file)
-        return http.client.HTTPSConnection(host, port, timeout=timeout, context=self._context)
+            connection = http.client.HTTPConnection(host, port, timeout=timeout)
+        else:
+            if self._context is None:  # reading every certificate there is takes its time
+                self._context = ssl.create_default_context(cafile=self._options.ca_file)
+            connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=self._context)
+        connection.response_class = self._answering  # a proxy's own answer too
+        return connection
 
 
 def _proxy(scheme: str, host: str) -> tuple[tuple[str, int], dict[str, str]] | None:

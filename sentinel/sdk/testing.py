@@ -66,12 +66,11 @@ class Captured:
 
     def undo(self, id: str) -> None:
         """Take a decision back."""
-        held = self._client.held
-        held.decisions = held.decisions.apply(Delta(held.decisions.revision + 1, removed=(id,)))
+        self._apply(removed=(id,))
 
-    def _apply(self, decision: Decision) -> None:
+    def _apply(self, *added: Decision, removed: tuple[str, ...] = ()) -> None:
         held = self._client.held
-        held.decisions = held.decisions.apply(Delta(held.decisions.revision + 1, (decision,)))
+        held.decisions = held.decisions.apply(Delta(held.decisions.revision + 1, added, removed))
 
 
 @contextmanager
