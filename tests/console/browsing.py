@@ -19,7 +19,7 @@ from tests.console.visiting import Reader
 ROOT = Path(__file__).parents[2]
 # What axe calls moderate or minor, or asks for only if told to, and pages hold to all the same.
 ALSO = ("heading-order", "landmark-unique", "empty-table-header", "target-size")
-PATIENCE = 60_000  # milliseconds for whatever a page is to do
+PATIENCE = 180_000  # milliseconds for whatever a page is to do
 # What axe asks of colours. All else that it asks is the same in either theme.
 COLOURS = ("color-contrast", "link-in-text-block")
 STILL = "() => Promise.allSettled(document.getAnimations().map((one) => one.finished)).then(() => true)"

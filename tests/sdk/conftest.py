@@ -11,7 +11,7 @@ import pytest
 from sentinel import sdk
 from sentinel.sdk.client import Client
 from sentinel.sdk.options import Options
-from tests.sdk.server import KEY, FakeServer
+from tests.sdk.server import KEY, PATIENCE, FakeServer
 
 QUICK: dict[str, Any] = {
     "flush_interval": 0.02, "poll_interval": 0.02, "retry_base": 0.02, "retry_limit": 0.05, "refused_wait": 0.05,
@@ -66,4 +66,4 @@ def forget() -> None:
 
 def known(client: Client) -> bool:
     """Wait until the client has its first list."""
-    return client.wait_ready(60)
+    return client.wait_ready(PATIENCE)

@@ -15,7 +15,7 @@ from typing import Any
 from sentinel.core.decision import Decision, Delta
 from tests.core.strategies import as_json
 
-PATIENCE = 60.0  # seconds a test waits for what must happen
+PATIENCE = 180.0  # seconds a test waits for what must happen
 KEY = "k" * 50
 
 
