@@ -268,6 +268,7 @@ class Server:
         )  # fmt: skip
         yield Job("project", 0.2, partial(upkeep.project, store), shared=False)
         yield Job("waits", 1, self.pipeline.tick, shared=False)
+        yield Job("room", 5, partial(self.intake.look_again, store.room), shared=False)
         yield Job("checkpoint", 60, store.checkpoint, shared=False)
         yield Job("windows", settings.snapshot_every / SECOND, partial(self.tenants.save, self.pipeline), shared=False)
         if self.link is not None:

@@ -18,7 +18,7 @@ from sentinel.core.event import Event
 from sentinel.core.record import KeyScope
 
 MOST_WAITING = 64  # sendings; past it a sender is told to come back
-RECENT = 10.0  # seconds for which it says that events could not be written, where none come that can be
+RECENT = 10.0  # seconds without a further try after which it is seen whether events could be written again
 AGAIN = 300.0  # seconds after which it is told again that they cannot
 MOST_EVENTS = 5_000  # in one commit: it holds the interpreter, and who waits for a stream waits for it
 MOST_HALVED = 100  # sendings and parts of them, to find in a group the events that bring up a fault
@@ -119,9 +119,21 @@ class Intake:
         return len(self._waiting)
 
     def trouble(self) -> str | None:
-        """Say why the events that came last could not be written; None where they were, or it is long ago."""
+        """Say why the events that came last could not be written; None where they were, or others could be."""
+        return None if self._failed is None else self._failed[1]
+
+    def look_again(self, room: Callable[[], None]) -> None:
+        """See whether events can be written again though none come; `room` raises SentinelError where they cannot."""
         failed = self._failed
-        return failed[1] if failed is not None and self._steady() - failed[0] < RECENT else None
+        if failed is None or self._steady() - failed[0] < RECENT:
+            return
+        try:
+            room()
+        except SentinelError as error:
+            self._failed = self._steady(), str(error)
+        else:
+            if self._failed is failed:
+                self._failed = None
 
     def stop(self, timeout: float = 10) -> None:
         """Take nothing more, write what waits, and end the thread."""

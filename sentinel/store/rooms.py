@@ -16,6 +16,8 @@ from sentinel.store.people import People
 from sentinel.store.searches import Searches
 from sentinel.store.standing import Allow, Labels
 
+ROOM = 1 << 20  # bytes that are tried where events could not be written: as much as an SDK sends at once
+
 
 class Rooms:
     """The rooms over one database; `revisions` and `known` are what they remember in common."""

@@ -75,6 +75,12 @@ def test_several_batches_go_in_one_commit(store):
     assert [store.events.count(app, Filter()) for app in ("shop", "blog")] == [1, 1]
 
 
+def test_whether_there_is_room_is_tried_and_leaves_nothing(store):
+    for _ in range(2):
+        store.room()
+    assert store.events.count("shop", Filter()) == 0
+
+
 def test_a_position_grows_with_events_and_stays_without(store):
     first = put(store, batch(events=(event("a"),))).position
     assert put(store, batch()).position == first

@@ -103,6 +103,30 @@ def test_a_store_that_takes_nothing_is_asked_once_for_all_and_told_of_once(write
     assert [str(one) for one in told] == ["the disk is full"]
 
 
+def test_what_could_not_be_written_is_told_until_something_could_be(writer):
+    """However little comes: a proxy that goes by it would else send more at once."""
+    writer.go_on.set()
+    writer.fails, now, told = StoreBusy("the disk is full"), [0.0], []
+
+    def full():
+        raise StoreBusy("it is still full")
+
+    with running(writer, fault=told.append, steady=lambda: now[0]) as intake:
+        assert intake.submit(sending("a")).exception(60) is writer.fails
+        now[0] = module.RECENT - 1
+        intake.look_again(lambda: pytest.fail("it is too early to look"))
+        assert intake.trouble() == "the disk is full"
+        now[0] = 3600.0
+        assert intake.trouble() == "the disk is full"
+        intake.look_again(full)
+        assert intake.trouble() == "it is still full"
+        now[0] += module.RECENT
+        intake.look_again(lambda: None)
+        assert intake.trouble() is None
+        intake.look_again(lambda: pytest.fail("there is nothing to look for"))
+    assert [str(one) for one in told] == ["the disk is full"]
+
+
 def test_only_so_many_wait_and_the_others_are_told_to_come_back(writer):
     with running(writer, most_waiting=2) as intake:
         intake.submit(sending("a"))

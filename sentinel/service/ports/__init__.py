@@ -172,6 +172,9 @@ class Store(Protocol):
     def unit(self) -> AbstractContextManager[Unit]:
         """Begin a transaction; a second one waits until the first is left."""
 
+    def room(self) -> None:
+        """Raise StoreBusy where a batch of events could not be written now for want of room, or at all."""
+
     def settle(self) -> None:
         """Return once every transaction that has begun, in whichever process, is over and can be read.
 

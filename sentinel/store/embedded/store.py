@@ -5,7 +5,9 @@ Only how the rooms are put together and brought back after a crash is here; what
 
 from __future__ import annotations
 
+import os
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -33,7 +35,7 @@ from sentinel.store.embedded.state import refuse_lost
 from sentinel.store.embedded.unit import Machine, Unit
 from sentinel.store.folder import Folder
 from sentinel.store.migrate import migrate
-from sentinel.store.rooms import Rooms
+from sentinel.store.rooms import ROOM, Rooms
 from sentinel.store.tables import journal, settings
 
 
@@ -93,6 +95,14 @@ class Embedded(Rooms):
     def skew(self) -> int:
         """Return 0: there is no other clock."""
         return 0
+
+    def room(self) -> None:
+        """Raise StoreBusy where the disk has no room for a batch of events."""
+        try:
+            with tempfile.TemporaryFile(dir=self._folder.path) as file:
+                file.write(os.urandom(ROOM))
+        except OSError as error:
+            raise StoreBusy(f"`{self._folder.path}` has no room: {error.strerror}", outside="no room") from error
 
     def settle(self) -> None:
         """Do nothing: there is no other process."""

@@ -26,10 +26,11 @@ from sentinel.store.postgres.patient import TAKING
 from sentinel.store.postgres.place import Place
 from sentinel.store.postgres.questions import explorer
 from sentinel.store.postgres.unit import Machine, Unit
-from sentinel.store.rooms import Rooms
+from sentinel.store.rooms import ROOM, Rooms
 from sentinel.store.tables import apps, leases, one_time_links, sessions, settings
 
 MOVING = "moving"  # the setting that says a data folder is being copied here
+_TRIED = "CREATE UNLOGGED TABLE sentinel_room AS SELECT repeat('x', 1000) AS filler FROM generate_series(1, %s)"
 
 
 def open_postgres(url: str, alone: bool = False, moving: bool = False, folder: Path | None = None) -> Postgres:
@@ -98,6 +99,12 @@ class Postgres(Rooms):
         """Begin a transaction; a second one of this process waits until the first is left."""
         with self._control.begin(TAKING) as connection:
             yield Unit(self._machine, connection)
+
+    def room(self) -> None:
+        """Raise StoreBusy where a batch of events could not be written: a table as large is made, and not kept."""
+        with self._control.beside() as connection:
+            connection.exec_driver_sql(_TRIED, (ROOM // 1000,))
+            connection.rollback()
 
     def settle(self) -> None:
         """Return once every transaction that has begun, in whichever process, is over and can be read."""

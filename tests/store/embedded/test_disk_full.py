@@ -114,3 +114,13 @@ def test_a_file_that_may_not_grow_is_a_full_disk(tmp_path):
     store = open_store(tmp_path / "data")
     check(store, [*done, last])
     store.close()
+
+
+def test_where_a_batch_has_no_room_that_is_told(tmp_path):
+    store = open_store(tmp_path / "data")
+    before = sorted(tmp_path.rglob("*"))
+    with limited(1 << 19), pytest.raises(StoreBusy, match="has no room: File too large"):
+        store.room()
+    store.room()
+    assert sorted(tmp_path.rglob("*")) == before
+    store.close()

@@ -480,13 +480,23 @@ def test_a_database_that_was_read_only_is_written_to_again_by_itself(stores, dat
             return error.message
         return ""
 
+    def room():
+        try:
+            stores[0].room()
+        except StoreBusy:  # over a connection of before
+            return False
+        return True
+
     server.run(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     server.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
     wait_for(lambda: "read-only transaction" in tried())
+    assert not room()
     assert any("takes no writes" in problem for problem in look(server.url(database)).problems)
     server.run(f"ALTER DATABASE {database} RESET default_transaction_read_only")
 
     wait_for(lambda: tried() == "")
+    wait_for(room)
+    assert server.run("SELECT to_regclass('sentinel_room')", database) == [(None,)]
 
 
 def test_tables_stay_in_their_schema_whatever_the_search_path_becomes(stores, database):
