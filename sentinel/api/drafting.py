@@ -43,11 +43,23 @@ class DraftedView(Model):
     tests: int
 
 
+class NoteView(Model):
+    """A field that a draft asks for and SDKs leave out as a secret: no mistake, but it is one text for everybody."""
+
+    file: str
+    line: int
+    column: int
+    field: str
+    message: str
+    hint: str
+
+
 class CheckView(Model):
     """Every mistake of a draft; what is in it, where there are none."""
 
     ok: bool
     mistakes: list[FlawView]
+    notes: list[NoteView]
     playbooks: list[DraftedView]
     rules: list[str]
 

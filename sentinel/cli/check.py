@@ -10,7 +10,7 @@ from sentinel.cli.terminal import many, say, say_json
 from sentinel.core.errors import InputError
 from sentinel.engine.problems import quote
 from sentinel.loader.mistakes import Mistake, PlaybookErrors
-from sentinel.loader.unsent import HINT, MESSAGE, Unsent, unsent
+from sentinel.loader.unsent import HINT, MESSAGE, note_json, unsent
 
 
 def check(paths: Paths = None, rules: Rules = None, channel: Channels = None, format: AsFormat = Format.text) -> int:
@@ -26,7 +26,7 @@ def check(paths: Paths = None, rules: Rules = None, channel: Channels = None, fo
     named = within(content, paths)
     if format is Format.json:
         found = {"rules": len(named.rules), "playbooks": len(named.playbooks)}
-        say_json(found | {"mistakes": [], "notes": [_note(one) for one in unsent(named)]}, indent=2)
+        say_json(found | {"mistakes": [], "notes": [note_json(one) for one in unsent(named)]}, indent=2)
     elif not named.rules and not named.playbooks:
         raise InputError("there is no rule and no playbook to check", "they lie in files `*.yaml` and `*.yml`")
     else:
@@ -36,14 +36,6 @@ def check(paths: Paths = None, rules: Rules = None, channel: Channels = None, fo
         for one in unsent(named):
             say(f"{one.place}: note: {quote(one.field)}: {MESSAGE}\n    hint: {HINT}")
     return 0
-
-
-def _note(one: Unsent) -> dict[str, Any]:
-    place = one.place
-    return {
-        "file": place.file, "line": place.line, "column": place.column, "field": one.field, "message": MESSAGE,
-        "hint": HINT,
-    }  # fmt: skip
 
 
 def _as_json(mistake: Mistake) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sentinel.core.scrub import Scrubber
 from sentinel.engine.expression import Expression
@@ -30,6 +30,15 @@ def unsent(content: Content) -> list[Unsent]:
     asked += [(one.place, _fields_of(one)) for one in content.playbooks.values()]
     found = {Unsent(place, field) for place, fields in asked for field in fields if _is_secret(field, scrubber)}
     return sorted(found, key=lambda one: (one.place.file, one.place.line, one.field))
+
+
+def note_json(one: Unsent) -> dict[str, Any]:
+    """Return what is said of such a field, as JSON."""
+    place = one.place
+    return {
+        "file": place.file, "line": place.line, "column": place.column, "field": one.field, "message": MESSAGE,
+        "hint": HINT,
+    }  # fmt: skip
 
 
 def _is_secret(field: str, scrubber: Scrubber) -> bool:

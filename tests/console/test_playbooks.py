@@ -165,6 +165,15 @@ def test_every_mistake_is_told_with_its_line_and_caret_and_without_scripts(conso
     assert found["mistakes"][-1]["line"] >= 1
 
 
+def test_what_asks_for_a_secret_that_no_sdk_sends_is_noted_beside_no_mistakes(console, ana):
+    draft = "playbook: x\nevent: a\ngroup_by: properties.session_id\nwindow: 1m\nwhen: {count: 2}\n"
+    said = text(ana.post("/playbooks/edit", sheet(ana), do="check", text=draft))
+    assert "no mistakes" in said
+    assert "draft.yaml:1 `properties.session_id`: an SDK sends `<redacted>` in its place" in said
+    found = json.loads(ana.post("/playbooks/check", sheet(ana), text=draft).body)
+    assert found["ok"] and [one["field"] for one in found["notes"]] == ["properties.session_id"]
+
+
 def test_a_test_that_fails_shows_its_difference_and_holds_the_file_back(console, ana):
     given = {**sheet(ana), "text": watching("held", count=5), "name": "held.yaml"}
     said = text(ana.post("/playbooks/edit", given, do="test"))

@@ -25,6 +25,7 @@ from sentinel.engine.playbook import Playbook
 from sentinel.loader.assembly import Content
 from sentinel.loader.mistakes import Mistake, PlaybookErrors
 from sentinel.loader.source import LARGEST
+from sentinel.loader.unsent import note_json, unsent
 from sentinel.service.library import Library
 from sentinel.service.ports import Store
 from sentinel.service.trials.backtest import Backtest, MakeWindows, Plan
@@ -81,11 +82,15 @@ class Workbench:
             return {
                 "ok": False,
                 "mistakes": [mistake_json(one) for one in errors.mistakes],
+                "notes": [],
                 "playbooks": [],
                 "rules": [],
             }
         return {
             "ok": True, "mistakes": [],
+            "notes": [
+                note_json(one) | {"file": Path(name).name} for one in unsent(content) if one.place.file == name
+            ],
             "playbooks": [
                 {"id": one.id, "title": one.title, "mode": one.mode, "version": one.version, "tests": len(one.tests)}
                 for one in _own(content, name)
