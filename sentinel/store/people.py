@@ -42,24 +42,25 @@ class People:
 
     def cut(self, app: str, key: str, by: str, now: int) -> int | None:
         """Part a linked key from its person for good; return the revision, None if it is not linked."""
-        with self._control.write() as connection:
-            self._control.alone(app)
-            row = _person(connection, app, key)
-            if row is None:
-                return None
-            linked = _keys(connection, app, row.key)
-            if len(linked) == 1:
-                return None
-            if row.key == key:
-                raise SentinelError(
-                    f"`{key}` is the person's own key", f"cut the others from it: {', '.join(linked[1:])}"
-                )
-            change = Change(connection, app, now)
-            part(change, key, linked)
-            _part(connection, app, key, row.key, by, now)
-            touch(connection, app, "people")
-            note(connection, app, now, by, "person.cut", key, detail={"person": row.key})
-        self._known.forget(app)
+        with self._control.writing():
+            with self._control.write() as connection:
+                self._control.alone(app)
+                row = _person(connection, app, key)
+                if row is None:
+                    return None
+                linked = _keys(connection, app, row.key)
+                if len(linked) == 1:
+                    return None
+                if row.key == key:
+                    raise SentinelError(
+                        f"`{key}` is the person's own key", f"cut the others from it: {', '.join(linked[1:])}"
+                    )
+                change = Change(connection, app, now)
+                part(change, key, linked)
+                _part(connection, app, key, row.key, by, now)
+                touch(connection, app, "people")
+                note(connection, app, now, by, "person.cut", key, detail={"person": row.key})
+            self._known.forget(app)  # before anybody links again
         return self._revisions.learn(change)
 
 

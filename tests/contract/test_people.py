@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -222,3 +224,21 @@ def test_a_cut_anonymous_key_does_not_come_back(store):
     store.people.cut("shop", "anonymous_id:x", "jane", NOW)
     stitch(store, "id:1", "anonymous_id:x")
     assert store.people.keys("shop", "id:1") == ("id:1",)
+
+
+def test_whose_a_key_was_is_forgotten_before_anybody_links_again(store, monkeypatch):
+    see(store, (["id:1", "email:a"], True, NOW))
+    forget, lock, free = store.known.forget, store.control._lock, []
+
+    def is_free():
+        return lock.acquire(blocking=False) and (lock.release() or True)
+
+    def asked(app):
+        with ThreadPoolExecutor(1) as another:
+            free.append(another.submit(is_free).result())
+        forget(app)
+
+    monkeypatch.setattr(store.known, "forget", asked)
+    assert store.people.cut("shop", "email:a", "jane", NOW) is not None
+    assert free
+    assert not any(free)
