@@ -90,8 +90,8 @@ class Ledger:
         return now < self.held(playbook)
 
     def monitoring(self, now: int) -> frozenset[str]:
-        """Return the playbooks whose guard holds now."""
-        return frozenset(name for name, until in self._tripped.items() if now < until)
+        """Return the playbooks whose guard holds now; from any thread."""
+        return frozenset(name for name, until in list(self._tripped.items()) if now < until)
 
 
 class Recent(Generic[V]):

@@ -142,7 +142,7 @@ class MemoryWindows:
         """Return what was let go, by reason, over all watches."""
         total: Counter[str] = Counter()
         for tracker in list(self.trackers.values()):
-            total.update(tracker.dropped)
+            total.update(dict(tracker.dropped))  # one more reason may come up meanwhile
         return total
 
     def merged(self) -> Counter[str]:

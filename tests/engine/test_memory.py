@@ -158,3 +158,15 @@ def test_targets_whose_ladder_has_come_to_its_beginning_take_no_room() -> None:
         other.record("p", "block_ip", f"203.0.113.{day}", day * DAY, f"f{day}")
         other.targets("p", day * DAY)
     assert len(pickle.dumps(ledger)) < 1.1 * len(pickle.dumps(other))
+
+
+def test_a_guard_that_trips_while_somebody_asks_which_hold_breaks_off_no_answer() -> None:
+    ledger = Ledger()
+
+    class Until(int):
+        def __gt__(self, now: int) -> bool:
+            ledger.trip("another", 9)
+            return int(self) > now
+
+    ledger.trip("p", Until(9))
+    assert ledger.monitoring(5) == {"p"}
