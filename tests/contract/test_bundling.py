@@ -72,6 +72,14 @@ def test_what_comes_above_the_bound_is_in_one_delivery_when_the_period_ends(stor
     assert bundled(store) == {"bundle:c": (2, ["c", "d"])}
 
 
+def test_what_was_told_in_a_period_is_counted_from_one_look_to_the_next(store):
+    for at, name in enumerate("abcde"):
+        send(store, name, now=NOW + at)
+        store.outbox.settle(USUAL, TWO, NOW + at)
+    assert due(store) == ["a", "b"]
+    assert bundled(store) == {"bundle:c": (3, ["c", "d", "e"])}
+
+
 def test_a_period_begins_with_what_comes_after_the_one_before(store):
     send(store, "a", "b", "c")
     store.outbox.settle(USUAL, TWO, NOW)

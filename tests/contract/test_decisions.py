@@ -54,6 +54,19 @@ def test_a_delta_holds_what_changed_since_and_nothing_else(store):
     assert store.decisions.delta("shop", 3, NOW) == Delta(3)
 
 
+def test_decisions_of_a_period_are_counted_by_kind_each_once_for_all_keys_of_a_person(store):
+    app = fresh_app(store)
+    link(store, app, "id:1", "email:a@b.c")
+    later = decision("b", "id:2", made=NOW + 5)
+    last = decision("c", "203.0.113.9", scope="ip", kind="challenge", made=NOW + 10)
+    put(store, batch(app, decisions=(decision("a"), later, last)))
+    put(store, batch("blog", decisions=(decision("d"),)))
+    assert store.decisions.tally(app, NOW, NOW + 10) == {"block": 2}
+    assert store.decisions.tally(app, NOW + 1, NOW + 11) == {"block": 1, "challenge": 1}
+    listed = store.decisions.list(app, values=["id:2", "203.0.113.9"]).items
+    assert [kept.decision.id for kept in listed] == ["c", "b"]
+
+
 def test_all_that_a_playbook_decided_ends_in_one_change_and_nothing_else_does(store):
     mine = tuple(decision(f"d{n}", f"id:{n}", playbook="wrong") for n in range(700))
     over, other = decision("over", "id:over", NOW - 1, playbook="wrong"), decision("other", "id:other")

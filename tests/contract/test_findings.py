@@ -6,6 +6,7 @@ import pytest
 
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Acted
+from sentinel.store import findings
 from tests.contract.values import NOW, batch, decision, finding, fresh_app, link, put
 
 
@@ -158,3 +159,12 @@ def test_only_what_was_carried_out_counts_as_acted(store):
     acts = [Acted("p", "block_user", "id:1", NOW + 8, "h"), Acted("p", "block_user", "id:1", NOW + 9, "f")]
     assert list(store.findings.acted("shop", NOW)) == acts
     assert list(store.findings.acted("shop", NOW + 9)) == acts[1:]
+
+
+def test_of_findings_since_a_time_each_is_given_once_however_many_are_read_at_a_time(store, monkeypatch):
+    monkeypatch.setattr(findings, "_LOT", 2)
+    app = fresh_app(store)
+    put(store, batch(app, findings=tuple(finding(name, at=NOW + at // 3) for at, name in enumerate("abcdef"))))
+    for since, names in ((NOW, "abcdef"), (NOW + 1, "def"), (NOW + 2, "")):
+        assert [kept.finding.id for kept in store.findings.since(app, since)] == [*names]
+    assert [act.finding for act in store.findings.acted(app, NOW)] == [*"abcdef"]
