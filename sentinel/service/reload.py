@@ -115,12 +115,9 @@ class Reload:
         }
         gone = {id: PlaybookVersion(id, REMOVED, "", now, BY) for id in sorted(old.keys() - versions.keys())}
         versions |= gone
-        changed = self._store.playbooks.keep(app, list(versions.values()))
-        if old or app in self._kept:  # else it is the very first start
-            for id in changed:
-                by = versions[id].by if (versions[id].by or "").startswith("account:") else BY
-                line = Note(by or BY, "playbook.changed", id, _change(old.get(id), versions[id].version))
-                self._store.audit.write(app, line, now)
+        known = old or app in self._kept  # else it is the very first start
+        lines = {id: _line(one, old.get(id)) for id, one in versions.items()} if known else {}
+        self._store.playbooks.keep(app, list(versions.values()), lines)
         self._kept[app] = wanted
 
     def _writer(self, playbook: Playbook) -> str:
@@ -186,6 +183,12 @@ def _meanwhile(tenant: Tenant, wanted: Sequence[Playbook], anew: set[str]) -> li
     kept = [one for one in wanted if one.id not in anew]
     old = [(before[one.id], one) for one in wanted if one.id in anew and one.id in before]
     return kept + [replace(was, mode=min(was.mode, now.mode, key=MODES.index)) for was, now in old]
+
+
+def _line(version: PlaybookVersion, before: str | None) -> Note:
+    """Return what the audit says of a playbook that changed: by whom, where somebody signed in wrote it here."""
+    by = version.by if version.by is not None and version.by.startswith("account:") else BY
+    return Note(by, "playbook.changed", version.playbook, _change(before, version.version))
 
 
 def _change(before: str | None, after: str | None) -> str:

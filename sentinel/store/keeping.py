@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import zstandard
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from sentinel.core.batch import Note
 from sentinel.core.record import Lease, PlaybookVersion, Snapshot
 from sentinel.store.audit import note
 from sentinel.store.changes import insert_new, put
@@ -108,8 +109,8 @@ class Playbooks:
     def __init__(self, control: Database) -> None:
         self._control = control
 
-    def keep(self, app: str, versions: Sequence[PlaybookVersion]) -> list[str]:
-        """Keep those whose version is not the last one kept; return the playbooks that changed."""
+    def keep(self, app: str, versions: Sequence[PlaybookVersion], lines: Mapping[str, Note] | None = None) -> list[str]:
+        """Keep those whose version is not the last one kept, with their lines; return the playbooks that changed."""
         with self._control.write() as connection:
             connection.execute(select(apps.c.id).where(apps.c.id == app).with_for_update())  # one at a time
             last = _last(connection, app)
@@ -117,6 +118,9 @@ class Playbooks:
             for one in changed:
                 row = {name: getattr(one, name) for name in PlaybookVersion.__dataclass_fields__}
                 connection.execute(insert(playbook_versions).values(**row, app=app))
+                line = (lines or {}).get(one.playbook)
+                if line is not None:
+                    note(connection, app, one.made, line.actor, line.action, line.target, line.reason, line.detail)
         return [one.playbook for one in changed]
 
     def last(self, app: str) -> dict[str, str]:

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import update
 
 from sentinel.core.batch import Label, Note, Outgoing
-from sentinel.core.errors import Conflict, SentinelError
+from sentinel.core.errors import Conflict, SentinelError, StoreBusy
 from sentinel.core.record import KEY_SCOPES, Allowance, App, Draft, PlaybookVersion, Snapshot
-from sentinel.store import access
+from sentinel.store import access, keeping
 from sentinel.store.tables import snapshots
 from tests.contract.values import NOW, batch, decision, put
 
@@ -342,6 +342,28 @@ def test_a_playbooks_text_is_kept_when_it_changes(store):
     assert store.playbooks.last("shop") == {"p": "1", "q": "1"}
     assert store.playbooks.keep("shop", [PlaybookVersion("q", "", "", NOW)]) == ["q"]
     assert (store.playbooks.last("shop"), store.playbooks.last("blog")) == ({"p": "1"}, {})
+
+
+def test_a_playbooks_text_is_kept_with_its_line_in_the_audit_or_not_at_all(store, monkeypatch):
+    one, two = (PlaybookVersion(id, "1", "text", NOW) for id in "pq")
+    lines = {id: Note("files", "playbook.changed", id, "version 1") for id in "pq"}
+    store.playbooks.keep("shop", [one])
+    with monkeypatch.context() as patched, pytest.raises(StoreBusy):
+        patched.setattr(keeping, "note", raised(StoreBusy("the disk is full")))
+        store.playbooks.keep("shop", [one, two], lines)
+    assert store.playbooks.last("shop") == {"p": "1"}
+    assert store.playbooks.keep("shop", [one, two], lines) == ["q"]
+    told = [one for one in store.audit.list("shop").items if one.action == "playbook.changed"]
+    assert [(one.at, one.actor, one.target, one.reason) for one in told] == [(NOW, "files", "q", "version 1")]
+
+
+def raised(error):
+    """Return what raises an error however it is called."""
+
+    def call(*_args, **_options):
+        raise error
+
+    return call
 
 
 def test_the_last_snapshot_of_each_watch_comes_back(backend):

@@ -16,7 +16,7 @@ The path of a batch, in the one writer thread:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -99,10 +99,10 @@ class Settings(Protocol):
 class Playbooks(Protocol):
     """The texts of playbooks as they changed."""
 
-    def keep(self, app: str, versions: Sequence[PlaybookVersion]) -> list[str]:
+    def keep(self, app: str, versions: Sequence[PlaybookVersion], lines: Mapping[str, Note] | None = None) -> list[str]:
         """Keep those whose version is not the last one kept; return the playbooks that changed.
 
-        The empty version says that a playbook was removed.
+        Of these the audit gets the `lines`, by playbook. The empty version says that a playbook was removed.
         """
 
     def last(self, app: str) -> dict[str, str]:
