@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_SUBMITTED, JobEvent
@@ -29,6 +29,7 @@ RENEW = 1.0
 HOLD = 7 * SECOND // 2  # a leader that was killed is followed within five seconds
 THREADS = 4
 AGAIN = 300.0  # seconds after which a job that fails and fails in the same way is told of again
+LEAPT = timedelta(minutes=1)  # by which a job may be behind its turn, where its own interval is less
 LATE = 120.0  # seconds after which a job that is still at work, or waits for a thread, is told of
 
 
@@ -77,6 +78,22 @@ class Holder:
                 self._leases.release(lease)
 
 
+class _Clock(BackgroundScheduler):  # type: ignore[misc]
+    """APScheduler goes by the machine's clock. Where somebody sets that, each job's turn is now.
+
+    Else all wait until it is as late again, or are reckoned through every turn that was passed over, however many.
+    """
+
+    def _process_jobs(self) -> float | None:
+        now = datetime.now(UTC)
+        for job in self.get_jobs():
+            every = job.trigger.interval
+            if not now - max(every, LEAPT) < job.next_run_time <= now + every:
+                job.modify(next_run_time=now)
+        wait: float | None = super()._process_jobs()
+        return None if wait is None else min(wait, RENEW)  # the clock may be set within this very turn
+
+
 class Jobs:
     """The clock. A job that fails is counted and reported, and runs again when its time comes.
 
@@ -98,7 +115,7 @@ class Jobs:
         self._told: dict[str, tuple[float, str]] = {}  # when each job's failure was told last, and what it was
         figures.sources.append(self._samples)
         logging.getLogger("apscheduler").setLevel(logging.ERROR)  # what it warns of is told below
-        self._scheduler = BackgroundScheduler(
+        self._scheduler = _Clock(
             executors={"default": ThreadPoolExecutor(THREADS), LEASE: ThreadPoolExecutor(1)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone="UTC",

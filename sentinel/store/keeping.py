@@ -57,11 +57,15 @@ class Leases:
         self._control = control
 
     def take(self, name: str, holder: str, until: int, now: int) -> Lease | None:
-        """Take or extend a lease; None while another holds it."""
+        """Take or extend a lease; None while another holds it.
+
+        One that ends later than anybody's may was taken while the clock was ahead: nobody is held off by it.
+        """
+        latest = until + (until - now)
         with self._control.write() as connection:
             insert_new(connection, leases, [{"name": name, "holder": "", "fence": 0, "until": 0}])
             row = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).one()
-            if row.holder != holder and row.until > now:
+            if row.holder != holder and now < row.until <= latest:
                 return None
             fence = row.fence if row.holder == holder and row.until > now else row.fence + 1
             put(connection, leases, {"name": name, "holder": holder, "fence": fence, "until": until})

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from sentinel.core.batch import Label, Note, Outgoing
+from sentinel.core.duration import DAY
 from sentinel.core.errors import Conflict, SentinelError, StoreBusy
 from sentinel.core.record import KEY_SCOPES, Allowance, App, Draft, PlaybookVersion, Snapshot
 from sentinel.store import access, keeping
@@ -303,6 +304,13 @@ def test_one_holder_at_a_time_has_the_lease_and_each_a_larger_fence(store):
     assert not store.leases.holds(extended, NOW + 20)
     assert store.leases.holds(second, NOW + 29)
     assert not store.leases.holds(second, NOW + 30)
+
+
+def test_a_lease_taken_while_the_clock_was_ahead_holds_nobody_off(store):
+    """Its holder was killed, and the clock put right: for a day nobody ran the jobs, nor told people of findings."""
+    store.leases.take("jobs", "one", NOW + DAY + 10, NOW + DAY)
+    assert store.leases.take("jobs", "two", NOW + 10, NOW)
+    assert store.leases.take("jobs", "three", NOW + 11, NOW + 1) is None
 
 
 def test_a_lapsed_lease_is_another_when_its_holder_takes_it_again(store):

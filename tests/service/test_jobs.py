@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime, timedelta
 
 import pytest
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES
@@ -13,6 +14,8 @@ from sentinel.service.figures import Figures
 from sentinel.service.jobs import AGAIN, HOLD, LATE, Holder, Job, Jobs
 from sentinel.store.embedded.store import open_store
 from tests.api.served import wait_for
+
+JOBS = "sentinel.service.jobs"
 
 
 @pytest.fixture
@@ -164,6 +167,28 @@ def test_the_clock_calls_jobs_again_and_again_until_it_is_stopped(leases):
         assert seen.acquire(timeout=60)
     bench.jobs.stop()
     assert not bench.holder.mine()
+    bench.jobs.stop()
+
+
+@pytest.mark.parametrize("shift", [timedelta(days=-1), timedelta(days=1), timedelta(days=57 * 365)])
+def test_the_clock_goes_on_where_that_of_the_machine_is_set(leases, monkeypatch, shift):
+    """No job ran until the time was as late again; ahead, each was reckoned through all the turns between."""
+    shifted = [timedelta()]
+
+    class Set(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + shifted[0]
+
+    for module in (JOBS, "apscheduler.schedulers.base", "apscheduler.triggers.interval"):
+        monkeypatch.setattr(f"{module}.datetime", Set)
+    seen = threading.Semaphore(0)
+    bench = Bench(leases, [Job("job", 0.01, seen.release, shared=False)])
+    bench.jobs.start()
+    assert seen.acquire(timeout=60)
+    shifted[0] = shift
+    for _ in range(20):
+        assert seen.acquire(timeout=60)
     bench.jobs.stop()
 
 
