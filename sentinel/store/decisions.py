@@ -33,6 +33,14 @@ class Revisions:
         """Return the revision of an app's list."""
         return self._known.get(app, 0)
 
+    def all(self) -> dict[str, int]:
+        """Return the revisions of all lists, by app."""
+        return dict(self._known)
+
+    def forget(self) -> None:
+        """Know none any more: what is heard next is the truth, however small."""
+        self._known = {}
+
     def hear(self, app: str, revision: int) -> bool:
         """Take over what another process made the revision; say whether that is news."""
         if revision <= self.of(app):

@@ -4,6 +4,9 @@ The database is the truth: every `EVERY` seconds the versions of all rooms are c
 what differs is read again. A notification after each change only hurries that, to a few milliseconds. So keys, apps,
 labels, allowances, whose a key is, and the revisions of decision lists are at most `EVERY` seconds old, while the
 database answers; a look that takes long is followed by a pause ten times as long, of two seconds at most.
+
+What was known once never grows less by itself. Where it did, the database was put back to an earlier time, or a standby
+took over that lacked the last moments: then all is read again, and clients' places in decision lists are voided.
 """
 
 from __future__ import annotations
@@ -34,7 +37,13 @@ _LEAVING, _AGAIN = 5.0, 0.1  # seconds: how long a server that was killed may st
 
 CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
+PUT_BACK = (
+    "went back to an earlier time while this server ran: SDKs take their lists anew; empty the Redis or Valkey of "
+    "`windows`, and start every server anew: until then findings that are gone hold back others, and who was deleted "
+    "since is back"
+)
 Reload = Callable[[str], None]
+Renew = Callable[[Mapping[str, int]], None]
 
 
 def _now() -> int:
@@ -44,13 +53,17 @@ def _now() -> int:
 class News:
     """A thread that listens. `rooms` says how each is read again, for one app.
 
-    Its connection says that this process is there: with `alone` no other may be.
+    `renew` voids the places of clients in lists of lesser revisions than these. The thread's connection says that this
+    process is there: with `alone` no other may be.
     """
 
     def __init__(
-        self, control: Control, revisions: Revisions, place: Place, rooms: Mapping[str, Reload], alone: bool
-    ) -> None:
+        self, control: Control, revisions: Revisions, place: Place, rooms: Mapping[str, Reload], renew: Renew,
+        alone: bool,
+    ) -> None:  # fmt: skip
         self._control = control
+        self._renew = renew
+        self._put_back = False
         self._revisions = revisions
         self._place = place
         self._rooms = rooms
@@ -92,8 +105,9 @@ class News:
     def warnings(self) -> tuple[str, ...]:
         """Return what is wrong and goes on all the same, one line each."""
         way = "behind" if self.skew > 0 else "ahead of"
-        text = f"this machine's clock is {abs(self.skew) / 1e6:.0f} s {way} the database's: keep both by NTP"
-        return (text,) if abs(self.skew) > SKEWED else ()
+        clock = f"this machine's clock is {abs(self.skew) / 1e6:.0f} s {way} the database's: keep both by NTP"
+        back = f"{self._control.where} {PUT_BACK}"
+        return (clock,) * (abs(self.skew) > SKEWED) + (back,) * self._put_back
 
     def tell(self, touched: Touched) -> None:
         """Let other processes hear of a commit of this one; what it did itself, it need not read again."""
@@ -107,6 +121,8 @@ class News:
 
     def look(self) -> None:
         """Read again what others changed."""
+        with self._lock:
+            known, seen = self._revisions.all(), dict(self._seen)
         with self._control.read(_ANSWER) as connection:
             position = self._place.decided(connection)
             self._set_by(connection)
@@ -114,13 +130,30 @@ class News:
             revisions = connection.execute(select(apps.c.id, apps.c.revision)).all()
             versions = connection.execute(select(room_versions)).all()
         self._place.hear(position)
+        lists = {row.id: row.revision for row in revisions}
+        rooms = {(row.app, row.room): row.version for row in versions}
+        if _is_less(lists, known) or _is_less(rooms, seen):
+            self._begin_anew(known)
+            self.look()
+            return
         for row in versions:
             if self._seen.get((row.app, row.room)) != row.version and self._newer(row):
                 self._rooms[row.room](row.app)
-        for app, revision in revisions:
+        for app, revision in lists.items():
             if self._revisions.hear(app, revision):
                 for changed in self._heard:
                     changed(app)
+
+    def _begin_anew(self, known: Mapping[str, int]) -> None:
+        """Forget what the database may not know any more."""
+        self._renew(known)
+        self._put_back = True
+        with self._lock:
+            forgotten, self._seen = self._seen, {}
+        self._revisions.forget()
+        for app, room in forgotten:
+            if room in self._rooms:
+                self._rooms[room](app)
 
     def _set_by(self, connection: Connection) -> None:
         """Learn how far the database's clock is ahead: what was known goes on for as long as it may be right."""
@@ -189,3 +222,7 @@ class News:
             if pause > EVERY:
                 self._stopping.wait(pause)
             own.listen(EVERY)
+
+
+def _is_less(now: Mapping[Any, int], before: Mapping[Any, int]) -> bool:
+    return any(now.get(of, 0) < known for of, known in before.items())

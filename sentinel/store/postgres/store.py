@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, false, or_, select, true, update
 
 from sentinel.core.errors import StoreBusy, StoreError
 from sentinel.core.record import Backed, Health
@@ -85,7 +85,7 @@ class Postgres(Rooms):
             "access": lambda app: self.access.reload(), "labels": self.labels.reload, "allow": self.allow.reload,
             "people": self._forget_people,
             "deletions": self._deleted_elsewhere,
-        }, alone)  # fmt: skip
+        }, self._renew_behind, alone)  # fmt: skip
         try:
             with suppress(StoreBusy):
                 self.deletions.finish()
@@ -154,9 +154,13 @@ class Postgres(Rooms):
     def renew(self) -> None:
         """Void what must not come back with an earlier state, and let no client's place in a decision list be known."""
         with self._control.write() as connection:
-            for table in (sessions, one_time_links, leases):
-                connection.execute(delete(table))
-            connection.execute(update(apps).values(revision=apps.c.revision + AHEAD, floor=apps.c.revision + AHEAD))
+            _renew(connection, true())
+
+    def _renew_behind(self, known: Mapping[str, int]) -> None:
+        """Do so where lists lie behind what was known of them: of several servers the first does that."""
+        behind = ((apps.c.id == app) & (apps.c.revision < revision) for app, revision in known.items())
+        with self._control.beside() as connection:
+            _renew(connection, or_(false(), *behind))
 
     def give_up(self) -> None:
         """Let nobody wait for the database any more: what it has not answered in half a second is given up."""
@@ -181,5 +185,12 @@ class Postgres(Rooms):
 
     def _deleted_elsewhere(self, _app: str) -> None:
         self.deletions.reload()
-        with suppress(OSError):  # another process's file has them
+        with suppress(OSError, StoreBusy):  # another process's file has them
             self.deletions.keep()
+
+
+def _renew(connection: Connection, which: ColumnElement[bool]) -> None:
+    far = apps.c.revision + AHEAD
+    if connection.execute(update(apps).where(which).values(revision=far, floor=far)).rowcount:
+        for table in (sessions, one_time_links, leases):
+            connection.execute(delete(table))

@@ -23,6 +23,7 @@ from sentinel.core.duration import DAY
 from sentinel.core.errors import StoreBusy, StoreError
 from sentinel.core.record import Allowance, App, Filter
 from sentinel.edge.errors import refusal
+from sentinel.store.changes import AHEAD
 from sentinel.store.postgres import learning, news
 from sentinel.store.postgres.control import connect, parts
 from sentinel.store.postgres.partitions import MANY
@@ -114,6 +115,39 @@ def test_what_one_changed_the_other_knows_soon(stores):
     wait_for(lambda: there.allow.list("shop"))
     wait_for(lambda: there.decisions.revision("shop") == 1)
     assert heard == ["shop"]
+
+
+def test_a_database_put_back_under_servers_is_noticed_and_every_sdk_takes_its_list_anew(stores, database):
+    """Else they hold what is gone, and hear nothing until as much was decided again; and keys go on that are gone."""
+    server, (here, there) = postgres.shared(), stores
+    put(here, batch(decisions=(decision("a"),)))
+    here.labels.put("shop", Label("user", "id:1", "kept"), "jane", NOW)
+    versions = server.run("SELECT app, room, version FROM room_version", database)
+    put(here, batch(decisions=(decision("b"),)))
+    here.labels.put("shop", Label("user", "id:1", "gone"), "jane", NOW)
+    _, secret = here.access.make_key("shop", "sdk", "jane", NOW)
+    wait_for(lambda: there.decisions.revision("shop") == 2 and there.labels.of("shop", "user", "id:1", NOW)[1:])
+    assert there.access.key(secret)
+    assert not there.health().warnings
+    heard = []
+    there.watch(heard.append)
+
+    earlier = ["DELETE FROM decision WHERE id = 'b'", "DELETE FROM label WHERE name = 'gone'", "DELETE FROM access_key"]
+    earlier += ["UPDATE app SET revision = revision - 1", "DELETE FROM room_version"]
+    earlier += [f"INSERT INTO room_version VALUES ('{app}', '{room}', {version})" for app, room, version in versions]
+    server.run("; ".join(earlier), database)
+
+    for store in stores:
+        wait_for(lambda store=store: store.decisions.revision("shop") > 2)
+        assert store.decisions.revision("shop") == 1 + AHEAD, "one of them has renewed it, once"
+        delta = store.decisions.delta("shop", 2, NOW)
+        assert (delta.reset, [one.id for one in delta.added]) == (True, ["a"])
+        assert store.access.key(secret) is None
+        assert store.labels.of("shop", "user", "id:1", NOW) == ("kept",)
+        assert "went back to an earlier time" in store.health().warnings[0]
+    assert heard
+    put(here, batch(decisions=(decision("c"),)))
+    wait_for(lambda: there.decisions.revision("shop") == 2 + AHEAD)
 
 
 def test_the_app_of_a_key_is_known_with_the_key_however_new_both_are(stores):
