@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sentinel.core import address
 from sentinel.core.decision import FOREVER, STRICTNESS, Decision, Delta, Subject, pair, place, unpair
 from sentinel.core.decisions import Decisions
-from sentinel.core.shards import pack_id, unpack_id
+from sentinel.core.prefixes import Bucket
+from sentinel.core.shards import Shard, pack_id, unpack_id
 from tests.core.strategies import DELTAS, IPS, SUBJECTS, USERS
 
 
@@ -95,6 +96,21 @@ def test_taking_out_what_is_over_changes_no_verdict(deltas, now):
         for ip in IPS:
             subject = Subject((user,), ip, "phone", login=True)
             assert lean.match(subject, now) == full.match(subject, now)
+
+
+@pytest.mark.parametrize("ip", ["not:an:address", "1.2.3", "unknown"])
+def test_an_address_that_is_none_is_covered_by_nothing(ip):
+    wide = [block(f"d{n}", "network", network) for n, network in enumerate(("0.0.0.0/8", "2000::/19"))]
+    kept = only(*wide, block("p", "user+ip", pair("id:1", "203.0.113.9")))
+    assert kept.match(Subject(("id:1",), ip), 0).allowed
+
+
+@pytest.mark.parametrize("where", [("user", "id:1"), ("network", "203.0.113.0/24")])
+def test_the_name_of_what_was_taken_out_is_kept_no_longer(where):
+    made = Decisions().apply(Delta(1, tuple(block(name, *where) for name in ("a name", "another"))))
+    made = made.apply(Delta(2, removed=("a name",)))
+    names = [part.names for part in made.parts() if isinstance(part, Shard | Bucket) and part.names]
+    assert [list(one.values()) for one in names] == [["another"]]
 
 
 @given(DELTAS)

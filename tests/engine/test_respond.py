@@ -249,6 +249,13 @@ def test_a_property_as_target_names_a_user_or_nobody(value: Any, key: str | None
     assert finding.effects[0].held == (None if key else "the event names no target")
 
 
+@pytest.mark.parametrize("value", [None, True, 7, ["203.0.113.7"], "nowhere", "203.0.113.0/24"], ids=str)
+def test_a_property_that_holds_no_address_names_none(value: Any) -> None:
+    desk = Desk(playbook(actions=(Action("block_ip", durations=(HOUR,), target="properties.origin"),)))
+    (finding,) = desk.feed(*burst(0, properties={"origin": value}))
+    assert [(one.target, one.held) for one in finding.effects] == [(None, "the event names no target")]
+
+
 @pytest.mark.parametrize("value", ["null", 0, "email:None", "anonymous"])
 def test_nobody_is_acted_on_by_a_property_that_stands_for_no_user(value: Any) -> None:
     desk = Desk(playbook(actions=(Action("block_user", durations=(HOUR,), target="properties.account"),)))

@@ -168,6 +168,25 @@ def test_what_a_group_is_known_for_takes_little_however_often_it_came() -> None:
     assert state.late.many == len(state.times) == 5 + RECENT, "nor does a flood at once"
 
 
+@pytest.mark.parametrize(
+    ("detector", "hits"),
+    [
+        (Travel(900), [(900, (*PLACES["paris"], 0)), (1_000, (*PLACES["tokyo"], 0))]),
+        (Spike(2, 100, 4), [(800, ()), (998, ()), (998, ()), (999, ()), (1_000, ())]),
+        (Steps((Step(2), Step(1))), [(at, (1 + at // 1_000, False, (None, None))) for at in (998, 999, 1_000)]),
+        (FirstSeen(100, 2), [(at, ("FR" if at == 1_000 else "DE",)) for at in (998, 999, 1_000)]),
+    ],
+    ids=["Travel", "Spike", "Steps", "FirstSeen"],
+)
+def test_a_repeat_returns_again_what_it_opened(detector: Any, hits: list[tuple[int, Any]]) -> None:
+    """A commit that failed after the windows were hit is healed by sending the batch again."""
+    windows = MemoryWindows([Watch("w", 10, 10, detector)])
+    given = [Hit("w", "g", at, f"e{n}", values, True, None) for n, (at, values) in enumerate(hits)]
+    first = windows.hit(given, 1_000)
+    assert [(one.at, one.id) for one in first] == [(1_000, given[-1].id)]
+    assert windows.hit(given[-1:], 1_000) == first
+
+
 @given(st.lists(st.integers(0, 40), max_size=30), st.integers(1, 15), st.integers(0, 40))
 @example([0, 5, 11], 10, 0)
 @example([0, 11, 5], 10, 0)
