@@ -27,6 +27,7 @@ OTHERS: Mapping[str, Mapping[str, str]] = {
     "edit": {"name": "File"},
     "explorer": {"q": "Condition, in the language of rules"},
     "find": {"ip": "Address or network"},
+    "free": {"for": "And let no playbook act on them"},
     "funnel": {"group_by": "Each value of", "range": "Begun in"},
     "keys": {"name": "What it is for"},
     "label": {"name": "Label"},
