@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sentinel.core.errors import StoreError
+from sentinel.core.errors import StoreBusy, StoreError
 
 FILE = "deleted.jsonl"
 _FIELDS = {"app": str, "hash": str, "pseudonym": str, "at": int}
@@ -31,15 +31,22 @@ class Buried:
         return found
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Add rows, on disk before it returns."""
+        """Add rows, on disk before it returns; raises StoreBusy where they cannot be."""
         if self._path is None:
             return
         text = "".join(json.dumps({name: row[name] for name in _FIELDS}) + "\n" for row in rows)
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "a", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+            with os.fdopen(descriptor, "ab") as file:
+                size = os.fstat(descriptor).st_size
+                if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                    text = f"\n{text}"  # behind a line that was cut short, which else would take the first with it
+                file.write(text.encode())
+                file.flush()
+                os.fsync(descriptor)
+        except OSError as error:
+            what = f"`{self._path.name}` cannot be written: {error.strerror}"
+            raise StoreBusy(what, "make room where the server keeps its data", retry_after=10) from error
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Give the rows; a line that was cut short is passed over."""

@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import update
 
 from sentinel.core.batch import Label
+from sentinel.core.errors import StoreBusy
 from sentinel.core.record import App, Filter
+from sentinel.store import buried
 from sentinel.store.buried import FILE
 from sentinel.store.embedded.store import open_store
 from sentinel.store.postgres.store import open_postgres
@@ -103,6 +105,37 @@ def test_a_damaged_line_of_the_file_is_passed_over(tmp_path):
     again = opened(tmp_path / "data")
     assert ids(again) == ["e2", "e0"]
     again.close()
+
+
+def test_a_line_that_was_cut_short_takes_none_behind_it_with_it(tmp_path):
+    """A crash may leave half a line: who was deleted next was back with the next backup."""
+    store = opened(tmp_path / "data")
+    fill(store)
+    store.close()
+    shutil.copytree(tmp_path / "data", tmp_path / "backup")
+    (tmp_path / "data" / FILE).write_text('{"app": "shop", "hash": "ab')
+    store = opened(tmp_path / "data")
+    store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
+    store.close()
+    for file in (tmp_path / "backup").iterdir():
+        shutil.copy(file, tmp_path / "data" / file.name)
+    again = opened(tmp_path / "data")
+    assert ids(again) == ["e2", "e0"]
+    again.close()
+
+
+def test_where_the_disk_is_full_nothing_is_half_deleted_and_it_can_be_done_again(tmp_path, monkeypatch):
+    store = opened(tmp_path / "data")
+    fill(store)
+    with monkeypatch.context() as full:
+        full.setattr(buried.os, "pread", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        (tmp_path / "data" / FILE).write_text("{")
+        with pytest.raises(StoreBusy, match="cannot be written: No space left on device"):
+            store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
+    assert store.deletions.of("shop", "id:1") is None
+    assert store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
+    assert ids(store) == ["e2", "e0"]
+    store.close()
 
 
 @pytest.fixture

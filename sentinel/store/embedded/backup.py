@@ -115,7 +115,7 @@ def _fill(backup: Path, folder: Path, gone: Sequence[Buried]) -> None:
         for name, draft in drafts.items():
             draft.replace(folder / name)
         _sync(folder)
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, StoreError) as error:
         for draft in drafts.values():
             draft.unlink(missing_ok=True)
         raise _failed(f"`{folder}` could not be filled", error) from error
