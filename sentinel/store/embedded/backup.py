@@ -30,7 +30,8 @@ MANIFEST = "backup.json"
 CONTROL, EVENTS = "sentinel.sqlite3", "events.duckdb"
 FORM = 1
 _PIECE = 1 << 20
-_KEPT = {LOCK, BURIED, "lists"}  # what may lie in a folder that is restored into
+DRAFTS = {name: f".{name}.restored" for name in (EVENTS, CONTROL)}  # what the files are called until all are there
+_KEPT = {LOCK, BURIED, "lists", *DRAFTS.values()}  # what may lie in a folder that is restored into
 
 
 def take(source: Path, folder: Path, copy_events: Callable[[Path], None], store: str, now: int) -> Backed:
@@ -91,7 +92,10 @@ def put_back(backup: Path, folder: Path, deleted: tuple[Path, ...] = ()) -> Back
     gone = [Buried.named(file) for file in deleted]
     held = Folder(folder)
     try:
-        if others := sorted({one.name for one in folder.iterdir()} - _KEPT):
+        there = {one.name for one in folder.iterdir()}
+        if DRAFTS[CONTROL] in there and CONTROL not in there:
+            there.discard(EVENTS)  # which a restore that was broken off has put there
+        if others := sorted(there - _KEPT):
             hint = "move it away, and name its `deleted.jsonl` with `--deleted`"
             raise StoreError(f"`{folder}` is not empty: it has `{others[0]}`", hint)
         _room(backup, folder)
@@ -103,7 +107,7 @@ def put_back(backup: Path, folder: Path, deleted: tuple[Path, ...] = ()) -> Back
 
 def _fill(backup: Path, folder: Path, gone: Sequence[Buried]) -> None:
     """Copy under other names, and give the files theirs at the end: what was broken off is no store."""
-    drafts = {name: folder / f".{name}.restored" for name in (EVENTS, CONTROL)}
+    drafts = {name: folder / draft for name, draft in DRAFTS.items()}
     try:
         for name, draft in drafts.items():
             draft.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sentinel.core.errors import StoreError
-from sentinel.store.embedded.backup import CONTROL, EVENTS, known
+from sentinel.store.embedded.backup import CONTROL, DRAFTS, EVENTS, known
 from sentinel.store.embedded.control import check, translated
 from sentinel.store.tables import journal
 
@@ -21,9 +21,13 @@ def look(folder: Path) -> None:
 
 
 def refuse_lost(folder: Path) -> None:
-    """Raise StoreError where events are there, and what they belong to is not."""
+    """Raise StoreError where events are there, or a part of a backup, and what they belong to is not."""
     path, events = folder / CONTROL, folder / EVENTS
-    if not _size(path) + _size(folder / f"{CONTROL}-wal") and _size(events):
+    if _size(path) + _size(folder / f"{CONTROL}-wal"):
+        return
+    if any((folder / draft).exists() for draft in DRAFTS.values()):
+        raise StoreError(f"a restore into `{folder}` was broken off", "do it again: `sentinel restore`")
+    if _size(events):
         raise StoreError(
             f"`{path}` is missing or empty, but `{events}` is there",
             "move the data folder away, then `sentinel restore` a backup, or begin anew without the events",

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -221,6 +222,31 @@ def test_a_file_that_tells_of_no_deleted_person_is_not_taken_for_one_that_does(s
     assert not (tmp_path / "again").exists()
     (tmp_path / "file").write_text("")
     put_back(target, tmp_path / "again", (tmp_path / "file",))
+
+
+@pytest.mark.parametrize("last", [EVENTS, CONTROL])
+def test_a_restore_that_was_killed_is_done_again_and_nothing_starts_before(store, target, tmp_path, monkeypatch, last):
+    """A server would begin anew in that folder, with nothing in it, and take events."""
+    fill(store, [1])
+    store.backup(target, NOW)
+    again = tmp_path / "again"
+    replace = Path.replace
+
+    def killed(draft, name):
+        if name.name == last:
+            raise SystemExit
+        replace(draft, name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        with pytest.raises(SystemExit):
+            put_back(target, again)
+    with pytest.raises(StoreError, match="was broken off"):
+        open_store(again)
+    put_back(target, again)
+    found = open_store(again)
+    assert found.events.count("shop", Filter()) == 20
+    found.close()
 
 
 def test_a_backup_names_no_file_outside_itself(store, target, tmp_path):
