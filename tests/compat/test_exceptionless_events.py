@@ -12,12 +12,16 @@ from hypothesis import strategies as st
 from sentinel.compat.exceptionless import legacy
 from sentinel.compat.exceptionless.filtering import conditions
 from sentinel.compat.exceptionless.incoming import elements, reader, translate, user
+from sentinel.compat.exceptionless.reading import Reading
 from sentinel.compat.sparing import shallow
 from sentinel.core import event as events
 from sentinel.core.errors import EventError
+from sentinel.core.record import App
 from sentinel.edge.batch import _bounded
 from sentinel.edge.errors import ApiError
 from sentinel.engine.expression import compile_expression
+from sentinel.store.embedded.store import open_store
+from tests.contract.values import NOW, batch, event, put
 
 
 def one(kind="error", **data):
@@ -285,3 +289,16 @@ def test_a_text_has_the_lines_that_python_says_it_has(text):
     found = [one["message"] for one in elements(b"\xff" + text.encode(errors="replace"))[0]]
     said = (b"\xff" + text.encode(errors="replace")).decode("utf-8-sig", "replace").splitlines()
     assert found == [line.strip() for line in said if line.strip()]
+
+
+def test_a_session_that_is_oddly_named_costs_no_other_session_its_place(tmp_path):
+    store, names = open_store(tmp_path / "data"), ("x" * 300, 7, {"a": 1}, ["b"], "plain")
+    store.access.put_app(App("shop"), "test", NOW)
+    sent = (
+        event(f"e{at}", NOW + at, name="session.start", properties={"exceptionless": "session", "reference": name})
+        for at, name in enumerate(names)
+    )
+    put(store, batch(events=tuple(sent)))
+    told = Reading(store, lambda: NOW).sessions("shop", {"time": "all"})
+    assert [item["reference_id"] for item in told.items] == [*reversed(names)]
+    store.close()

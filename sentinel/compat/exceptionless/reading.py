@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from sentinel.compat.asking import equal, every, moment, newest, number, past
+from sentinel.compat.asking import LONGEST, equal, every, moment, newest, number, past
 from sentinel.compat.exceptionless.filtering import conditions
 from sentinel.compat.exceptionless.ranking import MOST as MOST_RANKED
 from sentinel.compat.exceptionless.ranking import ORDERS, Ranking
@@ -85,7 +85,8 @@ class Reading:
         """Return the beginnings of sessions, each with the seconds it lasted so far, and its end if it is over."""
         told = self.told(app, query, ['event == "session.start"'])
         for item in told.items:
-            if item.get("reference_id"):
+            reference = item.get("reference_id")
+            if isinstance(reference, str) and 0 < len(reference) <= LONGEST:  # no question asks for any other
                 self._lasted(app, item)
         return told
 
