@@ -86,7 +86,7 @@ def test_a_fault_that_one_sending_brings_up_costs_no_other(writer):
     with running(writer) as intake:
         first, *futures = together(intake, writer, *map(sending, "xabc"))
         assert [future.exception(60) is None for future in (first, *futures)] == [True, True, False, True]
-        with pytest.raises(Exception, match="^ZeroDivisionError$"):
+        with pytest.raises(Exception, match=r"^ZeroDivisionError$"):
             futures[1].result(60)
 
 
