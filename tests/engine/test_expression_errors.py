@@ -87,7 +87,9 @@ def shown(source: str) -> list[tuple[str, str, str | None]]:
         ("success and", "d", "the expression ends too early", "a value is missing at its end"),
         ("user like 'a'", "like", "`like` is not expected here", 'write `contains(a, "b")` or `matches(a, "pattern")`'),
         (
-            "request.path contains '/a'", "contains", "`contains` is not expected here",
+            "request.path contains '/a'",
+            "contains",
+            "`contains` is not expected here",
             'functions are called: `contains(request.path, "/admin")`',
         ),
         ("  ", "  ", "the expression is empty", "such as `not success`"),

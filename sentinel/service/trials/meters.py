@@ -39,7 +39,8 @@ class Measure(NamedTuple):
     """One threshold of a playbook: what it is called, what it is now, whether it must be exceeded, its unit.
 
     `step` is how finely it is set, 0 where the unit says nothing. `plain` gives a meter's number in its unit. A file
-    takes no threshold below `least` or above `most`. What measured `any` reaches any threshold: none parts it from others.
+    takes no threshold below `least` or above `most`. What measured `any` reaches any threshold: none tells it
+    from others.
     """
 
     name: str
