@@ -94,6 +94,15 @@ def test_a_call_done_again_tells_what_it_opened_though_its_hit_was_let_go(gauge:
     assert [one.id for one in found] == ["d"]
 
 
+def test_a_late_hit_that_acts_brings_up_what_was_only_monitored_at_its_very_time() -> None:
+    twins = Twins(Watch("w", 4, 4, Steps((Step(), Step()))), Limits(lateness=40))
+    found = []
+    for at, id, mask, acting in [(1, "a", 1, True), (15, "new", 0, True), (3, "b", 2, False), (3, "c", 0, True)]:
+        hit = Hit("w", "g", START + at, id, (mask, False, (None, None)), acting, None)
+        found += twins.hit(hit, START + 15)
+    assert [(one.hit.id, one.id) for one in found] == [("b", "b"), ("c", "b")]
+
+
 @given(st.integers(3, 30), st.booleans(), st.integers(1, 3), st.integers(0, 2), DETECTOR_STREAMS, st.randoms())
 def test_sequences(window: int, until: bool, times: int, different: int, events: Any, chance: Any) -> None:
     def values(event: dict[str, Any]) -> tuple[Any, ...]:

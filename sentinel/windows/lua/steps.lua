@@ -81,18 +81,21 @@ local function put(at, id, packed, partials, complete, approximate)
   call('ZADD', key, at, id .. '\0' .. cmsgpack.pack({packed, partials, complete, approximate}))
 end
 
--- Return the hits of a time up to and from an id on, and all that come later.
+-- Return the hits of a time up to and from an id on, and all that come later; and the crossings of that time before it.
 local function around(at, id)
-  local before, behind
+  local before, behind, found = nil, nil, {}
   local hits = read(call('ZRANGEBYSCORE', key, at, '+inf', 'WITHSCORES'))
   while hits[1] and hits[1].at == at and below(hits[1].id, id) do
     before = table.remove(hits, 1)
+    if before.kept[3] then
+      found[#found + 1] = {at, before.id, {}}
+    end
   end
   behind = hits
   if not before and at > 0 then
     before = read(call('ZREVRANGEBYSCORE', key, at - 1, 0, 'WITHSCORES', 'LIMIT', 0, 1))[1]
   end
-  return before, behind
+  return before, behind, found
 end
 
 local function retract(index, at, id, prevented)
@@ -107,9 +110,9 @@ local function retract(index, at, id, prevented)
   end
 end
 
--- Let the hits behind a late one follow from it; return the crossings in [at, at + window), and those it prevented.
-local function follow(at, partials, behind)
-  local found, prevented, settled = {}, {}, false
+-- Let the hits behind a late one follow from it; find the crossings in [at, at + window), return those it prevented.
+local function follow(at, partials, behind, found)
+  local prevented, settled = {}, false
   for _, hit in ipairs(behind) do
     local complete = hit.kept[3]
     if not settled then
@@ -131,19 +134,19 @@ local function follow(at, partials, behind)
       break
     end
   end
-  return found, prevented
+  return prevented
 end
 
 local function late(index, at, id, acting, packed)
-  local before, behind = around(at, id)
+  local before, behind, found = around(at, id)
   local hit = cmsgpack.unpack(packed)
   local partials, complete = advance(before and before.kept[2] or {}, at, hit)
   local approximate = behind[1].kept[4]
   put(at, id, packed, partials, complete, approximate)
-  local found, prevented = follow(at, partials, behind)
   if complete then
-    table.insert(found, 1, {at, id, {}})
+    found[#found + 1] = {at, id, {}}
   end
+  local prevented = follow(at, partials, behind, found)
   call('PEXPIRE', key, ttl)
   if not quiet then
     retract(index, at, id, hit[2] and prevented or {}) -- what `until` alone prevents is taken back
