@@ -1,4 +1,4 @@
-"""What every test shares: how hard Hypothesis looks, and an environment without settings.
+"""What every test shares: how hard Hypothesis looks, an environment without settings, and searches that wait.
 
 Fixtures of one room belong in that room's own conftest.
 """
@@ -6,6 +6,8 @@ Fixtures of one room belong in that room's own conftest.
 import os
 
 from hypothesis import HealthCheck, Phase, settings
+
+from sentinel.store.embedded import projector
 
 settings.register_profile(
     "ci", derandomize=True, database=None, deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
@@ -21,6 +23,9 @@ for _name in [name for name in os.environ if name.startswith("SENTINEL_")]:
     _value = os.environ.pop(_name)
     if _name.startswith("SENTINEL_TEST_"):
         os.environ[_name.removeprefix("SENTINEL_")] = _value
+
+# A test that stores and asks means to find: on a busy machine the events before may take longer than a search waits.
+projector._PATIENCE = 30.0
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
