@@ -30,7 +30,8 @@ class Process:
         playbooks = folder / "all.yaml"
         playbooks.write_text(PLAYBOOKS)
         self.errors = (folder / "errors").open("a+b")
-        arguments = ["serve", "--data", self.data, "--port", "0", "--playbooks", playbooks, *flags]
+        usual = [] if "--playbooks" in flags else ["--playbooks", playbooks]
+        arguments = ["serve", "--data", self.data, "--port", "0", *usual, *flags]
         self.run = self.begin(list(map(str, arguments)), folder)
         line = self.run.stdout.readline()
         found = re.fullmatch(r"Sentinel listens at http://127\.0\.0\.1:(\d+)\n", line)
