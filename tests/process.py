@@ -30,8 +30,9 @@ class Process:
         playbooks = folder / "all.yaml"
         playbooks.write_text(PLAYBOOKS)
         self.errors = (folder / "errors").open("a+b")
-        usual = [] if "--playbooks" in flags else ["--playbooks", playbooks]
-        arguments = ["serve", "--data", self.data, "--port", "0", *usual, *flags]
+        arguments = ["serve", "--data", self.data, *flags]
+        for flag, usual in (("--port", 0), ("--playbooks", playbooks)):
+            arguments += [] if flag in flags else [flag, usual]
         self.run = self.begin(list(map(str, arguments)), folder)
         line = self.run.stdout.readline()
         found = re.fullmatch(r"Sentinel listens at http://127\.0\.0\.1:(\d+)\n", line)
