@@ -16,7 +16,7 @@ from sentinel.loader.unsent import HINT, MESSAGE, note_json, unsent
 def check(paths: Paths = None, rules: Rules = None, channel: Channels = None, format: AsFormat = Format.text) -> int:
     """Check rules and playbooks; report every mistake of every file.
 
-    Conditions that ask for values that no SDK sends, since it leaves them out as secrets, are noted: they are no mistakes.
+    Conditions that ask for values that no SDK sends, since it leaves them out as secrets, are noted: no mistakes.
     """
     try:
         content = load_content(paths, rules, channel)
