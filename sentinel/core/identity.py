@@ -25,6 +25,7 @@ _NOTHING = (
     "[redacted]",
 )  # fmt: skip
 _PLACEHOLDERS = frozenset(quoted for text in _NOTHING for quoted in (text, f'"{text}"', f"'{text}'"))
+_BEGINNINGS = "".join({text[0] for text in _PLACEHOLDERS}) + "".join({text[0].upper() for text in _NOTHING}) + "0-"
 
 Identifiers = Mapping[str, str]
 
@@ -74,7 +75,7 @@ def user_key(found: Identifiers, order: tuple[str, ...] = DEFAULT_ORDER) -> str 
         value = found.get(name)
         if value:
             type_ = _TYPES.get(name, name)
-            if type_ not in _GIVEN or not _is_nothing(value):
+            if not _is_nobody(type_, value):
                 return f"{type_}:{value}"
     return None
 
@@ -91,7 +92,7 @@ def key_of(user: object, order: tuple[str, ...] = DEFAULT_ORDER) -> str | None:
             text = normalise(name, value)
         if text and text != REDACTED:
             type_ = _TYPES.get(name, name)
-            if type_ not in _GIVEN or not _is_nothing(text):
+            if not _is_nobody(type_, text):
                 return f"{type_}:{text}"
     return None
 
@@ -106,16 +107,18 @@ def is_placeholder(key: str) -> bool:
     A user name is never one, for people choose it: see docs/decisions/0031.
     """
     type_, _, value = key.partition(":")
-    return type_ in _GIVEN and _is_nothing(value)
+    return _is_nobody(type_, value)
 
 
-def _is_nothing(value: str) -> bool:
+def _is_nobody(type_: str, value: str) -> bool:
+    if value[:1] not in _BEGINNINGS or type_ not in _GIVEN:  # the usual case, asked of every identifier of every event
+        return False
     return value.lower() in _PLACEHOLDERS or not value.strip("0-")
 
 
 def placeholders(found: Identifiers) -> list[str]:
     """Return the names of the identifiers that stand for no user, in the order they came."""
-    return [name for name, value in found.items() if _TYPES.get(name, name) in _GIVEN and _is_nothing(value)]
+    return [name for name, value in found.items() if _is_nobody(_TYPES.get(name, name), value)]
 
 
 def is_anonymous(key: str) -> bool:
@@ -156,7 +159,7 @@ def naming_keys(found: Identifiers, order: tuple[str, ...] = DEFAULT_ORDER) -> t
     for name in order:
         if value := found.get(name):
             type_ = _TYPES.get(name, name)
-            if (type_ not in _GIVEN or not _is_nothing(value)) and (key := f"{type_}:{value}") not in typed:
+            if not _is_nobody(type_, value) and (key := f"{type_}:{value}") not in typed:
                 typed.append(key)
     return tuple(typed)
 
