@@ -25,7 +25,7 @@ _NOTHING = (
     "[redacted]",
 )  # fmt: skip
 _PLACEHOLDERS = frozenset(quoted for text in _NOTHING for quoted in (text, f'"{text}"', f"'{text}'"))
-_BEGINNINGS = "".join({text[0] for text in _PLACEHOLDERS}) + "".join({text[0].upper() for text in _NOTHING}) + "0-"
+_BEGINNINGS = "0-" + "".join({text[0] for word in _PLACEHOLDERS for text in (word, word.upper())})
 
 Identifiers = Mapping[str, str]
 

@@ -145,8 +145,12 @@ class Figures:
 
     def ingested(self, app: str, receipt: Receipt, rejected: int, seconds: float) -> None:
         """Count a request with events that was answered."""
-        outcomes = {"accepted": receipt.accepted, "duplicate": receipt.duplicates, "rejected": rejected}
-        outcomes["fault"] = len(receipt.faults)
+        outcomes = {
+            "accepted": receipt.accepted,
+            "duplicate": receipt.duplicates,
+            "rejected": rejected,
+            "fault": len(receipt.faults),
+        }
         for outcome, number in outcomes.items():
             self.count("sentinel_events", app, outcome, by=number)
         self.observe("sentinel_ingest_seconds", seconds, app)
