@@ -21,8 +21,7 @@ _ANONYMOUS = f"{ANONYMOUS}:"
 _GIVEN = frozenset({"id", "email", ANONYMOUS})  # types of keys that applications give: of others people may choose
 _NOTHING = (
     "null", "undefined", "none", "nil", "nan", "(null)", "<null>", "<nil>", "[object object]", "{}", "[]", "true",
-    "false", "-1", "n/a", "anonymous", "anonymoususer", "anon", "guest", "unknown", "not_authenticated", "[filtered]",
-    "[redacted]",
+    "false", "-1", "n/a", "anonymous", "anonymoususer", "anon", "unknown", "not_authenticated", "[filtered]", "[redacted]",
 )  # fmt: skip
 _PLACEHOLDERS = frozenset(quoted for text in _NOTHING for quoted in (text, f'"{text}"', f"'{text}'"))
 _BEGINNINGS = "0-" + "".join({text[0] for word in _PLACEHOLDERS for text in (word, word.upper())})
@@ -104,7 +103,8 @@ def is_placeholder(key: str) -> bool:
     to merge by (`isDistinctIdIllegal`), Mixpanel to take as a `distinct_id` ("Server-side events with no logged-in
     user") and Segment advises to block ("Identity Resolution Onboarding": zeros and dashes), what languages print for
     nothing, the names of nobody in Django and Spring Security, and what Rails and Sentry put in place of a secret.
-    A user name is never one, for people choose it: see docs/decisions/0031.
+    A user name is never one, for people choose it; nor is `guest`, which is an account on real machines, and attacked:
+    see docs/decisions/0031.
     """
     type_, _, value = key.partition(":")
     return _is_nobody(type_, value)

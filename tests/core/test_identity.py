@@ -24,7 +24,7 @@ from sentinel.core.identity import (
 )
 
 VECTORS = json.loads((Path(__file__).parents[2] / "data" / "identity-vectors.json").read_text())
-TEXT = st.text(max_size=40) | st.sampled_from(["null", "Guest", "0", "-1"])
+TEXT = st.text(max_size=40) | st.sampled_from(["null", "Anon", "0", "-1"])
 USERS = st.dictionaries(st.sampled_from([*DEFAULT_ORDER, "phone"]), TEXT | st.integers(-(10**30), 10**30) | st.none())
 
 

@@ -96,13 +96,13 @@ def test_identifiers_that_name_nobody_are_left_out_and_counted(idle, user):
 
 def test_what_stands_for_no_user_is_sent_looked_up_and_said_once(idle, caplog):
     """Whom a person blocked by such a name is refused also under another one beside it."""
-    decide(Decision("d1", "block", "user", "id:guest"))
-    for user in ({"id": "guest", "email": "a@example.com"}, {"id": "guest"}, "guest"):
+    decide(Decision("d1", "block", "user", "id:anon"))
+    for user in ({"id": "anon", "email": "a@example.com"}, {"id": "anon"}, "anon"):
         assert sdk.auth_track(True, user).kind == "block"
-    assert [event["user"]["id"] for event in waiting()] == ["guest"] * 3
+    assert [event["user"]["id"] for event in waiting()] == ["anon"] * 3
     (said,) = [text for text in caplog.messages if "stands for no user" in text]
-    assert said.startswith("`user.id` is `guest`, which stands for no user and ties nobody together")
-    assert sdk.is_blocked({"username": "guest"}) is False
+    assert said.startswith("`user.id` is `anon`, which stands for no user and ties nobody together")
+    assert sdk.is_blocked({"username": "anon"}) is False
     assert sdk.stats()["counts"]["placeholders"] >= 3
 
 
