@@ -21,7 +21,8 @@ _ANONYMOUS = f"{ANONYMOUS}:"
 _GIVEN = frozenset({"id", "email", ANONYMOUS})  # types of keys that applications give: of others people may choose
 _NOTHING = (
     "null", "undefined", "none", "nil", "nan", "(null)", "<null>", "<nil>", "[object object]", "{}", "[]", "true",
-    "false", "-1", "n/a", "anonymous", "anonymoususer", "anon", "unknown", "not_authenticated", "[filtered]", "[redacted]",
+    "false", "-1", "n/a", "anonymous", "anonymoususer", "anon", "unknown", "not_authenticated", "[filtered]",
+    "[redacted]",
 )  # fmt: skip
 _PLACEHOLDERS = frozenset(quoted for text in _NOTHING for quoted in (text, f'"{text}"', f"'{text}'"))
 _BEGINNINGS = "0-" + "".join({text[0] for word in _PLACEHOLDERS for text in (word, word.upper())})
