@@ -18,8 +18,8 @@ from sentinel.core.proxies import client_address
 from sentinel.sdk.client import Client
 from sentinel.sdk.context import Holder, current, leave
 from sentinel.sdk.events import KEPT_BODY, keeps_body, parameters, without_query
-from sentinel.sdk.respond import PASSING, Refusal, answering, refusal
-from sentinel.sdk.signals import Blocked, signal
+from sentinel.sdk.respond import Refusal, answering, ends, refusal
+from sentinel.sdk.signals import signal
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -80,12 +80,8 @@ class SentinelMiddleware:
         if holder.verdict is None:
             try:
                 await self.app(scope, receive, _Responder(client, holder, send).send)
-            except PASSING:
-                raise
-            except Blocked as raised:  # also one the application raised itself
-                holder.latch(raised.verdict)
-            except BaseException:
-                if holder.verdict is None:
+            except BaseException as error:
+                if not ends(holder, error):
                     raise
         if holder.verdict is not None:
             with contextlib.suppress(OSError):  # whoever asked is gone
@@ -166,12 +162,8 @@ class _Socket:
                 await self._receive()  # the connect, which comes before any answer
             else:
                 await app(scope, self.receive, self.send)
-        except PASSING:
-            raise
-        except Blocked as raised:
-            self._holder.latch(raised.verdict)
-        except BaseException:
-            if self._holder.verdict is None:
+        except BaseException as error:
+            if not ends(self._holder, error):
                 raise
         if self._holder.verdict is not None:
             await self._close(self._holder.verdict)

@@ -25,8 +25,7 @@ from sentinel.sdk import wsgi
 from sentinel.sdk.client import Client
 from sentinel.sdk.context import Holder, current, leave
 from sentinel.sdk.events import KEPT_BODY
-from sentinel.sdk.respond import PASSING, answering, refusal
-from sentinel.sdk.signals import Blocked
+from sentinel.sdk.respond import answering, ends, refusal
 
 _OWN = {"challenge": "SENTINEL_CHALLENGE", "block": "SENTINEL_REFUSE"}
 
@@ -186,9 +185,7 @@ def _begin(request: HttpRequest) -> tuple[Client, Holder]:
 
 def _judge(client: Client, holder: Holder, error: BaseException) -> None:
     """Let an exception end here if the request is refused; raise it again otherwise."""
-    if isinstance(error, Blocked):
-        holder.latch(error.verdict)
-    elif holder.verdict is None or isinstance(error, PASSING):
+    if not ends(holder, error):
         client.finished(holder)
         raise error
 

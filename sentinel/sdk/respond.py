@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sentinel.core.decision import Verdict
 from sentinel.sdk.context import Holder, current, leave
 from sentinel.sdk.options import Options
-from sentinel.sdk.signals import Blocked
+from sentinel.sdk.signals import refused
 
 if TYPE_CHECKING:
     from sentinel.sdk.client import Client
@@ -60,6 +60,15 @@ def refusal(verdict: Verdict, accept: str | None, options: Options) -> Refusal:
     return _finish(options.block_status, headers, "application/json", _json(verdict))
 
 
+def ends(holder: Holder, error: BaseException) -> bool:
+    """Say whether an application's exception goes no further, because its request is refused, or by it."""
+    verdict = refused(error)  # also one the application raised itself
+    if verdict is not None:
+        holder.latch(verdict)
+        return True
+    return holder.verdict is not None and not isinstance(error, PASSING)
+
+
 @contextmanager
 def answering(client: Client, holder: Holder) -> Iterator[None]:
     """Let an application of the app's own answer: a fault in it is told, and lifts no refusal."""
@@ -69,10 +78,12 @@ def answering(client: Client, holder: Holder) -> Iterator[None]:
         yield
     except PASSING:
         raise
-    except Blocked as signal:  # whoever was to show a second factor is refused altogether
-        holder.latch(signal.verdict)
     except BaseException as error:  # noqa: BLE001  whatever it was
-        client.failed("the answer", error)
+        verdict = refused(error)
+        if verdict is None:
+            client.failed("the answer", error)
+        else:  # whoever was to show a second factor is refused altogether
+            holder.latch(verdict)
     finally:
         leave(token)
 

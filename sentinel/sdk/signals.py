@@ -9,7 +9,7 @@ Blocked            this user may not go on
 
 from __future__ import annotations
 
-from sentinel.core.decision import Verdict
+from sentinel.core.decision import STRICTNESS, Verdict
 
 
 class Blocked(BaseException):
@@ -37,3 +37,13 @@ _SIGNALS: dict[str, type[Blocked]] = {"block": Blocked, "redirect": Redirected, 
 def signal(verdict: Verdict) -> Blocked:
     """Return the signal of a verdict that is not `allow`."""
     return _SIGNALS[verdict.kind](verdict)
+
+
+def refused(error: BaseException) -> Verdict | None:
+    """Return the verdict of a signal, the strictest of a group that holds nothing but signals, None of all else."""
+    if isinstance(error, Blocked):
+        return error.verdict
+    if not isinstance(error, BaseExceptionGroup):
+        return None
+    verdicts = [verdict for one in error.exceptions if (verdict := refused(one)) is not None]
+    return max(verdicts, key=lambda one: STRICTNESS[one.kind]) if len(verdicts) == len(error.exceptions) else None

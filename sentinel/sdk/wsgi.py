@@ -18,8 +18,7 @@ from sentinel.core.proxies import client_address
 from sentinel.sdk.client import Client
 from sentinel.sdk.context import Holder, current
 from sentinel.sdk.events import KEPT_BODY, keeps_body, parameters, without_query
-from sentinel.sdk.respond import PASSING, answering, refusal
-from sentinel.sdk.signals import Blocked
+from sentinel.sdk.respond import answering, ends, refusal
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -130,7 +129,7 @@ class _Request:
         try:
             body = self._middleware.app(self._environ, self._started)
         except BaseException as error:
-            if not self._latched_over(error):
+            if not ends(self._holder, error):
                 raise
             return [] if self._begun else self._ours()
         finally:
@@ -176,7 +175,7 @@ class _Request:
             except StopIteration:
                 break
             except BaseException as error:
-                if not self._latched_over(error):
+                if not ends(self._holder, error):
                     raise
                 break
             finally:
@@ -211,13 +210,6 @@ class _Request:
         self._client.finished(self._holder)
         self._begun, self._write = True, self._start_response(status, headers)
         return True
-
-    def _latched_over(self, error: BaseException) -> bool:
-        """Say whether an exception goes no further, because the request is refused."""
-        if isinstance(error, Blocked):  # also one the application raised itself
-            self._holder.latch(error.verdict)
-            return True
-        return self._holder.verdict is not None and not isinstance(error, PASSING)
 
     def _ours(self) -> Iterable[bytes]:
         return self._middleware.answer(self._client, self._holder, self._environ, self._start_response)

@@ -97,8 +97,12 @@ def quietly():
         sdk.identify("bad")
 
 
+def in_a_task_group():
+    raise BaseExceptionGroup("of a task group", [sdk.Blocked(sdk.verdict("bad"))])
+
+
 @WAYS
-@pytest.mark.parametrize("page", [lambda: sdk.identify("bad"), quietly])
+@pytest.mark.parametrize("page", [lambda: sdk.identify("bad"), quietly, in_a_task_group])
 def test_whoever_is_found_out_to_be_blocked_sees_no_page_for_a_second_factor(sentinel, way, page):
     assert way(page)[0] == 403
     (told,) = sentinel.named("sentinel.enforced")

@@ -91,6 +91,68 @@ def test_a_signal_the_application_raises_itself_is_answered(sentinel):
     assert told[0][0] == "401 Unauthorized"
 
 
+MET = sdk.Challenged(Verdict("challenge", "c1"))
+LED = sdk.Redirected(Verdict("redirect", "r1", to="/verify"))
+
+
+def grouped(*errors):
+    return BaseExceptionGroup("of a task group", errors)
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [
+        (grouped(sdk.Blocked(BLOCKED)), 403),
+        (grouped(MET, LED), 303),
+        (grouped(MET, grouped(MET, grouped(sdk.Blocked(BLOCKED))), LED), 403),
+    ],
+    ids=["one", "the strictest of two", "groups in groups"],
+)
+def test_signals_out_of_a_task_group_are_answered_by_the_strictest(sentinel, raised, status):
+    async def app(scope, receive, send):
+        raise raised
+
+    def wsgi_app(environ, start_response):
+        raise raised
+
+    async def talking(scope, receive, send):
+        await send({"type": "websocket.accept"})
+        raise raised
+
+    assert drive(app)[0]["status"] == status
+    told = []
+    list(wsgi.SentinelMiddleware(wsgi_app)({"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, lambda *got: told.append(got)))
+    assert told[0][0].startswith(str(status))
+    assert [message.get("code") for message in drive(talking, kind="websocket")] == [None, 1008]
+
+
+def test_a_signal_out_of_a_real_task_group_is_answered(sentinel):
+    async def refusing():
+        raise sdk.Blocked(BLOCKED)
+
+    async def app(scope, receive, send):
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(refusing())
+            tasks.create_task(asyncio.Event().wait())
+
+    assert drive(app)[0]["status"] == 403
+
+
+@pytest.mark.parametrize("other", [ValueError("on purpose"), grouped(ValueError("on purpose"))], ids=["flat", "deep"])
+def test_a_group_that_holds_anything_else_is_the_applications_failure(sentinel, other):
+    async def app(scope, receive, send):
+        raise grouped(sdk.Blocked(BLOCKED), other)
+
+    def wsgi_app(environ, start_response):
+        raise grouped(sdk.Blocked(BLOCKED), other)
+
+    with pytest.raises(BaseExceptionGroup):
+        drive(app)
+    with pytest.raises(BaseExceptionGroup):
+        wsgi.SentinelMiddleware(wsgi_app)({"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, lambda *_: None)
+    assert sentinel.named("sentinel.enforced") == []
+
+
 def test_a_signal_raised_too_late_does_not_reach_the_server(sentinel):
     async def app(scope, receive, send):
         await start(send)
