@@ -14,7 +14,7 @@ import atexit
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any
+from typing import Any, Unpack
 
 from sentinel.core.decision import Verdict
 from sentinel.sdk import client as _client
@@ -33,16 +33,15 @@ __all__ = [
 _Address = IPv4Address | IPv6Address
 
 _now = _client.Client(_options.Options())
-_SETTINGS = frozenset(_options.Options.__slots__) - {"proxy_hops"}
 
 
-def start(url: str | None = None, key: str | None = None, **settings: Any) -> None:
+def start(url: str | None = None, key: str | None = None, **settings: Unpack[_options.Settings]) -> None:
     """Say where the server is, and return at once; docs/sdk.md lists the settings.
 
     What is not given is read from SENTINEL_* in the environment. A second call replaces the first, whose list stays
     in force until the first of its own where the `url` is the same.
     """
-    unknown = sorted(set(settings) - _SETTINGS)
+    unknown = sorted(settings.keys() - _options.Settings.__optional_keys__)
     if unknown:
         raise TypeError(f"start() got an unexpected setting `{unknown[0]}`")
     notes = _Notes()

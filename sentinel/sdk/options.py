@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 from sentinel.core import identity
@@ -21,6 +21,37 @@ Warn = Callable[[str], None]
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # of a header
 _OFF = ("off", "0", "false", "no")
 _ON = ("on", "1", "true", "yes")
+
+
+class Settings(TypedDict, total=False):
+    """What `start` takes beside `url` and `key`, for type checkers; None is as if it were left out."""
+
+    enforce: bool | str | None
+    snapshot: str | os.PathLike[str] | None
+    trusted_proxies: int | str | Iterable[str | Network] | None
+    forwarded_header: str | None
+    identifiers: Iterable[str] | None
+    redact: Iterable[str] | None
+    pseudonym_key: str | bytes | bytearray | None
+    exempt: Iterable[str] | None
+    block_status: int | None
+    block_page: str | bytes | None
+    block_headers: Mapping[str, str] | Iterable[tuple[str, str]] | None
+    flush_interval: float | None
+    flush_count: int | None
+    buffer_size: int | None
+    buffer_bytes: int | None
+    poll_interval: float | None
+    silence: float | None
+    timeout: float | None
+    startup_wait: float | None
+    exit_wait: float | None
+    retry_base: float | None
+    retry_limit: float | None
+    refused_wait: float | None
+    report_interval: float | None
+    allow_plain_http: bool | str | None
+    ca_file: str | os.PathLike[str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,7 @@ __all__ = ["start", "track", "auth_track", "signup_track", "identify"]
 _OPTIONS = ("properties", "user_identifiers", "timestamp", "collect_body")
 
 
-def start(**settings: Any) -> None:
-    """Say where the server is, by settings of `sdk.start` or SENTINEL_URL and SENTINEL_KEY; return at once."""
-    sdk.start(**settings)
+start = sdk.start
 
 
 def track(event: str, options: Mapping[str, Any] | None = None) -> None:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Unpack
 
 from sentinel import sdk
 from sentinel.core.decision import Decision, Delta, Kind, Scope
 from sentinel.sdk.client import Client
 from sentinel.sdk.events import User
-from sentinel.sdk.options import Options, read
+from sentinel.sdk.options import Options, Settings, read
 
 
 class Captured:
@@ -74,7 +74,7 @@ class Captured:
 
 
 @contextmanager
-def capture(**settings: Any) -> Iterator[Captured]:
+def capture(**settings: Unpack[Settings]) -> Iterator[Captured]:
     """Put a stand-in in place of the SDK's client; `settings` are those of `start`, the address aside."""
     options = read({**settings, "url": None, "key": None}, _silent, {}) if settings else Options()
     client = Client(options)

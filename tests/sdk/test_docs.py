@@ -4,6 +4,7 @@ import ast
 import inspect
 import json
 import re
+import typing
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,15 @@ ROWS = [line.split("|")[1] for line in SETTINGS.splitlines() if line.startswith(
 def test_every_setting_has_a_row_and_every_row_is_a_setting():
     named = [name for row in ROWS for name in re.findall(r"`([a-z_]+)`", row)]
     assert sorted(named) == sorted(set(options.Options.__slots__) - {"proxy_hops"})
+
+
+def test_type_checkers_know_every_setting_of_start_and_no_other():
+    """An application's own type checker finds a misspelt one: the package says that it is typed."""
+    hints = typing.get_type_hints(options.Settings)
+    assert sorted(hints.keys() | {"url", "key"}) == sorted(set(options.Options.__slots__) - {"proxy_hops"})
+    for call in (sdk.start, inspect.unwrap(testing.capture)):
+        assert typing.get_type_hints(call)["settings"] == typing.Unpack[options.Settings]
+    assert (Path(sdk.__file__).parents[1] / "py.typed").exists()
 
 
 def test_every_variable_is_named_beside_its_setting():
