@@ -168,7 +168,7 @@ def swap(client: _client.Client) -> _client.Client:
 
 
 def _use(client: _client.Client) -> None:
-    """Put a client in place of the one in use, with the events that wait there, and stop that."""
+    """Put a client in place of the one in use, with the events that wait or were lost there, and stop that."""
     before = current()
     was_running = before.stats()["running"]
     if was_running and client.options.url == before.options.url:  # with another key, say: nobody gets off meanwhile
@@ -177,6 +177,7 @@ def _use(client: _client.Client) -> None:
     swap(client)
     for item in before.buffer.empty():
         client.buffer.put(item.event, item.size, item.came)
+    client.buffer.dropped.update(before.buffer.untold())
     before.stop(0)
     if was_running:
         client.ensure_running()

@@ -56,6 +56,7 @@ class Buffer:
         self._closed = False
         self._failures = 0
         self.dropped: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._items)
@@ -120,6 +121,13 @@ class Buffer:
         """Count an event that never got in."""
         with self._changed:
             self.dropped[reason] += 1
+
+    def untold(self) -> Counter[str]:
+        """Return what was dropped, by reason, since this was last asked: whoever asks tells it."""
+        with self._changed:
+            news = self.dropped - self._told
+            self._told = self.dropped.copy()
+            return news
 
     def failed(self) -> None:
         """Note that nobody could be reached."""

@@ -43,7 +43,6 @@ class Sender:
         self._backoff = Backoff(options.retry_base, options.retry_limit)
         self._wake = threading.Event()
         self._stopping = False
-        self._reported: dict[str, int] = {}
         self._tell_at = time.monotonic() + options.report_interval
 
     def run(self) -> None:
@@ -170,11 +169,7 @@ class Sender:
             self._buffer.settle(items, reason)
 
     def _report(self) -> None:
-        dropped = dict(self._buffer.dropped)
-        news = {reason: n - self._reported.get(reason, 0) for reason, n in dropped.items()}
-        news = {reason: n for reason, n in news.items() if n > 0}
-        if news and self._buffer.has_room():
-            self._reported = dropped
+        if self._buffer.has_room() and (news := self._buffer.untold()):
             self._buffer.put(self._reporter(news), 200, time.monotonic())
 
 

@@ -60,8 +60,7 @@ def idle() -> Iterator[Client]:
 
 
 def forget() -> None:
-    sdk.current().buffer.empty()
-    sdk._use(Client(Options()))
+    sdk.swap(Client(Options())).stop(0)
 
 
 def known(client: Client) -> bool:

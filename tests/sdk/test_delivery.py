@@ -242,6 +242,23 @@ def test_a_second_start_keeps_what_the_first_had_not_sent(server, start):
     assert server.until(lambda: server.named("e"))
 
 
+def test_what_was_lost_before_start_is_counted_after_it_and_the_server_hears_of_it_once(server, start, idle):
+    for n in range(idle.options.buffer_size + 3):
+        sdk.track("early", {"n": n})
+    sdk.track("sq.mine")
+    start()
+    assert sdk.flush(60)
+    (report,) = server.until(lambda: server.named("sentinel.dropped"))
+    assert report["properties"] == {"full": 3, "reserved": 1}
+    assert sdk.stats()["dropped"] == {"full": 3, "reserved": 1}
+    assert sdk.flush(60), "the report, too, was answered"
+    start(key="another")
+    sdk.track("sentinel.mine")
+    sdk.track("last")
+    reports = server.until(lambda: server.named("sentinel.dropped")[1:])
+    assert [report["properties"] for report in reports] == [{"reserved": 1}]
+
+
 def test_a_slow_server_slows_no_caller(server, start):
     hold = threading.Event()
     server.answers.append(lambda handler: (hold.wait(60), handler.reply(200, ACCEPTED)))
