@@ -36,7 +36,7 @@ class Hits(list[Any]):
         """Return what a hit counts for."""
         return self[STRIDE * place + 2]
 
-    def all_values(self, start: int = 0, stop: int | None = None) -> list[Any]:
+    def all_values(self, start: int, stop: int | None = None) -> list[Any]:
         """Return what the hits from a place to another count for."""
         return self[STRIDE * start + 2 : None if stop is None else STRIDE * stop : STRIDE]
 

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from sentinel.engine.windows import Gauge, Threshold
+from sentinel.windows.groups import Crossing
 from sentinel.windows.hits import Hits
 from sentinel.windows.tally import Tally, Together, merged, reaches, shown, tallies
 
 DECIDED = ("count", "distinct", "max")
 LOOK = 64  # up to so many hits it is not looked which could go
-Crossing = tuple[int, str, tuple[int | float, ...]]
 
 
 class Terms(NamedTuple):
