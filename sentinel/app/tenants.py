@@ -12,7 +12,7 @@ from sentinel.core.errors import SentinelError
 from sentinel.core.record import App
 from sentinel.engine.playbook import Playbook
 from sentinel.engine.windows import Watch
-from sentinel.service import restore, shared, upkeep
+from sentinel.service import restore, saving, shared
 from sentinel.service.library import Library
 from sentinel.service.overview import Overview
 from sentinel.service.pipeline import Pipeline
@@ -68,7 +68,8 @@ class Tenants:
     def save(self, pipeline: Pipeline) -> None:
         """Save what windows hold in memory; elsewhere they outlive the process."""
         if self._link is None:
-            upkeep.save_windows(pipeline, self._clock())
+            for tenant in list(pipeline.tenants.values()):
+                saving.save(pipeline, tenant, self._clock())
 
     def look_after(self, pipeline: Pipeline, overview: Overview) -> None:
         """Rebuild shared windows that lost what they held, and learn of what other processes found."""

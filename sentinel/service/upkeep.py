@@ -10,9 +10,7 @@ from typing import NamedTuple
 
 from sentinel.core.duration import DAY
 from sentinel.core.record import Property
-from sentinel.service import saving
 from sentinel.service.accounts import IDLE
-from sentinel.service.pipeline import Pipeline
 from sentinel.service.ports import Store
 
 BACKED = "backed_up"  # the setting that says when a backup was made last
@@ -92,11 +90,3 @@ def pin(store: Store, app: str, path: str, on: bool, by: str, now: int) -> Prope
 
 def _property(store: Store, app: str, path: str) -> Property | None:
     return next((one for one in store.schema.properties(app) if one.path == path), None)
-
-
-def save_windows(pipeline: Pipeline, now: int) -> int:
-    """Save the state of every app's windows; return how many apps."""
-    tenants = list(pipeline.tenants.values())
-    for tenant in tenants:
-        saving.save(pipeline, tenant, now)
-    return len(tenants)
