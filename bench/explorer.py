@@ -93,7 +93,7 @@ def fill(folder: Path, count: int, end: int = END, app: str = "shop") -> None:
     start = end - DAYS * DAY
     store = open_store(folder)
     if store.access.app(app) is None:
-        store.access.put_app(App(app), "bench", start)
+        store.access.add_app(App(app), "bench", start)
     with store.unit() as unit:
         unit.commit([Batch(app, start, (seed(1, "browser", start), seed(2, "server", start)))])
     store.project()

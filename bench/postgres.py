@@ -63,7 +63,7 @@ def main() -> None:
 def measure(server: Server) -> None:
     """Measure on one server."""
     store = open_postgres(server.url("postgres"))
-    store.access.put_app(App("shop"), "bench", AT)
+    store.access.add_app(App("shop"), "bench", AT)
     made, begin = events(sum(SIZES.values()) + 1), 1
     commit(store, made[:1])
     store.project()

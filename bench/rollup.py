@@ -44,7 +44,7 @@ ON CONFLICT (app, hour, name) DO UPDATE SET n = hourly.n + excluded.n
 def fill(server: Server, count: int) -> Postgres:
     """Return a store of so many events of the thirty days before a moment, vacuumed."""
     store = open_postgres(server.url("postgres"))
-    store.access.put_app(App("shop"), "bench", START)
+    store.access.add_app(App("shop"), "bench", START)
     for first in range(START // DAY, END // DAY + 1, 20):
         store.prepare([day for day in range(first, first + 20) for _ in range(500)], END)
     words = {"start": START, "step": (END - START) // count, "names": list(NAMES)}

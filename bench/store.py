@@ -98,7 +98,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         append = bare(Path(name))
         store = open_store(Path(name) / "data")
-        store.access.put_app(App("shop"), "bench", AT)
+        store.access.add_app(App("shop"), "bench", AT)
         made, begin = events(sum(TOTAL.values())), 0
         commit(store, made[:1])
         for size, count in TOTAL.items():

@@ -88,7 +88,7 @@ def decided(folder: Path, count: int) -> None:
     """Store so many blocks of addresses, in force for a day."""
     store = open_store(folder)
     now = time.time_ns() // 1000
-    store.access.put_app(App("shop"), "bench", now)
+    store.access.add_app(App("shop"), "bench", now)
     for first in range(0, count, LOT):
         blocks = tuple(
             Decision(

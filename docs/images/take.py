@@ -179,8 +179,8 @@ def shop(folder: Path) -> Iterator[Reader]:
     with mock.patch.object(server, "now", clock):
         one = open_server(settings)
         one.first()
-        one.store.access.put_app(App(APP, "Shoe shop", made=clock()), "ana", clock())
-        one.store.access.put_app(App("staging", "Staging", made=clock()), "ana", clock())
+        one.store.access.change_app(APP, {"name": "Shoe shop"}, "ana", clock())
+        one.store.access.add_app(App("staging", "Staging", made=clock()), "ana", clock())
         _, key = one.store.access.make_key(APP, "sdk", "ana", clock(), name="shop")
         with served(one.front, lifespan="on") as client:
             wait_for(lambda: client.get("/readyz").status == 200)

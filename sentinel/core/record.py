@@ -382,8 +382,6 @@ class Health:
     `down` says why nothing can be read or written at all.
     """
 
-    position: int
-    projected: int
     pending: int
     explorer: str | None = None
     warnings: tuple[str, ...] = ()

@@ -240,23 +240,21 @@ def targets(kept: KeptFinding) -> list[tuple[Single, str]]:
     return list(dict.fromkeys(found))
 
 
-def pardon(store: Store, app: str, kept: KeptFinding, why: str, length: str | None, by: str, now: int) -> int:
-    """Call a finding a false positive, lift what it decided, and let nobody act on its targets; return how many.
+def pardon(store: Store, app: str, kept: KeptFinding, why: str, length: str | None, by: str, now: int) -> None:
+    """Call a finding a false positive, lift what it decided, and let nobody act on its targets.
 
     `length` says for how long, None for ever; whoever is allowed for longer stays so.
     """
     end = until(length, None, now)
     store.findings.mark(app, kept.finding.id, "false-positive", by, now, why, lift=True)
-    found = targets(kept)
-    for scope, value in found:
+    for scope, value in targets(kept):
         held = _allowing(store.allow.list(app, now), scope, value)
         longest = end if held is None or end is None else held.until and max(end, held.until)
         allow(store, app, scope, value, longest, why, by, now)
-    return len(found)
 
 
-def prolong(store: Store, app: str, kept: KeptFinding, why: str, length: str, by: str, now: int) -> int:
-    """Decide by hand what a finding decided, or would have, for longer; return how many decisions there are.
+def prolong(store: Store, app: str, kept: KeptFinding, why: str, length: str, by: str, now: int) -> None:
+    """Decide by hand what a finding decided, or would have, for longer.
 
     What it decided of a user who is only claimed stays the playbook's, so that it still spares the owner's own places
     and lets nothing else through there.
@@ -271,7 +269,6 @@ def prolong(store: Store, app: str, kept: KeptFinding, why: str, length: str, by
         if not (one.logins_only or one.kind == "allow"):
             longer = replace(longer, playbook=None, version=None)
         store.decisions.add(app, longer, by, now)
-    return len(wanted)
 
 
 def _allowing(allowances: Iterable[Allowance], scope: Single, value: str) -> Allowance | None:

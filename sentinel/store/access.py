@@ -46,18 +46,6 @@ class Access:
         """Return one app."""
         return self._apps.get(id)
 
-    def put_app(self, app: App, by: str, now: int) -> None:
-        """Add an app, or change the one of that id."""
-        row = _row(app)
-        with self._control.writing():
-            with self._control.write() as connection:
-                changed = connection.execute(update(apps).where(apps.c.id == app.id).values(**row)).rowcount
-                if not changed:
-                    connection.execute(insert(apps).values(**row, revision=0, floor=0))
-                touch(connection, app.id, "access")
-                note(connection, app.id, now, by, "app.change" if changed else "app.add", app.id)
-            self._apps[app.id] = app
-
     def add_app(self, app: App, by: str, now: int) -> bool:
         """Add an app; say whether there was none of that id."""
         with self._control.writing():

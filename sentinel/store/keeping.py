@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import zstandard
@@ -106,6 +106,19 @@ class Settings:
                 put(connection, settings, {"app": app or "", "name": name, "value": value})
             note(connection, app, now, by, "setting.put", name)
 
+    def change(self, name: str, how: Callable[[Any], Any], by: str, now: int, app: str | None = None) -> Any:
+        """Set a value to what `how` makes of the one there is, None where none is; return it.
+
+        Nobody else sets it meanwhile, another process neither. Where `how` raises, nothing was set.
+        """
+        mine = (settings.c.app == (app or ""), settings.c.name == name)
+        with self._control.write() as connection:
+            insert_new(connection, settings, [{"app": app or "", "name": name, "value": None}])
+            value = how(connection.execute(select(settings.c.value).where(*mine).with_for_update()).scalar_one())
+            put(connection, settings, {"app": app or "", "name": name, "value": value})
+            note(connection, app, now, by, "setting.put", name)
+        return value
+
 
 class Playbooks:
     """The texts of playbooks as they changed."""
@@ -113,19 +126,19 @@ class Playbooks:
     def __init__(self, control: Database) -> None:
         self._control = control
 
-    def keep(self, app: str, versions: Sequence[PlaybookVersion], lines: Mapping[str, Note] | None = None) -> list[str]:
-        """Keep those whose version is not the last one kept, with their lines; return the playbooks that changed."""
+    def keep(self, app: str, versions: Sequence[PlaybookVersion], lines: Mapping[str, Note] | None = None) -> None:
+        """Keep those whose version is not the last one kept, with their lines."""
         with self._control.write() as connection:
             connection.execute(select(apps.c.id).where(apps.c.id == app).with_for_update())  # one at a time
             last = _last(connection, app)
-            changed = [one for one in versions if last.get(one.playbook) != one.version]
-            for one in changed:
+            for one in versions:
+                if last.get(one.playbook) == one.version:
+                    continue
                 row = {name: getattr(one, name) for name in PlaybookVersion.__dataclass_fields__}
                 connection.execute(insert(playbook_versions).values(**row, app=app))
                 line = (lines or {}).get(one.playbook)
                 if line is not None:
                     note(connection, app, one.made, line.actor, line.action, line.target, line.reason, line.detail)
-        return [one.playbook for one in changed]
 
     def last(self, app: str) -> dict[str, str]:
         """Return the version kept last of each playbook, but of those kept as removed."""

@@ -69,7 +69,7 @@ class TestFiles:
     def test_a_log_cut_short_by_a_power_cut_loses_its_end_alone(self, tmp_path):
         """What was synced before the cut is whole; of the rest no commit is there by half."""
         store = open_store(tmp_path / "data")
-        store.access.put_app(App("shop"), "test", NOW)
+        store.access.add_app(App("shop"), "test", NOW)
         for number in range(40):
             put(store, batch(events=(event(f"e{number}", NOW + number),), decisions=(decision(f"d{number}"),)))
             if number == 10:

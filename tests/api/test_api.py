@@ -619,7 +619,7 @@ class TestOperations:
         assert b'app="one"' in admin.get("/metrics").body
 
     def test_what_is_wrong_with_the_store_is_told_to_those_who_may_know(self, whole, monkeypatch):
-        health = Health(1, 1, 0, "`/var/lib/x` is damaged", ("its log was set aside",))
+        health = Health(0, "`/var/lib/x` is damaged", ("its log was set aside",))
         monkeypatch.setattr(whole.server.store, "health", lambda: health)
         detail = "events cannot be searched"
         for client in (whole.client, whole.using("ingest")):
@@ -656,7 +656,7 @@ class TestOperations:
 
     def test_while_the_store_is_down_it_is_not_ready_and_figures_are_told_all_the_same(self, whole, monkeypatch):
         why = "the database `x` at `db` cannot be used now"
-        monkeypatch.setattr(whole.server.store, "health", lambda: Health(1, 1, 0, why, (), why))
+        monkeypatch.setattr(whole.server.store, "health", lambda: Health(0, why, (), why))
         said = whole.client.get("/readyz")
         assert (said.status, said.json) == (
             503, {"status": "unavailable", "detail": "events cannot be taken", "warnings": []},

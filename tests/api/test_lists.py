@@ -21,7 +21,7 @@ from sentinel.service.bans import Table
 @pytest.fixture(scope="module")
 def lister(whole):
     access = whole.server.store.access
-    access.put_app(App("lists"), "test", 1)
+    access.add_app(App("lists"), "test", 1)
     keys = {scope: access.make_key("lists", scope, "test", 1)[1] for scope in ("admin", "sdk", "read", "ingest")}
     admin = whole.client.using(keys["admin"])
     for kind, scope, value in [
@@ -127,7 +127,7 @@ def test_a_block_that_is_lifted_leaves_the_set_of_a_firewall_and_a_refused_list_
     whole, documented, tmp_path
 ):
     access = whole.server.store.access
-    access.put_app(App("walls"), "test", 1)
+    access.add_app(App("walls"), "test", 1)
     key = access.make_key("walls", "sdk", "test", 1)[1]
     admin = whole.client.using(access.make_key("walls", "admin", "test", 1)[1])
     body = {"kind": "block", "scope": "ip", "reason": "test", "for": "1h"}

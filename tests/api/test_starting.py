@@ -31,7 +31,7 @@ def slow(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Tenants, "restored", slowly)
     server = open_server(settings(tmp_path))
-    server.store.access.put_app(App("one"), "test", 1)
+    server.store.access.add_app(App("one"), "test", 1)
     _, key = server.store.access.make_key("one", "sdk", "test", 1)
     _, reader = server.store.access.make_key("one", "read", "test", 1)
     server.go = go

@@ -59,7 +59,7 @@ def stores():
     name = server.make(migrated())
     both = [open_postgres(server.url(name)) for _ in range(2)]
     for app in ("shop", "blog"):
-        both[0].access.put_app(App(app, made=NOW), "test", NOW)
+        both[0].access.add_app(App(app, made=NOW), "test", NOW)
     wait_for(lambda: both[1].access.app("blog"))
     yield both
     for store in both:

@@ -95,7 +95,7 @@ def whole(folder: Path, **more: Any) -> Iterator[Whole]:
     with served(server.front, lifespan="on") as client:
         found = Whole(server, client)
         for app in ("one", "two"):
-            server.store.access.put_app(App(app, app.title()), "test", 1)
+            server.store.access.add_app(App(app, app.title()), "test", 1)
             for scope in KEY_SCOPES:
                 origins = {"origins": ["https://shop.example"]} if scope == "browser" else {}
                 _, secret = server.store.access.make_key(app, scope, "test", 1, name=f"{app} {scope}", settings=origins)

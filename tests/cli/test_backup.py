@@ -124,7 +124,7 @@ def test_a_database_that_was_put_back_is_made_ready_for_its_servers(database, as
     url = postgres.shared().url
     name = database()
     with closing(open_postgres(url(name))) as store:
-        store.access.put_app(App("shop"), "test", NOW)
+        store.access.add_app(App("shop"), "test", NOW)
         put(store, batch(events=(event("a", user={"id": "1"}), event("b")), decisions=(decision("d", until=None),)))
         store.access.make_link("setup", NOW + 10, NOW)
         revision = store.decisions.revision("shop")

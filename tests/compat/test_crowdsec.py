@@ -29,7 +29,7 @@ class Bouncer:
 
     def __init__(self, whole, app, **settings):
         self.whole, self.app = whole, app
-        whole.server.store.access.put_app(App(app), "test", 1)
+        whole.server.store.access.add_app(App(app), "test", 1)
         _, self.admin = whole.server.store.access.make_key(app, "admin", "test", 1)
         _, self.key = whole.server.store.access.make_key(
             app, "sdk", "test", 1, protocol="crowdsec", settings=settings

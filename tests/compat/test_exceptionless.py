@@ -31,7 +31,7 @@ class Project:
     def __init__(self, whole, app):
         self.whole, self.app, self.client = whole, app, whole.client
         access = whole.server.store.access
-        access.put_app(App(app), "test", 1)
+        access.add_app(App(app), "test", 1)
         _, self.admin = access.make_key(app, "admin", "test", 1)
         self.keys = {}
         for scope in ("sdk", "ingest", "browser", "read", "admin"):

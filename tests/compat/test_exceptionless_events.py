@@ -293,7 +293,7 @@ def test_a_text_has_the_lines_that_python_says_it_has(text):
 
 def test_a_session_that_is_oddly_named_costs_no_other_session_its_place(tmp_path):
     store, names = open_store(tmp_path / "data"), ("x" * 300, 7, {"a": 1}, ["b"], "plain")
-    store.access.put_app(App("shop"), "test", NOW)
+    store.access.add_app(App("shop"), "test", NOW)
     sent = (
         event(f"e{at}", NOW + at, name="session.start", properties={"exceptionless": "session", "reference": name})
         for at, name in enumerate(names)

@@ -47,7 +47,7 @@ class Sender:
     def __init__(self, whole, app):
         self.client = whole.client
         access = whole.server.store.access
-        access.put_app(App(app), "test", 1)
+        access.add_app(App(app), "test", 1)
         _, self.key = access.make_key(app, "ingest", "test", 1, protocol="logtrace")
         _, self.reader = access.make_key(app, "read", "test", 1, protocol="logtrace")
         _, self.admin = access.make_key(app, "admin", "test", 1)

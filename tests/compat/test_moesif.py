@@ -49,7 +49,7 @@ class Site:
         self.whole, self.app = whole, app
         order = ("id", "user_id", "uid", "email", "username", "login", "anonymous_id")
         access = whole.server.store.access
-        access.put_app(App(app, identifiers=order), "test", 1)
+        access.add_app(App(app, identifiers=order), "test", 1)
         _, self.admin = access.make_key(app, "admin", "test", 1)
         self.keys = {}
         for scope in ("sdk", "ingest", "browser"):
@@ -326,10 +326,11 @@ class FakeSettings:
     def get(self, name, app=None):
         return self.value
 
-    def put(self, name, value, by, now, app=None):
+    def change(self, name, how, by, now, app=None):
         if self.fails:
             raise StoreBusy("busy")
-        self.value = value
+        self.value = how(self.value)
+        return self.value
 
 
 def test_what_another_process_kept_first_holds():

@@ -36,7 +36,7 @@ class Signed:
 
     def __init__(self, whole, app, scope="sdk", **settings):
         self.whole, self.app = whole, app
-        whole.server.store.access.put_app(App(app), "test", 1)
+        whole.server.store.access.add_app(App(app), "test", 1)
         _, self.admin = whole.server.store.access.make_key(app, "admin", "test", 1)
         answer = whole.client.using(self.admin).post(
             "/v1/keys", {"scope": scope, "protocol": "seismo", "settings": settings}

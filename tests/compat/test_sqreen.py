@@ -31,7 +31,7 @@ class Site:
     def __init__(self, whole, name):
         self.client, access = whole.client, whole.server.store.access
         self.app = re.sub(r"[^a-z0-9]+", "-", name)[:60].strip("-")
-        access.put_app(App(self.app), "test", 1)
+        access.add_app(App(self.app), "test", 1)
         self.key = access.make_key(self.app, "sdk", "test", 1, protocol="sqreen")[1]
         settings = {"addresses": True}
         self.telling = access.make_key(self.app, "sdk", "test", 1, protocol="sqreen", settings=settings)[1]

@@ -221,7 +221,7 @@ HELD = [
 @pytest.fixture(scope="module")
 def told(whole, keys):
     """Let clients of app `one` tell something; give a key of a third app, of which nobody ever told anything."""
-    whole.server.store.access.put_app(App("three", "Three"), "test", 1)
+    whole.server.store.access.add_app(App("three", "Three"), "test", 1)
     for operation, body in SENT.items():
         protocol, _, path = operation.split(" ")
         header, prefix = SHOWN[protocol]
@@ -285,7 +285,7 @@ def test_what_clients_are_told_to_do_is_told_to_those_of_their_own_app_alone(who
     """By whatever name the project goes in the address."""
 
     access = whole.server.store.access
-    access.put_app(App("four"), "test", 1)  # nothing of it is remembered yet
+    access.add_app(App("four"), "test", 1)  # nothing of it is remembered yet
     own = {app: keys[app, "exceptionless", "sdk"][1] for app in ("one", "two")}
     own["four"] = access.make_key("four", "sdk", "test", 1, protocol="exceptionless")[1]
 

@@ -80,7 +80,7 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Embedded
     """A backend whose store has the apps `shop` and `blog`."""
     made = BACKENDS[request.param](tmp_path)
     for app in ("shop", "blog"):
-        made.store.access.put_app(App(app, made=NOW), "test", NOW)
+        made.store.access.add_app(App(app, made=NOW), "test", NOW)
     yield made
     made.close()
 

@@ -17,18 +17,18 @@ from tests.contract.values import NOW, batch, decision, put
 
 
 def test_an_app_comes_back_as_it_was_put(backend):
-    app = App("shop", "The shop", NOW, ("uid", "email"), 56, 86_400_000_000, {"rate": 100})
-    backend.store.access.put_app(app, "jane", NOW)
-    assert backend.store.access.app("shop") == app
+    app = App("news", "The news", NOW, ("uid", "email"), 56, 86_400_000_000, {"rate": 100})
+    backend.store.access.add_app(app, "jane", NOW)
+    assert backend.store.access.app("news") == app
     store = backend.reopen()
-    assert store.access.app("shop") == app
-    assert [one.id for one in store.access.apps()] == ["blog", "shop"]
+    assert store.access.app("news") == app
+    assert [one.id for one in store.access.apps()] == ["blog", "news", "shop"]
     assert store.access.app("nowhere") is None
 
 
 def test_changing_an_app_keeps_its_revision(store):
     store.decisions.add("shop", decision("d"), "jane", NOW)
-    store.access.put_app(App("shop", "renamed"), "jane", NOW)
+    store.access.change_app("shop", {"name": "renamed"}, "jane", NOW)
     assert store.decisions.delta("shop", 1, NOW).revision == 1
 
 
@@ -40,14 +40,14 @@ def test_an_app_is_added_once_and_stays_what_it_was(store):
 
 
 def test_a_change_of_an_app_leaves_what_it_does_not_name(backend):
-    app = App("shop", "The shop", NOW, ("uid", "email"), 56, 86_400_000_000, {"rate": 100})
-    backend.store.access.put_app(app, "jane", NOW)
-    changed = backend.store.access.change_app("shop", {"ipv6": 48, "identifiers": ["id"]}, "jane", NOW + 1)
+    app = App("news", "The news", NOW, ("uid", "email"), 56, 86_400_000_000, {"rate": 100})
+    backend.store.access.add_app(app, "jane", NOW)
+    changed = backend.store.access.change_app("news", {"ipv6": 48, "identifiers": ["id"]}, "jane", NOW + 1)
     assert changed == replace(app, ipv6=48, identifiers=("id",))
-    line = backend.store.audit.list("shop").items[0]
+    line = backend.store.audit.list("news").items[0]
     assert (line.actor, line.action, line.detail) == ("jane", "app.change", {"ipv6": 48, "identifiers": ["id"]})
     for store in backend.twice():
-        assert store.access.app("shop") == changed
+        assert store.access.app("news") == changed
     assert backend.store.access.change_app("nowhere", {"ipv6": 48}, "jane", NOW) is None
 
 
@@ -337,18 +337,34 @@ def test_settings_are_json_values_for_the_server_or_an_app(store):
     assert store.settings.get("enforce", "blog") is None
 
 
+def test_a_setting_is_changed_from_what_it_was(store):
+    def one_more(value):
+        return [*(value or []), "x"]
+
+    def fails(value):
+        raise SentinelError("not so")
+
+    assert store.settings.change("list", one_more, "jane", NOW, "shop") == ["x"]
+    assert store.settings.change("list", one_more, "jane", NOW, "shop") == ["x", "x"]
+    for app in ("shop", "blog"):
+        with pytest.raises(SentinelError, match="not so"):
+            store.settings.change("list", fails, "jane", NOW, app)
+    assert store.settings.get("list", "shop") == ["x", "x"]
+    assert (store.settings.get("list", "blog"), store.settings.get("list")) == (None, None)
+    told = [(one.actor, one.target) for one in store.audit.list("shop").items if one.action == "setting.put"]
+    assert told == [("jane", "list"), ("jane", "list")]
+
+
 def test_a_playbooks_text_is_kept_when_it_changes(store):
     def version(number, source="text"):
         return PlaybookVersion("p", str(number), source, NOW, "jane")
 
-    assert store.playbooks.keep("shop", [version(1), PlaybookVersion("q", "1", "", NOW)]) == ["p", "q"]
-    assert store.playbooks.keep("shop", [version(1)]) == []
-    assert store.playbooks.keep("shop", [version(2)]) == ["p"]
-    assert store.playbooks.keep("shop", [version(1)]) == ["p"]
+    for versions in ([version(1), PlaybookVersion("q", "1", "", NOW)], [version(1)], [version(2)], [version(1)]):
+        store.playbooks.keep("shop", versions)
     assert [one.version for one in store.playbooks.history("shop", "p")] == ["1", "2", "1"]
     assert store.playbooks.history("blog", "p") == []
     assert store.playbooks.last("shop") == {"p": "1", "q": "1"}
-    assert store.playbooks.keep("shop", [PlaybookVersion("q", "", "", NOW)]) == ["q"]
+    store.playbooks.keep("shop", [PlaybookVersion("q", "", "", NOW)])
     assert (store.playbooks.last("shop"), store.playbooks.last("blog")) == ({"p": "1"}, {})
 
 
@@ -360,7 +376,7 @@ def test_a_playbooks_text_is_kept_with_its_line_in_the_audit_or_not_at_all(store
         patched.setattr(keeping, "note", raised(StoreBusy("the disk is full")))
         store.playbooks.keep("shop", [one, two], lines)
     assert store.playbooks.last("shop") == {"p": "1"}
-    assert store.playbooks.keep("shop", [one, two], lines) == ["q"]
+    store.playbooks.keep("shop", [one, two], lines)
     told = [one for one in store.audit.list("shop").items if one.action == "playbook.changed"]
     assert [(one.at, one.actor, one.target, one.reason) for one in told] == [(NOW, "files", "q", "version 1")]
 

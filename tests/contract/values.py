@@ -19,7 +19,7 @@ _numbers = count()
 def fresh_app(store: Store) -> str:
     """Return the id of a new app: a clean slate without another store."""
     app = f"app{next(_numbers)}"
-    store.access.put_app(App(app), "test", NOW)
+    store.access.add_app(App(app), "test", NOW)
     return app
 
 

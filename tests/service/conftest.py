@@ -12,6 +12,6 @@ from tests.service.stories import START
 @pytest.fixture
 def store(tmp_path):
     made = open_store(tmp_path / "data")
-    made.access.put_app(App("shop", made=START), "test", START)
+    made.access.add_app(App("shop", made=START), "test", START)
     yield made
     made.close()

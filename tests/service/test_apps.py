@@ -62,7 +62,7 @@ def test_what_is_no_origin_is_refused(origin):
 
 
 def test_a_search_is_changed_by_who_kept_it_or_an_administrator(store):
-    store.access.put_app(App("shop"), "test", NOW)
+    store.access.add_app(App("shop"), "test", NOW)
     kept = saved.keep(store, "shop", "Large", "success", {"event": "order"}, "ana", NOW)
     assert kept == SavedSearch(kept.id, "Large", "success", {"event": "order"}, "ana", NOW, NOW)
     assert saved.own(store, "shop", kept.id, "ana", admin=False) == kept
@@ -74,7 +74,7 @@ def test_a_search_is_changed_by_who_kept_it_or_an_administrator(store):
 
 def test_only_so_many_searches_are_kept(store, monkeypatch):
     monkeypatch.setattr(saved, "MOST", 2)
-    store.access.put_app(App("shop"), "test", NOW)
+    store.access.add_app(App("shop"), "test", NOW)
     for name in ("a", "b"):
         saved.keep(store, "shop", name, "", {}, "ana", NOW)
     with pytest.raises(Conflict, match="2 searches already"):

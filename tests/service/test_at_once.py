@@ -19,7 +19,7 @@ A_WHILE = 0.2  # seconds in which whoever is not held up is long done
 @pytest.fixture
 def store(tmp_path):
     with closing(open_store(tmp_path)) as opened:
-        opened.access.put_app(App("shop"), "test", NOW)
+        opened.access.add_app(App("shop"), "test", NOW)
         yield opened
 
 

@@ -34,7 +34,7 @@ NOON = MIDNIGHT - DAY // 2
 def store(tmp_path):
     store = open_store(tmp_path / "data")
     for app in ("shop", "quiet"):
-        store.access.put_app(App(app), "test", NOON)
+        store.access.add_app(App(app), "test", NOON)
     events = tuple(event(f"e{n}", NOON + n, user=f"id:{n % 3}", ip="192.0.2.1") for n in range(10))
     found = finding("f1", NOON)
     put(store, batch(events=events, findings=(found,), decisions=(decision("d1", made=NOON, finding="f1"),)))

@@ -18,7 +18,7 @@ TEXTS = (
 def kept(folder, sendings):
     """Return each finding's evidence and newest time after these sendings."""
     store = open_store(folder)
-    store.access.put_app(App("shop"), "test", 0)
+    store.access.add_app(App("shop"), "test", 0)
     server = Machine(store, TEXTS)
     for sending in sendings:
         server.send(*sending)

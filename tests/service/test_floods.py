@@ -76,7 +76,7 @@ class Desk:
     def fresh(self):
         """Go on with an app of which nothing was told."""
         self.app, self.way.told, self.way.refuses = f"app{next(APPS)}", [], 0
-        self.store.access.put_app(App(self.app), "test", 1)
+        self.store.access.add_app(App(self.app), "test", 1)
 
     def look(self):
         self.courier.settle()

@@ -28,7 +28,7 @@ def block(number: int, scope: str, value: str) -> Decision:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     store = open_store(tmp_path_factory.mktemp("hand") / "data")
-    store.access.put_app(App("shop"), "test", 1)
+    store.access.add_app(App("shop"), "test", 1)
     first = [block(0, "ip", "203.0.113.9"), block(1, "network", "2001:db8:7::/64"), block(2, "ip", "198.51.100.9")]
     others = [block(n, "ip", f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(3, MANY)]
     with store.unit() as unit:
@@ -68,7 +68,7 @@ def test_what_an_allowance_lifts_is_lifted_in_one_transaction(store, monkeypatch
 def test_only_so_many_allowances_are_in_force_at_a_time(store, monkeypatch) -> None:
     """Each finding, of any app, waits until they are looked at."""
     monkeypatch.setattr(hand, "MOST_ALLOWED", 1)
-    store.access.put_app(App("other"), "test", 1)
+    store.access.add_app(App("other"), "test", 1)
     hand.allow(store, "other", "user", "id:1", NOW + HOUR, "trusted", "jane", NOW)
     with pytest.raises(Conflict, match="allowances already"):
         hand.allow(store, "other", "user", "id:2", None, "trusted", "jane", NOW)
@@ -97,8 +97,10 @@ def test_what_is_decided_for_longer_is_decided_as_it_was(store, claimed) -> None
 
     before = told(NOW + 1)
     kept = store.findings.get("shop", user)
-    assert hand.prolong(store, "shop", kept, "again and again", "1d", "jane", NOW + 1) == len(made)
+    hand.prolong(store, "shop", kept, "again and again", "1d", "jane", NOW + 1)
     assert told(NOW + 2) == told(NOW + DAY) == before
-    for one in store.decisions.list("shop", now=NOW + DAY, users=[user]).items:
+    longer = store.decisions.list("shop", now=NOW + DAY, users=[user]).items
+    assert len(longer) == len(made)
+    for one in longer:
         assert (one.decision.by, one.decision.reason) == ("jane", "again and again")
         assert one.decision.manual != claimed

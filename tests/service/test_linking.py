@@ -23,7 +23,7 @@ FROM_BROWSER = {"trust": "browser"}
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory):
     with closing(open_store(tmp_path_factory.mktemp("linking"))) as store:
-        store.access.put_app(App("shop", made=START), "test", START)
+        store.access.add_app(App("shop", made=START), "test", START)
         yield Machine(store, [])
 
 

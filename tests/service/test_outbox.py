@@ -88,7 +88,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path):
     store = open_store(tmp_path / "data")
-    store.access.put_app(App("one"), "test", 1)
+    store.access.add_app(App("one"), "test", 1)
     bench = Bench(store)
     yield bench
     bench.way.open.set()

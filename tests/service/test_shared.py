@@ -58,7 +58,7 @@ class Processes:
     def __init__(self, store, texts, *links):
         self.store, self.texts, self.now = store, texts, START
         self.app = f"shop-{next(_apps)}"
-        store.access.put_app(App(self.app, made=START), "test", START)
+        store.access.add_app(App(self.app, made=START), "test", START)
         made = [lambda app, link=link: self._shared(app, link) for link in links] or [self._alone]
         self.pipelines = [Pipeline(store, one, lambda app: Plain(), lambda: self.now, Listeners()) for one in made]
         self.tenants = [pipeline.tenant(self.app) for pipeline in self.pipelines]

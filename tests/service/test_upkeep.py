@@ -22,7 +22,7 @@ NOW = 1_795_210_200_000_000
 def store(tmp_path):
     store = open_store(tmp_path / "data")
     for app in ("one", "two"):
-        store.access.put_app(App(app), "test", 1)
+        store.access.add_app(App(app), "test", 1)
     yield store
     store.close()
 
@@ -47,7 +47,7 @@ def test_projecting_takes_all_that_came_in_within_bounds(store):
 
 
 def test_events_go_when_their_app_no_longer_keeps_them(store):
-    store.access.put_app(App("one", retention=2 * DAY), "test", 1)
+    store.access.change_app("one", {"retention": 2 * DAY}, "test", 1)
     for app in ("one", "two"):
         keep(store, app, HOUR, DAY, 3 * DAY, 9 * DAY)
     upkeep.project(store)

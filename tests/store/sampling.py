@@ -37,7 +37,7 @@ def make(folder: Path) -> None:
 
 
 def _fill(store) -> None:
-    store.access.put_app(App("shop", "Shop", NOW), "test", NOW)
+    store.access.add_app(App("shop", "Shop", NOW), "test", NOW)
     store.access.make_key("shop", "sdk", "test", NOW, name="a key")
     store.access.make_link("account:a1", NOW + 10**12, NOW)
     store.accounts.put(Account("a1", "ana", "admin"), "test", NOW)

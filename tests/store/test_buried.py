@@ -23,7 +23,7 @@ from tests.contract.values import NOW, batch, event, finding, put
 
 def opened(folder):
     store = open_store(folder)
-    store.access.put_app(App("shop"), "test", NOW)
+    store.access.add_app(App("shop"), "test", NOW)
     return store
 
 
@@ -155,7 +155,7 @@ def databases():
 
 def opened_postgres(databases, name, folder):
     store = open_postgres(databases.url(name), folder=folder)
-    store.access.put_app(App("shop"), "test", NOW)
+    store.access.add_app(App("shop"), "test", NOW)
     return store
 
 

@@ -52,7 +52,7 @@ def test_everything_is_copied_and_compares(folder, url):
         assert there.decisions.revision(app) == here.decisions.revision(app) > 0
         assert _events(here, app) == _events(there, app)
     assert there.audit.list("one", limit=1).items
-    there.access.put_app(here.access.app("one"), "test", 5)  # whose line in the audit needs a number of its own
+    there.access.change_app("one", {"name": "One"}, "test", 5)  # whose line in the audit needs a number of its own
     for store in (here, there):
         store.close()
 
@@ -84,7 +84,7 @@ def test_a_difference_is_told_and_the_database_stays_refused(folder, url, monkey
 
 def test_a_database_that_holds_something_else_is_refused(folder, url):
     store = open_postgres(url)
-    store.access.put_app(App("other", made=1), "test", 1)
+    store.access.add_app(App("other", made=1), "test", 1)
     store.close()
     with pytest.raises(StoreError, match="holds another server's data"):
         moving.move(folder, url)

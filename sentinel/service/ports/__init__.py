@@ -95,12 +95,18 @@ class Settings(Protocol):
     def put(self, name: str, value: Any, by: str, now: int, app: str | None = None) -> None:
         """Set a value; None unsets it."""
 
+    def change(self, name: str, how: Callable[[Any], Any], by: str, now: int, app: str | None = None) -> Any:
+        """Set a value to what `how` makes of the one there is, None where none is; return it.
+
+        Nobody else sets it meanwhile, another process neither. Where `how` raises, nothing was set.
+        """
+
 
 class Playbooks(Protocol):
     """The texts of playbooks as they changed."""
 
-    def keep(self, app: str, versions: Sequence[PlaybookVersion], lines: Mapping[str, Note] | None = None) -> list[str]:
-        """Keep those whose version is not the last one kept; return the playbooks that changed.
+    def keep(self, app: str, versions: Sequence[PlaybookVersion], lines: Mapping[str, Note] | None = None) -> None:
+        """Keep those whose version is not the last one kept.
 
         Of these the audit gets the `lines`, by playbook. The empty version says that a playbook was removed.
         """

@@ -73,9 +73,6 @@ class Access(Protocol):
     def app(self, id: str) -> App | None:
         """Return one app."""
 
-    def put_app(self, app: App, by: str, now: int) -> None:
-        """Add an app, or change the one of that id."""
-
     def add_app(self, app: App, by: str, now: int) -> bool:
         """Add an app; say whether there was none of that id."""
 

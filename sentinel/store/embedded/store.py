@@ -17,7 +17,7 @@ from sqlalchemy import insert, select
 
 from sentinel.core.errors import StoreBusy
 from sentinel.core.record import Backed, Health
-from sentinel.store.arrival import BITS, END, Identity
+from sentinel.store.arrival import Identity
 from sentinel.store.buried import FILE, Buried
 from sentinel.store.deletions import Deletions
 from sentinel.store.embedded import backup
@@ -120,10 +120,7 @@ class Embedded(Rooms):
 
     def health(self) -> Health:
         """Return how the store is."""
-        through = self._projector.through
         return Health(
-            position=self._journal.position,
-            projected=through << BITS | END if through else 0,
             pending=self._projector.pending(),
             explorer=self._duck.failure,
             warnings=(*self._duck.warnings, *self._projector.warnings, *self._formatter.warnings),

@@ -143,8 +143,8 @@ class Postgres(Rooms):
         """Return how the store is."""
         down = self._news.trouble()
         return Health(
-            position=self._place.position, projected=self._place.position, pending=self.schema.pending(),
-            explorer=down, warnings=(*self.schema.warnings(), *self._news.warnings()), down=down,
+            pending=self.schema.pending(), explorer=down,
+            warnings=(*self.schema.warnings(), *self._news.warnings()), down=down,
         )  # fmt: skip
 
     def backup(self, folder: Path, now: int) -> Backed:

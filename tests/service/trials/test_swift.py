@@ -125,7 +125,7 @@ def database():
 def kept(store, raws):
     """Store events for an app of their own; return its name."""
     app = f"app{next(_apps)}"
-    store.access.put_app(App(app), "test", 1)
+    store.access.add_app(App(app), "test", 1)
     with store.unit() as unit:
         unit.commit([Batch(app, UNTIL, tuple(read(one, enriched=True) for one in raws))])
     return app

@@ -56,7 +56,7 @@ def project(store: Embedded) -> None:
 def main() -> None:
     """Open the store, say so, and commit until killed."""
     store = open_store(Path(sys.argv[1]), recent=100)
-    store.access.put_app(App("shop"), "test", NOW)
+    store.access.add_app(App("shop"), "test", NOW)
     print("open", *store.health().warnings, flush=True)
     threading.Thread(target=project, args=(store,), daemon=True).start()
     for number in count(int(sys.argv[2])):

@@ -12,6 +12,6 @@ from tests.contract.values import NOW
 @pytest.fixture
 def store(tmp_path):
     made = open_store(tmp_path / "data")
-    made.access.put_app(App("shop"), "test", NOW)
+    made.access.add_app(App("shop"), "test", NOW)
     yield made
     made.close()

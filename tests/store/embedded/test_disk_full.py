@@ -73,7 +73,7 @@ def test_a_full_disk_loses_nothing_and_commits_go_on_when_there_is_room(tmp_path
         ballast = small / "ballast"
         ballast.write_bytes(bytes(25 << 20))
         store = open_store(small / "data")
-        store.access.put_app(App("shop"), "test", NOW)
+        store.access.add_app(App("shop"), "test", NOW)
         numbers = iter(range(10_000))
         done = fill(store, numbers)
         assert len(done) > 5
@@ -97,7 +97,7 @@ def test_a_full_disk_loses_nothing_and_commits_go_on_when_there_is_room(tmp_path
 
 def test_a_file_that_may_not_grow_is_a_full_disk(tmp_path):
     store = open_store(tmp_path / "data")
-    store.access.put_app(App("shop"), "test", NOW)
+    store.access.add_app(App("shop"), "test", NOW)
     numbers = iter(range(10_000))
     with limited(2 << 20):
         done = fill(store, numbers)

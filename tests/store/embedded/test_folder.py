@@ -26,7 +26,7 @@ def contents(folder):
 
 def filled(folder):
     store = open_store(folder)
-    store.access.put_app(App("shop"), "test", NOW)
+    store.access.add_app(App("shop"), "test", NOW)
     put(store, batch(events=tuple(event(f"e{n}") for n in range(50))))
     store.project()
     store.close()
@@ -54,7 +54,7 @@ def test_nobody_else_can_read_what_is_kept(tmp_path):
     mask = os.umask(0)
     try:
         store = open_store(tmp_path / "data")
-        store.access.put_app(App("shop"), "test", NOW)
+        store.access.add_app(App("shop"), "test", NOW)
         put(store, batch(events=(event("a"),)))
         store.project()
         modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "data").iterdir()}
@@ -189,7 +189,7 @@ def test_an_older_control_file_does_not_hide_new_events(tmp_path):
     data = tmp_path / "data"
     open_store(data).close()
     store = open_store(data)
-    store.access.put_app(App("shop"), "test", NOW)
+    store.access.add_app(App("shop"), "test", NOW)
     store.close()
     backup = (data / CONTROL).read_bytes()
     filled(data)

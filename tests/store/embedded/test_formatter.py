@@ -45,7 +45,7 @@ def folder(tmp_path):
 def store(folder, monkeypatch):
     monkeypatch.setattr(projector, "MUCH", 1)
     opened = open_store(folder)
-    opened.access.put_app(App("shop"), "test", NOW)
+    opened.access.add_app(App("shop"), "test", NOW)
     yield opened
     opened.close()
 
@@ -87,7 +87,7 @@ def everything(store) -> list[tuple]:
 
 def test_what_it_makes_is_what_the_server_makes(store, tmp_path, monkeypatch):
     other = open_store(tmp_path / "other")
-    other.access.put_app(App("shop"), "test", NOW)
+    other.access.add_app(App("shop"), "test", NOW)
     warm(store)
     apart = asked(store, monkeypatch)
     for each in (store, other):

@@ -26,7 +26,7 @@ def data(tmp_path):
 @pytest.fixture
 def store(data):
     opened = open_store(data, recent=20)
-    opened.access.put_app(App("shop"), "test", NOW)
+    opened.access.add_app(App("shop"), "test", NOW)
     yield opened
     opened.close()
 
@@ -223,7 +223,7 @@ def crash(data, name=""):
         "from sentinel.core.record import App; from sentinel.store.embedded.store import open_store\n"
         "from tests.contract.values import *\n"
         "store = open_store(Path(sys.argv[1]))\n"
-        "store.access.put_app(App('shop'), 'test', NOW)\n"
+        "store.access.add_app(App('shop'), 'test', NOW)\n"
         "put(store, batch(events=tuple(event(f'{sys.argv[2]}kept{n}') for n in range(300))))\n"
         "store.project(); store.checkpoint()\n"
         "for lot in range(3):\n"

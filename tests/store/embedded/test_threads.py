@@ -64,7 +64,7 @@ def project(store, stop):
 
 def test_all_of_them_at_once(tmp_path):
     store = open_store(tmp_path / "data", recent=50)
-    store.access.put_app(App("shop"), "test", NOW)
+    store.access.add_app(App("shop"), "test", NOW)
     stop = threading.Event()
     with ThreadPoolExecutor(8) as pool:
         background = [pool.submit(work, store, stop) for work in (read, project, follow)]

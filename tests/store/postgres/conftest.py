@@ -24,7 +24,7 @@ def stores(database):
     """Two processes' stores over one database, as far as the database can tell."""
     url = postgres.shared().url(database)
     both = open_postgres(url), open_postgres(url)
-    both[0].access.put_app(App("shop", made=NOW), "test", NOW)
+    both[0].access.add_app(App("shop", made=NOW), "test", NOW)
     wait_for(lambda: both[1].access.app("shop"))
     yield both
     for store in both:

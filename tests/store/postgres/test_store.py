@@ -17,6 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sentinel.compat.exceptionless.config import Configs
+from sentinel.compat.moesif.names import AllTypes
 from sentinel.core.batch import Label, Sighting
 from sentinel.core.decision import Decision
 from sentinel.core.duration import DAY
@@ -75,6 +77,29 @@ def test_revisions_of_both_are_one_after_the_other(stores):
     assert sorted(added["a"] + added["b"]) == list(range(1, 51))
     assert all(some == sorted(some) for some in added.values())
     assert len(stores[0].decisions.delta("shop", 0, NOW).added) == 50
+
+
+def test_settings_of_clients_that_both_change_at_once_are_all_kept(stores):
+    def change(store, who):
+        for n in range(20):
+            Configs(store, lambda: NOW).put("shop", f"{who}{n}", "on", "jane")
+
+    at_once(lambda: change(stores[0], "a"), lambda: change(stores[1], "b"))
+    kept = Configs(stores[0], lambda: NOW).read("shop")
+    assert kept.version == 40
+    assert sorted(kept.settings) == sorted(f"{who}{n}" for who in "ab" for n in range(20))
+
+
+def test_types_of_names_that_both_fix_at_once_are_all_kept(stores):
+    def fix(store, who):
+        types = AllTypes(lambda: store.settings, lambda: NOW)
+        for n in range(20):
+            types.load("shop").expected(f"{who}{n}", "number", True)
+            types.keep("shop")
+
+    at_once(lambda: fix(stores[0], "a"), lambda: fix(stores[1], "b"))
+    kept = AllTypes(lambda: stores[0].settings, lambda: NOW).load("shop").of
+    assert sorted(kept) == sorted(f"{who}{n}" for who in "ab" for n in range(20))
 
 
 def test_a_finding_opened_by_both_is_opened_once(stores):
@@ -152,7 +177,7 @@ def test_a_database_put_back_under_servers_is_noticed_and_every_sdk_takes_its_li
 
 def test_the_app_of_a_key_is_known_with_the_key_however_new_both_are(stores):
     stores[1]._news.stop()  # it hears of nothing
-    stores[0].access.put_app(App("new", made=NOW), "test", NOW)
+    stores[0].access.add_app(App("new", made=NOW), "test", NOW)
     _, secret = stores[0].access.make_key("new", "sdk", "test", NOW)
     assert stores[1].access.key(secret).app == "new"
     assert stores[1].access.app("new") is not None
@@ -218,7 +243,7 @@ def test_days_have_partitions_ahead_and_an_imported_day_gets_one(stores, databas
 
 def test_retention_drops_whole_days_and_leaves_other_apps_theirs(stores, database):
     store = stores[0]
-    store.access.put_app(App("blog", made=NOW), "test", NOW)
+    store.access.add_app(App("blog", made=NOW), "test", NOW)
     put(store, batch(events=(event("a", NOW - DAY), event("b", NOW))))
     put(store, batch("blog", events=(event("a", NOW),)))
     store.project()
@@ -460,7 +485,7 @@ def test_a_dump_is_put_back_as_the_manual_says_without_an_error(tmp_path):
     try:
         server.run("CREATE DATABASE sentinel TEMPLATE template0")
         store = open_postgres(server.url("sentinel"))
-        store.access.put_app(App("shop", made=NOW), "test", NOW)
+        store.access.add_app(App("shop", made=NOW), "test", NOW)
         send(store, [event("a"), event("b")])
         store.close()
         for name, *options in [["pg_dump", "--format=custom", "--file", "sentinel.dump", "sentinel"], *steps]:
@@ -567,7 +592,7 @@ def test_a_schema_of_an_odd_name_is_used_as_any(database):
     server.run(f'ALTER DATABASE {database} SET search_path = "Odd, ""one"""')
     store = open_postgres(server.url(database))
     try:
-        store.access.put_app(App("shop"), "test", NOW)
+        store.access.add_app(App("shop"), "test", NOW)
         put(store, batch(events=(event("a"),)))
     finally:
         store.close()
