@@ -35,6 +35,23 @@ def _is_told(record: logging.LogRecord) -> bool:
 logging.getLogger("uvicorn.error").addFilter(_is_told)
 
 
+class _Exit:
+    """The transport as whoever answers a request sees it: closed while a body still comes, it is closed behind that.
+
+    A socket that is closed with bytes unread resets the connection, and a client still sending loses the answer.
+    """
+
+    def __init__(self, connection: Connection, cycle: RequestResponseCycle) -> None:
+        self._connection = connection
+        self._cycle = cycle
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection.transport, name)
+
+    def close(self) -> None:
+        self._connection.leave(self._cycle)
+
+
 class Connection(HttpToolsProtocol):
     """One connection, let go when it sends bytes of which nothing comes: endless heads, trailers, chunk extensions.
 
@@ -49,6 +66,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*args, **options)
         self._held = 0
         self._watch: asyncio.TimerHandle | None = None
+        self._leaving = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -73,7 +91,10 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._held = 0
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:
+            self.cycle.transport = _Exit(self, self.cycle)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         self._held = 0
@@ -82,6 +103,17 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._held = 0
         super().on_message_complete()
+        if self._leaving:
+            self.transport.close()
+
+    def leave(self, cycle: RequestResponseCycle) -> None:
+        """Close the connection, once what is left of an answered request's body has come or had its time."""
+        if cycle is not self.cycle or not (cycle.more_body and cycle.response_complete):
+            self.transport.close()
+        elif not self._leaving:
+            self._leaving = True
+            self._unwatch()
+            self._watch = self.loop.call_later(self.patience, self.timeout_keep_alive_handler)
 
     def send_400_response(self, msg: str) -> None:
         self.transport.write(_NO_HTTP)

@@ -151,6 +151,35 @@ def test_a_body_that_nobody_waits_for_has_no_time_of_its_own(hasty):
         assert until_closed(sock) == b""
 
 
+@pytest.mark.parametrize(
+    "sending", [b"Content-Length: 9000000", b"Transfer-Encoding: chunked"], ids=["length", "chunks"]
+)
+def test_whoever_is_answered_while_still_sending_gets_the_answer_also_where_the_connection_ends_with_it(
+    patient, sending
+):
+    body = b"b" * 9_000_000 if b"Length" in sending else (b"4000\r\n" + b"b" * 16_384 + b"\r\n") * 550 + b"0\r\n\r\n"
+    with connected(patient) as sock:
+        sock.sendall(b"POST /early HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + sending + b"\r\n\r\n" + body)
+        head, _, answered = until_closed(sock).partition(b"\r\n\r\n")
+    assert (head[:13], answered) == (b"HTTP/1.1 200 ", b"0")
+
+
+def test_what_such_a_client_never_sends_is_not_waited_for(hasty):
+    with connected(hasty) as sock:
+        sock.sendall(b"POST /early HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9\r\n\r\nb")
+        assert until_closed(sock).endswith(b"\r\n\r\n0")
+
+
+def test_nothing_is_answered_behind_the_last_request_of_a_connection(patient, caplog):
+    with connected(patient) as sock:
+        sock.sendall(b"POST /early HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9\r\n\r\n")
+        assert answer(sock).endswith(b"0")
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            sock.sendall(b"b" * 9 + GET + b"\r\n")
+        assert until_closed(sock).count(b"HTTP/1.1 200") == 0
+    assert caplog.records == []
+
+
 def test_a_request_under_way_is_not_hurried(hasty):
     with connected(hasty) as sock:
         sock.sendall(GET.replace(b"GET", b"POST") + b"Content-Length: 2\r\n\r\nb")
