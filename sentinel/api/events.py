@@ -96,9 +96,8 @@ class OneEvent(EventView):
 def get_event(here: Here, caller: Reader, id: Id, at: Time = None) -> Any:
     """Return the newest event of an id, or the one of that time."""
     kept = require(here.store.events.get(caller.app, id, moment("at", at, here.clock())), "event", id)
-    types = {one.path: one.type for one in here.store.schema.properties(caller.app)}
-    odd = conflicting(types, kept.event.properties)
-    return event_view(kept) | {"conflicts": odd, "placeholders": placeholders(kept.event.identifiers)}
+    odd = conflicting(here.store.schema.properties(caller.app), kept.event.properties)
+    return event_view(kept) | {"conflicts": list(odd), "placeholders": placeholders(kept.event.identifiers)}
 
 
 def _shown(kept: KeptEvent) -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from sentinel.core.record import Property
 
 TYPES = {str: "string", bool: "boolean", int: "number", float: "number", dict: "object", list: "array"}
 
@@ -21,7 +23,8 @@ def walk(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield from walk(item, path + ".")
 
 
-def conflicting(types: Mapping[str, str], properties: Mapping[str, Any]) -> list[str]:
-    """Return the paths whose value is of another type than is known of them; null is of none."""
+def conflicting(known: Iterable[Property], properties: Mapping[str, Any]) -> dict[str, str]:
+    """Return the known type of each path whose value is of another; null is of none."""
+    types = {one.path: one.type for one in known}
     found = ((path, TYPES.get(type(value))) for path, value in walk(properties))
-    return [path for path, kind in found if kind is not None and types.get(path, kind) != kind]
+    return {path: types[path] for path, kind in found if kind is not None and types.get(path, kind) != kind}

@@ -122,11 +122,10 @@ def tail(visit: Viewer, asked: Asked) -> Response:
 def show_event(visit: Viewer, id: Id, at: Annotated[int | None, Query(ge=0, lt=2**63)] = None) -> Response:
     """Show all of one event, and what rules and playbooks make of it."""
     why = require(visit.here.explainer.event(visit.app.id, id, at), "event", id)
-    types = {one.path: one.type for one in visit.store.schema.properties(visit.app.id)}
     event = why.event.event
-    odd = [(path, types[path]) for path in conflicting(types, event.properties)]
+    odd = conflicting(visit.store.schema.properties(visit.app.id), event.properties)
     nobody = [(name, event.identifiers[name]) for name in placeholders(event.identifiers)]
-    return visit.page("event.html", kept=why.event, event=event, why=why, odd=odd, nobody=nobody)
+    return visit.page("event.html", kept=why.event, event=event, why=why, odd=odd.items(), nobody=nobody)
 
 
 def _facets(
