@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -31,7 +30,6 @@ class Configs:
         self._store = store
         self._clock = clock
         self._held: dict[str, tuple[int, Config]] = {}
-        self._lock = threading.Lock()
 
     def fresh(self, app: str) -> Config | None:
         """Return an app's settings from memory, None where they must be read anew."""
@@ -40,8 +38,7 @@ class Configs:
 
     def read(self, app: str) -> Config:
         """Return an app's settings."""
-        kept: Any = self._store.settings.get(SETTING, app)
-        found = Config(kept["version"], kept["settings"]) if kept else Config(0, {})
+        found = _config(self._store.settings.get(SETTING, app))
         self._held[app] = (self._clock(), found)
         return found
 
@@ -49,13 +46,19 @@ class Configs:
         """Set a setting, or with None take it away."""
         if not 0 < len(name) <= LONGEST_NAME:
             raise ApiError("malformed", f"`key`: not a name of 1 to {LONGEST_NAME} characters")
-        with self._lock:
-            found = self.read(app)
+
+        def change(kept: Any) -> dict[str, Any]:
+            found = _config(kept)
             changed = {key: one for key, one in found.settings.items() if key != name}
             if value is not None:
                 changed[name] = value
             if len(changed) > MOST:
                 raise ApiError("invalid", f"more than {MOST} settings")
-            kept = {"version": found.version + 1, "settings": changed}
-            self._store.settings.put(SETTING, kept, by, self._clock(), app)
-            self.read(app)
+            return {"version": found.version + 1, "settings": changed}
+
+        self._store.settings.change(SETTING, change, by, self._clock(), app)
+        self._held.pop(app, None)
+
+
+def _config(kept: Any) -> Config:
+    return Config(kept["version"], kept["settings"]) if kept else Config(0, {})

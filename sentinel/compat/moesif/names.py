@@ -6,7 +6,6 @@ expected; nothing is refused for it. Browsers are held to the types that servers
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -27,7 +26,7 @@ class Settings(Protocol):
     """What is set at run time; see `ports.Settings`."""
 
     def get(self, name: str, app: str | None = None) -> Any: ...
-    def put(self, name: str, value: Any, by: str, now: int, app: str | None = None) -> None: ...
+    def change(self, name: str, how: Callable[[Any], Any], by: str, now: int, app: str | None = None) -> Any: ...
 
 
 @dataclass(slots=True)
@@ -54,7 +53,6 @@ class AllTypes:
         self._settings = settings
         self._clock = clock
         self._apps: dict[str, Types] = {}
-        self._lock = threading.Lock()
 
     def known(self, app: str) -> Types | None:
         """Return an app's types where they were read of late; another process may have fixed some since."""
@@ -64,24 +62,21 @@ class AllTypes:
 
     def load(self, app: str) -> Types:
         """Return an app's types, read anew: what is kept goes before what was only just seen."""
-        with self._lock:
-            types = self._apps.setdefault(app, Types())
-            types.of.update(self._settings().get(SETTING, app) or {})
-            types.read = self._clock()
-            return types
+        types = self._apps.setdefault(app, Types())
+        types.of.update(self._settings().get(SETTING, app) or {})
+        types.read = self._clock()
+        return types
 
     def keep(self, app: str) -> None:
         """Write the types that were fixed since the last time, unless somebody else fixed them meanwhile."""
-        with self._lock:
-            types, settings = self._apps[app], self._settings()
-            kept: dict[str, str] = settings.get(SETTING, app) or {}
-            types.fresh = False  # from here on: what another thread fixes meanwhile is kept now or the next time
-            try:
-                settings.put(SETTING, types.of | kept, "moesif", self._clock(), app)
-            except BaseException:
-                types.fresh = True
-                raise
-            types.of.update(kept)
+        types = self._apps[app]
+        types.fresh = False  # from here on: what another thread fixes meanwhile is kept now or the next time
+        try:
+            kept = self._settings().change(SETTING, lambda held: types.of | (held or {}), "moesif", self._clock(), app)
+        except BaseException:
+            types.fresh = True
+            raise
+        types.of.update(kept)
 
 
 class Aside:
