@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import resource
 import signal
 import socket
@@ -40,6 +41,7 @@ class _Uvicorn(uvicorn.Server):
                 raise
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        tell_manager("STOPPING=1")
         self._draining()
         await super().shutdown(sockets)
 
@@ -60,12 +62,24 @@ def serve(server: Server, listening: Callable[[str], None]) -> None:
             be_frugal()
             local.leave(settings.data, _loopback(settings, sock), server.token)
             listening(address)
+            tell_manager("READY=1")
 
         try:
             _Uvicorn(config, ready, server.drain).run(sockets=[sock])
         finally:
             local.take_back(settings.data)
             gc.unfreeze()  # or what compiled packages hold counts as leaked at the exit
+
+
+def tell_manager(state: str) -> None:
+    """Tell the service manager that started this process, if one did, how far it is: systemd's sd_notify(3).
+
+    So a unit counts as started when events can come in, and not before.
+    """
+    where = os.environ.get("NOTIFY_SOCKET", "")
+    if where.startswith(("/", "@")):  # "@" stands for the NUL of an abstract address
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.sendto(state.encode(), where if where[0] == "/" else f"\0{where[1:]}")
 
 
 def be_frugal() -> None:

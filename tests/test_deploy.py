@@ -127,6 +127,20 @@ def test_units_run_a_command_there_is_with_settings_there_are(path, tmp_path, mo
     assert float(service["TimeoutStopSec"]) > found.grace / 1e6
 
 
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_units_wait_for_a_server_that_says_when_it_is_ready_however_long_that_takes(path):
+    """A start may bring tables up to date, or fold a day's events: systemd would end it after 90 seconds."""
+    service = unit(path)["Service"]
+    assert (service["Type"], service["TimeoutStartSec"]) == ("notify", "infinity")
+
+
+def test_units_are_confined_alike():
+    one, several = (dict(unit(DEPLOY / name)["Service"]) for name in ("sentinel.service", "sentinel@.service"))
+    for own in ("Environment", "EnvironmentFile", "StateDirectory", "ReadWritePaths"):
+        one.pop(own), several.pop(own, None)
+    assert one == several
+
+
 def test_the_server_on_files_may_write_where_the_manual_backs_it_up():
     """Its running server writes the backup, and systemd lets it write to nothing that the unit does not name."""
     service = unit(DEPLOY / "sentinel.service")["Service"]

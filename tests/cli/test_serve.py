@@ -115,6 +115,19 @@ def test_a_signal_ends_it_in_order(serve, number):
     assert not list(server.data.glob("*-wal"))
 
 
+@pytest.mark.parametrize("abstract", [False, True])
+def test_it_tells_who_manages_services_when_it_listens_and_when_it_stops(serve, tmp_path, monkeypatch, abstract):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(180)
+        address = f"\0{tmp_path}/notify" if abstract else f"{tmp_path}/notify@1"
+        manager.bind(address)
+        monkeypatch.setenv("NOTIFY_SOCKET", address.replace("\0", "@"))
+        server = serve(kind=Forked)
+        assert manager.recv(100) == b"READY=1"
+        assert server.end() == 0
+        assert manager.recv(100) == b"STOPPING=1"
+
+
 def test_an_orderly_stop_prints_nothing_but_log_lines(serve):
     server = serve("--log-format", "json")
     client = server.client.using(server.first_key)
