@@ -45,7 +45,7 @@ from sentinel.api.refusals import OPENAPI
 from sentinel.core.errors import SentinelError
 from sentinel.edge import wire
 from sentinel.edge.decoding import countable
-from sentinel.edge.errors import ApiError, refusal
+from sentinel.edge.errors import ApiError, NotTaken, refusal
 from sentinel.edge.requests import named
 from sentinel.edge.wire import Asgi, Budget, Gone, Headers, Message, Receive, Scope, Send
 
@@ -191,8 +191,8 @@ class Front:
         elif path.endswith("/") and (meant := path[:-1]) in ALLOWED:
             await wire.answer(send, 404, refusals.slashed(path, meant).body())
         elif path in ALLOWED and method not in ALLOWED[path]:
-            error, allow = refusals.not_taken(method, ALLOWED[path])
-            await wire.answer(send, error.status, error.body(), [allow])
+            error = NotTaken(method, ALLOWED[path])
+            await wire.answer(send, error.status, error.body(), error.headers)
         else:
             rest: Asgi = self.console if self.console.answers(scope) or _astray(scope) else self.rest
             await self._with_body(rest, scope, receive, _guarded(send))

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Match
 
 from sentinel.api.models import ErrorAnswer
 from sentinel.core.errors import SentinelError
-from sentinel.edge.errors import CODES, ApiError, refusal
+from sentinel.edge.errors import CODES, ApiError, NotTaken, refusal
 from sentinel.edge.mistakes import told
 
 OPENAPI = "/v1/openapi.json"
@@ -35,9 +35,9 @@ _SEE = f"see {OPENAPI}"
 _NO_JSON = ApiError("malformed", "the body is not JSON", f"send it plain and in UTF-8, as {OPENAPI} shows")
 
 
-def answer(error: ApiError, *more: tuple[str, str]) -> Response:
-    """Return the answer of a refusal, with more lines in its head."""
-    return Response(error.body(), error.status, dict([*error.headers, *more]), "application/json")
+def answer(error: ApiError) -> Response:
+    """Return the answer of a refusal."""
+    return Response(error.body(), error.status, dict(error.headers), "application/json")
 
 
 async def refused(request: Request, error: Exception) -> Response:
@@ -55,7 +55,7 @@ async def invalid(request: Request, error: Exception) -> Response:
     if first["loc"] == ("body",) and first["type"] != "missing" and not _is_json(request):
         say = "send the header `Content-Type: application/json`"
         return answer(ApiError("invalid", "`body`: the request does not say that it is JSON", say))
-    place = ".".join(_place(first["loc"], error.body)) or "body"
+    place = ".".join(_place(first["loc"], error.body, first["type"] == "missing")) or "body"
     message, hint = told(first)
     return answer(ApiError("invalid", f"`{place[:80]}`: {message}", hint or _SEE))
 
@@ -71,7 +71,7 @@ async def http(request: Request, error: Exception) -> Response:
     if taken and (code == "not_found" or request.method in taken):
         return answer(slashed(path, meant))
     if code == "method_not_allowed":
-        return answer(*not_taken(request.method, _methods(request, path)))
+        return answer(NotTaken(request.method, _methods(request, path)))
     messages = {"not_found": "there is nothing at this address"}
     refusing = answer(ApiError(code, messages.get(code, "the request is not taken"), _SEE))
     for name, value in (error.headers or {}).items():
@@ -84,7 +84,7 @@ def _is_json(request: Request) -> bool:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower().endswith(("/json", "+json"))
 
 
-def _place(loc: Sequence[int | str], body: Any) -> Iterator[str]:
+def _place(loc: Sequence[int | str], body: Any, missing: bool) -> Iterator[str]:
     """Give the steps to what is wrong, without the names of the types that its value was tried as."""
     for step in loc[1:]:
         if loc[0] == "body":
@@ -92,15 +92,10 @@ def _place(loc: Sequence[int | str], body: Any) -> Iterator[str]:
                 return
             if isinstance(body, list) and isinstance(step, str):
                 continue
+            if isinstance(body, dict) and step not in body and not missing:
+                return
             body = body.get(step) if isinstance(body, dict) else body[int(step)]
         yield str(step)
-
-
-def not_taken(method: str, taken: Sequence[str]) -> tuple[ApiError, tuple[str, str]]:
-    """Return the refusal of a method at an address that takes others, and the line of the head that names those."""
-    listed = ", ".join(taken)
-    error = ApiError("method_not_allowed", f"the method `{method[:20]}` is not taken here", f"it takes {listed}")
-    return error, ("allow", listed)
 
 
 def slashed(path: str, meant: str) -> ApiError:

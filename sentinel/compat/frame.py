@@ -14,10 +14,11 @@ from typing import Any
 from sentinel.compat.adapter import Adapter, Answer, Call, Request, Route, Shared
 from sentinel.core.duration import MINUTE
 from sentinel.core.errors import SentinelError
+from sentinel.core.record import KeyScope
 from sentinel.edge import wire
 from sentinel.edge.access import Caller
 from sentinel.edge.door import EXPECTED, not_written, preflight
-from sentinel.edge.errors import ApiError, refusal
+from sentinel.edge.errors import ApiError, NotTaken, refusal
 from sentinel.edge.wire import Gone, Headers, Receive, Scope, Send
 
 PREFIX = "/compat/"
@@ -97,9 +98,10 @@ class Compat:
     ) -> Answer:
         routes = self._routes[name]
         if request.method == "OPTIONS":
-            methods = ", ".join(routes.methods(request.path))
-            origin = request.headers.get(b"origin") if methods else None
-            return Answer(204, b"", tuple(preflight(origin, methods, adapter.allow)))
+            browsers = routes.methods(request.path, "browser")
+            origin = request.headers.get(b"origin") if browsers else None
+            methods = browsers if origin is not None else routes.methods(request.path)
+            return Answer(204, b"", tuple(preflight(origin, ", ".join(methods), adapter.allow)))
         route, named = routes.find(request.method, request.path)
         request = Request(request.method, request.path, request.headers, request.scope, named)
         door = self.shared.door
@@ -169,11 +171,11 @@ class Routes:
         for route in found:
             if route.method == method or (method == "HEAD" and route.method == "GET"):
                 return route, named
-        raise ApiError("method_not_allowed", f"the method `{method[:20]}` is not taken here")
+        raise NotTaken(method, self.methods(path))
 
-    def methods(self, path: str) -> list[str]:
-        """Return the methods taken from browsers at a path."""
-        return [route.method for route in self._at(path)[0] if "browser" in route.scopes]
+    def methods(self, path: str, scope: KeyScope | None = None) -> list[str]:
+        """Return the methods taken at a path, or those that keys of a scope may use there."""
+        return [route.method for route in self._at(path)[0] if scope is None or scope in route.scopes]
 
     def _at(self, path: str) -> tuple[list[Route], dict[str, str]]:
         path = path.rstrip("/") or "/"

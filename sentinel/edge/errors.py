@@ -63,6 +63,20 @@ class ApiError(SentinelError):
         return msgspec.json.encode({"error": said | ({"problems": self.problems} if self.problems else {})})
 
 
+class NotTaken(ApiError):
+    """The refusal of a method at an address that takes others; the head of its answer names those."""
+
+    def __init__(self, method: str, taken: Sequence[str]) -> None:
+        self._taken = ", ".join(taken)
+        message = f"the method `{method[:20]}` is not taken here"
+        super().__init__("method_not_allowed", message, f"it takes {self._taken}")
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """What the answer's head says beyond its status."""
+        return [("allow", self._taken)]
+
+
 def refusal(error: SentinelError) -> ApiError:
     """Return what to answer where the service raised an error of the tree."""
     if isinstance(error, ApiError):

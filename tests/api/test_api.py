@@ -184,6 +184,7 @@ class TestDecisions:
             ({"scope": "network", "value": "10.0.0.0/2"}, "`value`: `10.0.0.0/2` is wider than /8"),
             ({"scope": "ip", "value": ["a", "b"]}, "`value`: a pair, and the scope is `ip`"),
             ({"scope": "user+ip", "value": "x"}, "`value`: `x` is not a pair"),
+            ({"scope": "user", "value": {"id": 42}}, "`value`: not a text"),
             ({"scope": "user", "value": "x" * 300}, "`user.id`: longer than 256 characters"),
             ({"reason": ""}, "`reason`"),
             ({"reason": "\x1b[2J"}, "`reason`: not a text of printable characters"),
