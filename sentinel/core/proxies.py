@@ -10,14 +10,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Protocol
 
 from sentinel.core import address
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*("(?:[^"\\]|\\.)*"|[^;,\s]+)', re.IGNORECASE)
-_SPLIT = re.compile(r'(?:[^,"]+|"(?:[^"\\]+|\\.)*"?)+')
+# Of a Forwarded header (RFC 7239). Elements are cut out of the reversed text: what trusted proxies wrote stands on the
+# right, and a quote that a stranger left open further left must not take it in.
+_ELEMENT = re.compile(r'(?:[^,"]++|"(?:[^"]++|"(?=\\))*+"?)++')
+_PAIR = r'(?:[^;"]++|"(?:[^"\\]++|\\.)*+"?)*+;'
+_FOR = re.compile(rf'(?:{_PAIR})*?\s*for\s*=\s*("(?:[^"\\]|\\.)*"|[^;\s]+)', re.IGNORECASE)
 _MOST = 64  # no honest chain is longer
 
 
@@ -73,12 +77,13 @@ def _rightmost_untrusted(near: str | None, chain: list[str | None], trusted: tup
 
 def _chain(forwarded: Sequence[str], x_forwarded_for: Sequence[str], header: str | None) -> list[str | None]:
     if header == "forwarded" or (header is None and not x_forwarded_for):
-        return [_node(part) for part in _SPLIT.findall(",".join(forwarded))[-_MOST:]]
+        found = islice(_ELEMENT.finditer(",".join(forwarded)[::-1]), _MOST)
+        return [_node(part[0][::-1]) for part in found][::-1]
     return [_address(part) for part in ",".join(x_forwarded_for).split(",")[-_MOST:]]
 
 
 def _node(part: str) -> str | None:
-    found = _FOR.search(part)
+    found = _FOR.match(part)
     return _address(found[1].strip('"')) if found else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sentinel.core import proxies
@@ -161,6 +161,20 @@ def test_a_stranger_cannot_choose_an_address_by_writing_more_on_the_left():
     for left in ("192.0.2.1", "10.0.0.9", "unknown", ",,,", "x" * 9999, "192.0.2.1, " * 200):
         assert address("10.0.0.1", [left, "203.0.113.9"], trusted_proxies=TRUSTED) == "203.0.113.9"
         assert address("10.0.0.1", [f"{left},203.0.113.9"], proxy_hops=1) == "203.0.113.9"
+
+
+@example('for=192.0.2.1;x="', 'for="[2a00:1450::5]:443"')
+@example('for="', "for=203.0.113.9")
+@example('for=192.0.2.1;x="\\', 'host="a;for=192.0.2.3";for=203.0.113.9')
+@given(
+    st.lists(st.sampled_from(['"', "\\", ",", ";", "=", " ", "x", "for=192.0.2.1"])).map("".join),
+    st.sampled_from(["for=203.0.113.9", 'for="[2a00:1450::5]:443"', 'host="a,b;for=192.0.2.3";for=203.0.113.9']),
+)
+def test_nor_by_a_quote_left_open_there(left, proxy):
+    expected = "2a00:1450::5" if "2a00" in proxy else "203.0.113.9"
+    for lines in ([left, proxy], [f"{left}, {proxy}"], [f'{left}, {proxy}, for="10.0.0.2"']):
+        assert address("10.0.0.1", [], lines, trusted_proxies=TRUSTED) == expected
+    assert address("10.0.0.1", [], [f"{left},{proxy}"], proxy_hops=1) == expected
 
 
 def read(environ=None, **given_):
