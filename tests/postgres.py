@@ -137,7 +137,11 @@ def _open_to_nobody(found: Path) -> Path:
         copy = Path(tempfile.mkdtemp(prefix="sentinel-pg-"))
         copy.chmod(0o755)
         atexit.register(shutil.rmtree, copy, ignore_errors=True)
-        return Path(shutil.copytree(found, copy / found.name, symlinks=True))
+        package = found.parent
+        for one in (found, package.with_name(f"{package.name}.libs")):  # where a wheel's programs look for theirs
+            if one.is_dir():
+                shutil.copytree(one, copy / one.relative_to(package.parent), symlinks=True)
+        return copy / package.name / found.name
     return found
 
 
