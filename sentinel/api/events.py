@@ -30,7 +30,6 @@ from sentinel.core.record import EventFormat, KeptEvent
 from sentinel.edge.access import credential
 from sentinel.edge.errors import require
 from sentinel.edge.wire import Headers
-from sentinel.service.hand import inside
 from sentinel.service.ports.events import Events
 
 router = APIRouter(tags=["events"])
@@ -159,4 +158,4 @@ def _fits(kept: KeptEvent, wanted: record.Filter) -> bool:
         return False
     if wanted.ip is None or wanted.ip == event.ip:
         return True
-    return event.ip is not None and "/" in wanted.ip and inside(place(event.ip), place(wanted.ip))
+    return event.ip is not None and "/" in wanted.ip and place(event.ip).within(place(wanted.ip))

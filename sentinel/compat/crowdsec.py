@@ -316,12 +316,7 @@ def _asked(table: Table, query: Mapping[str, str]) -> list[tuple[Target, Ban]]:
         return [(one, ban) for one, ban in table.covering(wanted) if one == wanted]
     if _flag(query, "contains", True):  # some that ask go by the first alone
         return sorted(table.covering(wanted), key=lambda one: (STRICTNESS[one[1].kind], one[1].until), reverse=True)
-    return [(one, ban) for one, ban in list(table.bans.items()) if isinstance(one, Place) and _inside(one, wanted)]
-
-
-def _inside(one: Place, wide: Place) -> bool:
-    narrower = one.length - wide.length
-    return one.version == wide.version and narrower >= 0 and one.bits >> narrower == wide.bits
+    return [(one, ban) for one, ban in list(table.bans.items()) if isinstance(one, Place) and one.within(wanted)]
 
 
 def _wanted(query: Mapping[str, str]) -> Wanted:

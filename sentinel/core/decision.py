@@ -47,6 +47,18 @@ class Place(NamedTuple):
         """Whether it is one address."""
         return self.length == WIDTHS[self.version]
 
+    def wider(self, length: int) -> Place:
+        """Return the network of a shorter prefix, in bits, that it lies in."""
+        return Place(self.version, length, self.bits >> (self.length - length))
+
+    def within(self, other: Place) -> bool:
+        """Say whether it lies within another, or is the same."""
+        return self.version == other.version and self.length >= other.length and self.wider(other.length) == other
+
+    def meets(self, other: Place) -> bool:
+        """Say whether there is an address that lies in both."""
+        return self.within(other) or other.within(self)
+
     def __str__(self) -> str:
         kind = ipaddress.IPv4Address if self.version == 4 else ipaddress.IPv6Address
         return f"{kind(self.first)}/{self.length}"

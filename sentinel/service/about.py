@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from sentinel.core import address
-from sentinel.core.decision import FOREVER, PAIRS, SCOPES, STRICTNESS, WIDEST, Decision, Place, Single, place, unpair
+from sentinel.core.decision import FOREVER, PAIRS, SCOPES, STRICTNESS, WIDEST, Decision, Single, place, unpair
 from sentinel.core.decisions import Found, bears
 from sentinel.core.decisions import overruled as decided_over
 from sentinel.core.explore import Activity
 from sentinel.core.record import Filter, KeptDecision, KeptFinding, Person
-from sentinel.service.hand import inside
 from sentinel.service.ports import Store
 
 MOST = 50  # findings and lines of a timeline
@@ -73,12 +72,10 @@ def _found_at(store: Store, app: str, names: Iterable[str]) -> Iterable[KeptFind
 
 def _found_in(store: Store, app: str, network: str) -> Iterable[KeptFinding]:
     """Return the findings about addresses of a network, of those that are looked at."""
-    version, length, bits = place(network)
+    wanted = place(network)
     for kept in _looked_at(store, app):
-        if kept.finding.ip is not None:
-            near = place(kept.finding.ip)
-            if near.version == version and near.length >= length and near.bits >> (near.length - length) == bits:
-                yield kept
+        if kept.finding.ip is not None and place(kept.finding.ip).within(wanted):
+            yield kept
 
 
 def names_of(ip: str, ipv6: int) -> tuple[str, ...]:
@@ -126,8 +123,8 @@ def stopping(store: Store, app: str, scope: Single, value: str, now: int) -> lis
 
 def around(ip: str) -> list[str]:
     """Return the networks that an address or a network lies within, itself among them, as decisions name them."""
-    version, length, bits = place(ip)
-    return [str(Place(version, wide, bits >> (length - wide))) for wide in range(WIDEST[version], length + 1)]
+    here = place(ip)
+    return [str(here.wider(length)) for length in range(WIDEST[here.version], here.length + 1)]
 
 
 def standing(decisions: Iterable[KeptDecision], now: int) -> list[KeptDecision]:
@@ -186,7 +183,7 @@ def contested(store: Store, app: str, now: int) -> list[KeptDecision]:
         found += store.decisions.list(app, values=places, now=now, limit=_PAGE).items
     for scope in ("ip", "network") if wide else ():
         listed = store.decisions.list(app, now=now, scope=scope, limit=_PAGE).items
-        found += [kept for kept in listed if any(inside(place(kept.decision.value), one) for one in wide)]
+        found += [kept for kept in listed if any(place(kept.decision.value).within(one) for one in wide)]
     return list({kept.decision.id: kept for kept in found}.values())
 
 

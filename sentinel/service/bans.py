@@ -135,7 +135,7 @@ class Table:
 
     def covering(self, ip: Place) -> list[tuple[Place, Ban]]:
         """Return the bans that an address or network lies in, the widest first."""
-        wider = (_wider(ip, length) for length in range(ip.length + 1))
+        wider = (ip.wider(length) for length in range(ip.length + 1))
         found = ((one, self.bans.get(one)) for one in wider)  # asked once: another thread may end it
         return [(one, ban) for one, ban in found if ban is not None]
 
@@ -244,10 +244,10 @@ class _Open:
 
     def without(self, wanted: Place) -> Iterator[Place]:
         """Give what of a network is left without them, in as few pieces as may be."""
-        wider = (_wider(wanted, length) for version, length in self._lengths if _in(wanted, version, length))
+        wider = (wanted.wider(length) for version, length in self._lengths if _in(wanted, version, length))
         if not any(one in self._places for one in wider):
             longer = any(version == wanted.version and length > wanted.length for version, length in self._lengths)
-            inside = [one for one in self._places if _covers(wanted, one)] if longer else []
+            inside = [one for one in self._places if one.within(wanted)] if longer else []
             yield from _split(wanted, inside)
 
 
@@ -257,19 +257,11 @@ def _split(wanted: Place, inside: list[Place]) -> Iterator[Place]:
     elif wanted not in inside:
         for half in (0, 1):
             part = Place(wanted.version, wanted.length + 1, wanted.bits * 2 + half)
-            yield from _split(part, [one for one in inside if _covers(part, one)])
+            yield from _split(part, [one for one in inside if one.within(part)])
 
 
 def _in(wanted: Place, version: int, length: int) -> bool:
     return version == wanted.version and length <= wanted.length
-
-
-def _wider(one: Place, length: int) -> Place:
-    return Place(one.version, length, one.bits >> (one.length - length))
-
-
-def _covers(wide: Place, one: Place) -> bool:
-    return _in(one, wide.version, wide.length) and _wider(one, wide.length) == wide
 
 
 class Bans:

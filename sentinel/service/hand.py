@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import get_args
 
 from sentinel.core import address, identity, moment
-from sentinel.core.decision import PAIRS, Decision, Kind, Place, Scope, Single, pair, place, unpair
+from sentinel.core.decision import PAIRS, Decision, Kind, Scope, Single, pair, place, unpair
 from sentinel.core.duration import ENDLESS, parse_duration
 from sentinel.core.errors import Conflict, DecisionError, SentinelError, StoreBusy
 from sentinel.core.ids import CHANCE, new_id
@@ -154,7 +154,7 @@ def _odd_place(value: str, never: Iterable[str]) -> list[str]:
     found = []
     if address.is_untouchable(value):
         found.append(f"`{value}` is private or local: many may share it, and no playbook would act on it")
-    if any(inside(where, own) or inside(own, where) for own in map(place, never)):
+    if any(where.meets(own) for own in map(place, never)):
         found.append(f"`{value}` is the app's own proxy: every request that seems to come from it is concerned")
     return found
 
@@ -215,13 +215,6 @@ def spot(name: str, value: str) -> str:
         return str(place(value))
     except DecisionError as error:
         raise SentinelError(f"`{name}`: {error.message.partition(': ')[2]}", error.hint) from None
-
-
-def inside(one: Place, other: Place) -> bool:
-    """Say whether an address or network lies within another, or is the same."""
-    if one.version != other.version or one.length < other.length:
-        return False
-    return one.bits >> (one.length - other.length) == other.bits
 
 
 def targets(kept: KeptFinding) -> list[tuple[Single, str]]:
@@ -316,8 +309,7 @@ def _concerning(store: Store, app: str, allowance: Allowance, now: int) -> Itera
         return
     wanted = place(allowance.value)
     for kept in by_playbooks:
-        where = place(kept.decision.value)
-        if inside(where, wanted) or inside(wanted, where):  # no playbook would decide it now: one of them is let be
+        if wanted.meets(place(kept.decision.value)):  # no playbook would decide it now: one of them is let be
             yield kept
 
 

@@ -40,9 +40,9 @@ class Spared:
         if kind == "user":
             return ALLOWLISTED if self._users and self._lets_be(target, at) else None
         where = place(target)
-        if any(_overlap(where, network) for network in self._never):
+        if any(where.meets(network) for network in self._never):
             return "the app's own proxy"
-        if any(_overlap(where, network) and _lasts(until, at) for network, until in self._places):
+        if any(where.meets(network) and _lasts(until, at) for network, until in self._places):
             return ALLOWLISTED
         return None
 
@@ -111,10 +111,3 @@ def _nobodys(kind: str, value: str) -> str | None:
 
 def _lasts(until: int | None, at: int) -> bool:
     return until is None or at < until
-
-
-def _overlap(one: Place, other: Place) -> bool:
-    if one.version != other.version:
-        return False
-    shorter = min(one.length, other.length)
-    return one.bits >> (one.length - shorter) == other.bits >> (other.length - shorter)

@@ -1,11 +1,15 @@
 """Decisions as values: what can be meant, what cannot, and the texts of pairs and places."""
 
+from ipaddress import ip_network
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core.decision import ALLOW, Decision, Place, Verdict, pair, place, unpair
 from sentinel.core.errors import DecisionError, SentinelError
+from tests.core.strategies import IPS, NETWORKS
 
 TEXT = st.text(min_size=1, max_size=20)
 
@@ -48,6 +52,14 @@ def test_an_address_or_network_is_read_as_numbers(text, expected):
 def test_the_text_of_a_place_names_the_same_place(ip, length):
     found = place(f"{ip}/{min(length, ip.max_prefixlen)}")
     assert place(str(found)) == found
+
+
+def test_a_place_lies_within_another_and_meets_it_as_networks_do():
+    for one, other in product([*IPS, *NETWORKS], repeat=2):
+        small, large = ip_network(one), ip_network(other)
+        same = small.version == large.version
+        assert place(one).within(place(other)) == (same and small.subnet_of(large)), (one, other)
+        assert place(one).meets(place(other)) == (same and small.overlaps(large)), (one, other)
 
 
 @pytest.mark.parametrize("text", ["0.0.0.0/0", "10.0.0.0/7", "::/0", "2000::/18", "::ffff:0:0/96"])
