@@ -18,6 +18,7 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 LARGEST = 8 * 1024 * 1024
 PIECE = 64 * 1024
 PATIENCE = 30.0  # seconds in which a body must have come
+_BODILESS = (204, 304)  # a length here would be a mistake, or be taken for that of the answer a cache holds
 _TOO_LARGE = "send fewer events at a time"
 
 
@@ -114,7 +115,8 @@ async def answer(
     send: Send, status: int, data: bytes, headers: Iterable[tuple[str, str]] = (), kind: str = "application/json"
 ) -> None:
     """Send a whole answer, of JSON unless `kind` says otherwise."""
-    head = [(b"content-type", kind.encode("latin-1")), (b"content-length", str(len(data)).encode())]
+    about = [(b"content-type", kind.encode("latin-1")), (b"content-length", str(len(data)).encode())]
+    head = [] if status in _BODILESS else about
     head += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     await send({"type": "http.response.start", "status": status, "headers": head})
     for start in range(0, max(1, len(data)), PIECE):

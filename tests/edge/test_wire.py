@@ -59,3 +59,15 @@ def test_what_was_held_is_let_go_whether_a_body_was_taken_or_not():
     with pytest.raises(ApiError, match="too many large requests at once"):
         read(Sender(9), budget, most=9 * PIECE)
     budget.take(4 * PIECE)
+
+
+@pytest.mark.parametrize(("status", "told"), [(200, ["content-type", "content-length"]), (204, []), (304, [])])
+def test_an_answer_without_a_body_says_nothing_of_one(status, told):
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(wire.answer(send, status, b"", [("etag", "x")]))
+    assert [name.decode() for name, _ in sent[0]["headers"]] == [*told, "etag"]
+    assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
