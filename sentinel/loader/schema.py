@@ -38,7 +38,8 @@ EVENT: dict[str, Key] = {
     "event": Key(EVENT_NAME, "The event's name.", required=True),
     "success": Key(BOOLEAN, "Whether the login succeeded; events named `auth` only."),
     "user": Key(
-        Either(text(), Table("identifiers", text(), text())), "Whom it is about: `u1` is short for `{id: u1}`."
+        Either(text(empty=True), Table("identifiers", text(), text(empty=True))),
+        "Whom it is about: `u1` is short for `{id: u1}`; nobody, where it is empty.",
     ),
     "ip": Key(text(), "The address it came from."),
     "device": Key(text(), "The device's fingerprint."),
@@ -51,10 +52,10 @@ EVENT: dict[str, Key] = {
     "ip_labels": Key(TEXTS, "What `ip.labels` reads."),
     "trust": Key(choice("kind of trust", TRUSTS), "Who sent or made it."),
 }  # fmt: skip
+KNOWN = {"id": Key(text(), "The event's id; a second event of that id and day is the first one, sent again.")}
 TIMED = {
     "timestamp": Key(words.TIME, "When it happened: `2026-01-05T08:00:00Z`, or seconds since 1970."),
-    "id": Key(text(), "The event's id."),
-}
+} | KNOWN
 
 RULE_TEST = Record(
     "a rule's test",
@@ -133,7 +134,8 @@ DELIVERY = Record(
         "repeat": Key(whole(1, MOST_COPIES), "So many copies, `{n}` in texts being 0, 1, 2 …", default=1),
         "every": Key(duration(0), "The time between copies.", default=0),
     }
-    | EVENT,
+    | EVENT
+    | KNOWN,
     synonyms={"timestamp": "at", "time": "at", "count": "repeat"},
     told=True,
 )

@@ -176,7 +176,7 @@ def _deepest(node: Node, path: str) -> Spot:
 
 
 def _check_user(text: Any, spot: Spot, desk: Desk) -> bool:
-    if isinstance(text, str):
+    if isinstance(text, str) and text:
         try:
             identity.read_key(text)
         except EventError as error:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from sentinel.core import moment
 from sentinel.core.decision import Decision, Delta, Subject
 from sentinel.core.decisions import Decisions
-from sentinel.core.duration import MINUTE, SECOND, format_duration
+from sentinel.core.duration import DAY, MINUTE, SECOND, format_duration
 from sentinel.core.event import Event, read
 from sentinel.core.finding import Effect, Finding
 from sentinel.engine.emit import emitted
@@ -225,7 +225,10 @@ def _is_wanted(wanted: str, owner: str, name: str) -> bool:
 
 
 def _arrivals(test: PlaybookTest) -> Iterator[Arrival]:
-    """Give a test's events in the order they arrive: those of one moment by time and as they are written."""
+    """Give a test's events in the order they arrive: those of one moment by time and as they are written.
+
+    What comes again with the id it had on that day is left out, as a server's store does.
+    """
     found = []
     number = 0
     for delivery in test.events:
@@ -235,7 +238,10 @@ def _arrivals(test: PlaybookTest) -> Iterator[Arrival]:
             raw = {"id": f"e{number:08}", "timestamp": moment.to_text(at)} | copy_of(delivery.event, copy)
             found.append(Arrival(at + late, read(raw, received=at + late, enriched=True, reserved=True)))
             number += 1
-    return iter(sorted(found, key=lambda one: (one.received, one.event.at, one.event.id)))
+    first: dict[tuple[str, int], Arrival] = {}
+    for one in sorted(found, key=lambda one: (one.received, one.event.at)):
+        first.setdefault((one.event.id, one.event.at // DAY), one)
+    return iter(first.values())
 
 
 def _late(arrivals: Sequence[Arrival], lateness: int, dice: random.Random) -> list[Arrival]:

@@ -199,6 +199,44 @@ def test_copies_are_numbered_in_every_text_of_an_event():
     assert run(events=(event,), group="[]", when=when, actions="[]", expect=expect) == []
 
 
+@pytest.mark.parametrize(
+    ("id", "expect"), [("a", []), ("'a{n}'", [FOUND])], ids=["the same", "numbered"],
+)  # fmt: skip
+def test_what_comes_again_with_its_id_counts_once(id, expect):
+    event = f"{{at: 0s, event: auth, success: false, ip: 203.0.113.9, id: {id}, repeat: 3, every: 10s}}"
+    assert run(events=[event], expect=expect) == []
+
+
+def test_the_same_id_on_the_next_day_is_another_event():
+    again = "{at: 23h59m, event: auth, success: false, ip: 203.0.113.9, id: a, repeat: 2, every: 1m}"
+    third = "{at: 24h1m, event: auth, success: false, ip: 203.0.113.9}"
+    assert run(events=[again, third], expect=["{at: 24h1m, group: {ip: 203.0.113.9}}"]) == []
+
+
+@pytest.mark.parametrize(("first", "second", "found"), [("1", "2", True), ("2", "1", False)])
+def test_ids_tell_the_order_of_events_of_one_moment(first, second, found):
+    text = f"""playbook: p
+group_by: ip
+window: 1m
+sequence: [{{event: a}}, {{event: b}}]
+tests:
+  - name: at once
+    events:
+      - {{at: 0s, event: a, ip: 203.0.113.9, id: "{first}"}}
+      - {{at: 0s, event: b, ip: 203.0.113.9, id: "{second}"}}
+    expect: {"[{at: 0s, group: {ip: 203.0.113.9}}]" if found else "[]"}
+"""
+    (outcome,) = Runner(windows).playbook(assemble({"p.yaml": text.encode()}).playbooks["p"])
+    assert outcome.faults == ()
+
+
+@pytest.mark.parametrize("user", ['""', '{id: "", email: ""}'])
+def test_an_empty_user_is_nobody_as_on_the_wire(user):
+    event = f"{{at: 0s, event: auth, success: false, ip: 203.0.113.9, user: {user}, repeat: 3, every: 10s}}"
+    assert run(events=[event]) == []
+    assert run(events=[event], group="user", actions="[block_user: {for: 1h}]", expect=[]) == []
+
+
 def test_findings_are_expected_in_the_order_of_time_not_of_arrival():
     late = "{at: 30s, received: 5m, event: auth, success: false, ip: 203.0.113.7, user: u1, repeat: 3, every: 1s}"
     other = "{at: 1m, event: auth, success: false, ip: 203.0.113.8, user: u1, repeat: 3, every: 1s}"
