@@ -93,34 +93,29 @@ class Accounts:
         if (dot and account is None) or not self._store.access.good_link(purpose, secret, now):
             raise _not_good()  # before any word about names: strangers would learn who has an account
         name = account.name if account is not None else _checked(name)
-        if account is None and self._store.accounts.named(name) is not None:
-            raise SentinelError(f"`name`: there is an account `{name}` already", "choose another name")
         passwords.check(password, name)
         hash = passwords.hashed(password)  # which takes long: a reset in between voids the link
-        if not self._store.access.use_link(purpose, secret, now):
-            raise _not_good()
         if account is None:
             account = Account(secrets.token_hex(6), name, "admin", made=now, by="one-time link")
-            self._store.accounts.put(account, account.actor, now)
-        return self._entered(account, None, hash)
+        token = self._store.accounts.accept(purpose, secret, account, hash, now + LONGEST, now)
+        if token is None:
+            raise _not_good()
+        return token
 
     def change_password(self, account: Account, old: str, new: str) -> str:
-        """Set a new password where the old one is right, end every session and return a new one's token."""
+        """Set a new password where the old one is right, end every session and return a new one's token.
+
+        Raises SentinelError also where it is another one by now: whose account was reset meanwhile stays outside.
+        """
         found = self._store.accounts.named(account.name)
         kept = found[1] if found is not None else None
         right, _ = passwords.verify(old, kept)
         if not right:
             raise SentinelError("`old`: not the password you have now")
         passwords.check(new, account.name)
-        return self._entered(account, kept, passwords.hashed(new))
-
-    def _entered(self, account: Account, old: str | None, new: str) -> str:
-        """Put a hash in place of the one that was looked at, and begin a session.
-
-        Raises SentinelError where it is another one by now: whose account was reset meanwhile stays outside.
-        """
-        changed = self._store.accounts.set_password(account.id, new, account.actor, self._clock(), old)
-        token = self._begin(account, new) if changed else None
+        hash = passwords.hashed(new)
+        changed = self._store.accounts.set_password(account.id, hash, account.actor, self._clock(), kept)
+        token = self._begin(account, hash) if changed else None
         if token is None:
             raise SentinelError("the account was changed meanwhile", "sign in again")
         return token

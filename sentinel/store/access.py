@@ -167,14 +167,14 @@ class Access:
             query = select(one_time_links.c.hash).where(*_good(purpose, secret, now))
             return connection.execute(query).first() is not None
 
-    def use_link(self, purpose: str, secret: str, now: int) -> bool:
-        """Use a one-time link up; say whether it was good."""
-        query = update(one_time_links).where(*_good(purpose, secret, now)).values(used=now)
-        with self._control.write() as connection:
-            used = connection.execute(query).rowcount > 0
-            if used:
-                note(connection, None, now, "one-time link", "link.use", purpose)
-            return used
+
+def use_link(connection: Connection, purpose: str, secret: str, now: int) -> bool:
+    """Use a one-time link up within a transaction; say whether it was good."""
+    query = update(one_time_links).where(*_good(purpose, secret, now)).values(used=now)
+    used = connection.execute(query).rowcount > 0
+    if used:
+        note(connection, None, now, "one-time link", "link.use", purpose)
+    return used
 
 
 def _row(app: App) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from sentinel.core.errors import Conflict, SentinelError
 from sentinel.core.record import Account, Role, Session, account_link
+from sentinel.store.access import use_link
 from sentinel.store.audit import note
 from sentinel.store.changes import put
 from sentinel.store.database import Database
@@ -62,16 +63,8 @@ class Accounts:
 
         Raises Conflict for a name in use, SentinelError where nobody would be left to administer the server.
         """
-        row = {name: getattr(account, name) for name in ("id", "name", "role", "made", "by")}
         with self._control.write() as connection:
-            before = _administrators(connection, held=True)  # first: whoever adds one of that name is waited for
-            taken = select(accounts.c.id).where(accounts.c.name == account.name, accounts.c.id != account.id)
-            if connection.execute(taken).first():
-                raise Conflict(f"`name`: there is an account `{account.name}` already", "choose another name")
-            put(connection, accounts, {**row, "apps": list(account.apps)})
-            _someone_left(connection, before)
-            detail = {"role": account.role, "apps": list(account.apps)}
-            note(connection, None, now, by, "account.put", account.name, detail=detail)
+            _put(connection, account, by, now)
 
     def change(
         self, id: str, by: str, now: int, *, role: Role | None = None, apps: Sequence[str] | None = None
@@ -95,12 +88,30 @@ class Accounts:
             note(connection, None, now, by, "account.put", account.name, detail=detail)
         return account
 
+    def accept(self, purpose: str, secret: str, account: Account, hash: str, until: int, now: int) -> str | None:
+        """Use a one-time link up, set the password and begin a session; return its token. All of it or nothing.
+
+        The link is the account's own, or the account is added by it. None where the link is not good (any more).
+        Raises Conflict for a name in use.
+        """
+        with self._control.write() as connection:
+            held = select(accounts.c.id).where(accounts.c.id == account.id).with_for_update()
+            connection.execute(held)  # before the link: whoever shuts an account out holds it first, too
+            if not use_link(connection, purpose, secret, now):
+                return None
+            if purpose != account_link(account.id):
+                _put(connection, account, account.actor, now)
+            _put_password(connection, account.id, hash, "account.password", account.actor, now)
+            return _begin(connection, account.id, hash, until, now)
+
     def set_password(self, id: str, hash: str, by: str, now: int, old: str | None = None) -> bool:
         """Set a password in place of the one of the hash `old`, None of none; end every session and void the links.
 
         Say whether there is such an account.
         """
-        return self._put_password(id, hash, "account.password", by, now, accounts.c.password.is_not_distinct_from(old))
+        still = accounts.c.password.is_not_distinct_from(old)
+        with self._control.write() as connection:
+            return _put_password(connection, id, hash, "account.password", by, now, still)
 
     def rehash(self, id: str, old: str, new: str) -> None:
         """Put another hash of the same password in the place of the old one."""
@@ -110,7 +121,8 @@ class Accounts:
 
     def reset(self, id: str, by: str, now: int) -> bool:
         """Take the password away, end every session, void the links; say whether there is such an account."""
-        return self._put_password(id, None, "account.reset", by, now)
+        with self._control.write() as connection:
+            return _put_password(connection, id, None, "account.reset", by, now)
 
     def remove(self, id: str, by: str, now: int) -> bool:
         """Remove an account with its sessions and links; say whether there was one.
@@ -133,17 +145,8 @@ class Accounts:
 
         None where there is no such account, or its password's hash is not `hash` any more.
         """
-        token, c = secrets.token_urlsafe(TOKEN_BYTES), accounts.c
-        mine = update(accounts).where(c.id == id, c.password.is_not_distinct_from(hash))
         with self._control.write() as connection:
-            name = connection.execute(mine.values(seen=now).returning(c.name)).scalar_one_or_none()
-            if name is None:
-                return None
-            _make_room(connection, id)
-            row = {"hash": _hash(token), "account": id, "made": now, "seen": now, "until": until}
-            connection.execute(insert(sessions).values(**row))
-            note(connection, None, now, f"account:{name}", "session.begin", name)
-        return token
+            return _begin(connection, id, hash, until, now)
 
     def session(self, token: str, now: int, idle: int) -> Session | None:
         """Return the session of a token that is not over and was used within `idle` microseconds."""
@@ -177,16 +180,41 @@ class Accounts:
         with self._control.write() as connection:
             return connection.execute(delete(sessions).where(over)).rowcount
 
-    def _put_password(
-        self, id: str, hash: str | None, action: str, by: str, now: int, *still: ColumnElement[bool]
-    ) -> bool:
-        with self._control.write() as connection:
-            mine = update(accounts).where(accounts.c.id == id, *still).values(password=hash)
-            name = connection.execute(mine.returning(accounts.c.name)).scalar_one_or_none()
-            if name is not None:
-                _shut(connection, id, now)
-                note(connection, None, now, by, action, name)
-        return name is not None
+
+def _put(connection: Connection, account: Account, by: str, now: int) -> None:
+    row = {name: getattr(account, name) for name in ("id", "name", "role", "made", "by")}
+    before = _administrators(connection, held=True)  # first: whoever adds one of that name is waited for
+    taken = select(accounts.c.id).where(accounts.c.name == account.name, accounts.c.id != account.id)
+    if connection.execute(taken).first():
+        raise Conflict(f"`name`: there is an account `{account.name}` already", "choose another name")
+    put(connection, accounts, {**row, "apps": list(account.apps)})
+    _someone_left(connection, before)
+    detail = {"role": account.role, "apps": list(account.apps)}
+    note(connection, None, now, by, "account.put", account.name, detail=detail)
+
+
+def _put_password(
+    connection: Connection, id: str, hash: str | None, action: str, by: str, now: int, *still: ColumnElement[bool]
+) -> bool:
+    mine = update(accounts).where(accounts.c.id == id, *still).values(password=hash)
+    name = connection.execute(mine.returning(accounts.c.name)).scalar_one_or_none()
+    if name is not None:
+        _shut(connection, id, now)
+        note(connection, None, now, by, action, name)
+    return name is not None
+
+
+def _begin(connection: Connection, id: str, hash: str | None, until: int, now: int) -> str | None:
+    token, c = secrets.token_urlsafe(TOKEN_BYTES), accounts.c
+    mine = update(accounts).where(c.id == id, c.password.is_not_distinct_from(hash))
+    name = connection.execute(mine.values(seen=now).returning(c.name)).scalar_one_or_none()
+    if name is None:
+        return None
+    _make_room(connection, id)
+    row = {"hash": _hash(token), "account": id, "made": now, "seen": now, "until": until}
+    connection.execute(insert(sessions).values(**row))
+    note(connection, None, now, f"account:{name}", "session.begin", name)
+    return token
 
 
 def _make_room(connection: Connection, id: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import Conflict, SentinelError, StoreBusy
 from sentinel.core.record import Account, account_link
 from sentinel.service import about
+from sentinel.store import accounts as kept_accounts
 from sentinel.store.accounts import MOST_SESSIONS
 from tests.contract.values import NOW, decision, fresh_app
 
@@ -130,10 +132,46 @@ def test_what_shuts_an_account_out_ends_its_sessions_and_links_and_no_others(sto
     assert acts[how]() is True
     assert accounts.session(mine, NOW, HOUR) is None
     assert accounts.session(other, NOW, HOUR) is not None
-    assert store.access.use_link(account_link("b2"), link, NOW) is False
-    assert store.access.use_link(account_link("a1"), others, NOW) is True
+    assert store.access.good_link(account_link("b2"), link, NOW) is False
+    assert store.access.good_link(account_link("a1"), others, NOW) is True
     accounts.remove("b2", "jane", NOW)
     assert acts[how]() is False
+
+
+def test_a_link_is_used_once_and_no_other_link_of_the_account_after_it(store, accounts):
+    links = [store.access.make_link(account_link("b2"), NOW + HOUR, NOW) for _ in range(2)]
+    for purpose, secret, at in (("a1", links[0], NOW), ("b2", f"{links[0]}x", NOW), ("b2", links[0], NOW + HOUR)):
+        assert accounts.accept(account_link(purpose), secret, BOB, "$hash", NOW + 9 * HOUR, at) is None
+    assert accounts.named("bob") == (BOB, None)
+    token = accounts.accept(account_link("b2"), links[0], BOB, "$hash", NOW + 9 * HOUR, NOW + 1)
+    assert accounts.session(token, NOW + 1, HOUR).account == replace(BOB, ready=True, seen=NOW + 1)
+    for link in links:
+        assert accounts.accept(account_link("b2"), link, BOB, "$other", NOW + 9 * HOUR, NOW + 2) is None
+    assert accounts.named("bob")[1] == "$hash"
+    told = [(line.action, line.actor) for line in store.audit.list(None, limit=3).items]
+    assert told == [
+        ("session.begin", "account:bob"),
+        ("account.password", "account:bob"),
+        ("link.use", "one-time link"),
+    ]
+
+
+def test_a_link_that_came_to_nothing_stays_good(store, accounts, monkeypatch):
+    """The first administrator's was used up, and nobody could sign in."""
+    link, cleo = store.access.make_link("setup", NOW + HOUR, NOW), Account("c3", "cleo", "admin", made=NOW)
+
+    def accept(account):
+        return accounts.accept("setup", link, account, "$hash", NOW + HOUR, NOW)
+
+    with pytest.raises(Conflict, match="there is an account `ana` already"):
+        accept(replace(cleo, name="ana"))
+    with monkeypatch.context() as patched, pytest.raises(StoreBusy):
+        patched.setattr(kept_accounts, "insert", Mock(side_effect=StoreBusy("the disk is full")))
+        accept(cleo)
+    assert [one.name for one in accounts.list()] == ["ana", "bob"]
+    token = accept(cleo)
+    assert accounts.session(token, NOW, HOUR).account == replace(cleo, ready=True, seen=NOW)
+    assert accept(replace(cleo, id="d4", name="dan")) is None
 
 
 def test_a_password_is_hashed_again_only_where_it_is_still_the_same(accounts):

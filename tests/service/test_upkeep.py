@@ -7,10 +7,12 @@ import pytest
 from sentinel.core.batch import Batch, Label, Note, Outgoing
 from sentinel.core.decision import Decision
 from sentinel.core.duration import DAY, HOUR
+from sentinel.core.errors import SentinelError
 from sentinel.core.event import read
 from sentinel.core.finding import Finding
 from sentinel.core.record import App, Filter
 from sentinel.service import upkeep
+from sentinel.service.accounts import Accounts
 from sentinel.service.setup import APP, first_start
 from sentinel.service.switch import Switch
 from sentinel.store.embedded.store import open_store
@@ -116,9 +118,14 @@ class TestFirstStart:
         first = first_start(store, NOW)
         key = store.access.key(first.key)
         assert (key.app, key.scope) == (APP, "sdk")
-        assert not store.access.use_link("administrator", first.link, NOW + HOUR)
-        assert store.access.use_link("administrator", first.link, NOW + HOUR - 1)
-        assert not store.access.use_link("administrator", first.link, NOW + 1)
+        accounts = Accounts(store, lambda: now)
+        now = NOW + HOUR
+        with pytest.raises(SentinelError, match="used up, over or not complete"):
+            accounts.accept(first.link, "ana", "four quiet words here")
+        now -= 1
+        assert accounts.accept(first.link, "ana", "four quiet words here")
+        with pytest.raises(SentinelError, match="used up, over or not complete"):
+            accounts.accept(first.link, "eve", "four quiet words here")
 
     def test_it_happens_once(self, store):
         first_start(store, NOW)

@@ -115,9 +115,6 @@ class Access(Protocol):
     def good_link(self, purpose: str, secret: str, now: int) -> bool:
         """Say whether a one-time link is good, and leave it so."""
 
-    def use_link(self, purpose: str, secret: str, now: int) -> bool:
-        """Use a one-time link up; say whether it was good."""
-
 
 class Accounts(Protocol):
     """Who may sign in to the console, and who has. Only hashes of passwords and tokens are kept."""
@@ -143,6 +140,13 @@ class Accounts(Protocol):
         """Give an account another role or other apps, and leave what is None; return it as it is then.
 
         None where there is none. Raises SentinelError where nobody would be left to administer the server.
+        """
+
+    def accept(self, purpose: str, secret: str, account: Account, hash: str, until: int, now: int) -> str | None:
+        """Use a one-time link up, set the password and begin a session; return its token. All of it or nothing.
+
+        The link is the account's own, or the account is added by it. None where the link is not good (any more).
+        Raises Conflict for a name in use.
         """
 
     def set_password(self, id: str, hash: str, by: str, now: int, old: str | None = None) -> bool:
