@@ -286,13 +286,15 @@ class Follower:
 
     def _not_now(self, answer: Answer) -> float:
         self._notes.count("feed failures")
+        refused = answer.status in REFUSED
+        hint = "is the address right?"
+        if refused:
+            hint = "is the key right and of scope `sdk`?"
+        elif answer.status in _LATER:
+            hint = "asked for again until it is there"
+        self._notes.warn("feed refused", f"no decision list: {self._options.url} answers {answer.status} ({hint})")
         if answer.status in (429, 503):
             return retry_after(answer.headers.get("retry-after"), self._backoff.next())
-        if answer.status >= 500:
-            return self._backoff.next()
-        refused = answer.status in REFUSED
-        hint = "is the key right and of scope `sdk`?" if refused else "is the address right?"
-        self._notes.warn("feed refused", f"no decision list: {self._options.url} answers {answer.status} ({hint})")
         return self._options.refused_wait if refused else self._backoff.next()
 
     def _poll_for_a_while(self) -> float:

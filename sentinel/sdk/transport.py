@@ -129,11 +129,9 @@ class Sender:
         if status in (400, 413, 415, 422):
             self._refused(items, answer)
             return None
+        self._notes.warn("refused", f"events wait: {self._options.url} answers {_said(answer)}")
         if status in (429, 503):
             return retry_after(answer.headers.get("retry-after"), self._backoff.next())
-        if status >= 500 or status in (408, 409, 425):
-            return self._backoff.next()
-        self._notes.warn("refused", f"events wait: {self._options.url} answers {_said(answer)}")
         return self._options.refused_wait if status in REFUSED else self._backoff.next()
 
     def _accepted(self, answer: Answer, items: list[Item]) -> float | None:

@@ -101,13 +101,14 @@ def test_a_signup_leaves_at_once(server, start):
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429, 408])
-def test_a_server_in_trouble_gets_the_same_ids_again(server, start, status):
+def test_a_server_in_trouble_gets_the_same_ids_again(server, start, status, caplog):
     server.answers.extend([(status, {"Retry-After": "0"}, b"{}"), (status, {}, b"not json")])
     start()
     sdk.track("e")
     server.until(lambda: server.events)
     assert len(server.attempts) == 3
     assert len({event["id"] for batch in server.attempts for event in batch}) == 1
+    assert caplog.text.count(f"answers {status}") == 1
     assert sdk.flush(60)
     assert sdk.stats()["sent"] == 1
 
