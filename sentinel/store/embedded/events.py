@@ -95,8 +95,12 @@ class Events:
         wanted, values = ["app = ?", "id = ?"], list[Any]([app, id])
         if at is not None:
             wanted, values = [*wanted, "ts = ?"], [*values, at]
+        last, query = self._journal.last, _query(_COLUMNS, wanted, "ORDER BY seq DESC LIMIT 1")
         self._projector.catch_up()
-        found = self._rows(_query(_COLUMNS, wanted, "ORDER BY seq DESC LIMIT 1"), values)
+        found = self._rows(query, values)
+        if not found and self._projector.through < last:  # it may be among those that cannot be searched yet
+            self._reach(last)
+            found = self._rows(query, values)
         return read(found[0]) if found else None
 
     def some(self, app: str, ids: Sequence[str]) -> Sequence[KeptEvent]:

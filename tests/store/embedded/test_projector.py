@@ -116,6 +116,22 @@ def test_a_large_backlog_is_told_and_not_waited_for(store, monkeypatch):
     assert (len(page.items), page.behind) == (20, 40)
 
 
+def test_an_event_of_a_large_backlog_is_found_by_its_id(store, monkeypatch):
+    """It was acknowledged: that it is not there would be untrue."""
+    monkeypatch.setattr(projector, "SIP", 20)
+    for name in "abcdef":
+        put(store, batch(events=lot(name, 10)))
+    assert store.events.get("shop", "f009").event.id == "f009"
+    assert store.events.get("shop", "nothing") is None
+
+
+def test_whether_there_is_an_event_is_not_said_while_that_cannot_be_known(store, monkeypatch):
+    put(store, batch(events=lot("a")))
+    monkeypatch.setattr(store._projector, "project", lambda most: 0)  # a long lump is under way
+    with pytest.raises(StoreBusy):
+        store.events.get("shop", "a001")
+
+
 def test_large_events_make_small_lumps(store, monkeypatch):
     monkeypatch.setattr("sentinel.store.embedded.journal._WIDEST", 100_000)
     for name in "abcdef":
