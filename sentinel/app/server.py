@@ -280,6 +280,7 @@ class Server:
         yield Job("lists", 5 * MINUTE / SECOND, self.enrichment.refresh_lists, shared=False)
         yield Job("digest", 10 * MINUTE / SECOND, self._digest)
         yield Job("expiry", 60, lambda: upkeep.expire(store, self.clock(), keep))
+        yield Job("deletions", 10 * MINUTE / SECOND, store.deletions.finish)
         yield Job("properties", 10 * MINUTE / SECOND, partial(upkeep.choose_properties, store), shared=False)
         yield Job("retention", 10 * MINUTE / SECOND, lambda: upkeep.retain(store, self.clock(), settings.retention))
 

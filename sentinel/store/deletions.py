@@ -104,10 +104,6 @@ class Deletions:
         keys |= {event.user} if event.user else set()
         return any(event.at <= held.hashes.get(self._hash(app, key), -1) for key in keys)
 
-    def holds(self, app: str) -> bool:
-        """Say whether `concerns` may be true of any of an app's events."""
-        return app in self._held
-
     def delete(self, app: str, key: str, by: str, why: str, now: int) -> Deletion:
         """Delete the person a key belongs to: their events, links and labels; whatever else told of them keeps a hash.
 
@@ -119,16 +115,23 @@ class Deletions:
         line = Note(by, "user.delete", pseudonym, called.put(why, "why"))
         return Deletion(pseudonym, now, self._delete(app, called, now, line), called.names)
 
-    def finish(self) -> int:
-        """Do again what a crash broke off, or a backup brought back; return how many events went."""
+    def recover(self) -> int:
+        """Do again what a backup brought back, or was broken off; return how many events went."""
         with self._control.write() as connection:
             for row in self._brought_back(connection):
                 put(connection, tombstones, row | {"open": False, "erased": False})
-            query = select(tombstones).where(tombstones.c.erased.is_(False))
-            todo: dict[str, dict[tuple[str, int], set[str]]] = {}
-            for found in connection.execute(query):
-                todo.setdefault(found.app, {}).setdefault((found.pseudonym, found.at), set()).add(found.hash)
         self.reload()
+        return self.finish()
+
+    def finish(self) -> int:
+        """Do again what was broken off, by a crash of whichever process or a store that was busy; return as above.
+
+        One that is under way is done twice, which does no harm.
+        """
+        todo: dict[str, dict[tuple[str, int], set[str]]] = {}
+        with self._control.read() as connection:
+            for found in connection.execute(select(tombstones).where(tombstones.c.erased.is_(False))):
+                todo.setdefault(found.app, {}).setdefault((found.pseudonym, found.at), set()).add(found.hash)
         return sum(self._again(app, persons) for app, persons in todo.items())
 
     def keep(self) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+from sqlalchemy import update
+
 from sentinel.core.batch import Label, Note, Outgoing, Sighting
 from sentinel.core.record import Allowance, Filter, SavedSearch
+from sentinel.store.tables import tombstones
 from tests.contract.values import NOW, batch, decision, event, finding, put
 
 JANE = ("id:1", "email:jane@example.com")
@@ -137,6 +140,17 @@ def test_deleting_twice_and_deleting_nobody_do_no_harm(store):
     again = store.deletions.delete("shop", "id:1", "ann", "", NOW + 6)
     assert (again.pseudonym, again.events) == (first.pseudonym, 0)
     assert store.deletions.delete("shop", "id:nobody", "ann", "", NOW + 7).events == 0
+
+
+def test_a_deletion_that_another_process_left_half_done_is_finished_while_servers_run(store):
+    jane(store)
+    store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
+    put(store, batch(events=(event("left", NOW, user={"id": "1"}), event("kept", NOW, user={"id": "2"}))))
+    assert len(store.events.search("shop", Filter()).items) == 4
+    with store.control.write() as connection:
+        connection.execute(update(tombstones).values(erased=False))
+    assert (store.deletions.finish(), store.deletions.finish()) == (1, 0)
+    assert sorted(one.event.id for one in store.events.search("shop", Filter()).items) == ["d", "e", "kept"]
 
 
 def test_a_person_who_comes_back_is_somebody_new(store):

@@ -64,9 +64,7 @@ def test_a_deletion_that_was_broken_off_is_finished_at_the_next_start(tmp_path):
     store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
     with store._control.write() as connection:
         connection.execute(update(tombstones).values(erased=False))
-    store._projector.deleted = lambda app, event: False
     put(store, batch(events=(event("left", NOW, user={"id": "1"}),)))
-    store.project()
     assert "left" in ids(store)
     store.close()
     again = opened(tmp_path / "data")

@@ -233,5 +233,8 @@ class Deletions(Protocol):
         Decisions in force keep the name until they end. Raises StoreBusy where it is to be done again.
         """
 
+    def finish(self) -> int:
+        """Do again what was broken off, by whichever process; return how many events went."""
+
     def sweep(self, now: int) -> int:
         """Take the names out of decisions that are over by now; return how many."""

@@ -90,15 +90,18 @@ def sifted(table: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 
 class Projector:
-    """Moves events on; `through` is the last journal row that can be searched, `durable` the last check-pointed."""
+    """Moves events on; `through` is the last journal row that can be searched, `durable` the last check-pointed.
+
+    Rows up to `doubtful` may tell of persons who were deleted since; events of later ones were looked at as they came.
+    """
 
     def __init__(
         self, control: Control, journal: Journal, schema: Schema, duck: Duck, stored: Stored, formatter: Formatter
     ) -> None:
         self.through = 0
         self.deleted: Callable[[str, Event], bool] = lambda app, event: False  # of a person who was deleted since
-        self.deleting: Callable[[str], bool] = lambda app: False  # whether an app has such persons
         self.durable = journal.floor
+        self.doubtful = journal.last
         self._warnings: list[str] = []
         self.skipped = 0
         self._control = control
@@ -214,7 +217,7 @@ class Projector:
 
     def _written_apart(self, lump: Sequence[Row]) -> bool:
         """Write a lump that is large from columns that another process made of it; say whether that could be done."""
-        if sum(row.events for row in lump) < MUCH or any(row.unchecked or self.deleting(row.app) for row in lump):
+        if sum(row.events for row in lump) < MUCH or any(row.unchecked or row.id <= self.doubtful for row in lump):
             return False
         with self._formatter.formatted(lump, self._schema.of) as made:
             if made is None:
@@ -259,7 +262,9 @@ class Projector:
 
     def _events(self, row: Row, cursor: duckdb.DuckDBPyConnection) -> list[KeptEvent]:
         """Return the events of a journal row without repeats that could not be told when they came in."""
-        events = [kept for kept in self._journal.take(row) if not self.deleted(row.app, kept.event)]
+        events = self._journal.take(row)
+        if row.id <= self.doubtful:
+            events = [kept for kept in events if not self.deleted(row.app, kept.event)]
         return self._fresh(row.app, events, cursor) if row.unchecked else events
 
     def _fresh(self, app: str, events: list[KeptEvent], cursor: duckdb.DuckDBPyConnection) -> list[KeptEvent]:

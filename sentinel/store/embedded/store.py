@@ -77,10 +77,10 @@ class Embedded(Rooms):
             control, self.people, self.known, self.labels, self.allow, self.events.erase,
             self.events.named, Buried(folder.path / FILE),
         )  # fmt: skip
-        self._projector.deleted, self._projector.deleting = self.deletions.concerns, self.deletions.holds
+        self._projector.deleted = self.deletions.concerns
         self._recover()
         with suppress(StoreBusy):
-            self.deletions.finish()
+            self.deletions.recover()
 
     @contextmanager
     def unit(self) -> Iterator[Unit]:

@@ -88,7 +88,7 @@ class Postgres(Rooms):
         }, self._renew_behind, alone)  # fmt: skip
         try:
             with suppress(StoreBusy):
-                self.deletions.finish()
+                self.deletions.recover()
             self._deleted_elsewhere("")
         except BaseException:
             self._news.stop()
