@@ -44,12 +44,12 @@ def list_playbooks(here: Here, caller: Reader) -> Any:
 
 
 @router.get("/v1/playbooks/{id}/versions", response_model=Listing[VersionView])
-def list_versions(here: Here, caller: Reader, id: Id) -> Any:
+def list_versions(here: Here, caller: Reader, id: Id, limit: Limit = 50, cursor: Cursor = None) -> Any:
     """Return the texts of a playbook as they changed, newest first."""
-    found = here.store.playbooks.history(caller.app, id)
-    if not found:
+    found = here.store.playbooks.history(caller.app, id, limit, cursor)
+    if not found.items and cursor is None:
         raise not_found("playbook", id)
-    return whole(found, version_view)
+    return listing(found, version_view)
 
 
 @router.get("/v1/outbox", response_model=Listing[DeliveryView])

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import zstandard
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from sentinel.core.batch import Note
-from sentinel.core.record import Lease, PlaybookVersion, Snapshot
+from sentinel.core.record import Lease, Page, PlaybookVersion, Snapshot
 from sentinel.store.audit import note
 from sentinel.store.changes import insert_new, put
 from sentinel.store.database import Database
+from sentinel.store.paging import page
 from sentinel.store.tables import apps, leases, playbook_versions, settings, snapshots
 
 
@@ -145,13 +146,16 @@ class Playbooks:
         with self._control.read() as connection:
             return {playbook: version for playbook, version in _last(connection, app).items() if version}
 
-    def history(self, app: str, playbook: str) -> list[PlaybookVersion]:
-        """Return the versions of a playbook, newest first."""
+    def history(
+        self, app: str, playbook: str, limit: int = 50, cursor: str | None = None, *, version: str | None = None
+    ) -> Page[PlaybookVersion]:
+        """Return the versions of a playbook, newest first; with `version`, each time that it was that one."""
         c = playbook_versions.c
-        query = select(playbook_versions).where(c.app == app, c.playbook == playbook).order_by(c.id.desc())
+        query = select(playbook_versions).where(c.app == app, c.playbook == playbook)
+        if version is not None:
+            query = query.where(c.version == version)
         with self._control.read() as connection:
-            rows = connection.execute(query).all()
-        return [PlaybookVersion(row.playbook, row.version, row.source, row.made, row.by) for row in rows]
+            return page(connection, query, (c.id,), (int,), limit, cursor, _version, counted=True)
 
 
 def _last(connection: Connection, app: str) -> dict[str, str]:
@@ -160,3 +164,7 @@ def _last(connection: Connection, app: str) -> dict[str, str]:
     newest = select(func.max(c.id)).where(c.app == app).group_by(c.playbook)
     rows = connection.execute(select(c.playbook, c.version).where(c.id.in_(newest)))
     return {row.playbook: row.version for row in rows}
+
+
+def _version(row: Row[Any]) -> PlaybookVersion:
+    return PlaybookVersion(row.playbook, row.version, row.source, row.made, row.by)

@@ -112,6 +112,9 @@ def test_versions_are_told_newest_first_with_their_texts(server):
     assert "when: {count: 4}" in newest["source"] and "when: {count: 3}" in oldest["source"]
     assert newest["source"].startswith("playbook: three-failures\n") and "only-watching" not in newest["source"]
     assert newest["by"] == server.file.owner()
+    first = server.using("read").get(f"{path}?limit=1").json
+    assert ([one["version"] for one in first["items"]], first["total"]) == ([newest["version"]], 2)
+    assert server.using("read").get(f"{path}?limit=1&cursor={first['cursor']}").json["items"] == [oldest]
     assert server.using("read").get("/v1/playbooks/nothing/versions").status == 404
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sentinel.core.record import PlaybookVersion
 from tests.api.served import wait_for
 from tests.console.browsing import tab, write
 from tests.console.visiting import PASSWORD, text, visited
@@ -70,7 +71,8 @@ def watching(id="four", mode="monitor", count=4):
 def console(tmp_path_factory):
     with visited(tmp_path_factory.mktemp("playbooks"), channels={"security": {"kind": "log"}}) as found:
         found.folder = Path(found.server.library.folders[0])
-        wait_for(lambda: found.store.playbooks.history("one", "three-failures"))  # kept by the first look at the files
+        kept = found.store.playbooks.history
+        wait_for(lambda: kept("one", "three-failures").items)  # by the first look at the files
         yield found
 
 
@@ -113,6 +115,20 @@ def test_a_playbook_shows_its_text_its_versions_and_how_near_a_group_is(console)
         console.reader("viewer").page("/playbooks/of/three-failures?group=plan%3Dx")
     )
     assert console.reader("viewer").get("/playbooks/of/nothing").status == 404
+
+
+def test_a_playbook_of_many_versions_shows_them_page_by_page(console):
+    versions = [PlaybookVersion("often", f"v{n:03}", f"line {n}\n", 1_000_000 + n) for n in range(51)]
+    console.store.playbooks.keep("one", versions)
+    first = console.reader("viewer").page("/playbooks/of/often")
+    assert ("51 versions" in text(first), "v050" in text(first), "v000" in text(first)) == (True, True, False)
+    older = next(link for link in re.findall(r'href="([^"]*cursor=[^"]*)"', first) if "version=" not in link)
+    second = console.reader("viewer").page(unescape(older))
+    assert ("v000" in text(second), "line 50" in text(second)) == (True, True), "the newest text stands above"
+    last = console.reader("viewer").page(f"{unescape(older)}&version=v000")
+    assert "+line 0" in text(last)
+    edge = console.reader("viewer").page("/playbooks/of/often?version=v001")
+    assert "-line 0" in text(edge) and "+line 1" in text(edge), "the one before it is on the next page"
 
 
 def test_what_was_found_today_stands_at_today_however_long_a_page_takes(console):
@@ -198,11 +214,11 @@ def test_a_backtest_tells_whom_it_would_have_acted_on(console, ana):
 def test_saving_makes_a_version_by_whom_and_shows_what_changed(console, ana):
     where = ana.done("/playbooks/edit", {**sheet(ana), "text": watching("mine"), "name": "mine.yaml"}, do="save")
     assert where.startswith("/playbooks/of/mine")
-    wait_for(lambda: console.store.playbooks.history("one", "mine"))
+    wait_for(lambda: console.store.playbooks.history("one", "mine").items)
     changed = {**edited(ana, console, "mine.yaml"), "text": watching("mine", mode="enforce")}
     ana.done("/playbooks/edit", changed, do="save")
-    wait_for(lambda: len(console.store.playbooks.history("one", "mine")) == 2)
-    newest = console.store.playbooks.history("one", "mine")[0]
+    wait_for(lambda: len(console.store.playbooks.history("one", "mine").items) == 2)
+    newest = console.store.playbooks.history("one", "mine").items[0]
     assert newest.by == "account:analyst-all"
     said = text(ana.page(f"/playbooks/of/mine?version={newest.version}"))
     assert "-mode: monitor" in said
@@ -213,21 +229,21 @@ def test_saving_makes_a_version_by_whom_and_shows_what_changed(console, ana):
 def test_an_older_version_is_taken_to_the_editor_and_saved_anew(console, ana):
     beside = "---\n" + watching("beside")
     ana.done("/playbooks/edit", {**sheet(ana), "text": watching("back") + beside, "name": "back.yaml"}, do="save")
-    wait_for(lambda: console.store.playbooks.history("one", "back"))
-    old = console.store.playbooks.history("one", "back")[0].version
+    wait_for(lambda: console.store.playbooks.history("one", "back").items)
+    old = console.store.playbooks.history("one", "back").items[0].version
     ana.done(
         "/playbooks/edit",
         {**edited(ana, console, "back.yaml"), "text": watching("back", mode="enforce") + beside},
         do="save",
     )
-    wait_for(lambda: len(console.store.playbooks.history("one", "back")) == 2)
+    wait_for(lambda: len(console.store.playbooks.history("one", "back").items) == 2)
     page = ana.page(f"/playbooks/of/back?version={old}")
     (link,) = (unescape(one) for one in re.findall(r'href="([^"]*)">Edit as it was then', page))
     taken = sheet(ana, link)
     assert taken["text"] == watching("back") + beside
     ana.done("/playbooks/edit", taken, do="save")
     assert (console.folder / "back.yaml").read_text() == watching("back") + beside
-    wait_for(lambda: console.store.playbooks.history("one", "back")[0].version == old)
+    wait_for(lambda: console.store.playbooks.history("one", "back").items[0].version == old)
     assert "Edit as it was then" not in ana.page(f"/playbooks/of/back?version={old}")
     assert ana.get(f"/playbooks/edit?file={console.folder / 'back.yaml'}&id=back&version=none").status == 404
 

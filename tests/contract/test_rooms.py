@@ -355,8 +355,13 @@ def test_a_playbooks_text_is_kept_when_it_changes(store):
 
     for versions in ([version(1), PlaybookVersion("q", "1", "", NOW)], [version(1)], [version(2)], [version(1)]):
         store.playbooks.keep("shop", versions)
-    assert [one.version for one in store.playbooks.history("shop", "p")] == ["1", "2", "1"]
-    assert store.playbooks.history("blog", "p") == []
+    assert [one.version for one in store.playbooks.history("shop", "p").items] == ["1", "2", "1"]
+    assert store.playbooks.history("blog", "p").items == ()
+    first = store.playbooks.history("shop", "p", 2)
+    last = store.playbooks.history("shop", "p", 2, first.cursor)
+    assert [[one.version for one in page.items] for page in (first, last)] == [["1", "2"], ["1"]]
+    assert (first.total, last.cursor) == (3, None)
+    assert [one.version for one in store.playbooks.history("shop", "p", version="2").items] == ["2"]
     assert store.playbooks.last("shop") == {"p": "1", "q": "1"}
     store.playbooks.keep("shop", [PlaybookVersion("q", "", "", NOW)])
     assert (store.playbooks.last("shop"), store.playbooks.last("blog")) == ({"p": "1"}, {})

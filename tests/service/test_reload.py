@@ -329,15 +329,15 @@ def test_a_wait_goes_on_through_a_rebuild_and_acts(machine):
 
 
 def test_versions_are_kept_with_whose_file_it_is_and_the_change_is_in_the_audit(machine, store):
-    (first,) = store.playbooks.history("shop", "p")
+    (first,) = store.playbooks.history("shop", "p").items
     machine.write("# a comment\n---\n" + playbook(actions=BLOCK, when="{count: 4}") + "---\n" + playbook("q"))
-    newest, oldest = store.playbooks.history("shop", "p")
+    newest, oldest = store.playbooks.history("shop", "p").items
     assert oldest == first
     assert newest.source == playbook(actions=BLOCK, when="{count: 4}")
     assert newest.by == (machine.folder / "p.yaml").owner()
     lines = [(one.action, one.target, one.reason) for one in store.audit.list("shop").items]
     assert ("playbook.changed", "p", f"version {newest.version} instead of {oldest.version}") in lines
-    assert len(store.playbooks.history("shop", "q")) == 1
+    assert len(store.playbooks.history("shop", "q").items) == 1
 
 
 def changes(store):
@@ -345,11 +345,11 @@ def changes(store):
 
 
 def test_what_changed_while_the_server_was_down_is_in_the_audit_once_it_looks(machine, store):
-    (before,) = store.playbooks.history("shop", "p")
+    (before,) = store.playbooks.history("shop", "p").items
     (machine.folder / "p.yaml").write_text(playbook(actions=BLOCK, when="{count: 4}") + "---\n" + playbook("q"))
     Machine(store, machine.folder)
-    after, _ = store.playbooks.history("shop", "p")
-    (new,) = store.playbooks.history("shop", "q")
+    after, _ = store.playbooks.history("shop", "p").items
+    (new,) = store.playbooks.history("shop", "q").items
     told = [("q", f"version {new.version}"), ("p", f"version {after.version} instead of {before.version}")]
     assert changes(store) == told
     Machine(store, machine.folder)
@@ -361,7 +361,7 @@ def test_what_was_removed_while_the_server_was_down_is_in_the_audit_once(machine
     for _ in range(3):
         Machine(store, machine.folder)
     assert [one for one in changes(store) if one[0] == "p"] == [("p", "removed")]
-    assert next(one.version for one in store.playbooks.history("shop", "p")) == ""
+    assert next(one.version for one in store.playbooks.history("shop", "p").items) == ""
     (machine.folder / "p.yaml").write_text(playbook(actions=BLOCK))
     Machine(store, machine.folder)
     assert next(one for one in changes(store) if one[0] == "p")[1].startswith("version ")
@@ -384,7 +384,7 @@ def test_an_app_made_later_goes_by_what_is_there_then(machine, store):
     machine.pipeline.process([Sending("second", events(burst(0, 2)), machine.now, "sdk", "k")])
     machine.reload.look()
     assert len(list(store.findings.since("second", 0))) == 1
-    assert len(store.playbooks.history("second", "p")) == 1
+    assert len(store.playbooks.history("second", "p").items) == 1
 
 
 def test_a_folder_that_is_gone_leaves_everything_as_it_was(machine):

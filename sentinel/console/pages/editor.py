@@ -152,11 +152,12 @@ def _save(visit: Visit, form: Form, sheet: Sheet, text: str) -> Response:
 
 def _as_it_was(visit: Visit, sheet: Sheet, id: str, version: str) -> str:
     """Return the text of a file with one playbook as an older version of it was."""
-    history = visit.store.playbooks.history(visit.app.id, id)
-    old = require(next((one for one in history if one.version == version), None), "version", version)
-    if sheet.text.count(history[0].source) != 1:
+    history = visit.store.playbooks.history
+    old = require(next(iter(history(visit.app.id, id, 1, version=version).items), None), "version", version)
+    newest = history(visit.app.id, id, 1).items[0]
+    if sheet.text.count(newest.source) != 1:
         raise Conflict("the file's text is not that of the newest version", "wait until the engine goes by the file")
-    return sheet.text.replace(history[0].source, old.source)
+    return sheet.text.replace(newest.source, old.source)
 
 
 def _named(visit: Visit, form: Form, sheet: Sheet, text: str) -> Sheet:

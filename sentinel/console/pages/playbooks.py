@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from sentinel.console.asking import zone_of
-from sentinel.console.parts import Given, Id
+from sentinel.console.parts import Cursor, Given, Id
 from sentinel.console.visit import Viewer, Visit
 from sentinel.core import moment
 from sentinel.core.duration import DAY, MINUTE, SECOND
@@ -69,22 +69,27 @@ def list_playbooks(visit: Viewer) -> Response:
 
 
 @router.get("/playbooks/of/{id}")
-def show_playbook(visit: Viewer, id: Id, version: Given = "", group: Given = "", done: Given = "") -> Response:
+def show_playbook(
+    visit: Viewer, id: Id, version: Given = "", group: Given = "", done: Given = "", cursor: Cursor = None
+) -> Response:
     """Show one playbook: its text and versions, what it found, and how near a group is to its next finding."""
     app, now, store = visit.app.id, visit.now, visit.store
-    history = store.playbooks.history(app, id)
+    newest = store.playbooks.history(app, id, 1).items
     state = next((one for one in visit.here.overview.playbooks(app) if one.id == id), None)
-    if state is None and not history:
+    if state is None and not newest:
         if done == "playbook-saved":
             return visit.page("taking.html", 202, id=id)
         raise not_found("playbook", id)
+    page = store.playbooks.history(app, id, cursor=cursor)
+    before = store.playbooks.history(app, id, 1, page.cursor).items if page.cursor else ()  # the last was made from it
     near, problem = _near(visit, id, group)
     playbook = visit.here.overview.playbook(id)
     return visit.page(
-        "playbook.html", id=id, state=state, playbook=playbook, history=history, now=now, bars=_bars(visit, id),
+        "playbook.html", id=id, state=state, playbook=playbook, newest=newest, now=now, bars=_bars(visit, id),
         latest=store.findings.list(app, playbook=id, limit=10).items, wrong=_wrong(visit).get(id, 0),
         guarded=visit.here.overview.guarded(app, now).get(id), version=version, near=near, problem=problem, group=group,
-        changes=_changes(history, version), rules=list(rules_of(playbook)) if playbook else [],
+        page=page, changes=_changes((*page.items, *before), version),
+        rules=list(rules_of(playbook)) if playbook else [],
     )  # fmt: skip
 
 

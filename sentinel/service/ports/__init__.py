@@ -114,8 +114,10 @@ class Playbooks(Protocol):
     def last(self, app: str) -> dict[str, str]:
         """Return the version kept last of each playbook, but of those kept as removed."""
 
-    def history(self, app: str, playbook: str) -> list[PlaybookVersion]:
-        """Return the versions of a playbook, newest first."""
+    def history(
+        self, app: str, playbook: str, limit: int = 50, cursor: str | None = None, *, version: str | None = None
+    ) -> Page[PlaybookVersion]:
+        """Return the versions of a playbook, newest first; with `version`, each time that it was that one."""
 
 
 class Audit(Protocol):
