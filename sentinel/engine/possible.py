@@ -22,6 +22,7 @@ NETWORKS = (
     "tor", "vpn", "proxy", "anonymous", "hosting", "public",
 )  # fmt: skip
 _COUNTRY = re.compile(r"[A-Z][A-Z0-9]")
+_PARTED = re.compile(r"[\s,;|]+")
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
@@ -87,6 +88,16 @@ def _host(text: str) -> Fault | None:
     return Fault("is a host in lower case", f'write "{found}"' if found else None)
 
 
+def _listed(path: str, text: str) -> str | None:
+    """Return how to ask for addresses or networks that somebody wrote into one text."""
+    parts = [f'"{part[:64]}"' for part in _PARTED.split(text) if part]
+    several = f"[{parts[0]}, …]" if len(parts) > 1 else ""
+    if path == "ip" and "/" in text:
+        return f"write `cidr(ip, {several or parts[0]})`"
+    return f"write `{path} in {several or f'[{parts[0]}]'}`" if parts else None
+
+
+ADDRESSES = ("ip", "ip.network")
 OF_FIELDS: Mapping[str, Callable[[str], Fault | None]] = {
     "ip": _address,
     "ip.network": _site,
@@ -128,6 +139,7 @@ class _Checker:
         if operator in ("in", "not in"):
             for item in right.items if isinstance(right, ListOf) else ():
                 self._equality(left, item)
+            self._part(left, right)
         elif isinstance(left, Literal) and isinstance(right, Literal):
             self._refuse(left, "this compares nothing of the event", self._unquoted(left) or self._unquoted(right))
         elif operator in _MIRRORED:
@@ -138,10 +150,22 @@ class _Checker:
             self._equality(right, left)
 
     def call(self, node: Call) -> None:
-        """Check one function: a network is no address that could lie in one."""
+        """Check one function: `contains` as `in`; and a network is no address that could lie in one."""
         first = node.arguments[0]
+        if node.function == "contains":
+            self.pair(node.arguments[1], "in", first)
         if node.function == "cidr" and isinstance(first, Field) and first.path == "ip.network":
             self._refuse(first, f"this can never hold: {self._shown(first)} is no address", "write `cidr(ip, …)`")
+
+    def _part(self, item: Node, container: Node) -> None:
+        """Check `in` with a text: a text beside an address is no list of them, and an address holds no network."""
+        if isinstance(item, Field) and isinstance(container, Literal):
+            if item.path in ADDRESSES and isinstance(container.value, str):
+                hint = _listed(item.path, container.value)
+                self._refuse(container, f"this asks whether {self._shown(item)} is a part of a text", hint)
+        elif isinstance(container, Field) and container.path == "ip" and isinstance(item, Literal):
+            text = str(item.value)
+            self._never(container, item, Fault("is no network", f'write `cidr(ip, "{text}")`') if "/" in text else None)
 
     def _equality(self, known: Node, literal: Node) -> None:
         if not isinstance(literal, Literal):

@@ -42,6 +42,7 @@ def refused(source: str) -> list[tuple[str, str, str | None]]:
             'domain(user.email) in ["@x.com"]', '"@x.com"', "`domain(user.email)` is a host in lower case",
             'write "x.com"',
         ),
+        ('contains(["DE", "fr"], geo.country)', '"fr"', "`geo.country` is two capital letters", 'write "FR"'),
         ("hour(timestamp) == 24", "24", "`hour(timestamp)` is a number from 0 to 23", None),
         ("hour(timestamp) > 23", "23", "`hour(timestamp)` is a number from 0 to 23", None),
         ("0 > hour(timestamp)", "0", "`hour(timestamp)` is a number from 0 to 23", None),
@@ -50,10 +51,31 @@ def refused(source: str) -> list[tuple[str, str, str | None]]:
             "0 is Monday, 6 is Sunday",
         ),
         ("len(user) < 0", "0", "`len(user)` is never below 0", None),
+        ('"10.0.0.0/8" in ip', '"10.0.0.0/8"', "`ip` is no network", 'write `cidr(ip, "10.0.0.0/8")`'),
+        ('contains(ip, "10.0.0.0/8")', '"10.0.0.0/8"', "`ip` is no network", 'write `cidr(ip, "10.0.0.0/8")`'),
     ],
 )  # fmt: skip
 def test_what_a_side_never_is_is_refused_with_what_to_write(source: str, at: str, what: str, hint: str | None) -> None:
     assert refused(source) == [(at, f"this can never hold: {what}", hint)]
+    compile_expression(source)  # a search may ask for it
+
+
+@pytest.mark.parametrize(
+    ("source", "at", "hint"),
+    [
+        ('ip in "10.0.0.0/8"', '"10.0.0.0/8"', 'write `cidr(ip, "10.0.0.0/8")`'),
+        ('ip not in "10.0.0.0/8, ::1/128"', '"10.0.0.0/8, ::1/128"', 'write `cidr(ip, ["10.0.0.0/8", …])`'),
+        ('contains("10.0.0.0/8", ip)', '"10.0.0.0/8"', 'write `cidr(ip, "10.0.0.0/8")`'),
+        ('ip in "203.0.113.9"', '"203.0.113.9"', 'write `ip in ["203.0.113.9"]`'),
+        ('ip in "203.0.113.9 ::1"', '"203.0.113.9 ::1"', 'write `ip in ["203.0.113.9", …]`'),
+        ('ip.network in "203.0.113.0/24"', '"203.0.113.0/24"', 'write `ip.network in ["203.0.113.0/24"]`'),
+        ('ip in " "', '" "', None),
+    ],
+)
+def test_an_address_is_no_part_of_a_text(source: str, at: str, hint: str | None) -> None:
+    """Letters were compared there: `3.0.113.9` is a part of `203.0.113.9`, and no address one of `10.0.0.0/8`."""
+    field = "ip.network" if "ip.network" in source else "ip"
+    assert refused(source) == [(at, f"this asks whether `{field}` is a part of a text", hint)]
     compile_expression(source)  # a search may ask for it
 
 
@@ -69,6 +91,7 @@ def test_a_comparison_of_what_is_written_out_asks_nothing_of_the_event() -> None
         'ip == "203.0.113.9" or ip in ["2001:db8::1", "::1"]', 'user.email == "jo@x.com"', 'startswith(ip, "203.")',
         'geo.country not in ["DE", "FR"]', "hour(timestamp) < 6 or 22 <= hour(timestamp)", "weekday(timestamp) >= 5",
         'network.kind in ["vpn", "tor"]', 'upper(geo.country) == "DE"', 'domain(request.referer) != "shop.example"',
+        'ip in properties.text or "203." in ip or contains(ip, "::")',
         "0 < len(user) < 3", 'properties.ip == "198.51.100.0/24"', "hour(properties.at) != 0", 'trust == "browser"',
     ],
 )  # fmt: skip
