@@ -153,14 +153,28 @@ def test_tops_are_the_values_of_most_events_or_users_beside_the_period_before(st
     now, before = naive.within(events, filter), naive.within(events, Filter(since=start - DAY, until=start + DAY))
     counted = (lambda amount: amount) if by == "users" else (lambda amount: amount._replace(users=None))
     assert (found.total, found.before, found.approximate) == (naive.amount(now), counted(naive.amount(before)), False)
-    ranked = naive.ranks(now, path, Metric("users" if by == "users" else "count"))
-    assert [getattr(one.now, by) for one in found.items] == sorted(ranked.values(), reverse=True)[:limit]
+    ranked = naive.ranks(now, path, Metric())
+    amounts = [naive.amount(event for event in now if naive.value(path, event) == key) for key in ranked]
+    rank = (lambda amount: (amount.users, amount.events)) if by == "users" else (lambda amount: amount.events)
+    assert [rank(one.now) for one in found.items] == sorted(map(rank, amounts), reverse=True)[:limit]
     for one in found.items:
         alike = [key for key in ranked if naive.shown(key) == one.value]
         keys = [key for key in alike if (type(naive.shown(key)) is bool) == (type(one.value) is bool)]
         assert len(keys) == 1
         was, has = ([event for event in some if naive.value(path, event) == keys[0]] for some in (before, now))
         assert (one.now, one.before) == (naive.amount(has), counted(naive.amount(was)))
+
+
+def test_of_values_with_as_many_users_those_with_more_events_come_first(store):
+    app, events = fresh_app(store), []
+    for number, plan in enumerate("bbbbddaccc"):
+        one = event(f"e{number}", at=NOW - 1, properties={"plan": plan})
+        one.user, one.ip = "id:1", f"203.0.113.{ord(plan)}"
+        events.append(one)
+    put(store, batch(app, events=tuple(events)))
+    for path in ("properties.plan", "ip"):
+        wanted = TopWanted(Filter(since=NOW - DAY, until=NOW), path, "users")
+        assert [one.now for one in store.explorer.top(app, wanted).items] == [Amount(n, 1) for n in (4, 3, 2, 1)]
 
 
 @pytest.mark.parametrize("previous", [True, False])

@@ -92,7 +92,7 @@ def _now(machine: Machine, wanted: TopWanted, key: Key, where: Sql, alone: bool,
     by_users = wanted.by == "users"
     counted = by_users or (wanted.users and roughly and not alone)
     folded = key.dear and not counted
-    rank = f"{'u' if by_users else 'n'} DESC, k NULLS LAST"
+    rank = f"{'u DESC, n' if by_users else 'n'} DESC, k NULLS LAST"
     if alone or not (by_users or wanted.users):
         people = "SELECT NULL AS users"
     elif counted:
