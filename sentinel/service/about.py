@@ -99,6 +99,15 @@ def met(store: Store, app: str, of: Literal["user", "ip"], some: Iterable[str], 
     return {one: some[0].decision.kind for one, some in found.items() if some}
 
 
+def beside(store: Store, app: str, of: Literal["user", "ip"], found: About, now: int) -> dict[str, str]:
+    """Return which of a person's addresses, or of an address's users, a decision in force stops, and how.
+
+    Whoever is stopped by where they come from is stopped as well, and asks about their account.
+    """
+    seen = found.activity.shares.get(f"{of}s", ())
+    return {one: kind for one, kind in met(store, app, of, (one.value for one in seen), now).items() if kind != "allow"}
+
+
 def _held(
     store: Store, app: str, scopes: Collection[str], targets: Iterable[set[str]], now: int
 ) -> dict[str, list[KeptDecision]]:

@@ -35,7 +35,18 @@ def test_people_are_listed_in_each_order_and_found_by_key(console):
     begins = text(reader.page("/people?begins=id:un"))
     assert "id:unloved" in begins and "id:mallory" not in begins
     assert "Nobody's key begins like that" in text(reader.page("/people?begins=nobody"))
-    assert reader.get("/people/find?key=mallory").headers["location"].startswith("/people/id%3Amallory")
+
+
+def test_a_box_leads_to_a_person_to_an_address_and_to_the_decision_a_customer_names(console):
+    reader = console.reader("viewer")
+    console.store.decisions.add("one", Decision("told-1", "block", "ip", "203.0.113.66", made=1, by="jane"), "test", 1)
+    for typed, leads in (
+        ("mallory", "/people/id%3Amallory"), (" id:198.51.100.7 ", "/people/id%3A198.51.100.7"),
+        ("198.51.100.7", "/addresses/198.51.100.7"), ("2001:DB8::1", "/addresses/2001%3Adb8%3A%3A1"),
+        ("told-1", "/decisions/told-1"), ("", "/people"),
+    ):  # fmt: skip
+        to = reader.get(f"/people/find?key={quote(typed)}")
+        assert to.headers["location"].partition("?")[0] == leads, typed
 
 
 def test_a_persons_page_says_what_they_did_and_met_and_nothing_of_another_app(console):
@@ -141,7 +152,10 @@ def test_a_key_with_signs_of_addresses_in_it_has_its_page(console):
 
 
 def test_nobody_knows_an_unknown_key_and_the_page_says_so(console):
-    assert "Nobody of that key was seen" in text(console.reader().page("/people/id:nobody"))
+    page = console.reader().page("/people/%2B49%2030%201")
+    said = text(page)
+    assert "Nobody of that key was seen" in said and "not blocked" not in said
+    assert 'user.phone == "+49 30 1"' in said and 'href="/explorer?' in page
     assert console.reader().get("/addresses/nonsense").status == 422
 
 
@@ -182,6 +196,23 @@ def test_somebody_is_let_back_in_by_one_form_whatever_stops_them(console):
     assert "id:back" not in [one.value for one in console.store.allow.list("one")]
     assert "What stopped them is lifted" in text(reader.page("/people/id:back?done=let-in"))
     assert "Let them back in" not in reader.page("/people/id:back")
+
+
+def test_who_is_stopped_by_their_address_alone_is_told_on_their_page_and_the_other_way_round(console):
+    assert "In force on their addresses" not in text(console.reader().page("/people/id:both"))
+    sdk = console.whole.using("sdk")
+    sdk.post("/v1/events", [{"event": "visit", "user": "both", "ip": ip} for ip in ("203.0.113.71", "203.0.113.72")])
+    add = console.store.decisions.add
+    add("one", Decision("at-71", "block", "network", "203.0.113.71/32", made=1, by="jane"), "test", 1)
+    add("one", Decision("at-72", "allow", "ip", "203.0.113.72", made=1, by="jane"), "test", 1)
+    add("one", Decision("on-both", "challenge", "user", "id:both", made=1, by="jane"), "test", 1)
+    wait_for(lambda: "In force on their addresses" in text(console.reader().page("/people/id:both")))
+    for page, head, says, says_not in (
+        ("/people/id:both", "In force on their addresses", "block 203.0.113.71", "203.0.113.72"),
+        ("/addresses/203.0.113.72", "In force on users seen here", "challenge id:both", "allow"),
+    ):
+        told = text(console.reader().page(page)).partition(head)[2].partition("Findings")[0]
+        assert says in told and says_not not in told
 
 
 def test_an_address_is_let_back_in_and_what_is_on_a_network_around_it_stays(console):

@@ -68,4 +68,5 @@ def show_address(visit: Viewer, ip: Key) -> Response:
         shares=shares(found.activity, ("users", "devices", "countries", "browsers", "os", "events")),
         timeline=lines(found, titles), standing=about.standing(found.decisions, now),
         over=about.overruled(found.decisions, now), lengths=LENGTHS, answer=said, titles=titles,
+        beside=about.beside(visit.store, app, "user", found, now),
     )  # fmt: skip

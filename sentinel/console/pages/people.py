@@ -6,20 +6,23 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from fastapi import APIRouter
+from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
 from sentinel.console.asking import CHOICES, When
 from sentinel.console.forms import Filled
 from sentinel.console.parts import LENGTHS, Cursor, Given, Key
 from sentinel.console.timeline import lines, shares
-from sentinel.console.visit import Admin, Viewer
+from sentinel.console.visit import Admin, Viewer, Visit
 from sentinel.core import identity
 from sentinel.core.duration import DAY
+from sentinel.core.errors import SentinelError
 from sentinel.core.explore import UsersWanted
 from sentinel.core.record import Filter
 from sentinel.edge.errors import ApiError, require
 from sentinel.service import about, hand
 from sentinel.service.answer import answer
+from sentinel.service.search import literal
 
 router = APIRouter()
 SORTS = (("last", "last seen"), ("events", "most active"), ("findings", "most findings"))
@@ -70,10 +73,19 @@ def list_people(
 
 @router.get("/people/find")
 def find_person(visit: Viewer, key: Given = "") -> Response:
-    """Lead to the person of a key as somebody types it."""
-    found = hand.known_user(visit.store, visit.app.id, "key", key) if key.strip() else None
-    to = visit.url("/people", found) if found else visit.url("/people")
-    return RedirectResponse(to.unescape(), 303)
+    """Lead to the person of a key as somebody types it, to an address, or to the decision that a reference is of."""
+    return RedirectResponse(_meant(visit, key.strip()).unescape(), 303)
+
+
+def _meant(visit: Visit, typed: str) -> Markup:
+    if not typed:
+        return visit.url("/people")
+    if visit.store.decisions.get(visit.app.id, typed) is not None:
+        return visit.url("/decisions", typed)
+    try:
+        return visit.url("/addresses", hand.spot("key", typed))
+    except SentinelError:
+        return visit.url("/people", hand.known_user(visit.store, visit.app.id, "key", typed))
 
 
 @router.get("/people/{key:path}")
@@ -89,6 +101,8 @@ def show_person(visit: Viewer, key: Key) -> Response:
         standing=about.standing(found.decisions, now), over=about.overruled(found.decisions, now),
         lengths=LENGTHS, titles=titles, answer=answer(found.decisions, titles, now),
         others=[one for one in who.identifiers if one != who.key],
+        beside=about.beside(visit.store, app, "ip", found, now),
+        search=f"user.phone == {literal(who.key.partition(':')[2])}",
         blank=not (found.activity.events or found.findings or found.decisions or who.made),
     )  # fmt: skip
 
