@@ -202,8 +202,9 @@ def _shown(
     name = form.raw("name")[:80] if form else ""
     given = {**NOTHING, "conflict": "", "refused": False, "since": "7d", **values}
     return visit.page(
-        "editor.html", sheet=sheet, text=text, times=TIMES, draft=draft, mark=mark, name=name, now=visit.now, **given
-    )
+        "editor.html", sheet=sheet, home=visit.here.writing.home(), text=text, times=TIMES, draft=draft, mark=mark,
+        name=name, now=visit.now, **given,
+    )  # fmt: skip
 
 
 def _text(form: Form) -> str:

@@ -20,6 +20,7 @@ from sentinel.core.duration import DAY, MINUTE, SECOND
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import PlaybookVersion
 from sentinel.edge.errors import not_found
+from sentinel.engine.playbook import MODES
 from sentinel.engine.select import rules_of
 from sentinel.service.overview import PlaybookState
 from sentinel.service.why import Nearness
@@ -52,20 +53,29 @@ class Changed(NamedTuple):
 
 
 @router.get("/playbooks")
-def list_playbooks(visit: Viewer) -> Response:
-    """List the playbooks, those that found most first, and what is wrong with files."""
+def list_playbooks(visit: Viewer, name: Given = "", mode: Given = "", found: Given = "") -> Response:
+    """List the playbooks, those that found most first, and what is wrong with files.
+
+    `name` is in their title or id; with `found`, only those that found something in a week.
+    """
     app, now, store = visit.app.id, visit.now, visit.store
     day, week = store.findings.tally(app, now - DAY, now + DAY), store.findings.tally(app, now - 7 * DAY, now + DAY)
     targets = {(one.playbook, one.kind, one.target) for one in store.findings.acted(app, now - 7 * DAY)}
     acted = Counter(playbook for playbook, _, _ in targets)
     wrong, guarded = _wrong(visit), visit.here.overview.guarded(app, now)
+    every = visit.here.overview.playbooks(app)
     lines = [
         Line(one, day.get(one.id, 0), week.get(one.id, 0), acted[one.id], wrong.get(one.id, 0), guarded.get(one.id))
-        for one in visit.here.overview.playbooks(app)
-    ]
+        for one in every
+        if name.strip().casefold() in f"{one.title} {one.id}".casefold() and mode in ("", one.mode)
+        and (week.get(one.id) or not found)
+    ]  # fmt: skip
     lines.sort(key=lambda one: (-one.week, one.state.mode == "off", one.state.id))
     drafts = visit.store.drafts.list(visit.account.id)
-    return visit.page("playbooks.html", lines=lines, mistakes=visit.here.overview.mistakes(), drafts=drafts, now=now)
+    return visit.page(
+        "playbooks.html", lines=lines, some=bool(every), mistakes=visit.here.overview.mistakes(), drafts=drafts,
+        modes=MODES, query={"name": name, "mode": mode, "found": found}, now=now,
+    )  # fmt: skip
 
 
 @router.get("/playbooks/of/{id}")
