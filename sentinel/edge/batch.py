@@ -138,12 +138,15 @@ def _bounded(raw: Any) -> None:
     if type(raw) is not dict:
         return
     for name, most in (("properties", LARGEST_PROPERTIES), ("request", LARGEST_PROPERTIES), ("user", LARGEST_USER)):
+        value = raw.get(name)
+        if name == "user" and type(value) is dict:
+            value = {key: str(one) if type(one) is int else one for key, one in value.items()}
         try:
-            size = len(_pack(raw.get(name)))
+            size = len(_pack(value))
         except OverflowError:
             if name != "user":
                 raise EventError(name, "holds an integer of more than 64 bits", "send it as a text") from None
-            continue
+            continue  # alone it is an identifier, within a list it is none: whoever reads the event says so
         if size > most:
             raise EventError(name, f"larger than {most // 1024} KiB")
 

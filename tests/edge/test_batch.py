@@ -86,8 +86,13 @@ def test_an_integer_no_store_can_write_costs_its_own_event_only(field):
     assert one({"event": "x", field: value}).startswith(f"`{field}`: holds an integer of more than 64 bits")
 
 
-def test_an_identifier_may_be_a_large_integer():
-    assert one({"event": "x", "user": {"id": 2**100}}).user == f"id:{2**100}"
+@pytest.mark.parametrize("user", [2**100, {"id": 2**100}])
+def test_an_identifier_may_be_a_large_integer(user):
+    assert one({"event": "x", "user": user}).user == f"id:{2**100}"
+
+
+def test_a_list_of_large_integers_is_no_identifier():
+    assert one({"event": "x", "user": {"id": [2**100]}}).startswith("`user.id`: an identifier is text or an integer")
 
 
 @pytest.mark.parametrize(
@@ -97,6 +102,7 @@ def test_an_identifier_may_be_a_large_integer():
         ({"properties": {"a": "é" * (LARGEST_PROPERTIES // 2)}}, "properties"),
         ({"request": {"path": "x" * LARGEST_PROPERTIES}}, "request"),
         ({"user": {f"k{n}": "x" * 200 for n in range(200)}}, "user"),
+        ({"user": {"id": 2**100} | {f"k{n}": "x" * 200 for n in range(200)}}, "user"),
     ],
 )
 def test_what_is_too_large_to_keep_costs_its_own_event_only(event, field):
