@@ -27,7 +27,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_TOLD = ("method", "path", "route", "path_template", "query_string", "headers")  # also once the request is over
+_ROUTED = ("sentinel.route", "route", "path_template", "fastapi", "root_path", "app_root_path")
+_TOLD = ("method", "path", "query_string", "headers", *_ROUTED)  # also once the request is over
 _REFUSED: dict[str, Any] = {"code": 1008, "reason": "refused"}
 _RESERVED: dict[str, Any] = {"code": 3003}  # a server may reserve 1008 to itself
 
@@ -277,7 +278,7 @@ class _About:
         }
 
     def route(self) -> object:
-        return getattr(self._scope.get("route"), "path", None) or self._scope.get("path_template")  # Litestar's
+        return _route(self._scope)
 
     def let_go(self) -> None:
         self._scope = {name: self._scope[name] for name in _TOLD if name in self._scope}
@@ -302,6 +303,20 @@ async def _send(answer: Refusal, scope: Scope, send: Send) -> None:
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     body = b"" if scope.get("method") == "HEAD" else answer.body
     await send({"type": "http.response.body", "body": body})
+
+
+def _route(scope: Scope) -> object:
+    """Return the pattern of the path below whatever includes and mounts it, as far as frameworks tell it."""
+    route = scope.get("route")
+    included = scope.get("fastapi", {}).get("effective_route_context")  # by another router, whose prefix `route` lacks
+    if route is not None and getattr(included, "original_route", None) is route:
+        route = included
+    path = getattr(route, "path", None)
+    if "sentinel.route" in scope or path is None:
+        return scope.get("sentinel.route") or scope.get("path_template")  # Litestar's
+    here = scope.get("root_path", "")
+    mounted: str = here[len(scope.get("app_root_path", here)) :]
+    return mounted if hasattr(route, "routes") else mounted + path  # a mount's own path is in there
 
 
 def _address(scope: Scope, client: Client) -> str | None:

@@ -7,19 +7,25 @@ import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
-from fastapi import BackgroundTasks, Depends, FastAPI, Request, WebSocket
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Request, WebSocket
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Mount, Route
+from starlette.testclient import TestClient
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from sentinel import sdk
 from sentinel.core.decision import Decision, Delta, pair
 from sentinel.core.device import fingerprint
+from sentinel.sdk import testing
 from sentinel.sdk.asgi import SentinelMiddleware
+from sentinel.sdk.fastapi import protect
 from tests.sdk import serving
 from tests.sdk.conftest import known
 
@@ -346,6 +352,48 @@ def test_an_event_says_what_request_it_came_with(server, start, app):
         "status": 200,
         "params": {"next": "/cart", "token": "<redacted>", "card": "<redacted>", "q": "<redacted>"},
     }
+
+
+def placed() -> FastAPI:
+    """Return an application whose every endpoint tracks `seen`, in routers and mounts of both frameworks."""
+
+    async def seen(request: Request) -> JSONResponse:
+        sdk.track("seen")
+        return JSONResponse({})
+
+    async def bare(scope: Any, receive: Any, send: Any) -> None:
+        await (await seen(Request(scope)))(scope, receive, send)
+
+    async def told(scope: Any, receive: Any, send: Any) -> None:
+        scope["sentinel.route"] = "/told/{user}"
+        await bare(scope, receive, send)
+
+    inner, outer, app, below = APIRouter(prefix="/orders"), APIRouter(prefix="/v1"), FastAPI(), FastAPI()
+    for one in (app, below):
+        one.add_api_route("/orders/{user}", seen)
+    inner.add_api_route("/{user}", seen)
+    outer.include_router(inner)
+    app.include_router(outer, prefix="/api")
+    app.mount("/fast", below)
+    app.mount("/star", Starlette(routes=[Route("/orders/{user}", seen), Mount("/bare", bare)]))
+    app.mount("/told", told)
+    protect(app)
+    return app
+
+
+@pytest.mark.parametrize(("path", "route"), [
+    ("/orders/7", "/orders/{user}"),
+    ("/api/v1/orders/7", "/api/v1/orders/{user}"),
+    ("/fast/orders/7", "/fast/orders/{user}"),
+    ("/star/orders/7", "/star/orders/{user}"),
+    ("/star/bare/7", "/star/bare"),
+    ("/told/7", "/told/{user}"),
+])  # fmt: skip
+@pytest.mark.parametrize("root_path", ["", "/behind"])
+def test_a_route_is_told_below_whatever_includes_and_mounts_it(path, route, root_path):
+    with testing.capture() as sentinel, TestClient(placed(), root_path=root_path) as client:
+        assert client.get(root_path + path).status_code == 200
+    assert [event["request"]["route"] for event in sentinel.named("seen")] == [route]
 
 
 @pytest.mark.parametrize(
