@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,7 @@ def taken(source: str) -> set[str]:
     return found
 
 
+@cache
 def walked() -> set[tuple[str, str]]:
     """Return every pair of rooms of which one imports from the other."""
     known = rooms()

@@ -20,6 +20,7 @@ SentinelError
 ├── Busy               too much waits to be written                                    (service.intake)
 ├── QueryError         a search that cannot be understood                              (service.search)
 ├── ApiError           a request that is refused                                       (edge.errors)
+│   ├── NotTaken       a method at an address that takes others                        (edge.errors)
 │   └── Refused        an upload of that client that its server would refuse           (compat.seismo)
 ├── Inexpressible      what the rule asks has no like here                             (compat.sigma.conditions)
 ├── SettingsError      settings that cannot be meant, all at once                      (settings)
