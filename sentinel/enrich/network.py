@@ -87,7 +87,7 @@ def _listed(path: Path) -> Iterator[Network]:
     """Give the networks of a list, line by line: who made it may mean to fill the memory."""
     wrong: list[str] = []
     more = 0
-    with path.open(encoding="utf-8", errors="replace") as lines:
+    with path.open(encoding="utf-8-sig", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
             if number > LONGEST:
                 raise InputError(f"more than {LONGEST:,} lines")

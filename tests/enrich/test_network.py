@@ -74,6 +74,14 @@ def test_a_list_takes_comments_blank_lines_and_host_bits(tmp_path: Path) -> None
     ]  # fmt: skip
 
 
+def test_a_list_may_begin_with_the_mark_that_some_editors_write(tmp_path: Path) -> None:
+    assert read(written(tmp_path / "list", "\ufeff192.0.2.1\n192.0.2.2\n")).holds("192.0.2.1")
+
+
+def test_the_widest_network_of_a_list_is_a_block_of_eight_bits(tmp_path: Path) -> None:
+    assert read(written(tmp_path / "list", "11.0.0.0/8\n")).holds("11.255.0.1")
+
+
 @pytest.mark.parametrize("line", ["<html>", "192.0.2.0/33", "0.0.0.0/0", "10.0.0.0/7", "::/0", "192.0.2", "a b"])
 def test_a_line_that_is_no_network_is_named_and_the_list_refused(tmp_path: Path, line: str) -> None:
     path = written(tmp_path / "list", f"192.0.2.0/24\n{line}\n")
@@ -82,7 +90,7 @@ def test_a_line_that_is_no_network_is_named_and_the_list_refused(tmp_path: Path,
 
 
 def test_a_page_in_place_of_a_list_is_one_short_message(tmp_path: Path) -> None:
-    path = written(tmp_path / "list", "<html>\n" * 500)
+    path = written(tmp_path / "list", "<html>\n" * 500 + "\n" * 9)
     with pytest.raises(InputError) as caught:
         read(path)
     assert "line 1: `<html>`, line 2: `<html>`, line 3: `<html>` and 497 more: no network" in str(caught.value)
@@ -93,6 +101,14 @@ def test_a_list_has_so_many_lines_and_no_more(tmp_path: Path, monkeypatch: pytes
     assert read(written(tmp_path / "list", "192.0.2.1\n" * 1000)).holds("192.0.2.1")
     with pytest.raises(InputError, match="more than 1,000 lines"):
         read(written(tmp_path / "list", "192.0.2.1\n" * 1001))
+
+
+def test_a_list_has_so_many_bytes_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "LARGEST", 1 << 20)
+    path = written(tmp_path / "list", "192.0.2.1" + " " * ((1 << 20) - 9))
+    assert read(path).holds("192.0.2.1")
+    with pytest.raises(InputError, match="larger than 1 MiB"):
+        read(written(path, path.read_text() + " "))
 
 
 @pytest.mark.parametrize("line", ["192.0.2.1", "nonsense", "#"])
