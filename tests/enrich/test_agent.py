@@ -51,6 +51,11 @@ def test_an_unheard_of_agent_has_no_browser_rather_than_other() -> None:
     assert agent.read("zzz") == {"bot": False}
 
 
+def test_a_bot_has_no_device_and_none_a_system_called_other() -> None:
+    text = "Mozilla/5.0 (compatible;PetalBot;+https://webmaster.petalsearch.com/site/petalbot)"
+    assert agent.read(text) == {"browser": "PetalBot", "bot": True}
+
+
 def test_an_empty_agent_says_nothing() -> None:
     assert agent.read("") == {}
 

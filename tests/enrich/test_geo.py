@@ -65,6 +65,12 @@ def test_the_first_located_opinion_is_taken_whole() -> None:
     first, second = Place(lat=1.0, lon=2.0), Place(lat=3.0, lon=4.0, accuracy=5)
     assert geo._completed(first, second)[2:5] == (1.0, 2.0, None)
     assert geo._completed(Place(lat=1.0), second)[2:5] == (3.0, 4.0, 5)
+    assert geo._completed(Place(lon=2.0), second)[2:5] == (3.0, 4.0, 5)
+
+
+def test_where_several_know_the_same_the_first_ones_word_counts() -> None:
+    first, second = Place("FR", "Paris", 1.0, 2.0, 3, 64496, "One"), Place("FR", "Lyon", 4.0, 5.0, 6, 64497, "Two")
+    assert geo._completed(first, second) == first
 
 
 @pytest.mark.parametrize(
