@@ -11,7 +11,7 @@ inside a request that one of the middlewares answers. docs/sdk.md has the whole 
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Unpack
@@ -46,7 +46,7 @@ def start(url: str | None = None, key: str | None = None, **settings: Unpack[_op
         raise TypeError(f"start() got an unexpected setting `{unknown[0]}`")
     notes = _Notes()
     read = _options.read({"url": url, "key": key, **settings}, lambda message: notes.warn(message, message))
-    _use(_client.Client(read, notes))
+    _begin(_client.Client(read, notes))
 
 
 def track(
@@ -181,6 +181,9 @@ def _use(client: _client.Client) -> None:
     before.stop(0)
     if was_running:
         client.ensure_running()
+
+
+_begin: Callable[[_client.Client], None] = _use  # `testing` puts another in its place
 
 
 def _one_user(given: Any, named: Mapping[str, Any]) -> Any:

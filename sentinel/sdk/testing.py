@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Unpack
 
 from sentinel import sdk
 from sentinel.core.decision import Decision, Delta, Kind, Scope
 from sentinel.sdk.client import Client
-from sentinel.sdk.events import User
+from sentinel.sdk.events import Events, User
 from sentinel.sdk.options import Options, Settings, read
 
 
@@ -26,6 +27,10 @@ class Captured:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._made = 0
+        ours, plain = client.options, Options()
+        self._own = {
+            name: value for name in Options.__slots__ if (value := getattr(ours, name)) != getattr(plain, name)
+        }
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -68,6 +73,11 @@ class Captured:
         """Take a decision back."""
         self._apply(removed=(id,))
 
+    def _begin(self, started: Client) -> None:
+        """Take over how a call of `start` wants it, but for the server: what is tested may well start the SDK."""
+        self._client.options = replace(started.options, url=None, key=None, **self._own)
+        self._client.events = Events(self._client.options)
+
     def _apply(self, *added: Decision, removed: tuple[str, ...] = ()) -> None:
         held = self._client.held
         held.decisions = held.decisions.apply(Delta(held.decisions.revision + 1, added, removed))
@@ -75,13 +85,19 @@ class Captured:
 
 @contextmanager
 def capture(**settings: Unpack[Settings]) -> Iterator[Captured]:
-    """Put a stand-in in place of the SDK's client; `settings` are those of `start`, the address aside."""
+    """Put a stand-in in place of the SDK's client; `settings` are those of `start`, the address aside.
+
+    It stays there where `start` is called: that changes the settings not given here, and no server is asked.
+    """
     options = read({**settings, "url": None, "key": None}, _silent, {}) if settings else Options()
     client = Client(options)
-    before = sdk.swap(client)
+    captured = Captured(client)
+    before, begin = sdk.swap(client), sdk._begin
+    sdk._begin = captured._begin
     try:
-        yield Captured(client)
+        yield captured
     finally:
+        sdk._begin = begin
         sdk.swap(before)
 
 

@@ -87,6 +87,21 @@ def test_the_stand_in_starts_no_thread_and_leaves_what_was_before():
     assert not [one for one in set(threading.enumerate()) - threads if one.name.startswith("sentinel-")]
 
 
+def test_an_application_that_starts_the_sdk_itself_is_captured_all_the_same():
+    threads = set(threading.enumerate())
+    with testing.capture(redact=["shoe_size"]) as sentinel:
+        sentinel.decide("block", ip="203.0.113.9")
+        sdk.start(url="http://127.0.0.1:9", key="k" * 54, redact=["hat"], identifiers=["login"], flush_interval=7)
+        sdk.track("e", {"shoe_size": 43, "hat": 58})
+        assert sdk.is_blocked(ip="203.0.113.9"), "what was ordered before holds"
+        sentinel.decide("block", user={"login": "jane"})
+        assert sdk.is_blocked({"login": "jane"})
+        assert sentinel.events[0]["properties"] == {"shoe_size": "<redacted>", "hat": 58}, "the test's own settings win"
+        assert not sdk.stats()["running"]
+    assert not [one for one in set(threading.enumerate()) - threads if one.name.startswith("sentinel-")]
+    assert not sdk.is_blocked(ip="203.0.113.9")
+
+
 def test_a_user_is_identified_where_the_application_runs():
     """A thread for it would double what a small request costs, and wait where all threads are at work."""
     threads = []
