@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pyparsing import ParseBaseException
 from sigma.collection import SigmaCollection
@@ -171,7 +171,7 @@ class _Translation:
             _all_of_them(rule)
             self._temporal(rule, base, parts)
         else:
-            self._add(rule, self._selected(parts) | base | {"when": self._when(rule, rule.condition)})
+            self._add(rule, self._selected(parts, "or") | base | {"when": self._when(rule, rule.condition)})
 
     def _group(self, rule: SigmaCorrelationRule) -> list[str]:
         aliases = rule.aliases.aliases
@@ -186,11 +186,11 @@ class _Translation:
                 found.append(self._fields(name))
         return found
 
-    def _selected(self, parts: Sequence[Any]) -> Document:
-        """Return which events count: those of the one rule, or of any of several."""
+    def _selected(self, parts: Sequence[Any], joint: Literal["and", "or"]) -> Document:
+        """Return which events are meant: those of the one rule, or of several, all or any of which hold."""
         if len(parts) == 1:
             return {"rule": self._ids[id(parts[0])]}
-        return {"where": " or ".join(f"({self._conditions[id(part)]})" for part in parts)}
+        return {"where": f" {joint} ".join(f"({self._conditions[id(part)]})" for part in parts)}
 
     def _when(self, rule: SigmaCorrelationRule, condition: SigmaCorrelationCondition) -> Document:
         words = {SigmaCorrelationConditionOperator.GTE: "gte", SigmaCorrelationConditionOperator.GT: "gt"}
@@ -215,14 +215,9 @@ class _Translation:
         orders = [order for order in _orders(parts) if all(self._may_hold(block) for block in order)]
         self._note(rule, f"no order: {len(orders)} playbooks, one for each order")
         for order in orders:
-            steps = [self._step(block) for block in order]
+            steps = [self._selected(block, "and") for block in order]
             detector = {"sequence": steps} if len(steps) > 1 else steps[0] | {"when": {"count": 1}}
             self._add(rule, base | detector)
-
-    def _step(self, block: Sequence[Any]) -> Document:
-        if len(block) == 1:
-            return {"rule": self._ids[id(block[0])]}
-        return {"where": " and ".join(f"({self._conditions[id(part)]})" for part in block)}
 
     def _may_hold(self, block: Sequence[Any]) -> bool:
         """Say whether one event may match all of some rules: not where each asks for an event of another name."""
