@@ -161,7 +161,7 @@ class Reload:
         """Fold the stored events that can matter, each once; return the journal position that is not folded yet."""
         store, app = self._store, fresh.app.id
         watches = fresh.engine.watches()
-        since = fresh.newest - max(restore.reach(watch, fresh.engine.lateness) for watch in watches)
+        since = fresh.newest - restore.reach(watches, fresh.engine.lateness)
         start = store.events.position()
         source = store.events.in_order(app, since)
         first = next(source, None)  # from here on it is fixed which events are given

@@ -8,7 +8,7 @@ Only a wait that is not over when all is folded goes on as it was: what it comes
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from itertools import groupby, islice
 from operator import attrgetter
 
@@ -57,7 +57,7 @@ def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda 
     anew = [watch for watch in tenant.engine.watches() if watch.id not in resumed]
     know(store, tenant)
     if anew:
-        since = tenant.newest - max(reach(watch, tenant.engine.lateness) for watch in anew)
+        since = tenant.newest - reach(anew, tenant.engine.lateness)
         wanted = {watch.id for watch in anew}
         names = ", ".join(f"`{name}`" for name in sorted(wanted))
         told(f"windows of {names}", lambda: fold(tenant, store.events.in_order(app, since), wanted, progress))
@@ -96,19 +96,19 @@ def learn(tenant: Tenant, store: Store) -> None:
         tenant.memory.familiar.learn(event)
 
 
-def reach(watch: Watch, lateness: int) -> int:
-    """Return how far behind the newest event lies what a watch may still need, in microseconds."""
-    return lateness + watch.span + watch.cooldown
+def reach(watches: Iterable[Watch], lateness: int) -> int:
+    """Return how far behind the newest event lies what watches, of which there are some, may need, in microseconds."""
+    return lateness + max(watch.span + watch.cooldown for watch in watches)
 
 
 def newest(store: Store, app: str, clock: Snapshot | None = None) -> int:
     """Return the newest event time that the store or a snapshot of the clock knows."""
     known = int(clock.state) if clock else 0
     try:
-        newest = store.events.search(app, Filter(), limit=1).items
+        found = store.events.search(app, Filter(), limit=1).items
     except StoreBusy:
         return known
-    return max(known, newest[0].event.at if newest else 0)
+    return max(known, found[0].event.at if found else 0)
 
 
 def _resume(tenant: Tenant, watch: Watch, snapshots: dict[str, Snapshot]) -> int | None:
@@ -127,8 +127,8 @@ def know(store: Store, tenant: Tenant) -> None:
     watches = {watch.id: watch for watch in tenant.engine.watches()}
     if not watches:
         return
-    horizon = max(reach(watch, tenant.engine.lateness) for watch in watches.values())
-    for kept in store.findings.since(tenant.app.id, tenant.newest - horizon):
+    since = tenant.newest - reach(watches.values(), tenant.engine.lateness)
+    for kept in store.findings.since(tenant.app.id, since):
         watch = watches.get(kept.finding.playbook)
         if watch is not None and kept.status != "retracted":
             finding = kept.finding
@@ -146,8 +146,10 @@ def _held(kept: KeptFinding) -> bool:
 
 def fold(tenant: Tenant, events: Iterable[Event], wanted: set[str], progress: Progress) -> None:
     """Fold events in (time, id) order into the windows of those wanted, lump by lump."""
-    for done, lump in _lumps(events):
+    source, done = iter(events), 0
+    while lump := list(islice(source, LUMP)):
         _hit(tenant, lump, wanted)
+        done += len(lump)
         progress(f"rebuilding windows of {tenant.app.id}", done)
 
 
@@ -195,11 +197,3 @@ def settle(tenant: Tenant) -> None:
     """Let go of the waits that were over when the newest event came: what they led to was found then."""
     for opening in tenant.windows.due(tenant.newest - tenant.engine.lateness):
         tenant.windows.yielded(opening)
-
-
-def _lumps(events: Iterable[Event]) -> Iterator[tuple[int, list[Event]]]:
-    source = iter(events)
-    done = 0
-    while lump := list(islice(source, LUMP)):
-        done += len(lump)
-        yield done, lump

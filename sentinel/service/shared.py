@@ -142,7 +142,7 @@ def _catch_up(store: Store, tenant: SharedTenant, epoch: bytes, progress: restor
 def _fold(store: Store, tenant: SharedTenant, progress: restore.Progress) -> None:
     watches = tenant.engine.watches()
     if watches:
-        since = tenant.newest - max(restore.reach(watch, tenant.engine.lateness) for watch in watches)
+        since = tenant.newest - restore.reach(watches, tenant.engine.lateness)
         restore.fold(tenant, store.events.in_order(tenant.app.id, since), {watch.id for watch in watches}, progress)
         restore.settle(tenant)
 

@@ -213,8 +213,8 @@ def test_a_journey_that_began_before_the_crash_is_found(store):
 )
 def test_as_much_is_folded_as_an_answer_can_reach_back(detector, hours):
     watch = Watch("w", HOUR, 2 * HOUR, detector)
-    assert restore.reach(watch, HOUR) - (1 if isinstance(detector, Travel) else 0) == (hours + 3) * HOUR
-    assert restore.reach(replace(watch, cooldown=HOUR), HOUR) < restore.reach(watch, HOUR)
+    assert restore.reach([watch], HOUR) - (1 if isinstance(detector, Travel) else 0) == (hours + 3) * HOUR
+    assert restore.reach([replace(watch, cooldown=HOUR)], HOUR) < restore.reach([watch], HOUR)
 
 
 def test_what_was_due_when_the_commit_failed_is_found_once_there_is_room(store, monkeypatch):
