@@ -90,7 +90,7 @@ class Courier:
     def _run(self) -> None:
         while not self._stopped.is_set():
             self._wake.clear()
-            wait = LOOK
+            pause = LOOK
             try:
                 if self._mine():
                     folded = self.settle()
@@ -98,11 +98,11 @@ class Courier:
                     if folded:
                         self._stopped.wait(PAUSE)
             except SentinelError:
-                wait = _BUSY  # the store will say so itself, louder
+                pause = _BUSY  # the store will say so itself, louder
             except Exception as error:  # noqa: BLE001  a fault of ours must not end all deliveries
                 self._fault(error)
-                wait = _BUSY
-            self._wake.wait(wait)
+                pause = _BUSY
+            self._wake.wait(pause)
 
     def settle(self) -> int:
         """Decide of all that is new which is told by itself; return how many were folded into bundles."""
@@ -177,9 +177,9 @@ class Courier:
             self._outbox.done(delivery.id, self._clock())
             self._figures.count("sentinel_deliveries", "delivered")
 
-    def _failed(self, delivery: Delivery, error: str, wait: int | None) -> None:
+    def _failed(self, delivery: Delivery, error: str, pause: int | None) -> None:
         if self._over:
             return
         now = self._clock()
-        self._outbox.failed(delivery.id, error, None if wait is None else now + wait)
-        self._figures.count("sentinel_deliveries", "given up" if wait is None else "failed")
+        self._outbox.failed(delivery.id, error, None if pause is None else now + pause)
+        self._figures.count("sentinel_deliveries", "given up" if pause is None else "failed")
