@@ -114,8 +114,8 @@ class Log:
         if terms.on_arrival:
             inside = self.hits.behind(at) - self.hits.behind(at - terms.window)
             return inside >= terms.fewest or self.approximate  # a merged hit stands for several
-        if self.running is None:
-            return self.hits.many >= terms.fewest
+        if self.running is None:  # there are too few
+            return False
         before = self.hits.all_values(self.hits.behind(at - terms.window), self.first)
         self.running.fill(before)
         answer = self.running.reached()
