@@ -33,7 +33,7 @@ def save(pipeline: Pipeline, tenant: Tenant, now: int, only: Container[str] | No
                 piece = take(pipeline)
                 if piece is not None:
                     position, form, state = piece
-                    pipeline.store.snapshots.save(tenant.app.id, [Snapshot(name, position, form, state, now)])
+                    pipeline.store.snapshots.save(tenant.app.id, Snapshot(name, position, form, state, now))
 
 
 def _pieces(tenant: Tenant) -> Iterator[tuple[str, Callable[[Pipeline], Piece | None]]]:

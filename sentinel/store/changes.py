@@ -250,9 +250,5 @@ def _undo(change: Change, found: set[str]) -> None:
 
 
 def _columns(decision: Decision) -> dict[str, Any]:
-    return {
-        "id": decision.id, "kind": decision.kind, "scope": decision.scope, "value": decision.value,
-        "to": decision.to, "made": decision.made, "until": decision.until, "reason": decision.reason,
-        "playbook": decision.playbook, "version": decision.version, "finding": decision.finding, "by": decision.by,
-        "logins_only": decision.logins_only, "subject": subject(decision),
-    }  # fmt: skip
+    own = {name: getattr(decision, name) for name in Decision.__dataclass_fields__}
+    return {**own, "subject": subject(decision)}

@@ -23,13 +23,12 @@ class Snapshots:
     def __init__(self, control: Database) -> None:
         self._control = control
 
-    def save(self, app: str, states: Sequence[Snapshot]) -> None:
-        """Keep these in one transaction, each in place of its watch's last."""
-        packed = {one.watch: zstandard.ZstdCompressor(level=1).compress(one.state) for one in states}
+    def save(self, app: str, state: Snapshot) -> None:
+        """Keep a state in place of its watch's last."""
+        row = {name: getattr(state, name) for name in Snapshot.__dataclass_fields__}
+        packed = zstandard.ZstdCompressor(level=1).compress(state.state)
         with self._control.write() as connection:
-            for one in states:
-                row = {name: getattr(one, name) for name in Snapshot.__dataclass_fields__}
-                put(connection, snapshots, {**row, "app": app, "state": packed[one.watch]})
+            put(connection, snapshots, {**row, "app": app, "state": packed})
 
     def load(self, app: str) -> dict[str, Snapshot]:
         """Return the last snapshot of each watch."""

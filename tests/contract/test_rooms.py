@@ -391,8 +391,9 @@ def raised(error):
 
 def test_the_last_snapshot_of_each_watch_comes_back(backend):
     store = backend.store
-    store.snapshots.save("shop", [Snapshot("a", 5, "1", b"\x00\xff", NOW), Snapshot("b", 5, "1", b"", NOW)])
-    store.snapshots.save("shop", [Snapshot("a", 9, "2", b"new", NOW + 1)])
+    kept = Snapshot("a", 5, "1", b"\x00\xff", NOW), Snapshot("b", 5, "1", b"", NOW)
+    for one in (*kept, Snapshot("a", 9, "2", b"new", NOW + 1)):
+        store.snapshots.save("shop", one)
     kept = {"a": Snapshot("a", 9, "2", b"new", NOW + 1), "b": Snapshot("b", 5, "1", b"", NOW)}
     assert backend.reopen().snapshots.load("shop") == kept
     backend.store.snapshots.forget("shop", "a")
@@ -403,7 +404,8 @@ def test_the_last_snapshot_of_each_watch_comes_back(backend):
 def test_a_snapshot_of_an_older_version_and_a_damaged_one_are_given_as_they_are(backend):
     """Whoever reads it finds out; a damaged one is folded anew."""
     store, states = backend.store, {"older": b"state", "damaged": b"\x28\xb5\x2f\xfdno"}
-    store.snapshots.save("shop", [Snapshot(name, 5, "1", b"", NOW) for name in states])
+    for name in states:
+        store.snapshots.save("shop", Snapshot(name, 5, "1", b"", NOW))
     with store.snapshots._control.write() as connection:
         for name, state in states.items():
             connection.execute(update(snapshots).where(snapshots.c.watch == name).values(state=state))

@@ -68,7 +68,7 @@ def test_only_the_states_that_name_a_deleted_person_are_kept_anew(store):
     machine = Machine(store, [FAILED, by_ip])
     machine.send(failed("1", 0, user="jane-doe"), failed("2", 1, user="other"), passed("3", 2, user="jané-doe"))
     machine.save()
-    store.snapshots.save("shop", [Snapshot("ended", 1, "1", b"\x00jane-doe\x00", machine.now)])
+    store.snapshots.save("shop", Snapshot("ended", 1, "1", b"\x00jane-doe\x00", machine.now))
     before, deleter = store.snapshots.load("shop"), Deleter(machine.pipeline, store)
     deleter.delete("shop", "id:jane-doe", "ana", "she asked for it", machine.now + MINUTE)
     kept = store.snapshots.load("shop")

@@ -23,13 +23,13 @@ def meanwhile(store, monkeypatch):
     def begin(machine, raws):
         keep, written, left = store.snapshots.save, [], list(raws)
 
-        def between(app, states):
+        def between(app, state):
             assert not machine.pipeline.lock.locked(), "events wait for what is written"
             assert machine.pipeline.saving.locked(), "another could keep what is newer, and this take its place"
             if left:
                 machine.send(left.pop(0))
-            keep(app, states)
-            written.extend(one.watch for one in states)
+            keep(app, state)
+            written.append(state.watch)
 
         monkeypatch.setattr(store.snapshots, "save", between)
         return written

@@ -44,7 +44,7 @@ def _fill(store) -> None:
     store.accounts.begin("a1", None, NOW + 10**12, NOW)
     store.searches.put("shop", SavedSearch("s1", "a search", "not success"), "test", NOW)
     store.playbooks.keep("shop", [PlaybookVersion("p", "1", "playbook: p\n", NOW)])
-    store.snapshots.save("shop", [Snapshot("w", 1, "shape", b"state", NOW)])
+    store.snapshots.save("shop", Snapshot("w", 1, "shape", b"state", NOW))
     store.settings.put("a.setting", {"on": True}, "test", NOW)
     store.leases.take("jobs", "holder", NOW + 10**12, NOW)
     events = tuple(

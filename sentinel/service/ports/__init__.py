@@ -63,8 +63,8 @@ class Unit(Protocol):
 class Snapshots(Protocol):
     """States of windows, opaque here."""
 
-    def save(self, app: str, states: Sequence[Snapshot]) -> None:
-        """Keep these in one transaction, each in place of its watch's last."""
+    def save(self, app: str, state: Snapshot) -> None:
+        """Keep a state in place of its watch's last."""
 
     def load(self, app: str) -> dict[str, Snapshot]:
         """Return the last snapshot of each watch."""
