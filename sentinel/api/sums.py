@@ -1,10 +1,12 @@
 """/v1/events/timeseries, /v1/events/top, /v1/events/names, /v1/funnel and /v1/retention: stored events in sum.
 
-Which events are meant is said as in a search. Without `from` it is about the week before `to`, which is now.
+Which events are meant is said as in a search. Without `from` it is about the week before `to`, which is now, or about
+as long as there are buckets for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -26,7 +28,7 @@ from sentinel.api.shares import (
     top_view,
 )
 from sentinel.core import record
-from sentinel.core.duration import DAY
+from sentinel.core.duration import DAY, HOUR
 from sentinel.core.explore import (
     MOST_SERIES,
     MOST_STEPS,
@@ -44,6 +46,8 @@ from sentinel.service.hand import lasting
 
 router = APIRouter(tags=["explorer"], dependencies=ASKED_IN_TURN)
 WEEK = 7 * DAY
+SERIES: Mapping[Interval, int] = {"minute": DAY}  # how long where nobody says; else a week
+COHORTS: Mapping[Interval, int] = {"minute": HOUR, "hour": 2 * DAY}  # else 30 days
 Zone = Annotated[str, Query(max_length=64, description="Whose days, weeks and months: such as `Europe/Berlin`.")]
 Field = Annotated[str | None, Query(max_length=512, examples=["geo.country", "properties.plan"])]
 Series = Annotated[int, Query(ge=1, le=MOST_SERIES, description="How many values have a line; the others share one.")]
@@ -65,7 +69,8 @@ def get_series(
     since: Since = None, until: Until = None,
 ) -> Any:  # fmt: skip
     """Return a metric over time in whole buckets, and the same of as many buckets before them."""
-    filter = bounded(here, wanted(here, caller.app, q, event, user, ip, since, until))
+    filter = wanted(here, caller.app, q, event, user, ip, since, until)
+    filter = bounded(here, filter, SERIES.get(interval, WEEK))
     asked = SeriesWanted(filter, interval, Metric(metric, of), group_by, top, zone, exact, previous)
     return series_view(asked, here.store.explorer.series(caller.app, asked))
 
@@ -112,6 +117,7 @@ def get_retention(
     zone: Zone = "UTC", q: Q = None, ip: Filter = None, since: Since = None, until: Until = None,
 ) -> Any:  # fmt: skip
     """Return for each bucket the users who first did `start` in it, and how many did `back` in each bucket since."""
-    filter = bounded(here, wanted(here, caller.app, q, None, None, ip, since, until), 30 * DAY)
+    filter = wanted(here, caller.app, q, None, None, ip, since, until)
+    filter = bounded(here, filter, COHORTS.get(interval, 30 * DAY))
     asked = RetentionWanted(filter, interval, start, back, zone)
     return retention_view(asked, here.store.explorer.retention(caller.app, asked))

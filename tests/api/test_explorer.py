@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sentinel.core.explore import INTERVALS
 from sentinel.store.explorer import funnel
 from tests.api.whole import whole as run_whole
 
@@ -63,6 +64,13 @@ def test_a_series_fills_empty_buckets_and_stands_beside_the_period_before(ask):
         {"value": None, "rest": False, "points": [1, 1, 1], "previous": [0, 0, 0], "total": 3, "previous_total": 0}
     ]
     assert (found["to"], found["approximate"]) == ("2026-11-21T00:00:00Z", False)
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+@pytest.mark.parametrize("what", ["events/timeseries", "retention"])
+def test_every_interval_can_be_asked_for_without_a_time(served, what, interval):
+    answer = served.using("read").get(f"/v1/{what}?interval={interval}")
+    assert (answer.status, answer.json["interval"]) == (200, interval)
 
 
 def test_days_are_those_of_the_zone(ask):
@@ -213,7 +221,7 @@ def test_an_addresss_page_has_its_users_findings_and_decisions(served):
     ("path", "place"),
     [
         ("/v1/events/timeseries?interval=fortnight", "`interval`"),
-        ("/v1/events/timeseries?interval=minute", "`interval`: 10,"),
+        ("/v1/events/timeseries?interval=minute&from=7d", "`interval`: 10,"),
         ("/v1/events/timeseries?metric=sum", "`of`: missing"),
         ("/v1/events/timeseries?top=99", "`top`"),
         ("/v1/events/timeseries?zone=Nowhere", "`zone`: `Nowhere` is not a time zone"),
@@ -229,7 +237,7 @@ def test_an_addresss_page_has_its_users_findings_and_decisions(served):
         ("/v1/funnel?step=a", "`step`"),
         ("/v1/funnel?step=a&step=b&window=1", "`window`: `1` is not a duration"),
         ("/v1/funnel?step=a&step=b&window=0s", "`window`: `0s` is over at once"),
-        ("/v1/retention?interval=hour", "`interval`: 7"),
+        ("/v1/retention?interval=hour&from=30d", "`interval`: 7"),
         ("/v1/reports/year", "`period`"),
         ("/v1/reports/day?from=2026-11-20", "`from`: a report on a day is of a moment"),
         ("/v1/reports/period?from=2026-11-20", "`to`: missing"),
