@@ -10,11 +10,11 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Connection, String, Table, cast, delete, or_, select, update
 
-from sentinel.core.batch import Note
 from sentinel.core.event import Event
 from sentinel.core.identity import key_type
 from sentinel.core.record import Deletion
@@ -109,11 +109,13 @@ class Deletions:
 
         Doing it again erases what was left.
         """
-        keys = self._all_keys(app, key)
-        pseudonym = PREFIX + self._hash(app, keys[0])[:24]
-        called = Pseudonyms(keys, pseudonym)
-        line = Note(by, "user.delete", pseudonym, called.put(why, "why"))
-        return Deletion(pseudonym, now, self._delete(app, called, now, line), called.names)
+
+        def find() -> Pseudonyms:
+            keys = self._all_keys(app, key)
+            return Pseudonyms(keys, PREFIX + self._hash(app, keys[0])[:24])
+
+        called, gone = self._delete(app, find, now, (by, why))
+        return Deletion(called.pseudonym, now, gone, called.names)
 
     def recover(self) -> int:
         """Do again what a backup brought back, or was broken off; return how many events went."""
@@ -154,7 +156,8 @@ class Deletions:
         named = {hash: key for hash, key in told if hash in wanted}
         for (pseudonym, at), hashes in persons.items():
             keys = [named[hash] for hash in sorted(hashes & named.keys())]
-            gone += self._delete(app, Pseudonyms(keys, pseudonym), at, None) if keys else 0
+            if keys:
+                gone += self._delete(app, partial(Pseudonyms, keys, pseudonym), at, None)[1]
             self._erased(app, hashes)
         return gone
 
@@ -166,30 +169,35 @@ class Deletions:
                 yield from connection.execute(query).scalars()
         yield from self._scan(app, until)
 
-    def _delete(self, app: str, called: Pseudonyms, now: int, line: Note | None) -> int:
-        """Delete a person by all keys, and return how many events went."""
-        keys = called.keys
-        gone = self._erase(app, keys, now)
+    def _delete(
+        self, app: str, find: Callable[[], Pseudonyms], now: int, asked: tuple[str, str] | None
+    ) -> tuple[Pseudonyms, int]:
+        """Delete a person by all keys, which `find` gives, and return them and how many events went.
+
+        `asked` is who asked for it, and why.
+        """
+        gone = self._erase(app, find().keys, now)
         with self._control.writing():
-            rows = [self._row(app, key, called.pseudonym, now) for key in keys]
-            self._buried.add(rows)
             with self._control.write() as connection:
                 self._control.alone(app)
+                called = find()  # again: a key may have joined them meanwhile
+                rows = [self._row(app, key, called.pseudonym, now) for key in called.keys]
+                self._buried.add(rows)
                 self._bury(connection, app, called, rows, now)
                 for table, columns in _TOLD:
                     _rename(connection, table, columns, app, called)
-                _drop(connection, app, keys)
+                _drop(connection, app, called.keys)
                 for room in ("people", "labels", "allow", "deletions"):
                     touch(connection, app, room)
-                if line is not None:
-                    note(connection, app, now, line.actor, line.action, line.target, line.reason)
+                if asked is not None:
+                    note(connection, app, now, asked[0], "user.delete", called.pseudonym, called.put(asked[1], "why"))
             self._known.forget(app)
             self._labels.reload(app)
             self._allow.reload(app)
             self.reload()
-        gone += self._erase(app, keys, now)  # what came in meanwhile
+        gone += self._erase(app, called.keys, now)  # what came in meanwhile
         self._erased(app, {row["hash"] for row in rows})
-        return gone
+        return called, gone
 
     def _erased(self, app: str, hashes: Iterable[str]) -> None:
         with self._control.write() as connection:

@@ -6,32 +6,32 @@ import json
 
 from sqlalchemy import update
 
-from sentinel.core.batch import Label, Note, Outgoing, Sighting
+from sentinel.core.batch import Label, Note, Outgoing
 from sentinel.core.record import Allowance, Filter, SavedSearch
 from sentinel.store.tables import tombstones
-from tests.contract.values import NOW, batch, decision, event, finding, put
+from tests.contract.values import NOW, batch, decision, event, finding, link, put
 
 JANE = ("id:1", "email:jane@example.com")
 
 
 def told(store) -> str:
     """Return everything the store can be asked about a person, as one text."""
-    found = [
-        *store.findings.list("shop").items, *store.decisions.list("shop").items, *store.outbox.list("shop").items,
-        *store.audit.list("shop", limit=1000).items, *store.allow.list("shop"),
-        *(kept.event.__dict__ for kept in store.events.search("shop", Filter()).items),
-        *(kept.event.__dict__ for kept in store.events.after("shop", 0)),
-        *(store.people.get("shop", key) for key in JANE),
-        *(store.labels.of("shop", "user", key, NOW) for key in JANE),
+    events = [*store.events.search("shop", Filter()).items, *store.events.after("shop", 0)]
+    return json.dumps([repr(one) for one in [*records(store, "shop"), *(kept.event.__dict__ for kept in events)]])
+
+
+def records(store, app) -> list[object]:
+    """Return all of that but the events."""
+    return [
+        *store.findings.list(app).items, *store.decisions.list(app).items, *store.outbox.list(app).items,
+        *store.audit.list(app, limit=1000).items, *store.allow.list(app), *store.searches.list(app),
+        *(store.people.get(app, key) for key in JANE), *(store.labels.of(app, "user", key, NOW) for key in JANE),
     ]  # fmt: skip
-    return json.dumps([repr(one) for one in found])
 
 
-def jane(store, *, until: int | None = NOW - 1) -> None:
-    """Let Jane be linked, blocked, found, labelled and told of; John beside her."""
-    with store.unit() as unit:
-        unit.resolve("shop", [Sighting(JANE, True, NOW)])
-        unit.commit([batch()])
+def jane(store, *, until: int | None = NOW - 1, app="shop") -> None:
+    """Let Jane be linked, blocked, found, labelled, searched for and told of; John beside her."""
+    link(store, app, *JANE)
     events = (
         event("a", user={"id": "1"}), event("b", user={"email": "jane@example.com"}),
         event("c", user={"id": "2", "email": "jane@example.com"}), event("d", user={"id": "2"}), event("e"),
@@ -39,10 +39,11 @@ def jane(store, *, until: int | None = NOW - 1) -> None:
     found = finding("f", group={"user": "id:1"}, title="Many tries at jane@example.com", user="id:1")
     sent = Outgoing("k", "notify", "security", {"user": "id:1", "text": "jane@example.com was tried"})
     put(store, batch(
-        events=events, findings=(found,), decisions=(decision("x", "id:1", until), decision("y", "id:2")),
+        app, events=events, findings=(found,), decisions=(decision("x", "id:1", until), decision("y", "id:2")),
         labels=(Label("user", "id:1", "vip"),), outbox=(sent,), audit=(Note("p", "block_user", "id:1", "jane"),),
     ))  # fmt: skip
-    store.allow.add("shop", Allowance("w", "user", "email:jane@example.com", "known", NOW), "ann", NOW)
+    store.allow.add(app, Allowance("w", "user", "email:jane@example.com", "known", NOW), "ann", NOW)
+    store.searches.put(app, SavedSearch("s", "Jane", "", {"user": "id:1"}, "ann", NOW, NOW), "ann", NOW)
 
 
 def test_what_told_of_a_deleted_person_keeps_only_a_hash(backend):
@@ -126,12 +127,41 @@ def test_events_of_before_a_deletion_are_known_by_any_of_the_persons_keys_and_la
         assert not store.deletions.concerns("blog", event("z", user={"id": "1"}))
 
 
-def test_another_app_keeps_its_person_of_the_same_key(store):
+def test_another_app_keeps_its_person_of_the_same_keys(backend):
+    for app in ("shop", "blog"):
+        jane(backend.store, app=app, until=NOW + 1000)
+        link(backend.store, app, "id:1", "username:cut")
+        backend.store.people.cut(app, "username:cut", "ann", NOW)
+    before = records(backend.store, "blog")
+    backend.store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
+    assert backend.store.deletions.sweep(NOW + 2000) == 2
+    for store in backend.twice():
+        assert records(store, "blog") == before
+        assert len(store.events.search("blog", Filter()).items) == 5
+        assert store.deletions.of("blog", "id:1") is None
+        assert store.people.keys("blog", "email:jane@example.com") == JANE
+    link(backend.store, "blog", "id:1", "username:cut")
+    assert backend.store.people.keys("blog", "id:1") == JANE
+
+
+def test_a_key_that_joins_a_person_while_they_are_deleted_goes_with_them(store, monkeypatch):
+    """Events take long to erase, and whoever is deleted may be about just then."""
     jane(store)
-    put(store, batch("blog", events=(event("a", user={"id": "1"}),), labels=(Label("user", "id:1", "vip"),)))
-    store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
-    assert store.labels.of("blog", "user", "id:1", NOW) == ("vip",)
-    assert store.events.count("blog", Filter(user="id:1")) == 1
+    deletions, erase, keys = store.deletions, store.deletions._erase, []
+
+    def slowly(app, known, until):
+        keys.append(tuple(known))
+        if len(keys) == 1:
+            link(store, app, "id:1", "username:jenny")
+            put(store, batch(events=(event("n", user={"username": "jenny"}),)))
+        return erase(app, known, until)
+
+    monkeypatch.setattr(deletions, "_erase", slowly)
+    done = deletions.delete("shop", "id:1", "ann", "jenny asked", NOW + 5)
+    assert "jenny" not in told(store)
+    assert deletions.of("shop", "username:jenny") == deletions.of("shop", "id:1")
+    assert (done.events, done.names["username:jenny"]) == (4, done.pseudonym)
+    assert link(store, "shop", "username:jenny") == "username:jenny"
 
 
 def test_deleting_twice_and_deleting_nobody_do_no_harm(store):
