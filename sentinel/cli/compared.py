@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from sentinel.cli.report import columns, finding_row, head, number
+from sentinel.cli.report import EACH, columns, finding_row, head, number
 from sentinel.cli.terminal import many
 from sentinel.service.trials.compare import OTHER, THIS, Comparison
-from sentinel.service.trials.harm import ADDRESSES, USERS
 
 SHOWN = 20
 NAMES = {THIS: "this", OTHER: "the other"}
-BOTH = (USERS, ADDRESSES)
 
 
 def write_comparison(compared: Comparison, say: Callable[[str], None]) -> None:
@@ -38,14 +36,14 @@ def _left_out(other: Mapping[str, Any]) -> Iterator[str]:
 def _table(total: Mapping[str, Any]) -> Iterator[str]:
     sides = [(total[side], total["only"][side]) for side in (THIS, OTHER)]
     found = [(number(one["findings"]), number(only["findings"])) for one, only in sides]
-    targets = {what: [(number(one[what]["targets"]), number(len(only[what]))) for one, only in sides] for what in BOTH}
-    owners = {what: [(number(one["harm"][what]["owners"]), "") for one, _ in sides] for what in BOTH}
+    targets = {what: [(number(one[what]["targets"]), number(len(only[what]))) for one, only in sides] for what in EACH}
+    owners = {what: [(number(one["harm"][what]["owners"]), "") for one, _ in sides] for what in EACH}
     yield ""
     yield from columns([
         ("", NAMES[THIS], "alone", NAMES[OTHER], "alone"),
         _row("findings", found),
-        *(_row(f"{what} acted on", targets[what]) for what in BOTH),
-        *(_row(f"harm: {what} like owners", owners[what]) for what in BOTH),
+        *(_row(f"{what} acted on", targets[what]) for what in EACH),
+        *(_row(f"harm: {what} like owners", owners[what]) for what in EACH),
     ])  # fmt: skip
 
 
@@ -62,10 +60,10 @@ def _side(compared: Comparison, total: Mapping[str, Any], side: str) -> Iterator
         yield f"{many(only['findings'], 'finding')} of {NAMES[side]} alone"
         yield from columns([finding_row(json.loads(line)) for line in islice(compared.findings(side), SHOWN)])
         yield from _more(only["findings"])
-    for what in BOTH:
+    for what in EACH:
         if only[what]:
             yield ""
-            yield f"{number(len(only[what]))} {what} of {NAMES[side]} alone: {', '.join(only[what][:SHOWN])}"
+            yield f"{many(len(only[what]), EACH[what])} of {NAMES[side]} alone: {', '.join(only[what][:SHOWN])}"
             yield from _more(len(only[what]))
 
 

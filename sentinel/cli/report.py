@@ -14,10 +14,12 @@ from sentinel.core.finding import tally_texts
 from sentinel.core.number import digits
 from sentinel.engine.playbook import Absent
 from sentinel.service.trials.backtest import Backtest
+from sentinel.service.trials.harm import ADDRESSES, USERS
 from sentinel.service.trials.summary import summary
 
 SHOWN = 50
 WIDEST = 60  # characters of a cell
+EACH = {USERS: "user", ADDRESSES: "address"}
 
 
 def write_report(run: Backtest, say: Callable[[str], None]) -> None:
@@ -97,7 +99,7 @@ def _playbooks(total: Mapping[str, Any]) -> Iterator[str]:
 def _effects(total: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     rows = [("would have been acted on", "times", "different", "for, in all")]
-    rows += [(what, "", number(total[what]["targets"]), _covered(total[what])) for what in ("users", "addresses")]
+    rows += [(what, "", number(total[what]["targets"]), _covered(total[what])) for what in EACH]
     for kind, one in total["actions"].items():
         rows.append((kind, number(one["times"]), number(one["targets"]) if "targets" in one else "", _covered(one)))
     yield from columns(rows)
@@ -109,14 +111,15 @@ def _effects(total: Mapping[str, Any]) -> Iterator[str]:
 
 def _harm(harm: Mapping[str, Any]) -> Iterator[str]:
     yield ""
-    for what in ("users", "addresses"):
+    for what, word in EACH.items():
         one = harm[what]
+        like = "its owner" if one["blocked"] == 1 else "their owners"
         yield (
-            f"harm: of {number(one['blocked'])} {what} blocked, {number(one['owners'])} later looked like their "
-            "owners (a successful login from a place familiar before the finding)"
+            f"harm: of {many(one['blocked'], word)} blocked, {number(one['owners'])} later looked like {like} "
+            "(a successful login from a place familiar before the finding)"
         )
     if harm["users"]["owners"] or harm["addresses"]["owners"]:
-        yield f"      {number(harm['refused'])} users would not have been let in; the others' places are spared"
+        yield f"      {many(harm['refused'], 'user')} would not have been let in; the others' places are spared"
 
 
 def _busiest(total: Mapping[str, Any]) -> Iterator[str]:
@@ -135,15 +138,15 @@ def _rest(total: Mapping[str, Any]) -> Iterator[str]:
         lines += [f"{name} failed on {many(count, 'event')}: {text}" for text, count in one["errors"].items()]
     lines += [f"{number(count)} {reason}" for reason, count in total["dropped"].items()]
     counted = (
-        ("repeats", "repeated events, counted once"),
-        ("historical", "findings too late to act on"),
-        ("approximate", "findings with an approximate tally"),
-        ("retracted", "findings taken back by what came late"),
+        ("repeats", "repeated event", "counted once"),
+        ("historical", "finding", "too late to act on"),
+        ("approximate", "finding", "with an approximate tally"),
+        ("retracted", "finding", "taken back by what came late"),
     )
-    lines += [f"{number(total[key])} {text}" for key, text in counted if total[key]]
+    lines += [f"{many(total[key], what)} {text}" for key, what, text in counted if total[key]]
     bad = total["bad_lines"]
     if bad["count"]:
-        lines.append(f"{number(bad['count'])} lines are no events:")
+        lines.append(f"{many(bad['count'], 'line')} {'is no event' if bad['count'] == 1 else 'are no events'}:")
         lines += [f"  {number(count)} × {reason}" for reason, count in bad["reasons"].items()]
         lines += [f"  {line}" for line in bad["first"]]
     yield from ["", *lines] if lines else []

@@ -24,5 +24,5 @@ def digits(value: float, apart: str = "") -> str:
 
 
 def plural(number: int, what: str) -> str:
-    """Return the word for so many of something: `event` of one, else `events`."""
-    return what if number == 1 else f"{what}s"
+    """Return the word for so many of something: `event` of one, else `events`; `address` and `addresses`."""
+    return what if number == 1 else f"{what}es" if what.endswith("ss") else f"{what}s"

@@ -198,6 +198,15 @@ def test_what_a_sender_wrote_cannot_steer_the_terminal(here, capsys):
     assert "\\x1b[2J\\u202e\\x07evil" in out
 
 
+def test_one_of_something_is_told_as_one(here, capsys):
+    (here / "events.ndjson").write_text(lines() + "no event\n")
+    assert run(["backtest", "p.yaml", "--events", "events.ndjson"]) == 0
+    out = capsys.readouterr().out
+    assert "harm: of 1 address blocked, 0 later looked like its owner (" in out
+    assert "harm: of 0 users blocked, 0 later looked like their owners (" in out
+    assert "\n1 line is no event:\n" in out
+
+
 def test_own_modes_act_as_the_playbooks_say(here, capsys):
     assert run(["backtest", "p.yaml", "--events", "events.ndjson", "--own-modes"]) == 0
     out = capsys.readouterr().out

@@ -245,7 +245,7 @@ class TestAgainst:
         assert "  findings                     2     2      1          1" in text
         assert "  addresses acted on           2     1      1          0" in text
         assert "2 findings of this alone" in text
-        assert "1 addresses of this alone: 203.0.113.10" in text
+        assert "1 address of this alone: 203.0.113.10" in text
 
     def test_standard_input_cannot_be_read_twice(self, ask):
         code, _, err = ask("backtest", "p.yaml", "--against", "q.yaml", "--events", "-")

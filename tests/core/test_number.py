@@ -56,3 +56,7 @@ def test_digits_are_read_as_the_number_they_were(value):
 @pytest.mark.parametrize(("number", "told"), [(0, "0 events"), (1, "1 event"), (2, "2 events"), (-1, "-1 events")])
 def test_one_of_something_has_a_word_of_its_own(number, told):
     assert f"{number} {plural(number, 'event')}" == told
+
+
+def test_more_of_a_word_that_ends_in_s_is_a_word_still():
+    assert [plural(number, "address") for number in (0, 1, 2)] == ["addresses", "address", "addresses"]
