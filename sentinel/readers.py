@@ -124,7 +124,7 @@ def guard(value: Any) -> tuple[int, int]:
     most, slash, per = text(value).partition("/")
     if not slash:
         raise ValueError(f"`{str(value)[:40]}` is not a guard (write `1000/1h`, or `none`)")
-    return number(1, 10**9)(most), duration("1s")(per)
+    return number(1, 10**9)(most), duration("1s", "30d")(per)
 
 
 def channels(value: Any) -> Mapping[str, Mapping[str, Any]]:

@@ -138,6 +138,7 @@ def test_lists_of_networks_in_a_file_are_one_place_or_several_a_kind(toml):
         ({"flags": {"allow_private_webhooks": "maybe"}}, "is neither `yes` nor `no`"),
         ({"flags": {"trusted_proxies": "2"}}, "`--trusted-proxies`: `2` is not a network (write `10.0.0.0/8`)"),
         ({"flags": {"guard": "50"}}, "`--guard`: `50` is not a guard (write `1000/1h`, or `none`)"),
+        ({"flags": {"guard": "50/31d"}}, "`--guard`: `31d` is out of bounds (from 1s to 30d)"),
         ({"flags": {"guard": "x/1h"}}, "`--guard`: `x` is not a whole number"),
         ({"flags": {"channels": "{"}}, "`--channels`: not JSON"),
         ({"flags": {"channels": '{"a": 1}'}}, "`--channels`: not a table of tables"),

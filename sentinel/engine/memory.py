@@ -18,7 +18,7 @@ from sentinel.engine.crowd import Crowd
 from sentinel.engine.lines import line, parts
 from sentinel.engine.windows import Hit
 
-LADDER = 30 * DAY
+LADDER = 30 * DAY  # how far back ladders and guards look
 PLACES = 64  # familiar places kept a user
 SHARERS = 10_000  # users kept an address: more than a playbook can ask for
 KNOWN = 200_000  # users and addresses kept
@@ -47,7 +47,10 @@ class Ledger:
             del times[old]
         if finding not in times:
             times[finding] = at
-            insort(self._by_playbook.setdefault(playbook, []), (at, target))
+            acted = self._by_playbook.setdefault(playbook, [])
+            insort(acted, (at, target))
+            if acted[0][0] <= at - LADDER:  # no guard looks back as far, and without one nobody asks
+                del acted[: bisect_right(acted, (at - LADDER, chr(0x10FFFF)))]
 
     def _forget(self, now: int) -> None:
         """Let go, once a day, of targets whose ladders have come to their beginning again."""

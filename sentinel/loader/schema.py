@@ -9,6 +9,7 @@ from itertools import combinations
 
 from sentinel.engine.fields import FIELDS
 from sentinel.engine.kinds import Kind
+from sentinel.engine.memory import LADDER
 from sentinel.engine.playbook import MODES, SEVERITIES
 from sentinel.engine.possible import TRUSTS
 from sentinel.loader import words
@@ -185,7 +186,7 @@ GUARD = Record(
     "a guard",
     {
         "max": Key(whole(1), "At most so many users and addresses …", required=True),
-        "per": Key(duration(), "… in this time; past it the playbook only monitors.", required=True),
+        "per": Key(duration(most=LADDER), "… in this time; past it the playbook only monitors.", required=True),
     },
     hint="write `{max: 50, per: 1h}`",
 )

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from sentinel.core import event, moment
 from sentinel.core.decision import check_to
-from sentinel.core.duration import ENDLESS, parse_duration
+from sentinel.core.duration import ENDLESS, format_duration, parse_duration
 from sentinel.core.errors import DecisionError, DurationError
 from sentinel.engine.expression import Expression, ExpressionError, compile_expression
 from sentinel.engine.fields import FIELDS, OPEN, FieldSpec, find_field
@@ -210,13 +210,15 @@ def _duration(node: Scalar) -> int:
         raise Wrong(error.message, error.hint) from None
 
 
-def duration(least: int = 1) -> Word:
-    """Return the shape of a duration of at least so many microseconds."""
+def duration(least: int = 1, most: int | None = None) -> Word:
+    """Return the shape of a duration of at least, and at most, so many microseconds."""
 
     def convert(node: Scalar, desk: Desk) -> int:
         micros = _duration(node)
         if micros < least:
             raise Wrong(f"{quote(node.text)} is too short", "such as `1s` or `10m`")
+        if most is not None and micros > most:
+            raise Wrong(f"{quote(node.text)} is too long", f"at most `{format_duration(most)}`")
         return micros
 
     return Word("a duration", convert, {"type": "string", "pattern": DURATION}, "such as `30s`, `10m`, `1h30m`, `7d`")

@@ -74,6 +74,7 @@ class SharedLedger(Ledger):
                 Command(ladder, ("ZREMRANGEBYSCORE", ladder, "-inf", at - LADDER)),
                 Command(ladder, ("ZADD", ladder, "NX", at, text(finding))),
                 Command(ladder, ("PEXPIRE", ladder, LADDER_FOR)),
+                Command(acted, ("ZREMRANGEBYSCORE", acted, "-inf", at - LADDER)),
                 Command(acted, ("ZADD", acted, "GT", at, text(target))),
                 Command(acted, ("PEXPIRE", acted, LADDER_FOR)),
             ]

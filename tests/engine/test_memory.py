@@ -145,19 +145,29 @@ def test_of_a_deleted_person_nothing_is_familiar_and_a_shared_address_stays_shar
     assert familiar.sharers("203.0.113.9", 2 * DAY) == 2
 
 
-def test_targets_whose_ladder_has_come_to_its_beginning_take_no_room() -> None:
+@pytest.mark.parametrize("guarded", [True, False], ids=["with a guard", "without"])
+def test_targets_whose_ladder_has_come_to_its_beginning_take_no_room(guarded: bool) -> None:
     ledger = Ledger()
     for day in range(300):
         ledger.record("p", "block_ip", f"203.0.113.{day}", day * DAY, f"f{day}")
-        ledger.targets("p", day * DAY)
+        if guarded:
+            ledger.targets("p", day * DAY)
     newest = 299
     assert ledger.times("p", "block_ip", f"203.0.113.{newest}", 300 * DAY, "another") == 1
     assert ledger.times("p", "block_ip", f"203.0.113.{newest - 28}", 300 * DAY, "another") == 1
     other = Ledger()
     for day in range(newest - LADDER // DAY, 300):
         other.record("p", "block_ip", f"203.0.113.{day}", day * DAY, f"f{day}")
-        other.targets("p", day * DAY)
+        if guarded:
+            other.targets("p", day * DAY)
     assert len(pickle.dumps(ledger)) < 1.1 * len(pickle.dumps(other))
+
+
+def test_a_guard_of_thirty_days_counts_all_of_them() -> None:
+    ledger = Ledger()
+    for day in range(40):
+        ledger.record("p", "block_user", f"id:{day}", day * DAY, f"f{day}")
+    assert ledger.targets("p", 40 * DAY - LADDER) == {f"id:{day}" for day in range(11, 40)}
 
 
 def test_a_guard_that_trips_while_somebody_asks_which_hold_breaks_off_no_answer() -> None:
