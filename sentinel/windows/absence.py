@@ -6,13 +6,17 @@ What waits is kept apart from the groups, which only remember what ended waits: 
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_right
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from sentinel.engine.windows import Absent, Hit, Opening, Progress, Watch
 from sentinel.windows.groups import Limits
 from sentinel.windows.tracker import Tracker
+
+_AT = attrgetter("at")
+_PLACE = attrgetter("at", "id")
 
 
 class AbsenceTracker(Tracker[list[int]]):
@@ -22,7 +26,7 @@ class AbsenceTracker(Tracker[list[int]]):
         assert isinstance(watch.detector, Absent)
         self.within = watch.detector.within
         super().__init__(watch, limits, span=self.within + limits.lateness)
-        self.waits: dict[str, dict[tuple[int, str], Hit]] = {}
+        self.waits: dict[str, list[Hit]] = {}  # each group's by time and id
         self._order: list[tuple[int, str, str, int]] = []  # (end of the wait, id, key, its begin), a heap
 
     def fresh(self) -> list[int]:
@@ -37,9 +41,9 @@ class AbsenceTracker(Tracker[list[int]]):
         """Record a hit: it ends the waits it comes in time for, and may begin one."""
         begins, ends = hit.values[0], hit.values[1]
         if ends:
-            waiting = self.waits.get(hit.key, {})
-            for place in [place for place in waiting if place[0] < hit.at <= place[0] + self.within]:
-                del waiting[place]
+            waiting = self.waits.get(hit.key, [])
+            first = bisect_left(waiting, hit.at - self.within, key=_AT)
+            del waiting[first : bisect_left(waiting, hit.at, key=_AT)]
             self._end(state, hit.at)
         if begins:
             return self._begin(hit, state)
@@ -66,31 +70,40 @@ class AbsenceTracker(Tracker[list[int]]):
         if len(self._order) >= self.limits.groups:
             self.dropped["waits over the bound"] += 1
             return ()
-        waiting = self.waits.setdefault(hit.key, {})
-        if (hit.at, hit.id) not in waiting:
-            waiting[hit.at, hit.id] = hit
-            heapq.heappush(self._order, (due, hit.id, hit.key, hit.at))
+        self._wait(hit)
         return ()
+
+    def _wait(self, hit: Hit) -> None:
+        """Let the wait of a hit be open, if it is not."""
+        waiting = self.waits.setdefault(hit.key, [])
+        place, there = _find(waiting, hit.at, hit.id)
+        if not there:
+            waiting.insert(place, hit)
+            heapq.heappush(self._order, (hit.at + self.within, hit.id, hit.key, hit.at))
 
     def due(self, watermark: int) -> list[Opening]:
         """Return the findings of waits that ended before the watermark with nothing come."""
         openings: list[Opening] = []
+        over: dict[tuple[str, int, str], None] = {}
         while self._order and self._order[0][0] < watermark:
-            end, id, key, at = heapq.heappop(self._order)
-            waiting = self.waits.get(key, {})
-            hit = waiting.pop((at, id), None)
-            if hit is not None:
-                openings += self.findings.open(hit, ((end, id, (0,)),))
-            if not waiting:
-                self.waits.pop(key, None)
+            _, id, key, at = heapq.heappop(self._order)
+            over[key, at, id] = None
+        for key, at, id in over:
+            waiting = self.waits.get(key, [])
+            place, there = _find(waiting, at, id)
+            if there:
+                openings += self.findings.open(waiting[place], ((at + self.within, id, (0,)),))
+        for key in {key for key, _, _ in over}:
+            waiting = self.waits.pop(key, [])
+            if left := waiting[bisect_left(waiting, watermark - self.within, key=_AT) :]:
+                self.waits[key] = left
         return openings
 
     def put_back(self, opening: Opening) -> None:
         """Let a wait be due again, as if it had not been found over."""
         hit = opening.hit
         self.findings.forget(hit.key, opening.at, opening.id)
-        self.waits.setdefault(hit.key, {})[hit.at, hit.id] = hit
-        heapq.heappush(self._order, (hit.at + self.within, hit.id, hit.key, hit.at))
+        self._wait(hit)
 
     def progress(self, key: str, now: int) -> Progress | None:
         """Return how many waits of a group are open; it may have some without a state."""
@@ -99,7 +112,7 @@ class AbsenceTracker(Tracker[list[int]]):
 
     def weigh(self, key: str, state: list[int], now: int) -> Progress:
         """Return how many waits are open, and when the first of them is over."""
-        begun = sorted(at for at, _ in self.waits.get(key, ()) if at <= now)
+        begun = [hit.at for hit in self.waits.get(key, ()) if hit.at <= now]
         if not begun:
             return Progress((0,))
         return Progress((len(begun),), begun[-1] + self.within, due=begun[0] + self.within)
@@ -114,12 +127,16 @@ class AbsenceTracker(Tracker[list[int]]):
 
     def extra(self) -> Any:
         """Return the waits."""
-        return [list(waiting.values()) for waiting in self.waits.values()]
+        return [list(waiting) for waiting in self.waits.values()]
 
     def resume(self, extra: Any) -> None:
         """Take over the waits that `extra` gave, in place of any there are."""
         self.waits, self._order = {}, []
         for fields in (fields for waiting in extra for fields in waiting):
-            hit = Hit(*fields)._replace(values=tuple(fields[4]))
-            self.waits.setdefault(hit.key, {})[hit.at, hit.id] = hit
-            heapq.heappush(self._order, (hit.at + self.within, hit.id, hit.key, hit.at))
+            self._wait(Hit(*fields)._replace(values=tuple(fields[4])))
+
+
+def _find(waiting: Sequence[Hit], at: int, id: str) -> tuple[int, bool]:
+    """Return the place of a wait among those of a group, and whether it is there."""
+    place = bisect_left(waiting, (at, id), key=_PLACE)
+    return place, place < len(waiting) and _PLACE(waiting[place]) == (at, id)
