@@ -28,7 +28,6 @@ _DETECTION = (
     "when",
     "detector",
     "cooldown",
-    "exceptions",
     "trust",
 )
 _MATCHING = ("events", "where")
