@@ -29,8 +29,8 @@ class Switch:
 
     def turn(self, app: str | None, on: bool, by: str, why: str, now: int) -> None:
         """Turn an app's switch, None for the server's."""
-        self._store.settings.put(NAME, None if on else "off", by, now, app)
-        self._store.audit.write(app, Note(by, f"enforcement.{'on' if on else 'off'}", app or "server", why), now)
+        line = Note(by, f"enforcement.{'on' if on else 'off'}", app or "server", why)
+        self._store.settings.put(NAME, None if on else "off", by, now, app, line)
         self.refresh()
 
     def refresh(self) -> None:

@@ -96,15 +96,18 @@ class Settings:
         with self._control.read() as connection:
             return connection.execute(select(settings.c.value).where(*mine)).scalar_one_or_none()
 
-    def put(self, name: str, value: Any, by: str, now: int, app: str | None = None) -> None:
-        """Set a value; None unsets it."""
+    def put(
+        self, name: str, value: Any, by: str, now: int, app: str | None = None, line: Note | None = None
+    ) -> None:  # fmt: skip
+        """Set a value; None unsets it. `line` is what the audit says of it, where that is more than that it was set."""
         mine = (settings.c.app == (app or ""), settings.c.name == name)
         with self._control.write() as connection:
             if value is None:
                 connection.execute(delete(settings).where(*mine))
             else:
                 put(connection, settings, {"app": app or "", "name": name, "value": value})
-            note(connection, app, now, by, "setting.put", name)
+            line = line or Note(by, "setting.put", name)
+            note(connection, app, now, line.actor, line.action, line.target, line.reason)
 
     def change(self, name: str, how: Callable[[Any], Any], by: str, now: int, app: str | None = None) -> Any:
         """Set a value to what `how` makes of the one there is, None where none is; return it.

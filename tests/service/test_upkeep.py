@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 
 from sentinel.core.batch import Batch, Label, Note, Outgoing
 from sentinel.core.decision import Decision
 from sentinel.core.duration import DAY, HOUR
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.event import read
 from sentinel.core.finding import Finding
 from sentinel.core.record import App, Filter
@@ -15,6 +17,7 @@ from sentinel.service import upkeep
 from sentinel.service.accounts import Accounts
 from sentinel.service.setup import APP, first_start
 from sentinel.service.switch import Switch
+from sentinel.store import keeping
 from sentinel.store.embedded.store import open_store
 
 NOW = 1_795_210_200_000_000
@@ -109,8 +112,15 @@ class TestSwitch:
 
     def test_who_turned_it_and_why_is_in_the_audit(self, store):
         Switch(store).turn("one", False, "somebody", "a drill", NOW)
-        lines = [line for line in store.audit.list("one").items if line.action == "enforcement.off"]
-        assert [(line.actor, line.target, line.reason) for line in lines] == [("somebody", "one", "a drill")]
+        line, *_ = store.audit.list("one").items
+        assert (line.action, line.actor, line.target, line.reason) == ("enforcement.off", "somebody", "one", "a drill")
+
+    def test_it_is_turned_with_its_line_in_the_audit_or_not_at_all(self, store, monkeypatch):
+        switch = Switch(store)
+        with monkeypatch.context() as patched, pytest.raises(StoreBusy):
+            patched.setattr(keeping, "note", Mock(side_effect=StoreBusy("the disk is full")))
+            switch.turn("one", False, "somebody", "a drill", NOW)
+        assert switch.on("one") and Switch(store).on("one")
 
 
 class TestFirstStart:

@@ -92,8 +92,10 @@ class Settings(Protocol):
     def get(self, name: str, app: str | None = None) -> Any:
         """Return a value, None where none is set."""
 
-    def put(self, name: str, value: Any, by: str, now: int, app: str | None = None) -> None:
-        """Set a value; None unsets it."""
+    def put(
+        self, name: str, value: Any, by: str, now: int, app: str | None = None, line: Note | None = None
+    ) -> None:  # fmt: skip
+        """Set a value; None unsets it. `line` is what the audit says of it, where that is more than that it was set."""
 
     def change(self, name: str, how: Callable[[Any], Any], by: str, now: int, app: str | None = None) -> Any:
         """Set a value to what `how` makes of the one there is, None where none is; return it.
