@@ -126,7 +126,9 @@ class Tenant:
         for finding in findings:
             if finding.playbook in self.engine.judges:
                 self.let_be.note(finding)
-                self._open[finding.playbook, finding.key] = self._as_open(finding)._replace(counted=())
+                of = finding.playbook, finding.key
+                self._open[of] = self._as_open(finding)._replace(counted=())
+                self._open.move_to_end(of)
         while len(self._open) > OPEN_FINDINGS:
             self._open.popitem(last=False)
 
