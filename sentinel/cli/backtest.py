@@ -105,10 +105,7 @@ def _run(plans: Sequence[Plan], events: Sequence[str] | None, source: Stored | N
             open_ones.enter_context(_no_garbage())
         runs = [open_ones.enter_context(closing(Backtest(one))) for one in plans]
         for run in runs:
-            if source is None:
-                read(run, events or (), None)
-            else:
-                source.judge(run)
+            read(run, events or (), source)
         _write(runs, shape)
         if source is None:
             _leave(runs)

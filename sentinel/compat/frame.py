@@ -5,11 +5,10 @@ What a protocol says and means is its adapter's. Nothing here costs a request th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from sentinel.compat.adapter import Adapter, Answer, Call, Request, Route, Shared
 from sentinel.core.duration import MINUTE
@@ -156,7 +155,7 @@ class Compat:
 class Routes:
     """The routes of one adapter, found by method and path."""
 
-    def __init__(self, routes: Any) -> None:
+    def __init__(self, routes: Iterable[Route]) -> None:
         self._exact: dict[str, list[Route]] = {}
         self._shaped: dict[tuple[str, ...], list[Route]] = {}
         for route in routes:
