@@ -128,7 +128,7 @@ def _is_angle(value: object, most: int) -> bool:
 
 
 def _absent(playbook: Playbook, asked: written.Absent) -> Prepared:
-    begins = meets(Selector(playbook.rule, playbook.events, playbook.where))
+    begins = meets(playbook.selector)
     ends = meets(asked.selector)
 
     def values(event: Event, skipped: Skipped) -> tuple[Any, ...] | None:

@@ -11,12 +11,11 @@ from typing import Any
 
 from sentinel.core.event import Event
 from sentinel.engine import detectors
-from sentinel.engine import playbook as written
 from sentinel.engine.detectors import Prepared
 from sentinel.engine.keys import group_key, group_value
 from sentinel.engine.metrics import Skipped
 from sentinel.engine.playbook import Playbook, Selector
-from sentinel.engine.select import conditions, may_be_claimed, names
+from sentinel.engine.select import conditions, counted, may_be_claimed, names
 from sentinel.engine.windows import Watch
 
 Condition = Callable[[Event], bool]
@@ -56,10 +55,8 @@ class Judge:
 def prepare(playbook: Playbook) -> Judge:
     """Return the judge of a playbook."""
     prepared = detectors.prepare(playbook)
-    own = Selector(playbook.rule, playbook.events, playbook.where)
-    steps = playbook.detector.steps if isinstance(playbook.detector, written.Sequence) else ()
-    counted = [step.selector for step in steps] or [own]  # steps say themselves which events count
-    wheres = [] if prepared.selectors else conditions(own)
+    selectors = counted(playbook)
+    wheres = [] if prepared.selectors else conditions(playbook.selector)
     return Judge(
         playbook=playbook,
         watch=Watch(playbook.id, prepared.window, playbook.cooldown, prepared.detector, playbook.detection),
@@ -68,8 +65,8 @@ def prepare(playbook: Playbook) -> Judge:
         key=group_key(playbook.group_by),
         values=prepared.values,
         prepared=prepared,
-        selectors=(*counted, *prepared.selectors),
-        claimed=playbook.claimed or playbook.trust == "any" or any(map(may_be_claimed, counted)),
+        selectors=(*selectors, *prepared.selectors),
+        claimed=playbook.claimed or playbook.trust == "any" or any(map(may_be_claimed, selectors)),
     )
 
 

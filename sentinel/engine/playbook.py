@@ -80,6 +80,17 @@ class Selector:
     events: tuple[str, ...] = ()
     where: Expression | None = None
 
+    @property
+    def patterns(self) -> tuple[tuple[str, ...], ...]:
+        """The lists of names that there are, its own first: of each one must fit."""
+        return tuple(some for some in (self.events, self.rule.events if self.rule else ()) if some)
+
+    @property
+    def wheres(self) -> tuple[Expression, ...]:
+        """The conditions that there are, the rule's first: all must hold."""
+        both = (self.rule.where if self.rule else None, self.where)
+        return tuple(where for where in both if where is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -262,3 +273,8 @@ class Playbook:
     claimed: bool = False
     rollout: int | float | None = None
     tests: tuple[PlaybookTest, ...] = field(default=(), repr=False)
+
+    @property
+    def selector(self) -> Selector:
+        """Which events it means by itself, whatever its detector looks at besides."""
+        return Selector(self.rule, self.events, self.where)

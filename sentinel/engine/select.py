@@ -17,7 +17,7 @@ NAMES = 10_000  # so many event names are remembered, each with what it means
 
 def selectors(playbook: Playbook) -> Iterator[Selector]:
     """Yield each of a playbook's selectors: its own, then those of its detector."""
-    yield Selector(playbook.rule, playbook.events, playbook.where)
+    yield playbook.selector
     match playbook.detector:
         case Sequence(steps=steps, until=until):
             yield from (step.selector for step in steps)
@@ -25,6 +25,13 @@ def selectors(playbook: Playbook) -> Iterator[Selector]:
                 yield until
         case Absent(selector=selector):
             yield selector
+
+
+def counted(playbook: Playbook) -> tuple[Selector, ...]:
+    """Return what counts: each step of a sequence, which says itself which events do, else the playbook's own."""
+    if isinstance(playbook.detector, Sequence):
+        return tuple(step.selector for step in playbook.detector.steps)
+    return (playbook.selector,)
 
 
 def rules_of(playbook: Playbook) -> Iterator[Rule]:
@@ -39,14 +46,12 @@ def is_pattern(name: str) -> bool:
 
 def names(selector: Selector, name: str) -> bool:
     """Say whether events of this name can be meant."""
-    patterns = selector.events, selector.rule.events if selector.rule else ()
-    return all(not some or any(fnmatchcase(name, one) for one in some) for some in patterns)
+    return all(any(fnmatchcase(name, one) for one in some) for some in selector.patterns)
 
 
 def conditions(selector: Selector) -> list[Callable[[Event], bool]]:
     """Return the conditions an event of the right name must meet."""
-    wheres = [selector.rule.where if selector.rule else None, selector.where]
-    return [where.matches for where in wheres if where is not None]
+    return [where.matches for where in selector.wheres]
 
 
 def meets(selector: Selector) -> Callable[[Event], bool]:
@@ -67,7 +72,7 @@ def meets(selector: Selector) -> Callable[[Event], bool]:
 
 def may_be_claimed(selector: Selector) -> bool:
     """Say whether a login that failed could be meant, or a request for a new password: its user is only claimed."""
-    named = (*selector.events, *(selector.rule.events if selector.rule else ()))
+    named = [name for some in selector.patterns for name in some]
     resets = {name for name in named if fnmatchcase(name, RESET)} | (set(RESETS) if named else set())
     return may_meet(selector, "auth", success=False) or any(may_meet(selector, name) for name in resets)
 
@@ -85,5 +90,4 @@ def may_meet(selector: Selector, name: str, **known: object) -> bool:
         setattr(event, attribute, known.get(attribute))
     for attribute, value in known.items():
         setattr(event, attribute, value)
-    wheres = [selector.rule.where if selector.rule else None, selector.where]
-    return not any(where is not None and where.truth(event) is False for where in wheres)
+    return not any(where.truth(event) is False for where in selector.wheres)

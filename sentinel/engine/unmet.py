@@ -34,7 +34,7 @@ def settled(where: Expression, selector: Selector, trusts: Sequence[str] = TRUST
 
 def _asked(selector: Selector) -> list[Asked]:
     """Return the parts of a selector's conditions that ask for nothing but what is known, each with its fields."""
-    parts = [part for where in _wheres(selector) for part in _conjuncts(where.tree)]
+    parts = [part for where in selector.wheres for part in _conjuncts(where.tree)]
     return [(compile_tree(part).truth, fields_of(part)) for part in parts if _KNOWN.issuperset(fields_of(part))]
 
 
@@ -49,13 +49,8 @@ def _meant(selector: Selector, asked: Sequence[Asked], trusts: Sequence[str]) ->
 
 def asks_success(selector: Selector) -> bool:
     """Say whether a login's outcome is asked for where no event is a login."""
-    asked = any("success" in where.fields for where in _wheres(selector))
+    asked = any("success" in where.fields for where in selector.wheres)
     return asked and LOGIN not in _names(selector)
-
-
-def _wheres(selector: Selector) -> list[Expression]:
-    wheres = (selector.rule.where if selector.rule else None, selector.where)
-    return [where for where in wheres if where is not None]
 
 
 def _conjuncts(tree: Node) -> Iterator[Node]:
@@ -78,8 +73,7 @@ def _events(name: str | None, trusts: Iterable[str]) -> Iterator[Event]:
 
 def _names(selector: Selector) -> set[str | None]:
     """Return the names that are told, and None where others are allowed; a login's where it is among them."""
-    patterns = [some for some in (selector.events, selector.rule.events if selector.rule else ()) if some]
-    told = {name for some in patterns for name in some if not is_pattern(name)} | {LOGIN}
+    told = {name for some in selector.patterns for name in some if not is_pattern(name)} | {LOGIN}
     meant: set[str | None] = {name for name in told if names(selector, name)}
-    named = any(not any(map(is_pattern, some)) for some in patterns)
+    named = any(not any(map(is_pattern, some)) for some in selector.patterns)
     return meant if named else meant | {None}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sentinel.engine.emit import DEPTH, TRUST, emits
 from sentinel.engine.judge import prepare
-from sentinel.engine.playbook import Action, Playbook, Selector, Sequence
+from sentinel.engine.playbook import Action, Playbook, Selector
 from sentinel.engine.problems import quote
-from sentinel.engine.select import may_meet
+from sentinel.engine.select import counted, may_meet
 from sentinel.loader.checks import check_lockout
 from sentinel.loader.desk import Desk
 from sentinel.loader.shapes import Reading
@@ -47,21 +47,12 @@ def check_chains(built: Mapping[str, Built]) -> dict[str, Playbook]:
 def _leads(one: Playbook, other: Playbook) -> bool:
     """Say whether what one playbook makes counts for another."""
     made = [action for action in one.actions if action.kind == "emit"]
-    return any(_counts(selector, one, action) for action in made for selector in _counted(other))
-
-
-def _counted(playbook: Playbook) -> Iterator[Selector]:
-    if isinstance(playbook.detector, Sequence):
-        yield from (step.selector for step in playbook.detector.steps)
-    else:
-        yield Selector(playbook.rule, playbook.events, playbook.where)
+    return any(_counts(selector, one, action) for action in made for selector in counted(other))
 
 
 def _counts(selector: Selector, playbook: Playbook, action: Action) -> bool:
     """Say whether an event that is made is meant: by its name, or because nothing at all is asked."""
-    named = selector.events or (selector.rule.events if selector.rule else ())
-    asked = selector.where or (selector.rule.where if selector.rule else None)
-    if asked and not named:
+    if selector.wheres and not selector.patterns:
         return False  # a condition alone is about what senders tell: a request, a status
     said = dict(action.properties or {}) | {"playbook": playbook.id, "severity": playbook.severity}
     return may_meet(selector, action.event or "", trust=TRUST, properties=said)

@@ -113,6 +113,7 @@ def _asks(playbook: Playbook) -> bool:
 
 def _conditions(playbook: Playbook) -> Iterator[Expression]:
     """Yield every condition of a playbook."""
-    wheres = [where for one in selectors(playbook) for where in (one.where, one.rule.where if one.rule else None)]
-    wheres += [metric.where for metric in playbook.when] + [one.where for one in playbook.exceptions]
-    return (where for where in wheres if where is not None)
+    for selector in selectors(playbook):
+        yield from selector.wheres
+    yield from (metric.where for metric in playbook.when if metric.where is not None)
+    yield from (one.where for one in playbook.exceptions)

@@ -100,7 +100,7 @@ def judged(playbook: Playbook, event: Event) -> Judged:
 
 
 def _selections(playbook: Playbook) -> Iterator[tuple[str, Selector]]:
-    own = Selector(playbook.rule, playbook.events, playbook.where)
+    own = playbook.selector
     match playbook.detector:
         case written.Sequence(steps=steps, until=until):
             yield from ((f"step {number}", step.selector) for number, step in enumerate(steps, 1))
@@ -113,10 +113,9 @@ def _selections(playbook: Playbook) -> Iterator[tuple[str, Selector]]:
 
 
 def _part(name: str, selector: Selector, event: Event) -> Part:
-    wheres = [where for where in (selector.rule.where if selector.rule else None, selector.where) if where is not None]
     named = names(selector, event.name)
-    matches = named and all(where.matches(event) for where in wheres)
-    clauses = tuple(clause for where in wheres for clause in _clauses(where, event))
+    matches = named and all(where.matches(event) for where in selector.wheres)
+    clauses = tuple(clause for where in selector.wheres for clause in _clauses(where, event))
     return Part(name, selector.rule.id if selector.rule else None, named, matches, clauses)
 
 

@@ -16,7 +16,6 @@ from sentinel.engine.playbook import (
     FirstSeen,
     Metric,
     Playbook,
-    Selector,
     Sequence,
     Spike,
     Step,
@@ -57,7 +56,7 @@ def mutants(playbook: Playbook, lists: Lists) -> Iterator[Mutant]:
     for field in playbook.group_by:
         rest = tuple(other for other in playbook.group_by if other != field)
         yield Mutant(f"group_by: without {field}", replace(playbook, group_by=rest))
-    for change, own in selectors(Selector(playbook.rule, playbook.events, playbook.where), lists):
+    for change, own in selectors(playbook.selector, lists):
         yield Mutant(change, replace(playbook, rule=own.rule, events=own.events, where=own.where))
     for index, exception in enumerate(playbook.exceptions):
         fewer = playbook.exceptions[:index] + playbook.exceptions[index + 1 :]

@@ -56,8 +56,7 @@ def _needs(playbook: Playbook, since: int, until: int, *, sparing: bool, grouped
 
 
 def _selection(selector: Selector, *, counts: bool) -> Selection:
-    wheres = [selector.rule.where if selector.rule else None, selector.where]
-    return Selection(partial(names, selector), tuple(one for one in wheres if one is not None and _lasts(one)), counts)
+    return Selection(partial(names, selector), tuple(where for where in selector.wheres if _lasts(where)), counts)
 
 
 def _lasts(where: Expression) -> bool:

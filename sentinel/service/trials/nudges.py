@@ -60,8 +60,7 @@ def selectors(selector: Selector, lists: Lists) -> Iterator[tuple[str, Selector]
 
 def _events(selector: Selector) -> Iterator[tuple[str, Selector]]:
     rule = selector.rule
-    wheres = [selector.where, rule.where if rule else None]
-    logins = any(where is not None and "success" in where.fields for where in wheres)  # no other event has it
+    logins = any("success" in where.fields for where in selector.wheres)  # no other event has it
     for change, events in _names(selector.events, logins):
         yield f"event: {change}", replace(selector, events=events)
     if rule is not None:
