@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from sentinel.core import identity
 from sentinel.core.duration import format_duration
 from sentinel.core.event import Event
 from sentinel.engine.playbook import Playbook
+from sentinel.engine.problems import quote
 from sentinel.service.why import Judged, judged
 
 ASKED = 1000  # events
@@ -29,6 +31,18 @@ def uncounted(playbook: Playbook, events: Sequence[Event], start: int, *, alone:
             first.setdefault(_reason(found), event)
     for reason, event in list(first.items())[:TOLD]:
         yield f"`{event.name}` at {format_duration(event.at - start)} does not count: {reason}"
+    yield from _nobody((event for event, _ in looked_at), start)
+
+
+def _nobody(events: Iterable[Event], start: int) -> Iterator[str]:
+    """Tell the first event whose user is nobody for what the identifier says: it may count, and its user does not."""
+    for event in events:
+        names = identity.placeholders(event.identifiers)
+        if names and event.user is None:
+            value = event.identifiers[names[0]]
+            at = format_duration(event.at - start)
+            yield f"`{event.name}` at {at} is about nobody: {quote(value)} as `{names[0]}` stands for no user"
+            return
 
 
 def _reason(found: Judged) -> str:

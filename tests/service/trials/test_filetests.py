@@ -127,6 +127,14 @@ def test_where_too_little_was_found_it_is_told_why_events_did_not_count():
     ]
 
 
+def test_where_too_little_was_found_it_is_told_whose_identifier_stands_for_no_user():
+    """Ten numbers from 0 on are nine users: nothing else in the difference would tell."""
+    events = ["{at: 0s, event: auth, success: false, ip: 203.0.113.9, user: '{n}', repeat: 3, every: 1s}"]
+    found = run(events=events, when="{distinct: {user: 3}}")
+    assert found[2:] == ["`auth` at 0s is about nobody: `0` as `id` stands for no user"]
+    assert len(run(events=[events[0].replace("'{n}'", "u1")], when="{distinct: {user: 3}}")) == 2
+
+
 def test_actions_that_are_not_named_are_not_looked_at():
     assert run(expect=("{at: 20s, group: {ip: 203.0.113.9}}",)) == []
 
