@@ -39,8 +39,8 @@ def environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     env.filters |= {
-        "whole": whole, "prose": prose, "utc": utc, "stamp": stamp, "lasting": lasting, "number": number,
-        "plain_json": plain_json,
+        "whole": whole, "prose": prose, "utc": utc, "stamp": stamp, "lasting": lasting, "nearly": nearly,
+        "number": number, "plain_json": plain_json,
         "actor": actor, "duration": duration, "short": short, "target": target, "parties": parties,
         "pair": lambda value: (value, value), "laid_out": laid_out, "filename": filename, "bars": bars,
         "suffixed": lambda value, more: f"{value}{more}", "told": told, "many": many, "dotted": dotted,
@@ -101,6 +101,12 @@ def lasting(micros: int, most: int = 2) -> str:
         elif parts:
             break
     return " ".join(parts[:most]) or "0 s"
+
+
+def nearly(micros: int) -> str:
+    """Return how long something still lasts in its largest unit, rounded: what was made for a week ends in `7 d`."""
+    unit, name = next(((unit, name) for unit, name in _UNITS if micros >= unit), _UNITS[-1])
+    return f"{(micros + unit // 2) // unit} {name}"
 
 
 def number(value: float) -> str:

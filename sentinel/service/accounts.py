@@ -154,6 +154,8 @@ def folded(name: str) -> str:
 
 def _checked(name: str) -> str:
     known = folded(name)
+    if not known:
+        raise SentinelError("`name`: none was chosen", "such as `ana` or `ana@example.com`")
     if not _NAME.fullmatch(known):
         hint = "such as `ana` or `ana@example.com`: letters, digits and `._+@-`"
         raise SentinelError(f"`name`: `{name[:40]}` cannot be a name", hint)

@@ -64,6 +64,15 @@ def test_lengths_are_told_in_two_units_at_most(micros, said):
 
 
 @pytest.mark.parametrize(
+    ("micros", "said"),
+    [(0, "0 s"), (1_400_000, "1 s"), (3_599_000_000, "60 min"), (3_600_000_000, "1 h"), (604_799_000_000, "7 d"),
+     (129_000_000_000, "1 d"), (131_000_000_000, "2 d")],
+)  # fmt: skip
+def test_what_was_made_for_a_week_ends_in_a_week(micros, said):
+    assert render.nearly(micros) == said
+
+
+@pytest.mark.parametrize(
     ("message", "shown"),
     [
         ("`a<b` is no field", "<code>a&lt;b</code> is no field"),

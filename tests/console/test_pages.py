@@ -358,7 +358,7 @@ def test_allowing_somebody_lifts_what_playbooks_decided(console):
     reader.done("/decisions/allowed/add", fields)
     assert console.store.decisions.list("one", now=1, value="203.0.113.6").items == ()
     said = reader.page("/decisions/allowed/list")
-    assert "203.0.113.6/31" in said and "in 6 d" in text(said)
+    assert "203.0.113.6/31" in said and "in 7 d" in text(said)
     assert "/addresses/203.0.113.6%2F31" in hrefs(said)
     (id,) = (one.id for one in console.store.allow.list("one") if one.reason == "office")
     reader.done(f"/decisions/allowed/{id}/remove", {"why": "moved"})

@@ -96,6 +96,7 @@ def edited(reader, console, name):
 def test_the_list_says_what_each_playbook_found_and_whom_it_acted_on(console):
     console.whole.fail("203.0.113.61")
     said = text(console.reader("viewer").page("/playbooks"))
+    assert "Found, 24 h Found, 7 d Acted on" in said
     assert "Three failed logins from one address three-failures enforce medium 1 1 1 0 ready" in said
     assert "sleeping" in said
     assert "New playbook" not in said

@@ -365,6 +365,7 @@ def test_the_first_administrators_link_works_once_and_makes_an_administrator_of_
         ({"password": "ana ana ana ana", "again": "ana ana ana ana"}, "too easily guessed"),
         ({"password": "x" * 300, "again": "x" * 300}, "longer than 256 characters"),
         ({"again": "other"}, "not the same password"),
+        ({"name": " "}, "none was chosen"),
         ({"name": "a b"}, "cannot be a name"),
         ({"name": "<script>"}, "cannot be a name"),
         ({"code": ""}, "`Code of the link`: missing"),

@@ -80,9 +80,9 @@ function takeCode() {
     field.closest(".field").hidden = true;
   }
   const named = document.querySelector("[data-first-only]");
-  if (named && field.value.includes(".")) {
-    named.hidden = true;
-    named.querySelector("input").required = false;
+  if (named) {
+    named.hidden = field.value.includes(".");
+    named.querySelector("input").required = !named.hidden;
   }
 }
 
