@@ -89,16 +89,20 @@ class IdentifyUser:
         """Pass a request on; in asynchronous mode, what is passed on is awaited outside."""
         return self.get_response(request)
 
-    def process_view(self, request: HttpRequest, *view: Any) -> None:
+    def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
         """Identify the user; Django calls this in a thread where the database may be asked."""
         try:
             user = getattr(request, "user", None)
             found = identifiers(user) if user is not None and user.is_authenticated else None
         except Exception as error:  # noqa: BLE001  a view may do without the user, and without us
             sdk.current().failed("IdentifyUser", error)
-            return
+            return None
         if found is not None:
-            sdk.identify(found)
+            try:
+                sdk.identify(found)
+            except sdk.Blocked:
+                return HttpResponse(status=403)  # ours follows; what cleans up after a response has one
+        return None
 
 
 def track_logins() -> None:

@@ -37,6 +37,7 @@ if not settings.configured:
             "django.contrib.sessions.middleware.SessionMiddleware",
             "django.contrib.auth.middleware.AuthenticationMiddleware",
             "sentinel.sdk.django.IdentifyUser",
+            f"{__name__}.between",
             f"{__name__}.inner",
         ],
         INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
@@ -61,12 +62,23 @@ from django.urls import path
 
 went_on: list[str] = []
 closed: list[str] = []
+under_way: list[str] = []
 
 
 def outer(get_response):
     def middleware(request):
         response = get_response(request)
         response["X-Outer"] = "1"
+        return response
+
+    return middleware
+
+
+def between(get_response):
+    def middleware(request):
+        under_way.append(request.path)
+        response = get_response(request)
+        under_way.pop()  # no `finally`: by Django's manual a middleware gets a response whatever a view raises
         return response
 
     return middleware
@@ -189,8 +201,8 @@ HOSTS = {
 def client(server, start):
     made = start(flush_interval=3600)  # an event waits no longer for its request's answer
     assert known(made)
-    went_on.clear()
-    closed.clear()
+    for noted in (went_on, closed, under_way):
+        noted.clear()
     return made
 
 
@@ -433,6 +445,7 @@ def test_an_open_session_is_refused_once_its_user_is_blocked(server, client, jan
         decide(client, Decision("d1", "block", "user", f"id:{jane.pk}", playbook="p"))
         assert site.get(view, Cookie=cookie).status == 403
         assert site.get(view).json == {"me": ""}
+    assert under_way == []
     assert sdk.flush(60)
     assert server.named("sentinel.identify")[0]["user"]["email"] == "jane@example.com"
 
