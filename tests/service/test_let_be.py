@@ -2,11 +2,20 @@
 
 import pytest
 
+from sentinel.core.decision import place
+from sentinel.core.finding import Effect
 from sentinel.core.record import Allowance
+from sentinel.engine.windows import Hit
+from sentinel.service import sparing
+from sentinel.service.sparing import ALLOWLISTED, LetBe, Spared
+from tests.contract.values import finding
 from tests.service.machine import Machine
 from tests.service.stories import MINUTE, START, failed, playbook
 from tests.service.test_shared import Processes, links  # noqa: F401
 
+PERSONS = {"id:1": "id:1", "email:ann@example.com": "id:1"}
+OVER = START + MINUTE
+NEVER = [place("192.0.2.0/28"), place("198.51.100.0/28")]
 TEXT = playbook(actions="[{block_ip: {for: 1h}}, {label_ip: {name: odd}}]", window="1h")
 PLACE = "203.0.113.9"
 
@@ -60,6 +69,20 @@ def test_a_finding_that_acted_on_others_holds_back_though_one_was_let_be(store):
     assert machine.blocked == [PLACE]
 
 
+def test_who_would_be_acted_on_beside_somebody_who_is_still_let_be_is_acted_on(store):
+    let_be(store)
+    store.allow.add("shop", Allowance("b", "user", "id:u", "a tester", START), "jane", START)
+    machine = Machine(
+        store,
+        [playbook(group_by="[user, ip]", actions="[{block_user: {for: 1h}}, {block_ip: {for: 1h}}]", window="1h")],
+    )
+    knock(machine, 0, 6)
+    assert [acted for _, _, acted in machine.findings] == [False]
+    store.allow.remove("shop", "b", "jane", "a mistake", machine.now)
+    knock(machine, 6, 3)
+    assert machine.blocked == ["id:u"]
+
+
 def test_of_several_processes_each_sees_that_it_is_over(store, links):  # noqa: F811
     two = Processes(store, [TEXT], *links)
     let_be(store, two.app)
@@ -68,3 +91,67 @@ def test_of_several_processes_each_sees_that_it_is_over(store, links):  # noqa: 
     store.allow.remove(two.app, "a", "jane", "the scan is over", two.now)
     knock(two, 8, 6)
     assert [found[3] for found in two.findings].count(True) == 1
+
+
+def allowed(scope, value, until=None):
+    return Allowance(f"{value} {until}", scope, value, "one of ours", START, until)
+
+
+ANN, ANNS_MAIL = ("user", "id:1"), ("user", "email:ann@example.com")
+
+
+@pytest.mark.parametrize(
+    ("allowances", "target", "why"),
+    [
+        ([allowed(*ANN)], ANNS_MAIL, ALLOWLISTED),
+        ([allowed(*ANNS_MAIL)], ANN, ALLOWLISTED),
+        ([allowed("user", "id:9")], ("user", "id:9"), ALLOWLISTED),
+        ([allowed("user", "id:9")], ("user", "id:8"), None),
+        ([allowed("user", "id:9")], ANN, None),
+        ([], ANN, None),
+        ([allowed(*ANN, OVER)], ANN, None),
+        ([allowed(*ANN, OVER + 1)], ANN, ALLOWLISTED),
+        ([allowed(*ANN, OVER), allowed(*ANNS_MAIL, OVER + 1)], ANN, ALLOWLISTED),
+        ([allowed(*ANN, OVER + 1), allowed(*ANNS_MAIL, OVER)], ANN, ALLOWLISTED),
+        ([allowed(*ANN), allowed(*ANNS_MAIL, OVER)], ANN, ALLOWLISTED),
+        ([allowed(*ANN, OVER), allowed(*ANNS_MAIL)], ANN, ALLOWLISTED),
+        ([allowed(*ANN, OVER), allowed(*ANNS_MAIL, OVER)], ANN, None),
+        ([allowed("ip", "203.0.113.9")], ("ip", "203.0.113.9"), ALLOWLISTED),
+        ([allowed("ip", "203.0.113.1"), allowed("ip", "203.0.113.9")], ("ip", "203.0.113.9"), ALLOWLISTED),
+        ([allowed("ip", "203.0.113.9")], ("ip", "203.0.113.8"), None),
+        ([allowed("ip", "203.0.113.9", OVER)], ("ip", "203.0.113.9"), None),
+        ([allowed("network", "203.0.113.0/24", OVER + 1)], ("ip", "203.0.113.9"), ALLOWLISTED),
+        ([allowed("ip", "2001:db8::9")], ("ip", "2001:db8::/64"), ALLOWLISTED),
+        ([allowed("network", "cb00:7000::/20")], ("ip", "203.0.113.9"), None),
+        ([], ("ip", "198.51.100.7"), "the app's own proxy"),
+        ([allowed("network", "198.51.100.0/24")], ("ip", "198.51.100.7"), "the app's own proxy"),
+    ],
+)
+def test_a_person_is_let_be_by_any_key_until_the_last_of_their_allowances_ends(allowances, target, why):
+    spared = Spared(NEVER, allowances, lambda keys: [PERSONS.get(key) for key in keys])
+    assert spared.why(*target, OVER) == why
+
+
+@pytest.mark.parametrize(
+    ("group", "why"),
+    [
+        ({"ip": "10.0.0.1", "user": "id:8", "country": "DE"}, {"ip": "private or local address"}),
+        ({"ip": PLACE, "user": "id:1"}, {"ip": ALLOWLISTED, "user": ALLOWLISTED}),
+        ({"ip": "198.51.100.7", "user": None}, {"ip": "the app's own proxy"}),
+        ({"user": "127.0.0.1"}, {}),
+    ],
+)
+def test_of_a_group_it_is_told_who_in_it_is_let_be(group, why):
+    spared = Spared(NEVER, [allowed("ip", PLACE), allowed(*ANN)])
+    assert spared.among(group, START) == why
+
+
+def test_of_too_many_groups_that_are_let_be_those_found_first_are_forgotten(monkeypatch):
+    monkeypatch.setattr(sparing, "MOST_LET_BE", 2)
+    groups, held = LetBe(), (Effect("block_ip", PLACE, held=ALLOWLISTED),)
+    for key in ("a", "b", "a", "c"):
+        groups.note(finding(f"f{key}", key=key, effects=held, acted=False))
+    hits = [Hit("p", key, START, key, (), True, None) for key in "abc"]
+    assert [groups.concerns([hit]) for hit in hits] == [True, False, True]
+    assert groups.concerns(hits)
+    assert [hit.acting for hit in groups.revised(hits, lambda kind, target, at: ALLOWLISTED)] == [False, True, False]
