@@ -73,9 +73,7 @@ class Accounts:
 
         None where there is none. Raises SentinelError where nobody would be left to administer the server.
         """
-        given = {
-            name: value for name, value in {"role": role, "apps": apps and list(apps)}.items() if value is not None
-        }
+        given = {name: value for name, value in {"role": role, "apps": apps}.items() if value is not None}
         mine = update(accounts).where(accounts.c.id == id).values(**given).returning(*accounts.c)
         with self._control.write() as connection:
             before = _administrators(connection, held=True)

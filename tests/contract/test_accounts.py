@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from sentinel.core.errors import Conflict, SentinelError, StoreBusy
-from sentinel.core.record import Account, account_link
+from sentinel.core.record import Account, Draft, account_link
 from sentinel.service import about
 from sentinel.store import accounts as kept_accounts
 from sentinel.store.accounts import MOST_SESSIONS
@@ -129,12 +129,15 @@ def test_what_shuts_an_account_out_ends_its_sessions_and_links_and_no_others(sto
         "reset": lambda: accounts.reset("b2", "jane", NOW),
         "remove": lambda: accounts.remove("b2", "jane", NOW),
     }
+    for account in ("a1", "b2"):
+        store.drafts.put(account, Draft("new.yaml", "", "", NOW))
     assert acts[how]() is True
     assert accounts.session(mine, NOW, HOUR) is None
     assert accounts.session(other, NOW, HOUR) is not None
     assert store.access.good_link(account_link("b2"), link, NOW) is False
     assert store.access.good_link(account_link("a1"), others, NOW) is True
     accounts.remove("b2", "jane", NOW)
+    assert [len(store.drafts.list(account)) for account in ("a1", "b2")] == [1, 0]
     assert acts[how]() is False
 
 

@@ -68,6 +68,8 @@ def test_every_key_of_the_younger_follows(store, at_once):
     found = see(store, *sightings) if at_once else [see(store, one)[0] for one in sightings]
     assert found == ["id:1", "id:2", "id:1", "id:1"]
     assert store.people.keys("shop", "email:b") == ("id:1", "email:a", "email:b", "id:2")
+    see(store, (["username:o"], True, NOW - 1), (["username:o", "id:1"], True, NOW + 4))
+    assert store.people.get("shop", "email:b").aliases == ("id:1", "id:2")
 
 
 def test_labels_of_a_key_go_over_to_the_person_it_joins(backend):
@@ -110,6 +112,19 @@ def test_apps_do_not_share_people(store):
     see(store, (["id:1", "email:a"], True, NOW))
     assert see(store, (["email:a"], False, NOW), app="blog") == ["email:a"]
     assert store.people.get("blog", "id:1") is None
+    see(store, (["id:1", "email:a", "phone:7"], True, NOW - 20), (["username:x"], True, NOW - 9), app="blog")
+    see(store, (["id:1", "username:x"], True, NOW), app="blog")
+    store.people.cut("blog", "email:a", "jane", NOW)
+    theirs = store.people.get("blog", "username:x")
+    assert (theirs.identifiers, theirs.aliases) == (("id:1", "phone:7", "username:x"), ("username:x",))
+    mine = store.people.get("shop", "email:a")
+    assert (mine.identifiers, mine.aliases) == (("id:1", "email:a"), ())
+    assert store.people.get("shop", "username:x") is None
+    see(store, (["username:x"], True, NOW - 9))
+    see(store, (["username:x", "id:1"], True, NOW))
+    assert store.people.keys("shop", "email:a") == ("username:x", "email:a", "id:1")
+    assert see(store, (["phone:7"], False, NOW)) == ["phone:7"]
+    assert store.people.get("blog", "id:1") == theirs
 
 
 def test_a_cut_parts_a_key_for_good(store):
