@@ -15,6 +15,7 @@ from sentinel.local import leave
 from sentinel.service.trials.backtest import Backtest, Plan
 from sentinel.service.trials.suggest import Asked, Suggest
 from sentinel.service.trials.summary import summary
+from tests.api.served import wait_for
 from tests.api.whole import whole as run_whole
 from tests.service.stories import playbooks, windows
 
@@ -48,6 +49,8 @@ def server(tmp_path_factory):
         answer = sdk.post("/v1/events", events(3, "203.0.113.9", {"email": "w@b.example"}) + events(2, "203.0.113.10"))
         assert answer.json["accepted"] == 5, answer.body
         sdk.post("/v1/import", events(3, "203.0.113.11", ago=40 * 86400))
+        outbox = whole.server.store.outbox
+        wait_for(lambda: any(one.done for one in outbox.list("one").items))  # told where commands write to, too
         yield whole
 
 
