@@ -43,6 +43,7 @@ PATIENT = {  # on a machine that is slower than what applications should wait fo
     "sdk.start()": "sdk.start(startup_wait=60, exit_wait=60)",
     "sdk.ready()": "sdk.ready(60)",
     "sdk.flush()": "sdk.flush(60)",
+    "(sdk.ready)": "(sdk.ready, 60)",
 }
 
 
@@ -66,18 +67,21 @@ def until(what):
     return found
 
 
+AIOHTTP = "import sys, shop; shop.web.run_app(shop.app, host='127.0.0.1', port=int(sys.argv[1]), print=None)"
 WEB = {
     "FastAPI": UVICORN,
     "Starlette": UVICORN,
     "Flask": ["gunicorn", "shop:app", "-b", "127.0.0.1:{port}"],
     "ASGI": [*UVICORN, "--lifespan", "off"],
     "WSGI": ["gunicorn", "shop:app", "-b", "127.0.0.1:{port}"],
+    "aiohttp": ["-c", AIOHTTP, "{port}"],
 }
-ROUTES = {"FastAPI": "/orders/{user}", "Starlette": "/orders/{user}", "Flask": "/orders/<user>"}
+ROUTES = dict.fromkeys(("FastAPI", "Starlette", "aiohttp"), "/orders/{user}") | {"Flask": "/orders/<user>"}
 
 
 @pytest.mark.parametrize("name", WEB)
 def test_the_example_of_a_web_framework(server, tmp_path, name):
+    pytest.importorskip("aiohttp" if name == "aiohttp" else "gunicorn")
     server.decide(BAD)
     knows_late = name == "ASGI"  # it knows no lifespan
     files = blocks(name) | blocks("Servers")
