@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from sentinel.api.context import Admin, Here, server_only
 from sentinel.api.models import CONFLICT, AppView, KeyView, Listing, Model, NewKeyView, Text
-from sentinel.api.parts import Id
-from sentinel.api.views import app_view, key_view, whole
+from sentinel.api.parts import Cursor, Id, Limit
+from sentinel.api.views import app_view, key_view, listing, whole
 from sentinel.core.record import KeyScope
 from sentinel.edge.errors import not_found, require
 from sentinel.edge.protocols import read_settings
@@ -61,9 +61,9 @@ class AppChange(Model):
 
 
 @router.get("/v1/keys", response_model=Listing[KeyView])
-def list_keys(here: Here, caller: Admin) -> Any:
-    """Return the app's keys, revoked ones too, oldest first."""
-    return whole(here.store.access.keys(caller.app), lambda key: key_view(key, here.key_forms))
+def list_keys(here: Here, caller: Admin, limit: Limit = 50, cursor: Cursor = None) -> Any:
+    """Return the app's keys, those in use before revoked ones, newest first."""
+    return listing(here.store.access.list_keys(caller.app, limit, cursor), lambda key: key_view(key, here.key_forms))
 
 
 @router.post("/v1/keys", response_model=NewKeyView, status_code=201, responses=CONFLICT)

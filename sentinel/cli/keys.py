@@ -8,7 +8,7 @@ import typer
 
 from sentinel.cli import show
 from sentinel.cli.client import AppId, Data, Secret, Url, connect, path_of
-from sentinel.cli.options import AsFormat, Format
+from sentinel.cli.options import AsFormat, Format, Limit
 from sentinel.core.errors import SentinelError
 
 keys = typer.Typer(help="Make, list and revoke the keys of an app.", no_args_is_help=True)
@@ -16,11 +16,12 @@ keys = typer.Typer(help="Make, list and revoke the keys of an app.", no_args_is_
 
 @keys.command("list")
 def list_keys(
-    url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text
-) -> None:
-    """List an app's keys, without their secrets."""
-    found = connect(url, key, app, data).ask("GET", "/v1/keys")
-    show.items(found["items"], format, ("id", "scope", "protocol", "name", "made", "revoked", "origins"))
+    limit: Limit = 100,
+    url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
+) -> None:  # fmt: skip
+    """List an app's keys, without their secrets: those in use first."""
+    found = connect(url, key, app, data).items("/v1/keys", {}, limit)
+    show.items(found, format, ("id", "scope", "protocol", "name", "made", "revoked", "origins"))
 
 
 @keys.command("create")

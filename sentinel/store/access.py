@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, func, insert, select, update
 
 from sentinel.core.errors import Conflict, SentinelError
-from sentinel.core.record import KEY_SCOPES, App, Key, KeyScope
+from sentinel.core.record import KEY_SCOPES, App, Key, KeyScope, Page
 from sentinel.store.audit import note
 from sentinel.store.changes import add_new, touch
 from sentinel.store.database import Database
+from sentinel.store.paging import page
 from sentinel.store.tables import access_keys, apps, one_time_links
 
 SECRET_BYTES = 40  # 54 characters: some foreign clients refuse fewer than 50
@@ -141,6 +142,14 @@ class Access:
         with self._control.read() as connection:
             rows = connection.execute(select(access_keys).where(c.app == app).order_by(c.made, c.id))
             return [_key(row) for row in rows]
+
+    def list_keys(self, app: str, limit: int = 50, cursor: str | None = None) -> Page[Key]:
+        """Return the keys of an app, those in use first, the newest of them first."""
+        c = access_keys.c
+        used = case((c.revoked.is_(None), 1), else_=0).label("used")
+        query = select(access_keys, used).where(c.app == app)
+        with self._control.read() as connection:
+            return page(connection, query, (used, c.made, c.id), (int, int, str), limit, cursor, _key, counted=True)
 
     def revoke(self, app: str, id: str, by: str, now: int) -> bool:
         """Revoke a key; say whether it was in use."""

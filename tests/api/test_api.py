@@ -479,6 +479,7 @@ class TestKeysAndApps:
         assert whole.client.using(made["secret"]).get("/v1/findings").status == 200
         listed = {one["id"]: one for one in admin.get("/v1/keys").json["items"]}
         assert "secret" not in listed[made["id"]]
+        assert [one["id"] for one in admin.get("/v1/keys?limit=1").json["items"]] == [made["id"]], "the newest"
         assert admin.delete(f"/v1/keys/{made['id']}").status == 204
         assert whole.client.using(made["secret"]).get("/v1/findings").status == 401
         assert admin.delete(f"/v1/keys/{made['id']}").status == 404

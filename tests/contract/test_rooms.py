@@ -91,6 +91,16 @@ def test_a_revoked_key_is_refused_at_once_and_after_opening_again(backend):
     assert backend.reopen().access.key(secret) is None
 
 
+def test_keys_come_in_pages_those_in_use_first_and_the_newest_of_them_first(store):
+    made = [store.access.make_key("shop", "sdk", "jane", NOW + n)[0].id for n in range(4)]
+    store.access.make_key("blog", "sdk", "jane", NOW)
+    store.access.revoke("shop", made[3], "jane", NOW + 9)
+    first = store.access.list_keys("shop", 2)
+    last = store.access.list_keys("shop", 2, first.cursor)
+    assert [[key.id for key in page.items] for page in (first, last)] == [[made[2], made[1]], [made[0], made[3]]]
+    assert (first.total, last.cursor) == (4, None)
+
+
 def test_a_key_that_another_process_revokes_while_it_is_looked_up_is_not_remembered(store, monkeypatch):
     key, secret = store.access.make_key("shop", "sdk", "jane", NOW)
     elsewhere, read = access.Access(store.control), access._key

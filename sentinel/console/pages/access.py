@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from sentinel.console.forms import Filled, Form
-from sentinel.console.parts import Id
+from sentinel.console.parts import Cursor, Id
 from sentinel.console.visit import Admin, ServerAdmin, Visit
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import EVERY_APP, KEY_SCOPES, ROLES, KeyScope, Role
@@ -22,9 +22,9 @@ _NOTHING = Form()
 
 
 @router.get("/settings/keys")
-def list_keys(visit: Admin) -> Response:
+def list_keys(visit: Admin, cursor: Cursor = None) -> Response:
     """List the app's keys, revoked ones last."""
-    return _keys(visit)
+    return _keys(visit, cursor=cursor)
 
 
 @router.post("/settings/keys")
@@ -100,11 +100,13 @@ def remove_account(visit: ServerAdmin, id: Id) -> Response:
     return visit.done(visit.url("/settings/accounts"), "account-removed")
 
 
-def _keys(visit: Visit, secret: str = "", given: Form = _NOTHING, error: ApiError | None = None) -> Response:
-    keys = sorted(visit.store.access.keys(visit.app.id), key=lambda key: (key.revoked is not None, -key.made))
+def _keys(
+    visit: Visit, secret: str = "", given: Form = _NOTHING, error: ApiError | None = None, cursor: str | None = None
+) -> Response:
+    page = visit.store.access.list_keys(visit.app.id, cursor=cursor)
     forms = sorted(visit.here.key_forms.items())
     return visit.page(
-        "settings_keys.html", error.status if error else 200, keys=keys, scopes=KEY_SCOPES, forms=forms, secret=secret,
+        "settings_keys.html", error.status if error else 200, page=page, scopes=KEY_SCOPES, forms=forms, secret=secret,
         given=given, error=error, now=visit.now,
     )  # fmt: skip
 

@@ -106,6 +106,9 @@ class Access(Protocol):
     def keys(self, app: str) -> list[Key]:
         """Return the keys of an app, revoked ones too, oldest first."""
 
+    def list_keys(self, app: str, limit: int = 50, cursor: str | None = None) -> Page[Key]:
+        """Return the keys of an app, those in use first, the newest of them first."""
+
     def revoke(self, app: str, id: str, by: str, now: int) -> bool:
         """Revoke a key; say whether it was in use."""
 
