@@ -60,7 +60,7 @@ def commit(store: Embedded, batch: Sequence[Event]) -> None:
     """Claim, resolve and commit one batch, as the pipeline does."""
     with store.unit() as unit:
         fresh = unit.claim("shop", batch)
-        sightings = [Sighting(identity.keys(one.identifiers), proves(one), one.at) for one in batch]
+        sightings = [Sighting(identity.naming_keys(one.identifiers), proves(one), one.at) for one in batch]
         for one, user in zip(batch, unit.resolve("shop", sightings), strict=True):
             one.user = user
         kept = tuple(one for one, new in zip(batch, fresh, strict=True) if new)

@@ -18,7 +18,7 @@ LINKING = ("signup", "identify", "sentinel.identify")
 
 
 class Sighting(NamedTuple):
-    """The user keys one event carried, in the app's order (see `identity.keys`).
+    """The user keys one event carried, in the app's order (see `identity.naming_keys`).
 
     `proven` says that they belong together: see `proves`, and the sender's key must be of scope sdk or admin.
     `stitches` says only that an anonymous one among them is of the same browser as the first.
