@@ -73,14 +73,17 @@ class Receiver:
             raise
 
     def read(self, connection: socket.socket) -> None:
-        """Read one request and keep it."""
+        """Read one request and keep it, unless whoever asked was killed in the midst of it."""
         with connection.makefile("rb") as file:
             line = file.readline().decode("latin-1").rstrip()
             headers = {}
-            while header := file.readline().decode("latin-1").rstrip():
+            while header := (raw := file.readline()).decode("latin-1").rstrip():
                 name, _, value = header.partition(":")
                 headers[name.lower()] = value.strip()
-            self.requests.append(Request(line, headers, file.read(int(headers.get("content-length", 0)))))
+            body = file.read(length := int(headers.get("content-length", 0)))
+            if not raw or len(body) < length:
+                raise ConnectionError("cut off")
+            self.requests.append(Request(line, headers, body))
 
 
 def says(raw: bytes) -> Answer:
