@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentinel.core import address
 from sentinel.core.address import group, is_untouchable, network_of, normalise, site
 
 FOUR = st.ip_addresses(v=4).map(str)
@@ -41,6 +42,15 @@ def test_an_address_has_one_spelling(text, canonical):
 )  # fmt: skip
 def test_what_is_no_address_is_none(text):
     assert normalise(text) is None
+
+
+def test_however_many_addresses_come_so_many_are_remembered(monkeypatch):
+    monkeypatch.setattr(address, "_known", {})
+    monkeypatch.setattr(address, "KNOWN", 10)
+    for n in range(100):
+        assert normalise(f"192.0.2.{n}") == normalise(f"::ffff:192.0.2.{n}") == f"192.0.2.{n}"
+        assert normalise(f"nobody {n}") is None
+    assert len(address._known) == 10
 
 
 @given(FOUR | SIX)

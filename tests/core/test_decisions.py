@@ -276,7 +276,8 @@ def test_however_many_networks_there_are_the_garbage_collector_has_as_little_to_
 
 
 def test_terms_of_networks_are_kept_once_and_unused_ones_are_forgotten():
-    kept = Decisions().apply(Delta(1, (block("stays", "network", "10.1.0.0/16", reason="stays"),)))
+    two = tuple(block(reason, "network", "10.1.0.0/16", reason=reason) for reason in ("goes", "stays"))
+    kept = Decisions().apply(Delta(1, two)).apply(Delta(2, removed=("goes",)))
     for n in range(400):
         kept = kept.apply(Delta(n, (block("d", "network", "10.1.0.0/16", reason=f"reason {n}", until=1000 + n),)))
     (bucket,) = [bucket for line in kept.networks._lines.values() for bucket in line if bucket.held]
@@ -299,12 +300,14 @@ def test_a_network_keeps_the_text_of_its_ids_and_is_taken_out_by_it(id):
 
 
 def test_equal_terms_are_kept_once_and_unused_ones_are_forgotten():
-    kept = Decisions()
+    two = tuple(block(reason, value="id:1", reason=reason) for reason in ("goes", "stays"))
+    kept = Decisions().apply(Delta(1, two)).apply(Delta(2, removed=("goes",)))
     for n in range(400):
         kept = kept.apply(Delta(n, (block("d", value="id:1", reason=f"reason {n}"),)))
     (shard,) = [shard for shard in kept.shards if shard is not None]
     assert len(shard.terms) < 200
-    assert kept.match(Subject(("id:1",)), 0).reason == "reason 399"
+    assert kept.apply(Delta(400, removed=("stays",))).match(Subject(("id:1",)), 0).reason == "reason 399"
+    assert kept.apply(Delta(400, removed=("d",))).match(Subject(("id:1",)), 0).reason == "stays"
 
 
 def test_a_long_reason_is_cut():

@@ -352,6 +352,24 @@ def test_a_server_that_would_forget_is_refused() -> None:
         client.config_set("maxmemory-policy", "noeviction")
 
 
+def test_a_server_is_believed_after_a_restart_only_where_it_writes_down_what_it_answers() -> None:
+    def forgets(server: valkey.Server) -> bool:
+        link = open_link(server.url)
+        link.close()
+        return link.forgetful
+
+    server, plain = valkey.Server("--appendonly", "yes", "--appendfsync", "always"), valkey.shared()
+    try:
+        assert not forgets(server)
+        server.client().config_set("appendfsync", "everysec")
+        assert forgets(server)
+        plain.client().config_set("appendfsync", "always")  # of a log that it does not write
+        assert forgets(plain)
+    finally:
+        plain.client().config_set("appendfsync", "everysec")
+        server.end()
+
+
 @pytest.mark.parametrize(
     ("url", "told"),
     [

@@ -94,6 +94,13 @@ def test_a_call_done_again_tells_what_it_opened_though_its_hit_was_let_go(gauge:
     assert [one.id for one in found] == ["d"]
 
 
+def test_values_are_told_apart_whatever_text_they_are() -> None:
+    twins = Twins(Watch("w", 9, 3, Threshold((Gauge("distinct", 6),))), Limits(lateness=LATENESS))
+    for n, value in enumerate(["\ud800", "\udfff", "é" * 34, "é" * 34, "x" * 35, "x" * 34, "x" * 36]):
+        found = twins.hit(Hit("w", "g", START + n, f"e{n}", (value,), True, None), START + n)
+    assert [one.id for one in found] == ["e6"]
+
+
 def test_a_late_hit_that_acts_brings_up_what_was_only_monitored_at_its_very_time() -> None:
     twins = Twins(Watch("w", 4, 4, Steps((Step(), Step()))), Limits(lateness=40))
     found = []
