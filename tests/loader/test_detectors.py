@@ -66,6 +66,17 @@ def test_each_detector_becomes_its_value(detector: str, value: object) -> None:
     assert read(detector).detector == value
 
 
+@pytest.mark.parametrize(
+    "detector",
+    ["window: 1h\nwhen: {distinct: {event: 3}}\n", FIRST_SEEN.removeprefix(OWN).replace("geo.country", "event")],
+)
+def test_a_pattern_names_any_number_of_events(detector: str) -> None:
+    """Only of names that are written out there may be fewer than are asked for."""
+    assert read("event: payment.*\n" + detector).events == ("payment.*",)
+    with pytest.raises(PlaybookErrors, match="never"):
+        read("event: payment.failed\n" + detector)
+
+
 def test_what_is_awaited_may_be_a_rule() -> None:
     detector = read(ABSENT).detector
     assert isinstance(detector, Absent) and detector.within == 10 * MINUTE

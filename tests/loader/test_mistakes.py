@@ -10,6 +10,7 @@ import pytest
 from sentinel.engine.expression import parse_list
 from sentinel.loader.assembly import assemble
 from sentinel.loader.mistakes import PlaybookErrors
+from sentinel.loader.source import LARGEST
 
 FOLDER = Path(__file__).parent / "mistakes"
 LISTS = {"disposable-domains": parse_list("mailinator.com\n")}
@@ -37,6 +38,15 @@ def test_the_table_is_long() -> None:
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 def test_each_mistake_comes_with_a_suggestion(path: Path) -> None:
     assert [one.message for one in mistakes_in(path).mistakes if not one.hint] == []
+
+
+@pytest.mark.parametrize("data", [b"#" * (LARGEST + 1), b"\xff", b"\0"], ids=["too large", "no text", "no YAML"])
+def test_a_rule_may_stand_in_a_file_that_cannot_be_read(data: bytes) -> None:
+    """The file is the one mistake, and not that the playbook names a rule that is nowhere."""
+    playbook = b"playbook: p\nrule: r\ngroup_by: ip\nwindow: 1m\nwhen: {count: 2}\n"
+    with pytest.raises(PlaybookErrors) as caught:
+        assemble({"r.yaml": data, "p.yaml": playbook})
+    assert [one.place.file for one in caught.value.mistakes] == ["r.yaml"]
 
 
 if __name__ == "__main__":

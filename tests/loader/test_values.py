@@ -103,6 +103,18 @@ def test_expected_users_are_keys_and_expected_ipv6_addresses_networks(case: Play
     assert (case.requests[1].user, case.requests[1].login, case.requests[1].verdict) == ("id:u1", True, "allow")
 
 
+def test_an_expected_network_is_as_written_and_an_event_may_arrive_as_it_happens() -> None:
+    one = "{at: 5s, received: 5s, event: auth, ip: '2001:db8::1'}"
+    found = "{at: 5s, group: {ip: '2001:db8::/64'}, block_ip: '2001:db8::/64'}"
+    (case,) = only_playbook(
+        "playbook: p\nevent: auth\ngroup_by: ip\nwindow: 1m\nwhen: {count: 1}\nactions: [block_ip: {for: 1h}]\n"
+        f"tests:\n  - {{name: one, events: [{one}], expect: [{found}]}}\n"
+    ).tests
+    assert (case.events[0].at, case.events[0].received) == (5 * SECOND, 5 * SECOND)
+    assert case.expect[0].group == {"ip": "2001:db8::/64"}
+    assert case.expect[0].actions == {"block_ip": ("2001:db8::/64",)}
+
+
 def test_what_is_left_out_has_its_default() -> None:
     playbook = only_playbook("playbook: p\nevent: 'payment.*'\ngroup_by: []\nwindow: 90s\nwhen: {count: 3}\n")
     assert (playbook.title, playbook.mode, playbook.severity) == ("p", "monitor", "medium")
