@@ -177,7 +177,7 @@ LONG = b"[" + b" " * (wire.LARGEST + 1) + b"]"
         ({"raw": b"{", "key": "sdk"}, 400, "malformed", "the body is not JSON", "send one event"),
         ({"raw": b"", "key": "sdk"}, 400, "malformed", "it is empty", "send one event"),
         ({"raw": b"3", "key": "sdk"}, 400, "malformed", "neither an event nor a list", "send one event"),
-        ({"raw": b"[" * 5000, "key": "sdk"}, 400, "malformed", "nested too deep", "send one event"),
+        ({"raw": b"[" * 50_000, "key": "sdk"}, 400, "malformed", "nested too deep", "send one event"),
         ({"raw": b"[NaN", "key": "sdk"}, 400, "malformed", "the body is not JSON", "send one event"),
         ({"raw": b"x", "key": "sdk", "headers": [("Content-Encoding", "gzip")]}, 400, "malformed", "not gzip", "whole"),
         ({"raw": b"x", "key": "sdk", "headers": [("Content-Encoding", "zstd")]}, 400, "malformed", "not zstd", "whole"),

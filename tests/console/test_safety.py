@@ -6,6 +6,7 @@ import asyncio
 import re
 import sqlite3
 import threading
+from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
@@ -37,7 +38,7 @@ def alone(tmp_path):
 def database(console) -> list[str]:
     """Return every text that the control tables hold."""
     path = console.server.settings.data / "sentinel.sqlite3"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return [str(row) for name in names for row in connection.execute(f'SELECT * FROM "{name}"')]
 
