@@ -26,7 +26,7 @@ OTHERS: Mapping[str, Mapping[str, str]] = {
     "delete": {"again": "Type the key to confirm"},
     "edit": {"name": "File"},
     "explorer": {"q": "Condition, in the language of rules"},
-    "find": {"ip": "Address or network"},
+    "find": {"ip": "Address or network", "key": "Key, address or reference"},
     "free": {"for": "And let no playbook act on them"},
     "funnel": {"group_by": "Each value of", "range": "Begun in"},
     "keys": {"name": "What it is for"},

@@ -319,14 +319,15 @@ def test_times_are_the_readers_own_and_utc_is_told(chromium, console):
 
 
 def test_without_scripts_nothing_keeps_room_or_a_button_for_what_they_would_do(chromium, console):
+    console.whole.fail("203.0.113.62", user="vera", times=1)
     with tab(chromium, console.reader(), scripts=False) as seen:
         seen.open(of_one("/explorer"))
         assert seen.page.locator("figure.chart").bounding_box()["height"] < 60
-        seen.open(of_one("/people/id:nobody"))
+        seen.open(of_one("/people/id:vera"))
         assert seen.page.get_by_role("heading", name="Why was I blocked").is_visible()
         assert not seen.page.get_by_text("Copy the answer").is_visible()
     with tab(chromium, console.reader()) as seen:
-        seen.open(of_one("/people/id:nobody"))
+        seen.open(of_one("/people/id:vera"))
         assert seen.page.get_by_text("Copy the answer").is_visible()
 
 

@@ -156,6 +156,7 @@ def test_nobody_knows_an_unknown_key_and_the_page_says_so(console):
     said = text(page)
     assert "Nobody of that key was seen" in said and "not blocked" not in said
     assert 'user.phone == "+49 30 1"' in said and 'href="/explorer?' in page
+    assert "telephone" not in text(console.reader().page("/people/id:nobody"))
     assert console.reader().get("/addresses/nonsense").status == 422
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -27,6 +28,7 @@ from sentinel.service.search import literal
 router = APIRouter()
 SORTS = (("last", "last seen"), ("events", "most active"), ("findings", "most findings"))
 SHOWN = 50
+_PHONE = re.compile(r"\+?\d[\d ()/.-]{3,}")
 
 
 class Seen(NamedTuple):
@@ -88,6 +90,12 @@ def _meant(visit: Visit, typed: str) -> Markup:
         return visit.url("/people", hand.known_user(visit.store, visit.app.id, "key", typed))
 
 
+def _by_phone(key: str) -> str | None:
+    """Return a search for whom somebody may have meant by a telephone number."""
+    number = key.partition(":")[2]
+    return f"user.phone == {literal(number)}" if _PHONE.fullmatch(number) else None
+
+
 @router.get("/people/{key:path}")
 def show_person(visit: Viewer, key: Key) -> Response:
     """Show everything about one person."""
@@ -102,7 +110,7 @@ def show_person(visit: Viewer, key: Key) -> Response:
         lengths=LENGTHS, titles=titles, answer=answer(found.decisions, titles, now),
         others=[one for one in who.identifiers if one != who.key],
         beside=about.beside(visit.store, app, "ip", found, now),
-        search=f"user.phone == {literal(who.key.partition(':')[2])}",
+        search=_by_phone(who.key),
         blank=not (found.activity.events or found.findings or found.decisions or who.made),
     )  # fmt: skip
 
