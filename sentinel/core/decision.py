@@ -53,11 +53,13 @@ class Place(NamedTuple):
 
     def within(self, other: Place) -> bool:
         """Say whether it lies within another, or is the same."""
-        return self.version == other.version and self.length >= other.length and self.wider(other.length) == other
+        if self.version != other.version or self.length < other.length:
+            return False
+        return self.bits >> (self.length - other.length) == other.bits
 
     def meets(self, other: Place) -> bool:
         """Say whether there is an address that lies in both."""
-        return self.within(other) or other.within(self)
+        return self.within(other) if self.length >= other.length else other.within(self)
 
     def __str__(self) -> str:
         kind = ipaddress.IPv4Address if self.version == 4 else ipaddress.IPv6Address
