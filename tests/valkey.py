@@ -79,7 +79,7 @@ class Server:
 
     def client(self) -> redis.Redis:
         """Return a client of it."""
-        return redis.Redis(port=self.port, socket_timeout=60)
+        return redis.Redis("127.0.0.1", self.port, socket_timeout=60)
 
 
 class Replicated:
