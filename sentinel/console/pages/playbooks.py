@@ -84,13 +84,13 @@ def show_playbook(
 ) -> Response:
     """Show one playbook: its text and versions, what it found, and how near a group is to its next finding."""
     app, now, store = visit.app.id, visit.now, visit.store
-    newest = store.playbooks.history(app, id, 1).items
+    page = store.playbooks.history(app, id, cursor=cursor)
+    newest = page.items[:1] if cursor is None else store.playbooks.history(app, id, 1).items
     state = next((one for one in visit.here.overview.playbooks(app) if one.id == id), None)
     if state is None and not newest:
         if done == "playbook-saved":
             return visit.page("taking.html", 202, id=id)
         raise not_found("playbook", id)
-    page = store.playbooks.history(app, id, cursor=cursor)
     before = store.playbooks.history(app, id, 1, page.cursor).items if page.cursor else ()  # the last was made from it
     near, problem = _near(visit, id, group)
     playbook = visit.here.overview.playbook(id)
