@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -233,6 +233,8 @@ class Server:
                 self.pipeline.tenant(app.id)
                 if any(key.protocol and key.revoked is None for key in self.store.access.keys(app.id)):
                     self.bans.table(app.id)  # a bouncer whose first question takes too long gives up
+            with suppress(StoreBusy):  # else the job does it
+                self.deleter.rename(self.clock())
         except StoreBusy as error:
             return error
         return None
@@ -280,7 +282,7 @@ class Server:
         yield Job("lists", 5 * MINUTE / SECOND, self.enrichment.refresh_lists, shared=False)
         yield Job("digest", 10 * MINUTE / SECOND, self._digest)
         yield Job("expiry", 60, lambda: upkeep.expire(store, self.clock(), keep))
-        yield Job("deletions", 10 * MINUTE / SECOND, store.deletions.finish)
+        yield Job("deletions", 10 * MINUTE / SECOND, lambda: self.deleter.finish(self.clock()))
         yield Job("properties", 10 * MINUTE / SECOND, partial(upkeep.choose_properties, store), shared=False)
         yield Job("retention", 10 * MINUTE / SECOND, lambda: upkeep.retain(store, self.clock(), settings.retention))
 

@@ -315,15 +315,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """A deleted person: the pseudonym that stands for them in what is kept, the time, how many events went.
-
-    `names` says, to whoever has just deleted them, what was replaced by what; it is kept nowhere.
-    """
+    """A deleted person: the pseudonym that stands for them in what is kept, the time, how many events went."""
 
     pseudonym: str
     at: int
     events: int = 0
-    names: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 class Query(Protocol):

@@ -25,12 +25,34 @@ class Deleter:
         """
         hand.one_user("key", key)
         done = self._store.deletions.delete(app, key, by, why, now)
+        self._rename(app, now)
+        return done
+
+    def finish(self, now: int) -> int:
+        """Do again what was broken off, by whichever process; return how many events went."""
+        gone = self._store.deletions.finish()
+        self.rename(now)
+        return gone
+
+    def rename(self, now: int) -> None:
+        """Let no app's windows name anybody who was deleted: a crash, or a backup put back, may have left it so."""
+        for app in self._store.access.apps():
+            self._rename(app.id, now)
+
+    def _rename(self, app: str, now: int) -> None:
+        """Let windows count deleted persons on under their pseudonyms, and no state of them that is kept name one.
+
+        Their names are kept until then: after a crash nothing else would tell whom windows name.
+        """
+        names = self._store.deletions.owed(app)
+        if not names:
+            return
         with self._pipeline.lock:
             tenant = self._pipeline.tenant(app)
             for room in (tenant.windows, tenant.memory.familiar, tenant.memory.crowd):
-                room.rename(done.names)
-        saving.save(self._pipeline, tenant, now, only=self._forget(app, done.names))
-        return done
+                room.rename(names)
+        saving.save(self._pipeline, tenant, now, only=self._forget(app, names))
+        self._store.deletions.renamed(app, names)
 
     def _forget(self, app: str, names: Iterable[str]) -> set[str]:
         """Drop the states of a time before the deletion that name them; return whose they were."""

@@ -43,6 +43,7 @@ from sentinel.store.tables import (
 
 PREFIX = "gone:"
 _NAMED = "store.deletion-key"  # the setting that holds what the hashes are made with
+_OWED = "store.deletion-names"  # that of an app which holds names until no window has them
 _TOLD: tuple[tuple[Table, tuple[str, ...]], ...] = (
     (findings, ("key", "user", "body", "note")),
     (outbox, ("body", "error")),
@@ -115,7 +116,7 @@ class Deletions:
             return Pseudonyms(keys, PREFIX + self._hash(app, keys[0])[:24])
 
         called, gone = self._delete(app, find, now, (by, why))
-        return Deletion(called.pseudonym, now, gone, called.names)
+        return Deletion(called.pseudonym, now, gone)
 
     def recover(self) -> int:
         """Do again what a backup brought back, or was broken off; return how many events went."""
@@ -135,6 +136,17 @@ class Deletions:
             for found in connection.execute(select(tombstones).where(tombstones.c.erased.is_(False))):
                 todo.setdefault(found.app, {}).setdefault((found.pseudonym, found.at), set()).add(found.hash)
         return sum(self._again(app, persons) for app, persons in todo.items())
+
+    def owed(self, app: str) -> Mapping[str, str]:
+        """Return the names of deleted persons that windows may still have, each with the pseudonym in its place."""
+        with self._control.read() as connection:
+            return _owed(connection, app)
+
+    def renamed(self, app: str, names: Mapping[str, str]) -> None:
+        """Let go of names that no window has any more, nor a state of one that is kept."""
+        with self._control.writing(), self._control.write() as connection:
+            self._control.alone(app)
+            _owe(connection, app, {name: other for name, other in _owed(connection, app).items() if name not in names})
 
     def keep(self) -> None:
         """Let the file have what other processes deleted."""
@@ -184,6 +196,7 @@ class Deletions:
                 rows = [self._row(app, key, called.pseudonym, now) for key in called.keys]
                 self._buried.add(rows)
                 self._bury(connection, app, called, rows, now)
+                _owe(connection, app, {**_owed(connection, app), **called.names})
                 for table, columns in _TOLD:
                     _rename(connection, table, columns, app, called)
                 _drop(connection, app, called.keys)
@@ -209,24 +222,29 @@ class Deletions:
 
     def sweep(self, now: int) -> int:
         """Take the names out of decisions that are over by now; return how many."""
-        buried: dict[str, dict[str, str]] = {}
+        buried: dict[str, dict[str, Deletion]] = {}
         with self._control.read() as connection:
-            query = select(tombstones.c.app, tombstones.c.hash, tombstones.c.pseudonym).where(tombstones.c.open)
-            for row in connection.execute(query):
-                buried.setdefault(row.app, {})[row.hash] = row.pseudonym
+            for row in connection.execute(select(tombstones).where(tombstones.c.open)):
+                buried.setdefault(row.app, {})[row.hash] = Deletion(row.pseudonym, row.at)
         return sum(self._sweep(app, buried[app], now) for app in sorted(buried))
 
-    def _sweep(self, app: str, buried: Mapping[str, str], now: int) -> int:
-        """Do so for the persons of an app by their hashes; those of whom no decision in force is left are done with."""
+    def _sweep(self, app: str, buried: Mapping[str, Deletion], now: int) -> int:
+        """Do so for the persons of an app by their hashes; those of whom no decision in force is left are done with.
+
+        Whoever came back is somebody new: what was decided after the deletion is theirs.
+        """
         c, total, still = decisions.c, 0, set()
         over = or_(c.removed.is_not(None), c.until <= now)
         with self._control.write() as connection:
-            mine = select(c.id, c.subject, over.label("over")).where(c.app == app, c.subject.is_not(None))
+            mine = select(c.id, c.subject, c.made, over.label("over")).where(c.app == app, c.subject.is_not(None))
             for row in connection.execute(mine).all():
                 hash = self._hash(app, row.subject)
-                if hash in buried and row.over:
-                    total += _unname(connection, app, Pseudonyms([row.subject], buried[hash]), c.id == row.id)
-                elif hash in buried:
+                gone = buried.get(hash)
+                if gone is None or row.made > gone.at:
+                    continue
+                if row.over:
+                    total += _unname(connection, app, Pseudonyms([row.subject], gone.pseudonym), c.id == row.id)
+                else:
                     still.add(hash)
             done = (tombstones.c.app == app, tombstones.c.hash.in_(sorted(buried.keys() - still)))
             connection.execute(update(tombstones).where(*done).values(open=False))
@@ -263,6 +281,18 @@ def _secret(control: Database) -> bytes:
         insert_new(connection, settings, [{"app": "", "name": _NAMED, "value": secrets.token_hex(32)}])
         known = connection.execute(select(settings.c.value).where(*mine)).scalar_one()
     return bytes.fromhex(str(known))
+
+
+def _owed(connection: Connection, app: str) -> dict[str, str]:
+    mine = (settings.c.app == app, settings.c.name == _OWED)
+    return dict(connection.execute(select(settings.c.value).where(*mine)).scalar_one_or_none() or {})
+
+
+def _owe(connection: Connection, app: str, names: Mapping[str, str]) -> None:
+    if names:
+        put(connection, settings, {"app": app, "name": _OWED, "value": dict(names)})
+    else:
+        connection.execute(delete(settings).where(settings.c.app == app, settings.c.name == _OWED))
 
 
 def _rename(connection: Connection, table: Table, columns: Sequence[str], app: str, called: Pseudonyms) -> None:

@@ -110,6 +110,18 @@ def test_a_block_lasts_to_its_end_and_loses_its_name_then(store):
     assert store.deletions.sweep(NOW + 1002) == 0
 
 
+def test_whoever_comes_back_while_an_old_block_lasts_keeps_the_name_on_what_is_decided_then(store):
+    """They are somebody new: an analyst who looks for their blocks must find them."""
+    jane(store, until=NOW + 1000)
+    done = store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
+    later = decision("new", "id:1", NOW + 500, made=NOW + 10, reason="id:1 again")
+    put(store, batch(decisions=(later,), now=NOW + 10))
+    for now in (NOW + 501, NOW + 1001, NOW + 1002):
+        store.deletions.sweep(now)
+        assert store.decisions.get("shop", "new").decision == later
+    assert store.decisions.get("shop", "x").decision.value == done.pseudonym
+
+
 def test_events_of_before_a_deletion_are_known_by_any_of_the_persons_keys_and_later_ones_are_not(backend):
     jane(backend.store)
     backend.store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
@@ -160,7 +172,7 @@ def test_a_key_that_joins_a_person_while_they_are_deleted_goes_with_them(store, 
     done = deletions.delete("shop", "id:1", "ann", "jenny asked", NOW + 5)
     assert "jenny" not in told(store)
     assert deletions.of("shop", "username:jenny") == deletions.of("shop", "id:1")
-    assert (done.events, done.names["username:jenny"]) == (4, done.pseudonym)
+    assert (done.events, deletions.owed("shop")["username:jenny"]) == (4, done.pseudonym)
     assert link(store, "shop", "username:jenny") == "username:jenny"
 
 
@@ -181,6 +193,21 @@ def test_a_deletion_that_another_process_left_half_done_is_finished_while_server
         connection.execute(update(tombstones).values(erased=False))
     assert (store.deletions.finish(), store.deletions.finish()) == (1, 0)
     assert sorted(one.event.id for one in store.events.search("shop", Filter()).items) == ["d", "e", "kept"]
+
+
+def test_whom_windows_may_still_name_is_known_until_they_do_not(backend):
+    """Also after a crash, and where one of the person's names is all that is known when the deletion is done again."""
+    jane(backend.store)
+    done = backend.store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
+    backend.store.deletions.delete("shop", "id:1", "ann", "", NOW + 6)
+    for store in backend.twice():
+        assert store.deletions.owed("shop") == dict.fromkeys([*JANE, "jane@example.com"], done.pseudonym)
+        assert store.deletions.owed("blog") == {}
+    backend.store.deletions.renamed("shop", {"id:1": done.pseudonym})
+    assert set(backend.store.deletions.owed("shop")) == {"email:jane@example.com", "jane@example.com"}
+    backend.store.deletions.renamed("shop", backend.store.deletions.owed("shop"))
+    for store in backend.twice():
+        assert store.deletions.owed("shop") == {}
 
 
 def test_a_person_who_comes_back_is_somebody_new(store):

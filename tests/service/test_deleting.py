@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from sentinel.app import open_server
+from sentinel.app.server import now
 from sentinel.core.record import Snapshot
 from sentinel.engine.keys import renamed
 from sentinel.service.deleting import Deleter
 from sentinel.service.saving import FAMILIAR
-from tests.api.whole import whole
+from sentinel.store.embedded.store import open_store
+from tests.api.served import served, wait_for
+from tests.api.whole import settings, whole
 from tests.service.machine import Machine
 from tests.service.stories import MINUTE, failed, passed
 from tests.service.test_restore import FAILED
@@ -77,3 +81,37 @@ def test_only_the_states_that_name_a_deleted_person_are_kept_anew(store):
     deleter.delete("shop", "id:jané-doe", "ana", "so did she", machine.now + 2 * MINUTE)
     assert store.snapshots.load("shop")[FAMILIAR].made == machine.now + 2 * MINUTE
     assert machine.boot().memory.familiar.places("id:jané-doe", machine.now + 1) == []
+
+
+def saved(store, app="shop"):
+    return b"".join(one.state for one in store.snapshots.load(app).values())
+
+
+def test_a_crash_within_a_deletion_leaves_no_name_in_windows_after_the_next_start(store):
+    """Of all that is stored only windows and their states named her: they did so until they were over."""
+    machine = Machine(store, [FAILED])
+    machine.send(failed("1", 0, user="jane-doe"), failed("2", 1, user="other"), passed("3", 2, user="jane-doe"))
+    machine.save()
+    store.deletions.delete("shop", "id:jane-doe", "ana", "she asked for it", machine.now + 1)
+    tenant = machine.boot()
+    assert b"jane-doe" in told(tenant.windows) and b"jane-doe" in saved(store)
+    Deleter(machine.pipeline, store).rename(machine.now + 2)
+    assert b"jane-doe" not in told(tenant.windows) + b"".join(tenant.memory.familiar.dump()) + saved(store)
+    assert b"id:other" in told(tenant.windows)
+    assert store.deletions.owed("shop") == {}
+    assert b"jane-doe" not in told(machine.boot().windows)
+
+
+def test_a_start_lets_windows_name_nobody_whose_deletion_a_crash_broke_off(tmp_path):
+    with whole(tmp_path) as server:
+        server.fail("203.0.113.77", user="jane-doe", times=1)
+        server.fail("203.0.113.77", user="other", times=1)
+    kept = open_store(tmp_path / "data")
+    kept.deletions.delete("one", "id:jane-doe", "ana", "she asked for it", now())
+    assert b"jane-doe" in saved(kept, "one")
+    kept.close()
+    server = open_server(settings(tmp_path))
+    with served(server.front, lifespan="on") as client:
+        wait_for(lambda: client.get("/readyz").status == 200)
+        assert b"jane-doe" not in saved(server.store, "one") + told(server.pipeline.tenants["one"].windows)
+        assert b"id:other" in saved(server.store, "one")

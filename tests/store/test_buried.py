@@ -52,6 +52,7 @@ def test_a_backup_of_before_does_not_bring_a_deleted_person_back(tmp_path):
     again = opened(tmp_path / "data")
     assert ids(again) == ["e2", "e0"]
     assert again.findings.get("shop", "f").finding.user == done.pseudonym
+    assert again.deletions.owed("shop") == {"id:1": done.pseudonym}, "windows of before name them again"
     assert again.labels.of("shop", "user", "id:1", NOW) == ()
     assert again.deletions.concerns("shop", event("z", NOW, user={"email": "u1@x.example"})) is False
     assert again.deletions.concerns("shop", event("z", NOW, user={"id": "1"}))

@@ -239,5 +239,11 @@ class Deletions(Protocol):
     def finish(self) -> int:
         """Do again what was broken off, by whichever process; return how many events went."""
 
+    def owed(self, app: str) -> Mapping[str, str]:
+        """Return the names of deleted persons that windows may still have, each with the pseudonym in its place."""
+
+    def renamed(self, app: str, names: Mapping[str, str]) -> None:
+        """Let go of names that no window has any more, nor a state of one that is kept."""
+
     def sweep(self, now: int) -> int:
         """Take the names out of decisions that are over by now; return how many."""
