@@ -24,12 +24,18 @@ from sentinel.api.models import (
 from sentinel.api.parts import Cursor, Id, Limit, Word
 from sentinel.api.views import allowance_view, decision_view, listing, whole
 from sentinel.core.decision import Kind, Scope, Single
+from sentinel.core.errors import SentinelError
+from sentinel.core.record import BY_HAND
 from sentinel.edge.access import Caller
 from sentinel.edge.errors import not_found, require
 from sentinel.service import about, hand
 
 router = APIRouter()
 Target = Annotated[str, Field(min_length=1, max_length=512)]
+Maker = Annotated[
+    Word | None,
+    Query(min_length=1, max_length=128, description=f"Who made them by hand, as `by` says it; `{BY_HAND}`: anybody."),
+]
 
 
 class NewDecision(Model):
@@ -62,7 +68,8 @@ class NewAllowance(Model):
 @router.get("/v1/decisions", response_model=Listing[DecisionView], tags=["decisions"])
 def list_decisions(
     here: Here, caller: Listener, kind: Kind | None = None, scope: Scope | None = None,
-    value: Annotated[str | None, Query(max_length=4096)] = None, playbook: Id | None = None, finding: Id | None = None,
+    value: Annotated[str | None, Query(max_length=4096)] = None, playbook: Id | None = None, by: Maker = None,
+    finding: Id | None = None,
     all: Annotated[bool, Query(description="Also those that are over.")] = False,
     limit: Limit = 50, cursor: Cursor = None,
 ) -> Any:  # fmt: skip
@@ -74,7 +81,7 @@ def list_decisions(
     values = None if value is None else hand.spellings(value, scope, _prefix(here, caller))
     page = here.store.decisions.list(
         caller.app, now=None if all else now, kind=kind, scope=scope, values=values, playbook=playbook,
-        finding=finding, limit=limit, cursor=cursor, counted=True,
+        maker=by, finding=finding, limit=limit, cursor=cursor, counted=True,
     )  # fmt: skip
     over = about.overruling(here.store, caller.app, page.items, now)
     return listing(page, lambda kept: decision_view(kept, now, over))
@@ -111,11 +118,18 @@ def lift_decision(here: Here, caller: Admin, id: Id, why: Annotated[str, Query(m
 
 @router.delete("/v1/decisions", response_model=Lifted, tags=["decisions"])
 def lift_decisions(
-    here: Here, caller: Admin, playbook: Annotated[Word, Query(min_length=1, max_length=128)],
-    why: Annotated[str, Query(max_length=500)] = "",
+    here: Here, caller: Admin, playbook: Annotated[Word | None, Query(min_length=1, max_length=128)] = None,
+    by: Maker = None, kind: Kind | None = None, why: Annotated[str, Query(max_length=500)] = "",
 ) -> Any:  # fmt: skip
-    """End all that a playbook decided and that is in force, for good: the findings behind it never decide again."""
-    revision, lifted = here.store.decisions.lift_all(caller.app, playbook, caller.by, why, here.clock())
+    """End all that a playbook decided, or people by hand, and that is in force; with `kind` those of it alone.
+
+    It is for good: the findings behind it never decide again.
+    """
+    if playbook is None and by is None:
+        raise SentinelError("`playbook`: neither it nor `by` says whose", f"write `playbook=…` or `by={BY_HAND}`")
+    revision, lifted = here.store.decisions.lift_all(
+        caller.app, caller.by, why, here.clock(), playbook=playbook, maker=by, kind=kind
+    )
     here.told(caller.app)
     return {"revision": revision, "lifted": lifted}
 

@@ -283,7 +283,10 @@ class AppView(Model):
 
 
 class KeyView(Model):
-    """What is known of a key; its secret is not. `origins` are a browser key's, `settings` a foreign protocol's."""
+    """What is known of a key; its secret is not. `origins` are a browser key's, `settings` a foreign protocol's.
+
+    `used`, to a minute, is when it was last used; null: no use of it is known.
+    """
 
     id: str
     app: str
@@ -292,6 +295,7 @@ class KeyView(Model):
     made: Moment
     by: str | None
     revoked: Moment | None
+    used: Moment | None
     protocol: str | None
     origins: list[str]
     settings: dict[str, Any]

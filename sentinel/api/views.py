@@ -107,7 +107,7 @@ def key_view(key: Key, forms: KeyForms) -> dict[str, Any]:
     shown = _plain(key)
     shown["origins"] = list(shown["settings"].get("origins", ()))
     shown["settings"] = shown_settings(forms, key.protocol, key.settings)
-    return _timed(shown, "made", "revoked")
+    return _timed(shown, "made", "revoked", "used")
 
 
 def delivery_view(delivery: Delivery) -> dict[str, Any]:

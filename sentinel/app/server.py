@@ -192,6 +192,8 @@ class Server:
         self.jobs.stop()
         self.courier.stop()
         self.gate.close()
+        with suppress(SentinelError):
+            self._mark_keys()
         if self.overview.starting() is None:
             try:
                 self.tenants.save(self.pipeline)
@@ -277,6 +279,7 @@ class Server:
             look_after = partial(self.tenants.look_after, self.pipeline, self.overview)
             yield Job("shared windows", 1, look_after, shared=False)
         yield Job("playbooks", 2, self.reload.look, shared=False)
+        yield Job("keys", 60, self._mark_keys, shared=False)
         yield Job("switch", 2, self.switch.refresh, shared=False)
         yield Job("enrichment", 60, self.enrichment.refresh, shared=False)
         yield Job("lists", 5 * MINUTE / SECOND, self.enrichment.refresh_lists, shared=False)
@@ -285,6 +288,10 @@ class Server:
         yield Job("deletions", 10 * MINUTE / SECOND, lambda: self.deleter.finish(self.clock()))
         yield Job("properties", 10 * MINUTE / SECOND, partial(upkeep.choose_properties, store), shared=False)
         yield Job("retention", 10 * MINUTE / SECOND, lambda: upkeep.retain(store, self.clock(), settings.retention))
+
+    def _mark_keys(self) -> None:
+        """Keep which keys were used since the last time."""
+        self.gate.tell_used(partial(self.store.access.mark_used, now=self.clock()))
 
     def _digest(self) -> None:
         """Put what the last day or week came to into the outbox, where the settings ask for it."""

@@ -14,7 +14,7 @@ from sentinel.core.errors import InputError
 from sentinel.core.number import plural
 
 decisions = typer.Typer(help="List decisions, make them by hand, lift them.", no_args_is_help=True)
-COLUMNS = ("id", "kind", "scope", "value", "until", "playbook", "reason")
+COLUMNS = ("id", "kind", "scope", "value", "until", "playbook", "by", "reason")
 
 
 @decisions.command("list")
@@ -22,11 +22,14 @@ def list_decisions(
     over: Over = False,
     value: Annotated[str | None, typer.Option("--value", help="Only those of this target.")] = None,
     playbook: Annotated[str | None, typer.Option("--playbook", help="Only those of this playbook.")] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", help="Only what they decided by hand, such as `account:ana`; `hand`: anybody.")
+    ] = None,
     limit: Limit = 100,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
     """List the decisions in force, newest first."""
-    query = {"all": "true" if over else None, "value": value, "playbook": playbook}
+    query = {"all": "true" if over else None, "value": value, "playbook": playbook, "by": by}
     found = connect(url, key, app, data).items("/v1/decisions", query, limit)
     show.items(found, format, COLUMNS)
 
@@ -55,18 +58,23 @@ def lift_decision(
     playbook: Annotated[
         str | None, typer.Option("--playbook", help="In place of an id: all that this playbook decided.")
     ] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", help="In place of an id: all they decided by hand; `hand`: all people did.")
+    ] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="Of all these only those of one kind.")] = None,
     why: Why = "",
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None,
 ) -> None:  # fmt: skip
-    """End a decision, or all of a playbook's, for good.
+    """End a decision, or all of a playbook's or of people's, for good.
 
     The findings behind them never decide again.
     """
-    if (id is None) == (playbook is None):
-        raise InputError("lift what?", "give a decision's id, or `--playbook ID`")
+    several = {"playbook": playbook, "by": by, "kind": kind}
+    if any(several.values()) if id is not None else not (playbook or by):
+        raise InputError("lift what?", "give a decision's id, or `--playbook ID`, or `--by WHO`")
     server, query = connect(url, key, app, data), {"why": why or None}
     if id is not None:
         server.ask("DELETE", path_of("/v1/decisions", id), query=query)
     else:
-        done = server.ask("DELETE", "/v1/decisions", query=query | {"playbook": playbook})
+        done = server.ask("DELETE", "/v1/decisions", query=query | several)
         typer.echo(f"{done['lifted']} {plural(done['lifted'], 'decision')} lifted")

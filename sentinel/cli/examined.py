@@ -14,6 +14,7 @@ from sentinel.actions.channel import channels
 from sentinel.actions.fetch import Fetcher
 from sentinel.actions.target import PRIVATE, Reach
 from sentinel.cli.client import Client
+from sentinel.cli.terminal import many
 from sentinel.core import moment
 from sentinel.core.decision import WIDEST
 from sentinel.core.duration import DAY
@@ -23,6 +24,8 @@ from sentinel.service.setup import ONCE
 from sentinel.settings import Settings
 
 FEW_FILES = 4096
+IDLE = 90 * DAY
+MOST_KEYS = 1000  # of an app, in use
 PATIENCE = 5.0  # seconds for one host to take a connection
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _BEGUN = 1_767_225_600  # 2026-01-01: no clock that is right shows less
@@ -67,6 +70,17 @@ def _used(client: Client, app: str, now: int) -> Iterator[Remark]:
     elif not client.ask("GET", "/v1/sdks")["items"]:
         text = f"no SDK asks for the decisions of `{app}`: it refuses nobody (protect it with an SDK)"
         yield Remark("note", text)
+    yield from _idle(client, app, now)
+
+
+def _idle(client: Client, app: str, now: int) -> Iterator[Remark]:
+    """Say which keys nobody seems to need."""
+    edge = moment.to_text(now - IDLE)
+    keys = [one for one in client.items("/v1/keys", {}, MOST_KEYS) if one["revoked"] is None]
+    if idle := [one["name"] or one["id"] for one in keys if max(one["made"], one["used"] or "") < edge]:
+        shown = ", ".join(f"`{name}`" for name in idle[:3]) + (f" and {len(idle) - 3} more" if len(idle) > 3 else "")
+        text = f"{many(len(idle), 'key')} of `{app}`, for all that is known, nobody used in {IDLE // DAY} days: {shown}"
+        yield Remark("note", f"{text} (revoke with `sentinel keys revoke` what nobody needs)")
 
 
 def open_secrets(found: Settings, file: Path) -> Iterator[Remark]:

@@ -21,7 +21,7 @@ def list_keys(
 ) -> None:  # fmt: skip
     """List an app's keys, without their secrets: those in use first."""
     found = connect(url, key, app, data).items("/v1/keys", {}, limit)
-    show.items(found, format, ("id", "scope", "protocol", "name", "made", "revoked", "origins"))
+    show.items(found, format, ("id", "scope", "protocol", "name", "made", "used", "revoked", "origins"))
 
 
 @keys.command("create")

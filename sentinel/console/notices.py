@@ -18,7 +18,7 @@ NOTICES: Mapping[str, str] = {
     "extended": "Decided for longer.",
     "key-revoked": "The key was revoked; its streams end within five seconds.",
     "lifted": "The decision was lifted for good.",
-    "all-lifted": "All that the playbook decided was lifted for good.",
+    "all-lifted": "All of these were lifted for good.",
     "label-put": "The label is on; the next event sees it.",
     "label-taken": "The label was taken off.",
     "let-in": "What stopped them is lifted for good.",

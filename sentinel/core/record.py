@@ -25,6 +25,7 @@ FindingFormat = Literal["ocsf", "ecs"]
 KEY_SCOPES: tuple[KeyScope, ...] = get_args(KeyScope)
 ROLES: tuple[Role, ...] = get_args(Role)  # each may what those before it may
 EVERY_APP = "*"
+BY_HAND = "hand"  # in place of who made a decision: whoever did by hand
 MOST_COUNTED = 1000  # of a list: what lies beyond is not counted
 STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -63,7 +64,10 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is known of an access key, which is itself kept only as a hash. `protocol` names a foreign one's."""
+    """What is known of an access key, which is itself kept only as a hash. `protocol` names a foreign one's.
+
+    `used` is when it was last used, up to a minute before that; None where no use of it is known.
+    """
 
     id: str
     app: str
@@ -74,6 +78,7 @@ class Key:
     revoked: int | None = None
     protocol: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    used: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -56,6 +56,7 @@ class Gate:
         self._token = token.encode() if token else None
         self._pool = ThreadPoolExecutor(LOOKUPS, "sentinel-keys")
         self._unknown = 0
+        self._used: dict[str, None] = {}  # ids of keys, since they were told last
 
     def caller(self, secret: str, app: str | None = None, protocol: str | None = None) -> Caller:
         """Return whose secret it is. `app` is which one the local administrator means, or a key is held to.
@@ -71,6 +72,7 @@ class Gate:
             raise _other_protocol(key.protocol, protocol)
         if app is not None and app != key.app:
             raise ApiError("forbidden", f"the key does not belong to the app `{app[:80]}`")
+        self._used[key.id] = None  # all that each request pays for it
         return Caller(key.app, key.scope, key.id, f"key:{key.id}", settings=key.settings)
 
     def _known(self, app: str) -> str:
@@ -99,6 +101,14 @@ class Gate:
 
     def _is_token(self, secret: str) -> bool:
         return self._token is not None and hmac.compare_digest(secret.encode("latin-1", "replace"), self._token)
+
+    def tell_used(self, keep: Callable[[Sequence[str]], object]) -> None:
+        """Let the ids of keys that were used since the last time be kept; where that fails, they are told again."""
+        used = list(self._used)
+        if used:
+            keep(used)
+        for id in used:
+            self._used.pop(id, None)
 
     def close(self) -> None:
         """End the threads that look keys up; a store that hangs holds nobody up."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, func, insert, or_, select, update
 
 from sentinel.core.errors import Conflict, SentinelError
 from sentinel.core.record import KEY_SCOPES, App, Key, KeyScope, Page
 from sentinel.store.audit import note
-from sentinel.store.changes import add_new, touch
+from sentinel.store.changes import add_new, lots, touch
 from sentinel.store.database import Database
 from sentinel.store.paging import page
 from sentinel.store.tables import access_keys, apps, one_time_links
@@ -146,10 +146,10 @@ class Access:
     def list_keys(self, app: str, limit: int = 50, cursor: str | None = None) -> Page[Key]:
         """Return the keys of an app, those in use first, the newest of them first."""
         c = access_keys.c
-        used = case((c.revoked.is_(None), 1), else_=0).label("used")
-        query = select(access_keys, used).where(c.app == app)
+        good = case((c.revoked.is_(None), 1), else_=0).label("good")
+        query = select(access_keys, good).where(c.app == app)
         with self._control.read() as connection:
-            return page(connection, query, (used, c.made, c.id), (int, int, str), limit, cursor, _key, counted=True)
+            return page(connection, query, (good, c.made, c.id), (int, int, str), limit, cursor, _key, counted=True)
 
     def revoke(self, app: str, id: str, by: str, now: int) -> bool:
         """Revoke a key; say whether it was in use."""
@@ -164,6 +164,14 @@ class Access:
         if hash is not None:
             self._keys = {one: key for one, key in self._keys.copy().items() if one != hash}
         return hash is not None
+
+    def mark_used(self, ids: Sequence[str], now: int) -> None:
+        """Keep that keys of these ids were used a moment ago."""
+        c = access_keys.c
+        earlier = or_(c.used.is_(None), c.used < now)
+        with self._control.write() as connection:
+            for some in lots(ids):
+                connection.execute(update(access_keys).where(c.id.in_(some), earlier).values(used=now))
 
     def make_link(self, purpose: str, until: int, now: int) -> str:
         """Return the secret of a new one-time link."""

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, Select, delete, func, or_, select, up
 
 from sentinel.core.decision import Decision, Delta
 from sentinel.core.errors import SentinelError
-from sentinel.core.record import KeptDecision, Page
+from sentinel.core.record import BY_HAND, KeptDecision, Page
 from sentinel.store import changes
 from sentinel.store.audit import note
 from sentinel.store.database import Database
@@ -89,10 +89,13 @@ class Decisions:
     def list(
         self, app: str, *, now: int | None = None, kind: str | None = None, scope: str | None = None,
         value: str | None = None, values: Collection[str] | None = None, playbook: str | None = None,
-        finding: str | None = None, users: Collection[str] | None = None, limit: int = 50, cursor: str | None = None,
-        counted: bool = False,
+        maker: str | None = None, finding: str | None = None, users: Collection[str] | None = None, limit: int = 50,
+        cursor: str | None = None, counted: bool = False,
     ) -> Page[KeptDecision]:  # fmt: skip
-        """Return decisions, newest first; with `now` only those in force then, with `users` those on any of these."""
+        """Return decisions, newest first; with `now` only those in force then, with `users` those on any of these.
+
+        `maker` is who made them by hand, BY_HAND whoever did.
+        """
         c = decisions.c
         query = _own(app)
         order: tuple[ColumnElement[Any], ...] = (c.made, c.id)
@@ -100,6 +103,7 @@ class Decisions:
         for name, what in wanted.items():
             if what is not None:
                 query = query.where(c[name] == what)
+        query = query.where(*_made(maker))
         if values is not None:
             query = query.where(c.value.in_(values))
         if now is not None:
@@ -138,9 +142,16 @@ class Decisions:
     def by_hand(self, app: str, now: int) -> Sequence[KeptDecision]:
         """Return what people decided and is in force, the newest of it; what is on a person, on each of their keys."""
         c = decisions.c
-        mine = select(decisions).where(c.app == app, c.playbook.is_(None), *_in_force(now))
+        mine = select(decisions).where(c.app == app, c.playbook.is_(None), *_made(BY_HAND), *_in_force(now))
         with self._control.read() as connection:
             return tuple(map(_kept, connection.execute(mine.order_by(c.made.desc(), c.id.desc()).limit(LARGEST))))
+
+    def makers(self, app: str, now: int) -> Sequence[str]:
+        """Return who made by hand what is in force, in alphabetical order, each as the audit calls them."""
+        c = decisions.c
+        query = select(c.by).distinct().where(c.app == app, *_made(BY_HAND), *_in_force(now))
+        with self._control.read() as connection:
+            return tuple(connection.execute(query.order_by(c.by).limit(LARGEST)).scalars())
 
     def add(self, app: str, decision: Decision, by: str, now: int) -> int:
         """Add a decision by hand and return the revision; raises SentinelError for an id in use."""
@@ -177,17 +188,24 @@ class Decisions:
                     note(connection, app, now, by, "decision.lift", target, why, {"decision": row.id})
         return self._revisions.learn(change)
 
-    def lift_all(self, app: str, playbook: str, by: str, why: str, now: int) -> tuple[int, int]:
-        """End all that a playbook decided and that is in force, for good; return the revision and how many."""
+    def lift_all(
+        self, app: str, by: str, why: str, now: int, *, playbook: str | None = None, maker: str | None = None,
+        kind: str | None = None,
+    ) -> tuple[int, int]:  # fmt: skip
+        """End all in force that are of a playbook, a maker and a kind, for good; return the revision and how many."""
         c = decisions.c
-        mine = (c.app == app, c.playbook == playbook, c.parent.is_(None), *_in_force(now))
+        query = select(c.id).where(c.app == app, c.parent.is_(None), *_made(maker), *_in_force(now))
+        for column, what in ((c.playbook, playbook), (c.kind, kind)):
+            query = query if what is None else query.where(column == what)
+        told = {"playbook": playbook, "by": maker, "kind": kind}
+        target = " ".join(f"{name} {what}" for name, what in told.items() if what is not None)
         with self._control.write() as connection:
             change = changes.Change(connection, app, now)
-            ids = list(connection.execute(select(c.id).where(*mine)).scalars())
+            ids = list(connection.execute(query).scalars())
             for some in changes.lots(ids):
                 changes.lift(change, some, by, why)
             if ids:
-                note(connection, app, now, by, "decision.lift", f"playbook {playbook}", why, {"number": len(ids)})
+                note(connection, app, now, by, "decision.lift", target, why, {"number": len(ids)})
         return self._revisions.learn(change), len(ids)
 
     def expire(self, now: int, keep: int) -> int:
@@ -207,6 +225,14 @@ class Decisions:
 def _in_force(now: int) -> tuple[ColumnElement[bool], ...]:
     c = decisions.c
     return c.removed.is_(None), or_(c.until.is_(None), c.until > now)
+
+
+def _made(maker: str | None) -> tuple[ColumnElement[bool], ...]:
+    c = decisions.c
+    if maker is None:
+        return ()
+    by_hand = c.by.is_not(None)  # said of one maker, too: the index is of these alone
+    return (by_hand,) if maker == BY_HAND else (by_hand, c.by == maker)
 
 
 def _own(app: str) -> Select[Any]:

@@ -27,8 +27,11 @@ def _counted() -> Any:
 
 def _where_set(name: str, *columns: str) -> Index:
     """Return an index of the rows whose last column is not NULL: the others cost nothing."""
-    there = text(f"{columns[-1]} IS NOT NULL")
-    return Index(name, *columns, sqlite_where=there, postgresql_where=there)
+    return _where(name, f"{columns[-1]} IS NOT NULL", *columns)
+
+
+def _where(name: str, there: str, *columns: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(there), postgresql_where=text(there))
 
 
 class AppRow(SQLModel, table=True):
@@ -60,6 +63,7 @@ class AccessKeyRow(SQLModel, table=True):
     revoked: int | None = _big(default=None, nullable=True)
     protocol: str | None = None
     settings: dict[str, Any] = _json()
+    used: int | None = _big(default=None, nullable=True)
 
 
 class LinkRow(SQLModel, table=True):
@@ -209,6 +213,7 @@ class DecisionRow(SQLModel, table=True):
         Index("decision_added", "app", "added"),
         Index("decision_made", "app", "made", "id"),
         Index("decision_value", "app", "value", "made", "id"),
+        _where("decision_by", '"by" IS NOT NULL', "app", "made", "id"),
         _where_set("decision_removed", "app", "removed"),
         _where_set("decision_subject", "app", "subject"),
         _where_set("decision_parent", "app", "parent"),

@@ -109,6 +109,21 @@ class TestDecisions:
         again = admin.delete(f"/v1/decisions?playbook={finding['playbook']}").json
         assert again == {"revision": answer["revision"], "lifted": 0}
 
+    def test_what_people_decided_is_listed_by_who_did_and_lifted_at_once(self, whole, admin):
+        key = admin.post("/v1/keys", {"scope": "admin", "name": "the desk's"}).json
+        desk, by = whole.client.using(key["secret"]), f"key:{key['id']}"
+        blocked, let = (
+            desk.post("/v1/decisions", {"kind": kind, "scope": "user", "value": f"desk-{kind}", "reason": "r"}).json
+            for kind in ("block", "allow")
+        )
+        listed = admin.get(f"/v1/decisions?by={by}").json["items"]
+        assert {one["id"] for one in listed} == {blocked["id"], let["id"]} and listed[0]["by"] == by
+        assert all(one["by"] for one in admin.get("/v1/decisions?by=hand").json["items"])
+        assert admin.delete("/v1/decisions?kind=block").status == 422, "nobody says whose"
+        assert admin.delete(f"/v1/decisions?by={by}&kind=block&why=a+mistake").json["lifted"] == 1
+        assert [one["id"] for one in admin.get(f"/v1/decisions?by={by}").json["items"]] == [let["id"]]
+        assert admin.delete(f"/v1/decisions?by={by}").json["lifted"] == 1
+
     @pytest.mark.parametrize(
         ("new", "value"),
         [
@@ -480,6 +495,10 @@ class TestKeysAndApps:
         listed = {one["id"]: one for one in admin.get("/v1/keys").json["items"]}
         assert "secret" not in listed[made["id"]]
         assert [one["id"] for one in admin.get("/v1/keys?limit=1").json["items"]] == [made["id"]], "the newest"
+        assert listed[made["id"]]["used"] is None and made["used"] is None
+        whole.server._mark_keys()
+        shown = admin.get("/v1/keys?limit=1").json["items"][0]["used"]
+        assert shown is not None and shown >= made["made"]
         assert admin.delete(f"/v1/keys/{made['id']}").status == 204
         assert whole.client.using(made["secret"]).get("/v1/findings").status == 401
         assert admin.delete(f"/v1/keys/{made['id']}").status == 404

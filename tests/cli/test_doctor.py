@@ -179,6 +179,10 @@ def test_a_server_that_nobody_uses_or_that_enforces_nothing_is_noted(doctor, tmp
         said = doctor()[1]
         assert "no events of `one`" not in said and "no SDK asks for the decisions of `one`" in said
         assert "switched off" not in said
+        assert "note  5 keys of `one`, for all that is known, nobody used in 90 days: `one " in said
+        whole.server._mark_keys()
+        said = doctor()[1]
+        assert "note  4 keys of `one`" in said and "`one sdk`" not in said and " and 1 more (revoke with" in said
         whole.using("admin").ask("PUT", "/v1/enforcement", {"on": False, "why": "test"})
         said = doctor()[1]
         assert "enforcement of `one` is switched off" in said and "enforcement of `two`" not in said

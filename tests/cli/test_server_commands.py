@@ -220,9 +220,18 @@ class TestDecisions:
     def test_all_of_a_playbook_are_lifted_at_once(self, ask):
         done = ask("decisions", "lift", "--playbook", "nobody", "--why", "a mistake")
         assert done == (0, ["0 decisions lifted"], "")
-        for wrong in ((), ("some", "--playbook", "p")):
+        for wrong in ((), ("some", "--playbook", "p"), ("some", "--by", "hand"), ("--kind", "block")):
             code, _, said = ask("decisions", "lift", *wrong)
-            assert (code, said) == (2, "sentinel: lift what? (give a decision's id, or `--playbook ID`)\n")
+            hint = "give a decision's id, or `--playbook ID`, or `--by WHO`"
+            assert (code, said) == (2, f"sentinel: lift what? ({hint})\n")
+
+    def test_all_that_somebody_decided_by_hand_are_lifted_at_once(self, ask):
+        assert ask("decisions", "add", "block", "198.51.100.51", "--why", "abuse")[0] == 0
+        mine = ("--by", "local administrator")
+        (made,) = as_json(ask("decisions", "list", *mine, "--format", "json"))
+        assert made["value"] == "198.51.100.51"
+        assert ask("decisions", "lift", *mine, "--kind", "allow") == (0, ["0 decisions lifted"], "")
+        assert ask("decisions", "lift", *mine, "--why", "a mistake") == (0, ["1 decision lifted"], "")
 
     @pytest.mark.parametrize(
         ("value", "scope"),

@@ -281,11 +281,32 @@ def test_all_that_a_playbook_decided_is_lifted_at_once_and_nothing_else(console)
     reader.done("/decisions/new", given)
     assert "Lift all of this playbook" not in text(reader.page("/decisions"))
     assert "Lift all of this playbook" in text(reader.page("/decisions?playbook=three-failures"))
-    assert reader.post("/decisions/lift", {"playbook": "three-failures", "why": ""}).status == 422
-    where = reader.done("/decisions/lift", {"playbook": "three-failures", "why": "a mistake"})
-    assert "All that the playbook decided was lifted for good." in text(reader.page(where))
+    assert reader.post("/decisions/lift", {"playbook": "three-failures", "kind": "", "why": ""}).status == 422
+    where = reader.done("/decisions/lift", {"playbook": "three-failures", "kind": "", "why": "a mistake"})
+    assert "All of these were lifted for good." in text(reader.page(where))
     standing = {one.decision.value for one in decisions.list("one", limit=1000).items if one.lifted is None}
     assert "203.0.113.43" in standing and not {"203.0.113.41", "203.0.113.42"} & standing
+
+
+def test_what_people_decided_is_listed_by_who_did_and_lifted_at_once(console):
+    console.whole.fail("203.0.113.51")
+    ana, reader, decisions = console.invited("ana-of-the-list", "analyst"), console.reader(), console.store.decisions
+    ana.app = "one"
+    for kind, host in (("block", 52), ("challenge", 53)):
+        given = {"kind": kind, "scope": "ip", "value": f"203.0.113.{host}", "reason": "spam", "for": "1d"}
+        ana.done("/decisions/new", given)
+    said = text(reader.page("/decisions?by=hand"))
+    assert "203.0.113.52" in said and "203.0.113.51" not in said
+    assert "Lift all made by hand" in said and "ana-of-the-list" in said
+    hers = "by=account%3Aana-of-the-list"
+    assert "Every block that ana-of-the-list decided ends now" in text(reader.page(f"/decisions?{hers}&kind=block"))
+    assert "Lift all" not in text(reader.page(f"/decisions?{hers}&who=203.0.113.52")), "it would lift what is not shown"
+    assert reader.post("/decisions/lift", {"why": "a mistake", "kind": ""}).status == 422
+    fields = {"by": "account:ana-of-the-list", "kind": "block", "why": "a mistake"}
+    said = text(reader.page(reader.done("/decisions/lift", fields)))
+    assert "All of these were lifted for good." in said and "No decision is like that" in said
+    standing = {one.decision.value for one in decisions.list("one", limit=1000).items if one.lifted is None}
+    assert {"203.0.113.51", "203.0.113.53"} <= standing and "203.0.113.52" not in standing
 
 
 def test_a_decision_that_was_lifted_says_when_it_would_have_ended_and_of_no_finding_where_there_is_none(console):

@@ -12,6 +12,7 @@ from sentinel.core.batch import Sighting
 from sentinel.core.decision import Delta, Subject, pair
 from sentinel.core.decisions import Decisions
 from sentinel.core.errors import SentinelError
+from sentinel.core.record import BY_HAND
 from sentinel.service import about
 from tests.contract.values import NOW, batch, decision, finding, fresh_app, link, put
 
@@ -72,14 +73,42 @@ def test_all_that_a_playbook_decided_ends_in_one_change_and_nothing_else_does(st
     over, other = decision("over", "id:over", NOW - 1, playbook="wrong"), decision("other", "id:other")
     put(store, batch(decisions=(*mine, over, other)))
     put(store, batch("blog", decisions=(decision("theirs", playbook="wrong"),)))
-    assert store.decisions.lift_all("shop", "wrong", "jane", "a mistake", NOW) == (2, 700)
+    assert store.decisions.lift_all("shop", "jane", "a mistake", NOW, playbook="wrong") == (2, 700)
     delta = store.decisions.delta("shop", 1, NOW)
     assert (delta.added, sorted(delta.removed)) == ((), sorted(one.id for one in mine))
     assert [one.decision.id for one in store.decisions.list("shop", now=NOW).items] == ["other"]
     assert len(store.decisions.list("blog", now=NOW).items) == 1
     (line,) = [one for one in store.audit.list("shop").items if one.action == "decision.lift"]
     assert (line.target, line.reason, line.detail) == ("playbook wrong", "a mistake", {"number": 700})
-    assert store.decisions.lift_all("shop", "wrong", "jane", "again", NOW) == (2, 0)
+    assert store.decisions.lift_all("shop", "jane", "again", NOW, playbook="wrong") == (2, 0)
+
+
+def test_what_people_decided_is_told_by_who_did_and_ends_in_one_change(store):
+    def made(id, by, **more):
+        return decision(id, f"id:{id}", playbook=None, by=by, **more)
+
+    app = fresh_app(store)
+    made_by = {"a": "account:ana", "b": "account:ana", "c": "key:1", "over": "account:joe"}
+    for id, by in made_by.items():
+        store.decisions.add(app, made(id, by, until=NOW - 1 if id == "over" else None), by, NOW)
+    store.decisions.add(app, made("free", "account:ana", kind="allow"), "account:ana", NOW)
+    put(store, batch(app, decisions=(decision("p", "id:p"),)))
+
+    def listed(**asked):
+        return {one.decision.id for one in store.decisions.list(app, **asked).items}
+
+    assert listed(maker=BY_HAND) == {*made_by, "free"}
+    assert listed(maker="account:ana", kind="block") == {"a", "b"}
+    assert listed(maker="ana") == set()
+    assert tuple(store.decisions.makers(app, NOW)) == ("account:ana", "key:1")
+    before = store.decisions.revision(app)
+    lifted = store.decisions.lift_all(app, "jane", "a mistake", NOW, maker="account:ana", kind="block")
+    assert lifted == (before + 1, 2)
+    assert listed(now=NOW) == {"c", "free", "p"}
+    assert store.audit.list(app).items[0].target == "by account:ana kind block"
+    assert store.decisions.lift_all(app, "jane", "all", NOW, maker=BY_HAND)[1] == 2
+    assert listed(now=NOW) == {"p"}
+    assert store.audit.list(app).items[0].target == "by hand"
 
 
 def test_what_came_and_went_between_two_deltas_is_in_neither(store):

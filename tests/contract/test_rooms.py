@@ -101,6 +101,15 @@ def test_keys_come_in_pages_those_in_use_first_and_the_newest_of_them_first(stor
     assert (first.total, last.cursor) == (4, None)
 
 
+def test_the_last_use_of_a_key_is_kept_and_an_earlier_one_that_is_told_later_changes_nothing(store):
+    used, secret = store.access.make_key("shop", "sdk", "jane", NOW)
+    other = store.access.make_key("shop", "sdk", "jane", NOW)[0]
+    for at in (NOW + 5, NOW + 3):
+        store.access.mark_used([used.id, "revoked-and-gone"], at)
+    assert {key.id: key.used for key in store.access.keys("shop")} == {used.id: NOW + 5, other.id: None}
+    assert store.access.key(secret).id == used.id
+
+
 def test_a_key_that_another_process_revokes_while_it_is_looked_up_is_not_remembered(store, monkeypatch):
     key, secret = store.access.make_key("shop", "sdk", "jane", NOW)
     elsewhere, read = access.Access(store.control), access._key

@@ -9,10 +9,12 @@ from starlette.responses import Response
 
 from sentinel.console.forms import Filled, Form
 from sentinel.console.parts import LENGTHS, Cursor, Given, Id, length
+from sentinel.console.render import actor
 from sentinel.console.visit import Analyst, Viewer, Visit
 from sentinel.core import identity
 from sentinel.core.decision import PAIRS, SCOPES, Kind, Scope, Single, unpair
 from sentinel.core.errors import SentinelError
+from sentinel.core.record import BY_HAND
 from sentinel.edge.errors import not_found, require
 from sentinel.service import about, hand
 
@@ -23,18 +25,23 @@ EXCEPTED = get_args(Single)
 
 @router.get("/decisions")
 def list_decisions(
-    visit: Viewer, kind: Given = "", who: Given = "", playbook: Given = "", over: Given = "", cursor: Cursor = None
-) -> Response:
+    visit: Viewer, kind: Given = "", who: Given = "", playbook: Given = "", by: Given = "", over: Given = "",
+    cursor: Cursor = None,
+) -> Response:  # fmt: skip
     """List decisions, newest first: those in force, or with `over` those that ended too."""
+    kind = kind if kind in KINDS else ""
     page = visit.store.decisions.list(
-        visit.app.id, now=None if over else visit.now, kind=kind if kind in KINDS else None,
-        value=_spelling(who) if who else None, playbook=playbook or None, cursor=cursor,
-        counted=True,
+        visit.app.id, now=None if over else visit.now, kind=kind or None,
+        value=_spelling(who) if who else None, playbook=playbook or None, maker=by or None,
+        cursor=cursor, counted=True,
     )  # fmt: skip
-    query = {"kind": kind, "who": who, "playbook": playbook, "over": over}
+    query = {"kind": kind, "who": who, "playbook": playbook, "by": by, "over": over}
     playbooks = sorted({*(one.id for one in visit.here.overview.playbooks(visit.app.id)), playbook} - {""})
+    makers = sorted({*visit.store.decisions.makers(visit.app.id, visit.now), by} - {"", BY_HAND})
     return visit.page(
-        "decisions.html", page=page, query=query, kinds=KINDS, playbooks=playbooks, now=visit.now,
+        "decisions.html", page=page, query=query, kinds=KINDS, playbooks=playbooks, hand=BY_HAND,
+        makers=[(one, actor(one)) for one in makers],
+        now=visit.now,
         over=about.overruling(visit.store, visit.app.id, page.items, visit.now), filtered=any(query.values()),
     )  # fmt: skip
 
@@ -62,11 +69,17 @@ def add_decision(visit: Analyst, form: Filled) -> Response:
 
 @router.post("/decisions/lift")
 def lift_decisions(visit: Analyst, form: Filled) -> Response:
-    """End all that a playbook decided, for good."""
-    playbook, why = form.text("playbook"), form.text("why", most=500)
-    visit.store.decisions.lift_all(visit.app.id, playbook, visit.by, why, visit.now)
+    """End all that a playbook decided, or people by hand, for good."""
+    playbook, by = form.text("playbook", empty=True), form.text("by", empty=True)
+    kind = form.choice("kind", ("", *KINDS))
+    if not (playbook or by):
+        raise SentinelError("`playbook`: neither it nor `by` says whose")
+    visit.store.decisions.lift_all(
+        visit.app.id, visit.by, form.text("why", most=500), visit.now, playbook=playbook or None, maker=by or None,
+        kind=kind or None,
+    )  # fmt: skip
     visit.here.told(visit.app.id)
-    return visit.done(visit.url("/decisions", playbook=playbook), "all-lifted")
+    return visit.done(visit.url("/decisions", playbook=playbook, by=by, kind=kind), "all-lifted")
 
 
 @router.get("/decisions/{id}")

@@ -76,12 +76,13 @@ class Decisions(Protocol):
     def list(
         self, app: str, *, now: int | None = None, kind: str | None = None, scope: str | None = None,
         value: str | None = None, values: Collection[str] | None = None, playbook: str | None = None,
-        finding: str | None = None, users: Collection[str] | None = None, limit: int = 50, cursor: str | None = None,
-        counted: bool = False,
+        maker: str | None = None, finding: str | None = None, users: Collection[str] | None = None, limit: int = 50,
+        cursor: str | None = None, counted: bool = False,
     ) -> Page[KeptDecision]:  # fmt: skip
         """Return decisions, newest first; with `now` only those in force then, with `values` those on any of these.
 
-        With `users` those on any of these user keys, alone or with an address or a device.
+        With `users` those on any of these user keys, alone or with an address or a device. `maker` is who made them by
+        hand, BY_HAND whoever did.
         """
 
     def on(self, app: str, scopes: Collection[str], values: Collection[str], now: int) -> Sequence[KeptDecision]:
@@ -99,6 +100,9 @@ class Decisions(Protocol):
     def by_hand(self, app: str, now: int) -> Sequence[KeptDecision]:
         """Return what people decided and is in force, the newest thousand, for each key of a person by itself."""
 
+    def makers(self, app: str, now: int) -> Sequence[str]:
+        """Return who made by hand what is in force, in alphabetical order, each as the audit calls them."""
+
     def add(self, app: str, decision: Decision, by: str, now: int) -> int:
         """Add a decision by hand and return the revision."""
 
@@ -108,8 +112,11 @@ class Decisions(Protocol):
     def lift_these(self, app: str, ids: Sequence[str], by: str, why: str, now: int) -> int:
         """End decisions of these ids in one transaction, for good; return the revision."""
 
-    def lift_all(self, app: str, playbook: str, by: str, why: str, now: int) -> tuple[int, int]:
-        """End all that a playbook decided and that is in force, for good; return the revision and how many."""
+    def lift_all(
+        self, app: str, by: str, why: str, now: int, *, playbook: str | None = None, maker: str | None = None,
+        kind: str | None = None,
+    ) -> tuple[int, int]:  # fmt: skip
+        """End all in force that are of a playbook, a maker and a kind, for good; return the revision and how many."""
 
     def expire(self, now: int, keep: int) -> int:
         """Drop the rows of decisions over for `keep` microseconds; return how many. Older revisions get a reset."""

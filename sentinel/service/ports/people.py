@@ -112,6 +112,9 @@ class Access(Protocol):
     def revoke(self, app: str, id: str, by: str, now: int) -> bool:
         """Revoke a key; say whether it was in use."""
 
+    def mark_used(self, ids: Sequence[str], now: int) -> None:
+        """Keep that keys of these ids were used a moment ago."""
+
     def make_link(self, purpose: str, until: int, now: int) -> str:
         """Return the secret of a new one-time link."""
 
