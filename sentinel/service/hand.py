@@ -314,12 +314,15 @@ def _concerning(store: Store, app: str, allowance: Allowance, now: int) -> Itera
 
 
 def _in_force(store: Store, app: str, allowance: Allowance, now: int) -> Iterator[KeptDecision]:
-    """Give the decisions in force that may concern an allowance, however many others there are."""
-    scopes = ["user"] if allowance.scope == "user" else ["ip", "network"]
-    values: Collection[str] | None = None if allowance.scope == "network" else [allowance.value]
+    """Give the decisions in force that may concern an allowance, however many others there are.
+
+    Where the app grouped IPv6 addresses otherwise before, blocks are of networks around this one, or within it.
+    """
+    values: Collection[str] | None = None if "/" in allowance.value else [allowance.value]
     if allowance.scope == "user":
         values = store.people.keys(app, allowance.value)
-    for scope in scopes:
+    scopes = {"user": ("user",), "ip": ("ip",) if values else ("network",), "network": ("ip", "network")}
+    for scope in scopes[allowance.scope]:
         cursor: str | None = None
         while True:
             page = store.decisions.list(app, now=now, scope=scope, values=values, limit=_PAGE, cursor=cursor)

@@ -75,19 +75,36 @@ def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda 
 
 
 def hold(store: Store, tenant: Tenant, now: int) -> None:
-    """Let the guards hold on that held, where they are as narrow as then; what was acted on is in the ledger."""
+    """Let the guards hold on that held, where they are as narrow as then: by whom they had acted on by that time."""
     judges, ledger = tenant.engine.judges, tenant.memory.ledger
     guards = {name: judge.playbook.guard for name, judge in judges.items() if judge.playbook.guard is not None}
     if not guards:
         return
-    since = now - max(guard.per for guard in guards.values()) - tenant.engine.lateness
-    for kept in sorted(store.findings.since(tenant.app.id, since), key=attrgetter("opened")):
+    longest = max(guard.per for guard in guards.values())
+    since = now - longest - tenant.engine.lateness
+    found = [kept for kept in store.findings.since(tenant.app.id, since) if kept.finding.playbook in guards]
+    acted = _acted(store, tenant.app.id, since - longest) if any(map(_guarded, found)) else {}
+    for kept in sorted(found, key=attrgetter("opened")):
         name, opened = kept.finding.playbook, kept.opened
-        held = {effect.target for effect in kept.finding.effects if effect.held == "guard"} - {None}
-        if held and name in guards and not ledger.tripped(name, opened):
-            guard = guards[name]
-            if len(ledger.targets(name, opened - guard.per) | held) > guard.max:
+        held = _guarded(kept)
+        if held and not ledger.tripped(name, opened):
+            guard, times = guards[name], acted.get(name, [])
+            before = times[bisect_left(times, (opened - guard.per + 1,)) : bisect_left(times, (opened + 1,))]
+            if len({target for _, target in before} | held) > guard.max:
                 ledger.trip(name, opened + guard.per)
+
+
+def _guarded(kept: KeptFinding) -> set[str]:
+    """Return whom a finding did not act on because of the guard."""
+    return {one.target for one in kept.finding.effects if one.held == "guard" and one.target is not None}
+
+
+def _acted(store: Store, app: str, since: int) -> dict[str, list[tuple[int, str]]]:
+    """Return when each playbook acted on whom, oldest first: a shared ledger knows of each target the last time."""
+    acted: dict[str, list[tuple[int, str]]] = {}
+    for act in store.findings.acted(app, since):
+        acted.setdefault(act.playbook, []).append((act.at, act.target))
+    return acted
 
 
 def learn(tenant: Tenant, store: Store) -> None:

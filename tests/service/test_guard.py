@@ -87,6 +87,24 @@ def test_a_guard_that_is_wider_when_a_server_starts_again_holds_no_longer(store)
     assert [acted for _, _, acted in machine.findings][-2:] == [True, True]
 
 
+@pytest.mark.parametrize("saved", [False, True])
+def test_what_a_wider_guard_let_act_does_not_make_it_hold_after_the_next_start(store, saved):
+    """What was acted on since then counted for the moment at which the narrower one held."""
+    machine = Machine(store, [text()])
+    machine.send(*burst(0, 3))
+    machine.texts = [text(guard="{max: 4, per: 1h}")]
+    machine.pipeline.tenant("shop").take(playbooks(*machine.texts))
+    machine.send(*burst(10, 2, 60))
+    if saved:
+        machine.save()
+    ledger = machine.boot().memory.ledger
+    assert not ledger.tripped("p", machine.now)
+    assert len(ledger.targets("p", machine.now - HOUR)) == 4
+    machine.send(*(failed(f"again-{n}", 1200 + n, user="u10") for n in range(2)))  # whom it acted on before
+    machine.send(*burst(20, 1, 1300))
+    assert [acted for _, _, acted in machine.findings] == [True, True, False, True, True, True, False]
+
+
 def test_two_steps_of_a_ladder_climbed_at_one_moment_are_two_after_a_restart(store):
     """One address met for two of its groups in one batch."""
     machine = Machine(store, [text(group_by="[user, ip]", actions="[{block_ip: {for: [10m, 20m, 30m]}}]")])

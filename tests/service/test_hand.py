@@ -17,6 +17,7 @@ from tests.contract.values import batch, finding, put
 
 NOW = 1_800_000_000_000_000
 MANY = 10_050  # blocks in force, as while a botnet attacks
+NETWORKS = ("8::/64", "9::/56", "a:0:1::/80")  # the app grouped addresses otherwise before
 
 
 def block(number: int, scope: str, value: str) -> Decision:
@@ -32,7 +33,8 @@ def store(tmp_path_factory):
     first = [block(0, "ip", "203.0.113.9"), block(1, "network", "2001:db8:7::/64"), block(2, "ip", "198.51.100.9")]
     others = [block(n, "ip", f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(3, MANY)]
     with store.unit() as unit:
-        unit.commit([Batch("shop", NOW, decisions=(*first, *others, block(MANY, "network", "2001:db8:8::/64")))])
+        last = [block(MANY + n, "network", f"2001:db8:{value}") for n, value in enumerate(NETWORKS)]
+        unit.commit([Batch("shop", NOW, decisions=(*first, *others, *last))])
     yield store
     store.close()
 
@@ -44,6 +46,8 @@ def store(tmp_path_factory):
         ("ip", "2001:db8:7::/64", "d1"),
         ("network", "198.51.100.0/24", "d2"),
         ("network", "2001:db8:8::5/128", f"d{MANY}"),
+        ("ip", "2001:db8:9:7::/64", f"d{MANY + 1}"),
+        ("ip", "2001:db8:a::/64", f"d{MANY + 2}"),
     ],
 )
 def test_whoever_is_let_be_is_free_however_many_were_blocked_since(store, scope, value, lifted) -> None:

@@ -242,12 +242,11 @@ def test_a_wait_that_a_process_took_with_it_is_due_again_after_its_lease(store, 
 
 
 def test_what_was_lost_is_rebuilt_from_the_store_and_nothing_is_taken_meanwhile(store):
-    """Counts, findings that hold back others, ladders and waits: the next event is judged as if nothing was lost."""
+    """Counts, findings that hold back others, ladders, guards, waits: the next event is judged as if nothing was."""
     server = valkey.Server()
     try:
         links = [open_link(server.url, patience=2) for _ in range(2)]
-        texts = [text for text in ALL if text is not GUARDED]  # that a guard holds is forgotten, as by any restart
-        one, two = Processes(store, texts), Processes(store, texts, *links)
+        one, two = Processes(store, ALL), Processes(store, ALL, *links)
         given = stream(7)
         for event in given[:150]:
             one.send(event)
