@@ -22,7 +22,7 @@ from sentinel.api.models import (
     Revision,
 )
 from sentinel.api.parts import Cursor, Id, Limit, Word
-from sentinel.api.views import allowance_view, decision_view, listing, whole
+from sentinel.api.views import allowance_view, decision_view, listing
 from sentinel.core.decision import Kind, Scope, Single
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import BY_HAND
@@ -32,6 +32,8 @@ from sentinel.service import about, hand
 
 router = APIRouter()
 Target = Annotated[str, Field(min_length=1, max_length=512)]
+Value = Annotated[str | None, Query(max_length=4096)]
+Over = Annotated[bool, Query(description="Also those that are over.")]
 Maker = Annotated[
     Word | None,
     Query(min_length=1, max_length=128, description=f"Who made them by hand, as `by` says it; `{BY_HAND}`: anybody."),
@@ -68,9 +70,9 @@ class NewAllowance(Model):
 @router.get("/v1/decisions", response_model=Listing[DecisionView], tags=["decisions"])
 def list_decisions(
     here: Here, caller: Listener, kind: Kind | None = None, scope: Scope | None = None,
-    value: Annotated[str | None, Query(max_length=4096)] = None, playbook: Id | None = None, by: Maker = None,
+    value: Value = None, playbook: Id | None = None, by: Maker = None,
     finding: Id | None = None,
-    all: Annotated[bool, Query(description="Also those that are over.")] = False,
+    all: Over = False,
     limit: Limit = 50, cursor: Cursor = None,
 ) -> Any:  # fmt: skip
     """Return decisions, newest first: those in force, or with `all` those that are over too.
@@ -136,11 +138,14 @@ def lift_decisions(
 
 @router.get("/v1/allow", response_model=Listing[AllowanceView], tags=["decisions"])
 def list_allowances(
-    here: Here, caller: Reader, all: Annotated[bool, Query(description="Also those that are over.")] = False
+    here: Here, caller: Reader, value: Value = None, all: Over = False, limit: Limit = 50, cursor: Cursor = None
 ) -> Any:
-    """Return whom nobody acts on."""
-    found = here.store.allow.list(caller.app, None if all else here.clock())
-    return whole(found, allowance_view)
+    """Return whom nobody acts on, newest first: now, or with `all` ever."""
+    values = None if value is None else hand.spellings(value, None, _prefix(here, caller))
+    page = here.store.allow.page(
+        caller.app, now=None if all else here.clock(), values=values, limit=limit, cursor=cursor
+    )  # fmt: skip
+    return listing(page, allowance_view)
 
 
 @router.post("/v1/allow", response_model=AllowanceView, status_code=201, responses=CONFLICT, tags=["decisions"])

@@ -8,7 +8,7 @@ import typer
 
 from sentinel.cli import show
 from sentinel.cli.client import AppId, Data, Secret, Url, connect, path_of
-from sentinel.cli.options import AsFormat, Format, Length, Over, Scope, Target, Why, scope_of
+from sentinel.cli.options import AsFormat, Format, Length, Limit, Over, Scope, Target, Why, scope_of
 from sentinel.core.duration import ENDLESS
 
 allow = typer.Typer(help="List whom nobody acts on, add to them, take them back.", no_args_is_help=True)
@@ -18,11 +18,14 @@ COLUMNS = ("id", "scope", "value", "until", "reason", "by", "made")
 @allow.command("list")
 def list_allowances(
     over: Over = False,
+    value: Annotated[str | None, typer.Option("--value", help="Only those of this target.")] = None,
+    limit: Limit = 100,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """List users, addresses and networks that nobody acts on."""
-    found = connect(url, key, app, data).ask("GET", "/v1/allow", query={"all": "true" if over else None})
-    show.items(found["items"], format, COLUMNS)
+    """List users, addresses and networks that nobody acts on, newest first."""
+    query = {"all": "true" if over else None, "value": value}
+    found = connect(url, key, app, data).items("/v1/allow", query, limit)
+    show.items(found, format, COLUMNS)
 
 
 @allow.command("add")

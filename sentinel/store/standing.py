@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -182,6 +182,20 @@ class Allow:
         """Return the allowances, oldest first; with `now` only those in force then; from memory."""
         held = self._held.get(app, ())
         return [one for one in held if now is None or one.until is None or now < one.until]
+
+    def page(
+        self, app: str, *, now: int | None = None, values: Collection[str] | None = None, limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Allowance]:  # fmt: skip
+        """Return allowances, newest first; with `now` only those in force then, with `values` those of any of these."""
+        c = allowances.c
+        query = select(allowances).where(c.app == app)
+        if values is not None:
+            query = query.where(c.value.in_(values))
+        if now is not None:
+            query = query.where(or_(c.until.is_(None), c.until > now))
+        with self._control.read() as connection:
+            return page(connection, query, (c.made, c.id), (int, str), limit, cursor, _allowance, counted=True)
 
     def add(self, app: str, allowance: Allowance, by: str, now: int) -> None:
         """Add one, or replace the one of the same id."""

@@ -273,6 +273,7 @@ class TestAllow:
         assert (made["scope"], made["value"], made["reason"]) == ("ip", "203.0.113.61", "load test")
         assert ask("allow", "add", "id:9", "--why", "our bot")[1][0].endswith("  user id:9 until taken back")
         assert {one["value"] for one in as_json(ask("allow", "list", "--format", "json"))} == {"203.0.113.61", "id:9"}
+        assert as_json(ask("allow", "list", "--value", "203.0.113.61", "--format", "json")) == [made]
         assert ask("allow", "remove", made["id"])[0] == 0
         assert [one["value"] for one in as_json(ask("allow", "list", "--format", "json"))] == ["id:9"]
         assert ask("allow", "remove", made["id"])[2].startswith("sentinel: there is no allowance")

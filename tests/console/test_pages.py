@@ -381,6 +381,8 @@ def test_allowing_somebody_lifts_what_playbooks_decided(console):
     said = reader.page("/decisions/allowed/list")
     assert "203.0.113.6/31" in said and "in 7 d" in text(said)
     assert "/addresses/203.0.113.6%2F31" in hrefs(said)
+    assert "1 allowance" in text(reader.page("/decisions/allowed/list?who=203.0.113.6/31"))
+    assert "No allowance is like that" in text(reader.page("/decisions/allowed/list?who=id:nobody"))
     (id,) = (one.id for one in console.store.allow.list("one") if one.reason == "office")
     reader.done(f"/decisions/allowed/{id}/remove", {"why": "moved"})
     assert "203.0.113.6/31" not in reader.page("/decisions/allowed/list")

@@ -91,6 +91,18 @@ def test_a_revoked_key_is_refused_at_once_and_after_opening_again(backend):
     assert backend.reopen().access.key(secret) is None
 
 
+def test_allowances_come_in_pages_the_newest_first_and_those_asked_for_alone(store):
+    for n in range(3):
+        store.allow.add("shop", Allowance(f"a{n}", "user", f"id:{n}", "r", NOW + n, None if n else NOW + 9), "ana", NOW)
+    store.allow.add("blog", Allowance("b", "user", "id:1", "r", NOW), "ana", NOW)
+    first = store.allow.page("shop", now=NOW, limit=2)
+    last = store.allow.page("shop", now=NOW, limit=2, cursor=first.cursor)
+    assert [[one.id for one in page.items] for page in (first, last)] == [["a2", "a1"], ["a0"]]
+    assert (first.total, last.cursor) == (3, None)
+    assert [one.id for one in store.allow.page("shop", now=NOW + 9).items] == ["a2", "a1"]
+    assert [one.id for one in store.allow.page("shop", values=["id:1", "id:x"]).items] == ["a1"]
+
+
 def test_keys_come_in_pages_those_in_use_first_and_the_newest_of_them_first(store):
     made = [store.access.make_key("shop", "sdk", "jane", NOW + n)[0].id for n in range(4)]
     store.access.make_key("blog", "sdk", "jane", NOW)

@@ -107,12 +107,12 @@ def lift_decision(visit: Analyst, form: Filled, id: Id) -> Response:
 
 
 @router.get("/decisions/allowed/list")
-def list_allowances(visit: Viewer) -> Response:
-    """List whom nobody acts on."""
-    now = visit.now
-    return visit.page(
-        "allowed.html", allowances=visit.store.allow.list(visit.app.id, now), scopes=EXCEPTED, lengths=LENGTHS, now=now
+def list_allowances(visit: Viewer, who: Given = "", cursor: Cursor = None) -> Response:
+    """List whom nobody acts on, newest first."""
+    page = visit.store.allow.page(
+        visit.app.id, now=visit.now, values=[_spelling(who)] if who else None, cursor=cursor
     )  # fmt: skip
+    return visit.page("allowed.html", page=page, who=who, scopes=EXCEPTED, lengths=LENGTHS, now=visit.now)
 
 
 @router.post("/decisions/allowed/add")

@@ -128,6 +128,12 @@ class Allow(Protocol):
     def list(self, app: str, now: int | None = None) -> list[Allowance]:
         """Return the allowances, oldest first; with `now` only those in force then."""
 
+    def page(
+        self, app: str, *, now: int | None = None, values: Collection[str] | None = None, limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Allowance]:  # fmt: skip
+        """Return allowances, newest first; with `now` only those in force then, with `values` those of any of these."""
+
     def add(self, app: str, allowance: Allowance, by: str, now: int) -> None:
         """Add one, or replace the one of the same id."""
 
