@@ -91,16 +91,22 @@ class Linking:
 
     def resolve(self, sightings: Sequence[Sighting]) -> list[str | None]:
         """Return whose each sighting is; see `ports.Unit.resolve`."""
-        self._read({key for sighting in sightings for key in sighting.keys})
-        if not self._alone and any(
-            (one.proven or one.stitches) and one.keys and self._settled(one.keys) is None for one in sightings
-        ):
+        self._before = self._known.of(self._app)
+        persons = [None if self._anew else self._settled(one.keys) for one in sightings]
+        unsettled = [one for one, person in zip(sightings, persons, strict=True) if person is None and one.keys]
+        if not unsettled:
+            return persons
+        self._read(unsettled)
+        if not self._alone and any((one.proven or one.stitches) and not self._settled(one.keys) for one in unsettled):
             self._alone = True
             self._anew = self._control.alone(self._app)
             if self._anew:
                 self._own.clear()
-                self._read({key for sighting in sightings for key in sighting.keys})
-        return [self._settled(one.keys) or self._whose(one) for one in sightings]
+                self._read(sightings)
+        if self._alone:  # each link made may be of those behind it
+            return [self._settled(one.keys) or self._whose(one) for one in sightings]
+        known = zip(persons, sightings, strict=True)
+        return [person or self._settled(one.keys) or self._find(one.keys) for person, one in known]
 
     def write(self, connection: Connection, change: Change) -> None:
         """Write the links made; for the keys that joined somebody repeat decisions, and carry their labels over."""
@@ -123,9 +129,9 @@ class Linking:
 
     def _settled(self, keys: Sequence[str]) -> str | None:
         """Return whose all of these keys are, None where some are nobody's or another's."""
-        found = None
+        own, before, found = self._own, self._before, None
         for key in keys:
-            person = self._person(key)
+            person = own[key] if key in own else before.get(key)
             if person is None or (found is not None and person != found):
                 return None
             found = person
@@ -217,9 +223,9 @@ class Linking:
     def _look(self, query: str, keys: list[str]) -> list[Any]:
         return self._control.look(query, self._app, keys)
 
-    def _read(self, keys: set[str]) -> None:
-        self._before = self._known.of(self._app)
-        missing = keys.difference(self._own)
+    def _read(self, sightings: Sequence[Sighting]) -> None:
+        """Learn of the keys of sightings of which nothing is known yet whose they are."""
+        missing = {key for one in sightings for key in one.keys if key not in self._own}
         if not self._anew:
             missing = {key for key in missing if key not in self._before}  # `difference` walks all that is known
         if missing:

@@ -7,12 +7,30 @@ something was let go: a timestamp in any other second cannot be a repeat. Asking
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
+from typing import NamedTuple, Protocol
 
 from sentinel.core.duration import DAY, SECOND
-from sentinel.core.event import Event
 
 GENERATION = 200_000  # at least so many of the newest are held, at most twice as many
 _SECONDS = DAY // SECOND
+_NONE: frozenset[str] = frozenset()
+
+
+class Identified(Protocol):
+    """What tells an event from others: when it was sent, in microseconds since 1970, and its id."""
+
+    @property
+    def sent(self) -> int | None: ...
+    @property
+    def id(self) -> str: ...
+
+
+class Seen(NamedTuple):
+    """That of an event which is not at hand."""
+
+    sent: int | None
+    id: str
 
 
 class Generation:
@@ -25,22 +43,19 @@ class Generation:
         self.seconds: set[int] = set()
         self.size = 0
 
-    def add(self, sent: int | None, id: str) -> None:
-        """Take in an identity that is not in it."""
-        day = None
-        if sent is not None:
-            day = sent // DAY
-            self.seconds.add(sent // SECOND)
-        ids = self.days.get(day)
-        if ids is None:
-            ids = self.days[day] = set()
-        ids.add(id)
-        self.size += 1
-
-    def has(self, day: int | None, id: str) -> bool:
-        """Say whether it holds an identity."""
-        ids = self.days.get(day)
-        return ids is not None and id in ids
+    def add(self, events: Iterable[Identified]) -> None:
+        """Take in events that are not in it."""
+        days, saw = self.days, self.seconds.add
+        for event in events:
+            day = None
+            if (sent := event.sent) is not None:
+                day = sent // DAY
+                saw(sent // SECOND)
+            ids = days.get(day)
+            if ids is None:
+                ids = days[day] = set()
+            ids.add(event.id)
+            self.size += 1
 
 
 class Recent:
@@ -56,39 +71,40 @@ class Recent:
     def __len__(self) -> int:
         return self._young.size + self._old.size
 
-    def known(self, sent: int | None, id: str) -> bool | None:
-        """Say whether an event is known; None where only the store can tell."""
-        day = None if sent is None else sent // DAY
-        if self._young.has(day, id) or self._old.has(day, id):
-            return True
-        if sent is None:
-            return False
-        return None if self._may_be_gone(sent // SECOND) else False
-
-    def add(self, sent: int | None, id: str) -> None:
-        """Take in an event that is not known."""
-        if self._young.size >= self._generation:
-            self._let_go(self._old.seconds)
-            self._old, self._young = self._young, Generation()
-        self._young.add(sent, id)
-
-    def learn(self, events: Iterable[Event]) -> None:
-        """Take in events that were stored."""
+    def known(self, events: Iterable[Identified]) -> list[bool | None]:
+        """Say of each event whether it is known; None where only the store can tell."""
+        young, old, gone, complete = self._young.days.get, self._old.days.get, self._gone.get, self.complete
+        answers: list[bool | None] = []
         for event in events:
-            self.add(event.sent, event.id)
+            sent, id = event.sent, event.id
+            day = None if sent is None else sent // DAY
+            if id in young(day, _NONE) or id in old(day, _NONE):
+                answers.append(True)
+            elif sent is None or day is None:
+                answers.append(False)
+            elif not complete:
+                answers.append(None)
+            elif (bits := gone(day)) is None:
+                answers.append(False)
+            else:
+                second = sent // SECOND % _SECONDS
+                answers.append(None if bits[second >> 3] & 1 << (second & 7) else False)
+        return answers
+
+    def learn(self, events: Iterable[Identified]) -> None:
+        """Take in events that were stored and are not known."""
+        coming = iter(events)
+        while some := list(islice(coming, max(1, self._generation - self._young.size))):
+            if self._young.size >= self._generation:
+                self._let_go(self._old.seconds)
+                self._old, self._young = self._young, Generation()
+            self._young.add(some)
 
     def forget(self, first: int, last: int) -> None:
         """Learn that the store has events of these times, in microseconds and inclusive, that are not held here."""
         for day in range(first // DAY, last // DAY + 1):
             start, end = max(first, day * DAY), min(last, (day + 1) * DAY - 1)
             self._mark_span(day, start // SECOND % _SECONDS, end // SECOND % _SECONDS)
-
-    def _may_be_gone(self, second: int) -> bool:
-        if not self.complete:
-            return True
-        bits = self._gone.get(second // _SECONDS)
-        at = second % _SECONDS
-        return bits is not None and bool(bits[at >> 3] & 1 << (at & 7))
 
     def _let_go(self, seconds: Iterable[int]) -> None:
         for second in seconds:

@@ -29,7 +29,7 @@ from sentinel.store.embedded.formatter import Formatter
 from sentinel.store.embedded.journal import Journal
 from sentinel.store.embedded.projector import Projector, prepare
 from sentinel.store.embedded.questions import explorer
-from sentinel.store.embedded.recent import GENERATION, Recent
+from sentinel.store.embedded.recent import GENERATION, Recent, Seen
 from sentinel.store.embedded.schema import Schema
 from sentinel.store.embedded.state import refuse_lost
 from sentinel.store.embedded.unit import Machine, Unit
@@ -170,8 +170,7 @@ class Embedded(Rooms):
             with self._duck.cursor() as own:
                 newest = "SELECT seq, ts + ahead, id FROM events WHERE app = ? ORDER BY seq DESC LIMIT ?"
                 found = drained(own.execute(newest, [app, self._recent]))
-                for _, sent, id in reversed(found):
-                    recent.add(sent, id)
+                recent.learn(Seen(sent, id) for _, sent, id in reversed(found))
                 if len(found) == self._recent:
                     older = "SELECT min(ts + ahead), max(ts + ahead) FROM events WHERE app = ? AND seq < ?"
                     days = f"{older} AND ahead IS NOT NULL GROUP BY (ts + ahead) // 86400000000"

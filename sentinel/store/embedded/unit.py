@@ -49,7 +49,7 @@ class Unit(unit.Unit[Journaled]):
         """Say of each event whether it is fresh; it counts as known from here on."""
         recent = self._machine.recent_of(app)
         claimed = self._claimed.setdefault(app, set())
-        known = [recent.known(event.sent, event.id) for event in events]
+        known = recent.known(events)
         stored: set[Identity] = set()
         if None in known:
             doubtful = zip(events, known, strict=True)
@@ -58,10 +58,10 @@ class Unit(unit.Unit[Journaled]):
         fresh: list[bool] = []
         for event, answer in zip(events, known, strict=True):
             of = identity(event.sent, event.id)
-            repeat = answer or of in claimed or (answer is None and of in stored)
-            if not repeat:
+            new = not answer and of not in claimed and (answer is False or of not in stored)
+            if new:
                 claimed.add(of)
-            fresh.append(not repeat)
+            fresh.append(new)
         return fresh
 
     def commit(self, batches: Sequence[Batch]) -> list[Committed]:
