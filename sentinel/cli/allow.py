@@ -22,7 +22,7 @@ def list_allowances(
     limit: Limit = 100,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """List users, addresses and networks that nobody acts on, newest first."""
+    """List users, addresses and networks that nobody acts on."""
     query = {"all": "true" if over else None, "value": value}
     found = connect(url, key, app, data).items("/v1/allow", query, limit)
     show.items(found, format, COLUMNS)

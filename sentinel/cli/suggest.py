@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
-from math import ceil
+from math import floor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,22 +99,19 @@ def _lines(one: Mapping[str, Any]) -> Iterator[str]:
     if wanted is None:
         yield f"  suggested  none: at that percentile {_ENDLESS[one['metric']]}, and any threshold is reached"
     else:
-        yield _suggested(one, wanted, sign, unit)
+        yield from _suggested(one, wanted, sign, unit)
     for high in one["highest"][:3]:
         yield f"    {digits(high['value'], ',')}{unit}  {group(high['group'])}"
 
 
-def _suggested(one: Mapping[str, Any], wanted: Mapping[str, Any], sign: str, unit: str) -> str:
+def _suggested(one: Mapping[str, Any], wanted: Mapping[str, Any], sign: str, unit: str) -> Iterator[str]:
     threshold, at = digits(wanted["threshold"], ","), f"percentile {digits(wanted['percentile'])}"
-    if one["measured"] < (least := _apart(wanted["percentile"])):
-        at += f", which is the highest of fewer than {number(least)} groups"
-    return f"  suggested  {sign} {threshold}{unit}: {many(wanted['fires'], 'group')} would fire ({at})"
-
-
-def _apart(percentile: float) -> int:
-    """Return of how many groups a percentile begins to pass some over: below, and at 100, it is the highest of all."""
-    over = 100 - Decimal(str(percentile))
-    return ceil(100 / over) if over else 0
+    yield f"  suggested  {sign} {threshold}{unit}: {many(wanted['fires'], 'group')} would fire ({at})"
+    if (measured := one["measured"]) < wanted["needs"]:
+        least = number(wanted["needs"])
+        yield f"  of {many(measured, 'group')} that percentile is the highest, be it an attacker's; it takes {least}:"
+        most = floor(1000 - 1000 / measured) / 10  # the highest percentile, in tenths, that leaves one of so many out
+        yield "  look back for longer" + (f", or ask for percentile {digits(most)} or a lower one" if most else "")
 
 
 def _lacking(metric: str) -> str:

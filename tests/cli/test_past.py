@@ -272,13 +272,28 @@ class TestSuggest:
         _, (line,), _ = ask("suggest", "p.yaml", "--since", "60d", "--format", "json")
         one = json.loads(line)
         assert (one["playbook"], one["metric"], one["measured"]) == ("p", "count", 3)
-        assert one["suggested"] == {"percentile": 99.9, "threshold": 4, "fires": 0}
+        assert one["suggested"] == {"percentile": 99.9, "threshold": 4, "fires": 0, "needs": 1000}
 
     def test_a_file_will_do_too(self, ask, tmp_path):
         (tmp_path / "day.ndjson").write_text("".join(json.dumps(one) + "\n" for one in events(4, "203.0.113.9")))
         _, lines, _ = ask("suggest", "p.yaml", "--events", "day.ndjson")
-        few = "percentile 99.9, which is the highest of fewer than 1,000 groups"
-        assert f"  suggested  >= 5: 0 groups would fire ({few})" in lines
+        assert lines[5:9] == [
+            "  now        >= 3: 1 group would fire",
+            "  suggested  >= 5: 0 groups would fire (percentile 99.9)",
+            "  of 1 group that percentile is the highest, be it an attacker's; it takes 1,000:",
+            "  look back for longer",
+        ]
+
+    def test_of_few_groups_it_says_which_percentile_would_leave_one_out(self, ask, tmp_path):
+        day = [one for n in range(7) for one in events(4 if n else 40, f"203.0.113.{n}")]
+        (tmp_path / "day.ndjson").write_text("".join(json.dumps(one) + "\n" for one in day))
+        lines = ask("suggest", "p.yaml", "--events", "day.ndjson")[1]
+        assert lines[7:9] == [
+            "  of 7 groups that percentile is the highest, be it an attacker's; it takes 1,000:",
+            "  look back for longer, or ask for percentile 85.7 or a lower one",
+        ]
+        lines = ask("suggest", "p.yaml", "--events", "day.ndjson", "--percentile", "85.7")[1]
+        assert lines[6:8] == ["  suggested  >= 5: 1 group would fire (percentile 85.7)", "    40  ip 203.0.113.0"]
 
     def test_playbooks_without_a_threshold_are_said_so(self, ask, tmp_path):
         (tmp_path / "t.yaml").write_text(

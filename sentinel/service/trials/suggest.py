@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from hashlib import blake2b
 from math import ceil, floor
 from typing import Any
@@ -227,7 +228,7 @@ class Suggest(Run):
             "now": {"threshold": measure.threshold, "strict": measure.strict,
                     "fires": fires(measure.threshold)},
             "suggested": None if wanted is None else {
-                "percentile": percentile, "threshold": wanted, "fires": fires(wanted),
+                "percentile": percentile, "threshold": wanted, "fires": fires(wanted), "needs": _needed(percentile),
             },
             "highest": highest,
         }  # fmt: skip
@@ -236,6 +237,12 @@ class Suggest(Run):
 def _at(values: Sequence[int | float], percentile: float) -> int | float | None:
     """Return the smallest value that so many percent of all do not pass (nearest rank)."""
     return values[max(0, ceil(round(len(values) * percentile / 100, 6)) - 1)] if values else None
+
+
+def _needed(percentile: float) -> int:
+    """Return of how many groups a percentile begins to leave some out: of fewer, and at 100, it is the highest."""
+    over = 100 - Decimal(str(percentile))
+    return ceil(100 / over) if over else 0
 
 
 def _firing(values: Sequence[int | float], threshold: int | float, strict: bool) -> int:

@@ -89,7 +89,7 @@ def test_percentiles_are_of_groups_and_the_threshold_lies_above(seen):
     assert (found["playbook"], found["metric"], found["groups"], found["measured"]) == ("p", "count", 10, 10)
     assert found["percentiles"] == {"50": 5, "75": 8, "90": 9, "95": 10, "99": 10, "99.9": 10, "100": 10}
     assert found["now"] == {"threshold": 3, "strict": False, "fires": 8}
-    assert found["suggested"] == {"percentile": 90.0, "threshold": 10, "fires": 1}
+    assert found["suggested"] == {"percentile": 90.0, "threshold": 10, "fires": 1, "needs": 10}
     assert found["highest"][0] == {"group": {"ip": address(10)}, "value": 10}
 
 
@@ -106,7 +106,7 @@ def test_at_the_suggested_threshold_as_many_groups_have_findings_as_it_says(seen
 def test_a_strict_threshold_is_passed_not_reached(seen):
     (found,) = seen(CROWD, playbook(when="{count: {gt: 3}}"), 90.0)
     assert found["now"]["fires"] == 7
-    assert found["suggested"] == {"percentile": 90.0, "threshold": 9, "fires": 1}
+    assert found["suggested"] == {"percentile": 90.0, "threshold": 9, "fires": 1, "needs": 10}
 
 
 def test_what_lies_further_apart_than_the_window_is_not_added_up(seen):
