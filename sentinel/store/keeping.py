@@ -22,9 +22,16 @@ class Snapshots:
 
     def __init__(self, control: Database) -> None:
         self._control = control
+        self._ended = False
+
+    def end(self) -> None:
+        """Keep no state from here on: what this process counted is of a time from which the database went back."""
+        self._ended = True
 
     def save(self, app: str, state: Snapshot) -> None:
         """Keep a state in place of its watch's last."""
+        if self._ended:
+            return
         row = {name: getattr(state, name) for name in Snapshot.__dataclass_fields__}
         packed = zstandard.ZstdCompressor(level=1).compress(state.state)
         with self._control.write() as connection:

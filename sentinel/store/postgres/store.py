@@ -158,6 +158,7 @@ class Postgres(Rooms):
 
     def _renew_behind(self, known: Mapping[str, int]) -> None:
         """Do so where lists lie behind what was known of them: of several servers the first does that."""
+        self.snapshots.end()
         behind = ((apps.c.id == app) & (apps.c.revision < revision) for app, revision in known.items())
         with self._control.beside() as connection:
             _renew(connection, or_(false(), *behind))

@@ -23,7 +23,7 @@ from sentinel.core.batch import Label, Sighting
 from sentinel.core.decision import Decision
 from sentinel.core.duration import DAY
 from sentinel.core.errors import StoreBusy, StoreError
-from sentinel.core.record import Allowance, App, Filter
+from sentinel.core.record import Allowance, App, Filter, Snapshot
 from sentinel.edge.errors import refusal
 from sentinel.store.changes import AHEAD
 from sentinel.store.postgres import learning, news
@@ -147,6 +147,8 @@ def test_a_database_put_back_under_servers_is_noticed_and_every_sdk_takes_its_li
     server, (here, there) = postgres.shared(), stores
     put(here, batch(decisions=(decision("a"),)))
     here.labels.put("shop", Label("user", "id:1", "kept"), "jane", NOW)
+    kept = Snapshot("p", 1, "1", b"of before", NOW)
+    here.snapshots.save("shop", kept)
     versions = server.run("SELECT app, room, version FROM room_version", database)
     put(here, batch(decisions=(decision("b"),)))
     here.labels.put("shop", Label("user", "id:1", "gone"), "jane", NOW)
@@ -170,6 +172,8 @@ def test_a_database_put_back_under_servers_is_noticed_and_every_sdk_takes_its_li
         assert store.access.key(secret) is None
         assert store.labels.of("shop", "user", "id:1", NOW) == ("kept",)
         assert "went back to an earlier time" in store.health().warnings[0]
+        store.snapshots.save("shop", Snapshot("p", 9, "1", b"of what is gone", NOW))
+        assert store.snapshots.load("shop") == {"p": kept}, "the next start folds what is stored, and nothing else"
     assert heard
     put(here, batch(decisions=(decision("c"),)))
     wait_for(lambda: there.decisions.revision("shop") == 2 + AHEAD)
