@@ -304,7 +304,8 @@ class Client:
         for name in identity.placeholders(found):
             self.notes.count("placeholders")
             what = f"`user.{name}` is `{found[name][:32]}`, which stands for no user and ties nobody together"
-            self.notes.warn(f"placeholder {name}", f"{what}: leave it out where there is no user")
+            remedy = "leave it out where there is no user, and name who really has it by another identifier as well"
+            self.notes.warn(f"placeholder {name}", f"{what}: {remedy}")
         return found
 
     def _enforce(self, holder: Holder | None, verdict: Verdict) -> Verdict:

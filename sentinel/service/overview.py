@@ -61,8 +61,8 @@ class Overview:
     def warnings(self, app: str | None = None) -> tuple[str, ...]:
         """Return what is wrong though events are taken, one line each; of what is an app's, that of one or of all."""
         nobody = (
-            f"`{of}` sends a `user.{name}` that stands for no user, such as `null`: {number:,} since the start "
-            "(leave it out where there is no user)"
+            f"`{of}` sends a `user.{name}` that stands for no user, such as `null` or `0`: {number:,} since the start "
+            "(leave it out where there is no user, and name who really has it by another identifier as well)"
             for (of, name), number in sorted(self._pipeline.counts.placeholders.items())
             if app in (None, of)
         )

@@ -102,6 +102,7 @@ def test_what_stands_for_no_user_is_sent_looked_up_and_said_once(idle, caplog):
     assert [event["user"]["id"] for event in waiting()] == ["anon"] * 3
     (said,) = [text for text in caplog.messages if "stands for no user" in text]
     assert said.startswith("`user.id` is `anon`, which stands for no user and ties nobody together")
+    assert said.endswith("and name who really has it by another identifier as well")
     assert sdk.is_blocked({"username": "anon"}) is False
     assert sdk.stats()["counts"]["placeholders"] >= 3
 

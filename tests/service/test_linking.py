@@ -119,7 +119,8 @@ def test_an_app_is_told_of_what_it_sends_in_place_of_users_and_no_other_is(machi
     seen({"id": "null", "email": "told@example.com"})
     overview = Overview(machine.pipeline, None)
     (told,) = [one for one in overview.warnings("shop") if "`user.id`" in one]
-    assert told.startswith("`shop` sends a `user.id` that stands for no user, such as `null`: ")
+    assert told.startswith("`shop` sends a `user.id` that stands for no user, such as `null` or `0`: ")
+    assert told.endswith("and name who really has it by another identifier as well)")
     assert overview.warnings("other") == ()
     counted = {one.labels for one in overview.samples() if one.name == "sentinel_placeholder_identifiers"}
     assert ("shop", "id") in counted
