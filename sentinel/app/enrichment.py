@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -63,10 +63,10 @@ class Labelled:
     """The enricher as the pipeline asks it for the events of one sending: with the labels of their app."""
 
     def __init__(self, enricher: Enricher, store: Store, app: str, now: int) -> None:
-        self._enrich = enricher.enrich
+        self._enrich = enricher.enrich_all
         of = store.labels.of
         self._labels = (lambda kind, target: of(app, kind, target, now)) if store.labels.any(app) else None
 
-    def enrich(self, event: Event) -> None:
-        """Add to an event what is known."""
-        self._enrich(event, self._labels)
+    def enrich(self, events: Sequence[Event]) -> None:
+        """Add to events what is known."""
+        self._enrich(events, self._labels)

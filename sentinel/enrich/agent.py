@@ -36,22 +36,13 @@ def device(user_agent: str) -> str | None:
     return _fingerprint(user_agent) if len(user_agent) <= LONGEST else fingerprint(user_agent)
 
 
-def describe(event: Event) -> None:
-    """Give an event its agent, where it has none of its own."""
-    if not event.agent and (user_agent := event.request.get("user_agent")):
-        event.agent = read(user_agent)
-
-
-def identify(event: Event) -> None:
-    """Give an event the device that its user agent stands for, where it has none of its own."""
-    if not event.device and (user_agent := event.request.get("user_agent")):
-        event.device = device(user_agent)  # with an accept-language it was found as the event was read
-
-
 def add(event: Event) -> None:
-    """Add to an event all that a server reads from its user agent."""
-    describe(event)
-    identify(event)
+    """Give an event its agent, and the device that its user agent stands for, where it has none of its own."""
+    if user_agent := event.request.get("user_agent"):
+        if not event.agent:
+            event.agent = read(user_agent)
+        if not event.device:
+            event.device = device(user_agent)  # with an accept-language it was found as the event was read
 
 
 def warm() -> None:

@@ -28,7 +28,7 @@ class Enricher:
     ) -> None:
         self._geo = geo or Geo(())
         self._networks = networks or NetworkLists()
-        usual = {"network": self._network, "geo": self._place, "agent": agent.describe, "device": agent.identify}
+        usual = {"network": self._network, "geo": self._place, "agent": agent.add}
         self._steps = tuple((usual if steps is None else steps).items())
         self._failed: Counter[str] = Counter()
         self._last: dict[str, str] = {}
@@ -40,16 +40,21 @@ class Enricher:
 
         `labels(kind, target)` gives the labels in force of a user key (`user`), of an address or network (`ip`).
         """
+        self.enrich_all((event,), labels)
+
+    def enrich_all(self, events: Sequence[Event], labels: LabelsOf | None = None) -> None:
+        """Add to each event what `enrich` adds."""
         for name, step in self._steps:
+            self._take(name, step, events)
+        if labels is not None:
+            self._take("labels", lambda event: _label(event, labels), events)
+
+    def _take(self, name: str, step: Step, events: Sequence[Event]) -> None:
+        for event in events:
             try:
                 step(event)
             except Exception as error:  # noqa: BLE001 - counted by step and shown; the event goes on without it
                 self._note(name, error)
-        if labels is not None:
-            try:
-                _label(event, labels)
-            except Exception as error:  # noqa: BLE001 - as above
-                self._note("labels", error)
 
     def refresh(self) -> bool:
         """Take over databases and lists that changed on the disk; say whether any did. Not on the events' thread."""
@@ -71,12 +76,12 @@ class Enricher:
         self._last[name] = fault(error)[:200]
 
     def _network(self, event: Event) -> None:
-        if event.ip and not event.network:
-            event.network = self._networks.of(event.ip)
+        if (ip := event.ip) and not event.network:
+            event.network = self._networks.of(ip)
 
     def _place(self, event: Event) -> None:
-        if event.ip and not event.geo:
-            event.geo = self._geo.of(event.ip)
+        if (ip := event.ip) and not event.geo and (found := self._geo.of(ip)):
+            event.geo = found
 
 
 def build(databases: Sequence[Path] = (), lists: Mapping[str, Sequence[Path]] | None = None) -> Enricher:

@@ -41,9 +41,9 @@ JOINED = ("events", "findings", "decisions", "labels", "outbox", "evidence", "re
 
 
 class Enricher(Protocol):
-    """Adds to an event what is known of its address, its agent and its labels."""
+    """Adds to events what is known of their addresses, their agents and their labels."""
 
-    def enrich(self, event: Event) -> None: ...
+    def enrich(self, events: Sequence[Event]) -> None: ...
 
 
 @dataclass(slots=True)
@@ -101,6 +101,7 @@ class Pipeline:
         self._opened: list[tuple[Tenant, Opening]] = []  # what hits opened in it
         self._undone: Sequence[tuple[Tenant, Opening]] = ()  # what they had in the last one that came to nothing
         self._passed: list[tuple[str, Skipped, Counter[tuple[str, str]]]] = []  # what it is to be counted for
+        self._nobody: Counter[tuple[str, str]] = Counter()  # by app, the identifiers that stood for no user
         self._marks: dict[str, Marks] = {}  # the labels it puts on, by app: the store does not tell them yet
         self._make_tenant = make_tenant
         self._enricher = enricher
@@ -170,6 +171,7 @@ class Pipeline:
         self._taken.clear()
         self._opened.clear()
         self._passed.clear()
+        self._nobody.clear()
         self._marks.clear()
         try:
             yield
@@ -181,6 +183,7 @@ class Pipeline:
         for app, skipped, errors in self._passed:
             self.counts.skipped.update({(app, *key): number for key, number in skipped.items()})
             self.counts.fault(app, errors)
+        self.counts.placeholders.update(self._nobody)
 
     def _draft(self, unit: Unit, sending: Sending, now: int) -> Draft:
         tenant = self.tenant(sending.app)
@@ -284,8 +287,9 @@ class Pipeline:
         gone = self.store.deletions.concerns
         known = zip(sending.events, fresh, strict=True)
         events = [event for event, new in known if new and not gone(sending.app, event)]
-        for event in events:
-            event.historical = event.historical or (sending.historical and not sending.enforce)
+        if sending.historical and not sending.enforce:
+            for event in events:
+                event.historical = True
         self._know(unit, tenant, events, links=sending.scope in ("sdk", "admin"), stitches=sending.stitches)
         return events
 
@@ -296,24 +300,24 @@ class Pipeline:
 
         With `links` those that prove it join keys, with `stitches` an `identify` joins an anonymous one to its user's.
         """
-        order = tenant.app.identifiers
-        tied = [stitches and event.name == "identify" for event in events]
-        sightings = [
-            Sighting(identity.naming_keys(event.identifiers, order), links and proves(event), event.at, tie)
-            for event, tie in zip(events, tied, strict=True)
-        ]
-        enrich = self._enricher(tenant.app.id).enrich
-        for event, user in zip(events, unit.resolve(tenant.app.id, sightings), strict=True):
+        app, order, ipv6 = tenant.app.id, tenant.app.identifiers, tenant.app.ipv6
+        sightings = []
+        for event in events:
+            names = event.identifiers
+            keys = identity.naming_keys(names, order)
+            if len(keys) < len(names):
+                self._nobody.update((app, name) for name in identity.placeholders(names))
+            sightings.append(Sighting(keys, links and proves(event), event.at, stitches and event.name == "identify"))
+        for event, user in zip(events, unit.resolve(app, sightings), strict=True):
             event.user = user
-            event.ipv6 = tenant.app.ipv6
-            enrich(event)
+            if event.ipv6 != ipv6:
+                event.ipv6 = ipv6
+        self._enricher(app).enrich(events)
 
     def _committed(self, draft: Draft, done: Committed) -> Receipt:
         app, batch = draft.batch.app, draft.batch
         self.counts.events[app] += len(batch.events)
         self.counts.duplicates[app] += draft.duplicates
-        nobody = ((app, name) for event in batch.events for name in identity.placeholders(event.identifiers))
-        self.counts.placeholders.update(nobody)
         for finding in batch.findings:
             self.counts.findings[app, finding.playbook, finding.acted] += 1
         if done.changed:

@@ -12,7 +12,7 @@ from tests.service.stories import MINUTE, START, events, playbooks, windows
 class Plain:
     """Knows nothing of any event."""
 
-    def enrich(self, event):
+    def enrich(self, events):
         pass
 
 

@@ -48,7 +48,7 @@ _apps = count()
 
 
 class Plain:
-    def enrich(self, event):
+    def enrich(self, events):
         pass
 
 
