@@ -163,6 +163,7 @@ async function put(what, place) {
     const answer = await send(form.getAttribute("action"), { do: what }, mine.signal);
     if (answer.status === 204) return; // a newer question is being answered
     place.innerHTML = await answer.text(); // of this server, which escapes
+    showTimes(place); // of base.js
     place.classList.remove("stale");
   } catch (error) {
     trouble(error, place, "There was no answer: try again.");

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -42,7 +43,7 @@ def environment() -> Environment:
         "whole": whole, "prose": prose, "utc": utc, "stamp": stamp, "lasting": lasting, "nearly": nearly,
         "number": number, "plain_json": plain_json,
         "actor": actor, "duration": duration, "short": short, "target": target, "parties": parties,
-        "pair": lambda value: (value, value), "laid_out": laid_out, "filename": filename, "bars": bars,
+        "pair": lambda value: (value, value), "laid_out": laid_out, "filename": filename, "parsed": moment.parse,
         "suffixed": lambda value, more: f"{value}{more}", "told": told, "many": many, "dotted": dotted,
         "grouped": grouped, "quoted": quoted, "excerpt": excerpt, "label": label, "labelled": labelled,
         "valued": valued,
@@ -84,6 +85,12 @@ def whole(value: object) -> Markup:
 def utc(at: int) -> str:
     """Return a moment for people, in UTC."""
     return datetime.fromtimestamp(at // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def local(at: int, zone: str) -> str:
+    """Return a moment for people, to the minute, in their zone, where no script could put it into that."""
+    found = datetime.fromtimestamp(at // 1_000_000, UTC).astimezone(ZoneInfo(zone))
+    return found.strftime("%Y-%m-%d %H:%M") + (" UTC" if zone == "UTC" else "")
 
 
 def stamp(at: int) -> str:
@@ -172,11 +179,6 @@ def laid_out(value: object, most: int = 20_000) -> Markup:
 def filename(file: str) -> str:
     """Return the last step of a path."""
     return file.rpartition("/")[2]
-
-
-def bars(chart: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Return the counts of a backtest's chart as `spark` draws them."""
-    return [(utc(at * 1_000_000)[:16] + " UTC", count) for at, count in chart["counts"]]
 
 
 def actor(by: str | None) -> str:

@@ -223,6 +223,19 @@ def test_a_backtest_tells_whom_it_would_have_acted_on(console, ana):
     assert "`block_ip` 1 time on 1 target, 1 h in all" in report and "1 finding " in report
 
 
+def test_times_of_a_backtest_are_the_readers(console, ana):
+    console.whole.fail("203.0.113.72", times=4)
+
+    def shown(zone):
+        cookie = {"Cookie": f"sentinel={ana.session}; sentinel_zone={zone}"}
+        given = {**sheet(ana), "text": watching()}
+        page = ana.post("/playbooks/edit", given, cookie, do="backtest").body.decode()
+        assert len(re.findall(r'<time [^>]*data-local="minute"', page)) == 2, "the ends of the axis"
+        return set(re.findall(r"<title>[\d-]+ \d\d:(\d\d)( UTC)?: [\d,]+ findings", page))
+
+    assert (shown("UTC"), shown("Asia/Kolkata")) == ({("00", " UTC")}, {("30", "")})
+
+
 def test_saving_makes_a_version_by_whom_and_shows_what_changed(console, ana):
     assert f"It goes into {console.folder}." in text(ana.page("/playbooks/new"))
     where = ana.done("/playbooks/edit", {**sheet(ana), "text": watching("mine"), "name": "mine.yaml"}, do="save")
@@ -526,6 +539,8 @@ def test_the_tests_of_a_draft_leave_its_backtest_alone_and_what_is_told_of_an_ol
         wait_for(lambda: page.title() and held)  # asked for something, the browser tells what it was about to send
         held[-1].continue_()
         page.locator("#draft-report:not([aria-busy])", has_text="block_ip").wait_for()
+        times = page.locator("#draft-report time")
+        assert times.count() > 2 and "Japan" in times.first.get_attribute("title")
         page.locator("#draft-status", has_text="No mistakes.").wait_for()
         checks = []
         page.route("**/playbooks/check*", lambda route: checks.append(route))

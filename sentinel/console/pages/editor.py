@@ -12,10 +12,12 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
+from sentinel.console.asking import zone_of
 from sentinel.console.forms import Filled, Form
 from sentinel.console.parts import Given
+from sentinel.console.render import local
 from sentinel.console.visit import Analyst, Visit
-from sentinel.core.duration import DAY, parse_duration
+from sentinel.core.duration import DAY, SECOND, parse_duration
 from sentinel.core.errors import Conflict, SentinelError, StoreBusy
 from sentinel.core.explore import NameSeen
 from sentinel.core.record import Draft, Filter
@@ -182,8 +184,9 @@ def _asked(visit: Visit, do: str, text: str, sheet: Sheet, form: Form) -> dict[s
             return {"tests": bench.test(text, file)}
         if do == "backtest":
             since = form.choice("since", [value for value, _ in TIMES])
-            app = visit.app.id
-            return {"report": bench.backtest(app, _who(visit), text, parse_duration(since), file), "since": since}
+            report, zone = bench.backtest(visit.app.id, _who(visit), text, parse_duration(since), file), zone_of(visit)
+            bars = [(local(at * SECOND, zone), count) for at, count in report["chart"]["counts"]]
+            return {"report": report, "bars": bars, "since": since}
     except PlaybookErrors:
         pass
     except Superseded:

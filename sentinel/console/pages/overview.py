@@ -7,7 +7,8 @@ from typing import NamedTuple
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from sentinel.console.render import utc
+from sentinel.console.asking import zone_of
+from sentinel.console.render import local
 from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import DAY, HOUR, MINUTE
 from sentinel.core.errors import StoreBusy
@@ -55,5 +56,6 @@ def _traffic(visit: Visit, now: int) -> Traffic | None:
         return None
     points = [int(point or 0) for point in series.lines[0].points] if series.lines else [0] * len(series.starts)
     before = int(sum(point or 0 for point in series.lines[0].previous)) if series.lines else 0
-    bars = [(utc(start)[11:16] + " UTC", point) for start, point in zip(series.starts, points, strict=True)]
+    zone = zone_of(visit)
+    bars = [(local(start, zone)[11:], point) for start, point in zip(series.starts, points, strict=True)]
     return Traffic(bars, points[-2] if len(points) > 1 else 0, sum(points), before)
