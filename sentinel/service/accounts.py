@@ -63,9 +63,9 @@ class Accounts:
 
     def invite(self, name: str, role: Role, apps: Sequence[str], by: str) -> Invitation:
         """Add an account; its owner chooses the password by the link."""
-        account = Account(secrets.token_hex(6), _checked(name), _known(role), self._reach(apps), self._clock(), by)
-        self._store.accounts.put(account, by, self._clock())
-        return Invitation(account, self._link(account))
+        now = self._clock()
+        account = Account(secrets.token_hex(6), _checked(name), _known(role), self._reach(apps), now, by)
+        return _invitation(account, self._store.accounts.invite(account, now + INVITED, by, now))
 
     def change(self, id: str, role: Role | None, apps: Sequence[str] | None, by: str) -> Account | None:
         """Give an account another role or other apps, and leave what is None; None where there is none of that id."""
@@ -76,10 +76,9 @@ class Accounts:
 
     def reset(self, id: str, by: str) -> Invitation | None:
         """Take an account's password away, sign it out everywhere and give it a new link; None where there is none."""
-        account = self._store.accounts.get(id)
-        if account is None or not self._store.accounts.reset(id, by, self._clock()):
-            return None
-        return Invitation(account, self._link(account))
+        now = self._clock()
+        found = self._store.accounts.reset(id, now + INVITED, by, now)
+        return None if found is None else _invitation(*found)
 
     def accept(self, code: str, name: str, password: str) -> str:
         """Use a link up: set the password, and for the first administrator the name too; return a session's token.
@@ -124,10 +123,6 @@ class Accounts:
         now = self._clock()
         return self._store.accounts.begin(account.id, hash, now + LONGEST, now)
 
-    def _link(self, account: Account) -> str:
-        now = self._clock()
-        return f"{account.id}.{self._store.access.make_link(account_link(account.id), now + INVITED, now)}"
-
     def _reach(self, apps: Sequence[str]) -> tuple[str, ...]:
         for app in apps:
             if app != EVERY_APP and self._store.access.app(app) is None:
@@ -135,6 +130,10 @@ class Accounts:
         if not apps:
             raise SentinelError("`apps`: none is chosen", f"name some, or `{EVERY_APP}` for every app")
         return (EVERY_APP,) if EVERY_APP in apps else tuple(sorted(set(apps)))
+
+
+def _invitation(account: Account, secret: str) -> Invitation:
+    return Invitation(account, f"{account.id}.{secret}")
 
 
 def _known(role: Role) -> Role:

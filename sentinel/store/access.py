@@ -80,7 +80,7 @@ class Access:
                 link = None
                 if _add_app(connection, app, by, now):
                     _add_key(connection, key, secret)
-                    link = _add_link(connection, purpose, until, now)
+                    link = add_link(connection, purpose, until, now)
             self.reload()
         return None if link is None else (secret, link)
 
@@ -173,16 +173,19 @@ class Access:
             for some in lots(ids):
                 connection.execute(update(access_keys).where(c.id.in_(some), earlier).values(used=now))
 
-    def make_link(self, purpose: str, until: int, now: int) -> str:
-        """Return the secret of a new one-time link."""
-        with self._control.write() as connection:
-            return _add_link(connection, purpose, until, now)
-
     def good_link(self, purpose: str, secret: str, now: int) -> bool:
         """Say whether a one-time link is good, and leave it so."""
         with self._control.read() as connection:
             query = select(one_time_links.c.hash).where(*_good(purpose, secret, now))
             return connection.execute(query).first() is not None
+
+
+def add_link(connection: Connection, purpose: str, until: int, now: int) -> str:
+    """Make a one-time link within a transaction and return its secret."""
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    row = {"hash": _hash(secret), "purpose": purpose, "made": now, "until": until}
+    connection.execute(insert(one_time_links).values(**row))
+    return secret
 
 
 def use_link(connection: Connection, purpose: str, secret: str, now: int) -> bool:
@@ -218,13 +221,6 @@ def _add_key(connection: Connection, key: Key, secret: str) -> None:
     row: dict[str, Any] = {field: getattr(key, field) for field in _KEY}
     connection.execute(insert(access_keys).values(**row, hash=_hash(secret)))
     note(connection, key.app, key.made, key.by or "", "key.add", key.id, detail={"scope": key.scope, "name": key.name})
-
-
-def _add_link(connection: Connection, purpose: str, until: int, now: int) -> str:
-    secret = secrets.token_urlsafe(SECRET_BYTES)
-    row = {"hash": _hash(secret), "purpose": purpose, "made": now, "until": until}
-    connection.execute(insert(one_time_links).values(**row))
-    return secret
 
 
 def _good(purpose: str, secret: str, now: int) -> tuple[ColumnElement[bool], ...]:

@@ -24,9 +24,8 @@ from sqlalchemy import (
 
 from sentinel.core.errors import Conflict, SentinelError
 from sentinel.core.record import Account, Role, Session, account_link
-from sentinel.store.access import use_link
+from sentinel.store.access import add_link, use_link
 from sentinel.store.audit import note
-from sentinel.store.changes import put
 from sentinel.store.database import Database
 from sentinel.store.tables import accounts, drafts, one_time_links, sessions
 
@@ -58,13 +57,14 @@ class Accounts:
             row = connection.execute(select(accounts).where(accounts.c.name == name)).one_or_none()
         return None if row is None else (_account(row), row.password)
 
-    def put(self, account: Account, by: str, now: int) -> None:
-        """Add an account, or change the name, role and apps of the one of that id.
+    def invite(self, account: Account, until: int, by: str, now: int) -> str:
+        """Add an account with a one-time link that is good until then; return its secret. All of it or nothing.
 
-        Raises Conflict for a name in use, SentinelError where nobody would be left to administer the server.
+        Raises Conflict for a name in use.
         """
         with self._control.write() as connection:
-            _put(connection, account, by, now)
+            _add(connection, account, by, now)
+            return add_link(connection, account_link(account.id), until, now)
 
     def change(
         self, id: str, by: str, now: int, *, role: Role | None = None, apps: Sequence[str] | None = None
@@ -98,7 +98,7 @@ class Accounts:
             if not use_link(connection, purpose, secret, now):
                 return None
             if purpose != account_link(account.id):
-                _put(connection, account, account.actor, now)
+                _add(connection, account, account.actor, now)
             _put_password(connection, account.id, hash, "account.password", account.actor, now)
             return _begin(connection, account.id, hash, until, now)
 
@@ -117,10 +117,16 @@ class Accounts:
         with self._control.write() as connection:
             connection.execute(update(accounts).where(*mine).values(password=new))
 
-    def reset(self, id: str, by: str, now: int) -> bool:
-        """Take the password away, end every session, void the links; say whether there is such an account."""
+    def reset(self, id: str, until: int, by: str, now: int) -> tuple[Account, str] | None:
+        """Take the password away, end every session, void the links and make one that is good until then.
+
+        All of it or nothing. Return the account and the link's secret, None where there is no such account.
+        """
         with self._control.write() as connection:
-            return _put_password(connection, id, None, "account.reset", by, now)
+            if not _put_password(connection, id, None, "account.reset", by, now):
+                return None
+            row = connection.execute(select(accounts).where(accounts.c.id == id)).one()
+            return _account(row), add_link(connection, account_link(id), until, now)
 
     def remove(self, id: str, by: str, now: int) -> bool:
         """Remove an account with its sessions and links; say whether there was one.
@@ -179,14 +185,12 @@ class Accounts:
             return connection.execute(delete(sessions).where(over)).rowcount
 
 
-def _put(connection: Connection, account: Account, by: str, now: int) -> None:
+def _add(connection: Connection, account: Account, by: str, now: int) -> None:
     row = {name: getattr(account, name) for name in ("id", "name", "role", "made", "by")}
-    before = _administrators(connection, held=True)  # first: whoever adds one of that name is waited for
-    taken = select(accounts.c.id).where(accounts.c.name == account.name, accounts.c.id != account.id)
-    if connection.execute(taken).first():
+    _administrators(connection, held=True)  # first: whoever adds one of that name is waited for
+    if connection.execute(select(accounts.c.id).where(accounts.c.name == account.name)).first():
         raise Conflict(f"`name`: there is an account `{account.name}` already", "choose another name")
-    put(connection, accounts, {**row, "apps": list(account.apps)})
-    _someone_left(connection, before)
+    connection.execute(insert(accounts).values(**row, apps=list(account.apps)))
     detail = {"role": account.role, "apps": list(account.apps)}
     note(connection, None, now, by, "account.put", account.name, detail=detail)
 

@@ -16,7 +16,7 @@ from sentinel.store.postgres.store import open_postgres
 from tests import postgres
 from tests.api.whole import whole as run_whole
 from tests.contract.conftest import migrated
-from tests.contract.values import NOW, batch, decision, event, put
+from tests.contract.values import NOW, batch, decision, event, make_link, put
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_database_that_was_put_back_is_made_ready_for_its_servers(database, as
     with closing(open_postgres(url(name))) as store:
         store.access.add_app(App("shop"), "test", NOW)
         put(store, batch(events=(event("a", user={"id": "1"}), event("b")), decisions=(decision("d", until=None),)))
-        store.access.make_link("setup", NOW + 10, NOW)
+        make_link(store, "setup", NOW + 10, NOW)
         revision = store.decisions.revision("shop")
     earlier = database(like=name)
     with closing(open_postgres(url(name), folder=tmp_path)) as store:

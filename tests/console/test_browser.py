@@ -14,6 +14,7 @@ from sentinel.service.setup import ADMINISTRATOR
 from tests.api.served import wait_for
 from tests.console.browsing import tab
 from tests.console.visiting import PASSWORD, visited
+from tests.contract.values import make_link
 
 HOSTILE = {
     "script": "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">",
@@ -215,7 +216,7 @@ def test_whoever_was_invited_by_name_is_asked_for_none_after_a_mistake_either(ch
 
 def test_an_administrator_begins_by_the_link_and_finds_the_way_by_keyboard(chromium, tmp_path):
     with visited(tmp_path) as console:
-        code = console.store.access.make_link(ADMINISTRATOR, 1 << 60, 1)
+        code = make_link(console.store, ADMINISTRATOR, 1 << 60, 1)
         with tab(chromium, console.anybody()) as seen:
             page = seen.page
             seen.open(f"/welcome#{code}")

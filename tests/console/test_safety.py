@@ -20,6 +20,7 @@ from sentinel.service import accounts as service
 from sentinel.service import passwords
 from sentinel.service.setup import ADMINISTRATOR
 from tests.console.visiting import PASSWORD, Reader, text, visited
+from tests.contract.values import make_link
 
 FAR = 1 << 60
 
@@ -348,7 +349,7 @@ def test_a_role_that_is_taken_away_is_gone_at_the_next_request(alone):
 
 
 def test_the_first_administrators_link_works_once_and_makes_an_administrator_of_all(alone):
-    code = alone.store.access.make_link(ADMINISTRATOR, FAR, 1)
+    code = make_link(alone.store, ADMINISTRATOR, FAR, 1)
     fields = {"code": code, "name": "Ana@Example.com", "password": PASSWORD, "again": PASSWORD}
     reader = alone.anybody()
     assert reader.post("/welcome", fields).headers["location"] == "/overview"
@@ -373,7 +374,7 @@ def test_the_first_administrators_link_works_once_and_makes_an_administrator_of_
     ],
 )
 def test_what_is_wrong_with_a_welcome_is_told_and_the_link_stays_good(alone, fields, words):
-    code = alone.store.access.make_link(ADMINISTRATOR, FAR, 1)
+    code = make_link(alone.store, ADMINISTRATOR, FAR, 1)
     good = {"code": code, "name": "ana", "password": PASSWORD, "again": PASSWORD}
     answer = alone.anybody().post("/welcome", {**good, **fields})
     assert answer.status == 422

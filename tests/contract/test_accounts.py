@@ -8,11 +8,11 @@ from unittest.mock import Mock
 import pytest
 
 from sentinel.core.errors import Conflict, SentinelError, StoreBusy
-from sentinel.core.record import Account, Draft, account_link
+from sentinel.core.record import EVERY_APP, Account, Draft, account_link
 from sentinel.service import about
 from sentinel.store import accounts as kept_accounts
 from sentinel.store.accounts import MOST_SESSIONS
-from tests.contract.values import NOW, decision, fresh_app
+from tests.contract.values import NOW, decision, fresh_app, make_link
 
 HOUR = 3_600_000_000
 ANA = Account("a1", "ana", "admin", made=NOW, by="jane")
@@ -22,12 +22,12 @@ BOB = Account("b2", "bob", "viewer", ("blog", "shop"), NOW, "jane")
 @pytest.fixture
 def accounts(store):
     for account in (BOB, ANA):
-        store.accounts.put(account, "jane", NOW)
+        store.accounts.invite(account, NOW + HOUR, "jane", NOW)
     return store.accounts
 
 
-def test_an_account_comes_back_as_it_was_put(backend):
-    backend.store.accounts.put(BOB, "jane", NOW)
+def test_an_account_comes_back_as_it_was_invited(backend):
+    backend.store.accounts.invite(BOB, NOW + HOUR, "jane", NOW)
     assert backend.store.accounts.named("bob") == (BOB, None)
     backend.store.accounts.set_password("b2", "$hash", "bob", NOW)
     store = backend.reopen()
@@ -40,7 +40,7 @@ def test_an_account_comes_back_as_it_was_put(backend):
 
 def test_accounts_are_listed_by_name_and_changed_in_place(accounts):
     accounts.set_password("b2", "$hash", "bob", NOW)
-    accounts.put(Account("b2", "bob", "analyst", ("shop",), NOW, "jane"), "jane", NOW + 1)
+    accounts.change("b2", "jane", NOW + 1, role="analyst", apps=("shop",))
     assert [one.name for one in accounts.list()] == ["ana", "bob"]
     account, hash = accounts.named("bob")
     assert (account.role, account.apps, hash) == ("analyst", ("shop",), "$hash")
@@ -71,8 +71,27 @@ def test_nobody_is_changed_who_alone_administers_the_server(accounts):
 
 def test_a_name_is_one_accounts(accounts):
     with pytest.raises(SentinelError, match="there is an account `ana` already"):
-        accounts.put(Account("c3", "ana", "viewer", made=NOW), "jane", NOW)
+        accounts.invite(Account("c3", "ana", "viewer", made=NOW), NOW + HOUR, "jane", NOW)
     assert len(accounts.list()) == 2
+
+
+@pytest.mark.parametrize("how", ["invite", "reset"])
+def test_an_account_and_its_link_are_made_together_or_neither_is(store, accounts, monkeypatch, how):
+    """Where the disk was full in between, there was an account, or one without a password, that nobody could open."""
+    cleo = Account("c3", "cleo", "viewer", made=NOW)
+    accounts.set_password("b2", "$hash", "bob", NOW)
+    acts = {
+        "invite": lambda: accounts.invite(cleo, NOW + HOUR, "jane", NOW),
+        "reset": lambda: accounts.reset("b2", NOW + HOUR, "jane", NOW)[1],
+    }
+    with monkeypatch.context() as patched, pytest.raises(StoreBusy):
+        patched.setattr(kept_accounts, "add_link", Mock(side_effect=StoreBusy("the disk is full")))
+        acts[how]()
+    assert [one.name for one in accounts.list()] == ["ana", "bob"]
+    assert accounts.named("bob")[1] == "$hash"
+    whose = "c3" if how == "invite" else "b2"
+    assert store.access.good_link(account_link(whose), acts[how](), NOW)
+    assert not accounts.get(whose).ready
 
 
 def test_a_session_is_its_accounts_until_it_is_over(accounts):
@@ -122,11 +141,11 @@ def test_an_account_has_so_many_sessions_and_those_used_longest_ago_end(accounts
 @pytest.mark.parametrize("how", ["set_password", "reset", "remove"])
 def test_what_shuts_an_account_out_ends_its_sessions_and_links_and_no_others(store, accounts, how):
     mine, other = (accounts.begin(id, None, NOW + 12 * HOUR, NOW) for id in ("b2", "a1"))
-    link = store.access.make_link(account_link("b2"), NOW + HOUR, NOW)
-    others = store.access.make_link(account_link("a1"), NOW + HOUR, NOW)
+    link = make_link(store, account_link("b2"), NOW + HOUR, NOW)
+    others = make_link(store, account_link("a1"), NOW + HOUR, NOW)
     acts = {
         "set_password": lambda: accounts.set_password("b2", "$new", "bob", NOW),
-        "reset": lambda: accounts.reset("b2", "jane", NOW),
+        "reset": lambda: accounts.reset("b2", NOW + HOUR, "jane", NOW) is not None,
         "remove": lambda: accounts.remove("b2", "jane", NOW),
     }
     for account in ("a1", "b2"):
@@ -142,7 +161,7 @@ def test_what_shuts_an_account_out_ends_its_sessions_and_links_and_no_others(sto
 
 
 def test_a_link_is_used_once_and_no_other_link_of_the_account_after_it(store, accounts):
-    links = [store.access.make_link(account_link("b2"), NOW + HOUR, NOW) for _ in range(2)]
+    links = [make_link(store, account_link("b2"), NOW + HOUR, NOW) for _ in range(2)]
     for purpose, secret, at in (("a1", links[0], NOW), ("b2", f"{links[0]}x", NOW), ("b2", links[0], NOW + HOUR)):
         assert accounts.accept(account_link(purpose), secret, BOB, "$hash", NOW + 9 * HOUR, at) is None
     assert accounts.named("bob") == (BOB, None)
@@ -161,7 +180,7 @@ def test_a_link_is_used_once_and_no_other_link_of_the_account_after_it(store, ac
 
 def test_a_link_that_came_to_nothing_stays_good(store, accounts, monkeypatch):
     """The first administrator's was used up, and nobody could sign in."""
-    link, cleo = store.access.make_link("setup", NOW + HOUR, NOW), Account("c3", "cleo", "admin", made=NOW)
+    link, cleo = make_link(store, "setup", NOW + HOUR, NOW), Account("c3", "cleo", "admin", made=NOW)
 
     def accept(account):
         return accounts.accept("setup", link, account, "$hash", NOW + HOUR, NOW)
@@ -188,12 +207,12 @@ def test_somebody_who_can_sign_in_and_administer_the_server_is_always_left(accou
     accounts.set_password("a1", "$hash", "ana", NOW)
     for act in (
         lambda: accounts.remove("a1", "jane", NOW),
-        lambda: accounts.put(Account("a1", "ana", "analyst", made=NOW), "jane", NOW),
-        lambda: accounts.put(Account("a1", "ana", "admin", ("shop",), NOW), "jane", NOW),
+        lambda: accounts.change("a1", "jane", NOW, role="analyst"),
+        lambda: accounts.change("a1", "jane", NOW, apps=("shop",)),
     ):
         with pytest.raises(SentinelError, match="nobody would be left"):
             act()
-    accounts.put(Account("b2", "bob", "admin", made=NOW), "jane", NOW)
+    accounts.change("b2", "jane", NOW, role="admin", apps=(EVERY_APP,))
     with pytest.raises(SentinelError, match="nobody would be left"):
         accounts.remove("a1", "jane", NOW)  # bob has no password yet
     accounts.set_password("b2", "$hash", "bob", NOW)
@@ -211,7 +230,7 @@ def test_sessions_that_are_over_are_dropped(accounts):
 def test_what_becomes_of_accounts_is_audited_without_any_secret(store, accounts):
     token = accounts.begin("b2", None, NOW + HOUR, NOW)
     accounts.set_password("b2", "$hash", "account:bob", NOW)
-    accounts.reset("b2", "account:ana", NOW)
+    accounts.reset("b2", NOW + HOUR, "account:ana", NOW)
     accounts.remove("b2", "account:ana", NOW)
     lines = store.audit.list(None).items
     assert [line.action for line in lines][:4] == [

@@ -13,7 +13,7 @@ from sentinel.core.errors import Conflict, SentinelError, StoreBusy
 from sentinel.core.record import KEY_SCOPES, Allowance, App, Draft, PlaybookVersion, Snapshot
 from sentinel.store import access, keeping
 from sentinel.store.tables import snapshots
-from tests.contract.values import NOW, batch, decision, put
+from tests.contract.values import NOW, batch, decision, make_link, put
 
 
 def test_an_app_comes_back_as_it_was_put(backend):
@@ -165,7 +165,7 @@ def test_a_key_needs_an_app_and_a_scope(store):
 
 
 def test_a_one_time_link_is_good_until_its_end_and_for_its_purpose(store):
-    secret = store.access.make_link("setup", NOW + 10, NOW)
+    secret = make_link(store, "setup", NOW + 10, NOW)
     looks = [("other", secret, NOW), ("setup", secret + "x", NOW), ("setup", secret, NOW + 10)]
     assert [store.access.good_link(*look) for look in [*looks, ("setup", secret, NOW + 9)]] == [False] * 3 + [True]
 

@@ -11,6 +11,7 @@ from sentinel.core.event import Event, read
 from sentinel.core.finding import Effect, Finding
 from sentinel.core.record import App
 from sentinel.service.ports import Store
+from sentinel.store.access import add_link
 
 NOW = 1_795_210_200_000_000  # 2026-11-20T21:30:00Z
 _numbers = count()
@@ -55,6 +56,12 @@ def finding(id: str, at: int = NOW, **fields: Any) -> Finding:
 def batch(app: str = "shop", now: int = NOW, **parts: Any) -> Batch:
     """Return a batch."""
     return Batch(app=app, now=now, **parts)
+
+
+def make_link(store: Any, purpose: str, until: int, now: int = NOW) -> str:
+    """Make a one-time link and return its secret."""
+    with store.control.write() as connection:
+        return add_link(connection, purpose, until, now)
 
 
 def put(store: Store, one: Batch) -> Committed:

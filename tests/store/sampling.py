@@ -39,8 +39,7 @@ def make(folder: Path) -> None:
 def _fill(store) -> None:
     store.access.add_app(App("shop", "Shop", NOW), "test", NOW)
     store.access.make_key("shop", "sdk", "test", NOW, name="a key")
-    store.access.make_link("account:a1", NOW + 10**12, NOW)
-    store.accounts.put(Account("a1", "ana", "admin"), "test", NOW)
+    store.accounts.invite(Account("a1", "ana", "admin"), NOW + 10**12, "test", NOW)
     store.accounts.begin("a1", None, NOW + 10**12, NOW)
     store.searches.put("shop", SavedSearch("s1", "a search", "not success"), "test", NOW)
     store.playbooks.keep("shop", [PlaybookVersion("p", "1", "playbook: p\n", NOW)])

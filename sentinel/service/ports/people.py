@@ -115,9 +115,6 @@ class Access(Protocol):
     def mark_used(self, ids: Sequence[str], now: int) -> None:
         """Keep that keys of these ids were used a moment ago."""
 
-    def make_link(self, purpose: str, until: int, now: int) -> str:
-        """Return the secret of a new one-time link."""
-
     def good_link(self, purpose: str, secret: str, now: int) -> bool:
         """Say whether a one-time link is good, and leave it so."""
 
@@ -134,10 +131,10 @@ class Accounts(Protocol):
     def named(self, name: str) -> tuple[Account, str | None] | None:
         """Return the account of a name with the hash of its password, None where no password was chosen."""
 
-    def put(self, account: Account, by: str, now: int) -> None:
-        """Add an account, or change the name, role and apps of the one of that id.
+    def invite(self, account: Account, until: int, by: str, now: int) -> str:
+        """Add an account with a one-time link that is good until then; return its secret. All of it or nothing.
 
-        Raises Conflict for a name in use, SentinelError where nobody would be left to administer the server.
+        Raises Conflict for a name in use.
         """
 
     def change(
@@ -164,8 +161,11 @@ class Accounts(Protocol):
     def rehash(self, id: str, old: str, new: str) -> None:
         """Put another hash of the same password in the place of the old one."""
 
-    def reset(self, id: str, by: str, now: int) -> bool:
-        """Take the password away, end every session, void the links; say whether there is such an account."""
+    def reset(self, id: str, until: int, by: str, now: int) -> tuple[Account, str] | None:
+        """Take the password away, end every session, void the links and make one that is good until then.
+
+        All of it or nothing. Return the account and the link's secret, None where there is no such account.
+        """
 
     def remove(self, id: str, by: str, now: int) -> bool:
         """Remove an account with its sessions and links; say whether there was one.

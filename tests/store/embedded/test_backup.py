@@ -135,7 +135,7 @@ def test_deletions_of_before_the_backup_and_in_the_folder_stay(store, target, tm
 def test_every_client_asks_for_the_list_anew_and_everybody_signs_in_anew_after_a_restore(store, target, tmp_path):
     """Else an SDK that saw a later revision would take the next ones for changes of what it has."""
     fill(store, range(3))
-    store.accounts.put(Account("a1", "ann", "admin"), "test", NOW)
+    store.accounts.invite(Account("a1", "ann", "admin"), NOW + 10, "test", NOW)
     token = store.accounts.begin("a1", None, NOW + 10**12, NOW)
     store.backup(target, NOW)
     seen = store.decisions.revision("shop") + 50

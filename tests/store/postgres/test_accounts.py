@@ -5,11 +5,15 @@ from __future__ import annotations
 import pytest
 
 from sentinel.core.errors import Conflict, SentinelError
-from sentinel.core.record import Account
+from sentinel.core.record import EVERY_APP, Account
 from tests.contract.values import NOW
 from tests.store.postgres.together import at_once
 
 NAMES = ("ana", "bob")
+
+
+def invite(store, name, role, id=None):
+    store.accounts.invite(Account(id or name, name, role, made=NOW), NOW + 1, "jane", NOW)
 
 
 def demote(store, name):
@@ -20,15 +24,11 @@ def send_home(store, name):
     store.accounts.change(name, "jane", NOW, apps=("shop",))
 
 
-def overwrite(store, name):
-    store.accounts.put(Account(name, name, "viewer", made=NOW), "jane", NOW)
-
-
 def remove(store, name):
     store.accounts.remove(name, "jane", NOW)
 
 
-@pytest.mark.parametrize("way", [demote, send_home, overwrite, remove])
+@pytest.mark.parametrize("way", [demote, send_home, remove])
 def test_of_two_administrators_that_two_servers_let_go_at_once_one_stays(stores, way):
     def asked(number):
         try:
@@ -39,7 +39,8 @@ def test_of_two_administrators_that_two_servers_let_go_at_once_one_stays(stores,
 
     for _ in range(8):
         for name in NAMES:
-            stores[0].accounts.put(Account(name, name, "admin", made=NOW), "jane", NOW)
+            if stores[0].accounts.change(name, "jane", NOW, role="admin", apps=(EVERY_APP,)) is None:
+                invite(stores[0], name, "admin")
             stores[0].accounts.set_password(name, "$hash", "jane", NOW)
         told = at_once(lambda: asked(0), lambda: asked(1))
         assert [one.name for one in stores[0].accounts.list() if one.server and one.ready] == [
@@ -50,17 +51,17 @@ def test_of_two_administrators_that_two_servers_let_go_at_once_one_stays(stores,
 
 
 def test_of_two_accounts_of_one_name_that_two_servers_add_at_once_one_is_refused_as_that(stores):
-    stores[0].accounts.put(Account("jane", "jane", "admin", made=NOW), "jane", NOW)
+    invite(stores[0], "jane", "admin")
     stores[0].accounts.set_password("jane", "$hash", "jane", NOW)
 
-    def invite(number, name):
+    def asked(number, name):
         try:
-            stores[number].accounts.put(Account(f"{name}{number}", name, "viewer", made=NOW), "jane", NOW)
+            invite(stores[number], name, "viewer", id=f"{name}{number}")
         except Conflict as error:
             return error.message
         return None
 
     for turn in range(8):
         name = f"ana{turn}"
-        told = at_once(lambda name=name: invite(0, name), lambda name=name: invite(1, name))
+        told = at_once(lambda name=name: asked(0, name), lambda name=name: asked(1, name))
         assert sorted(told, key=str) == [None, f"`name`: there is an account `{name}` already"]
