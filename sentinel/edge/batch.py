@@ -23,6 +23,7 @@ LARGEST_USER = 16 * 1024
 FROM_SDK = (ENFORCED, "sentinel.identify", "sentinel.dropped")
 NOT_FROM_BROWSERS = ("auth", "signup")
 Translate = Callable[[Any], Iterable[Any]]
+_NO_ORDER = ()  # whose an event is, the pipeline finds by its app's own
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -161,13 +162,13 @@ def _server(raw: Any, terms: Terms) -> Event:
         raise EventError("trust", "only `browser` can be said of an event", "leave it out")
     ours = terms.scope in ("sdk", "admin") and type(raw) is dict and raw.get("event") in FROM_SDK
     plain = {name: value for name, value in raw.items() if name != "trust"} if told else raw
-    found = event.read(plain, received=terms.received, new_id=terms.new_id, reserved=ours)
+    found = event.read(plain, received=terms.received, new_id=terms.new_id, reserved=ours, order=_NO_ORDER)
     return _claimed(found) if told else found
 
 
 def _browser(raw: Any, terms: Terms) -> Event:
     """Return an event that a browser sent: what it says of itself is only claimed."""
-    found = _claimed(event.read(raw, received=terms.received, new_id=terms.new_id))
+    found = _claimed(event.read(raw, received=terms.received, new_id=terms.new_id, order=_NO_ORDER))
     found.id = _own_id(terms.key, found.id)
     found.ip = terms.ip
     return found

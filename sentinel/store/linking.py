@@ -92,7 +92,7 @@ class Linking:
     def resolve(self, sightings: Sequence[Sighting]) -> list[str | None]:
         """Return whose each sighting is; see `ports.Unit.resolve`."""
         self._before = self._known.of(self._app)
-        persons = [None if self._anew else self._settled(one.keys) for one in sightings]
+        persons = [None if self._anew else self._at_once(one) for one in sightings]
         unsettled = [one for one, person in zip(sightings, persons, strict=True) if person is None and one.keys]
         if not unsettled:
             return persons
@@ -126,6 +126,13 @@ class Linking:
     def done(self) -> None:
         """Let others see what was committed."""
         self._known.learn(self._app, self._own)
+
+    def _at_once(self, one: Sighting) -> str | None:
+        """Return whose a sighting is where that needs no more than what is known; None where it may."""
+        if one.proven or one.stitches:
+            return self._settled(one.keys)
+        first = one.keys[0] if one.keys else None
+        return None if first is None or identity.is_anonymous(first) else self._person(first)
 
     def _settled(self, keys: Sequence[str]) -> str | None:
         """Return whose all of these keys are, None where some are nobody's or another's."""
