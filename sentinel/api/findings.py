@@ -15,7 +15,7 @@ from sentinel.api.asking import Since, Until, span
 from sentinel.api.context import Admin, Context, Here, Reader
 from sentinel.api.downloads import Download, Seated
 from sentinel.api.hub import Seat
-from sentinel.api.models import FindingView, Length, Listing, Model, Text
+from sentinel.api.models import CONFLICT, FindingView, Length, Listing, Model, Text
 from sentinel.api.parts import Bundle, Cursor, Filter, Id, Limit, network, user_key
 from sentinel.api.views import finding_view, listing, when
 from sentinel.core import ecs, ocsf
@@ -114,7 +114,7 @@ def get_finding(here: Here, caller: Reader, id: Id) -> Any:
     return finding_view(kept)
 
 
-@router.patch("/v1/findings/{id}", response_model=FindingView)
+@router.patch("/v1/findings/{id}", response_model=FindingView, responses=CONFLICT)
 def judge_finding(here: Here, caller: Admin, id: Id, judgement: Judgement) -> Any:
     """Confirm or close a finding, or call it a false positive."""
     now = here.clock()

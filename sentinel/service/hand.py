@@ -47,12 +47,7 @@ def allow(
 
     Where nobody does already, that allowance gets this end and reason. Raises Conflict where there are too many.
     """
-    there = store.allow.list(app, now)
-    held = _allowing(there, scope, value)
-    if held is None and len(there) >= MOST_ALLOWED:
-        raise Conflict(
-            f"there are {MOST_ALLOWED} allowances already", "take back what nobody needs, or allow a network"
-        )
+    held = _room(store, app, [(scope, value)], now)[scope, value]
     made = Allowance(held.id if held else _id(now), scope, value, why, held.made if held else now, end, by)
     store.allow.add(app, made, by, now)
     return made, lift and _free(store, app, made, by, now)
@@ -236,12 +231,13 @@ def targets(kept: KeptFinding) -> list[tuple[Single, str]]:
 def pardon(store: Store, app: str, kept: KeptFinding, why: str, length: str | None, by: str, now: int) -> None:
     """Call a finding a false positive, lift what it decided, and let nobody act on its targets.
 
-    `length` says for how long, None for ever; whoever is allowed for longer stays so.
+    `length` says for how long, None for ever; whoever is allowed for longer stays so. Raises Conflict, and changes
+    nothing, where there would be too many allowances.
     """
     end = until(length, None, now)
+    there = _room(store, app, targets(kept), now)
     store.findings.mark(app, kept.finding.id, "false-positive", by, now, why, lift=True)
-    for scope, value in targets(kept):
-        held = _allowing(store.allow.list(app, now), scope, value)
+    for (scope, value), held in there.items():
         longest = end if held is None or end is None else held.until and max(end, held.until)
         allow(store, app, scope, value, longest, why, by, now)
 
@@ -264,9 +260,17 @@ def prolong(store: Store, app: str, kept: KeptFinding, why: str, length: str, by
         store.decisions.add(app, longer, by, now)
 
 
-def _allowing(allowances: Iterable[Allowance], scope: Single, value: str) -> Allowance | None:
-    """Return by which of these nobody acts on somebody, None where there is none."""
-    return next((one for one in allowances if (one.scope, one.value) == (scope, value)), None)
+def _room(
+    store: Store, app: str, wanted: Iterable[tuple[Single, str]], now: int
+) -> dict[tuple[Single, str], Allowance | None]:  # fmt: skip
+    """Return by which allowance nobody acts on each of these already; raises Conflict where the others are too many."""
+    there = store.allow.list(app, now)
+    oldest = {(one.scope, one.value): one for one in reversed(there)}
+    found = {one: oldest.get(one) for one in wanted}
+    if (new := list(found.values()).count(None)) and len(there) + new > MOST_ALLOWED:
+        hint = "take back what nobody needs, or allow a network"
+        raise Conflict(f"there are {len(there):,} allowances already, of at most {MOST_ALLOWED:,}", hint)
+    return found
 
 
 def _is_known(store: Store, app: str, key: str) -> bool:

@@ -80,6 +80,27 @@ def test_only_so_many_allowances_are_in_force_at_a_time(store, monkeypatch) -> N
     hand.allow(store, "other", "user", "id:2", None, "trusted", "jane", NOW + 3 * HOUR)
 
 
+def test_a_finding_that_cannot_be_excepted_from_is_left_as_it_is(store, monkeypatch) -> None:
+    """It was a false positive, and what it did was lifted; its users were blocked by the next one all the same."""
+    monkeypatch.setattr(hand, "MOST_ALLOWED", 2)
+    store.access.add_app(App("full"), "test", 1)
+    hand.allow(store, "full", "user", "id:p1", None, "trusted", "jane", NOW)
+    made = [block(n, "user", f"id:p{n}") for n in range(3)]
+    found = finding("p", effects=tuple(Effect("block_user", one.value, HOUR, (one,)) for one in made))
+    put(store, batch("full", NOW, findings=(found,), decisions=tuple(made)))
+    before = store.findings.get("full", "p")
+    with pytest.raises(Conflict, match="there are 1 allowances already, of at most 2"):
+        hand.pardon(store, "full", before, "the office", "1d", "jane", NOW)
+    assert store.findings.get("full", "p") == before
+    assert len(store.decisions.list("full", now=NOW).items) == 3 and len(store.allow.list("full")) == 1
+    monkeypatch.setattr(hand, "MOST_ALLOWED", 3)
+    hand.pardon(store, "full", before, "the office", "1d", "jane", NOW)
+    assert store.findings.get("full", "p").status == "false-positive"
+    assert {one.value: one.until for one in store.allow.list("full")} == {
+        "id:p0": NOW + DAY, "id:p1": None, "id:p2": NOW + DAY,
+    }  # fmt: skip
+
+
 HOME, AWAY = "203.0.113.20", "203.0.113.21"
 
 
