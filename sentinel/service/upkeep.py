@@ -17,15 +17,16 @@ BACKED = "backed_up"  # the setting that says when a backup was made last
 PINNED = "promoted"  # the setting that names them
 _PINNING = threading.Lock()  # what was pinned is read and written again: of two at once one would be lost
 _LUMPS = 10  # in one call: others want their turn
+_LARGE = 10_000  # events in a lump: what is left after a smaller one waits, for many small ones cost twice as much
 
 
 def project(store: Store) -> int:
-    """Make what came in searchable; return how many events were."""
+    """Make what came in searchable; return how many events were. What comes in meanwhile may wait for the next call."""
     total = 0
     for _ in range(_LUMPS):
         lump = store.project()
         total += lump
-        if not lump:
+        if lump < _LARGE:
             break
     return total
 

@@ -51,6 +51,12 @@ def test_projecting_takes_all_that_came_in_within_bounds(store):
     assert store.health().pending == 0
 
 
+def test_what_comes_in_during_a_lump_that_is_not_large_waits_for_the_next_call():
+    """Else a busy server makes ever more small lumps, each of which costs as much as thousands of events."""
+    busy = Mock(project=Mock(side_effect=[20_000, 6_000, 500]))
+    assert upkeep.project(busy) == 26_000
+
+
 def test_events_go_when_their_app_no_longer_keeps_them(store):
     store.access.change_app("one", {"retention": 2 * DAY}, "test", 1)
     for app in ("one", "two"):
