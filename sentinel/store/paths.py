@@ -46,8 +46,10 @@ class AppSchema:
     free: dict[str, list[str]] = field(default_factory=lambda: {kind: list(of) for kind, of in _SLOTS_FOR.items()})
     asked: Counter[str] = field(default_factory=Counter)
 
-    def read(self, event: Event) -> tuple[list[str], tuple[str | float | None, ...]]:
+    def read(self, event: Event) -> tuple[Sequence[str], tuple[str | float | None, ...]]:
         """Learn an event's properties; return the paths whose type conflicts, and the values for its slots."""
+        if not event.properties:
+            return (), EMPTY_SLOTS
         conflicts: list[str] = []
         slots: list[str | float | None] | None = None
         for path, value in walk(event.properties):

@@ -59,6 +59,12 @@ def test_a_whole_number_beyond_64_bits_is_not_lost():
             assert getattr(again(full(**{name: {key: number}})), name) == {key: number}
 
 
+def test_many_values_are_the_same_json_as_each_of_them():
+    values = [{}, {"a": "x\ny\u2028\x85\r"}, None, {"é": [10**30, 0.5]}, ("\U0001f600",), ()]
+    for many in (values, [*values, {"half": "\ud800"}], [{}, None], []):
+        assert rows.jsons(many) == [rows.json(value) for value in many]
+
+
 def test_hashes_are_the_same_for_ever():
     """They lie in files: another function would find nobody."""
     assert rows.hash_of("id:1") == 3231700065826784209
@@ -71,8 +77,9 @@ def test_addresses_are_numbers_by_version():
 
 
 ODD = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.just(2**63), st.floats(allow_nan=False), st.text(max_size=2)
-)
+    st.none(), st.booleans(), st.integers(), st.just(2**63), st.floats(allow_nan=False), st.text(max_size=2),
+    st.just({}), st.just({"q": ["1", "\n"]}),
+)  # fmt: skip
 PART = st.dictionaries(st.sampled_from(["country", "asn", "kind", "private", "method", "status", "params", "odd"]), ODD)
 SOME = st.lists(
     st.fixed_dictionaries(
@@ -81,7 +88,8 @@ SOME = st.lists(
             "sent": st.integers(0, 9), "success": st.booleans(), "user": st.sampled_from(["id:1", "id:2"]),
             "ip": st.sampled_from(["203.0.113.9", "2001:db8::1"]), "ipv6": st.sampled_from([56, 64]),
             "identifiers": st.just({"id": "1"}), "properties": st.dictionaries(st.text(max_size=2), st.integers(0, 3)),
-            "user_labels": st.just(("a",)), **dict.fromkeys(("request", "geo", "network", "agent"), PART),
+            "user_labels": st.just(("a",)), "device": st.sampled_from(["", "d"]), "trust": st.just("browser"),
+            **dict.fromkeys(("request", "geo", "network", "agent"), PART),
         },
     ),
     max_size=6,
@@ -90,14 +98,14 @@ SOME = st.lists(
 
 @given(SOME, st.lists(st.sampled_from(["x", "y", None]), min_size=6, max_size=6))
 def test_columns_say_what_rows_say(some, slots):
-    kept = []
-    for place, plain in enumerate(some):
-        event = Event()
+    events = [Event() for _ in some]
+    for event, plain in zip(events, some, strict=True):
         vars(event).update(plain)
-        kept.append(KeptEvent(event, place))
-    learnt = [(["p"] if slot == "x" else [], (slot, *rows.EMPTY_SLOTS[1:])) for slot in slots[: len(kept)]]
-    wanted = [rows.write("shop", one, *of) for one, of in zip(kept, learnt, strict=True)]
-    for tables in ([(len(kept), columns("shop", kept, learnt))], [of_rows(wanted)], [of_rows(wanted)] * 2):
+    places = range(3, 3 + len(events))
+    learnt = [(["p"] if slot == "x" else [], (slot, *rows.EMPTY_SLOTS[1:])) for slot in slots[: len(events)]]
+    wanted = [rows.write("shop", one, *of) for one, of in zip(map(KeptEvent, events, places), learnt, strict=True)]
+    table = (len(events), columns("shop", events, places, learnt))
+    for tables in ([table], [of_rows(wanted)], [of_rows(wanted)] * 2, [table, of_rows(wanted)]):
         found = {name: values.tolist() for name, values in together(tables).items()}
         size = len(wanted) * len(tables)
         as_rows = zip(*(found.get(name, [None] * size) for name in rows.COLUMNS), strict=True)

@@ -6,17 +6,20 @@ What comes out is what `rows.write` says of each, which also takes the events th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
-from sentinel.store.rows import COLUMNS, INT64, PARTS, SLOTS, hash_of, json, numbers_of, unusual, write
+from sentinel.store.rows import COLUMNS, INT64, PARTS, SLOTS, hash_of, json, jsons, numbers_of, unusual, write
 
 Columns = dict[str, Sequence[Any]]
 Array = NDArray[Any]
 Learnt = tuple[Sequence[str], Sequence[str | float | None]]  # conflicting paths, and the values for the slots
+_NO_NUMBERS = (None, None)
 _TYPES = {
     "BIGINT": "int64", "UBIGINT": "uint64", "UINTEGER": "uint32", "UTINYINT": "uint8", "DOUBLE": "float64",
     "BOOLEAN": "bool",
@@ -26,35 +29,36 @@ _PLAIN = {
     "ip": "ip", "device": "device", "trust": "trust", "clamped": "clamped", "historical": "historical",
 }  # fmt: skip
 _JSON = {"identifiers": "identifiers", "user_labels": "user_labels", "ip_labels": "ip_labels", "props": "properties"}
+_ATTRIBUTES = (*_PLAIN.values(), *_JSON.values(), *PARTS, "sent", "ipv6")
+_attributes = attrgetter(*_ATTRIBUTES)
 
 
-def columns(app: str, kept: Sequence[KeptEvent], learnt: Sequence[Learnt]) -> Columns:
+def columns(app: str, events: Sequence[Event], positions: Sequence[int], learnt: Sequence[Learnt]) -> Columns:
     """Return the columns of events that hold anything; each is as long as there are events."""
-    if not kept:
+    if not events:
         return {}
-    events = [one.event for one in kept]
-    parts: Columns = {}
-    if not all(_add_part(name, [getattr(event, name) for event in events], parts) for name in PARTS):
+    values = dict(zip(_ATTRIBUTES, zip(*map(_attributes, events), strict=True), strict=True))
+    found: Columns = {}
+    if not all(_add_part(name, values[name], found) for name in PARTS):
+        kept = map(KeptEvent, events, positions)
         return _of_rows([write(app, one, *of) for one, of in zip(kept, learnt, strict=True)])
-    found: Columns = {column: [getattr(event, name) for event in events] for column, name in _PLAIN.items()}
-    for column, name in _JSON.items():
-        values = [getattr(event, name) for event in events]
-        found[column] = [json(value) if value else None for value in values]
-    ips = [numbers_of(ip) if ip else (None, None) for ip in found["ip"]]
-    found |= parts | {
-        "seq": [one.position for one in kept],
+    ips = [numbers_of(ip) if ip else _NO_NUMBERS for ip in values["ip"]]
+    found |= {column: values[name] for column, name in _PLAIN.items()}
+    found |= {column: jsons(values[name]) for column, name in _JSON.items()}
+    found |= {
+        "seq": positions,
         "app": [app] * len(events),
-        "ahead": [None if event.sent is None else event.sent - event.at for event in events],
-        "user_h": [hash_of(user) if user else None for user in found["user_key"]],
-        "ip_h": [hash_of(ip) if ip else None for ip in found["ip"]],
-        "device_h": [None if device is None else hash_of(device) for device in found["device"]],
+        "ahead": [None if sent is None else sent - at for sent, at in zip(values["sent"], values["at"], strict=True)],
+        "user_h": [hash_of(user) if user else None for user in values["user"]],
+        "ip_h": [hash_of(ip) if ip else None for ip in values["ip"]],
+        "device_h": [None if device is None else hash_of(device) for device in values["device"]],
         "ip4": [four for four, _ in ips],
         "ip6": [six for _, six in ips],
-        "ipv6": [unusual(event.ipv6) for event in events],
-        "conflicts": [json(conflicts) for conflicts, _ in learnt],
+        "ipv6": [unusual(prefix) for prefix in values["ipv6"]],
+        "conflicts": [json(conflicts) if conflicts else None for conflicts, _ in learnt],
     }
     found |= zip(SLOTS, zip(*(slots for _, slots in learnt), strict=True), strict=True)
-    return {name: values for name, values in found.items() if values.count(None) < len(values)}
+    return _filled(found.items())
 
 
 def together(tables: Sequence[tuple[int, Columns]]) -> dict[str, Array]:
@@ -79,12 +83,13 @@ def listed(names: Iterable[str]) -> str:
 
 
 def _array(values: Sequence[Any], kind: str | None) -> Array:
+    size = len(values)
     if kind is None:
-        return np.array(values, dtype=object)
+        return np.fromiter(values, object, size)
     if None not in values:
-        return np.array(values, dtype=kind)
-    missing = np.array([value is None for value in values])
-    return np.ma.masked_array(np.array([0 if value is None else value for value in values], dtype=kind), missing)
+        return np.fromiter(values, kind, size)
+    missing = np.fromiter([value is None for value in values], bool, size)
+    return np.ma.masked_array(np.fromiter([0 if value is None else value for value in values], kind, size), missing)
 
 
 def of_rows(rows: Sequence[tuple[Any, ...]]) -> tuple[int, Columns]:
@@ -93,27 +98,33 @@ def of_rows(rows: Sequence[tuple[Any, ...]]) -> tuple[int, Columns]:
 
 
 def _of_rows(rows: Sequence[tuple[Any, ...]]) -> Columns:
-    found = zip(COLUMNS, zip(*rows, strict=True), strict=True) if rows else ()
-    return {name: values for name, values in found if values.count(None) < len(values)}
+    return _filled(zip(COLUMNS, zip(*rows, strict=True), strict=True) if rows else ())
+
+
+def _filled(found: Iterable[tuple[str, Sequence[Any]]]) -> Columns:
+    """Return the columns that hold anything; most of them do in their first row."""
+    return {name: values for name, values in found if values[0] is not None or values.count(None) < len(values)}
 
 
 def _add_part(name: str, values: Sequence[Mapping[str, Any]], found: Columns) -> bool:
     """Add the columns of a part of the events; False where something in it fits none."""
     if not any(values):
         return True
-    known = PARTS[name]
-    if not all(known.keys() >= value.keys() for value in values if value):
+    known, keys = PARTS[name], set().union(*values)
+    if not known.keys() >= keys:
         return False
-    for key, (column, kind) in known.items():
+    for key in keys:
+        column, kind = known[key]
         some = [value.get(key) for value in values]
         kinds = set(map(type, some)) - {type(None)}
         if not kinds:
             continue
-        if kinds != {kind} or kind is dict or (kind is int and not _fit([one for one in some if one is not None])):
+        if kinds != {kind} or (kind is int and not _fit(some)):
             return False
-        found[column] = some
+        found[column] = jsons(some) if kind is dict else some
     return True
 
 
-def _fit(numbers: Sequence[int]) -> bool:
-    return min(numbers) in INT64 and max(numbers) in INT64
+def _fit(numbers: Iterable[int | None]) -> bool:
+    some = {number for number in numbers if number is not None}
+    return min(some) in INT64 and max(some) in INT64

@@ -6,6 +6,7 @@ store's own, and ends when the server does. Who asks, and when, is in `formatter
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -19,7 +20,6 @@ import duckdb
 import msgspec
 
 from sentinel.core.errors import fault
-from sentinel.core.record import KeptEvent
 from sentinel.store.embedded import codec
 from sentinel.store.embedded.columns import columns, listed, together
 from sentinel.store.paths import AppSchema
@@ -74,9 +74,9 @@ def formatted(asked: Asked, apps: dict[str, AppSchema], scratch: duckdb.DuckDBPy
         apps[app] = AppSchema.made_of(rows)
     tables = []
     for first, app, body in asked.rows:
-        kept = [KeptEvent(event, first + index) for index, event in enumerate(codec.unpack(body))]
-        learnt = [apps[app].read(one.event) for one in kept]
-        tables.append((len(kept), columns(app, kept, learnt)))
+        events = codec.unpack(body)
+        learnt = [apps[app].read(event) for event in events]
+        tables.append((len(events), columns(app, events, range(first, first + len(events)), learnt)))
     lump = together(tables)
     if lump:
         names, file = listed(lump), asked.file.replace("'", "''")
@@ -88,6 +88,7 @@ def main(descriptor: int) -> None:
     """Answer until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the server ends in order, and this with it
     os.umask(0o077)
+    gc.set_threshold(50_000, 20, 50)  # events come and go, and are in no cycle
     apps: dict[str, AppSchema] = {}
     decoder = msgspec.msgpack.Decoder(Asked)
     with socket.socket(fileno=descriptor) as connection, duckdb.connect(config=dict(_SETTINGS)) as scratch:

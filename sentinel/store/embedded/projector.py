@@ -248,16 +248,17 @@ class Projector:
                 _put(tables, cursor)
                 tables = []
             kept = self._events(row, cursor)
+            events, positions = [one.event for one in kept], [one.position for one in kept]
             schema = self._schema.of(row.app)
             schema.version += 1  # the other process knows nothing of what is learnt here
-            learnt = [schema.read(one.event) for one in kept]
+            learnt = [schema.read(event) for event in events]
             if sift:
                 found = [rows.write(row.app, one, *of) for one, of in zip(kept, learnt, strict=True)]
                 good = sifted(found)
                 self.skipped += len(found) - len(good)
                 tables.append(of_rows(good))
             elif kept:
-                tables.append((len(kept), columns(row.app, kept, learnt)))
+                tables.append((len(kept), columns(row.app, events, positions, learnt)))
         _put(tables, cursor)
 
     def _events(self, row: Row, cursor: duckdb.DuckDBPyConnection) -> list[KeptEvent]:
