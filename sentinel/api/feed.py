@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import msgspec
-
 from sentinel.api import stream
 from sentinel.api.context import only_known
 from sentinel.api.hub import Hub
@@ -28,11 +26,9 @@ from sentinel.service.ports.findings import Decisions
 
 POLL, STREAM = "/v1/feed", "/v1/feed/stream"
 TOPIC = "decisions"
-_LUMP = 500  # decisions encoded in one go, so that no other thread waits long for its turn
 _KEEP = 2.0  # seconds a delta is kept for others who ask for the same
 _FIRST_KEPT = 1024
 _LITTLE = 100  # revisions: what changed since then takes no time worth waiting for
-_encode = msgspec.json.Encoder().encode
 
 _Asked = tuple[str, int, int]  # an app, the revision asked from, the one this process knew of
 
@@ -155,14 +151,9 @@ class _Follower:
 
 def encode(delta: Delta) -> Change:
     """Return a delta as it is sent."""
-    lumps = [
-        _encode([write_decision(one) for one in delta.added[start : start + _LUMP]])[1:-1]
-        for start in range(0, len(delta.added), _LUMP)
-    ]
-    head = b'"revision":%d,"reset":%b,"added":[' % (delta.revision, b"true" if delta.reset else b"false")
-    return Change(
-        delta.revision, b"".join((head, b",".join(lumps), b'],"removed":', _encode(list(delta.removed)), b"}"))
-    )
+    head = b'"revision":%d,"reset":%b,"added":' % (delta.revision, b"true" if delta.reset else b"false")
+    added, removed = wire.json_list(map(write_decision, delta.added)), wire.json_list(delta.removed)
+    return Change(delta.revision, b'%b%b,"removed":%b}' % (head, added, removed))
 
 
 def _since(query: bytes) -> int:

@@ -17,14 +17,13 @@ from hashlib import blake2b
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-import msgspec
-
 from sentinel.compat.adapter import READERS, Adapter, Answer, Call, Route, Shared, in_header
 from sentinel.core.decision import STRICTNESS, Place, place
 from sentinel.core.duration import DAY, SECOND
 from sentinel.core.errors import DecisionError, StoreBusy
 from sentinel.edge.errors import ApiError
 from sentinel.edge.protocols import KeyForm, KeySetting, yes_or_no
+from sentinel.edge.wire import json_list
 from sentinel.service.bans import Ban, Change, Table, Target
 
 ORIGIN = "sentinel"
@@ -39,6 +38,8 @@ _LIMIT = 10_000
 # Who deletes before it adds, and keeps an element's end otherwise. Others, as the Local API tells no such pair, may
 # delete last: HAProxy's, Traefik's and PHP's would let go of whoever is banned for longer.
 _DELETE_FIRST = ("crowdsec-firewall-bouncer",)
+
+Named = tuple[str, str]  # a scope and a value, in the words of the Local API
 
 
 class Poller(NamedTuple):
@@ -183,24 +184,18 @@ def _stream(
 ) -> tuple[int, bytes]:
     """Return the table's number and the answer; a ban that changed is in both lists only with `pairs`."""
     number, told = _told(table, since)
-    found = _lists(told, table, wanted, settings, now)
-    if not pairs:
-        there = {_same(one) for one in found["new"]}
-        found["deleted"] = [one for one in found["deleted"] if _same(one) not in there]
-    return number, msgspec.json.encode(found)
-
-
-def _same(one: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return by what bouncers know a decision that they hold."""
-    return one["type"], one["scope"], one["value"]
+    new, deleted = _lists(told, table, wanted, settings)
+    if not pairs:  # bouncers know a decision that they hold by its type, scope and value
+        deleted = {named: ban for named, ban in deleted.items() if named not in new or new[named].kind != ban.kind}
+    return number, b'{"new":%b,"deleted":%b}' % (_written(new.items(), now), _written(deleted.items(), now))
 
 
 def _shown(
     pairs: Iterable[tuple[Target, Ban]], part: slice, wanted: Wanted, settings: Mapping[str, Any], now: int
 ) -> bytes:
-    taken = (_items(target, ban, settings, now) for target, ban in pairs if wanted.takes(target, ban))
-    found = list(islice(chain.from_iterable(taken), part.start, part.stop))
-    return msgspec.json.encode(found) if found else b"null"
+    taken = (_names(target, ban, settings) for target, ban in pairs if wanted.takes(target, ban))
+    found = _written(islice(chain.from_iterable(taken), part.start, part.stop), now)
+    return b"null" if found == b"[]" else found
 
 
 def _told(table: Table, since: tuple[int, ...]) -> tuple[int, list[Change]]:
@@ -215,53 +210,61 @@ def _told(table: Table, since: tuple[int, ...]) -> tuple[int, list[Change]]:
 
 
 def _lists(
-    told: Iterable[Change], table: Table, wanted: Wanted, settings: Mapping[str, Any], now: int
-) -> dict[str, Any]:
+    told: Iterable[Change], table: Table, wanted: Wanted, settings: Mapping[str, Any]
+) -> tuple[dict[Named, Ban], dict[Named, Ban]]:
     """Return what is new and what is deleted; a ban that changed is in both."""
-    new: dict[tuple[str, str], dict[str, Any]] = {}
-    deleted: dict[tuple[str, str], dict[str, Any]] = {}
+    new: dict[Named, Ban] = {}
+    deleted: dict[Named, Ban] = {}
     for change in told:
         for ban, items in ((change.was, deleted), (change.now, new)):
             if ban is not None and wanted.takes(change.target, ban):
-                items.update(((one["scope"], one["value"]), one) for one in _items(change.target, ban, settings, now))
+                items.update(_names(change.target, ban, settings))
     if settings.get("expand"):
-        _mend(new, deleted, table, wanted, settings, now)
-    return {"new": list(new.values()), "deleted": list(deleted.values())}
+        _mend(new, deleted, table, wanted, settings)
+    return new, deleted
 
 
 def _mend(
-    new: dict[tuple[str, str], dict[str, Any]], deleted: dict[tuple[str, str], dict[str, Any]], table: Table,
-    wanted: Wanted, settings: Mapping[str, Any], now: int,
-) -> None:  # fmt: skip
+    new: dict[Named, Ban], deleted: dict[Named, Ban], table: Table, wanted: Wanted, settings: Mapping[str, Any]
+) -> None:
     """Tell of an address that lies in several networks told address by address what the longest of them says."""
-    for key in {**new, **deleted}:
-        if key[0] != "Ip":
+    for named in {**new, **deleted}:
+        if named[0] != "Ip":
             continue
-        there = place(key[1])
-        held = [one for one in table.covering(there) if _listed(one[0]) and wanted.takes(*one)]
+        held = [one for one in table.covering(place(named[1])) if _listed(one[0]) and wanted.takes(*one)]
         if held:
             _, ban = max(held, key=lambda one: one[1].until)
-            found = next((one for one in _items(there, ban, settings, now)), None)
-            if found is not None:
-                new[key] = found
+            if _is_told(ban, settings):
+                new[named] = ban
                 if len(held) > 1:
-                    deleted[key] = found
+                    deleted[named] = ban
 
 
-def _items(target: Target, ban: Ban, settings: Mapping[str, Any], now: int) -> Iterator[dict[str, Any]]:
-    """Give a ban as the Local API writes decisions; every field of it is needed by some bouncer."""
-    if ban.kind != "block" and not settings.get("captcha"):
-        return
-    for value in _values(target, bool(settings.get("expand"))):
-        yield {
+def _is_told(ban: Ban, settings: Mapping[str, Any]) -> bool:
+    return ban.kind == "block" or bool(settings.get("captcha"))
+
+
+def _names(target: Target, ban: Ban, settings: Mapping[str, Any]) -> Iterator[tuple[Named, Ban]]:
+    """Give what a ban is told of, with the ban."""
+    if _is_told(ban, settings):
+        for value in _values(target, bool(settings.get("expand"))):
+            yield ("User" if isinstance(target, str) else "Range" if "/" in value else "Ip", value), ban
+
+
+def _written(told: Iterable[tuple[Named, Ban]], now: int) -> bytes:
+    """Return bans as the Local API writes decisions; every field of it is needed by some bouncer."""
+    return json_list(
+        {
             "id": _id(ban.decision, value),
             "origin": ORIGIN,
             "type": _TYPES[ban.kind],
-            "scope": "User" if isinstance(target, str) else "Range" if "/" in value else "Ip",
+            "scope": scope,
             "value": value,
             "duration": _duration(min(ban.until - now, LONGEST)),
             "scenario": _scenario(ban),
         }
+        for (scope, value), ban in told
+    )
 
 
 def _values(target: Target, expand: bool) -> Iterator[str]:

@@ -383,8 +383,8 @@ def test_durations_are_gos_and_never_nothing(micros, text):
 def test_a_ban_for_ever_is_told_as_a_year():
     table = Table()
     table.update(Delta(1, (Decision("a", "block", "ip", "192.0.2.1"),), reset=True), True, NOW)
-    told = crowdsec._lists(table.changes(None)[1], table, crowdsec._wanted({}), {}, NOW)
-    assert [one["duration"] for one in told["new"]] == ["8760h0m0s"]
+    _, told = crowdsec._stream(table, (), crowdsec._wanted({}), {}, NOW, False)
+    assert [one["duration"] for one in json.loads(told)["new"]] == ["8760h0m0s"]
     assert table.changes(None)[1] == [Change(place("192.0.2.1"), None, table.bans[place("192.0.2.1")])]
 
 

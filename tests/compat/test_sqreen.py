@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.compat import sqreen
+from sentinel.core.decision import place
 from sentinel.core.errors import EventError
 from sentinel.core.record import App
 from sentinel.service.bans import Ban, Table
@@ -211,6 +212,19 @@ def test_an_action_never_lasts_for_ever_nor_longer_than_an_agents_timers():
     durations = [sqreen._action(ban, 5, "block_user", {})["duration"] for _, ban in pack.users]
     assert durations == [14 * 24 * 3600, 1]
     assert sqreen._packed(table, 1).tag == pack.tag != sqreen._packed(table, 2).tag, "each week all are told anew"
+
+
+def test_of_too_many_those_are_told_who_are_refused_longest(monkeypatch):
+    monkeypatch.setattr(sqreen, "MOST_TOLD", 2)
+    table = Table()
+    table.bans = {
+        target(n): Ban("block", until, f"d{n}", None)
+        for n, until in enumerate((5, 9, 2, 9))
+        for target in ("id:{}".format, lambda n: place(f"192.0.2.{n}"))
+    }
+    pack = sqreen._packed(table, 1)
+    assert [key for key, _ in pack.users] == ["id:1", "id:3"]
+    assert [str(where) for where, _ in pack.places] == ["192.0.2.1/32", "192.0.2.3/32"]
 
 
 AGENT = Path(__file__).parent / "sqreen_app.js"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -71,3 +72,9 @@ def test_an_answer_without_a_body_says_nothing_of_one(status, told):
     asyncio.run(wire.answer(send, status, b"", [("etag", "x")]))
     assert [name.decode() for name, _ in sent[0]["headers"]] == [*told, "etag"]
     assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+
+
+@pytest.mark.parametrize("length", [0, 1, 499, 500, 501, 1000, 1001])
+def test_a_long_list_is_the_same_json_as_a_short_one(length):
+    values = [{"n": n, "text": "],["} for n in range(length)]
+    assert json.loads(wire.json_list(iter(values))) == values
