@@ -23,6 +23,7 @@ LABELS: Mapping[str, str] = {
 OTHERS: Mapping[str, Mapping[str, str]] = {
     "addresses": {"range": "Seen in"},
     "decide": {"kind": "Do"},
+    "decisions": {"by": "Made by"},
     "delete": {"again": "Type the key to confirm"},
     "edit": {"name": "File"},
     "explorer": {"q": "Condition, in the language of rules"},
