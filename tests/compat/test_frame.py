@@ -150,7 +150,8 @@ def test_questions_about_stored_events_wait_for_their_turn_and_nothing_else_does
 def test_what_a_foreign_body_means_is_written_before_the_answer(room):
     answer = post(room, [SENT, SENT | {"twice": True}])
     assert (answer.status, answer.json, answer.headers["x-tag"]) == (201, {"stored": 3}, "7")
-    assert [(one.name, one.user) for one in room.written.events] == [("login", "id:42")] * 2 + [("again", None)]
+    written = [(one.name, dict(one.identifiers)) for one in room.written.events]
+    assert written == [("login", {"id": "42"})] * 2 + [("again", {})]
     (sending,) = room.written.sendings
     assert (sending.app, sending.scope, sending.key, sending.historical) == ("one", "sdk", "fake-sdk", False)
     assert [taken[2] for taken in room.meters.taken] == [0]

@@ -88,7 +88,7 @@ def test_an_integer_no_store_can_write_costs_its_own_event_only(field):
 
 @pytest.mark.parametrize("user", [2**100, {"id": 2**100}])
 def test_an_identifier_may_be_a_large_integer(user):
-    assert one({"event": "x", "user": user}).user == f"id:{2**100}"
+    assert one({"event": "x", "user": user}).identifiers == {"id": f"{2**100}"}
 
 
 def test_a_list_of_large_integers_is_no_identifier():
