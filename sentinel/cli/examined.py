@@ -22,10 +22,10 @@ from sentinel.core.errors import SentinelError
 from sentinel.engine.playbook import Playbook
 from sentinel.service.setup import ONCE
 from sentinel.settings import Settings
+from sentinel.store.access import MOST_KEYS
 
 FEW_FILES = 4096
 IDLE = 90 * DAY
-MOST_KEYS = 1000  # of an app, in use
 PATIENCE = 5.0  # seconds for one host to take a connection
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _BEGUN = 1_767_225_600  # 2026-01-01: no clock that is right shows less
