@@ -16,6 +16,7 @@ from sentinel.core.duration import DAY
 from sentinel.core.event import Event
 from sentinel.engine.crowd import Crowd
 from sentinel.engine.lines import line, parts
+from sentinel.engine.playbook import USER_ACTIONS
 from sentinel.engine.windows import Hit
 
 LADDER = 30 * DAY  # how far back ladders and guards look
@@ -70,6 +71,14 @@ class Ledger:
         acted = self._by_playbook.get(playbook, [])
         del acted[: bisect_right(acted, (since, chr(0x10FFFF)))]
         return {target for _, target in acted}
+
+    def rename(self, names: Mapping[str, str], playbooks: Iterable[str]) -> None:
+        """Begin the ladders of deleted persons anew; for guards of these playbooks they count on by another name."""
+        for key in [key for key in self._by_target if key[1] in USER_ACTIONS and key[2] in names]:
+            del self._by_target[key]
+        for playbook in playbooks:
+            acted = self._by_playbook.get(playbook, [])
+            acted[:] = sorted((at, names.get(target, target)) for at, target in acted)
 
     def trip(self, playbook: str, until: int) -> None:
         """Let a playbook only monitor until then: its guard has held."""

@@ -17,6 +17,8 @@ ActionKind = Literal[
     "label_user", "label_ip", "notify", "webhook", "block_users", "emit",
 ]  # fmt: skip
 
+USER_ACTIONS: tuple[ActionKind, ...] = ("block_user", "redirect_user", "challenge_user", "label_user")
+IP_ACTIONS: tuple[ActionKind, ...] = ("block_ip", "redirect_ip", "label_ip")
 MODES: tuple[Mode, ...] = ("off", "monitor", "enforce")
 SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
 JUDGED_ON_ARRIVAL: frozenset[MetricKind] = frozenset({"avg", "ratio"})

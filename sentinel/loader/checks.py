@@ -14,7 +14,7 @@ from sentinel.core.duration import format_duration
 from sentinel.core.errors import EventError
 from sentinel.core.event import RESERVED, read
 from sentinel.engine.judge import prepare
-from sentinel.engine.playbook import Playbook, Rule, Selector
+from sentinel.engine.playbook import IP_ACTIONS, USER_ACTIONS, Playbook, Rule, Selector
 from sentinel.engine.possible import TRUSTS
 from sentinel.engine.problems import quote
 from sentinel.engine.select import is_pattern
@@ -22,7 +22,6 @@ from sentinel.engine.unmet import asks_success, is_unmet, settled
 from sentinel.loader.desk import Desk, listed
 from sentinel.loader.impossible import IMPOSSIBLE, check_names
 from sentinel.loader.playbook import Rules, selections, usual_cooldown
-from sentinel.loader.schema import IP_ACTIONS, USER_ACTIONS
 from sentinel.loader.shapes import Picked, Reading
 from sentinel.loader.source import Spot
 from sentinel.loader.testcase import check_tests

@@ -10,7 +10,7 @@ from itertools import combinations
 from sentinel.engine.fields import FIELDS
 from sentinel.engine.kinds import Kind
 from sentinel.engine.memory import LADDER
-from sentinel.engine.playbook import MODES, SEVERITIES
+from sentinel.engine.playbook import IP_ACTIONS, MODES, SEVERITIES, USER_ACTIONS
 from sentinel.engine.possible import TRUSTS
 from sentinel.loader import words
 from sentinel.loader.desk import Json
@@ -23,8 +23,6 @@ MOST_COPIES = 100_000
 MOST_BESIDE = 10
 MOST_SHARERS = 1000
 VERDICTS = ("allow", "block", "redirect", "challenge")
-USER_ACTIONS = ("block_user", "redirect_user", "challenge_user", "label_user")
-IP_ACTIONS = ("block_ip", "redirect_ip", "label_ip")
 
 
 def _fields(namespace: str) -> dict[str, Key]:

@@ -10,10 +10,10 @@ from sentinel.core import address, identity
 from sentinel.core import event as events
 from sentinel.core.duration import LONGEST, format_duration
 from sentinel.core.errors import EventError
-from sentinel.engine.playbook import Delivery, Expectation, Place, PlaybookTest, Request
+from sentinel.engine.playbook import IP_ACTIONS, USER_ACTIONS, Delivery, Expectation, Place, PlaybookTest, Request
 from sentinel.engine.problems import quote
 from sentinel.loader.desk import Desk, listed
-from sentinel.loader.schema import EVENT, IP_ACTIONS, MOST_COPIES, TIMED, USER_ACTIONS
+from sentinel.loader.schema import EVENT, MOST_COPIES, TIMED
 from sentinel.loader.shapes import Reading
 from sentinel.loader.source import Mapping as MappingNode
 from sentinel.loader.source import Node, Spot

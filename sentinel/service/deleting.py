@@ -49,8 +49,7 @@ class Deleter:
             return
         with self._pipeline.lock:
             tenant = self._pipeline.tenant(app)
-            for room in (tenant.windows, tenant.memory.familiar, tenant.memory.crowd):
-                room.rename(names)
+            tenant.rename(names)
         saving.save(self._pipeline, tenant, now, only=self._forget(app, names))
         self._store.deletions.renamed(app, names)
 

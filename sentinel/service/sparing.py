@@ -13,6 +13,7 @@ from sentinel.core import address
 from sentinel.core.decision import Place, place
 from sentinel.core.finding import Finding
 from sentinel.core.record import Allowance
+from sentinel.engine.keys import renamed
 from sentinel.engine.windows import Hit
 
 ALLOWLISTED = "allowlisted"
@@ -80,6 +81,12 @@ class LetBe:
             self._groups[of] = tuple(_let_be(finding))
             if len(self._groups) > MOST_LET_BE:
                 self._groups.popitem(last=False)
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Let go of the groups of deleted persons."""
+        for of, whom in list(self._groups.items()):
+            if renamed(of[1], names) != of[1] or any(target in names for _, target in whom):
+                del self._groups[of]
 
     def concerns(self, hits: Iterable[Hit]) -> bool:
         """Say whether any of these is of such a group."""

@@ -15,6 +15,7 @@ from sentinel.core.decision import place
 from sentinel.core.finding import Finding
 from sentinel.core.record import Allowance, App
 from sentinel.engine.engine import Engine
+from sentinel.engine.keys import renamed
 from sentinel.engine.memory import Memory
 from sentinel.engine.playbook import Playbook
 from sentinel.engine.windows import Hit, Watch, Windows
@@ -113,6 +114,14 @@ class Tenant:
         for watch in self.engine.watches():
             self.windows.watch(watch)
         return gone
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Call deleted persons by their pseudonyms in all that is remembered; whoever comes back is somebody new."""
+        for room in (self.windows, self.memory.familiar, self.memory.crowd):
+            room.rename(names)
+        self.memory.ledger.rename(names, self.engine.judges)
+        self.let_be.rename(names)
+        self._open = OrderedDict(((of[0], renamed(of[1], names)), known) for of, known in self._open.items())
 
     def allow(self, allowances: Iterable[Allowance], whose: Whose) -> None:
         """Take over the allowlist as it is now."""

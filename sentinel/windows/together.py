@@ -7,12 +7,14 @@ What is learnt is sent along with the next call, so that a batch costs no journe
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from sentinel.core.duration import DAY
 from sentinel.core.event import Event
 from sentinel.engine.crowd import MOST, Crowd
 from sentinel.engine.memory import DEVICE, LADDER, PLACES, SHARERS, Familiar, Ledger, Memory
+from sentinel.engine.playbook import USER_ACTIONS
 from sentinel.engine.windows import Hit
 from sentinel.windows.link import Command, Link, script
 from sentinel.windows.names import Names
@@ -101,6 +103,16 @@ class SharedLedger(Ledger):
             ]
         )
         return {read_text(target) for target in targets}
+
+    def rename(self, names: Mapping[str, str], playbooks: Iterable[str]) -> None:
+        """Begin the ladders of deleted persons anew; for guards they count on by another name."""
+        steps = product(playbooks, USER_ACTIONS, names)
+        ladders = [self._names.of("ladder", *step) for step in steps]
+        if ladders:
+            self._link.call([Command(key, ("DEL", key)) for key in ladders])
+        keys = list(self._link.names(self._names.like("acted")))
+        for name, other in names.items():
+            _rename(self._link, keys, name, other)
 
     def trip(self, playbook: str, until: int) -> None:
         """Let a playbook only monitor until then, in every process: its guard has held."""
@@ -252,8 +264,8 @@ class SharedCrowd(Crowd):
         return [read_text(user) for user in found[-MOST:]], len(found) > MOST
 
     def rename(self, names: Mapping[str, str]) -> None:
-        """Call persons otherwise in every group, and among those who were acted on."""
-        keys = [key for what in ("crowd", "acted") for key in self._link.names(self._names.like(what))]
+        """Call persons otherwise in every group."""
+        keys = list(self._link.names(self._names.like("crowd")))
         for name, other in names.items():
             _rename(self._link, keys, name, other)
 

@@ -83,6 +83,22 @@ def test_only_the_states_that_name_a_deleted_person_are_kept_anew(store):
     assert machine.boot().memory.familiar.places("id:jané-doe", machine.now + 1) == []
 
 
+def test_whoever_comes_back_is_somebody_new_to_ladders_findings_and_guards(store):
+    """As after the next start: until then the deleted person's ladder went on, and their finding gathered evidence."""
+    steps = FAILED.replace("for: 1h", "for: [10m, 20m]").replace("window: 10m", "window: 1m")
+    machine = Machine(store, [steps + "guard: {max: 2, per: 1d}\n"])
+    machine.send(*(failed(f"a{n}", n, user="jane") for n in range(5)))
+    (first,) = store.findings.since("shop", 0)
+    Deleter(machine.pipeline, store).delete("shop", "id:jane", "ana", "she asked for it", machine.now + 1)
+    machine.send(*(failed(f"b{n}", 10 + n, user="jane") for n in range(2)))
+    (kept,) = store.findings.since("shop", 0)
+    assert (kept.evidence, kept.last) == (first.evidence, first.last)
+    machine.send(*(failed(f"c{n}", 3600 + n, user="jane") for n in range(3)))
+    machine.send(*(failed(f"d{n}", 3700 + n, user="another") for n in range(3)))
+    effects = [kept.finding.effects[0] for kept in store.findings.since("shop", 0)]
+    assert [(one.length // MINUTE, one.held) for one in effects] == [(10, None), (10, None), (10, "guard")]
+
+
 def saved(store, app="shop"):
     return b"".join(one.state for one in store.snapshots.load(app).values())
 

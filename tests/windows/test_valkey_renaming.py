@@ -47,12 +47,14 @@ def test_no_room_names_a_deleted_person_and_the_others_stay(site):
     assert b"jane" in everything(servers)
     memory.familiar.rename(NAMES)
     memory.crowd.rename(NAMES)
+    memory.ledger.rename(NAMES, ["p"])
     assert b"jane" not in everything(servers)
     assert sorted(memory.crowd.of("w", "203.0.113.9", 0)[0]) == ["gone:1", "id:john"]
     assert memory.familiar.sharers("203.0.113.9", START + 9 * DAY) == 2
     assert memory.familiar.places("id:jane", START + 9 * DAY) == []
     assert memory.familiar.places("id:john", START + 9 * DAY) != []
     assert memory.ledger.targets("p", 0) == {"gone:1"}
+    assert memory.ledger.times("p", "block_user", "id:jane", START + 1, "g") == 0, "whoever comes back is somebody new"
 
 
 def test_a_persons_own_windows_begin_anew_and_others_go_on(site):
