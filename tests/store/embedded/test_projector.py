@@ -185,6 +185,12 @@ def test_a_value_that_no_column_takes_costs_its_own_event_only(store):
     assert ids(store) == ["a000", "a001", "a003", "a004"]
 
 
+def test_events_that_fit_are_not_tried_one_by_one(store, monkeypatch):
+    monkeypatch.setattr(projector, "sifted", lambda table: pytest.fail("a millisecond each"))
+    put(store, batch(events=lot("a", request={"status": 200, "params": {"q": "1"}}, properties={"x": [1]})))
+    assert store.project() == 5
+
+
 def test_promoted_properties_have_columns_of_their_own(store):
     put(store, batch(events=lot("a", 3, properties={"plan": "free", "total": 5, "deep": {"n": 1.5}, "ok": True})))
     put(store, batch(events=lot("b", 1, properties={"plan": 7, "total": "x"})))
