@@ -5,6 +5,7 @@ The position after a commit lies at the end of its last row, behind every event 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from sentinel.store.embedded.codec import size, unpack
 from sentinel.store.embedded.control import Control
 
 LARGEST = 4096  # events in one row; a position has room for twice as many
-HELD = 50  # rows whose events are held until they are taken
+HELD = 1_000  # events held until they are taken: where more come in, another process takes them out of the rows
 
 _INSERT = "INSERT INTO journal (app, events, unchecked, body) VALUES (?, ?, ?, ?)"
 _ROWS = "SELECT id, app, events, unchecked, body FROM journal WHERE id > ? ORDER BY id"
@@ -70,6 +71,8 @@ class Journal:
             last = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'journal'").scalar() or 0
             first = connection.exec_driver_sql("SELECT min(id) FROM journal").scalar()
         self._held: dict[int, Sequence[Event]] = {}
+        self._holds = 0  # events of them
+        self._holding = threading.Lock()  # they are put here by one thread and taken by another
         self.last: int = last
         self.floor: int = last if first is None else first - 1
 
@@ -87,18 +90,26 @@ class Journal:
         """Learn that rows are on disk; the events of a few are held, so that they need not be unpacked at once."""
         for number, row in zip(numbers, rows, strict=True):
             self.last = max(self.last, number)
-            if row.same and len(self._held) < HELD:
-                self._held[number] = row.same
+            with self._holding:
+                if row.same and self._holds + row.events <= HELD:
+                    self._held[number] = row.same
+                    self._holds += row.events
 
     def take(self, row: Row) -> list[KeptEvent]:
         """Return the events of a row with their positions; none of it is held any longer."""
-        held = self._held.pop(row.id, None)
+        held = self._let_go(row)
         return row.unpacked() if held is None else [KeptEvent(event, row.first + at) for at, event in enumerate(held)]
 
     def release(self, rows: Iterable[Row]) -> None:
         """Hold the events of rows no longer: nobody takes them."""
         for row in rows:
-            self._held.pop(row.id, None)
+            self._let_go(row)
+
+    def _let_go(self, row: Row) -> Sequence[Event] | None:
+        with self._holding:
+            held = self._held.pop(row.id, None)
+            self._holds -= row.events if held is not None else 0
+        return held
 
     def reaches(self, position: int) -> bool:
         """Say whether everything later than a position is still here."""

@@ -12,7 +12,7 @@ import pytest
 
 from sentinel.core.errors import StoreBusy
 from sentinel.core.record import App, Filter
-from sentinel.store.embedded import projector
+from sentinel.store.embedded import codec, journal, projector
 from sentinel.store.embedded.store import EVENTS, open_store
 from sentinel.store.rows import TEXTS
 from tests.contract.values import NOW, batch, event, put
@@ -86,6 +86,19 @@ def test_attempts_to_open_become_rare(store, monkeypatch):
     assert 20 <= len(attempts) <= 30
     monkeypatch.undo()
     store._projector.open()
+
+
+def test_of_what_waits_to_be_searchable_a_few_events_are_held_and_the_others_unpacked(store, monkeypatch):
+    unpacked = []
+    monkeypatch.setattr(journal, "HELD", 9)
+    monkeypatch.setattr(journal, "unpack", lambda body: unpacked.append(body) or codec.unpack(body))
+    for name, left in (("a", 0), ("b", 1)):
+        put(store, batch(*lot(f"{name}1")))
+        if left:
+            put(store, batch(*lot(f"{name}2")))
+        store.project()
+        assert len(unpacked) == left
+    assert len(ids(store)) == 15
 
 
 def test_journal_rows_stay_until_a_checkpoint_past_them(store):
