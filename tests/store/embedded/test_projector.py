@@ -93,9 +93,9 @@ def test_of_what_waits_to_be_searchable_a_few_events_are_held_and_the_others_unp
     monkeypatch.setattr(journal, "HELD", 9)
     monkeypatch.setattr(journal, "unpack", lambda body: unpacked.append(body) or codec.unpack(body))
     for name, left in (("a", 0), ("b", 1)):
-        put(store, batch(*lot(f"{name}1")))
+        put(store, batch(events=lot(f"{name}1")))
         if left:
-            put(store, batch(*lot(f"{name}2")))
+            put(store, batch(events=lot(f"{name}2")))
         store.project()
         assert len(unpacked) == left
     assert len(ids(store)) == 15
