@@ -67,7 +67,7 @@ def _event(plain: dict[str, Any]) -> Event:
     for name in _TUPLES:
         if name in plain:
             plain[name] = tuple(plain[name])
-    vars(event).update(plain)
+    event.__dict__ = plain
     return event
 
 
