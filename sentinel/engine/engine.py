@@ -168,7 +168,8 @@ class Engine:
         `events` holds at least the events that were delivered with the openings' hits; a wait that is over
         remembers its own. What is retracted is passed over: see `retracted`. Raises StoreError where the memory does.
         """
-        by_id = {(event.id, event.at): event for event in events} if openings else {}
+        wanted = {opening.hit.id for opening in openings}
+        by_id = {(event.id, event.at): event for event in events if event.id in wanted} if wanted else {}
         responded = Responded()
         for opening in openings:
             if opening.retracted:

@@ -85,6 +85,7 @@ class Tenant:
         self._spared = Spared(self.never)
         self.let_be = LetBe()
         self._open: OrderedDict[tuple[str, str], Open] = OrderedDict()
+        self._gathering: set[str] = set()  # playbooks that have open findings, or had
 
     def goes_by(self, playbooks: Sequence[Playbook]) -> bool:
         """Say whether these are the playbooks it goes by."""
@@ -135,6 +136,7 @@ class Tenant:
         for finding in findings:
             if finding.playbook in self.engine.judges:
                 self.let_be.note(finding)
+                self._gathering.add(finding.playbook)
                 of = finding.playbook, finding.key
                 self._open[of] = self._as_open(finding)._replace(counted=())
                 self._open.move_to_end(of)
@@ -147,8 +149,11 @@ class Tenant:
         for finding in new:
             fresh.setdefault((finding.playbook, finding.key), []).append(finding)
         found: dict[str, tuple[int, int]] = {}
-        if self._open or fresh:
+        gathering = self._gathering.union(playbook for playbook, _ in fresh)
+        if gathering:
             for hit in hits:
+                if hit[0] not in gathering:  # the usual case
+                    continue
                 of = hit.watch, hit.key
                 known = self._fresh(fresh[of], hit) if of in fresh else self._open.get(of)
                 if known and known.at <= hit.at < known.until and hit.id not in known.counted:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Select, Table, bindparam, or_, select, update
+from sqlalchemy import BindParameter, Connection, Executable, Select, Table, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sentinel.core.decision import PAIRS, Decision, pair, unpair
@@ -80,8 +81,14 @@ def among(change: Change, query: Select[Any], ids: Sequence[str]) -> set[str]:
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows that collide with none."""
     if rows:
-        insert = _INSERT[connection.dialect.name]
-        connection.execute(insert(table).on_conflict_do_nothing(), list(rows))
+        connection.execute(_inserting(connection.dialect.name, table), list(rows))
+
+
+@cache
+def _inserting(dialect: str, table: Table) -> Executable:
+    """Return the statement, which takes longer to make than to carry out."""
+    statement: Executable = _INSERT[dialect](table).on_conflict_do_nothing()
+    return statement
 
 
 def add_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:

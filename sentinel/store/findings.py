@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
+import msgspec
 from sqlalchemy import ColumnElement, Row, Select, bindparam, case, delete, func, select, tuple_, update
 
 from sentinel.core.batch import Evidence
@@ -47,7 +47,7 @@ def open_new(change: changes.Change, found: Sequence[Finding]) -> tuple[str, ...
     fresh = {finding.id: finding for finding in found if finding.id not in known}
     changes.insert_new(change.connection, findings, [_written(change, finding) for finding in fresh.values()])
     gone = changes.among(change, _TAKEN_BACK, list(known)) if known else set()
-    again = gone - changes.undone_by_people(change, gone)
+    again = gone - changes.undone_by_people(change, gone) if gone else gone
     for finding in found:
         if finding.id in known and (finding.id in again or finding.acted):
             _replace(change, finding, taken_back=finding.id in again)
@@ -195,7 +195,7 @@ def _written(change: changes.Change, finding: Finding) -> dict[str, Any]:
     body = {name: getattr(finding, name) for name in _BODY}
     for name in ("group", "tally", "threshold"):
         body[name] = dict(body[name])
-    body["effects"] = [asdict(effect) for effect in finding.effects]
+    body["effects"] = msgspec.to_builtins(finding.effects)
     columns = {name: getattr(finding, name) for name in _COLUMNS}
     evidence = max(1, len(finding.events))
     return columns | {"app": change.app, "body": body, "opened": change.now, "evidence": evidence, "last": finding.at}
