@@ -25,21 +25,24 @@ class Spared:
     """The allowances in force and networks of the app's own; a user is a person, by whichever key they are known."""
 
     def __init__(self, never: Sequence[Place], allowances: Iterable[Allowance] = (), whose: Whose = list) -> None:
-        allowances = list(allowances)
-        users = [one for one in allowances if one.scope == "user"]
-        persons = whose([one.value for one in users]) if users else []
-        self._never, self._whose = never, whose
-        self._users: dict[str, int | None] = {}
-        for one, person in zip(users, persons, strict=True):
-            key = person or one.value
-            known = self._users.get(key, 0)
-            self._users[key] = None if known is None or one.until is None else max(known, one.until)
-        self._places = [(place(one.value), one.until) for one in allowances if one.scope != "user"]
+        self._never = never
+        self._allowances: list[Allowance] = []
+        self._places: list[tuple[Place, int | None]] = []
+        self.take(allowances, whose)
+
+    def take(self, allowances: Iterable[Allowance], whose: Whose) -> None:
+        """Go by these allowances from now on; there may be thousands, and they seldom change."""
+        found = list(allowances)
+        if found != self._allowances:
+            self._allowances = found
+            self._places = [(place(one.value), one.until) for one in found if one.scope != "user"]
+        self._whose = whose
+        self._users: dict[str, int | None] | None = None  # by person, which links may change: when they are asked for
 
     def why(self, kind: str, target: str, at: int) -> str | None:
         """Return why a user, or an address or network, is not acted on at a moment; None where it is."""
         if kind == "user":
-            return ALLOWLISTED if self._users and self._lets_be(target, at) else None
+            return ALLOWLISTED if self._lets_be(target, at) else None
         where = place(target)
         if any(where.meets(network) for network in self._never):
             return "the app's own proxy"
@@ -57,9 +60,23 @@ class Spared:
         return found
 
     def _lets_be(self, user: str, at: int) -> bool:
+        if self._users is None:
+            self._users = self._persons()
+        if not self._users:
+            return False
         (person,) = self._whose([user])
         key = person or user
         return key in self._users and _lasts(self._users[key], at)
+
+    def _persons(self) -> dict[str, int | None]:
+        """Return until when each person of an allowance is let be, None for ever."""
+        users = [one for one in self._allowances if one.scope == "user"]
+        found: dict[str, int | None] = {}
+        for one, person in zip(users, self._whose([one.value for one in users]) if users else (), strict=True):
+            key = person or one.value
+            known = found.get(key, 0)
+            found[key] = None if known is None or one.until is None else max(known, one.until)
+        return found
 
 
 class LetBe:

@@ -126,7 +126,7 @@ class Tenant:
 
     def allow(self, allowances: Iterable[Allowance], whose: Whose) -> None:
         """Take over the allowlist as it is now."""
-        self._spared = Spared(self.never, allowances, whose)
+        self._spared.take(allowances, whose)
 
     def _protected(self, kind: str, target: str, at: int) -> str | None:
         return self._spared.why(kind, target, at)

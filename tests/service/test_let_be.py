@@ -132,6 +132,18 @@ def test_a_person_is_let_be_by_any_key_until_the_last_of_their_allowances_ends(a
     assert spared.why(*target, OVER) == why
 
 
+def test_allowances_and_links_that_change_are_gone_by_and_places_are_read_only_where_they_did(monkeypatch):
+    read, nobody = [], dict[str, str]().get
+    monkeypatch.setattr(sparing, "place", lambda value: read.append(value) or place(value))
+    spared, kept = Spared(NEVER), [allowed("ip", PLACE), allowed(*ANNS_MAIL)]
+    answers = []
+    for allowances, person in ((kept, nobody), (list(kept), PERSONS.get), (kept[1:], PERSONS.get), ([], nobody)):
+        spared.take(allowances, lambda keys, of=person: [of(key) for key in keys])
+        answers.append((spared.why("ip", PLACE, START), spared.why(*ANN, START)))
+    assert answers == [(ALLOWLISTED, None), (ALLOWLISTED, ALLOWLISTED), (None, ALLOWLISTED), (None, None)]
+    assert read == [PLACE] * 5  # once as it was allowed, and as it was asked for each time
+
+
 @pytest.mark.parametrize(
     ("group", "why"),
     [
