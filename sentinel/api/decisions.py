@@ -24,7 +24,6 @@ from sentinel.api.models import (
 from sentinel.api.parts import Cursor, Id, Limit, Word
 from sentinel.api.views import allowance_view, decision_view, listing
 from sentinel.core.decision import Kind, Scope, Single
-from sentinel.core.errors import SentinelError
 from sentinel.core.record import BY_HAND
 from sentinel.edge.access import Caller
 from sentinel.edge.errors import not_found, require
@@ -70,9 +69,7 @@ class NewAllowance(Model):
 @router.get("/v1/decisions", response_model=Listing[DecisionView], tags=["decisions"])
 def list_decisions(
     here: Here, caller: Listener, kind: Kind | None = None, scope: Scope | None = None,
-    value: Value = None, playbook: Id | None = None, by: Maker = None,
-    finding: Id | None = None,
-    all: Over = False,
+    value: Value = None, playbook: Id | None = None, by: Maker = None, finding: Id | None = None, all: Over = False,
     limit: Limit = 50, cursor: Cursor = None,
 ) -> Any:  # fmt: skip
     """Return decisions, newest first: those in force, or with `all` those that are over too.
@@ -127,10 +124,8 @@ def lift_decisions(
 
     It is for good: the findings behind it never decide again.
     """
-    if playbook is None and by is None:
-        raise SentinelError("`playbook`: neither it nor `by` says whose", f"write `playbook=…` or `by={BY_HAND}`")
-    revision, lifted = here.store.decisions.lift_all(
-        caller.app, caller.by, why, here.clock(), playbook=playbook, maker=by, kind=kind
+    revision, lifted = hand.lift_all(
+        here.store, caller.app, why, caller.by, here.clock(), playbook=playbook, maker=by, kind=kind
     )
     here.told(caller.app)
     return {"revision": revision, "lifted": lifted}

@@ -17,7 +17,7 @@ from sentinel.core.decision import PAIRS, Decision, Kind, Scope, Single, pair, p
 from sentinel.core.duration import ENDLESS, parse_duration
 from sentinel.core.errors import Conflict, DecisionError, SentinelError, StoreBusy
 from sentinel.core.ids import CHANCE, new_id
-from sentinel.core.record import Allowance, Filter, KeptDecision, KeptFinding
+from sentinel.core.record import BY_HAND, Allowance, Filter, KeptDecision, KeptFinding
 from sentinel.service.ports import Store
 
 SINGLES: tuple[Single, ...] = get_args(Single)
@@ -51,6 +51,19 @@ def allow(
     made = Allowance(held.id if held else _id(now), scope, value, why, held.made if held else now, end, by)
     store.allow.add(app, made, by, now)
     return made, lift and _free(store, app, made, by, now)
+
+
+def lift_all(
+    store: Store, app: str, why: str, by: str, now: int, *, playbook: str | None = None, maker: str | None = None,
+    kind: str | None = None,
+) -> tuple[int, int]:  # fmt: skip
+    """End all that a playbook decided, or a maker by hand, for good; return the revision and how many.
+
+    Raises SentinelError where neither is named: it would be everything.
+    """
+    if not (playbook or maker):
+        raise SentinelError("`playbook`: neither it nor `by` says whose", f"write `playbook=…` or `by={BY_HAND}`")
+    return store.decisions.lift_all(app, by, why, now, playbook=playbook, maker=maker, kind=kind)
 
 
 def target(scope: str, value: str | tuple[str, str], ipv6: int) -> str:

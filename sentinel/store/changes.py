@@ -36,6 +36,14 @@ _LINKED = select(_one.c.key, _other.c.key).where(
 )  # fmt: skip
 _KNOWN = select(decisions.c.id).where(decisions.c.app == OF, decisions.c.id.in_(SOME))
 _UNDONE = select(findings.c.id).where(findings.c.app == OF, findings.c.id.in_(SOME), findings.c.undone)
+_TAKEN_BACK = select(decisions.c.id).where(
+    decisions.c.app == OF, decisions.c.id.in_(SOME), decisions.c.lifted_by == NOBODY,
+    decisions.c.lifted_why == TAKEN_BACK,
+)  # fmt: skip
+_LIFTED = select(decisions.c.finding).where(
+    decisions.c.app == OF, decisions.c.finding.in_(SOME), decisions.c.lifted_by.is_not(None),
+    decisions.c.lifted_by != NOBODY,
+)  # fmt: skip
 _TOUCH = (
     postgresql.insert(room_versions)
     .values(version=1)
@@ -203,22 +211,16 @@ def _again(change: Change, known: Iterable[Decision]) -> Iterator[Decision]:
 
     The old ones stay ended: whoever has not heard of it yet must.
     """
-    query = select(decisions.c.id).where(
-        decisions.c.app == OF, decisions.c.id.in_(SOME), decisions.c.lifted_by == NOBODY,
-        decisions.c.lifted_why == TAKEN_BACK,
-    )  # fmt: skip
     asked = {one.id: one for one in known}
     while asked:
-        ended, there = among(change, query, list(asked)), among(change, _KNOWN, list(asked))
+        ended, there = among(change, _TAKEN_BACK, list(asked)), among(change, _KNOWN, list(asked))
         yield from (replace(one, id=id) for id, one in asked.items() if id not in there)
         asked = {_id_after(id, "again"): one for id, one in asked.items() if id in ended}
 
 
 def undone_by_people(change: Change, found: Iterable[str]) -> set[str]:
     """Return those findings of which a person has lifted a decision."""
-    c = decisions.c
-    lifted = select(c.finding).where(c.app == OF, c.finding.in_(SOME), c.lifted_by.is_not(None), c.lifted_by != NOBODY)
-    return among(change, lifted, list(found))
+    return among(change, _LIFTED, list(found))
 
 
 def _repeat(change: Change, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -46,8 +46,8 @@ def open_new(change: changes.Change, found: Sequence[Finding]) -> tuple[str, ...
     known = changes.among(change, _KNOWN, [finding.id for finding in found])
     fresh = {finding.id: finding for finding in found if finding.id not in known}
     changes.insert_new(change.connection, findings, [_written(change, finding) for finding in fresh.values()])
-    gone = changes.among(change, _TAKEN_BACK, list(known)) if known else set()
-    again = gone - changes.undone_by_people(change, gone) if gone else gone
+    gone = changes.among(change, _TAKEN_BACK, list(known))
+    again = gone - changes.undone_by_people(change, gone)
     for finding in found:
         if finding.id in known and (finding.id in again or finding.acted):
             _replace(change, finding, taken_back=finding.id in again)

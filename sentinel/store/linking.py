@@ -103,10 +103,10 @@ class Linking:
             if self._anew:
                 self._own.clear()
                 self._read(sightings)
-        if self._alone:  # each link made may be of those behind it
-            return [self._settled(one.keys) or self._whose(one) for one in sightings]
+        if self._alone:
+            persons = [None] * len(sightings)  # each link made may be of those behind it
         known = zip(persons, sightings, strict=True)
-        return [person or self._settled(one.keys) or self._find(one.keys) for person, one in known]
+        return [person or self._settled(one.keys) or self._whose(one) for person, one in known]
 
     def write(self, connection: Connection, change: Change) -> None:
         """Write the links made; for the keys that joined somebody repeat decisions, and carry their labels over."""

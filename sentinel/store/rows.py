@@ -72,7 +72,7 @@ SHOWN = ", ".join(
         "coalesce(historical, FALSE) AS historical", "make_timestamp(received) AS received",
     )
 )  # fmt: skip
-_NO_NUMBERS = (None, None)
+NO_NUMBERS = (None, None)
 EMPTY_SLOTS: tuple[str | float | None, ...] = (None,) * len(SLOTS)
 
 _encode = msgspec.json.Encoder().encode
@@ -90,7 +90,7 @@ def write(app: str, kept: KeptEvent, conflicts: Sequence[str], slots: Sequence[s
     return (
         seq, app, event.at, None if sent is None else sent - event.at, event.received, event.name,
         event.id, event.success, user, hash_of(user) if user else None, json(event.identifiers),
-        ip, hash_of(ip) if ip else None, *(numbers_of(ip) if ip else _NO_NUMBERS), unusual(event.ipv6), event.device,
+        ip, hash_of(ip) if ip else None, *(numbers_of(ip) if ip else NO_NUMBERS), unusual(event.ipv6), event.device,
         None if event.device is None else hash_of(event.device), event.trust,
         event.clamped, event.historical, json(event.user_labels), json(event.ip_labels),
         *_flat(event.request, "request", more), *_flat(event.geo, "geo", more),

@@ -110,9 +110,7 @@ class SharedLedger(Ledger):
         ladders = [self._names.of("ladder", *step) for step in steps]
         if ladders:
             self._link.call([Command(key, ("DEL", key)) for key in ladders])
-        keys = list(self._link.names(self._names.like("acted")))
-        for name, other in names.items():
-            _rename(self._link, keys, name, other)
+        _rename_all(self._link, self._names.like("acted"), names)
 
     def trip(self, playbook: str, until: int) -> None:
         """Let a playbook only monitor until then, in every process: its guard has held."""
@@ -265,9 +263,7 @@ class SharedCrowd(Crowd):
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Call persons otherwise in every group."""
-        keys = list(self._link.names(self._names.like("crowd")))
-        for name, other in names.items():
-            _rename(self._link, keys, name, other)
+        _rename_all(self._link, self._names.like("crowd"), names)
 
     def take_over(self, other: Crowd) -> None:
         """Take nothing over: the other's is the same."""
@@ -295,6 +291,13 @@ class SharedMemory(Memory):
             shared = self.familiar.shared({ip for _, ip in named})
             events = [event for event, ip in named if ip in shared]
         self.crowd.gather(hits, events, crowded)
+
+
+def _rename_all(link: Link, like: str, names: Mapping[str, str]) -> None:
+    """Call members otherwise in every sorted set whose key is like that."""
+    keys = list(link.names(like))
+    for name, other in names.items():
+        _rename(link, keys, name, other)
 
 
 def _rename(link: Link, keys: Sequence[str], name: str, other: str) -> None:

@@ -72,11 +72,9 @@ def lift_decisions(visit: Analyst, form: Filled) -> Response:
     """End all that a playbook decided, or people by hand, for good."""
     playbook, by = form.text("playbook", empty=True), form.text("by", empty=True)
     kind = form.choice("kind", ("", *KINDS))
-    if not (playbook or by):
-        raise SentinelError("`playbook`: neither it nor `by` says whose")
-    visit.store.decisions.lift_all(
-        visit.app.id, visit.by, form.text("why", most=500), visit.now, playbook=playbook or None, maker=by or None,
-        kind=kind or None,
+    hand.lift_all(
+        visit.store, visit.app.id, form.text("why", most=500), visit.by, visit.now, playbook=playbook or None,
+        maker=by or None, kind=kind or None,
     )  # fmt: skip
     visit.here.told(visit.app.id)
     return visit.done(visit.url("/decisions", playbook=playbook, by=by, kind=kind), "all-lifted")

@@ -14,12 +14,23 @@ from numpy.typing import NDArray
 
 from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
-from sentinel.store.rows import COLUMNS, INT64, PARTS, SLOTS, hash_of, json, jsons, numbers_of, unusual, write
+from sentinel.store.rows import (
+    COLUMNS,
+    INT64,
+    NO_NUMBERS,
+    PARTS,
+    SLOTS,
+    hash_of,
+    json,
+    jsons,
+    numbers_of,
+    unusual,
+    write,
+)
 
 Columns = dict[str, Sequence[Any]]
 Array = NDArray[Any]
 Learnt = tuple[Sequence[str], Sequence[str | float | None]]  # conflicting paths, and the values for the slots
-_NO_NUMBERS = (None, None)
 _TYPES = {
     "BIGINT": "int64", "UBIGINT": "uint64", "UINTEGER": "uint32", "UTINYINT": "uint8", "DOUBLE": "float64",
     "BOOLEAN": "bool",
@@ -42,7 +53,7 @@ def columns(app: str, events: Sequence[Event], positions: Sequence[int], learnt:
     if not all(_add_part(name, values[name], found) for name in PARTS):
         kept = map(KeptEvent, events, positions)
         return _of_rows([write(app, one, *of) for one, of in zip(kept, learnt, strict=True)])
-    ips = [numbers_of(ip) if ip else _NO_NUMBERS for ip in values["ip"]]
+    ips = [numbers_of(ip) if ip else NO_NUMBERS for ip in values["ip"]]
     found |= {column: values[name] for column, name in _PLAIN.items()}
     found |= {column: jsons(values[name]) for column, name in _JSON.items()}
     found |= {

@@ -17,11 +17,11 @@ from secrets import token_hex
 import msgspec
 
 from sentinel.store.embedded.formatting import READY, Answer, Asked, receive, send
-from sentinel.store.embedded.journal import Row
+from sentinel.store.embedded.journal import HELD, Row
 from sentinel.store.paths import AppSchema
 
 LUMP = "lump-{}.parquet"  # the file in the data folder, while it is read: each server that is started has its own
-MUCH = 1_000  # events of one lump from which on it is asked
+MUCH = HELD  # events of one lump from which on it is asked: more are not at hand
 _PATIENCE = 30.0  # seconds for an answer
 _MOST_FAILURES = 3  # in a row, after which it is not asked again
 
