@@ -20,8 +20,9 @@ from sentinel.core.identity import key_type
 from sentinel.core.record import Deletion
 from sentinel.store.audit import note
 from sentinel.store.buried import Buried
-from sentinel.store.changes import insert_new, put, touch
+from sentinel.store.changes import put, touch
 from sentinel.store.database import Database
+from sentinel.store.keeping import put_setting, set_once, setting
 from sentinel.store.linking import Known
 from sentinel.store.people import People
 from sentinel.store.pseudonyms import Pseudonyms
@@ -37,7 +38,6 @@ from sentinel.store.tables import (
     outbox,
     people,
     searches,
-    settings,
     tombstones,
 )
 
@@ -146,7 +146,8 @@ class Deletions:
         """Let go of names that no window has any more, nor a state of one that is kept."""
         with self._control.writing(), self._control.write() as connection:
             self._control.alone(app)
-            _owe(connection, app, {name: other for name, other in _owed(connection, app).items() if name not in names})
+            left = {name: other for name, other in _owed(connection, app).items() if name not in names}
+            put_setting(connection, _OWED, left or None, app)
 
     def keep(self) -> None:
         """Let the file have what other processes deleted."""
@@ -196,7 +197,7 @@ class Deletions:
                 rows = [self._row(app, key, called.pseudonym, now) for key in called.keys]
                 self._buried.add(rows)
                 self._bury(connection, app, called, rows, now)
-                _owe(connection, app, {**_owed(connection, app), **called.names})
+                put_setting(connection, _OWED, {**_owed(connection, app), **called.names}, app)
                 for table, columns in _TOLD:
                     _rename(connection, table, columns, app, called)
                 _drop(connection, app, called.keys)
@@ -276,23 +277,11 @@ class Deletions:
 
 def _secret(control: Database) -> bytes:
     """Return the key of the hashes, made once: without it nobody can try names against them."""
-    mine = (settings.c.app == "", settings.c.name == _NAMED)
-    with control.write() as connection:
-        insert_new(connection, settings, [{"app": "", "name": _NAMED, "value": secrets.token_hex(32)}])
-        known = connection.execute(select(settings.c.value).where(*mine)).scalar_one()
-    return bytes.fromhex(str(known))
+    return bytes.fromhex(str(set_once(control, _NAMED, secrets.token_hex(32))))
 
 
 def _owed(connection: Connection, app: str) -> dict[str, str]:
-    mine = (settings.c.app == app, settings.c.name == _OWED)
-    return dict(connection.execute(select(settings.c.value).where(*mine)).scalar_one_or_none() or {})
-
-
-def _owe(connection: Connection, app: str, names: Mapping[str, str]) -> None:
-    if names:
-        put(connection, settings, {"app": app, "name": _OWED, "value": dict(names)})
-    else:
-        connection.execute(delete(settings).where(settings.c.app == app, settings.c.name == _OWED))
+    return dict(setting(connection, _OWED, app) or {})
 
 
 def _rename(connection: Connection, table: Table, columns: Sequence[str], app: str, called: Pseudonyms) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import zstandard
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from sentinel.core.batch import Note
 from sentinel.core.record import Lease, Page, PlaybookVersion, Snapshot
@@ -91,6 +91,30 @@ class Leases:
             connection.execute(update(leases).where(*mine).values(until=0))
 
 
+def _setting(name: str, app: str | None) -> Select[tuple[Any]]:
+    return select(settings.c.value).where(settings.c.app == (app or ""), settings.c.name == name)
+
+
+def setting(connection: Connection, name: str, app: str | None = None) -> Any:
+    """Return a value that is set within a transaction, None where none is."""
+    return connection.execute(_setting(name, app)).scalar_one_or_none()
+
+
+def put_setting(connection: Connection, name: str, value: Any, app: str | None = None) -> None:
+    """Set a value within a transaction; None unsets it."""
+    if value is None:
+        connection.execute(delete(settings).where(settings.c.app == (app or ""), settings.c.name == name))
+    else:
+        put(connection, settings, {"app": app or "", "name": name, "value": value})
+
+
+def set_once(control: Database, name: str, value: Any) -> Any:
+    """Set a value for all apps unless one is set, by whichever process; return the one that is."""
+    with control.write() as connection:
+        insert_new(connection, settings, [{"app": "", "name": name, "value": value}])
+        return setting(connection, name)
+
+
 class Settings:
     """What is set at run time, as JSON values."""
 
@@ -99,20 +123,15 @@ class Settings:
 
     def get(self, name: str, app: str | None = None) -> Any:
         """Return a value, None where none is set."""
-        mine = (settings.c.app == (app or ""), settings.c.name == name)
         with self._control.read() as connection:
-            return connection.execute(select(settings.c.value).where(*mine)).scalar_one_or_none()
+            return setting(connection, name, app)
 
     def put(
         self, name: str, value: Any, by: str, now: int, app: str | None = None, line: Note | None = None
     ) -> None:  # fmt: skip
         """Set a value; None unsets it. `line` is what the audit says of it, where that is more than that it was set."""
-        mine = (settings.c.app == (app or ""), settings.c.name == name)
         with self._control.write() as connection:
-            if value is None:
-                connection.execute(delete(settings).where(*mine))
-            else:
-                put(connection, settings, {"app": app or "", "name": name, "value": value})
+            put_setting(connection, name, value, app)
             line = line or Note(by, "setting.put", name)
             note(connection, app, now, line.actor, line.action, line.target, line.reason)
 
@@ -121,11 +140,10 @@ class Settings:
 
         Nobody else sets it meanwhile, another process neither. Where `how` raises, nothing was set.
         """
-        mine = (settings.c.app == (app or ""), settings.c.name == name)
         with self._control.write() as connection:
             insert_new(connection, settings, [{"app": app or "", "name": name, "value": None}])
-            value = how(connection.execute(select(settings.c.value).where(*mine).with_for_update()).scalar_one())
-            put(connection, settings, {"app": app or "", "name": name, "value": value})
+            value = how(connection.execute(_setting(name, app).with_for_update()).scalar_one())
+            put_setting(connection, name, value, app)
             note(connection, app, now, by, "setting.put", name)
         return value
 

@@ -13,8 +13,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import insert, select
-
 from sentinel.core.errors import StoreBusy
 from sentinel.core.record import Backed, Health
 from sentinel.store.arrival import Identity
@@ -34,9 +32,10 @@ from sentinel.store.embedded.schema import Schema
 from sentinel.store.embedded.state import refuse_lost
 from sentinel.store.embedded.unit import Machine, Unit
 from sentinel.store.folder import Folder
+from sentinel.store.keeping import set_once
 from sentinel.store.migrate import migrate
 from sentinel.store.rooms import ROOM, Rooms
-from sentinel.store.tables import journal, settings
+from sentinel.store.tables import journal
 
 
 def open_store(folder: Path, memory: str = "512MB", recent: int = GENERATION) -> Embedded:
@@ -64,7 +63,7 @@ class Embedded(Rooms):
         self._control = self.control = control
         self._recent = recent
         self._closed = False
-        self._id = self.id = _identity(control)
+        self._id = self.id = str(set_once(control, "store.id", secrets.token_hex(8)))
         self._journal = Journal(control)
         self.schema = Schema(control)
         self._duck = Duck(folder.path / EVENTS, partial(prepare, store=self._id), memory)
@@ -202,14 +201,3 @@ def _control(folder: Path) -> Control:
         control.close()
         raise
     return control
-
-
-def _identity(control: Control) -> str:
-    """Return what tells this store from every other, made once."""
-    mine = (settings.c.app == "", settings.c.name == "store.id")
-    with control.write() as connection:
-        known = connection.execute(select(settings.c.value).where(*mine)).scalar_one_or_none()
-        if known is None:
-            known = secrets.token_hex(8)
-            connection.execute(insert(settings).values(app="", name="store.id", value=known))
-        return str(known)
