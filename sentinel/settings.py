@@ -92,39 +92,47 @@ class Setting(NamedTuple):
 
 
 TABLE: Mapping[str, Setting] = {
-    "data": Setting(path, "./sentinel-data", "the folder where everything is kept; made if need be"),
-    "host": Setting(text, "127.0.0.1", "the address to listen at"),
-    "port": Setting(number(0, 65_535), "8787", "the port to listen at, 0 for any free one"),
-    "public_url": Setting(optional(url), "none", "what people and clients call the server, for links it writes"),
+    "data": Setting(path, "./sentinel-data", "folder where everything is kept; created if missing"),
+    "host": Setting(text, "127.0.0.1", "address to listen on"),
+    "port": Setting(number(0, 65_535), "8787", "port to listen on; 0 picks a free one"),
+    "public_url": Setting(optional(url), "none", "the server's address as people and clients see it, for links"),
     "workers": Setting(
-        number(1, 256), "1", "processes of this server: 1; several servers share `database` and `windows`"
+        number(1, 256),
+        "1",
+        "processes of this server, always 1; to run more, start servers that share `database` and `windows`",
     ),
-    "database": Setting(optional(text), "none", "a PostgreSQL URL; without one the store is files in `data`"),
+    "database": Setting(optional(text), "none", "PostgreSQL URL; without one, everything is stored in files in `data`"),
     "windows": Setting(text, "memory", "where windows are kept: `memory`, or a Redis or Valkey URL"),
     "playbooks": Setting(listed(path), "the shipped ones", "files and folders of playbooks"),
     "rules": Setting(listed(path), "those beside the playbooks", "files and folders of rules and their lists"),
-    "channels": Setting(optional(channels), "none", "where notifications and webhooks go: a table a channel"),
+    "channels": Setting(optional(channels), "none", "where notifications and webhooks go: one table for each channel"),
     "allow_private_webhooks": Setting(boolean, "no", "let webhooks and downloads reach private addresses"),
     "seismo_identity": Setting(optional(url), "none", "a service like GitHub's API that knows Seismo's older tokens"),
-    "guard": Setting(optional(guard), "1000/1h", "most targets a playbook acts on whose file has no guard"),
-    "lateness": Setting(duration("1s", "1d"), "10m", "how late an event may come and still count fully"),
-    "hits_per_group": Setting(number(1_000, 100_000), "1000", "hits a group keeps before tallies are approximate"),
-    "digest": Setting(optional(choice("daily", "weekly")), "none", "`daily` or `weekly`: tell what happened, in sum"),
-    "digest_channel": Setting(text, "security", "the channel that is told"),
+    "guard": Setting(optional(guard), "1000/1h", "most targets that a playbook without a `guard` of its own acts on"),
+    "lateness": Setting(duration("1s", "1d"), "10m", "how late an event may come and still count in full"),
+    "hits_per_group": Setting(
+        number(1_000, 100_000), "1000", "hits kept for each group; beyond them tallies are approximate"
+    ),
+    "digest": Setting(
+        optional(choice("daily", "weekly")), "none", "`daily` or `weekly`: send a summary of what happened"
+    ),
+    "digest_channel": Setting(text, "security", "channel that the summary goes to"),
     "geo": Setting(listed(path), "none", "MaxMind-format databases of countries, cities or networks"),
-    "network_lists": Setting(optional(lists), "none", "lists of networks by kind: files, or URLs asked every hour"),
-    "trusted_proxies": Setting(listed(network), "none", "proxies whose word on client addresses is taken"),
-    "rate": Setting(number(1, 10**9), "20000", "events a second each app may send; ten seconds' worth at once"),
+    "network_lists": Setting(optional(lists), "none", "lists of networks by kind: files, or URLs fetched every hour"),
+    "trusted_proxies": Setting(listed(network), "none", "networks of proxies that are believed about client addresses"),
+    "rate": Setting(number(1, 10**9), "20000", "events a second each app may send, ten seconds' worth at once"),
     "browser_rate": Setting(number(1, 10**9), "600", "events a minute each address may send with browser keys"),
-    "retention": Setting(optional(duration("1h")), "none", "how long events are kept where the app says nothing"),
-    "keep_decisions": Setting(duration("1h"), "90d", "how long decisions stay listed after they ended"),
-    "keep_deliveries": Setting(duration("1d"), "30d", "how long deliveries stay listed that were made or given up"),
+    "retention": Setting(optional(duration("1h")), "none", "how long events are kept, unless their app says otherwise"),
+    "keep_decisions": Setting(duration("1h"), "90d", "how long decisions stay listed after their end"),
+    "keep_deliveries": Setting(
+        duration("1d"), "30d", "how long deliveries stay listed after they were made or given up"
+    ),
     "keep_findings": Setting(optional(duration("90d")), "none", "how long findings are kept after their last event"),
-    "keep_audit": Setting(optional(duration("90d")), "none", "how long lines of the audit are kept"),
+    "keep_audit": Setting(optional(duration("90d")), "none", "how long entries of the audit are kept"),
     "snapshot_every": Setting(duration("10s", "1d"), "5m", "how often the state of windows is saved"),
     "grace": Setting(duration("1s", "10m"), "10s", "how long a stop waits for requests under way"),
-    "log_format": Setting(choice("auto", "json", "console"), "auto", "`json` or `console`; auto: as fits the output"),
-    "log_level": Setting(choice("debug", "info", "warning", "error"), "info", "what is logged at least"),
+    "log_format": Setting(choice("auto", "json", "console"), "auto", "`json` or `console`; `auto` picks by the output"),
+    "log_level": Setting(choice("debug", "info", "warning", "error"), "info", "least severe level that is logged"),
 }
 
 ALIASES: Mapping[str, str] = {"state": "windows"}  # other names of settings, in every source

@@ -116,6 +116,6 @@ def test_a_server_that_was_never_backed_up_is_long_past_the_bound(fresh):
 
 
 def test_the_manual_tells_the_alerts_of_the_file_and_no_other():
-    table = (ROOT / "docs" / "operating.md").read_text().partition("| alert |")[2].partition("\n\n")[0]
+    table = (ROOT / "docs" / "watching.md").read_text().partition("| alert |")[2].partition("\n\n")[0]
     told = re.findall(r"`(Sentinel\w+)`", table)
     assert told == list(ALERTS)

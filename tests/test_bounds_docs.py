@@ -23,6 +23,7 @@ from tests.api.test_walls import LISTENERS, READERS, RIGHTS
 
 DOCS = Path(__file__).parents[1] / "docs"
 OPERATING = (DOCS / "operating.md").read_text()
+WATCHING = (DOCS / "watching.md").read_text()
 API = (DOCS / "api.md").read_text()
 FILES = re.search(r"^A file holds at most .*?\n\n", (DOCS / "playbooks.md").read_text(), re.M | re.S)[0]
 PEOPLE = channel.MOST["apprise"]
@@ -54,7 +55,7 @@ def table(page: str, head: str) -> dict[str, str]:
 
 
 def test_every_bound_is_told_as_it_is():
-    rows = table(OPERATING.partition("## What is bounded")[2], "| what |")
+    rows = table(WATCHING.partition("## What is bounded")[2], "| what |")
     assert Limits().hits == 1000
     assert len(rows) == len(BOUNDS) + 1
     for begins, numbers in BOUNDS.items():
@@ -99,4 +100,4 @@ def scopes(operation: str) -> set[str]:
 def test_the_scopes_that_are_told_are_those_that_may():
     sending = {"POST /v1/events", "POST /v1/import", "GET /healthz", "GET /readyz"}
     assert {one: rights for one, rights in RIGHTS.items() if one not in sending and rights != scopes(one)} == {}
-    assert "read what the app has, but its keys, its settings and the audit" in OPERATING
+    assert "read everything of the app except its keys, its settings and the audit" in OPERATING

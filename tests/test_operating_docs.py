@@ -25,7 +25,9 @@ from sentinel.settings import Settings
 from tests.api.whole import settings as some_settings
 
 ROOT = Path(__file__).parents[1]
-OPERATING = (ROOT / "docs" / "operating.md").read_text()
+OPERATING = "\n".join(
+    (ROOT / "docs" / f"{page}.md").read_text() for page in ("operating", "watching", "several-servers")
+)
 API = (ROOT / "docs" / "api.md").read_text()
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *ROOT.glob("examples/*/*.md")]
 DJANGO = (ROOT / "sentinel" / "sdk" / "django.py").read_text()  # whose settings are those of the application
@@ -81,7 +83,7 @@ def test_every_job_is_listed_with_how_often_it_runs(server: Server):
     jobs = {job.id: job.trigger.interval.total_seconds() for job in server.jobs._scheduler.get_jobs()}
     listed = dict(rows(OPERATING, "| job |"))
     once = sorted(f"`{job.args[0].name}`" for job in server.jobs._scheduler.get_jobs() if job.args[0].shared)
-    assert f"the one that holds the lease runs {', '.join(once[:-1])} and {once[-1]};" in OPERATING
+    assert f"the one that holds the lease runs {', '.join(once[:-1])} and {once[-1]};" in " ".join(OPERATING.split())
     assert {name: every.replace("min", "m").replace(" ", "") for name, every in listed.items()} == {
         name: f"{every}s" if every < 1 else format_duration(int(every * 1_000_000)) for name, every in jobs.items()
     }

@@ -27,44 +27,48 @@ class Figure(NamedTuple):
 
 
 FIGURES: Mapping[str, Figure] = {
-    "sentinel_events": Figure("counter", "Events that came in, by what became of them", ("app", "outcome")),
-    "sentinel_ingest_seconds": Figure("histogram", "From a request's head to its answer, after the commit", ("app",)),
+    "sentinel_events": Figure("counter", "Events that came in, by outcome", ("app", "outcome")),
+    "sentinel_ingest_seconds": Figure(
+        "histogram", "From a request's head to its answer, which follows the commit", ("app",)
+    ),
     "sentinel_refused_requests": Figure("counter", "Requests with events that were refused, by code", ("code",)),
     "sentinel_findings": Figure("counter", "Findings, and whether they acted", ("app", "playbook", "acted")),
-    "sentinel_skipped_events": Figure("counter", "Events a playbook passed over", ("app", "playbook", "reason")),
+    "sentinel_skipped_events": Figure("counter", "Events a playbook skipped, by reason", ("app", "playbook", "reason")),
     "sentinel_placeholder_identifiers": Figure(
         "counter", "Identifiers that stand for no user, such as `null`", ("app", "identifier")
     ),
-    "sentinel_playbook_errors": Figure("counter", "Faults within playbooks", ("app", "playbook", "error")),
+    "sentinel_playbook_errors": Figure("counter", "Errors inside playbooks", ("app", "playbook", "error")),
     "sentinel_groups": Figure("gauge", "Groups whose windows are held", ("app", "playbook")),
-    "sentinel_windows_dropped": Figure("counter", "What windows let go of, by reason", ("app", "reason")),
+    "sentinel_windows_dropped": Figure("counter", "What windows dropped, by reason", ("app", "reason")),
     "sentinel_windows_merged": Figure(
-        "counter", "Hits past `hits_per_group` that no longer stand alone: tallies are approximate", ("app", "playbook")
+        "counter", "Hits past `hits_per_group` that were merged: tallies are approximate", ("app", "playbook")
     ),
     "sentinel_decision_revision": Figure("gauge", "The decision list's revision", ("app",)),
     "sentinel_streams": Figure("gauge", "Open streams", ("app", "topic")),
     "sentinel_waiting_requests": Figure("gauge", "Requests with events that wait to be written"),
     "sentinel_journal_pending": Figure("gauge", "Events that are stored and cannot be searched yet"),
     "sentinel_explorer_up": Figure("gauge", "Whether events can be searched"),
-    "sentinel_enrichment_failures": Figure("counter", "Events that went without a step of enrichment", ("step",)),
-    "sentinel_outbox_due": Figure("gauge", "Deliveries that are due and not made yet, counted up to 1,000"),
+    "sentinel_enrichment_failures": Figure("counter", "Events for which a step of enrichment failed", ("step",)),
+    "sentinel_outbox_due": Figure("gauge", "Deliveries that are due, counted up to 1,000"),
     "sentinel_deliveries": Figure("counter", "Attempts to deliver notifications and webhooks", ("outcome",)),
     "sentinel_deliveries_bundled": Figure(
         "counter", "Deliveries above a channel's bound, folded into one", ("channel",)
     ),
     "sentinel_playbook_mistakes": Figure("gauge", "Mistakes in files whose last good version is in use"),
-    "sentinel_playbooks_rebuilding": Figure("gauge", "Playbooks whose windows are being folded anew", ("app",)),
-    "sentinel_sign_ins": Figure("counter", "Tries to sign in to the console", ("outcome",)),
+    "sentinel_playbooks_rebuilding": Figure("gauge", "Playbooks whose windows are being rebuilt", ("app",)),
+    "sentinel_sign_ins": Figure("counter", "Attempts to sign in to the console", ("outcome",)),
     "sentinel_jobs": Figure("counter", "Runs of the server's own jobs", ("job", "outcome")),
-    "sentinel_jobs_late": Figure("gauge", "Jobs that are at work for two minutes or more"),
+    "sentinel_jobs_late": Figure("gauge", "Jobs that have been running for two minutes or more"),
     "sentinel_ready": Figure("gauge", "Whether events are taken"),
     "sentinel_enforcement_on": Figure("gauge", "Whether decisions are carried out", ("app",)),
-    "sentinel_guard_holds": Figure("gauge", "Playbooks whose guard lets them only monitor now", ("app", "playbook")),
+    "sentinel_guard_holds": Figure(
+        "gauge", "Playbooks that only monitor now because their guard holds", ("app", "playbook")
+    ),
     "sentinel_outbox_dead": Figure("gauge", "Deliveries that were given up, counted up to 100", ("app",)),
     "sentinel_last_backup_seconds": Figure(
         "gauge", "When the data folder was backed up last, in seconds since 1970; 0 is never"
     ),
-    "sentinel_disk_free_bytes": Figure("gauge", "Room on the disk of the data folder"),
+    "sentinel_disk_free_bytes": Figure("gauge", "Free space on the disk of the data folder"),
     "sentinel_memory_bytes": Figure("gauge", "Memory the process holds"),
     "sentinel_open_files": Figure("gauge", "Files and connections the process has open"),
     "sentinel_threads": Figure("gauge", "Threads of the process"),

@@ -481,7 +481,7 @@ def test_a_host_that_vanished_is_noticed_soon_and_the_url_may_say_when(database)
 
 def test_a_dump_is_put_back_as_the_manual_says_without_an_error(tmp_path):
     server = postgres.shared()
-    lines = (Path(__file__).parents[3] / "docs" / "operating.md").read_text().splitlines()
+    lines = (Path(__file__).parents[3] / "docs" / "several-servers.md").read_text().splitlines()
     programs = "dropdb", "createdb", "pg_restore"
     steps = [shlex.split(line, comments=True) for line in lines if line.startswith(programs)][-3:]
     assert [step[0] for step in steps] == ["dropdb", "createdb", "pg_restore"]
