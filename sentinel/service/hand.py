@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import get_args
@@ -17,11 +17,10 @@ from sentinel.core.decision import PAIRS, Decision, Kind, Scope, Single, pair, p
 from sentinel.core.duration import ENDLESS, parse_duration
 from sentinel.core.errors import Conflict, DecisionError, SentinelError, StoreBusy
 from sentinel.core.ids import CHANCE, new_id
-from sentinel.core.record import BY_HAND, Allowance, Filter, KeptDecision, KeptFinding
+from sentinel.core.record import BY_HAND, Allowance, Filter, KeptFinding
 from sentinel.service.ports import Store
 
 SINGLES: tuple[Single, ...] = get_args(Single)
-_PAGE = 1000
 _LENGTH = re.compile(r"[0-9][0-9smhd]*[smhd]", re.ASCII)  # no time ends so
 MOST_ALLOWED = 10_000  # allowances in force of an app: each finding looks at them
 
@@ -48,9 +47,8 @@ def allow(
     Where nobody does already, that allowance gets this end and reason. Raises Conflict where there are too many.
     """
     held = _room(store, app, [(scope, value)], now)[scope, value]
-    made = Allowance(held.id if held else _id(now), scope, value, why, held.made if held else now, end, by)
-    store.allow.add(app, made, by, now)
-    return made, lift and _free(store, app, made, by, now)
+    made = _allowance((scope, value), held, end, why, by, now)
+    return made, store.allow.add(app, made, by, now, lift=lift)
 
 
 def lift_all(
@@ -244,15 +242,15 @@ def targets(kept: KeptFinding) -> list[tuple[Single, str]]:
 def pardon(store: Store, app: str, kept: KeptFinding, why: str, length: str | None, by: str, now: int) -> None:
     """Call a finding a false positive, lift what it decided, and let nobody act on its targets.
 
-    `length` says for how long, None for ever; whoever is allowed for longer stays so. Raises Conflict, and changes
-    nothing, where there would be too many allowances.
+    All of it or nothing. `length` says for how long, None for ever; whoever is allowed for longer stays so. Raises
+    Conflict where there would be too many allowances.
     """
     end = until(length, None, now)
-    there = _room(store, app, targets(kept), now)
-    store.findings.mark(app, kept.finding.id, "false-positive", by, now, why, lift=True)
-    for (scope, value), held in there.items():
+    made = []
+    for whom, held in _room(store, app, targets(kept), now).items():
         longest = end if held is None or end is None else held.until and max(end, held.until)
-        allow(store, app, scope, value, longest, why, by, now)
+        made.append(_allowance(whom, held, longest, why, by, now))
+    store.findings.mark(app, kept.finding.id, "false-positive", by, now, why, lift=True, allow=made)
 
 
 def prolong(store: Store, app: str, kept: KeptFinding, why: str, length: str, by: str, now: int) -> None:
@@ -286,6 +284,12 @@ def _room(
     return found
 
 
+def _allowance(
+    whom: tuple[Single, str], held: Allowance | None, end: int | None, why: str, by: str, now: int
+) -> Allowance:  # fmt: skip
+    return Allowance(held.id if held else _id(now), *whom, why, held.made if held else now, end, by)
+
+
 def _is_known(store: Store, app: str, key: str) -> bool:
     """Say whether a user key is that of a person, or of an event as far as these can be searched."""
     if store.people.get(app, key) is not None:
@@ -308,42 +312,3 @@ def _address(name: str, value: str) -> str:
 
 def _no_address(name: str, value: str) -> SentinelError:
     return SentinelError(f"`{name}`: `{value[:64]}` is not an address", "write `203.0.113.9`")
-
-
-def _free(store: Store, app: str, allowance: Allowance, by: str, now: int) -> bool:
-    """Lift what playbooks have decided about somebody nobody acts on from now on; say whether there was anything."""
-    why = f"allowlisted: {allowance.reason}"
-    concerned = [kept.decision.id for kept in _concerning(store, app, allowance, now)]
-    if concerned:
-        store.decisions.lift_these(app, concerned, by, why, now)
-    return bool(concerned)
-
-
-def _concerning(store: Store, app: str, allowance: Allowance, now: int) -> Iterator[KeptDecision]:
-    by_playbooks = (kept for kept in _in_force(store, app, allowance, now) if not kept.decision.manual)
-    if allowance.scope == "user":
-        yield from by_playbooks
-        return
-    wanted = place(allowance.value)
-    for kept in by_playbooks:
-        if wanted.meets(place(kept.decision.value)):  # no playbook would decide it now: one of them is let be
-            yield kept
-
-
-def _in_force(store: Store, app: str, allowance: Allowance, now: int) -> Iterator[KeptDecision]:
-    """Give the decisions in force that may concern an allowance, however many others there are.
-
-    Where the app grouped IPv6 addresses otherwise before, blocks are of networks around this one, or within it.
-    """
-    values: Collection[str] | None = None if "/" in allowance.value else [allowance.value]
-    if allowance.scope == "user":
-        values = store.people.keys(app, allowance.value)
-    scopes = {"user": ("user",), "ip": ("ip",) if values else ("network",), "network": ("ip", "network")}
-    for scope in scopes[allowance.scope]:
-        cursor: str | None = None
-        while True:
-            page = store.decisions.list(app, now=now, scope=scope, values=values, limit=_PAGE, cursor=cursor)
-            yield from page.items
-            cursor = page.cursor
-            if cursor is None:
-                break

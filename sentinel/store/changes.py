@@ -11,7 +11,18 @@ from functools import cache
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Executable, Select, Table, bindparam, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Executable,
+    Select,
+    Table,
+    bindparam,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sentinel.core.decision import PAIRS, Decision, pair, unpair
@@ -71,6 +82,12 @@ class Change:
             if self.connection.dialect.name == "postgresql":
                 self.connection.info.setdefault(TOUCHED, {})[self.app, "decisions"] = self.revision
         return self.revision
+
+
+def in_force(now: int) -> tuple[ColumnElement[bool], ...]:
+    """Return what is so of decisions that are in force then."""
+    c = decisions.c
+    return c.removed.is_(None), or_(c.until.is_(None), c.until > now)
 
 
 def lots(values: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -148,8 +165,7 @@ def spread(change: Change, keys: Sequence[str]) -> None:
     """Repeat what is in force on any of one person's keys for the others of them."""
     c = decisions.c
     query = select(decisions).where(
-        c.app == change.app, c.subject.in_(keys), c.parent.is_(None), c.removed.is_(None),
-        or_(c.until.is_(None), c.until > change.now),
+        c.app == change.app, c.subject.in_(keys), c.parent.is_(None), *in_force(change.now)
     )  # fmt: skip
     rows = [dict(row) for row in change.connection.execute(query).mappings()]
     if rows and len(keys) > 1:

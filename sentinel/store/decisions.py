@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from itertools import starmap
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, func, select, update
 
 from sentinel.core.decision import Decision, Delta
 from sentinel.core.errors import SentinelError
@@ -69,7 +69,7 @@ class Decisions:
     def delta(self, app: str, since: int, now: int) -> Delta:
         """Return what changed since a revision; everything in force, with `reset`, where that is not known."""
         c = decisions.c
-        alive = select(*(c[name] for name in _FIELDS)).where(c.app == app, *_in_force(now))
+        alive = select(*(c[name] for name in _FIELDS)).where(c.app == app, *changes.in_force(now))
         with self._control.read() as connection:
             state = connection.execute(select(apps.c.revision, apps.c.floor).where(apps.c.id == app)).one_or_none()
             revision, floor = state or (0, 0)
@@ -107,7 +107,7 @@ class Decisions:
         if values is not None:
             query = query.where(c.value.in_(values))
         if now is not None:
-            query = query.where(*_in_force(now))
+            query = query.where(*changes.in_force(now))
         if users is not None:  # theirs first, then the order: by itself SQLite goes through all of the app's in order
             theirs = query.where(c.subject.in_(users)).cte().prefix_with("MATERIALIZED")
             query, order = select(theirs), (theirs.c.made, theirs.c.id)
@@ -117,7 +117,7 @@ class Decisions:
     def on(self, app: str, scopes: Collection[str], values: Collection[str], now: int) -> Sequence[KeptDecision]:
         """Return the decisions in force on these targets."""
         c = decisions.c
-        mine = (c.app == app, c.value.in_(changes.SOME), c.scope.in_(scopes), *_in_force(now))
+        mine = (c.app == app, c.value.in_(changes.SOME), c.scope.in_(scopes), *changes.in_force(now))
         query = select(decisions).where(*mine)
         with self._control.read() as connection:
             lots = changes.lots(tuple(values))
@@ -134,7 +134,7 @@ class Decisions:
     def standing(self, app: str, now: int) -> dict[str, int]:
         """Return how many decisions of each kind are in force, each once for all of a person's keys."""
         c = decisions.c
-        mine = (c.app == app, c.parent.is_(None), *_in_force(now))
+        mine = (c.app == app, c.parent.is_(None), *changes.in_force(now))
         query = select(c.kind, func.count().label("number")).where(*mine).group_by(c.kind)
         with self._control.read() as connection:
             return {row.kind: row.number for row in connection.execute(query)}
@@ -142,14 +142,14 @@ class Decisions:
     def by_hand(self, app: str, now: int) -> Sequence[KeptDecision]:
         """Return what people decided and is in force, the newest of it; what is on a person, on each of their keys."""
         c = decisions.c
-        mine = select(decisions).where(c.app == app, c.playbook.is_(None), *_made(BY_HAND), *_in_force(now))
+        mine = select(decisions).where(c.app == app, c.playbook.is_(None), *_made(BY_HAND), *changes.in_force(now))
         with self._control.read() as connection:
             return tuple(map(_kept, connection.execute(mine.order_by(c.made.desc(), c.id.desc()).limit(LARGEST))))
 
     def makers(self, app: str, now: int) -> Sequence[str]:
         """Return who made by hand what is in force, in alphabetical order, each as the audit calls them."""
         c = decisions.c
-        query = select(c.by).distinct().where(c.app == app, *_made(BY_HAND), *_in_force(now))
+        query = select(c.by).distinct().where(c.app == app, *_made(BY_HAND), *changes.in_force(now))
         with self._control.read() as connection:
             return tuple(connection.execute(query.order_by(c.by).limit(LARGEST)).scalars())
 
@@ -178,14 +178,9 @@ class Decisions:
 
     def lift_these(self, app: str, ids: Sequence[str], by: str, why: str, now: int) -> int:
         """End decisions of these ids in one transaction, for good; return the revision."""
-        c = decisions.c
         with self._control.write() as connection:
             change = changes.Change(connection, app, now)
-            for some in changes.lots(ids):
-                ended = changes.lift(change, some, by, why)
-                for row in connection.execute(select(c.id, c.scope, c.value).where(c.app == app, c.id.in_(ended))):
-                    target = f"{row.scope} {row.value}"
-                    note(connection, app, now, by, "decision.lift", target, why, {"decision": row.id})
+            lift_these(change, ids, by, why)
         return self._revisions.learn(change)
 
     def lift_all(
@@ -194,7 +189,7 @@ class Decisions:
     ) -> tuple[int, int]:  # fmt: skip
         """End all in force that are of a playbook, a maker and a kind, for good; return the revision and how many."""
         c = decisions.c
-        query = select(c.id).where(c.app == app, c.parent.is_(None), *_made(maker), *_in_force(now))
+        query = select(c.id).where(c.app == app, c.parent.is_(None), *_made(maker), *changes.in_force(now))
         for column, what in ((c.playbook, playbook), (c.kind, kind)):
             query = query if what is None else query.where(column == what)
         told = {"playbook": playbook, "by": maker, "kind": kind}
@@ -222,9 +217,15 @@ class Decisions:
         return gone
 
 
-def _in_force(now: int) -> tuple[ColumnElement[bool], ...]:
+def lift_these(change: changes.Change, ids: Sequence[str], by: str, why: str) -> None:
+    """End decisions of these ids within a transaction, for good, with a line of the audit for each."""
     c = decisions.c
-    return c.removed.is_(None), or_(c.until.is_(None), c.until > now)
+    for some in changes.lots(ids):
+        ended = changes.lift(change, some, by, why)
+        query = select(c.id, c.scope, c.value).where(c.app == change.app, c.id.in_(ended))
+        for row in change.connection.execute(query):
+            target, detail = f"{row.scope} {row.value}", {"decision": row.id}
+            note(change.connection, change.app, change.now, by, "decision.lift", target, why, detail)
 
 
 def _made(maker: str | None) -> tuple[ColumnElement[bool], ...]:

@@ -12,12 +12,13 @@ from sentinel.core.batch import Evidence
 from sentinel.core.decision import Decision
 from sentinel.core.errors import SentinelError
 from sentinel.core.finding import Effect, Finding
-from sentinel.core.record import STATUSES, Acted, KeptFinding, Page, Status
+from sentinel.core.record import STATUSES, Acted, Allowance, KeptFinding, Page, Status
 from sentinel.store import changes
-from sentinel.store.audit import note as write_note
+from sentinel.store.audit import note
 from sentinel.store.database import Database
 from sentinel.store.decisions import Revisions
 from sentinel.store.paging import page
+from sentinel.store.standing import Allow, write_allowances
 from sentinel.store.tables import decisions, findings, outbox
 
 _COLUMNS = ("id", "playbook", "key", "at", "event_id", "user", "ip", "acted")
@@ -85,9 +86,10 @@ def retract(change: changes.Change, ids: Sequence[str]) -> None:
 class Findings:
     """The findings of all apps."""
 
-    def __init__(self, control: Database, revisions: Revisions) -> None:
+    def __init__(self, control: Database, revisions: Revisions, allow: Allow) -> None:
         self._control = control
         self._revisions = revisions
+        self._allow = allow
 
     def get(self, app: str, id: str) -> KeptFinding | None:
         """Return one finding."""
@@ -134,21 +136,23 @@ class Findings:
             return {int(place): number for place, number in connection.execute(query.group_by(which))}
 
     def mark(
-        self, app: str, id: str, status: Status, by: str, now: int, note: str | None = None, lift: bool = False
-    ) -> int | None:
-        """Set a finding's status and note; with `lift` end its decisions too. Return the revision, None if unknown."""
+        self, app: str, id: str, status: Status, by: str, now: int, note: str | None = None, lift: bool = False,
+        allow: Sequence[Allowance] = (),
+    ) -> int | None:  # fmt: skip
+        """Set a finding's status and note; with `lift` end its decisions too. Return the revision, None if unknown.
+
+        With it come allowances, which end what playbooks decided about these: all of it or nothing.
+        """
         if status not in STATUSES:
             raise SentinelError(f"`status`: `{status}` is none of {', '.join(STATUSES)}")
-        with self._control.write() as connection:
-            change = changes.Change(connection, app, now)
-            values: dict[str, Any] = {"status": status, "by": by, "closed": now if status in _OVER else None}
-            values |= {} if note is None else {"note": note}
-            if not connection.execute(_mine(app, id).values(**values)).rowcount:
-                return None
-            if lift:
-                changes.lift(change, changes.of_findings(change, [id]), by, note or f"finding marked {status}")
-                connection.execute(_mine(app, id).values(undone=True))
-            write_note(connection, app, now, by, "finding.mark", id, note or "", {"status": status, "lift": lift})
+        concerned = self._allow.concerned(app, allow, now)
+        with self._control.writing():
+            with self._control.write() as connection:
+                change = changes.Change(connection, app, now)
+                if not _mark(change, id, status, by, note, lift):
+                    return None
+                write_allowances(change, allow, by, concerned)
+            self._allow.learn(app, allow)
         return self._revisions.learn(change)
 
     def expire(self, before: int) -> int:
@@ -181,6 +185,20 @@ class Findings:
             if len(rows) < _LOT:
                 return
             place = (rows[-1]._mapping[order[0]], rows[-1].id)
+
+
+def _mark(change: changes.Change, id: str, status: Status, by: str, why: str | None, lift: bool) -> bool:
+    """Mark a finding within a transaction; say whether there is one of that id."""
+    values: dict[str, Any] = {"status": status, "by": by, "closed": change.now if status in _OVER else None}
+    values |= {} if why is None else {"note": why}
+    values |= {"undone": True} if lift else {}
+    if not change.connection.execute(_mine(change.app, id).values(**values)).rowcount:
+        return False
+    if lift:
+        changes.lift(change, changes.of_findings(change, [id]), by, why or f"finding marked {status}")
+    detail = {"status": status, "lift": lift}
+    note(change.connection, change.app, change.now, by, "finding.mark", id, why or "", detail)
+    return True
 
 
 def _own(app: str) -> Select[Any]:

@@ -25,9 +25,10 @@ class Rooms:
     def __init__(self, control: Database) -> None:
         self.revisions, self.known = Revisions(control), Known()
         self.access, self.accounts = Access(control), Accounts(control)
-        self.decisions, self.findings = Decisions(control, self.revisions), Findings(control, self.revisions)
+        self.labels, self.allow = Labels(control), Allow(control, self.revisions)
+        self.decisions = Decisions(control, self.revisions)
+        self.findings = Findings(control, self.revisions, self.allow)
         self.people = People(control, self.revisions, self.known)
-        self.labels, self.allow = Labels(control), Allow(control)
         self.outbox, self.audit = Outbox(control), Audit(control)
         self.snapshots, self.leases = Snapshots(control), Leases(control)
         self.settings, self.playbooks = Settings(control), Playbooks(control)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, delete, or_, select
+from sqlalchemy import Connection, Row, delete, func, or_, select
 
 from sentinel.core.batch import Label
+from sentinel.core.decision import place
 from sentinel.core.record import Allowance, KeptLabel, Page
 from sentinel.store.audit import note
-from sentinel.store.changes import Change, lots, put, touch
+from sentinel.store.changes import Change, in_force, lots, put, touch
 from sentinel.store.database import Database
+from sentinel.store.decisions import Revisions, lift_these
 from sentinel.store.paging import page
-from sentinel.store.tables import allowances, labels
+from sentinel.store.tables import allowances, apps, decisions, labels
 
 _Held = dict[tuple[str, str, str], dict[str, int | None]]
 
@@ -160,11 +162,19 @@ def carry_labels(change: Change, persons: Mapping[str, str]) -> list[Carried]:
     return carried
 
 
+class Concerned(NamedTuple):
+    """The decisions that allowances end, by allowance, as they were at a revision of the list."""
+
+    revision: int
+    ids: Mapping[str, Sequence[str]]
+
+
 class Allow:
     """Whom nobody acts on, in all apps, read once and kept in memory."""
 
-    def __init__(self, control: Database) -> None:
+    def __init__(self, control: Database, revisions: Revisions) -> None:
         self._control = control
+        self._revisions = revisions
         self._held: dict[str, tuple[Allowance, ...]] = {}
         self.reload()
 
@@ -197,16 +207,30 @@ class Allow:
         with self._control.read() as connection:
             return page(connection, query, (c.made, c.id), (int, str), limit, cursor, _allowance, counted=True)
 
-    def add(self, app: str, allowance: Allowance, by: str, now: int) -> None:
-        """Add one, or replace the one of the same id."""
-        row: dict[str, Any] = {name: getattr(allowance, name) for name in Allowance.__dataclass_fields__}
-        target = f"{allowance.scope} {allowance.value}"
+    def add(self, app: str, allowance: Allowance, by: str, now: int, *, lift: bool = False) -> bool:
+        """Add one, or replace the one of the same id; with `lift` end what playbooks decided about them.
+
+        Say whether there was anything to end.
+        """
+        concerned = self.concerned(app, [allowance] if lift else [], now)
         with self._control.writing():
             with self._control.write() as connection:
-                put(connection, allowances, {**row, "app": app})
-                touch(connection, app, "allow")
-                note(connection, app, now, by, "allow.add", target, allowance.reason, {"until": allowance.until})
-            self._held[app] = _ordered([*self._others(app, allowance.id), allowance])
+                change = Change(connection, app, now)
+                write_allowances(change, [allowance], by, concerned)
+            self.learn(app, [allowance])
+        self._revisions.learn(change)
+        return change.revision is not None
+
+    def concerned(self, app: str, some: Sequence[Allowance], now: int) -> Concerned:
+        """Return what allowances end, before anybody who writes has to wait: there may be very many decisions."""
+        with self._control.read() as connection:
+            revision = connection.execute(select(apps.c.revision).where(apps.c.id == app)).scalar_one_or_none()
+            return Concerned(revision or 0, {one.id: _ending(connection, app, one, now) for one in some})
+
+    def learn(self, app: str, some: Sequence[Allowance]) -> None:
+        """Take in allowances that were committed."""
+        ids = {one.id for one in some}
+        self._held[app] = _ordered([*(one for one in self._held.get(app, ()) if one.id not in ids), *some])
 
     def remove(self, app: str, id: str, by: str, why: str, now: int) -> bool:
         """Remove one; say whether it was there."""
@@ -219,11 +243,42 @@ class Allow:
                     touch(connection, app, "allow")
                     target = f"{gone[0].scope} {gone[0].value}"
                     note(connection, app, now, by, "allow.remove", target, why, {"allowance": id})
-                self._held[app] = _ordered(self._others(app, id))
+                self._held[app] = tuple(one for one in self._held[app] if one.id != id)
             return bool(gone)
 
-    def _others(self, app: str, id: str) -> Iterator[Allowance]:
-        return (one for one in self._held.get(app, ()) if one.id != id)
+
+def write_allowances(change: Change, some: Sequence[Allowance], by: str, concerned: Concerned) -> None:
+    """Write allowances within a transaction, each in place of the one of its id, and end what they concern."""
+    for one in some:
+        row = {name: getattr(one, name) for name in Allowance.__dataclass_fields__}
+        put(change.connection, allowances, {**row, "app": change.app})
+        target, detail = f"{one.scope} {one.value}", {"until": one.until}
+        note(change.connection, change.app, change.now, by, "allow.add", target, one.reason, detail)
+        if one.id in concerned.ids:
+            since = _ending(change.connection, change.app, one, change.now, concerned.revision)
+            lift_these(change, [*concerned.ids[one.id], *since], by, f"allowlisted: {one.reason}")
+    if some:
+        touch(change.connection, change.app, "allow")
+
+
+def _ending(connection: Connection, app: str, allowance: Allowance, now: int, since: int = 0) -> list[str]:
+    """Return the decisions of playbooks in force that an allowance ends, of those added since a revision.
+
+    Where the app grouped IPv6 addresses otherwise before, blocks are of networks around this one, or within it.
+    """
+    c, scope, value = decisions.c, allowance.scope, allowance.value
+    single = scope == "user" or "/" not in value
+    scopes = {"user": ["user"], "ip": ["ip"] if single else ["network"], "network": ["ip", "network"]}[scope]
+    query = select(func.coalesce(c.parent, c.id), c.value).where(
+        c.app == app, c.added > since, c.scope.in_(scopes), c.playbook.is_not(None), *in_force(now)
+    )
+    if single:
+        query = query.where(c.value == value)
+    found = connection.execute(query).all()
+    if scope == "user":
+        return [id for id, _ in found]
+    wanted = place(value)
+    return [id for id, held in found if wanted.meets(place(held))]  # no playbook would decide it now
 
 
 def _label(row: Row[Any]) -> KeptLabel:

@@ -9,6 +9,7 @@ import pytest
 
 from sentinel.core.batch import Batch
 from sentinel.core.decision import Decision
+from sentinel.service import hand
 from tests.api.served import wait_for
 from tests.console.visiting import text
 
@@ -225,6 +226,15 @@ def test_an_address_is_let_back_in_and_what_is_on_a_network_around_it_stays(cons
     assert [one["value"] for one in held] == ["203.0.113.192/28"]
     (allowed,) = (one for one in console.store.allow.list("one") if one.value == "203.0.113.200")
     assert (allowed.reason, allowed.until is not None) == ("a school", True)
+
+
+def test_where_nobody_more_can_be_excepted_nothing_is_lifted_either(console, monkeypatch):
+    """What stopped them had ended, and the next finding stopped them again."""
+    reader, fields = console.reader("analyst"), {"scope": "ip", "value": "203.0.113.230"}
+    reader.done("/people/decide", fields, kind="block", reason="x", **{"for": "1d"})
+    monkeypatch.setattr(hand, "MOST_ALLOWED", 0)
+    assert reader.post("/people/free", fields, why="a school", **{"for": "1d"}).status == 409
+    assert len(console.whole.using("read").get("/v1/ips/203.0.113.230").json["decisions"]) == 1
 
 
 def test_lists_say_how_somebody_is_met_however_many_decisions_were_made_since(console):

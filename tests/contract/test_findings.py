@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 
-from sentinel.core.errors import SentinelError
-from sentinel.core.record import Acted
-from sentinel.store import findings
+from sentinel.core.errors import SentinelError, StoreBusy
+from sentinel.core.record import Acted, Allowance
+from sentinel.store import changes, findings, standing
+from sentinel.store import decisions as decisions_room
 from tests.contract.values import NOW, batch, decision, finding, fresh_app, link, put
 
 
@@ -97,6 +100,60 @@ def test_a_false_positive_can_lift_its_decisions_for_good(store):
     assert store.findings.mark("shop", "f", "false-positive", "jane", NOW, lift=True) == 2
     put(store, batch(decisions=(decision("e", "id:2", finding="f"),)))
     assert [one.id for one in store.decisions.delta("shop", 0, NOW).added] == ["other"]
+
+
+def test_a_false_positive_and_its_exceptions_are_one_transaction(backend, monkeypatch):
+    """Where the disk was full in between, a finding was marked whose users the next one blocked all the same."""
+    store = backend.store
+    link(store, "shop", "id:1", "email:a@b.c")
+    blocked = (decision("d", finding="f"), decision("e", "203.0.113.9", scope="ip"), decision("other", "id:2"))
+    put(store, batch(findings=(finding("f"),), decisions=(*blocked, decision("hand", playbook=None, by="joe"))))
+    user, office = (
+        Allowance("u", "user", "email:a@b.c", "y", NOW),
+        Allowance("o", "network", "203.0.113.0/24", "y", NOW),
+    )
+
+    def pardon():
+        return store.findings.mark("shop", "f", "false-positive", "jane", NOW, "y", lift=True, allow=(user, office))
+
+    before = store.findings.get("shop", "f"), store.decisions.delta("shop", 0, NOW)
+    for room in (changes, decisions_room, standing):
+        with monkeypatch.context() as patched, pytest.raises(StoreBusy):
+            if room is changes:
+                patched.setattr(changes, "lift", Mock(side_effect=StoreBusy("the disk is full")))
+            else:
+                patched.setattr(room, "note", Mock(side_effect=StoreBusy("the disk is full")))
+            pardon()
+        assert (store.findings.get("shop", "f"), store.decisions.delta("shop", 0, NOW)) == before
+        assert store.allow.list("shop") == []
+    revision = store.decisions.revision("shop")
+    assert pardon() == store.decisions.revision("shop") == revision + 1
+    for one in backend.twice():
+        assert one.findings.get("shop", "f").status == "false-positive"
+        assert one.allow.list("shop") == [office, user]
+        assert {kept.id for kept in one.decisions.delta("shop", 0, NOW).added if not kept.manual} == {"other"}
+        assert one.decisions.get("shop", "hand").lifted is None
+
+
+def test_what_is_decided_while_an_allowance_is_made_ends_with_the_rest(store, monkeypatch):
+    """What was decided before is found without anybody waiting for it; meanwhile more may be decided."""
+    put(store, batch(decisions=(decision("before"),)))
+    asked = store.allow.concerned
+
+    def meanwhile(*args):
+        found = asked(*args)
+        put(store, batch(decisions=(decision("meanwhile"), decision("other", "id:2"))))
+        return found
+
+    monkeypatch.setattr(store.allow, "concerned", meanwhile)
+    assert store.allow.add("shop", Allowance("a", "user", "id:1", "known", NOW), "jane", NOW, lift=True)
+    assert [one.id for one in store.decisions.delta("shop", 0, NOW).added] == ["other"]
+
+
+def test_of_a_finding_that_is_gone_nobody_is_excepted(store):
+    allow = [Allowance("a", "user", "id:1", "known", NOW)]
+    assert store.findings.mark("shop", "gone", "false-positive", "jane", NOW, lift=True, allow=allow) is None
+    assert store.allow.list("shop") == []
 
 
 def test_a_finding_without_decisions_that_is_undone_decides_nothing_later(store):

@@ -50,9 +50,9 @@ def free(visit: Analyst, form: Filled) -> Response:
     now, app, scope, why = visit.now, visit.app.id, _scope(form), form.text("why", most=500)
     whom, chosen = hand.target(scope, form.text("value", most=512), visit.app.ipv6), form.choice("for", FREED)
     held = [kept.decision.id for kept in about.stopping(visit.store, app, scope, whom, now)]
-    visit.store.decisions.lift_these(app, held, visit.by, why, now)
-    if chosen:
+    if chosen:  # first: nothing is ended where there is no room for one more
         hand.allow(visit.store, app, scope, whom, hand.until(chosen, None, now), why, visit.by, now)
+    visit.store.decisions.lift_these(app, held, visit.by, why, now)
     visit.here.told(app)
     return visit.done(_page(visit, form), "let-in")
 

@@ -44,9 +44,13 @@ class Findings(Protocol):
         """
 
     def mark(
-        self, app: str, id: str, status: Status, by: str, now: int, note: str | None = None, lift: bool = False
-    ) -> int | None:
-        """Set a finding's status and note; with `lift` end its decisions too. Return the revision, None if unknown."""
+        self, app: str, id: str, status: Status, by: str, now: int, note: str | None = None, lift: bool = False,
+        allow: Sequence[Allowance] = (),
+    ) -> int | None:  # fmt: skip
+        """Set a finding's status and note; with `lift` end its decisions too. Return the revision, None if unknown.
+
+        With it come allowances, which end what playbooks decided about these: all of it or nothing.
+        """
 
     def since(self, app: str, since: int) -> Iterator[KeptFinding]:
         """Give the findings anchored since a time, oldest first: what rebuilding windows begins with."""
@@ -134,8 +138,11 @@ class Allow(Protocol):
     ) -> Page[Allowance]:  # fmt: skip
         """Return allowances, newest first; with `now` only those in force then, with `values` those of any of these."""
 
-    def add(self, app: str, allowance: Allowance, by: str, now: int) -> None:
-        """Add one, or replace the one of the same id."""
+    def add(self, app: str, allowance: Allowance, by: str, now: int, *, lift: bool = False) -> bool:
+        """Add one, or replace the one of the same id; with `lift` end, at once, what playbooks decided about them.
+
+        Say whether there was anything to end.
+        """
 
     def remove(self, app: str, id: str, by: str, why: str, now: int) -> bool:
         """Remove one; say whether it was there."""
