@@ -1,11 +1,13 @@
 """What deleted persons are called where others are told of them: a hash in place of each name.
 
 Anybody may choose to be called `playbook`, `enforce` or `email`. So the words of ours among which a name stands are
-left as they are: a name by itself is looked for only where a value can be one, or where people write.
+left as they are: a name by itself is looked for only where a value can be one, or where people write. One that reads as
+an address is not: what is told of the address, and counted, is everybody's who comes from there.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -27,7 +29,7 @@ class Pseudonyms:
     def __init__(self, keys: Sequence[str], pseudonym: str) -> None:
         self.keys, self.pseudonym = keys, pseudonym
         typed = dict.fromkeys(keys, pseudonym)
-        bare = {rest: pseudonym for key in typed if len(rest := key.partition(":")[2]) >= _SHORTEST}
+        bare = {rest: pseudonym for key in typed if _is_looked_for(rest := key.partition(":")[2])}
         self.names = typed | bare
         self._any = _pattern(self.names)
         self._unlike = _pattern(typed.keys() | {name for name in bare if "@" in name})  # no word of ours is like these
@@ -56,6 +58,15 @@ class Pseudonyms:
 
     def _replaced(self, pattern: re.Pattern[str], text: str) -> str:
         return pattern.sub(lambda match: self.names[match[0]], text)
+
+
+def _is_looked_for(name: str) -> bool:
+    """Say whether an identifier is looked for without its type."""
+    try:
+        ipaddress.ip_network(name)
+    except ValueError:
+        return len(name) >= _SHORTEST
+    return False
 
 
 def _pattern(names: Iterable[str]) -> re.Pattern[str]:

@@ -99,6 +99,23 @@ def test_whoever_comes_back_is_somebody_new_to_ladders_findings_and_guards(store
     assert [(one.length // MINUTE, one.held) for one in effects] == [(10, None), (10, None), (10, "guard")]
 
 
+def test_nobody_is_called_what_windows_count_addresses_by(store):
+    """Whoever named an account after their address, and deleted it, began that address's windows and cooldowns anew."""
+    by_ip = FAILED.replace("by: user", "by: ip").replace("block_user", "block_ip")
+    machine, ips = Machine(store, [by_ip]), ("203.0.113.9", "2001:db8:7::/64")
+    for ip in ("203.0.113.9", "2001:db8:7::5"):
+        machine.send(*(failed(f"a{n}-{ip}", n, user=f"u{n}", ip=ip) for n in range(4)))
+    for name in ips:
+        Deleter(machine.pipeline, store).delete("shop", f"username:{name}", "ana", "asked for it", machine.now + 1)
+    for booted in (False, True):
+        if booted:
+            machine.boot()
+        for ip in ("203.0.113.9", "2001:db8:7::5"):
+            machine.send(failed(f"b{booted}-{ip}", 10, user="u9", ip=ip))
+    found = {kept.finding.key: (kept.finding.group["ip"], kept.evidence) for kept in store.findings.since("shop", 0)}
+    assert found == {ip: (ip, 6) for ip in ips}
+
+
 def saved(store, app="shop"):
     return b"".join(one.state for one in store.snapshots.load(app).values())
 
