@@ -6,6 +6,7 @@ Whatever becomes of it, the server can do the same by itself, only slower; nothi
 from __future__ import annotations
 
 import contextlib
+import gc
 import select
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from secrets import token_hex
 
 import msgspec
 
+from sentinel.store.embedded import formatting
 from sentinel.store.embedded.formatting import READY, Answer, Asked, receive, send
 from sentinel.store.embedded.journal import HELD, Row
 from sentinel.store.paths import AppSchema
@@ -88,7 +90,7 @@ class Formatter:
             mine.settimeout(_PATIENCE)
             self._connection = mine
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
-                [sys.executable, "-m", "sentinel.store.embedded.formatting", str(its.fileno())],
+                [sys.executable, "-m", formatting.__name__, *map(str, (its.fileno(), *gc.get_threshold()))],
                 pass_fds=[its.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
 

@@ -84,11 +84,11 @@ def formatted(asked: Asked, apps: dict[str, AppSchema], scratch: duckdb.DuckDBPy
     return Answer(list(lump), {app: apps[app].changes() for app in {app for _, app, _ in asked.rows}})
 
 
-def main(descriptor: int) -> None:
-    """Answer until nobody asks any more."""
+def main(descriptor: int, *collecting: int) -> None:
+    """Answer until nobody asks any more; garbage is collected as the server does: `collecting` are its thresholds."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the server ends in order, and this with it
     os.umask(0o077)
-    gc.set_threshold(50_000, 20, 50)  # events come and go, and are in no cycle
+    gc.set_threshold(*collecting)
     apps: dict[str, AppSchema] = {}
     decoder = msgspec.msgpack.Decoder(Asked)
     with socket.socket(fileno=descriptor) as connection, duckdb.connect(config=dict(_SETTINGS)) as scratch:
@@ -108,4 +108,4 @@ def main(descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(*map(int, sys.argv[1:]))
