@@ -146,7 +146,8 @@ def _secrets(kind: Kind, raw: object) -> tuple[str, ...]:
         return ()
     found = [raw] if isinstance(raw, str) else raw
     if not isinstance(found, list | tuple) or not found:
-        raise InputError("`secret` is missing", "a webhook is always signed; `new_secret` makes one")
+        hint = f"a webhook is always signed: write `{_PREFIX}` and the base64 of 32 random bytes"
+        raise InputError("`secret` is missing", hint)
     for secret in found:
         if not isinstance(secret, str) or _length(secret) < SHORTEST:
             raise InputError(f"`secret` is not `{_PREFIX}` and base64 of {SHORTEST} or more bytes")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sentinel.actions.fetch import Fetcher, FetchError
 
 MOST = 64 << 20
-TIMEOUT = 120.0
+TIMEOUT = 30.0  # seconds for one; a stop may have to wait for it
 LONGEST_TAG = 256
 
 
@@ -18,12 +18,10 @@ class Download(NamedTuple):
     tag: str
 
 
-def download(
-    fetcher: Fetcher, url: str, tag: str = "", *, most: int = MOST, timeout: float = TIMEOUT
-) -> Download | None:
+def download(fetcher: Fetcher, url: str, tag: str = "", *, most: int = MOST) -> Download | None:
     """Return what a URL holds, None where it is unchanged since the tag was given; raises FetchError."""
     headers = {"If-None-Match": tag} if tag else {}
-    response = fetcher.fetch(url, headers=headers, most=most, timeout=timeout)
+    response = fetcher.fetch(url, headers=headers, most=most, timeout=TIMEOUT)
     if response.status == 304 and tag:
         return None
     if response.status != 200:

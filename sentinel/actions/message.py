@@ -66,13 +66,13 @@ def subject(body: Body, most: int = LONGEST) -> str:
     return _cut(_summary(body, defanged).subject, most, str)
 
 
-def text(body: Body, show: Show = defanged, most: int = LONGEST) -> str:
-    """Return a message as lines of plain text; `show` decides how other people's text is written.
+def text(body: Body, most: int = LONGEST) -> str:
+    """Return a message as lines of plain text.
 
     One that is longer than `most` keeps its first line, cut to half of that, its link where that fits, and the first
     of its rows.
     """
-    found = _summary(body, show)
+    found = _summary(body, defanged)
     rows = [f"{name}: {value}" for name, value in found.rows]
     line = _cut(found.line, most // 2, str)
     url = _room(found.url or "", most - size(line) - 1)

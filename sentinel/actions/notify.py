@@ -78,7 +78,7 @@ def _notify(url: str, id: str, body: Body) -> bool:
     title = _title(service, body, shown is form.MARKDOWN)
     most = service.body_maxlen - (_HEADING + len(title) if title else 0)
     rich = shown is not form.TEXT and known_as not in PLAIN
-    content, written = (marked(body, most), form.MARKDOWN) if rich else (text(body, most=most), form.TEXT)
+    content, written = (marked(body, most), form.MARKDOWN) if rich else (text(body, most), form.TEXT)
     urgent = apprise.NotifyType(urgency(body))
     return bool(service.notify(body=content, title=title, body_format=written, notify_type=urgent))
 

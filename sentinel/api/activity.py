@@ -110,7 +110,7 @@ def get_ip(
     here: Here, caller: Reader, ip: Annotated[Word, Path(max_length=LONGEST)], since: Since = None, until: Until = None
 ) -> Any:
     """Return what came from an address or a network, its labels, and the decisions in force that meet it."""
-    now, meant = here.clock(), network("ip", ip)
+    now, meant = here.clock(), network(ip)
     assert meant is not None
     found = about.place_of(here.store, caller.app, meant, replace(whole(here, since, until), ip=meant), now)
     over = about.overruled(found.decisions, now)

@@ -24,7 +24,7 @@ def wanted(
 ) -> record.Filter:  # fmt: skip
     """Return the filter that parameters ask for; raises the refusal of whatever cannot be meant."""
     who, period = user_key(here.store, app, user), span(since, until, here.clock())
-    return record.Filter(event, who, network("ip", ip), *period, condition(here, q))
+    return record.Filter(event, who, network(ip), *period, condition(here, q))
 
 
 def span(since: str | None, until: str | None, now: int) -> tuple[int | None, int | None]:

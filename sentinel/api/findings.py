@@ -83,7 +83,7 @@ def _asked(
     """Return what parameters ask of a list of findings, as the store takes it."""
     begins, ends = span(since, until, here.clock())
     who = user_key(here.store, caller.app, user)
-    return {"user": who, "ip": network("ip", ip), "since": begins, "until": ends}
+    return {"user": who, "ip": network(ip), "since": begins, "until": ends}
 
 
 def download(seat: AbstractContextManager[Seat], findings: Findings, app: str, format: str, **asked: Any) -> Response:

@@ -48,6 +48,6 @@ def user_key(store: Store, app: str, value: str | None) -> str | None:
     return None if value is None else hand.known_user(store, app, "user", value)
 
 
-def network(name: str, value: str | None) -> str | None:
+def network(ip: str | None) -> str | None:
     """Return an address, or a network, in its one spelling; None where none was given."""
-    return None if value is None else hand.spot(name, value)
+    return None if ip is None else hand.spot("ip", ip)

@@ -15,8 +15,6 @@ from sentinel.service import lists
 from sentinel.service.ports import Store
 from sentinel.settings import Settings
 
-DOWNLOAD = 30.0  # seconds for one list; a stop may have to wait for it
-
 log = structlog.get_logger("sentinel")
 
 
@@ -56,7 +54,7 @@ class Enrichment:
 
     def _download(self, url: str, tag: str) -> Download | None:
         self._go_on()
-        return download(self._fetcher, url, tag, timeout=DOWNLOAD)
+        return download(self._fetcher, url, tag)
 
 
 class Labelled:

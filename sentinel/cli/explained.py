@@ -27,7 +27,7 @@ def event_lines(found: Mapping[str, Any]) -> Iterator[str]:
         verdict = f"counts for {group(one['group'])}" if one["counts"] else f"does not count: {one['why']}"
         yield f"playbook {one['id']} ({one['mode']}) {verdict}"
         for part in one["parts"]:
-            yield from _part(part, "  ", show_name=len(one["parts"]) > 1)
+            yield from _part(part, show_name=len(one["parts"]) > 1)
     if passed:
         yield ""
         yield f"{passed} playbooks do not look at events named `{event['event']}`"
@@ -39,10 +39,11 @@ def _parts(parts: list[Mapping[str, Any]], what: str) -> Iterator[str]:
         yield ""
         yield what
     for part in shown:
-        yield from _part(part, "  ", show_name=True)
+        yield from _part(part, show_name=True)
 
 
-def _part(part: Mapping[str, Any], indent: str, show_name: bool) -> Iterator[str]:
+def _part(part: Mapping[str, Any], show_name: bool) -> Iterator[str]:
+    indent = "  "
     if show_name:
         name = part["name"] + (f" (rule {part['rule']})" if part["rule"] and part["rule"] != part["name"] else "")
         yield f"{indent}{SIGNS[part['matches']]}  {name}"

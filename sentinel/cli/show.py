@@ -13,20 +13,19 @@ from sentinel.cli.options import Format
 from sentinel.cli.terminal import say, say_json
 
 
-def items(found: Iterable[Any], format: Format, columns: Sequence[str], *, heads: bool = True) -> int:
-    """Write items, their columns aligned; return how many there were."""
+def items(found: Iterable[Any], format: Format, columns: Sequence[str], *, heads: bool = True) -> None:
+    """Write items, their columns aligned."""
     rows = list(found)
     if format is Format.json:
         for row in rows:
             say_json(row)
-        return len(rows)
+        return
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
     if rows and heads and sys.stdout.isatty():
         cells.insert(0, [column.replace("_", " ").upper() for column in columns])
     widths = [max((len(line[index]) for line in cells), default=0) for index in range(len(columns))]
     for line in cells:
         say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    return len(rows)
 
 
 def one(found: Any, format: Format, text: str) -> None:

@@ -152,9 +152,9 @@ class Call:
         data = await wire.body(self.receive, headers, door.budget, door.body_patience, most)
         return expand(data, headers.all(b"content-encoding"), most)
 
-    async def json(self, most: int = SMALL_BODY) -> Any:
+    async def json(self) -> Any:
         """Return what a body of JSON says; raises the refusal of what is none."""
-        return decode(await self.body(most))[0]
+        return decode(await self.body())[0]
 
     def _parse(self, translate: Translate, elements: Elements, data: bytes, terms: Terms) -> Parsed:
         found, lenient = elements(data)

@@ -115,10 +115,10 @@ def search(when: When, q: Condition = "", event: Given = "", user: Given = "", i
 Asked = Annotated[Search, Depends(search)]
 
 
-def meant(visit: Visit, asked: Search, usual: str) -> tuple[Filter | None, tuple[Flaw, ...]]:
+def meant(visit: Visit, asked: Search) -> tuple[Filter | None, tuple[Flaw, ...]]:
     """Return the filter of a search, or what is wrong with its condition."""
     try:
-        return asked.filter(visit, visit.now, usual), ()
+        return asked.filter(visit, visit.now, "7d"), ()
     except QueryError as error:
         return None, error.flaws
 

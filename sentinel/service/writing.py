@@ -74,7 +74,7 @@ class Writing:
             self.sheet(file) if file in self._library.files else self.new(Path(file).name if self._ours(file) else file)
         )
 
-    def write(self, file: str, text: str, mark: str, by: str) -> Sheet:
+    def write(self, file: str, text: str, mark: str, by: str) -> None:
         """Replace a file's text if it is still the one of the mark, and note it in the audit.
 
         Raises Conflict where it is another, SentinelError where the file cannot be written.
@@ -93,7 +93,6 @@ class Writing:
         line = Note(by, "playbook.saved", Path(before.file).name, f"sha256 {_mark(data)[:12]}")
         self._store.audit.write(None, line, self._clock())
         self._soon()
-        return Sheet(before.file, data.decode(), _mark(data))
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.actions.message import ROWS, compose, line, marked, subject, text
-from sentinel.actions.text import printable
 from tests.actions.telling import FINDING, bundle, delivery
 
 URL = "https://sentinel.example/findings/1"
@@ -174,8 +173,8 @@ def test_many_playbooks_are_counted_rather_than_listed() -> None:
 
 def test_another_message_is_shown_as_names_and_values() -> None:
     shown = compose(delivery(finding=None), None)
-    assert text(shown, printable).splitlines()[0] == "message"
-    assert "playbook: credential-stuffing" in text(shown, printable).splitlines()
+    assert text(shown).splitlines()[0] == "message"
+    assert "playbook: credential-stuffing" in text(shown).splitlines()
 
 
 @given(

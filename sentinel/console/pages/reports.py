@@ -83,7 +83,7 @@ def show_report(
 @router.get("/reports/names")
 def show_names(visit: Viewer, asked: Asked, by: By = "users") -> Response:
     """Show each event's name with its events and its users: many events of one are not events of many."""
-    filter, flaws = meant(visit, asked, "7d")
+    filter, flaws = meant(visit, asked)
     names = visit.store.explorer.names(visit.app.id, filter, by, NAMES) if filter else None
     return visit.page(
         "names.html", 422 if flaws else 200, asked=asked, by=by, names=names, choices=CHOICES, flaws=flaws,

@@ -45,7 +45,7 @@ def show_series(
     metric: MetricKind = "count", of: Given = "", group_by: Given = "", previous: Given = "",
 ) -> Response:  # fmt: skip
     """Show a figure over time, beside the period before, or for each of the values a field has most."""
-    filter, flaws = meant(visit, asked, "7d")
+    filter, flaws = meant(visit, asked)
     found, problem = None, None
     if filter is not None and filter.since is not None and filter.until is not None:
         step = interval or reports.interval(filter.since, filter.until)

@@ -33,11 +33,6 @@ class _Tools(threading.local):
         self.unpack = msgspec.msgpack.Decoder(ext_hook=_extension).decode
 
 
-def pack(events: Sequence[Event]) -> bytes:
-    """Return events as bytes."""
-    return packed(events)[0]
-
-
 def packed(events: Sequence[Event]) -> tuple[bytes, bool]:
     """Return events as bytes, and whether nothing had to be mended: then what comes out is what went in."""
     plain = [vars(event) for event in events]
@@ -48,7 +43,7 @@ def packed(events: Sequence[Event]) -> tuple[bytes, bool]:
 
 
 def unpack(data: bytes) -> list[Event]:
-    """Return the events of bytes made by `pack`; raises StoreError for others."""
+    """Return the events of bytes made by `packed`; raises StoreError for others."""
     if data[:1] != FORMAT:
         raise StoreError(f"events are packed in the unknown format `{data[:1].hex()}`", "a newer Sentinel wrote them")
     try:

@@ -15,7 +15,7 @@ from sentinel.store.asked import network
 from sentinel.store.condition import translate
 from sentinel.store.embedded.words import DUCKDB
 from sentinel.store.rows import hash_of
-from sentinel.store.sql import Dialect, Sql
+from sentinel.store.sql import Sql
 from sentinel.store.values import Slot
 
 _TEXTS = ("user_key = ?", "ip = ?")  # each beside its hash
@@ -43,7 +43,7 @@ class Asked(NamedTuple):
     doubtful: Where | None = None
 
 
-def ask(app: str, filter: Filter, slots: Mapping[str, Slot], dialect: Dialect = DUCKDB, by_hash: bool = False) -> Asked:
+def ask(app: str, filter: Filter, slots: Mapping[str, Slot], by_hash: bool = False) -> Asked:
     """Return what a filter asks; `slots` are the properties of the app that have columns.
 
     With `by_hash` its user and address are told by their hashes alone, which cost a third to read: whoever asks so
@@ -52,18 +52,18 @@ def ask(app: str, filter: Filter, slots: Mapping[str, Slot], dialect: Dialect = 
     plain = _of_fields(app, filter, by_hash)
     if filter.q is None:
         return Asked(plain)
-    pair = translate(filter.q.tree, dialect, slots)
-    may = plain.also(dialect.finished(pair.may), *dialect.given(pair.may))
+    pair = translate(filter.q.tree, DUCKDB, slots)
+    may = plain.also(DUCKDB.finished(pair.may), *DUCKDB.given(pair.may))
     if pair.exact:
         return Asked(may)
-    return Asked(may, pair.must, may.also(f"({dialect.finished(pair.must)}) IS NOT TRUE", *dialect.given(pair.must)))
+    return Asked(may, pair.must, may.also(f"({DUCKDB.finished(pair.must)}) IS NOT TRUE", *DUCKDB.given(pair.must)))
 
 
-def settled(asked: Asked, app: str, filter: Filter, found: list[int], last: int, dialect: Dialect = DUCKDB) -> Where:
+def settled(asked: Asked, app: str, filter: Filter, found: list[int], last: int) -> Where:
     """Return exactly what is asked of the events up to a place in the journal, of the doubtful ones those `found`."""
     assert asked.sure is not None
-    test = f"(({dialect.finished(asked.sure)}) OR seq IN (SELECT unnest(CAST(? AS BIGINT[]))))"
-    return _of_fields(app, filter).also("seq <= ?", last).also(test, *dialect.given(asked.sure), found)
+    test = f"(({DUCKDB.finished(asked.sure)}) OR seq IN (SELECT unnest(CAST(? AS BIGINT[]))))"
+    return _of_fields(app, filter).also("seq <= ?", last).also(test, *DUCKDB.given(asked.sure), found)
 
 
 def meant(filter: Filter, event: Event) -> bool:

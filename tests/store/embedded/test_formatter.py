@@ -18,7 +18,7 @@ from sentinel.core.errors import StoreBusy
 from sentinel.core.record import App, Filter
 from sentinel.engine.expression import compile_expression
 from sentinel.store.embedded import formatter, projector
-from sentinel.store.embedded.codec import pack
+from sentinel.store.embedded.codec import packed
 from sentinel.store.embedded.formatter import Formatter
 from sentinel.store.embedded.formatting import READY, Asked
 from sentinel.store.embedded.formatting import send as send_message
@@ -254,7 +254,7 @@ def test_one_whose_server_is_gone_leaves_no_file_behind(tmp_path):
     """It was asked, and when it is done nobody hears of it."""
     made = formatter.Formatter(tmp_path)
     wait_for(made._is_ready)
-    row = Row(1, "shop", 1, False, pack([event("a", NOW)]))
+    row = Row(1, "shop", 1, False, packed([event("a", NOW)])[0])
     asked = Asked([(row.first, row.app, row.body)], {"shop": []}, str(made._file))
     os.kill(made._process.pid, signal.SIGSTOP)
     send_message(made._connection, msgspec.msgpack.encode(asked))
