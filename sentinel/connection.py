@@ -1,6 +1,6 @@
-"""A connection to the server that bounds what uvicorn leaves open: how long a request's head is, and how long it takes.
+"""An HTTP connection that bounds what uvicorn leaves unbounded: the size of a request's head, and how long it may take.
 
-What a request says, its body's bounds among it, is `api`'s.
+What a request says, and the bound of its body, is up to `api`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How people and other programs are told: channels, texts, webhooks, and the one way out to other hosts.
+"""Telling people and other programs: channels, message texts, webhooks, and the one way out to other hosts.
 
-What is to be told is decided before, by playbooks; when it is tried, and again, is the outbox's.
+Playbooks decide what is told; `service.outbox` decides when a delivery is tried and tried again.
 """

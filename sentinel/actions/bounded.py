@@ -1,6 +1,7 @@
-"""Calls that cannot be interrupted, given up after a time: resolvers and other people's libraries.
+"""Run a call that cannot be interrupted, such as a resolver's or a library's, and give up waiting after a time.
 
-Each has an owner, such as a channel or a host: one that never answers takes no place from the others.
+A call that was given up goes on in its thread. Each owner (a channel, a host) has only so many threads at once, so one
+that never answers leaves room for the others.
 """
 
 from __future__ import annotations

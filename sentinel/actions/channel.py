@@ -1,4 +1,4 @@
-"""Channels: the names by which playbooks say whom to tell, and what stands behind each."""
+"""Channels: the names by which playbooks say whom to tell, and the address, kind and secrets behind each name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One try at one delivery, by the table of the kinds of channels. The loop around it is the outbox courier's."""
+"""One attempt at one delivery: a table says which function sends over which kind of channel.
+
+The loop that takes deliveries from the outbox and tries them again is `service.outbox`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Lists and databases from a URL, asked for again only where they changed. Where they are kept is not known here."""
+"""Download a list or a database from a URL, and do not download it again until it changed (by its ETag).
+
+Where downloads are kept is not known here.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The one way out to other hosts: it connects to the very address it checked, and bounds everything.
+"""The one way out to other hosts: it connects to the very address that was checked, and bounds time and size.
 
-No redirect is followed, no proxy used, no cookie kept, nothing unpacked. What an answer means is its caller's.
+No redirect is followed, no proxy used, no cookie kept, nothing decompressed. What an answer means is up to the caller.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whose token it is: asked of an identity service like GitHub's API."""
+"""Ask an identity service, such as GitHub's API, whom a token belongs to."""
 
 from __future__ import annotations
 

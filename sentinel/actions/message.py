@@ -1,6 +1,6 @@
-"""What is told: the body of a message, as data for programs, and the same in words for people.
+"""The body of a message, as data for programs and in words for people.
 
-A body is `{"type", "timestamp", "data"}`, as Standard Webhooks has it. Where it goes is not known here.
+A body is `{"type", "timestamp", "data"}`, as Standard Webhooks has it. Where it is sent is not known here.
 """
 
 from __future__ import annotations

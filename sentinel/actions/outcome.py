@@ -1,4 +1,4 @@
-"""How a delivery fails, and when it is tried again."""
+"""How a delivery can fail, and after how long it is tried again."""
 
 from __future__ import annotations
 

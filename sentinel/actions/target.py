@@ -1,6 +1,6 @@
-"""Which URLs may be asked, and which addresses: the rules that keep the server from being led to its own neighbours.
+"""Which URLs and addresses may be contacted: the rules against server-side request forgery.
 
-Nothing is resolved or connected here.
+Nothing is resolved or connected to here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Other people's text, made harmless for where it is shown. What the text is about is not known here."""
+"""Make other people's text harmless for the place where it is shown: a log, a chat, a mail."""
 
 from __future__ import annotations
 

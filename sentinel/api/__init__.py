@@ -1,1 +1,1 @@
-"""The HTTP edge: requests in, values and calls of the service inside, answers out. No meaning lives here."""
+"""The HTTP API: it reads requests, calls the service inside, and writes answers. It decides nothing itself."""

@@ -1,4 +1,4 @@
-"""/v1/accounts: who may sign in to the console. The server's own administrator alone may ask."""
+"""/v1/accounts: who may sign in to the console. Only the server's own administrator may use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/v1/users and /v1/ips: who was there, and what they did. Who is who is `people`'s."""
+"""/v1/users and /v1/ips: which users and addresses were there and what they did. Links of users are in `people`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which events a question is about: the parameters that every address of the explorer takes, and how they are read."""
+"""The parameters by which every route of the explorer says which events it is about, and how they are read."""
 
 from __future__ import annotations
 

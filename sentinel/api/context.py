@@ -1,4 +1,4 @@
-"""What the pages of the API are given: the store, who asks, the time, and what the engine is doing."""
+"""What the API's routes are given: the store, the caller, the time, and the state of the engine."""
 
 from __future__ import annotations
 

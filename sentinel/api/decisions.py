@@ -1,4 +1,4 @@
-"""/v1/decisions and /v1/allow: what is in force, what people add, lift and except."""
+"""/v1/decisions and /v1/allow: decisions in force, those that people add and lift, and the allowlist."""
 
 from __future__ import annotations
 

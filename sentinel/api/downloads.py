@@ -1,4 +1,4 @@
-"""A file that is made while it is read: few of an app at a time, and none for whoever does not read it."""
+"""A file that is made while the client reads it: few of an app at a time, and ended where the client stops reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/v1/playbooks/check, /test, /backtest: a text tried before it is a file. What it comes to is `workbench`'s to say."""
+"""/v1/playbooks/check, /test and /backtest: try the text of a playbook before it is a file, by `trials.workbench`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/v1/events, read: search by fields, one event, and a live tail. How they come in is `ingest`'s."""
+"""/v1/events, for reading: search by fields, a single event, and a live tail. Events are taken in by `ingest`."""
 
 from __future__ import annotations
 

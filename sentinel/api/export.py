@@ -1,4 +1,4 @@
-"""Events as files: newline-delimited JSON, CSV that no spreadsheet takes for formulas, Parquet. None is held whole."""
+"""Export events as newline-delimited JSON, CSV (safe in spreadsheets) or Parquet, streamed and never held whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/v1/findings: what playbooks found, and what people make of it."""
+"""/v1/findings: what playbooks found, and how people judged it."""
 
 from __future__ import annotations
 

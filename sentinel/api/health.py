@@ -1,4 +1,4 @@
-"""/healthz, /readyz and /metrics: for whoever keeps the server running."""
+"""/healthz, /readyz and /metrics: for whoever operates the server."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Where streams wait: told from any thread that something is new, woken on the loop, ended when their key is revoked.
+"""Streams that wait for news: any thread says that something is new, and the streams concerned wake on the event loop.
 
-What a stream then sends is its own business.
+A stream ends when its key is revoked. What it then sends is not known here.
 """
 
 from __future__ import annotations

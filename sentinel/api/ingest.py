@@ -1,6 +1,6 @@
-"""POST /v1/events and /v1/import: plain ASGI, because every event of every app comes this way.
+"""POST /v1/events and /v1/import, as plain ASGI, because every event of every app comes this way.
 
-Who sends and whether they may; how events are taken in is the door's, and the answer waits for the commit.
+Who sends, and whether they may, is checked here. Events are taken in by `edge.door`; the answer waits for the commit.
 """
 
 from __future__ import annotations

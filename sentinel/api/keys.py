@@ -1,4 +1,4 @@
-"""/v1/keys and /v1/apps: who may ask, and for what."""
+"""/v1/keys and /v1/apps: apps, and the keys that give access to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/v1/labels: names on users and addresses, put on by playbooks and by hand, that conditions can ask for."""
+"""/v1/labels: labels on users and addresses, put on by playbooks or by hand, which conditions can ask for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures as Prometheus reads them; an app's key sees those of its app alone."""
+"""Metrics in the text format of Prometheus. An app's key sees the metrics of its own app only."""
 
 from __future__ import annotations
 

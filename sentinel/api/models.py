@@ -1,6 +1,6 @@
-"""The shapes of what the API answers and takes, as OpenAPI shows them. Times are RFC 3339 in UTC.
+"""The shapes of requests and answers, as OpenAPI shows them. Times are RFC 3339 in UTC.
 
-How a record becomes one of these is in `views`.
+How a record of the store becomes one of these is in `views`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""/v1/playbooks, /v1/outbox, /v1/audit, /v1/backup, /v1/enforcement: how the server does, and the switch to stop it."""
+"""/v1/playbooks, /v1/outbox, /v1/audit, /v1/backup and /v1/enforcement: the state of the server, and its off switch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters that several addresses take, and how they are read."""
+"""Parameters that several routes take, and how they are read."""
 
 from __future__ import annotations
 

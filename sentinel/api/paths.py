@@ -1,4 +1,4 @@
-"""What OpenAPI says of the plain paths: events in, decisions out. They are answered in `ingest` and `feed`."""
+"""The OpenAPI description of the routes that FastAPI does not serve: those of `ingest` and `feed`."""
 
 from __future__ import annotations
 

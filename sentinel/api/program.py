@@ -1,4 +1,4 @@
-"""The API put together: the plain paths in front, FastAPI behind them, one form of refusal for both."""
+"""The API put together: the plain ASGI routes in front, FastAPI behind them, and one form of refusal for both."""
 
 from __future__ import annotations
 

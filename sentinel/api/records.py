@@ -1,4 +1,4 @@
-"""Stored events and findings for the console, in the shapes the API gives them. Who may see them the pages say."""
+"""Stored events and findings for the console, in the shapes of the API. The pages check who may see them."""
 
 from __future__ import annotations
 

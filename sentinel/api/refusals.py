@@ -1,4 +1,4 @@
-"""How what FastAPI refuses, and what was raised, is told: in the one form of `edge.errors`, in our own words."""
+"""How errors become answers: what FastAPI refuses and what was raised, in the one form of `edge.errors`."""
 
 from __future__ import annotations
 

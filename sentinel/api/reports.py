@@ -1,4 +1,4 @@
-"""/v1/reports: what happened in a period, beside the one before, on one page."""
+"""/v1/reports: what happened in a period, compared with the period before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/v1/schema: what an app sends: the names of its events, its properties with their types, and what has a column."""
+"""/v1/schema: what an app sends: names of events, properties with their types, and which properties have a column."""
 
 from __future__ import annotations
 

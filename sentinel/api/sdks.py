@@ -1,4 +1,4 @@
-"""/v1/sdks: how the SDK in each process of an app is, as it last told."""
+"""/v1/sdks: the state of the SDK in each process of an app, as it last reported it."""
 
 from __future__ import annotations
 

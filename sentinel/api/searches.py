@@ -1,4 +1,4 @@
-"""/v1/searches: searches that are kept, and rules made of them."""
+"""/v1/searches: saved searches, and rules made from them."""
 
 from __future__ import annotations
 

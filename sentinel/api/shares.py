@@ -1,6 +1,6 @@
-"""The shapes of answers in sum, and how they are made: shares of a whole, changes since the period before.
+"""The shapes of the explorer's aggregated answers: shares of a total, and changes since the period before.
 
-A share is between 0 and 1. A change is the difference as a share of what was before, null where nothing was.
+A share is between 0 and 1. A change is the difference divided by the earlier value, null where that was 0.
 """
 
 from __future__ import annotations

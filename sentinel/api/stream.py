@@ -1,4 +1,4 @@
-"""Server-sent events: one stream's life from its head to its end. What it tells comes from `Source`."""
+"""Server-sent events: one stream from its head to its end. What it sends comes from a `Source`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""/v1/events/timeseries, /v1/events/top, /v1/events/names, /v1/funnel and /v1/retention: stored events in sum.
+"""/v1/events/timeseries, /v1/events/top, /v1/events/names, /v1/funnel and /v1/retention: aggregates of stored events.
 
-Which events are meant is said as in a search. Without `from` it is about the week before `to`, which is now, or about
-as long as there are buckets for.
+The events meant are given as in a search. Without `from`, the period is the week before `to` (by default now), or
+about as long as there are buckets for.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The composition root: the one place where concrete parts are named and put together, started and stopped.
+"""The composition root: the one place that names concrete classes, puts them together, starts and stops them.
 
-What a part does is its own; what can be set is `settings`'.
+What can be set is in `settings`.
 """
 
 from sentinel.app.server import Server, open_server

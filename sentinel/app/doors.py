@@ -1,4 +1,4 @@
-"""The doors of the server, each with what it is given: ingest, feed, API, foreign protocols, console."""
+"""The ways into the server, each with what it needs: ingest, feed, API, foreign protocols, console."""
 
 from __future__ import annotations
 

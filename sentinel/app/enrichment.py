@@ -1,4 +1,4 @@
-"""What is known of addresses and programs beside their events: databases, lists and copies of lists, kept fresh."""
+"""The databases and lists that say more about addresses and user agents: loaded, downloaded and kept up to date."""
 
 from __future__ import annotations
 

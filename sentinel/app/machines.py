@@ -1,6 +1,6 @@
-"""The machines that the settings choose: the store, what keeps windows, the files of playbooks, the digests.
+"""The backends that the settings choose: the store, where windows are kept, the files of playbooks, the digests.
 
-Each is opened here and used elsewhere. A package that a choice needs and that is not there is named, with its remedy.
+Each is opened here and used elsewhere. Where a choice needs a package that is not installed, the error names it.
 """
 
 from __future__ import annotations

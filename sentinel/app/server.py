@@ -1,4 +1,4 @@
-"""One server: its parts put together in the order in which an event meets them, started and stopped."""
+"""One server: its parts put together in the order in which an event meets them, then started and stopped."""
 
 from __future__ import annotations
 

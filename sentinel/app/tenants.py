@@ -1,4 +1,4 @@
-"""The windows of every app: made, restored at the start, saved, and rebuilt where they were lost."""
+"""The windows of every app: created, restored at the start, saved, and rebuilt where they were lost."""
 
 from __future__ import annotations
 

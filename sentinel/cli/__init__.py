@@ -1,7 +1,7 @@
-"""The `sentinel` command's front door.
+"""The entry point of the `sentinel` command.
 
-Nothing outside the standard library is imported here at the top: the base install has this file too, and must say what
-it lacks instead of failing with a traceback. The commands are in `program`.
+Nothing but the standard library is imported at the top: the base install has this file too, and must say what is
+missing instead of failing with a traceback. The commands are in `program`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A comparison of two backtests for people: text in columns."""
+"""The comparison of two backtests, as text in columns."""
 
 from __future__ import annotations
 

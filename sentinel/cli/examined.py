@@ -1,4 +1,4 @@
-"""What `sentinel doctor` asks a server that runs, and looks for around one: whether it is used, and what lies open."""
+"""What `sentinel doctor` checks on a running server and around it: whether it is used, and what is exposed."""
 
 from __future__ import annotations
 

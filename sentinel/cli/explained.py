@@ -1,4 +1,4 @@
-"""What the API says of an event, a group and a decision, as lines for people."""
+"""The API's explanation of an event, a group or a decision, as lines of text."""
 
 from __future__ import annotations
 

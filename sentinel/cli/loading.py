@@ -1,4 +1,4 @@
-"""How commands that work on rules and playbooks are told which, and what their user reads where files have mistakes."""
+"""How commands find the rules and playbooks they work on, and how they print mistakes in the files."""
 
 from __future__ import annotations
 

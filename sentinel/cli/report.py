@@ -1,4 +1,4 @@
-"""A backtest's report for people: text in columns, from the findings and the summary."""
+"""The report of a backtest as text in columns, from its findings and its summary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sentinel serve`. Its flags are the settings."""
+"""`sentinel serve`. Its flags are the settings of `sentinel.settings`."""
 
 from __future__ import annotations
 

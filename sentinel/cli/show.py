@@ -1,6 +1,6 @@
-"""How commands write what a server answered: one line an item for people, one JSON a line for programs.
+"""How commands print what a server answered: a line an item for people, a JSON object a line for programs.
 
-On a terminal the columns have heads; what goes into a file or a pipe is nothing but items.
+Columns have headings on a terminal only, so that files and pipes hold nothing but items.
 """
 
 from __future__ import annotations

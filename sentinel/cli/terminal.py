@@ -1,4 +1,4 @@
-"""What reaches a terminal: plain text, whatever a file, an event or an argument contains.
+"""What reaches a terminal is plain text, whatever a file, an event or an argument contains.
 
 No colours, tables or progress bars here; a command that wants them gives rich a `Text`, never markup.
 """

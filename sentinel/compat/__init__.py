@@ -1,4 +1,4 @@
-"""Clients people already have: one file a foreign protocol, each translating in and out of the same pipeline.
+"""Clients that people already use: one module or package a foreign protocol, each translating to and from our own.
 
-No adapter has logic of its own about events, windows or decisions. How a new one is added: `adapter`, `adapters`.
+An adapter has no logic of its own about events, windows or decisions. How to add one is in `adapter` and `adapters`.
 """

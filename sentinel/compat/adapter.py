@@ -1,7 +1,6 @@
-"""What an adapter is: which paths it answers, how its callers are told, what its keys may be, how it refuses.
+"""What an adapter consists of: its paths, the settings of its keys, how it calls the service, how it refuses.
 
-The values adapters are made of and are given. How requests reach them is in `frame`, which of them there are in
-`adapters`.
+How a request reaches an adapter is in `frame`; the list of adapters is in `adapters`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What foreign protocols ask of stored events, put together in the language of rules. Finding them is the store's."""
+"""What foreign protocols ask of stored events, written as conditions of our language. The store runs them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""CrowdSec bouncers: the part of CrowdSec's Local API that they ask, so that they enforce our bans.
+"""CrowdSec bouncers: the part of CrowdSec's Local API that they use, so that they enforce our bans.
 
-`GET /v1/decisions/stream` and `GET|HEAD /v1/decisions` with `X-Api-Key`; `POST /v1/usage-metrics` is thanked for.
-Agents and machines are not served. The table that is told is `service.bans`'; here is only how it is told.
+`GET /v1/decisions/stream` and `GET|HEAD /v1/decisions` with `X-Api-Key`; `POST /v1/usage-metrics` is accepted and
+ignored. Agents and machines are not served. Which bans there are is in `service.bans`; this is only their format.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How a request reaches an adapter: by path, past its key, its bounds and its origin, and how it is refused.
+"""How a request reaches an adapter: routing by path, then key, limits and origin; and how it is refused.
 
-What a protocol says and means is its adapter's. Nothing here costs a request that is for no adapter.
+What a protocol means is up to its adapter. A request that is for no adapter pays nothing for this.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Field names as foreign serialisers spell them: `reference_id`, `referenceId` and `ReferenceId` are one name."""
+"""Field names as foreign serialisers spell them: `reference_id`, `referenceId` and `ReferenceId` are the same name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a foreign event can be read as it was sent: objects, what lies in them, and times."""
+"""Read objects, values in them, and times out of a foreign event without failing on unexpected types."""
 
 from __future__ import annotations
 

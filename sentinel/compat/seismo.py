@@ -1,6 +1,6 @@
-"""Seismo: named events posted and asked for by application, and reports of how many there were.
+"""Seismo: takes and returns named events of applications, and reports how many there were.
 
-An application of Seismo is a label inside the app whose key signs in. Who signs in, and with what, is `seismo_access`'.
+A Seismo application is a label within the app whose key signs in. Signing in is in `seismo_access`.
 """
 
 from __future__ import annotations

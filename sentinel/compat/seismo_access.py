@@ -1,7 +1,7 @@
-"""Who signs in to Seismo: by name and password, or by a token of an identity service, for an access token that ends.
+"""Signing in to Seismo: by name and password, or by an identity service's token, for an access token that expires.
 
-A password is a key's own secret, or the one that its settings hold a hash of. A service is asked only where the
-settings of the server name one. Which key is meant must be beyond doubt: two that fit are none.
+A password is the secret of a key, or one whose hash is in the key's settings. An identity service is asked only if the
+server's settings name one. Credentials that fit two keys are refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What of a foreign event is not kept: credentials in headers, and what would be too large or too deep for an event."""
+"""What is left out of a foreign event: credentials in headers, and what is too large or too deep for an event."""
 
 from __future__ import annotations
 

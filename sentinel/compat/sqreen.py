@@ -1,4 +1,4 @@
-"""Sqreen: its agents' custom events and its signals become events; agents are told whom we block.
+"""Sqreen: its agents' custom events and signals become events, and agents learn whom we block.
 
 What agents did by rules of their vendor is not served: attacks, performance, and log-ins and sign-ups, which agents
 count by such a rule. An agent's session is its key and a number, so that any process of a server knows it.

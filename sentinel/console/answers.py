@@ -1,4 +1,4 @@
-"""How the console answers: pages with their head, redirections, refusals; the same words with and without scripts."""
+"""How the console answers: full pages, redirects and refusals, with the same words whether scripts run or not."""
 
 from __future__ import annotations
 

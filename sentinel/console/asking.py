@@ -1,4 +1,4 @@
-"""Which events a page is about: a period, relative to now or between two moments, and what a search asks for."""
+"""Which events a page is about: a period, relative to now or between two moments, and what was searched for."""
 
 from __future__ import annotations
 

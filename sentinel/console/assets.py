@@ -1,6 +1,6 @@
-"""Scripts and styles: read once, named after what is in them, so that browsers may keep them for ever.
+"""Scripts and styles: read once, served under names made from their contents, so that browsers may cache them for ever.
 
-What is written by hand lies in `static`, what needs a build in `static/built`, which may be missing: pages do without.
+What is written by hand is in `static`; what is built is in `static/built`, without which pages work as well.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the console is given by the composition root."""
+"""What the composition root gives to the console."""
 
 from __future__ import annotations
 

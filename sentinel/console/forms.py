@@ -1,4 +1,4 @@
-"""What a form says: fields by name, each read as what it is for. The CSRF token is checked in `visit`."""
+"""The fields of a submitted form, each read as what it is for. The CSRF token is checked in `visit`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every request to the console passes first: whose paths they are, from which site, and the heads of answers."""
+"""What every request to the console passes first: its path, the site it comes from, and the headers of answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people see beside the fields of forms: a mistake is told by it, and not by the name that programs send."""
+"""The labels of form fields as people see them, so that errors name a field by its label and not by its parameter."""
 
 from __future__ import annotations
 

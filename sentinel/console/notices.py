@@ -1,4 +1,4 @@
-"""What is said after a change: one table, so that an address cannot put words into the console's mouth."""
+"""The notices shown after a change, in one table, so that a URL cannot make the console say anything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters and choices that several pages take."""
+"""Parameters and choices that several pages share."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How often somebody may try to sign in: by address and by account, known or not, in bounded memory.
+"""How often somebody may try to sign in: limits by address and by account, whether it exists or not, in bounded memory.
 
-Every try is paid for before the password is looked at, and a right one gets its price back. An address from which
-somebody signed in to an account has tries of its own there: others who guess cannot use up its owner's.
+Every attempt is charged before the password is looked at, and refunded if it was right. An address from which somebody
+signed in to an account has attempts of its own for it, so that others who guess cannot use up the owner's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What somebody did and met, as lines of one timeline and as tables of shares."""
+"""What a user or an address did and what was done to it, as a timeline and as tables of shares."""
 
 from __future__ import annotations
 

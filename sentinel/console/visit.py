@@ -1,6 +1,7 @@
-"""Whoever looks at a page: their account, the app they look at, what they may do, and how they are answered.
+"""One request to a page: the account, the app it looks at, what it may do, and how it is answered.
 
-A handler names its reader by type: `Viewer`, `Analyst`, `Admin`, `ServerAdmin`. What a page shows is not known here.
+A route says who may use it by a parameter's type: `Viewer`, `Analyst`, `Admin`, `ServerAdmin`. What a page shows is not
+known here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the playbooks, the rules and the demo's shop are that the product ships. It finds folders; it reads no file."""
+"""Where the playbooks, the rules and the demo's shop lie that the product ships. It finds folders and reads no file."""
 
 from __future__ import annotations
 

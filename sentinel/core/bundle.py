@@ -1,4 +1,4 @@
-"""A bundle: the one message that stands for what came above a channel's bound. How it reads is not known here."""
+"""A bundle: one message in place of those above a channel's limit. How it is worded is not known here."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Which stored events a replay can need, so that the rest is never read. Values only; who asks for what is `service`'s.
+"""Which stored events a replay may need, so that the others need not be read. Values only; `service.trials` makes them.
 
-Whatever answers may give more events than these, never fewer: what they come to is the engine's to say.
+An answer may hold more events than these, never fewer: what the events amount to is decided by the engine.
 """
 
 from __future__ import annotations

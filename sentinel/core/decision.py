@@ -1,6 +1,6 @@
-"""What was decided about whom, whom a request is about, and what it is told.
+"""A decision on a target, the subject of a request, and the verdict on it.
 
-Values only. How a set of decisions is kept and asked is in `decisions`, their JSON in `wire`.
+Values only. A set of decisions is in `decisions`, their JSON in `wire`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The decisions in force, in memory: what changed goes in, a verdict comes out, microseconds later.
+"""The decisions in force, in memory: deltas go in, verdicts come out within microseconds.
 
-One value, replaced as a whole: `apply` returns another set that shares all it did not touch, so whoever
-reads never sees half a change. Where decisions come from and who is asked for time is not known here.
+The set is one immutable value: `apply` returns a new one that shares all it did not change, so a reader never sees half
+a change. Where decisions come from and what the time is are not known here.
 """
 
 from __future__ import annotations

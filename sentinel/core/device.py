@@ -1,4 +1,4 @@
-"""What stands for a device where the event names none: a fingerprint of what its browser always says."""
+"""An id for a device whose events name none: a fingerprint of what its browser always sends."""
 
 from __future__ import annotations
 

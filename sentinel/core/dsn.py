@@ -1,7 +1,7 @@
-"""URLs of databases and caches, which may carry a password: read so strictly that no piece of one passes for a host.
+"""URLs of databases and caches, which may hold a password: parsed so strictly that no part of one passes for a host.
 
-What a scheme, a path or a query means is not known here. No error repeats anything of the URL: `redis://:pa/ss@host`,
-read as others read it, names the host `:pa`, and the first failure to reach it tells half of the password.
+What a scheme, a path or a query means is not known here. No error repeats any of the URL: a lenient parser finds the
+host `:pa` in `redis://:pa/ss@host`, and the first failure to reach it would print half of the password.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""A finding as a document of the Elastic Common Schema (version 8.17.0), as an alert of an intrusion detection.
+"""A finding as an alert document of the Elastic Common Schema (ECS, version 8.17.0).
 
-Objects out, no texts. What the schema has no field for is under `sentinel`, a name the schema leaves to products.
+Returns plain objects, not text. What ECS has no field for is under `sentinel`, as the schema leaves such names to
+products.
 """
 
 from __future__ import annotations

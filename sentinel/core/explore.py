@@ -1,8 +1,9 @@
-"""What can be asked of an app's stored events in sum, and what is answered. How it is found out is the store's.
+"""Questions about stored events in aggregate, and their answers: time series, rankings, funnels, retention, users.
 
-Times are microseconds since 1970, `since` inclusive, `until` exclusive. The filter of a question has both; the
-period before it is as long. A value is what a field holds: text, number or boolean, None for the events without
-one, of which lists and objects count as well. Ranks are in falling order, then in the order of values.
+Values only; the store answers them. Times are microseconds since 1970, `since` inclusive, `until` exclusive. The filter
+of a question has both; the period it is compared with is the one before it, of the same length. A value is what a field
+holds: text, number or boolean; None for events without one, and also for lists and objects. Ranks are in falling order,
+equal ones in the order of their values.
 """
 
 from __future__ import annotations

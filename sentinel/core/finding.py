@@ -1,4 +1,4 @@
-"""A finding: the crossing a playbook answers to, with its reasons and what it leads to."""
+"""A finding: the crossing that a playbook answers to, with its evidence and its effects."""
 
 from __future__ import annotations
 

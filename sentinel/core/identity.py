@@ -1,7 +1,7 @@
 """Who an event is about: typed, normalised user keys such as `id:42` and `email:jane@example.com`.
 
-Linking several keys to one person is the store's work; this is the spelling of one key.
-The cases of `data/identity-vectors.json` hold for every SDK in every language.
+Only the spelling of one key is here; linking several keys to one person is done by the store. The cases of
+`data/identity-vectors.json` hold for every SDK in every language.
 """
 
 from __future__ import annotations

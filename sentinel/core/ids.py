@@ -1,6 +1,6 @@
-"""UUIDv7 for events and decisions: ordered by time, random enough to need no memory.
+"""UUIDv7 for events and decisions: ordered by time, and unique without any shared state.
 
-Whoever makes one brings the chance, anew each time and from the system: so no child repeats its parent's ids.
+The caller brings the random bytes, fresh from the system for each id, so that a forked process never repeats an id.
 """
 
 from __future__ import annotations

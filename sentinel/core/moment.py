@@ -1,4 +1,4 @@
-"""Moments: RFC 3339 on the wire, integer microseconds since the Unix epoch inside."""
+"""Points in time: RFC 3339 on the wire, integer microseconds since the Unix epoch inside."""
 
 from __future__ import annotations
 

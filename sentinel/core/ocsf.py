@@ -1,6 +1,6 @@
 """A finding as an OCSF Detection Finding (class 2004 of https://schema.ocsf.io, version 1.4.0), for SIEMs and lakes.
 
-Objects out, no texts: who writes them chooses the JSON library. The same finding is always the same document.
+Returns plain objects, not text: the caller chooses the JSON library. The same finding is always the same document.
 """
 
 from __future__ import annotations

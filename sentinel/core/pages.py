@@ -1,7 +1,7 @@
-"""A set of decisions as pages of JSON, for a snapshot on disk, and back again.
+"""A set of decisions as pages of JSON and back, for a snapshot on disk.
 
-A page holds one shard or some hundred networks, so that neither way has a long step. Users appear as salted
-hashes only: a snapshot names nobody. The file itself is the SDK's business.
+A page holds one shard or some hundred networks, so that neither direction has a long step. Users appear as salted
+hashes only, so a snapshot names nobody. The file itself is written by the SDK.
 """
 
 from __future__ import annotations

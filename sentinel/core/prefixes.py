@@ -1,7 +1,7 @@
 """Decisions on addresses and networks, found by prefix length: one dictionary look-up for each length in use.
 
-As in `shards`, what is shared is never changed: a draft copies the small bucket it touches. Entries are kept as bytes:
-a hundred thousand objects would be looked at by every full collection of garbage, and stop each thread meanwhile.
+As in `shards`, what is shared is never changed: a draft copies the small bucket it touches. Entries are kept as bytes,
+because every full garbage collection would visit a hundred thousand objects and stop all threads meanwhile.
 """
 
 from __future__ import annotations

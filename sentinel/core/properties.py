@@ -1,4 +1,4 @@
-"""The properties of events by path, and the JSON type of each. Which type a path keeps is the store's to learn."""
+"""The properties of events by path, and the JSON type of each. Which type a path keeps is learnt by the store."""
 
 from __future__ import annotations
 

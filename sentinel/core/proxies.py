@@ -1,6 +1,6 @@
-"""Whose address a request comes from: the peer's, unless the application declares proxies it trusts.
+"""The client address of a request: the peer's, unless the application declares proxies that it trusts.
 
-Headers are a stranger's word up to the last hop one trusts: hence from the right, and never the leftmost by faith.
+Forwarding headers are read from the right, as far as the hops are trusted: anybody can write what stands further left.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the store keeps and shows: apps, keys, people, findings and decisions with what became of them.
+"""What the store keeps and returns: apps, keys, people, findings and decisions with what became of them.
 
 Values only; times are microseconds since 1970. What a commit takes in is in `batch`.
 """

@@ -1,6 +1,6 @@
-"""What leaves the process, without its secrets: bounded, plain JSON, redacted by key and by value.
+"""Prepare values to leave the process: bounded, plain JSON, with secrets removed by the names and the forms of values.
 
-Every value an application hands over goes through here once, in the call: what is changed later is not seen.
+Every value that an application hands over is copied here during the call, so later changes to it are not seen.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Many keys in little memory: 1,024 shards of sorted 64-bit hash arrays, shared between versions.
+"""A set of many keys in little memory: 1,024 shards of sorted 64-bit hashes, shared between versions of the set.
 
-Keys are hashes here; whose they are, what applies and to whom is `decisions`' business. A shard is never
-changed once it is shared: a draft copies the few it touches, so a reader keeps a whole, consistent set.
+Keys are hashes here; what they stand for is known to `decisions`. A shard that is shared is never changed: a draft
+copies the few it touches, so a reader keeps a whole, consistent set.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Text as every encoding takes it: what is sent may hold half of a surrogate pair, which stands for no character."""
+"""Make text valid Unicode: JSON may hold half of a surrogate pair, which no encoding can write."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Decisions and deltas as the JSON that travels: one malformed decision never costs the others.
+"""Decisions and deltas as JSON. One malformed decision never costs the others.
 
-Objects in and out, no texts: who reads and writes them chooses the JSON library, and the feed how long a delta may be.
+Objects in and out, no text: the caller chooses the JSON library, and the feed decides how long a delta may be.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The three attacks: what is sent, from where, and what became of it.
 
-An attacker knows nothing of playbooks: it sends its whole list, refused or not. What stops it is judged by its answers.
+An attacker knows nothing of playbooks and sends its whole list, refused or not. The answers tell what stopped it.
 """
 
 from __future__ import annotations

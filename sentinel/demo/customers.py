@@ -1,6 +1,6 @@
-"""The ordinary customers: people at home, an office of twelve behind one address, and one who mistypes.
+"""The ordinary customers: people at home, an office of twelve behind one address, and one who mistypes a password.
 
-They shop for as long as the demo lasts, and whatever they are answered is kept.
+They shop as long as the demo lasts, and every answer they get is kept.
 """
 
 from __future__ import annotations

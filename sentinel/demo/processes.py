@@ -1,4 +1,4 @@
-"""The demo's processes: a server and a shop on free ports of this machine, gone with whoever started them.
+"""The demo's processes: a server and a shop on free ports of this machine, ended with the process that started them.
 
 What happens between them is not known here.
 """

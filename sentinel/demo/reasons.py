@@ -1,4 +1,4 @@
-"""Why a request was refused, as the server's API tells it: from the reference in the answer to the deciding event."""
+"""Why a request was refused, by the server's API: from the reference in the refusal to the event that decided."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The demo from curtain to verdict: what happens, what is said of it, and whether it went as it should.
+"""The course of the demo: what happens, what is said about it, and whether all went as it should.
 
-Nothing is taken for granted: an attack counts as stopped, and a customer as served, when HTTP answered so.
+Nothing is assumed: an attack counts as stopped, and a customer as served, only by the answers over HTTP.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How the demo speaks: headings, facts and lines, on a terminal or into a file. What is told is `story`'s."""
+"""The output of the demo: headings, facts and lines, on a terminal or in a file. What they say is in `story`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every door to the server shares: the words of plain ASGI, refusals, bounds, and who asks. No path lives here."""
+"""What all ways into the server share: helpers for plain ASGI, refusals, limits, authentication. No route is here."""

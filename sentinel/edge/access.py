@@ -1,7 +1,7 @@
-"""Who asks: one credential, the app it belongs to, and what its scope lets it do.
+"""Authentication: from a credential to the app it belongs to and what its scope allows.
 
 A key belongs to one app and sees nothing of another. The local administrator, who can read the server's own folder,
-holds a token that lives as long as the process and names the app it means.
+holds a token that lasts as long as the process, and names the app of each request.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From the bytes of a request to events: decoded once, each event judged by itself, none lost for another."""
+"""From the body of a request to events: decoded once, each event judged by itself, so that a bad one costs no other."""
 
 from __future__ import annotations
 

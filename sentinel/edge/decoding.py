@@ -1,7 +1,7 @@
-"""From the bytes of a body to JSON values: as they are, else leniently. What the values mean is not known here.
+"""From the bytes of a body to JSON values: strictly, or else leniently. What the values mean is not known here.
 
-A body that the strict decoder refuses is read again: text that is no Unicode is mended, and what stands for a number
-that is none, or for what is nested without end, costs its own event only. What is not JSON at all is refused whole.
+A body that the strict decoder refuses is read again: invalid Unicode is mended, and a number that is none (NaN,
+Infinity) or nesting without end costs only the event it is in. A body that is no JSON at all is refused.
 """
 
 from __future__ import annotations

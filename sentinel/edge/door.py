@@ -1,6 +1,6 @@
-"""How events are taken in, whoever brings them and in whatever form: bounded, metered, written before the answer.
+"""Take in events, whoever sends them and in whatever form: limits, metering, decompression, the wait for the commit.
 
-Which path they come by and who may send is not known here, nor what the bytes of a body mean.
+Which route they come by, who may send and what the bytes of a body mean are not known here.
 """
 
 from __future__ import annotations

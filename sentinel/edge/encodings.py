@@ -1,4 +1,4 @@
-"""Bodies as they were before they were compressed: bounded in what comes out, and refused where they are not whole."""
+"""Decompress bodies, with a bound on what comes out; a body that is cut off or damaged is refused."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a request can be refused with: one table of codes, one form of answer.
+"""All that a request can be refused with: one table of codes, one form of answer.
 
-`{"error": {"code": …, "message": …, "hint": …}}`; codes are promises, messages are for people.
+`{"error": {"code": …, "message": …, "hint": …}}`; codes are stable, messages are for people.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How much each app, and each browser's address, may send: token buckets that may go into debt.
+"""Rate limits for each app, and for each address that browsers send from: token buckets that may go into debt.
 
-What a request costs is known only when it was read, so a bucket that is not empty lets it in whole, and the debt
+The cost of a request is known only once it was read: a bucket that is not empty lets a request in whole, and the debt
 keeps the next ones out.
 """
 

@@ -1,4 +1,4 @@
-"""What is wrong with a value of a request, in our own words: FastAPI names the mistake, and means programs."""
+"""What is wrong with a value of a request, in words for people: those of FastAPI and pydantic are made for programs."""
 
 from __future__ import annotations
 

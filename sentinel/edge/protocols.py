@@ -1,4 +1,4 @@
-"""What a key for a foreign protocol may be and hold: how keys are made is the API's, what they open the adapters'."""
+"""Which scopes and settings a key for a foreign protocol may have. Keys are made by the API and used by adapters."""
 
 from __future__ import annotations
 

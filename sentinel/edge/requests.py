@@ -1,4 +1,4 @@
-"""What a request is called: in its answer, and in every line of the log that it leads to."""
+"""The id of a request: in its answer, and in every line that it causes in the log."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How much of the processors the questions of a key, and of an app, may take: few at once, and for so many seconds.
+"""How many expensive questions a key and an app may ask at once, and how many seconds their answers may take in all.
 
-A dashboard asks ten at a time and is answered; a stolen key that asks without end leaves room for the others, and an
-app with many keys for the other apps.
+A dashboard that asks ten questions at a time gets all its answers; a stolen key that asks without end leaves room for
+other keys, and an app with many keys leaves room for other apps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The few words of ASGI that the plain paths speak: heads, bodies, answers. No path has its meaning here."""
+"""Small helpers for plain ASGI: headers, bodies, answers. No route is known here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
 """The meaning of rules and playbooks, as pure functions of events and time.
 
-No I/O, no clock, no log, no randomness: live, tests, backtest and replay call the same code.
+No input or output, no clock, no log, no randomness: live, tests, backtest and replay call the same code.
 """

@@ -1,6 +1,6 @@
-"""Literal arguments made ready at load: patterns compiled, networks parsed, lists and time zones found.
+"""Literal arguments of functions, prepared at load: patterns compiled, networks parsed, lists and time zones looked up.
 
-So that nothing of it can fail, or cost, when an event is looked at.
+So nothing of that can fail, or cost time, when an event is judged.
 """
 
 from __future__ import annotations

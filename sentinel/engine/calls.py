@@ -1,7 +1,7 @@
 """What the functions of the language do. Their names, signatures and documentation are in functions.py.
 
-Every one is pure and total: an argument that is unknown (None) or of the wrong kind gives None, nothing raises,
-and what comes back is bounded by what went in.
+Every one is pure and total: an argument that is unknown (None) or of the wrong kind gives None, none raises, and the
+size of a result is bounded by that of the arguments.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""From nodes to Python functions: the fast form of an expression.
+"""Compile the nodes of an expression into Python functions.
 
-Each node has three codes. Where it stands for a condition: *true*, which is truthy exactly when the node is true,
-and *false*, truthy exactly when it is false; where it stands for a value: *value*, None when unknown. Every code
-names each operand once, so code grows with the expression and no faster. No text of the author's gets into it:
-literals are constants of the functions' namespace, which has no builtins.
+Each node has three pieces of code. Where it stands for a condition: *true*, truthy exactly when the node is true, and
+*false*, truthy exactly when it is false; where it stands for a value: *value*, None when unknown. Every piece names
+each operand once, so code grows in proportion to the expression. No text of the author's gets into it: literals are
+constants in the functions' namespace, which has no builtins.
 """
 
 from __future__ import annotations

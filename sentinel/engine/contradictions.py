@@ -1,7 +1,7 @@
-"""Conditions on one value that nothing meets together: `x > 5 and x < 3`. Only what is certain is told.
+"""Find conditions on one value that exclude each other, such as `x > 5 and x < 3`. Only what is certain is reported.
 
-Files are held to this, as to what `possible` knows. It is tried, not computed: of each kind, what is
-written and what lies between.
+Files are checked for this, as for what `possible` knows. It works by trial, not by calculation: of each kind of value,
+those written in the conditions and some between them are tried.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Who was seen in each group's window, for playbooks that act on all of them. Bounded, and fed by the caller.
+"""The users seen in each group's window, for playbooks that act on all of them. Bounded, and fed by the caller.
 
-Which hits a playbook has is `match`'s; whom to act on is `respond`'s.
+Which hits a playbook has is decided by `engine.match`; whom to act on is decided by `respond`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What each kind of detector watches for, what an event gives to it, and how its tally is shown. One table."""
+"""The kinds of detectors in one table: what each watches for, what an event gives to it, and how its tally is shown."""
 
 from __future__ import annotations
 

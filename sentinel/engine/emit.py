@@ -1,6 +1,6 @@
-"""Events that findings make, for other playbooks: what such an event says, and how deep one may follow another.
+"""Events that findings make, for other playbooks: what such an event says, and how many may follow from one another.
 
-It is a sender's event in all but its `trust`: so no sender can make one, and conditions can tell it apart.
+It is like a sender's event but for its `trust`, which no sender can set, so conditions can tell it apart.
 """
 
 from __future__ import annotations

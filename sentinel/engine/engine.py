@@ -1,7 +1,7 @@
-"""The engine: events in, hits out; openings in, findings out. Nothing in between is done here.
+"""The engine: events in, hits out; openings in, findings out. What happens in between is done by windows.
 
-`match` says what counts for which group, windows say what opens, `respond` says what it amounts to and what
-should be done. Live, tests, backtest and replay all call these two, in this order.
+`match` says what counts for which group, windows say what opens, `respond` says what it amounts to and what should be
+done. Live, tests, backtest and replay all call these two, in this order.
 """
 
 from __future__ import annotations

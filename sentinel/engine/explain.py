@@ -1,7 +1,7 @@
-"""Why an expression holds for an event or does not: each clause with its truth and the values behind it.
+"""Why an expression holds for an event or not: each clause with its truth and the values it was made from.
 
-The truth comes from the compiled form, which decides. Values of calculated operands come from simpleeval, run over
-the checked tree with this language's own operators and functions, so that nothing an event holds can stall it.
+The truth comes from the compiled form, which decides. Values of calculated operands come from simpleeval, which runs
+the checked tree with this language's own operators and functions, so that nothing in an event can stall it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Expressions: conditions on one event, compiled once, true, false or unknown.
+"""Expressions: conditions on one event, compiled once; each is true, false or unknown.
 
-The door of the language: its words are in syntax.py, fields.py and functions.py, its meaning in operators.py and
-codegen.py. No event, no list and no file is read from here.
+This is the language's public side: its words are in syntax.py, fields.py and functions.py, its meaning in operators.py
+and codegen.py. No event, list or file is read from here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The fields of an event that expressions, groups and metrics can name, and how each is read.
 
-What a field means is in sentinel.core.event; this says only its path, its kind and where it lies.
+Each has a path, a kind and a place in the event; what it means is in `sentinel.core.event`.
 """
 
 from __future__ import annotations

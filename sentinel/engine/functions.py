@@ -1,6 +1,6 @@
-"""The functions an expression may call: one table of names, signatures, documentation and examples.
+"""The functions that an expression may call: one table of names, signatures, documentation and examples.
 
-What they do is in calls.py, how their literal arguments are made ready in arguments.py.
+What they do is in calls.py; how their literal arguments are prepared is in arguments.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One playbook made ready: does it look at this event, for which group, and what does the event count for.
+"""One playbook, prepared: does it look at this event, for which group, and what does the event count for?
 
-Everything that can be prepared is prepared here once, so that judging an event is a few calls.
+All that can be prepared is prepared once, so that judging an event takes a few calls.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Values as texts that tell them apart: the keys of groups, and what `distinct` counts."""
+"""Values as texts that tell them apart: the keys of groups, and the values that `distinct` counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kinds of value an expression knows, as far as they can be told before any event is seen."""
+"""The kinds of value that an expression knows, as far as they can be told before any event is seen."""
 
 from __future__ import annotations
 

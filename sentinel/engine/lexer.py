@@ -1,8 +1,8 @@
-"""The first reading of an expression: its tokens, and what habits of other languages write differently.
+"""The first pass over an expression: its tokens, and spellings from other languages.
 
-Afterwards the text is one that Python's parser can read safely: bounded, balanced, on one line. Mistakes with one
-obvious correction (`&&`, a single `=`) are corrected as well as reported, so that the rest can still be checked.
-Nothing here knows fields or functions.
+Afterwards Python's parser can read the text safely: it is bounded, balanced and on one line. Mistakes with one obvious
+correction (`&&`, a single `=`) are corrected as well as reported, so that the rest can still be checked. Fields and
+functions are not known here.
 """
 
 from __future__ import annotations

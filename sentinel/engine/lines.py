@@ -1,4 +1,4 @@
-"""How what responding remembers is written down: as lines of JSON, some of it at a time."""
+"""Write the engine's memory as lines of JSON, and read it back, a part at a time."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Named lists and sets of networks: what `in_list` and `cidr` look values up in.
+"""Named lists and sets of networks, as `in_list` and `cidr` use them.
 
-Where a list comes from is the loader's; this holds its values, ready to be asked.
+Only their values are here; where a list comes from is known to the loader.
 """
 
 from __future__ import annotations

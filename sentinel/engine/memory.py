@@ -1,6 +1,6 @@
-"""What responding must remember: how often each target was acted on, who is familiar where, whom nobody may touch.
+"""What responding must remember: how often each target was acted on, who is familiar where, whom nobody may act on.
 
-Plain data with bounds, fed by the caller: the server loads it from its store, tests and backtest begin empty.
+Plain data with bounds, fed by the caller: the server loads it from its store, tests and backtests begin with none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The metrics of `when`: their thresholds in the integers that windows compare, and what one event gives to each."""
+"""The metrics of `when`: their thresholds as the integers that windows compare, and what an event adds to each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tree of a checked expression. Every reader of expressions (code, explanation, search) walks these nodes.
+"""The tree of a checked expression, which all that reads expressions (code, explanation, search) walks.
 
 How text becomes nodes is in syntax.py; what nodes mean is in codegen.py.
 """

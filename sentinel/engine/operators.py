@@ -1,7 +1,7 @@
-"""What the operators of an expression do to values: the table of the language, one function a line of it.
+"""What the operators of an expression do to values: the table of the language, a function for each line of it.
 
-Values are texts, numbers, booleans, lists and objects; None stands for unknown. Every function is total:
-whatever it is given, it answers and never raises. How trees of operators are run is in codegen.py.
+Values are texts, numbers, booleans, lists and objects; None stands for unknown. Every function is total: whatever it is
+given, it answers and never raises. How trees of operators are run is in codegen.py.
 """
 
 from __future__ import annotations

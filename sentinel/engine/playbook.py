@@ -1,4 +1,4 @@
-"""What a rule and a playbook are, once read and checked. How a file becomes one is the loader's."""
+"""A rule and a playbook, read and checked. How a file becomes one is in the loader."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What fields and functions never are, though their kind would allow it: a comparison with it can never hold.
+"""Values that fields and functions never have though their kind allows them: a comparison with one can never hold.
 
-Files are held to this. A search is not: it may ask for what is not there.
+Files are checked for this. Searches are not: they may ask for what is not there.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What is wrong with one expression: every problem, each with its place and a hint.
+"""All that is wrong with one expression: every problem, with its place and a hint.
 
-Which file and line the expression stands in is the loader's to add.
+The loader adds the file and the line in which the expression stands.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was made of something once, kept for when it comes again: to a bound, for senders choose what comes."""
+"""A bounded cache of what was made from a key. It is bounded because senders choose the keys."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A roll-out in percent: which groups a playbook acts on before it acts on all of them.
 
-A stable hash of playbook and group decides, so every process and every restart says the same, a larger share holds all
-groups of a smaller one, and two playbooks begin with different groups.
+A stable hash of playbook and group decides: every process and every restart agrees, a larger share includes all groups
+of a smaller one, and two playbooks begin with different groups.
 """
 
 from __future__ import annotations

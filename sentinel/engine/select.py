@@ -1,4 +1,4 @@
-"""Which events a selector means, and what can be known of it before any event is seen."""
+"""Which events a selector means, and what can be known of them before any event is seen."""
 
 from __future__ import annotations
 

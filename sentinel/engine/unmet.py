@@ -1,4 +1,4 @@
-"""Selections that no event can meet, told from what every event of a name is known to be, before any is seen."""
+"""Find selectors that no event can meet, from what is known of every event of a name."""
 
 from __future__ import annotations
 

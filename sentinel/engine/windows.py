@@ -1,7 +1,7 @@
-"""What the engine asks of windows: record hits, answer which of them open a finding.
+"""What the engine asks of windows: record hits, and answer which of them open a finding.
 
-One batched call and nothing else, so that each backend can be atomic in its own way. How hits are kept
-is not said here; what must come out is, in `tests/reference.py`.
+It is one call for a batch, so that each backend can be atomic in its own way. How hits are kept is not said here; what
+must come out is, in `tests/reference.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an event does not say itself: where its address is, whose network, which browser, which labels.
+"""What an event does not say itself: where its address is, whose network it is, which browser, which labels.
 
-Each step only adds; what an event already carries stays. What is done with it is the engine's.
+Each step only adds: what an event already has stays. How it is used is up to the engine.
 """

@@ -1,4 +1,4 @@
-"""What a user agent says it is. It is the sender's word: good for statistics, no proof of anything."""
+"""The browser, system and device that a user agent names. It is the sender's claim: good for statistics, no proof."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One event, all steps. A step that fails is counted and skipped: no event is lost for want of a city."""
+"""All steps of enrichment for an event. A step that fails is counted and skipped: no event is lost for it."""
 
 from __future__ import annotations
 

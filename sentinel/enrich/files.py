@@ -1,6 +1,6 @@
-"""Files of the operator that may change while the server runs: read again when they did, the last good reading kept.
+"""Files of the operator that may change while the server runs: read again when they changed; a bad one changes nothing.
 
-What is in a file is its reader's to say.
+How a file's contents are read is up to whoever uses it.
 """
 
 from __future__ import annotations

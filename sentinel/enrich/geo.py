@@ -1,6 +1,6 @@
-"""Where an address is and whose network it belongs to, from databases in MaxMind's format that the operator supplies.
+"""Where an address is and whose network it is in, from databases in MaxMind's format that the operator supplies.
 
-A database that is missing or damaged costs its knowledge and nothing else. No network is asked.
+A missing or damaged database costs only what it knows. Nothing is asked over the network.
 """
 
 from __future__ import annotations

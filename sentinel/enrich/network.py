@@ -1,6 +1,7 @@
-"""What kind of network an address belongs to: private, or on one of the operator's lists of hosters and anonymisers.
+"""The kind of network an address is in: private, or on one of the operator's lists of hosters and anonymisers.
 
-A list has one address or network a line, with comments after `#` or `;`. How it gets onto the disk is not known here.
+A list has an address or network on each line, and comments after `#` or `;`. How it gets onto the disk is not known
+here.
 """
 
 from __future__ import annotations

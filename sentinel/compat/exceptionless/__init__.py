@@ -1,6 +1,6 @@
-"""Exceptionless: its clients' events, errors grouped into stacks, and stacks told by their users.
+"""Exceptionless: takes its clients' events, groups errors into stacks, and lists stacks by their users.
 
-`incoming` reads what is sent, `legacy` the older forms, `stacks` says what belongs together, `config` keeps what
-clients are told to do, `reading`, `ranking` and `filtering` answer questions in the words of `telling`, `routes` says
-what stands where.
+`incoming` reads what is sent and `legacy` older forms of it, `stacks` says which events belong together, `config`
+keeps the settings that clients fetch, `reading`, `ranking` and `filtering` answer queries in the format of `telling`,
+and `routes` has the paths.
 """

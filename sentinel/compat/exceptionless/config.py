@@ -1,4 +1,4 @@
-"""What an app's clients are told to do: settings by name, under a version that tells clients when to ask again."""
+"""The settings that an app's Exceptionless clients fetch, with a version that tells them when to fetch them again."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The part of Exceptionless' search language that is understood here, in the language of rules.
+"""The part of Exceptionless' search language that is supported, translated into conditions of our language.
 
-Terms that all must hold: `field:value`, quoted or with `*` at its end, `>`, `>=`, `<`, `<=` before a number,
-`_exists_:` and `_missing_:`, free text; each may be turned round with `-`, `!` or `NOT`. Anything else is refused,
-never guessed.
+All terms must hold: `field:value`, quoted or with `*` at its end, `>`, `>=`, `<`, `<=` before a number, `_exists_:`
+and `_missing_:`, free text; each may be negated with `-`, `!` or `NOT`. Anything else is refused, never guessed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""From what Exceptionless' clients send to our events. Odd types cost a field and never the event.
+"""Translate what Exceptionless' clients send into our events. An unexpected type costs a field, not the event.
 
-Kept are not: cookies, bodies and credentials of requests, lists of loaded modules, and what makes an event too large.
+Left out are cookies, bodies and credentials of requests, lists of loaded modules, and what makes an event too large.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The older forms: an error of the first version's clients, and an event in a query string, in today's form."""
+"""Older forms of Exceptionless events put into today's: errors of version 1 clients, and events in a query string."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stacks by their distinct users, or by their events: which come first, how much each has, what share of all users."""
+"""Stacks ranked by distinct users or by events: which come first, how many each has, and its share of all users."""
 
 from __future__ import annotations
 

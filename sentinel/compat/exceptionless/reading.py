@@ -1,4 +1,4 @@
-"""What Exceptionless' API tells of stored events: lists, single events, sessions, and stacks by their users."""
+"""The reading part of Exceptionless' API: lists of events, single events, sessions, and stacks with their users."""
 
 from __future__ import annotations
 

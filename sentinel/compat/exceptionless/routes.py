@@ -1,6 +1,6 @@
-"""What stands where in Exceptionless' API, who may ask for it, and where a request carries its key.
+"""The paths of Exceptionless' API, which keys may use each, and where in a request the key is.
 
-A status that is not expected silences a client for hours: a batch that can be read at all is taken.
+A client that gets an unexpected status stays silent for hours, so every batch that can be read at all is accepted.
 """
 
 from __future__ import annotations

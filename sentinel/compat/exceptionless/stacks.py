@@ -1,4 +1,4 @@
-"""Which events belong together: the signature of a stack, its id and its title. What is stored of it is an event's."""
+"""Which events belong to one stack: its signature, id and title. They are stored as properties of its events."""
 
 from __future__ import annotations
 

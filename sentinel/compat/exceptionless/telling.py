@@ -1,4 +1,4 @@
-"""How Exceptionless' API writes a stored event: whole, or in short. Properties may have been written by any sender."""
+"""A stored event in the form of Exceptionless' API, whole or in short. Any sender may have chosen its properties."""
 
 from __future__ import annotations
 

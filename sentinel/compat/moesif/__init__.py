@@ -1,4 +1,5 @@
-"""Moesif's clients: what their middlewares and their browser script send and ask, so that they enforce our blocks.
+"""Moesif: takes what its middlewares and its browser script send, and answers so that they enforce our blocks.
 
-`routes` has the paths, `calls` what a body means, `names` how metadata is named and typed, `rules` whom clients refuse.
+`routes` has the paths, `calls` translates bodies, `names` says how metadata is named and typed, `rules` says whom
+clients refuse.
 """

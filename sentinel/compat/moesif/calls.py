@@ -1,7 +1,7 @@
-"""What the bodies of Moesif's clients mean: API calls, actions, users, companies and subscriptions as events.
+"""Translate the bodies of Moesif's clients into events: API calls, actions, users, companies and subscriptions.
 
-Calls that a client refused for us come back as `sentinel.enforced`. Session tokens are kept as hashes only; headers
-and bodies of calls not at all, unless a key asks for them, and then without what their names call secret.
+Calls that a client refused on our behalf come back as `sentinel.enforced`. Of session tokens only hashes are kept;
+headers and bodies of calls are dropped unless a key asks for them, and then kept without what their names call secret.
 """
 
 from __future__ import annotations

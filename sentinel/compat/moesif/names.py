@@ -1,7 +1,7 @@
-"""Metadata as Moesif's servers take it: no dots in names, and one JSON type a name, the first that an app sent.
+"""Metadata as Moesif's servers take it: no dots in names, and one JSON type for each name, the first that an app sent.
 
-A name's type holds wherever the name stands. A value of another type is set aside, with its place and what was
-expected; nothing is refused for it. Browsers are held to the types that servers fixed, and fix none.
+The type of a name holds wherever the name stands. A value of another type is set aside, with its place and the type
+that was expected; nothing is refused for it. Browsers are held to the types that servers set, and set none.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The paths of Moesif's collector that clients ask, and what they are answered: `X-Moesif-Application-Id` is the key.
+"""The paths of Moesif's collector that clients use, and their answers. `X-Moesif-Application-Id` is the key.
 
-Whatever is taken is answered 201: an element that cannot be kept costs no other. Beside it stand the tags by which
-servers learn that somebody is refused or no more; browsers, and keys that only send, are told of nobody.
+Every body that is taken is answered 201: an element that cannot be kept costs no other. The answer also carries the
+tags by which servers learn that somebody is refused or no longer is; browsers, and keys that only send, learn nothing.
 """
 
 from __future__ import annotations

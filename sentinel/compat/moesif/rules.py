@@ -1,11 +1,10 @@
-"""Whom Moesif's middlewares refuse: our bans as the configuration and the rules that they ask for.
+"""Whom Moesif's middlewares refuse: our bans in the form of the configuration and the rules that they fetch.
 
-The rules hardly change, for clients ask for them once a minute; whom they hold for is in the configuration, which
-is fetched when the tag beside an answer changed, which it does each minute: that for Go passes over the tag it had
-before, so that whoever is let go would stay refused, for what is told then is what was told first. Middlewares in
-Python fail, or pass a rule over, where a field is
-missing or a value no text: every rule has all fields, every value is a text. One fills a rule's nested objects in
-place, once for everybody: bodies are flat.
+Clients fetch rules once a minute, so rules hardly change; the users they apply to are in the configuration, which
+clients fetch when the tag beside an answer changed. That tag changes every minute: the middleware for Go skips a tag
+equal to the one before the last, and would go on refusing whoever was let go. Middlewares in Python fail on a rule,
+or skip it, where a field is missing or a value is not a text: every rule has all fields, every value is a text. One
+of them fills in nested objects of a rule in place, once for everybody, so bodies are flat.
 """
 
 from __future__ import annotations

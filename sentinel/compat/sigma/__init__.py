@@ -1,1 +1,1 @@
-"""Sigma rules and correlations as rules and playbooks of ours. pySigma parses; what has no like here is reported."""
+"""Import Sigma rules and correlations as our rules and playbooks. pySigma parses; the rest is reported."""

@@ -1,7 +1,7 @@
-"""What a Sigma rule's detection says of one event, as a condition of our language.
+"""Translate the detection of a Sigma rule into a condition of our language.
 
-Sigma knows two truths and ours three: where Sigma says `not`, a field that is missing makes the whole true, and so it
-does here. Texts are compared without regard to case unless Sigma says `cased`.
+Sigma has two truth values, we have three: under `not`, a missing field makes the whole true in Sigma, and so it does
+here. Texts are compared case-insensitively unless Sigma says `cased`.
 """
 
 from __future__ import annotations

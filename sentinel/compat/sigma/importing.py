@@ -1,4 +1,4 @@
-"""Sigma files read, translated and checked: what is given out passes `sentinel check`, what does not is reported."""
+"""Read, translate and check Sigma files: what is written passes `sentinel check`, the rest is reported."""
 
 from __future__ import annotations
 

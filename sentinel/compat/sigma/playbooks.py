@@ -1,7 +1,7 @@
-"""What Sigma rules and correlations amount to: rules and playbooks of ours, as data, and what could not be said.
+"""Translate Sigma rules and correlations into our rules and playbooks, as data, and report what has no equivalent.
 
 A plain rule becomes a rule, and a playbook that finds at most once a minute. Correlations become playbooks over the
-rules they name; `temporal`, which has no order, becomes one playbook for each order. Everything only monitors.
+rules they name; `temporal`, which has no order, becomes one playbook for each order. All of them only monitor.
 """
 
 from __future__ import annotations

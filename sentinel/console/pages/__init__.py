@@ -1,1 +1,1 @@
-"""One file a page, or a few that belong together: what is asked of the store, and which template shows it."""
+"""A module for each page, or for a few that belong together: what it asks of the store, and which template shows it."""

@@ -1,4 +1,4 @@
-"""Who may ask: the keys of an app, and the accounts of those who use the console. Secrets are shown once."""
+"""The keys of an app, and the accounts of those who use the console. Secrets are shown once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where requests came from: the addresses of an app, and everything about one address or network."""
+"""The addresses that requests of an app came from, and everything about one address or network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in force, what people add and lift, and whom nobody acts on."""
+"""Decisions in force, those that people add and lift, and the allowlist."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Writing playbooks: a draft is checked, tested and judged over the stored events, and then becomes a file.
+"""Writing playbooks: a draft is checked, tested and judged on the stored events, and then saved as a file.
 
-Without scripts every button sends the form and the page comes back with what was asked for; with them the same parts
-of the page are put in place. What a draft comes to is `workbench`'s to say, how a file is written `writing`'s.
+Without scripts every button submits the form and the page comes back with the result; with scripts the same parts of
+the page are replaced in place. Drafts are judged by `trials.workbench` and files written by `service.writing`.
 """
 
 from __future__ import annotations

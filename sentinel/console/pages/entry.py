@@ -1,4 +1,4 @@
-"""The door: signing in and out, one-time links, the own password, the theme."""
+"""Signing in and out, one-time links, changing one's own password, and the theme."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searching the stored events: how many when, what they have in common, and each of them."""
+"""Searching stored events: how many there were and when, what they have in common, and each event."""
 
 from __future__ import annotations
 

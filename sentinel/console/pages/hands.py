@@ -1,4 +1,4 @@
-"""What people do about somebody from their page: decide, and put labels on and take them off."""
+"""What people do about a user or an address from its page: make decisions, put labels on, take them off."""
 
 from __future__ import annotations
 

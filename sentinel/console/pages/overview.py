@@ -1,4 +1,4 @@
-"""How things are: what comes in, what was found, what is in force, and whether the server is well."""
+"""The overview: what comes in, what was found, what is in force, and whether the server is well."""
 
 from __future__ import annotations
 

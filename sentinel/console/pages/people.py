@@ -1,4 +1,4 @@
-"""Who was there: the users of an app, and everything about one person."""
+"""The users of an app, and everything about one of them."""
 
 from __future__ import annotations
 

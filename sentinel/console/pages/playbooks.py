@@ -1,4 +1,4 @@
-"""The playbooks in use: what each found, whom it acted on, how it is, and how its text came to be."""
+"""The playbooks in use: what each found, whom it acted on, the state it is in, and the history of its text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened in sum: a report on a period, what most users do, how many get through steps, and who comes back."""
+"""Aggregated figures: a report on a period, what most users do, funnels, and retention."""
 
 from __future__ import annotations
 

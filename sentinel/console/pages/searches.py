@@ -1,4 +1,4 @@
-"""Searches that are kept, and rules made of them."""
+"""Saved searches, and rules made from them."""
 
 from __future__ import annotations
 

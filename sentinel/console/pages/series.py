@@ -1,4 +1,4 @@
-"""A figure of the stored events over time: how many, of how many users, or of a property; a line for each value."""
+"""A metric of stored events over time: how many events or users, or a property; a line for each value of a field."""
 
 from __future__ import annotations
 

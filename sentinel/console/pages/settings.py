@@ -1,4 +1,4 @@
-"""What can be set while the server runs: the switch, keys, apps, accounts; and what is only shown."""
+"""What can be changed while the server runs (the off switch, keys, apps, accounts), and the other settings, read-only."""
 
 from __future__ import annotations
 
