@@ -49,6 +49,9 @@ def format_duration(micros: int) -> str:
 
 def _suggestion(text: str) -> str:
     compact = re.sub(r"\s+", "", text.lower())
+    month = re.fullmatch(r"([0-9]{1,3})(M|mo|months?)", text.replace(" ", ""))
+    if month:
+        return f"did you mean `{month[1]}m` or `{int(month[1]) * 30}d`?" if month[2] == "M" else _days(month[1], 30)
     words = {"sec": "s", "second": "s", "min": "m", "minute": "m", "hr": "h", "hour": "h", "day": "d"}
     match = re.fullmatch(r"([0-9]+)([a-z]+?)s?", compact)
     if match and (unit := words.get(match[2])):
@@ -58,5 +61,11 @@ def _suggestion(text: str) -> str:
     if re.fullmatch(r"[0-9]+", compact):
         return f"a unit is missing: `{compact}s`, `{compact}m`, `{compact}h` or `{compact}d`"
     if match and match[2] in ("w", "week"):
-        return f"did you mean `{int(match[1]) * 7}d`?"
+        return _days(match[1], 7)
+    if match and match[2] in ("y", "year"):
+        return _days(match[1], 365)
     return _HINT
+
+
+def _days(number: str, days: int) -> str:
+    return f"did you mean `{int(number) * days}d`?"

@@ -44,7 +44,24 @@ _WORDS = {
     "then": "a choice is written `a if condition else b`",
     "has": "write `contains(a, b)` or `b in a`",
 }
+_MISSING = "`field == None` asks whether a field is missing, `!= None` whether it is there"
+_OF_OTHERS = {  # words by which other tools call what a function does, or what needs none here
+    "matches": ("regex", "rlike", "regexp", "regexp_match", "search", "re_match"),
+    "lower": ("tolower", "to_lower", "lowercase"), "upper": ("toupper", "to_upper", "uppercase"),
+    "cidr": ("cidrmatch", "cidr_match", "ip_in_cidr", "iprange", "inrange", "ip_in"),
+    "len": ("length", "count", "size"), "in_list": ("lookup", "in_file"), "number": ("int", "float", "to_int"),
+}  # fmt: skip
+_FUNCTIONS = {word: f"did you mean `{name}`?" for name, words in _OF_OTHERS.items() for word in words}
+_FUNCTIONS |= dict.fromkeys(("is_null", "isnull", "isnotnull", "exists", "empty", "defined", "is_missing"), _MISSING)
+_FUNCTIONS |= dict.fromkeys(("now", "today", "time"), "a condition knows no clock: `timestamp` is the event's own time")
+_FUNCTIONS |= dict.fromkeys(("range", "between"), "write `low <= x < high`")
+_FUNCTIONS |= dict.fromkeys(("any", "all"), "ask with `in`, or with `contains`")
 _TOKEN = re.compile(r"""\w+(?:\.\w+)*|"[^"]*"|'[^']*'|[=!<>]+|\S""")
+
+
+def meant_function(name: str) -> str | None:
+    """Return what to write in place of a function of other tools, None where the name is none of theirs."""
+    return _FUNCTIONS.get(name.lower())
 
 
 def unexpected(source: str, start: int, reason: str) -> tuple[int, int, str, str | None]:

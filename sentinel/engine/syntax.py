@@ -16,7 +16,7 @@ from sentinel.core import identity
 from sentinel.core.errors import IdentityError
 from sentinel.engine.arguments import Context
 from sentinel.engine.fields import Fault, find_field
-from sentinel.engine.forbidden import FORBIDDEN, unexpected
+from sentinel.engine.forbidden import FORBIDDEN, meant_function, unexpected
 from sentinel.engine.functions import FUNCTIONS, Function, signature
 from sentinel.engine.kinds import Kind
 from sentinel.engine.lexer import DEEPEST, UNREADABLE, Readable, make_readable
@@ -261,7 +261,7 @@ class _Reader:
         name = self._text(tree.func)
         function = FUNCTIONS.get(name)
         if function is None:
-            hint = suggest(name.lower(), FUNCTIONS) or "`sentinel functions` lists them"
+            hint = meant_function(name) or suggest(name.lower(), FUNCTIONS) or "`sentinel functions` lists them"
             return self._refuse(self._span(tree.func), f"there is no function {quote(name)}", hint)
         if tree.keywords:
             return self._refuse(self._span(tree), "arguments have no names", f"`{signature(name)}`")

@@ -24,6 +24,7 @@ from sentinel.engine.nodes import (
 )
 from sentinel.engine.problems import Problems, quote
 
+_SEVERAL = 'ask for each, with `or`, or for a pattern: `matches(request.path, "^/(admin|login)")`'
 _YES_AND_NO = frozenset({"true", "false", "yes", "no", "on", "off", "t", "f", "y", "n"})
 
 
@@ -140,7 +141,8 @@ class _Checker:
 
     def _number(self, node: Node) -> None:
         if not kind_of(node) & Kind.NUMBER:
-            self._refuse(node, f"only numbers are calculated with: {self._is(node)}")
+            hint = "`number(…)` is the number that a text spells" if kind_of(node) is Kind.TEXT else None
+            self._refuse(node, f"only numbers are calculated with: {self._is(node)}", hint)
 
     def _call(self, node: Call) -> None:
         function = FUNCTIONS[node.function]
@@ -148,7 +150,8 @@ class _Checker:
             param = function.param(index)
             if param is not None and not isinstance(argument, Prepared) and not kind_of(argument) & param.kind:
                 message = f"`{param.name}` of `{node.function}` is {param.kind}: {self._is(argument)}"
-                self._refuse(argument, message, f"`{signature(node.function)}`")
+                hint = _SEVERAL if isinstance(argument, ListOf) and index else f"`{signature(node.function)}`"
+                self._refuse(argument, message, hint)
         if node.function == "contains":
             self._membership(node.arguments[1], node.arguments[0])
 

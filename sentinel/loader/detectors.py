@@ -94,7 +94,17 @@ METRICS = Record(
         ),
     },
     one_of=(("count", "distinct", "max", "sum", "avg", "ratio"),),
-    synonyms={"gte": "count", "events": "count", "unique": "distinct", "mean": "avg", "total": "sum"},
+    synonyms={
+        "gte": "count",
+        "events": "count",
+        "unique": "distinct",
+        "cardinality": "distinct",
+        "mean": "avg",
+        "total": "sum",
+    },
+    elsewhere=dict.fromkeys(("any", "or", "any_of"), "each of them alone: make a playbook of each")
+    | dict.fromkeys(("all", "and", "all_of"), "all that stand here must be reached: write them beside each other")
+    | dict.fromkeys(("median", "percentile", "stddev"), "`spike` compares with what is usual for a group"),
     hint="such as `{count: 10}` or `{distinct: {user: 10}}`",
 )
 
@@ -112,7 +122,10 @@ STEP = Record(
         "distinct": Key(_of(SCALARS, COUNTS, "ip: 2", most=1), "They must have so many values of a field."),
     },
     one_of=_WHICH,
-    synonyms={"events": "event", "repeat": "count", "times": "count", "condition": "where"},
+    synonyms={"events": "event", "repeat": "count", "times": "count", "condition": "where", "with": "count"},
+    elsewhere=dict.fromkeys(("by", "group_by"), "all steps are of one group; a label can join what others name")
+    | dict.fromkeys(("not", "missing", "without"), "`until` ends what was begun, `absent` asks what did not happen")
+    | dict.fromkeys(("within", "window", "maxspan"), "all steps lie in the one `window` of the playbook"),
     hint="such as `{rule: login-failed, count: 5}`",
 )
 UNTIL = Record("an end", SELECTOR, one_of=_WHICH, hint="such as `{rule: password-reset}`")
@@ -132,7 +145,8 @@ TRAVEL = Record(
         "faster_than": Key(above(0), "In kilometres an hour, as the crow flies.", required=True),
         "anonymous": Key(BOOLEAN, "Take addresses of anonymising networks into account, too.", default=False),
     },
-    synonyms={"speed": "faster_than", "kmh": "faster_than"},
+    synonyms={"speed": "faster_than", "kmh": "faster_than", "max_speed": "faster_than"},
+    elsewhere=dict.fromkeys(("distance", "min_distance"), "what lies less than 100 km apart is never compared"),
     hint="such as `{faster_than: 900}`",
 )
 ABSENT = Record(
@@ -150,6 +164,7 @@ SPIKE = Record(
         "min": Key(whole(1, LARGEST_THRESHOLD), "Fewer events in the window are never a spike.", required=True),
     },
     synonyms={"history": "baseline", "times": "factor", "count": "min", "least": "min"},
+    elsewhere=dict.fromkeys(("field", "sum", "distinct"), "a spike counts events: let `where` pick those that matter"),
     hint="such as `{factor: 5, baseline: 7d, min: 20}`",
 )
 DETECTORS: dict[str, Key] = {

@@ -101,6 +101,9 @@ _EMITTED = _action(
     }
 )
 
+_TELLS = "`notify: {channel: …}` tells people; where a channel goes is said in the settings"
+_NO_NETWORK = "no playbook acts on a whole network: `notify` tells a person, who can"
+
 ACTIONS = Tagged(
     "action",
     {
@@ -123,6 +126,10 @@ ACTIONS = Tagged(
         "webhook": Key(_TOLD, "Tell a program."),
         "emit": Key(_EMITTED, "Make an event, for other playbooks."),
     },
+    elsewhere=dict.fromkeys(("email", "mail", "slack", "log", "alert", "message"), _TELLS)
+    | dict.fromkeys(("block_network", "block_range", "block_asn", "block_country"), _NO_NETWORK)
+    | dict.fromkeys(("block", "ban", "deny"), "`block_user` refuses the user, `block_ip` the address")
+    | dict.fromkeys(("challenge", "mfa", "captcha"), "`challenge_user` asks the user for a second factor"),
 )
 
 DELIVERY = Record(
@@ -138,7 +145,11 @@ DELIVERY = Record(
     synonyms={"timestamp": "at", "time": "at", "count": "repeat"},
     told=True,
 )
-GROUP = Key(Table("a group", field_name("be grouped by"), text(empty=True), fewest=0), "Of which group.", default={})
+GROUP = Key(
+    Table("a group", field_name("be grouped by"), text(empty=True), fewest=0, hint="such as `{ip: 203.0.113.9}`"),
+    "Of which group.",
+    default={},
+)
 EXPECTATION = Record(
     "an expected finding",
     {
@@ -252,8 +263,13 @@ PLAYBOOK = Record(
         "id": "playbook", "name": "title", "timeframe": "window", "timespan": "window",
         "maxspan": "window", "by": "group_by", "condition": "where",
         "threshold": "when", "level": "severity", "exemptions": "exceptions", "events": "event", "do": "actions",
-        "steps": "sequence", "new": "first_seen",
+        "steps": "sequence", "new": "first_seen", "filter": "where", "query": "where", "suppress": "cooldown",
+        "blackhole": "cooldown", "leakspeed": "window", "capacity": "when", "enabled": "mode", "risk": "severity",
     },
+    elsewhere=dict.fromkeys(
+        ("tags", "author", "references", "reference", "falsepositives", "false_positives", "runbook", "note"),
+        "people read the `description`; what is for you alone is a comment: `# …`",
+    ),
 )  # fmt: skip
 KINDS: dict[str, Record] = {"rule": RULE, "playbook": PLAYBOOK}
 

@@ -7,6 +7,7 @@ schema.py.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ from sentinel.loader.source import Broken, Mapping, Node, Scalar, Sequence, Spot
 
 LONGEST_WORD = 60
 MOST_ITEMS = 100
+
+_WORD = re.compile(r"[A-Za-z][\w.-]{0,39}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,8 @@ class Record(Shape):
     """Keys that are known. Of the keys in each tuple of `one_of` at least one must be there.
 
     `needs` maps keys to others that they need beside them, `apart` are keys that cannot stand together, `synonyms`
-    words of other tools for ours. `told` are records of what happens, whose keys mean nothing of what a playbook says.
+    words of other tools for ours, `elsewhere` words for what is said in another way, and how. `told` are records of
+    what happens, whose keys mean nothing of what a playbook says.
     """
 
     what: str
@@ -89,12 +93,13 @@ class Record(Shape):
     needs: Dict[str, tuple[str, ...]] = field(default_factory=dict)
     apart: tuple[Apart, ...] = ()
     synonyms: Dict[str, str] = field(default_factory=dict)
+    elsewhere: Dict[str, str] = field(default_factory=dict)
     hint: str | None = None
     told: bool = False
 
     def read(self, node: Node, desk: Desk) -> Reading:
         if not isinstance(node, Mapping):
-            raise unexpected(node, self.what, self.hint or f"write `{next(iter(self.keys))}: …` and so on")
+            raise unexpected(node, self.what, self._example(node))
         values = {name: key.default for name, key in self.keys.items() if not key.required}
         meant = set()
         for name, value in node.entries:
@@ -110,8 +115,17 @@ class Record(Shape):
         self._missing(node, {name.text for name, _ in node.entries} | meant, desk)
         return Reading(node, values)
 
+    def _example(self, node: Node) -> str:
+        """Return what to write, with the word that stands in its place where that is one."""
+        hint = self.hint or f"write `{next(iter(self.keys))}: …` and so on"
+        given = node.text if isinstance(node, Scalar) and _WORD.fullmatch(node.text) else ""
+        return hint.replace("…", given) if given and "{" in hint else hint
+
     def _unknown(self, name: Scalar, desk: Desk) -> str:
         """Report a key that is not known, and return the one that is probably meant."""
+        if name.text in self.elsewhere:
+            desk.report(name.spot, f"unknown key {quote(name.text)}", self.elsewhere[name.text])
+            return next(iter(self.keys))  # it stands for something, so that nothing is said to be missing beside it
         home = None if self.told or name.text in self.synonyms else desk.homes.get(name.text)
         if home is not None:
             desk.report(name.spot, f"{quote(name.text)} is no key of {self.what}", home.hint)
@@ -263,27 +277,37 @@ class Picked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Tagged(Shape):
-    """One key that says which kind it is, and what belongs to that kind; read as Picked."""
+    """One key that says which kind it is, and what belongs to that kind; read as Picked.
+
+    `elsewhere` are words of other tools for what is said in another way, and how.
+    """
 
     what: str
     kinds: Dict[str, Key]
+    elsewhere: Dict[str, str] = field(default_factory=dict)
 
     def read(self, node: Node, desk: Desk) -> Picked:
+        if isinstance(node, Scalar) and _WORD.fullmatch(node.text) and node.text not in self.kinds and node.plain:
+            raise self._no_kind(node, desk)
         if not isinstance(node, Mapping) or not node.entries:
             meant = node.text if isinstance(node, Scalar) and node.text in self.kinds else next(iter(self.kinds))
             raise unexpected(node, f"an {self.what}", f"write `{meant}: {{…}}`")
         name, value = node.entries[0]
         key = self.kinds.get(name.text)
         if key is None:
-            home = desk.homes.get(name.text)
-            hint = home.hint if home else suggest(name.text, self.kinds) or f"known are {listed(self.kinds)}"
-            raise Wrong(f"there is no {self.what} {quote(name.text)}", hint, name.spot)
+            raise self._no_kind(name, desk)
         if len(node.entries) > 1:
             raise self._crowded(name, value, node.entries[1][0])
         found = desk.read(key.shape, value)
         if found is FAULTY:
             raise Wrong
         return Picked(name.text, found, name.spot)
+
+    def _no_kind(self, name: Scalar, desk: Desk) -> Wrong:
+        home = desk.homes.get(name.text)
+        known = home.hint if home else suggest(name.text, self.kinds) or f"known are {listed(self.kinds)}"
+        hint = self.elsewhere.get(name.text.lower(), known)
+        return Wrong(f"there is no {self.what} {quote(name.text)}", hint, name.spot)
 
     def _crowded(self, name: Scalar, value: Node, second: Scalar) -> Wrong:
         if second.text in self.kinds:

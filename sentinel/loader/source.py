@@ -21,6 +21,8 @@ LARGEST = 1 << 20
 DEEPEST = 32
 MOST_BROKEN = 20
 
+_SHOWN = 100  # characters of a text that a hint repeats
+_MOST_PIECES = 16  # a text is put together of
 _BREAKS = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what YAML calls a line, so that our count is the parser's
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
@@ -150,6 +152,7 @@ class _Open:
     entries: dict[str, tuple[Scalar, Node]] = field(default_factory=dict)
     key: Node | None = None
     is_mapping: bool = False
+    in_braces: bool = False
 
 
 class _Reader:
@@ -197,7 +200,8 @@ class _Reader:
             self._page.report(spot.line, spot.column, 1, f"nested more than {DEEPEST} levels deep")
             self.stopped = len(self._page.lines)
         else:
-            self._stack.append(_Open(spot, is_mapping=isinstance(event, yaml.MappingStartEvent)))
+            is_mapping = isinstance(event, yaml.MappingStartEvent)
+            self._stack.append(_Open(spot, is_mapping=is_mapping, in_braces=is_mapping and bool(event.flow_style)))
 
     def _scalar(self, event: yaml.ScalarEvent) -> Node:
         self._properties(event)
@@ -257,12 +261,43 @@ class _Reader:
         else:
             parent.entries[key.text] = key, value
 
-    @staticmethod
-    def _close(opened: _Open) -> Node:
-        if opened.is_mapping:
-            return Mapping(tuple(opened.entries.values()), opened.spot)
-        return Sequence(tuple(opened.items), opened.spot)
+    def _close(self, opened: _Open) -> Node:
+        if not opened.is_mapping:
+            return Sequence(tuple(opened.items), opened.spot)
+        entries = list(opened.entries.values())
+        return Mapping(tuple(self._joined(entries) if opened.in_braces else entries), opened.spot)
+
+    def _joined(self, entries: list[tuple[Scalar, Node]]) -> Iterator[tuple[Scalar, Node]]:
+        """Yield the entries; a call that its own comma cut in pieces, each a key without a value, is one mistake."""
+        past = 0
+        for number, (name, value) in enumerate(entries):
+            if number < past:
+                continue
+            pieces = _pieces(value, entries[number + 1 : number + 1 + _MOST_PIECES])
+            past = number + 1 + len(pieces)
+            if not pieces:
+                yield name, value
+                continue
+            assert isinstance(value, Scalar)
+            whole, spot = ", ".join([value.text, *pieces]), value.spot
+            hint = f"write `'{whole}'`" if "'" not in whole and len(whole) <= _SHOWN else "put quotes around all of it"
+            self._page.report(spot.line, spot.column, spot.width, "inside `{…}` a `,` ends the text", hint)
+            yield name, Broken(spot)
 
     def _stop(self, error: yaml.YAMLError) -> None:
         fault, self.stopped = explain(error, self._page.lines, self._first)
         self._page.report(fault.line + 1, fault.column + 1, fault.width, fault.message, fault.hint)
+
+
+def _pieces(value: Node, following: list[tuple[Scalar, Node]]) -> list[str]:
+    """Return the keys that close the brackets a text leaves open, none where they do not or have values."""
+    deep = value.text.count("(") - value.text.count(")") if isinstance(value, Scalar) and value.plain else 0
+    found: list[str] = []
+    for name, none in following if deep > 0 else ():
+        if not isinstance(none, Scalar) or none.text or none.style:
+            return []
+        found.append(name.text)
+        deep += name.text.count("(") - name.text.count(")")
+        if deep <= 0:
+            return found
+    return []

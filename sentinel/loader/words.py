@@ -296,8 +296,13 @@ def _event_name(node: Scalar, desk: Desk) -> str:
 EVENT_NAME = Word("an event's name", _event_name, SCALAR | {"maxLength": event.NAME_LENGTH}, _NAMES)
 
 
+_NO_FIELD = ("none", "nil", "all", "app", "global", "everybody", "everyone", "*")
+
+
 def _meant_field(text: str) -> str | None:
-    """Return what to write where somebody gives several fields, or one that is to be computed."""
+    """Return what to write where somebody gives none or several fields, or one that is to be computed."""
+    if text.lower() in _NO_FIELD:
+        return "`[]` is the whole app"
     if text.partition("/")[0] == "ip":
         return "`ip.network` is the /24 of an IPv4 address, and the /48 of an IPv6 address"
     if "(" in text or "/" in text:

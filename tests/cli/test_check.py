@@ -85,6 +85,36 @@ def test_what_asks_for_a_secret_that_no_sdk_sends_is_no_mistake_but_told(here, c
     assert len(told) == 7 and (told[0]["line"], told[0]["field"]) == (1, "properties.cookie")
 
 
+MEANT = """
+playbook: names
+event: [auth or signup, "auth, signup", Order placed, payment.*]
+where: user == "*@example.com" or request.path in ["/admin*", "/x", "*"] or "*.php*" in request.path or event == "a.*"
+group_by: ip
+window: 10m
+when: {count: 5, ratio: {where: 'startswith(request.path, "/api/*")', gte: 0.5}}
+"""
+
+
+def test_names_that_are_one_text_and_stars_in_texts_are_noted(here, capsys):
+    """All of it is written well, and would never find anybody: nothing is called `auth, signup`."""
+    (here / "p.yaml").write_text(f"rule: r\nevent: a|b\n---{MEANT}")
+    assert run(["check", "p.yaml"]) == 0
+    first, *notes = capsys.readouterr().out.splitlines()
+    assert first == "1 rule, 1 playbook: no mistakes"
+    assert notes[:2] == [
+        "p.yaml:1:1: note: `a|b`: this is the name of one event", "    hint: several are a list: `[a, b]`",
+    ]  # fmt: skip
+    assert dict(zip((one.split("`")[1] for one in notes[2::2]), notes[3::2], strict=True)) == {
+        "*.php*": '    hint: write `contains(request.path, ".php")`',
+        "*@example.com": '    hint: write `endswith(user, "@example.com")`',
+        "/admin*": '    hint: write `startswith(request.path, "/admin")`',
+        "/api/*": '    hint: write `startswith(request.path, "/api/")`',
+        "a.*": "    hint: the key `event: a.*` takes such names",
+        "auth or signup": "    hint: several are a list: `[auth, signup]`",
+        "auth, signup": "    hint: several are a list: `[auth, signup]`",
+    }
+
+
 def test_all_mistakes_go_to_standard_error_with_their_place_first(here, capsys):
     (here / "p.yaml").write_text(WRONG)
     assert run(["check", "p.yaml"]) == 1

@@ -31,7 +31,7 @@ def test_a_text_of_numbers_and_units_is_their_sum(text, micros):
     ("text", "hint"),
     [
         ("10 m", "did you mean `10m`?"),
-        ("10M", "did you mean `10m`?"),
+        ("10M", "did you mean `10m` or `300d`?"),
         ("1h 30m", "did you mean `1h30m`?"),
         ("5min", "did you mean `5m`?"),
         ("5 minutes", "did you mean `5m`?"),
@@ -41,6 +41,9 @@ def test_a_text_of_numbers_and_units_is_their_sum(text, micros):
         ("3days", "did you mean `3d`?"),
         ("2w", "did you mean `14d`?"),
         ("2 weeks", "did you mean `14d`?"),
+        ("3 months", "did you mean `90d`?"),
+        ("2mo", "did you mean `60d`?"),
+        ("1y", "did you mean `365d`?"),
         ("15", "a unit is missing: `15s`, `15m`, `15h` or `15d`"),
         ("", "write a whole number and a unit"),
         ("m", "write a whole number and a unit"),

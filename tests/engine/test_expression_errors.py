@@ -8,6 +8,7 @@ from sentinel.core.errors import SentinelError
 from sentinel.engine.expression import ExpressionError, compile_expression, parse_list
 
 LISTS = {"office": parse_list("10.0.0.0/8")}
+SPELLED = "`number(…)` is the number that a text spells"
 
 
 def refused(source: str) -> ExpressionError:
@@ -263,8 +264,8 @@ def test_unknown_names_and_bad_literals_come_with_a_suggestion(source, at, messa
             "`>` compares two numbers or two texts: `success` is true or false, `True` is true or false",
             None,
         ),
-        ("user + 'a' == 'b'", "user", "only numbers are calculated with: `user` is text", None),
-        ("-user == 1", "user", "only numbers are calculated with: `user` is text", None),
+        ("user + 'a' == 'b'", "user", "only numbers are calculated with: `user` is text", SPELLED),
+        ("-user == 1", "user", "only numbers are calculated with: `user` is text", SPELLED),
         ("geo.lat / 0 == 1", "0", "division by zero has no result", None),
         (
             "user",

@@ -24,8 +24,8 @@ from sentinel.core.record import Filter
 from sentinel.engine.playbook import Playbook
 from sentinel.loader.assembly import Content
 from sentinel.loader.mistakes import Mistake, PlaybookErrors
+from sentinel.loader.notes import note_json, notes
 from sentinel.loader.source import LARGEST
-from sentinel.loader.unsent import note_json, unsent
 from sentinel.service.library import Library
 from sentinel.service.ports import Store
 from sentinel.service.trials.backtest import Backtest, MakeWindows, Plan
@@ -89,7 +89,7 @@ class Workbench:
         return {
             "ok": True, "mistakes": [],
             "notes": [
-                note_json(one) | {"file": Path(name).name} for one in unsent(content) if one.place.file == name
+                note_json(one) | {"file": Path(name).name} for one in notes(content) if one.place.file == name
             ],
             "playbooks": [
                 {"id": one.id, "title": one.title, "mode": one.mode, "version": one.version, "tests": len(one.tests)}
