@@ -1,7 +1,6 @@
-"""What a server and the commands beside it share: the file by which they find it, files that one user may read, and
-whether an address can be listened at.
+"""What a server and the commands beside it share: the file by which they find it, private files, ports.
 
-Nothing of the server is imported here: commands start fast.
+Nothing of the server is imported here, so that commands start fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How the server logs: lines of JSON or for a terminal, on standard error, and never a secret."""
+"""How the server logs: lines of JSON, or for a terminal, on standard error, and never a secret."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""One server as a process: its socket, its signals, and the file by which commands beside it find it.
+"""One server as a process: its socket, its signals, and the file by which commands on the same machine find it.
 
-What the server does is `app`'s.
+What the server does is in `app`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How the value of a setting is read, be it a text (a flag, a variable) or what a TOML file holds.
+"""How the value of a setting is read, from a text (a flag, a variable) or from what a TOML file holds.
 
-Each reader returns the value or raises ValueError with what is wrong and, in brackets, what would be right.
-No setting is named here.
+Each reader returns the value, or raises ValueError with what is wrong and, in brackets, what would be right. No setting
+is named here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""All that can be set about a server, as one frozen value: flags before SENTINEL_* before a TOML file before defaults.
+"""All settings of a server, as one frozen value: flags before SENTINEL_* variables before a TOML file before defaults.
 
-The only reader of the environment. How one text is read is in `readers`; what is done with a setting is not known
-here. What can be changed while the server runs is in the store and not a setting.
+The only reader of the environment. How one value is read is in `readers`; what a setting does is not known here. What
+can be changed while the server runs is in the store and is no setting.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From the texts of files to their rules and playbooks, everything checked. Which files there are is content.py's."""
+"""From the texts of files to their rules and playbooks, all checked. Which files there are is in content.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Playbooks that count what others make: circles are mistakes, and whoever is only claimed stays so along the chain."""
+"""Playbooks that count events of other playbooks: cycles are mistakes, and claimed users stay claimed on the way."""
 
 from __future__ import annotations
 

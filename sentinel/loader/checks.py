@@ -1,6 +1,6 @@
-"""What the keys of a playbook cannot mean together. One check a function, all of them in one table.
+"""Mistakes in how the keys of a playbook go together. One check a function, all of them in one table.
 
-Each check looks only where what it needs could be read; what is wrong by itself the schema has reported already.
+Each check looks only where the values it needs could be read; what is wrong with one value the schema has reported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tests that run several playbooks: those they name must be there, and be able to find what is expected of them."""
+"""Tests that run several playbooks: those they name must exist, and must be able to find what is expected of them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Which files are read for a path: playbooks, the rules they use, the lists those ask.
+"""Which files are read for a path: playbooks, the rules they use, and the lists those use.
 
-- A folder is read with everything below it (`*.yaml`, `*.yml`); names that start with a dot are passed over.
-- Rules that the paths do not hold themselves come from `rules=`; else from a folder `rules` inside or beside the path,
-  or beside the folder `playbooks` it lies in; where there is none, from those the product ships.
+- A folder is read with everything below it (`*.yaml`, `*.yml`); names that start with a dot are skipped.
+- Rules that the paths do not contain come from `rules=`; else from a folder `rules` inside or beside the path, or
+  beside the folder `playbooks` it lies in; where there is none, from those the product ships.
 - Lists are the `*.txt` of the folders `lists` inside or beside each of these folders, and of those beside any file that
   is read; the shipped ones are there too wherever the shipped rules are.
 """

@@ -1,6 +1,6 @@
-"""What reading one file needs: the desk that takes its mistakes, and what a shape of a node is.
+"""What reading a file needs throughout: the desk that collects its mistakes, and the base class of shapes.
 
-The composite shapes are in shapes.py, single words in words.py.
+A shape says what a node of YAML must look like. The composite shapes are in shapes.py, single words in words.py.
 """
 
 from __future__ import annotations

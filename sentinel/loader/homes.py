@@ -1,4 +1,4 @@
-"""Where a key belongs that stands somewhere else: made from the description of a playbook, so that it cannot age."""
+"""Hints for a key in the wrong place: where it belongs, derived from the schema of a playbook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a detector's numbers cannot mean: thresholds always or never reached. One check a function, all in one table."""
+"""Thresholds and other numbers of detectors that are always or never met. One check a function, all in one table."""
 
 from __future__ import annotations
 

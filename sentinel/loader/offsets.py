@@ -1,7 +1,7 @@
-"""From a place inside a scalar's text back to the line and column of the file, whatever its style.
+"""From a place in the text of a scalar back to the line and column of the file, whatever the scalar's style.
 
 Quotes, escapes, folded lines and the indentation of blocks lie between the two. Both texts are walked side by side:
-they hold the same characters in the same order, but for escapes and white space.
+but for escapes and white space, they hold the same characters in the same order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A playbook from what its document says. What its keys may not mean together is in checks.py."""
+"""Build a playbook from its document. How its keys may go together is in checks.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rule from what its document says."""
+"""Build a rule from its document."""
 
 from __future__ import annotations
 

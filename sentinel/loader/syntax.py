@@ -1,4 +1,4 @@
-"""What an author did who wrote what is no YAML: the parser's complaint in plainer words, with a place and a hint."""
+"""The YAML parser's complaints in plainer words, with a place and a hint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In-file tests: their events, findings and requests as values. Running them is another's work."""
+"""In-file tests: their events, findings and requests as values. They are run by `service.trials.filetests`."""
 
 from __future__ import annotations
 

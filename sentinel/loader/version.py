@@ -1,6 +1,6 @@
-"""What a playbook says as one hash: the same for another layout, other comments, other spellings of one duration.
+"""A hash of what a playbook says: the same for another layout, other comments, another spelling of the same duration.
 
-Rules and lists a playbook names are part of what it says.
+The rules and lists that a playbook names are part of what it says.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Sentinel inside an application: tell it what happens, and let it refuse whom the server decided about.
+"""Sentinel inside an application: report events, and refuse whom the server decided to refuse.
 
     from sentinel import sdk
     sdk.start(url="https://sentinel.example", key="…")
 
-Every call works before `start`, without a server, and in any process; none waits for the network and none raises
-anything but TypeError for arguments no program should pass, and the signals `Blocked`, `Redirected`, `Challenged`
-inside a request that one of the middlewares answers. docs/sdk.md has the whole of it.
+Every call works before `start`, without a server, and in any process; none waits for the network. None raises, except
+TypeError for arguments that no program should pass, and the signals `Blocked`, `Redirected` and `Challenged` inside a
+request, which a middleware answers. docs/sdk.md describes all of it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Sentinel around an ASGI application, of any framework and server, on asyncio or trio.
 
-Place it inside CORS, metrics and catch-all middleware and outside whatever identifies. What is decided is the
-client's business; here requests are described, answers replaced and WebSockets closed.
+Place it inside CORS, metrics and catch-all middleware and outside whatever identifies users. Here requests are
+described, answers replaced and WebSockets closed; the verdict comes from the client.
 """
 
 from __future__ import annotations

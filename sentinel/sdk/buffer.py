@@ -1,6 +1,6 @@
 """Events that wait to be sent: bounded in number and size, oldest dropped first, every drop counted by reason.
 
-Putting never blocks and never raises; how events travel is `transport`'s business.
+Putting never blocks and never raises; how events are sent is in `transport`.
 """
 
 from __future__ import annotations

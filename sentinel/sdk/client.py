@@ -1,7 +1,7 @@
-"""One application's Sentinel: what it holds, the two threads that keep it in touch, and the calls on it.
+"""The SDK of one application: what it holds, the two threads that talk to the server, and the calls on it.
 
-Nothing in here raises into the application but the signals; whatever goes wrong is counted and said once.
-How frameworks call requests and answers is theirs: `asgi`, `wsgi`.
+Nothing here raises into the application but the signals; whatever goes wrong is counted and logged once. How frameworks
+call requests and answers is in `asgi` and `wsgi`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Sentinel for Django, synchronous and asynchronous: a class for MIDDLEWARE, after CORS, before authentication.
 
 SENTINEL_CHALLENGE and SENTINEL_REFUSE in the settings name functions of (request, verdict) that return a response.
-Who uses Django's own users may have them picked up: `IdentifyUser` in MIDDLEWARE, after authentication, and
-`track_logins()` in the `ready` of an AppConfig. SENTINEL_USER names a function of a user that returns identifiers.
+To have Django's own users identified, add `IdentifyUser` to MIDDLEWARE after authentication, and call `track_logins()`
+in the `ready` of an AppConfig. SENTINEL_USER names a function of a user that returns identifiers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""From a call's arguments to an event that may travel: checked, scrubbed, bounded, with its id and its time.
+"""From the arguments of a call to an event fit to be sent: checked, scrubbed, bounded, with its id and its time.
 
-Arguments that no program should pass are a TypeError here, before anything else; whatever else is wrong is the
-event's bad luck, never the application's.
+Arguments that no program should pass raise TypeError here, before anything else. Whatever else is wrong costs the
+event and never the application.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sentinel for FastAPI: `protect(app)`, and a dependency that identifies whoever another one found."""
+"""Sentinel for FastAPI: `protect(app)`, and a dependency that identifies the user another dependency found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentinel for Flask: `Sentinel(app)` wraps `wsgi_app`, so that it stands outside everything Flask does."""
+"""Sentinel for Flask: `Sentinel(app)` wraps `wsgi_app`, so that it is outside everything Flask does."""
 
 from __future__ import annotations
 

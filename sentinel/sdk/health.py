@@ -1,6 +1,6 @@
-"""What this process tells the server of itself: a small header that goes with requests that are made anyway.
+"""The state of this process as a small header, sent with requests that are made anyway.
 
-Counts and ages only: no event, no user, no key. What the server does with it is the server's business.
+Counts and ages only: no event, no user, no key. What the server does with it is not known here.
 """
 
 from __future__ import annotations

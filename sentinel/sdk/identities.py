@@ -1,4 +1,4 @@
-"""Which users were told to the server lately: `identify` comes with every request, its event need not."""
+"""Which users were reported to the server lately: `identify` is called with every request, but need not send it."""
 
 from __future__ import annotations
 

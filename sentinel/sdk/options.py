@@ -1,6 +1,6 @@
-"""What `start` was told, frozen: the only reader of the environment in the SDK.
+"""The options given to `start`, frozen. This is the only place in the SDK that reads the environment.
 
-A value that cannot be meant is left out with a warning: no setting may keep an application from starting.
+An option that makes no sense is left out with a warning: no setting may keep an application from starting.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The answer a refused request gets: a page or JSON, a redirect, a challenge, or what the application has of its own.
-
-Middlewares send it.
-"""
+"""The answer to a refused request, sent by a middleware: a page or JSON, a redirect, a challenge, or the app's own."""
 
 from __future__ import annotations
 

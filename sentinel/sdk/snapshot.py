@@ -1,6 +1,6 @@
-"""The last list on disk, readable by its owner alone, so that a restarted process enforces before any contact.
+"""The last decision list on disk, readable by its owner alone, so that a restarted process enforces it at once.
 
-The pages themselves are `core.pages`' business.
+The format of its pages is in `core.pages`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Call sites shaped like Sqreen's, with our meaning: change the import, and they stay as they are.
+"""Calls shaped like those of Sqreen's SDK: change the import, and they stay as they are.
 
     from sentinel.sdk import sqreen
     sqreen.track("invoice.created", {"properties": {"amount": 12}})
 
-What the calls do is `sentinel.sdk`'s; here their arguments are read. The middleware is ours in any case.
+Only arguments are translated here; the calls do what those of `sentinel.sdk` do. The middleware is always ours.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A stand-in for an application's own tests: no server, no thread, events to look at, verdicts to order.
+"""A stand-in for an application's own tests: no server, no thread; look at events, and order verdicts.
 
 from sentinel.sdk import testing
 with testing.capture() as sentinel:

@@ -1,4 +1,4 @@
-"""Takes events from the buffer to the server, in one daemon thread; no event is lost silently, none counts twice.
+"""Send events from the buffer to the server, in one daemon thread: no event is lost silently, none counts twice.
 
 A batch keeps its ids through every attempt. What an event holds is not looked at here.
 """

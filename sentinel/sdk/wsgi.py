@@ -1,7 +1,7 @@
 """Sentinel around a WSGI application, of any framework and server.
 
-Place it inside metrics and catch-all middleware and outside whatever identifies. An answer starts with its first
-piece of body, so that a user identified while a body is being made is refused too.
+Place it inside metrics and catch-all middleware and outside whatever identifies users. An answer starts with the first
+piece of its body, so that a user identified while the body is being made is refused too.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What Sentinel does with events: the pipeline and the work around it, over machines known as protocols only."""
+"""What Sentinel does with events: the pipeline and the work around it. Backends are known only as protocols."""

@@ -1,4 +1,4 @@
-"""About a person or an address: what was found and decided, beside what the explorer counts. Nothing is changed."""
+"""What was found and decided about a user or an address, beside what the explorer counts. Nothing is changed."""
 
 from __future__ import annotations
 

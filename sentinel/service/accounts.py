@@ -1,4 +1,4 @@
-"""Accounts of the console: signing in, inviting, choosing a password. Who may ask, and how often, is not known here."""
+"""Accounts of the console: signing in, inviting, setting a password. Who may, and how often, is not known here."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Why somebody was blocked, in one sentence that can be sent to them.
 
-It is made of times, of playbooks' titles and of nothing that came with events or that one colleague wrote for another.
+It is made of times and titles of playbooks, and never of what came with events or what colleagues wrote to one another.
 """
 
 from __future__ import annotations

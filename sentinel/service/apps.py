@@ -1,6 +1,6 @@
-"""Apps and the keys to them, as people make and change them: what an id, a retention and an origin may be.
+"""Apps and their keys, as people make and change them: what an id, a retention and an origin may be.
 
-Who may ask, and by which form, is the API's and the console's.
+Who may do so is checked by the API and the console.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Which addresses, networks and users are refused as a whole, for gates that know no more: firewalls, proxies, lists.
+"""Which addresses, networks and users are refused entirely, for clients that know no more: firewalls, proxies, lists.
 
-One table an app, in memory, brought up to date when it is asked. It says of every address what the decision set of an
-SDK would say of a request from there by nobody: a person's word goes before a playbook's, and a hole that a person
-left in a playbook's network stays open. Who asks, and in which form, is not known here.
+One table for each app, in memory, updated when it is read. For every address it agrees with what an SDK's decision set
+would say of an anonymous request from there: a person's decision comes before a playbook's, and an exception that a
+person made within a playbook's network stays. Who reads it, and in which form, is not known here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A person deleted everywhere: from what is stored, and from what the engine remembers of them."""
+"""Delete a person everywhere: from what is stored, and from what the engine remembers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A digest: what the last whole day or week came to, put into the outbox for people who do not look every day.
+"""The digest: what happened in the last whole day or week, put into the outbox for people who do not look every day.
 
-What it looks like in a mail is not known here.
+How it is worded in a mail is not known here.
 """
 
 from __future__ import annotations

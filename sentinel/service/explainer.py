@@ -1,4 +1,4 @@
-"""Asks the running engine and the store why: for an event, a group, a decision. How that is found is `why`'s."""
+"""Ask the running engine and the store why: about an event, a group, a decision. The answer is made by `why`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server counts of itself: one table of figures, and samples of them. How they are shown is not known here."""
+"""The server's metrics about itself: one table of them, and their samples. How they are shown is not known here."""
 
 from __future__ import annotations
 

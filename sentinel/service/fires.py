@@ -1,4 +1,4 @@
-"""What would open a finding for a group, in words: one function a kind of detector, one table of them."""
+"""What would open a finding for a group, in words: one function for each kind of detector, all in one table."""
 
 from __future__ import annotations
 

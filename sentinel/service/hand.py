@@ -1,6 +1,6 @@
 """What people do by hand: how a target and an end are read, decisions and allowances made, findings pardoned.
 
-Whoever asks, an API or a page, has its own form and its own rights; what is meant by it is here.
+Both the API and the console call it, after checking who may; what the action means is here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The one door events come in by, and the one thread that writes: many senders, one commit.
+"""The one way by which events reach the writer thread: many senders, one commit.
 
-Whoever calls `submit` gets a future that is done when the events are on disk. Sendings that wait while a commit
-runs share the next one, so a commit's cost is spread over all who wait.
+Whoever calls `submit` gets a future that is done when the events are on disk. Sendings that wait while a commit runs
+share the next one, so the cost of a commit is spread over all who wait.
 """
 
 from __future__ import annotations

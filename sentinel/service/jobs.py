@@ -1,7 +1,7 @@
-"""When upkeep runs: a clock that calls plain functions, and the lease by which one process alone runs them.
+"""When upkeep runs: a scheduler that calls plain functions, and the lease by which only one process runs them.
 
-APScheduler's own job store cannot be shared between processes, so jobs live in memory and a row in the database
-says whose they are.
+APScheduler's own job store cannot be shared between processes, so jobs are in memory and a row in the database says
+which process runs them.
 """
 
 from __future__ import annotations

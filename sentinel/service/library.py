@@ -1,6 +1,6 @@
-"""The rules and playbooks a server goes by: read from their files, looked at again, and what is wrong with them.
+"""The rules and playbooks that a server uses: read from their files, checked for changes, with what is wrong with them.
 
-A file with a mistake never replaces what it said before. What the engine then does with a change is `reload`'s.
+A file with a mistake never replaces the version before it. What the engine does about a change is in `reload`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Lists of networks that are named by a URL: where each is kept, and how it is kept like what the URL holds.
+"""Lists of networks that are named by a URL: the local copy of each, and how it is kept up to date.
 
-What a good list looks like and how a URL is asked is given; what is done with a list is not known here.
+How to download, and what makes a list a good one, is passed in; how a list is used is not known here.
 """
 
 from __future__ import annotations

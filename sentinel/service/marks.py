@@ -1,6 +1,6 @@
 """Labels in memory: what findings put on users and addresses, and which events see them.
 
-For replays, and for the events that come in one commit: what one leads to, those behind it see.
+For replays, and within a commit: a label that one event leads to is seen by the events after it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Delivers what commits left in the outbox: after the commit, tried again with patience, given up visibly.
+"""Deliver what commits left in the outbox: after the commit, with retries, given up visibly.
 
-What a channel is and how it is reached is not known here. A delivery cut off by a crash is made again under the
-same key.
+What a channel is and how it is reached is not known here. A delivery that a crash cut off is made again under the same
+key.
 """
 
 from __future__ import annotations

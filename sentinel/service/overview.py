@@ -1,4 +1,4 @@
-"""What the engine is doing, for whoever looks: how far the start is, and each playbook's state."""
+"""The state of the engine, for people: how far the start has come, and how each playbook is."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Passwords: what they must be, and how they are kept and compared. Whose they are is not known here.
+"""Passwords: their rules, and how they are hashed and compared. Whose they are is not known here.
 
-Argon2 takes a tenth of a second of a processor on purpose: whoever calls bounds how many run at once.
+Argon2 takes a tenth of a second of processor time on purpose, so the caller bounds how many run at once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The pipeline: from the events of many senders to one commit.
 
-claim → resolve → enrich → match → hit → respond → commit. Every step is idempotent by event id, so a commit that
-fails is healed by sending again.
+claim → resolve → enrich → match → hit → respond → commit. Every step is idempotent by event id, so a commit that failed
+is made good by sending again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the SDK in each process of an app last said of itself: in memory, bounded, gone with the server.
+"""The state of the SDK in each process of an app, as it last reported it: in memory, bounded, gone with the server.
 
-Several servers do not share it: each knows the processes whose requests come to it. A report comes with requests that
-are made anyway. How it travels is the doors' business; nothing is decided by it.
+Servers do not share it: each knows the processes that send their requests to it. A report comes with requests that are
+made anyway. Nothing is decided by it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Playbooks that change while the server runs: what is kept, what is rebuilt, and the moment of the change.
 
-Files are looked at again and again. What decides findings alike keeps its windows; for the rest new windows are folded
-from the stored events while the playbook as it was goes on, and then take its place between two batches. No event is
-missed: the last of them are folded under the pipeline's lock.
+Files are checked again and again. A playbook that would find the same keeps its windows; for any other, new windows are
+folded from the stored events while the old version goes on, and take its place between two batches. No event is missed:
+the last of them are folded under the pipeline's lock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A report: what happened in an hour, a day, a week, a month or any period, beside the one before. Nothing is kept."""
+"""A report: what happened in an hour, a day, a week, a month or any period, compared with the one before."""
 
 from __future__ import annotations
 

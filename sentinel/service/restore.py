@@ -1,8 +1,8 @@
 """How a tenant comes back after a restart: windows from their snapshots, then the events since, emitting nothing.
 
-A watch without a snapshot of its shape is folded from the stored events in (time, id) order, over all the time its
-windows can reach. Findings are loaded first and hold back what they held back before; hits folded here never act.
-Only a wait that is not over when all is folded goes on as it was: what it comes to is yet to happen.
+A watch without a snapshot of its shape is folded from the stored events in (time, id) order, as far back as its windows
+can reach. Findings are loaded first, so that they hold back what they held back before; hits folded here never act.
+Only a wait that is not over after the last event goes on: its outcome is still to come.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Searches that people keep: how many there may be, and who may change one. What they find is `search`'s."""
+"""Searches that people save: how many there may be, and who may change one. They are run by `search`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How a tenant's state is kept for the next start: piece by piece, while events go on coming in.
+"""Save a tenant's state for the next start, piece by piece, while events go on coming in.
 
-Each piece is as of a journal position of its own, from which `restore` folds on. Events wait while a piece is taken,
-never while it is written: all of it at once would hold them up for seconds, every few minutes.
+Each piece has a journal position of its own, from which `restore` goes on. Events wait while a piece is copied, never
+while it is written: copying all at once would hold them up for seconds, every few minutes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What people search for: a condition compiled with the server's lists, and made into a rule's file.
+"""What people search for: a condition compiled with the server's lists, or turned into the file of a rule.
 
-Where searches are kept and how events are found is the store's.
+How searches are saved and events found is up to the store.
 """
 
 from __future__ import annotations

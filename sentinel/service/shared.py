@@ -1,7 +1,7 @@
-"""One app whose windows and memory several processes share: how it is seen by one of them, and how it comes back.
+"""An app whose windows and memory several processes share: the view of one of them, and how it is rebuilt.
 
-What was kept outlives a process, so a start has nothing to restore. Where it is lost, one process rebuilds all of it
-from the store while the others wait, and none of them takes events.
+The shared state outlives a process, so a start has nothing to restore. Where it is lost, one process rebuilds all of it
+from the store while the others wait, and none of them takes in events.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Whom no playbook acts on: the allowlist as it is at a moment, and the app's own proxies.
+"""Whom playbooks may not act on: the allowlist as it is at a moment, and the app's own proxies.
 
-What an action would do to others is the engine's. What people decide by hand counts all the same.
+The harm an action would do to others is considered by the engine. Decisions by hand are not bound by this.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The switch that stops all enforcement: one for the server, one for each app; what was decided stays decided."""
+"""The switch that stops all enforcement, for the server or for one app. Decisions stay as they are meanwhile."""
 
 from __future__ import annotations
 

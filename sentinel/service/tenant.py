@@ -1,6 +1,6 @@
 """One app as the pipeline sees it: its playbooks made ready, its windows, and what responding remembers.
 
-How a tenant comes back after a restart is told in `restore`.
+How a tenant comes back after a restart is in `restore`.
 """
 
 from __future__ import annotations

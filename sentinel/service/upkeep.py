@@ -1,6 +1,6 @@
-"""What keeps a server in shape, as plain functions: when each runs is `jobs`' business, and so is what may fail.
+"""The server's maintenance, as plain functions. `jobs` decides when each runs and what happens when it fails.
 
-Times in microseconds; every function may be called again at any time and does nothing twice.
+Times are in microseconds; every function may be called again at any time and does nothing twice.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The server's own condition as figures: what its process takes, the room on its disk, and what it holds back."""
+"""The server's own condition as metrics: resources of its process, space on its disk, and what it holds back."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Why: what rules and playbooks make of one event, how near a group is to findings, what a decision rests on.
+"""Why: what rules and playbooks make of an event, how near a group is to a finding, what a decision rests on.
 
-Plain values with their reasons; nothing is changed by asking. How they are shown is the API's and the command's.
+Plain values with their reasons; asking changes nothing. The API and the command show them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Changing the files of playbooks from the console: the files stay the truth, and one is replaced whole or not at all.
+"""Save playbooks from the console: files stay the source of truth, and each is replaced whole or not at all.
 
-A file is named by what the library itself calls it, or is a new one in a folder somebody named in the settings: no
-path that was sent is ever opened. Whether a text makes sense is asked before, by `workbench`.
+A file is named as the library names it, or is a new one in a folder that the settings name: no path sent by a client is
+ever opened. Whether the text makes sense is checked before, by `workbench`.
 """
 
 from __future__ import annotations

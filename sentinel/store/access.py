@@ -1,4 +1,4 @@
-"""Apps, the keys to them, and one-time links. Of a secret only its SHA-256 is kept: 256 random bits need no more."""
+"""Apps, their keys, and one-time links. Of a secret only its SHA-256 is kept: 256 random bits need no slow hash."""
 
 from __future__ import annotations
 

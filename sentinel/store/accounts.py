@@ -1,6 +1,6 @@
 """Accounts of the console and their sessions. Of a session's token only the SHA-256 is kept, of a password its Argon2.
 
-How a password becomes its hash, and who may ask, is not known here.
+How a password is hashed, and who may ask, is not known here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What an event that came in is known by, in either store: its identity, and its position.
+"""The identity and the position of an event that came in, the same in both stores.
 
-A repeat has the identity of an event before it. A position is a place in the order of arrival: the number of a row or
-a block, and an event's index in it, in one integer.
+Two events of one identity are the same event sent again. A position is a place in the order of arrival, in one integer:
+the number of a row or a block, and the event's index in it.
 """
 
 from __future__ import annotations

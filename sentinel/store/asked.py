@@ -1,4 +1,4 @@
-"""What may be asked of events, as far as it is the same for every database: networks, groups, what counts in these."""
+"""What queries of both databases share: networks to search by, and the columns and keys by which events are grouped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who did what: one line for everything a person changes, written in the transaction of the change."""
+"""The audit: one line for everything a person changes, written in the transaction of the change."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which deliveries are told by themselves and which in a bundle: decided in order, a lot in one transaction.
+"""Which deliveries are sent alone and which in a bundle: decided in order, a lot of them in one transaction.
 
-At every moment each of them is undecided, let go by itself, or in one bundle, whose sum is that of all in it. What the
-bounds of channels are is not known here.
+At every moment a delivery is undecided, sent alone, or in one bundle, whose counts are those of all deliveries in it.
+The limits of channels are not known here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The hashes of deleted persons, in a file of their own: a backup put in the place of the others leaves it there."""
+"""The hashes of deleted persons in a file of their own, which stays when a backup is put in place of the databases."""
 
 from __future__ import annotations
 

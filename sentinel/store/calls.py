@@ -1,7 +1,7 @@
-"""What the functions and the arithmetic of the rules' language are in SQL.
+"""The functions and the arithmetic of the rules' language in SQL.
 
-Each says where it is right only as far as it is: a text that is not plain ASCII is not put into lower case here, nor
-a number calculated with that a double cannot hold. Where it is in doubt, the event itself is asked.
+Each says where it can be trusted: text that is not plain ASCII is not lowercased here, nor a number calculated with
+that a double cannot hold. Where SQL may differ, the event itself is evaluated in Python.
 """
 
 from __future__ import annotations

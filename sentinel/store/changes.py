@@ -1,6 +1,6 @@
-"""What one transaction does to the decision list of an app: rows in, rows out, one revision for all of it.
+"""What one transaction does to the decision list of an app: all its changes get one revision.
 
-Functions over a connection; who opens the transaction and who may ask is not known here.
+Functions over a connection. Who opens the transaction, and who may ask, is not known here.
 """
 
 from __future__ import annotations

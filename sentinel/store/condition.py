@@ -1,9 +1,9 @@
 """Conditions of the rules' language as SQL over the stored events.
 
-Each condition becomes a pair: what *may* hold and what *must* hold. Between the two lie the events of which the
-database cannot say exactly what Python would: they are looked at one by one. Mostly there are none, and the pair
-is one. As in codegen, a node has a code that is true exactly where the node is true and one where it is false, so that
-what is unknown is in neither, and NULL never has to be turned round. What functions make of values is `calls`'.
+Each condition becomes a pair: events that *may* meet it, and those that *must*. Between the two lie events of which the
+database cannot say exactly what Python would: these are evaluated one by one. Mostly there are none, and both are the
+same SQL. As in codegen, each node has SQL that is true exactly where the node is true, and SQL for where it is false:
+what is unknown is in neither, and NULL never has to be negated. Functions are in `calls`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the rooms ask of the database below them, SQLite's file and PostgreSQL alike: transactions, and who may write.
+"""What the rooms need of their database, SQLite's file or PostgreSQL: transactions, and who may write.
 
-Rooms speak SQLAlchemy's expressions. Where that costs too much, `look` takes SQL in which `:app` stands for the app
-and `:among` for being one of the keys.
+Rooms use SQLAlchemy's expressions. Where that costs too much, `look` takes SQL in which `:app` stands for the app and
+`:among` for being one of the keys.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The decision list as it is asked for: deltas by revision, pages, and what a person adds or lifts by hand."""
+"""The decision list: read as deltas by revision or as pages, changed by people who add and lift decisions by hand."""
 
 from __future__ import annotations
 

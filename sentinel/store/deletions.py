@@ -1,6 +1,6 @@
-"""Persons who were deleted: what of them is kept is a keyed hash, by which what comes again is known and not taken.
+"""Deleted persons: of their keys only keyed hashes are kept, by which events of theirs that come again are refused.
 
-Blocks in force keep the name they are enforced by until they end. How stored events are erased is the events' own.
+Blocks in force keep the name by which they are enforced until they end. How stored events are erased is up to `events`.
 """
 
 from __future__ import annotations

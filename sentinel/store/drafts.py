@@ -1,4 +1,4 @@
-"""What people are writing into files of playbooks before they save it. The files themselves are not known here."""
+"""Drafts of playbooks' files that people have not saved yet. The files themselves are not known here."""
 
 from __future__ import annotations
 

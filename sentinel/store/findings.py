@@ -1,4 +1,4 @@
-"""Findings: written with the commit that opens them, then what people make of them."""
+"""Findings: written with the commit that opens them, then with what people make of them."""
 
 from __future__ import annotations
 

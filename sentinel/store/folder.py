@@ -1,4 +1,4 @@
-"""The data folder: who may read it, and that one server at a time uses it."""
+"""The data folder: only its owner may read it, and only one server at a time uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server keeps for itself: states of windows, the lease of the jobs, settings, texts of playbooks."""
+"""What the server keeps for itself: snapshots of windows, the lease of the jobs, settings, texts of playbooks."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Which keys are one person's, as a transaction finds and makes it: read first, written with the commit.
+"""Which keys belong to one person, as a transaction finds and makes links: read first, written with the commit.
 
-A person's key is given once and stays; of two that turn out to be one, the older keeps its key. What people cut
-by hand stays cut. An anonymous key joins whoever is seen with it first, and ties nobody together. Reading and cutting
-links is in `people`.
+A person's key is chosen once and stays; of two persons that turn out to be one, the older keeps its key. Links that
+people cut stay cut. An anonymous key joins whoever is seen with it first, and never joins two persons. Links are read
+and cut by hand in `people`.
 """
 
 from __future__ import annotations

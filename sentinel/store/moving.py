@@ -1,8 +1,8 @@
-"""All that a data folder holds, copied into an empty PostgreSQL database, and compared with it afterwards.
+"""Copy a data folder into an empty PostgreSQL database, and compare both afterwards.
 
-What was copied is not copied again: events are known by their ids, rows by their keys. So whoever was interrupted
-begins again. A mark in the database says that it is not whole, and no server uses it meanwhile. States of windows are
-not copied: they are folded from the events at the first start.
+Nothing is copied twice: events are known by their ids, rows by their keys, so an interrupted copy can be begun again. A
+mark in the database says that it is not complete, and no server uses it meanwhile. States of windows are not copied:
+they are folded from the events at the first start.
 """
 
 from __future__ import annotations

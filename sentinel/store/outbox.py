@@ -1,4 +1,4 @@
-"""What is to be delivered after commits: rows with attempts. How anything is delivered is not known here."""
+"""The outbox: what is to be delivered after commits, with the attempts made. How it is delivered is not known here."""
 
 from __future__ import annotations
 

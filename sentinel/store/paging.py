@@ -1,4 +1,4 @@
-"""Pages of rows, newest first: a cursor is the place of the last row given, so that nothing is skipped or repeated."""
+"""Pages of rows, newest first. A cursor is the place of the last row given, so that nothing is skipped or repeated."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The properties of one app, by path: the JSON type first seen there, and the column that holds what is found there.
+"""The properties of one app, by path: the JSON type that was seen there first, and the column its values are in.
 
-Learnt in the order of the journal, by whichever process puts events into columns; keeping it is in `schema`.
+They are learnt in the order of the journal, by whichever process puts events into columns; `schema` keeps them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who is who, as it is asked and cut by hand. How links come about is in `linking`."""
+"""Persons and their keys, as they are read and cut by hand. How links come about is in `linking`."""
 
 from __future__ import annotations
 

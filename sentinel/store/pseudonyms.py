@@ -1,8 +1,7 @@
-"""What deleted persons are called where others are told of them: a hash in place of each name.
+"""What deleted persons are called wherever they were named: a hash in place of each name.
 
-Anybody may choose to be called `playbook`, `enforce` or `email`. So the words of ours among which a name stands are
-left as they are: a name by itself is looked for only where a value can be one, or where people write. One that reads as
-an address is not: what is told of the address, and counted, is everybody's who comes from there.
+Anybody may choose to be called `playbook`, `enforce` or `email`, so our own words are left as they are: a name by
+itself is replaced only where a value can stand, or where people write.
 """
 
 from __future__ import annotations

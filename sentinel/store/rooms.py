@@ -1,4 +1,4 @@
-"""The rooms that need nothing but the control tables: each store has them, and has them alike."""
+"""The rooms that need only the control tables, and are the same in both stores."""
 
 from __future__ import annotations
 

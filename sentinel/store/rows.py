@@ -1,4 +1,4 @@
-"""An event as a row of the table that is searched, and back. Nothing is lost on the way.
+"""An event as a row of the searched table, and back. Nothing is lost on the way.
 
 What has a column of its own is in `COLUMNS`; what does not fit its column goes to `more` as JSON.
 """

@@ -1,4 +1,4 @@
-"""Searches that people keep: a condition and fields under a name. What they find is not known here."""
+"""Saved searches: a condition and fields under a name. What they find is not known here."""
 
 from __future__ import annotations
 

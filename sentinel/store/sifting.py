@@ -1,4 +1,4 @@
-"""Stored events looked at one by one, where a condition asks more than a database can tell: how many, and in pages."""
+"""Evaluate a condition on stored events one by one, where no database can: matching events in pages, within bounds."""
 
 from __future__ import annotations
 

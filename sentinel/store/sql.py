@@ -1,7 +1,7 @@
-"""Pieces of SQL with their values, and what tells one database's words from another's.
+"""Pieces of SQL with their values, and the differences between databases.
 
-Which question they ask is `condition`'s. A value never gets into a text: where one stands is a `?`, put into the
-database's own mark at the very end.
+No value ever gets into a text: where one stands there is a `?`, which becomes the database's own placeholder at the
+very end. What the pieces ask is up to `condition`.
 """
 
 from __future__ import annotations

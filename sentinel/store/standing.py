@@ -1,4 +1,4 @@
-"""How users and addresses stand: labels put on them, and allowances by which nobody acts on them."""
+"""Labels on users and addresses, and allowances, by which nobody acts on them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a transaction is in either store: whose sightings are, what is written beside events, and what it comes to.
+"""What a transaction of either store does: resolves sightings to persons, writes all but events, reports the result.
 
-How repeats are told, where events go, and which connection it is are the stores' own.
+How repeats are recognised, where events go, and which connection it is, are up to each store.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the values of an expression are in SQL: for each kind a value may be of, a piece that is NULL if it is not.
+"""The values of an expression in SQL: for each kind a value may be of, a piece that is NULL if it is not of that kind.
 
-Where fields lie among the columns is here; what operators and functions make of values is `condition`'s.
+Which column a field is in is known here; operators and functions are in `condition` and `calls`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Where hits are kept: in memory, or in Redis or Valkey. Each backend gives the meaning of `tests/reference.py`."""
+"""Where hits are kept: in memory, or in Redis or Valkey. Each backend has the meaning of `tests/reference.py`."""

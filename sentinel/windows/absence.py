@@ -1,6 +1,6 @@
 """`absent`: what was awaited did not come. Decided when the watermark has passed, so that late events can still end it.
 
-What waits is kept apart from the groups, which only remember what ended waits: a group may expire, a wait may not.
+Waits are kept apart from groups, which only remember what ended waits: a group may expire, a wait may not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One watch as scripts in Redis or Valkey know it: what they are asked, its keys, and what they answer."""
+"""One watch as the scripts in Redis or Valkey see it: its arguments, its keys, and how their answers are read."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The groups of one watch: which of them live, and the findings opened for each. What is kept of one is not said here.
+"""The groups of one watch: which of them are alive, and findings opened for each. What is in them is not known here.
 
-Groups live in two generations of one horizon each: a group touched moves to the young one, and when the horizon
-has passed the old one is dropped whole, so nothing is ever searched for what has expired. Their number is bounded:
-past half of the bound one address may make only so many new ones a horizon, at the bound the lowest tallies go.
+Groups live in two generations of one horizon each: a group that is touched moves to the young one, and when a horizon
+has passed the old one is dropped whole, so nothing is ever searched for what expired. Their number is bounded: past
+half of the bound one address may make only so many new ones in a horizon, at the bound the lowest tallies go.
 """
 
 from __future__ import annotations

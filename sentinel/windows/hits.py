@@ -1,4 +1,4 @@
-"""The hits of one group, in (time, id) order, in as little memory as plain lists can: what every look back reads."""
+"""The hits of one group, in (time, id) order, in as little memory as plain lists can. Every look back reads them."""
 
 from __future__ import annotations
 

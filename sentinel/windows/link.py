@@ -1,7 +1,7 @@
-"""The way to Redis or Valkey, one server or many; how an installation is reached is `servers`' to know.
+"""The connection to Redis or Valkey, on one server or many; how an installation is found is in `servers`.
 
-Commands go out in pipelines, one for each server that holds their keys, and those that a failover or a lost connection
-took are sent again: what is sent here must be idempotent. What the keys hold is not known here.
+Commands go out in pipelines, one for each server that holds their keys. Those that a failover or a lost connection took
+are sent again, so whatever is sent here must be idempotent. What the keys hold is not known here.
 """
 
 from __future__ import annotations

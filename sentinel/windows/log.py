@@ -1,7 +1,7 @@
-"""Hits of any metrics with tallies of the newest window running along: exact up to `most` hits a group.
+"""Hits with running tallies of the newest window, for any metrics: exact up to `most` hits a group.
 
-What no answer depends on any more is let go before: see `settled`. Past the bound, for count, distinct and max only
-what decides windows is kept (see `keepers`); otherwise neighbours are merged and the group is marked approximate.
+Hits that no answer depends on any more are dropped before: see `settled`. Past the bound, for count, distinct and max
+only what decides windows is kept (see `keepers`); for others neighbours are merged and the group is marked approximate.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Windows in this process's memory: the embedded default, tests and backtest."""
+"""Windows in this process's memory: the default of a server, and what tests and backtests use."""
 
 from __future__ import annotations
 

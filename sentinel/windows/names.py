@@ -1,6 +1,6 @@
-"""How keys are called: the app and a group only as hashes, so that no sender chooses a character of a name.
+"""The names of keys: app and group appear as hashes only, so that no sender chooses a character of a name.
 
-`{NN}` is the part of a name that decides where in a cluster the key lies: what must lie together shares it.
+`{NN}` is the part of a name that decides on which server of a cluster the key lies: what must lie together shares it.
 """
 
 from __future__ import annotations

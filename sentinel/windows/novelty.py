@@ -1,8 +1,8 @@
 """`first_seen`: a value that is new to its group. Judged on arrival against events of earlier event time.
 
-Of each value the first time and the newest few are kept, of the group the newest times, as plain numbers: a year of
-logins is looked back at. Ids are kept while an event may come late, and with it a repeat. Values past a bound are
-forgotten least recently seen first, and counted.
+Of each value the first time and the newest few are kept, of the group the newest times, as plain numbers, because it
+may look back a year. Ids are kept while an event may come late, and with it a repeat. Values past a bound are
+forgotten, least recently seen first, and counted.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Hits of a `count` alone, as bytes: 24 a hit, in time order.
+"""The hits of a plain `count`, as bytes: 24 a hit, in time order.
 
-A record is 8 bytes of time (shifted left by one; the lowest bit says whether the id is a UUID) and 16 of id.
-Hits of equal time stand in any order. In each cell of one window's length at most the first n and the last n
-are kept: a hit between them has n before it in its cell, so it was examined when it became a crossing, and no
-window's count of up to n changes without it. Keeping the newest n alone is wrong once events come late.
+A record is 8 bytes of time (shifted left by one; the lowest bit says whether the id is a UUID) and 16 of id. Hits of
+equal time are in any order. In each cell of one window's length at most the first n and the last n are kept: a hit
+between them has n before it in its cell, so it was examined when it became a crossing, and no window's count of up to n
+changes without it. Keeping the newest n alone is wrong once events come late.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Other names for users in the state of windows: what is left of a deleted person is counted on under a pseudonym."""
+"""Rename users in the state of windows: a deleted person goes on being counted under a pseudonym."""
 
 from __future__ import annotations
 

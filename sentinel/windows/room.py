@@ -1,4 +1,4 @@
-"""How much room the servers that hold windows have left, and who makes groups where it is scarce."""
+"""How much memory the servers that hold windows have left, and who may make new groups where it is scarce."""
 
 from __future__ import annotations
 

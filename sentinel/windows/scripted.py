@@ -1,4 +1,4 @@
-"""What each kind of state is asked in Lua: its script, its constants, a hit's values, and the tally that comes back.
+"""For each kind of state, what its Lua script needs: name, constants, a hit's values, and how its tally is read.
 
 The scripts in `lua/` say what is kept and what opens. A number that may not fit a double goes in two parts of 10^9.
 """

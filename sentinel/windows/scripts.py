@@ -1,4 +1,4 @@
-"""The Lua sources in `lua/`, each with what all kinds of state share before it."""
+"""The Lua sources in `lua/`, each behind the code that all kinds of state share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a group's key holds, as people ask about it: weighed in this process, by the windows in memory."""
+"""How near a group in Redis or Valkey is to a finding: its key's contents are read and weighed by windows in memory."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""How an installation of Redis or Valkey is reached: one server, a replica set behind its watchers (Sentinel), or a
-cluster of masters.
+"""How an installation of Redis or Valkey is reached: one server, a replica set with Redis Sentinel, or a cluster.
 
-What is sent there, and what becomes of what fails, is `link`'s business.
+Sending commands, and what happens when that fails, is in `link`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A tracker's state as bytes and back: so that a restart need not fold what was folded already.
+"""A tracker's state as bytes and back, so that a restart need not fold again what was folded already.
 
-MessagePack; a snapshot is good only for the very watch and lateness it was taken of, which it records.
+MessagePack. A snapshot records the watch and the lateness it was taken of, and is good for no other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`spike`: a window's count against the mean of the windows before. Judged on arrival.
 
-Exact up to the bound of hits a group; past it the oldest half is halved by letting one event stand for two. A group
-that has fallen silent leaves the time of its newest event behind, for as long as that says that the group is not new.
+Exact up to the bound of hits a group; past it, in the oldest half every event that is kept stands for two. A group that
+has fallen silent leaves the time of its newest event behind, for as long as that shows that the group is not new.
 """
 
 from __future__ import annotations

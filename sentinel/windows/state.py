@@ -1,6 +1,6 @@
-"""Whether what windows hold in Redis or Valkey is whole: marks beside it, and whose turn it is to rebuild it.
+"""Whether the state of windows in Redis or Valkey is complete: marks beside it, and which process may rebuild it.
 
-A mark lies in every bucket, so that each server has one; the epoch it holds is that of the last rebuilding.
+There is a mark in every bucket, so that each server of a cluster has one. It holds the epoch of the last rebuilding.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Sequences: which events complete one, the steps filled greedily from every event that can start the first.
+"""Which events complete a sequence: its steps are filled greedily, from every event that can start the first.
 
-A partial is what one start has come to. Of partials that have come equally far only the latest start is kept: an
-earlier one can complete nowhere the later one does not, and leaves the window sooner. As a later start never gets
+A partial is how far one start has come. Of partials that have come equally far only the latest start is kept: an
+earlier one can complete nowhere that the later one does not, and leaves the window sooner. As a later start never gets
 further than an earlier one, there are never more partials than the steps ask for events.
 """
 

@@ -1,8 +1,8 @@
 """Running tallies: what a window amounts to while hits enter and leave it.
 
-One class a metric, one table of them, and one class of several metrics. `add` and `drop` take a hit's value as
-`engine.windows.Hit` has it, or the value of merged hits, `fill` and `drain` many of them; `reached` compares with the
-threshold; `shown` is what a finding reports. Where there is one metric its value stands for the values of a hit.
+One class for each metric, all in one table, and one class for several metrics. `add` and `drop` take a hit's value as
+`engine.windows.Hit` has it, or the value of merged hits; `fill` and `drain` take many; `reached` compares with the
+threshold; `shown` is what a finding reports. Where there is one metric, its value stands for the values of a hit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Thresholds: hits packed as bytes where a small count is all that is asked, else as they are, with running tallies
-once there are enough to cross.
-"""
+"""Thresholds: a group's hits are packed bytes for a small count; else plain hits, then a log once they may cross."""
 
 from __future__ import annotations
 

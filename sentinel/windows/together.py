@@ -1,7 +1,7 @@
 """What an app's processes share beside windows: its newest event time, what was done to whom, who is familiar where.
 
-In Redis or Valkey, each behind the class that keeps it in one process's memory: what asks does not know which it has.
-What is learnt is sent along with the next call, so that a batch costs no journey of its own for it.
+Each is in Redis or Valkey, behind the class that otherwise keeps it in one process's memory, so callers need not know
+which they have. What is learnt is sent with the next call, so that a batch takes no round trip of its own for it.
 """
 
 from __future__ import annotations

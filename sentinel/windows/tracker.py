@@ -1,4 +1,4 @@
-"""One watch: its groups, its findings, and the passing of time. How a hit is judged is each kind's own."""
+"""One watch: its groups, its findings, and the passing of time. How a hit is judged is up to each kind."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Windows in Redis or Valkey, for any number of processes: one key a group, one script a kind of state.
 
-What comes out is what `memory` gives. A call done again after a lost answer answers the same and changes nothing.
-Marks that lie beside the state say that it is whole: where one is gone, everything is rebuilt from the store.
+The results equal those of `memory`. A call made again after a lost answer gives the same answer and changes nothing.
+Marks beside the state say that it is complete: where one is missing, everything is rebuilt from the store.
 """
 
 from __future__ import annotations

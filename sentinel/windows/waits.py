@@ -1,4 +1,4 @@
-"""The waits of `absent` in Redis or Valkey: each that is over is one process's own for a while, then another's."""
+"""The waits of `absent` in Redis or Valkey. One that is over is leased to one process at a time."""
 
 from __future__ import annotations
 

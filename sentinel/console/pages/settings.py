@@ -1,4 +1,4 @@
-"""What can be changed while the server runs (the off switch, keys, apps, accounts), and the other settings, read-only."""
+"""What can be changed while the server runs (the off switch, keys, apps, accounts), and the settings that cannot."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Files of events: bytes, lines, rows, events in their order. What comes of the events is not known here."""
+"""Files of events: bytes, lines, rows, then events in order. What is done with the events is not known here."""

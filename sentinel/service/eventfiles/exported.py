@@ -1,6 +1,6 @@
-"""One event of a file: as its sender would write it, or as a server shows it (`GET /v1/events`, exports of that).
+"""One event of a file: either as its sender would write it, or as a server shows it (`GET /v1/events` and its exports).
 
-What is shown says `user` of the person an event was found to be about, and `identifiers` of what its sender said.
+In the second form, `user` is the person whom the event was found to be about, and `identifiers` is what was sent.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Events in (time, id) order, each once: streamed where files keep the order of time, else sorted on disk.
+"""Events in the order of (time, id), each once: streamed where files are in order of time, else sorted on disk.
 
 Repeats (the same time and id) are dropped here and counted.
 """

@@ -1,7 +1,7 @@
-"""Event files as events: NDJSON or CSV, line by line, with an account of every line that is none.
+"""Read files of events: NDJSON or CSV, line by line, with an account of every line that is no event.
 
-How bytes become lines is in `streams`, how a row becomes an event's JSON in `tables`. In which order events are
-taken is `order`'s.
+How bytes become lines is in `streams`, how a row becomes the JSON of an event in `tables`, and the order in which
+events are taken in `order`.
 """
 
 from __future__ import annotations

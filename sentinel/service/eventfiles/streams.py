@@ -1,4 +1,4 @@
-"""The bytes of event files: opened, unpacked by their first bytes, cut into whole lines of bounded length.
+"""The bytes of event files: opened, decompressed by their first bytes, cut into whole lines of bounded length.
 
 What a line says is not known here.
 """

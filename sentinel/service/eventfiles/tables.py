@@ -1,6 +1,6 @@
-"""CSV with a header as events' JSON: dotted columns are nested, cells are typed by the field they fill.
+"""CSV with a header as JSON of events: dotted columns are nested, cells are typed by the field they fill.
 
-A cell of a known field is of that field's type. A property is what JSON would read (`12`, `-0.5`, `true`, `null`) and
+A cell of a known field has that field's type. A property is what JSON would read (`12`, `-0.5`, `true`, `null`) and
 text otherwise, so `0123` and `+49` stay as they are. An empty cell is no value.
 """
 

@@ -1,4 +1,4 @@
-"""What is asked of the store about stored events: each of them, what they come to, and which properties they have."""
+"""What the service asks of the store about events: to read them, to aggregate them, and which properties they have."""
 
 from __future__ import annotations
 

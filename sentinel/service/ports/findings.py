@@ -1,4 +1,4 @@
-"""What is asked of the store about what was found: findings, decisions on them and what lifts these, who is told."""
+"""What the service asks of the store about findings, decisions, the allowlist, and the outbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of the store about people: who users are, who may come in, what each keeps, who is forgotten."""
+"""What the service asks of the store about people: links, labels, keys, accounts, saved searches, drafts, deletions."""
 
 from __future__ import annotations
 

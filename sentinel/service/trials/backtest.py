@@ -1,6 +1,6 @@
-"""Judging playbooks on past events before they act: every finding, what it would have done, and to whom wrongly.
+"""Run playbooks over past events: every finding, what it would have done, and to whom it would have done so wrongly.
 
-The engine is the live one. What is printed of a report is the command's.
+The engine is the one that runs live. How a report is printed is up to the command.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Two backtests over the same events: what only one of them found, and whom only one would have acted on."""
+"""Compare two backtests over the same events: what only one of them found, and whom only one would have acted on."""
 
 from __future__ import annotations
 

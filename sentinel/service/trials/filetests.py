@@ -1,7 +1,7 @@
-"""Running the tests that rules and playbooks carry: the real engine, decisions and verdicts, on a virtual clock.
+"""Run the tests that rules and playbooks carry: the real engine, decisions and verdicts, on a virtual clock.
 
-A playbook's test runs that playbook, and those it names, as if the mode of each were `enforce` for every group. What is
-printed of it is the command's.
+A playbook's test runs that playbook, and those it names, as if the mode of each were `enforce` for every group. How the
+outcome is printed is up to the command.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What acting on findings would have cost: how long each target is covered, and which of them looked like owners.
+"""What acting on findings would have cost: how long each target is acted on, and which of them looked like owners.
 
-Asked in the order of time; what the findings are is not known here.
+It must be asked in the order of time. Where findings come from is not known here.
 """
 
 from __future__ import annotations

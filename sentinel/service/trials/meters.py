@@ -1,4 +1,4 @@
-"""What the other detectors of playbooks measure of one group over past events: the number their threshold is about.
+"""For detectors other than `when`, measure over past events how high one group came: the number a threshold is about.
 
 Hits come in the order of time. `best` has the highest of each measure so far, None where there was none.
 """

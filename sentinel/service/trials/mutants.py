@@ -1,6 +1,6 @@
-"""Playbooks that are a little wrong, to see whether their tests notice: each threshold, window and condition nudged.
+"""Variants of a playbook with a small fault in a threshold, a window or a condition: do its tests notice?
 
-How tests are run is the caller's; here it is only said what to try.
+Only the variants are made here; the caller runs the tests.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""What a playbook can need of the stored events: whatever is left out could not have changed what is found.
+"""Which stored events a playbook needs: leaving out the others does not change what is found.
 
 - An event that no selector takes, or that has no group, is no hit.
-- A crossing of `when` or of a sequence lies in one window that holds at least so many hits. Where a piece of time of
-  the window's length and its neighbours hold fewer, no hit of that group is part of any crossing.
-- A spike, a new value and a journey look back further: they need all of a group, but only of groups that can have one.
+- A crossing of `when` or of a sequence lies in one window with at least so many hits. Where a period as long as the
+  window and its neighbours hold fewer, no hit of that group in it is part of a crossing.
+- A spike, a new value and a journey look further back: they need all of a group, but only of groups that can have one.
 
-Conditions that ask for labels are left out, for a replay puts labels on anew; what playbooks make is made anew too, so
-where one makes events no number of stored ones says that a group cannot be found.
+Conditions that ask for labels are left out, because a replay puts labels on anew. Events that playbooks make are made
+anew too, so where one does, no number of stored events rules a group out.
 """
 
 from __future__ import annotations

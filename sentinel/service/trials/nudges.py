@@ -1,4 +1,4 @@
-"""What else could have been written in the place of a number, a time, a condition, a choice of events."""
+"""What else could have been written: the neighbours of a number, a time, a condition, a selection of events."""
 
 from __future__ import annotations
 

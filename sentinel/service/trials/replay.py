@@ -1,6 +1,6 @@
-"""Past events through the engine: what live would have found and done, on a clock that the events drive.
+"""Run past events through the engine: what it would have found and done live, on a clock that the events drive.
 
-What was found is given to the caller in order; nothing is stored, sent or told to anybody from here.
+Findings are given to the caller in order; nothing is stored, sent or told to anybody from here.
 """
 
 from __future__ import annotations

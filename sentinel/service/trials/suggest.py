@@ -1,8 +1,7 @@
 """Which threshold fits: how high each group's tally ever was over past events, and what a percentile would catch.
 
-For each metric of a `when`, in windows in which the playbook's other metrics hold: that is what would fire at a
-threshold. What other detectors measure is told in `meters`. Groups past a bound are a sample of all, chosen by a stable
-hash.
+Each metric of a `when` is looked at in windows in which the playbook's other metrics hold: that is what would fire at a
+threshold. Other detectors are measured by `meters`. Groups past a bound are a sample of all, chosen by a stable hash.
 """
 
 from __future__ import annotations

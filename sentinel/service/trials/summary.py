@@ -1,4 +1,4 @@
-"""What a backtest came to, as the one JSON object that ends its report; the command's table is made of it too."""
+"""The result of a backtest, as the one JSON object that ends its report; the command's table is made from it too."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Judging playbooks on stored events by reading few of them: what is found equals what all events would have come to.
+"""Judge playbooks on stored events by reading few of them: the findings equal those over all events.
 
-What can be left out is `needs`' to say, how it is left out the store's. Where it matters who logged in where, the
+Which events are needed is decided by `needs`, and they are selected by the store. Where it matters who logged in where,
 events are judged twice: first to learn which groups are found at all, which no login changes, and then with the logins
 of the users and addresses in them.
 """

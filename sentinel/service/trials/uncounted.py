@@ -1,4 +1,4 @@
-"""Why events of a test did not count, in a line or two. Whether it found too little is not said here."""
+"""Why events of a test did not count, in a line or two. Whether the test found too little is not decided here."""
 
 from __future__ import annotations
 

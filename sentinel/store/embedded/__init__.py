@@ -1,5 +1,5 @@
 """The store of one folder and one process: SQLite takes every commit, DuckDB is what events are searched in.
 
 Control tables, decisions, findings and links are the same modules as on PostgreSQL. What differs is here: the two
-files, the journal between them, how repeats are told, and how what is kept is backed up.
+files, the journal between them, how repeats are recognised, and backups.
 """

@@ -1,7 +1,7 @@
-"""Backups of the embedded store: made while a server runs, checked, and put back into an empty folder.
+"""Backups of the embedded store: made while a server runs, checked, and restored into an empty folder.
 
-A backup is a folder: the two databases, the hashes of deleted persons, and `backup.json`, which is written last and
-says how long each file is and what its SHA-256 is. What a room keeps is not known here.
+A backup is a folder: the two databases, the hashes of deleted persons, and `backup.json`, which is written last and has
+the length and the SHA-256 of each file. What is in the tables is not known here.
 """
 
 from __future__ import annotations

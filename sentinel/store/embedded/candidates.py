@@ -1,7 +1,7 @@
-"""What a replay can need of the stored events, as DuckDB's SQL: which conditions, which groups, which pieces of time.
+"""The stored events that a replay may need, as a query of DuckDB: by conditions, groups and pieces of time.
 
-Everything here may take too much and never too little. A group is told by the parts of its key that the database sees
-as the engine does; parts left out only throw groups together. Who reads the rows is `events`'.
+It may select too many events and never too few. A group is told by those parts of its key that the database computes as
+the engine does; without the others, some groups count as one. The rows are read by `events`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Events as bytes, for the journal: msgpack of what each carries, then zstd. What comes out equals what went in.
+"""Events as bytes, for the journal: msgpack, then zstd. What comes out equals what went in.
 
-Two things JSON can hold and msgpack cannot are carried over: integers beyond 64 bits exactly, and half of a
-surrogate pair as `\N{REPLACEMENT CHARACTER}`, since no database takes it as text.
+Two things that JSON can hold and msgpack cannot are handled: integers beyond 64 bits are kept exactly, and half of a
+surrogate pair becomes `�`, since no database takes it as text.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Many events as columns of the table that is searched, in a third of the time that rows take.
+"""Many events as columns of the searched table, in a third of the time that row by row takes.
 
-What comes out is what `rows.write` says of each, which also takes the events that do not fit here.
+The result is what `rows.write` gives for each event; events that do not fit here are left to it.
 """
 
 from __future__ import annotations

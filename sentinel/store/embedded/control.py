@@ -1,7 +1,7 @@
 """The SQLite file: how it is opened, refused, read and written. What is in it is not known here.
 
-One connection writes, under one lock; others read what was last committed. Every failure of the machine becomes a
-StoreBusy, after which nothing was done, or a StoreError, after which nothing can be.
+One connection writes, under one lock; others read what was last committed. Every failure becomes a StoreBusy, after
+which nothing was done, or a StoreError, after which nothing can be done.
 """
 
 from __future__ import annotations

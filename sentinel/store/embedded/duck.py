@@ -1,7 +1,7 @@
-"""The DuckDB file: opened, given out, and opened again after a failure. What is in it is not known here.
+"""The DuckDB file: opened, lent out, and reopened after a failure. What is in it is not known here.
 
-After a failed write every query fails until the file is reopened, and it is reopened only when nobody holds a
-cursor. A log that cannot be replayed is set aside, and the last checkpoint opened: the journal has the rest.
+After a failed write every query fails until the file is reopened, which happens only when nobody holds a cursor. A
+write-ahead log that cannot be replayed is set aside, and the last checkpoint opened: the journal has the rest.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The stored events as they are asked for: search, count, get, in order. How they got there is `projector`'s.
+"""The stored events as they are asked for: search, count, get, in order. How they got there is in `projector`.
 
-What is asked is answered as of the call: the journal is made searchable first. Queries are read to their end, a
-hundred rows at a time: an unread answer would hold up checkpoints, a long one the interpreter.
+Answers are as of the call: the journal is projected first. Queries are read to their end, a hundred rows at a time,
+because an unread answer would hold up checkpoints and a long step the interpreter.
 """
 
 from __future__ import annotations

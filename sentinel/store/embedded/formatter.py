@@ -1,6 +1,6 @@
-"""The other process that puts events into columns, as the server sees it: started when there is much to do.
+"""The server's side of the process that puts events into columns: it is started when there is much to do.
 
-Whatever becomes of it, the server can do the same by itself, only slower; nothing is lost by its end.
+If that process fails, the server does the same work by itself, only more slowly; nothing is lost.
 """
 
 from __future__ import annotations

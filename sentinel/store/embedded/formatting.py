@@ -1,7 +1,7 @@
 """The process beside a busy server that puts packed events into columns, so that the server's interpreter need not.
 
-It is asked over a socket for one lump of the journal after another and answers with a file; it opens nothing of the
-store's own, and ends when the server does. Who asks, and when, is in `formatter`.
+It gets one lump of the journal after another over a socket, and answers each with a file. It opens none of the store's
+files, and ends when the server does. The server's side is `formatter`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The journal: the events of each commit, packed, in the one file that is synced; dropped once they lie elsewhere.
+"""The journal: the events of each commit, packed, in the SQLite file; dropped once they are safe in the searched table.
 
-The position after a commit lies at the end of its last row, behind every event that the row may hold.
+The position after a commit is at the end of its last row, behind every event that the row may hold.
 """
 
 from __future__ import annotations

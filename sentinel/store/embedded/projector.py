@@ -1,7 +1,7 @@
-"""Events from the journal into the table that is searched, in lumps, each with its watermark in one transaction.
+"""Copies events from the journal into the searched table, in lumps, each with its watermark in one transaction.
 
-A journal row is dropped only after a checkpoint past it, so whatever becomes of the DuckDB file's log, the rows
-above the watermark of its last checkpoint are still there. No failure here is felt by those who commit.
+A row of the journal is dropped only after a checkpoint past it, so whatever becomes of DuckDB's log, the rows above the
+watermark of its last checkpoint are still there. No failure here reaches those who commit.
 """
 
 from __future__ import annotations

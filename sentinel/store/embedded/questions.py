@@ -1,4 +1,4 @@
-"""The explorer over DuckDB: each question is asked for a bounded time."""
+"""The explorer over DuckDB, with a time limit for each question."""
 
 from __future__ import annotations
 

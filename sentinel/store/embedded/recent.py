@@ -1,7 +1,7 @@
-"""Which events came in lately, by identity: memory only, so that a repeat costs no query.
+"""The identities of events that came in lately, in memory only, so that recognising a repeat takes no query.
 
-A set answers for as far back as it reaches. What it no longer holds is remembered as the seconds in which
-something was let go: a timestamp in any other second cannot be a repeat. Asking the store for the rest is not here.
+A set answers for as far back as it reaches. What it no longer holds is remembered as the seconds in which something was
+dropped: a timestamp in any other second cannot be a repeat. The store is asked for the rest, but not here.
 """
 
 from __future__ import annotations

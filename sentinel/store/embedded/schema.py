@@ -1,4 +1,4 @@
-"""What properties each app sends, kept: what is learnt of them while events are made searchable is in `paths`."""
+"""Keeps the properties that each app sends. They are learnt by `paths` while events are put into columns."""
 
 from __future__ import annotations
 

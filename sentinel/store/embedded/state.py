@@ -1,4 +1,4 @@
-"""Whether the files of a data folder could be used, as far as a look tells that changes nothing."""
+"""Check whether the files of a data folder could be used, without changing anything."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The embedded store: one folder, one process. SQLite takes every commit, DuckDB is what events are searched in.
 
-Only how the rooms are put together and brought back after a crash is here; what each does is its own.
+Only how its parts are put together, and recovered after a crash, is here.
 """
 
 from __future__ import annotations

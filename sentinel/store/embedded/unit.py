@@ -1,4 +1,4 @@
-"""One transaction on SQLite: what is claimed and linked on the way, then everything written at once."""
+"""A transaction on SQLite: claims events and links keys on the way, then writes everything at once."""
 
 from __future__ import annotations
 

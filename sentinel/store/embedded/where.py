@@ -1,6 +1,6 @@
-"""What a filter asks, as DuckDB's conditions with their values: its fields, and its condition of the rules' language.
+"""A filter as conditions of DuckDB with their values: its fields, and its condition of the rules' language.
 
-How rows that need a second look are looked at is `events`'; what the language means in SQL is `condition`'s.
+Rows that need a second look get it in `events`; how the language becomes SQL is in `condition`.
 """
 
 from __future__ import annotations

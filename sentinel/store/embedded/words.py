@@ -1,4 +1,4 @@
-"""DuckDB's words for conditions and sums. What of the rules' language is asked in them is `store.condition`'s."""
+"""DuckDB's dialect for conditions and aggregates. How the rules' language uses it is in `store.condition`."""
 
 from __future__ import annotations
 

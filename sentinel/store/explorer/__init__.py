@@ -1,1 +1,1 @@
-"""Sums over the stored events: one module a kind of question, the same SQL for every database but for `words`."""
+"""Aggregates of stored events: a module for each kind of question, the same SQL for every database but for `words`."""

@@ -1,4 +1,4 @@
-"""Time in buckets, each a whole minute … month of a zone: which one a moment lies in, here and in SQL.
+"""Time in buckets, each a whole minute … month of a time zone: which one a moment lies in, in Python and in SQL.
 
 A bucket is known by its number. Minutes and hours are counted in UTC, all others by the zone's calendar.
 """

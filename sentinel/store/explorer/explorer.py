@@ -1,4 +1,4 @@
-"""The explorer of one database; see `service.ports.events.Explorer`. What each question asks is in its own module."""
+"""The explorer of one database; see `service.ports.events.Explorer`. The query of each question is in a module."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How many users do one thing after another, and how long it takes them.
+"""Funnels: how many users do one thing after another, and how long it takes them.
 
-A step is a table of the users who came so far, each with one time: so no user's many events meet each other. Of a long
-period a share of the users is followed, as long as enough of them come as far as is told.
+A step is a table of the users who came so far, each with one time, so that a user's many events are not joined with one
+another. Of a long period a share of the users is followed, as long as enough of them come as far as is reported.
 """
 
 from __future__ import annotations

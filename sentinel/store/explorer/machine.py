@@ -1,6 +1,6 @@
-"""What every question is asked with: a database, its words, and what fields and metrics are in it.
+"""What every question needs: a database, its dialect, and the SQL of fields and metrics in it.
 
-Every question reads `events` through `Machine.made`: the rows of a condition with the key to group by as `k` and the
+Every question reads `events` through `Machine.made`: the rows of a condition, with the key to group by as `k` and the
 number to measure as `x`.
 """
 

@@ -1,4 +1,4 @@
-"""Who was there: user keys in the order of their last event, and what a user or an address did."""
+"""Users in the order of their last event, and what a user or an address did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which values of a field come first, and in SQL which of them an event has: each has a number, and so has the rest."""
+"""The top values of a field, and SQL that gives each event the number of its value; all others share one number."""
 
 from __future__ import annotations
 

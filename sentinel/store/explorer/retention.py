@@ -1,4 +1,4 @@
-"""Who comes back: users by the bucket of their first event, and how many of them were there in each later one.
+"""Retention: users by the bucket of their first event, and how many of them were there in each later one.
 
 The buckets in which a user was there are the bits of one number, so that each user is one row.
 """

@@ -1,4 +1,4 @@
-"""A metric over time, in whole buckets, beside as many before them; a line for each value that comes first."""
+"""A metric over time, in whole buckets, beside as many before them; with a line for each of a field's top values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What there is most of: the values of a field, and the names of events, by how many events or users have them."""
+"""Rankings: the values of a field, and the names of events, by how many events or users have them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tells one database's words from another's where sums are asked for; for conditions that is `store.sql`'s."""
+"""What differs between databases in aggregates; what differs in conditions is in `store.sql`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How the tables came to be, one file in `versions` for each change; run by `sentinel.store.migrate`."""
+"""The history of the tables: a file in `versions` for each change, run by `sentinel.store.migrate`."""

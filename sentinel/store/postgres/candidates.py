@@ -1,7 +1,7 @@
-"""What a replay can need of the stored events, as PostgreSQL's SQL: the twin of `sentinel.store.embedded.candidates`.
+"""The stored events that a replay may need, as a query of PostgreSQL: the twin of `sentinel.store.embedded.candidates`.
 
-Everything here may take too much and never too little: what compares fields with what is written is asked of the
-database, all else of a condition is not asked at all. Who reads the rows is `events`'.
+It may select too many events and never too few: the database evaluates comparisons of fields with literals, and the
+rest of a condition is not evaluated at all. The rows are read by `events`.
 """
 
 from __future__ import annotations

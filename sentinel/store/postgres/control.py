@@ -1,7 +1,7 @@
-"""The connections to a PostgreSQL database: how they are made, lost, made again, and what their failures mean.
+"""The connections to a PostgreSQL database: made, lost, made again, and what their failures mean.
 
-What is in the database is not known here. Every failure becomes a StoreBusy, after which nothing was done: also what
-somebody has to mend, a password or a right, is mended while servers run. None says the password.
+What is in the database is not known here. Every failure becomes a StoreBusy, after which nothing was done, even one
+that somebody has to mend, such as a password or a right: that is mended while servers run. No error names the password.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""An event as a row that is copied in, and back; and the copying. What each column holds is `rows`' business.
+"""An event as a row to be copied in, and back; and the copying itself. What each column holds is defined in `rows`.
 
-Properties are kept as jsonb, to be searched. What jsonb would not give back as it was is in `more` beside it.
+Properties are kept as jsonb, so that they can be searched. What jsonb would change is also in `more`, as it was.
 """
 
 from __future__ import annotations

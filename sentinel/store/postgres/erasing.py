@@ -1,4 +1,4 @@
-"""The events of deleted persons, deleted for good, and whom events name."""
+"""Erase the events of deleted persons for good, and find whom events name."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The stored events as they are asked for: search, count, get, in order. How they got there is `unit`'s.
+"""The stored events as they are asked for: search, count, get, in order. How they got there is in `unit`.
 
-What is committed is seen at once. Long answers are read a lot at a time, each by the place of the last row before.
+What is committed is seen at once. Long answers are read in lots, each from the place of the last row before.
 """
 
 from __future__ import annotations

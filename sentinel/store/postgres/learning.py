@@ -1,7 +1,7 @@
-"""What properties each app sends, learnt after the commit from what waits here: never on the way in.
+"""What properties each app sends, learnt after the commit from events that wait here, so that no sender waits for it.
 
-Each process learns from what it committed itself, and adds to what the others wrote. A crash loses at most what
-waited: counts of conflicts, and paths that the next event with them brings up again.
+Each process learns from what it committed itself, and adds to what the others wrote. A crash loses at most what waited:
+counts of conflicts, and paths that the next event with them brings again.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""How a process hears what others changed, so that nothing it remembers is old for long.
+"""How a process hears what others changed, so that nothing it remembers is out of date for long.
 
-The database is the truth: every `EVERY` seconds the versions of all rooms are compared with those remembered, and
-what differs is read again. A notification after each change only hurries that, to a few milliseconds. So keys, apps,
-labels, allowances, whose a key is, and the revisions of decision lists are at most `EVERY` seconds old, while the
-database answers; a look that takes long is followed by a pause ten times as long, of two seconds at most.
+The database is the truth: every `EVERY` seconds the versions of all rooms are compared with those remembered, and what
+differs is read again. A notification after each change only speeds that up, to a few milliseconds. So keys, apps,
+labels, allowances, links and the revisions of decision lists are at most `EVERY` seconds old while the database
+answers; a look that takes long is followed by a pause ten times as long, of two seconds at most.
 
-What was known once never grows less by itself. Where it did, the database was put back to an earlier time, or a standby
-took over that lacked the last moments: then all is read again, and clients' places in decision lists are voided.
+No version ever goes down by itself. Where one did, the database was restored to an earlier time, or a standby took over
+that lacked the last moments: then everything is read again, and clients' places in decision lists are voided.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Events as a Parquet file: DuckDB writes it, from a table of its own that lives as long as the export."""
+"""Events as a Parquet file, written by DuckDB from a table of its own that lasts as long as the export."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The partitions of events and of their ids, one a day: made ahead, made for an imported day of the past, dropped.
 
-Each change is a transaction of its own that waits for nobody long: what it could not do now it does at its next turn.
-Events of any other day lie in the partition for the rest, and are found there just the same.
+Each change is a transaction of its own that waits for nobody long: what it could not do now, it does at its next turn.
+Events of any other day are in the default partition, and are found there just the same.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A connection that is given up where the database has fallen silent: its processes stopped, its disk hanging.
+"""A connection that is given up when the database has fallen silent: its processes stopped, its disk hanging.
 
-TCP is at peace with such a host, and no bound that PostgreSQL keeps itself is kept there. How connections are made
-and what their failures mean is `control`'s.
+TCP sees nothing wrong with such a host, and PostgreSQL's own timeouts do not run there. How connections are made and
+what their failures mean is in `control`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The order of arrival: which positions events get, and up to which of them nothing can come in between any more.
+"""The order of arrival: which positions events get, and up to which position nothing can come in between any more.
 
 A position is a block's number and an event's index in it, as in the embedded journal. Blocks are handed out before
-their commit, so that a later one may be committed first. Each writer therefore locks, while it writes, the number
-of the last block before its own: below the least of these all is decided.
+their commit, so a later one may be committed first. Each writer therefore locks, while it writes, the number of the
+last block before its own: below the least of these all is decided.
 """
 
 from __future__ import annotations

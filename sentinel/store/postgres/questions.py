@@ -1,4 +1,4 @@
-"""The explorer over PostgreSQL: each question is asked for a bounded time."""
+"""The explorer over PostgreSQL, with a time limit for each question."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be said of a database before a server uses it: can it be reached, is it new enough, is what it says true."""
+"""Checks of a database before a server uses it: can it be reached, is it new enough, is what it says true."""
 
 from __future__ import annotations
 

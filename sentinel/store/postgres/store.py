@@ -1,4 +1,4 @@
-"""The rooms of the PostgreSQL store put together. What each does is its own."""
+"""The PostgreSQL store put together from its parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text as PostgreSQL takes it: it has no NUL character, and senders may send one. Nothing is lost or made equal.
+"""Text as PostgreSQL takes it: it has no NUL character, and senders may send one.
 
 NUL becomes `SUB 0`, and SUB itself `SUB 1`: different texts stay different, and come back as they were.
 """

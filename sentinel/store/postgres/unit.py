@@ -1,7 +1,7 @@
-"""One transaction on PostgreSQL: ids claimed as rows, links looked up and made, then everything written at once.
+"""A transaction on PostgreSQL: ids are claimed as rows, links looked up and made, then everything is written at once.
 
-What two processes claim or link at the same moment is settled by the database: the second waits for the first.
-Where that would go round in a circle, one of them is told to try again.
+What two processes claim or link at the same moment is settled by the database: the second waits for the first. Where
+that would be a deadlock, one of them is told to try again.
 """
 
 from __future__ import annotations

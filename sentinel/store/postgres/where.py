@@ -1,7 +1,7 @@
-"""What a filter asks, as PostgreSQL's conditions with their values: its fields, and what is plain of its condition.
+"""A filter as conditions of PostgreSQL with their values: its fields, and the plain part of its condition.
 
-Plain is what compares fields with what is written, however joined. All else of a condition is asked of each event that
-the plain rest lets through; how is `events`'.
+Plain are comparisons of fields with literals, however joined. The rest of a condition is evaluated by `events` on each
+event that the plain part lets through.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""PostgreSQL's words for conditions and sums. What of the rules' language is asked in them is `where`'s.
+"""PostgreSQL's dialect for conditions and aggregates. How the rules' language uses it is in `where`.
 
-What may fail in the midst of a query, as dividing by nothing does here, is not among them: the event itself is asked.
+What may fail in the middle of a query, as division by zero does here, is left out: the event itself is evaluated.
 """
 
 from __future__ import annotations
