@@ -214,6 +214,7 @@ class DecisionRow(SQLModel, table=True):
         Index("decision_made", "app", "made", "id"),
         Index("decision_value", "app", "value", "made", "id"),
         _where("decision_by", '"by" IS NOT NULL', "app", "made", "id"),
+        _where("decision_playbook", "playbook IS NOT NULL", "app", "playbook", "made", "id"),
         _where_set("decision_removed", "app", "removed"),
         _where_set("decision_subject", "app", "subject"),
         _where_set("decision_parent", "app", "parent"),

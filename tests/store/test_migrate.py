@@ -10,10 +10,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import event, inspect
 
 from sentinel.core.errors import StoreError
 from sentinel.store import migrate, tables
+from sentinel.store.decisions import Decisions, Revisions
 from sentinel.store.embedded.control import Control
 
 
@@ -56,6 +57,21 @@ def test_the_newest_migration_is_the_head():
     assert script.get_heads() == [migrate.HEAD]
     revisions = [one.revision for one in script.walk_revisions()]
     assert sorted(revisions, reverse=True) == revisions, "revisions are numbers that grow"
+
+
+def test_of_a_playbook_only_its_own_decisions_are_looked_through(control):
+    """Of three among 300,000 all were, and while they were lifted no event was taken in."""
+    with control.write() as connection:
+        migrate.migrate(connection, "x")
+    decisions, asked = Decisions(control, Revisions(control)), []
+    event.listen(control.engine, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+    for now in (None, 1):
+        decisions.list("shop", playbook="p", now=now)
+    decisions.lift_all("shop", "jane", "why", 1, playbook="p")
+    found = [(said, values) for said, values in asked if "FROM decision" in said]
+    plans = [control.raw.execute(f"EXPLAIN QUERY PLAN {said}", values).fetchall() for said, values in found]
+    used = [step[3] for plan in plans for step in plan if "decision" in step[3]]
+    assert len(used) == 3 and all("decision_playbook (app=? AND playbook=?" in step for step in used), used
 
 
 def test_what_is_up_to_date_is_left_alone(control):
