@@ -17,6 +17,7 @@ from collections import Counter
 logger = logging.getLogger("sentinel.sdk")
 _SKEW = 2_000_000  # a Date header tells whole seconds: a smaller difference means nothing
 _BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+_RAREST = 3600.0  # seconds; a server that comes and goes each second must not fill a disk with what is said of it
 _SOONEST = 0.5  # seconds: "at once", said again and again, would keep a processor of the application's busy
 
 
@@ -118,12 +119,13 @@ class Notes:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._counts: Counter[str] = Counter()
-        self._said: set[str] = set()
+        self._open: set[str] = set()
+        self._said: dict[str, tuple[int, float]] = {}  # how often, and when last
 
     def copy(self) -> Notes:
         """Return the same with a lock of its own: a child counts for itself, and says nothing twice."""
         other = Notes()
-        other._said = set(self._said)
+        other._open, other._said = set(self._open), dict(self._said)
         return other
 
     def count(self, name: str, by: int = 1) -> None:
@@ -141,15 +143,18 @@ class Notes:
             return dict(self._counts)
 
     def warn(self, topic: str, message: str) -> None:
-        """Say something once for each topic."""
+        """Say something once for each topic; what is put right again and again ever less often."""
+        now = time.monotonic()
         with self._lock:
-            if topic in self._said:
+            times, last = self._said.get(topic, (0, now))
+            if topic in self._open or now - last < min(2 ** min(times, 30) - 2, _RAREST):
                 return
-            self._said.add(topic)
+            self._open.add(topic)
+            self._said[topic] = times + 1, now
         with contextlib.suppress(Exception):  # a filter or handler of the application's may raise
             logger.warning("%s", message)
 
     def forget(self, topic: str) -> None:
         """Let a warning be said again: what it was about had been put right."""
         with self._lock:
-            self._said.discard(topic)
+            self._open.discard(topic)

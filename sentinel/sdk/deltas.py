@@ -14,8 +14,10 @@ from sentinel.core.decisions import Decisions, Draft
 from sentinel.core.errors import DecisionError
 from sentinel.core.wire import read_decision, read_delta
 
-_LONGEST = 1024 * 1024  # of one decision, one line or one gap between two of them
+_LONGEST = 256 * 1024  # of one decision, one line or one gap between two of them
+_MOST_HELD = 4 * _LONGEST  # of lists before what says what to do with them, which a Sentinel server sends first
 _LISTS = ("added", "removed")
+_HEAD = ("now", "revision", "reset")
 _decode = json.JSONDecoder().raw_decode
 _Step = Callable[[], bool]
 
@@ -35,7 +37,12 @@ class DeltaReader:
         if whole:
             self.fields["reset"] = True
         self._held: list[Any] = []
-        self._removed: list[Any] = []
+        self._most_held = _MOST_HELD
+        self._removed: list[str] = []
+        self._lists: set[str] = set()
+        self._more: list[str] = []
+        self._length = 0
+        self._enough = 0  # characters; a value that comes in small pieces is not read anew with each of them
         self._text = ""
         self._at = 0
         self._key = ""
@@ -43,31 +50,38 @@ class DeltaReader:
 
     def feed(self, text: str) -> None:
         """Read on."""
-        self._text = self._text[self._at :] + text
-        self._at = 0
-        while self._skip_space() and self._step():
-            pass
-        if len(self._text) - self._at > _LONGEST:
-            raise ValueError("a delta with a value of over a megabyte")
+        self._more.append(text)
+        self._length += len(text)
+        if self._length >= self._enough:
+            self._read()
 
     def finish(self) -> Decisions:
         """Return the set after the delta."""
+        self._read()
         if self._step != self._over:
             raise ValueError("a delta that ends in the middle")
         head = {name: self.fields.get(name) for name in ("revision", "reset") if name in self.fields}
         delta = read_delta(head)  # checks them
         draft = self._drafted()
         for id in self._removed:
-            if isinstance(id, str):
-                draft.remove(id)
-            else:
-                self.rejected += 1
+            draft.remove(id)
         return draft.done(delta.revision)
 
     @property
     def reset(self) -> bool:
         """Whether the list starts from nothing."""
         return self.fields.get("reset") is True
+
+    def _read(self) -> None:
+        self._text = "".join((self._text[self._at :], *self._more))
+        self._more.clear()
+        self._at = 0
+        while self._skip_space() and self._step():
+            pass
+        left = self._length = len(self._text) - self._at
+        if left > _LONGEST:
+            raise ValueError(f"a delta with a value of over {_LONGEST:,} characters")
+        self._enough = min(2 * left, _LONGEST + 1)
 
     def _open(self) -> bool:
         return self._expect("{", self._next_key)
@@ -89,10 +103,11 @@ class DeltaReader:
 
     def _start_value(self) -> bool:
         if self._key in _LISTS and self._text[self._at] == "[":
+            self._lists.add(self._key)
             return self._expect("[", self._next_item)
         found, value = self._value()
         if found:
-            if self._key != "reset" or not self.reset:
+            if self._key in _HEAD and not (self._key == "reset" and self.reset):
                 self.fields[self._key] = value
             self._step = self._next_key
         return found
@@ -103,21 +118,31 @@ class DeltaReader:
         if self._text[self._at] == ",":
             self._at += 1
             return True
+        begun = self._at
         found, value = self._value()
         if found:
-            self._take(value)
+            self._take(value, self._at - begun)
         return found
 
     def _over(self) -> bool:
         raise ValueError("text after the end of a delta")
 
-    def _take(self, value: Any) -> None:
-        if self._key == "removed":
-            self._removed.append(value)
-        elif "reset" in self.fields:
+    def _take(self, value: Any, length: int) -> None:
+        """Apply an item of a list, or hold it: what is removed comes after all that is added to whatever there was."""
+        if self._key == "removed" and not isinstance(value, str):
+            self.rejected += 1
+        elif "reset" not in self.fields or "added" not in self._lists:
+            self._hold(value, length)
+        elif self._key == "added":
             self._add(self._drafted(), value)
         else:
-            self._held.append(value)  # whether to start from nothing is not known yet
+            self._drafted().remove(value)
+
+    def _hold(self, value: Any, length: int) -> None:
+        (self._held if self._key == "added" else self._removed).append(value)
+        self._most_held -= length
+        if self._most_held < 0:
+            raise ValueError("a delta that says too late what to do with its lists")
 
     def _drafted(self) -> Draft:
         if self._draft is None:

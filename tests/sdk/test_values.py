@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given
@@ -13,8 +14,8 @@ from sentinel.core.address import normalise
 from sentinel.core.decision import Decision, Delta, Verdict
 from sentinel.core.decisions import Decisions
 from sentinel.core.scrub import REDACTED, Scrubber
-from sentinel.sdk import options, respond
-from sentinel.sdk.clock import Backoff, retry_after
+from sentinel.sdk import clock, deltas, options, respond
+from sentinel.sdk.clock import Backoff, Notes, retry_after
 from sentinel.sdk.deltas import DeltaReader, EventStream
 from sentinel.sdk.options import Options
 from tests.core.strategies import DELTAS, IPS, USERS, as_json
@@ -332,9 +333,36 @@ def test_what_is_no_delta_raises_one_kind_of_error(text):
 def test_a_delta_without_end_is_given_up():
     reader = DeltaReader(Decisions())
     reader.feed('{"revision": 1, "added": ["')
-    with pytest.raises(ValueError, match="megabyte"):
+    with pytest.raises(ValueError, match="characters"):
         for _ in range(100):
             reader.feed("x" * 100_000)
+
+
+def test_a_value_that_comes_in_single_characters_is_not_read_anew_with_each(monkeypatch):
+    """A server that sends little would take much of the application's time."""
+    reads, decode = [], deltas._decode
+    monkeypatch.setattr(deltas, "_decode", lambda text, at: reads.append(at) or decode(text, at))
+    reader = DeltaReader(Decisions())
+    for char in json.dumps({"later": "x" * 20_000, "revision": 7}):
+        reader.feed(char)
+    assert reader.finish().revision == 7
+    assert len(reads) < 100
+
+
+@pytest.mark.parametrize("begun", ['{"added": [', '{"reset": false, "removed": ['])
+def test_little_is_held_of_lists_that_come_before_what_says_what_to_do_with_them(begun):
+    reader = DeltaReader(Decisions())
+    reader.feed(begun)
+    with pytest.raises(ValueError, match="too late"):
+        for _ in range(12):
+            reader.feed(f'"{"x" * 100_000}",')
+
+
+def test_nothing_is_kept_of_fields_that_nobody_knows():
+    reader = DeltaReader(Decisions())
+    reader.feed('{"a": "x", "b": [1], "revision": 1, "reset": false, "now": "never"}')
+    assert reader.finish().revision == 1
+    assert reader.fields == {"revision": 1, "reset": False, "now": "never"}
 
 
 @given(st.integers(1, 20), st.sampled_from(["\n", "\r\n"]))
@@ -372,6 +400,22 @@ def test_waits_double_with_jitter_to_a_limit_and_start_anew():
         assert longest / 2 <= wait <= longest
     backoff.reset()
     assert backoff.next() <= 1
+
+
+def test_a_warning_is_said_once_and_what_comes_and_goes_ever_less_often(monkeypatch, caplog):
+    """A server that is there each other second must not fill the application's disk."""
+    now = 0.0
+    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: now))
+    notes = Notes()
+    for now in map(float, range(24 * 3600)):  # noqa: B007  `time` above reads it
+        notes.warn("feed", "away")
+        notes.warn("feed", "away")
+        notes.forget("feed")
+    assert len(caplog.records) < 40
+    caplog.clear()
+    now += 3600
+    notes.warn("feed", "away")
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize(("text", "expected"), [
