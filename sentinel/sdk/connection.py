@@ -29,7 +29,8 @@ try:
 except ImportError:  # a Python without OpenSSL still reaches a server on loopback
     ssl = None  # type: ignore[assignment]
 
-_ANSWER_LIMIT = 4 * 1024 * 1024
+_ANSWER_LIMIT = 1024 * 1024
+_MOST_AT_ONCE = 2 * _ANSWER_LIMIT  # bytes of a head, an answer or what comes before a piece of one, all its frames too
 _PIECE = 65536
 
 REFUSED = (401, 403)  # the key: only somebody who sees to it makes these go away
@@ -46,9 +47,10 @@ class Answer(NamedTuple):
 
 
 class _Patience:
-    """Until when an answer is waited for: a moment of the monotonic clock."""
+    """Until when an answer is waited for, a moment of the monotonic clock, and how many bytes it may still take."""
 
     until = math.inf
+    most = _MOST_AT_ONCE
 
 
 class _Bytes(io.RawIOBase):
@@ -64,7 +66,11 @@ class _Bytes(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         if time.monotonic() > self._patience.until:
             raise TimeoutError("the answer does not end")
-        return self._raw.readinto(buffer)
+        got = self._raw.readinto(buffer)
+        self._patience.most -= got or 0
+        if self._patience.most < 0:  # heads, interim answers and trailers are read to their end, and may have none
+            raise http.client.HTTPException("the answer does not end")
+        return got
 
     def close(self) -> None:
         self._raw.close()
@@ -148,6 +154,7 @@ class Connection:
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> http.client.HTTPResponse:
         self._patience.until = time.monotonic() + max(timeout, 2 * self._options.timeout)
+        self._patience.most = _MOST_AT_ONCE
         try:
             connection = self._connect()
             connection.sock.settimeout(timeout)
@@ -176,6 +183,7 @@ class Connection:
     def _pieces(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
         try:
             while piece := response.read1(_PIECE):
+                self._patience.most = _MOST_AT_ONCE
                 yield piece
         finally:
             if response.will_close or not response.isclosed():
@@ -197,6 +205,7 @@ class Connection:
         self._prefix = ""
         self._headers = {
             "Authorization": f"Bearer {self._options.key}",
+            "Cache-Control": "no-cache",  # an old list would come with an old time, by which ends are judged
             "User-Agent": f"sentinel-sdk/{__version__}",
         }
         proxy = _proxy(self._parts.scheme, host)

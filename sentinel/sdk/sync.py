@@ -29,6 +29,7 @@ _LONGEST_SAVE = 60.0
 _MOMENT = 1.0  # by which a file must be younger than a list to be another one
 _LONGEST_POLL = 600.0
 _BIT = 8192  # bytes of a list: about a millisecond
+_PIECES = 8  # as many take about as long, however small they are
 _LATER = (429, 500, 502, 503, 504)  # there may be a stream then; any other answer to who may have the list says no
 _MUTE = 2  # streams in a row without a byte: something between us holds them back
 
@@ -347,12 +348,16 @@ class _Reading:
 
 
 def _gently(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Give pieces in bits, with a nap between those of a long one."""
+    """Give pieces in bits, with a nap after as many as take long, in whatever pieces they came."""
+    size = number = 0
     for piece in pieces:
         for at in range(0, len(piece), _BIT):
-            if at:
+            bit = piece[at : at + _BIT]
+            size, number = size + len(bit), number + 1
+            if size > _BIT or number > _PIECES:
                 nap()
-            yield piece[at : at + _BIT]
+                size, number = len(bit), 1
+            yield bit
 
 
 def _texts(pieces: Iterator[bytes]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import shutil
 import socket
 import ssl
@@ -141,7 +142,31 @@ def test_an_answer_without_end_is_read_to_a_bound_only():
     with serving(Endless) as server:
         connection = Connection(Options(url=f"http://127.0.0.1:{server.server_address[1]}", key=KEY, timeout=60.0))
         for _ in range(2):
-            assert len(connection.ask("POST", "/v1/events", b"{}").body) == 4 * 1024 * 1024
+            assert len(connection.ask("POST", "/v1/events", b"{}").body) == 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n: \r\n0\r\n", b"X: y\r\n"),
+    ],
+    ids=["continue", "trailer"],
+)
+def test_a_flood_without_end_around_an_answer_is_read_to_a_bound_only(first, more):
+    """However long a stream may last: a thread that reads for ever takes a processor from the application."""
+
+    class Flooding(Proxy):
+        def do_GET(self):
+            with contextlib.suppress(OSError):
+                self.wfile.write(first)
+                while True:
+                    self.wfile.write(more * 1000)
+
+    with serving(Flooding) as server:
+        connection = Connection(Options(url=f"http://127.0.0.1:{server.server_address[1]}", key=KEY, timeout=60.0))
+        with pytest.raises(http.client.HTTPException, match="does not end"):
+            list(connection.stream("/v1/feed/stream", {}, 60).pieces)
 
 
 def test_a_server_that_says_nothing_is_given_up_after_the_timeout():

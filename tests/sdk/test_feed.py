@@ -53,6 +53,14 @@ def test_a_decision_reaches_the_process_while_the_stream_is_open(server, start):
     assert server.streams == 1
 
 
+def test_no_cache_between_is_to_answer_for_the_server(server, start):
+    """An old list would come with an old time, by which ends of decisions are judged."""
+    assert known(start())
+    server.until(lambda: server.streams)
+    asked = {path: headers["cache-control"] for method, path, headers in server.requests if method == "GET"}
+    assert asked == {"/v1/feed?since=0": "no-cache", "/v1/feed/stream": "no-cache"}
+
+
 def test_a_stream_that_breaks_is_resumed_from_its_revision(server, start):
     server.decide(block())
     client = start()
@@ -82,6 +90,17 @@ def test_a_list_is_read_in_small_pieces_however_much_the_server_sends_at_once(se
     assert len(client.held.decisions) == 3000
     assert sum(sizes) > 600_000 and max(sizes) <= 8192
     assert len(naps) > sum(sizes) / 8192 / 2
+
+
+@pytest.mark.parametrize(
+    ("pieces", "naps"), [([b"x"] * 8, 0), ([b"x"] * 80, 9), ([b"x" * 4096] * 8, 3), ([b"x" * 65536], 7)]
+)
+def test_naps_are_taken_in_whatever_pieces_a_list_comes(monkeypatch, pieces, naps):
+    """A proxy may send a long one in short pieces."""
+    taken = []
+    monkeypatch.setattr(sync, "nap", lambda: taken.append(True))
+    assert b"".join(sync._gently(iter(pieces))) == b"".join(pieces)
+    assert len(taken) == naps
 
 
 @pytest.mark.parametrize(("many", "naps"), [(10, 0), (3000, 6)])
