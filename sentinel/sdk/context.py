@@ -80,7 +80,7 @@ class Holder:
         self.urgent = False
         self._device: str | None = _Unset
         self._over = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler or a finaliser may identify, too
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
         """Leave nothing of it in a copy of the request, nor where one is pickled: a copy is not under way."""

@@ -12,10 +12,12 @@ import textwrap
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from sentinel.core.decision import Decision
+from sentinel.core.decision import Decision, Verdict
+from sentinel.sdk.context import Holder
 from tests.api.served import within
 from tests.ports import free_port
 from tests.sdk.server import KEY
@@ -241,6 +243,21 @@ def test_whatever_the_threads_need_was_imported_with_the_sdk(server, there, tmp_
 def test_starting_starts_no_thread(server):
     printed = run(server, "n = threading.active_count; sdk.start(); print(n()); sdk.track('e'); print(n())")
     assert printed.split() == ["1", "3"]
+
+
+def test_a_call_in_the_midst_of_another_waits_for_no_lock_of_its_request():
+    """As a signal handler's or a finaliser's, which identifies a refused user while the answer starts."""
+    holder = Holder("203.0.113.9", "/", SimpleNamespace())
+
+    def handler():
+        with holder._lock:
+            holder.latch(Verdict("block", "d1"))
+
+    thread = threading.Thread(target=handler, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert holder.start() == Verdict("block", "d1")
 
 
 def test_a_signal_handler_that_tracks_does_not_hang_the_call_it_interrupts(server):
