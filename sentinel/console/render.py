@@ -30,6 +30,12 @@ _KEPT = "\n\t"
 _CODE, _P = Markup("<code>{}</code>"), Markup("<p>{}</p>")
 _PARAGRAPH = re.compile(r"\n(?=\n|[A-Z][\w -]{2,30}: )")
 _TAKEN = re.compile(r"\s*|[Nn]one|[Tt]rue|[Ff]alse|[+-]?\d+(\.\d+)?")  # for a value that is no text, or for nothing
+_METRICS = {
+    "count": "events", "ratio": "share of events", "earlier": "earlier events", "km": "kilometres apart",
+    "seconds": "seconds apart", "mean": "usual number",
+}  # fmt: skip
+_MEASURES = {"distinct": "different", "sum": "sum of", "avg": "mean of", "max": "largest", "step": "events of step"}
+_DISTINCT = {"user": "users", "ip": "addresses", "device": "devices", "ip.network": "networks"}
 _UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 
 
@@ -46,7 +52,7 @@ def environment() -> Environment:
         "pair": lambda value: (value, value), "laid_out": laid_out, "filename": filename, "parsed": moment.parse,
         "suffixed": lambda value, more: f"{value}{more}", "told": told, "many": many, "dotted": dotted,
         "grouped": grouped, "quoted": quoted, "excerpt": excerpt, "label": label, "labelled": labelled,
-        "valued": valued,
+        "valued": valued, "metric": metric, "bound": bound,
     }  # fmt: skip
     return env
 
@@ -162,6 +168,21 @@ def told(tally: Mapping[str, Any], threshold: Mapping[str, str] | None = None) -
     """Return a tally by metric as people read it; without `threshold` all of it was reached."""
     texts = tally_texts(tally, lambda value: "–" if value is None else number(value), threshold)
     return {name: text.replace(">=", "≥") for name, text in texts.items()}
+
+
+def metric(name: str) -> str:
+    """Return what a figure of a tally is as people say it: `distinct.user` is `different users`."""
+    kind, _, of = name.partition(".")
+    measure = _MEASURES.get(kind)
+    if measure is None or not of:
+        return _METRICS.get(name, name)
+    return f"{measure} {_DISTINCT.get(of, f'values of {of}') if kind == 'distinct' else of}"
+
+
+def bound(limit: str) -> str:
+    """Return what a figure has to reach as people read it, in the words of `metric`."""
+    limit = limit.replace("count", _METRICS["count"]).replace("x mean", f"× the {_METRICS['mean']}")
+    return limit.replace(">=", "≥").replace("<=", "≤")
 
 
 def plain_json(value: object) -> Markup:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from sentinel.core.record import Filter
+from sentinel.core.record import App, Filter
 from sentinel.service.setup import ADMINISTRATOR
 from tests.api.served import wait_for
 from tests.console.browsing import tab
@@ -47,6 +47,7 @@ def console(tmp_path_factory):
             assert admin.post("/v1/decisions", body).status == 201
             assert admin.post("/v1/allow", {"scope": "user", "value": f"allowed {said}", "reason": said}).status == 201
             assert admin.post("/v1/keys", {"scope": "read", "name": said}).status == 201
+        found.store.access.add_app(App("long", "n" * 100), "test", 0)
         yield found
 
 
@@ -111,6 +112,14 @@ def test_no_page_has_a_serious_violation_breaks_its_policy_or_is_wider_than_the_
             fitting(seen, path)
             seen.page.emulate_media(color_scheme=theme)
         seen.quiet()
+
+
+def test_no_column_of_a_list_lies_beyond_its_edge_on_a_small_screen(chromium, console):
+    beyond = "() => [...document.querySelectorAll('main .scroll')].some((one) => one.scrollWidth > one.clientWidth)"
+    with tab(chromium, console.reader(), width=1024) as seen:
+        for path in ("/overview", "/findings", "/playbooks", "/settings/accounts"):
+            seen.open(of_one(path))
+            assert not seen.page.evaluate(beyond), path
 
 
 def readable(seen, path):

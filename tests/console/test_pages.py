@@ -10,7 +10,7 @@ import pytest
 
 from sentinel.api import program
 from sentinel.console import site
-from sentinel.console.render import dotted, environment, many
+from sentinel.console.render import bound, dotted, environment, many, metric
 from sentinel.core.errors import StoreBusy
 from tests.api.served import wait_for
 from tests.console.visiting import PASSWORD, text, visited
@@ -91,11 +91,28 @@ def finding(console, ip, playbook="three-failures"):
     return console.store.findings.list("one", ip=ip, playbook=playbook).items[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("count", "events"),
+        ("distinct.user", "different users"),
+        ("distinct.properties.code", "different values of properties.code"),
+        ("sum.properties.rows", "sum of properties.rows"),
+        ("step.2", "events of step 2"),
+        ("ratio", "share of events"),
+        ("made-up", "made-up"),
+    ],
+)
+def test_what_a_figure_of_a_tally_counts_is_said_in_words(name, said):
+    assert metric(name) == said
+    assert bound("count >= 5 x mean") == "events ≥ 5 × the usual number"
+
+
 def test_a_finding_shows_its_tally_its_threshold_and_its_events(console):
     console.whole.fail("203.0.113.1", user="ana", times=4, properties={"note": "from the test"})
     kept = finding(console, "203.0.113.1")
     said = text(console.reader().page(f"/findings/{kept.finding.id}"))
-    assert "count ≥ 3 threshold ≥ 3" in said
+    assert "events ≥ 3 threshold ≥ 3 Within 10 min" in said
     assert "Evidence 3 events kept when it was found, 1 more since, the newest 20" in said
     assert said.count("from the test") == 3
     assert "block 203.0.113.1" in said

@@ -64,6 +64,7 @@ def show_finding(visit: Viewer, id: Id) -> Response:
         "finding.html", now=visit.now, kept=kept, found=kept.finding, decisions=decisions, events=events,
         missing=missing, judged=JUDGED, lengths=LENGTHS, targets=hand.targets(kept),
         prolongable=any(effect.decisions for effect in kept.finding.effects), beside=_beside(kept, events),
+        playbook=visit.here.overview.playbook(kept.finding.playbook),
     )  # fmt: skip
 
 
