@@ -12,10 +12,11 @@ from sentinel.cli.client import Client, Data, Secret, Url, connect
 from sentinel.cli.options import AsFormat, Format
 from sentinel.core.errors import InputError, SentinelError
 
-accounts = typer.Typer(help="List, invite, change and remove those who use the console.", no_args_is_help=True)
+accounts = typer.Typer(help="List, invite, change and remove the people who use the console.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The name they sign in with, such as `ana@example.com`.")]
 Apps = Annotated[
-    list[str] | None, typer.Option("--app", help="An app they are kept to; every app if none is given.", metavar="APP")
+    list[str] | None,
+    typer.Option("--app", help="Only this app, may be repeated; by default every app.", metavar="APP"),
 ]
 
 
@@ -31,7 +32,7 @@ def add_account(
     name: Name, role: Annotated[str, typer.Option("--role", help="viewer, analyst or admin.")] = "viewer",
     app: Apps = None, url: Url = None, key: Secret = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """Invite somebody by a link where they choose a password."""
+    """Invite somebody: print a link where they choose a password."""
     client = connect(url, key, None, data)
     made = client.ask("POST", "/v1/accounts", {"name": name, "role": role, "apps": app or ["*"]})
     _invite(client, made, format)
@@ -41,7 +42,7 @@ def add_account(
 def change_account(
     name: Name, role: Annotated[str | None, typer.Option("--role", help="viewer, analyst or admin.")] = None,
     app: Annotated[
-        list[str] | None, typer.Option("--app", help="An app they are kept to, or `*`.", metavar="APP")
+        list[str] | None, typer.Option("--app", help="Only this app, may be repeated; `*`: every app.", metavar="APP")
     ] = None,
     url: Url = None, key: Secret = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
@@ -58,7 +59,7 @@ def change_account(
 def reset_account(
     name: Name, url: Url = None, key: Secret = None, data: Data = None, format: AsFormat = Format.text
 ) -> None:
-    """Take a password away, and print a link for a new one. Its owner is signed out everywhere."""
+    """Remove a password and print a link for a new one. Its owner is signed out everywhere."""
     client = connect(url, key, None, data)
     _invite(client, client.ask("POST", f"/v1/accounts/{_id(client, name)}/reset"), format)
 

@@ -26,10 +26,10 @@ def list_apps(
 @apps.command("add")
 def add_app(
     id: Annotated[str, typer.Argument(help="Lower case, digits and `-`.")],
-    name: Annotated[str, typer.Option("--name", help="What people call it.")] = "",
+    name: Annotated[str, typer.Option("--name", help="A name for people.")] = "",
     url: Url = None, key: Secret = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """Add an app, apart from all others."""
+    """Add an app, separate from all others."""
     made = connect(url, key, None, data).ask("POST", "/v1/apps", {"id": id, "name": name})
     show.one(made, format, f"added {made['id']}: make a key for it with `sentinel keys create sdk --app {made['id']}`")
 
@@ -37,19 +37,19 @@ def add_app(
 @apps.command("change")
 def change_app(
     id: Annotated[str, typer.Argument(help="The app's id.")],
-    name: Annotated[str | None, typer.Option("--name", help="What people call it.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="A name for people.")] = None,
     retention: Annotated[
         str | None, typer.Option("--retention", help="How long its events are kept, such as `90d`, or `none`.")
     ] = None,
     identifiers: Annotated[
-        str | None, typer.Option("--identifiers", help="By what its users are known, such as `id,email`, in order.")
+        str | None, typer.Option("--identifiers", help="What identifies its users, in order, such as `id,email`.")
     ] = None,
     ipv6: Annotated[
-        int | None, typer.Option("--ipv6", help="The prefix by which IPv6 addresses are one.", min=32, max=128)
+        int | None, typer.Option("--ipv6", help="Prefix length by which IPv6 addresses are grouped.", min=32, max=128)
     ] = None,
     url: Url = None, key: Secret = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """Change what an app is called, keeps, and knows its users by."""
+    """Change an app's name, retention, identifiers or IPv6 prefix."""
     names = None if identifiers is None else [name.strip() for name in identifiers.split(",")]
     change = {"name": name, "retention": retention, "identifiers": names, "ipv6": ipv6}
     given = {field: value for field, value in change.items() if value is not None}

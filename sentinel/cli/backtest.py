@@ -32,10 +32,14 @@ from sentinel.windows.memory import MemoryWindows
 
 Against = Annotated[
     list[Path] | None,
-    typer.Option("--against", help="Another version, to compare with: files and folders.", metavar="PATH"),
+    typer.Option("--against", help="Files and folders of another version, to compare with.", metavar="PATH"),
 ]
-Arrival = Annotated[bool, typer.Option("--arrival-order", help="Keep the files' order instead of that of time.")]
-OwnModes = Annotated[bool, typer.Option("--own-modes", help="Judge each playbook in its own mode.")]
+Arrival = Annotated[
+    bool, typer.Option("--arrival-order", help="Judge events in the files' order instead of the order of time.")
+]
+OwnModes = Annotated[
+    bool, typer.Option("--own-modes", help="Judge each playbook in its own mode, not as if it enforced.")
+]
 
 
 def backtest(
@@ -59,7 +63,7 @@ def backtest(
 ) -> None:  # fmt: skip
     """Judge playbooks on past events before they act.
 
-    Tells what they would have found and done, as if they were enforced.
+    It shows what they would have found and done, as if they were enforced.
     """
     one_source(events, since)
     source = Stored(since, url, key, app, data) if since else None

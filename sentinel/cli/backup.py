@@ -26,10 +26,10 @@ ACTOR = "local administrator"
 
 
 def backup(
-    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet, or empty.", metavar="FOLDER")],
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="FOLDER")],
     data: Data = None,
 ) -> None:
-    """Copy all that is kept into a folder, while the server runs or not, and check the copy."""
+    """Back up everything into a folder and check the copy; the server may go on running."""
     place = data or settings.read().data
     made = not folder.exists()
     _make(folder)
@@ -48,20 +48,21 @@ def backup(
 
 def restore(
     folder: Annotated[
-        Path | None, typer.Argument(help="What `sentinel backup` made; none with a database.", metavar="BACKUP")
+        Path | None,
+        typer.Argument(help="A folder made by `sentinel backup`; not with --database.", metavar="BACKUP"),
     ] = None,
     data: Data = None,
     deleted: Annotated[
         list[Path] | None,
         typer.Option(
             "--deleted",
-            help="`deleted.jsonl` of the folder that is replaced; may be given several times.",
+            help="`deleted.jsonl` of the folder that is replaced, so that deleted persons stay deleted.",
             metavar="FILE",
         ),
     ] = None,
     database: Annotated[str | None, typer.Option(help="A PostgreSQL URL.", metavar="URL")] = None,
 ) -> None:
-    """Put a backup into an empty data folder; or do what is left after a PostgreSQL database was restored."""
+    """Restore a backup into an empty data folder, or finish the restore of a PostgreSQL database."""
     known = settings.read({"database": database} if database else None)
     place = data or known.data
     if local.find(place) is not None:

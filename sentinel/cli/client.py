@@ -14,14 +14,22 @@ import typer
 from sentinel import __version__, local, settings
 from sentinel.core.errors import SentinelError
 
-Url = Annotated[str | None, typer.Option("--url", envvar="SENTINEL_URL", help="The server's address.", metavar="URL")]
+Url = Annotated[str | None, typer.Option("--url", envvar="SENTINEL_URL", help="The server's URL.", metavar="URL")]
 Secret = Annotated[
     str | None,
-    typer.Option("--key", envvar="SENTINEL_KEY", help="A key; better given as SENTINEL_KEY.", show_envvar=True),
+    typer.Option(
+        "--key",
+        envvar="SENTINEL_KEY",
+        help="A key; better set in SENTINEL_KEY.",
+        show_envvar=True,
+    ),
 ]
-AppId = Annotated[str | None, typer.Option("--app", envvar="SENTINEL_APP", help="Which app, where there are several.")]
+AppId = Annotated[
+    str | None, typer.Option("--app", envvar="SENTINEL_APP", help="The app to use, if there are several.")
+]
 Data = Annotated[
-    Path | None, typer.Option("--data", help="The server's data folder; else that of the settings.", metavar="FOLDER")
+    Path | None,
+    typer.Option("--data", help="The server's data folder; by default that of the settings.", metavar="FOLDER"),
 ]
 EXAMPLE = "write `http://127.0.0.1:8787`"
 TIMEOUT = 60.0

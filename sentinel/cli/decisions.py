@@ -20,10 +20,10 @@ COLUMNS = ("id", "kind", "scope", "value", "until", "playbook", "by", "reason")
 @decisions.command("list")
 def list_decisions(
     over: Over = False,
-    value: Annotated[str | None, typer.Option("--value", help="Only those of this target.")] = None,
+    value: Annotated[str | None, typer.Option("--value", help="Only those about this target.")] = None,
     playbook: Annotated[str | None, typer.Option("--playbook", help="Only those of this playbook.")] = None,
     by: Annotated[
-        str | None, typer.Option("--by", help="Only what they decided by hand, such as `account:ana`; `hand`: anybody.")
+        str | None, typer.Option("--by", help="Only those by hand of `account:ana`, for example; `hand` for anybody's.")
     ] = None,
     limit: Limit = 100,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
@@ -44,7 +44,7 @@ def add_decision(
     to: Annotated[str | None, typer.Option("--to", help="Where a redirect leads.")] = None,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """Decide by hand; every connected SDK knows at once."""
+    """Decide by hand; every connected SDK learns of it at once."""
     new = {"kind": kind, "scope": scope or scope_of(value), "value": value, "reason": why, "for": length}
     made = connect(url, key, app, data).ask("POST", "/v1/decisions", new | ({"to": to} if to else {}))
     for warning in made["warnings"]:
@@ -56,16 +56,16 @@ def add_decision(
 def lift_decision(
     id: Annotated[str | None, typer.Argument(help="The decision's id.")] = None,
     playbook: Annotated[
-        str | None, typer.Option("--playbook", help="In place of an id: all that this playbook decided.")
+        str | None, typer.Option("--playbook", help="Instead of an id: all that this playbook decided.")
     ] = None,
     by: Annotated[
-        str | None, typer.Option("--by", help="In place of an id: all they decided by hand; `hand`: all people did.")
+        str | None, typer.Option("--by", help="Instead of an id: all by hand of `account:ana`; `hand` for anybody's.")
     ] = None,
-    kind: Annotated[str | None, typer.Option("--kind", help="Of all these only those of one kind.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="With --playbook or --by: only this kind.")] = None,
     why: Why = "",
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None,
 ) -> None:  # fmt: skip
-    """End a decision, or all of a playbook's or of people's, for good.
+    """Lift a decision for good, or all of a playbook or of people.
 
     The findings behind them never decide again.
     """

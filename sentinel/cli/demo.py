@@ -20,15 +20,15 @@ INTERRUPTED = 130
 
 
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="End when the story is told.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="End after the story.")] = False,
     playbooks: Annotated[
         Path | None,
-        typer.Option("--playbooks", help="Playbooks in place of the shipped ones.", metavar="FOLDER", exists=True),
+        typer.Option("--playbooks", help="Playbooks instead of the shipped ones.", metavar="FOLDER", exists=True),
     ] = None,
 ) -> int:
     """Attack a small shop that Sentinel protects, and watch it being stopped.
 
-    Server and shop are started for it, on free ports, with a folder that is removed at the end. The exit code is 0 if
+    It starts its own server and shop, on free ports, in a folder that is removed at the end. The exit code is 0 if
     every attack was stopped and no customer refused, else 1.
     """
     story = Story(Teller(), lambda data: connect(None, None, None, data), playbooks)

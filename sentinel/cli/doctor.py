@@ -35,7 +35,7 @@ LITTLE = 1 << 30  # bytes of free disk
 def doctor(
     config: Config = None,
     data: Annotated[
-        str | None, typer.Option("--data", help="The data folder; else that of the settings.", metavar="FOLDER")
+        str | None, typer.Option("--data", help="The data folder; by default that of the settings.", metavar="FOLDER")
     ] = None,
     format: AsFormat = Format.text,
 ) -> int:

@@ -18,16 +18,16 @@ COLUMNS = ("timestamp", "event", "user", "ip", "success", "id")
 
 
 def events(
-    q: Annotated[str | None, typer.Option("--q", help="Only those for which this condition holds.")] = None,
+    q: Annotated[str | None, typer.Option("--q", help="Only events that meet this condition.")] = None,
     event: Annotated[str | None, typer.Option("--event", help="Only events of this name.")] = None,
-    user: Annotated[str | None, typer.Option("--user", help="Only this user's, such as `id:42`.")] = None,
-    ip: Annotated[str | None, typer.Option("--ip", help="Only from this address or network.")] = None,
-    since: Annotated[str | None, typer.Option("--from", help=f"{WHEN}; included.")] = None,
-    until: Annotated[str | None, typer.Option("--to", help=f"{WHEN}; not included.")] = None,
+    user: Annotated[str | None, typer.Option("--user", help="Only events of this user, such as `id:42`.")] = None,
+    ip: Annotated[str | None, typer.Option("--ip", help="Only events from this address or network.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help=f"Only since then: {WHEN}.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help=f"Only before then: {WHEN}.")] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="At most so many: 50, with `--follow` as many as come.")
+        int | None, typer.Option("--limit", min=1, help="At most this many; 50, or with --follow any number.")
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Tell events as they come.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show events as they come in.")] = False,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
     """Search events, newest first, or follow them as they come."""

@@ -42,15 +42,15 @@ def explain(
     ] = None,
     decision: Annotated[str | None, typer.Option("--decision", help="A decision's id.", metavar="ID")] = None,
     file: Annotated[
-        str | None, typer.Option("--events", help="A file that holds the event of `--id`.", metavar="FILE")
+        str | None, typer.Option("--events", help="A file that holds the event named by --id.", metavar="FILE")
     ] = None,
-    id: Annotated[str | None, typer.Option("--id", help="Which event of the file.")] = None,
+    id: Annotated[str | None, typer.Option("--id", help="The id of the event in that file.")] = None,
     geo: Annotated[
-        list[Path] | None, typer.Option("--geo", help="A geo database, for events of a file.", metavar="FILE")
+        list[Path] | None, typer.Option("--geo", help="A geo database to look up events of a file in.", metavar="FILE")
     ] = None,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """Say why an event counts or not, how near a group is to a finding, or why it was decided.
+    """Explain why an event counts or not, how near a group is to a finding, or why a decision was made.
 
     `--event`, `--group` and `--decision` ask a running server. With `--events FILE --id ID`, or with an event as JSON
     on standard input, the playbooks of PATH are asked, and no server.

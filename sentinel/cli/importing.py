@@ -52,7 +52,7 @@ class Sent:
 
 def import_events(
     files: Annotated[
-        list[str], typer.Argument(help="NDJSON or CSV, gzip or zstd; `-` is standard input.", metavar="FILE")
+        list[str], typer.Argument(help="NDJSON or CSV, also packed by gzip or zstd; `-` for stdin.", metavar="FILE")
     ],
     input: As = Input.auto,
     map: Map = None,

@@ -30,14 +30,21 @@ class Shape(StrEnum):
     json = "json"
 
 
-Shaped = Annotated[Shape, typer.Option("--format", help="`json`: a finding a line, then the summary.")]
-Lateness = Annotated[str, typer.Option("--lateness", help="How far behind the newest an event counts fully.")]
+Shaped = Annotated[Shape, typer.Option("--format", help="`json` prints one finding a line, then the summary.")]
+Lateness = Annotated[
+    str, typer.Option("--lateness", help="How far behind the newest an event may be and still count in full.")
+]
 Geo = Annotated[
-    list[Path] | None, typer.Option("--geo", help="A geo database, instead of those of the settings.", metavar="FILE")
+    list[Path] | None,
+    typer.Option("--geo", help="A geo database to use instead of those of the settings.", metavar="FILE"),
 ]
 Networks = Annotated[
     list[str] | None,
-    typer.Option("--network-list", help="A list of networks, instead of those of the settings.", metavar="KIND=FILE"),
+    typer.Option(
+        "--network-list",
+        help="A list of networks to use instead of those of the settings, such as `tor=exits.txt`.",
+        metavar="KIND=FILE",
+    ),
 ]
 
 

@@ -19,7 +19,7 @@ def list_keys(
     limit: Limit = 100,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """List an app's keys, without their secrets: those in use first."""
+    """List an app's keys without their secrets, those in use first."""
     found = connect(url, key, app, data).items("/v1/keys", {}, limit)
     show.items(found, format, ("id", "scope", "protocol", "name", "made", "used", "revoked", "origins"))
 
@@ -27,17 +27,17 @@ def list_keys(
 @keys.command("create")
 def create_key(
     scope: Annotated[str, typer.Argument(help="sdk, ingest, browser, read or admin.")],
-    name: Annotated[str, typer.Option("--name", help="What it is for.")] = "",
+    name: Annotated[str, typer.Option("--name", help="What the key is for.")] = "",
     origin: Annotated[
-        list[str] | None, typer.Option("--origin", help="Where a browser key may be used.", metavar="URL")
+        list[str] | None, typer.Option("--origin", help="An origin for a browser key; may be repeated.", metavar="URL")
     ] = None,
-    protocol: Annotated[str | None, typer.Option("--protocol", help="The one foreign client it is for.")] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", help="The foreign client that the key is for.")] = None,
     setting: Annotated[
-        list[str] | None, typer.Option("--setting", help="A setting of that protocol's keys.", metavar="NAME=VALUE")
+        list[str] | None, typer.Option("--setting", help="Its setting; may be repeated.", metavar="NAME=VALUE")
     ] = None,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """Make a key and print it: nothing can show it again. With `--protocol` that protocol is answered from now on."""
+    """Make a key and print it; it cannot be shown again. With --protocol, that protocol is answered from now on."""
     new: dict[str, Any] = {"scope": scope, "name": name, "origins": origin or []}
     if protocol is not None or setting:
         new |= {"protocol": protocol, "settings": dict(_setting(one) for one in setting or ())}

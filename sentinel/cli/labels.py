@@ -11,11 +11,15 @@ from sentinel.cli.client import AppId, Data, Secret, Url, connect
 from sentinel.cli.options import AsFormat, Format, Length, Limit, Over, scope_of
 from sentinel.core.duration import ENDLESS
 
-labels = typer.Typer(help="List labels, put them on users and addresses, take them off.", no_args_is_help=True)
+labels = typer.Typer(
+    help="List the labels of users and addresses, put them on and take them off.", no_args_is_help=True
+)
 COLUMNS = ("kind", "target", "name", "until", "by", "made")
 Target = Annotated[str, typer.Argument(help="A user key such as `id:42`, or an address.")]
 Name = Annotated[str, typer.Argument(help="The label's name.")]
-KindOption = Annotated[str | None, typer.Option("--kind", help="user or ip; else as the target looks.", metavar="KIND")]
+KindOption = Annotated[
+    str | None, typer.Option("--kind", help="user or ip; by default told from the target.", metavar="KIND")
+]
 
 
 @labels.command("list")
@@ -27,7 +31,7 @@ def list_labels(
     limit: Limit = 100,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """List labels, those put on last first."""
+    """List labels, the newest first."""
     kind = kind or (None if target is None else _kind(target))
     query = {"kind": kind, "target": target, "name": name, "all": "true" if over else None}
     found = connect(url, key, app, data).items("/v1/labels", query, limit)
@@ -42,7 +46,7 @@ def put_label(
     length: Length = ENDLESS,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
-    """Put a label on a user or an address; the next event sees it."""
+    """Put a label on a user or an address, seen from the next event on."""
     new = {"kind": kind or _kind(target), "target": target, "name": name, "for": length}
     made = connect(url, key, app, data).ask("POST", "/v1/labels", new)
     show.one(made, format, f"{made['kind']} {made['target']}: {made['name']} until {made['until'] or 'taken off'}")

@@ -15,11 +15,12 @@ from sentinel.core.errors import SentinelError
 def migrate(
     config: Config = None,
     data: Annotated[
-        str | None, typer.Option("--data", help="The data folder to copy; else that of the settings.", metavar="FOLDER")
+        str | None,
+        typer.Option("--data", help="The data folder to copy; by default that of the settings.", metavar="FOLDER"),
     ] = None,
     database: Annotated[str | None, typer.Option("--database", help="The PostgreSQL URL.", metavar="URL")] = None,
 ) -> None:
-    """Copy a data folder into an empty PostgreSQL database and compare both; again, go on where it stopped."""
+    """Copy a data folder into an empty PostgreSQL database and compare both; run it again to go on after a stop."""
     flags = {name: value for name, value in {"config": config, "data": data, "database": database}.items() if value}
     found = settings.read(flags)
     if found.database is None:

@@ -28,40 +28,46 @@ class Input(StrEnum):
     csv = "csv"
 
 
-AsFormat = Annotated[Format, typer.Option("--format", help="`json` is for editors and other programs.")]
+AsFormat = Annotated[Format, typer.Option("--format", help="`json` for editors and other programs.")]
 Paths = Annotated[
     list[Path] | None,
-    typer.Argument(help="Files and folders of playbooks and rules; the shipped ones if none is given.", metavar="PATH"),
+    typer.Argument(help="Files and folders of playbooks and rules; by default the shipped ones.", metavar="PATH"),
 ]
 Rules = Annotated[
     list[Path] | None,
-    typer.Option("--rules", help="Files and folders of rules, instead of those beside the playbooks.", metavar="PATH"),
+    typer.Option(
+        "--rules", help="Files and folders of rules to use instead of those beside the playbooks.", metavar="PATH"
+    ),
 ]
 Channels = Annotated[
     list[str] | None,
-    typer.Option("--channel", help="A channel that exists, beside those of the settings.", metavar="NAME"),
+    typer.Option(
+        "--channel", help="A channel that exists, besides those of the settings; may be repeated.", metavar="NAME"
+    ),
 ]
-As = Annotated[Input, typer.Option("--input", help="What the files are, where it cannot be told from them.")]
+As = Annotated[Input, typer.Option("--input", help="The files' format, if it cannot be told from their content.")]
 Map = Annotated[
     list[str] | None,
-    typer.Option("--map", help="The field a CSV column fills; `COLUMN=` leaves it out.", metavar="COLUMN=FIELD"),
+    typer.Option(
+        "--map", help="Fill a field from a CSV column; `COLUMN=` leaves the column out.", metavar="COLUMN=FIELD"
+    ),
 ]
-Name = Annotated[str | None, typer.Option("--event", help="The name of events that have none.", metavar="NAME")]
+Name = Annotated[str | None, typer.Option("--event", help="Name for events that have none.", metavar="NAME")]
 Target = Annotated[str, typer.Argument(help="A user key such as `id:42`, an address or a network.")]
 Scope = Annotated[
-    str | None, typer.Option("--scope", help="user, ip or network; else as the value looks.", metavar="SCOPE")
+    str | None, typer.Option("--scope", help="user, ip or network; by default told from the value.", metavar="SCOPE")
 ]
 Length = Annotated[str, typer.Option("--for", help="How long, such as `7d`, or `forever`.")]
-Why = Annotated[str, typer.Option("--why", help="The reason; it is shown and audited.")]
-Over = Annotated[bool, typer.Option("--all", help="Also those that are over.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
+Why = Annotated[str, typer.Option("--why", help="The reason; it is shown, and kept in the audit.")]
+Over = Annotated[bool, typer.Option("--all", help="Also list those that have ended.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="Show at most this many.")]
 Config = Annotated[
     str | None,
     typer.Option(
         "--config", help="A TOML file of settings; else SENTINEL_CONFIG, else ./sentinel.toml.", metavar="FILE"
     ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="End at the first line that is no event.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first line that is no event.")]
 
 
 def duration_of(option: str, text: str) -> int:

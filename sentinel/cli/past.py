@@ -35,11 +35,14 @@ APP = "default"
 Files = Annotated[
     list[str] | None,
     typer.Option(
-        "--events", help="A file of events, NDJSON or CSV, also packed by gzip or zstd; `-` for stdin.", metavar="FILE"
+        "--events",
+        help="A file of events: NDJSON or CSV, plain or packed by gzip or zstd; `-` is standard input.",
+        metavar="FILE",
     ),
 ]
 Since = Annotated[
-    str | None, typer.Option("--since", help="What a server stored in the last such time.", metavar="30d")
+    str | None,
+    typer.Option("--since", help="Use the events that a server stored in the last `30d`, for example.", metavar="30d"),
 ]
 
 

@@ -48,46 +48,56 @@ COMMANDS = {
     "serve": Command("sentinel.cli.serve:serve", "Run the server; the first start creates everything."),
     "backup": Command(
         "sentinel.cli.backup:backup",
-        "Copy all that is kept into a folder, while the server runs or not, and check the copy.",
+        "Back up everything into a folder and check the copy; the server may go on running.",
     ),
     "restore": Command(
         "sentinel.cli.backup:restore",
-        "Put a backup into an empty data folder; or do what is left after a PostgreSQL database was restored.",
+        "Restore a backup into an empty data folder, or finish the restore of a PostgreSQL database.",
     ),
     "doctor": Command(
         "sentinel.cli.doctor:doctor", "Check the settings, the data folder, the playbooks and the running server."
     ),
     "apps": Command("sentinel.cli.apps:apps", "List, add and change the apps of a server."),
     "keys": Command("sentinel.cli.keys:keys", "Make, list and revoke the keys of an app."),
-    "accounts": Command("sentinel.cli.accounts:accounts", "List, invite, change and remove those who use the console."),
-    "decisions": Command("sentinel.cli.decisions:decisions", "List decisions, make them by hand, lift them."),
-    "allow": Command("sentinel.cli.allow:allow", "List whom nobody acts on, add to them, take them back."),
-    "labels": Command("sentinel.cli.labels:labels", "List labels, put them on users and addresses, take them off."),
-    "deliveries": Command(
-        "sentinel.cli.deliveries:deliveries", "List notifications and webhooks, try those again that were given up."
+    "accounts": Command(
+        "sentinel.cli.accounts:accounts", "List, invite, change and remove the people who use the console."
     ),
-    "users": Command("sentinel.cli.users:users", "Delete what is known of a person."),
+    "decisions": Command("sentinel.cli.decisions:decisions", "List decisions, make them by hand, lift them."),
+    "allow": Command(
+        "sentinel.cli.allow:allow",
+        "List, add and remove allowances: users, addresses and networks that no playbook acts on.",
+    ),
+    "labels": Command(
+        "sentinel.cli.labels:labels", "List the labels of users and addresses, put them on and take them off."
+    ),
+    "deliveries": Command(
+        "sentinel.cli.deliveries:deliveries", "List notifications and webhooks, and try again those that were given up."
+    ),
+    "users": Command("sentinel.cli.users:users", "Delete what is stored about a person."),
     "events": Command("sentinel.cli.events:events", "Search events, newest first, or follow them as they come."),
     "migrate": Command(
         "sentinel.cli.migrate:migrate",
-        "Copy a data folder into an empty PostgreSQL database and compare both; again, go on where it stopped.",
+        "Copy a data folder into an empty PostgreSQL database and compare both; run it again to go on after a stop.",
     ),
     "import": Command(
         "sentinel.cli.importing:import_events", "Send past events to a server; they act on nobody unless told to."
     ),
     "import-sigma": Command(
         "sentinel.cli.sigma:import_sigma",
-        "Turn Sigma rules and correlations into rules and playbooks that monitor; say what has no like.",
+        "Turn Sigma rules and correlations into rules and playbooks that monitor; report what cannot be turned.",
     ),
     "check": Command("sentinel.cli.check:check", "Check rules and playbooks; report every mistake of every file."),
     "test": Command(
-        "sentinel.cli.test:test", "Run the tests inside rules and playbooks; one line a test, exit code 1 if one fails."
+        "sentinel.cli.test:test",
+        "Run the tests inside rules and playbooks: one line for each test, exit code 1 if one fails.",
     ),
     "backtest": Command("sentinel.cli.backtest:backtest", "Judge playbooks on past events before they act."),
-    "suggest": Command("sentinel.cli.suggest:suggest", "Suggest thresholds from how high tallies were on past events."),
+    "suggest": Command(
+        "sentinel.cli.suggest:suggest", "Suggest thresholds, from how high tallies were on past events."
+    ),
     "explain": Command(
         "sentinel.cli.explain:explain",
-        "Say why an event counts or not, how near a group is to a finding, or why it was decided.",
+        "Explain why an event counts or not, how near a group is to a finding, or why a decision was made.",
     ),
     "schema": Command("sentinel.cli.schema:schema", "Print the JSON Schema of rules and playbooks, for editors."),
     "functions": Command("sentinel.cli.functions:functions", "List the functions that conditions may call."),

@@ -19,9 +19,7 @@ class Kind(StrEnum):
 
 
 def schema(
-    kind: Annotated[
-        Kind | None, typer.Option("--kind", help="One kind alone; without it, files may hold both.")
-    ] = None,
+    kind: Annotated[Kind | None, typer.Option("--kind", help="Only this kind; by default files may hold both.")] = None,
 ) -> None:
     """Print the JSON Schema of rules and playbooks, for editors."""
     say_json(json_schema(kind.value if kind else None), indent=2)

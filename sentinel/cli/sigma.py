@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 def import_sigma(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders of Sigma rules.", metavar="FILE")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write into its folders `rules` and `playbooks`.", metavar="FOLDER")
+        Path | None,
+        typer.Option("--out", help="Write into this folder, below `rules` and `playbooks`.", metavar="FOLDER"),
     ] = None,
     field: Annotated[
-        list[str] | None, typer.Option("--field", help="What a field of theirs is here.", metavar="THEIRS=OURS")
+        list[str] | None, typer.Option("--field", help="Our name for a field of theirs.", metavar="THEIRS=OURS")
     ] = None,
-    any_source: Annotated[bool, typer.Option("--any-source", help="Take rules about other logs too.")] = False,
+    any_source: Annotated[
+        bool, typer.Option("--any-source", help="Also take rules about other kinds of logs.")
+    ] = False,
 ) -> int:
-    """Turn Sigma rules and correlations into rules and playbooks that monitor; say what has no like."""
+    """Turn Sigma rules and correlations into rules and playbooks that monitor; report what cannot be turned."""
     if find_spec("sigma") is None:
         raise SentinelError("pySigma is not installed", "pip install 'sentinel-playbooks[sigma]'")
     from sentinel.compat.sigma import importing

@@ -25,7 +25,7 @@ from sentinel.service.eventfiles.reading import Format, Options
 from sentinel.service.trials.meters import measures
 from sentinel.service.trials.suggest import Asked, Suggest
 
-_Shaped = Annotated[Shape, typer.Option("--format", help="`json`: a threshold a line.")]
+_Shaped = Annotated[Shape, typer.Option("--format", help="`json` prints one threshold a line.")]
 
 
 def suggest(
@@ -33,7 +33,7 @@ def suggest(
     events: Files = None,
     since: Since = None,
     percentile: Annotated[
-        float, typer.Option("--percentile", min=0, max=100, help="How many percent of the groups stay below.")
+        float, typer.Option("--percentile", min=0, max=100, help="Percentage of groups to stay below the threshold.")
     ] = 99.9,
     rules: Rules = None,
     channel: Channels = None,
@@ -47,7 +47,7 @@ def suggest(
     network_list: Networks = None,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None,
 ) -> None:  # fmt: skip
-    """Suggest thresholds from how high tallies were on past events."""
+    """Suggest thresholds, from how high tallies were on past events."""
     one_source(events, since)
     playbooks = _measured(list(loaded(paths, rules, channel).playbooks.values()))
     format: Format = input.value

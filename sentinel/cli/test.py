@@ -22,17 +22,19 @@ from sentinel.service.trials.mutants import mutants, unnoticed
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
 
-Junit = Annotated[Path | None, typer.Option("--junit", help="Write the outcomes as JUnit XML, too.", metavar="FILE")]
-Shuffle = Annotated[
-    bool, typer.Option("--shuffle", help="Let events arrive late and twice: the same groups must have findings.")
+Junit = Annotated[
+    Path | None, typer.Option("--junit", help="Also write the outcomes to this file, as JUnit XML.", metavar="FILE")
 ]
-Seed = Annotated[int | None, typer.Option("--seed", help="Shuffle in the one order of this seed.")]
+Shuffle = Annotated[
+    bool, typer.Option("--shuffle", help="Also deliver events late and twice: the same groups must have findings.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Shuffle in one order only, given by this seed.")]
 Mutate = Annotated[
-    bool, typer.Option("--mutate", help="Change each playbook a little, and tell every change that no test notices.")
+    bool, typer.Option("--mutate", help="Change each playbook a little, and report each change that no test notices.")
 ]
 Wanted = Annotated[
     str,
-    typer.Option("-k", help="Run tests of which the name, or its rule or playbook, holds this text.", metavar="TEXT"),
+    typer.Option("-k", help="Only run tests whose name, rule or playbook contains this text.", metavar="TEXT"),
 ]
 
 
@@ -46,9 +48,9 @@ def test(
     mutate: Mutate = False,
     wanted: Wanted = "",
 ) -> int:
-    """Run the tests inside rules and playbooks; one line a test, exit code 1 if one fails.
+    """Run the tests inside rules and playbooks: one line for each test, exit code 1 if one fails.
 
-    Of rules that a file uses, the tests run where the rules are named too, or where no PATH is.
+    The tests of a rule run only if its file is among PATH, or if no PATH is given.
     """
     known = with_company(loaded(paths, rules, channel), paths, rules, channel)
     content, runner = within(known, paths), Runner(_windows, enrich=agent.add, playbooks=known.playbooks)

@@ -12,24 +12,24 @@ from sentinel.cli.options import AsFormat, Format
 from sentinel.cli.terminal import many
 from sentinel.core.errors import SentinelError
 
-users = typer.Typer(help="Delete what is known of a person.", no_args_is_help=True)
+users = typer.Typer(help="Delete what is stored about a person.", no_args_is_help=True)
 
 
 @users.callback()
 def _group() -> None:
-    """Delete what is known of a person."""
+    """Delete what is stored about a person."""
 
 
 @users.command("delete")
 def delete_user(
     user: Annotated[str, typer.Argument(help="Any of their keys, such as `id:42` or `email:jane@example.com`.")],
-    why: Annotated[str, typer.Option("--why", help="The reason; it is audited.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; nothing brings the events back.")] = False,
+    why: Annotated[str, typer.Option("--why", help="The reason; it is kept in the audit.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. The events cannot be brought back.")] = False,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip
     """Delete a person and their events for good.
 
-    Links and labels go, too; elsewhere a keyed hash stays. Blocks last to their end.
+    Links and labels are deleted too; elsewhere a keyed hash replaces their names. Blocks last until their end.
     """
     if not yes and not _sure(user):
         raise SentinelError("nothing was deleted", "`--yes` does not ask")
