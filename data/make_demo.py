@@ -51,6 +51,7 @@ CAUGHT: dict[str, tuple[dict[str, str], ...]] = {
     "new-device": ({"user": "id:640"},),
     "one-account-many-addresses": ({"user": "id:640"},),
     "page-probing": ({"ip": "198.51.100.200"},),
+    "weak-spots-probed": ({"ip": "198.51.100.200"},),
     "password-reset-abuse": ({"ip": "198.51.100.31"},),
     "password-reset-flood": ({"user": "id:99"},),
     "password-spraying": ({"ip": "198.51.100.23"}, {"ip": "198.51.100.77"}),
