@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path
 
 from sentinel.api.asking import Q, Since, Until, forward, wanted
 from sentinel.api.context import ASKED_IN_TURN, Context, Here, Reader
-from sentinel.api.models import DecisionView, FindingView, Listing, Model, Moment, PersonView
+from sentinel.api.models import ANSWERED, DecisionView, FindingView, Listing, Model, Moment, PersonView
 from sentinel.api.parts import LONGEST, Cursor, Filter, Limit, Word, network, time
 from sentinel.api.sums import bounded
 from sentinel.api.views import decision_view, finding_view, listing, when
@@ -45,6 +45,8 @@ class ShareView(Model):
 
 class HappenedView(Model):
     """One line of a timeline: an event, a finding or a decision, by its id; `lifted` is when that decision was."""
+
+    model_config = ANSWERED
 
     at: Moment
     kind: Literal["event", "finding", "decision"]

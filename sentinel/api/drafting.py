@@ -12,6 +12,7 @@ from sentinel.api.models import CONFLICT, FlawView, Model, Moment
 from sentinel.api.parts import Word
 from sentinel.core.number import plural
 from sentinel.edge.errors import ApiError
+from sentinel.engine.playbook import Mode
 from sentinel.loader.mistakes import PlaybookErrors
 from sentinel.loader.source import LARGEST
 from sentinel.service.hand import lasting
@@ -38,7 +39,7 @@ class DraftedView(Model):
 
     id: str
     title: str
-    mode: str
+    mode: Mode
     version: str
     tests: int
 

@@ -12,6 +12,7 @@ from sentinel.api.models import DecisionView, EventView, FindingView, Model, Mom
 from sentinel.api.parts import LONGEST, Id, Time, Word, time
 from sentinel.api.views import decision_view, event_view, finding_view, when
 from sentinel.edge.errors import require
+from sentinel.engine.playbook import Mode
 from sentinel.service import about
 from sentinel.service.why import Nearness
 
@@ -46,7 +47,7 @@ class JudgedView(Model):
 
     id: str
     title: str
-    mode: str
+    mode: Mode
     counts: bool
     why: str | None
     group: dict[str, Any] | None
@@ -78,7 +79,7 @@ class NearnessView(Model):
 
     id: str
     title: str
-    mode: str
+    mode: Mode
     group: dict[str, Any]
     tally: dict[str, Number | None]
     threshold: dict[str, str]

@@ -7,7 +7,7 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 
 from sentinel.api.context import Context, Here, Reader
-from sentinel.api.models import Model
+from sentinel.api.models import ANSWERED, Model
 from sentinel.api.refusals import REFUSALS
 from sentinel.core.errors import SentinelError
 from sentinel.edge.access import Caller
@@ -20,11 +20,15 @@ PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 class Alive(Model):
     """The process answers."""
 
+    model_config = ANSWERED
+
     status: Literal["ok"] = "ok"
 
 
 class Ready(Model):
     """Whether the server does its work, and what keeps it from it."""
+
+    model_config = ANSWERED
 
     status: Literal["ok", "starting", "unavailable", "degraded"]
     detail: str | None = None

@@ -34,19 +34,19 @@ FORMS: Mapping[str, Form] = {
 
 
 @router.get("/v1/blocklist.txt", response_class=Response, responses=_TEXT, dependencies=LISTED_IN_TURN)
-def plain(request: Request, here: Here, caller: Listener) -> Response:
+def get_blocklist(request: Request, here: Here, caller: Listener) -> Response:
     """Give the blocked addresses and networks, one a line."""
     return _answer(request, here.bans.table(caller.app), "txt")
 
 
 @router.get("/v1/blocklist.nginx", response_class=Response, responses=_TEXT, dependencies=LISTED_IN_TURN)
-def nginx(request: Request, here: Here, caller: Listener) -> Response:
+def get_blocklist_for_nginx(request: Request, here: Here, caller: Listener) -> Response:
     """Give the blocked addresses and networks as lines for a `geo` block of nginx."""
     return _answer(request, here.bans.table(caller.app), "nginx")
 
 
 @router.get("/v1/blocklist.haproxy", response_class=Response, responses=_TEXT, dependencies=LISTED_IN_TURN)
-def haproxy(request: Request, here: Here, caller: Listener) -> Response:
+def get_blocklist_for_haproxy(request: Request, here: Here, caller: Listener) -> Response:
     """Give the blocked addresses and networks as a map of HAProxy."""
     return _answer(request, here.bans.table(caller.app), "haproxy")
 

@@ -13,6 +13,7 @@ from sentinel.core.batch import LabelKind
 from sentinel.core.decision import Kind, Scope, Single
 from sentinel.core.number import whole
 from sentinel.core.record import KeyScope, Role, Status
+from sentinel.engine.playbook import Mode, Severity
 from sentinel.service.overview import State
 
 M = TypeVar("M")
@@ -38,6 +39,10 @@ class Model(BaseModel):
     """What all have in common: unknown fields are mistakes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# Of what is only answered: fields that may be left out of its making are in every answer, and are described as such.
+ANSWERED = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 class ProblemView(Model):
@@ -112,6 +117,8 @@ class Listing(Model, Generic[M]):
     `total` is how many there are on all pages, null where that is more than 1,000, or is not counted.
     """
 
+    model_config = ANSWERED
+
     items: list[M]
     cursor: str | None = None
     behind: int = 0
@@ -181,8 +188,8 @@ class FindingView(Model):
     playbook: str
     version: str
     title: str
-    severity: str
-    mode: str
+    severity: Severity
+    mode: Mode
     group: dict[str, Any]
     at: Moment
     event_id: str
@@ -357,8 +364,8 @@ class PlaybookView(Model):
 
     id: str
     title: str
-    mode: str
-    severity: str
+    mode: Mode
+    severity: Severity
     version: str
     state: State
     rollout: float | None

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
-from sentinel.api.models import DecisionView
+from sentinel.api.models import DecisionView, Listing
 from sentinel.core.event import NAME_LENGTH
 
+ABOUT = """Events in, decisions out, and all that is seen and done on the way.
+
+A request carries one key, as `Authorization: Bearer`. The token of the server's own administrator stands for a key of
+scope `admin` in the app that the header `Sentinel-App` names, else in `default`. Times are RFC 3339 in UTC. Lists
+come in pages, newest first: `cursor` asks for the next, null means the last. Every refusal has one form; its `code` is
+a promise, its `message` is for people."""
 _TEXT = {"type": "string"}
 _MOMENT = {"type": "string", "format": "date-time"}
 _ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
@@ -102,7 +110,17 @@ def complete(described: dict[str, Any]) -> dict[str, Any]:
     }
     for path, method, operation in _operations():
         described["paths"].setdefault(path, {})[method] = operation
-    return described
+    return _listed(described)
+
+
+def _listed(described: dict[str, Any]) -> dict[str, Any]:
+    """Return a description in which lists are called and described as people would: a `DecisionList`."""
+    named = re.sub(r"Listing[_\[](\w+?)View[_\]]", r"\1List", json.dumps(described))
+    found: dict[str, Any] = json.loads(named)
+    for name, schema in found["components"]["schemas"].items():
+        if name.endswith("List"):
+            schema["description"] = Listing.__doc__
+    return found
 
 
 def _operations() -> list[tuple[str, str, dict[str, Any]]]:

@@ -85,7 +85,8 @@ SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", 
 def build(context: Context, fault: Callable[[BaseException], None], lifespan: Lifespan | None = None) -> FastAPI:
     """Return the FastAPI application of everything but the plain paths; `fault` hears of faults of ours."""
     app = FastAPI(
-        title="Sentinel", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan,
+        title="Sentinel", version=__version__, description=paths.ABOUT, docs_url=None, redoc_url=None, openapi_url=None,
+        lifespan=lifespan,
         redirect_slashes=False,  # a client would follow, key and all, to wherever `Host` says
     )  # fmt: skip
     app.state.context = context
@@ -104,7 +105,7 @@ def build(context: Context, fault: Callable[[BaseException], None], lifespan: Li
 @cache
 def _together() -> APIRouter:
     """Return the routers as one. FastAPI works out what their routes take when one is first asked: once a process."""
-    router = APIRouter()
+    router = APIRouter(generate_unique_id_function=lambda route: route.name)  # generated clients name functions so
     for module in ROUTERS:
         router.include_router(module.router, responses=refusals.REFUSALS)
     router.include_router(health.router)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from sentinel.api.asking import condition, wanted
 from sentinel.api.context import Context, Here, Reader
-from sentinel.api.models import CONFLICT, Listing, Model, Moment, Text
+from sentinel.api.models import ANSWERED, CONFLICT, Listing, Model, Moment, Text
 from sentinel.api.parts import LONGEST, Id, Word
 from sentinel.api.views import when, whole
 from sentinel.core.record import SavedSearch
@@ -42,6 +42,8 @@ class NewSearch(Model):
 
 class SearchView(NewSearch):
     """A search that is kept. `owner` is who kept it first."""
+
+    model_config = ANSWERED
 
     id: str
     owner: str

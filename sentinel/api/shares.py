@@ -13,7 +13,9 @@ from sentinel.core.duration import SECOND, format_duration
 from sentinel.core.explore import (
     Funnel,
     FunnelWanted,
+    Interval,
     Line,
+    MetricKind,
     Names,
     Ranked,
     Retention,
@@ -44,9 +46,9 @@ class LineView(Model):
 class SeriesView(Model):
     """Lines over buckets that begin at `starts`; `previous` are as many before them. `approximate`: estimated."""
 
-    interval: str
+    interval: Interval
     zone: str
-    metric: str
+    metric: MetricKind
     of: str | None
     group_by: str | None
     starts: list[Moment]
@@ -150,7 +152,7 @@ class CohortView(Model):
 class RetentionView(Model):
     """One cohort a bucket, oldest first."""
 
-    interval: str
+    interval: Interval
     zone: str
     start: str | None
     back: str | None

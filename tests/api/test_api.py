@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import re
 import threading
 import time
 from datetime import datetime
@@ -891,6 +892,17 @@ class TestForm:
             method, path = operation.split()
             assert status in paths[path][method]["responses"], operation
         assert [path for path, methods in paths.items() if "413" in methods.get("get", {}).get("responses", {})] == []
+
+    def test_clients_that_are_generated_have_plain_names_and_sure_fields(self, whole):
+        described = whole.client.get("/v1/openapi.json").json
+        operations = [one for methods in described["paths"].values() for one in methods.values()]
+        names = [one["operationId"] for one in operations]
+        assert len({*names}) == len(names)
+        assert [
+            one for one in (*names, *described["components"]["schemas"]) if not re.fullmatch("[A-Za-z_]*[a-z]", one)
+        ] == []
+        listed = [described["components"]["schemas"][f"{one}List"] for one in ("Decision", "Finding", "Event")]
+        assert {tuple(one["required"]) for one in listed} == {("items", "cursor", "behind", "total")}
 
     def test_a_body_that_is_no_json_is_malformed(self, admin):
         for raw in (b"{", b'{"kind": "\xff"}', b"[" * 5000, gzip.compress(b"{}"), b'{"for": ' + b"9" * 5000 + b"}"):
