@@ -107,11 +107,9 @@ class Committed:
     """What a commit came to for one batch.
 
     `revision` is the app's decision list's afterwards, `changed` says whether this commit moved it.
-    `position` is the journal's after the batch's events (unchanged without events): see `Events.after`.
     `opened` are the ids of findings that were new; the others were known and are as they were.
     """
 
     revision: int
     changed: bool
-    position: int
     opened: tuple[str, ...] = ()

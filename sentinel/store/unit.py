@@ -40,8 +40,8 @@ class Unit(ABC, Generic[Kept]):
         return self._links[app].resolve(sightings)
 
     @abstractmethod
-    def _learn(self, batch: Batch, kept: Kept) -> int:
-        """Let everybody in this process see the events of a batch; return how far the store is now."""
+    def _learn(self, batch: Batch, kept: Kept) -> None:
+        """Let everybody in this process see the events of a batch."""
 
     def _begin(self, batches: Sequence[Batch]) -> None:
         """Raise unless this is the first commit and every app is there."""
@@ -70,9 +70,9 @@ class Unit(ABC, Generic[Kept]):
         answers = []
         for batch, some, new in zip(batches, kept, opened, strict=True):
             rooms.labels.learn(batch.app, batch.labels)
-            position = self._learn(batch, some)
+            self._learn(batch, some)
             changed = written[batch.app].revision is not None
-            answers.append(Committed(rooms.revisions.of(batch.app), changed, position, new))
+            answers.append(Committed(rooms.revisions.of(batch.app), changed, new))
         for app, linking in self._links.items():
             rooms.labels.carry(app, linking.carried)
         return answers

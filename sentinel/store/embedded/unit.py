@@ -83,8 +83,6 @@ class Unit(unit.Unit[Journaled]):
             return set()
         return stored
 
-    def _learn(self, batch: Batch, kept: Journaled) -> int:
-        machine = self._machine
-        machine.recent_of(batch.app).learn(batch.events)
-        machine.journal.committed(*kept)
-        return machine.journal.position
+    def _learn(self, batch: Batch, kept: Journaled) -> None:
+        self._machine.recent_of(batch.app).learn(batch.events)
+        self._machine.journal.committed(*kept)

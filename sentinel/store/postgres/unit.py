@@ -106,13 +106,12 @@ class Unit(unit.Unit[list[KeptEvent]]):
             opened[index] = unit.write(written[batch.app], batch)
         return [opened[index] for index in range(len(batches))]
 
-    def _learn(self, batch: Batch, kept: list[KeptEvent]) -> int:
+    def _learn(self, batch: Batch, kept: list[KeptEvent]) -> None:
         machine = self._machine
         if kept:
             machine.place.learn(kept[-1].position >> BITS)
             machine.learning.learn(batch.app, batch.now, batch.events)
             machine.partitions.seen(event.at // DAY for event in batch.events)
-        return machine.place.position
 
 
 def _placed(events: Sequence[Event], blocks: Iterator[int]) -> Iterator[KeptEvent]:
