@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil, floor
+from typing import Any
 
 from sentinel.core import moment
 from sentinel.core.duration import format_duration
@@ -35,10 +36,11 @@ def nothing(watch: Watch) -> Progress:
 
 def fires(judge: Judge, known: Progress, now: int) -> str:
     """Return what would open the next finding of a group, but for one that holds it back."""
-    return _KINDS[type(judge.playbook.detector)](judge, known, now)
+    detector = judge.playbook.detector
+    return _KINDS[type(detector)](judge, detector, known, now)
 
 
-def _when(judge: Judge, known: Progress, now: int) -> str:
+def _when(judge: Judge, detector: None, known: Progress, now: int) -> str:
     metrics, window = judge.playbook.when, format_duration(judge.playbook.window)
     lacking = [_lacking(metric, value) for metric, value in zip(metrics, known.tally, strict=True)]
     wanted = [text for text in lacking if text]
@@ -64,9 +66,7 @@ def _lacking(metric: Metric, value: int | float | None) -> str | None:
     return f"{'a mean ' if metric.kind == 'avg' else ''}`{metric.field}` of {than} {digits(wanted)}"
 
 
-def _sequence(judge: Judge, known: Progress, now: int) -> str:
-    detector = judge.playbook.detector
-    assert isinstance(detector, written.Sequence)
+def _sequence(judge: Judge, detector: written.Sequence, known: Progress, now: int) -> str:
     wanted = [max(step.count, step.distinct) for step in detector.steps]
     number = next((n for n, (have, full) in enumerate(zip(known.tally, wanted, strict=True)) if (have or 0) < full), 0)
     step, have = detector.steps[number], int(known.tally[number] or 0)
@@ -77,9 +77,7 @@ def _sequence(judge: Judge, known: Progress, now: int) -> str:
     return f"{more} more {plural(more, 'event')}{what} for step {number + 1} of {len(wanted)}{left}"
 
 
-def _first_seen(judge: Judge, known: Progress, now: int) -> str:
-    detector = judge.playbook.detector
-    assert isinstance(detector, written.FirstSeen)
+def _first_seen(judge: Judge, detector: written.FirstSeen, known: Progress, now: int) -> str:
     more = detector.after - int(known.tally[0] or 0)
     values = [str(shown_key(value)) for value in known.known]
     told = ", ".join(f"`{value}`" for value in values[:SHOWN]) + (", …" if len(values) > SHOWN else "")
@@ -87,9 +85,7 @@ def _first_seen(judge: Judge, known: Progress, now: int) -> str:
     return f"{more} more {plural(more, 'event')} to learn from, then {new}" if more > 0 else new
 
 
-def _travel(judge: Judge, known: Progress, now: int) -> str:
-    detector = judge.playbook.detector
-    assert isinstance(detector, written.Travel)
+def _travel(judge: Judge, detector: written.Travel, known: Progress, now: int) -> str:
     if known.place is None:
         return "two events from places too far apart"
     at, latitude, longitude = known.place
@@ -97,17 +93,13 @@ def _travel(judge: Judge, known: Progress, now: int) -> str:
     return f"an event from where nobody gets at {digits(detector.faster_than)} km/h from {where}"
 
 
-def _absent(judge: Judge, known: Progress, now: int) -> str:
-    detector = judge.playbook.detector
-    assert isinstance(detector, written.Absent)
+def _absent(judge: Judge, detector: written.Absent, known: Progress, now: int) -> str:
     if known.due is None:
         return f"an event that begins a wait, and then nothing for {format_duration(detector.within)}"
     return f"nothing of what is awaited until {moment.to_text(known.due)}"
 
 
-def _spike(judge: Judge, known: Progress, now: int) -> str:
-    detector = judge.playbook.detector
-    assert isinstance(detector, written.Spike)
+def _spike(judge: Judge, detector: written.Spike, known: Progress, now: int) -> str:
     count, mean = int(known.tally[0] or 0), float(known.tally[1] or 0)
     more = max(detector.min, ceil(detector.factor * mean)) - count
     window = format_duration(judge.playbook.window)
@@ -118,7 +110,7 @@ def _spike(judge: Judge, known: Progress, now: int) -> str:
     return f"{wanted}, from {moment.to_text(known.ready)} on, when the baseline is full" if early else wanted
 
 
-_KINDS: dict[type, Callable[[Judge, Progress, int], str]] = {
+_KINDS: dict[type, Callable[[Judge, Any, Progress, int], str]] = {
     type(None): _when,
     written.Sequence: _sequence,
     written.FirstSeen: _first_seen,

@@ -8,7 +8,7 @@ from typing import Any
 from sentinel.engine.windows import Absent, Hit, Opening, Watch
 from sentinel.windows.groups import Limits
 from sentinel.windows.names import GroupNames, Names, digest
-from sentinel.windows.scripted import Scripted, read_text, scripted
+from sentinel.windows.scripted import read_text, scripted
 
 
 class Asked:
@@ -16,7 +16,7 @@ class Asked:
 
     def __init__(self, watch: Watch, limits: Limits, names: Names) -> None:
         self.watch = watch
-        self.scripted: Scripted = scripted(watch, limits)
+        self.scripted = scripted(watch, limits)
         self._names = names
         self._version = f"{watch.window} {watch.detector} {watch.shape} {limits.lateness}"
         self.ready = f"{watch.id}:{digest(self._version, size=8)}"

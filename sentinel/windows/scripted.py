@@ -9,7 +9,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
@@ -18,6 +18,7 @@ from sentinel.core.globe import EARTH_KM, NEAR_KM
 from sentinel.engine.windows import (
     MILLION,
     Absent,
+    Detector,
     FirstSeen,
     Gauge,
     Hit,
@@ -36,6 +37,7 @@ LONGEST = 34  # characters of a value to be told from others; a longer one is ha
 SLACK = 15 * MINUTE  # a group outlives what could need it by so much of the server's own time
 FEWEST_THINNED = 64
 Tally = tuple[int | float, ...]
+D = TypeVar("D", bound=Detector)
 _pack = msgspec.msgpack.encode
 
 
@@ -58,8 +60,8 @@ def token(value: str | None) -> str | bool:
     return "\0H" + blake2b(text(value), digest_size=16).hexdigest()
 
 
-class Scripted(ABC):
-    """One watch as its script is asked about it; a kind gives `own`, `values` and `tally`."""
+class Scripted(ABC, Generic[D]):
+    """One watch, with its detector `asked`, as its script sees it; a kind gives `own`, `values` and `tally`."""
 
     script: str
     span: int
@@ -68,6 +70,7 @@ class Scripted(ABC):
     def __init__(self, watch: Watch, limits: Limits) -> None:
         self.watch = watch
         self.limits = limits
+        self.asked = cast(D, watch.detector)
         self.span = self.reach()
         self.keep = self.span + limits.lateness
         findings = limits.lateness + watch.window + 2 * watch.cooldown
@@ -113,14 +116,13 @@ def known(tally: Tally) -> bytes:
     return json.dumps(list(tally)).encode()
 
 
-class CountScript(Scripted):
+class CountScript(Scripted[Threshold]):
     """A `count` alone."""
 
     script = "count"
 
     def own(self) -> tuple[Any, ...]:
-        assert isinstance(self.watch.detector, Threshold)
-        return (int(self.watch.detector.gauges[0].reach),)
+        return (int(self.asked.gauges[0].reach),)
 
     def tally(self, raw: Any) -> Tally:
         return (int(raw),)
@@ -129,22 +131,20 @@ class CountScript(Scripted):
 ADDING = {"count": 1, "sum": 2, "avg": 3, "ratio": 3}  # slots each takes where hits may be merged
 
 
-class ThresholdScript(Scripted):
+class ThresholdScript(Scripted[Threshold]):
     """Any metrics."""
 
     script = "threshold"
     packs = True
 
     def __init__(self, watch: Watch, limits: Limits) -> None:
-        assert isinstance(watch.detector, Threshold)
-        self.asked = watch.detector
+        super().__init__(watch, limits)
         self.gauges = self.asked.gauges
         self.merging = any(gauge.kind in ("sum", "avg", "ratio") for gauge in self.gauges)
         self.slots = sum(ADDING.get(gauge.kind, 0) for gauge in self.gauges) if self.merging else 0
         kept = sum(int(gauge.reach) if gauge.kind != "max" else 1 for gauge in self.gauges) if not self.merging else 0
         self.most = limits.hits if self.merging else max(FEWEST_THINNED, 4 * kept + 4)
         self._own = _pack(self._gauges()), self.slots, self.most, int(self.asked.on_arrival), self.asked.fewest
-        super().__init__(watch, limits)
 
     def _gauges(self) -> list[list[Any]]:
         found: list[list[Any]] = []
@@ -162,11 +162,6 @@ class ThresholdScript(Scripted):
 
     def own(self) -> tuple[Any, ...]:
         return self._own
-
-    @staticmethod
-    def number(raw: bytes) -> int | float:
-        """Return the number behind a text that `max` keeps."""
-        return _number(raw)
 
     def values(self, hit: Hit) -> tuple[Any, ...]:
         others = [_OTHER[g.kind](v, g) for g, v in zip(self.gauges, hit.values, strict=True) if g.kind in _OTHER]
@@ -200,7 +195,8 @@ def _largest(value: int | float | None, gauge: Gauge) -> str | bool:
     return value is not None and ("+" if reaches(value, gauge) else "-") + repr(value)
 
 
-def _number(raw: bytes) -> int | float:
+def number(raw: bytes) -> int | float:
+    """Return the number behind a text that `max` keeps."""
     return int(raw) if raw.lstrip(b"-").isdigit() else float(raw)
 
 
@@ -208,21 +204,20 @@ _OTHER: dict[str, Callable[[Any, Gauge], str | bool]] = {
     "distinct": lambda value, gauge: token(value), "max": _largest,
 }  # fmt: skip
 _SHOWN: dict[str, Callable[[Any], int | float]] = {
-    "count": int, "distinct": int, "sum": lambda raw: raw[0] * BASE + raw[1], "max": _number,
+    "count": int, "distinct": int, "sum": lambda raw: raw[0] * BASE + raw[1], "max": number,
     "avg": lambda raw: (raw[1] * BASE + raw[2]) / raw[0] / MILLION,
     "ratio": lambda raw: (raw[1] * BASE + raw[2]) / raw[0] / MILLION,
 }  # fmt: skip
 
 
-class StepsScript(Scripted):
+class StepsScript(Scripted[Steps]):
     """A sequence."""
 
     script = "steps"
     packs = True
 
     def own(self) -> tuple[Any, ...]:
-        assert isinstance(self.watch.detector, Steps)
-        return _pack([[step.count, step.distinct] for step in self.watch.detector.steps]), self.limits.hits
+        return _pack([[step.count, step.distinct] for step in self.asked.steps]), self.limits.hits
 
     def values(self, hit: Hit) -> tuple[Any, ...]:
         mask, until, values = hit.values
@@ -230,25 +225,22 @@ class StepsScript(Scripted):
         return (_pack([marks, bool(until), *map(token, values)]),)
 
     def tally(self, raw: Any) -> Tally:
-        assert isinstance(self.watch.detector, Steps)
-        return tuple(max(step.count, step.distinct) for step in self.watch.detector.steps)
+        return tuple(max(step.count, step.distinct) for step in self.asked.steps)
 
 
-class FirstSeenScript(Scripted):
+class FirstSeenScript(Scripted[FirstSeen]):
     """A value new to its group."""
 
     script = "first_seen"
 
     def reach(self) -> int:
-        assert isinstance(self.watch.detector, FirstSeen)
-        return self.watch.detector.history
+        return self.asked.history
 
     def window(self) -> int:
         return self.reach()
 
     def own(self) -> tuple[Any, ...]:
-        assert isinstance(self.watch.detector, FirstSeen)
-        after = self.watch.detector.after
+        after = self.asked.after
         return after, after + RECENT, VALUES, TIMES
 
     def values(self, hit: Hit) -> tuple[Any, ...]:
@@ -259,15 +251,14 @@ class FirstSeenScript(Scripted):
         return (int(raw),)
 
 
-class TravelScript(Scripted):
+class TravelScript(Scripted[Travel]):
     """Two places too far apart."""
 
     script = "travel"
     packs = True
 
     def own(self) -> tuple[Any, ...]:
-        assert isinstance(self.watch.detector, Travel)
-        return repr(float(self.watch.detector.speed)), self.limits.hits, repr(EARTH_KM), NEAR_KM, HOUR
+        return repr(float(self.asked.speed)), self.limits.hits, repr(EARTH_KM), NEAR_KM, HOUR
 
     def values(self, hit: Hit) -> tuple[Any, ...]:
         return (_pack([float(value) for value in hit.values]),)
@@ -276,16 +267,11 @@ class TravelScript(Scripted):
         return round(float(raw[0]), 1), int(raw[1]) / SECOND
 
 
-class SpikeScript(Scripted):
+class SpikeScript(Scripted[Spike]):
     """A count against its baseline."""
 
     script = "spike"
     packs = True
-
-    def __init__(self, watch: Watch, limits: Limits) -> None:
-        assert isinstance(watch.detector, Spike)
-        self.asked = watch.detector
-        super().__init__(watch, limits)
 
     def reach(self) -> int:
         return self.watch.window + self.asked.baseline
@@ -301,21 +287,16 @@ class SpikeScript(Scripted):
         return raw[0], raw[1] * self.watch.window / self.asked.baseline
 
 
-class AbsentScript(Scripted):
+class AbsentScript(Scripted[Absent]):
     """Waits, and what ends them."""
 
     script = "absent"
 
-    def __init__(self, watch: Watch, limits: Limits) -> None:
-        assert isinstance(watch.detector, Absent)
-        self.within = watch.detector.within
-        super().__init__(watch, limits)
-
     def reach(self) -> int:
-        return self.within + self.limits.lateness
+        return self.asked.within + self.limits.lateness
 
     def own(self) -> tuple[Any, ...]:
-        return (self.within,)
+        return (self.asked.within,)
 
     def values(self, hit: Hit) -> tuple[Any, ...]:
         begins, ends = hit.values[0], hit.values[1]
@@ -337,7 +318,7 @@ def recalled(watch: str, at: int, id: str, raw: bytes) -> Hit:
     return Hit(watch, key, at, id, tuple(values), raw[:1] == b"1", source)
 
 
-def scripted(watch: Watch, limits: Limits) -> Scripted:
+def scripted(watch: Watch, limits: Limits) -> Scripted[Any]:
     """Return how a watch is asked about."""
     detector = watch.detector
     if isinstance(detector, Threshold) and [gauge.kind for gauge in detector.gauges] == ["count"]:
@@ -345,7 +326,7 @@ def scripted(watch: Watch, limits: Limits) -> Scripted:
     return KINDS[type(detector)](watch, limits)
 
 
-KINDS: dict[type, Callable[[Watch, Limits], Scripted]] = {
+KINDS: dict[type, Callable[[Watch, Limits], Scripted[Any]]] = {
     Threshold: ThresholdScript, Steps: StepsScript, FirstSeen: FirstSeenScript, Travel: TravelScript,
     Absent: AbsentScript, Spike: SpikeScript,
 }  # fmt: skip

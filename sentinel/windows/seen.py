@@ -10,11 +10,20 @@ import msgspec
 from sentinel.engine.windows import FirstSeen, Hit, Progress, Spike, Steps, Threshold, Watch
 from sentinel.windows.groups import Limits
 from sentinel.windows.memory import MemoryWindows
-from sentinel.windows.scripted import BASE, AbsentScript, Scripted, SpikeScript, ThresholdScript, read_text, recalled
+from sentinel.windows.scripted import (
+    BASE,
+    AbsentScript,
+    Scripted,
+    SpikeScript,
+    ThresholdScript,
+    number,
+    read_text,
+    recalled,
+)
 from sentinel.windows.spike import was_there
 
 
-def progress(asked: Scripted, key: str, answer: Sequence[Any], now: int) -> Progress | None:
+def progress(asked: Scripted[Any], key: str, answer: Sequence[Any], now: int) -> Progress | None:
     """Return how near a group is of which `peek` gave this; None where there is nothing."""
     findings, raw, ends, header = answer
     opened = tuple((at, acting == 1) for at, acting in findings)
@@ -31,7 +40,7 @@ def progress(asked: Scripted, key: str, answer: Sequence[Any], now: int) -> Prog
     return found._replace(opened=opened)
 
 
-def _weighed(asked: Scripted, key: str, hits: Sequence[Any], ends: Sequence[int], now: int) -> Progress:
+def _weighed(asked: Scripted[Any], key: str, hits: Sequence[Any], ends: Sequence[int], now: int) -> Progress:
     """Let windows in memory take the hits in, and say what they come to."""
     watch = asked.watch
     windows = MemoryWindows([watch], Limits(lateness=asked.limits.lateness, hits=1 << 40))
@@ -49,7 +58,7 @@ def _nothing(watch: Watch) -> Progress:
     return windows.progress(watch.id, "", 1 << 60) or Progress(())
 
 
-def _hit(asked: Scripted, key: str, at: int, id: str, packed: Any) -> Hit:
+def _hit(asked: Scripted[Any], key: str, at: int, id: str, packed: Any) -> Hit:
     watch = asked.watch
     if isinstance(asked, AbsentScript):
         return recalled(watch.id, at, id, packed)
@@ -76,7 +85,7 @@ def _threshold(asked: ThresholdScript, packed: Sequence[Any]) -> tuple[Any, ...]
             values.append(tuple(_text(each) for each in one) if isinstance(one, list) else one and _text(one))
         elif gauge.kind == "max":
             one = others.pop(0)
-            values.append(None if one is None else asked.number(one[1:]))
+            values.append(None if one is None else number(one[1:]))
         elif gauge.kind == "count":
             values.append(slots.pop(0) if asked.slots else 1)
         elif gauge.kind == "sum":
@@ -90,7 +99,7 @@ def _text(raw: bytes) -> str:
     return raw.decode("latin-1")
 
 
-def _spike(asked: Scripted, hits: Sequence[Any], now: int) -> Progress:
+def _spike(asked: Scripted[Any], hits: Sequence[Any], now: int) -> Progress:
     assert isinstance(asked, SpikeScript)
     spike, window = asked.asked, asked.watch.window
     start = now - window
