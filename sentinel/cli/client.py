@@ -1,4 +1,4 @@
-"""How commands reach a running server: by address and key, or, beside its data folder, by the file it leaves there."""
+"""How commands reach a running server: by URL and key, or, on its machine, by the file in its data folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sentinel demo`. What it shows is in the room `demo`; here are its options, its signals and its exit code."""
+"""`sentinel demo`: its options, signals and exit code. The demo itself is in the room `demo`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sentinel doctor`: what a server would trip over, said before it starts or while it runs."""
+"""`sentinel doctor`: what would go wrong with a server, checked before it starts or while it runs."""
 
 from __future__ import annotations
 

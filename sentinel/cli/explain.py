@@ -1,4 +1,4 @@
-"""`sentinel explain`: why an event counts or does not, how near a group is to findings, what a decision rests on."""
+"""`sentinel explain`: why an event counts or not, how near a group is to a finding, and what a decision rests on."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""`sentinel import`: past events from files to a server, in batches, with patience.
+"""`sentinel import`: send past events from files to a server, in batches, and try again where it fails.
 
-A repeated run counts nothing twice, because events keep their ids. One that was broken off goes on where it was: how
+Running it again counts nothing twice, because events keep their ids. An interrupted run goes on where it stopped: how
 far each file was acknowledged is kept in the user's state folder until the file is done. What a server exported is
-sent as its senders sent it.
+sent as its senders had sent it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What commands that judge past events share: how files are read, and what their events lack."""
+"""What the commands that judge past events share: how files are read, and what their events lack."""
 
 from __future__ import annotations
 

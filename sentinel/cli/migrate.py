@@ -1,4 +1,4 @@
-"""`sentinel migrate`: a data folder copied into PostgreSQL, for a server that is to be several."""
+"""`sentinel migrate`: copy a data folder into PostgreSQL, so that several servers can share it."""
 
 from __future__ import annotations
 

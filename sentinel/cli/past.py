@@ -1,4 +1,4 @@
-"""The past events that commands judge playbooks on: files, or what a server has stored, running or not."""
+"""Where commands take past events from: files, or a server's store, whether the server runs or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From values to HTML: Jinja with everything that is shown made inert, whatever it contains. No page is known here."""
+"""Turn values into HTML with Jinja, so that nothing shown can act as markup or mislead. No page is known here."""
 
 from __future__ import annotations
 

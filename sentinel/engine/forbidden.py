@@ -1,4 +1,4 @@
-"""Python that is not part of the language: what to say about each, and what to write instead."""
+"""Python that is not part of the language: what to say about each construct, and what to write instead."""
 
 from __future__ import annotations
 

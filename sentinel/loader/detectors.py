@@ -1,6 +1,6 @@
-"""What opens a playbook's findings, as files say it: `when`, and the other detectors beside it.
+"""The detectors as files write them: `when`, and the others beside it.
 
-Shapes only. What their values cannot mean is in impossible.py, what becomes of them in playbook.py.
+Shapes only. Values that make no sense are found in impossible.py; what values become is in playbook.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a rule's file and a playbook's file look like: the one description that reads them and that becomes JSON Schema.
+"""What the files of rules and playbooks look like: one description that reads them and also becomes JSON Schema.
 
-What keys mean together (a cooldown longer than a block, an action on a user nobody grouped by) is in checks.py.
+What depends on several keys (a cooldown longer than a block, an action on a user nobody grouped by) is in checks.py.
 """
 
 from __future__ import annotations

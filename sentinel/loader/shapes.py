@@ -1,7 +1,6 @@
-"""How a description of a file reads nodes and, from the same declaration, becomes JSON Schema.
+"""The composite shapes (records, lists, tables): they read YAML nodes and, by the same declaration, become JSON Schema.
 
-The composite shapes: records, lists, tables. Single words are in words.py; what rules and playbooks look like is in
-schema.py.
+Single words are in words.py; what rules and playbooks look like is in schema.py.
 """
 
 from __future__ import annotations

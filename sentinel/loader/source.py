@@ -1,7 +1,7 @@
-"""YAML text as nodes that know where they stand. What the nodes should say is the schema's.
+"""YAML text as nodes that know where they stand. What the nodes should say is in the schema.
 
-The parser's events are read instead of its composed nodes: composing follows aliases, forgets anchors and keeps
-duplicate keys. Every scalar stays the text that was written; nothing is resolved to a number, date or boolean.
+The parser's events are read instead of its composed nodes, because composing follows aliases, forgets anchors and keeps
+duplicate keys. Every scalar stays the text that was written; nothing becomes a number, a date or a boolean.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Single words of a file: how each text becomes an id, a duration, a number, a condition, a field.
+"""The shapes of single words in a file: how a text becomes an id, a duration, a number, a condition, a field.
 
 A scalar is text until its shape says otherwise: only here does `10m` become microseconds and `true` a boolean.
 """

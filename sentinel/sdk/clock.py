@@ -1,6 +1,6 @@
-"""The time as the server tells it, the waits between attempts, and words said once.
+"""The server's time, the waits between attempts, and messages that are logged once.
 
-Nothing of events or decisions is known here.
+Events and decisions are not known here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One HTTP connection to the server: proxies honoured, redirects never followed, cut from outside at any time.
+"""One HTTP connection to the server: proxies honoured, redirects never followed, and it can be cut off at any time.
 
-What is asked and what answers mean is `transport`'s and `sync`'s business.
+What requests and answers mean is known to `transport` and `sync`.
 """
 
 from __future__ import annotations

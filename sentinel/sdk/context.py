@@ -1,7 +1,7 @@
-"""What is known of the request under way: a holder that every thread and task of the request shares.
+"""What is known of the current request, in a holder that every thread and task of the request shares.
 
-A context variable set inside a view does not reach the middleware; an object set there by the middleware and
-changed inside does. What follows from a verdict is the middleware's business.
+A context variable set inside a view does not reach the middleware; an object that the middleware set, and the view
+changed, does. What follows from a verdict is up to the middleware.
 """
 
 from __future__ import annotations

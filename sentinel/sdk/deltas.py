@@ -1,6 +1,6 @@
-"""Deltas read while they arrive: a list of a million decisions passes without one long step or one long text.
+"""Read deltas while they arrive, so that a list of a million decisions needs no long step and no long text.
 
-Text in, a set of decisions out; where the text comes from and who is told is `sync`'s business.
+Text in, a set of decisions out. Where the text comes from and who is told is known to `sync`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Keeps the decision list up to date, in one daemon thread: a stream of deltas, or polling where no stream passes.
+"""Keep the decision list up to date, in one daemon thread: a stream of deltas, or polling where no stream gets through.
 
-For ever: whatever fails is tried again, and meanwhile the last list stays in force.
+It never gives up: whatever fails is tried again, and meanwhile the last list stays in force.
 """
 
 from __future__ import annotations

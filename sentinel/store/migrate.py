@@ -1,4 +1,4 @@
-"""The tables are brought up to date when the store is opened, in one transaction, by migrations shipped here."""
+"""Bring the tables up to date when the store is opened, in one transaction, by the migrations shipped here."""
 
 from __future__ import annotations
 

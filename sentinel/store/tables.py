@@ -1,6 +1,6 @@
 """The tables, the same for SQLite and PostgreSQL. Times are microseconds since 1970; how rows are used is not here.
 
-A migration in `migrations/versions` goes with every change; a test holds the two together.
+Every change needs a migration in `migrations/versions`; a test compares the two.
 """
 
 from __future__ import annotations

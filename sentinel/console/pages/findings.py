@@ -1,4 +1,4 @@
-"""What playbooks found, and what people make of it."""
+"""What playbooks found, and how people judged it."""
 
 from __future__ import annotations
 

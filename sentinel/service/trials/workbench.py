@@ -1,7 +1,7 @@
 """Where a draft is tried before it is a file: its mistakes, its own tests, and what it would have done.
 
-Everything is given as plain JSON values, so that the API and the console show the same. A draft stands in for one file;
-rules, lists and the other playbooks are those in use.
+All results are plain JSON values, so that the API and the console show the same. A draft stands in for one file; rules,
+lists and the other playbooks are those in use.
 """
 
 from __future__ import annotations
