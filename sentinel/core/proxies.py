@@ -76,10 +76,11 @@ def _rightmost_untrusted(near: str | None, chain: list[str | None], trusted: tup
 
 
 def _chain(forwarded: Sequence[str], x_forwarded_for: Sequence[str], header: str | None) -> list[str | None]:
-    if header == "forwarded" or (header is None and not x_forwarded_for):
+    nodes = ",".join(x_forwarded_for)
+    if header == "forwarded" or (header is None and not nodes.strip(", \t")):  # empty lines hide nothing
         found = islice(_ELEMENT.finditer(",".join(forwarded)[::-1]), _MOST)
         return [_node(part[0][::-1]) for part in found][::-1]
-    return [_address(part) for part in ",".join(x_forwarded_for).split(",")[-_MOST:]]
+    return [_address(part) for part in nodes.split(",")[-_MOST:]]
 
 
 def _node(part: str) -> str | None:

@@ -257,10 +257,8 @@ class _About:
 
     def header(self, name: str) -> str | None:
         wanted = name.encode("latin-1")
-        for found, value in self._scope["headers"]:
-            if found == wanted:
-                return str(value, "latin-1")
-        return None
+        lines = [value for found, value in self._scope["headers"] if found == wanted]
+        return str(b",".join(lines), "latin-1") if lines else None  # as one, as WSGI's servers give them
 
     def body(self) -> bytes | None:
         return bytes(self._body) if self._body is not None else None
