@@ -16,6 +16,8 @@ from sentinel.core.errors import SentinelError
 if TYPE_CHECKING:
     from sentinel.compat.sigma.playbooks import Imported
 
+_SHOWN = 20  # fields that nobody said what they are
+
 
 def import_sigma(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders of Sigma rules.", metavar="FILE")],
@@ -45,6 +47,8 @@ def import_sigma(
     elif out is not None:
         _write(out / "rules", ((one["rule"], importing.text([one])) for one in imported.rules))
         _write(out / "playbooks", ((one["playbook"], importing.text([one])) for one in imported.playbooks))
+    if len(imported.unknown) > 1:
+        print(plain(_unknown(imported)), file=sys.stderr)  # noqa: T201
     print(plain(_counted(imported)), file=sys.stderr)  # noqa: T201
     return int(any(report.lost for report in imported.reports))
 
@@ -61,6 +65,12 @@ def _write(folder: Path, files: Iterable[tuple[Any, str]]) -> None:
             path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SentinelError(f"`{folder}` cannot be written: {error.strerror}") from None
+
+
+def _unknown(imported: Imported) -> str:
+    most = imported.unknown.most_common(_SHOWN)
+    told = ", ".join(f"{name[:60]} ({count})" for name, count in most)
+    return f"fields that are not known, and how many rules ask for them: {told}" + ("" if len(most) < _SHOWN else ", …")
 
 
 def _counted(imported: Imported) -> str:

@@ -210,7 +210,10 @@ def test_a_rule_that_no_correlation_takes_fires_by_itself(rule):
         ([base("x", **{"timestamp|hour": 3})], "a part of a time"),
         ([base("x", event="a") | {"detection": {"condition": "a"}}], ""),
         ([BASES["one"], correlation("event_count", ["one"], condition={"lt": 3})], "`lt`"),
-        ([BASES["one"], correlation("event_count", ["none"], condition={"gte": 3})], "not in these files"),
+        (
+            [BASES["one"], correlation("event_count", ["none"], condition={"gte": 3})],
+            "it names `none`, a rule that is not in these files",
+        ),
         ([BASES["one"], correlation("event_count", ["one"], condition={"gte": 0.5})], ""),
         ([BASES["one"], correlation("value_median", ["one"], condition={"gte": 3, "field": "user"})], "value_median"),
         ([BASES["one"], correlation("temporal", ["one"], condition="one and not two")], "not defined in rules list"),
@@ -237,7 +240,26 @@ def test_what_has_no_like_is_reported_and_never_half_imported(documents, message
 def test_what_rests_on_a_rule_that_was_lost_is_lost_too_and_says_so():
     found = imported(base("odd", **{"nowhere.x": 1}), correlation("event_count", ["odd"], condition={"gte": 3}))
     assert [report.rule for report in found.reports if report.lost] == ["odd", "Together"]
+    assert "`odd`, which it needs, was not imported" in found.reports[1].message
     assert (found.rules, found.playbooks) == ([], [])
+
+
+def test_of_a_correlation_of_correlations_it_is_said_what_to_write_instead():
+    many = correlation("event_count", ["one"], condition={"gte": 3}) | {"title": "Many", "name": "many"}
+    found = imported(BASES["one"], BASES["two"], many, correlation("temporal_ordered", ["many", "two"]))
+    (lost,) = [report for report in found.reports if report.lost]
+    assert "`Many`, which it needs, is a correlation (a `sequence` has steps with a `count`" in lost.message
+    assert [one["title"] for one in found.playbooks] == ["Many"]
+
+
+def test_all_fields_that_are_not_known_are_named_at_once_with_those_of_a_reference():
+    asked = {f"their.f{number}": "x" for number in range(9)} | {"ip|fieldref": "their.ip", "event": "a"}
+    found = imported(base("x", **asked), base("y", **{"their.f1": "x"}))
+    assert found.reports[0].message == (
+        "the fields `their.f0`, `their.f1`, `their.f2`, `their.f3`, `their.f4`, `their.f5`, `their.f6`, `their.f7` and "
+        "2 more are not known (say what each is: `--field their.f0=…`)"
+    )
+    assert (found.unknown["their.f1"], found.unknown["their.ip"], found.unknown["event"]) == (2, 1, 0)
 
 
 def test_a_rule_that_only_a_correlation_wants_has_no_playbook_unless_it_is_to_generate():
@@ -344,7 +366,16 @@ def test_the_command_ends_with_1_where_something_is_lost_and_says_what(tmp_path,
     assert run(["import-sigma", str(tmp_path)]) == 1
     said = capsys.readouterr()
     assert "x: not imported: the field `nowhere.x` is not known" in said.err
+    assert "how many rules ask" not in said.err, "of one field alone it is told already"
     assert yaml.safe_load_all(said.out) and "rule: one" in said.out
+
+
+def test_the_command_tells_at_its_end_which_fields_most_rules_ask_for(tmp_path, capsys):
+    documents = [base("x", **{"nowhere.x": 1, "nowhere.y": 1}), base("y", **{"nowhere.y": 1})]
+    (tmp_path / "a.yml").write_text(yaml.safe_dump_all(documents))
+    assert run(["import-sigma", str(tmp_path)]) == 1
+    told = "fields that are not known, and how many rules ask for them: nowhere.y (2), nowhere.x (1)"
+    assert capsys.readouterr().err.splitlines()[-2:] == [told, "0 rules, 0 playbooks; 2 not imported"]
 
 
 def test_where_nothing_is_imported_the_command_writes_nothing(tmp_path, capsys):

@@ -7,7 +7,7 @@ here. Texts are compared case-insensitively unless Sigma says `cased`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -53,6 +53,7 @@ NAMES: Mapping[str, str] = {
     "url.domain": "request.host", "cs-username": "user.username", "event.action": "event",
     "source.geo.country_iso_code": "geo.country", "source.as.number": "geo.asn",
 }  # fmt: skip
+SHOWN = 8  # fields that one message names
 _COMPARISONS = {
     CompareOperators.LT: "<", CompareOperators.LTE: "<=", CompareOperators.GT: ">", CompareOperators.GTE: ">=",
     CompareOperators.NEQ: "!=",
@@ -69,6 +70,18 @@ class Inexpressible(SentinelError):
     """Something in a Sigma rule that has no like here."""
 
 
+class UnknownFields(Inexpressible):
+    """Fields of a Sigma rule that nobody said what they are here; `names` are theirs."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        shown = ", ".join(f"`{name[:60]}`" for name in names[:SHOWN])
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        which = f"the field {shown} is" if len(names) == 1 else f"the fields {shown}{more} are"
+        what = "it is" if len(names) == 1 else "each is"
+        super().__init__(f"{which} not known", f"say what {what}: `--field {names[0][:60]}=…`")
+
+
 class Fields:
     """The names of fields: ours as they are, others by the table and by what the user says."""
 
@@ -83,17 +96,40 @@ class Fields:
         except ExpressionError:
             path = NAMES.get(path, "")
         if not path:
-            raise Inexpressible(f"the field `{name[:60]}` is not known", f"say what it is: `--field {name[:60]}=…`")
+            raise UnknownFields([name])
         field_kind(path)
         return path
 
+    def known(self, names: Iterable[str]) -> None:
+        """Raise UnknownFields for all names that mean nothing here, together."""
+        unknown = []
+        for name in dict.fromkeys(names):
+            try:
+                self(name)
+            except UnknownFields:
+                unknown.append(name)
+        if unknown:
+            raise UnknownFields(unknown)
+
 
 def where(rule: SigmaRule, fields: Fields) -> str:
-    """Return the condition of a rule; raises Inexpressible with the first thing that has no like."""
+    """Return the condition of a rule; raises Inexpressible with its unknown fields, or else the first such thing."""
     parsed = [condition.parsed for condition in rule.detection.parsed_condition]
     if not parsed or any(one is None for one in parsed):
         raise Inexpressible("it has no condition")
+    fields.known(name for one in parsed for name in _named(one))
     return _joined(" or ", [_tree(one, fields) for one in parsed])
+
+
+def _named(node: Any) -> Iterator[str]:
+    """Give the fields that a condition asks for, as Sigma names them."""
+    if isinstance(node, ConditionItem):
+        for one in node.args:
+            yield from _named(one)
+    elif isinstance(node, ConditionFieldEqualsValueExpression):
+        yield node.field
+        if isinstance(node.value, SigmaFieldReference):
+            yield node.value.field
 
 
 def _tree(node: Any, fields: Fields) -> str:

@@ -24,7 +24,7 @@ from sigma.correlations import (
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule, SigmaStatus
 
-from sentinel.compat.sigma.conditions import Fields, Inexpressible, where
+from sentinel.compat.sigma.conditions import Fields, Inexpressible, UnknownFields, where
 from sentinel.core.duration import SECOND, format_duration
 from sentinel.core.errors import SentinelError
 
@@ -39,6 +39,7 @@ _NOTES = {
     "sum": "negative numbers are passed over in a sum",
     "avg": "a mean is judged once, when an event arrives",
 }
+_STEPS = "a `sequence` has steps with a `count`; or let one playbook `emit` what another counts"
 FILE = "file"  # the attribute of a Sigma rule that says where it was read
 Document = dict[str, Any]
 
@@ -61,12 +62,16 @@ class Report(NamedTuple):
 
 @dataclass
 class Imported:
-    """What came of a collection. `origins` has the Sigma rule that a document's id came from."""
+    """What came of a collection. `origins` has the Sigma rule that a document's id came from.
+
+    `unknown` counts the rules that ask for a field of which nobody said what it is here.
+    """
 
     rules: list[Document] = field(default_factory=list)
     playbooks: list[Document] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     origins: dict[str, Any] = field(default_factory=dict)
+    unknown: Counter[str] = field(default_factory=Counter)
 
 
 def translate(collection: SigmaCollection, fields: Fields, any_source: bool = False) -> Imported:
@@ -110,6 +115,7 @@ class _Translation:
             make(rule)
         except (SentinelError, SigmaError, ParseBaseException, RecursionError) as error:
             self._imported.reports[told:] = [report(rule, error)]  # what else there is to say of it nobody needs
+            self._imported.unknown.update(error.names if isinstance(error, UnknownFields) else ())
 
     def _note(self, rule: Any, message: str) -> None:
         self._imported.reports.append(report(rule, message, lost=False))
@@ -156,14 +162,17 @@ class _Translation:
         if rule.rules is None or not isinstance(rule.condition, SigmaCorrelationCondition):
             raise Inexpressible("a condition of words over rules")
         if len(parts) != len(rule.rules):
-            raise Inexpressible("it names a rule that is not in these files")
+            missing = next(one.reference for one in rule.rules if getattr(one, "rule", None) is None)
+            raise Inexpressible(f"it names `{missing[:60]}`, a rule that is not in these files")
         for one in rule.rules:
             if self._named[one.reference] > 1:
                 raise Inexpressible(f"`{one.reference[:60]}`, which it needs, is the name of several rules")
         for part in parts:
+            if isinstance(part, SigmaCorrelationRule):
+                raise Inexpressible(f"`{_name(part)}`, which it needs, is a correlation", _STEPS)
             if id(part) not in self._ids:
-                raise Inexpressible(f"`{_name(part)}`, which it needs, is a correlation or was not imported")
-        base = {"group_by": self._group(rule), "window": _length(rule.timespan.seconds)}
+                raise Inexpressible(f"`{_name(part)}`, which it needs, was not imported")
+        base = {"group_by": self._group(rule), "window": format_duration(rule.timespan.seconds * SECOND)}
         if rule.type is SigmaCorrelationType.TEMPORAL_ORDERED:
             _all_of_them(rule)
             self._add(rule, base | {"sequence": [{"rule": self._ids[id(part)]} for part in parts]})
@@ -201,7 +210,9 @@ class _Translation:
             return {"count": {word: condition.count}}
         metric = _METRICS.get(rule.type)
         if metric is None:
-            raise Inexpressible(f"`{rule.type.name.lower()}`")
+            raise Inexpressible(
+                f"`{rule.type.name.lower()}`", "a playbook knows counts, values, sums, means and shares"
+            )
         if not isinstance(condition.fieldref, str):
             raise Inexpressible("it counts the values of several fields together, or of none")
         if metric in _NOTES:
@@ -275,10 +286,6 @@ def _all_of_them(rule: SigmaCorrelationRule) -> None:
     assert isinstance(condition, SigmaCorrelationCondition)
     if condition.op is not SigmaCorrelationConditionOperator.GTE or condition.count != number:
         raise Inexpressible("it asks for some of its rules, not for all")
-
-
-def _length(seconds: int) -> str:
-    return format_duration(seconds * SECOND)
 
 
 def report(rule: Any, message: object, lost: bool = True) -> Report:
