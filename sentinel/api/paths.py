@@ -16,6 +16,7 @@ scope `admin` in the app that the header `Sentinel-App` names, else in `default`
 come in pages, newest first: `cursor` asks for the next, null means the last. Every refusal has one form; its `code` is
 a promise, its `message` is for people."""
 _TEXT = {"type": "string"}
+_OPEN = {"type": "object", "additionalProperties": True}
 _MOMENT = {"type": "string", "format": "date-time"}
 _ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
 _REFUSED = (400, 401, 403, 404, 408, 413, 415, 422)
@@ -55,10 +56,10 @@ SCHEMAS: dict[str, Any] = {
                         "description": "The header, for `device` where the event names none; it is not kept.",
                     },
                     "status": {"type": "integer"},
-                    "params": {"type": "object"},
+                    "params": _OPEN,
                 },
             },
-            "properties": {"type": "object", "description": "The sender's own values, at most 32 KiB."},
+            "properties": {**_OPEN, "description": "The sender's own values, at most 32 KiB."},
             "trust": {"enum": ["browser"], "description": "Where a server passes on what a browser told it."},
         },
     },
@@ -100,6 +101,8 @@ def complete(described: dict[str, Any]) -> dict[str, Any]:
     for methods in described["paths"].values():
         for status in ("408", "413"):
             methods.get("get", {}).get("responses", {}).pop(status, None)
+        for parameter in (one for operation in methods.values() for one in operation.get("parameters", ())):
+            parameter["schema"] = _without_null(parameter["schema"])
     schemas = described.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(SCHEMAS)
     shown = DecisionView.model_json_schema()["properties"]
@@ -111,6 +114,14 @@ def complete(described: dict[str, Any]) -> dict[str, Any]:
     for path, method, operation in _operations():
         described["paths"].setdefault(path, {})[method] = operation
     return _listed(described)
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter: in an address nothing is null, so it may only be left out."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    return (
+        {**kinds[0], **{name: what for name, what in schema.items() if name != "anyOf"}} if len(kinds) == 1 else schema
+    )
 
 
 def _listed(described: dict[str, Any]) -> dict[str, Any]:

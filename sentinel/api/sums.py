@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query
 
 from sentinel.api.asking import Q, Since, Until, wanted
 from sentinel.api.context import ASKED_IN_TURN, Context, Here, Reader
-from sentinel.api.parts import Filter
+from sentinel.api.parts import LONGEST, Filter, Word
 from sentinel.api.shares import (
     FunnelView,
     NamesView,
@@ -50,6 +50,7 @@ SERIES: Mapping[Interval, int] = {"minute": DAY}  # how long where nobody says; 
 COHORTS: Mapping[Interval, int] = {"minute": HOUR, "hour": 2 * DAY}  # else 30 days
 Zone = Annotated[str, Query(max_length=64, description="Whose days, weeks and months: such as `Europe/Berlin`.")]
 Field = Annotated[str | None, Query(max_length=512, examples=["geo.country", "properties.plan"])]
+Step = Annotated[Word, Query(max_length=LONGEST)]
 Series = Annotated[int, Query(ge=1, le=MOST_SERIES, description="How many values have a line; the others share one.")]
 Previous = Annotated[bool, Query(description="Look at the period before as well, which takes as long again.")]
 Exact = Annotated[bool, Query(description="Count distinct users also where they would be estimated.")]
@@ -100,14 +101,13 @@ def get_names(
 
 @router.get("/v1/funnel", response_model=FunnelView)
 def get_funnel(
-    here: Here, caller: Reader, step: Annotated[list[Filter], Query(min_length=2, max_length=MOST_STEPS)],
+    here: Here, caller: Reader, step: Annotated[list[Step], Query(min_length=2, max_length=MOST_STEPS)],
     window: Annotated[str, Query(max_length=40)] = "7d", group_by: Field = None, top: Series = 10,
     exact: Exact = False, q: Q = None, ip: Filter = None, since: Since = None, until: Until = None,
 ) -> Any:  # fmt: skip
     """Return how many users do one thing after another within a window, and how long it takes them."""
     filter = bounded(here, wanted(here, caller.app, q, None, None, ip, since, until))
-    names = tuple(name or "" for name in step)
-    asked = FunnelWanted(filter, names, lasting("window", window), group_by, top, exact)
+    asked = FunnelWanted(filter, tuple(step), lasting("window", window), group_by, top, exact)
     return funnel_view(asked, here.store.explorer.funnel(caller.app, asked))
 
 

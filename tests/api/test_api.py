@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import json
 import re
 import threading
 import time
@@ -901,6 +902,7 @@ class TestForm:
         assert [
             one for one in (*names, *described["components"]["schemas"]) if not re.fullmatch("[A-Za-z_]*[a-z]", one)
         ] == []
+        assert '"null"' not in json.dumps([one.get("parameters") for one in operations])
         listed = [described["components"]["schemas"][f"{one}List"] for one in ("Decision", "Finding", "Event")]
         assert {tuple(one["required"]) for one in listed} == {("items", "cursor", "behind", "total")}
 
