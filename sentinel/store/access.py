@@ -166,12 +166,16 @@ class Access:
         return hash is not None
 
     def mark_used(self, ids: Sequence[str], now: int) -> None:
-        """Keep that keys of these ids were used a moment ago."""
+        """Keep that keys of these ids were used a moment ago.
+
+        Those that another server marks just now are passed over: each would wait for the other.
+        """
         c = access_keys.c
         earlier = or_(c.used.is_(None), c.used < now)
         with self._control.write() as connection:
             for some in lots(ids):
-                connection.execute(update(access_keys).where(c.id.in_(some), earlier).values(used=now))
+                free = select(c.id).where(c.id.in_(some), earlier).with_for_update(skip_locked=True)
+                connection.execute(update(access_keys).where(c.id.in_(free)).values(used=now))
 
     def good_link(self, purpose: str, secret: str, now: int) -> bool:
         """Say whether a one-time link is good, and leave it so."""

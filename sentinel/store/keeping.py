@@ -18,10 +18,14 @@ from sentinel.store.tables import apps, leases, playbook_versions, settings, sna
 
 
 class Snapshots:
-    """States of windows, opaque here; packed by zstd, for all of them come to a hundred megabytes."""
+    """States of windows, opaque here; packed by zstd, for all of them come to a hundred megabytes.
 
-    def __init__(self, control: Database) -> None:
+    `went_back` says whether the database is of an earlier time than this process: then no state is kept any more.
+    """
+
+    def __init__(self, control: Database, went_back: Callable[[Connection], bool] = lambda connection: False) -> None:
         self._control = control
+        self._went_back = went_back
         self._ended = False
 
     def end(self) -> None:
@@ -35,6 +39,9 @@ class Snapshots:
         row = {name: getattr(state, name) for name in Snapshot.__dataclass_fields__}
         packed = zstandard.ZstdCompressor(level=1).compress(state.state)
         with self._control.write() as connection:
+            if self._went_back(connection):  # and nobody has noticed yet
+                self.end()
+                return
             put(connection, snapshots, {**row, "app": app, "state": packed})
 
     def load(self, app: str) -> dict[str, Snapshot]:

@@ -80,8 +80,7 @@ class News:
         self._channel = f"sentinel_{control.schema}"[:63]
         with control.read() as connection:
             self._set_by(connection)
-            for row in connection.execute(select(room_versions)):
-                self._seen[row.app, row.room] = row.version
+            self._seen.update(_versions(connection)[1])
         control.committed = self.tell
         with control.translated():
             self._own: Patient | None = self._connected(time.monotonic() + _LEAVING)
@@ -121,28 +120,34 @@ class News:
 
     def look(self) -> None:
         """Read again what others changed."""
-        with self._lock:
-            known, seen = self._revisions.all(), dict(self._seen)
+        known, seen = self._known()
         with self._control.read(_ANSWER) as connection:
             position = self._place.decided(connection)
             self._set_by(connection)
         with self._control.read(_ANSWER) as connection:
-            revisions = connection.execute(select(apps.c.id, apps.c.revision)).all()
-            versions = connection.execute(select(room_versions)).all()
+            lists, rooms = _versions(connection)
         self._place.hear(position)
-        lists = {row.id: row.revision for row in revisions}
-        rooms = {(row.app, row.room): row.version for row in versions}
         if _is_less(lists, known) or _is_less(rooms, seen):
             self._begin_anew(known)
             self.look()
             return
-        for row in versions:
-            if self._seen.get((row.app, row.room)) != row.version and self._newer(row):
-                self._rooms[row.room](row.app)
+        for (app, room), version in rooms.items():
+            if self._seen.get((app, room)) != version and self._newer((app, room), version):
+                self._rooms[room](app)
         for app, revision in lists.items():
             if self._revisions.hear(app, revision):
                 for changed in self._heard:
                     changed(app)
+
+    def went_back(self, connection: Connection) -> bool:
+        """Say whether the database knows less than this process has seen of it, which the next look notices."""
+        known, seen = self._known()
+        lists, rooms = _versions(connection)
+        return _is_less(lists, known) or _is_less(rooms, seen)
+
+    def _known(self) -> tuple[Mapping[str, int], Mapping[tuple[str, str], int]]:
+        with self._lock:
+            return self._revisions.all(), dict(self._seen)
 
     def _begin_anew(self, known: Mapping[str, int]) -> None:
         """Forget what the database may not know any more."""
@@ -162,13 +167,13 @@ class News:
         after = self._wall()
         self.skew = min(max(self.skew, there - after), there - before)
 
-    def _newer(self, row: Any) -> bool:
+    def _newer(self, of: tuple[str, str], version: int) -> bool:
         """Note a version before what it says is read; a commit of this process may have come in between."""
         with self._lock:
-            if self._seen.get((row.app, row.room), 0) >= row.version:
+            if self._seen.get(of, 0) >= version:
                 return False
-            self._seen[row.app, row.room] = row.version
-            return row.room in self._rooms
+            self._seen[of] = version
+            return of[1] in self._rooms
 
     def stop(self) -> None:
         """End the thread."""
@@ -222,6 +227,13 @@ class News:
             if pause > EVERY:
                 self._stopping.wait(pause)
             own.listen(EVERY)
+
+
+def _versions(connection: Connection) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
+    """Return the revisions of all lists, by app, and the versions of all rooms, by app and room."""
+    revisions = connection.execute(select(apps.c.id, apps.c.revision)).all()
+    versions = connection.execute(select(room_versions)).all()
+    return {row.id: row.revision for row in revisions}, {(row.app, row.room): row.version for row in versions}
 
 
 def _is_less(now: Mapping[Any, int], before: Mapping[Any, int]) -> bool:

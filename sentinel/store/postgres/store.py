@@ -15,6 +15,7 @@ from sentinel.store.buried import FILE, Buried
 from sentinel.store.changes import AHEAD
 from sentinel.store.deletions import Deletions
 from sentinel.store.folder import Folder
+from sentinel.store.keeping import Snapshots
 from sentinel.store.migrate import migrate
 from sentinel.store.postgres.control import Control
 from sentinel.store.postgres.erasing import erase, named
@@ -74,6 +75,7 @@ class Postgres(Rooms):
         self._place = Place(control)
         self._partitions = Partitions(control)
         self.schema = Learning(control)
+        self.snapshots = Snapshots(control, lambda connection: self._news.went_back(connection))
         self._machine = Machine(control, self._place, self._partitions, self.schema, self)
         self.events = Events(control, self._place, self._partitions)
         self.explorer = explorer(control, self.events)
