@@ -6,6 +6,7 @@ The format of its pages is in `core.pages`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -66,6 +67,9 @@ def write(path: str, origin: str, decisions: Decisions, until: float = math.inf)
 
     It is given up at `until`, a moment of the monotonic clock.
     """
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(kind := os.lstat(path).st_mode) and not stat.S_ISLNK(kind):
+            raise OSError(errno.EINVAL, "it is no file")  # but perhaps a device: `/dev/null` would be one no more
     folder, begun = Path(path).parent, f".sentinel-{_digest(Path(path).name)}-"
     with contextlib.suppress(OSError):
         _clear(folder, begun)

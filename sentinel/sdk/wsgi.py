@@ -322,6 +322,9 @@ class _Input:
         for line in self._real:
             yield self._keep(line)
 
+    def __next__(self) -> bytes:
+        return self._keep(next(self._real))
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 

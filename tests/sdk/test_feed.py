@@ -579,6 +579,15 @@ def test_a_snapshot_that_cannot_be_written_costs_nothing(server, start):
     wait_for(lambda: sdk.is_blocked({"id": 1}))
 
 
+def test_what_is_no_file_is_replaced_by_no_snapshot(tmp_path):
+    """Who names `/dev/null` as root would have that no more, and nobody else on the machine either."""
+    path = tmp_path / "null"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="no file"):
+        snapshot.write(str(path), "here", Decisions(b"salt"))
+    assert [stat.S_ISFIFO(file.stat().st_mode) for file in tmp_path.iterdir()] == [True]
+
+
 def test_ended_decisions_are_taken_out_of_memory(server, start):
     client = start()
     server.decide(block(until=client.clock.now() + 60_000_000), block("d2", "id:2"))

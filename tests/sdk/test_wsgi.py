@@ -281,6 +281,28 @@ def test_form_fields_are_collected_as_the_application_reads_them(server, client,
     assert event["request"]["status"] == 204
 
 
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda body: body.read(),
+        lambda body: b"".join(body),
+        lambda body: b"".join(body.readlines()),
+        lambda body: body.readline() + next(body) + body.read(100),
+        lambda body: io.TextIOWrapper(body, "utf-8").read().encode(),
+    ],
+)
+def test_a_body_is_read_in_any_way_that_servers_allow(read):
+    def posting(environ, start_response):
+        assert read(environ["wsgi.input"]) == b"a=1\n&b=2\n&c=3\n"
+        start_response("204 No Content", [])
+        return []
+
+    environ = {"REQUEST_METHOD": "POST", "CONTENT_TYPE": "application/x-www-form-urlencoded"}
+    environ["wsgi.input"] = io.BytesIO(b"a=1\n&b=2\n&c=3\n")
+    with testing.capture():
+        assert list(SentinelMiddleware(posting)(environ, lambda status, headers: None)) == []
+
+
 def test_an_inner_middleware_leaves_the_request_to_the_outer(server, client):
     decide(client, BAD)
 
