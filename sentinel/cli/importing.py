@@ -47,6 +47,7 @@ class Sent:
     duplicates: int = 0
     skipped: int = 0
     rejected: int = 0
+    made: int = 0  # by playbooks, and left out
     shown: list[str] = field(default_factory=list)
 
 
@@ -175,11 +176,11 @@ def _import(
     stream: Stream, sender: Sender, bookmark: Bookmark, strict: bool, options: Options, sent: Sent
 ) -> Account:  # fmt: skip
     """Send the events of a file and return what reading it came to; one that was broken off goes on where it was."""
-    skip = bookmark.read()
+    skip, made = bookmark.read(), sent.made
     with following([stream]) as moved:
         while True:
-            account = Account(strict=strict)
-            if _send(_lots(stream, account, options), skip, sender, bookmark, stream.name, sent, moved):
+            account, sent.made = Account(strict=strict), made
+            if _send(_lots(stream, account, options, sent), skip, sender, bookmark, stream.name, sent, moved):
                 bookmark.forget()
                 return account
             skip = 0
@@ -224,20 +225,21 @@ def _receipts(sender: Sender, raws: list[Any]) -> Iterator[Any]:
             yield from _receipts(sender, half)
 
 
-def _lots(stream: Stream, account: Account, options: Options) -> Iterator[list[Any]]:
+def _lots(stream: Stream, account: Account, options: Options, sent: Sent) -> Iterator[list[Any]]:
     """Give the events of a file as the server takes them, as many at a time as a request may hold."""
     lot: list[Any] = []
     size = 0
     for batch in EventFile(stream, account, options).batches():
         for raw, event in zip(batch.raws, batch.events, strict=True):
-            if event.trust == MADE:
-                continue  # the server's own playbooks make it again
-            sent = _sendable(raw) | {"id": event.id}
-            weight = len(msgspec.json.encode(sent))
+            if event.trust == MADE:  # the server's own playbooks make it again
+                sent.made += 1
+                continue
+            plain = _sendable(raw) | {"id": event.id}
+            weight = len(msgspec.json.encode(plain))
             if lot and (len(lot) >= LOT or size + weight > LARGEST):
                 yield lot
                 lot, size = [], 0
-            lot.append(sent)
+            lot.append(plain)
             size += weight
     if lot:
         yield lot
@@ -265,5 +267,6 @@ def _report(accounts: list[Account], sent: Sent, format: Format) -> int:
     bad = sum(account.bad.total() for account in accounts)
     known, refused = sent.duplicates + sent.skipped, bad + sent.rejected
     text = f"{many(sent.accepted, 'event')} imported, {known:,} known already, {refused:,} refused"
-    show.one({"imported": sent.accepted, "known": known, "refused": refused}, format, text)
+    text += f", {sent.made:,} that playbooks made left out" if sent.made else ""
+    show.one({"imported": sent.accepted, "known": known, "refused": refused, "left_out": sent.made}, format, text)
     return 1 if refused else 0

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import structlog
 import zstandard
 
 from sentinel.cli import importing
@@ -31,11 +32,17 @@ from tests.api.whole import whole as run_whole
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with run_whole(tmp_path_factory.mktemp("server")) as whole:
-        url = f"http://127.0.0.1:{whole.client.port}"
-        leave(whole.server.settings.data, url, whole.server.token)
-        whole.url = url
-        yield whole
+    """Run a server in this process, whose log would stand among what a command prints: it is told when it is told."""
+    kept = structlog.get_config()
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    try:
+        with run_whole(tmp_path_factory.mktemp("server")) as whole:
+            url = f"http://127.0.0.1:{whole.client.port}"
+            leave(whole.server.settings.data, url, whole.server.token)
+            whole.url = url
+            yield whole
+    finally:
+        structlog.configure(**kept)
 
 
 @pytest.fixture
@@ -489,7 +496,8 @@ class TestImport:
         assert (code, lines) == (1, ["10 events imported, 0 known already, 2 refused"])
         assert f"{file}:11: `ip`: `no` is not an address" in err and f"{file}:12:" in err
         code, lines, _ = ask("import", file, "--format", "json")
-        assert (code, [json.loads(line) for line in lines]) == (1, [{"imported": 0, "known": 10, "refused": 2}])
+        told = {"imported": 0, "known": 10, "refused": 2, "left_out": 0}
+        assert (code, [json.loads(line) for line in lines]) == (1, [told])
 
     def test_what_an_export_added_is_left_to_the_server_to_find_again(self, server, ask, tmp_path):
         event = {
@@ -618,7 +626,8 @@ class TestImport:
     def test_what_playbooks_made_is_left_to_those_of_the_server(self, ask, tmp_path, stored):
         shown = {"event": "x", "timestamp": "2026-01-01T00:00:00Z", "received": None, "identifiers": {}}
         rows = [shown | {"id": trust, "trust": trust} for trust in ("server", "playbook", "browser")]
-        assert ask("import", self.write(tmp_path / "day.ndjson", rows))[0] == 0
+        told = "2 events imported, 0 known already, 0 refused, 1 that playbooks made left out"
+        assert ask("import", self.write(tmp_path / "day.ndjson", rows))[:2] == (0, [told])
         assert stored.ids == {"server", "browser"}
 
     @pytest.mark.parametrize("home", ["a file", "none"])
