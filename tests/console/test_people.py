@@ -158,6 +158,23 @@ def test_nobody_knows_an_unknown_key_and_the_page_says_so(console):
     assert "Nobody of that key was seen" in said and "not blocked" not in said
     assert 'user.phone == "+49 30 1"' in said and 'href="/explorer?' in page
     assert "telephone" not in text(console.reader().page("/people/id:nobody"))
+
+
+def test_an_address_that_failed_logins_alone_named_beside_another_identifier_leads_to_their_events(console):
+    sent = {
+        "event": "auth",
+        "success": False,
+        "user": {"id": "tried-1", "email": "Tried@Example.com"},
+        "ip": "192.0.2.77",
+    }
+    assert console.whole.using("sdk").post("/v1/events", sent).json["accepted"] == 1
+    page = console.reader().page("/people/Tried@Example.com")
+    (search,) = re.findall(r'href="(/explorer\?[^"]*user.email[^"]*)"', page)
+    assert "Whose events tell it as their e-mail address" in text(page)
+    assert "id:tried-1" in text(console.reader().page(search.replace("&amp;", "&")))
+
+
+def test_what_is_no_address_is_told_to_be_none(console):
     assert console.reader().get("/addresses/nonsense").status == 422
 
 

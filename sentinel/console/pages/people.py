@@ -90,10 +90,12 @@ def _meant(visit: Visit, typed: str) -> Markup:
         return visit.url("/people", hand.known_user(visit.store, visit.app.id, "key", typed))
 
 
-def _by_phone(key: str) -> str | None:
-    """Return a search for whom somebody may have meant by a telephone number."""
-    number = key.partition(":")[2]
-    return f"user.phone == {literal(number)}" if _PHONE.fullmatch(number) else None
+def _otherwise(key: str) -> tuple[str, str] | None:
+    """Return what somebody may have meant who is no user's key, and a search for whose events tell it."""
+    told = key.partition(":")[2]
+    if _PHONE.fullmatch(told):
+        return "telephone number", f"user.phone == {literal(told)}"
+    return ("e-mail address", f"user.email == {literal(told.lower())}") if "@" in told else None
 
 
 @router.get("/people/{key:path}")
@@ -110,7 +112,7 @@ def show_person(visit: Viewer, key: Key) -> Response:
         lengths=LENGTHS, titles=titles, answer=answer(found.decisions, titles, now),
         others=[one for one in who.identifiers if one != who.key],
         beside=about.beside(visit.store, app, "ip", found, now),
-        search=_by_phone(who.key),
+        search=_otherwise(who.key),
         blank=not (found.activity.events or found.findings or found.decisions or who.made),
     )  # fmt: skip
 
