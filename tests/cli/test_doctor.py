@@ -377,24 +377,24 @@ class TestWindows:
 
 
 MISTAKES = {
-    "a setting is misspelt, or not its kind": (
+    "a setting is misspelt, or its value is of the wrong kind": (
         test_a_setting_that_is_misspelt_is_named_with_what_was_meant,
         test_a_setting_that_is_not_its_kind_is_named,
     ),
-    "the data folder is another user's, others may look into it, or its files cannot be used": (
+    "the data folder belongs to another user, others may look into it, or its files cannot be used": (
         test_a_folder_that_cannot_be_written_is_named,
         test_a_folder_others_may_look_into_is_named,
         test_files_that_a_server_would_refuse_are_named,
     ),
-    "the disk is nearly full, can only be read, or takes no further file": (
+    "the disk is nearly full or read-only, or takes no more files": (
         test_a_disk_that_is_nearly_full_is_named,
         test_a_disk_that_takes_nothing_is_named,
     ),
-    "the port is taken, or `server.json` is of a server that died": (
+    "the port is taken, or `server.json` was left by a server that died": (
         test_a_port_that_is_taken_is_named,
         test_a_server_that_died_is_not_taken_for_one_that_runs,
     ),
-    "a playbook has a mistake, an exception that is over, or none enforces": (
+    "a playbook has a mistake or an expired exception, or none enforces": (
         test_a_mistake_inside_a_playbooks_file_is_named_with_its_place,
         test_playbooks_of_which_none_enforces_refuse_nobody,
         test_an_exception_that_is_over_is_named,
@@ -403,18 +403,18 @@ MISTAKES = {
         test_notifications_without_a_channel_reach_the_log_alone,
         test_a_channel_that_cannot_be_reached_is_named_and_told_nothing,
     ),
-    "the settings' file with secrets can be read by others, `first-start.txt` was never deleted": (
+    "others can read the settings file with its secrets, or `first-start.txt` was never deleted": (
         test_a_file_of_settings_with_secrets_is_its_owners_alone,
         test_first_secrets_that_lie_about_are_named,
     ),
-    "HTTP without TLS beyond the machine; a proxy that is not in `trusted_proxies`, or strangers who are": (
+    "HTTP without TLS beyond the machine; a proxy missing from `trusted_proxies`, or strangers in it": (
         test_what_stands_before_the_server_is_said,
         test_proxies_among_which_are_strangers_are_named,
     ),
-    "no events come, no SDK asks for decisions, the switch is off": (
+    "no events come in, no SDK asks for decisions, or the switch is off": (
         test_a_server_that_nobody_uses_or_that_enforces_nothing_is_noted,
     ),
-    "a geo database or a list is missing, damaged or not to be had, the clock was never set, few files may be open": (
+    "a geo database or list is missing, damaged or cannot be fetched; the clock was never set; few files may be open": (
         test_a_geo_database_that_is_cut_off_is_named,
         test_a_list_with_a_line_that_is_no_network_is_named_with_the_line,
         test_a_clock_that_was_never_set_is_named,
