@@ -1,7 +1,9 @@
-"""Passwords full of characters that mean something in URLs, and the ways in which they come to stand in one."""
+"""Secrets: new ones for webhooks, and passwords full of characters that mean something in URLs as they come in one."""
 
 from __future__ import annotations
 
+import base64
+import os
 import re
 
 from hypothesis import strategies as st
@@ -24,6 +26,11 @@ SPELLINGS = (
     " {scheme}://:{password}@127.0.0.1:1 x",
     ":{password}@127.0.0.1",
 )
+
+
+def webhook_secret() -> str:
+    """Return a new secret for a webhook."""
+    return "whsec_" + base64.b64encode(os.urandom(32)).decode()
 
 
 def passwords() -> st.SearchStrategy[str]:

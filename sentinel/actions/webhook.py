@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,11 +20,6 @@ from sentinel.core.finding import guarded
 
 FORMS: Mapping[str, Callable[[Body], dict[str, Any]]] = {"ocsf": ocsf.detection, "ecs": ecs.alert}
 READ = 4 << 10  # bytes of an answer that are waited for
-
-
-def new_secret() -> str:
-    """Return a new secret for a webhook."""
-    return "whsec_" + base64.b64encode(os.urandom(32)).decode()
 
 
 def send(channel: Channel, id: str, body: Body, fetcher: Fetcher, now: int) -> None:

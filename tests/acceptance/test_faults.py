@@ -16,7 +16,6 @@ import time
 
 import pytest
 
-from sentinel.actions.webhook import new_secret
 from sentinel.app import server
 from sentinel.core.errors import StoreError
 from sentinel.engine.engine import Engine
@@ -29,6 +28,7 @@ from tests.actions.receiver import Receiver
 from tests.api.served import wait_for
 from tests.api.whole import whole as run_whole
 from tests.contract.values import NOW, App, batch, decision, event, put
+from tests.passwords import webhook_secret
 from tests.process import Process
 from tests.service.stories import START, events, failed, playbook, playbooks
 from tests.store.embedded.test_disk_full import mounted
@@ -49,7 +49,7 @@ guard: {max: 5, per: 1h}
 
 
 def webhook(url):
-    return {"security": {"kind": "webhook", "url": url, "secret": new_secret()}}
+    return {"security": {"kind": "webhook", "url": url, "secret": webhook_secret()}}
 
 
 def blocked(whole):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import signal
 
-from sentinel.actions.webhook import new_secret
 from tests.actions.receiver import Receiver, status
 from tests.api.served import wait_for
+from tests.passwords import webhook_secret
 from tests.process import Forked
 
 BOTNET, BOUND = 2000, 20
@@ -26,7 +26,7 @@ actions:
 def test_thousands_of_findings_are_a_few_messages_that_tell_of_each_once(tmp_path, monkeypatch):
     monkeypatch.setattr("tests.process.PLAYBOOKS", EACH)
     with Receiver(status(200)) as receiver:
-        chat = {"chat": {"kind": "webhook", "url": receiver.url, "secret": new_secret(), "most": f"{BOUND}/2s"}}
+        chat = {"chat": {"kind": "webhook", "url": receiver.url, "secret": webhook_secret(), "most": f"{BOUND}/2s"}}
         flags = ("--channels", json.dumps(chat), "--allow-private-webhooks", "yes")
         server = Forked(tmp_path, *flags)
         try:

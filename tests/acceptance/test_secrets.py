@@ -18,13 +18,13 @@ import duckdb
 import pytest
 import zstandard
 
-from sentinel.actions.webhook import new_secret
 from sentinel.store.embedded.backup import CONTROL, EVENTS
 from tests.actions.receiver import Receiver, says, status
 from tests.api.served import Client, wait_for
 from tests.api.test_walls import QUERIES, RIGHTS, STREAMS
 from tests.console.test_walls import RIGHTS as PAGES
 from tests.console.visiting import PASSWORD, Reader
+from tests.passwords import webhook_secret
 from tests.process import Process
 
 MARKER = "marker-of-a-user"  # stands wherever something was searched in vain if it does not
@@ -78,8 +78,8 @@ class Used:
 def used(tmp_path_factory):
     folder = tmp_path_factory.mktemp("secrets")
     with Receiver(says(status(200))) as good, Receiver(says(status(500, body=b"no"))) as bad:
-        own = {"good_path": "path-hunter2", "good_secret": new_secret(), "bad_path": "path-swordfish"}
-        own |= {"bad_secret": new_secret(), "list_path": "path-opensesame"}
+        own = {"good_path": "path-hunter2", "good_secret": webhook_secret(), "bad_path": "path-swordfish"}
+        own |= {"bad_secret": webhook_secret(), "list_path": "path-opensesame"}
         (folder / "sentinel.toml").write_text(SETTINGS.format(good=good.port, bad=bad.port, **own))
         (folder / "tickets.yaml").write_text(TICKETS)
         process = Process(folder, "--playbooks", f"{folder / 'all.yaml'},{folder / 'tickets.yaml'}")

@@ -8,7 +8,6 @@ import pytest
 
 from sentinel.actions import channel as module
 from sentinel.actions.channel import Channel, channels
-from sentinel.actions.webhook import new_secret
 from sentinel.core.bundle import Bound
 from sentinel.core.duration import DAY, MINUTE, SECOND
 from sentinel.core.errors import InputError
@@ -35,12 +34,6 @@ def test_settings_replace_the_usual_ones_and_add_others() -> None:
 def test_a_webhook_may_have_several_secrets() -> None:
     found = channels({"hook": HOOK | {"secret": [SECRET, OTHER_SECRET]}})
     assert found["hook"].secrets == (SECRET, OTHER_SECRET)
-
-
-def test_a_new_secret_is_a_secret_and_new() -> None:
-    first, second = new_secret(), new_secret()
-    assert channels({"hook": HOOK | {"secret": first}})["hook"].secrets == (first,)
-    assert first != second
 
 
 def test_a_channel_shows_neither_url_nor_secret() -> None:

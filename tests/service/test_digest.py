@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from sentinel.actions.message import compose, line, text
-from sentinel.actions.webhook import new_secret
 from sentinel.app import open_server
 from sentinel.app import server as composition
 from sentinel.core.duration import DAY, HOUR, MINUTE, SECOND
@@ -25,6 +24,7 @@ from tests.api.served import wait_for
 from tests.api.whole import settings as some_settings
 from tests.api.whole import whole as run_whole
 from tests.contract.values import batch, decision, event, finding, put
+from tests.passwords import webhook_secret
 
 MIDNIGHT = 1_795_132_800_000_000  # 2026-11-20
 NOON = MIDNIGHT - DAY // 2
@@ -150,7 +150,7 @@ def test_its_channel_must_be_there(tmp_path):
 def test_a_receiver_gets_it_signed_and_once(tmp_path, monkeypatch):
     clock = [NOON]
     monkeypatch.setattr(composition, "now", lambda: clock[0])
-    secret = new_secret()
+    secret = webhook_secret()
     with Receiver(says(status(200))) as receiver:
         channels = {"boss": {"kind": "webhook", "url": receiver.url, "secret": secret}}
         more = {"channels": channels, "allow_private_webhooks": True, "digest": "daily", "digest_channel": "boss"}
