@@ -20,7 +20,7 @@ Secret = Annotated[
     typer.Option(
         "--key",
         envvar="SENTINEL_KEY",
-        help="A key; better set in SENTINEL_KEY.",
+        help="The key; better set as SENTINEL_KEY.",
         show_envvar=True,
     ),
 ]

@@ -23,7 +23,7 @@ def list_decisions(
     value: Annotated[str | None, typer.Option("--value", help="Only those about this target.")] = None,
     playbook: Annotated[str | None, typer.Option("--playbook", help="Only those of this playbook.")] = None,
     by: Annotated[
-        str | None, typer.Option("--by", help="Only those by hand of `account:ana`, for example; `hand` for anybody's.")
+        str | None, typer.Option("--by", help="Only decisions by hand, of `account:ana` or of anybody (`hand`).")
     ] = None,
     limit: Limit = 100,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
@@ -59,7 +59,7 @@ def lift_decision(
         str | None, typer.Option("--playbook", help="Instead of an id: all that this playbook decided.")
     ] = None,
     by: Annotated[
-        str | None, typer.Option("--by", help="Instead of an id: all by hand of `account:ana`; `hand` for anybody's.")
+        str | None, typer.Option("--by", help="Instead of an id: all by hand, of `account:ana` or of anybody (`hand`).")
     ] = None,
     kind: Annotated[str | None, typer.Option("--kind", help="With --playbook or --by: only this kind.")] = None,
     why: Why = "",

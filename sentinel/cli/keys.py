@@ -33,7 +33,7 @@ def create_key(
     ] = None,
     protocol: Annotated[str | None, typer.Option("--protocol", help="The foreign client that the key is for.")] = None,
     setting: Annotated[
-        list[str] | None, typer.Option("--setting", help="Its setting; may be repeated.", metavar="NAME=VALUE")
+        list[str] | None, typer.Option("--setting", help="The client's setting; may be repeated.", metavar="NAME=VALUE")
     ] = None,
     url: Url = None, key: Secret = None, app: AppId = None, data: Data = None, format: AsFormat = Format.text,
 ) -> None:  # fmt: skip

@@ -42,7 +42,7 @@ Files = Annotated[
 ]
 Since = Annotated[
     str | None,
-    typer.Option("--since", help="Use the events that a server stored in the last `30d`, for example.", metavar="30d"),
+    typer.Option("--since", help="Use what a server stored in that time, up to now.", metavar="30d"),
 ]
 
 
