@@ -34,7 +34,7 @@ class Context:
 
     def refuse(self, node: Node, message: str, hint: str | None = None) -> None:
         """Record a problem with one node."""
-        self.problems.add(node.span.start, node.span.end, message, hint)
+        self.problems.at(node.span, message, hint)
 
 
 # Takes the argument, the arguments before it and the context; None means refused, the problem recorded.

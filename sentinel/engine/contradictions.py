@@ -26,7 +26,7 @@ from sentinel.engine.nodes import (
     Span,
     children,
 )
-from sentinel.engine.problems import Problems, quote
+from sentinel.engine.problems import Problems
 
 _MIRRORED: Mapping[str, str] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
@@ -57,15 +57,15 @@ class _Atom(NamedTuple):
         return type(value) is type(bound) and not isinstance(bound, bool) and bool(_ORDERS[self.operator](value, bound))
 
 
-def check(tree: Node, source: str, problems: Problems) -> None:
+def check(tree: Node, problems: Problems) -> None:
     """Record each part that can never hold beside one before it."""
     for parts in _together(tree):
         for known in dict.fromkeys(atom.of for atom in parts):
             wrong = _clash([atom for atom in parts if atom.of == known and _is_plain(atom)])
             if wrong is not None:
                 atom, before = wrong
-                beside = quote(source[before.span.start : before.span.end]) if before else "what stands before it"
-                problems.add(atom.span.start, atom.span.end, f"this can never hold beside {beside}")
+                beside = problems.quoted(before.span) if before else "what stands before it"
+                problems.at(atom.span, f"this can never hold beside {beside}")
 
 
 def _together(tree: Node) -> Iterator[list[_Atom]]:

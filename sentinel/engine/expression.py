@@ -46,11 +46,6 @@ class Expression:
     value: Callable[[Event], Any] = field(repr=False, compare=False)
     code: str = field(repr=False, compare=False)
 
-    @property
-    def kind(self) -> Kind:
-        """What the value may be."""
-        return typecheck.kind_of(self.tree)
-
     @cached_property
     def fields(self) -> tuple[str, ...]:
         """The paths of the fields it reads, each once, in the order of the text."""
@@ -87,11 +82,11 @@ def compile_expression(
     problems = Problems(source)
     tree = syntax.parse(source, Context(lists, problems))
     if tree is not None:
-        typecheck.check(tree, source, problems, condition=condition)
+        typecheck.check(tree, problems, condition=condition)
         if strict:
-            possible.check(tree, source, problems)
+            possible.check(tree, problems)
             if not problems:
-                contradictions.check(tree, source, problems)
+                contradictions.check(tree, problems)
     if problems or tree is None:
         raise ExpressionError(source, problems.sorted())
     program = codegen.compile_tree(tree)

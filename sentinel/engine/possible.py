@@ -118,9 +118,9 @@ RANGES: Mapping[str, Range] = {
 }
 
 
-def check(tree: Node, source: str, problems: Problems) -> None:
+def check(tree: Node, problems: Problems) -> None:
     """Record every comparison with what its other side never is."""
-    checker = _Checker(source, problems)
+    checker = _Checker(problems)
     for node in walk(tree):
         if isinstance(node, Compare):
             for left, operator, right in node.pairs():
@@ -130,9 +130,8 @@ def check(tree: Node, source: str, problems: Problems) -> None:
 
 
 class _Checker:
-    def __init__(self, source: str, problems: Problems) -> None:
-        self._source = source
-        self._problems = problems
+    def __init__(self, problems: Problems) -> None:
+        self._at, self._quoted = problems.at, problems.quoted
 
     def pair(self, left: Node, operator: str, right: Node) -> None:
         """Check one comparison."""
@@ -141,7 +140,7 @@ class _Checker:
                 self._equality(left, item)
             self._part(left, right)
         elif isinstance(left, Literal) and isinstance(right, Literal):
-            self._refuse(left, "this compares nothing of the event", self._unquoted(left) or self._unquoted(right))
+            self._at(left.span, "this compares nothing of the event", self._unquoted(left) or self._unquoted(right))
         elif operator in _MIRRORED:
             self._order(left, operator, right)
             self._order(right, _MIRRORED[operator], left)
@@ -155,14 +154,15 @@ class _Checker:
         if node.function == "contains":
             self.pair(node.arguments[1], "in", first)
         if node.function == "cidr" and isinstance(first, Field) and first.path == "ip.network":
-            self._refuse(first, f"this can never hold: {self._shown(first)} is no address", "write `cidr(ip, …)`")
+            message = f"this can never hold: {self._quoted(first.span)} is no address"
+            self._at(first.span, message, "write `cidr(ip, …)`")
 
     def _part(self, item: Node, container: Node) -> None:
         """Check `in` with a text: a text beside an address is no list of them, and an address holds no network."""
         if isinstance(item, Field) and isinstance(container, Literal):
             if item.path in ADDRESSES and isinstance(container.value, str):
                 hint = _listed(item.path, container.value)
-                self._refuse(container, f"this asks whether {self._shown(item)} is a part of a text", hint)
+                self._at(container.span, f"this asks whether {self._quoted(item.span)} is a part of a text", hint)
         elif isinstance(container, Field) and container.path == "ip" and isinstance(item, Literal):
             text = str(item.value)
             self._never(container, item, Fault("is no network", f'write `cidr(ip, "{text}")`') if "/" in text else None)
@@ -189,13 +189,7 @@ class _Checker:
 
     def _never(self, known: Node, literal: Literal, fault: Fault | None) -> None:
         if fault is not None:
-            self._refuse(literal, f"this can never hold: {self._shown(known)} {fault.what}", fault.hint)
-
-    def _refuse(self, node: Node, message: str, hint: str | None) -> None:
-        self._problems.add(node.span.start, node.span.end, message, hint)
-
-    def _shown(self, node: Node) -> str:
-        return quote(self._source[node.span.start : node.span.end])
+            self._at(literal.span, f"this can never hold: {self._quoted(known.span)} {fault.what}", fault.hint)
 
     @staticmethod
     def _unquoted(literal: Literal) -> str | None:

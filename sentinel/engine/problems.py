@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sentinel.core.errors import SentinelError
+from sentinel.engine.nodes import Span
 
 _SHOWN = 60
 
@@ -53,6 +54,14 @@ class Problems:
         line = before.count("\n")
         column = start - (before.rfind("\n") + 1)
         self._found.add(Problem(start, max(end - start, 1), line, column, message, hint))
+
+    def at(self, span: Span, message: str, hint: str | None = None) -> None:
+        """Record one mistake in the text of a node."""
+        self.add(span.start, span.end, message, hint)
+
+    def quoted(self, span: Span) -> str:
+        """Return the text of a node in backticks."""
+        return quote(self._source[span.start : span.end])
 
     def __bool__(self) -> bool:
         return bool(self._found)

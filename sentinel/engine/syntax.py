@@ -1,6 +1,6 @@
-"""From text to nodes: Python's parser reads, a whitelist decides what of it belongs to the language.
+"""From text to nodes: Python's parser reads, an allowlist decides which of it belongs to the language.
 
-Nothing that is not listed here gets through. Whether the nodes make sense together is typecheck.py's question.
+Nothing that is not listed here gets through. Whether the nodes make sense together is checked in typecheck.py.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class _Reader:
         return self._source[span.start : span.end]
 
     def _refuse(self, span: Span, message: str, hint: str | None = None) -> Node:
-        self._context.problems.add(span.start, span.end, message, hint)
+        self._context.problems.at(span, message, hint)
         return Field(_BROKEN, Kind.ANY, span=span)
 
     def _too_deep(self, tree: ast.expr) -> Node:

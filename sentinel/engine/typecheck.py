@@ -1,4 +1,4 @@
-"""Conditions that can never hold: found before any event is seen, from the kinds of fields, literals and functions."""
+"""Find conditions that can never hold, before any event is seen, from the kinds of fields, literals and functions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sentinel.engine.nodes import (
     Prepared,
     walk,
 )
-from sentinel.engine.problems import Problems, quote
+from sentinel.engine.problems import Problems
 
 _SEVERAL = 'ask for each, with `or`, or for a pattern: `matches(request.path, "^/(admin|login)")`'
 _YES_AND_NO = frozenset({"true", "false", "yes", "no", "on", "off", "t", "f", "y", "n"})
@@ -56,12 +56,12 @@ def _union(nodes: tuple[Node, ...]) -> Kind:
     return kind
 
 
-def check(tree: Node, source: str, problems: Problems, *, condition: bool = True) -> None:
+def check(tree: Node, problems: Problems, *, condition: bool = True) -> None:
     """Record every part of a tree that can never hold or never has a value.
 
     With `condition` the whole must be true or false.
     """
-    checker = _Checker(source, problems)
+    checker = _Checker(problems)
     if condition:
         checker.truth(tree)
     for node in walk(tree):
@@ -69,15 +69,11 @@ def check(tree: Node, source: str, problems: Problems, *, condition: bool = True
 
 
 class _Checker:
-    def __init__(self, source: str, problems: Problems) -> None:
-        self._source = source
-        self._problems = problems
-
-    def _refuse(self, node: Node, message: str, hint: str | None = None) -> None:
-        self._problems.add(node.span.start, node.span.end, message, hint)
+    def __init__(self, problems: Problems) -> None:
+        self._at, self._quoted = problems.at, problems.quoted
 
     def _is(self, node: Node) -> str:
-        return f"{quote(self._source[node.span.start : node.span.end])} is {kind_of(node)}"
+        return f"{self._quoted(node.span)} is {kind_of(node)}"
 
     def visit(self, node: Node) -> None:
         """Check one node, not what is below it."""
@@ -105,7 +101,7 @@ class _Checker:
         """Record a node that stands where a condition must, and cannot be one."""
         if not kind_of(node) & Kind.BOOL:
             hint = "compare it with something; `!= None` asks whether it is there"
-            self._refuse(node, f"{self._is(node)}, not a condition", hint)
+            self._at(node.span, f"{self._is(node)}, not a condition", hint)
 
     def _pair(self, left: Node, operator: Comparator, right: Node) -> None:
         if operator in ("==", "!="):
@@ -114,35 +110,35 @@ class _Checker:
             self._membership(left, right)
         elif not kind_of(left) & kind_of(right) & (Kind.NUMBER | Kind.TEXT):
             message = f"`{operator}` compares two numbers or two texts: {self._is(left)}, {self._is(right)}"
-            self._refuse(right, message, _as_written(left, right))
+            self._at(right.span, message, _as_written(left, right))
 
     def _equality(self, left: Node, right: Node) -> None:
         if not kind_of(left) & kind_of(right):
             where = right if isinstance(right, Literal) else left
             message = f"this can never hold: {self._is(left)}, {self._is(right)}"
-            self._refuse(where, message, _as_written(left, right) or _as_written(right, left))
+            self._at(where.span, message, _as_written(left, right) or _as_written(right, left))
 
     def _membership(self, item: Node, container: Node) -> None:
         if isinstance(container, ListOf):
             if not container.items:
-                self._refuse(container, "an empty list holds nothing")
+                self._at(container.span, "an empty list holds nothing")
             for candidate in container.items:
                 self._equality(item, candidate)
         elif not kind_of(container) & (Kind.LIST | Kind.TEXT):
-            self._refuse(container, f"a value is looked for in a list or a text: {self._is(container)}")
+            self._at(container.span, f"a value is looked for in a list or a text: {self._is(container)}")
         elif kind_of(container) is Kind.TEXT and not kind_of(item) & Kind.TEXT:
-            self._refuse(item, f"a text holds texts only: {self._is(item)}", _as_written(container, item))
+            self._at(item.span, f"a text holds texts only: {self._is(item)}", _as_written(container, item))
 
     def _arithmetic(self, node: Arithmetic) -> None:
         self._number(node.left)
         self._number(node.right)
         if node.operator in "/%" and isinstance(node.right, Literal) and node.right.value == 0:
-            self._refuse(node.right, "division by zero has no result")
+            self._at(node.right.span, "division by zero has no result")
 
     def _number(self, node: Node) -> None:
         if not kind_of(node) & Kind.NUMBER:
             hint = "`number(…)` is the number that a text spells" if kind_of(node) is Kind.TEXT else None
-            self._refuse(node, f"only numbers are calculated with: {self._is(node)}", hint)
+            self._at(node.span, f"only numbers are calculated with: {self._is(node)}", hint)
 
     def _call(self, node: Call) -> None:
         function = FUNCTIONS[node.function]
@@ -151,7 +147,7 @@ class _Checker:
             if param is not None and not isinstance(argument, Prepared) and not kind_of(argument) & param.kind:
                 message = f"`{param.name}` of `{node.function}` is {param.kind}: {self._is(argument)}"
                 hint = _SEVERAL if isinstance(argument, ListOf) and index else f"`{signature(node.function)}`"
-                self._refuse(argument, message, hint)
+                self._at(argument.span, message, hint)
         if node.function == "contains":
             self._membership(node.arguments[1], node.arguments[0])
 

@@ -177,7 +177,6 @@ def test_an_expression_tells_what_it_reads():
     assert expression.source == source
     assert expression.fields == ("ip", "user", "geo.asn")
     assert expression.lists == ("office", "hosting")
-    assert expression.kind is Kind.BOOL
 
 
 def test_expressions_of_one_text_are_equal_and_frozen():
