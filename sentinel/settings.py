@@ -224,11 +224,12 @@ def _from_flags(flags: Mapping[str, str], problems: list[str]) -> Iterator[tuple
     values: dict[str, Any] = {}
     for name, value in flags.items():
         if name != "config":
-            _take(values, name, value, _flag(name), problems, _flag)
+            _take(values, name, value, flag(name), problems, flag)
     yield from values.items()
 
 
-def _flag(name: str) -> str:
+def flag(name: str) -> str:
+    """Return the flag of a setting."""
     return f"--{name.replace('_', '-')}"
 
 
@@ -291,7 +292,7 @@ def _together(settings: Settings) -> Iterator[str]:
 def describe() -> str:
     """Return the table of all settings as Markdown, for docs/operating.md."""
     rows = [
-        f"| `{name}` | `{_flag(name)}` | `{_variable(name)}` | {setting.default} | {setting.help} |"
+        f"| `{name}` | `{flag(name)}` | `{_variable(name)}` | {setting.default} | {setting.help} |"
         for name, setting in TABLE.items()
     ]
     head = ["| setting | flag | variable | default | what it is |", "| --- | --- | --- | --- | --- |"]

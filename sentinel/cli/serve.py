@@ -15,7 +15,7 @@ from sentinel.cli.terminal import say
 from sentinel.local import write_private
 from sentinel.process import serve as run
 from sentinel.service.setup import ONCE, First
-from sentinel.settings import ALIASES, TABLE, Settings, SettingsError
+from sentinel.settings import ALIASES, TABLE, Settings, SettingsError, flag
 
 
 def serve(**flags: list[str] | None) -> None:
@@ -31,7 +31,7 @@ def _once(flags: Mapping[str, list[str] | None]) -> dict[str, str]:
     given = {name: values for name, values in flags.items() if values}
     if again := [name for name, values in given.items() if len(values) > 1]:
         hint = "write it once; the parts of a list are separated by commas"
-        raise SettingsError([f"`{_flag(name)}`: given {len(given[name])} times ({hint})" for name in again])
+        raise SettingsError([f"`{flag(name)}`: given {len(given[name])} times ({hint})" for name in again])
     return {name: value for name, (value,) in given.items()}
 
 
@@ -77,11 +77,7 @@ def _parameters() -> list[inspect.Parameter]:
 
 
 def _option(name: str, metavar: str, text: str) -> Any:
-    return Annotated[list[str] | None, typer.Option(_flag(name), metavar=metavar, help=text)]
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    return Annotated[list[str] | None, typer.Option(flag(name), metavar=metavar, help=text)]
 
 
 _FLAGS = _parameters()

@@ -86,7 +86,7 @@ class Gate:
 
     async def asked(self, secret: str | None, ask: Callable[[], Caller]) -> Caller:
         """Return what `ask` does: on the loop where the secret is remembered, else in a thread: a store may hang."""
-        if secret is not None and self._remembers(secret):
+        if secret is not None and (self._is_token(secret) or self._access.remembers(secret)):
             return ask()
         if self._unknown >= MOST_UNKNOWN:
             raise ApiError("unavailable", "too many keys are being looked up", "try again", 1)
@@ -95,9 +95,6 @@ class Gate:
             return await asyncio.get_running_loop().run_in_executor(self._pool, ask)
         finally:
             self._unknown -= 1
-
-    def _remembers(self, secret: str) -> bool:
-        return self._is_token(secret) or self._access.remembers(secret)
 
     def _is_token(self, secret: str) -> bool:
         return self._token is not None and hmac.compare_digest(secret.encode("latin-1", "replace"), self._token)

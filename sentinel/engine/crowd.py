@@ -63,7 +63,7 @@ class Crowd:
 
     def take_over(self, other: Crowd) -> None:
         """Take in all that another one knows."""
-        for (watch, key), group in other._items():
+        for (watch, key), group in chain(other._old.items(), other._young.items()):
             self._take(watch, key, group.lost, group.users)
 
     def _take(self, watch: str, key: str, lost: int, users: dict[str, int]) -> None:
@@ -112,6 +112,3 @@ class Crowd:
             self._young[of] = group
             self._size += len(group.users)
         return group
-
-    def _items(self) -> Iterator[tuple[Of, Group]]:
-        return chain(self._old.items(), self._young.items())

@@ -54,7 +54,8 @@ class Enricher:
             try:
                 step(event)
             except Exception as error:  # noqa: BLE001 - counted by step and shown; the event goes on without it
-                self._note(name, error)
+                self._failed[name] += 1
+                self._last[name] = fault(error)[:200]
 
     def refresh(self) -> bool:
         """Take over databases and lists that changed on the disk; say whether any did. Not on the events' thread."""
@@ -70,10 +71,6 @@ class Enricher:
     def failed(self) -> dict[str, int]:
         """How many times each step failed; geo also where one database did and the others were asked."""
         return dict(self._failed + Counter(geo=self._geo.failed))
-
-    def _note(self, name: str, error: Exception) -> None:
-        self._failed[name] += 1
-        self._last[name] = fault(error)[:200]
 
     def _network(self, event: Event) -> None:
         if (ip := event.ip) and not event.network:

@@ -58,7 +58,7 @@ def build_playbook(reading: Reading, rules: Rules, desk: Desk) -> Playbook:
         description=reading["description"],
         actions=tuple(action_of(kind, action) for kind, action, _ in reading["actions"]),
         guard=_guard(reading["guard"]),
-        exceptions=tuple(_exemption(one) for one in reading["exceptions"]),
+        exceptions=tuple(Exemption(one["where"], one["reason"], one["until"]) for one in reading["exceptions"]),
         trust=reading["trust"],
         accept_lockout=reading["accept_lockout"],
         claimed=reading["claimed"],
@@ -144,7 +144,3 @@ def action_of(kind: str, reading: Reading) -> Action:
 
 def _guard(reading: Reading | None) -> Guard | None:
     return None if reading is None else Guard(reading["max"], reading["per"])
-
-
-def _exemption(reading: Reading) -> Exemption:
-    return Exemption(reading["where"], reading["reason"], reading["until"])
