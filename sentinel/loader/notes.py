@@ -1,4 +1,6 @@
-"""What is written well and hardly meant: values no SDK sends, several names in one, a `*` that stands for itself."""
+"""What is written well and hardly meant: values no SDK sends, several names in one, a `*` that stands for itself, and
+more new things than are remembered.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ from sentinel.loader.assembly import Content
 _SENT = ("properties.", "request.params.")
 _PARTED = re.compile(r",\s*|\s+(?:or|OR|\|\|?)\s+|\|\|?")
 _PARTS_OF_TEXTS = ("contains", "startswith", "endswith")
+_FEW = ("agent.", "network.", "event", "success", "trust", "request.method", "request.status")  # values that an app has
 
 
 class Note(NamedTuple):
@@ -60,6 +63,11 @@ def _of_playbook(playbook: Playbook, scrubber: Scrubber) -> Iterator[Note]:
     asked = tuple(where for where in (*wheres, *(one.where for one in own)) if where is not None)
     events = tuple(name for one in own for name in one.events)
     yield from _about(playbook.place, events, asked, tuple(_named(playbook)), scrubber)
+    new = playbook.detector
+    if isinstance(new, FirstSeen) and not playbook.group_by and not new.field.startswith(_FEW):
+        said = "of the whole app 64 values are remembered, and one that was forgotten is new again"
+        instead = f"`group_by: {new.field}`, `when: {{count: 1}}` and a long `cooldown`"
+        yield Note(playbook.place, new.field, said, instead)
 
 
 def _about(

@@ -115,6 +115,19 @@ def test_names_that_are_one_text_and_stars_in_texts_are_noted(here, capsys):
     }
 
 
+def test_a_search_of_the_whole_app_for_more_than_is_remembered_is_noted(here, capsys):
+    new = "first_seen: {{field: {}, history: 30d, after: 5}}\n"
+    found = ["group_by: []\n" + new.format(field) for field in ("properties.client", "agent.os", "event")]
+    found.append("group_by: user\n" + new.format("geo.country"))
+    documents = [f"playbook: p{number}\nevent: [a, b]\n{one}" for number, one in enumerate(found)]
+    (here / "p.yaml").write_text("---\n".join(documents))
+    assert run(["check", "p.yaml"]) == 0
+    _, *notes = capsys.readouterr().out.splitlines()
+    said = "of the whole app 64 values are remembered, and one that was forgotten is new again"
+    hint = "`group_by: properties.client`, `when: {count: 1}` and a long `cooldown`"
+    assert notes == [f"p.yaml:1:1: note: `properties.client`: {said}", f"    hint: {hint}"]
+
+
 def test_all_mistakes_go_to_standard_error_with_their_place_first(here, capsys):
     (here / "p.yaml").write_text(WRONG)
     assert run(["check", "p.yaml"]) == 1
