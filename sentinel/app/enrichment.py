@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 
 from sentinel.actions.download import Download, download
 from sentinel.actions.fetch import Fetcher
-from sentinel.core.event import Event
-from sentinel.enrich.enricher import Enricher, build
+from sentinel.enrich.enricher import build
 from sentinel.enrich.network import read as read_list
 from sentinel.service import lists
+from sentinel.service.pipeline import Enrich
 from sentinel.service.ports import Store
 from sentinel.settings import Settings
 
@@ -33,9 +33,11 @@ class Enrichment:
         self._go_on = go_on
         self._troubles: set[str] = set()
 
-    def of(self, app: str) -> Labelled:
-        """Return what enriches the events of one sending of an app."""
-        return Labelled(self.enricher, self._store, app, self._clock())
+    def of(self, app: str) -> Enrich:
+        """Return what enriches the events of one sending of an app, with the labels of the app."""
+        labels, now = self._store.labels, self._clock()
+        look = (lambda kind, target: labels.of(app, kind, target, now)) if labels.any(app) else None
+        return lambda events: self.enricher.enrich_all(events, look)
 
     def refresh(self) -> None:
         """Take over what changed on the disk, and say what is newly wrong with it."""
@@ -55,16 +57,3 @@ class Enrichment:
     def _download(self, url: str, tag: str) -> Download | None:
         self._go_on()
         return download(self._fetcher, url, tag)
-
-
-class Labelled:
-    """The enricher as the pipeline asks it for the events of one sending: with the labels of their app."""
-
-    def __init__(self, enricher: Enricher, store: Store, app: str, now: int) -> None:
-        self._enrich = enricher.enrich_all
-        of = store.labels.of
-        self._labels = (lambda kind, target: of(app, kind, target, now)) if store.labels.any(app) else None
-
-    def enrich(self, events: Sequence[Event]) -> None:
-        """Add to events what is known."""
-        self._enrich(events, self._labels)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any
 
 from sentinel.core import identity, moment
 from sentinel.core.batch import Batch, Committed, Label, Note, Outgoing, Sighting, proves
@@ -37,13 +37,8 @@ from sentinel.service.tenant import Tenant
 MOST_FAULTS = 1000  # that are told apart
 LONGEST_FAULT = 200  # characters
 QUIET = MINUTE  # without a newer event: as long as some come, those behind them may be on their way
+Enrich = Callable[[Sequence[Event]], None]  # adds what is known of addresses, agents and labels
 JOINED = ("events", "findings", "decisions", "labels", "outbox", "evidence", "retracted", "audit")
-
-
-class Enricher(Protocol):
-    """Adds to events what is known of their addresses, their agents and their labels."""
-
-    def enrich(self, events: Sequence[Event]) -> None: ...
 
 
 @dataclass(slots=True)
@@ -88,7 +83,7 @@ class Pipeline:
     """The engine of every app over one store. `clock` gives microseconds since 1970."""
 
     def __init__(
-        self, store: Store, make_tenant: Callable[[App], Tenant], enricher: Callable[[str], Enricher],
+        self, store: Store, make_tenant: Callable[[App], Tenant], enricher: Callable[[str], Enrich],
         clock: Callable[[], int], listeners: Listeners,
     ) -> None:  # fmt: skip
         self.store = store
@@ -312,7 +307,7 @@ class Pipeline:
             event.user = user
             if event.ipv6 != ipv6:
                 event.ipv6 = ipv6
-        self._enricher(app).enrich(events)
+        self._enricher(app)(events)
 
     def _committed(self, draft: Draft, done: Committed) -> Receipt:
         app, batch = draft.batch.app, draft.batch

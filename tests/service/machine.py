@@ -9,11 +9,8 @@ from sentinel.service.tenant import Tenant
 from tests.service.stories import MINUTE, START, events, playbooks, windows
 
 
-class Plain:
-    """Knows nothing of any event."""
-
-    def enrich(self, events):
-        pass
+def plain(events):
+    """Know nothing of any event."""
 
 
 class Machine:
@@ -25,7 +22,7 @@ class Machine:
 
     def boot(self):
         """Begin with nothing but what the store holds."""
-        self.pipeline = Pipeline(self.store, self._tenant, lambda app: Plain(), lambda: self.now, Listeners())
+        self.pipeline = Pipeline(self.store, self._tenant, lambda app: plain, lambda: self.now, Listeners())
         return self.pipeline.tenant("shop")
 
     def _tenant(self, app):

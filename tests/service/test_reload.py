@@ -32,7 +32,7 @@ class Machine(machines.Machine):
         self.store, self.folder, self.now = store, folder, START
         self.told, self.during = [], lambda: None
         self.library = Library([folder], (), ("log",), Guard(1000, 60 * MINUTE))
-        self.pipeline = Pipeline(store, self._tenant, lambda app: machines.Plain(), lambda: self.now, Listeners())
+        self.pipeline = Pipeline(store, self._tenant, lambda app: machines.plain, lambda: self.now, Listeners())
         self.reload = Reload(
             self.pipeline, self.library, store, self._empty, lambda: self.now,
             lambda what, text: self.told.append((what, text)), lambda: False,

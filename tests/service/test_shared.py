@@ -18,6 +18,7 @@ from sentinel.windows.groups import Limits
 from sentinel.windows.link import Command, open_link
 from sentinel.windows.valkey import StateLost, ValkeyWindows
 from tests import valkey
+from tests.service.machine import plain
 from tests.service.stories import DAY, MINUTE, SECOND, START, events, failed, passed, playbook, playbooks, raw, windows
 
 LADDER = playbook(actions="[{block_ip: {for: [15m, 1h, 24h]}}]", cooldown="5m", window="5m")
@@ -47,11 +48,6 @@ ALL = LADDER, GUARDED, SPARING, OWNERS, WAITING, SEQUENCE, CROWD
 _apps = count()
 
 
-class Plain:
-    def enrich(self, events):
-        pass
-
-
 class Processes:
     """Servers over one store: with a link each on windows they share, else one with windows of its own."""
 
@@ -60,7 +56,7 @@ class Processes:
         self.app = f"shop-{next(_apps)}"
         store.access.add_app(App(self.app, made=START), "test", START)
         made = [lambda app, link=link: self._shared(app, link) for link in links] or [self._alone]
-        self.pipelines = [Pipeline(store, one, lambda app: Plain(), lambda: self.now, Listeners()) for one in made]
+        self.pipelines = [Pipeline(store, one, lambda app: plain, lambda: self.now, Listeners()) for one in made]
         self.tenants = [pipeline.tenant(self.app) for pipeline in self.pipelines]
         self._turns = count()
 
@@ -94,9 +90,7 @@ class Processes:
         """Start one more process, which goes by other playbooks; it is the next to be given events."""
         self.texts = texts
         self.pipelines.append(
-            Pipeline(
-                self.store, lambda app: self._shared(app, link), lambda app: Plain(), lambda: self.now, Listeners()
-            )
+            Pipeline(self.store, lambda app: self._shared(app, link), lambda app: plain, lambda: self.now, Listeners())
         )
         self.pipelines[-1].tenant(self.app)
         self._turns = count(len(self.pipelines) - 1)
