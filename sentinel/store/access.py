@@ -104,7 +104,7 @@ class Access:
         key = _new_key(app, scope, by, now, name, protocol, settings)
         with self._control.write() as connection:
             c = access_keys.c
-            if connection.execute(select(c.id).where(c.hash == _hash(secret))).first():
+            if connection.execute(select(c.id).where(c.hash == hashed(secret))).first():
                 raise SentinelError("`secret`: in use by another key", "leave it out to get a good one")
             in_use = select(func.count()).where(c.app == app, c.revoked.is_(None))
             if connection.execute(in_use).scalar_one() >= MOST_KEYS:
@@ -114,7 +114,7 @@ class Access:
 
     def key(self, secret: str) -> Key | None:
         """Return the unrevoked key of a secret; from memory after the first time."""
-        hash = _hash(secret)
+        hash = hashed(secret)
         known = self._keys.get(hash) or self._read(hash)
         if known is not None and known.app not in self._apps:
             self.reload()  # another process made it a moment ago
@@ -134,7 +134,7 @@ class Access:
 
     def remembers(self, secret: str) -> bool:
         """Say whether the key of a secret is in memory, so that `key` asks nobody."""
-        return _hash(secret) in self._keys
+        return hashed(secret) in self._keys
 
     def keys(self, app: str) -> list[Key]:
         """Return the keys of an app, revoked ones too, oldest first."""
@@ -187,7 +187,7 @@ class Access:
 def add_link(connection: Connection, purpose: str, until: int, now: int) -> str:
     """Make a one-time link within a transaction and return its secret."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
-    row = {"hash": _hash(secret), "purpose": purpose, "made": now, "until": until}
+    row = {"hash": hashed(secret), "purpose": purpose, "made": now, "until": until}
     connection.execute(insert(one_time_links).values(**row))
     return secret
 
@@ -223,17 +223,18 @@ def _new_key(
 
 def _add_key(connection: Connection, key: Key, secret: str) -> None:
     row: dict[str, Any] = {field: getattr(key, field) for field in _KEY}
-    connection.execute(insert(access_keys).values(**row, hash=_hash(secret)))
+    connection.execute(insert(access_keys).values(**row, hash=hashed(secret)))
     note(connection, key.app, key.made, key.by or "", "key.add", key.id, detail={"scope": key.scope, "name": key.name})
 
 
 def _good(purpose: str, secret: str, now: int) -> tuple[ColumnElement[bool], ...]:
     """Return what is so of the link of a secret while it can be used."""
     c = one_time_links.c
-    return c.hash == _hash(secret), c.purpose == purpose, c.used.is_(None), c.until > now
+    return c.hash == hashed(secret), c.purpose == purpose, c.used.is_(None), c.until > now
 
 
-def _hash(secret: str) -> str:
+def hashed(secret: str) -> str:
+    """Return what is kept of a random secret."""
     return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import (
@@ -24,7 +23,7 @@ from sqlalchemy import (
 
 from sentinel.core.errors import Conflict, SentinelError
 from sentinel.core.record import Account, Role, Session, account_link
-from sentinel.store.access import add_link, use_link
+from sentinel.store.access import add_link, hashed, use_link
 from sentinel.store.audit import note
 from sentinel.store.database import Database
 from sentinel.store.tables import accounts, drafts, one_time_links, sessions
@@ -156,7 +155,7 @@ class Accounts:
         """Return the session of a token that is not over and was used within `idle` microseconds."""
         s = sessions.c
         query = select(sessions, accounts).join(accounts, accounts.c.id == s.account)
-        query = query.where(s.hash == _hash(token), s.until > now, s.seen > now - idle)
+        query = query.where(s.hash == hashed(token), s.until > now, s.seen > now - idle)
         query = query.set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
         with self._control.read() as connection:
             row = connection.execute(query).mappings().one_or_none()
@@ -168,12 +167,12 @@ class Accounts:
     def touch(self, token: str, now: int) -> None:
         """Note that a session is in use."""
         with self._control.write() as connection:
-            connection.execute(update(sessions).where(sessions.c.hash == _hash(token)).values(seen=now))
+            connection.execute(update(sessions).where(sessions.c.hash == hashed(token)).values(seen=now))
 
     def end(self, token: str, by: str, now: int) -> bool:
         """End a session; say whether there was one."""
         with self._control.write() as connection:
-            ended = connection.execute(delete(sessions).where(sessions.c.hash == _hash(token))).rowcount > 0
+            ended = connection.execute(delete(sessions).where(sessions.c.hash == hashed(token))).rowcount > 0
             if ended:
                 note(connection, None, now, by, "session.end", by.partition(":")[2])
         return ended
@@ -213,7 +212,7 @@ def _begin(connection: Connection, id: str, hash: str | None, until: int, now: i
     if name is None:
         return None
     _make_room(connection, id)
-    row = {"hash": _hash(token), "account": id, "made": now, "seen": now, "until": until}
+    row = {"hash": hashed(token), "account": id, "made": now, "seen": now, "until": until}
     connection.execute(insert(sessions).values(**row))
     note(connection, None, now, f"account:{name}", "session.begin", name)
     return token
@@ -244,10 +243,6 @@ def _administrators(connection: Connection, held: bool = False) -> int:
 def _someone_left(connection: Connection, before: int) -> None:
     if before and not _administrators(connection):
         raise SentinelError("nobody would be left to administer the server", "make another administrator first")
-
-
-def _hash(token: str) -> str:
-    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _account(row: Row[Any]) -> Account:
