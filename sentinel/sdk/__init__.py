@@ -174,7 +174,7 @@ def _use(client: _client.Client) -> None:
     if was_running and client.options.url == before.options.url:  # with another key, say: nobody gets off meanwhile
         client.follower.begin_with(before.held)
         client.clock.offset = before.clock.offset
-    swap(client)
+    before = swap(client)  # perhaps another: two threads may start at once
     for item in before.buffer.empty():
         client.buffer.put(item.event, item.size, item.came)
     client.buffer.dropped.update(before.buffer.untold())

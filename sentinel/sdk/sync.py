@@ -253,6 +253,7 @@ class Follower:
 
     def _take(self, reader: DeltaReader) -> None:
         self._use(reader, reader.finish())
+        nap()  # the shortest delta takes as long as many of its bytes
 
     def _use(self, reader: DeltaReader, made: Decisions) -> None:
         """Put the list a reader made in force; where the server's is older than ours, ask for all of it."""

@@ -166,6 +166,16 @@ def test_a_snapshot_that_cannot_be_written_for_any_reason_ends_no_enforcement(se
     wait_for(lambda: sdk.is_blocked({"id": 1}))
 
 
+def test_the_application_goes_on_between_the_deltas_of_a_burst(monkeypatch):
+    naps = []
+    monkeypatch.setattr(sync, "nap", lambda: naps.append(True))
+    held = Held(Decisions(b"salt"))
+    follower = Follower(Options(url="http://127.0.0.1:9", key="k"), held, Clock(), Notes())
+    deltas = (f'event: delta\ndata: {{"revision": {n}, "reset": false, "added": []}}\n\n' for n in range(1, 21))
+    assert follower._read_stream(iter(["".join(deltas).encode()]))
+    assert held.decisions.revision == len(naps) == 20
+
+
 def test_a_list_that_is_replaced_is_let_go_of_in_small_parts():
     """Freed at once, a large one would stop every thread of the application."""
     options, old = Options(url="http://127.0.0.1:9", key="k"), Decisions().apply(Delta(1, (block(),)))
@@ -388,6 +398,24 @@ def test_another_start_lets_nobody_off_until_it_has_a_list_of_its_own(server, st
     wait_for(lambda: sdk.is_blocked({"id": 2}) and not sdk.is_blocked({"id": 1}))
     first, *_ = (path for _, path, headers in server.requests if headers["authorization"] == "Bearer another")
     assert first == "/v1/feed?since=0"
+
+
+def test_of_two_threads_that_start_at_once_one_leaves_nothing_behind(server, start):
+    """Its threads would go on, and its events wait for nobody."""
+    first, other = start(), []
+    stats = first.stats
+
+    def as_another_starts():
+        del first.stats
+        other.append(start())
+        sdk.track("between")
+        return stats()
+
+    first.stats = as_another_starts
+    last = start()
+    assert sdk.flush(PATIENCE)
+    assert (other[0]._running, last._running) == (False, True)
+    assert len(server.named("between")) == 1
 
 
 def test_another_server_s_list_is_not_taken_over(server, start):
