@@ -33,7 +33,7 @@ OTHERS: Mapping[str, Mapping[str, str]] = {
     "keys": {"name": "What it is for"},
     "label": {"name": "Label"},
     "new": {"to": "To"},
-    "pardon": {"for": "Except them for"},
+    "pardon": {"for": "Allow them for"},
     "people": {"range": "Seen in"},
     "retention": {"interval": "By"},
     "rule": {"q": "Condition, in the language of rules"},

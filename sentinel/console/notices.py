@@ -14,7 +14,7 @@ NOTICES: Mapping[str, str] = {
     "blocked": "The decision is in force.",
     "enforcement-off": "Enforcement is stopped: every request is let through.",
     "enforcement-on": "Decisions are enforced again.",
-    "excepted": "Marked as a false positive, lifted, and excepted from now on.",
+    "excepted": "Marked as a false positive; what it decided is lifted, and nobody acts on them from now on.",
     "extended": "Decided for longer.",
     "key-revoked": "The key was revoked; its streams end within five seconds.",
     "lifted": "The decision was lifted for good.",

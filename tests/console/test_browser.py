@@ -301,9 +301,9 @@ def test_a_false_positive_is_lifted_and_excepted_with_one_form(chromium, console
     with tab(chromium, console.reader("analyst", everywhere=False)) as seen:
         page = seen.page
         seen.open(f"/findings/{found.id}")
-        page.get_by_text("False positive: lift and except").press("Enter")
+        page.get_by_text("False positive: lift and allow").press("Enter")
         page.fill("#pardon-why", "our own office")
-        page.get_by_role("button", name="Lift and except").click()
+        page.get_by_role("button", name="Lift and allow").click()
         page.get_by_text("Marked as a false positive").wait_for()
         seen.quiet()
     assert [one.value for one in console.store.allow.list("one", 1) if one.reason == "our own office"] == [

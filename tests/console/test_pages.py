@@ -11,6 +11,7 @@ import pytest
 from sentinel.api import program
 from sentinel.console import site
 from sentinel.console.render import bound, dotted, environment, many, metric
+from sentinel.core.batch import Note
 from sentinel.core.errors import StoreBusy
 from tests.api.served import wait_for
 from tests.console.visiting import PASSWORD, text, visited
@@ -708,6 +709,11 @@ def test_a_line_of_the_audit_leads_to_the_finding_that_was_judged(console):
     id = finding(console, "203.0.113.87").finding.id
     console.reader().done(f"/findings/{id}/mark", {"status": "confirmed", "note": ""})
     assert f"/findings/{id}" in hrefs(console.reader().page("/settings/audit"))
+
+
+def test_a_line_of_the_audit_leads_to_the_versions_of_the_playbook_that_was_changed(console):
+    console.store.audit.write("one", Note("root", "playbook.changed", "three-failures", "version b instead of a"), 1)
+    assert "/playbooks/of/three-failures" in "".join(hrefs(console.reader().page("/settings/audit")))
 
 
 def test_a_line_of_the_audit_without_a_reason_has_an_empty_cell_for_it(console):
