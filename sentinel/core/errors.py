@@ -23,6 +23,7 @@ SentinelError
 │   ├── NotTaken       a method at an address that takes others                        (edge.errors)
 │   └── Refused        an upload of that client that its server would refuse           (compat.seismo)
 ├── Inexpressible      what the rule asks has no like here                             (compat.sigma.conditions)
+│   └── UnknownFields  of its fields nobody said what they are here                    (compat.sigma.conditions)
 ├── SettingsError      settings that cannot be meant, all at once                      (settings)
 ├── Stopping           the server is told to stop while it still starts                (app.server)
 ├── DemoError          the demo cannot be shown on this machine                        (demo.processes)
