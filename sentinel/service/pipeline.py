@@ -102,7 +102,7 @@ class Pipeline:
         self._enricher = enricher
         self._clock = clock
         self._began = clock()
-        self._heard: dict[str, int] = {}  # when an app's newest event came
+        self._heard: dict[str, tuple[int, int]] = {}  # an app's newest event time, and since when it is that
 
     def tenant(self, app: str) -> Tenant:
         """Return an app's tenant, made at its first event. Raises SentinelError for an app that is not there."""
@@ -129,7 +129,7 @@ class Pipeline:
         """
         now = self._clock()
         with self.lock:
-            for tenant in [one for one in self.tenants.values() if abs(now - self._quiet_since(one)) >= QUIET]:
+            for tenant in [one for one in self.tenants.values() if self._is_quiet(one, now)]:
                 with self._transaction():
                     openings = self._due(tenant, now - tenant.engine.lateness)
                     if openings:
@@ -139,9 +139,12 @@ class Pipeline:
                             committed = unit.commit([batch])
                         self._committed(Draft(tenant, batch, 0, 0), committed[0])
 
-    def _quiet_since(self, tenant: Tenant) -> int:
-        """Return when an app's newest event came, or the server began: the clock may have been set back since."""
-        return self._heard.get(tenant.app.id, self._began)
+    def _is_quiet(self, tenant: Tenant, now: int) -> bool:
+        """Say whether nothing newer came for a while, to whichever process; the clock may have been set back since."""
+        app, newest = tenant.app.id, tenant.newest
+        known, since = self._heard.get(app, (newest, self._began))
+        self._heard[app] = newest, since if newest == known else now
+        return abs(now - self._heard[app][1]) >= QUIET
 
     def _due(self, tenant: Tenant, watermark: int) -> list[Opening]:
         openings = tenant.windows.due(watermark)
@@ -196,7 +199,7 @@ class Pipeline:
         for event in events:
             tenant.memory.familiar.learn(event)
         if matched.newest > newest:
-            self._heard[tenant.app.id] = now
+            self._heard[tenant.app.id] = matched.newest, now
         tenant.newest = matched.newest
         openings = self._hit(unit, tenant, events, matched, matched.newest, now)
         openings += self._due(tenant, matched.newest - tenant.engine.lateness)

@@ -107,8 +107,10 @@ class Processes:
         return outcome
 
     def tick(self, after):
+        """Do what each process does once a second."""
         self.now = START + after
-        self.pipelines[next(self._turns) % len(self.pipelines)].tick()
+        for pipeline in self.pipelines:
+            pipeline.tick()
 
     @property
     def findings(self):
@@ -166,6 +168,7 @@ def test_events_given_to_two_processes_in_turn_come_to_what_they_come_to_on_one(
             two.tick(after)
     for processes in (one, two):
         processes.tick(DAY)
+        processes.tick(DAY + MINUTE)
     assert one.findings == two.findings
     assert one.decisions == two.decisions
     kinds = {finding[0] for finding in one.findings}
@@ -214,6 +217,20 @@ def test_a_batch_done_again_by_another_process_is_found_once_and_climbs_no_ladde
     assert [finding[4][0][2] for finding in two.findings] == [15 * MINUTE]
 
 
+@pytest.mark.parametrize("told", range(2))
+def test_what_is_awaited_may_come_as_long_as_any_process_is_told_of_what_was(store, links, told):
+    """Whoever waited for the servers to be back sends the oldest first, and may send all of it to one of them."""
+    two = Processes(store, [WAITING], *links)
+    two.tick(0)
+    for at, event in ((0, "a"), (5, "x"), (15, "b")):
+        two.now = START + DAY + at * 6 * SECOND
+        sent = events([raw(event, at * 60, event=event, user="u")])
+        two.pipelines[told].process([Sending(two.app, sent, two.now, "sdk", "k")])
+        two.tick(two.now - START)
+    two.tick(2 * DAY)
+    assert two.findings == []
+
+
 def test_a_wait_that_was_due_and_could_not_be_kept_is_due_again(store, links):
     two = Processes(store, [WAITING], *links)
     two.send(raw("begin", 0, event="a", user="u"))
@@ -257,6 +274,7 @@ def test_what_was_lost_is_rebuilt_from_the_store_and_nothing_is_taken_meanwhile(
             two.send(event)
         for processes in (one, two):
             processes.tick(DAY)
+            processes.tick(DAY + MINUTE)
         assert [finding[:4] for finding in one.findings] == [finding[:4] for finding in two.findings]
         for link in links:
             link.close()
