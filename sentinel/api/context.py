@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from sentinel.api.hub import Hub
-from sentinel.core.record import App, KeyScope
+from sentinel.core.record import KeyScope
 from sentinel.edge.access import Caller, Gate
 from sentinel.edge.errors import ApiError
 from sentinel.edge.protocols import KeyForms
@@ -41,7 +41,6 @@ class Context:
     clock: Callable[[], int]
     metrics: Callable[[str | None], bytes]
     told: Callable[[str], None]  # the decision list of an app has changed
-    changed: Callable[[App], None]  # an app has
     explainer: Explainer
     processes: Processes  # of the apps, as their SDKs tell
     bans: Bans

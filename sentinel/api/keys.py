@@ -113,5 +113,4 @@ def change_app(here: Here, caller: Admin, id: Id, change: AppChange) -> Any:
         given["identifiers"] = list(dict.fromkeys(given["identifiers"]))
     if given:
         app = require(here.store.access.change_app(id, given, caller.by, here.clock()), "app", id)
-        here.changed(app)
     return app_view(app)

@@ -57,7 +57,7 @@ def _api(server: Server, turns: Turns) -> Context:
     return Context(
         store=server.store, gate=server.gate, hub=server.hub, overview=server.overview, enforcement=server.switch,
         clock=server.clock, metrics=lambda app: metrics.text(server.figures.samples(), app),
-        told=partial(server.hub.tell, DECISIONS), changed=server.changed, explainer=server.explainer,
+        told=partial(server.hub.tell, DECISIONS), explainer=server.explainer,
         processes=server.processes, bans=server.bans, key_forms=KEY_FORMS, searches=server.searches,
         deleter=server.deleter, accounts=server.accounts, workbench=server.workbench, turns=turns,
         never=tuple(map(str, server.settings.trusted_proxies)),
@@ -76,7 +76,7 @@ def _console(server: Server) -> Console:
     context = ConsoleContext(
         store=server.store, accounts=server.accounts, overview=server.overview, explainer=server.explainer,
         enforcement=server.switch, clock=server.clock, told=partial(server.hub.tell, DECISIONS),
-        told_all=server.hub.tell_all, changed=server.changed, processes=server.processes,
+        told_all=server.hub.tell_all, processes=server.processes,
         fault=partial(server.fault, "console"), tried=partial(server.figures.count, "sentinel_sign_ins"),
         channels={name: channel.described for name, channel in sorted(server.channels.items())},
         public_url=settings.public_url, proxies=Proxies(settings.trusted_proxies), searches=server.searches,

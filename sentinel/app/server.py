@@ -26,7 +26,6 @@ from sentinel.app.tenants import Tenants
 from sentinel.console import site
 from sentinel.core.duration import MINUTE, SECOND
 from sentinel.core.errors import SentinelError, StoreBusy
-from sentinel.core.record import App
 from sentinel.edge.access import Gate
 from sentinel.enrich import agent
 from sentinel.service import upkeep
@@ -161,12 +160,6 @@ class Server:
             log.warning("trouble", where=where, error=str(error))
         else:
             log.error("fault", where=where, exc_info=error)
-
-    def changed(self, app: App) -> None:
-        """Let the next events of an app be judged as the app is now."""
-        with self.pipeline.lock:
-            if app.id in self.pipeline.tenants:
-                self.pipeline.tenants[app.id].app = app
 
     def first(self) -> First | None:
         """Make what a new server needs; return its secrets, once."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from starlette.responses import Response
 
 from sentinel.core.proxies import Proxies
-from sentinel.core.record import App, EventFormat, Filter, FindingFormat, KeptEvent
+from sentinel.core.record import EventFormat, Filter, FindingFormat, KeptEvent
 from sentinel.edge.protocols import KeyForms
 from sentinel.service.accounts import Accounts
 from sentinel.service.deleting import Deleter
@@ -49,7 +49,6 @@ class Context:
     clock: Callable[[], int]
     told: Callable[[str], None]  # the decision list of an app has changed
     told_all: Callable[[], None]  # keys or switches have
-    changed: Callable[[App], None]  # an app has
     processes: Processes  # of the apps, as their SDKs tell
     fault: Callable[[BaseException], None]
     tried: Callable[[str], None]  # to sign in: `in`, `wrong` or `slowed`

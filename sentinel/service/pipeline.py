@@ -298,7 +298,9 @@ class Pipeline:
 
         With `links` those that prove it join keys, with `stitches` an `identify` joins an anonymous one to its user's.
         """
-        app, order, ipv6 = tenant.app.id, tenant.app.identifiers, tenant.app.ipv6
+        app = tenant.app.id
+        known = self.store.access.app(app) or tenant.app  # as it is now, whichever server changed it
+        order, ipv6 = known.identifiers, known.ipv6
         sightings = []
         for event in events:
             names = event.identifiers

@@ -223,6 +223,21 @@ def test_a_key_made_or_revoked_by_one_is_known_to_the_other(pair):
     assert within(5, took)
 
 
+def test_by_what_an_app_knows_its_users_is_taken_over_by_the_other(pair):
+    a, b = (local(server) for server in pair.servers.values())
+    app, numbers = [("Sentinel-App", "known-anew")], count()
+
+    def known_as():
+        event = {"id": f"k{next(numbers)}", "event": "x", "user": {"id": "1", "email": "jane@example.com"}}
+        taken = b.post("/v1/events", event, headers=app).status == 200
+        return taken and b.get(f"/v1/events/{event['id']}", headers=app).json["user"]
+
+    assert a.post("/v1/apps", {"id": "known-anew", "name": "Known anew"}).status == 201
+    wait_for(lambda: known_as() == "id:1")
+    assert a.ask("PATCH", "/v1/apps/known-anew", {"identifiers": ["email", "id"]}).status == 200
+    wait_for(lambda: known_as() == "email:jane@example.com")
+
+
 def test_what_one_decides_is_heard_by_the_streams_of_the_other(pair):
     """A block by a playbook, one by hand, and the end of it."""
     a, b = pair.servers["a"], pair.servers["b"]

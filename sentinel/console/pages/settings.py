@@ -40,8 +40,7 @@ def change_app(visit: Admin, form: Filled) -> Response:
     if not prefix.isdecimal() or not 32 <= int(prefix) <= 128:
         raise SentinelError(f"`ipv6`: `{prefix}` is not between 32 and 128", "64 is what one household has")
     given = {"name": form.text("name", most=100, empty=True), "retention": keep, "ipv6": int(prefix)}
-    changed = require(visit.store.access.change_app(visit.app.id, given, visit.by, visit.now), "app", visit.app.id)
-    visit.here.changed(changed)
+    require(visit.store.access.change_app(visit.app.id, given, visit.by, visit.now), "app", visit.app.id)
     return visit.done(visit.url("/settings"), "app-changed")
 
 
