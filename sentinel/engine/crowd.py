@@ -22,7 +22,7 @@ Of = tuple[str, str]  # a watch and a group's key
 
 @dataclass(slots=True)
 class Group:
-    """When each user was last seen, microseconds, in the order of their coming; `lost` is the newest time let go."""
+    """When each user was last seen, microseconds, by the events' own times; `lost` is the newest time let go."""
 
     users: dict[str, int] = field(default_factory=dict)
     lost: int = -1
@@ -49,17 +49,19 @@ class Crowd:
     def learn(self, watch: str, key: str, user: str, at: int) -> None:
         """Take in that a user was seen in a group."""
         group = self._touch((watch, key))
-        before = group.users.pop(user, None)
+        before = group.users.get(user)
         group.users[user] = at if before is None else max(at, before)
         self._size += before is None
-        if len(group.users) > MOST:
-            group.lost = max(group.lost, group.users.pop(next(iter(group.users))))
-            self._size -= 1
+        if len(group.users) > 2 * MOST:  # now and then: an attack brings somebody new with each event
+            gone = sorted(group.users, key=lambda one: (group.users[one], one))[:-MOST]
+            group.lost = max(group.lost, *(group.users.pop(one) for one in gone))
+            self._size -= len(gone)
 
     def of(self, watch: str, key: str, since: int) -> tuple[list[str], bool]:
-        """Return the users seen in a group later than `since`, and whether there were more than are kept."""
+        """Return the users seen in a group later than `since`, those seen last last; and whether there were more."""
         group = self._young.get((watch, key)) or self._old.get((watch, key)) or Group()
-        return [user for user, at in group.users.items() if at > since], group.lost > since
+        seen = sorted((at, user) for user, at in group.users.items() if at > since)
+        return [user for _, user in seen[-MOST:]], len(seen) > MOST or group.lost > since
 
     def take_over(self, other: Crowd) -> None:
         """Take in all that another one knows."""

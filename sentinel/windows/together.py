@@ -256,7 +256,7 @@ class SharedCrowd(Crowd):
         )
 
     def of(self, watch: str, key: str, since: int) -> tuple[list[str], bool]:
-        """Return the users seen in a group later than `since`, and whether there were more than are kept."""
+        """Return the users seen in a group later than `since`, those seen last last; and whether there were more."""
         name = self._names.of("crowd", watch, key)
         found = self._link.one(Command(name, ("ZRANGE", name, since + 1, "+inf", "BYSCORE")))
         return [read_text(user) for user in found[-MOST:]], len(found) > MOST

@@ -139,6 +139,16 @@ class TestKept:
         assert other.of("w", "k", 4) == one.of("w", "k", 4)
         assert other.of("w", "k", 3)[1] and not other.of("w", "k", 4)[1]
 
+    def test_those_seen_last_stay_in_whatever_order_they_came(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(crowd, "MOST", 3)
+        one = Crowd()
+        for at in (9, 3, 8, 1, 7, 2, 6, 4, 5):
+            one.learn("w", "k", f"id:{at}", at)
+        one.learn("w", "k", "id:6", 1)
+        assert one.of("w", "k", 0) == (["id:7", "id:8", "id:9"], True)
+        assert one.of("w", "k", 6) == (["id:7", "id:8", "id:9"], False)
+        assert one.of("w", "k", 8) == (["id:9"], False)
+
     def test_of_damaged_bytes_nothing_is_kept(self) -> None:
         one = Crowd()
         assert not one.load([b'[["w", "k", 0, {"id:1": 1}], 3]'])
