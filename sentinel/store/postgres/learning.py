@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Collection, Sequence
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Event
@@ -81,16 +82,17 @@ class Learning:
     def keep(self) -> None:
         """Write what was learnt since the last time. Raises StoreBusy: then it is written the next time."""
         with self._lock:
-            found = [(app, path, one) for app, of in self._apps.items() for path, one in of.paths.items()]
-            fresh = [_row(*one) for one in found if not one[2].kept]
-            counted = [_count(*one) for one in found if one[2].kept and one[2].changed]
-            if not fresh and not counted:
+            known = [(app, path, one) for app, of in self._apps.items() for path, one in of.paths.items()]
+            found = sorted((one for one in known if one[2].changed), key=itemgetter(0, 1))
+            if not found:
                 return
+            fresh = [one for one in found if not one[2].kept]
             with self._control.write() as connection:
-                insert_new(connection, properties, sorted(fresh, key=lambda row: (row["app"], row["path"])))
-                if counted:
-                    connection.execute(_COUNTED, sorted(counted, key=lambda row: (row["_app"], row["_path"])))
-            for _, _, one in found:
+                insert_new(connection, properties, [_row(*one) for one in fresh])
+                connection.execute(_COUNTED, [_count(*one) for one in found])
+                types = _types(connection, {app for app, _, _ in fresh})
+            for app, path, one in found:
+                one.type = types.get((app, path), one.type)  # another process may have seen it first
                 one.kept, one.changed, one.conflicts = True, False, 0
 
     def properties(self, app: str) -> list[Property]:
@@ -107,10 +109,16 @@ class Learning:
         return self._apps[app]
 
 
+def _types(connection: Connection, apps: Collection[str]) -> dict[tuple[str, str], str]:
+    """Return the type of every path of these apps."""
+    query = select(_c.app, _c.path, _c.type).where(_c.app.in_(apps))
+    return {(row.app, row.path): row.type for row in connection.execute(query)}
+
+
 def _row(app: str, path: str, known: Any) -> dict[str, Any]:
     return {
         "app": app, "path": path, "type": known.type, "first": known.first, "last": known.last,
-        "conflicts": known.conflicts, "slot": None, "slot_from": 0,
+        "conflicts": 0, "slot": None, "slot_from": 0,
     }  # fmt: skip
 
 

@@ -296,6 +296,21 @@ def test_events_that_are_not_learnt_from_are_told(stores, monkeypatch):
     assert stores[1].health().warnings == ()
 
 
+def test_a_property_that_two_processes_see_first_is_of_the_type_that_was_kept_first(stores):
+    """The later one's count from then on by that type, and what it saw meanwhile is not lost."""
+    for number, store in enumerate(stores[:2]):
+        put(store, batch(events=(event(f"e{number}", NOW + number, properties={"p": ["text", 5][number]}),)))
+        store.project()
+    stores[0].checkpoint()
+    (found,) = stores[1].schema.properties("shop")
+    assert (found.type, found.first, found.last) == ("string", NOW, NOW + 1)
+    put(stores[1], batch(events=tuple(event(f"f{n}", NOW + 2, properties={"p": n}) for n in range(3))))
+    stores[1].project()
+    stores[1].checkpoint()
+    (found,) = stores[0].schema.properties("shop")
+    assert (found.type, found.last, found.conflicts) == ("string", NOW + 2, 3)
+
+
 @pytest.mark.parametrize("text", ["", "a", "\0", "\x1a", "\x1a0", "\0\x1a1\0", "é\0", "\\u0000", '"\\\\u0000'])
 def test_text_comes_back_as_it_was_without_nul_on_the_way(text):
     assert "\0" not in escaped(text)
