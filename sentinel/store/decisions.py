@@ -222,7 +222,7 @@ def lift_these(change: changes.Change, ids: Sequence[str], by: str, why: str) ->
     c = decisions.c
     for some in changes.lots(ids):
         ended = changes.lift(change, some, by, why)
-        query = select(c.id, c.scope, c.value).where(c.app == change.app, c.id.in_(ended))
+        query = select(c.id, c.scope, c.value).where(c.app == change.app, c.id.in_(ended)).order_by(c.id)
         for row in change.connection.execute(query):
             target, detail = f"{row.scope} {row.value}", {"decision": row.id}
             note(change.connection, change.app, change.now, by, "decision.lift", target, why, detail)

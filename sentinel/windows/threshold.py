@@ -144,7 +144,7 @@ class ThresholdTracker(Tracker[State]):
         start = at - self.watch.window
         if isinstance(state, bytes):
             places = range(packed.place(state, start), packed.place(state, at))
-            return [packed.unpack(state, place)[1] for place in places]
+            return [id for _, id in sorted(packed.unpack(state, place) for place in places)]
         hits = _hits(state)
         return [id for _, id, _ in hits.each(hits.behind(start), hits.behind(at))]
 

@@ -475,6 +475,14 @@ def test_what_cannot_be_meant_is_refused_by_its_name(store, ask, text):
     assert str(caught.value).startswith(text)
 
 
+@pytest.mark.parametrize("amount", [9.5e307, -1e300, 1e-300])
+def test_the_largest_and_the_smallest_numbers_are_what_they_were_sent_as(store, amount):
+    made = [{"gap": 1, "name": "pay", "user": "1", "ip": None, "amount": amount, "plan": 1}]
+    app, _ = stored(store, made, NOW - DAY)
+    wanted = SeriesWanted(Filter(since=NOW - DAY, until=NOW), "hour", Metric("max", "properties.amount"))
+    assert [line.total for line in store.explorer.series(app, wanted).lines] == [amount]
+
+
 @pytest.mark.parametrize("kind", ["sum", "avg"])
 @pytest.mark.parametrize("by", [None, "event", "properties.plan"])
 def test_a_sum_past_every_number_is_infinite_and_no_fault(store, kind, by):

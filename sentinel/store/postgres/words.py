@@ -25,7 +25,7 @@ def _part(kind: str, form: str) -> str:
 
 
 _TEXT = "{0} #>> ARRAY[]::text[]"
-_DOUBLE = "CASE WHEN length({0}) < 300 THEN CAST({0} AS double precision) ELSE 'Infinity' END"  # in doubt as such
+_DOUBLE = "CASE WHEN length({0}) < 309 THEN CAST({0} AS double precision) ELSE 'Infinity' END"  # in doubt as such
 POSTGRES = Dialect(
     mark="%s",
     types={Kind.TEXT: "text", Kind.NUMBER: "double precision", Kind.BOOL: "boolean"},
