@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Connection, String, Table, cast, delete, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, String, cast, delete, or_, select, update
 
+from sentinel.core.decision import FOREVER
 from sentinel.core.event import Event
 from sentinel.core.identity import key_type
 from sentinel.core.record import Deletion
@@ -44,11 +45,11 @@ from sentinel.store.tables import (
 PREFIX = "gone:"
 _NAMED = "store.deletion-key"  # the setting that holds what the hashes are made with
 _OWED = "store.deletion-names"  # that of an app which holds names until no window has them
-_TOLD: tuple[tuple[Table, tuple[str, ...]], ...] = (
-    (findings, ("key", "user", "body", "note")),
-    (outbox, ("body", "error")),
-    (audit, ("target", "reason", "detail")),
-    (searches, ("name", "q", "filters")),
+_TOLD: tuple[tuple[Column[int], tuple[str, ...]], ...] = (  # when each row of a table was written, and what it tells
+    (findings.c.opened, ("key", "user", "body", "note")),
+    (outbox.c.made, ("body", "error")),
+    (audit.c.at, ("target", "reason", "detail")),
+    (searches.c.changed, ("name", "q", "filters")),
 )
 _NAMING = ((identifiers, "key"), (findings, "user"), (decisions, "subject"), (labels, "target"), (allowances, "value"))
 Scan = Callable[[str, int], Iterable[str]]  # app, time: the user keys that stored events name up to then
@@ -187,8 +188,10 @@ class Deletions:
     ) -> tuple[Pseudonyms, int]:
         """Delete a person by all keys, which `find` gives, and return them and how many events went.
 
-        `asked` is who asked for it, and why.
+        `asked` is who asked for it, and why. Where nobody did it is done again: whoever came back since is somebody
+        new, and what was written later is theirs.
         """
+        last = FOREVER if asked is not None else now
         gone = self._erase(app, find().keys, now)
         with self._control.writing():
             with self._control.write() as connection:
@@ -196,11 +199,11 @@ class Deletions:
                 called = find()  # again: a key may have joined them meanwhile
                 rows = [self._row(app, key, called.pseudonym, now) for key in called.keys]
                 self._buried.add(rows)
-                self._bury(connection, app, called, rows, now)
+                self._bury(connection, app, called, rows, now, last)
                 put_setting(connection, _OWED, {**_owed(connection, app), **called.names}, app)
-                for table, columns in _TOLD:
-                    _rename(connection, table, columns, app, called)
-                _drop(connection, app, called.keys)
+                for at, columns in _TOLD:
+                    _rename(connection, at, columns, app, called, last)
+                _drop(connection, app, called.keys, last)
                 for room in ("people", "labels", "allow", "deletions"):
                     touch(connection, app, room)
                 if asked is not None:
@@ -258,10 +261,11 @@ class Deletions:
         )
 
     def _bury(
-        self, connection: Connection, app: str, called: Pseudonyms, rows: Sequence[Mapping[str, Any]], now: int
-    ) -> None:
+        self, connection: Connection, app: str, called: Pseudonyms, rows: Sequence[Mapping[str, Any]], now: int,
+        last: int,
+    ) -> None:  # fmt: skip
         c = decisions.c
-        _unname(connection, app, called, or_(c.removed.is_not(None), c.until <= now))
+        _unname(connection, app, called, or_(c.removed.is_not(None), c.until <= now) & (c.made <= last))
         for key, row in zip(called.keys, rows, strict=True):
             there = select(c.id).where(c.app == app, c.subject == key).limit(1)
             named = connection.execute(there).first() is not None
@@ -284,12 +288,15 @@ def _owed(connection: Connection, app: str) -> dict[str, str]:
     return dict(setting(connection, _OWED, app) or {})
 
 
-def _rename(connection: Connection, table: Table, columns: Sequence[str], app: str, called: Pseudonyms) -> None:
-    """Put pseudonyms into the rows of a table that tell of these names."""
+def _rename(
+    connection: Connection, at: Column[int], columns: Sequence[str], app: str, called: Pseudonyms, last: int
+) -> None:  # fmt: skip
+    """Put pseudonyms into the rows of a table that tell of these names and were written up to a time."""
+    table = at.table
     found = [table.c[column] for column in columns]
     keys = [column for column in table.primary_key if column.name != "app"]
     tells = or_(*(_tells(column, name) for column in found for name in called.names))
-    rows = connection.execute(select(*keys, *found).where(table.c.app == app, tells)).mappings().all()
+    rows = connection.execute(select(*keys, *found).where(table.c.app == app, at <= last, tells)).mappings().all()
     for row in rows:
         mine = [table.c.app == app, *(key == row[key.name] for key in keys)]
         said = {column.name: called.put(row[column.name], column.name) for column in found}
@@ -315,14 +322,14 @@ def _unname(connection: Connection, app: str, called: Pseudonyms, which: ColumnE
     return len(found)
 
 
-def _drop(connection: Connection, app: str, keys: Sequence[str]) -> None:
-    """Delete who the person was."""
-    connection.execute(delete(identifiers).where(identifiers.c.app == app, identifiers.c.key.in_(keys)))
-    connection.execute(delete(people).where(people.c.app == app, people.c.key.in_(keys)))
-    named = cuts.c.key.in_(keys) | cuts.c.person.in_(keys)
-    connection.execute(delete(cuts).where(cuts.c.app == app, named))
-    mine = (labels.c.app == app, labels.c.kind == "user", labels.c.target.in_(keys))
-    connection.execute(delete(labels).where(*mine))
-    connection.execute(
-        delete(allowances).where(allowances.c.app == app, allowances.c.scope == "user", allowances.c.value.in_(keys))
-    )
+def _drop(connection: Connection, app: str, keys: Sequence[str], last: int) -> None:
+    """Delete who the person was, as it was known up to a time."""
+    of_user, theirs = labels.c.kind == "user", allowances.c.scope == "user"
+    gone = (
+        (identifiers.c.made, identifiers.c.key.in_(keys)), (people.c.made, people.c.key.in_(keys)),
+        (cuts.c.at, cuts.c.key.in_(keys) | cuts.c.person.in_(keys)),
+        (labels.c.made, of_user & labels.c.target.in_(keys)),
+        (allowances.c.made, theirs & allowances.c.value.in_(keys)),
+    )  # fmt: skip
+    for at, which in gone:
+        connection.execute(delete(at.table).where(at.table.c.app == app, at <= last, which))

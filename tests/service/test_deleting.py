@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from sentinel.app import open_server
 from sentinel.app.server import now
-from sentinel.core.record import Snapshot
+from sentinel.core.batch import Label
+from sentinel.core.record import Allowance, Snapshot
 from sentinel.engine.keys import renamed
 from sentinel.service.deleting import Deleter
 from sentinel.service.saving import FAMILIAR
 from sentinel.store.embedded.store import open_store
+from sentinel.store.tables import tombstones
 from tests.api.served import served, wait_for
 from tests.api.whole import settings, whole
 from tests.service.machine import Machine
@@ -114,6 +117,31 @@ def test_nobody_is_called_what_windows_count_addresses_by(store):
             machine.send(failed(f"b{booted}-{ip}", 10, user="u9", ip=ip))
     found = {kept.finding.key: (kept.finding.group["ip"], kept.evidence) for kept in store.findings.since("shop", 0)}
     assert found == {ip: (ip, 6) for ip in ips}
+
+
+def test_what_is_known_of_whoever_came_back_stays_theirs_where_a_deletion_is_done_again(store):
+    """Another server does so within ten minutes: whoever had come back by then was deleted a second time."""
+    machine = Machine(store, [FAILED])
+    machine.send(*(failed(f"a{n}", n, user="jane-doe") for n in range(3)))
+    store.labels.put("shop", Label("user", "id:jane-doe", "old"), "ana", machine.now)
+    done = store.deletions.delete("shop", "id:jane-doe", "ana", "she asked for it", machine.now + 1)
+    with store.control.write() as connection:  # as a crash, or a store that was busy, leaves it
+        connection.execute(update(tombstones).values(erased=False))
+    machine.now += MINUTE
+    machine.boot()
+    machine.send(
+        *(failed(f"b{n}", 1800 + n, user="jane-doe") for n in range(3)),
+        passed("c", 1803, user={"id": "jane-doe", "email": "j@x.y"}),
+    )
+    store.labels.put("shop", Label("user", "id:jane-doe", "new"), "ana", machine.now)
+    store.allow.add("shop", Allowance("a", "user", "id:jane-doe", "known", machine.now), "ana", machine.now)
+    assert store.deletions.finish() == 0
+    assert [kept.finding.user for kept in store.findings.since("shop", 0)] == [done.pseudonym, "id:jane-doe"]
+    assert store.labels.of("shop", "user", "id:jane-doe", machine.now) == ("new",)
+    assert [one.value for one in store.allow.list("shop")] == ["id:jane-doe"]
+    assert set(store.people.keys("shop", "id:jane-doe")) == {"id:jane-doe", "email:j@x.y"}
+    told = [line.target for line in store.audit.list("shop").items if line.action in ("label.put", "allow.add")]
+    assert told == ["user id:jane-doe"] * 2 + [f"user {done.pseudonym}"]
 
 
 def saved(store, app="shop"):
