@@ -91,7 +91,7 @@ class Table:
             stale |= self._over(now)
             allowed = frozenset(self._open.values())
             if on != self._on or allowed != before:
-                stale |= set(self._decided) | set(self._pieces)
+                stale |= self._decided.keys()
             self._on = on
             opened = _Open(allowed)
             for target in stale:

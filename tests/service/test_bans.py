@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,8 @@ from sentinel.core.decision import FOREVER, Decision, Delta, Place, Subject, pla
 from sentinel.core.decisions import Decisions
 from sentinel.core.duration import SECOND
 from sentinel.core.errors import StoreBusy
-from sentinel.service.bans import AGAIN, Ban, Bans, Change, Table
+from sentinel.service import bans
+from sentinel.service.bans import AGAIN, REMEMBERED, Ban, Bans, Change, Table
 
 NOW = 1_000_000
 ADDRESSES = [f"198.51.100.{last}" for last in range(8)]
@@ -35,9 +37,9 @@ deltas = st.lists(
 )  # fmt: skip
 
 
-def banned(bans, ip):
+def banned(known, ip):
     """The kind that holds for an address by a table's bans: the strictest of those it lies in."""
-    kinds = {ban.kind for target, ban in bans.items() if _in(ip, target)}
+    kinds = {ban.kind for target, ban in known.items() if _in(ip, target)}
     return "block" if "block" in kinds else "challenge" if kinds else "allow"
 
 
@@ -82,6 +84,34 @@ def test_a_gate_that_folds_the_changes_holds_the_table_whenever_it_asks(steps, a
             assert table.changes(number) == (number, [])
 
 
+def test_whoever_asks_from_before_what_is_remembered_gets_everything(monkeypatch):
+    """What was told to them is gone: else they would go on without the changes in between."""
+    monkeypatch.setattr(bans, "MOST_CHANGES", 2)
+    table = Table()
+    table.update(Delta(1, (decided("a", "192.0.2.1"),), reset=True), True, NOW)
+    table.update(Delta(2, (decided("b", "192.0.2.2"),)), True, NOW)
+    table.update(Delta(3, removed=("a",)), True, NOW)
+    a, b = place("192.0.2.1"), place("192.0.2.2")
+    assert table.changes(1) == (3, [Change(a, ban(), None), Change(b, None, ban(id="b"))])
+    for unknown in (0, 4):
+        number, told = table.changes(unknown)
+        assert (number, told) == (3, [Change(b, None, ban(id="b")), Change(a, ban(), None)])
+
+
+def test_what_is_over_is_told_for_a_day_to_those_of_whom_nothing_is_known(monkeypatch):
+    table, over = Table(), NOW + 5
+    first, second = decided("a", until=over), decided("d", "192.0.2.4", until=over + 1)
+    table.update(Delta(1, (first, second), reset=True), True, NOW)
+    for after, told in ((0, "a"), (1, "ad"), (REMEMBERED - 1, "ad"), (REMEMBERED, "d"), (REMEMBERED + 1, "")):
+        table.update(Delta(1), True, now := over + after)
+        assert "".join(one.was.decision for one in table.changes(None)[1] if one.was) == told
+    monkeypatch.setattr(bans, "MOST_GONE", 1)
+    table.update(Delta(2, (decided("b", "192.0.2.2"), decided("c", "192.0.2.3"))), True, now)
+    table.update(Delta(3, removed=("b",)), True, now)
+    table.update(Delta(4, removed=("c",)), True, now)
+    assert table.changes(None)[1] == [Change(place("192.0.2.3"), ban(id="c"), None)]
+
+
 def ban(until=FOREVER, kind="block", id="a", playbook="p"):
     return Ban(kind, until, id, playbook)
 
@@ -111,6 +141,40 @@ def test_a_hole_that_a_person_left_in_a_playbooks_network_stays_open():
     assert {str(target) for target in table.bans} == {"198.51.100.0/32", "198.51.100.2/31"}
     table.update(Delta(2, removed=("b",)), True, NOW)
     assert {str(target) for target in table.bans} == {"198.51.100.0/30"}
+
+
+def test_a_hole_is_only_in_what_playbooks_decided():
+    table, network = Table(), "198.51.100.0/30"
+    hole = decided("b", "198.51.100.1", kind="allow", playbook=None)
+    table.update(Delta(1, (decided("a", network, scope="network", playbook=None), hole), reset=True), True, NOW)
+    assert table.bans == {place(network): ban(playbook=None)}
+
+
+def test_around_a_hole_the_strictest_that_is_left_holds():
+    table, network = Table(), "198.51.100.0/30"
+    hole = decided("b", "198.51.100.1", kind="allow", playbook=None)
+    both = decided("a", network, scope="network", kind="challenge"), decided("c", "198.51.100.0", until=NOW + 9)
+    table.update(Delta(1, (hole, *both), reset=True), True, NOW)
+    assert table.bans[place("198.51.100.0")] == ban(NOW + 9, id="c")
+    table.update(Delta(1), True, NOW + 9)
+    assert table.bans[place("198.51.100.0")] == ban(kind="challenge")
+
+
+def test_nobody_in_a_network_that_a_person_allows_is_banned_and_everybody_else_is():
+    table = Table()
+    allowed = decided("b", "198.51.100.0/24", scope="network", kind="allow", playbook=None)
+    inside = decided("a", "198.51.100.7"), decided("c", "198.51.100.0/25", scope="network")
+    table.update(Delta(1, (allowed, *inside, decided("d", "192.0.2.7")), reset=True), True, NOW)
+    assert table.bans == {place("192.0.2.7"): ban(id="d")}
+
+
+def test_a_decision_that_comes_again_with_another_end_lasts_to_that():
+    table = Table()
+    table.update(Delta(1, (decided("a", until=NOW + 5),), reset=True), True, NOW)
+    table.update(Delta(2, (decided("a", until=NOW + 9),)), True, NOW)
+    table.update(Delta(2), True, NOW + 5)
+    assert table.bans == {place("203.0.113.9"): ban(NOW + 9)}
+    assert table.fresh(2, True, NOW + 8) and not table.fresh(2, True, NOW + 9)
 
 
 def test_users_are_banned_by_their_keys():
@@ -177,22 +241,30 @@ class Source:
 
 def test_the_list_is_asked_only_when_something_changed():
     source = Source()
-    bans = Bans(source, lambda app: source.on, lambda: source.now)
+    tables = Bans(source, lambda app: source.on, lambda: source.now)
     for _ in range(3):
-        assert len(bans.table("one").bans) == 1
+        assert len(tables.table("one").bans) == 1
     assert source.asked == 1
-    assert bans.fresh("one") is bans.table("one")
+    assert tables.fresh("one") is tables.table("one")
+    source.number = 2
+    assert tables.fresh("one") is None and tables.table("one").revision == 2
+    source.on = False
+    assert tables.table("one").bans == {}
+    source.on = True
+    assert len(tables.table("one").bans) == 1
     source.now = NOW + 50
-    assert bans.fresh("one") is None
-    assert bans.table("one").bans == {}
+    assert tables.fresh("one") is None
+    assert tables.table("one").bans == {}
 
 
 def test_a_busy_store_leaves_what_was_known():
     source = Source()
-    bans = Bans(source, lambda app: True, lambda: source.now)
-    bans.table("one")
+    tables = Bans(source, lambda app: True, lambda: source.now)
+    tables.table("one")
     source.number, source.busy = 2, True
-    assert len(bans.table("one").bans) == 1
+    assert len(tables.table("one").bans) == 1
+    with pytest.raises(StoreBusy):
+        tables.table("another")
 
 
 def test_a_ban_that_outlasts_a_shorter_one_is_told_again_when_that_one_is_over():
