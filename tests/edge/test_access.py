@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from sentinel.core.errors import StoreBusy
-from sentinel.core.record import Key
-from sentinel.edge.access import Gate
+from sentinel.core.record import App, Key
+from sentinel.edge.access import LOCAL, Gate, credential
 from sentinel.edge.errors import ApiError
+from sentinel.edge.wire import Headers
 
 
 class Access:
@@ -15,11 +18,12 @@ class Access:
 
     def __init__(self, *keys: Key) -> None:
         self.key = {key.id: key for key in keys}.get
+        self.app = {"default": App("default"), "shop": App("shop")}.get
 
 
 @pytest.fixture
 def gate():
-    gate = Gate(Access(*(Key(id, "shop", "sdk") for id in ("a", "b", "c"))))
+    gate = Gate(Access(*(Key(id, "shop", "sdk") for id in ("a", "b", "c"))), "token")
     yield gate
     gate.close()
 
@@ -43,6 +47,29 @@ def test_a_key_that_was_refused_was_not_used(gate):
         with pytest.raises(ApiError):
             gate.caller(*ask)
     assert told(gate) == []
+
+
+def test_a_key_may_name_its_own_app_and_no_other(gate):
+    assert gate.caller("a", "shop").app == "shop"
+    with pytest.raises(ApiError, match="does not belong to the app `blog`"):
+        gate.caller("a", "blog")
+
+
+def test_the_local_administrator_names_the_app_and_speaks_no_foreign_protocol(gate):
+    assert [(one.app, one.by, one.server) for one in map(partial(gate.caller, "token"), (None, "shop"))] == [
+        ("default", LOCAL, True), ("shop", LOCAL, True),
+    ]  # fmt: skip
+    with pytest.raises(ApiError, match="there is no app `blog`"):
+        gate.caller("token", "blog")
+    with pytest.raises(ApiError, match="not known"):
+        gate.caller("token", None, "sqreen")
+
+
+def test_a_query_string_without_end_is_refused():
+    headers = Headers([(b"authorization", b"Bearer a")])
+    assert credential(headers, b"&".join([b"a=1"] * 100)) == "a"
+    with pytest.raises(ApiError, match="more than 100 parts"):
+        credential(headers, b"&".join([b"a=1"] * 101))
 
 
 def test_where_nothing_can_be_kept_it_is_told_again_with_what_was_used_meanwhile(gate):

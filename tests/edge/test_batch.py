@@ -109,6 +109,11 @@ def test_what_is_too_large_to_keep_costs_its_own_event_only(event, field):
     assert one({"event": "x", **event}).startswith(f"`{field}`: larger than")
 
 
+@pytest.mark.parametrize("event", [7, "x", ["x"], "x" * 2 * LARGEST_PROPERTIES, ["x" * 2 * LARGEST_PROPERTIES]])
+def test_what_is_no_object_costs_itself_only(event):
+    assert one(event).startswith("`event`: an event is a JSON object")
+
+
 def test_what_just_fits_is_taken():
     assert one({"event": "x", "properties": {"a": "x" * (LARGEST_PROPERTIES - 10)}}).name == "x"
 
@@ -207,6 +212,11 @@ def test_a_refused_event_is_named_by_its_id_also_where_that_is_a_number():
     assert rejected["id"] == "7"
 
 
+def test_a_refused_event_is_named_by_what_can_be_written_of_its_id():
+    (rejected,) = parse(b'{"id": "a\\ud800", "event": "x", "properties": {"a": NaN}}', TERMS).rejected
+    assert rejected["id"] == "a\ufffd"
+
+
 def test_what_a_server_passes_on_from_a_browser_is_believed_no_more_than_from_there():
     parsed = parse(b'[{"event":"x","trust":"browser","ip":"203.0.113.9"},{"event":"auth","trust":"browser"}]', TERMS)
     (found,) = parsed.events
@@ -224,7 +234,13 @@ def test_an_event_of_no_stated_trust_is_a_server_s():
     assert one({"event": "x", "trust": None}).trust == "server"
 
 
-@given(st.text("ab", min_size=1, max_size=ID_LENGTH), st.text("ab", min_size=1, max_size=ID_LENGTH))
+LENGTHS = [1, ID_LENGTH - 13, ID_LENGTH - 12, ID_LENGTH]  # the second is the longest that the key fits before
+IDS = st.builds(
+    lambda start, length: start.ljust(length, "-"), st.text("ab", min_size=1, max_size=4), st.sampled_from(LENGTHS)
+)
+
+
+@given(IDS, IDS)
 def test_a_browser_key_s_ids_are_its_own_and_no_longer_than_any(first, second):
     """Else what was exported could not be read back."""
 
