@@ -8,12 +8,12 @@ from sentinel.core.batch import Batch
 from sentinel.core.decision import Decision, Subject, pair
 from sentinel.core.decisions import Decisions
 from sentinel.core.duration import DAY, HOUR
-from sentinel.core.errors import Conflict
+from sentinel.core.errors import Conflict, SentinelError, StoreBusy
 from sentinel.core.finding import Effect
-from sentinel.core.record import App
+from sentinel.core.record import App, KeptFinding
 from sentinel.service import hand
 from sentinel.store.embedded.store import open_store
-from tests.contract.values import batch, finding, put
+from tests.contract.values import batch, event, finding, put
 
 NOW = 1_800_000_000_000_000
 MANY = 10_050  # blocks in force, as while a botnet attacks
@@ -99,6 +99,52 @@ def test_a_finding_that_cannot_be_excepted_from_is_left_as_it_is(store, monkeypa
     assert {one.value: one.until for one in store.allow.list("full")} == {
         "id:p0": NOW + DAY, "id:p1": None, "id:p2": NOW + DAY,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("told", "whom"),
+    [
+        ({"scope": "user+ip", "value": pair("id:1", "203.0.113.9")}, ("user", "id:1")),
+        ({"scope": "network", "value": "2001:db8:7::/64"}, ("network", "2001:db8:7::/64")),
+        ({"user": "id:1"}, ("user", "id:1")),
+        ({"ip": "203.0.113.9"}, ("ip", "203.0.113.9")),
+        ({"ip": "2001:db8:7::/64"}, ("network", "2001:db8:7::/64")),
+    ],
+)
+def test_an_exception_is_for_whom_a_finding_acted_on_else_for_whom_it_is_about(told, whom) -> None:
+    effects = [Effect("block", decisions=(Decision("d", "block", playbook="p", **told),))] if "scope" in told else []
+    about = {"user": None, "ip": None, **({} if effects else told)}
+    assert hand.targets(KeptFinding(finding("f", effects=tuple(effects), **about), NOW)) == [whom]
+
+
+def test_an_end_is_a_moment_to_come_or_so_long_from_now() -> None:
+    moment = "2027-01-15T09:00:00Z"
+    assert hand.until(None, moment, NOW) == hand.until("1h", None, NOW) == NOW + HOUR
+    assert hand.until(None, None, NOW) is hand.until("forever", None, NOW) is None
+    with pytest.raises(SentinelError, match="is over"):
+        hand.until(None, moment, NOW + HOUR)
+
+
+def test_whoever_blocks_the_apps_own_proxy_is_told_so() -> None:
+    def told(scope, value, kind="block"):
+        return [one for one in hand.warnings(Decision("d", kind, scope, value), ["198.51.100.0/24"]) if "proxy" in one]
+
+    assert told("ip", "198.51.100.7") and told("network", "198.51.0.0/16")
+    assert told("user+ip", pair("id:1", "198.51.100.7"))
+    assert not told("ip", "203.0.113.9") and not told("ip", "198.51.100.7", "allow")
+
+
+def test_a_bare_name_is_an_id_while_events_cannot_be_searched(store, monkeypatch) -> None:
+    """A page of a user is shown, and what is decided is decided, also while a large question is answered."""
+    store.access.add_app(App("named", identifiers=("id", "username")), "test", 1)
+    put(store, batch("named", events=(event("e", user={"username": "alice"}),)))
+    assert hand.known_user(store, "named", "user", "alice") == "username:alice"
+
+    def busy(*_):
+        raise StoreBusy("a large question")
+
+    monkeypatch.setattr(store.events, "search", busy)
+    assert hand.known_user(store, "named", "user", "alice") == "id:alice"
 
 
 HOME, AWAY = "203.0.113.20", "203.0.113.21"

@@ -7,9 +7,13 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from sentinel.core.errors import SentinelError
+from sentinel.core.record import Account
 from sentinel.service import passwords
+from sentinel.service.accounts import Accounts
+from sentinel.store.embedded.store import open_store
 
 GOOD = "four unrelated words"
+NOW = 1_800_000_000_000_000
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +51,21 @@ def test_a_hash_of_less_work_is_made_anew_once_the_password_is_right():
     right, better = passwords.verify(GOOD, old)
     assert right and better is not None and passwords.verify(GOOD, better) == (True, None)
     assert passwords.verify("another", old) == (False, None)
+
+
+def test_whoever_signs_in_with_a_hash_of_less_work_is_let_in_and_has_a_better_one_from_then_on(tmp_path):
+    old = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=128, parallelism=1),)).hash(GOOD)
+    store = open_store(tmp_path / "data")
+    store.accounts.invite(Account("a1", "ana", "admin"), NOW + 1, "test", NOW)
+    assert store.accounts.set_password("a1", old, "test", NOW)
+    accounts = Accounts(store, lambda: NOW)
+    for wrong in (("ana", "another"), ("bob", GOOD)):
+        assert accounts.sign_in(*wrong) is None
+    tokens = [accounts.sign_in(" Ana ", GOOD) for _ in range(2)]
+    assert [accounts.session(token).account.name for token in tokens] == ["ana", "ana"]
+    _, kept = store.accounts.named("ana")
+    assert kept != old and passwords.verify(GOOD, kept) == (True, None)
+    store.close()
 
 
 @pytest.mark.parametrize("password", ["short", "x" * 257, "aaaaaaaaaaaa", "ana-ana-ana-ana-1"])
