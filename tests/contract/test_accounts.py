@@ -130,11 +130,11 @@ def test_a_password_that_is_another_by_now_begins_no_session_and_is_not_replaced
 
 
 def test_an_account_has_so_many_sessions_and_those_used_longest_ago_end(accounts):
-    other = accounts.begin("a1", None, NOW + HOUR, NOW)
+    others = [accounts.begin("a1", None, NOW + HOUR, NOW + at) for at in (0, *range(99, 98 + MOST_SESSIONS))]
     tokens = [accounts.begin("b2", None, NOW + HOUR, NOW + number) for number in range(MOST_SESSIONS)]
     accounts.touch(tokens[0], NOW + MOST_SESSIONS)
     newest = accounts.begin("b2", None, NOW + HOUR, NOW + MOST_SESSIONS + 1)
-    over = [token for token in [other, *tokens, newest] if accounts.session(token, NOW + 100, HOUR) is None]
+    over = [token for token in [*others, *tokens, newest] if accounts.session(token, NOW + 100, HOUR) is None]
     assert over == [tokens[1]]
 
 

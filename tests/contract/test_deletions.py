@@ -6,7 +6,7 @@ import json
 
 from sqlalchemy import update
 
-from sentinel.core.batch import Label, Note, Outgoing
+from sentinel.core.batch import Label, Note, Outgoing, Sighting
 from sentinel.core.record import Allowance, Filter, SavedSearch
 from sentinel.store.tables import tombstones
 from tests.contract.values import NOW, batch, decision, event, finding, link, put
@@ -105,9 +105,21 @@ def test_a_block_lasts_to_its_end_and_loses_its_name_then(store):
     assert {"id:1", "email:jane@example.com"} <= {one.value for one in delta.added}
     assert store.deletions.sweep(NOW + 6) == 0
     assert store.decisions.get("shop", "x").decision.value == "id:1"
-    assert store.deletions.sweep(NOW + 1001) == 2
+    assert store.deletions.sweep(NOW + 999) == 0
+    assert store.deletions.sweep(NOW + 1000) == 2
     assert store.decisions.get("shop", "x").decision.value == done.pseudonym
-    assert store.deletions.sweep(NOW + 1002) == 0
+    assert store.deletions.sweep(NOW + 1001) == 0
+
+
+def test_a_block_that_is_lifted_is_over(store):
+    jane(store, until=None)
+    put(store, batch(decisions=(decision("z", "id:1"),)))
+    store.decisions.lift("shop", "x", "ann", "", NOW + 1)
+    done = store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
+    assert [store.decisions.get("shop", id).decision.value for id in "xz"] == [done.pseudonym, "id:1"]
+    store.decisions.lift("shop", "z", "ann", "", NOW + 6)
+    store.deletions.sweep(NOW + 7)
+    assert store.decisions.get("shop", "z").decision.value == done.pseudonym
 
 
 def test_whoever_comes_back_while_an_old_block_lasts_keeps_the_name_on_what_is_decided_then(store):
@@ -137,6 +149,9 @@ def test_events_of_before_a_deletion_are_known_by_any_of_the_persons_keys_and_la
         assert not store.deletions.concerns("shop", event("z", user={"id": "2"}))
         assert not store.deletions.concerns("shop", event("z", user={"username": "1"}))
         assert not store.deletions.concerns("blog", event("z", user={"id": "1"}))
+        theirs = event("z", user={"username": "cut"})  # stored as hers, before that name was cut from her
+        theirs.user = "id:1"
+        assert store.deletions.concerns("shop", theirs)
 
 
 def test_another_app_keeps_its_person_of_the_same_keys(backend):
@@ -191,6 +206,7 @@ def test_a_deletion_that_another_process_left_half_done_is_finished_while_server
     assert len(store.events.search("shop", Filter()).items) == 4
     with store.control.write() as connection:
         connection.execute(update(tombstones).values(erased=False))
+    store.deletions.delete("shop", "id:another", "ann", "", NOW + 6)
     assert (store.deletions.finish(), store.deletions.finish()) == (1, 0)
     assert sorted(one.event.id for one in store.events.search("shop", Filter()).items) == ["d", "e", "kept"]
 
@@ -216,6 +232,12 @@ def test_a_person_who_comes_back_is_somebody_new(store):
     put(store, batch(events=(event("new", NOW + 10, user={"id": "1"}),)))
     assert store.events.count("shop", Filter(user="id:1")) == 1
     assert store.people.keys("shop", "id:1") == ("id:1",)
+    with store.unit() as unit:
+        assert unit.resolve("shop", [Sighting((JANE[1],), proven=False, at=NOW + 10)]) == [JANE[1]]
+    assert store.labels.of("shop", "user", "id:1", NOW + 10) == ()
+    store.labels.put("shop", Label("user", "id:1", "new"), "ann", NOW + 11)
+    assert (store.deletions.recover(), store.deletions.finish()) == (0, 0)
+    assert store.labels.of("shop", "user", "id:1", NOW + 12) == ("new",)
 
 
 def test_saved_searches_are_kept_by_app_and_changed_in_place(backend):

@@ -72,6 +72,13 @@ def test_every_key_of_the_younger_follows(store, at_once):
     assert store.people.get("shop", "email:b").aliases == ("id:1", "id:2")
 
 
+def test_whoever_turns_out_to_be_an_older_one_is_so_for_all_that_follows_in_the_unit(store):
+    """Also where it was known before whose their keys were."""
+    see(store, (["id:1", "email:a"], True, NOW), (["id:2", "email:b"], True, NOW + 1))
+    merging = (["id:1", "id:2"], True, NOW + 2)
+    assert see(store, merging, (["id:2"], False, NOW + 3), (["id:2", "email:b"], True, NOW + 3)) == ["id:1"] * 3
+
+
 def test_labels_of_a_key_go_over_to_the_person_it_joins(backend):
     """Events name a person by one key, so labels on any other would never be seen."""
     store = backend.store
@@ -221,6 +228,7 @@ def test_an_anonymous_key_joins_the_first_person_named_with_it(store):
 def test_an_anonymous_key_ties_no_two_persons_together(store, proven):
     stitch(store, "id:1", "anonymous_id:x")
     assert see(store, (["id:2", "anonymous_id:x"], proven, NOW)) == ["id:2"]
+    assert see(store, (["anonymous_id:x", "id:2"], proven, NOW)) == ["id:2"]  # in whichever order an app has them
     assert stitch(store, "id:3", "anonymous_id:x") == "id:3"
     assert see(store, (["anonymous_id:x"], proven, NOW)) == ["id:1"]
     assert store.people.keys("shop", "id:1") == ("id:1", "anonymous_id:x")
