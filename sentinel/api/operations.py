@@ -9,15 +9,25 @@ from fastapi import APIRouter, Query
 from fastapi import Path as InPath
 from pydantic import Field
 
+from sentinel.api.asking import Since, Until, span
 from sentinel.api.context import Admin, Here, Reader, server_only
 from sentinel.api.models import AuditView, DeliveryView, Listing, Model, PlaybooksView, Reason, Revived, VersionView
-from sentinel.api.parts import Bundle, Cursor, Id, Limit, Word
+from sentinel.api.parts import Bundle, Cursor, Filter, Id, Limit, Word
 from sentinel.api.views import audit_view, delivery_view, listing, mistake_view, playbook_view, version_view, whole
 from sentinel.core import moment
+from sentinel.core.record import BY_HAND
 from sentinel.edge.errors import ApiError, not_found
 from sentinel.service.upkeep import BACKED
 
 router = APIRouter(tags=["operations"])
+Doer = Annotated[
+    Word | None,
+    Query(min_length=1, max_length=128, description=f"Who, as `actor` says it; `{BY_HAND}`: all but playbooks."),
+]
+Deed = Annotated[
+    Word | None,
+    Query(min_length=1, max_length=64, description="What: one such as `decision.lift`, or all of `decision`."),
+]
 
 
 class EnforcementView(Model):
@@ -76,13 +86,18 @@ def revive_delivery(here: Here, caller: Admin, id: Annotated[int, InPath(ge=0, l
 
 @router.get("/v1/audit", response_model=Listing[AuditView])
 def list_audit(
-    here: Here, caller: Admin, limit: Limit = 50, cursor: Cursor = None,
+    here: Here, caller: Admin, by: Doer = None, action: Deed = None, target: Filter = None, since: Since = None,
+    until: Until = None, limit: Limit = 50, cursor: Cursor = None,
     server: Annotated[bool, Query(description="What concerns the whole server.")] = False,
 ) -> Any:  # fmt: skip
-    """Return who did what, newest first."""
+    """Return who did what, newest first; `to` is the first moment that is not meant."""
     if server:
         server_only(caller)
-    page = here.store.audit.list(None if server else caller.app, limit, cursor, counted=True)
+    begins, ends = span(since, until, here.clock())
+    page = here.store.audit.list(
+        None if server else caller.app, limit, cursor, counted=True, by=by, action=action, target=target, since=begins,
+        until=ends,
+    )  # fmt: skip
     return listing(page, audit_view)
 
 

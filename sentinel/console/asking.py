@@ -146,8 +146,12 @@ def field_time(at: int) -> str:
 
 def span_of(filter: Filter | None) -> dict[str, str]:
     """Return both ends of a filter as the fields of a form have them, empty where there are none."""
-    ends = (filter.since, filter.until) if filter else (None, None)
-    return {name: "" if at is None else field_time(at) for name, at in zip(("from", "to"), ends, strict=True)}
+    return ends(filter.since, filter.until) if filter else ends(None, None)
+
+
+def ends(since: int | None, until: int | None) -> dict[str, str]:
+    """Return both ends of a period as the fields of a form have them, empty where there are none."""
+    return {name: "" if at is None else field_time(at) for name, at in (("from", since), ("to", until))}
 
 
 def _moment(name: str, text: str) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, or_, select
 
 from sentinel.core.batch import Note
-from sentinel.core.record import AuditEntry, Page
+from sentinel.core.record import BY_HAND, AuditEntry, Page
 from sentinel.store.database import Database
 from sentinel.store.paging import page
 from sentinel.store.tables import audit
@@ -46,12 +46,29 @@ class Audit:
             return gone
 
     def list(
-        self, app: str | None, limit: int = 50, cursor: str | None = None, counted: bool = False
-    ) -> Page[AuditEntry]:
-        """Return the lines of an app (None: of the whole server), newest first."""
+        self, app: str | None, limit: int = 50, cursor: str | None = None, counted: bool = False, *,
+        by: str | None = None, action: str | None = None, target: str | None = None, since: int | None = None,
+        until: int | None = None,
+    ) -> Page[AuditEntry]:  # fmt: skip
+        """Return the lines of an app (None: of the whole server), newest first.
+
+        `by` is who did it, BY_HAND everybody but playbooks. `action` is one, such as `decision.lift`, or a family of
+        them, such as `decision`. `since` is the first moment that is meant, `until` the first that no longer is.
+        """
+        c = audit.c
+        wanted = [c.app == app]
+        if by is not None:
+            wanted.append(c.actor.not_like("playbook:%") if by == BY_HAND else c.actor == by)
+        if action is not None:
+            wanted.append(or_(c.action == action, c.action.startswith(f"{action}.", autoescape=True)))
+        if target is not None:
+            wanted.append(c.target == target)
+        if since is not None:
+            wanted.append(c.at >= since)
+        if until is not None:
+            wanted.append(c.at < until)
         with self._control.read() as connection:
-            return page(connection, select(audit).where(audit.c.app == app), (audit.c.id,), (int,),
-                        limit, cursor, _entry, counted)  # fmt: skip
+            return page(connection, select(audit).where(*wanted), (c.id,), (int,), limit, cursor, _entry, counted)
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

@@ -603,6 +603,14 @@ class TestOperations:
         lines = [one for one in admin.get("/v1/audit").json["items"] if made["id"] in str(one)]
         assert lines[0]["actor"] == made["by"]
 
+    def test_the_audit_is_asked_who_what_on_whom_and_when(self, admin, ip):
+        made = decided(admin, value=ip)
+        ask = f"/v1/audit?by={made['by']}&action=decision&target=ip%20{ip}"
+        assert [line["action"] for line in admin.get(f"{ask}&from=1h").json["items"]] == ["decision.add"]
+        assert admin.get(f"{ask}&to=1h").json["items"] == []
+        assert admin.get("/v1/audit?by=hand&limit=1").json["items"] != []
+        assert admin.get("/v1/audit?from=1h&to=2h").status == 422
+
     def test_the_servers_own_audit_is_for_its_own_administrator(self, whole, admin):
         assert admin.get("/v1/audit?server=true").status == 403
         assert whole.local.get("/v1/audit?server=true").status == 200

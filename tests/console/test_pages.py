@@ -716,6 +716,18 @@ def test_a_line_of_the_audit_leads_to_the_versions_of_the_playbook_that_was_chan
     assert "/playbooks/of/three-failures" in "".join(hrefs(console.reader().page("/settings/audit")))
 
 
+def test_the_audit_is_narrowed_by_who_what_and_whom_and_stays_so_on_older_pages(console):
+    for n in range(60):
+        console.store.audit.write("one", Note("key:narrow", "label.put", f"user id:{n}", "narrowed"), n + 1)
+    reader = console.reader()
+    page = reader.page("/settings/audit?by=key:narrow&action=label")
+    assert page.count("narrowed") == 50
+    older = next(href for href in hrefs(page) if "cursor=" in href)
+    assert reader.page(older).count("narrowed") == 10
+    assert reader.page("/settings/audit?by=key:narrow&target=user+id:7").count("narrowed") == 1
+    assert "No line is like that" in reader.page("/settings/audit?by=key:narrow&range=24h")
+
+
 def test_a_line_of_the_audit_without_a_reason_has_an_empty_cell_for_it(console):
     page = console.reader().page("/settings/audit?server=1")
     assert '<td data-label="Why"></td>' in page

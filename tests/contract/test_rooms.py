@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sentinel.core.batch import Label, Note, Outgoing
 from sentinel.core.duration import DAY
 from sentinel.core.errors import Conflict, SentinelError, StoreBusy
-from sentinel.core.record import KEY_SCOPES, Allowance, App, Draft, PlaybookVersion, Snapshot
+from sentinel.core.record import BY_HAND, KEY_SCOPES, Allowance, App, Draft, PlaybookVersion, Snapshot
 from sentinel.store import access, keeping
 from sentinel.store.tables import snapshots
 from tests.contract.values import NOW, batch, decision, make_link, put
@@ -452,6 +452,33 @@ def test_the_audit_is_paged_newest_first_and_by_app(store):
     rest = store.audit.list("blog", cursor=page.cursor)
     assert [line.target for line in rest.items] == ["1", "0", "blog"]
     assert [line.actor for line in store.audit.list(None).items] == ["root"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"by": "account:ana"}, "51"),
+        ({"by": BY_HAND}, "541"),
+        ({"by": "playbook:fast"}, "32"),
+        ({"action": "decision.lift"}, "5"),
+        ({"action": "decision"}, "54"),
+        ({"action": "decision_"}, ""),
+        ({"target": "user id:7"}, "42"),
+        ({"since": NOW + 2, "until": NOW + 4}, "32"),
+        ({"by": BY_HAND, "action": "decision", "target": "user id:7"}, "4"),
+        ({"by": "account:nobody"}, ""),
+    ],
+)
+def test_the_audit_is_asked_who_what_on_whom_and_when(store, asked, found):
+    lines = (
+        ("account:ana", "finding.mark", "f1"), ("playbook:fast", "block_user", "user id:7"),
+        ("playbook:fast", "notify", "f1"), ("key:k1", "decision.add", "user id:7"),
+        ("account:ana", "decision.lift", "user id:8"),
+    )  # fmt: skip
+    for n, (actor, action, target) in enumerate(lines, 1):
+        store.audit.write("blog", Note(actor, action, target, str(n)), NOW + n)
+    told = store.audit.list("blog", counted=True, **{"since": NOW + 1, **asked})
+    assert ("".join(line.reason for line in told.items), told.total) == (found, len(found))
 
 
 def test_drafts_are_their_owners_and_of_too_many_the_oldest_go(store):

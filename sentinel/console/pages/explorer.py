@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
-from sentinel.console.asking import BETWEEN, CHOICES, Asked, Search, field_time, zone_of
+from sentinel.console.asking import BETWEEN, CHOICES, Asked, Search, ends, zone_of
 from sentinel.console.parts import Cursor, Given, Id
 from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import DAY, SECOND
@@ -61,7 +61,7 @@ def explore(visit: Viewer, asked: Asked, by: By = "events", facet: Given = "", c
         filter = asked.filter(visit, now)
     except QueryError as error:
         span = asked.period.span(now)
-        return visit.page("explorer.html", 422, **shown | {"flaws": error.flaws, "span": _fields(*span)})
+        return visit.page("explorer.html", 422, **shown | {"flaws": error.flaws, "span": ends(*span)})
     page = visit.store.events.search(visit.app.id, filter, SHOWN, cursor)
     assert filter.since is not None and filter.until is not None
     step = reports.interval(filter.since, filter.until)
@@ -73,7 +73,7 @@ def explore(visit: Viewer, asked: Asked, by: By = "events", facet: Given = "", c
     pinned = asked.query | ({} if asked.period.range == BETWEEN else {"at": str(filter.until)})
     return visit.page(
         "explorer.html", 422 if problem else 200, **shown, page=page, pinned=pinned, facets=facets, problem=problem,
-        span=_fields(filter.since, filter.until),
+        span=ends(filter.since, filter.until),
         since=filter.since, until=filter.until,
         chart={"x": [start // SECOND for start in series.starts], "bars": [int(bar or 0) for bar in bars]},
         total=visit.store.events.count(visit.app.id, filter),
@@ -158,7 +158,3 @@ def _facet_value(q: str, field: str, one: Ranked, by: By, whole: int) -> FacetVa
     share = min(number / whole, 1.0) if whole else 0.0
     fits = max(len(only), len(without)) <= LONGEST
     return FacetValue(one.value, number, share, only if fits else "", without if fits else "")
-
-
-def _fields(since: int, until: int) -> dict[str, str]:
-    return {"from": field_time(since), "to": field_time(until)}

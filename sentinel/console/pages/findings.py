@@ -8,7 +8,7 @@ from typing import Any, cast, get_args
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from sentinel.console.asking import BETWEEN, CHOICES, Period, When, field_time
+from sentinel.console.asking import BETWEEN, CHOICES, Period, When, ends
 from sentinel.console.forms import Filled
 from sentinel.console.parts import LENGTHS, Cursor, Given, Id, length
 from sentinel.console.render import stamp
@@ -37,10 +37,9 @@ def list_findings(
     page = visit.store.findings.list(visit.app.id, cursor=cursor, counted=True, **wanted)
     query = {"playbook": playbook, "status": status, "user": user, "ip": ip, "bundle": bundle, **when.query}
     playbooks = sorted({*known, playbook} - {""})
-    span = {name: field_time(wanted[end]) if wanted[end] else "" for name, end in (("from", "since"), ("to", "until"))}
     return visit.page(
         "findings.html", page=page, query=query, playbooks=playbooks, statuses=STATUSES, filtered=any(query.values()),
-        period=when, choices=(("", "any time"), *CHOICES), span=span,
+        period=when, choices=(("", "any time"), *CHOICES), span=ends(wanted["since"], wanted["until"]),
     )  # fmt: skip
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from sentinel.console.asking import CHOICES, When, ends
 from sentinel.console.forms import Filled
 from sentinel.console.parts import Cursor, Given, Id
+from sentinel.console.render import actor
 from sentinel.console.visit import Admin, ServerAdmin, Viewer
 from sentinel.core.errors import SentinelError
+from sentinel.core.record import BY_HAND
 from sentinel.edge.errors import not_found, require
 from sentinel.service import apps
 from sentinel.service.upkeep import pin, pinned
@@ -93,11 +96,22 @@ def add_app(visit: ServerAdmin, form: Filled) -> Response:
 
 
 @router.get("/settings/audit")
-def audit(visit: Admin, server: Given = "", cursor: Cursor = None) -> Response:
+def audit(
+    visit: Admin, when: When, by: Given = "", action: Given = "", target: Given = "", server: Given = "",
+    cursor: Cursor = None,
+) -> Response:  # fmt: skip
     """Show who did what: in the app, or on the whole server to its administrators."""
     whole = bool(server) and visit.account.server
-    page = visit.store.audit.list(None if whole else visit.app.id, cursor=cursor, counted=True)
-    return visit.page("settings_audit.html", page=page, whole=whole)
+    since, until = when.span(visit.now) if when.range else (None, None)
+    page = visit.store.audit.list(
+        None if whole else visit.app.id, cursor=cursor, counted=True, by=by or None, action=action or None,
+        target=target or None, since=since, until=until,
+    )  # fmt: skip
+    query = {"by": by, "action": action, "target": target, **when.query}
+    return visit.page(
+        "settings_audit.html", page=page, query=query, filtered=any(query.values()), server="1" if whole else "",
+        hand=BY_HAND, known=(by, actor(by)), period=when, choices=(("", "any time"), *CHOICES), span=ends(since, until),
+    )  # fmt: skip
 
 
 def _turn(visit: Admin, form: Filled, app: str | None) -> Response:

@@ -132,9 +132,15 @@ class Audit(Protocol):
         """Drop lines of before a time, and say so in a line; return how many."""
 
     def list(
-        self, app: str | None, limit: int = 50, cursor: str | None = None, counted: bool = False
-    ) -> Page[AuditEntry]:
-        """Return the lines of an app (None: of the whole server), newest first."""
+        self, app: str | None, limit: int = 50, cursor: str | None = None, counted: bool = False, *,
+        by: str | None = None, action: str | None = None, target: str | None = None, since: int | None = None,
+        until: int | None = None,
+    ) -> Page[AuditEntry]:  # fmt: skip
+        """Return the lines of an app (None: of the whole server), newest first.
+
+        `by` is who did it, BY_HAND everybody but playbooks. `action` is one, such as `decision.lift`, or a family of
+        them, such as `decision`. `since` is the first moment that is meant, `until` the first that no longer is.
+        """
 
 
 class Store(Protocol):
