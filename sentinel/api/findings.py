@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from sentinel.api.asking import Since, Until, span
@@ -20,6 +20,7 @@ from sentinel.api.parts import Bundle, Cursor, Filter, Id, Limit, network, user_
 from sentinel.api.views import finding_view, listing, when
 from sentinel.core import ecs, ocsf
 from sentinel.core.duration import ENDLESS
+from sentinel.core.finding import Severity
 from sentinel.core.record import FindingFormat, Judged, KeptFinding, Page, Status
 from sentinel.edge.access import Caller
 from sentinel.edge.errors import ApiError, require
@@ -29,6 +30,7 @@ from sentinel.service.ports.findings import Findings
 
 router = APIRouter(tags=["findings"])
 TYPE = "application/x-ndjson"
+AtLeast = Annotated[Severity | None, Query(description="Those that are at least so severe.")]
 Form = Callable[[Mapping[str, Any], str], dict[str, Any]]
 FORMS: Mapping[str, Form] = {"ocsf": ocsf.detection, "ecs": ecs.alert}
 _LOT = 200  # findings read at a time
@@ -49,13 +51,14 @@ class Judgement(Model):
 @router.get("/v1/findings", response_model=Listing[FindingView])
 def list_findings(
     here: Here, caller: Reader, playbook: Filter = None, status: Status | None = None, user: Filter = None,
-    ip: Filter = None, since: Since = None, until: Until = None, bundle: Bundle = None, limit: Limit = 50,
-    cursor: Cursor = None,
+    ip: Filter = None, since: Since = None, until: Until = None, severity: AtLeast = None, bundle: Bundle = None,
+    limit: Limit = 50, cursor: Cursor = None,
 ) -> Any:  # fmt: skip
     """Return findings by the time of their anchor, newest first; `to` is the first moment that is not meant."""
     asked = _asked(here, caller, user, ip, since, until)
     page = here.store.findings.list(
-        caller.app, playbook=playbook, status=status, bundle=bundle, limit=limit, cursor=cursor, counted=True, **asked
+        caller.app, playbook=playbook, status=status, severity=severity, bundle=bundle, limit=limit, cursor=cursor,
+        counted=True, **asked,
     )  # fmt: skip
     return listing(page, finding_view)
 
@@ -68,13 +71,14 @@ def list_findings(
 def export_findings(
     here: Here, caller: Reader, seat: Seated, format: FindingFormat, playbook: Filter = None,
     status: Status | None = None, user: Filter = None, ip: Filter = None, since: Since = None, until: Until = None,
-    bundle: Bundle = None,
+    severity: AtLeast = None, bundle: Bundle = None,
 ) -> Response:  # fmt: skip
     """Give findings as lines of JSON, newest first: OCSF Detection Findings, or documents of the Elastic schema."""
     asked = _asked(here, caller, user, ip, since, until)
     return download(
-        seat, here.store.findings, caller.app, format, playbook=playbook, status=status, bundle=bundle, **asked
-    )
+        seat, here.store.findings, caller.app, format, playbook=playbook, status=status, severity=severity,
+        bundle=bundle, **asked,
+    )  # fmt: skip
 
 
 def _asked(

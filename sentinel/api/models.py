@@ -11,9 +11,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from sentinel.core.batch import LabelKind
 from sentinel.core.decision import Kind, Scope, Single
+from sentinel.core.finding import Severity
 from sentinel.core.number import whole
 from sentinel.core.record import KeyScope, Role, Status
-from sentinel.engine.playbook import Mode, Severity
+from sentinel.engine.playbook import Mode
 from sentinel.service.overview import State
 
 M = TypeVar("M")

@@ -6,9 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from sentinel.core.finding import SEVERITIES
+
 KIND = "bundle"  # of the delivery that a bundle is
 USUAL, CRITICAL = "usual", "critical"  # the lanes
-SEVERITIES = ("info", "low", "medium", "high", "critical")
 FIRST = 3  # findings of a playbook that are named
 BUSIEST = 30  # values of a playbook that are counted on
 

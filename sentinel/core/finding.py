@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sentinel.core.decision import Decision
 from sentinel.core.number import whole
 
+Severity = Literal["info", "low", "medium", "high", "critical"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # each worse than those before it
 TRIPPED = "guard.tripped"  # what programs are told when a guard begins to hold a playbook back
 
 # Metrics that windows count no further than they must: once reached, there may have been more.

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from sentinel.core.finding import Severity
+
 if TYPE_CHECKING:
     from sentinel.engine.expression import Expression
 
 Mode = Literal["off", "monitor", "enforce"]
-Severity = Literal["info", "low", "medium", "high", "critical"]
 MetricKind = Literal["count", "distinct", "max", "sum", "avg", "ratio"]
 ActionKind = Literal[
     "block_user", "block_ip", "redirect_user", "redirect_ip", "challenge_user",
@@ -20,7 +21,6 @@ ActionKind = Literal[
 USER_ACTIONS: tuple[ActionKind, ...] = ("block_user", "redirect_user", "challenge_user", "label_user")
 IP_ACTIONS: tuple[ActionKind, ...] = ("block_ip", "redirect_ip", "label_ip")
 MODES: tuple[Mode, ...] = ("off", "monitor", "enforce")
-SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
 JUDGED_ON_ARRIVAL: frozenset[MetricKind] = frozenset({"avg", "ratio"})
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from itertools import combinations
 
+from sentinel.core.finding import SEVERITIES
 from sentinel.engine.fields import FIELDS
 from sentinel.engine.kinds import Kind
 from sentinel.engine.memory import LADDER
-from sentinel.engine.playbook import IP_ACTIONS, MODES, SEVERITIES, USER_ACTIONS
+from sentinel.engine.playbook import IP_ACTIONS, MODES, USER_ACTIONS
 from sentinel.engine.possible import TRUSTS
 from sentinel.loader import words
 from sentinel.loader.desk import Json

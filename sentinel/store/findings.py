@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, case, delete, func
 from sentinel.core.batch import Evidence
 from sentinel.core.decision import Decision
 from sentinel.core.errors import SentinelError
-from sentinel.core.finding import Effect, Finding
+from sentinel.core.finding import SEVERITIES, Effect, Finding, Severity
 from sentinel.core.record import STATUSES, Acted, Allowance, KeptFinding, Page, Status
 from sentinel.store import changes
 from sentinel.store.audit import note
@@ -100,9 +100,12 @@ class Findings:
     def list(
         self, app: str, *, playbook: str | None = None, status: Status | None = None, user: str | None = None,
         ip: str | None = None, since: int | None = None, until: int | None = None, bundle: int | None = None,
-        limit: int = 50, cursor: str | None = None, counted: bool = False,
+        severity: Severity | None = None, limit: int = 50, cursor: str | None = None, counted: bool = False,
     ) -> Page[KeptFinding]:  # fmt: skip
-        """Return findings by their anchor's time, newest first; with `bundle` those that this delivery tells of."""
+        """Return findings by their anchor's time, newest first; with `bundle` those that this delivery tells of.
+
+        `severity` is the least that is meant.
+        """
         query = _own(app)
         if bundle is not None:
             told = select(outbox.c.finding).where(outbox.c.app == app, outbox.c.bundle == bundle)
@@ -110,6 +113,9 @@ class Findings:
         for name, what in {"playbook": playbook, "status": status, "user": user, "ip": ip}.items():
             if what is not None:
                 query = query.where(findings.c[name] == what)
+        if severity is not None:
+            as_bad = SEVERITIES[SEVERITIES.index(severity) :]
+            query = query.where(findings.c.body["severity"].as_string().in_(as_bad))
         if since is not None:
             query = query.where(findings.c.at >= since)
         if until is not None:

@@ -150,7 +150,7 @@ class LabelRow(SQLModel, table=True):
 
 
 class FindingRow(SQLModel, table=True):
-    """A finding with what became of it; `body` is everything nobody filters by."""
+    """A finding with what became of it; `body` is everything without a column of its own."""
 
     __tablename__ = "finding"
     app: str = Field(primary_key=True)

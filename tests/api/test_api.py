@@ -361,6 +361,13 @@ class TestPlaybooksAct:
         assert found["three-failures"]["skipped"]["a group field is missing"] >= 1
         assert len(found["three-failures"]["version"]) == 12
 
+    def test_findings_are_listed_from_a_severity_on(self, whole, admin, ip):
+        whole.fail(ip)
+        asked = {least: admin.get(f"/v1/findings?ip={ip}&severity={least}") for least in ("medium", "high", "bad")}
+        assert {one["severity"] for one in asked["medium"].json["items"]} == {"medium"}
+        assert asked["high"].json["items"] == []
+        assert asked["bad"].status == 422
+
 
 class TestEvents:
     def test_search_finds_what_was_acknowledged_newest_first(self, whole, admin, user, ip):

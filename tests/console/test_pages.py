@@ -237,6 +237,8 @@ def test_findings_are_filtered_and_paged_and_every_state_is_a_link(console):
     assert not users[0] & users[1]
     assert len(users[0] | users[1]) == 60
     assert len(set(re.findall(r"id:many\d+", reader.page("/findings?user=many7")))) == 1
+    assert "only-watching" in reader.page("/findings?user=many7&severity=medium")
+    assert "No finding is like that" in reader.page("/findings?user=many7&severity=high")
     answer = reader.get("/findings?ip=nonsense")
     assert answer.status == 422
     assert "is not an address" in text(answer)

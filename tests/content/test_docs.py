@@ -17,9 +17,10 @@ from sentinel.cli.program import COMMANDS, run
 from sentinel.cli.program import assemble as assemble_commands
 from sentinel.compat.adapters import KEY_FORMS
 from sentinel.core.event import read
+from sentinel.core.finding import SEVERITIES
 from sentinel.engine.expression import compile_expression
 from sentinel.engine.fields import FIELDS
-from sentinel.engine.playbook import MODES, SEVERITIES
+from sentinel.engine.playbook import MODES
 from sentinel.loader.assembly import assemble
 from sentinel.loader.content import shipped_rules
 from sentinel.loader.detectors import ABSENT, FIRST_SEEN, METRICS, SPIKE, STEP, TRAVEL

@@ -50,7 +50,14 @@ def test_findings_are_counted_by_playbook_by_status_and_by_steps_of_a_period(sto
 
 def test_the_list_is_filtered_and_paged_by_the_anchors_time(store):
     made = [
-        finding(f"f{n}", at=NOW + n // 2, playbook=f"p{n % 2}", user=f"id:{n % 3}", ip=f"203.0.113.{n}")
+        finding(
+            f"f{n}",
+            at=NOW + n // 2,
+            playbook=f"p{n % 2}",
+            user=f"id:{n % 3}",
+            ip=f"203.0.113.{n}",
+            severity={1: "medium", 3: "critical"}.get(n, "high"),
+        )
         for n in range(10)
     ]
     put(store, batch(findings=tuple(made)))
@@ -69,6 +76,9 @@ def test_the_list_is_filtered_and_paged_by_the_anchors_time(store):
     assert ids(playbook="p0", user="id:0") == ["f6", "f0"]
     assert ids(status="confirmed") == ["f4"]
     assert ids(ip="203.0.113.7") == ["f7"]
+    assert ids(severity="critical") == ["f3"]
+    assert ids(severity="high", until=NOW + 2) == ["f3", "f2", "f0"]
+    assert ids(severity="medium", until=NOW + 1) == ["f1", "f0"]
     assert ids(since=NOW + 4) == ["f9", "f8"]
     assert ids(since=NOW + 1, until=NOW + 2) == ["f3", "f2"]
 

@@ -16,6 +16,7 @@ from sentinel.console.visit import Analyst, Viewer, Visit
 from sentinel.core.duration import ENDLESS, SECOND
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.explore import Scalar
+from sentinel.core.finding import SEVERITIES
 from sentinel.core.record import STATUSES, FindingFormat, Judged, KeptEvent, KeptFinding, Status
 from sentinel.edge.errors import require
 from sentinel.service import hand
@@ -24,32 +25,37 @@ from sentinel.service.search import LONGEST, narrowed
 router = APIRouter()
 JUDGED = get_args(Judged)
 SHOWN = 50  # events of a finding
+LEAST = [(one, one if one == "critical" else f"{one} or worse") for one in reversed(SEVERITIES[1:])]  # `info` are all
 
 
 @router.get("/findings")
 def list_findings(
-    visit: Viewer, when: When, playbook: Given = "", status: Given = "", user: Given = "", ip: Given = "",
-    bundle: Given = "", cursor: Cursor = None,
+    visit: Viewer, when: When, playbook: Given = "", severity: Given = "", status: Given = "", user: Given = "",
+    ip: Given = "", bundle: Given = "", cursor: Cursor = None,
 ) -> Response:  # fmt: skip
     """List findings, newest first: all, those of a period, or those that one message told of."""
     known = [one.id for one in visit.here.overview.playbooks(visit.app.id)]
-    wanted = _wanted(visit, when, playbook, status, user, ip, bundle)
+    wanted = _wanted(visit, when, playbook, severity, status, user, ip, bundle)
     page = visit.store.findings.list(visit.app.id, cursor=cursor, counted=True, **wanted)
-    query = {"playbook": playbook, "status": status, "user": user, "ip": ip, "bundle": bundle, **when.query}
+    query = {
+        "playbook": playbook, "severity": severity, "status": status, "user": user, "ip": ip, "bundle": bundle,
+        **when.query,
+    }  # fmt: skip
     playbooks = sorted({*known, playbook} - {""})
     return visit.page(
-        "findings.html", page=page, query=query, playbooks=playbooks, statuses=STATUSES, filtered=any(query.values()),
-        period=when, choices=(("", "any time"), *CHOICES), span=ends(wanted["since"], wanted["until"]),
+        "findings.html", page=page, query=query, playbooks=playbooks, severities=LEAST, statuses=STATUSES,
+        filtered=any(query.values()), period=when, choices=(("", "any time"), *CHOICES),
+        span=ends(wanted["since"], wanted["until"]),
     )  # fmt: skip
 
 
 @router.get("/findings/export")
 def export(
-    visit: Viewer, when: When, format: FindingFormat, playbook: Given = "", status: Given = "", user: Given = "",
-    ip: Given = "", bundle: Given = "",
+    visit: Viewer, when: When, format: FindingFormat, playbook: Given = "", severity: Given = "", status: Given = "",
+    user: Given = "", ip: Given = "", bundle: Given = "",
 ) -> Response:  # fmt: skip
     """Give the findings of a list as a file."""
-    wanted = _wanted(visit, when, playbook, status, user, ip, bundle)
+    wanted = _wanted(visit, when, playbook, severity, status, user, ip, bundle)
     return visit.here.records.findings(visit.app.id, visit.by, format, **wanted)
 
 
@@ -96,13 +102,14 @@ def prolong_finding(visit: Analyst, form: Filled, id: Id) -> Response:
 
 
 def _wanted(
-    visit: Visit, when: Period, playbook: str, status: str, user: str, ip: str, bundle: str
+    visit: Visit, when: Period, playbook: str, severity: str, status: str, user: str, ip: str, bundle: str
 ) -> dict[str, Any]:  # fmt: skip
     """Return what a list of findings is asked for; where no end is given, what is anchored a moment ahead is in it."""
     since, until = when.span(visit.now) if when.range else (None, None)
     until = until if when.range == BETWEEN and when.until else None
     return {
-        "playbook": playbook or None, "status": status if status in STATUSES else None,
+        "playbook": playbook or None, "severity": severity if severity in SEVERITIES else None,
+        "status": status if status in STATUSES else None,
         "user": hand.known_user(visit.store, visit.app.id, "user", user) if user else None,
         "ip": hand.spot("ip", ip) if ip else None, "since": since, "until": until,
         "bundle": _number("bundle", bundle) if bundle else None,

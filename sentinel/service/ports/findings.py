@@ -7,6 +7,7 @@ from typing import Protocol
 
 from sentinel.core.bundle import Bound, Lane, Settled
 from sentinel.core.decision import Decision, Delta
+from sentinel.core.finding import Severity
 from sentinel.core.record import (
     Acted,
     Allowance,
@@ -27,11 +28,12 @@ class Findings(Protocol):
     def list(
         self, app: str, *, playbook: str | None = None, status: Status | None = None, user: str | None = None,
         ip: str | None = None, since: int | None = None, until: int | None = None, bundle: int | None = None,
-        limit: int = 50, cursor: str | None = None, counted: bool = False,
+        severity: Severity | None = None, limit: int = 50, cursor: str | None = None, counted: bool = False,
     ) -> Page[KeptFinding]:  # fmt: skip
         """Return findings by their anchor's time, newest first; with `bundle` those that this delivery tells of.
 
-        `until` is the first moment that is not meant. Where `counted` is asked for, the page has its total.
+        `severity` is the least that is meant, `until` the first moment that is not meant. Where `counted` is asked
+        for, the page has its total.
         """
 
     def tally(self, app: str, since: int, until: int, status: Status | None = None) -> dict[str, int]:
