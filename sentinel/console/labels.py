@@ -14,14 +14,15 @@ LABELS: Mapping[str, str] = {
     "old": "Password you have now", "origins": "Origins", "other": "At", "over": "Which", "password": "Password",
     "path": "Property", "playbook": "Playbook", "protocol": "For the clients of", "q": "Only events for which",
     "range": "When", "reason": "Why", "retention": "Events are kept for", "role": "Role", "scope": "Scope",
-    "settings": "Settings", "since": "Over", "sort": "Order", "start": "Began with", "status": "Status",
-    "step": "First, then", "target": "Whom", "text": "Text of the file", "title": "What it takes", "to": "To (UTC)",
-    "user": "User", "value": "Whom", "who": "Whom", "why": "Why", "window": "Within",
+    "settings": "Settings", "severity": "Severity", "since": "Over", "sort": "Order", "start": "Began with",
+    "status": "Status", "step": "First, then", "target": "Whom", "text": "Text of the file", "title": "What it takes",
+    "to": "To (UTC)", "user": "User", "value": "Whom", "who": "Whom", "why": "Why", "window": "Within",
 }  # fmt: skip
 
 # By the last step of the path that a form is sent to, where it is called something else.
 OTHERS: Mapping[str, Mapping[str, str]] = {
     "addresses": {"range": "Seen in"},
+    "audit": {"action": "What", "by": "Who", "target": "On"},
     "decide": {"kind": "Do"},
     "decisions": {"by": "Made by"},
     "delete": {"again": "Type the key to confirm"},

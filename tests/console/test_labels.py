@@ -15,7 +15,7 @@ PAGES = (
     "/explorer", "/playbooks/new", "/findings", "/decisions", "/decisions/new", "/decisions/allowed/list", "/people",
     "/people/id:7", "/addresses", "/addresses/203.0.113.9", "/reports", "/reports/series", "/reports/names",
     "/reports/funnel", "/reports/retention", "/settings", "/settings/keys", "/settings/accounts", "/settings/apps",
-    "/account",
+    "/settings/audit", "/account",
 )  # fmt: skip
 COUNTED = ("step", "since", "apps")  # several labels of one name, one that is not seen, and one above all boxes
 
