@@ -105,13 +105,17 @@ class Pipeline:
         self._heard: dict[str, tuple[int, int]] = {}  # an app's newest event time, and since when it is that
 
     def tenant(self, app: str) -> Tenant:
-        """Return an app's tenant, made at its first event. Raises SentinelError for an app that is not there."""
-        found = self.tenants.get(app)
+        """Return an app's tenant, made at its first event. Raises SentinelError for an app that is not there.
+
+        It knows the app as it is now, whichever server changed it.
+        """
+        known, found = self.store.access.app(app), self.tenants.get(app)
         if found is None:
-            known = self.store.access.app(app)
             if known is None:
                 raise SentinelError(f"there is no app `{app}`")
             found = self.tenants[app] = self._make_tenant(known)
+        elif known is not None:
+            found.app = known
         return found
 
     def process(self, sendings: Sequence[Sending]) -> list[Receipt]:
@@ -129,7 +133,7 @@ class Pipeline:
         """
         now = self._clock()
         with self.lock:
-            for tenant in [one for one in self.tenants.values() if self._is_quiet(one, now)]:
+            for tenant in [one for one in map(self.tenant, self.tenants) if self._is_quiet(one, now)]:
                 with self._transaction():
                     openings = self._due(tenant, now - tenant.engine.lateness)
                     if openings:
@@ -298,9 +302,7 @@ class Pipeline:
 
         With `links` those that prove it join keys, with `stitches` an `identify` joins an anonymous one to its user's.
         """
-        app = tenant.app.id
-        known = self.store.access.app(app) or tenant.app  # as it is now, whichever server changed it
-        order, ipv6 = known.identifiers, known.ipv6
+        app, order, ipv6 = tenant.app.id, tenant.app.identifiers, tenant.app.ipv6
         sightings = []
         for event in events:
             names = event.identifiers

@@ -146,3 +146,14 @@ def test_another_app_has_its_own_groups(whole):
     whole.fail("203.0.113.14", user="z", times=2)
     (near,) = whole.using("read", "two").get("/v1/explain/group?group=ip%3D203.0.113.14").json["playbooks"]
     assert near["tally"] == {"count": 0}
+
+
+def test_a_group_is_named_as_its_app_groups_addresses_now(whole):
+    admin, ask = whole.using("admin", "two"), "/v1/explain/group?group=ip%3D2001:db8:0:ffff::1"
+    named = lambda: {near["group"]["ip"] for near in admin.get(ask).json["playbooks"] if "ip" in near["group"]}  # noqa: E731
+    assert named() == {"2001:db8:0:ffff::/64"}
+    assert admin.ask("PATCH", "/v1/apps/two", {"ipv6": 56}).status == 200
+    try:
+        assert named() == {"2001:db8:0:ff00::/56"}
+    finally:
+        admin.ask("PATCH", "/v1/apps/two", {"ipv6": 64})
