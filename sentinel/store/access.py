@@ -70,9 +70,9 @@ class Access:
         return changed
 
     def begin(self, app: App, purpose: str, until: int, by: str, now: int) -> tuple[str, str] | None:
-        """Add an app with a key for its SDK and a one-time link, and return both secrets; None where the app is there.
+        """Add an app with an SDK key and a one-time link; return both secrets, None where the app is there already.
 
-        All of it or nothing: of servers that begin at once, one does.
+        One transaction: of several servers that start at once, only one does it.
         """
         key, secret = _new_key(app.id, "sdk", by, now, "first"), secrets.token_urlsafe(SECRET_BYTES)
         with self._control.writing():
@@ -88,9 +88,9 @@ class Access:
         self, app: str, scope: KeyScope, by: str, now: int, *, name: str = "", protocol: str | None = None,
         settings: Mapping[str, Any] | None = None, secret: str | None = None,
     ) -> tuple[Key, str]:  # fmt: skip
-        """Make a key and return it with its secret, which nothing can show again; `secret` sets it.
+        """Make a key and return it with its secret, which is shown only here; it is `secret` where that is given.
 
-        Raises Conflict where the app has too many.
+        Raises Conflict where the app has too many keys.
         """
         if scope not in KEY_SCOPES:
             raise SentinelError(f"`scope`: `{scope}` is none of {', '.join(KEY_SCOPES)}")
@@ -113,7 +113,7 @@ class Access:
         return key, secret
 
     def key(self, secret: str) -> Key | None:
-        """Return the unrevoked key of a secret; from memory after the first time."""
+        """Return the key of a secret, None where there is none or it was revoked; from memory after the first time."""
         hash = hashed(secret)
         known = self._keys.get(hash) or self._read(hash)
         if known is not None and known.app not in self._apps:
@@ -133,7 +133,7 @@ class Access:
         return known
 
     def remembers(self, secret: str) -> bool:
-        """Say whether the key of a secret is in memory, so that `key` asks nobody."""
+        """Say whether the key of a secret is in memory, so that `key` answers without the database."""
         return hashed(secret) in self._keys
 
     def keys(self, app: str) -> list[Key]:
@@ -144,7 +144,7 @@ class Access:
             return [_key(row) for row in rows]
 
     def list_keys(self, app: str, limit: int = 50, cursor: str | None = None) -> Page[Key]:
-        """Return the keys of an app, those in use first, the newest of them first."""
+        """Return one page of an app's keys: those not revoked first, and the newest first among each."""
         c = access_keys.c
         good = case((c.revoked.is_(None), 1), else_=0).label("good")
         query = select(access_keys, good).where(c.app == app)
@@ -152,7 +152,7 @@ class Access:
             return page(connection, query, (good, c.made, c.id), (int, int, str), limit, cursor, _key, counted=True)
 
     def revoke(self, app: str, id: str, by: str, now: int) -> bool:
-        """Revoke a key; say whether it was in use."""
+        """Revoke a key; say whether that changed anything."""
         c = access_keys.c
         mine = (c.app == app, c.id == id, c.revoked.is_(None))
         with self._control.write() as connection:
@@ -178,7 +178,7 @@ class Access:
                 connection.execute(update(access_keys).where(c.id.in_(free)).values(used=now))
 
     def good_link(self, purpose: str, secret: str, now: int) -> bool:
-        """Say whether a one-time link is good, and leave it so."""
+        """Say whether a one-time link can be used, without using it up."""
         with self._control.read() as connection:
             query = select(one_time_links.c.hash).where(*_good(purpose, secret, now))
             return connection.execute(query).first() is not None

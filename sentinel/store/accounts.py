@@ -51,13 +51,13 @@ class Accounts:
         return None if row is None else _account(row)
 
     def named(self, name: str) -> tuple[Account, str | None] | None:
-        """Return the account of a name with the hash of its password, None where no password was chosen."""
+        """Return the account of a name and its password's hash (None before one is chosen); None for no account."""
         with self._control.read() as connection:
             row = connection.execute(select(accounts).where(accounts.c.name == name)).one_or_none()
         return None if row is None else (_account(row), row.password)
 
     def invite(self, account: Account, until: int, by: str, now: int) -> str:
-        """Add an account with a one-time link that is good until then; return its secret. All of it or nothing.
+        """Add an account with a one-time link that ends at `until`, in one transaction; return the link's secret.
 
         Raises Conflict for a name in use.
         """
@@ -68,9 +68,9 @@ class Accounts:
     def change(
         self, id: str, by: str, now: int, *, role: Role | None = None, apps: Sequence[str] | None = None
     ) -> Account | None:
-        """Give an account another role or other apps, and leave what is None; return it as it is then.
+        """Set an account's role and apps, each where it is not None; return the account, None for an unknown id.
 
-        None where there is none. Raises SentinelError where nobody would be left to administer the server.
+        Raises SentinelError where nobody would be left to administer the server.
         """
         given = {name: value for name, value in {"role": role, "apps": apps}.items() if value is not None}
         mine = update(accounts).where(accounts.c.id == id).values(**given).returning(*accounts.c)
@@ -86,10 +86,10 @@ class Accounts:
         return account
 
     def accept(self, purpose: str, secret: str, account: Account, hash: str, until: int, now: int) -> str | None:
-        """Use a one-time link up, set the password and begin a session; return its token. All of it or nothing.
+        """Use up a one-time link, set the account's password and begin a session, in one transaction.
 
-        The link is the account's own, or the account is added by it. None where the link is not good (any more).
-        Raises Conflict for a name in use.
+        Return the session's token, None where the link cannot be used (any more). By a link that is not the account's
+        own (see `account_link`) the account is added. Raises Conflict for a name in use.
         """
         with self._control.write() as connection:
             held = select(accounts.c.id).where(accounts.c.id == account.id).with_for_update()
@@ -102,24 +102,24 @@ class Accounts:
             return _begin(connection, account.id, hash, until, now)
 
     def set_password(self, id: str, hash: str, by: str, now: int, old: str | None = None) -> bool:
-        """Set a password in place of the one of the hash `old`, None of none; end every session and void the links.
+        """Set the hash of a password, where it is `old` still; end every session and void the links.
 
-        Say whether there is such an account.
+        Say whether there was an account of that id with the hash `old` (None: with no password).
         """
         still = accounts.c.password.is_not_distinct_from(old)
         with self._control.write() as connection:
             return _put_password(connection, id, hash, "account.password", by, now, still)
 
     def rehash(self, id: str, old: str, new: str) -> None:
-        """Put another hash of the same password in the place of the old one."""
+        """Replace a password's hash by another of the same password, where it is `old` still."""
         mine = (accounts.c.id == id, accounts.c.password == old)
         with self._control.write() as connection:
             connection.execute(update(accounts).where(*mine).values(password=new))
 
     def reset(self, id: str, until: int, by: str, now: int) -> tuple[Account, str] | None:
-        """Take the password away, end every session, void the links and make one that is good until then.
+        """Remove the password, end every session, void the links and make one that ends at `until`, all at once.
 
-        All of it or nothing. Return the account and the link's secret, None where there is no such account.
+        Return the account and the link's secret, None for an unknown id.
         """
         with self._control.write() as connection:
             if not _put_password(connection, id, None, "account.reset", by, now):
@@ -144,15 +144,16 @@ class Accounts:
         return name is not None
 
     def begin(self, id: str, hash: str | None, until: int, now: int) -> str | None:
-        """Begin a session and return its token, which nothing can show again; of too many those used longest ago end.
+        """Begin a session and return its token, which is shown only here.
 
-        None where there is no such account, or its password's hash is not `hash` any more.
+        None for an unknown id, or where the password's hash is not `hash` any more. Of too many sessions those used
+        longest ago end.
         """
         with self._control.write() as connection:
             return _begin(connection, id, hash, until, now)
 
     def session(self, token: str, now: int, idle: int) -> Session | None:
-        """Return the session of a token that is not over and was used within `idle` microseconds."""
+        """Return the session of a token; None where it is over or was last used over `idle` microseconds ago."""
         s = sessions.c
         query = select(sessions, accounts).join(accounts, accounts.c.id == s.account)
         query = query.where(s.hash == hashed(token), s.until > now, s.seen > now - idle)
@@ -165,7 +166,7 @@ class Accounts:
         return Session(_read(found), row["session_made"], row["session_seen"], row["session_until"])
 
     def touch(self, token: str, now: int) -> None:
-        """Note that a session is in use."""
+        """Note that a session was used at `now`."""
         with self._control.write() as connection:
             connection.execute(update(sessions).where(sessions.c.hash == hashed(token)).values(seen=now))
 
@@ -178,7 +179,7 @@ class Accounts:
         return ended
 
     def expire(self, now: int, idle: int) -> int:
-        """Drop the sessions that are over; return how many."""
+        """Drop the sessions that are over or were not used for `idle` microseconds; return how many."""
         over = or_(sessions.c.until <= now, sessions.c.seen <= now - idle)
         with self._control.write() as connection:
             return connection.execute(delete(sessions).where(over)).rowcount

@@ -38,7 +38,7 @@ class Audit:
             note(connection, app, now, line.actor, line.action, line.target, line.reason, line.detail)
 
     def expire(self, before: int, now: int) -> int:
-        """Drop lines of before a time, and say so in a line; return how many."""
+        """Drop the lines older than a time, add a line that says so, and return how many were dropped."""
         with self._control.write() as connection:
             gone = connection.execute(delete(audit).where(audit.c.at < before)).rowcount
             if gone:
@@ -52,8 +52,8 @@ class Audit:
     ) -> Page[AuditEntry]:  # fmt: skip
         """Return the lines of an app (None: of the whole server), newest first.
 
-        `by` is who did it, BY_HAND everybody but playbooks. `action` is one, such as `decision.lift`, or a family of
-        them, such as `decision`. `since` is the first moment that is meant, `until` the first that no longer is.
+        `by` is an actor, or BY_HAND for everybody but playbooks. `action` is one action (`decision.lift`) or a family
+        (`decision`). `since` is inclusive, `until` exclusive.
         """
         c = audit.c
         wanted = [c.app == app]

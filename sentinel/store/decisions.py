@@ -124,7 +124,7 @@ class Decisions:
             return tuple(_kept(row) for some in lots for row in connection.execute(query, {"some": some}))
 
     def tally(self, app: str, since: int, until: int) -> dict[str, int]:
-        """Return how many decisions of each kind were made in a period, each once for all of a person's keys."""
+        """Return how many decisions were made in a period, by kind; one on a person counts once for all their keys."""
         c = decisions.c
         number = func.count().label("number")
         query = select(c.kind, number).where(c.app == app, c.made >= since, c.made < until, c.parent.is_(None))
@@ -132,7 +132,7 @@ class Decisions:
             return {row.kind: row.number for row in connection.execute(query.group_by(c.kind))}
 
     def standing(self, app: str, now: int) -> dict[str, int]:
-        """Return how many decisions of each kind are in force, each once for all of a person's keys."""
+        """Return how many decisions are in force, by kind; one on a person counts once for all their keys."""
         c = decisions.c
         mine = (c.app == app, c.parent.is_(None), *changes.in_force(now))
         query = select(c.kind, func.count().label("number")).where(*mine).group_by(c.kind)
@@ -147,7 +147,7 @@ class Decisions:
             return tuple(map(_kept, connection.execute(mine.order_by(c.made.desc(), c.id.desc()).limit(LARGEST))))
 
     def makers(self, app: str, now: int) -> Sequence[str]:
-        """Return who made by hand what is in force, in alphabetical order, each as the audit calls them."""
+        """Return the actors who made the decisions in force by hand, as the audit names them, in alphabetical order."""
         c = decisions.c
         query = select(c.by).distinct().where(c.app == app, *_made(BY_HAND), *changes.in_force(now))
         with self._control.read() as connection:
@@ -177,7 +177,7 @@ class Decisions:
         return self._revisions.learn(change)
 
     def lift_these(self, app: str, ids: Sequence[str], by: str, why: str, now: int) -> int:
-        """End decisions of these ids in one transaction, for good; return the revision."""
+        """End the decisions of these ids for good, in one transaction; return the revision."""
         with self._control.write() as connection:
             change = changes.Change(connection, app, now)
             lift_these(change, ids, by, why)
@@ -187,7 +187,10 @@ class Decisions:
         self, app: str, by: str, why: str, now: int, *, playbook: str | None = None, maker: str | None = None,
         kind: str | None = None,
     ) -> tuple[int, int]:  # fmt: skip
-        """End all in force that are of a playbook, a maker and a kind, for good; return the revision and how many."""
+        """End for good all decisions in force of a playbook, a maker and a kind, each where given.
+
+        Return the revision and how many there were.
+        """
         c = decisions.c
         query = select(c.id).where(c.app == app, c.parent.is_(None), *_made(maker), *changes.in_force(now))
         for column, what in ((c.playbook, playbook), (c.kind, kind)):
@@ -204,7 +207,10 @@ class Decisions:
         return self._revisions.learn(change), len(ids)
 
     def expire(self, now: int, keep: int) -> int:
-        """Drop the rows of decisions over for `keep` microseconds; return how many. Older revisions get a reset."""
+        """Drop decisions that ended `keep` microseconds ago or earlier; return how many.
+
+        Whoever asks for what changed since a revision before that gets the whole list.
+        """
         c, edge = decisions.c, now - keep
         gone = 0
         with self._control.write() as connection:

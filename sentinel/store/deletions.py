@@ -98,7 +98,7 @@ class Deletions:
         return None if row is None else Deletion(row.pseudonym, row.at)
 
     def concerns(self, app: str, event: Event) -> bool:
-        """Say whether an event is of the time before its person was deleted; from memory."""
+        """Say whether an event is about a deleted person and from before the deletion; from memory."""
         held = self._held.get(app)
         if held is None or event.at > held.newest:
             return False
@@ -139,12 +139,12 @@ class Deletions:
         return sum(self._again(app, persons) for app, persons in todo.items())
 
     def owed(self, app: str) -> Mapping[str, str]:
-        """Return the names of deleted persons that windows may still have, each with the pseudonym in its place."""
+        """Return names of deleted persons that windows may still hold, with the pseudonym that replaces each."""
         with self._control.read() as connection:
             return _owed(connection, app)
 
     def renamed(self, app: str, names: Mapping[str, str]) -> None:
-        """Let go of names that no window has any more, nor a state of one that is kept."""
+        """Forget names of `owed`: no window holds them any more, and no snapshot of one."""
         with self._control.writing(), self._control.write() as connection:
             self._control.alone(app)
             left = {name: other for name, other in _owed(connection, app).items() if name not in names}
@@ -225,7 +225,7 @@ class Deletions:
         return {"app": app, "hash": self._hash(app, key), "pseudonym": pseudonym, "at": now}
 
     def sweep(self, now: int) -> int:
-        """Take the names out of decisions that are over by now; return how many."""
+        """Replace the names of deleted persons in decisions that have ended; return in how many."""
         buried: dict[str, dict[str, Deletion]] = {}
         with self._control.read() as connection:
             for row in connection.execute(select(tombstones).where(tombstones.c.open)):

@@ -21,7 +21,7 @@ class Drafts:
         self._control = control
 
     def list(self, account: str) -> list[Draft]:
-        """Return an account's drafts, the newest first."""
+        """Return an account's drafts, those changed last first."""
         c = drafts.c
         with self._control.read() as connection:
             query = select(drafts).where(c.account == account).order_by(c.changed.desc(), c.file)
@@ -35,7 +35,7 @@ class Drafts:
         return None if row is None else _draft(row)
 
     def put(self, account: str, draft: Draft) -> None:
-        """Keep a draft, in place of the one of its file; of too many those changed longest ago go."""
+        """Keep a draft, in place of the one of its file; of too many those changed longest ago are dropped."""
         c = drafts.c
         row = {name: getattr(draft, name) for name in Draft.__dataclass_fields__}
         with self._control.write() as connection:

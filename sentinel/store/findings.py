@@ -124,7 +124,7 @@ class Findings:
             return page(connection, query, (findings.c.at, findings.c.id), (int, str), limit, cursor, _kept, counted)
 
     def tally(self, app: str, since: int, until: int, status: Status | None = None) -> dict[str, int]:
-        """Return how many findings of each playbook are anchored in a period; with `status` those of that status."""
+        """Return the number of findings anchored in a period, by playbook; with `status` only those of that status."""
         c = findings.c
         number = func.count().label("number")
         query = select(c.playbook, number).where(c.app == app, c.at >= since, c.at < until)
@@ -145,9 +145,10 @@ class Findings:
         self, app: str, id: str, status: Status, by: str, now: int, note: str | None = None, lift: bool = False,
         allow: Sequence[Allowance] = (),
     ) -> int | None:  # fmt: skip
-        """Set a finding's status and note; with `lift` end its decisions too. Return the revision, None if unknown.
+        """Set a finding's status and note, and return the revision of the decision list; None for an unknown id.
 
-        With it come allowances, which end what playbooks decided about these: all of it or nothing.
+        In the same transaction `lift` ends the finding's decisions, and each of `allow` is added to the allowlist and
+        ends what playbooks decided about it.
         """
         if status not in STATUSES:
             raise SentinelError(f"`status`: `{status}` is none of {', '.join(STATUSES)}")
@@ -162,7 +163,7 @@ class Findings:
         return self._revisions.learn(change)
 
     def expire(self, before: int) -> int:
-        """Drop findings whose last event lies before a time and that no kept decision rests on; return how many."""
+        """Drop findings whose last event is older than a time and that no kept decision rests on; return how many."""
         c = findings.c
         resting = select(decisions.c.id).where(decisions.c.app == c.app, decisions.c.finding == c.id)
         with self._control.write() as connection:

@@ -33,7 +33,7 @@ class Snapshots:
         self._ended = True
 
     def save(self, app: str, state: Snapshot) -> None:
-        """Keep a state in place of its watch's last."""
+        """Keep a snapshot, in place of the one kept for the same watch."""
         if self._ended:
             return
         row = {name: getattr(state, name) for name in Snapshot.__dataclass_fields__}
@@ -45,13 +45,13 @@ class Snapshots:
             put(connection, snapshots, {**row, "app": app, "state": packed})
 
     def load(self, app: str) -> dict[str, Snapshot]:
-        """Return the last snapshot of each watch."""
+        """Return the snapshots kept, by watch."""
         with self._control.read() as connection:
             rows = connection.execute(select(snapshots).where(snapshots.c.app == app)).all()
         return {row.watch: Snapshot(row.watch, row.position, row.shape, _unpacked(row.state), row.made) for row in rows}
 
     def forget(self, app: str, watch: str) -> None:
-        """Drop a watch's."""
+        """Drop the snapshot of a watch."""
         with self._control.write() as connection:
             connection.execute(delete(snapshots).where(snapshots.c.app == app, snapshots.c.watch == watch))
 
@@ -86,13 +86,13 @@ class Leases:
         return Lease(name, holder, fence, until)
 
     def holds(self, lease: Lease, now: int) -> bool:
-        """Say whether a lease is still the newest and not over."""
+        """Say whether a lease has neither ended nor been taken by another since."""
         with self._control.read() as connection:
             row = connection.execute(select(leases).where(leases.c.name == lease.name)).one_or_none()
         return row is not None and (row.holder, row.fence) == (lease.holder, lease.fence) and row.until > now
 
     def release(self, lease: Lease) -> None:
-        """Give a lease back early."""
+        """Give a lease back before its end."""
         mine = (leases.c.name == lease.name, leases.c.holder == lease.holder, leases.c.fence == lease.fence)
         with self._control.write() as connection:
             connection.execute(update(leases).where(*mine).values(until=0))
@@ -136,16 +136,16 @@ class Settings:
     def put(
         self, name: str, value: Any, by: str, now: int, app: str | None = None, line: Note | None = None
     ) -> None:  # fmt: skip
-        """Set a value; None unsets it. `line` is what the audit says of it, where that is more than that it was set."""
+        """Set a value, or unset it with None. `line` is the audit's line; without it the line is `setting.put`."""
         with self._control.write() as connection:
             put_setting(connection, name, value, app)
             line = line or Note(by, "setting.put", name)
             note(connection, app, now, line.actor, line.action, line.target, line.reason)
 
     def change(self, name: str, how: Callable[[Any], Any], by: str, now: int, app: str | None = None) -> Any:
-        """Set a value to what `how` makes of the one there is, None where none is; return it.
+        """Replace a value by `how(value)` and return the new one; `how` is given None where none is set.
 
-        Nobody else sets it meanwhile, another process neither. Where `how` raises, nothing was set.
+        No other thread or process can set it in between. Where `how` raises, the value stays.
         """
         with self._control.write() as connection:
             insert_new(connection, settings, [{"app": app or "", "name": name, "value": None}])
@@ -176,14 +176,14 @@ class Playbooks:
                     note(connection, app, one.made, line.actor, line.action, line.target, line.reason, line.detail)
 
     def last(self, app: str) -> dict[str, str]:
-        """Return the version kept last of each playbook, but of those kept as removed."""
+        """Return the version kept last, by playbook; removed playbooks are left out."""
         with self._control.read() as connection:
             return {playbook: version for playbook, version in _last(connection, app).items() if version}
 
     def history(
         self, app: str, playbook: str, limit: int = 50, cursor: str | None = None, *, version: str | None = None
     ) -> Page[PlaybookVersion]:
-        """Return the versions of a playbook, newest first; with `version`, each time that it was that one."""
+        """Return the versions of a playbook, newest first; with `version` only the times when it was that one."""
         c = playbook_versions.c
         query = select(playbook_versions).where(c.app == app, c.playbook == playbook)
         if version is not None:

@@ -57,32 +57,32 @@ class Outbox:
             return [_delivery(row) for row in rows]
 
     def lanes(self, now: int) -> list[Lane]:
-        """Return the lanes in which something waits to be decided, or a bundle's period is over."""
+        """Return the lanes that `settle` has work in: undecided deliveries, or a bundle whose period is over."""
         with self._control.read() as connection:
             return bundling.lanes(connection, now)
 
     def settle(self, lane: Lane, bound: Bound | None, now: int) -> Settled:
-        """Decide of the next lot of a lane which are told by themselves and which in a bundle; without a bound all are.
+        """Decide which of a lane's next deliveries go out alone and which are folded into a bundle.
 
-        A bundle whose period is over is let go.
+        Without a bound all go out alone. A bundle whose period is over becomes due.
         """
         with self._control.write() as connection:
             return bundling.settle(connection, lane, bound, now)
 
     def growing(self, app: str) -> list[Delivery]:
-        """Return the bundles that are told when their periods end."""
+        """Return the bundles whose periods are not over yet."""
         query = select(outbox).where(outbox.c.app == app, *bundling.OPEN, outbox.c.kind == KIND)
         with self._control.read() as connection:
             return [_delivery(row) for row in connection.execute(query.order_by(outbox.c.id))]
 
     def done(self, id: int, now: int) -> None:
-        """Note a delivery."""
+        """Note that a delivery succeeded."""
         with self._control.write() as connection:
             values = {"done": now, "attempts": outbox.c.attempts + 1, "error": ""}
             connection.execute(update(outbox).where(outbox.c.id == id).values(**values))
 
     def failed(self, id: int, error: str, next_at: int | None) -> None:
-        """Note a failed attempt and when to try again; None gives it up as dead."""
+        """Note a failed attempt, and when to try again; with None the delivery is dead: it is not tried again."""
         values: dict[str, Any] = {"attempts": outbox.c.attempts + 1, "error": error[:LONGEST_ERROR]}
         values |= {"dead": True} if next_at is None else {"next_at": next_at}
         with self._control.write() as connection:
@@ -92,7 +92,7 @@ class Outbox:
         self, app: str, dead: bool | None = None, limit: int = 50, cursor: str | None = None,
         bundle: int | None = None, counted: bool = False,
     ) -> Page[Delivery]:  # fmt: skip
-        """Return deliveries, newest first; with `bundle` those that are told in this one."""
+        """Return deliveries, newest first; with `bundle` those that were folded into this one."""
         query = select(outbox).where(outbox.c.app == app)
         if bundle is not None:
             query = query.where(outbox.c.bundle == bundle)
@@ -102,7 +102,7 @@ class Outbox:
             return page(connection, query, (outbox.c.id,), (int,), limit, cursor, _delivery, counted)
 
     def revive(self, app: str, id: int, by: str, now: int) -> bool:
-        """Try a dead one again; say whether it was dead."""
+        """Make a dead delivery due again; say whether it was dead."""
         mine = (outbox.c.app == app, outbox.c.id == id, outbox.c.dead.is_(True))
         with self._control.write() as connection:
             values = {"dead": False, "attempts": 0, "next_at": now}
@@ -112,7 +112,7 @@ class Outbox:
             return revived
 
     def revive_all(self, app: str, by: str, now: int) -> int:
-        """Try all dead ones of an app again; return how many there were."""
+        """Make all dead deliveries of an app due again; return how many there were."""
         mine = (outbox.c.app == app, outbox.c.dead.is_(True))
         with self._control.write() as connection:
             values = {"dead": False, "attempts": 0, "next_at": now}
@@ -122,7 +122,7 @@ class Outbox:
             return revived
 
     def expire(self, before: int) -> int:
-        """Drop what was delivered before a time, or given up and made before it; return how many."""
+        """Drop what was delivered before a time, and what was made before it and is dead; return how many."""
         c = outbox.c
         over = or_(c.done < before, and_(c.dead.is_(True), c.made < before))
         with self._control.write() as connection:

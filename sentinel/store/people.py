@@ -25,7 +25,7 @@ class People:
         self._known = known
 
     def get(self, app: str, key: str) -> Person | None:
-        """Return the person a key belongs to."""
+        """Return the person a key belongs to, None where none is known."""
         with self._control.read() as connection:
             row = _person(connection, app, key)
             if row is None:
@@ -35,7 +35,7 @@ class People:
             return Person(row.key, _keys(connection, app, row.key), tuple(aliases), row.made)
 
     def keys(self, app: str, key: str) -> tuple[str, ...]:
-        """Return every key linked with this one, the person's first; the key alone where nothing is known."""
+        """Return all keys linked with this one, the person's own first; the key alone where no person is known."""
         with self._control.read() as connection:
             row = _person(connection, app, key)
             return (key,) if row is None else _keys(connection, app, row.key)

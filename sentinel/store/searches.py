@@ -34,7 +34,7 @@ class Searches:
         return None if row is None else _search(row)
 
     def put(self, app: str, search: SavedSearch, by: str, now: int) -> None:
-        """Keep a search, in place of the one of its id."""
+        """Save a search, in place of the one of its id."""
         row = {name: getattr(search, name) for name in SavedSearch.__dataclass_fields__}
         with self._control.write() as connection:
             put(connection, searches, {**row, "filters": dict(search.filters), "app": app})

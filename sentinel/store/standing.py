@@ -47,18 +47,18 @@ class Labels:
             self._apps = {place[0] for place in held}
 
     def of(self, app: str, kind: str, target: str, now: int) -> tuple[str, ...]:
-        """Return the labels in force, by name; from memory."""
+        """Return the names of the labels in force on a target, sorted; from memory."""
         held = self._held.get((app, kind, target))
         if held is None:
             return ()
         return tuple(sorted(name for name, until in held.items() if until is None or now < until))
 
     def any(self, app: str) -> bool:
-        """Say whether any label may be on; from memory."""
+        """Say whether the app may have any label; from memory."""
         return app in self._apps
 
     def put(self, app: str, label: Label, by: str, now: int) -> None:
-        """Put a label on by hand."""
+        """Put a label on by hand, in place of the one of that name on the same target."""
         with self._control.writing():
             with self._control.write() as connection:
                 write_labels(Change(connection, app, now), [label])
@@ -79,7 +79,7 @@ class Labels:
             return there
 
     def expire(self, now: int) -> int:
-        """Drop the labels that are over; return how many."""
+        """Drop the labels that have ended; return how many."""
         over = labels.c.until <= now
         with self._control.writing():
             with self._control.write() as connection:
@@ -197,7 +197,7 @@ class Allow:
         self, app: str, *, now: int | None = None, values: Collection[str] | None = None, limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Allowance]:  # fmt: skip
-        """Return allowances, newest first; with `now` only those in force then, with `values` those of any of these."""
+        """Return allowances, newest first; with `now` those in force then, with `values` those for any of these."""
         c = allowances.c
         query = select(allowances).where(c.app == app)
         if values is not None:
@@ -233,7 +233,7 @@ class Allow:
         self._held[app] = _ordered([*(one for one in self._held.get(app, ()) if one.id not in ids), *some])
 
     def remove(self, app: str, id: str, by: str, why: str, now: int) -> bool:
-        """Remove one; say whether it was there."""
+        """Remove an allowance; say whether it was there."""
         mine = (allowances.c.app == app, allowances.c.id == id)
         with self._control.writing():
             gone = [one for one in self._held.get(app, ()) if one.id == id]

@@ -41,22 +41,23 @@ class Unit(Protocol):
     """One transaction. Leaving it without `commit` undoes what it claimed and linked."""
 
     def claim(self, app: str, events: Sequence[Event]) -> list[bool]:
-        """Say of each event whether it is fresh; it counts as known from here on, within this unit too.
+        """Return one bool for each event: True where it is new, False where it repeats one stored or claimed before.
 
-        An event is known by app, the UTC day of `sent`, and id.
+        Two events are the same if app, id and the UTC day of `sent` are. What is claimed counts from here on, within
+        this unit too.
         """
 
     def resolve(self, app: str, sightings: Sequence[Sighting]) -> list[str | None]:
-        """Return whose each sighting is: the person's key, else the first of its keys, None without keys.
+        """Return the user of each sighting: the key of the known person, else its own first key, None without keys.
 
-        Proven sightings link their keys, in order, each seeing the links of those before it.
+        Sightings are taken in order. A proven one links its keys to one person, and those after it see that link.
         """
 
     def commit(self, batches: Sequence[Batch]) -> list[Committed]:
-        """Write all batches and the links made, and return what came of each; at most once a unit.
+        """Write all batches and the links that `resolve` made; return one result for each batch. At most once a unit.
 
-        Findings are upserted by id, and what is known of one stays. A decision whose id is known, or whose
-        finding was undone, is passed over. Outgoing rows are inserted once for each key.
+        What is there already stays as it is: findings and decisions of the same id, outgoing rows of the same key.
+        Decisions of a finding whose decision was lifted by hand are left out.
         """
 
 
@@ -64,26 +65,26 @@ class Snapshots(Protocol):
     """States of windows, opaque here."""
 
     def save(self, app: str, state: Snapshot) -> None:
-        """Keep a state in place of its watch's last."""
+        """Keep a snapshot, in place of the one kept for the same watch."""
 
     def load(self, app: str) -> dict[str, Snapshot]:
-        """Return the last snapshot of each watch."""
+        """Return the snapshots kept, by watch."""
 
     def forget(self, app: str, watch: str) -> None:
-        """Drop a watch's."""
+        """Drop the snapshot of a watch."""
 
 
 class Leases(Protocol):
-    """Who runs the jobs."""
+    """Leases: of several processes, only the holder of a lease runs the jobs."""
 
     def take(self, name: str, holder: str, until: int, now: int) -> Lease | None:
-        """Take or extend a lease; None while another holds it."""
+        """Take or extend a lease until a time, and return it; None while another holder has it."""
 
     def holds(self, lease: Lease, now: int) -> bool:
-        """Say whether a lease is still the newest and not over."""
+        """Say whether a lease has neither ended nor been taken by another since."""
 
     def release(self, lease: Lease) -> None:
-        """Give a lease back early."""
+        """Give a lease back before its end."""
 
 
 class Settings(Protocol):
@@ -95,12 +96,12 @@ class Settings(Protocol):
     def put(
         self, name: str, value: Any, by: str, now: int, app: str | None = None, line: Note | None = None
     ) -> None:  # fmt: skip
-        """Set a value; None unsets it. `line` is what the audit says of it, where that is more than that it was set."""
+        """Set a value, or unset it with None. `line` is the audit's line; without it the line is `setting.put`."""
 
     def change(self, name: str, how: Callable[[Any], Any], by: str, now: int, app: str | None = None) -> Any:
-        """Set a value to what `how` makes of the one there is, None where none is; return it.
+        """Replace a value by `how(value)` and return the new one; `how` is given None where none is set.
 
-        Nobody else sets it meanwhile, another process neither. Where `how` raises, nothing was set.
+        No other thread or process can set it in between. Where `how` raises, the value stays.
         """
 
 
@@ -108,28 +109,28 @@ class Playbooks(Protocol):
     """The texts of playbooks as they changed."""
 
     def keep(self, app: str, versions: Sequence[PlaybookVersion], lines: Mapping[str, Note] | None = None) -> None:
-        """Keep those whose version is not the last one kept.
+        """Keep each version that is not the last one kept of its playbook; an empty version marks a removed playbook.
 
-        Of these the audit gets the `lines`, by playbook. The empty version says that a playbook was removed.
+        `lines`, by playbook, go into the audit for those that were kept.
         """
 
     def last(self, app: str) -> dict[str, str]:
-        """Return the version kept last of each playbook, but of those kept as removed."""
+        """Return the version kept last, by playbook; removed playbooks are left out."""
 
     def history(
         self, app: str, playbook: str, limit: int = 50, cursor: str | None = None, *, version: str | None = None
     ) -> Page[PlaybookVersion]:
-        """Return the versions of a playbook, newest first; with `version`, each time that it was that one."""
+        """Return the versions of a playbook, newest first; with `version` only the times when it was that one."""
 
 
 class Audit(Protocol):
     """Who did what."""
 
     def write(self, app: str | None, line: Note, now: int) -> None:
-        """Add a line of its own; what the other rooms write is added by them."""
+        """Add a line, for what is no change in another room: those write their own."""
 
     def expire(self, before: int, now: int) -> int:
-        """Drop lines of before a time, and say so in a line; return how many."""
+        """Drop the lines older than a time, add a line that says so, and return how many were dropped."""
 
     def list(
         self, app: str | None, limit: int = 50, cursor: str | None = None, counted: bool = False, *,
@@ -138,8 +139,8 @@ class Audit(Protocol):
     ) -> Page[AuditEntry]:  # fmt: skip
         """Return the lines of an app (None: of the whole server), newest first.
 
-        `by` is who did it, BY_HAND everybody but playbooks. `action` is one, such as `decision.lift`, or a family of
-        them, such as `decision`. `since` is the first moment that is meant, `until` the first that no longer is.
+        `by` is an actor, or BY_HAND for everybody but playbooks. `action` is one action (`decision.lift`) or a family
+        (`decision`). `since` is inclusive, `until` exclusive.
         """
 
 
@@ -186,46 +187,46 @@ class Store(Protocol):
     def audit(self) -> Audit: ...
 
     def unit(self) -> AbstractContextManager[Unit]:
-        """Begin a transaction; a second one waits until the first is left."""
+        """Begin a transaction; another one waits until this one is left."""
 
     def room(self) -> None:
-        """Raise StoreBusy where a batch of events could not be written now for want of room, or at all."""
+        """Raise StoreBusy where a batch of events could not be written now, for example because the disk is full."""
 
     def settle(self) -> None:
-        """Return once every transaction that has begun, in whichever process, is over and can be read.
+        """Wait until every transaction that has begun, in any process, has ended and can be read.
 
         Raises StoreBusy where that takes too long.
         """
 
     def installation(self) -> str:
-        """Return what tells this installation from others that share a Redis or Valkey."""
+        """Return a text that is this installation's alone, for names in a Redis or Valkey that several share."""
 
     def skew(self) -> int:
-        """Return by how many microseconds the clock that all servers share is ahead of this machine's."""
+        """Return how far the clock that all servers share is ahead of this machine's, in microseconds."""
 
     def watch(self, changed: Callable[[str], None]) -> None:
-        """Call with an app whose decision list another process changed, from a thread of the store's."""
+        """Call `changed(app)`, from a thread of the store, whenever another process changed an app's decisions."""
 
     def project(self) -> int:
-        """Make the next lump of events searchable and return how many; to be called about five times a second.
+        """Make the next part of the journal searchable and return how many events; called about five times a second.
 
-        Never raises: a failure shows in `health`, and what could not be done is done at a later call.
+        Never raises: a failure shows in `health`, and a later call does what could not be done.
         """
 
     def checkpoint(self) -> None:
-        """Make what was projected durable and let go of the journal before it; once a minute, and at the end."""
+        """Make what was projected durable, and drop the journal up to there; called once a minute and at the end."""
 
     def backup(self, folder: Path, now: int) -> Backed:
-        """Copy all that is kept, of one moment, into an empty folder while everything goes on; return what it is.
+        """Copy everything, as of one moment, into an empty folder while the server goes on; return what was copied.
 
-        Raises StoreError where that cannot be done, and StoreBusy where it can be later; then the folder is empty.
+        Raises StoreError, or StoreBusy where a later try may do; the folder is then empty again.
         """
 
     def health(self) -> Health:
-        """Return how the store is."""
+        """Return what waits, what went wrong, and what cannot be used now."""
 
     def give_up(self) -> None:
-        """Let nobody wait any more for what may never answer: the server has to end."""
+        """Stop waiting for a database that may never answer, in every thread: the server has to end."""
 
     def close(self) -> None:
-        """Project and check-point what is left, and close."""
+        """Project and checkpoint what is left, and close."""

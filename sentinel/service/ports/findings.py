@@ -32,36 +32,36 @@ class Findings(Protocol):
     ) -> Page[KeptFinding]:  # fmt: skip
         """Return findings by their anchor's time, newest first; with `bundle` those that this delivery tells of.
 
-        `severity` is the least that is meant, `until` the first moment that is not meant. Where `counted` is asked
-        for, the page has its total.
+        `severity` is the least severity. `since` is inclusive, `until` exclusive. With `counted` the page has a total.
         """
 
     def tally(self, app: str, since: int, until: int, status: Status | None = None) -> dict[str, int]:
-        """Return how many findings of each playbook are anchored in a period; with `status` those of that status."""
+        """Return the number of findings anchored in a period, by playbook; with `status` only those of that status."""
 
     def steps(self, app: str, playbook: str, since: int, until: int, step: int) -> dict[int, int]:
-        """Return how many findings of a playbook are anchored in each `step` microseconds of a period, by its number.
+        """Return a playbook's number of findings in each step of a period, by the step's number, counted from 0.
 
-        Steps without any are left out.
+        A step is `step` microseconds long and counts the findings anchored in it; steps without any are left out.
         """
 
     def mark(
         self, app: str, id: str, status: Status, by: str, now: int, note: str | None = None, lift: bool = False,
         allow: Sequence[Allowance] = (),
     ) -> int | None:  # fmt: skip
-        """Set a finding's status and note; with `lift` end its decisions too. Return the revision, None if unknown.
+        """Set a finding's status and note, and return the revision of the decision list; None for an unknown id.
 
-        With it come allowances, which end what playbooks decided about these: all of it or nothing.
+        In the same transaction `lift` ends the finding's decisions, and each of `allow` is added to the allowlist and
+        ends what playbooks decided about it.
         """
 
     def since(self, app: str, since: int) -> Iterator[KeptFinding]:
-        """Give the findings anchored since a time, oldest first: what rebuilding windows begins with."""
+        """Give the findings anchored since a time, oldest first; windows are rebuilt from them."""
 
     def expire(self, before: int) -> int:
-        """Drop findings whose last event lies before a time and that no kept decision rests on; return how many."""
+        """Drop findings whose last event is older than a time and that no kept decision rests on; return how many."""
 
     def acted(self, app: str, since: int) -> Iterator[Acted]:
-        """Give each action that was carried out since a time, oldest first: what ladders and guards begin with."""
+        """Give the actions carried out since a time, oldest first; ladders and guards are rebuilt from them."""
 
 
 class Decisions(Protocol):
@@ -87,49 +87,55 @@ class Decisions(Protocol):
     ) -> Page[KeptDecision]:  # fmt: skip
         """Return decisions, newest first; with `now` only those in force then, with `values` those on any of these.
 
-        With `users` those on any of these user keys, alone or with an address or a device. `maker` is who made them by
-        hand, BY_HAND whoever did.
+        `users` asks for those on any of these user keys, alone or with an address or a device. `maker` is the actor
+        who decided by hand, BY_HAND for any.
         """
 
     def on(self, app: str, scopes: Collection[str], values: Collection[str], now: int) -> Sequence[KeptDecision]:
-        """Return the decisions in force on these users, addresses or networks, in no order.
+        """Return the decisions in force on any of these values in any of these scopes, in no order.
 
-        A person's decision is on each of their keys.
+        A decision on a person is repeated for each of their keys.
         """
 
     def tally(self, app: str, since: int, until: int) -> dict[str, int]:
-        """Return how many decisions of each kind were made in a period, each once for all of a person's keys."""
+        """Return how many decisions were made in a period, by kind; one on a person counts once for all their keys."""
 
     def standing(self, app: str, now: int) -> dict[str, int]:
-        """Return how many decisions of each kind are in force, each once for all of a person's keys."""
+        """Return how many decisions are in force, by kind; one on a person counts once for all their keys."""
 
     def by_hand(self, app: str, now: int) -> Sequence[KeptDecision]:
-        """Return what people decided and is in force, the newest thousand, for each key of a person by itself."""
+        """Return the newest thousand decisions in force made by people; those on a person once for each key."""
 
     def makers(self, app: str, now: int) -> Sequence[str]:
-        """Return who made by hand what is in force, in alphabetical order, each as the audit calls them."""
+        """Return the actors who made the decisions in force by hand, as the audit names them, in alphabetical order."""
 
     def add(self, app: str, decision: Decision, by: str, now: int) -> int:
         """Add a decision by hand and return the revision."""
 
     def lift(self, app: str, id: str, by: str, why: str, now: int) -> int | None:
-        """End a decision by hand, for good: its finding never decides again. Return the revision, None if unknown."""
+        """End a decision for good: its finding never decides again. Return the revision, None for an unknown id."""
 
     def lift_these(self, app: str, ids: Sequence[str], by: str, why: str, now: int) -> int:
-        """End decisions of these ids in one transaction, for good; return the revision."""
+        """End the decisions of these ids for good, in one transaction; return the revision."""
 
     def lift_all(
         self, app: str, by: str, why: str, now: int, *, playbook: str | None = None, maker: str | None = None,
         kind: str | None = None,
     ) -> tuple[int, int]:  # fmt: skip
-        """End all in force that are of a playbook, a maker and a kind, for good; return the revision and how many."""
+        """End for good all decisions in force of a playbook, a maker and a kind, each where given.
+
+        Return the revision and how many there were.
+        """
 
     def expire(self, now: int, keep: int) -> int:
-        """Drop the rows of decisions over for `keep` microseconds; return how many. Older revisions get a reset."""
+        """Drop decisions that ended `keep` microseconds ago or earlier; return how many.
+
+        Whoever asks for what changed since a revision before that gets the whole list.
+        """
 
 
 class Allow(Protocol):
-    """Whom nobody acts on."""
+    """The allowlist: users, addresses and networks that nobody acts on."""
 
     def list(self, app: str, now: int | None = None) -> list[Allowance]:
         """Return the allowances, oldest first; with `now` only those in force then."""
@@ -138,53 +144,53 @@ class Allow(Protocol):
         self, app: str, *, now: int | None = None, values: Collection[str] | None = None, limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Allowance]:  # fmt: skip
-        """Return allowances, newest first; with `now` only those in force then, with `values` those of any of these."""
+        """Return allowances, newest first; with `now` those in force then, with `values` those for any of these."""
 
     def add(self, app: str, allowance: Allowance, by: str, now: int, *, lift: bool = False) -> bool:
-        """Add one, or replace the one of the same id; with `lift` end, at once, what playbooks decided about them.
+        """Add an allowance, or replace the one of its id; with `lift` end what playbooks decided about its target.
 
-        Say whether there was anything to end.
+        Say whether any decision was ended.
         """
 
     def remove(self, app: str, id: str, by: str, why: str, now: int) -> bool:
-        """Remove one; say whether it was there."""
+        """Remove an allowance; say whether it was there."""
 
 
 class Outbox(Protocol):
-    """What is to be delivered after commits."""
+    """Notifications and webhooks to be delivered after the commit that made them."""
 
     def due(self, now: int, limit: int = 100, but: Collection[str | None] = ()) -> list[Delivery]:
-        """Return what is to be delivered now, longest due first, and nothing to channels of these names."""
+        """Return the deliveries due by now, longest due first, without those to the channels named in `but`."""
 
     def lanes(self, now: int) -> Sequence[Lane]:
-        """Return the lanes in which something waits to be decided, or a bundle's period is over."""
+        """Return the lanes that `settle` has work in: undecided deliveries, or a bundle whose period is over."""
 
     def settle(self, lane: Lane, bound: Bound | None, now: int) -> Settled:
-        """Decide of the next lot of a lane which are told by themselves and which in a bundle; without a bound all are.
+        """Decide which of a lane's next deliveries go out alone and which are folded into a bundle.
 
-        A bundle whose period is over is let go.
+        Without a bound all go out alone. A bundle whose period is over becomes due.
         """
 
     def growing(self, app: str) -> Sequence[Delivery]:
-        """Return the bundles that are told when their periods end."""
+        """Return the bundles whose periods are not over yet."""
 
     def done(self, id: int, now: int) -> None:
-        """Note a delivery."""
+        """Note that a delivery succeeded."""
 
     def failed(self, id: int, error: str, next_at: int | None) -> None:
-        """Note a failed attempt and when to try again; None gives it up as dead."""
+        """Note a failed attempt, and when to try again; with None the delivery is dead: it is not tried again."""
 
     def list(
         self, app: str, dead: bool | None = None, limit: int = 50, cursor: str | None = None,
         bundle: int | None = None, counted: bool = False,
     ) -> Page[Delivery]:  # fmt: skip
-        """Return deliveries, newest first; with `bundle` those that are told in this one."""
+        """Return deliveries, newest first; with `bundle` those that were folded into this one."""
 
     def revive(self, app: str, id: int, by: str, now: int) -> bool:
-        """Try a dead one again; say whether it was dead."""
+        """Make a dead delivery due again; say whether it was dead."""
 
     def revive_all(self, app: str, by: str, now: int) -> int:
-        """Try all dead ones of an app again; return how many there were."""
+        """Make all dead deliveries of an app due again; return how many there were."""
 
     def expire(self, before: int) -> int:
-        """Drop what was delivered before a time, or given up and made before it; return how many."""
+        """Drop what was delivered before a time, and what was made before it and is dead; return how many."""

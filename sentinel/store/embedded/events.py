@@ -73,7 +73,7 @@ class Events:
         return Page(tuple(found[:limit]), cursor_of(found[limit - 1]) if len(found) == most else None, behind)
 
     def count(self, app: str, filter: Filter) -> int:
-        """Return how many there are."""
+        """Return how many events the filter finds."""
         where = self.where(app, filter)
         return int(self._rows(_query("count(*)", where.wanted), where.values)[0][0])
 
@@ -91,7 +91,7 @@ class Events:
         return settled(asked, app, filter, found, last)
 
     def get(self, app: str, id: str, at: int | None = None) -> KeptEvent | None:
-        """Return the event of an id: the newest, or the one of that time."""
+        """Return the event of an id, None where there is none: the newest, or with `at` the one of that time."""
         wanted, values = ["app = ?", "id = ?"], list[Any]([app, id])
         if at is not None:
             wanted, values = [*wanted, "ts = ?"], [*values, at]
@@ -104,7 +104,7 @@ class Events:
         return read(found[0]) if found else None
 
     def some(self, app: str, ids: Sequence[str]) -> Sequence[KeptEvent]:
-        """Return the newest event of each id that has one, in the order of the ids."""
+        """Return the newest event of each id, in the order of the ids; ids without an event are left out."""
         self._projector.catch_up()
         wanted = ["app = ?", "id IN (SELECT unnest(?::VARCHAR[]))"]
         rows = self._rows(_query(_COLUMNS, wanted, "ORDER BY seq"), [app, list(ids)])
@@ -126,7 +126,7 @@ class Events:
         return self._journal.position
 
     def in_order(self, app: str, since: int, names: Collection[str] | None = None) -> Iterator[Event]:
-        """Give an app's events since a time in (time, id) order; with `names` only those so named."""
+        """Give an app's events from a time on, ordered by (time, id); with `names` only events of these names."""
         last = self._journal.position
         self._reach(last >> BITS)
         where = Where(["app = ?", "seq <= ?"], [app, last])
@@ -135,7 +135,7 @@ class Events:
         return (kept.event for kept in self._oldest_first(where, since))
 
     def matching(self, app: str, filter: Filter) -> Iterator[KeptEvent]:
-        """Give the events a filter asks for in (time, id) order, oldest first."""
+        """Give the events that the filter finds, ordered by (time, id), oldest first."""
         last = self._journal.position
         self._reach(last >> BITS)
         asked = self._asked(app, filter)
@@ -143,7 +143,7 @@ class Events:
         return found if asked.doubtful is None or filter.q is None else matching(filter.q, found)
 
     def candidates(self, app: str, wanted: Candidates, gone: Callable[[], bool]) -> Iterator[KeptEvent]:
-        """Give at least the events a replay can need, in (time, id) order; stop where `gone` says so."""
+        """Give the events that a replay may need (perhaps more), oldest first; end early once `gone()` is true."""
         last = self._journal.position
         self._reach(last >> BITS)
         named = "SELECT DISTINCT name FROM events WHERE app = ? AND ts >= ? AND ts < ?"
@@ -163,7 +163,7 @@ class Events:
             yield from map(read, rows)
 
     def parquet(self, app: str, filter: Filter, gone: Callable[[], bool]) -> Iterator[bytes]:
-        """Give the events a filter asks for as the bytes of a Parquet file, in no order; stop where `gone` says so."""
+        """Give the pieces of a Parquet file of the events found, in no order; end early once `gone()` is true."""
         return self._parquet(self.where(app, filter), gone)
 
     def _parquet(self, where: Where, gone: Callable[[], bool]) -> Iterator[bytes]:

@@ -35,7 +35,7 @@ class Schema:
         return self._apps[app]
 
     def properties(self, app: str) -> list[Property]:
-        """Return every known property path, by path."""
+        """Return every known property, ordered by path."""
         return [
             Property(path, known.type, known.first, known.last, known.conflicts, known.slot)
             for path, known in sorted(dict(self.of(app).paths).items())

@@ -83,12 +83,12 @@ class Embedded(Rooms):
 
     @contextmanager
     def unit(self) -> Iterator[Unit]:
-        """Begin a transaction; a second one waits until the first is left."""
+        """Begin a transaction; another one waits until this one is left."""
         with self._control.writing():
             yield Unit(self._machine)
 
     def installation(self) -> str:
-        """Return what tells this installation from others that share a Redis or Valkey."""
+        """Return a text that is this installation's alone, for names in a Redis or Valkey that several share."""
         return self.deletions.installation()
 
     def skew(self) -> int:
@@ -118,7 +118,7 @@ class Embedded(Rooms):
         self._projector.checkpoint()
 
     def health(self) -> Health:
-        """Return how the store is."""
+        """Return what waits, what went wrong, and what cannot be used now."""
         return Health(
             pending=self._projector.pending(),
             explorer=self._duck.failure,

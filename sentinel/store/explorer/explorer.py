@@ -40,29 +40,29 @@ class Explorer:
         return top.top(self._machine, app, wanted)
 
     def names(self, app: str, filter: Filter, by: By = "users", limit: int = 50, exact: bool = False) -> Names:
-        """Return the event names, each with its users."""
+        """Return the event names with the most users or events, as `by` says; `exact` forbids estimated users."""
         return top.names(self._machine, app, filter, by, limit, exact)
 
     def sums(self, app: str, filter: Filter, exact: bool = False) -> Sums:
-        """Return how many events there are, and of how many users and addresses."""
+        """Return the number of events, and of their distinct users and addresses; `exact` forbids estimates."""
         return top.sums(self._machine, app, filter, exact)
 
     def funnel(self, app: str, wanted: FunnelWanted) -> Funnel:
-        """Return how many users do one thing after another."""
+        """Return how many users reach each step of a funnel."""
         return funnel.funnel(self._machine, app, wanted)
 
     def retention(self, app: str, wanted: RetentionWanted) -> Retention:
-        """Return how many users come back."""
+        """Return how many of the users who began in a bucket of time come back in each later one."""
         return retention.retention(self._machine, app, wanted)
 
     def users(self, app: str, wanted: UsersWanted) -> Page[UserSeen]:
-        """Return one page of user keys."""
+        """Return one page of the user keys that events have."""
         return people.users(self._machine, app, wanted)
 
     def user(self, app: str, keys: Sequence[str], filter: Filter) -> Activity:
-        """Return what the person of some keys did."""
+        """Return what the person with these user keys did."""
         return people.of_user(self._machine, app, keys, filter)
 
     def ip(self, app: str, filter: Filter) -> Activity:
-        """Return what came from the filter's address or network."""
+        """Return what came from the address or network in the filter."""
         return people.of_ip(self._machine, app, filter)

@@ -52,7 +52,7 @@ class Events:
         return Page(tuple(found[:limit]), cursor_of(found[limit - 1]) if len(found) == most else None)
 
     def count(self, app: str, filter: Filter) -> int:
-        """Return how many there are."""
+        """Return how many events the filter finds."""
         asked = ask(app, filter)
         if asked.q is None:
             wanted, values = asked.may
@@ -74,7 +74,7 @@ class Events:
         return [*wanted, "seq = ANY(%s)"], [*values, tuple(found)]
 
     def get(self, app: str, id: str, at: int | None = None) -> KeptEvent | None:
-        """Return the event of an id: the newest, or the one of that time."""
+        """Return the event of an id, None where there is none: the newest, or with `at` the one of that time."""
         times = [at] if at is not None else [row[0] for row in self._rows(_KNOWN, [app, [id]])]
         if not times:
             return None
@@ -83,7 +83,7 @@ class Events:
         return read(found[0]) if found else None
 
     def some(self, app: str, ids: Sequence[str]) -> Sequence[KeptEvent]:
-        """Return the newest event of each id that has one, in the order of the ids."""
+        """Return the newest event of each id, in the order of the ids; ids without an event are left out."""
         times = [row[0] for row in self._rows(_KNOWN, [app, list(ids)])]
         query = _query(READ, ["app = %s", "ts = ANY(%s)", "id = ANY(%s)"], "ORDER BY seq")
         found = {kept.event.id: kept for kept in map(read, self._rows(query, [app, times, list(ids)]))}
@@ -108,20 +108,20 @@ class Events:
             return self._place.decided(connection)
 
     def in_order(self, app: str, since: int, names: Collection[str] | None = None) -> Iterator[Event]:
-        """Give an app's events since a time in (time, id) order; with `names` only those so named."""
+        """Give an app's events from a time on, ordered by (time, id); with `names` only events of these names."""
         wanted, values = ["app = %s"], list[Any]([app])
         if names is not None:
             wanted, values = [*wanted, "name = ANY(%s)"], [*values, list(names)]
         yield from (kept.event for kept in self._oldest_first((wanted, values), since))
 
     def matching(self, app: str, filter: Filter) -> Iterator[KeptEvent]:
-        """Give the events a filter asks for in (time, id) order, oldest first."""
+        """Give the events that the filter finds, ordered by (time, id), oldest first."""
         asked = ask(app, filter)
         found = self._oldest_first(asked.may, filter.since or 0)
         return found if asked.q is None else matching(asked.q, found)
 
     def candidates(self, app: str, wanted: Candidates, gone: Callable[[], bool]) -> Iterator[KeptEvent]:
-        """Give at least the events a replay can need, in (time, id) order; stop where `gone` says so."""
+        """Give the events that a replay may need (perhaps more), oldest first; end early once `gone()` is true."""
         named = "SELECT DISTINCT name FROM events WHERE app = %s AND ts >= %s AND ts < %s"
         names = [name for (name,) in self._rows(named, [app, wanted.since, wanted.until])]
         last = self._place.position
@@ -153,7 +153,7 @@ class Events:
             yield from map(read, self._rows(read_them, [lot[0][0], lot[-1][0], [seq for _, _, seq in lot]]))
 
     def parquet(self, app: str, filter: Filter, gone: Callable[[], bool]) -> Iterator[bytes]:
-        """Give the events a filter asks for as the bytes of a Parquet file, in no order; stop where `gone` says so."""
+        """Give the pieces of a Parquet file of the events found, in no order; end early once `gone()` is true."""
         return parquet.written(app, self.matching(app, filter), gone)
 
     def forget(self, app: str, before: int) -> int:

@@ -96,7 +96,7 @@ class Learning:
                 one.kept, one.changed, one.conflicts = True, False, 0
 
     def properties(self, app: str) -> list[Property]:
-        """Return every known property path, by path."""
+        """Return every known property, ordered by path."""
         self.keep()
         with self._control.read() as connection:
             rows = connection.execute(select(properties).where(_c.app == app)).all()

@@ -118,7 +118,7 @@ class Postgres(Rooms):
         self._partitions.ready(now)
 
     def installation(self) -> str:
-        """Return what tells this installation from others that share a Redis or Valkey."""
+        """Return a text that is this installation's alone, for names in a Redis or Valkey that several share."""
         return self.deletions.installation()
 
     def skew(self) -> int:
@@ -142,7 +142,7 @@ class Postgres(Rooms):
             self.schema.keep()
 
     def health(self) -> Health:
-        """Return how the store is."""
+        """Return what waits, what went wrong, and what cannot be used now."""
         down = self._news.trouble()
         return Health(
             pending=self.schema.pending(), explorer=down,
