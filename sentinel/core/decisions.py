@@ -35,7 +35,11 @@ _LONGEST_REASON = 200
 
 
 class Found(NamedTuple):
-    """A decision that bears on a subject: what of the subject it names, and that thing's own key."""
+    """A decision that applies to a subject.
+
+    `aspect` is what it is on: `user`, `user+ip`, `user+device`, or a number that tells the networks of one address
+    apart by their length. `key` is the user key it was found by, empty for addresses and networks.
+    """
 
     aspect: str | int
     key: str
@@ -43,9 +47,9 @@ class Found(NamedTuple):
 
 
 class Decisions:
-    """An immutable set of decisions. `salt` (at most 16 secret bytes) keeps strangers from aiming at hashes.
+    """An immutable set of decisions. `salt` (at most 16 secret bytes) keeps outsiders from finding hashes that collide.
 
-    `refused` counts decisions left out because `limit` was reached.
+    `refused` counts decisions left out because the set had `limit` of them already.
     """
 
     __slots__ = (
@@ -79,7 +83,7 @@ class Decisions:
         return self._size
 
     def apply(self, delta: Delta) -> Decisions:
-        """Return the set after a delta: added first, then removed, from nothing where it says `reset`."""
+        """Return a new set with a delta's additions, then its removals, made; with `reset` it starts from nothing."""
         draft = Draft(Decisions(self.salt, self.limit) if delta.reset else self)
         for decision in delta.added:
             draft.add(decision)
@@ -88,7 +92,7 @@ class Decisions:
         return draft.done(delta.revision)
 
     def match(self, subject: Subject, now: int) -> Verdict:
-        """Return what a subject is told at `now`: microseconds since 1970."""
+        """Return the verdict on a subject at `now`, in microseconds since 1970."""
         found: list[Found] = []
         if subject.ip and (covering := self.networks.find(subject.ip)):
             found = [Found(free, "", entry) for free, entry in covering]
@@ -106,11 +110,11 @@ class Decisions:
 
     @property
     def by_device(self) -> bool:
-        """Whether any decision is about a user's device, so that a subject's is worth finding out."""
+        """Whether any decision is on a user's device; without one no subject needs its device."""
         return self._pairs["user+device"] > 0
 
     def expired(self, now: int) -> Iterator[tuple[str, ...]]:
-        """Give the ids of decisions that are over, in small lots, for a delta that removes them."""
+        """Give the ids of decisions that have ended, in small lots, for a delta that removes them."""
         for shard in self.shards:
             if shard is not None and (over := shard.ended(now)):
                 yield tuple(over)
@@ -118,7 +122,7 @@ class Decisions:
             yield tuple(lot)
 
     def parts(self) -> list[object]:
-        """Return what the set is made of: whoever holds them can let go of a large set in small steps."""
+        """Return the objects the set is made of: dropped one by one, a large set is freed in small steps."""
         return [*self.shards, *self._places.parts(), *self.networks.parts()]
 
     def _find_pairs(self, user: str, subject: Subject) -> Iterator[Found]:
@@ -132,7 +136,7 @@ class Decisions:
 
 
 class Draft:
-    """A set being made from another: shards are copied when first touched."""
+    """A set that is being made from another one; shards are copied when first changed."""
 
     def __init__(self, base: Decisions) -> None:
         self._base = base
@@ -145,7 +149,7 @@ class Draft:
         self._own: set[int] = set()
 
     def add(self, decision: Decision) -> None:
-        """Add a decision, in place of one of the same id."""
+        """Add a decision, in place of one of the same id; over the limit it is only counted as refused."""
         self.remove(decision.id)
         if self._size >= self._base.limit:
             self._refused += 1
@@ -161,13 +165,13 @@ class Draft:
             self.put_hashed(self._base._hash(_text(scope, value)), entry)
 
     def put_hashed(self, key: int, entry: Entry) -> None:
-        """Add an entry on a user or pair whose hash is known."""
+        """Add an entry under the hash of its user or pair."""
         number = key & MASK
         self._changing(number).insert(key, entry)
         self._count(entry, number)
 
     def adopt(self, number: int, shard: Shard) -> None:
-        """Take over a whole shard where there is none yet."""
+        """Take over a whole shard under its number; raises ValueError where the draft has one there already."""
         if self.shards[number] is not None:
             raise ValueError("a shard that is there twice")
         self.shards[number] = shard
@@ -187,7 +191,7 @@ class Draft:
                 return
 
     def done(self, revision: int) -> Decisions:
-        """Return the set; the draft is not used afterwards."""
+        """Return the finished set; the draft must not be used afterwards."""
         made = Decisions(self._base.salt, self._base.limit)
         made.revision, made.refused = revision, self._refused
         made._size, made._pairs, made._paired = self._size, self._pairs, any(self._pairs.values())
@@ -210,12 +214,13 @@ class Draft:
 
 
 def judge(found: Iterable[Found], subject: Subject, now: int) -> Verdict:
-    """Return the verdict of the decisions that bear on a subject.
+    """Return the verdict on a subject, of the decisions found for it.
 
-    A person's decision stands in place of the playbooks' on the same target, and a person's `allow` in place
-    of all of theirs. A playbook's `allow` on a familiar place lifts that user's `logins_only` decisions.
-    What remains of challenges that the subject has met asks nothing more, nor do their repeats for linked keys.
-    Of the others the strictest holds, of equals the longest, of those the one with the smallest id.
+    1. What has ended is left out, and `logins_only` decisions unless the subject is logging in.
+    2. A decision by hand overrules those of playbooks on the same target; an `allow` by hand overrules all of theirs.
+    3. An `allow` on a user at an address or on a device overrules that user's `logins_only` decisions by playbooks.
+    4. Challenges that the subject has passed are left out, and their repeats for linked keys.
+    5. Of the rest the strictest holds; of equals the one with the latest end, then the one with the smallest id.
     """
     live = [one for one in found if one.entry.until > now and (subject.login or not one.entry.terms.logins_only)]
     if over := overruled(live):
@@ -230,7 +235,7 @@ def judge(found: Iterable[Found], subject: Subject, now: int) -> Verdict:
 
 
 def overruled(live: Sequence[Found]) -> dict[str, str]:
-    """Return the playbooks' decisions that do not count, by id, each with the person's that stands in its place."""
+    """Return the ids of playbooks' decisions that are overruled, each with the id of the decision by hand that does."""
     personal = [one for one in live if _manual(one)]
     if not personal:
         return {}
@@ -241,7 +246,7 @@ def overruled(live: Sequence[Found]) -> dict[str, str]:
 
 
 def bears(decision: Decision) -> Found:
-    """Return a decision as whoever it is on finds it, of whom all keys are one."""
+    """Return a decision as a subject would find it, for `overruled`, which takes decisions that meet one subject."""
     scope, value = decision.scope, decision.value
     on_place = scope in ("ip", "network")
     return Found(place(value).length if on_place else scope, "" if on_place else value, _entry(decision))
@@ -257,7 +262,7 @@ def _lifted(one: Found, familiar: set[str]) -> bool:
 
 
 def _repeats(one: Found, others: Iterable[Found]) -> bool:
-    """Say whether a decision is one of these for another key of the same person."""
+    """Say whether a decision has the end and the terms of one of `others`, but was found by another key."""
     return any(one.entry[:2] == other.entry[:2] and one.key != other.key for other in others)
 
 

@@ -24,7 +24,10 @@ _PERSONAL = ("user", *PAIRS)
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What somebody, or an address, did and met: findings and decisions newest first, labels now."""
+    """What a person or an address did, and what was found and decided about them.
+
+    Findings and decisions are newest first; the labels are those in force.
+    """
 
     activity: Activity
     findings: tuple[KeptFinding, ...]
@@ -37,12 +40,12 @@ def _keys(who: Person) -> tuple[str, ...]:
 
 
 def known_person(store: Store, app: str, key: str) -> Person:
-    """Return the person a user key belongs to, one of that key alone where nobody knows it."""
+    """Return the person a user key belongs to; where none is known, a person with that key alone."""
     return store.people.get(app, key) or Person(key, (key,))
 
 
 def person(store: Store, app: str, who: Person, filter: Filter, now: int) -> About:
-    """Return everything about a person in a period; what was found and decided is of any time."""
+    """Return what a person did in the filter's period, with their findings and decisions of any time."""
     keys = _keys(who)
     findings = [one for key in keys for one in store.findings.list(app, user=key, limit=MOST).items]
     decisions = on_person(store, app, keys, now)
@@ -51,13 +54,16 @@ def person(store: Store, app: str, who: Person, filter: Filter, now: int) -> Abo
 
 
 def on_person(store: Store, app: str, keys: Sequence[str], now: int) -> tuple[KeptDecision, ...]:
-    """Return the decisions on a person, alone or with an address or a device: those in force, and the newest."""
+    """Return the decisions on a person (also at one address or on one device): those in force, and the newest."""
     held = store.decisions.list(app, users=keys, now=now, limit=_PAGE).items
     return _latest((*held, *store.decisions.list(app, users=keys).items))
 
 
 def place_of(store: Store, app: str, ip: str, filter: Filter, now: int) -> About:
-    """Return everything about the filter's address or network; decisions on networks around it count."""
+    """Return what came from an address or network, with its findings and decisions of any time.
+
+    Decisions on networks around it are among them. `filter` asks for the events of `ip`, in a period.
+    """
     known = store.access.app(app)
     names = names_of(ip, known.ipv6 if known else 64)
     findings = _found_in(store, app, ip) if "/" in ip else _found_at(store, app, names)
@@ -71,7 +77,7 @@ def _found_at(store: Store, app: str, names: Iterable[str]) -> Iterable[KeptFind
 
 
 def _found_in(store: Store, app: str, network: str) -> Iterable[KeptFinding]:
-    """Return the findings about addresses of a network, of those that are looked at."""
+    """Give the findings about addresses in a network, among the newest findings of the app."""
     wanted = place(network)
     for kept in _looked_at(store, app):
         if kept.finding.ip is not None and place(kept.finding.ip).within(wanted):
@@ -79,19 +85,25 @@ def _found_in(store: Store, app: str, network: str) -> Iterable[KeptFinding]:
 
 
 def names_of(ip: str, ipv6: int) -> tuple[str, ...]:
-    """Return the names an address goes by: its own, and of version 6 that of the network it is grouped by."""
+    """Return the values by which findings, labels and decisions name an address.
+
+    These are the address itself, and for IPv6 the network of `ipv6` bits that it is grouped by.
+    """
     return tuple(dict.fromkeys((ip, address.network_of(ip, ipv6))))
 
 
 def decided(store: Store, app: str, names: Sequence[str], now: int) -> tuple[KeptDecision, ...]:
-    """Return the decisions on an address, in force or not, and those in force on networks around it."""
+    """Return the decisions on an address by its names (in force or not), and those in force on networks around it."""
     scopes = {name: "network" if "/" in name and "." in name else "ip" for name in names}
     found = [one for name, scope in scopes.items() for one in store.decisions.list(app, scope=scope, value=name).items]
     return _latest((*found, *store.decisions.on(app, ("network",), around(names[0]), now)))
 
 
 def met(store: Store, app: str, of: Literal["user", "ip"], some: Iterable[str], now: int) -> dict[str, str]:
-    """Return how those of some users or addresses are met whom a decision in force is on, or a network around them."""
+    """Return the kind of the decision that counts, by user or address; those without any decision are left out.
+
+    Decisions on networks around an address count as well.
+    """
     near = {one: {one, *around(one)} if of == "ip" else {one} for one in some}
     held = _held(store, app, ("ip", "network") if of == "ip" else ("user",), near.values(), now)
     found = {one: standing((kept for name in names & held.keys() for kept in held[name]), now)
@@ -100,9 +112,9 @@ def met(store: Store, app: str, of: Literal["user", "ip"], some: Iterable[str], 
 
 
 def beside(store: Store, app: str, of: Literal["user", "ip"], found: About, now: int) -> dict[str, str]:
-    """Return which of a person's addresses, or of an address's users, a decision in force stops, and how.
+    """Return which of a person's addresses (`of` ip) or of an address's users (`of` user) are stopped, and how.
 
-    Whoever is stopped by where they come from is stopped as well, and asks about their account.
+    A page about a user shows this because somebody whose address is blocked asks about their account.
     """
     seen = found.activity.shares.get(f"{of}s", ())
     return {one: kind for one, kind in met(store, app, of, (one.value for one in seen), now).items() if kind != "allow"}
@@ -111,7 +123,7 @@ def beside(store: Store, app: str, of: Literal["user", "ip"], found: About, now:
 def _held(
     store: Store, app: str, scopes: Collection[str], targets: Iterable[set[str]], now: int
 ) -> dict[str, list[KeptDecision]]:
-    """Return the decisions in force on some targets, by target."""
+    """Return the decisions in force on some values, by value."""
     held: dict[str, list[KeptDecision]] = {}
     for kept in store.decisions.on(app, scopes, set().union(*targets), now):
         held.setdefault(kept.decision.value, []).append(kept)
@@ -119,9 +131,9 @@ def _held(
 
 
 def stopping(store: Store, app: str, scope: Single, value: str, now: int) -> list[KeptDecision]:
-    """Return the decisions in force that stop a user, also at one place or on one device, or that address or network.
+    """Return the decisions in force that stop a user (everywhere, at one address or on one device), address or network.
 
-    What stops an address because it is on a network around it is not among them: others would be let through as well.
+    Decisions on a network around an address are left out: to lift those would let others through as well.
     """
     if scope == "user":
         found = on_person(store, app, _keys(known_person(store, app, value)), now)
@@ -131,15 +143,16 @@ def stopping(store: Store, app: str, scope: Single, value: str, now: int) -> lis
 
 
 def around(ip: str) -> list[str]:
-    """Return the networks that an address or a network lies within, itself among them, as decisions name them."""
+    """Return an address or network and all networks around it, widest first, as the values of decisions."""
     here = place(ip)
     return [str(here.wider(length)) for length in range(WIDEST[here.version], here.length + 1)]
 
 
 def standing(decisions: Iterable[KeptDecision], now: int) -> list[KeptDecision]:
-    """Return the decisions in force, the strictest first, and last those that do not count: see `overruled`.
+    """Return the decisions in force, the strictest first, and behind them those that are `overruled`.
 
-    Of the strictest come those that hold at all requests, then those on all of somebody, then the longest.
+    Of equally strict ones those for all requests come before those for logins only, then those on a whole user before
+    those at one address or on one device, then those that last longer.
     """
     live = sorted((kept for kept in decisions if kept.in_force(now)), key=_weight, reverse=True)
     over = overruled(live, now)
@@ -147,7 +160,7 @@ def standing(decisions: Iterable[KeptDecision], now: int) -> list[KeptDecision]:
 
 
 def overruling(store: Store, app: str, some: Iterable[KeptDecision], now: int) -> dict[str, KeptDecision]:
-    """Return those of some decisions that do not count, by id, each with the person's that stands in its place."""
+    """Return the ids of those decisions that are `overruled`, each with the decision by hand that overrules it."""
     asked = {kept.decision.id: kept for kept in some if kept.decision.playbook is not None and kept.in_force(now)}
     if len(asked) > _FEW and not store.decisions.by_hand(app, now):  # of many it costs more to look around each
         return {}
@@ -161,14 +174,14 @@ def overruling(store: Store, app: str, some: Iterable[KeptDecision], now: int) -
 
 
 class InForce(NamedTuple):
-    """How many decisions of each kind count now, and of how many a person's stands in the place."""
+    """How many decisions count now, by kind, and how many others are overruled by decisions made by hand."""
 
     kinds: dict[str, int]
     overruled: int
 
 
 def in_force(store: Store, app: str, now: int) -> InForce:
-    """Return how many decisions of an app count, each once for all of a person's keys."""
+    """Return how many decisions of an app count; one on a person counts once for all their keys."""
     some = contested(store, app, now)
     over = overruling(store, app, some, now)
     less: Counter[str] = Counter(kept.decision.kind for kept in some if kept.decision.id in over)
@@ -177,9 +190,10 @@ def in_force(store: Store, app: str, now: int) -> InForce:
 
 
 def contested(store: Store, app: str, now: int) -> list[KeptDecision]:
-    """Return the decisions in force on whom, or on addresses in a network that, people decided by hand in force.
+    """Return the decisions in force that one made by hand may overrule.
 
-    Of each kind of these the newest thousand are looked at.
+    They are on the same user, address or network, or in a network that was allowed by hand. The newest thousand of
+    each of these are looked at.
     """
     by_hand = [kept.decision for kept in store.decisions.by_hand(app, now)]
     users = {one.value if one.scope == "user" else unpair(one.value)[0] for one in by_hand if one.scope in _PERSONAL}
@@ -197,16 +211,16 @@ def contested(store: Store, app: str, now: int) -> list[KeptDecision]:
 
 
 def _wherever(decision: Decision) -> set[str]:
-    """Return the targets on which a decision may hold wherever this one does."""
+    """Return the values of the decisions that may hold for every request that this one holds for."""
     if decision.scope in PAIRS:
         return {decision.value, unpair(decision.value)[0]}
     return {decision.value} if decision.scope == "user" else {decision.value, *around(decision.value)}
 
 
 def overruled(decisions: Iterable[KeptDecision], now: int) -> dict[str, KeptDecision]:
-    """Return the decisions in force that do not count, by id, each with the person's decision that stands in its place.
+    """Return the ids of the decisions in force that are overruled, each with the decision by hand that overrules it.
 
-    One counts as long as there are requests at which it does: only those overrule it that hold wherever it does.
+    A decision is overruled only by one that holds for every request that it holds for itself.
     """
     live = {kept.decision.id: kept for kept in decisions if kept.in_force(now)}
     alike: dict[tuple[str | None, bool], list[Found]] = {}
@@ -221,7 +235,7 @@ def overruled(decisions: Iterable[KeptDecision], now: int) -> dict[str, KeptDeci
 
 
 def _where(decision: Decision) -> str | None:
-    """Return at which address or on which device of somebody a decision holds, None for everywhere."""
+    """Return the address or device that a decision on a user is limited to, None without such a limit."""
     return f"{decision.scope} {unpair(decision.value)[1]}" if decision.scope in PAIRS else None
 
 
@@ -231,7 +245,7 @@ def _weight(kept: KeptDecision) -> tuple[int, bool, bool, int]:
 
 
 def most_found(store: Store, app: str, since: int, of: Literal["user", "ip"]) -> list[tuple[str, int, int]]:
-    """Return who has most findings since a time: the key or address, how many, and when the newest was."""
+    """Return the users or addresses with most findings since a time: each with the number and the newest one's time."""
     counts: Counter[str] = Counter()
     newest: dict[str, int] = {}
     for kept in _looked_at(store, app, since):
@@ -242,7 +256,7 @@ def most_found(store: Store, app: str, since: int, of: Literal["user", "ip"]) ->
 
 
 def _looked_at(store: Store, app: str, since: int | None = None) -> Iterator[KeptFinding]:
-    """Give the newest findings, and no more of them than are ever looked at for one answer."""
+    """Give the newest findings, at most as many as one answer may look at."""
     cursor: str | None = None
     for _ in range(_LOOKED // _PAGE):
         page = store.findings.list(app, since=since, limit=_PAGE, cursor=cursor)
