@@ -9,10 +9,9 @@ import typer
 
 from sentinel.cli import show
 from sentinel.cli.client import AppId, Data, Secret, Url, connect
-from sentinel.cli.options import AsFormat, Format
+from sentinel.cli.options import AsFormat, Format, Since, Until
 from sentinel.core.errors import SentinelError
 
-WHEN = "RFC 3339, or how long ago, such as `2h`"
 USUAL = 50  # events shown where nobody says how many
 COLUMNS = ("timestamp", "event", "user", "ip", "success", "id")
 
@@ -22,8 +21,8 @@ def events(
     event: Annotated[str | None, typer.Option("--event", help="Only events of this name.")] = None,
     user: Annotated[str | None, typer.Option("--user", help="Only events of this user, such as `id:42`.")] = None,
     ip: Annotated[str | None, typer.Option("--ip", help="Only events from this address or network.")] = None,
-    since: Annotated[str | None, typer.Option("--from", help=f"Only since then: {WHEN}.")] = None,
-    until: Annotated[str | None, typer.Option("--to", help=f"Only before then: {WHEN}.")] = None,
+    since: Since = None,
+    until: Until = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="At most this many; 50, or with --follow any number.")
     ] = None,

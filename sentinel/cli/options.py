@@ -12,6 +12,8 @@ import typer
 from sentinel.core.duration import parse_duration
 from sentinel.core.errors import DurationError, InputError
 
+_WHEN = "RFC 3339, or how long ago, such as `2h`"
+
 
 class Format(StrEnum):
     """How an answer is written."""
@@ -61,6 +63,8 @@ Length = Annotated[str, typer.Option("--for", help="How long, such as `7d`, or `
 Why = Annotated[str, typer.Option("--why", help="The reason; it is shown, and kept in the audit.")]
 Over = Annotated[bool, typer.Option("--all", help="Also list those that have ended.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Show at most this many.")]
+Since = Annotated[str | None, typer.Option("--from", help=f"Only since then: {_WHEN}.")]
+Until = Annotated[str | None, typer.Option("--to", help=f"Only before then: {_WHEN}.")]
 Config = Annotated[
     str | None,
     typer.Option(

@@ -73,6 +73,7 @@ COMMANDS = {
     "deliveries": Command(
         "sentinel.cli.deliveries:deliveries", "List notifications and webhooks, and try again those that were given up."
     ),
+    "audit": Command("sentinel.cli.audit:audit", "Show who did what, when and why, newest first."),
     "users": Command("sentinel.cli.users:users", "Delete what is stored about a person."),
     "events": Command("sentinel.cli.events:events", "Search events, newest first, or follow them as they come."),
     "migrate": Command(

@@ -23,7 +23,7 @@ from sentinel.cli.client import Client, Refused, Unreachable
 from sentinel.cli.importing import Bookmark, Sender
 from sentinel.cli.options import scope_of
 from sentinel.cli.program import run
-from sentinel.core.batch import Batch, Outgoing
+from sentinel.core.batch import Batch, Note, Outgoing
 from sentinel.core.errors import SentinelError
 from sentinel.local import LOCAL, leave
 from tests.api.served import wait_for
@@ -223,6 +223,18 @@ class TestDecisions:
         assert wait_for(lambda: len(store.outbox.list("one", dead=True).items) == 2)
         assert ask("deliveries", "retry", "--all") == (0, ["2 tried again"], "")
         assert ask("deliveries", "retry")[0] == ask("deliveries", "retry", "7", "--all")[0] == 2
+
+    def test_the_audit_is_asked_who_what_on_whom_and_when(self, server, ask):
+        (made,) = as_json(ask("decisions", "add", "block", "198.51.100.52", "--why", "abuse", "--format", "json"))
+        mine = ("--by", made["by"], "--action", "decision", "--target", "ip 198.51.100.52")
+        (line,) = as_json(ask("audit", *mine, "--from", "1h", "--format", "json"))
+        assert (line["action"], line["reason"], line["app"]) == ("decision.add", "abuse", "one")
+        row = [line["at"], "local administrator", "decision.add", "ip 198.51.100.52", "abuse"]
+        assert ask("audit", *mine) == (0, ["  ".join(row)], "")
+        for other in (("--to", "1h"), ("--by", "account:nobody"), ("--action", "decision.lift"), ("--target", "ip")):
+            assert ask("audit", *mine, *other) == (0, [], "")
+        server.server.store.audit.write(None, Note("ana", "apps.change", "one"), 1)
+        assert {one["app"] for one in as_json(ask("audit", "--server", "--format", "json"))} == {None}
 
     def test_all_of_a_playbook_are_lifted_at_once(self, ask):
         done = ask("decisions", "lift", "--playbook", "nobody", "--why", "a mistake")
