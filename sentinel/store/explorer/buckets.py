@@ -26,7 +26,7 @@ Divided = Callable[[str, int], str]
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """So many buckets from the one of a number on."""
+    """`count` buckets in a time zone, the first of which has the number `first`."""
 
     interval: Interval
     zone: ZoneInfo
@@ -34,21 +34,24 @@ class Buckets:
     count: int
 
     def start(self, number: int) -> int:
-        """Return when a bucket begins."""
+        """Return when a bucket begins, in microseconds since 1970."""
         if self.interval in _SIZES:
             return number * _SIZES[self.interval]
         return _begin(_day(self.interval, number), self.zone)
 
     def starts(self, before: int = 0) -> tuple[int, ...]:
-        """Return when each begins; with `before`, each of as many buckets so many earlier."""
+        """Return when each bucket begins, or with `before` each of the `count` buckets that lie so many earlier."""
         return tuple(self.start(number - before) for number in range(self.first, self.first + self.count))
 
     def end(self) -> int:
-        """Return when the last one ends."""
+        """Return when the last bucket ends."""
         return self.start(self.first + self.count)
 
     def number_of(self, since: int, divided: Divided) -> str:
-        """Return the SQL of the number of the bucket that `ts` lies in, right from a moment to the end."""
+        """Return SQL for the number of the bucket that `ts` lies in, right for times from `since` to `end()`.
+
+        `divided` returns SQL for a piece of SQL divided by a whole number, without the rest.
+        """
         if self.interval in _SIZES:
             return divided("ts", _SIZES[self.interval])
         day = divided(f"(ts + {_offsets(self.zone, since, self.end())})", DAY)
@@ -61,7 +64,7 @@ class Buckets:
 
 
 def buckets(interval: Interval, zone: str, since: int, until: int, most: int) -> Buckets:
-    """Return the buckets that hold a period; raises SentinelError where there would be more than so many."""
+    """Return the buckets that a period touches; raises SentinelError for a wrong zone or period, and for too many."""
     found = _zone(zone)
     if not 0 <= since < until <= _LATEST:
         raise SentinelError("`to`: not a period between 1970 and the year 9000")
@@ -74,7 +77,7 @@ def buckets(interval: Interval, zone: str, since: int, until: int, most: int) ->
 
 
 def around(interval: Interval, zone: str, at: int) -> tuple[int, int]:
-    """Return when the bucket of a moment begins and ends."""
+    """Return when the bucket that a moment lies in begins and ends."""
     found = buckets(interval, zone, at, at + 1, 1)
     return found.start(found.first), found.end()
 
@@ -107,7 +110,7 @@ def _day(interval: Interval, number: int) -> date:
 
 
 def _begin(day: date, zone: ZoneInfo) -> int:
-    """Return when a day begins; where midnight was skipped, that is when it was."""
+    """Return the moment at which a day begins; where clocks skip midnight, the moment at which they do."""
     return moment.from_datetime(datetime(day.year, day.month, day.day, tzinfo=zone))
 
 
@@ -119,7 +122,7 @@ def _offset(zone: ZoneInfo, at: int) -> int:
 
 
 def _offsets(zone: ZoneInfo, since: int, until: int) -> str:
-    """Return the SQL of a zone's offset at `ts`, right between two moments."""
+    """Return SQL for a zone's offset at `ts` in microseconds, right for times between two moments."""
     changes = list(_changes(zone, since, until))
     if not changes:
         return f"{_offset(zone, since)}"
@@ -128,7 +131,7 @@ def _offsets(zone: ZoneInfo, since: int, until: int) -> str:
 
 
 def _changes(zone: ZoneInfo, since: int, until: int) -> Iterator[int]:
-    """Give the moments at which a zone's clocks are put, none twice within a day."""
+    """Give the moments at which a zone's offset changes; two changes within a day would be taken for one or none."""
     low, before = since, _offset(zone, since)
     while low < until:
         high = min(low + DAY, until)
@@ -139,7 +142,7 @@ def _changes(zone: ZoneInfo, since: int, until: int) -> Iterator[int]:
 
 
 def _change(zone: ZoneInfo, low: int, high: int) -> int:
-    """Return the first moment after `low` that has the offset of `high`."""
+    """Return the first moment after `low` that has the offset of `high`, found by bisection."""
     wanted = _offset(zone, high)
     while high - low > 1:
         middle = (low + high) // 2

@@ -26,17 +26,17 @@ from sentinel.store.explorer.machine import Machine
 
 
 class Explorer:
-    """Sums over the stored events of all apps."""
+    """Aggregates of the stored events of all apps."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
     def series(self, app: str, wanted: SeriesWanted) -> Series:
-        """Return a metric over time."""
+        """Return a metric in buckets of time."""
         return timeseries.series(self._machine, app, wanted)
 
     def top(self, app: str, wanted: TopWanted) -> Top:
-        """Return the values of a field that there is most of."""
+        """Return the most frequent values of a field."""
         return top.top(self._machine, app, wanted)
 
     def names(self, app: str, filter: Filter, by: By = "users", limit: int = 50, exact: bool = False) -> Names:

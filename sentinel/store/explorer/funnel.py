@@ -20,7 +20,7 @@ _MEDIAN = "percentile_cont(0.5) WITHIN GROUP (ORDER BY {})"
 
 
 def funnel(machine: Machine, app: str, wanted: FunnelWanted) -> Funnel:
-    """Answer a question."""
+    """Return how many users reach each step; of a long period from a sample, where that has enough users in each."""
     since, until = period(wanted.filter)
     where = machine.where(app, wanted.filter)
     key = NO_KEY if wanted.group_by is None else machine.key(app, wanted.group_by, where)
@@ -33,7 +33,10 @@ def funnel(machine: Machine, app: str, wanted: FunnelWanted) -> Funnel:
 
 
 def _frequent(machine: Machine, app: str, wanted: FunnelWanted) -> bool:
-    """Say whether there are as many events of each step as users for a sample; that is soon known by their names."""
+    """Say whether each step has so many events that a sample of its users may be large enough.
+
+    This costs little, for only names are read; that the users are enough is known when the sample was counted.
+    """
     enough = ENOUGH * SHARE
     where = machine.where(app, Filter(since=wanted.filter.since, until=wanted.filter.until))
     form = f"(SELECT count(*) FROM (SELECT 1 FROM events WHERE {{}} LIMIT {enough}) AS seen)"
@@ -43,12 +46,12 @@ def _frequent(machine: Machine, app: str, wanted: FunnelWanted) -> bool:
 
 
 def _scaled(way: Way) -> Way:
-    """Return what the users of a sample say of all: so many times as many, in the same times."""
+    """Return the steps of a sample with their users multiplied to those of all users; the times stay."""
     return way._replace(steps=tuple(step._replace(users=step.users * SHARE) for step in way.steps))
 
 
 def _ways(machine: Machine, app: str, wanted: FunnelWanted, where: Sql, key: Key, *, sampled: bool) -> tuple[Way, ...]:
-    """Return the steps of all users that a condition holds for, and of those of each value."""
+    """Return the steps of all users with events of a condition, and then of the users of each value of `key`."""
     found: dict[int | None, list[Step]] = {None: [Step(0)] * len(wanted.steps)}
     values: dict[int, tuple[Any, int]] = {}
     for number, everybody, place, users, since_start, since_last, k, seq in machine.rows(
@@ -66,9 +69,10 @@ def _ways(machine: Machine, app: str, wanted: FunnelWanted, where: Sql, key: Key
 
 
 def _query(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key, *, sampled: bool) -> Sql:
-    """Return a query of the values, which have places (step 0), and of each step's users and medians.
+    """Return a query whose rows are (step, everybody, place, users, two median times, key, journal position).
 
-    These are by place, NULL where the value has none, and of everybody.
+    Rows of step 0 say which key has which place in the ranking. All others count the users of a step who have that
+    place (NULL: a value further down), or with `everybody` all of them.
     """
     by_value = wanted.group_by is not None
     asked = [_sums(number, by_value=by_value) for number in range(1, len(wanted.steps) + 1)]
@@ -88,9 +92,11 @@ def _sums(number: int, *, by_value: bool) -> str:
 
 
 def _tables(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key, *, sampled: bool) -> list[Sql]:
-    """Return a table a step: who, when they reached it, began, and were before, and the place of what they began with.
+    """Return the tables of the query, among them one for each step, with one row a user.
 
-    That is the value in their first event. The few events of a sample are read at once, for all steps but the first.
+    Its columns are `who`, `reached` (when), `began` (when they reached step 1), `past` (when they reached the step
+    before) and `place`: the rank of the value in their first event. Of a sample the events of all later steps are few,
+    and read once.
     """
     by_value = wanted.group_by is not None
     made = machine.made(_named(where, wanted.steps[0]), key)
@@ -116,7 +122,7 @@ def _tables(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key, *, sam
 
 
 def _first(machine: Machine, key: Key) -> str:
-    """Return the value in each user's first event; and where it is a hash, that event's place in the journal."""
+    """Return SQL for the key in each user's first event, and for that event's journal position where it is needed."""
     first = machine.words.earliest.format
     seq = "0" if key.shown is None else first("seq", "ts", "seq")
     return f", {first('k', 'ts', 'seq')} AS k, {seq} AS seq"
@@ -141,6 +147,6 @@ def _named(where: Sql, *names: str) -> Sql:
 
 
 def _name(*names: str) -> Sql:
-    """Return that an event has one of some names."""
+    """Return the condition that an event has one of some names."""
     marks = [Sql("?", (name,)) for name in dict.fromkeys(names)]
     return sql(f"name IN ({', '.join('{}' for _ in marks)})" if marks[1:] else "name = {}", *marks)

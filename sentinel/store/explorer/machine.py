@@ -38,17 +38,17 @@ def _itself(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A field to group by: `raw` are the columns read from the events, `form` the key that is made of them.
+    """SQL for a field to group by. `raw` selects columns of the events, `form` makes the key of those columns.
 
-    `read` gives the value of a key. Where `shown` is set the key is a hash, and that is the text it is of. A `dear` key
-    is not to be made twice.
+    `read` makes the field's value of a key. Where `shown` is set, the key is a hash, and `shown` selects the text it is
+    the hash of. Making a `costly` key takes so long that it is made once for each distinct `j`, the column in `raw`.
     """
 
     raw: Sql
     form: str = "own"
     read: Callable[[Any], Scalar] = _itself
     shown: Sql | None = None
-    dear: bool = False
+    costly: bool = False
 
 
 NOTHING = Sql("NULL AS figure")
@@ -56,7 +56,7 @@ NOTHING = Sql("NULL AS figure")
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A metric: `raw` are the columns read, `form` the number that is made of them, `sum` what becomes of many."""
+    """SQL for a metric. `raw` selects columns of the events, `form` makes a number `x` of them, `sum` aggregates it."""
 
     raw: Sql = NOTHING
     form: str = "figure"
@@ -69,11 +69,11 @@ COUNT = Measure()
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A database of events. `ask` returns the rows of a query.
+    """A database of events. `ask` runs a query with its values and returns the rows.
 
-    `where` makes what came in searchable and returns an app's events of a filter as a condition, `behind` says how
-    many events it does not see yet, `slots` which columns an app's promoted properties have. As many queries are asked
-    at a time as there are `places`, so that ingest is not held up; `patience` are the seconds to wait for one.
+    `where` makes what came in searchable, and returns the condition that an event is of an app and found by a filter.
+    `behind` counts the events not searchable yet, `slots` maps an app's promoted properties to their columns. Only so
+    many queries run at a time as there are `places`, so that ingest is not held up; one waits `patience` seconds.
     """
 
     ask: Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
@@ -85,7 +85,7 @@ class Machine:
     patience: float = PATIENCE
 
     def rows(self, piece: Sql) -> list[tuple[Any, ...]]:
-        """Return the rows of a query; raises StoreBusy where too many are being asked, SentinelError as `ask` does."""
+        """Return the rows of a query; raises StoreBusy where too many others run, and SentinelError as `ask` does."""
         if not self.places.acquire(timeout=self.patience):
             raise StoreBusy("too many questions at once", "try again in a moment", retry_after=5)
         try:
@@ -94,13 +94,13 @@ class Machine:
             self.places.release()
 
     def made(self, where: Sql, key: Key = NO_KEY, measure: Measure = COUNT) -> Sql:
-        """Return a subquery of the events of a condition, with what they are grouped by and what is measured."""
+        """Return a subquery of the events of a condition; its `k` is the key to group by, `x` the number to measure."""
         held = sql(f"SELECT {_PLAIN}, {{}}, {{}} FROM events WHERE {{}}", key.raw, measure.raw, where)
         query = f"(SELECT {_PLAIN}, {braced(key.form)} AS k, {measure.form} AS x FROM ({{}}) AS held) AS made"
         return sql(query, held)
 
     def texts(self, app: str, hashed: Sql, text: Sql, places: Sequence[int]) -> dict[Any, str]:
-        """Return texts by their hashes, out of the events at some places in the journal."""
+        """Return texts by their hashes, read from the events at some positions in the journal."""
         if not places:
             return {}
         listed = ", ".join(f"{place:d}" for place in sorted(set(places)))
@@ -108,19 +108,19 @@ class Machine:
         return dict(self.rows(sql("SELECT {}, {} FROM events WHERE {}", hashed, text, there)))
 
     def divided(self, what: str, by: int) -> str:
-        """Return a whole number divided by another, without the rest."""
+        """Return SQL for a whole number divided by another, without the rest."""
         return self.words.divided.format(what, by)
 
     def distinct(self, column: str, roughly: bool) -> str:
-        """Return how many distinct values a column has, estimated if that may be and can be."""
+        """Return SQL that counts a column's distinct values, or with `roughly` estimates them, if the database can."""
         if roughly and self.words.roughly is not None:
             return self.words.roughly.format(column)
         return f"count(DISTINCT {column})"
 
     def key(self, app: str, path: str, where: Sql, name: str = "group_by") -> Key:
-        """Return a field as a key of the events of a condition.
+        """Return the key by which a field groups the events of a condition.
 
-        Raises SentinelError, at the parameter `name`, for what is no field, and for lists.
+        Raises SentinelError for what is no field, and for lists; `name` is the parameter that the error names.
         """
         spec = _spec(name, path)
         if spec.kind is Kind.LIST or spec.attribute == "at":
@@ -134,7 +134,7 @@ class Machine:
         return Key(sql("{} AS own", held), read=_number if spec.kind is Kind.NUMBER else _itself)
 
     def measure(self, app: str, metric: Metric, roughly: bool) -> Measure:
-        """Return a metric; raises SentinelError where it lacks its field, or has one it cannot use."""
+        """Return the SQL of a metric; raises SentinelError where it lacks its field, or has one it cannot use."""
         if metric.kind in NUMERIC:
             if metric.field is None:
                 raise SentinelError(f"`of`: missing: of what is it the {metric.kind}?", "such as `properties.amount`")
@@ -147,7 +147,7 @@ class Machine:
         return Measure(sum=self.distinct(columns[metric.kind], roughly)) if metric.kind in columns else COUNT
 
     def _figure(self, app: str, path: str) -> tuple[Sql, str]:
-        """Return a numeric field as the columns read and the number made of them."""
+        """Return a numeric field as `Measure.raw` and `Measure.form`."""
         spec = _spec("of", path)
         if spec.kind not in (Kind.NUMBER, Kind.ANY):
             raise SentinelError(f"`of`: `{path}` is not a number")
@@ -158,9 +158,9 @@ class Machine:
         return raw, f"CASE WHEN left(figure, 1) IN ({_DIGITS}) THEN {self.words.double.format('figure')} END"
 
     def _read(self, app: str, spec: FieldSpec) -> Sql:
-        """Return the JSON text of a value; where few events have its name, that is looked for first.
+        """Return SQL for the JSON text of a value; where few documents have its name, it is searched for as text first.
 
-        To parse a document takes five times as long, but which have the name is only known of the first.
+        Parsing a document takes five times as long as that. Whether few have the name is judged by the first events.
         """
         document, keys = _document(spec)
         found = self.words.extract(document, keys)
@@ -172,7 +172,11 @@ class Machine:
         return found if many else sql("CASE WHEN {} THEN {} END", named, found)
 
     def _any(self, app: str, spec: FieldSpec, where: Sql) -> Key:
-        """Return a value of any kind as text: most texts as they are, all else marked, in its one spelling."""
+        """Return the key of a property, whose values may be of any kind, each of which has one text of its own.
+
+        Without a column the key is the JSON text, numbers in one spelling. With a column whose values are all of its
+        type, it is the column. Else texts are as they are and all other values have `_MARK` before them.
+        """
         odd = (
             f"CASE left(j, 1) WHEN '\"' THEN {_unmarked(self.words.unquoted.format('j'))}"
             f" WHEN 't' THEN '{_MARK}true' WHEN 'f' THEN '{_MARK}false' WHEN '{{' THEN NULL WHEN '[' THEN NULL"
@@ -183,7 +187,7 @@ class Machine:
             number = f"CAST({self.words.double.format('j')} + 0 AS VARCHAR)"
             text = "starts_with(j, '\"') OR j IN ('true', 'false')"
             form = f"CASE WHEN {text} THEN j WHEN left(j, 1) IN ({_DIGITS}) THEN {number} END"
-            return Key(sql("{} AS j", self._read(app, spec)), form, _read_json, dear=True)
+            return Key(sql("{} AS j", self._read(app, spec)), form, _read_json, costly=True)
         if not slot.since and not self.rows(
             sql("SELECT 1 FROM events WHERE {} AND conflicts IS NOT NULL LIMIT 1", where)
         ):
@@ -214,7 +218,7 @@ def _document(spec: FieldSpec) -> tuple[str, tuple[str, ...]]:
 
 
 def _unmarked(text: str) -> str:
-    """Return the SQL of a text that is not taken for what is none."""
+    """Return SQL for a text that no reader of marks mistakes: one that begins with `_MARK` is marked as a text."""
     return f"CASE WHEN left({text}, 1) = '{_MARK}' THEN '{_MARK}\"' || {text} ELSE {text} END"
 
 
@@ -223,7 +227,7 @@ def _spelt(figure: str) -> str:
 
 
 def braced(text: str) -> str:
-    """Return a text that stays itself when it is formatted."""
+    """Return a text with its braces doubled, so that `str.format` leaves it as it was."""
     return text.replace("{", "{{").replace("}", "}}")
 
 

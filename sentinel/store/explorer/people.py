@@ -19,7 +19,7 @@ NEWEST = 50
 
 
 class Kind(NamedTuple):
-    """What is counted: a column, and the one with the text, which is another where the first is its hash."""
+    """What is counted: a column, and the column with its text, which differs where the first is a hash."""
 
     column: str
     text: str
@@ -59,7 +59,10 @@ def users(machine: Machine, app: str, wanted: UsersWanted) -> Page[UserSeen]:
 
 
 def of_user(machine: Machine, app: str, keys: Sequence[str], filter: Filter) -> Activity:
-    """Return what the person of some keys did. These are told by hash: to read their texts costs ten times as much."""
+    """Return what the person with these user keys did.
+
+    Events are found by the hashes of the keys: reading the texts would cost ten times as much.
+    """
     mine = sql(f"user_h IN ({', '.join('{}' for _ in keys)})", *(Sql("?", (hash_of(key),)) for key in keys))
     names = [Sql("WHEN ? THEN CAST(? AS VARCHAR)", (hash_of(key), key)) for key in keys]
     shown = {"user_key": sql(f"CASE user_h {' '.join('{}' for _ in names)} END", *names)}
@@ -77,7 +80,7 @@ def of_ip(machine: Machine, app: str, filter: Filter) -> Activity:
 
 
 def _keys(machine: Machine, where: Sql, rows: Sequence[tuple[Any, ...]]) -> dict[int, str]:
-    """Return the keys of hashes; each has an event at its last time."""
+    """Return the user keys of the hashes in `rows`, read from the events since the oldest of their last times."""
     if not rows:
         return {}
     hashes = [Sql("?", (row[0],)) for row in rows]
@@ -94,9 +97,10 @@ def _hash(text: str) -> int:
 
 
 def _activity(machine: Machine, where: Sql, texts: Mapping[str, str], known: Mapping[str, Sql] = _NOTHING) -> Activity:
-    """Return everything: what is counted in one reading of narrow columns, then the newest events by themselves.
+    """Return the counts and the newest events of a condition.
 
-    A column whose text is `known` is not read.
+    Everything is counted in one pass over narrow columns; then the texts to be shown are read for a few events.
+    `texts` are the columns to count, by the name of the share; `known` replaces columns whose text need not be read.
     """
     hashed = machine.words.dialect.hashed
     kinds = {name: Kind(hashed.get(text, text), text) for name, text in texts.items()}
@@ -129,7 +133,7 @@ def _activity(machine: Machine, where: Sql, texts: Mapping[str, str], known: Map
 
 
 def _places(kinds: Mapping[str, Kind], found: Mapping[str, Sequence[tuple[Any, ...]]]) -> Iterator[int]:
-    """Give the place of an event for each value whose text is not known."""
+    """Give the journal position of one event for each value that is a hash."""
     for name, kind in kinds.items():
         if kind.text != kind.column:
             yield from (row[4] for row in found.get(name, []))
@@ -138,9 +142,9 @@ def _places(kinds: Mapping[str, Kind], found: Mapping[str, Sequence[tuple[Any, .
 def _shown(
     machine: Machine, where: Sql, kinds: Mapping[str, Kind], known: Mapping[str, Sql], places: Sequence[int]
 ) -> dict[int, dict[str, Any]]:
-    """Return what is shown of the events at some places: one reading for all, for texts take long to read.
+    """Return the shown columns of the events at some journal positions, by position; without those deleted meanwhile.
 
-    Those that were deleted meanwhile are not among them.
+    All are read by one query, because texts are slow to read.
     """
     if not places:
         return {}
@@ -162,13 +166,13 @@ def _shares(kind: Kind, rows: Sequence[tuple[Any, ...]], shown: Mapping[int, Map
 
 
 def _timeline(newest: Sequence[tuple[Any, ...]], shown: Mapping[int, Mapping[str, Any]]) -> tuple[Happened, ...]:
-    """Return the newest events out of those that may be."""
+    """Return the newest events, of the rows that may be among them."""
     some = sorted(((row[2], shown[row[4]]["id"], row[4]) for row in newest if row[4] in shown), reverse=True)
     return tuple(Happened(*(shown[place][name] for name in _TOLD)) for _, _, place in some[:NEWEST])
 
 
 def _newest(machine: Machine, where: Sql, known: Mapping[str, Sql], since: int) -> tuple[Happened, ...]:
-    """Return the newest events, none of which is older than a time, where very many have that time."""
+    """Return the newest events, none older than `since`: for the case that very many events have that time."""
     user, ip = (known.get(text, Sql(text)) for text in ("user_key", "ip"))
     query = f"SELECT id, ts, name, success, {{}}, {{}}, country FROM events WHERE {{}} AND ts >= {since}"
     rows = machine.rows(sql(f"{query} ORDER BY ts DESC, id DESC, seq DESC LIMIT {NEWEST}", user, ip, where))

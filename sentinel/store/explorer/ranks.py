@@ -13,18 +13,18 @@ from sentinel.store.sql import Sql, sql
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """The keys that come first with the values they stand for; `more` says that there are others."""
+    """The first keys of a ranking, and the values they stand for; `more` says that there are keys beyond them."""
 
     keys: tuple[Any, ...]
     shown: tuple[Scalar, ...]
     more: bool
 
     def values(self) -> list[tuple[Scalar, bool]]:
-        """Return the value of each place, and last, where there are others, the rest."""
+        """Return (value, whether it is the rest) of each line: of each key, and of the rest where there is any."""
         return [*((value, False) for value in self.shown), *([(None, True)] if self.more else [])]
 
     def place(self) -> Sql:
-        """Return the number of the place of the key `k`."""
+        """Return SQL for the rank of the key `k`, from 0 on; all others have the number of keys."""
         if not self.keys:
             return Sql("0")
         there = [(place, key) for place, key in enumerate(self.keys) if key is not None]
@@ -34,7 +34,7 @@ class Ranks:
         return sql("CASE " + " ".join("{}" for _ in cases) + f" ELSE {len(self.keys)} END", *cases)
 
     def among(self) -> Sql:
-        """Return that the key `k` is one of them."""
+        """Return the condition that the key `k` is one of these."""
         there = [Sql("?", (key,)) for key in self.keys if key is not None]
         tests = [sql("k IN (" + ", ".join("{}" for _ in there) + ")", *there)] if there else []
         tests += [Sql("k IS NULL")] if None in self.keys else []
@@ -42,7 +42,7 @@ class Ranks:
 
 
 def ranks(machine: Machine, app: str, made: Sql, key: Key, rank: str, most: int) -> Ranks:
-    """Return the values with the highest of a sum; of equal ones, those whose keys come first."""
+    """Return the `most` keys that are first by the aggregate `rank`; of equal ones, those whose keys are smaller."""
     order = f"GROUP BY 1 ORDER BY 2 DESC NULLS LAST, 1 NULLS LAST LIMIT {most + 1}"
     found = machine.rows(sql(f"SELECT k, {rank}, max(seq) FROM {{}} {order}", made))
     keys, places = tuple(row[0] for row in found[:most]), [row[2] for row in found[:most]]
@@ -50,7 +50,7 @@ def ranks(machine: Machine, app: str, made: Sql, key: Key, rank: str, most: int)
 
 
 def shown(machine: Machine, app: str, key: Key, keys: Sequence[Any], places: Sequence[int]) -> tuple[Scalar, ...]:
-    """Return the values that keys stand for; of a hash it is the text in an event that has it, whose place is given."""
+    """Return the values that keys stand for. The text of a hash is read from an event that has it, one of `places`."""
     if key.shown is None:
         return tuple(key.read(one) for one in keys)
     texts = machine.texts(app, key.raw, key.shown, places)

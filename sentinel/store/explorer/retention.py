@@ -12,7 +12,7 @@ from sentinel.store.sql import Sql, sql
 
 
 def retention(machine: Machine, app: str, wanted: RetentionWanted) -> Retention:
-    """Answer a question."""
+    """Return the users who began in each bucket, and how many of them were there in each later one."""
     since, until = period(wanted.filter)
     over = buckets(wanted.interval, wanted.zone, since, until, MOST_COHORTS)
     where = machine.where(app, wanted.filter)

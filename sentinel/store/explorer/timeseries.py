@@ -25,7 +25,7 @@ _BETWEEN = (
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A question over its buckets, of which those before `now` are the period before."""
+    """A question with its buckets, and its condition, key and metric in SQL; without `lines` all events are one."""
 
     wanted: SeriesWanted
     over: Buckets
@@ -35,7 +35,7 @@ class _Asked:
     lines: Ranks | None
 
     @property
-    def now(self) -> int:
+    def begin(self) -> int:
         """When the period begins, and the one before it ends."""
         return self.over.start(self.over.first)
 
@@ -46,18 +46,19 @@ class _Asked:
 
 
 def series(machine: Machine, app: str, wanted: SeriesWanted) -> Series:
-    """Answer a question."""
+    """Return a metric in buckets of time, as a line for all events or for each of a field's top values and the rest."""
     since, until = period(wanted.filter)
     over = buckets(wanted.interval, wanted.zone, since, until, MOST_POINTS)
-    now, end = over.start(over.first), over.end()
+    end = over.end()
     roughly = estimates(since, until, wanted.exact)
     measure = machine.measure(app, wanted.metric, roughly)
     where = machine.where(app, replace(wanted.filter, since=_earliest(wanted, over), until=end))
     key = NO_KEY if wanted.group_by is None else machine.key(app, wanted.group_by, where)
-    if key.dear and wanted.metric.kind in _FOLDED:
+    if key.costly and wanted.metric.kind in _FOLDED:
         return _folded(machine, wanted, over, where, key, measure)
-    lines = None if wanted.group_by is None else _lines(machine, app, wanted, where, now, key, measure)
-    asked = _Asked(wanted, over, where, key, measure, lines)
+    asked = _Asked(wanted, over, where, key, measure, None)
+    if wanted.group_by is not None:
+        asked = replace(asked, lines=_lines(machine, app, asked))
     found = _points(machine, asked)
     distinct = wanted.metric.kind in ("users", "ips")
     return Series(
@@ -75,7 +76,7 @@ def _starts_before(wanted: SeriesWanted, over: Buckets) -> tuple[int, ...]:
 
 
 def _folded(machine: Machine, wanted: SeriesWanted, over: Buckets, where: Sql, key: Key, measure: Measure) -> Series:
-    """Answer for a key that is made once: of each value and bucket first, then of the values that come first."""
+    """Answer for a costly key: events are grouped by what the key is made of first, and by the key after that."""
     bucket = over.number_of(_earliest(wanted, over), machine.divided)
     made = machine.made(where, replace(key, form="j"), measure)
     rows = machine.rows(sql(_folding(wanted, over, bucket, measure, key.form), made))
@@ -90,17 +91,17 @@ def _folded(machine: Machine, wanted: SeriesWanted, over: Buckets, where: Sql, k
 
 
 def _folding(wanted: SeriesWanted, over: Buckets, bucket: str, measure: Measure, form: str) -> str:
-    """Return the query of the metric by place and bucket, each with its key; the rest has the last place.
+    """Return a query whose rows are (place, bucket, metric, key, last place); the rest has the place after the top.
 
-    What a key is made of is grouped first: there are far fewer of these than events.
+    `form` makes the key of `j`, by which is grouped first: there are far fewer of these than events.
     """
-    kind, top, now = wanted.metric.kind, wanted.top, f"FILTER (WHERE bucket >= {over.first})"
+    kind, top, inside = wanted.metric.kind, wanted.top, f"FILTER (WHERE bucket >= {over.first})"
     fold = "sum(m)" if kind == "count" else f"{kind}(m)"
     rank = fold if kind in _RANKED else "sum(c)"
     return (
         f"WITH raw AS MATERIALIZED (SELECT k AS j, {bucket} AS bucket, {measure.sum} AS m, count(*) AS c FROM {{}}"
         f" GROUP BY 1, 2), held AS (SELECT {form} AS k, bucket, m, c FROM raw),"
-        f" counted AS (SELECT k, {rank} {now} AS r FROM held GROUP BY k HAVING sum(c) {now} > 0"
+        f" counted AS (SELECT k, {rank} {inside} AS r FROM held GROUP BY k HAVING sum(c) {inside} > 0"
         f" ORDER BY r DESC NULLS LAST, k NULLS LAST LIMIT {top + 1}),"
         " ranked AS (SELECT k, row_number() OVER (ORDER BY r DESC NULLS LAST, k NULLS LAST) - 1 AS place FROM counted)"
         f" SELECT CASE WHEN place < {top} THEN place ELSE {top} END, bucket, {fold},"
@@ -109,9 +110,11 @@ def _folding(wanted: SeriesWanted, over: Buckets, bucket: str, measure: Measure,
     )
 
 
-def _lines(machine: Machine, app: str, wanted: SeriesWanted, where: Sql, now: int, key: Key, measure: Measure) -> Ranks:
-    made = machine.made(sql(f"{{}} AND ts >= {now}", where), key, measure)
-    return ranks(machine, app, made, key, measure.sum if wanted.metric.kind in _RANKED else "count(*)", wanted.top)
+def _lines(machine: Machine, app: str, asked: _Asked) -> Ranks:
+    """Return the values that get a line: those first in rank in the period itself."""
+    made = machine.made(sql(f"{{}} AND ts >= {asked.begin}", asked.where), asked.key, asked.measure)
+    rank = asked.measure.sum if asked.wanted.metric.kind in _RANKED else "count(*)"
+    return ranks(machine, app, made, asked.key, rank, asked.wanted.top)
 
 
 Found = dict[tuple[int, int], float | None]
@@ -126,13 +129,13 @@ def _points(machine: Machine, asked: _Asked) -> Found:
 
 
 def _parts(asked: _Asked) -> list[Sql]:
-    """Return the condition of the events, for each half of the buckets where these are all there is to put into order.
+    """Return the conditions of the queries to make: one, or for percentiles one for each half of the buckets.
 
-    DuckDB does that for the groups of one query one after the other, but for those of two side by side.
+    DuckDB sorts the groups of one query one after another, but those of two queries side by side.
     """
     if asked.lines is not None or asked.wanted.metric.kind != "p95":
         return [asked.where]
-    middle = asked.now if asked.wanted.previous else asked.over.start(asked.over.first + asked.over.count // 2)
+    middle = asked.begin if asked.wanted.previous else asked.over.start(asked.over.first + asked.over.count // 2)
     return [sql(f"{{}} AND ts {sign} {middle}", asked.where) for sign in ("<", ">=")]
 
 
@@ -141,17 +144,20 @@ def _together(queries: Sequence[Sql]) -> Sql:
 
 
 def _totals(machine: Machine, asked: _Asked, found: Found) -> Found:
-    """Return the metric by line and period, 1 for this one and 0 for the one before."""
+    """Return the metric by line and period: 1 is the period asked for, 0 the one before."""
     if asked.lines is None and asked.wanted.metric.kind == "p95":
         return _between(machine, asked, found)
     line, made = _by_line(machine, asked)
-    now = f"CASE WHEN ts >= {asked.now} THEN 1 ELSE 0 END"
-    query = f"SELECT {{}} AS line, {now} AS period, {asked.measure.sum} FROM {{}} GROUP BY 1, 2"
+    number = f"CASE WHEN ts >= {asked.begin} THEN 1 ELSE 0 END"
+    query = f"SELECT {{}} AS line, {number} AS period, {asked.measure.sum} FROM {{}} GROUP BY 1, 2"
     return {(int(row[0]), int(row[1])): row[2] for row in machine.rows(sql(query, line, made))}
 
 
 def _between(machine: Machine, asked: _Asked, found: Found) -> Found:
-    """Return the 95th percentile by period: it lies between the least and the greatest of the period's buckets."""
+    """Return the 95th percentile of each period.
+
+    It lies between the least and the greatest of the period's buckets, so that only numbers between these are sorted.
+    """
     totals: Found = {}
     within = []
     for number, sign in ((1, ">="), (0, "<")):
@@ -160,7 +166,7 @@ def _between(machine: Machine, asked: _Asked, found: Found) -> Found:
         if values and min(values) == max(values):
             totals[0, number] = values[0]
         elif values:
-            where = sql(f"{{}} AND ts {sign} {asked.now}", asked.where)
+            where = sql(f"{{}} AND ts {sign} {asked.begin}", asked.where)
             bounds = [Sql("CAST(? AS FLOAT8)", (float(one),)) for one in (min(values), max(values))]
             made = machine.made(where, asked.key, asked.measure)
             within.append(sql(f"SELECT {number}, {_BETWEEN}", *bounds, made))

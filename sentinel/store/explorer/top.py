@@ -33,74 +33,87 @@ _NAMES = (
 )
 
 
+class _Row(NamedTuple):
+    """A row of the ranking: a value's place, key, last journal position, events and users, and what all values have.
+
+    Of all values these are the events, the distinct keys, and a list of users: of each place, where `users` is None
+    because it was not known yet, and last of all events.
+    """
+
+    place: int
+    key: Any
+    last: int
+    events: int
+    users: int | None
+    all_events: int
+    all_keys: int
+    listed: Sequence[int] | None
+
+
 def top(machine: Machine, app: str, wanted: TopWanted) -> Top:
-    """Answer a question."""
+    """Return the values of a field that most events or users have, with their amounts in the period and before it."""
     since, until = period(wanted.filter)
     roughly = estimates(since, until, wanted.exact) and machine.words.roughly is not None
     earliest = max(2 * since - until, 0) if wanted.previous else since
     where = machine.where(app, replace(wanted.filter, since=earliest))
     key = machine.key(app, wanted.field, where, "field")
-    alone = key.raw.text == "user_h AS own"  # each value is one user
-    rows = machine.rows(_now(machine, wanted, key, sql(f"{{}} AND ts >= {since}", where), alone, roughly))
-    keys = tuple(row[1] for row in rows)
-    values = shown(machine, app, key, keys, [row[2] for row in rows])
-    before = Past({}, Amount(0, 0))
+    is_user = key.raw.text == "user_h AS own"  # each value is one user
+    query = _now(machine, wanted, key, sql(f"{{}} AND ts >= {since}", where), is_user, roughly)
+    rows = [_Row(*row) for row in machine.rows(query)]
+    keys = tuple(row.key for row in rows)
+    values = shown(machine, app, key, keys, [row.last for row in rows])
+    past = Past({}, Amount(0, 0))
     if wanted.previous:
-        past = sql(f"{{}} AND ts < {since}", where)
-        before = _before(machine, wanted, past, key, Ranks(keys, values, True), roughly)
+        earlier = sql(f"{{}} AND ts < {since}", where)
+        past = _past(machine, wanted, earlier, key, Ranks(keys, values, True), roughly)
     counts = wanted.users or wanted.by == "users"
     items = tuple(
-        Ranked(value, Amount(int(row[3]), _users(row, alone) if counts else None), before.of(int(row[0]), wanted.by))
+        Ranked(value, Amount(int(row.events), _users(row, is_user) if counts else None), past.of(row.place, wanted.by))
         for value, row in zip(values, rows, strict=True)
     )
-    total = Amount(int(rows[0][5]), _people(rows[0], alone)) if rows else Amount(0, 0)
+    total = Amount(int(rows[0].all_events), _all_users(rows[0], is_user)) if rows else Amount(0, 0)
     total = total if counts else total._replace(users=None)
-    return Top(items, total, before.of(None, wanted.by), roughly, machine.behind())
+    return Top(items, total, past.of(None, wanted.by), roughly, machine.behind())
 
 
 class Past(NamedTuple):
-    """The period before: the amount of each place that was there, and of all."""
+    """The period before: the amount of each place that had events in it, and of all events."""
 
     places: dict[int, Amount]
     all: Amount
 
     def of(self, place: int | None, by: By) -> Amount:
-        """Return the amount of a place or of all; users are counted where they are the rank."""
+        """Return the amount of a place, or with None of all; it has users only where the ranking is by users."""
         found = self.all if place is None else self.places.get(place, Amount(0, 0))
         return found if by == "users" else found._replace(users=None)
 
 
-def _users(row: Sequence[Any], alone: bool) -> int:
-    """Return the users of a value: told by the key, counted beside it, or found among those of all values."""
-    place, key, _, _, users, _, _, people = row
-    if alone:
-        return int(key is not None)
-    return int(people[int(place)] if users is None else users)
+def _users(row: _Row, is_user: bool) -> int:
+    """Return the number of users of a value."""
+    if is_user:
+        return int(row.key is not None)
+    return int((row.listed or ())[row.place] if row.users is None else row.users)
 
 
-def _people(row: Sequence[Any], alone: bool) -> int:
-    """Return the users of all values."""
-    return int(row[6] if alone else row[7][-1] if row[7] else 0)
+def _all_users(row: _Row, is_user: bool) -> int:
+    """Return the number of users of all values together."""
+    return int(row.all_keys if is_user else row.listed[-1] if row.listed else 0)
 
 
-def _now(machine: Machine, wanted: TopWanted, key: Key, where: Sql, alone: bool, roughly: bool) -> Sql:
-    """Return the query of the values first in rank, in order: place, key, last event, events, users; and of all values.
-
-    Of all these are the events, the distinct keys, and last a list of users: of each value where that is not known
-    yet, and of all.
-    """
+def _now(machine: Machine, wanted: TopWanted, key: Key, where: Sql, is_user: bool, roughly: bool) -> Sql:
+    """Return the query of the values first in rank in the period, in their order; its rows are those of `_Row`."""
     by_users = wanted.by == "users"
-    counted = by_users or (wanted.users and roughly and not alone)
-    folded = key.dear and not counted
+    counted = by_users or (wanted.users and roughly and not is_user)
+    folded = key.costly and not counted
     rank = f"{'u DESC, n' if by_users else 'n'} DESC, k NULLS LAST"
-    if alone or not (by_users or wanted.users):
+    if is_user or not (by_users or wanted.users):
         people = "SELECT NULL AS users"
     elif counted:
         people = f"SELECT ARRAY[{machine.distinct('user_h', roughly)}] AS users FROM made"
     else:
         people = _present(wanted.limit)
     seq = "0" if key.shown is None else "seq"
-    again = key.dear and people != "SELECT NULL AS users"
+    again = key.costly and people != "SELECT NULL AS users"
     tables = _folded(key) if folded else _plain(machine.distinct("user_h", roughly) if counted else None)
     bits = [f"bit{lot}" for lot in _lots(wanted.limit)]
     known = "SELECT {} AS k{} FROM ranked{}".format(
@@ -119,7 +132,7 @@ def _now(machine: Machine, wanted: TopWanted, key: Key, where: Sql, alone: bool,
 
 
 def _plain(users: str | None) -> str:
-    """Return the beginning of the table of each key."""
+    """Return SQL of the table `counted`, one row a key, without its end (order and limit)."""
     users = "CAST(NULL AS BIGINT)" if users is None else users
     return (
         f"counted AS (SELECT k, max(seq) AS last, count(*) AS n, {users} AS u, sum(count(*)) OVER () AS total,"
@@ -128,7 +141,7 @@ def _plain(users: str | None) -> str:
 
 
 def _folded(key: Key) -> str:
-    """Return the beginning of the table of each key where what it is made of, `j`, is grouped first: it is less."""
+    """Return the like of `_plain` for a costly key: grouped first by `j`, what the key is made of, and then by key."""
     return (
         "raw AS MATERIALIZED (SELECT k AS j, max(seq) AS last, count(*) AS n FROM made GROUP BY 1),"
         f" held AS MATERIALIZED (SELECT {key.form} AS k, j, last, n FROM raw),"
@@ -142,13 +155,13 @@ def _lots(limit: int) -> range:
 
 
 def _bit(lot: int) -> str:
-    """Return the column of the bit that a place has in the number of a lot."""
+    """Return SQL of the column `bit…` of a lot: the bit that stands for a place, NULL for places of other lots."""
     inside = f"place BETWEEN {lot} AND {lot + _BITS - 1}"
     return f"CASE WHEN {inside} THEN CAST(1 AS BIGINT) << CAST(place - {lot} AS INTEGER) END AS bit{lot}"
 
 
 def _present(limit: int) -> str:
-    """Return a query that makes each user one row, whose bits say at which values it was, and counts these."""
+    """Return a query of one list: the users of each place, then of all. Bits of a row a user say at which it was."""
     bits = ", ".join(f"bit_or(bit{lot}) AS bits{lot}" for lot in _lots(limit))
     counts = [
         f"count(*) FILTER (WHERE (bits{place // _BITS * _BITS} >> {place % _BITS}) & 1 = 1)" for place in range(limit)
@@ -160,10 +173,10 @@ def _present(limit: int) -> str:
     )
 
 
-def _before(machine: Machine, wanted: TopWanted, where: Sql, key: Key, ranks: Ranks, roughly: bool) -> Past:
-    """Return what there was before of the values first in rank.
+def _past(machine: Machine, wanted: TopWanted, where: Sql, key: Key, ranks: Ranks, roughly: bool) -> Past:
+    """Return the amounts in the period before, of the values first in rank in the period itself.
 
-    Events are counted by what keys are made of, of which there is less; but hashes are as many as users.
+    A costly key is made after events were counted by what it is made of: there is less of that than of events.
     """
     if wanted.by == "users":
         held = sql("(SELECT {} AS place, user_h FROM {}) AS held", ranks.place(), machine.made(where, key))
@@ -172,7 +185,7 @@ def _before(machine: Machine, wanted: TopWanted, where: Sql, key: Key, ranks: Ra
         held = sql("(SELECT {} AS place FROM {}) AS held", ranks.place(), machine.made(where, key))
         sums = "count(*), 0"
     else:
-        raw, form = (replace(key, form="j"), key.form) if key.dear else (key, "j")
+        raw, form = (replace(key, form="j"), key.form) if key.costly else (key, "j")
         counted = sql("(SELECT k AS j, count(*) AS n FROM {} GROUP BY 1) AS counted", machine.made(where, raw))
         made = sql(f"(SELECT {braced(form)} AS k, n FROM {{}}) AS made", counted)
         held, sums = sql("(SELECT {} AS place, n FROM {}) AS held", ranks.place(), made), "sum(n), 0"
@@ -183,7 +196,7 @@ def _before(machine: Machine, wanted: TopWanted, where: Sql, key: Key, ranks: Ra
 
 
 def names(machine: Machine, app: str, filter: Filter, by: By, limit: int, exact: bool) -> Names:
-    """Return the event names first in rank, each with its users."""
+    """Return the event names with the most events or users, each with both."""
     since, until = period(filter)
     roughly = estimates(since, until, exact) and machine.words.roughly is not None
     where, order = machine.where(app, filter), f"ORDER BY {3 if by == 'users' else 2} DESC, 2 DESC, 1 LIMIT {limit:d}"
@@ -200,9 +213,10 @@ def names(machine: Machine, app: str, filter: Filter, by: By, limit: int, exact:
 
 
 def _names_exactly(machine: Machine, where: Sql, by: By, limit: int) -> list[tuple[Any, ...]]:
-    """Return what `_NAMES` does where names are few: each user is one row, whose bits say which names it was seen with.
+    """Return the rows that `_NAMES` would, faster, or none where names are too many for that.
 
-    There are far fewer users than pairs of users and names.
+    Events are grouped by user, and the bits of a number say which names each was seen with: there are far fewer users
+    than pairs of users and names.
     """
     if machine.words.position is None:
         return []
@@ -220,7 +234,7 @@ def _names_exactly(machine: Machine, where: Sql, by: By, limit: int) -> list[tup
 
 
 def sums(machine: Machine, app: str, filter: Filter, exact: bool) -> Sums:
-    """Return some events in sum."""
+    """Return the number of events, and of their distinct users and addresses."""
     since, until = period(filter)
     roughly = estimates(since, until, exact)
     users, ips = machine.distinct("user_h", roughly), machine.distinct("ip_h", roughly)

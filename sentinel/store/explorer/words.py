@@ -12,14 +12,17 @@ SHARE = 8  # one in so many users is in a sample
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """How one database says what sums are made of: templates, whose `{}` are pieces of SQL.
+    """The SQL of one database for aggregates: templates, whose `{}` stand for other SQL.
 
-    `divided` is division of whole numbers. `roughly` estimates how many distinct values there are; a database that
-    cannot has none, and counts them. `extracted` gives a value's JSON text from a place in a document, `unquoted` the
-    text of a JSON string, `double` the double of a number's text or NULL. `earliest` gives the first piece where the
-    second and third are least. `few` says that a row is among a few of those of a condition, whose wide columns are
-    read one by one. `position` gives the place of a text in a list, counted from one, where that is quick. `sample`
-    holds for the events of one in `SHARE` users, picked by their hash; a database that counts them all has none.
+    - `divided`: a whole number divided by another, without the rest
+    - `roughly`: an estimate of the number of distinct values; None where the database has none
+    - `extracted`: the JSON text of the value at a path of a document
+    - `unquoted`: the text that a JSON string stands for
+    - `double`: a double from the text of a number, NULL from any other text
+    - `earliest`: aggregate; the first piece of the row in which the second and third are least
+    - `few`: a condition that few rows fulfil, said so that their wide columns are read row by row
+    - `position`: the position of a text in a list, from one on; None where that is slow
+    - `sample`: the condition that an event is of a fixed one in `SHARE` users; None where samples do not pay
     """
 
     dialect: Dialect
