@@ -54,7 +54,7 @@ def network_of(ip: str, prefix: int = 64) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def site(ip: str) -> str | None:
-    """Return the network of neighbours of an address: of IPv4 its /24, of IPv6 its /48; None for what is none."""
+    """Return the network of neighbours of an address: its /24 for IPv4, its /48 for IPv6; None for no address."""
     try:
         return str(ipaddress.ip_network((ip, 48 if ":" in ip else 24), strict=False))
     except ValueError:
@@ -74,7 +74,7 @@ def group(ip: str) -> str:
 
 
 def looked_up(place: str) -> str:
-    """Return an address as it is; a network of IPv6 as the smallest of `PREFIXES` that holds it."""
+    """Return an address as it is, a network of IPv6 as the smallest one that holds it and has a length of `PREFIXES`."""
     if "/" not in place:
         return place
     network = ipaddress.ip_network(place)
@@ -84,7 +84,7 @@ def looked_up(place: str) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def around(ip: str) -> tuple[str, ...]:
-    """Return an address and, of IPv6, the networks of `PREFIXES` it lies in; text that is no address alone."""
+    """Return an address and, for IPv6, its networks of the lengths in `PREFIXES`; other text comes back alone."""
     if ":" not in ip or "/" in ip:
         return (ip,)
     try:

@@ -32,7 +32,7 @@ class Lane(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """How many were let go by themselves, how many were folded into a bundle; and whether more may wait."""
+    """How many deliveries go out alone, how many were folded into a bundle, and whether more may wait."""
 
     alone: int
     folded: int
@@ -45,10 +45,11 @@ def lane_of(severity: str) -> str:
 
 
 def fold(bundle: Told, found: Iterable[Told]) -> dict[str, Any]:
-    """Return a bundle with more findings in it, each as it would be told by itself; `{}` is an empty bundle.
+    """Return the body of a bundle with more findings folded in; `{}` is an empty bundle.
 
-    What it says of their number, times and first ones is the same in whichever order they come, and however they are
-    parted. What it says of the busiest values is so while there are few of them: see `_count`.
+    `found` are the bodies by which the findings would be told alone. Numbers, times and first findings do not depend on
+    the order of the findings or on how they are split into calls; the busiest values do once there are many: see
+    `_counted`.
     """
     playbooks, parts = {one["playbook"]: one for one in bundle.get("playbooks", ())}, defaultdict[str, list[Told]](list)
     for finding in found:
@@ -77,15 +78,16 @@ def _summed(known: Told, found: Sequence[Told]) -> dict[str, Any]:
 
 
 def _when(at: str) -> str:
-    """Return what orders moments as they are written, some with decimals."""
+    """Return a key that sorts RFC 3339 texts by time, with decimals or without."""
     return at.rstrip("Z")
 
 
 def _counted(busiest: Iterable[Told], found: Iterable[Told]) -> list[dict[str, Any]]:
-    """Return the values that most findings are about, of their groups, users and addresses: each in at least so many.
+    """Return the groups' values, users and addresses that most findings are about, each with at least how many.
 
-    A summary by Misra and Gries, as parts of it are merged (Agarwal and others, Mergeable Summaries, 2012): of more
-    values than BUSIEST each gives up as many as the next one has. So what is in more than one in BUSIEST stays.
+    A summary by Misra and Gries, merged as in Agarwal and others, Mergeable Summaries (2012): where there are more than
+    BUSIEST values, each number is lowered by that of the first value left out. A value that is more than one in BUSIEST
+    of all those counted is never lost.
     """
     counts = Counter({(one["field"], one["value"]): one["findings"] for one in busiest})
     for finding in found:

@@ -13,9 +13,9 @@ from sentinel.core.record import Query
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Events of the names that `named` takes, of which every condition is true.
+    """Events whose name `named` accepts and that every condition in `wheres` is true of.
 
-    Those that do not `count` are wanted beside others, and bring no group any nearer to a finding.
+    Events of a selection that does not `count` are read along with others, and bring no group nearer to a finding.
     """
 
     named: Callable[[str], bool]
@@ -25,12 +25,11 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Fewest:
-    """What a group must have so that anything of it is wanted: so many events, so many different values of fields.
+    """The least a group must have for its events to be read: `count` events, and `distinct` values of fields.
 
-    The field `geo` is the place an event came from.
-
-    With a `window` (microseconds) they must lie in a piece of time that a window of that length can reach, and only the
-    events of such pieces are wanted, or with `whole` all of the group's.
+    `distinct` holds (field, number) pairs; the field `geo` is the place an event came from. With a `window`, in
+    microseconds, this must be so within a stretch of time that one window can cover; then only the events in such
+    stretches are read, or with `whole` all of the group.
     """
 
     count: int = 1
@@ -40,16 +39,17 @@ class Fewest:
 
     @property
     def nothing(self) -> bool:
-        """Whether every group with any event has it."""
+        """Whether it asks for nothing: every group with an event has it."""
         return self.count <= 1 and all(least <= 1 for _, least in self.distinct)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The events from `since` on and before `until`, in microseconds, that one of the selections takes.
+    """The events from `since` (inclusive) to `until` (exclusive), in microseconds, that a selection accepts.
 
-    `group` names the fields an event must have one group by, None where no group is asked for. `trusted` leaves out
-    what browsers sent. With `users` and `ips` (addresses, or networks as events are grouped by) only those about them.
+    `group` names the fields that make an event's group, which it must have; None asks for no group. `trusted` leaves
+    out what browsers sent. With `users`, only events about those users or from `ips` (addresses, or the networks that
+    events are grouped by).
     """
 
     since: int

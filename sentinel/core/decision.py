@@ -73,7 +73,7 @@ class Decision:
     `value` is a user key (`id:42`), an address, a network, or `pair(user, address or device)`.
     `until` is None for ever, exclusive otherwise. `to` is where a redirect leads. A decision without
     a `playbook` is a person's (`by` says whose). One with `logins_only` leaves open sessions alone.
-    Raises DecisionError where a field cannot be meant.
+    Raises DecisionError for a field with an impossible value.
     """
 
     id: str
@@ -211,7 +211,7 @@ def _check_value(scope: str, value: object) -> None:
 
 
 def check_to(kind: str, to: object) -> None:
-    """Raise DecisionError unless `to` is where a decision of that kind may lead; it ends up in a header."""
+    """Raise DecisionError unless `to` may be the target of a decision of that kind: it ends up in an HTTP header."""
     if to is None:
         if kind == "redirect":
             raise DecisionError("to", "missing", "a redirect leads to a URL")

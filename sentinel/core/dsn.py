@@ -28,7 +28,7 @@ class Place(NamedTuple):
 
 
 class Dsn(NamedTuple):
-    """What a URL says, %-codes read; `user` and `password` are None where they are not said or empty."""
+    """The parts of a URL, %-codes decoded; `user` and `password` are None where they are missing or empty."""
 
     scheme: str
     user: str | None
@@ -39,7 +39,7 @@ class Dsn(NamedTuple):
 
 
 def read(url: str, what: str) -> Dsn:
-    """Return what a URL says; raises SentinelError, which calls it `what` and repeats nothing of it."""
+    """Return the parts of a URL. Raises SentinelError, which names it `what` and repeats nothing of it."""
     found = _FORM.fullmatch(url)
     if found is None or not url.isprintable() or _ESCAPES.search(found["who"] or ""):
         raise SentinelError(f"`{what}`: not a URL that can be read", HINT)

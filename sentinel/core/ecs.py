@@ -20,9 +20,9 @@ _OWN = ("mode", "group", "tally", "threshold", "effects", "historical", "approxi
 
 
 def alert(told: Mapping[str, Any], status: str = "new") -> dict[str, Any]:
-    """Return the document of a finding as webhooks tell it, or of what `guarded` makes of one.
+    """Return the document of a finding; `told` is its body as webhooks have it, or what `guarded` makes of that.
 
-    `opened` and `last` are taken where they are known.
+    It may also hold `opened` and `last`, the times of the finding's making and of its newest event.
     """
     user, ip = told.get("user"), told.get("ip")
     document: dict[str, Any] = {

@@ -38,12 +38,15 @@ from __future__ import annotations
 
 
 def fault(error: BaseException) -> str:
-    """Return what an error is and says, where no person is meant to mend it at once: in counts, logs and retries."""
+    """Return an error's type and message, for logs, counts and retries: where nobody is there to put it right."""
     return f"{type(error).__name__}: {error}"
 
 
 def wordless(error: BaseException) -> Exception:
-    """Return a fault that tells of its kind and its place in the code alone: what it says may be an event's values."""
+    """Return an exception with the type's name and the traceback of a fault, but without its message.
+
+    A message may repeat values of an event, which logs must not hold.
+    """
     told = Exception(type(error).__qualname__).with_traceback(error.__traceback__)
     beneath = error.__cause__ if error.__suppress_context__ else error.__context__
     told.__cause__ = None if beneath is None else wordless(beneath)

@@ -35,7 +35,7 @@ EXACT = 7 * DAY  # of a longer period distinct users are estimated, unless they 
 
 
 class Metric(NamedTuple):
-    """What is measured of some events: how many, of how many users or addresses, or a figure of a numeric field."""
+    """What is measured: the number of events, of distinct users or addresses, or an aggregate of a numeric `field`."""
 
     kind: MetricKind = "count"
     field: str | None = None
@@ -46,9 +46,10 @@ COUNT = Metric()
 
 @dataclass(frozen=True, slots=True)
 class SeriesWanted:
-    """A metric over time, for each of the `top` values of a field and for the rest. Days are those of the zone.
+    """A metric in buckets of time: one line, or with `group_by` one for each of a field's `top` values and the rest.
 
-    Without `previous` the period before is not looked at: it is none.
+    Days, weeks and months are those of `zone`. Without `previous` the period before is left out. `exact` forbids
+    estimates of distinct users and addresses.
     """
 
     filter: Filter
@@ -66,9 +67,9 @@ class SeriesWanted:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One value's metric, bucket by bucket, and that of the period before. A figure of no event is None.
+    """One value's metric in each bucket of the period and of the one before; None where there is nothing to aggregate.
 
-    `rest` marks the line of all values that have none of their own.
+    `rest` marks the line of all values that have no line of their own.
     """
 
     value: Scalar
@@ -81,7 +82,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Lines over whole buckets, each of which begins at its `starts`, as many before them at `previous_starts`."""
+    """Lines over whole buckets that begin at `starts`, and at `previous_starts` in the period before."""
 
     starts: tuple[int, ...]
     previous_starts: tuple[int, ...]
@@ -93,10 +94,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class TopWanted:
-    """The values of a field that most events have, or most users.
+    """The `limit` values of a field that most events or most users have, as `by` says.
 
-    Without `previous` the period before counts as empty; without `users` these are counted only where they are the
-    rank.
+    Without `previous` the period before counts as empty. Without `users` distinct users are counted only if `by` says
+    so. `exact` forbids estimates of them.
     """
 
     filter: Filter
@@ -112,14 +113,14 @@ class TopWanted:
 
 
 class Amount(NamedTuple):
-    """Some events, and their distinct users, None where these were not counted."""
+    """The number of events, and of their distinct users, None where these were not counted."""
 
     events: int = 0
     users: int | None = 0
 
 
 class Ranked(NamedTuple):
-    """A value with its amount, and that of the period before, whose users are counted where they are the rank."""
+    """A value with its amounts in the period and in the one before, where users are counted only in ranks by users."""
 
     value: Scalar
     now: Amount
@@ -128,7 +129,7 @@ class Ranked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Top:
-    """The values first in rank, beside all events of the filter."""
+    """The values first in rank, and the amounts of all events in the period and in the one before."""
 
     items: tuple[Ranked, ...]
     total: Amount
@@ -138,7 +139,7 @@ class Top:
 
 
 class NameSeen(NamedTuple):
-    """An event name: how often and by how many users it was seen, first and last."""
+    """An event name with the number of its events and users, and the times of the first and the last event."""
 
     name: str
     amount: Amount
@@ -148,7 +149,7 @@ class NameSeen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The event names first in rank, beside all events of the filter."""
+    """The event names first in rank, and the amounts of all events of the filter."""
 
     items: tuple[NameSeen, ...]
     total: Amount
@@ -181,7 +182,7 @@ class FunnelWanted:
 
 
 class Step(NamedTuple):
-    """Who came so far, and the median microseconds it took since the beginning, and since the step before."""
+    """The users who reached a step, and the median time in microseconds from the first step and from the last one."""
 
     users: int
     from_start: float | None = None
@@ -189,7 +190,7 @@ class Step(NamedTuple):
 
 
 class Way(NamedTuple):
-    """The steps of the users whose first event has a value; of all users where `all` is set."""
+    """The steps of the users whose first event has `value` in the field grouped by, or of all users if `all` is set."""
 
     value: Scalar
     all: bool
@@ -198,7 +199,7 @@ class Way(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """All users first, then those of each value; `approximate` where they were told from a share of the users."""
+    """The way of all users, then of those of each value; `approximate` if a sample of the users was counted."""
 
     ways: tuple[Way, ...]
     approximate: bool = False
@@ -207,7 +208,10 @@ class Funnel:
 
 @dataclass(frozen=True, slots=True)
 class RetentionWanted:
-    """Of the users who first did `start` in a bucket, who did `back` in it and in each later one; None: anything."""
+    """Of the users whose first `start` event is in a bucket, how many have a `back` event in it and each later one.
+
+    None stands for events of any name.
+    """
 
     filter: Filter
     interval: Interval
@@ -217,7 +221,7 @@ class RetentionWanted:
 
 
 class Cohort(NamedTuple):
-    """The users who began in a bucket, and how many of them were there in it and in each bucket after it."""
+    """The users who began in the bucket `at`, and how many of them came `back` in it and in each bucket after it."""
 
     at: int
     users: int
@@ -234,7 +238,7 @@ class Retention:
 
 
 class Sums(NamedTuple):
-    """Some events in sum."""
+    """The number of events, and of their distinct users and addresses."""
 
     events: int = 0
     users: int = 0
@@ -253,7 +257,7 @@ class UserSeen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class UsersWanted:
-    """User keys that begin with a text, newest first by their last event, or by how many events they have."""
+    """User keys that begin with a text, sorted by their last event or by the number of their events, falling."""
 
     filter: Filter
     begins: str = ""
@@ -263,7 +267,7 @@ class UsersWanted:
 
 
 class Share(NamedTuple):
-    """One value of what somebody's events have: an address, a device …; how often, first and last."""
+    """A value that somebody's events have (an address, a device …): in how many, and the first and last one's time."""
 
     value: str
     events: int
@@ -285,7 +289,7 @@ class Happened(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What somebody, or an address, did: the most frequent values of each kind, and the newest events."""
+    """What a person or an address did: the most frequent values by kind (`ips`, `devices` …), and the newest events."""
 
     events: int = 0
     first: int | None = None
@@ -310,7 +314,7 @@ def estimates(since: int, until: int, exact: bool) -> bool:
 
 
 def total(points: Sequence[float | None], kind: MetricKind) -> float | None:
-    """Return what the points of an adding, least or greatest metric come to."""
+    """Return the metric of a whole period from its buckets: for `count`, `sum`, `min` and `max` alone."""
     found = [point for point in points if point is not None]
     if kind in ADDING:
         return math.fsum(found) if found or kind == "count" else None

@@ -79,9 +79,9 @@ def finding_id(app: str, playbook: str, key: str, at: int, event_id: str) -> str
 
 
 def guarded(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a finding as webhooks tell it as the news that its playbook's guard holds: no second finding.
+    """Return the body of a finding made into the news that its playbook's guard holds; it is no second finding.
 
-    `guard` is the finding's id, its effects are those that the guard held back, and it is at least a warning.
+    `guard` is the finding's id, the effects are those that the guard held back, and the severity is at least medium.
     """
     severity = "medium" if told["severity"] in ("info", "low") else told["severity"]
     return {
@@ -94,9 +94,10 @@ def guarded(told: Mapping[str, Any]) -> dict[str, Any]:
 def tally_texts(
     tally: Mapping[str, Any], write: Callable[[Any], str], threshold: Mapping[str, Any] | None = None
 ) -> dict[str, str]:
-    """Return a tally as people read it, by metric: `>= 10` where ten were counted and there may be more.
+    """Return the texts of a tally by metric: `>= 10` where counting stopped at ten and there may be more.
 
-    `write` writes one value, `10.0` as 10. Without `threshold` all of it was reached, as in a finding.
+    `write` makes the text of one value; whole floats come to it as integers. Without `threshold` every metric is taken
+    to have been reached, as in a finding.
     """
     tally = {name: whole(value) if isinstance(value, float) else value for name, value in tally.items()}
     return {

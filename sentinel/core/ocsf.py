@@ -27,9 +27,9 @@ _OBSERVABLES = {_IP: "IP Address", _USER_NAME: "User Name", _EMAIL: "Email Addre
 
 
 def detection(told: Mapping[str, Any], status: str = "new") -> dict[str, Any]:
-    """Return the document of a finding as webhooks tell it, or of what `guarded` makes of one.
+    """Return the document of a finding; `told` is its body as webhooks have it, or what `guarded` makes of that.
 
-    `opened` and `last` are taken where they are known.
+    It may also hold `opened` and `last`, the times of the finding's making and of its newest event.
     """
     severity = _SEVERITIES.get(str(told["severity"]), 0)
     status_id, status_name, activity = _STATUSES.get(status, (0, "Unknown", UPDATE))

@@ -24,7 +24,7 @@ _ILL_FORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, Over
 
 
 def write(decisions: Decisions) -> Iterator[dict[str, Any]]:
-    """Give the pages of a set: a head, the shards, the networks, and an end that tells how many there were."""
+    """Give the pages of a set as JSON objects: a head, the shards, the networks, and an end with the set's size."""
     yield {"sentinel": FORMAT, "revision": decisions.revision, "salt": decisions.salt.hex()}
     for number, shard in enumerate(decisions.shards):
         if shard is not None and len(shard.keys):
@@ -40,7 +40,7 @@ def write(decisions: Decisions) -> Iterator[dict[str, Any]]:
 
 
 def read(pages: Iterable[Any]) -> Decisions:
-    """Return the set of its pages; raises DecisionError for anything but a whole set."""
+    """Return the set that `write` made these pages of; raises DecisionError for anything but a whole set."""
     turns = iter(pages)
     try:
         head = next(turns)

@@ -22,7 +22,11 @@ _FIRST, _SECOND, _THIRD, _FOURTH = ({str(n): n << shift for n in range(256)} for
 
 
 class Bucket:
-    """The entries of some networks of one length: `held` by the network's number; treat it as frozen."""
+    """The entries of some networks of one prefix length; never changed once it is shared.
+
+    `held` maps a network's number to its packed rows, `terms` are what rows refer to by number, and `names` are the ids
+    that rows hold only as digests.
+    """
 
     __slots__ = ("held", "names", "terms")
 
@@ -32,7 +36,7 @@ class Bucket:
         self.names: dict[bytes, str] = {}
 
     def copy(self) -> Bucket:
-        """Return one that may be changed."""
+        """Return a copy that may be changed."""
         other = Bucket()
         other.held, other.terms, other.names = dict(self.held), self.terms, dict(self.names)
         return other
@@ -107,7 +111,10 @@ Line = list[Bucket]  # of one prefix length: its buckets
 
 
 class Prefixes:
-    """Entries by network; a bucket's number tells its version, its prefix length and its place in the line."""
+    """Entries by network. A line holds the buckets of one prefix length; a bucket's number is line * BUCKETS + place.
+
+    Lines 0 to 32 are IPv4's prefix lengths, lines from 33 on are IPv6's plus 33.
+    """
 
     __slots__ = ("_four", "_lines", "_own", "_six")
 
@@ -123,7 +130,7 @@ class Prefixes:
         return Prefixes(dict(self._lines))
 
     def done(self) -> Prefixes:
-        """Return it ready to be asked."""
+        """Return itself, with what `find` looks in brought up to date."""
         self._own = {}
         lines = sorted(self._lines.items())
         self._four = tuple((32 - number, line) for number, line in lines if number <= 32)
@@ -135,7 +142,7 @@ class Prefixes:
         return [bucket for line in self._lines.values() for bucket in line]
 
     def find(self, ip: str) -> Sequence[tuple[int, Entry]]:
-        """Return every decision that covers an address, each with the bits that are free in its network."""
+        """Return (bits, entry) of every decision that covers an address; bits are those free in its network."""
         version, number = parse(ip)
         found: list[tuple[int, Entry]] | None = None
         for shift, line in self._four if version == 4 else self._six:

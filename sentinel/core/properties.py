@@ -12,9 +12,9 @@ TYPES = {str: "string", bool: "boolean", int: "number", float: "number", dict: "
 
 
 def walk(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Give every path of nested objects with its value, outer ones first; lists are values.
+    """Give the (path, value) of every property, outer objects before what is in them; a list is one value.
 
-    A name that would be taken for a path is quoted.
+    Paths join names by dots; a name that holds a dot or a quote is written as JSON.
     """
     for key, item in value.items():
         path = prefix + (json.dumps(key, ensure_ascii=False) if "." in key or '"' in key else key)
@@ -24,7 +24,7 @@ def walk(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def conflicting(known: Iterable[Property], properties: Mapping[str, Any]) -> dict[str, str]:
-    """Return the known type of each path whose value is of another; null is of none."""
+    """Return the known type of each path whose value has another type, by path; null has no type."""
     types = {one.path: one.type for one in known}
     found = ((path, TYPES.get(type(value))) for path, value in walk(properties))
     return {path: types[path] for path, kind in found if kind is not None and types.get(path, kind) != kind}

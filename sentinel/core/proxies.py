@@ -26,7 +26,7 @@ _MOST = 64  # no honest chain is longer
 
 
 class Declared(Protocol):
-    """What an application says of the proxies before it: their networks, or how many they are, and what they write."""
+    """The proxies in front of an application: their networks or number, and the header they write (None: either)."""
 
     @property
     def trusted_proxies(self) -> tuple[Network, ...]: ...
@@ -38,7 +38,7 @@ class Declared(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """Proxies known by their networks; which header they write shows."""
+    """The settings of `Declared` as a value."""
 
     trusted_proxies: tuple[Network, ...] = ()
     proxy_hops: int = 0
@@ -48,7 +48,7 @@ class Proxies:
 def client_address(
     peer: str | None, forwarded: Sequence[str], x_forwarded_for: Sequence[str], declared: Declared
 ) -> str | None:
-    """Return the canonical address of whoever sent a request, or None where nobody trusted says.
+    """Return the canonical address of whoever sent a request, or None where no trusted proxy tells it.
 
     `forwarded` and `x_forwarded_for` are the values of all header lines of that name, in order.
     """

@@ -33,10 +33,10 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Page(NamedTuple, Generic[T_co]):
-    """Some of many, in order. `cursor` asks for the next ones, None where there are none.
+    """One page of a list. `cursor` asks for the next page, None on the last one.
 
     `behind` counts acknowledged events that the answer does not reflect yet: 0 unless a large import is running.
-    `total` is how many there are on all pages, None where nobody counted or there are more than MOST_COUNTED.
+    `total` is the number on all pages, None where it was not counted or is over MOST_COUNTED.
     """
 
     items: tuple[T_co, ...]
@@ -64,9 +64,9 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is known of an access key, which is itself kept only as a hash. `protocol` names a foreign one's.
+    """An access key; its secret is kept only as a hash. `protocol` is set on keys for foreign clients.
 
-    `used` is when it was last used, up to a minute before that; None where no use of it is known.
+    `used` is when it was last used, or up to a minute earlier; None where no use is known.
     """
 
     id: str
@@ -83,7 +83,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Somebody who may sign in to the console. `apps` holds EVERY_APP, or the ids of those the account is kept to.
+    """Somebody who may sign in to the console. `apps` holds EVERY_APP, or the ids of the apps it may reach.
 
     `ready` says that a password was chosen.
     """
@@ -99,7 +99,7 @@ class Account:
 
     @property
     def everywhere(self) -> bool:
-        """Whether it reaches every app, those to come too."""
+        """Whether it reaches every app, also apps added later."""
         return EVERY_APP in self.apps
 
     @property
@@ -122,7 +122,7 @@ class Account:
 
 
 def account_link(id: str) -> str:
-    """Return what the one-time links of an account are for."""
+    """Return the `purpose` of the one-time links of an account."""
     return f"account:{id}"
 
 
@@ -138,7 +138,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One person: the key that never changes, every key that is linked to it, and keys it once had of its own."""
+    """One person: the key that never changes, all keys linked to it, and the keys of persons merged into this one."""
 
     key: str
     identifiers: tuple[str, ...]
@@ -203,10 +203,10 @@ class KeptLabel:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One row of the outbox: what to deliver, how often it was tried, when next, and whether it was given up.
+    """One row of the outbox: what to deliver, how often it was tried, when next, and whether it was given up (`dead`).
 
-    While it has a `lane` it waits for whether it is told by itself, or is a bundle that still grows; `bundle` is the id
-    of the delivery that tells it with others, and then `done` is when it was folded into that.
+    A row with a `lane` waits to be sent alone or folded into a bundle, or is a bundle that still grows. A folded row
+    has the id of its bundle in `bundle`, and in `done` the time at which it was folded.
     """
 
     id: int
@@ -264,7 +264,7 @@ class Acted:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The state of one watch's windows after the events up to a journal position; `shape` tells versions apart."""
+    """The state of one watch's windows after the events up to a journal position; `shape` names its format."""
 
     watch: str
     position: int
@@ -310,7 +310,7 @@ class SavedSearch:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What an account was writing into a file; `mark` is of the text the file had when it began."""
+    """What an account was writing into a file; `mark` identifies the file's text when that began."""
 
     file: str
     text: str
@@ -338,10 +338,10 @@ class Query(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which events are asked for: every part that is not None must hold. Times: `since` inclusive, `until` exclusive.
+    """Which events are asked for: those that meet every part that is not None.
 
-    `user` is a user key; `ip` an address or a network, of IPv6 no narrower than /64; `q` a condition of the rules'
-    language, which holds where it is true of the event.
+    `since` is inclusive, `until` exclusive. `user` is a user key, `ip` an address or a network (of IPv6 /64 or wider),
+    `q` a compiled condition, which must be true of the event.
     """
 
     name: str | None = None
@@ -376,9 +376,9 @@ class Backed:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the store is. `warnings` say what went wrong since the start, `explorer` why no event can be searched.
+    """How the store is: `pending` counts events not searchable yet, `warnings` say what went wrong since the start.
 
-    `down` says why nothing can be read or written at all.
+    `explorer` says why events cannot be searched, `down` why nothing can be read or written; None where it can.
     """
 
     pending: int

@@ -36,7 +36,7 @@ _LARGEST = 2**63
 
 
 class Scrubber:
-    """Redacts by a set of key names; what a name means does not depend on its case or its separators."""
+    """Redacts the values of secret names: SECRETS and `more`, whatever their case and separators."""
 
     def __init__(self, more: Iterable[str] = ()) -> None:
         names = [words for words in map(_words, (*SECRETS, *more)) if words]
@@ -47,7 +47,7 @@ class Scrubber:
         self._secret = lru_cache(maxsize=4096)(self._is_secret)
 
     def properties(self, given: Mapping[Any, Any] | None) -> tuple[dict[str, Any], int, list[str]]:
-        """Return at most 16 properties fit to be sent, their size in bytes, and what was left out."""
+        """Return at most TOP properties fit to be sent, their size in bytes, and the names of those left out."""
         if not given:
             return {}, 0, []
         left = _Left(_BUDGET)
@@ -147,7 +147,7 @@ class Scrubber:
 
 
 class _Left:
-    """How much of one event may still be filled."""
+    """How many bytes and values of one event may still be filled."""
 
     __slots__ = ("bytes", "nodes")
 

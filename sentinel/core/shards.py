@@ -41,7 +41,10 @@ class Entry(NamedTuple):
 
 
 class Shard:
-    """The decisions of the keys that fall here, ordered by key; treat it as frozen."""
+    """The decisions of the keys that fall into one shard, as columns sorted by key; never changed once it is shared.
+
+    `which` holds the number of the terms and, in its two lowest bits, the form of the id.
+    """
 
     __slots__ = ("ids", "keys", "names", "terms", "untils", "which")
 
@@ -54,7 +57,7 @@ class Shard:
         self.names: dict[bytes, str] = {}
 
     def copy(self) -> Shard:
-        """Return one that may be changed."""
+        """Return a copy that may be changed."""
         other = Shard()
         other.keys, other.untils, other.which = self.keys[:], self.untils[:], self.which[:]
         other.ids, other.terms, other.names = self.ids, self.terms, dict(self.names)
@@ -137,9 +140,9 @@ Shards = list[Shard | None]
 
 
 class Places:
-    """Where the decision of an id is kept, as a small number: 10 bytes an id.
+    """Where the decision of an id is kept: a shard's number, or SHARDS + a bucket's; ten bytes an id.
 
-    Two ids may share their 64 bits: then both places are given, and the caller looks in both.
+    Ids are known by 64 of their bits. Where two share these, both places are given, and the caller looks in both.
     """
 
     __slots__ = ("_own", "_shards")
