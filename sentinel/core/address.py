@@ -74,7 +74,7 @@ def group(ip: str) -> str:
 
 
 def looked_up(place: str) -> str:
-    """Return an address as it is, a network of IPv6 as the smallest one that holds it and has a length of `PREFIXES`."""
+    """Return an address as it is, an IPv6 network as the smallest one that holds it with a length of `PREFIXES`."""
     if "/" not in place:
         return place
     network = ipaddress.ip_network(place)
