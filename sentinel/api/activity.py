@@ -35,7 +35,7 @@ class SeenView(Model):
 
 
 class ShareView(Model):
-    """One value, how many events have it, first and last."""
+    """One value, how many events have it, and the times of the first and the last one."""
 
     value: str
     events: int
@@ -60,7 +60,7 @@ class HappenedView(Model):
 
 
 class Was(Model):
-    """What somebody or an address did: the most frequent values of each kind, and what happened, newest first."""
+    """What a person or an address did: the most frequent values of each kind, and a timeline, newest first."""
 
     events: int
     first: Moment | None
@@ -76,13 +76,13 @@ class Was(Model):
 
 
 class UserView(PersonView, Was):
-    """A person: the key that never changes, every key linked to it, keys it once had of its own, and what it did."""
+    """A person: the key that never changes, all keys linked to it, those of persons merged into it, and what it did."""
 
     ips: list[ShareView]
 
 
 class AddressView(Was):
-    """An address or a network: who came from it, labels, decisions in force."""
+    """An address or a network: who came from it, its labels, and the decisions in force on it."""
 
     ip: str
     users: list[ShareView]

@@ -22,27 +22,27 @@ def wanted(
     here: Context, app: str, q: str | None = None, event: str | None = None, user: str | None = None,
     ip: str | None = None, since: str | None = None, until: str | None = None,
 ) -> record.Filter:  # fmt: skip
-    """Return the filter that parameters ask for; raises the refusal of whatever cannot be meant."""
+    """Return the filter that parameters ask for; raises ApiError or SentinelError for one that cannot be read."""
     who, period = user_key(here.store, app, user), span(since, until, here.clock())
     return record.Filter(event, who, network(ip), *period, condition(here, q))
 
 
 def span(since: str | None, until: str | None, now: int) -> tuple[int | None, int | None]:
-    """Return both ends of a period, None where there is none; raises the refusal of one that ends before it begins."""
+    """Return the beginning and the end of a period, None where not given; raises ApiError if it is empty."""
     found = time("from", since, now), time("to", until, now)
     forward(record.Filter(since=found[0], until=found[1]))
     return found
 
 
 def forward(filter: record.Filter) -> record.Filter:
-    """Return a filter as it is; raises the refusal of one that ends before it begins."""
+    """Return a filter as it is; raises ApiError if its period is empty."""
     if filter.since is not None and filter.until is not None and filter.since >= filter.until:
         raise ApiError("invalid", "`from`: it does not lie before `to`")
     return filter
 
 
 def condition(here: Context, q: str | None) -> record.Query | None:
-    """Return a condition compiled; raises the refusal with the place of every mistake in it."""
+    """Return a condition compiled; raises ApiError with the place of every mistake in it."""
     try:
         return here.searches.query(q)
     except QueryError as error:

@@ -31,7 +31,7 @@ from sentinel.service.trials.workbench import Workbench
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """All of it, made by the composition root. `metrics` gives the text of an app's metrics, of all for None."""
+    """What routes need, made by the composition root. `metrics` gives the text of an app's metrics, of all for None."""
 
     store: Store
     gate: Gate
@@ -81,13 +81,13 @@ Admin = Annotated[Caller, Depends(allowed())]
 
 
 async def in_turn(here: Here, caller: Reader) -> AsyncIterator[None]:
-    """Let a question that may take long be asked when its key's turn has come."""
+    """Let a question that may take long wait for its key's turn."""
     async with here.turns.of(caller):
         yield
 
 
 async def listed_in_turn(here: Here, caller: Listener) -> AsyncIterator[None]:
-    """Let a whole list be made when its key's turn has come."""
+    """Let the making of a whole list wait for its key's turn, for callers that only listen."""
     async with here.turns.of(caller):
         yield
 
@@ -104,7 +104,10 @@ def server_only(caller: Caller) -> None:
 
 
 def _only_known(request: Request) -> None:
-    """Refuse a query parameter nobody reads, also as one of two: a slip there would answer another question."""
+    """Refuse query parameters that the route does not take, and any that is given twice but is no list.
+
+    A slip there would answer another question.
+    """
     taken = request.scope["route"].dependant.query_params
     only_known(request.query_params, {one.alias for one in taken})
     lists = {one.alias for one in taken if get_origin(one.field_info.annotation) is list}
@@ -112,7 +115,7 @@ def _only_known(request: Request) -> None:
 
 
 def only_known(given: Iterable[str], known: Collection[str]) -> None:
-    """Raise the refusal of the first parameter that is none of the known ones."""
+    """Raise ApiError for the first parameter that is not among those known."""
     for name in given:
         if name not in known:
             close = difflib.get_close_matches(name[:64], known, n=1)

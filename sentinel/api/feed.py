@@ -34,7 +34,7 @@ _Asked = tuple[str, int, int]  # an app, the revision asked from, the one this p
 
 
 class Change(NamedTuple):
-    """A delta as it is sent, all but its opening brace."""
+    """A delta as JSON without its opening brace, so that a field can be put before it."""
 
     revision: int
     tail: bytes
@@ -77,11 +77,11 @@ class Feed:
             await wire.answer(send, refused.status, refused.body(), refused.headers)
 
     def current(self, app: str) -> int:
-        """Return the revision in force."""
+        """Return the revision of the list that is told: 0 while enforcement is off."""
         return self.decisions.revision(app) if self.enforcing(app) else 0
 
     async def change(self, app: str, since: int) -> Change:
-        """Return what changed since a revision; one delta for all who ask while this process knows of nothing newer."""
+        """Return what changed since a revision; all who ask the same before anything changes share one delta."""
         current = self.current(app)
         key = (app, since, current)
         made = self._made.get(key)
@@ -93,7 +93,7 @@ class Feed:
         return await asyncio.shield(made)
 
     async def _in_turn(self, app: str, since: int, current: int) -> Change:
-        """Make a delta; of those that may be large one of an app at a time, or one key holds up all else by asking."""
+        """Make a delta; of those that may be large one at a time in an app, or one key could hold up all others."""
         if since and 0 <= current - since <= _LITTLE:
             return await asyncio.to_thread(self._make, app, since)
         async with self._lanes.setdefault(app, asyncio.Lock()):
@@ -128,7 +128,7 @@ class Feed:
 
 
 class _Follower:
-    """One stream's place in the list: by what the store said, which may be ahead of what this process has heard of."""
+    """How far one stream was told: by revisions of the store, which may be ahead of what this process has heard of."""
 
     __slots__ = ("_app", "_feed", "_since", "_told")
 
@@ -157,7 +157,7 @@ def encode(delta: Delta) -> Change:
 
 
 def _since(query: bytes) -> int:
-    """Return the revision asked from; raises the refusal for what is none."""
+    """Return the revision in a query, 0 without one; raises ApiError for anything else."""
     given = wire.parameters(query)
     only_known(given, ("since",))
     text = given.get("since", "0")
@@ -167,7 +167,7 @@ def _since(query: bytes) -> int:
 
 
 def _last_seen(headers: Headers, query: bytes) -> int:
-    """Return the revision a stream goes on from; one that makes no sense is none."""
+    """Return the revision a stream goes on from, 0 for a `Last-Event-ID` that cannot be read."""
     since, text = _since(query), headers.get(b"last-event-id")
     if text is None:
         return since

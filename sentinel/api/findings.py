@@ -91,7 +91,7 @@ def _asked(
 
 
 def download(seat: AbstractContextManager[Seat], findings: Findings, app: str, format: str, **asked: Any) -> Response:
-    """Return the answer that gives findings as a file of a form; what is `asked` is what a list of them takes."""
+    """Return the answer that sends findings as a file in `format`; `asked` are the filters of `Findings.list`."""
     ask = partial(findings.list, app, **asked, limit=_LOT)
     return Download(seat, _lines(ask(), ask, FORMS[format], app), f"findings.{format}.ndjson", TYPE)
 

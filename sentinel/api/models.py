@@ -37,7 +37,7 @@ Length = Annotated[str, StringConstraints(max_length=40), Field(examples=["15m",
 
 
 class Model(BaseModel):
-    """What all have in common: unknown fields are mistakes."""
+    """The base of all shapes: unknown fields are mistakes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -71,9 +71,9 @@ class FlawView(Model):
 
 
 class ErrorBody(Model):
-    """What went wrong: a code that is a promise, a message for people, and what may help.
+    """What went wrong: a code for programs, which stays the same, a message for people, and a hint.
 
-    `problems` only of a condition, or of a draft: every mistake in it.
+    `problems` lists every mistake in a condition, or in a draft of a file.
     """
 
     code: str
@@ -113,9 +113,9 @@ class NewAccountView(AccountView):
 
 
 class Listing(Model, Generic[M]):
-    """Some of many, newest first. `cursor` asks for the next ones; `behind` counts events not searchable yet.
+    """One page of a list, newest first. `cursor` asks for the next page; `behind` counts events not searchable yet.
 
-    `total` is how many there are on all pages, null where that is more than 1,000, or is not counted.
+    `total` is the number on all pages, null where that is over 1,000 or was not counted.
     """
 
     model_config = ANSWERED
@@ -133,15 +133,16 @@ class Revision(Model):
 
 
 class Lifted(Revision):
-    """The revision after several decisions were lifted, and how many."""
+    """The decision list's revision after decisions were lifted, and how many these were."""
 
     lifted: int
 
 
 class DecisionView(Model):
-    """A decision with its reasons and what became of it. `until` null: for ever.
+    """A decision with its reasons and what became of it. `until` is null for ever.
 
-    `in_force`: it is neither over nor lifted; `overruled` is the person's decision that stands in its place meanwhile.
+    `in_force` says that it has neither ended nor been lifted; `overruled` is the id of the decision by hand that holds
+    in its place.
     """
 
     id: str
@@ -167,9 +168,9 @@ class DecisionView(Model):
 
 
 class EffectView(Model):
-    """One thing a finding led to; `held` says what held it back, `event` names one it made.
+    """One thing that a finding led to; `held` says what held it back, `event` is the name of an event that it made.
 
-    `for_s` null: for ever, or no length at all.
+    `for_s` is how long it lasts in seconds, null where it has no end or no length.
     """
 
     kind: str
@@ -239,13 +240,13 @@ class EventView(Model):
 
 
 class OneDecision(DecisionView):
-    """One decision. `warnings` say what its maker should know of whom it concerns."""
+    """One decision. `warnings` say what its maker should know about the target."""
 
     warnings: list[str]
 
 
 class LabelView(Model):
-    """A name on a user or an address. `until` null: for ever; `finding` is the one that put it on, if one did."""
+    """A label on a user or an address. `until` is null for ever; `finding` is the one that put it on, if one did."""
 
     kind: LabelKind
     target: str
@@ -257,7 +258,7 @@ class LabelView(Model):
 
 
 class AllowanceView(Model):
-    """Somebody nobody acts on. `until` null: for ever."""
+    """A user, address or network that nobody acts on. `until` is null for ever."""
 
     id: str
     scope: Single
@@ -269,7 +270,7 @@ class AllowanceView(Model):
 
 
 class PersonView(Model):
-    """A person: the key that never changes, every key linked to it, and keys it once had of its own."""
+    """A person: the key that never changes, all keys linked to it, and the keys of persons merged into this one."""
 
     key: str
     identifiers: list[str]
@@ -280,7 +281,7 @@ class PersonView(Model):
 
 
 class AppView(Model):
-    """An app. `retention` null: events are kept as the server's setting says."""
+    """An app. `retention` is null where its events are kept as long as the server's setting says."""
 
     id: str
     name: str
@@ -291,9 +292,9 @@ class AppView(Model):
 
 
 class KeyView(Model):
-    """What is known of a key; its secret is not. `origins` are a browser key's, `settings` a foreign protocol's.
+    """A key without its secret. `origins` are those of a browser key, `settings` those of a foreign protocol's.
 
-    `used`, to a minute, is when it was last used; null: no use of it is known.
+    `used` is when it was last used, to a minute; null where no use is known.
     """
 
     id: str
@@ -310,7 +311,7 @@ class KeyView(Model):
 
 
 class NewKeyView(KeyView):
-    """A new key with its secret, which nothing can show again."""
+    """A new key with its secret, which is shown only here."""
 
     secret: str
 
@@ -322,9 +323,9 @@ class Revived(Model):
 
 
 class DeliveryView(Model):
-    """What is to be delivered to a channel, and what became of it so far.
+    """A delivery to a channel, and what became of it so far.
 
-    `bundle` is the id of the delivery that tells it with others; then `done` is when it was folded into that.
+    `bundle` is the id of the delivery that it was folded into with others; then `done` is when that was.
     """
 
     id: int
@@ -358,9 +359,9 @@ class AuditView(Model):
 
 
 class PlaybookView(Model):
-    """A playbook as the engine has it now; `rebuilding`: its windows are still being folded from stored events.
+    """A playbook as the engine has it now; while it is `rebuilding`, its windows are being made from stored events.
 
-    `guard_until` is when it may act again, null while its guard does not hold.
+    `guard_until` is when it may act again, null while its guard does not hold it back.
     """
 
     id: str

@@ -44,7 +44,7 @@ def time(name: str, value: str | None, now: int) -> int | None:
 
 
 def user_key(store: Store, app: str, value: str | None) -> str | None:
-    """Return the user key that was meant in an app, None where none was given."""
+    """Return the user key that a parameter means in an app, None where it was not given."""
     return None if value is None else hand.known_user(store, app, "user", value)
 
 

@@ -48,7 +48,7 @@ def when(at: int | None) -> str | None:
 
 
 def decision_view(kept: KeptDecision, now: int, over: Mapping[str, KeptDecision]) -> dict[str, Any]:
-    """Return a decision as it is shown at `now`; `over` has those that do not count, with what stands in place."""
+    """Return a decision as it is shown at `now`; `over` maps the ids of overruled decisions to what overrules them."""
     overruling = over.get(kept.decision.id)
     shown = _plain(kept.decision) | _plain(kept)
     del shown["decision"]
@@ -141,7 +141,7 @@ def app_view(app: App) -> dict[str, Any]:
 
 
 def playbook_view(state: PlaybookState, guarded: int | None) -> dict[str, Any]:
-    """Return a playbook as it is shown; `guarded` is until when its guard holds."""
+    """Return a playbook as it is shown; `guarded` is the time until which its guard holds it back, None for not."""
     return _timed(_plain(state) | {"guard_until": guarded}, "guard_until")
 
 
