@@ -22,7 +22,7 @@ State = Literal["ready", "rebuilding", "off"]
 class PlaybookState:
     """One playbook of an app as the engine has it; `groups` is how many groups its windows hold.
 
-    `skipped` counts events passed over, `errors` faults of the playbook itself, both by reason.
+    `skipped` counts events that it did not judge, `errors` faults of the playbook itself, both by reason.
     """
 
     id: str
@@ -39,7 +39,7 @@ class PlaybookState:
 
 
 class Overview:
-    """Asks the pipeline and the library, from any thread."""
+    """What the pipeline and the library say of themselves; may be asked from any thread."""
 
     def __init__(self, pipeline: Pipeline, library: Library) -> None:
         self._pipeline = pipeline
@@ -50,16 +50,16 @@ class Overview:
         self.sources: list[Callable[[], str | None]] = []  # of what else keeps events from being taken
 
     def starting(self) -> str | None:
-        """Say what has to be done before events are taken; None when all is done."""
+        """Return what has to be done before events are taken, None when all is done."""
         return self._starting
 
     def trouble(self) -> str | None:
-        """Say why no events can be taken though the start is done; None while they can."""
+        """Return why no events can be taken although the start is done, None while they can."""
         known = self._pipeline.store.health().down or self._trouble
         return known or next((why for source in self.sources if (why := source()) is not None), None)
 
     def warnings(self, app: str | None = None) -> tuple[str, ...]:
-        """Return what is wrong though events are taken, one line each; of what is an app's, that of one or of all."""
+        """Return what is wrong although events are taken, one line each; with `app` nothing of other apps."""
         nobody = (
             f"`{of}` sends a `user.{name}` that stands for no user, such as `null` or `0`: {number:,} since the start "
             "(leave it out where there is no user, and name who really has it by another identifier as well)"
@@ -73,20 +73,20 @@ class Overview:
         self._trouble = why
 
     def require_windows(self) -> None:
-        """Raise StoreBusy as long as what windows held is not there again."""
+        """Raise StoreBusy until the windows have their state back after the start."""
         if self._starting is not None:
             raise StoreBusy(f"windows are not there yet: {self._starting}", "try again", 5)
 
     def progress(self, what: str, done: int) -> None:
-        """Note how far the start is."""
+        """Note how far the start has come: what is being done, and for how many events so far."""
         self._starting = f"{what}: {done:,} events"
 
     def failed(self, why: str) -> None:
-        """Note that the start came to nothing."""
+        """Note that the start failed for good."""
         self._starting = f"the server could not start: {why}"
 
     def delayed(self, why: str) -> None:
-        """Note that the start could not be done now, and is tried again."""
+        """Note that the start failed for now, and is tried again."""
         self._starting = f"the start is tried again: {why}"
 
     def ready(self) -> None:
@@ -110,8 +110,12 @@ class Overview:
             for one in sorted(self._library.playbooks, key=lambda one: one.id)
         ]  # fmt: skip
 
+    def titles(self) -> dict[str, str]:
+        """Return the title of each playbook, by id."""
+        return {one.id: one.title for one in self._library.playbooks}
+
     def guarded(self, app: str, now: int) -> dict[str, int]:
-        """Return the playbooks that only watch now because their guard holds, each with until when it does."""
+        """Return the playbooks that act on nobody now because their guard holds, each with the time until it does."""
         tenant = self._pipeline.tenants.get(app)
         if tenant is None:
             return {}

@@ -60,7 +60,7 @@ def show_address(visit: Viewer, ip: Key) -> Response:
     """Show everything about one address or network."""
     now, app, meant = visit.now, visit.app.id, hand.spot("ip", ip)
     found = about.place_of(visit.store, app, meant, Filter(ip=meant, since=0, until=now + DAY), now)
-    titles = {one.id: one.title for one in visit.here.overview.playbooks(app)}
+    titles = visit.here.overview.titles()
     scope: Single = "network" if "/" in meant else "ip"
     said = answer(found.decisions, titles, now, "network" if scope == "network" else "address")
     return visit.page(

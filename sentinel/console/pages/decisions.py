@@ -36,7 +36,7 @@ def list_decisions(
         cursor=cursor, counted=True,
     )  # fmt: skip
     query = {"kind": kind, "who": who, "playbook": playbook, "by": by, "over": over}
-    playbooks = sorted({*(one.id for one in visit.here.overview.playbooks(visit.app.id)), playbook} - {""})
+    playbooks = sorted({*visit.here.overview.titles(), playbook} - {""})
     makers = sorted({*visit.store.decisions.makers(visit.app.id, visit.now), by} - {"", BY_HAND})
     return visit.page(
         "decisions.html", page=page, query=query, kinds=KINDS, playbooks=playbooks, hand=BY_HAND,

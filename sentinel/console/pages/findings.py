@@ -34,14 +34,13 @@ def list_findings(
     ip: Given = "", bundle: Given = "", cursor: Cursor = None,
 ) -> Response:  # fmt: skip
     """List findings, newest first: all, those of a period, or those that one message told of."""
-    known = [one.id for one in visit.here.overview.playbooks(visit.app.id)]
     wanted = _wanted(visit, when, playbook, severity, status, user, ip, bundle)
     page = visit.store.findings.list(visit.app.id, cursor=cursor, counted=True, **wanted)
     query = {
         "playbook": playbook, "severity": severity, "status": status, "user": user, "ip": ip, "bundle": bundle,
         **when.query,
     }  # fmt: skip
-    playbooks = sorted({*known, playbook} - {""})
+    playbooks = sorted({*visit.here.overview.titles(), playbook} - {""})
     return visit.page(
         "findings.html", page=page, query=query, playbooks=playbooks, severities=LEAST, statuses=STATUSES,
         filtered=any(query.values()), period=when, choices=(("", "any time"), *CHOICES),

@@ -19,7 +19,7 @@ from sentinel.core import identity
 from sentinel.core.duration import DAY
 from sentinel.core.errors import SentinelError
 from sentinel.core.explore import UsersWanted
-from sentinel.core.record import Filter
+from sentinel.core.record import Filter, Page
 from sentinel.edge.errors import ApiError, require
 from sentinel.service import about, hand
 from sentinel.service.answer import answer
@@ -68,7 +68,7 @@ def list_people(
     ]  # fmt: skip
     query = {"begins": begins, "sort": sort, **when.query}
     return visit.page(
-        "people.html", people=people, page=_Listed(after, behind), query=query, choices=CHOICES[:-1], sorts=SORTS,
+        "people.html", people=people, page=Page((), after, behind), query=query, choices=CHOICES[:-1], sorts=SORTS,
         now=visit.now, period=when, full=sort == "findings" and len(people) == SHOWN,
     )  # fmt: skip
 
@@ -104,7 +104,7 @@ def show_person(visit: Viewer, key: Key) -> Response:
     now, app = visit.now, visit.app.id
     who = about.known_person(visit.store, app, hand.known_user(visit.store, app, "key", key))
     found = about.person(visit.store, app, who, Filter(since=0, until=now + DAY), now)
-    titles = {one.id: one.title for one in visit.here.overview.playbooks(app)}
+    titles = visit.here.overview.titles()
     return visit.page(
         "person.html", now=now, who=who, found=found, was=found.activity, timeline=lines(found, titles),
         shares=shares(found.activity, ("ips", "devices", "countries", "browsers", "os", "events")),
@@ -137,10 +137,3 @@ def part_link(visit: Admin, form: Filled) -> Response:
     require(visit.store.people.cut(visit.app.id, key, visit.by, visit.now), "link of", key)
     visit.here.told(visit.app.id)
     return visit.done(visit.url("/people", person.key), "link-parted")
-
-
-class _Listed(NamedTuple):
-    """What the pager asks of a page."""
-
-    cursor: str | None
-    behind: int

@@ -69,7 +69,7 @@ def show_report(
         span = reports.around(visit.store, app, period, zone, hand.time("at", at) if at else now)
     since, until, previous = span
     found = reports.report(visit.store, app, since, until, previous, zone)
-    titles = {one.id: one.title for one in visit.here.overview.playbooks(app)}
+    titles = visit.here.overview.titles()
     told = found.told, found.told_before
     return visit.page(
         "report.html", found=found, period=period, periods=PERIODS, zone=zone, titles=titles, now=now,
