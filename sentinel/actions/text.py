@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from sentinel.core.text import legible
+
 LONGEST = 200  # characters of one value in a message
 
 Show = Callable[[object], str]
@@ -16,11 +18,11 @@ _DOT = re.compile(r"\.(?=[^\W\d])")
 def printable(value: object, most: int = LONGEST) -> str:
     """Return a value as one line of text in which nothing steers a terminal, a log or the direction of writing.
 
-    Line breaks, control, direction, private and undecodable characters become `\\n`, `\\x1b`, `\\u202e` and so on.
+    Line breaks and what `legible` does not leave become `\\n`, `\\x1b`, `\\u202e` and so on.
     """
     text = value if isinstance(value, str) else str(value)
     if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:most])
+        text = legible(text[:most])
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from sentinel.core.number import plural
+from sentinel.core.text import legible
 
 _ODD = re.compile(r"[^ -~\n]")  # what may have to be escaped
 
@@ -18,10 +19,9 @@ _ODD = re.compile(r"[^ -~\n]")  # what may have to be escaped
 def plain(text: str) -> str:
     """Return `text` with every character that could steer a terminal written as its escape.
 
-    Newlines and tabs stay. Control, direction, private and undecodable characters and odd spaces become `\\x1b`,
-    `\\u202e` and so on.
+    Newlines and tabs stay; what `legible` does not leave becomes `\\x1b`, `\\u202e` and so on.
     """
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+    return legible(text, kept="\n\t")
 
 
 def many(number: int, what: str) -> str:

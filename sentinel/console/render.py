@@ -20,13 +20,13 @@ from sentinel.core.decision import PAIRS, unpair
 from sentinel.core.duration import DAY, ENDLESS, HOUR, MINUTE, SECOND, format_duration
 from sentinel.core.finding import tally_texts
 from sentinel.core.number import plural
+from sentinel.core.text import legible
 from sentinel.core.text import whole as unbroken
 from sentinel.service.search import literal
 
 LONGEST = 400  # characters of one value on a page
 HUGE = 1e15  # from here on a number is told by its power of ten
 TEMPLATES = Path(__file__).parent / "templates"
-_KEPT = "\n\t"
 _CODE, _P = Markup("<code>{}</code>"), Markup("<p>{}</p>")
 _PARAGRAPH = re.compile(r"\n(?=\n|[A-Z][\w -]{2,30}: )")
 _TAKEN = re.compile(r"\s*|[Nn]one|[Tt]rue|[Ff]alse|[+-]?\d+(\.\d+)?")  # for a value that is no text, or for nothing
@@ -62,9 +62,7 @@ def inert(text: str, most: int = LONGEST) -> str:
 
     What is longer than `most` is cut, and says how long it was.
     """
-    cut = text[:most]
-    if not cut.isprintable():
-        cut = "".join(c if c.isprintable() or c in _KEPT else c.encode("unicode_escape").decode() for c in cut)
+    cut = legible(text[:most], kept="\n\t")
     return cut if len(text) <= most else f"{cut}… ({len(text):,} characters)"
 
 

@@ -16,7 +16,7 @@ ANY = st.text(st.characters(exclude_categories=[]))
 @given(ANY)
 def test_nothing_that_steers_a_terminal_is_left(text):
     shown = plain(text)
-    assert all(c.isprintable() or c in "\n\t" for c in shown)
+    assert all(c.isprintable() or c in "\n\t\u200c\u200d" for c in shown)
     shown.encode()
 
 
@@ -53,6 +53,7 @@ def test_what_is_shown_is_defused_once_and_for_all(text):
         ("zero\u200bwidth\u2028line", "zero\\u200bwidth\\u2028line"),
         ("\udc80", "\\udc80"),
         ("≥ 5 × Zoë\n\t日本", "≥ 5 × Zoë\n\t日本"),
+        ("می\u200cخواهد a\u200db", "می\u200cخواهد a\\u200db"),
         ("[red]no markup[/red]", "[red]no markup[/red]"),
     ],
 )

@@ -79,6 +79,7 @@ def test_what_was_made_for_a_week_ends_in_a_week(micros, said):
         ("did you mean `x`, `y`?", "did you mean <code>x</code>, <code>y</code>?"),
         ("a ` of their own & `x`", "a ` of their own &amp; `x`"),
         ("`\u202e`", "<code>\\u202e</code>"),
+        ("`می\u200cخواهد a\u200cb`", "<code>می\u200cخواهد a\\u200cb</code>"),
     ],
 )
 def test_what_a_message_quotes_is_code_and_harmless(message, shown):
