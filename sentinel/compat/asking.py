@@ -19,7 +19,7 @@ _PAGE = 500
 
 
 def equal(path: str, value: str) -> str:
-    """Return the condition that a field is a text."""
+    """Return the condition that a field equals a text."""
     return f"{path} == {quoted(value)}"
 
 
@@ -31,7 +31,7 @@ def quoted(value: str) -> str:
 
 
 def every(conditions: Iterable[str]) -> Expression | None:
-    """Return what holds where all of these hold, None for none."""
+    """Return the compiled conjunction of some conditions, None where there are none."""
     parts = [f"({condition})" for condition in conditions]
     return compile_expression(" and ".join(parts)) if parts else None
 

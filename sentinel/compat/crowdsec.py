@@ -52,7 +52,7 @@ class Poller(NamedTuple):
 
 
 class Cursor(NamedTuple):
-    """How far a poller was told by its last answers, the newest first, and by which connection the newest went.
+    """The table's numbers at a poller's last answers, newest first, and the connection by which the newest went.
 
     The connection is None where a proxy may stand between.
     """
@@ -91,7 +91,7 @@ class CrowdSec:
     _cursors: OrderedDict[Poller, Cursor] = field(default_factory=OrderedDict)
 
     async def stream(self, call: Call) -> Answer:
-        """Tell what changed since the last answer to this bouncer; with `startup` everything."""
+        """Answer what changed since the last answer to this bouncer; with `startup` everything."""
         query, settings = call.request.query, call.caller.settings
         wanted = _wanted(query)
         startup = _flag(query, "startup")
@@ -109,7 +109,7 @@ class CrowdSec:
         return Answer(200, answer, after=partial(self._went_out, poller, since, number, connection))
 
     async def decisions(self, call: Call) -> Answer:
-        """Tell the bans in force, of one address or network if one is asked for; `null` where there are none."""
+        """Answer the bans in force, with `ip`, `range` or `value` those on that target; `null` where there are none."""
         query, settings = call.request.query, call.caller.settings
         wanted, now = _wanted(query), self.shared.door.clock()
         table = await self._table(call.caller.app)
@@ -121,7 +121,7 @@ class CrowdSec:
         return Answer(200, await asyncio.to_thread(_shown, table.bans.copy().items(), part, wanted, settings, now))
 
     async def metrics(self, call: Call) -> Answer:
-        """Thank for what a bouncer counted; it is not kept."""
+        """Accept what a bouncer counted and keep none of it."""
         await call.body(1024 * 1024)
         return Answer(201, {"message": "not kept"})
 
@@ -135,7 +135,11 @@ class CrowdSec:
         return Poller(call.caller.key, call.ip, agent, asked[:20])
 
     def _since(self, poller: Poller, connection: object) -> tuple[int, ...]:
-        """Return from where to tell: from before the last answers too, unless this connection shows that they came."""
+        """Return the table's numbers that the next answer must go back to, newest first, none for everything.
+
+        An answer may have got lost, so the last few count; only a further request on the same connection shows that the
+        newest arrived, and then it alone counts.
+        """
         cursor = self._cursors.get(poller)
         if cursor is None:
             return ()
@@ -143,7 +147,7 @@ class CrowdSec:
         return cursor.told[:1] if came else cursor.told
 
     def _went_out(self, poller: Poller, since: tuple[int, ...], number: int, connection: object) -> None:
-        """Note what an answer told; that it went out does not say that it came."""
+        """Note the table's number of an answer that was sent; whether it arrived is not known yet."""
         self._cursors[poller] = Cursor((number, *(since or (number,)))[:UNSURE], connection)
         self._cursors.move_to_end(poller)
         if len(self._cursors) > MOST_POLLERS:
@@ -199,7 +203,7 @@ def _shown(
 
 
 def _told(table: Table, since: tuple[int, ...]) -> tuple[int, list[Change]]:
-    """Return the table's number and what changed since each of these, right for whoever stopped at one of them."""
+    """Return the table's number, and the changes that are right for a bouncer that stopped at any of these numbers."""
     number, changes = table.changes(since[0] if since else None)
     told = {change.target: change for change in changes}
     for before in since[1:]:
@@ -227,7 +231,7 @@ def _lists(
 def _mend(
     new: dict[Named, Ban], deleted: dict[Named, Ban], table: Table, wanted: Wanted, settings: Mapping[str, Any]
 ) -> None:
-    """Tell of an address that lies in several networks told address by address what the longest of them says."""
+    """Make an address that lies in several expanded networks last as long as the longest ban of these."""
     for named in {**new, **deleted}:
         if named[0] != "Ip":
             continue
@@ -245,7 +249,7 @@ def _is_told(ban: Ban, settings: Mapping[str, Any]) -> bool:
 
 
 def _names(target: Target, ban: Ban, settings: Mapping[str, Any]) -> Iterator[tuple[Named, Ban]]:
-    """Give what a ban is told of, with the ban."""
+    """Give each (scope, value) that a ban is told under, with the ban; none for a kind that is not told."""
     if _is_told(ban, settings):
         for value in _values(target, bool(settings.get("expand"))):
             yield ("User" if isinstance(target, str) else "Range" if "/" in value else "Ip", value), ban
@@ -280,7 +284,7 @@ def _values(target: Target, expand: bool) -> Iterator[str]:
 
 
 def _listed(target: Place) -> bool:
-    """Say whether a network is told address by address where that is asked for."""
+    """Say whether a network is small enough to be told address by address."""
     return target.length >= 32 - _SMALL if target.version == 4 else target.length == 128
 
 
@@ -295,13 +299,13 @@ def _scenario(ban: Ban) -> str:
 
 
 def _duration(micros: int) -> str:
-    """Return a time as Go writes it, in hours and less, of at least a second: bouncers take none for ever."""
+    """Return a duration as Go writes it, of at least a second: bouncers take zero for ever."""
     seconds = max(1, math.ceil(micros / SECOND))
     return f"{seconds // 3600}h{seconds // 60 % 60}m{seconds % 60}s"
 
 
 def _id(decision: str, value: str) -> int:
-    """Return a number for a decision that has a text, the same every time."""
+    """Return a number for the id of a decision on a value: the same at every call."""
     return int.from_bytes(blake2b(f"{decision} {value}".encode(), digest_size=6).digest(), "big")
 
 

@@ -59,7 +59,7 @@ class LogTrace:
         return Answer(202, {"message": "Event accepted for processing"})
 
     async def page(self, kind: str, call: Call) -> Answer:
-        """Answer one page of a kind, newest first."""
+        """Answer one page of events, sessions or audit logs, newest first."""
         query = call.request.query
         page, per_page = number(query, "page", 1, DEEPEST), number(query, "per_page", 20, 100)
         if page * per_page > DEEPEST:
@@ -72,7 +72,7 @@ class LogTrace:
         return Answer(200, {_OWN[kind]: items, "meta": {"paging": paging}, "message": message})
 
     async def one(self, kind: str, call: Call) -> Answer:
-        """Answer one of a kind."""
+        """Answer the event, session or line of an audit log with an id."""
         id, app = call.request.named["id"], call.caller.app
         wanted = Filter(q=every([equal("properties.logtrace", kind), equal("id", id)]))
         found = await asyncio.to_thread(newest, self._shared.store, app, wanted, 0, 1)

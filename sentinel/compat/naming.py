@@ -19,7 +19,7 @@ def folded(raw: object) -> dict[str, Any]:
 
 
 def fold(name: str) -> str:
-    """Return a name without what serialisers change about it."""
+    """Return a name in lower case without `_` and `-`: what all spellings of it have in common."""
     return name.replace("_", "").replace("-", "").lower()
 
 
@@ -31,12 +31,12 @@ def text(value: object) -> str:
 
 
 def first(found: Mapping[str, Any], *names: str) -> str:
-    """Return the first of these fields that is no empty text."""
+    """Return the text of the first of these fields that has one, an empty text where none has."""
     return next((one for one in (text(found.get(name)) for name in names) if one), "")
 
 
 def sound(value: object, most: int) -> str:
-    """Return a text of at most so many characters of Unicode; empty for anything else."""
+    """Return a text of valid Unicode and at most `most` characters; an empty text for anything else."""
     if type(value) is not str or len(value) > most:
         return ""
     return value if value.isascii() or value == value.encode(errors="replace").decode() else ""

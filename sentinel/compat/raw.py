@@ -10,20 +10,20 @@ from sentinel.core.errors import EventError, SentinelError
 
 
 def element(raw: Any) -> dict[str, Any]:
-    """Return an element that is an object; raises EventError for any other."""
+    """Return an element of a body, which must be an object: raises EventError for anything else."""
     if type(raw) is not dict:
         raise EventError("event", "not an object")
     return raw
 
 
 def part(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return an object in an object, empty where there is none."""
+    """Return the object under a name of an object, an empty one where there is none."""
     found = raw.get(name)
     return found if type(found) is dict else {}
 
 
 def time(value: Any) -> str | None:
-    """Return a time as it was sent, None where there is none that can be read."""
+    """Return a time as the text it was sent as, None for anything that is not the text of a time."""
     try:
         moment.parse(value)
     except SentinelError:

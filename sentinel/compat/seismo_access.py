@@ -43,7 +43,7 @@ class Keys(NamedTuple):
 
 
 class Tokens:
-    """Makes access tokens and tells whose they are; every process of a server knows those of the others."""
+    """Makes and reads access tokens: base64 of `app;key;end;HMAC`, by a secret that all servers find in the store."""
 
     def __init__(self, store: Store, clock: Callable[[], int]) -> None:
         self._store = store
@@ -53,13 +53,13 @@ class Tokens:
         self._keys: dict[str, Keys] = {}
 
     def make(self, key: Key) -> str:
-        """Return a token that speaks for a key until it ends."""
+        """Return a token that stands for a key for as long as the key's settings say."""
         until = self._clock() + int(key.settings.get("ttl", LIFE))
         said = f"{key.app};{key.id};{until}"
         return base64.b64encode(f"{said};{_sign(self._kept(make=True), said)}".encode()).decode()
 
     def key(self, token: str) -> Key | None:
-        """Return the key that a token speaks for, None where it is none of ours, over, or its key revoked."""
+        """Return the key that a token stands for; None if the token is not ours or has ended, or the key is revoked."""
         try:
             said, _, mac = base64.b64decode(token, validate=True).decode("ascii").rpartition(";")
             app, id, until = said.split(";")
@@ -105,7 +105,7 @@ class Entrance:
         self._few = asyncio.Semaphore(AT_ONCE)
 
     async def sign_in(self, call: Call) -> Answer:
-        """Answer an access token to whoever proves who they are; all that fails is said in one way."""
+        """Answer an access token to whoever proves who they are; every failure gets the same answer."""
         said = await call.json()
         given = said if type(said) is dict else {}
         name, password, token = (sound(given.get(field), LONGEST) for field in ("username", "password", "token"))

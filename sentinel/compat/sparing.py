@@ -15,7 +15,7 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 def sparing(headers: Any) -> dict[str, str]:
-    """Return the headers of a request without credentials, each as one text, few and none of them long."""
+    """Return the headers of a request without credentials: at most MOST_HEADERS, each a text of LONGEST_HEADER."""
     found: dict[str, str] = {}
     for name, value in headers.items() if isinstance(headers, Mapping) else ():
         name = str(name).lower()[:64]
@@ -31,7 +31,7 @@ def unsaid(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shallow(value: Any, depth: int = DEEPEST) -> Any:
-    """Return a value without what lies deeper than so many levels; numbers that no store can write become texts."""
+    """Return a value without what lies deeper than `depth` levels; integers over 64 bits become texts."""
     if type(value) is dict:
         return {name: shallow(one, depth - 1) for name, one in value.items()} if depth > 0 else {}
     if type(value) is list:
@@ -40,7 +40,7 @@ def shallow(value: Any, depth: int = DEEPEST) -> Any:
 
 
 def size(value: Any) -> int:
-    """Return how many bytes a value takes; of one that cannot be written, more than any may."""
+    """Return the bytes that a value takes as MessagePack; 2 to the 62nd for one that cannot be written."""
     try:
         return len(_pack(value))
     except (OverflowError, RecursionError):

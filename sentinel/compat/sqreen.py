@@ -63,7 +63,10 @@ T = TypeVar("T", str, Place)
 
 
 class Pack(NamedTuple):
-    """Whom agents refuse: the bans, what tells them from others, and the decisions behind them."""
+    """Whom agents refuse: the bans that last longest, a tag that changes with them, and the ids of their decisions.
+
+    It was made of the table of bans with that `number`, in that `week`: every week all are told anew (see LONGEST).
+    """
 
     number: int
     week: int
@@ -94,7 +97,7 @@ class Sqreen:
         return Answer(200, found)
 
     async def beat(self, call: Call) -> Answer:
-        """Have an agent ask whom to refuse where that changed since it asked."""
+        """Tell an agent to fetch its actions again if they changed since it last did."""
         await call.body(LARGEST_BODY)
         try:
             tag = (await self._pack(call.caller.app)).tag
@@ -133,7 +136,7 @@ class Sqreen:
         return Answer(202, _DONE)
 
     async def thanks(self, call: Call) -> Answer:
-        """Thank for what is not kept."""
+        """Accept what is not kept."""
         await call.body(LARGEST_BODY)
         return Answer(200, _DONE)
 
@@ -340,7 +343,7 @@ def _packed(table: Table, week: int) -> Pack:
 
 
 def _longest(bans: Iterable[tuple[T, Ban]]) -> tuple[tuple[T, Ban], ...]:
-    """Return those that last longest: to sort all of them at once would hold up every other thread."""
+    """Return the MOST_TOLD that last longest, without sorting all of them, which would hold up every other thread."""
     return tuple(heapq.nsmallest(MOST_TOLD, bans, key=lambda one: (-one[1].until, one[0])))
 
 

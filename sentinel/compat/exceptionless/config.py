@@ -17,7 +17,7 @@ _STALE = 2 * SECOND
 
 
 class Config(NamedTuple):
-    """The settings of an app's clients; version 0 has none."""
+    """The settings of an app's clients and their version, which is 0 before any was set."""
 
     version: int
     settings: Mapping[str, str]

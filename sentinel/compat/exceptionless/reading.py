@@ -29,7 +29,7 @@ _UNITS = {"minute": MINUTE, "hour": HOUR, "day": DAY, "week": 7 * DAY}
 
 
 class Told(NamedTuple):
-    """Items of a list, and how many there are in all, None where that is not known."""
+    """One page of a list, and how many items there are on all pages, None where that was not counted."""
 
     items: list[dict[str, Any]]
     total: int | None
@@ -43,7 +43,7 @@ class Reading:
         self._clock = clock
 
     def told(self, app: str, query: Mapping[str, str], more: Iterable[str] = ()) -> Told:
-        """Return a page of events, or of stacks where `mode` asks for these."""
+        """Return a page of events, or of stacks if `mode` asks for these; `more` are conditions beside the query's."""
         mode = query.get("mode", "")
         if mode.startswith("stack_"):
             return self._stacks(app, query, mode, more)

@@ -24,7 +24,7 @@ class Stack(NamedTuple):
 def stack(kind: str, source: str, message: str, data: Mapping[str, Any]) -> Stack:
     """Return the stack of an event; `data` are its known fields by folded name.
 
-    By hand, else by what an error is and where it was thrown, else by type and source.
+    It is what the sender chose, else the kind of an error and where it was thrown, else the event's type and source.
     """
     manual = folded(data.get("@stack"))
     title = first(manual, "title")
@@ -58,7 +58,7 @@ def extra(error: Mapping[str, Any]) -> str:
 
 
 def _thrown(error: Mapping[str, Any]) -> list[str]:
-    """Return what an error is, and the method it was thrown in; of one that has no method, its message."""
+    """Return an error's type, code, and the method it was thrown in, or its message where no method is known."""
     cause = innermost(error)
     parts = [first(cause, "type"), text(cause.get("code"))]
     target = _method(cause.get("targetmethod")) or _target(cause.get("stacktrace"))
@@ -72,7 +72,7 @@ def _target(frames: Any) -> str:
 
 
 def _method(raw: Any) -> str:
-    """Return how a method is told from others: its name, or the file of one that has none."""
+    """Return a method's full name, or its file where it has no name."""
     method = folded(raw)
     name = first(method, "name")
     place = [first(method, "declaringnamespace"), first(method, "declaringtype")]
@@ -81,7 +81,7 @@ def _method(raw: Any) -> str:
 
 
 def _alike(message: str) -> str:
-    """Return a message without what differs between two of one kind."""
+    """Return a message with `#` for each number in it, by which messages of one kind differ."""
     return _NUMBERS.sub("#", message)
 
 

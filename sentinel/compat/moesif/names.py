@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sentinel.core.duration import MINUTE
+from sentinel.core.properties import TYPES
 from sentinel.core.scrub import CUT
 
 MOST = 2_000  # names of one app whose types are fixed
@@ -19,7 +20,6 @@ DEEPEST = 12
 MOST_ASIDE = 50  # values of one event that are set aside; more are counted only
 SETTING = "moesif.types"
 _LARGEST = 2**63
-_TYPES = {str: "string", bool: "boolean", int: "number", float: "number", dict: "object", list: "array"}
 
 
 class Settings(Protocol):
@@ -31,14 +31,14 @@ class Settings(Protocol):
 
 @dataclass(slots=True)
 class Types:
-    """The types of one app's names; `fresh` says that some are not kept yet."""
+    """The types of one app's names; `fresh` says that some were fixed since they were last written to the store."""
 
     of: dict[str, str] = field(default_factory=dict)
     fresh: bool = False
     read: int | None = None  # when the kept ones were read last
 
     def expected(self, name: str, kind: str, fixes: bool) -> str:
-        """Return the type of a name; one not known yet is fixed as this one, by those who may."""
+        """Return the type of a name; where it has none yet, `kind`, which becomes its type if the caller `fixes`."""
         known = self.of.get(name)
         if known is None and fixes and len(name) <= LONGEST and len(self.of) < MOST:
             self.of[name] = kind
@@ -55,20 +55,20 @@ class AllTypes:
         self._apps: dict[str, Types] = {}
 
     def known(self, app: str) -> Types | None:
-        """Return an app's types where they were read of late; another process may have fixed some since."""
+        """Return an app's types if they were read in the last minute, else None."""
         found = self._apps.get(app)
         recent = found is not None and found.read is not None and self._clock() < found.read + MINUTE
         return found if recent else None
 
     def load(self, app: str) -> Types:
-        """Return an app's types, read anew: what is kept goes before what was only just seen."""
+        """Read an app's types again and return them; a type that is stored wins over one fixed here since."""
         types = self._apps.setdefault(app, Types())
         types.of.update(self._settings().get(SETTING, app) or {})
         types.read = self._clock()
         return types
 
     def keep(self, app: str) -> None:
-        """Write the types that were fixed since the last time, unless somebody else fixed them meanwhile."""
+        """Write the types that were fixed here; where another process wrote one first, its type is taken over."""
         types = self._apps[app]
         types.fresh = False  # from here on: what another thread fixes meanwhile is kept now or the next time
         try:
@@ -94,7 +94,7 @@ class Aside:
 
 
 def fitted(metadata: Mapping[str, Any], types: Types, fixes: bool, aside: Aside) -> dict[str, Any]:
-    """Return metadata with names that have no dots and values of their names' types; what else there is goes aside."""
+    """Return metadata with `_` for dots in names and only values of their name's type; all others go to `aside`."""
     return _Fitting(types, fixes, aside).object(metadata, "", DEEPEST)
 
 
@@ -132,8 +132,8 @@ class _Fitting:
         return found
 
     def _wrong(self, name: str, value: Any, depth: int) -> str | None:
-        """Return what was expected in place of a value, None where it may stay; null fits everywhere."""
-        kind = _TYPES.get(type(value))
+        """Return what was expected instead of a value, None where it may stay; null may stay everywhere."""
+        kind = TYPES.get(type(value))
         wrong = _unkept(value, depth)
         if kind is None or wrong is not None:
             return wrong
@@ -142,7 +142,7 @@ class _Fitting:
 
 
 def renamed(value: Any, depth: int = DEEPEST) -> Any:
-    """Return a value whose names have no dots; what no store can keep becomes a text."""
+    """Return a value with `_` for dots in names; what the store cannot hold becomes a text."""
     if _unkept(value, depth) is not None:
         return str(value)[:64] if type(value) is int else CUT
     if type(value) is dict:
@@ -154,7 +154,7 @@ def renamed(value: Any, depth: int = DEEPEST) -> Any:
 
 
 def _unkept(value: Any, depth: int) -> str | None:
-    """Return what is expected of a value that cannot be kept as it is."""
+    """Return what was expected of a value that the store cannot hold, None for any other."""
     if depth <= 0 and type(value) in (dict, list):
         return f"at most {DEEPEST} levels"
     return "an integer of 64 bits" if type(value) is int and not -_LARGEST <= value < _LARGEST else None

@@ -68,7 +68,7 @@ class Rulebook:
         self._lock = threading.Lock()
 
     def fresh(self, app: str, identifier: str, addresses: bool) -> Told | None:
-        """Return what is told if nothing changed, which costs nothing."""
+        """Return what was told last if it still holds, else None; this asks no store and never waits."""
         table = self._bans.fresh(app)
         kept = self._kept.get((app, identifier, addresses))
         now = None if table is None else (table.number, self._clock() // TURN)
@@ -117,7 +117,7 @@ def _told(table: Table, identifier: str, addresses: bool, turn: int) -> Told:
 
 
 def _listed(bans: Mapping[Target, Ban], prefix: str, rule: str) -> tuple[dict[str, Any], int]:
-    """Return whom a rule holds for, in an order of their own, and how many more there are."""
+    """Return the users or companies that a rule applies to, by id, and how many there was no room for."""
     found = [
         (ban.until, target, ban)
         for target, ban in bans.items()
