@@ -33,6 +33,7 @@ Data = Annotated[
 ]
 EXAMPLE = "write `http://127.0.0.1:8787`"
 TIMEOUT = 60.0
+_NO_HEADERS: Mapping[str, str] = {}
 Query = Mapping[str, Any] | Sequence[tuple[str, Any]] | None  # pairs, where a name may stand several times
 
 
@@ -91,28 +92,21 @@ class Client:
             raise _refused(response, answer)
         return answer
 
-    def events(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[Any]:
+    def events(self, path: str, query: Query = None) -> Iterator[Any]:
         """Give the data of a server-sent stream as it comes; ends when the server ends it."""
-        connection, response = self._open("GET", path + _query(query), None, {"Accept": "text/event-stream"})
-        try:
-            if response.status >= 400:
-                raise _refused(response, self._read(response.read()))
-            while line := response.readline():
-                if line.startswith(b"data:"):
-                    yield json.loads(line[5:])
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise self._unreachable(error) from None
-        finally:
-            connection.close()
+        return self.lines(path, query, {"Accept": "text/event-stream"}, begin=b"data:")
 
-    def lines(self, path: str, query: Query = None) -> Iterator[Any]:
-        """Give each line of an answer of newline-delimited JSON; raises Unreachable where it breaks off."""
-        connection, response = self._open("GET", path + _query(query), None, {})
+    def lines(
+        self, path: str, query: Query = None, headers: Mapping[str, str] = _NO_HEADERS, begin: bytes = b""
+    ) -> Iterator[Any]:
+        """Give the JSON of each line of an answer that begins so, behind that; raises Refused and Unreachable."""
+        connection, response = self._open("GET", path + _query(query), None, headers)
         try:
             if response.status >= 400:
                 raise _refused(response, self._read(response.read()))
             while line := response.readline():
-                yield json.loads(line)
+                if line.startswith(begin):
+                    yield json.loads(line[len(begin) :])
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._unreachable(error) from None
         finally:

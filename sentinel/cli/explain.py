@@ -60,10 +60,8 @@ def explain(
         raise InputError("one question at a time: `--event`, `--group`, `--decision` or `--events`")
     if event or group or decision:
         kind = "event" if event else "group" if group else "decision"
-        path, query = (path_of(f"/v1/explain/{kind}", event or decision or ""), None) if not group else (
-            "/v1/explain/group", [("group", pair) for pair in group]
-        )  # fmt: skip
-        found = connect(url, key, app, data).ask("GET", path, query=query)
+        path = "/v1/explain/group" if group else path_of(f"/v1/explain/{kind}", event or decision or "")
+        found = connect(url, key, app, data).ask("GET", path, query=[("group", pair) for pair in group or ()])
     else:
         kind, found = "event", _locally(loaded(paths, rules, channel), _given(file, id), geo or ())
     _write(found, LINES[kind](found), format)
