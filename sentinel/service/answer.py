@@ -30,7 +30,7 @@ _HOLDS: Mapping[str, str] = {"block": "the block", "redirect": "this", "challeng
 def answer(decisions: Iterable[KeptDecision], titles: Mapping[str, str], now: int, of: Of = "account") -> str:
     """Return the sentence about the decision that matters: the strictest in force, else the last made.
 
-    A person's decision stands in place of the playbooks'. `titles` are those of the playbooks.
+    A decision by hand overrules those of playbooks. `titles` are the playbooks' titles by id.
     """
     decisions = list(decisions)
     over = overruled(decisions, now)

@@ -22,7 +22,7 @@ SHOWN = 20
 
 
 class EventWhy(NamedTuple):
-    """A stored event with what every rule and every playbook makes of it."""
+    """A stored event, and whether and why each rule and each playbook matches it."""
 
     event: KeptEvent
     rules: list[Part]
@@ -30,7 +30,7 @@ class EventWhy(NamedTuple):
 
 
 class DecisionWhy(NamedTuple):
-    """A decision with the finding it comes from and the events that rests on; none of a person's."""
+    """A decision, the finding that led to it, and that one's newest events; a decision by hand may have neither."""
 
     decision: KeptDecision
     finding: KeptFinding | None
@@ -46,7 +46,7 @@ class Explainer:
         self._content = content
 
     def event(self, app: str, id: str, at: int | None = None) -> EventWhy | None:
-        """Return what is made of a stored event, None where an app has none of that id."""
+        """Return what rules and playbooks make of a stored event; None for an unknown id."""
         kept = self._store.events.get(app, id, at)
         if kept is None:
             return None
@@ -55,7 +55,10 @@ class Explainer:
         return EventWhy(kept, rules, [judged(one, kept.event) for one in content.playbooks.values()])
 
     def group(self, app: str, given: Iterable[str], now: int) -> list[Nearness]:
-        """Return how near a group, given as `field=value` each, is to the findings of every playbook that knows it."""
+        """Return how near a group is to the next finding of each playbook that groups by its fields.
+
+        `given` names the group by texts `field=value`; raises SentinelError for one that cannot be read.
+        """
         with self._pipeline.lock:
             tenant = self._pipeline.tenant(app)
         wanted = self._values(tenant, given)
@@ -68,14 +71,14 @@ class Explainer:
         return [replace(one, spared=spared.among(one.group, now)) for one in found]
 
     def _spared(self, tenant: Tenant, user: str | None, now: int) -> Spared:
-        """Return whom nobody acts on; of users, one is known by each of their keys."""
+        """Return the allowlist; of users it knows only the keys of `user`, which all stand for `user`."""
         app = tenant.app.id
         own = frozenset(self._store.people.keys(app, user)) if user is not None else frozenset()
         allowances = self._store.allow.list(app, now)
         return Spared(tenant.never, allowances, lambda keys: [user if key in own else None for key in keys])
 
     def decision(self, app: str, id: str) -> DecisionWhy | None:
-        """Return what a decision rests on, None where an app has none of that id."""
+        """Return what a decision rests on; None for an unknown id."""
         kept = self._store.decisions.get(app, id)
         if kept is None:
             return None
@@ -99,7 +102,7 @@ class Explainer:
         return found
 
     def _meant(self, app: App, field: str, text: str) -> list[Any]:
-        """Return the values a text may mean, the likeliest first."""
+        """Return the values of a field that a text may mean, the likeliest first."""
         if field == "ip":
             exact = address.normalise(text.partition("/")[0])
             if exact is None:

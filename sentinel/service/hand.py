@@ -29,7 +29,7 @@ def decide(
     store: Store, app: str, kind: Kind, scope: Scope, value: str, end: int | None, why: str, by: str, now: int,
     *, to: str | None = None, logins_only: bool = False, finding: str | None = None,
 ) -> Decision:  # fmt: skip
-    """Make a decision by hand; whoever lets processes know of it is the caller."""
+    """Store a decision by hand and return it. The caller tells connected processes of it."""
     made = Decision(
         id=_id(now), kind=kind, scope=scope, value=value, to=to, made=now, until=end, reason=why,
         finding=finding, by=by, logins_only=logins_only,
@@ -42,9 +42,10 @@ def allow(
     store: Store, app: str, scope: Single, value: str, end: int | None, why: str, by: str, now: int,
     *, lift: bool = True,
 ) -> tuple[Allowance, bool]:  # fmt: skip
-    """Let nobody act on somebody; with `lift` end what playbooks decided, and say whether there was anything.
+    """Add an allowance, or give the one there is for this target this end and reason; return it.
 
-    Where nobody does already, that allowance gets this end and reason. Raises Conflict where there are too many.
+    With `lift` what playbooks decided about the target is ended; the second value says whether there was anything to
+    end. Raises Conflict where the app has too many allowances.
     """
     held = _room(store, app, [(scope, value)], now)[scope, value]
     made = _allowance((scope, value), held, end, why, by, now)
@@ -55,9 +56,9 @@ def lift_all(
     store: Store, app: str, why: str, by: str, now: int, *, playbook: str | None = None, maker: str | None = None,
     kind: str | None = None,
 ) -> tuple[int, int]:  # fmt: skip
-    """End all that a playbook decided, or a maker by hand, for good; return the revision and how many.
+    """End for good all decisions of a playbook, or of a maker by hand; return the revision and how many these were.
 
-    Raises SentinelError where neither is named: it would be everything.
+    Raises SentinelError where neither is named: that would end everything.
     """
     if not (playbook or maker):
         raise SentinelError("`playbook`: neither it nor `by` says whose", f"write `playbook=…` or `by={BY_HAND}`")
@@ -65,9 +66,9 @@ def lift_all(
 
 
 def target(scope: str, value: str | tuple[str, str], ipv6: int) -> str:
-    """Return a target in the one spelling it is kept in; raises SentinelError.
+    """Return a target of a decision in its canonical spelling; raises SentinelError for one that cannot be read.
 
-    `ipv6` is the prefix by which the app groups addresses, so that this is the target that playbooks name.
+    `ipv6` is the prefix length by which the app groups IPv6 addresses: what playbooks decide has the same spelling.
     """
     if scope in PAIRS:
         who, other = unpair(value) if isinstance(value, str) else value
@@ -82,7 +83,7 @@ def target(scope: str, value: str | tuple[str, str], ipv6: int) -> str:
 
 
 def spellings(value: str, scope: str | None, ipv6: int) -> list[str]:
-    """Return every spelling in which decisions may name what somebody looks for; without a scope, in any."""
+    """Return the values by which decisions may name what somebody typed, in one scope or, without it, in any."""
     found = [value]
     for one in SINGLES if scope is None else (scope,):
         with suppress(SentinelError):
@@ -91,7 +92,7 @@ def spellings(value: str, scope: str | None, ipv6: int) -> list[str]:
 
 
 def user(name: str, value: str) -> str:
-    """Return the user key that somebody means; raises SentinelError for one that names nobody."""
+    """Return the user key that a text means (`42` is `id:42`); raises SentinelError for one that names nobody."""
     found = identity.read_key(value)
     if not found.partition(":")[2]:
         raise SentinelError(f"`{name}`: `{value[:64]}` names nobody", "write `42`, or `email:jane@example.com`")
@@ -99,7 +100,7 @@ def user(name: str, value: str) -> str:
 
 
 def one_user(name: str, value: str) -> str:
-    """Return the user key that somebody means; raises SentinelError also for one that strangers share."""
+    """Return the user key that a text means; raises SentinelError also for a placeholder, such as `id:null`."""
     found = user(name, value)
     if identity.is_placeholder(found):
         why = f"`{name}`: `{found[:64]}` stands for no user: whoever comes with it may be anybody"
@@ -108,9 +109,10 @@ def one_user(name: str, value: str) -> str:
 
 
 def known_user(store: Store, app: str, name: str, value: str) -> str:
-    """Return the user key that somebody means in an app: `alice` is `username:alice` where this alone is known.
+    """Return the user key that a text means in an app.
 
-    A bare name is an `id` first, and also where nobody is known by it. Raises SentinelError where several are.
+    A bare name is an `id` if that is known, else the one other identifier of the app that is: `alice` may be
+    `username:alice`. Where none is known it is an `id`; raises SentinelError where several others are.
     """
     own = store.access.app(app)
     first, *others = user(name, value), *identity.read_keys(value, own.identifiers if own else ())[1:]
@@ -124,7 +126,10 @@ def known_user(store: Store, app: str, name: str, value: str) -> str:
 
 
 def bearer(store: Store, app: str, kind: str, value: str) -> str:
-    """Return whom events know a labelled user or address as: the person's own key, the address or its group."""
+    """Return the target of a label as events name it: the person's own key, or the address as the app groups it.
+
+    `kind` is `user` or `ip`. Raises SentinelError for a placeholder, for no address, and for any other network.
+    """
     if kind == "user":
         return store.people.keys(app, one_user("target", value))[0]
     head, slash, bits = value.partition("/")
@@ -139,9 +144,9 @@ def bearer(store: Store, app: str, kind: str, value: str) -> str:
 
 
 def warnings(decision: Decision, never: Iterable[str] = ()) -> list[str]:
-    """Return what whoever made a decision by hand should know: of whom no playbook would ever make one.
+    """Return warnings about a decision by hand on a target that no playbook would act on; it counts all the same.
 
-    `never` are networks that belong to the app itself. A person's decision counts all the same.
+    `never` are the networks of the app's own proxies.
     """
     if decision.kind == "allow":
         return []
@@ -166,7 +171,10 @@ def _odd_place(value: str, never: Iterable[str]) -> list[str]:
 
 
 def until(length: str | None, end: str | None, now: int) -> int | None:
-    """Return when something ends that lasts so long, or until then; None for ever. Raises SentinelError."""
+    """Return the end of something that lasts for `length` from now or until `end`, None for ever.
+
+    Raises SentinelError for both at once, for a text that cannot be read, and for an end that is over.
+    """
     if length is not None and end is not None:
         raise SentinelError("`for`: there is an `until` already", "leave one of them out")
     if end is not None:
@@ -180,7 +188,7 @@ def until(length: str | None, end: str | None, now: int) -> int | None:
 
 
 def lasting(name: str, length: str) -> int:
-    """Return the microseconds of a text such as `7d`, which are some. Raises SentinelError naming its place."""
+    """Return the microseconds of a text such as `7d`. Raises SentinelError, which names `name`, also for zero."""
     found = _length(name, length)
     if found <= 0:
         raise SentinelError(f"`{name}`: `{length}` is over at once")
@@ -195,7 +203,7 @@ def _length(name: str, text: str) -> int:
 
 
 def time(name: str, value: str) -> int:
-    """Return the moment that a text says: RFC 3339, or seconds since 1970. Raises SentinelError naming its place."""
+    """Return the moment of a text, RFC 3339 or seconds since 1970. Raises SentinelError, which names `name`."""
     try:
         number = float(value) if value.replace(".", "", 1).isdecimal() and value.isascii() else value
         return moment.parse(number)
@@ -204,7 +212,7 @@ def time(name: str, value: str) -> int:
 
 
 def past(name: str, value: str, now: int) -> int:
-    """Return the moment that a text says, which may also be how long before `now`. Raises SentinelError as `time`."""
+    """Return the moment of a text as `time` does; it may also say how long before `now`, such as `24h`."""
     if _LENGTH.fullmatch(value):
         return max(now - _length(name, value), 0)
     try:
@@ -214,7 +222,7 @@ def past(name: str, value: str, now: int) -> int:
 
 
 def spot(name: str, value: str) -> str:
-    """Return an address, or a network, in its one spelling. Raises SentinelError naming its place."""
+    """Return an address or a network in its canonical spelling. Raises SentinelError, which names `name`."""
     if "/" not in value:
         return _address(name, value)
     try:
@@ -224,7 +232,10 @@ def spot(name: str, value: str) -> str:
 
 
 def targets(kept: KeptFinding) -> list[tuple[Single, str]]:
-    """Return whom a finding acted on or would have, as an allowance names them; its user or address where nobody."""
+    """Return the (scope, value) of everybody that a finding acted on or would have, as an allowance names them.
+
+    Where its playbook acts on nobody, it is the finding's own user, else its address.
+    """
     made = [one for effect in kept.finding.effects for one in effect.decisions]
     found: list[tuple[Single, str]] = []
     for one in made:
@@ -240,10 +251,10 @@ def targets(kept: KeptFinding) -> list[tuple[Single, str]]:
 
 
 def pardon(store: Store, app: str, kept: KeptFinding, why: str, length: str | None, by: str, now: int) -> None:
-    """Call a finding a false positive, lift what it decided, and let nobody act on its targets.
+    """Mark a finding as a false positive, lift what it decided, and allow its targets, in one transaction.
 
-    All of it or nothing. `length` says for how long, None for ever; whoever is allowed for longer stays so. Raises
-    Conflict where there would be too many allowances.
+    `length` is how long they are allowed, None for ever; an allowance that lasts longer already keeps its end. Raises
+    Conflict where the app would have too many allowances.
     """
     end = until(length, None, now)
     made = []
@@ -254,10 +265,10 @@ def pardon(store: Store, app: str, kept: KeptFinding, why: str, length: str | No
 
 
 def prolong(store: Store, app: str, kept: KeptFinding, why: str, length: str, by: str, now: int) -> None:
-    """Decide by hand what a finding decided, or would have, for longer.
+    """Decide by hand, for `length` from now, what a finding decided or would have decided.
 
-    What it decided of a user who is only claimed stays the playbook's, so that it still spares the owner's own places
-    and lets nothing else through there.
+    Decisions on a user who was only claimed, and on that user's familiar places, stay those of the playbook. By hand
+    the first would not spare these places any more, and the second would overrule all that playbooks decide there.
     """
     end = until(length, None, now)
     made = [one for effect in kept.finding.effects for one in effect.decisions]
@@ -274,7 +285,10 @@ def prolong(store: Store, app: str, kept: KeptFinding, why: str, length: str, by
 def _room(
     store: Store, app: str, wanted: Iterable[tuple[Single, str]], now: int
 ) -> dict[tuple[Single, str], Allowance | None]:  # fmt: skip
-    """Return by which allowance nobody acts on each of these already; raises Conflict where the others are too many."""
+    """Return the allowance in force of each target, None where it has none yet.
+
+    Raises Conflict where the app would have too many with those that are missing.
+    """
     there = store.allow.list(app, now)
     oldest = {(one.scope, one.value): one for one in reversed(there)}
     found = {one: oldest.get(one) for one in wanted}
@@ -291,7 +305,7 @@ def _allowance(
 
 
 def _is_known(store: Store, app: str, key: str) -> bool:
-    """Say whether a user key is that of a person, or of an event as far as these can be searched."""
+    """Say whether a person has a user key, or any event; False for the latter while events cannot be searched."""
     if store.people.get(app, key) is not None:
         return True
     with suppress(StoreBusy):
