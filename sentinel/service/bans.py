@@ -1,8 +1,8 @@
 """Which addresses, networks and users are refused entirely, for clients that know no more: firewalls, proxies, lists.
 
 One table for each app, in memory, updated when it is read. For every address it agrees with what an SDK's decision set
-would say of an anonymous request from there: a person's decision comes before a playbook's, and an exception that a
-person made within a playbook's network stays. Who reads it, and in which form, is not known here.
+would say of an anonymous request from there: a decision by hand overrules those of playbooks, and what is allowed by
+hand is cut out of networks that playbooks block. Who reads it, and in which form, is not known here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Target = Place | str  # an address or network, or a user key
 
 
 class Ban(NamedTuple):
-    """What holds for a target until a time (microseconds since 1970, FOREVER), and by which decision."""
+    """What holds for a target until a time (microseconds since 1970, or FOREVER), and the decision behind it."""
 
     kind: Literal["block", "challenge"]
     until: int
@@ -36,12 +36,12 @@ class Ban(NamedTuple):
     playbook: str | None
 
     def same(self, other: Ban | None) -> bool:
-        """Say whether a gate need not hear of the difference."""
+        """Say whether kind and end are the same, so that a gate need not hear of the change."""
         return other is not None and self[:2] == other[:2]
 
 
 class Change(NamedTuple):
-    """What a target's ban was and is, None for none."""
+    """A target with the ban it had and the one it has now, each None for none."""
 
     target: Target
     was: Ban | None
@@ -56,9 +56,9 @@ class _Step(NamedTuple):
 
 
 class Table:
-    """The bans of one app. `number` counts the changes; every method may come from any thread.
+    """The bans of one app, in `bans` by target; `number` counts the changes. Its methods may be called from any thread.
 
-    Those that change it hold a lock, and so does `changes`; the others ask for one ban after another.
+    Methods that change the table hold a lock, and so does `changes`; the others read one ban after another.
     """
 
     def __init__(self) -> None:
@@ -80,11 +80,11 @@ class Table:
         self._gone: OrderedDict[Target, tuple[Ban, int]] = OrderedDict()
 
     def fresh(self, revision: int, on: bool, now: int) -> bool:
-        """Say whether nothing has changed since the table was brought up to date."""
+        """Say whether the table is up to date: the same revision and switch, and no end of a decision has passed."""
         return (revision, on) == (self.revision, self._on) and now < self._next
 
     def update(self, delta: Delta, on: bool, now: int) -> None:
-        """Take in what changed in the decision list, and what time ended."""
+        """Take in what changed in the decision list, the switch (`on`), and the decisions that have ended by `now`."""
         with self._lock:
             before = frozenset(self._open.values())
             stale = self._apply(delta)
@@ -104,17 +104,17 @@ class Table:
                 self._gone.popitem(last=False)
 
     def remember(self, gone: Iterable[tuple[Target, Ban, int]]) -> None:
-        """Take in what was over before the table was made, and since when."""
+        """Take in (target, ban, end) of bans that were over before the table was made."""
         with self._lock:
             for target, ban, at in sorted(gone, key=lambda one: one[2]):
                 if target not in self.bans:
                     self._gone[target] = (ban, at)
 
     def changes(self, since: int | None) -> tuple[int, list[Change]]:
-        """Return the number to ask from next time, and what changed; everything where that is not known.
+        """Return the number to ask from next time, and what changed since `since`; everything where that is not known.
 
-        Everything is what holds now, and what has been over for less than a day. A ban that took a shorter one's place
-        comes once more as new when that one is over: some gates keep the end they were told first.
+        Everything is what holds now, and what has been over for less than a day. A ban that replaced a shorter one is
+        told once more, as new, when the shorter one is over: some gates keep the end they were told first.
         """
         with self._lock:
             if since is None or not self._floor <= since <= self.number:
@@ -184,7 +184,7 @@ class Table:
         return stale
 
     def _judge(self, target: Target, opened: _Open, now: int) -> None:
-        """Bring what a target's own decisions amount to up to date."""
+        """Work out the ban of a target's own decisions again, and the pieces of the target that it holds for."""
         ban, personal = _ban(self._decided.get(target, {}).values(), now) if self._on else (None, False)
         pieces: list[Target] = []
         if ban is not None:
@@ -201,7 +201,7 @@ class Table:
             self._settle(piece, now)
 
     def _settle(self, piece: Target, now: int) -> None:
-        """Note what holds for a target now, if it is another thing than before."""
+        """Work out the ban of a piece, the strictest of all targets it is a piece of, and note it if it changed."""
         held = self._held.get(piece)
         if not held:
             self._held.pop(piece, None)
@@ -236,14 +236,14 @@ class Table:
 
 
 class _Open:
-    """The addresses and networks that people allow."""
+    """The addresses and networks that are allowed by hand."""
 
     def __init__(self, places: frozenset[Place]) -> None:
         self._places = places
         self._lengths = {(one.version, one.length) for one in places}
 
     def without(self, wanted: Place) -> Iterator[Place]:
-        """Give what of a network is left without them, in as few pieces as may be."""
+        """Give what is left of a network without these, in as few networks as possible."""
         wider = (wanted.wider(length) for version, length in self._lengths if _in(wanted, version, length))
         if not any(one in self._places for one in wider):
             longer = any(version == wanted.version and length > wanted.length for version, length in self._lengths)
@@ -275,14 +275,14 @@ class Bans:
         self._locks: dict[str, threading.Lock] = {}
 
     def fresh(self, app: str) -> Table | None:
-        """Return an app's table if it is up to date, which costs nothing."""
+        """Return an app's table if it is up to date, else None; this asks no store and never waits."""
         table = self._tables.get(app)
         if table is None or not table.fresh(self._decisions.revision(app), self._on(app), self._clock()):
             return None
         return table
 
     def table(self, app: str) -> Table:
-        """Return an app's table, brought up to date first; where the store is busy as it was, if there is one."""
+        """Return an app's table, up to date, or as it was while the store is busy; raises StoreBusy where it is new."""
         with self._locks.setdefault(app, threading.Lock()):
             found = self.fresh(app)
             if found is not None:
@@ -300,7 +300,7 @@ class Bans:
             return table
 
     def _ended(self, app: str, now: int) -> Iterator[tuple[Target, Ban, int]]:
-        """Give what ended within a day, of the decisions made last: gates that were told of it may hold it still."""
+        """Give the bans that ended within a day, of the newest decisions: gates may hold them still."""
         for scope in _SCOPES:
             page = self._decisions.list(app, scope=scope, limit=1000)
             for kept in page.items:
@@ -312,7 +312,7 @@ class Bans:
 
 
 def _ban(decisions: Iterable[Decision], now: int) -> tuple[Ban | None, bool]:
-    """Return what decisions on one target amount to, and whether it is a person's word."""
+    """Return the ban of the decisions on one target, None for none, and whether any of these was made by hand."""
     live = [one for one in decisions if one.in_force(now)]
     personal = [one for one in live if one.manual]
     strictest = max(personal or live, key=lambda one: (STRICTNESS[one.kind], one.until or FOREVER), default=None)
