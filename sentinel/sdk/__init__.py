@@ -19,6 +19,7 @@ from typing import Any, Unpack
 from sentinel.core.decision import Verdict
 from sentinel.sdk import client as _client
 from sentinel.sdk import options as _options
+from sentinel.sdk import unstarted as _unstarted
 from sentinel.sdk.clock import Notes as _Notes
 from sentinel.sdk.events import Identifier as _Identifier
 from sentinel.sdk.events import User as _User
@@ -32,7 +33,7 @@ __all__ = [
 
 _Address = IPv4Address | IPv6Address
 
-_now = _client.Client(_options.Options())
+_now: _client.Client = _unstarted.Unstarted(_options.Options())
 
 
 def start(url: str | None = None, key: str | None = None, **settings: Unpack[_options.Settings]) -> None:

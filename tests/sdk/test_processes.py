@@ -185,6 +185,38 @@ def test_a_worker_of_a_pool_sends_what_waits_as_it_ends(server, method, tmp_path
     assert len(server.events) == 1
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_worker_without_the_start_of_its_parent_says_so_until_it_starts(server, method, tmp_path):
+    script = tmp_path / "work.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import multiprocessing
+            from sentinel import sdk
+            def work(event):
+                sdk.is_blocked('jane')
+                sdk.track(event)
+            def start_and_work(event):
+                sdk.start(exit_wait=60)
+                work(event)
+            if __name__ == '__main__':
+                sdk.start(exit_wait=60)
+                context = multiprocessing.get_context({method!r})
+                for target in (start_and_work, work):
+                    process = context.Process(target=target, args=(target.__name__,))
+                    process.start()
+                    process.join(60)
+            """
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment(server), timeout=300, check=True, capture_output=True, text=True
+    )
+    assert [event["event"] for event in server.events] == ["start_and_work"]
+    (line,) = done.stderr.splitlines()
+    assert "`start` was not called in this worker of multiprocessing" in line
+
+
 def test_a_worker_that_a_request_begins_works_for_no_request():
     """It serves many of them: what it does must not be told of the first one's user and address."""
     printed = run(
