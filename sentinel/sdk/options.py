@@ -97,19 +97,18 @@ class Options:
 def read(given: Mapping[str, Any], warn: Warn, environ: Mapping[str, str] | None = None) -> Options:
     """Return the options of a call of `start`, completed from SENTINEL_* in the environment."""
     environ = os.environ if environ is None else environ
-    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    for name, variable in _VARIABLES.items():
-        if name not in values and environ.get(variable):
-            values[name] = environ[variable]
+    values: dict[str, Any] = {}
+    for name, reader in _READERS.items():
+        for value in (given.get(name), environ.get(_VARIABLES.get(name, "")) or None):
+            if value is None:
+                continue
+            try:
+                values |= reader(value)
+                break
+            except Exception as error:  # noqa: BLE001  whatever an object does that cannot be meant
+                warn(f"the setting `{name}` is left out: {told(error)}")
     if environ.get("SENTINEL_ENFORCE", "").strip().lower() in _OFF:
         values["enforce"] = False
-    for name, reader in _READERS.items():
-        if name in values:
-            try:
-                values |= reader(values[name])
-            except Exception as error:  # noqa: BLE001  whatever an object does that cannot be meant
-                del values[name]
-                warn(f"the setting `{name}` is left out: {told(error)}")
     if environ.get("FORWARDED_ALLOW_IPS", "").strip() == "*":
         warn("FORWARDED_ALLOW_IPS=* lets everybody choose the address they come from (name your proxies instead)")
     options = Options(**values)

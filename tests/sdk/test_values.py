@@ -190,6 +190,14 @@ def test_settings_come_from_the_call_then_from_the_environment():
     assert read(environ, trusted_proxies=2)[0].proxy_hops == 2
 
 
+def test_a_setting_that_cannot_be_meant_leaves_the_environments_in_force():
+    """Copied from a page, `key="…"` stands beside a SENTINEL_KEY that is right."""
+    environ = {"SENTINEL_URL": "https://env.example", "SENTINEL_KEY": "k1"}
+    found, said = read(environ, url="https://…", key="…")
+    assert (found.url, found.key) == ("https://env.example", "k1")
+    assert [line.partition(":")[0] for line in said] == [f"the setting `{one}` is left out" for one in ("url", "key")]
+
+
 @pytest.mark.parametrize(
     "url", ["ftp://x", "sentinel.example", "https://", "https://u:p@x", "", "https://x:99999", "http://[::1"]
 )
