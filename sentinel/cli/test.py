@@ -67,7 +67,8 @@ def test(
     if junit is not None:
         _write_junit(junit, outcomes)
     if not outcomes:
-        complain(f"there is no test that holds `{wanted}`" if wanted else "there are no tests")
+        none = "there are no tests (write some below `tests:` in the file)"
+        complain(f"there is no test that holds `{wanted}`" if wanted else none)
     return 1 if failed or survivors or not outcomes else 0
 
 

@@ -163,6 +163,12 @@ def test_a_text_that_no_test_holds_is_a_failure(here, capsys):
     assert capsys.readouterr().err == "sentinel: there is no test that holds `zzz`\n"
 
 
+def test_a_file_without_tests_is_a_failure_that_says_where_they_go(here, tmp_path, capsys):
+    (tmp_path / "bare.yaml").write_text("rule: bare\nevent: auth\n")
+    assert run(["test", "bare.yaml"]) == 1
+    assert capsys.readouterr().err == "sentinel: there are no tests (write some below `tests:` in the file)\n"
+
+
 def test_shuffling_prints_seeds_that_can_be_repeated(here, capsys):
     assert run(["test", "p.yaml", "--shuffle"]) == 0
     out = capsys.readouterr().out

@@ -166,6 +166,17 @@ def test_every_example_passes_the_tests_it_shows(
     assert run(["test", str(tmp_path)]) == 0, capsys.readouterr().out
 
 
+def test_the_tests_shown_for_the_readme_s_first_playbook_pass(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = re.search(r"^```yaml\n(playbook: tiny-payments\n.*?)^```", GUIDES[-1].read_text(), re.DOTALL | re.MULTILINE)
+    shown = re.search(r"^```yaml\n(tests:\n.*?)^```", TRYING, re.DOTALL | re.MULTILINE)
+    assert first is not None
+    assert shown is not None
+    (tmp_path / "tiny-payments.yaml").write_text(first[1] + shown[1])
+    assert run(["test", str(tmp_path)]) == 0, capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "block", [one for one in EXAMPLES if str(one.id).startswith("playbooks-") and b"playbook: " in one.values[0][:10]]
 )
