@@ -49,7 +49,7 @@ def environment() -> Environment:
         "whole": whole, "prose": prose, "utc": utc, "stamp": stamp, "lasting": lasting, "nearly": nearly,
         "number": number, "plain_json": plain_json,
         "actor": actor, "duration": duration, "short": short, "target": target, "parties": parties,
-        "pair": lambda value: (value, value), "laid_out": laid_out, "filename": filename, "parsed": moment.parse,
+        "pair": lambda value: (value, value), "filename": filename, "parsed": moment.parse,
         "suffixed": lambda value, more: f"{value}{more}", "told": told, "many": many, "dotted": dotted,
         "grouped": grouped, "quoted": quoted, "excerpt": excerpt, "label": label, "labelled": labelled,
         "valued": valued, "metric": metric, "bound": bound,
@@ -187,12 +187,6 @@ def plain_json(value: object) -> Markup:
     """Return a value as JSON inside a `<script type="application/json">` or an attribute: no sign of it is markup."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str)
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e").replace("'", "\\u0027"))  # noqa: S704
-
-
-def laid_out(value: object, most: int = 20_000) -> Markup:
-    """Return a value as JSON for people, line by line, of which no character steers anything."""
-    text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, default=str)
-    return escape(inert(text, most))
 
 
 def filename(file: str) -> str:

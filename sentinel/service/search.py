@@ -8,12 +8,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from sentinel.core.errors import SentinelError
+from sentinel.core.text import whole
 from sentinel.engine.expression import Expression, ExpressionError, compile_expression
+from sentinel.engine.fields import FieldSpec, find_field
+from sentinel.engine.kinds import Kind, kind_of_value
 from sentinel.engine.playbook import Place
 from sentinel.engine.problems import Problem
+from sentinel.engine.syntax import LARGEST
 from sentinel.loader.assembly import Content, assemble
 from sentinel.loader.mistakes import Mistake, PlaybookErrors
 
@@ -54,11 +59,37 @@ def literal(value: str | int | float | bool | None) -> str:
 def narrowed(q: str, field: str, value: str | int | float | bool | None, *, out: bool = False) -> str:
     """Return a condition that takes of what another does the events with a value alone, or with `out` all others."""
     if value is None:
-        clause = f"{field} {'!=' if out else '=='} None"
-    elif out:
-        clause = f"({field} == None or {field} != {literal(value)})"
-    else:
-        clause = f"{field} == {literal(value)}"
+        return joined(q, f"{field} {'!=' if out else '=='} None")
+    if out:
+        return joined(q, f"({field} == None or {field} != {literal(value)})")
+    return joined(q, f"{field} == {literal(value)}")
+
+
+def clause(path: tuple[str, ...], value: object, *, inside: bool = False) -> str | None:
+    """Return the condition that a field has a value, with `inside` that its list holds it; None where none can say so.
+
+    A name with a space or a dot in it, a number past 64 bits and half a character have no spelling.
+    """
+    if not isinstance(value, str | int | float) or (type(value) is int and abs(value) > LARGEST):
+        return None
+    kind = _kind(path)
+    if kind is None or not kind & (Kind.LIST if inside else kind_of_value(value)):
+        return None
+    if isinstance(value, str) and whole(value) != value:
+        return None
+    field = ".".join(path)
+    return f"{literal(value)} in {field}" if inside else f"{field} == {literal(value)}"
+
+
+@lru_cache(maxsize=4096)
+def _kind(path: tuple[str, ...]) -> Kind | None:
+    """Return what a field may be, None where a condition cannot name it."""
+    spec = find_field(path) if all(name.isidentifier() for name in path) else None
+    return spec.kind if isinstance(spec, FieldSpec) else None
+
+
+def joined(q: str, clause: str) -> str:
+    """Return a condition that takes of what another does the events for which a clause holds."""
     if not q.strip():
         return clause
     return (

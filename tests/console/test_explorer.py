@@ -61,8 +61,8 @@ def test_a_mistake_is_shown_in_its_place_with_what_to_write(console):
 
 def test_clicking_a_value_asks_for_it_alone_and_clicking_it_away_for_the_others(console):
     page = console.reader().page(where(q='event != "act0"', facet="properties.plan"))
-    clicked = [said(link)["q"] for link in links(page) if "pro%5C%22x" in link]
-    only, without = clicked[0], clicked[1]
+    facets = page[page.index('class="facets"') :]
+    only, without = [said(link)["q"] for link in links(facets) if "pro%5C%22x" in link]
     assert only == 'event != "act0" and properties.plan == "pro\\"x"'
     assert "2 events" in text(console.reader().page(where(q=only)))
     others = text(console.reader().page(where(q=without)))
@@ -117,6 +117,36 @@ def test_an_event_is_shown_whole_with_what_is_made_of_it(console):
     assert 'pro\\"x' in unescape(page)
     assert "What is made of it" in text(page)
     assert console.reader().get("/explorer/events/unknown").status == 404
+
+
+def test_a_nested_value_is_shown_as_json_and_leads_to_the_events_that_have_it(console):
+    cart = {"total": 14, "gift": True, "lines": [{"sku": "A1"}], "tags": ["new", 'v"ip']}
+    for user in ("una", "uma"):
+        event = {"event": "cart.changed", "user": user, "properties": {"cart": cart | {"by": user}, "odd key": 1}}
+        assert console.whole.using("sdk").post("/v1/events", event).json["accepted"] == 1
+    wait_for(lambda: "2 events" in text(console.reader().page(where(event="cart.changed"))))
+    page = console.reader().page(where(event="cart.changed", q="properties.cart.total > 1", by="users"))
+    assert 'cart.total 14 , cart.gift True , cart.lines [{"sku": "A1"}] , cart.tags ["new", "v\\"ip"] +2' in text(page)
+    asked = {"q": 'properties.cart.total > 1 and properties.cart.by == "una"', "event": "cart.changed", "by": "users"}
+    assert asked | {"app": "one"} in [said(link) for link in links(page)]
+    assert "1 event " in text(console.reader().page(where(**asked)))
+    whole = console.reader().page(links(page, "/explorer/events/")[0])
+    assert '"odd key": 1 }' in text(whole)
+    assert not [link for link in links(whole) if "odd+key" in link or "sku" in link]
+    tagged = next(link for link in links(whole) if "properties.cart.tags" in link and "ip" in said(link)["q"])
+    assert said(tagged)["q"] == '"v\\"ip" in properties.cart.tags'
+    assert "2 events" in text(console.reader().page(tagged))
+
+
+def test_a_field_that_holds_further_ones_leads_to_them(console):
+    event = {"event": "ship", "user": "una", "properties": {"ship": {"to": {"country": "DE"}, "by": "air"}}}
+    assert console.whole.using("sdk").post("/v1/events", event).json["accepted"] == 1
+    wait_for(lambda: "1 event " in text(console.reader().page(where(event="ship"))))
+    page = console.reader().page(where(event="ship", facet="properties.ship"))
+    assert "No event here has a value in it, but in what lies inside:" in text(page)
+    inner = [said(link)["facet"] for link in links(page) if "facet" in said(link)]
+    assert {"properties.ship.by", "properties.ship.to"} <= set(inner)
+    assert "No event here has a value in it." in text(console.reader().page(where(event="ship", facet="properties.x")))
 
 
 def test_an_event_says_which_of_its_properties_are_of_another_type_than_came_first(console):

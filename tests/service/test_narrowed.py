@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sentinel.core import event
 from sentinel.engine.expression import compile_expression
-from sentinel.service.search import literal, narrowed
+from sentinel.service.search import clause, joined, literal, narrowed
 
 QUERIES = (
     "", 'event == "a"', 'event == "a" or event == "b"', 'user == None if event == "a" else True', "# all\nTrue == True",
@@ -46,3 +46,29 @@ def test_any_text_is_spelt_in_printable_characters_and_read_back(text):
 def test_texts_that_would_end_a_text_do_not(value):
     assert compile_expression(narrowed("", "properties.x", value)).matches(happened("a", value))
     assert not compile_expression(narrowed("", "properties.x", value)).matches(happened("a", "other"))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "inside", "asked"),
+    [
+        (("properties", "cart", "total"), 14, False, "properties.cart.total == 14"),
+        (("properties", "cart", "gift"), True, False, "properties.cart.gift == True"),
+        (("properties", "tags"), "vip", True, '"vip" in properties.tags'),
+        (("user", "labels"), "vip", True, '"vip" in user.labels'),
+        (("geo", "country"), "DE", False, 'geo.country == "DE"'),
+        (("properties", "a.b"), "x", False, None),
+        (("properties", "odd key"), "x", False, None),
+        (("properties", "a-b"), "x", False, None),
+        (("properties", "cart"), {"total": 14}, False, None),
+        (("properties", "none"), None, False, None),
+        (("properties", "huge"), 10**30, False, None),
+        (("properties", "half"), "\ud800", False, None),
+        (("timestamp",), "2026-03-09T02:13:00Z", False, None),
+        (("received",), "2026-03-09T02:13:00Z", False, None),
+        (("geo", "country"), "DE", True, None),
+    ],
+)
+def test_a_value_of_an_event_is_asked_for_where_a_condition_can_name_it(path, value, inside, asked):
+    assert clause(path, value, inside=inside) == asked
+    if asked:
+        compile_expression(joined("success or event == 'a' # why", asked))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
-from sentinel.console.asking import BETWEEN, CHOICES, Asked, Search, ends, zone_of
+from sentinel.console.asking import BETWEEN, CHOICES, RANGES, Asked, Search, ends, zone_of
+from sentinel.console.narrowing import Narrowing
 from sentinel.console.parts import Cursor, Given, Id
 from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import DAY, SECOND
@@ -41,12 +41,13 @@ class FacetValue(NamedTuple):
 
 
 class Facet(NamedTuple):
-    """The values a field has most; `more` says that there are others."""
+    """The values a field has most; `more` says that there are others, `inner` which fields lie in it."""
 
     field: str
     values: list[FacetValue]
-    approximate: bool
-    more: bool
+    approximate: bool = False
+    more: bool = False
+    inner: tuple[str, ...] = ()
 
 
 @router.get("/explorer")
@@ -76,7 +77,7 @@ def explore(visit: Viewer, asked: Asked, by: By = "events", facet: Given = "", c
         span=ends(filter.since, filter.until),
         since=filter.since, until=filter.until,
         chart={"x": [start // SECOND for start in series.starts], "bars": [int(bar or 0) for bar in bars]},
-        total=visit.store.events.count(visit.app.id, filter),
+        total=visit.store.events.count(visit.app.id, filter), narrowing=_narrowing(visit, asked, by, facet),
     )  # fmt: skip
 
 
@@ -107,9 +108,10 @@ def tail(visit: Viewer, asked: Asked) -> Response:
     """Tell the events of a search as they come, as rows of the page's table."""
     wanted = asked.filter(visit, visit.now)
     filter = Filter(wanted.name, wanted.user, wanted.ip, q=wanted.q)
+    shown = {"visit": visit, "narrowing": _narrowing(visit, asked), "fresh": True}
 
     def row(kept: KeptEvent) -> dict[str, str]:
-        return {"html": visit.answers.piece("explorer_rows.html", visit=visit, events=[kept], fresh=True)}
+        return {"html": visit.answers.piece("explorer_rows.html", events=[kept], **shown)}
 
     def alive() -> bool:
         session = visit.here.accounts.session(visit.token, busy=False)
@@ -125,7 +127,23 @@ def show_event(visit: Viewer, id: Id, at: Annotated[int | None, Query(ge=0, lt=2
     event = why.event.event
     odd = conflicting(visit.store.schema.properties(visit.app.id), event.properties)
     nobody = [(name, event.identifiers[name]) for name in placeholders(event.identifiers)]
-    return visit.page("event.html", kept=why.event, event=event, why=why, odd=odd.items(), nobody=nobody)
+    narrowing = Narrowing(visit, "", **_around(visit.now, event.at))
+    return visit.page(
+        "event.html", kept=why.event, event=event, why=why, odd=odd.items(), nobody=nobody, narrowing=narrowing
+    )
+
+
+def _narrowing(visit: Visit, asked: Search, by: By = "events", facet: str = "") -> Narrowing:
+    """Return what makes the values of a search's events links that narrow it."""
+    kept = asked.query | {"at": None, "by": by if by != "events" else None, "facet": facet}
+    return Narrowing(visit, asked.q, **{name: kept[name] for name in kept if name != "q"})
+
+
+def _around(now: int, at: int) -> dict[str, str]:
+    """Return the shortest period of a day or more, as addresses say it, in which an event is."""
+    lengths = (name for name, (length, _) in RANGES.items() if length >= DAY and now - length < at <= now)
+    name = next(lengths, None)
+    return {"range": name} if name else {"range": BETWEEN, **ends(at - DAY, at + DAY)}
 
 
 def _facets(
@@ -136,7 +154,9 @@ def _facets(
     problem = None
     for field in filter(None, dict.fromkeys((*FACETS, more))):
         try:
-            facets += _facet(visit, asked.q, wanted, field, by, MORE if field == more else VALUES)
+            facets += _facet(visit, asked.q, wanted, field, by, MORE if field == more else VALUES) or (
+                [Facet(field, [], inner=_inner(visit, field))] if field == more else []
+            )
         except SentinelError as error:
             if field == more and isinstance(error, StoreBusy):
                 raise
@@ -144,12 +164,19 @@ def _facets(
     return facets, problem
 
 
-def _facet(visit: Visit, q: str, wanted: Filter, field: str, by: By, most: int) -> Iterator[Facet]:
+def _inner(visit: Visit, field: str) -> tuple[str, ...]:
+    """Return the properties that lie right in another."""
+    paths = (f"properties.{one.path}" for one in visit.store.schema.properties(visit.app.id))
+    return tuple(one for one in paths if one.rpartition(".")[0] == field)[:MORE]
+
+
+def _facet(visit: Visit, q: str, wanted: Filter, field: str, by: By, most: int) -> list[Facet]:
     found = visit.store.explorer.top(visit.app.id, TopWanted(wanted, field, by, most + 1, previous=False, users=False))
     whole = getattr(found.total, by) or 0
     values = [_facet_value(q, field, one, by, whole) for one in found.items]
-    if any(one.value is not None for one in values):
-        yield Facet(field, values[:most], found.approximate and by == "users", len(values) > most)
+    if all(one.value is None for one in values):
+        return []
+    return [Facet(field, values[:most], found.approximate and by == "users", len(values) > most)]
 
 
 def _facet_value(q: str, field: str, one: Ranked, by: By, whole: int) -> FacetValue:
