@@ -14,7 +14,7 @@ WIDEST = 32  # bits: no network that events are grouped by is wider, so all of i
 
 
 def network(text: str) -> IPv4Network | IPv6Network:
-    """Return the network that events can be searched by; raises SentinelError for what is none."""
+    """Return the network of a search; raises SentinelError for other text, and for an IPv6 one narrower than /64."""
     try:
         found = ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -25,7 +25,7 @@ def network(text: str) -> IPv4Network | IPv6Network:
 
 
 def same(field: str, columns: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Return what is the same for all events of one value of a group's field; none where nothing is."""
+    """Return the columns that are equal in all events whose field has one value; none where no column is."""
     if field in columns:
         return columns[field]
     spec = find_field(tuple(field.split(".")))
@@ -33,9 +33,9 @@ def same(field: str, columns: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def hit(fewest: Fewest, divided: str, keys: Iterable[str], values: Iterable[str]) -> str:
-    """Return the columns of an event that may count: its place, its piece of time, `k`s of its group, `v`s to count.
+    """Return the SQL columns of an event that may count: time, id, position, piece of time, keys `k…` and values `v…`.
 
-    `divided` stands between a whole number and what it is divided by without the rest.
+    A piece is as long as the window of `fewest`; `divided` is the database's operator that divides whole numbers.
     """
     piece = "0" if fewest.window is None else f"ts {divided} {max(fewest.window, 1):d}"
     return ", ".join([

@@ -20,17 +20,17 @@ OPEN = (_c.lane.is_not(None), _c.done.is_(None), _c.dead.is_(False))  # an older
 
 
 def lanes(connection: Connection, now: int) -> list[Lane]:
-    """Return the lanes in which something waits to be decided, or a bundle's period is over."""
+    """Return the lanes that `settle` has work in: undecided deliveries, or a bundle whose period is over."""
     asked = or_(_c.kind != KIND, _c.next_at <= now)
     query = select(_c.app, _c.channel, _c.lane).where(*OPEN, asked).distinct()
     return [Lane(*row) for row in connection.execute(query)]
 
 
 def settle(connection: Connection, lane: Lane, bound: Bound | None, now: int) -> Settled:
-    """Decide of the next lot of a lane: as many as the bound leaves are let go, the others folded into a bundle.
+    """Decide the next lot of a lane: as many deliveries as the bound leaves go out alone, the others into a bundle.
 
-    A period that is over is closed before that, and the next begins with what comes then. A clock that was set back
-    ends it, too: else what waits would wait for the clock.
+    A period that is over is closed before that, and the next one begins. So it is if the clock was set back: else what
+    waits would wait until the clock is there again.
     """
     since, told, bundle = _period(connection, lane, now)
     over = bound is None or not told or not since <= now < since + bound.per
@@ -54,7 +54,7 @@ def _of(columns: Any, lane: Lane) -> tuple[Any, ...]:
 
 
 def _period(connection: Connection, lane: Lane, now: int) -> tuple[int, int, int | None]:
-    """Return when a lane's period began, how many it told and its bundle; nobody else decides of it meanwhile."""
+    """Return when a lane's period began, how many went out alone in it, and its bundle; the lane is locked."""
     key = {"app": lane.app, "channel": lane.channel, "lane": lane.name}
     insert_new(connection, periods, [{**key, "since": now, "told": 0, "bundle": None}])
     query = select(_p.since, _p.told, _p.bundle).where(*_of(_p, lane)).with_for_update()
@@ -68,7 +68,7 @@ def _waiting(connection: Connection, lane: Lane) -> Sequence[Row[Any]]:
 
 
 def _close(connection: Connection, bundle: int | None, now: int) -> None:
-    """Let a bundle go: nothing more comes into it."""
+    """Make a bundle due; nothing more is folded into it."""
     if bundle is not None:
         connection.execute(update(outbox).where(_c.id == bundle, *OPEN).values(lane=None, next_at=now))
 
@@ -76,7 +76,7 @@ def _close(connection: Connection, bundle: int | None, now: int) -> None:
 def _fold(
     connection: Connection, lane: Lane, rest: Sequence[Row[Any]], bundle: int | None, until: int, now: int
 ) -> int:
-    """Fold deliveries into a bundle, which is told at a time, and return its id; without one it is made."""
+    """Fold deliveries into a bundle and return its id; without one a new one is made, which is due at `until`."""
     body = None
     if bundle is not None:
         growing = select(_c.body).where(_c.id == bundle, *OPEN)

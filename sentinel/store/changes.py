@@ -65,7 +65,7 @@ _TAKE = update(apps).where(apps.c.id == OF).values(revision=apps.c.revision + 1)
 
 
 class Change:
-    """The change of one app's list within a transaction; its revision is taken when something really changes."""
+    """What one transaction changes in an app's decision list; it takes a revision once it really changes something."""
 
     def __init__(self, connection: Connection, app: str, now: int) -> None:
         self.connection = connection
@@ -74,7 +74,7 @@ class Change:
         self.revision: int | None = None
 
     def take(self) -> int:
-        """Return the revision this transaction makes."""
+        """Return the revision of this transaction, which is made at the first call; raises SentinelError for no app."""
         if self.revision is None:
             self.revision = self.connection.execute(_TAKE, {"of": self.app}).scalar_one_or_none()
             if self.revision is None:
@@ -85,18 +85,18 @@ class Change:
 
 
 def in_force(now: int) -> tuple[ColumnElement[bool], ...]:
-    """Return what is so of decisions that are in force then."""
+    """Return the conditions of a decision that is in force at `now`."""
     c = decisions.c
     return c.removed.is_(None), or_(c.until.is_(None), c.until > now)
 
 
 def lots(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Cut values into lots that one statement can name."""
+    """Cut values into lots that fit into one statement."""
     return (values[start : start + LOT] for start in range(0, len(values), LOT))
 
 
 def among(change: Change, query: Select[Any], ids: Sequence[str]) -> set[str]:
-    """Return which of these ids a query of one column finds; it takes them as `some`, and the app as `of`."""
+    """Return what a query of one column finds of these ids; its parameters are `some` (ids) and `of` (the app)."""
     found: set[str] = set()
     for some in lots(ids):
         found.update(change.connection.execute(query, {"of": change.app, "some": some}).scalars())
@@ -104,29 +104,29 @@ def among(change: Change, query: Select[Any], ids: Sequence[str]) -> set[str]:
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert the rows that collide with none."""
+    """Insert rows, but those whose key is there already."""
     if rows:
         connection.execute(_inserting(connection.dialect.name, table), list(rows))
 
 
 @cache
 def _inserting(dialect: str, table: Table) -> Executable:
-    """Return the statement, which takes longer to make than to carry out."""
+    """Return the statement of `insert_new`; making it takes longer than running it."""
     statement: Executable = _INSERT[dialect](table).on_conflict_do_nothing()
     return statement
 
 
 def add_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
-    """Insert a row unless it collides with one; say whether it did."""
+    """Insert a row unless its key is there already; say whether it was inserted."""
     insert = _INSERT[connection.dialect.name]
     query = insert(table).values(**row).on_conflict_do_nothing().returning(*table.primary_key)
     return connection.execute(query).first() is not None
 
 
 def touch(connection: Connection, app: str, room: str) -> None:
-    """Let other processes know, once this is committed, that what they remember of a room of an app is old.
+    """Tell other processes, with the commit, that what they remember of a room of an app is out of date.
 
-    Over SQLite there are none.
+    Over SQLite there are no others, and nothing is done.
     """
     if connection.dialect.name != "postgresql":
         return
@@ -136,7 +136,7 @@ def touch(connection: Connection, app: str, room: str) -> None:
 
 
 def put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
-    """Insert a row, or change the one of the same primary key to it."""
+    """Insert a row, or replace the columns it has in the row of the same primary key."""
     insert = _INSERT[connection.dialect.name](table).values(**row)
     keys = [column.name for column in table.primary_key]
     rest = {name: insert.excluded[name] for name in row if name not in keys}
@@ -144,9 +144,10 @@ def put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
 
 
 def add(change: Change, wanted: Sequence[Decision]) -> None:
-    """Add decisions, but those known and those whose finding was undone; each once more for every linked key.
+    """Add decisions, and a repeat of each for every linked key of its user.
 
-    Those that ended because their finding was taken back are made again.
+    Left out are those whose id is known and those whose finding was undone. One that ended because its finding was
+    taken back is made again, under another id.
     """
     known = among(change, _KNOWN, [one.id for one in wanted])
     undone = among(change, _UNDONE, list({one.finding for one in wanted if one.finding}))
@@ -162,7 +163,7 @@ def add(change: Change, wanted: Sequence[Decision]) -> None:
 
 
 def spread(change: Change, keys: Sequence[str]) -> None:
-    """Repeat what is in force on any of one person's keys for the others of them."""
+    """Repeat the decisions in force on any of one person's keys for all other keys of that person."""
     c = decisions.c
     query = select(decisions).where(
         c.app == change.app, c.subject.in_(keys), c.parent.is_(None), *in_force(change.now)
@@ -173,7 +174,10 @@ def spread(change: Change, keys: Sequence[str]) -> None:
 
 
 def lift(change: Change, which: Iterable[str], by: str, why: str) -> list[str]:
-    """End decisions, with their repeats, by id; their findings decide nothing any more. Return those that ended."""
+    """End decisions and their repeats by id, and undo their findings, so that these never decide again.
+
+    Return the ids of those that were in force until now.
+    """
     c = decisions.c
     ids = list(which)
     alive = select(c.id, c.finding).where(c.app == change.app, c.id.in_(ids), c.removed.is_(None))
@@ -190,7 +194,7 @@ def lift(change: Change, which: Iterable[str], by: str, why: str) -> list[str]:
 
 
 def of_findings(change: Change, found: Sequence[str]) -> list[str]:
-    """Return the ids of the decisions of findings that are not lifted."""
+    """Return the ids of the decisions of findings, without those that were removed and without repeats."""
     c = decisions.c
     query = select(c.id).where(
         c.app == change.app, c.finding.in_(found), c.parent.is_(None), c.removed.is_(None)
@@ -199,7 +203,7 @@ def of_findings(change: Change, found: Sequence[str]) -> list[str]:
 
 
 def part(change: Change, key: str, person_keys: Sequence[str]) -> None:
-    """End the repeats that a key has only because it was linked with these others, and theirs because of it."""
+    """End the repeats that a key got from these other keys of its person, and those that they got from it."""
     c = decisions.c
     roots = select(c.id).where(c.app == change.app, c.parent.is_(None))
     mine = roots.where(c.subject == key)
@@ -216,16 +220,16 @@ def part(change: Change, key: str, person_keys: Sequence[str]) -> None:
 
 
 def subject(decision: Decision) -> str | None:
-    """Return the user key a decision is about, None for an address or network."""
+    """Return the user key that a decision is on, None for one on an address or network."""
     if decision.scope == "user":
         return decision.value
     return unpair(decision.value)[0] if decision.scope in PAIRS else None
 
 
 def _again(change: Change, known: Iterable[Decision]) -> Iterator[Decision]:
-    """Give, under other ids, those of known decisions that ended because their finding was taken back.
+    """Give those of these decisions that ended because their finding was taken back, each under another id.
 
-    The old ones stay ended: whoever has not heard of it yet must.
+    The old one stays ended, for clients that have not been told so yet.
     """
     asked = {one.id: one for one in known}
     while asked:
@@ -235,12 +239,12 @@ def _again(change: Change, known: Iterable[Decision]) -> Iterator[Decision]:
 
 
 def undone_by_people(change: Change, found: Iterable[str]) -> set[str]:
-    """Return those findings of which a person has lifted a decision."""
+    """Return those findings of which a decision was lifted by hand."""
     return among(change, _LIFTED, list(found))
 
 
 def _repeat(change: Change, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert a repeat of each row for every key linked with its subject, where there is none yet."""
+    """Insert a repeat of each decision for every key linked with its subject, where there is none yet."""
     others = _linked(change, {row["subject"] for row in rows if row["subject"]})
     wanted = [_repeated(row, key) for row in rows for key in others.get(row["subject"] or "", ())]
     known = among(change, _KNOWN, [row["id"] for row in wanted])
@@ -255,12 +259,12 @@ def _repeated(row: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _id_after(id: str, of: str) -> str:
-    """Return the id of a decision that follows from another one, the same every time."""
+    """Return the id of a repeat or a remake of a decision: the same at every call."""
     return blake2b(f"{id}\n{of}".encode(), digest_size=16).hexdigest()
 
 
 def _linked(change: Change, keys: set[str]) -> dict[str, list[str]]:
-    """Return the other keys of the persons of these keys."""
+    """Return the other keys of each key's person, by key; keys that are linked with none are left out."""
     found: dict[str, list[str]] = {}
     for some in lots(list(keys)):
         for key, linked in change.connection.execute(_LINKED, {"of": change.app, "some": some}):

@@ -115,7 +115,7 @@ class Decisions:
             return page(connection, query, order, (int, str), limit, cursor, _kept, counted)
 
     def on(self, app: str, scopes: Collection[str], values: Collection[str], now: int) -> Sequence[KeptDecision]:
-        """Return the decisions in force on these targets."""
+        """Return the decisions in force on any of these values in any of these scopes, in no order."""
         c = decisions.c
         mine = (c.app == app, c.value.in_(changes.SOME), c.scope.in_(scopes), *changes.in_force(now))
         query = select(decisions).where(*mine)

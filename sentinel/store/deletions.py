@@ -91,7 +91,7 @@ class Deletions:
         self._held = {app: _Held(hashes, max(hashes.values())) for app, hashes in held.items()}
 
     def of(self, app: str, key: str) -> Deletion | None:
-        """Return the deletion that a user key is known by, None if there was none."""
+        """Return the deletion of the person a user key belonged to, None where there was none."""
         mine = (tombstones.c.app == app, tombstones.c.hash == self._hash(app, key))
         with self._control.read() as connection:
             row = connection.execute(select(tombstones).where(*mine)).one_or_none()
@@ -107,9 +107,9 @@ class Deletions:
         return any(event.at <= held.hashes.get(self._hash(app, key), -1) for key in keys)
 
     def delete(self, app: str, key: str, by: str, why: str, now: int) -> Deletion:
-        """Delete the person a key belongs to: their events, links and labels; whatever else told of them keeps a hash.
+        """Delete the events, links and labels of the person with a key; elsewhere a pseudonym replaces their names.
 
-        Doing it again erases what was left.
+        A second call for the same key erases what the first one left.
         """
 
         def find() -> Pseudonyms:
@@ -120,7 +120,7 @@ class Deletions:
         return Deletion(called.pseudonym, now, gone)
 
     def recover(self) -> int:
-        """Do again what a backup brought back, or was broken off; return how many events went."""
+        """Repeat deletions that a restored backup undid or that were interrupted; return how many events went."""
         with self._control.write() as connection:
             for row in self._brought_back(connection):
                 put(connection, tombstones, row | {"open": False, "erased": False})
@@ -128,9 +128,9 @@ class Deletions:
         return self.finish()
 
     def finish(self) -> int:
-        """Do again what was broken off, by a crash of whichever process or a store that was busy; return as above.
+        """Repeat deletions that were interrupted, in any process; return how many events were deleted.
 
-        One that is under way is done twice, which does no harm.
+        One that is still under way is done twice, which does no harm.
         """
         todo: dict[str, dict[tuple[str, int], set[str]]] = {}
         with self._control.read() as connection:
@@ -151,20 +151,20 @@ class Deletions:
             put_setting(connection, _OWED, left or None, app)
 
     def keep(self) -> None:
-        """Let the file have what other processes deleted."""
+        """Write into this process's file who was deleted by other processes."""
         with self._control.read() as connection:
             held = [row._asdict() for row in connection.execute(select(tombstones))]
         known = {(row["app"], row["hash"], row["at"]) for row in self._buried.rows()}
         self._buried.add(row for row in held if (row["app"], row["hash"], row["at"]) not in known)
 
     def _brought_back(self, connection: Connection) -> list[dict[str, Any]]:
-        """Return the newest of what the file has and the store has not, or only of an earlier time."""
+        """Return the newest row of each hash in the file that the store lacks, or has with an earlier time."""
         newest = {(row["app"], row["hash"]): row for row in sorted(self._buried.rows(), key=lambda row: row["at"])}
         held = {(row.app, row.hash): row.at for row in connection.execute(select(tombstones))}
         return [row for place, row in newest.items() if row["at"] > held.get(place, -1)]
 
     def _again(self, app: str, persons: Mapping[tuple[str, int], set[str]]) -> int:
-        """Delete the persons of some hashes again, and return how many events went."""
+        """Delete again the persons of some hashes, by (pseudonym, time); return how many events were deleted."""
         wanted, gone = set().union(*persons.values()), 0
         told = ((self._hash(app, key), key) for key in self._named(app, max(at for _, at in persons)))
         named = {hash: key for hash, key in told if hash in wanted}
@@ -176,7 +176,7 @@ class Deletions:
         return gone
 
     def _named(self, app: str, until: int) -> Iterator[str]:
-        """Give the user keys that are told of anywhere; some more than once."""
+        """Give the user keys that any table or event names, some of them more than once."""
         for table, column in _NAMING:
             query = select(table.c[column]).where(table.c.app == app, table.c[column].is_not(None)).distinct()
             with self._control.read() as connection:
@@ -186,10 +186,10 @@ class Deletions:
     def _delete(
         self, app: str, find: Callable[[], Pseudonyms], now: int, asked: tuple[str, str] | None
     ) -> tuple[Pseudonyms, int]:
-        """Delete a person by all keys, which `find` gives, and return them and how many events went.
+        """Delete a person by all keys, which `find` returns; return these and how many events were deleted.
 
-        `asked` is who asked for it, and why. Where nobody did it is done again: whoever came back since is somebody
-        new, and what was written later is theirs.
+        `asked` is who asked for it, and why. None repeats a deletion: then what was written after `now` stays, for
+        whoever came back since is somebody new.
         """
         last = FOREVER if asked is not None else now
         gone = self._erase(app, find().keys, now)
@@ -233,9 +233,9 @@ class Deletions:
         return sum(self._sweep(app, buried[app], now) for app in sorted(buried))
 
     def _sweep(self, app: str, buried: Mapping[str, Deletion], now: int) -> int:
-        """Do so for the persons of an app by their hashes; those of whom no decision in force is left are done with.
+        """Do what `sweep` does for an app; a person whom no decision in force names any more is marked as done.
 
-        Whoever came back is somebody new: what was decided after the deletion is theirs.
+        Decisions made after the deletion stay: whoever came back is somebody new.
         """
         c, total, still = decisions.c, 0, set()
         over = or_(c.removed.is_not(None), c.until <= now)
@@ -272,7 +272,7 @@ class Deletions:
             put(connection, tombstones, {**row, "erased": False, "open": named})
 
     def installation(self) -> str:
-        """Return what tells this installation from others, also where the data was moved or restored."""
+        """Return a text that is this installation's alone, and stays when its data is moved or restored."""
         return hmac.new(self._secret, b"installation", hashlib.sha256).hexdigest()[:16]
 
     def _hash(self, app: str, key: str) -> str:
@@ -291,7 +291,7 @@ def _owed(connection: Connection, app: str) -> dict[str, str]:
 def _rename(
     connection: Connection, at: Column[int], columns: Sequence[str], app: str, called: Pseudonyms, last: int
 ) -> None:  # fmt: skip
-    """Put pseudonyms into the rows of a table that tell of these names and were written up to a time."""
+    """Put pseudonyms into the rows of a table that hold these names and were written until `last`."""
     table = at.table
     found = [table.c[column] for column in columns]
     keys = [column for column in table.primary_key if column.name != "app"]
@@ -311,7 +311,7 @@ def _tells(column: Column[Any], name: str) -> ColumnElement[bool]:
 
 
 def _unname(connection: Connection, app: str, called: Pseudonyms, which: ColumnElement[bool]) -> int:
-    """Take a person's names out of decisions; return out of how many."""
+    """Replace a person's names in the decisions that a condition holds for; return in how many."""
     c = decisions.c
     query = select(c.id, c.value, c.reason).where(c.app == app, c.subject.in_(called.keys), which)
     found = connection.execute(query).all()
@@ -323,7 +323,7 @@ def _unname(connection: Connection, app: str, called: Pseudonyms, which: ColumnE
 
 
 def _drop(connection: Connection, app: str, keys: Sequence[str], last: int) -> None:
-    """Delete who the person was, as it was known up to a time."""
+    """Delete a person's links, cuts, labels and allowances that were made until `last`."""
     of_user, theirs = labels.c.kind == "user", allowances.c.scope == "user"
     gone = (
         (identifiers.c.made, identifiers.c.key.in_(keys)), (people.c.made, people.c.key.in_(keys)),

@@ -34,7 +34,7 @@ KNOWN = 500_000  # keys in memory, about 100 MB
 
 @dataclass(slots=True)
 class Step:
-    """What is to be written: rows of persons and keys, then perhaps that one person turned out to be an older one."""
+    """What is to be written: rows of persons and of keys, and then perhaps a merge, as (younger, older) person."""
 
     people: list[dict[str, Any]] = field(default_factory=list)
     keys: list[dict[str, Any]] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Step:
 
 
 class Known:
-    """Whose the keys looked at last are, in memory: the person's key, or None for a key that is nobody's yet."""
+    """The persons of the keys looked up last, in memory, by app and key; None for a key that is nobody's yet."""
 
     def __init__(self, bound: int = KNOWN) -> None:
         self._persons: dict[str, OrderedDict[str, str | None]] = {}  # for a plain one seeks its first key for long
@@ -50,11 +50,11 @@ class Known:
         self._bound = bound
 
     def of(self, app: str) -> Mapping[str, str | None]:
-        """Return what is known of an app's keys."""
+        """Return the person of each known key of an app."""
         return self._persons.get(app, {})
 
     def learn(self, app: str, found: Mapping[str, str | None]) -> None:
-        """Take in what was read or committed; past the bound the oldest of the app that has most go."""
+        """Take in what was read or committed; past the bound the app with most keys loses those learnt longest ago."""
         if not found:
             return
         persons = self._persons.setdefault(app, OrderedDict())
@@ -90,7 +90,7 @@ class Linking:
         self.carried: list[Carried] = []  # labels that went over to somebody with a key that joined them
 
     def resolve(self, sightings: Sequence[Sighting]) -> list[str | None]:
-        """Return whose each sighting is; see `ports.Unit.resolve`."""
+        """Return the user of each sighting; see `ports.Unit.resolve`."""
         self._before = self._known.of(self._app)
         persons = [None if self._anew else self._at_once(one) for one in sightings]
         unsettled = [one for one, person in zip(sightings, persons, strict=True) if person is None and one.keys]
@@ -109,7 +109,7 @@ class Linking:
         return [person or self._settled(one.keys) or self._whose(one) for person, one in known]
 
     def write(self, connection: Connection, change: Change) -> None:
-        """Write the links made; for the keys that joined somebody repeat decisions, and carry their labels over."""
+        """Write the links made; a key that joined a person gets that person's decisions, and they get its labels."""
         if any(step.keys or step.merged for step in self._steps):
             touch(connection, self._app, "people")
         for step in self._steps:
@@ -124,18 +124,18 @@ class Linking:
         self.carried = carry_labels(change, of)
 
     def done(self) -> None:
-        """Let others see what was committed."""
+        """Show the links to other transactions of this process: they are committed."""
         self._known.learn(self._app, self._own)
 
     def _at_once(self, one: Sighting) -> str | None:
-        """Return whose a sighting is where that needs no more than what is known; None where it may."""
+        """Return the person of a sighting from memory alone, None where the store must be asked."""
         if one.proven or one.stitches:
             return self._settled(one.keys)
         first = one.keys[0] if one.keys else None
         return None if first is None or identity.is_anonymous(first) else self._person(first)
 
     def _settled(self, keys: Sequence[str]) -> str | None:
-        """Return whose all of these keys are, None where some are nobody's or another's."""
+        """Return the one person that all of these keys belong to, None where there is none."""
         own, before, found = self._own, self._before, None
         for key in keys:
             person = own[key] if key in own else before.get(key)

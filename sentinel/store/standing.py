@@ -22,7 +22,7 @@ _Held = dict[tuple[str, str, str], dict[str, int | None]]
 
 
 class Carried(NamedTuple):
-    """A label that went from a user key over to the person the key joined; `label` is theirs."""
+    """A label that went from a user key to the person the key joined; `label` is on the person's key."""
 
     key: str
     label: Label
