@@ -228,7 +228,8 @@ class Server:
                 self.pipeline.tenant(app.id)
                 if any(key.protocol and key.revoked is None for key in self.store.access.keys(app.id)):
                     self.bans.table(app.id)  # a bouncer whose first question takes too long gives up
-            with suppress(StoreBusy):  # else the job does it
+            with suppress(StoreBusy):  # else the jobs do it
+                self.reload.begin()
                 self.deleter.rename(self.clock())
         except StoreBusy as error:
             return error

@@ -56,6 +56,11 @@ class Reload:
         self._kept: dict[str, Sequence[Playbook]] = {}
         self._mistakes: set[str] = set()
 
+    def begin(self) -> None:
+        """Keep the texts that every app begins with, before anything is found by them: the files may change at once."""
+        for app in self._store.access.apps():
+            self._keep(app.id, self._library.playbooks)
+
     def look(self) -> None:
         """Look at the files and take over what changed; returns when every app goes by it."""
         again = True
@@ -104,7 +109,7 @@ class Reload:
     def _keep(self, app: str, wanted: Sequence[Playbook]) -> None:
         """Keep the texts of new versions, with who owns their files, and note the change in the audit.
 
-        The first look after a start compares with what was kept before it: files may have changed meanwhile.
+        A start compares with what was kept before it: files may have changed meanwhile.
         """
         if self._kept.get(app) == wanted:
             return

@@ -44,7 +44,10 @@ class Client:
         self.key = key
 
     def ask(self, method: str, path: str, body: Any = None, headers: Any = (), raw: bytes | None = None) -> Answer:
-        """Send one request on a connection of its own; `headers` are pairs, so that they may repeat."""
+        """Send one request on a connection of its own; `headers` are pairs, so that they may repeat.
+
+        Raises OSError where no whole answer comes, as from a server that is killed while it answers.
+        """
         if raw is None and body is not None:
             raw = json.dumps(body).encode()
         pairs = list(headers.items() if isinstance(headers, dict) else headers)
@@ -68,6 +71,8 @@ class Client:
             return Answer(
                 response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
             )
+        except http.client.HTTPException as error:
+            raise ConnectionResetError(f"the answer breaks off: {error!r}") from error
         finally:
             connection.close()
 
@@ -146,15 +151,19 @@ def served(app: Any, **options: Any) -> Iterator[Client]:
         assert not thread.is_alive(), "the server did not stop"
 
 
-def within(seconds: float, took: Callable[[], float], times: int = 5) -> bool:
+def within(seconds: float, took: Callable[[], float], times: int = 20) -> bool:
     """Say whether something takes less than some seconds, once in some times: a stall may be the machine's own."""
     return any(took() < seconds for _ in range(times))
 
 
 def wait_for(condition: Any, seconds: float = PATIENCE) -> Any:
-    """Return the condition's value as soon as it is true; fail when it stays false."""
-    end = time.monotonic() + seconds
+    """Return the condition's value once it is true; fail when it stays false.
+
+    It is looked at ever less often: looking takes the processor from what is waited for, and from the other tests.
+    """
+    began = time.monotonic()
     while not (value := condition()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.005)
+        waited = time.monotonic() - began
+        assert waited < seconds, f"it did not happen in {seconds} s: the last look found {value!r}"
+        time.sleep(min(0.005 + waited / 20, 0.1))
     return value

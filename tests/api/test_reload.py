@@ -118,6 +118,14 @@ def test_versions_are_told_newest_first_with_their_texts(server):
     assert server.using("read").get("/v1/playbooks/nothing/versions").status == 404
 
 
+def test_what_a_server_starts_with_is_kept_before_it_is_ready(tmp_path, monkeypatch):
+    """What is found by it names its version, however soon the files change."""
+    monkeypatch.setattr("sentinel.service.reload.Reload.look", lambda self: None)
+    with run_whole(tmp_path) as server:
+        (first,) = server.local.get("/v1/playbooks/three-failures/versions").json["items"]
+    assert "when: {count: 3}" in first["source"]
+
+
 def test_after_a_restart_the_changed_playbook_goes_on_with_its_state(tmp_path):
     with run_whole(tmp_path) as server:
         server.file = tmp_path / "playbooks" / "all.yaml"
