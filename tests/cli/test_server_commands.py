@@ -125,7 +125,7 @@ class TestAccounts:
         [
             (("add", "ana", "--role", "king"), "`role`"),
             (("add", "<b>"), "cannot be a name"),
-            (("add", "ana", "--app", "nowhere"), "there is no app `nowhere`"),
+            (("add", "ana", "--app", "nowhere"), "there is no app `nowhere` (`sentinel apps list`"),
             (("remove", "nobody"), "there is no account `nobody`"),
         ],
     )
@@ -245,12 +245,13 @@ class TestDecisions:
             assert (code, said) == (2, f"sentinel: lift what? ({hint})\n")
 
     def test_all_that_somebody_decided_by_hand_are_lifted_at_once(self, ask):
-        assert ask("decisions", "add", "block", "198.51.100.51", "--why", "abuse")[0] == 0
+        assert ask("decisions", "add", "challenge", "198.51.100.51", "--why", "abuse")[0] == 0
         mine = ("--by", "local administrator")
-        (made,) = as_json(ask("decisions", "list", *mine, "--format", "json"))
-        assert made["value"] == "198.51.100.51"
+        (made,) = as_json(ask("decisions", "list", *mine, "--value", "198.51.100.51", "--format", "json"))
+        assert made["kind"] == "challenge"
         assert ask("decisions", "lift", *mine, "--kind", "allow") == (0, ["0 decisions lifted"], "")
-        assert ask("decisions", "lift", *mine, "--why", "a mistake") == (0, ["1 decision lifted"], "")
+        assert ask("decisions", "lift", *mine, "--kind", "challenge") == (0, ["1 decision lifted"], "")
+        assert ask("decisions", "list", "--value", "198.51.100.51")[1] == []
 
     @pytest.mark.parametrize(
         ("value", "scope"),

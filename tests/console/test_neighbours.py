@@ -97,7 +97,8 @@ def filled(name, ids):
 
 
 def picture(console):
-    return [console.whole.using("admin", "two").get(f"/v1/{one}").body for one in SHOWN]
+    shown = (console.whole.using("admin", "two").get(f"/v1/{one}").body for one in SHOWN)
+    return [re.sub(rb'"used":[^,]*', b"", body) for body in shown]  # when a key was used is noted once a minute
 
 
 @pytest.mark.parametrize("name", NAMED)
