@@ -18,7 +18,6 @@ from sentinel.store.paging import page
 from sentinel.store.tables import access_keys, apps, one_time_links
 
 SECRET_BYTES = 40  # 54 characters: some foreign clients refuse fewer than 50
-SHORTEST_SECRET = 32
 MOST_KEYS = 1000  # of an app, in use
 _APP = tuple(App.__dataclass_fields__)
 _KEY = tuple(Key.__dataclass_fields__)
@@ -34,7 +33,7 @@ class Access:
         self.reload()
 
     def reload(self) -> None:
-        """Read the apps again, and forget which keys are good: they are looked up when they are used."""
+        """Read the apps again and forget the keys in memory: each is looked up when it is used next."""
         with self._control.writing(), self._control.read() as connection:
             self._apps = {row.id: _app(row) for row in connection.execute(select(apps).order_by(apps.c.id))}
             self._keys = {}
@@ -57,7 +56,7 @@ class Access:
         return added
 
     def change_app(self, id: str, change: Mapping[str, Any], by: str, now: int) -> App | None:
-        """Change some fields of an app and leave the others; return it as it is then, None where there is none."""
+        """Set the fields of an app that `change` names to its JSON values; return the app, None for an unknown id."""
         query = update(apps).where(apps.c.id == id).values(**change).returning(*(apps.c[name] for name in _APP))
         with self._control.writing():
             with self._control.write() as connection:
@@ -86,9 +85,9 @@ class Access:
 
     def make_key(
         self, app: str, scope: KeyScope, by: str, now: int, *, name: str = "", protocol: str | None = None,
-        settings: Mapping[str, Any] | None = None, secret: str | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> tuple[Key, str]:  # fmt: skip
-        """Make a key and return it with its secret, which is shown only here; it is `secret` where that is given.
+        """Make a key and return it with its secret, which is shown only here.
 
         Raises Conflict where the app has too many keys.
         """
@@ -96,16 +95,10 @@ class Access:
             raise SentinelError(f"`scope`: `{scope}` is none of {', '.join(KEY_SCOPES)}")
         if app not in self._apps:
             raise SentinelError(f"there is no app `{app}`")
-        secret = secrets.token_urlsafe(SECRET_BYTES) if secret is None else secret
-        if len(secret) < SHORTEST_SECRET:
-            raise SentinelError(
-                f"`secret`: shorter than {SHORTEST_SECRET} characters", "leave it out to get a good one"
-            )
+        secret = secrets.token_urlsafe(SECRET_BYTES)
         key = _new_key(app, scope, by, now, name, protocol, settings)
         with self._control.write() as connection:
             c = access_keys.c
-            if connection.execute(select(c.id).where(c.hash == hashed(secret))).first():
-                raise SentinelError("`secret`: in use by another key", "leave it out to get a good one")
             in_use = select(func.count()).where(c.app == app, c.revoked.is_(None))
             if connection.execute(in_use).scalar_one() >= MOST_KEYS:
                 raise Conflict(f"there are {MOST_KEYS} keys already", "revoke those that nobody needs")
@@ -122,7 +115,7 @@ class Access:
         return known
 
     def _read(self, hash: str) -> Key | None:
-        """Read a key, and remember it beside those known before: one that was revoked meanwhile is forgotten so."""
+        """Read a key and remember it, but not if it was revoked while it was being read."""
         keys = self._keys
         with self._control.read() as connection:
             query = select(access_keys).where(access_keys.c.hash == hash, access_keys.c.revoked.is_(None))
@@ -166,9 +159,9 @@ class Access:
         return hash is not None
 
     def mark_used(self, ids: Sequence[str], now: int) -> None:
-        """Keep that keys of these ids were used a moment ago.
+        """Note that the keys of these ids were used at `now`.
 
-        Those that another server marks just now are passed over: each would wait for the other.
+        Those that another server is marking are left out: two servers could wait for each other for ever.
         """
         c = access_keys.c
         earlier = or_(c.used.is_(None), c.used < now)
@@ -193,7 +186,7 @@ def add_link(connection: Connection, purpose: str, until: int, now: int) -> str:
 
 
 def use_link(connection: Connection, purpose: str, secret: str, now: int) -> bool:
-    """Use a one-time link up within a transaction; say whether it was good."""
+    """Use up a one-time link within a transaction; say whether it could be used."""
     query = update(one_time_links).where(*_good(purpose, secret, now)).values(used=now)
     used = connection.execute(query).rowcount > 0
     if used:
@@ -228,13 +221,13 @@ def _add_key(connection: Connection, key: Key, secret: str) -> None:
 
 
 def _good(purpose: str, secret: str, now: int) -> tuple[ColumnElement[bool], ...]:
-    """Return what is so of the link of a secret while it can be used."""
+    """Return the conditions of the link of a secret that can be used."""
     c = one_time_links.c
     return c.hash == hashed(secret), c.purpose == purpose, c.used.is_(None), c.until > now
 
 
 def hashed(secret: str) -> str:
-    """Return what is kept of a random secret."""
+    """Return the hash by which a random secret is stored."""
     return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 

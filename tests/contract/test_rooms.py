@@ -146,17 +146,6 @@ def test_a_key_revoked_here_while_it_is_looked_up_is_not_remembered(store, monke
     assert store.access.key(secret) is None
 
 
-def test_a_secret_can_be_given_if_it_is_long_and_new(store):
-    given = "s" * 40
-    key, secret = store.access.make_key("shop", "sdk", "jane", NOW, secret=given)
-    assert secret == given
-    assert store.access.key(given) == key
-    with pytest.raises(SentinelError, match="in use"):
-        store.access.make_key("blog", "sdk", "jane", NOW, secret=given)
-    with pytest.raises(SentinelError, match="shorter"):
-        store.access.make_key("blog", "sdk", "jane", NOW, secret="s" * 31)
-
-
 def test_a_key_needs_an_app_and_a_scope(store):
     with pytest.raises(SentinelError, match="no app `nowhere`"):
         store.access.make_key("nowhere", "sdk", "jane", NOW)

@@ -37,7 +37,6 @@ from sentinel.core.record import KeyScope
 from sentinel.edge.errors import ApiError
 from sentinel.edge.protocols import KeyForm
 
-NAME = "exceptionless"
 VERSION = "x-exceptionless-configversion"
 READ: tuple[KeyScope, ...] = ("read", "admin")
 EXPOSED = "X-Exceptionless-ConfigVersion, X-RateLimit-Limit, X-RateLimit-Remaining, Link, ETag"

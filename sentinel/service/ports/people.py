@@ -87,9 +87,9 @@ class Access(Protocol):
 
     def make_key(
         self, app: str, scope: KeyScope, by: str, now: int, *, name: str = "", protocol: str | None = None,
-        settings: Mapping[str, Any] | None = None, secret: str | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> tuple[Key, str]:  # fmt: skip
-        """Make a key and return it with its secret, which is shown only here; it is `secret` where that is given.
+        """Make a key and return it with its secret, which is shown only here.
 
         Raises Conflict where the app has too many keys.
         """

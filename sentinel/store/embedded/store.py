@@ -38,18 +38,18 @@ from sentinel.store.rooms import ROOM, Rooms
 from sentinel.store.tables import journal
 
 
-def open_store(folder: Path, memory: str = "512MB", recent: int = GENERATION) -> Embedded:
-    """Open the store of a data folder, made where there is none, recovered where it was not closed.
+def open_store(folder: Path, recent: int = GENERATION) -> Embedded:
+    """Open the store of a data folder; it is made where there is none, and recovered where it was not closed.
 
-    `memory` bounds what searching events takes; at least the `recent` newest ids of each app are held in memory.
-    Raises StoreError where another server has the folder, or a file in it cannot be used; then nothing was changed.
+    At least the `recent` newest ids of each app are held in memory, to recognise repeats. Raises StoreError where
+    another server has the folder, or a file in it cannot be used; then nothing was changed.
     """
     with ExitStack() as undo:
         held = Folder(folder)
         undo.callback(held.close)
         control = _control(folder)
         undo.callback(control.close)
-        store = Embedded(held, control, memory, recent)
+        store = Embedded(held, control, recent)
         undo.pop_all()
         return store
 
@@ -57,7 +57,7 @@ def open_store(folder: Path, memory: str = "512MB", recent: int = GENERATION) ->
 class Embedded(Rooms):
     """The store of one data folder; see `sentinel.service.ports.Store`."""
 
-    def __init__(self, folder: Folder, control: Control, memory: str, recent: int) -> None:
+    def __init__(self, folder: Folder, control: Control, recent: int) -> None:
         super().__init__(control)
         self._folder = folder
         self._control = self.control = control
@@ -66,7 +66,7 @@ class Embedded(Rooms):
         self._id = self.id = str(set_once(control, "store.id", secrets.token_hex(8)))
         self._journal = Journal(control)
         self.schema = Schema(control)
-        self._duck = Duck(folder.path / EVENTS, partial(prepare, store=self._id), memory)
+        self._duck = Duck(folder.path / EVENTS, partial(prepare, store=self._id))
         self._formatter = Formatter(folder.path)
         self._projector = Projector(control, self._journal, self.schema, self._duck, stored, self._formatter)
         self._machine = Machine(control, self._journal, self, self._ask, recent)

@@ -76,12 +76,6 @@ def buckets(interval: Interval, zone: str, since: int, until: int, most: int) ->
     return Buckets(interval, found, first, last - first + 1)
 
 
-def around(interval: Interval, zone: str, at: int) -> tuple[int, int]:
-    """Return when the bucket that a moment lies in begins and ends."""
-    found = buckets(interval, zone, at, at + 1, 1)
-    return found.start(found.first), found.end()
-
-
 def _zone(name: str) -> ZoneInfo:
     try:
         if _NAME.fullmatch(name):
