@@ -126,7 +126,7 @@ class Accounts:
     def _reach(self, apps: Sequence[str]) -> tuple[str, ...]:
         for app in apps:
             if app != EVERY_APP and self._store.access.app(app) is None:
-                raise SentinelError(f"`apps`: there is no app `{app[:80]}`")
+                raise SentinelError(f"`apps`: there is no app `{app[:80]}`", "`sentinel apps list` shows them")
         if not apps:
             raise SentinelError("`apps`: none is chosen", f"name some, or `{EVERY_APP}` for every app")
         return (EVERY_APP,) if EVERY_APP in apps else tuple(sorted(set(apps)))

@@ -24,7 +24,8 @@ class Buried:
     def named(cls, path: Path) -> Buried:
         """Return the file that somebody named; raises StoreError where it is none, and the deleted would be back."""
         if not path.is_file():
-            raise StoreError(f"there is no file `{path}`")
+            hint = "is it the folder that was in use? if nobody was deleted there, leave `--deleted` out"
+            raise StoreError(f"there is no file `{path}`", hint)
         found = cls(path)
         if path.stat().st_size and next(found.rows(), None) is None:
             raise StoreError(f"`{path}` tells of no deleted person", f"name the `{FILE}` of a data folder")

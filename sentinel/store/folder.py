@@ -29,7 +29,8 @@ class Folder:
             self._file = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
-            raise StoreError(f"`{path}` cannot be used as data folder: {reason}") from error
+            hint = "make it first, for the user that runs Sentinel" if isinstance(error, PermissionError) else None
+            raise StoreError(f"`{path}` cannot be used as data folder: {reason}", hint) from error
         self._hold()
 
     def close(self) -> None:

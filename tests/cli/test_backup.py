@@ -156,4 +156,4 @@ def test_a_backup_of_files_is_not_restored_into_a_database_and_a_missing_one_is_
     code, _, err = ask("restore")
     assert code == 2 and "name the folder that `sentinel backup` made" in err
     code, _, err = ask("restore", "--database", "postgresql://127.0.0.1:1/x", "--deleted", tmp_path / "none")
-    assert code == 2 and "there is no file" in err
+    assert code == 2 and "there is no file" in err and "leave `--deleted` out" in err

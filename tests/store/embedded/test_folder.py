@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -70,6 +72,16 @@ def test_a_folder_that_cannot_be_made_is_an_error_that_says_so(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be used as data folder: it is a file"):
         open_store(tmp_path / "file")
+
+
+def test_a_folder_that_may_not_be_made_is_to_be_made_for_the_user(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(StoreError) as told:
+        open_store(tmp_path / "data")
+    assert str(told.value).endswith("Permission denied (make it first, for the user that runs Sentinel)")
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "var", "sentinel.toml"])
