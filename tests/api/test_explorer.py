@@ -11,7 +11,7 @@ from sentinel.store.explorer import funnel
 from tests.api.whole import whole as run_whole
 
 DAY = 86_400
-T = 1_795_132_800  # 2026-11-20, midnight in UTC
+T = 1_763_683_200  # 2025-11-21, midnight in UTC
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +58,12 @@ def ask(served):
 
 def test_a_series_fills_empty_buckets_and_stands_beside_the_period_before(ask):
     found = ask("/v1/events/timeseries?interval=day&event=pay")
-    assert found["starts"] == ["2026-11-18T00:00:00Z", "2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z"]
-    assert found["previous_starts"][0] == "2026-11-15T00:00:00Z"
+    assert found["starts"] == ["2025-11-19T00:00:00Z", "2025-11-20T00:00:00Z", "2025-11-21T00:00:00Z"]
+    assert found["previous_starts"][0] == "2025-11-16T00:00:00Z"
     assert found["series"] == [
         {"value": None, "rest": False, "points": [1, 1, 1], "previous": [0, 0, 0], "total": 3, "previous_total": 0}
     ]
-    assert (found["to"], found["approximate"]) == ("2026-11-21T00:00:00Z", False)
+    assert (found["to"], found["approximate"]) == ("2025-11-22T00:00:00Z", False)
 
 
 @pytest.mark.parametrize("interval", INTERVALS)
@@ -75,7 +75,7 @@ def test_every_interval_can_be_asked_for_without_a_time(served, what, interval):
 
 def test_days_are_those_of_the_zone(ask):
     found = ask("/v1/events/timeseries?interval=day&zone=Asia/Tokyo&event=signup")
-    assert found["starts"][0] == "2026-11-17T15:00:00Z"
+    assert found["starts"][0] == "2025-11-18T15:00:00Z"
     assert found["series"][0]["points"] == [5, 0, 0, 0]
 
 
@@ -111,8 +111,8 @@ def test_event_names_come_with_the_share_of_all_users_first_and_last_time(ask):
     found = ask("/v1/events/names")
     assert [one["event"] for one in found["items"]] == ["signup", "search", "pay"]
     assert found["items"][2] == {
-        "event": "pay", "events": 3, "users": 1, "share": 0.2, "first": "2026-11-18T02:00:01Z",
-        "last": "2026-11-20T02:00:01Z",
+        "event": "pay", "events": 3, "users": 1, "share": 0.2, "first": "2025-11-19T02:00:01Z",
+        "last": "2025-11-21T02:00:01Z",
     }  # fmt: skip
 
 
@@ -153,19 +153,19 @@ def test_a_funnel_over_more_than_a_week_says_whether_it_is_estimated(served, mon
 
 def test_retention_says_who_came_back(ask):
     found = ask("/v1/retention?interval=day&start=signup&back=search")
-    assert found["cohorts"][0] == {"at": "2026-11-18T00:00:00Z", "users": 5, "back": [2, 2, 2], "shares": [0.4] * 3}
+    assert found["cohorts"][0] == {"at": "2025-11-19T00:00:00Z", "users": 5, "back": [2, 2, 2], "shares": [0.4] * 3}
     assert [one["users"] for one in found["cohorts"]] == [5, 0, 0]
 
 
 @pytest.mark.parametrize(
     ("path", "since", "to", "events"),
     [
-        (f"hour?at={T + 3600}", "2026-11-20T01:00:00Z", "2026-11-20T02:00:00Z", 52),
-        (f"day?at={T + 5}", "2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z", 53),
-        (f"week?at={T}", "2026-11-16T00:00:00Z", "2026-11-23T00:00:00Z", 64),
-        (f"month?at={T}", "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", 64),
-        (f"day?at={T + 5}&zone=America/New_York", "2026-11-19T05:00:00Z", "2026-11-20T05:00:00Z", 53),
-        (f"period?from={T - DAY}&to={T}", "2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z", 3),
+        (f"hour?at={T + 3600}", "2025-11-21T01:00:00Z", "2025-11-21T02:00:00Z", 52),
+        (f"day?at={T + 5}", "2025-11-21T00:00:00Z", "2025-11-22T00:00:00Z", 53),
+        (f"week?at={T}", "2025-11-17T00:00:00Z", "2025-11-24T00:00:00Z", 64),
+        (f"month?at={T}", "2025-11-01T00:00:00Z", "2025-12-01T00:00:00Z", 64),
+        (f"day?at={T + 5}&zone=America/New_York", "2025-11-20T05:00:00Z", "2025-11-21T05:00:00Z", 53),
+        (f"period?from={T - DAY}&to={T}", "2025-11-20T00:00:00Z", "2025-11-21T00:00:00Z", 3),
         ("month?at=0", "1970-01-01T00:00:00Z", "1970-02-01T00:00:00Z", 0),
     ],
 )
@@ -200,7 +200,7 @@ def test_users_are_listed_by_their_last_event_page_by_page(served, ask):
 
 def test_a_users_page_says_what_they_did_newest_first(ask):
     found = ask("/v1/users/id:2")
-    assert (found["key"], found["events"], found["first"]) == ("id:2", 4, "2026-11-18T00:00:02Z")
+    assert (found["key"], found["events"], found["first"]) == ("id:2", 4, "2025-11-19T00:00:02Z")
     assert [(one["value"], one["events"]) for one in found["names"]] == [("search", 3), ("signup", 1)]
     assert [one["value"] for one in found["ips"]] == ["203.0.113.2"]
     assert [one["title"] for one in found["timeline"]] == ["search", "search", "search", "signup"]
@@ -226,10 +226,10 @@ def test_an_addresss_page_has_its_users_findings_and_decisions(served):
         ("/v1/events/timeseries?top=99", "`top`"),
         ("/v1/events/timeseries?zone=Nowhere", "`zone`: `Nowhere` is not a time zone"),
         ("/v1/events/timeseries?group_by=geo.contry", "`group_by`: `geo.contry` is not a field"),
-        ("/v1/events/timeseries?from=2026-11-20&to=2026-11-19", "`from`: it does not lie before `to`"),
-        ("/v1/events?from=2026-11-20&to=2026-11-20", "`from`: it does not lie before `to`"),
-        ("/v1/events/export?from=2026-11-20&to=2026-11-19", "`from`: it does not lie before `to`"),
-        ("/v1/users/id:1?from=2026-11-20&to=2026-11-19", "`from`: it does not lie before `to`"),
+        ("/v1/events/timeseries?from=2025-11-21&to=2025-11-20", "`from`: it does not lie before `to`"),
+        ("/v1/events?from=2025-11-21&to=2025-11-21", "`from`: it does not lie before `to`"),
+        ("/v1/events/export?from=2025-11-21&to=2025-11-20", "`from`: it does not lie before `to`"),
+        ("/v1/users/id:1?from=2025-11-21&to=2025-11-20", "`from`: it does not lie before `to`"),
         ("/v1/events/timeseries?from=1970-01-01&interval=day", "`interval`: "),
         ("/v1/events/timeseries?colour=red", "`colour`"),
         ("/v1/events/top", "`field`"),
@@ -239,8 +239,8 @@ def test_an_addresss_page_has_its_users_findings_and_decisions(served):
         ("/v1/funnel?step=a&step=b&window=0s", "`window`: `0s` is over at once"),
         ("/v1/retention?interval=hour&from=30d", "`interval`: 7"),
         ("/v1/reports/year", "`period`"),
-        ("/v1/reports/day?from=2026-11-20", "`from`: a report on a day is of a moment"),
-        ("/v1/reports/period?from=2026-11-20", "`to`: missing"),
+        ("/v1/reports/day?from=2025-11-21", "`from`: a report on a day is of a moment"),
+        ("/v1/reports/period?from=2025-11-21", "`to`: missing"),
         ("/v1/users?cursor=nonsense", "`cursor`: `nonsense` was not given by this list"),
         ("/v1/ips/nobody", "`ip`: `nobody` is not an address"),
     ],

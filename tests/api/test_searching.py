@@ -14,7 +14,7 @@ import pytest
 from tests.api.served import wait_for
 from tests.api.whole import Whole, whole
 
-AT = 1_795_210_200
+AT = 1_763_760_600
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +197,7 @@ def test_the_schema_tells_names_properties_and_conflicts_and_what_is_promoted(se
     read, admin = server.using("read", "two"), server.using("admin", "two")
     schema = read.get("/v1/schema").json
     order, view = schema["events"]
-    assert (order["name"], order["events"], order["users"], order["last"]) == ("order", 2, 2, "2026-11-20T21:30:05Z")
+    assert (order["name"], order["events"], order["users"], order["last"]) == ("order", 2, 2, "2025-11-21T21:30:05Z")
     assert view["name"] == "view"
     total = next(one for one in schema["properties"] if one["path"] == "total")
     assert (total["type"], total["conflicts"], total["promoted"], total["pinned"]) == ("number", 1, True, False)
