@@ -30,7 +30,7 @@ class Link(NamedTuple):
 
 
 class Answers:
-    """Everything that is sent; `nav` is the navigation, `secure` says that cookies go by HTTPS alone."""
+    """Makes the answers of the console. `nav` is the navigation; with `secure` cookies are sent over HTTPS only."""
 
     def __init__(self, env: Environment, assets: Assets, nav: Sequence[Link], secure: bool) -> None:
         self._env = env
@@ -40,7 +40,7 @@ class Answers:
         self.cookie = "__Host-sentinel" if secure else "sentinel"
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-        """Answer with a page."""
+        """Return a page: a template filled with `values`, and with what every page needs."""
         nonce = secrets.token_urlsafe(16)
         theme = request.cookies.get(THEME_COOKIE, "auto")
         shown: Mapping[str, Any] = {
@@ -53,11 +53,14 @@ class Answers:
         return HTMLResponse(rendered(self._env, template, shown), status, self.head(nonce))
 
     def piece(self, template: str, visit: Any, **values: Any) -> str:
-        """Return a part of a page, for a stream."""
+        """Return a template filled with `values`, as a part of a page that a stream sends."""
         return rendered(self._env, template, {"visit": visit, "url": visit.url, **values})
 
     def refusal(self, request: Request, error: ApiError, visit: Any = None) -> HTMLResponse:
-        """Answer with what is wrong: beside the form where a script sent it, else as a page that keeps a long text."""
+        """Return the page of an error.
+
+        A form that a script sent gets a part of a page, to be shown beside it. A long text of a form is given back.
+        """
         form = sent(request)
         template = "kept.html" if form.raw("text") else "refused.html"
         if "hx-request" in request.headers:
@@ -71,14 +74,14 @@ class Answers:
         return answer
 
     def lead(self, request: Request, url: str) -> Response:
-        """Lead the reader to an address of ours."""
+        """Return a redirect to an address of the console, in the form that scripts understand where one asks."""
         plain = RedirectResponse(url, 303)
         if "hx-request" in request.headers:
             return Response(status_code=204, headers={"hx-redirect": plain.headers["location"]})
         return plain
 
     def to_sign_in(self, request: Request) -> Response:
-        """Lead whoever is not signed in to the door, and from there back to the page; a long text is given back."""
+        """Return a redirect to the sign-in page and from there back; a long text of a form is given back instead."""
         if sent(request).raw("text") and "hx-request" not in request.headers:
             return self.refusal(request, ApiError("unauthorized", "your session is over", "nothing was done"))
         wanted = _asked(request) if request.method == "GET" else _came_from(request)
@@ -86,17 +89,17 @@ class Answers:
         return self.lead(request, f"/sign-in{back}")
 
     def keep(self, answer: Response, token: str) -> Response:
-        """Let the browser keep a session's token, out of reach of scripts and other sites."""
+        """Set the cookie of a session, which scripts cannot read and other sites cannot send, and return the answer."""
         answer.set_cookie(self.cookie, token, path="/", secure=self.secure, httponly=True, samesite="lax")
         return answer
 
     def forget(self, answer: Response) -> Response:
-        """Let the browser forget its session."""
+        """Delete the cookie of the session, and return the answer."""
         answer.delete_cookie(self.cookie, path="/", secure=self.secure, httponly=True, samesite="lax")
         return answer
 
     def head(self, nonce: str) -> dict[str, str]:
-        """Return what every page's head says: scripts of ours alone, no other host, no frame, nothing kept."""
+        """Return the headers of a page: only our own scripts, no other host, no frames, no caching."""
         policy = (
             f"default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; "
             "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -105,7 +108,7 @@ class Answers:
 
 
 def _came_from(request: Request) -> str:
-    """Return the page of ours whose form was sent, nothing where the browser does not say."""
+    """Return the address of the page whose form was sent, empty where the browser does not say or it is not ours."""
     try:
         came = urlsplit(request.headers.get("referer", ""))
     except ValueError:
@@ -117,7 +120,7 @@ def _came_from(request: Request) -> str:
 
 
 def _asked(request: Request) -> str:
-    """Return what of an address came after the host."""
+    """Return the path and the query that were asked for."""
     query = request.scope["query_string"].decode("latin-1")
     return str(request.scope["path"]) + (f"?{query}" if query else "")
 

@@ -47,7 +47,7 @@ class Period:
     at: str = ""
 
     def span(self, now: int, usual: str = "24h") -> tuple[int, int]:
-        """Return the beginning and the end; raises SentinelError where they cannot be meant."""
+        """Return (since, until) in microseconds; raises SentinelError for an empty period or a time that is none."""
         if self.range == BETWEEN:
             until = _moment("to", self.until) if self.until else now
             since = _moment("from", self.since) if self.since else until - RANGES[usual][0]
@@ -60,7 +60,7 @@ class Period:
 
     @property
     def query(self) -> dict[str, str]:
-        """How addresses say it."""
+        """Its parameters in an address."""
         given = {"range": self.range, "at": self.at}
         if self.range == BETWEEN:
             given |= {"from": self.since, "to": self.until}
@@ -78,7 +78,7 @@ class Search:
     period: Period
 
     def filter(self, visit: Visit, now: int, usual: str = "24h") -> Filter:
-        """Return the filter; raises QueryError where the condition has mistakes, else SentinelError."""
+        """Return the filter; raises QueryError for mistakes in the condition, SentinelError for other fields."""
         query = visit.here.searches.query(self.q)
         since, until = self.period.span(now, usual)
         user = hand.known_user(visit.store, visit.app.id, "user", self.user) if self.user else None
@@ -86,13 +86,13 @@ class Search:
 
     @property
     def fields(self) -> dict[str, str]:
-        """The fields asked for beside the condition."""
+        """The fields that were filled in, without the condition and the period."""
         given = {"event": self.event, "user": self.user, "ip": self.ip}
         return {name: value for name, value in given.items() if value}
 
     @property
     def query(self) -> dict[str, str]:
-        """How addresses say it."""
+        """Its parameters in an address."""
         return ({"q": self.q} if self.q else {}) | self.fields | self.period.query
 
 
@@ -100,7 +100,7 @@ def period(
     range: Given = "", since: Annotated[Given, Query(alias="from")] = "",
     until: Annotated[Given, Query(alias="to")] = "", at: Given = "",
 ) -> Period:  # fmt: skip
-    """Read a period from an address."""
+    """Return the period that the parameters of an address name."""
     return Period(range if range in RANGES or range == BETWEEN else "", since, until, at)
 
 
@@ -108,7 +108,7 @@ When = Annotated[Period, Depends(period)]
 
 
 def search(when: When, q: Condition = "", event: Given = "", user: Given = "", ip: Given = "") -> Search:
-    """Read a search from an address."""
+    """Return the search that the parameters of an address name."""
     return Search(q.strip(), event, user, ip, when)
 
 
@@ -116,7 +116,7 @@ Asked = Annotated[Search, Depends(search)]
 
 
 def meant(visit: Visit, asked: Search) -> tuple[Filter | None, tuple[Flaw, ...]]:
-    """Return the filter of a search, or what is wrong with its condition."""
+    """Return the filter of a search and no flaws, or None and the flaws of its condition."""
     try:
         return asked.filter(visit, visit.now, "7d"), ()
     except QueryError as error:
@@ -124,7 +124,10 @@ def meant(visit: Visit, asked: Search) -> tuple[Filter | None, tuple[Flaw, ...]]
 
 
 def answered(ask: Callable[[], T]) -> tuple[T | None, SentinelError | None]:
-    """Return an answer, or what is wrong with the question, to be told beside its form."""
+    """Return what `ask` returns and None, or None and its SentinelError, to be shown beside the form.
+
+    StoreBusy is raised.
+    """
     try:
         return ask(), None
     except StoreBusy:
@@ -134,7 +137,7 @@ def answered(ask: Callable[[], T]) -> tuple[T | None, SentinelError | None]:
 
 
 def zone_of(visit: Visit) -> str:
-    """Return the reader's zone as their browser told it."""
+    """Return the time zone that the reader's browser told, `UTC` where it told none that is known."""
     told = visit.request.cookies.get(ZONE_COOKIE, "").replace("%2F", "/")
     return told if told in _ZONES else "UTC"
 

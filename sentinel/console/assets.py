@@ -30,7 +30,7 @@ class Asset(NamedTuple):
 
 
 class Assets:
-    """All files, by their plain name and by their address."""
+    """The files of these folders, by plain name and by address; of one name in two folders the later is served."""
 
     def __init__(self, folders: Iterable[Path] = (HERE, BUILT)) -> None:
         self._named: dict[str, Asset] = {}
@@ -41,12 +41,12 @@ class Assets:
         self._at = {asset.url: asset for asset in self._named.values()}
 
     def url(self, name: str) -> str | None:
-        """Return where a file is, None where it was not built."""
+        """Return the address of a file, None where it was not built."""
         found = self._named.get(name)
         return None if found is None else found.url
 
     def at(self, url: str) -> Asset | None:
-        """Return the file of an address."""
+        """Return the file at an address, None where there is none."""
         return self._at.get(url)
 
     def missing(self) -> list[str]:

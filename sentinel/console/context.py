@@ -39,7 +39,7 @@ class Records(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """All of it. `channels` maps the name of each channel to what it is, in words."""
+    """What pages need, made by the composition root. `channels` maps each channel's name to what it is, in words."""
 
     store: Store
     accounts: Accounts

@@ -17,7 +17,7 @@ BY_ACCOUNT = (1 / 30, 10)
 
 
 class Throttle:
-    """Two buckets a try; on the loop only."""
+    """Limits tries by address and by account; called on the event loop only."""
 
     def __init__(self, steady: Callable[[], float]) -> None:
         self._steady = steady
@@ -26,7 +26,7 @@ class Throttle:
         self._familiar = Buckets(*BY_ACCOUNT)  # by address and account, since the first right try
 
     def ask(self, ip: str | None, account: str) -> int | None:
-        """Pay for a try; return None where it may be made, else how many seconds to wait."""
+        """Charge a try and return None if it may be made, else return the seconds to wait."""
         now, where = self._steady(), _where(ip)
         accounts, name = self._of(where, account)
         try:
@@ -39,7 +39,7 @@ class Throttle:
         return None
 
     def forgive(self, ip: str | None, account: str) -> None:
-        """Give the price of a right try back, and know the address from now on."""
+        """Refund a try that was right; from now on the address has tries of its own for this account."""
         now, where = self._steady(), _where(ip)
         accounts, name = self._of(where, account)
         self._addresses.spend(where, -1, now)
@@ -47,7 +47,7 @@ class Throttle:
         self._familiar.spend(f"{where} {account}", 0, now)
 
     def _of(self, where: str, account: str) -> tuple[Buckets, str]:
-        """Return the bucket of an account's tries from somewhere, and what it is called there."""
+        """Return the buckets that count an account's tries from an address, and the name of its bucket there."""
         own = f"{where} {account}"  # no address has a space
         return (self._familiar, own) if own in self._familiar else (self._accounts, account)
 

@@ -19,7 +19,7 @@ MOST_SHARES = 8
 
 
 class Line(NamedTuple):
-    """Something that happened: an event, a finding or a decision, by its id."""
+    """One line of a timeline: an event, a finding or a decision, by its id; `times` counts refusals shown as one."""
 
     at: int
     kind: Literal["event", "finding", "decision"]
@@ -35,7 +35,7 @@ class Line(NamedTuple):
 
 
 def lines(found: About, titles: Mapping[str, str]) -> list[Line]:
-    """Return what happened, newest first. `titles` are those of the playbooks."""
+    """Return the events, findings and decisions as lines, newest first. `titles` are the playbooks', by id."""
     some = [Line(one.at, "event", one.id, one.name, one.success, one.user, one.ip) for one in found.activity.newest]
     for kept in found.findings:
         one = kept.finding
@@ -51,12 +51,12 @@ def lines(found: About, titles: Mapping[str, str]) -> list[Line]:
 
 
 def _folded(some: list[Line]) -> Iterator[Line]:
-    """Give the lines, of refusals in a row one: who goes on after a block would hide what it was for."""
+    """Give the lines, with one in place of refusals in a row: they would hide what the block was for."""
     for _, alike in groupby(some, lambda line: (line.user, line.ip) if line.title == ENFORCED else line.id):
         first, *rest = alike
         yield first._replace(times=1 + len(rest))
 
 
 def shares(was: Activity, kinds: Iterable[str]) -> list[tuple[str, str, tuple[Share, ...]]]:
-    """Return the most frequent values of each kind that has any: its name, its title, the values."""
+    """Return (kind, title, most frequent values) of each kind that has any."""
     return [(kind, WORDS[kind], was.shares[kind][:MOST_SHARES]) for kind in kinds if was.shares.get(kind)]

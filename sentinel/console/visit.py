@@ -72,7 +72,7 @@ class Visit:
 
     @property
     def partial(self) -> bool:
-        """Whether a script asks for a part of a page."""
+        """Whether a script asks for a part of a page only."""
         return "hx-request" in self.request.headers
 
     def may(self, role: Role) -> bool:
@@ -104,12 +104,12 @@ class Visit:
 
 
 def csrf_of(token: str) -> str:
-    """Return what a form of a session must carry: known to its pages alone."""
+    """Return the CSRF token of a session, which only its own pages know."""
     return hmac.new(token.encode(), b"csrf", sha256).hexdigest()
 
 
 def _at_least(role: Role, server: bool = False) -> Callable[..., Visit]:
-    """Return a dependency that lets accounts of a role in; with `server` those alone who reach every app."""
+    """Return a dependency that admits accounts of at least a role; with `server` only those that reach every app."""
 
     def dependency(request: Request, form: Filled) -> Visit:
         visit = _visit(request, request.query_params.get("app"), named=request.method in UNSAFE)
@@ -137,7 +137,7 @@ def _visit(request: Request, wanted: str | None, named: bool = False) -> Visit:
 
 
 def _chosen(apps: tuple[App, ...], wanted: str | None, named: bool) -> App:
-    """Return the app that is asked for; where it must be `named`, one of several is not just taken."""
+    """Return the app asked for, the default one where none is; raises ApiError if it must be `named` and is not."""
     if not apps:
         raise ApiError("forbidden", "your account reaches no app", "ask an administrator of the server")
     if wanted is None:
@@ -151,7 +151,7 @@ def _chosen(apps: tuple[App, ...], wanted: str | None, named: bool) -> App:
 
 
 def _meant(request: Request, form: Form, visit: Visit) -> None:
-    """Refuse a change that no page of this session asked for."""
+    """Raise ApiError for a change without the CSRF token of the session."""
     if request.method not in UNSAFE:
         return
     sent = request.headers.get("x-csrf-token") or form.raw("csrf")
@@ -160,7 +160,7 @@ def _meant(request: Request, form: Form, visit: Visit) -> None:
 
 
 def reader(request: Request) -> Visit | None:
-    """Return whoever looks at what went wrong, None where nobody is signed in; an app that is not theirs is left."""
+    """Return the visit for an error page, in an app the account reaches; None where nobody is signed in."""
     for wanted in (request.query_params.get("app"), None):
         try:
             return _visit(request, wanted)

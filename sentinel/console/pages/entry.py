@@ -31,7 +31,7 @@ Next = Annotated[str, Query(max_length=2000)]
 
 @dataclass(slots=True)
 class Door:
-    """What signing in needs beyond the context: who tries how often, and how many at once."""
+    """What signing in needs beyond the context: limits of how often somebody tries, and of how many try at once."""
 
     here: Context
     answers: Answers
@@ -40,7 +40,7 @@ class Door:
     trying: int = 0
 
     def address(self, request: Request) -> str | None:
-        """Return whose address a request comes from."""
+        """Return the client's address, as far as proxies are trusted."""
         headers = Headers(request.scope["headers"])
         peer = request.client.host if request.client else None
         return client_address(
@@ -48,7 +48,10 @@ class Door:
         )  # fmt: skip
 
     async def try_it(self, request: Request, account: str, what: Callable[[], str | None]) -> str | None:
-        """Return the token that `what` gives; raises the refusal of whoever tries too often."""
+        """Return the session's token that `what` gives in a thread, None where it gives none.
+
+        Raises ApiError for too many tries of an address or account, or at once.
+        """
         ip = self.address(request)
         wait = self.throttle.ask(ip, account)
         if wait is not None:
@@ -70,7 +73,7 @@ class Door:
         return token
 
     def entered(self, request: Request, token: str, url: str) -> Response:
-        """Let somebody in: the session they came with, if any, is over."""
+        """Return a redirect to `url` that sets the cookie of a new session."""
         return self.answers.keep(self.answers.lead(request, url), token)
 
 
@@ -199,6 +202,6 @@ def _twice(form: Form, name: str) -> None:
 
 
 def _own(path: str) -> str:
-    """Return a path of ours, the first page for anything that might lead elsewhere."""
+    """Return a path of the console as it is, and the first page for anything that might lead elsewhere."""
     good = path.startswith("/") and not path.startswith(("//", "/\\", "/sign-in", "/welcome")) and path.isprintable()
     return path if good and "\\" not in path else "/overview"

@@ -103,7 +103,7 @@ def prolong_finding(visit: Analyst, form: Filled, id: Id) -> Response:
 def _wanted(
     visit: Visit, when: Period, playbook: str, severity: str, status: str, user: str, ip: str, bundle: str
 ) -> dict[str, Any]:  # fmt: skip
-    """Return what a list of findings is asked for; where no end is given, what is anchored a moment ahead is in it."""
+    """Return the filters of a list of findings; without an end given, those anchored ahead of our clock count too."""
     since, until = when.span(visit.now) if when.range else (None, None)
     until = until if when.range == BETWEEN and when.until else None
     return {

@@ -91,7 +91,10 @@ def _meant(visit: Visit, typed: str) -> Markup:
 
 
 def _otherwise(key: str) -> tuple[str, str] | None:
-    """Return what somebody may have meant who is no user's key, and a search for whose events tell it."""
+    """Return what a key looks like instead (`telephone number`, `e-mail address`), and a search for it; None for other.
+
+    It is shown for users of whom nothing is known.
+    """
     told = key.partition(":")[2]
     if _PHONE.fullmatch(told):
         return "telephone number", f"user.phone == {literal(told)}"

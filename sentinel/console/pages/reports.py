@@ -124,7 +124,7 @@ def show_retention(
 
 
 def _later(since: int, until: int, now: int) -> tuple[int, int] | None:
-    """Return the period after one that is over, as long as it."""
+    """Return the period after this one, as long, and cut off at `now`; None where this one is not over."""
     return (until, min(2 * until - since, now)) if until < now else None
 
 

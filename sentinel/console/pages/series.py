@@ -64,7 +64,7 @@ def show_series(
 
 
 def _lines(found: Series, q: str, field: str, now: int) -> list[Drawn]:
-    """Return what is drawn; of a single line the period before is one of its own."""
+    """Return the lines to draw; beside a single line the period before is drawn as a second one."""
     drawn = [_drawn(line, found.starts, q, field, now) for line in found.lines]
     if not field and found.previous_starts:
         before = ((list(map(finite, line.previous)), finite(line.previous_total)) for line in found.lines)
@@ -81,7 +81,7 @@ def _drawn(line: Line, starts: tuple[int, ...], q: str, field: str, now: int) ->
 
 
 def _inside(asked: Search, found: Series) -> dict[str, str]:
-    """Return how addresses ask for the events that were counted: those of whole buckets."""
+    """Return the parameters of an address that asks for the events that were counted: those of whole buckets."""
     edges = {"range": BETWEEN, "from": stamp(found.starts[0]), "to": stamp(found.until)}
     return {"q": asked.q, **asked.fields, **edges}
 
