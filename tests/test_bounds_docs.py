@@ -11,7 +11,7 @@ from sentinel.api.paths import SCHEMAS
 from sentinel.console import guard
 from sentinel.core import decisions, event, identity
 from sentinel.core.duration import DAY, MINUTE
-from sentinel.edge import batch, turns
+from sentinel.edge import batch, door, turns, wire
 from sentinel.engine import crowd, lexer, memory, syntax
 from sentinel.loader import content, detectors, schema, shapes, source
 from sentinel.service import hand, intake, saved, tenant
@@ -44,6 +44,7 @@ BOUNDS = {
     "tails of events, exports": (*hub.AT_ONCE["events"], *hub.AT_ONCE["exports"]),
     "saved searches, keys in use": (saved.MOST, access.MOST_KEYS, hand.MOST_ALLOWED),
     "decisions an SDK holds": (decisions.LIMIT,),
+    "unfinished bodies": (wire.MOST_HELD >> 20, door.OF_STRANGERS >> 20, door.PARTS),
     "a body of who has no key": (program.STRANGERS // 1024, guard.FORM // (1024 * 1024)),
 }
 

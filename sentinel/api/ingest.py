@@ -39,19 +39,23 @@ class Ingest:
             await wire.answer(send, 204, b"", preflight(headers.get(b"origin"), "POST", _CORS))
             return
         cors: list[tuple[str, str]] = []
+        extra: list[tuple[str, str]] = []
         try:
-            status, data, extra = 200, await self._take(scope, headers, receive, cors), []
+            status, data = 200, await self._take(scope, headers, receive, cors)
         except Gone:
             return
         except Exception as error:  # noqa: BLE001  no input may bring the path down; the fault is reported
-            if not isinstance(error, EXPECTED):
-                self.fault(error)
-            refused = not_written(error)
-            self.door.meters.refused(refused.code)
-            status, data, extra = refused.status, refused.body(), refused.headers
-            if refused.status in (408, 413):  # the rest of the body is not waited for
-                extra.append(("connection", "close"))
+            status, data, extra = self._refused(error)
         await wire.answer(send, status, data, [*cors, *extra])
+
+    def _refused(self, error: Exception) -> tuple[int, bytes, list[tuple[str, str]]]:
+        """Return what a refusal answers. Kept in the frame it came through, it would keep the body it holds alive."""
+        if not isinstance(error, EXPECTED):
+            self.fault(error)
+        refused = not_written(error)
+        self.door.meters.refused(refused.code)
+        closing = [("connection", "close")] if refused.status in (408, 413) else []  # the rest is not waited for
+        return refused.status, refused.body(), [*refused.headers, *closing]
 
     async def _take(self, scope: Scope, headers: Headers, receive: Receive, cors: list[tuple[str, str]]) -> bytes:
         door = self.door

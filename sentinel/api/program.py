@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
 
@@ -45,9 +45,9 @@ from sentinel.api.refusals import OPENAPI
 from sentinel.core.errors import SentinelError
 from sentinel.edge import wire
 from sentinel.edge.decoding import countable
-from sentinel.edge.errors import ApiError, NotTaken, refusal
+from sentinel.edge.errors import ApiError, NotTaken, answering, let_go, refusal
 from sentinel.edge.requests import named
-from sentinel.edge.wire import Asgi, Budget, Gone, Headers, Message, Receive, Scope, Send
+from sentinel.edge.wire import Asgi, Gone, Headers, Message, Receive, Room, Scope, Send
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 ALLOWED = {
@@ -92,9 +92,9 @@ def build(context: Context, fault: Callable[[BaseException], None], lifespan: Li
     app.state.context = context
     app.router.routes += _together().routes
     app.state.routes = [*app.routes, *(route for module in (*ROUTERS, health) for route in module.router.routes)]
-    app.add_exception_handler(SentinelError, refusals.refused)
-    app.add_exception_handler(RequestValidationError, refusals.invalid)
-    app.add_exception_handler(HTTPException, refusals.http)
+    app.add_exception_handler(SentinelError, answering(refusals.refused))
+    app.add_exception_handler(RequestValidationError, answering(refusals.invalid))
+    app.add_exception_handler(HTTPException, answering(refusals.http))
     app.add_exception_handler(Exception, lambda request, error: _fault(error, fault))
     described = app.openapi
     app.openapi = lambda: paths.complete(described())  # type: ignore[method-assign]
@@ -138,8 +138,8 @@ class Foreign(Protocol):
 class Pages(Foreign, Protocol):
     """Paths whose refusals are read by people."""
 
-    async def longest(self, scope: Scope, headers: Headers) -> int:
-        """Return how many bytes of a request's body are read."""
+    async def longest(self, scope: Scope) -> tuple[int, str | None]:
+        """Return how many bytes of a request's body are read, and the id of the account that is signed in, if any."""
 
     async def refused(self, scope: Scope, receive: Receive, send: Send, error: ApiError) -> None:
         """Answer a request whose body was refused."""
@@ -147,18 +147,13 @@ class Pages(Foreign, Protocol):
 
 @dataclass(slots=True)
 class Front:
-    """What uvicorn calls: events and the feed go their own short way, the rest to FastAPI with its body read.
-
-    `budget` is for unfinished bodies of those who have a key, `strangers` for others': they take no room from them.
-    """
+    """What uvicorn calls: events and the feed go their own short way, the rest to FastAPI with its body read."""
 
     ingest: Ingest
     feed: Feed
     rest: Asgi
-    budget: Budget
     foreign: Foreign
     console: Pages
-    strangers: Budget = field(default_factory=lambda: Budget(32 * 1024 * 1024))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, also one that is not done when a stop has waited long enough for it."""
@@ -211,41 +206,40 @@ class Front:
                 await self.console.refused(scope, receive, send, error)
             else:
                 await wire.answer(send, error.status, error.body(), [*error.headers, ("connection", "close")])
+            let_go(error)
             return
-        sent = False
+        parts = [data]
+        del data  # each part is held by whoever takes it alone
 
         async def replay() -> Message:
-            nonlocal sent
-            if sent:
-                return await receive()
-            sent = True
-            return {"type": "http.request", "body": data, "more_body": False}
+            return {"type": "http.request", "body": parts.pop(), "more_body": False} if parts else await receive()
 
         await rest(scope, replay, send)
 
     async def _body(self, rest: Asgi, scope: Scope, receive: Receive) -> bytes:
         """Return a request's body: little of a stranger's, for it is parsed before anybody asks who sends it."""
-        headers = Headers(scope["headers"])
+        headers, door = Headers(scope["headers"]), self.ingest.door
+        strangers = door.room(None, door.address(scope, headers))
         if rest is self.console:
-            most = await self.console.longest(scope, headers)
-            return await wire.body(receive, headers, self.strangers, most=most)
-        stranger = await self._stranger(scope, headers)
-        if stranger is None:
-            data = await wire.body(receive, headers, self.budget)
-            countable(data)
-            return data
+            most, account = await self.console.longest(scope)
+            room = strangers if account is None else door.budget.of(f"account {account}")
+            return await wire.body(receive, headers, room, most=most)
         try:
-            return await wire.body(receive, headers, self.strangers, most=STRANGERS)
-        except ApiError as error:
-            raise stranger if error.code == "too_large" else error from None
-
-    async def _stranger(self, scope: Scope, headers: Headers) -> ApiError | None:
-        """Return why whoever asks may send nothing large, None where they may."""
-        try:
-            (await self.ingest.gate.admit(headers, scope["query_string"])).require("read", "sdk")
+            caller = await self.ingest.gate.admit(headers, scope["query_string"])
+            caller.require("read", "sdk")
         except SentinelError as error:
-            return refusal(error)
-        return None
+            return await _little(receive, headers, strangers, refusal(error))
+        data = await wire.body(receive, headers, door.room(caller, None))
+        countable(data)
+        return data
+
+
+async def _little(receive: Receive, headers: Headers, room: Room, refused: ApiError) -> bytes:
+    """Return the body of whoever may send nothing large; raises why they may not where it is."""
+    try:
+        return await wire.body(receive, headers, room, most=STRANGERS)
+    except ApiError as error:
+        raise refused if error.code == "too_large" else error from None
 
 
 def _astray(scope: Scope) -> bool:

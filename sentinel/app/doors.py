@@ -28,7 +28,6 @@ from sentinel.core.proxies import Proxies
 from sentinel.edge.door import BURST, Door
 from sentinel.edge.limits import Buckets
 from sentinel.edge.turns import Turns
-from sentinel.edge.wire import Budget
 
 if TYPE_CHECKING:
     from sentinel.app.server import Server
@@ -40,17 +39,17 @@ log = structlog.get_logger("sentinel")
 
 def front(server: Server, lifespan: Lifespan) -> program.Front:
     """Return what every request meets first."""
-    settings, budget, heard = server.settings, Budget(), partial(sdks.listen, server.processes)
+    settings, heard = server.settings, partial(sdks.listen, server.processes)
     door = Door(
         server.intake, server.store.decisions.revision, server.figures, server.clock, time.monotonic,
         Buckets(settings.rate, settings.rate * BURST), Buckets(settings.browser_rate / 60, settings.browser_rate),
-        Proxies(settings.trusted_proxies), budget, not_yet=server.overview.starting,
+        Proxies(settings.trusted_proxies), not_yet=server.overview.starting,
     )  # fmt: skip
     ingest = Ingest(server.gate, door, partial(server.fault, "events"), heard)
     feed = Feed(server.gate, server.hub, server.store.decisions, server.clock, server.switch.on, heard=heard)
     turns = Turns()
     rest = program.build(_api(server, turns), partial(server.fault, "api"), lifespan)
-    return program.Front(ingest, feed, rest, budget, _compat(server, door, turns), _console(server))
+    return program.Front(ingest, feed, rest, _compat(server, door, turns), _console(server))
 
 
 def _api(server: Server, turns: Turns) -> Context:

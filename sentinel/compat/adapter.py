@@ -148,7 +148,7 @@ class Call:
     async def body(self, most: int = SMALL_BODY) -> bytes:
         """Return a body that carries no events, expanded, at most so many bytes of it."""
         headers, door = self.request.headers, self.shared.door
-        data = await wire.body(self.receive, headers, door.budget, door.body_patience, most)
+        data = await wire.body(self.receive, headers, door.room(self.let_in, self.ip), door.body_patience, most)
         return expand(data, headers.all(b"content-encoding"), most)
 
     async def json(self) -> Any:

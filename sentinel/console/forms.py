@@ -57,6 +57,10 @@ class Form:
         """Say whether a box was ticked."""
         return bool(self.raw(name))
 
+    def forget(self) -> None:
+        """Let go of all fields, whoever holds the form still: filled-in templates do, in circles."""
+        self._pairs.clear()
+
 
 async def form(request: Request) -> Form:
     """Return the form of a request, an empty one where its body is none; whoever refuses the request finds it again."""
@@ -74,7 +78,7 @@ async def _form(request: Request) -> Form:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         return Form()
-    data = await request.body()
+    data = b"".join([part async for part in request.stream()])  # which keeps nothing, as `body` does
     try:
         return _read(data) if len(data) <= AT_ONCE else await to_thread.run_sync(_read, data, limiter=_few)
     except ValueError:

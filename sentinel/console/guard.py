@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from sentinel.console.answers import Answers
 from sentinel.console.assets import ROOT, Asset
+from sentinel.console.forms import sent
 from sentinel.core.errors import SentinelError
 from sentinel.edge import wire
 from sentinel.edge.errors import ApiError, refusal
@@ -36,15 +37,15 @@ EDITOR = "/playbooks/edit"
 class Console:
     """The console as the front calls it. `words` are the first words of its paths.
 
-    `signed_in` says whether a session's token is good.
+    `account` returns the id of the account of a session's token, None where it is not good.
     """
 
     def __init__(
         self, pages: Asgi, answers: Answers, words: Collection[str], public_url: str | None,
-        signed_in: Callable[[str], bool],
+        account: Callable[[str], str | None],
     ) -> None:  # fmt: skip
         self._pages = pages
-        self._signed_in = signed_in
+        self._account = account
         self._answers = answers
         self._words = frozenset(words)
         self._public = _origin(public_url) if public_url else None
@@ -63,22 +64,22 @@ class Console:
             error = ApiError("forbidden", "the request comes from another site", "behind a proxy, set `public_url`")
             await self._wrong(error, scope, headers, receive, send)
         else:
-            await self._pages(scope, receive, self._headed(send))
+            try:
+                await self._pages(scope, receive, self._headed(send))
+            finally:
+                sent(Request(scope)).forget()
 
-    async def longest(self, scope: Scope, headers: Headers) -> int:
-        """Return how many bytes of a form are read: few of a stranger's, for anybody may have them read.
+    async def longest(self, scope: Scope) -> tuple[int, str | None]:
+        """Return how many bytes of a form are read, and of which account it is: few of a stranger's, who has none.
 
         Raises ApiError where nobody can say now who it is.
         """
-        length = headers.get(b"content-length") or ""
-        if length.isdecimal() and int(length[:20]) <= STRANGERS:
-            return STRANGERS
         token = Request(scope).cookies.get(self._answers.cookie, "")
         try:
-            signed_in = await to_thread.run_sync(self._signed_in, token)
+            account = await to_thread.run_sync(self._account, token) if token else None
         except SentinelError as error:
             raise refusal(error) from None
-        return FORM if signed_in else LEFT if scope["path"] == EDITOR else STRANGERS
+        return FORM if account else LEFT if scope["path"] == EDITOR else STRANGERS, account
 
     async def refused(self, scope: Scope, receive: Receive, send: Send, error: ApiError) -> None:
         """Answer a form that was not read with a page."""

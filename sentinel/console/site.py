@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple, cast
 from urllib.parse import quote, urlencode
 
@@ -41,7 +41,7 @@ from sentinel.console.throttle import Throttle
 from sentinel.console.visit import SignInFirst, reader
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import Role
-from sentinel.edge.errors import CODES, ApiError, refusal
+from sentinel.edge.errors import CODES, ApiError, answering, refusal
 from sentinel.edge.mistakes import told
 
 
@@ -81,13 +81,13 @@ def build(context: Context, assets: Assets | None = None) -> Console:
     app.state.context, app.state.answers = context, answers
     app.state.door = entry.Door(context, answers, Throttle(time.monotonic))
     app.router.routes += _together().routes
-    app.add_exception_handler(SignInFirst, _door)
-    app.add_exception_handler(SentinelError, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(SignInFirst, answering(_door))
+    app.add_exception_handler(SentinelError, answering(_refused))
+    app.add_exception_handler(RequestValidationError, answering(_invalid))
+    app.add_exception_handler(HTTPException, answering(_http))
     app.add_exception_handler(Exception, _fault)
     words = {route.path.split("/")[1] for route in routes()} | {"static"}
-    return Console(app, answers, words - {""}, context.public_url, lambda token: _signed_in(context, token))
+    return Console(app, answers, words - {""}, context.public_url, partial(_account, context))
 
 
 @cache
@@ -99,8 +99,9 @@ def _together() -> APIRouter:
     return router
 
 
-def _signed_in(context: Context, token: str) -> bool:
-    return bool(token) and context.accounts.session(token, busy=False) is not None
+def _account(context: Context, token: str) -> str | None:
+    session = context.accounts.session(token, busy=False)
+    return None if session is None else session.account.id
 
 
 def finding_page(public_url: str | None) -> Callable[[str, str], str] | None:

@@ -21,7 +21,7 @@ from sentinel.edge.batch import Parsed, Terms
 from sentinel.edge.encodings import expand
 from sentinel.edge.errors import ApiError, refusal
 from sentinel.edge.limits import Buckets
-from sentinel.edge.wire import Budget, Headers, Receive, Scope
+from sentinel.edge.wire import Budget, Headers, Receive, Room, Scope
 from sentinel.service.intake import Busy, Intake, Receipt, Sending
 
 SMALL = 64 * 1024  # what is expanded on the loop itself; more goes to a thread
@@ -29,6 +29,8 @@ AT_ONCE = 1024 * 1024  # bytes it may expand to there
 UNREAD = 1024  # bytes of a body that cannot be read which cost as much as an event
 LARGE_AT_ONCE = 2  # bodies decoded in threads: eight megabytes of brackets become two hundred
 FROM_BROWSERS = 512 * 1024  # bytes of a body
+OF_STRANGERS = 32 * 1024 * 1024  # bytes of unfinished bodies
+PARTS = 16  # that one of them leaves to others
 BURST = 10  # seconds' worth an app may send at once
 EXPECTED = (ApiError, Busy, StoreBusy)
 _OF_PROXIES = (b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip")
@@ -46,7 +48,7 @@ class Door:
     """Takes events in. `clock` gives microseconds since 1970, `steady` seconds that never jump.
 
     Patience is in seconds: how long a body may take to come, and a commit to be done. `not_yet` says what keeps
-    the server from taking events yet.
+    the server from taking events yet. `budget` is for bodies of apps and of who is signed in, `strangers` for others'.
     """
 
     intake: Intake
@@ -58,6 +60,7 @@ class Door:
     addresses: Buckets
     proxies: Proxies = field(default_factory=Proxies)
     budget: Budget = field(default_factory=Budget)
+    strangers: Budget = field(default_factory=lambda: Budget(OF_STRANGERS, PARTS))
     body_patience: float = wire.PATIENCE
     commit_patience: float = 30.0
     not_yet: Callable[[], str | None] = lambda: None
@@ -103,7 +106,7 @@ class Door:
 
     def ask_open(self, ip: str | None, cost: int) -> None:
         """Raise the refusal where an address has tried too often without a key; each try costs so many events."""
-        now, place = self.steady(), f"open {address.group(ip) if ip else 'unknown'}"
+        now, place = self.steady(), _nobodys(ip)
         self.addresses.ask(place, now)
         self.addresses.spend(place, cost, now)
 
@@ -120,18 +123,26 @@ class Door:
     ) -> Parsed:  # fmt: skip
         """Read and decode a body; what cannot be read costs by its size: looking at it took as long."""
         most = FROM_BROWSERS if caller.scope == "browser" else wire.LARGEST
-        packed = await wire.body(receive, headers, self.budget, self.body_patience, most)
+        room = self.room(caller, ip)
+        packed = await wire.body(receive, headers, room, self.body_patience, most)
         self.ask(caller, ip)
         encodings = headers.all(b"content-encoding")
         work = _Work(packed, encodings, most, lambda data: parse(data, self.terms(caller, ip)))
         try:
             parsed = work.at_once() if len(packed) <= SMALL else None
             if parsed is None:
-                async with self.large:
-                    parsed = await asyncio.to_thread(work.whole)
+                with room.held(len(packed)):  # as many of them wait as are sent
+                    async with self.large:
+                        parsed = await asyncio.to_thread(work.whole)
         finally:
             self.spend(caller, ip, work.cost)
         return parsed
+
+    def room(self, caller: Caller | None, ip: str | None) -> Room:
+        """Return what a body is held in: a browser's key is everybody's, so its bodies are strangers'."""
+        if caller is None:
+            return self.strangers.of(_nobodys(ip))
+        return self.strangers.of(_place(caller, ip)) if caller.scope == "browser" else self.budget.of(caller.app)
 
     def terms(self, caller: Caller, ip: str | None) -> Terms:
         """Return on what terms a caller's events are taken now."""
@@ -216,6 +227,10 @@ def preflight(origin: str | None, methods: str, allowed: str) -> list[tuple[str,
 
 def _place(caller: Caller, ip: str | None) -> str:
     return f"{caller.app} {address.group(ip) if ip else 'unknown'}"
+
+
+def _nobodys(ip: str | None) -> str:
+    return f"open {address.group(ip) if ip else 'unknown'}"
 
 
 def _listed(origin: str, origins: Iterable[str]) -> bool:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from sentinel.core.errors import Conflict, Forbidden, SentinelError, StoreBusy
 from sentinel.service.intake import Busy
 
+R = TypeVar("R")
 T = TypeVar("T")
 STATUS: Mapping[str, int] = {
     "malformed": 400,
@@ -87,6 +88,29 @@ def refusal(error: SentinelError) -> ApiError:
         return ApiError("unavailable", error.outside, error.outside_hint or "try again", error.retry_after)
     code = "conflict" if isinstance(error, Conflict) else "forbidden" if isinstance(error, Forbidden) else "invalid"
     return ApiError(code, error.message, error.hint)
+
+
+def let_go(error: BaseException | None) -> None:
+    """Drop the frames through which an error that was answered came, and those of the errors before it.
+
+    They hold the request's body, and some name the error: what is in such a circle stays until the collector comes,
+    which goes by how many things there are, not by how large they are.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
+def answering(handler: Callable[[R, Exception], Awaitable[T]]) -> Callable[[R, Exception], Coroutine[Any, Any, T]]:
+    """Return a handler of errors that lets go of each when it is answered."""
+
+    async def answer(request: R, error: Exception) -> T:
+        try:
+            return await handler(request, error)
+        finally:
+            let_go(error)
+
+    return answer
 
 
 def not_found(what: str, id: str, hint: str = "is it in the list? what is gone, or another app's, is not") -> ApiError:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -19,6 +20,7 @@ Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LARGEST = 8 * 1024 * 1024
+MOST_HELD = 128 * 1024 * 1024  # bytes of bodies that are not read yet
 PIECE = 64 * 1024
 PATIENCE = 30.0  # seconds in which a body must have come
 _LUMP = 500  # values encoded in one go, so that no other thread waits long for its turn
@@ -66,24 +68,54 @@ def once(names: Iterable[str], but: Collection[str] = ()) -> None:
 
 
 class Budget:
-    """How many bytes of unfinished bodies may be held at once, over all requests."""
+    """How many bytes of unfinished bodies may be held at once, over all requests.
 
-    def __init__(self, most: int = 128 * 1024 * 1024) -> None:
+    `parts` times as much as one sender holds is left free, so that whoever comes then finds room (Choudhury and Hahne,
+    "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998).
+    """
+
+    def __init__(self, most: int = MOST_HELD, parts: int = 1) -> None:
         self._left = most
+        self._parts = parts
+        self._held: dict[str, int] = {}
 
-    def take(self, size: int) -> None:
+    def of(self, whose: str) -> Room:
+        """Return the room of whoever is called so."""
+        return Room(self, whose)
+
+    def take(self, whose: str, size: int) -> None:
         """Hold so many more, or raise the refusal that asks to come back."""
-        if size > self._left:
+        held, left = self._held.get(whose, 0) + size, self._left - size
+        if held * self._parts > left:
             raise ApiError("unavailable", "too many large requests at once", "try again in 1 s", 1)
-        self._left -= size
+        self._held[whose], self._left = held, left
 
-    def give(self, size: int) -> None:
+    def give(self, whose: str, size: int) -> None:
         """Let go of so many."""
         self._left += size
+        held = self._held.pop(whose, 0) - size
+        if held:
+            self._held[whose] = held
+
+
+class Room(NamedTuple):
+    """What one sender, app or reader holds of a budget."""
+
+    budget: Budget
+    whose: str
+
+    @contextmanager
+    def held(self, size: int) -> Iterator[None]:
+        """Hold so many bytes while the block runs."""
+        self.budget.take(self.whose, size)
+        try:
+            yield
+        finally:
+            self.budget.give(self.whose, size)
 
 
 async def body(
-    receive: Receive, headers: Headers, budget: Budget, patience: float = PATIENCE, most: int = LARGEST
+    receive: Receive, headers: Headers, room: Room, patience: float = PATIENCE, most: int = LARGEST
 ) -> bytes:
     """Return a request's body as it came, at most `most` bytes of it within `patience` seconds."""
     declared = headers.get(b"content-length") or ""
@@ -99,7 +131,7 @@ async def body(
                 if message["type"] != "http.request":
                     raise Gone
                 part = message.get("body", b"")
-                budget.take(len(part))
+                room.budget.take(room.whose, len(part))
                 size += len(part)
                 if size > most:
                     raise too_large(most)
@@ -108,7 +140,7 @@ async def body(
     except TimeoutError:
         raise ApiError("timeout", f"the body did not come within {patience:g} s", "send it faster, or less") from None
     finally:
-        budget.give(size)
+        room.budget.give(room.whose, size)
     return b"".join(parts)
 
 

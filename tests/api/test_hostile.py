@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import gc
 import gzip
 import inspect
 import json
 import re
+import sys
 import time
 import zlib
 
@@ -165,11 +168,52 @@ def test_objects_and_lists_without_end_are_refused_before_they_are_made(whole, o
 def test_unfinished_bodies_of_strangers_take_no_room_from_others(whole, monkeypatch):
     """Thirty-two forms that are sent slowly would otherwise have everybody else come back later."""
     form = {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://127.0.0.1:{whole.client.port}"}
-    monkeypatch.setattr(whole.server.front, "strangers", Budget(0))
+    monkeypatch.setattr(whole.server.front.ingest.door, "strangers", Budget(0))
     assert whole.client.post("/sign-in", raw=b"name=a", headers=form).status == 503
     assert whole.client.post("/v1/decisions", {}).status == 503
+    assert whole.client.post("/compat/seismo/auth", {}).status == 503
     assert whole.using("sdk").post("/v1/events", {"event": "x"}).status == 200
     assert whole.using("admin").post("/v1/decisions", {}).status == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "scope", "kind", "status"),
+    [
+        ("/v1/events", "sdk", "application/json", 400),
+        ("/v1/decisions", "admin", "application/json", 400),
+        ("/v1/decisions", None, "application/json", 400),
+        ("/compat/moesif/v1/events/batch", "sdk", "application/json", 403),
+        ("/sign-in", None, "application/x-www-form-urlencoded", 401),
+    ],
+)
+def test_nothing_holds_a_body_that_was_refused(whole, path, scope, kind, status):
+    """The collector goes by how many things there are: a hundred bodies of 8 MiB in circles filled a gigabyte."""
+    data, answers = b"x" * 8000, []
+    key = whole.secrets["one", scope] if scope else ""
+    site = f"127.0.0.1:{whole.client.port}"
+    head = {"host": site, "origin": f"http://{site}", "content-type": kind, "x-moesif-application-id": key}
+    head |= {"authorization": f"Bearer {key}"} if key and "compat" not in path else {}
+    head |= {"content-length": str(len(data))}
+    asked = {
+        "type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": path, "root_path": "",
+        "query_string": b"", "headers": [(name.encode(), value.encode()) for name, value in head.items()],
+        "client": ("192.0.2.1", 4000), "server": ("127.0.0.1", whole.client.port),
+    }  # fmt: skip
+
+    async def receive():
+        return {"type": "http.request", "body": data, "more_body": False}
+
+    async def send(message):
+        answers.append(message.get("status"))
+
+    held = sys.getrefcount(data)
+    gc.disable()
+    try:
+        asyncio.run(whole.server.front(asked, receive, send))
+    finally:
+        gc.enable()
+    assert answers[0] == status
+    assert sys.getrefcount(data) == held
 
 
 def test_the_description_of_the_api_is_made_once_and_beside_the_loop(whole, monkeypatch):

@@ -16,6 +16,7 @@ from sentinel.console.pages import entry
 from sentinel.core.duration import HOUR, MINUTE
 from sentinel.core.errors import SentinelError
 from sentinel.core.proxies import Proxies
+from sentinel.edge.wire import Budget
 from sentinel.service import accounts as service
 from sentinel.service import passwords
 from sentinel.service.setup import ADMINISTRATOR
@@ -453,6 +454,14 @@ def test_little_of_a_form_is_read_of_whoever_is_not_signed_in(console, path):
         assert answer.status == 413 and "the form is larger than 16 KiB" in text(answer)
     assert stranger.post(path, {"name": "x" * (guard.STRANGERS - 100)}).status != 413
     assert console.reader().post(path, {"name": "x" * (guard.STRANGERS * 4)}).status != 413
+
+
+def test_what_strangers_leave_unfinished_keeps_nobody_who_is_signed_in_from_their_forms(console, monkeypatch):
+    """An attack is when people stop enforcement, or lift what it brought about."""
+    reader = console.reader()
+    monkeypatch.setattr(console.whole.server.front.ingest.door, "strangers", Budget(0))
+    assert console.anybody().post("/sign-in", {"name": "x"}).status == 503
+    assert reader.post("/decisions/new", {}).status != 503
 
 
 def test_a_text_is_given_back_to_whoever_is_no_more_signed_in_up_to_a_length(console):

@@ -15,7 +15,7 @@ from sentinel.edge.batch import Parsed
 from sentinel.edge.door import AT_ONCE, LARGE_AT_ONCE, SMALL, UNREAD, Door
 from sentinel.edge.errors import ApiError
 from sentinel.edge.limits import Buckets
-from sentinel.edge.wire import Headers
+from sentinel.edge.wire import Budget, Headers
 
 PROXY = Proxies((ipaddress.ip_network("10.0.0.0/8"),))
 
@@ -62,6 +62,41 @@ def test_only_so_many_large_bodies_are_decoded_at_once():
 
     asyncio.run(read_many())
     assert max(most) == LARGE_AT_ONCE and len(most) == 3 * LARGE_AT_ONCE
+
+
+def test_large_bodies_that_wait_to_be_decoded_are_held_as_unfinished_ones_are():
+    """As many wait as are sent: a rate is known of only once they were read."""
+    size, go = SMALL + 1, threading.Event()
+
+    def parse(data, terms):
+        go.wait(60)
+        return Parsed()
+
+    async def receive():
+        return {"type": "http.request", "body": b"x" * size, "more_body": False}
+
+    async def read_many():
+        buckets = Buckets(1, 1000)
+        door = Door(*[None] * 3, lambda: 0, lambda: 0.0, buckets, buckets, budget=Budget(2 * 4 * size))
+        caller, head = Caller("one", "sdk", "k", "key:k"), Headers([])
+        held = [asyncio.ensure_future(door.read(caller, None, head, receive, parse)) for _ in range(4)]
+        await asyncio.sleep(0)  # each begins, and waits: none of them asks the loop before
+        with pytest.raises(ApiError, match="too many large requests at once"):
+            await door.read(caller, None, head, receive, parse)
+        go.set()
+        await asyncio.gather(*held)
+        await door.read(caller, None, head, receive, parse)
+
+    asyncio.run(read_many())
+
+
+def test_what_a_browsers_key_sends_is_held_with_what_strangers_send():
+    """Every visitor has it: what they leave unfinished takes no room from servers."""
+    door = Door(*[None] * 7, budget=Budget(0), strangers=Budget(100))
+    door.room(Caller("one", "browser", "k", "key:k"), "192.0.2.1").budget.take("x", 50)
+    door.room(None, "192.0.2.1").budget.take("y", 25)
+    with pytest.raises(ApiError):
+        door.room(Caller("one", "sdk", "k", "key:k"), None).budget.take("z", 1)
 
 
 def read(buckets, data, parse):

@@ -26,7 +26,7 @@ class Sender:
 
 
 def read(sender: Sender, budget: Budget, head: list[tuple[bytes, bytes]] = (), most: int = 3 * PIECE) -> bytes:
-    return asyncio.run(wire.body(sender, Headers(head), budget, most=most))
+    return asyncio.run(wire.body(sender, Headers(head), budget.of("one"), most=most))
 
 
 def test_a_body_that_does_not_say_its_size_is_read_to_the_bound_and_no_further():
@@ -35,7 +35,7 @@ def test_a_body_that_does_not_say_its_size_is_read_to_the_bound_and_no_further()
         read(sender, budget)
     assert (caught.value.code, caught.value.message) == ("too_large", "the body is larger than 3 MiB")
     assert sender.sent == 4
-    assert len(read(Sender(3), Budget(3 * PIECE))) == 3 * PIECE
+    assert len(read(Sender(3), Budget(6 * PIECE))) == 3 * PIECE
 
 
 @pytest.mark.parametrize("length", [b"3145729", b"9" * 5000])
@@ -52,14 +52,28 @@ def test_a_size_that_is_no_number_is_no_fault(length):
 
 
 def test_what_was_held_is_let_go_whether_a_body_was_taken_or_not():
-    budget = Budget(4 * PIECE)
+    budget = Budget(8 * PIECE)
     for _ in range(3):
         assert len(read(Sender(3), budget)) == 3 * PIECE
         with pytest.raises(ApiError):
             read(Sender(9), budget)
     with pytest.raises(ApiError, match="too many large requests at once"):
         read(Sender(9), budget, most=9 * PIECE)
-    budget.take(4 * PIECE)
+    budget.take("one", 4 * PIECE)
+
+
+def test_however_many_hold_all_they_may_whoever_comes_then_finds_room():
+    """One sender that never ends its bodies would otherwise have everybody else come back later."""
+    budget = Budget(17_000, 16)
+    for sender in map(str, range(10)):
+        with pytest.raises(ApiError, match="too many large requests at once"):
+            for _ in range(2000):
+                budget.take(sender, 1)
+    with budget.of("another").held(500), pytest.raises(ApiError):
+        budget.take("0", 1)
+    budget.give("0", 1000)
+    with budget.of("another").held(600):
+        pass
 
 
 @pytest.mark.parametrize(("status", "told"), [(200, ["content-type", "content-length"]), (204, []), (304, [])])
