@@ -28,7 +28,7 @@ _SPELT = {"is": '{name}":"{text}"', "starts": '{name}":"{text}', "ends": '{text}
 
 
 class Test(NamedTuple):
-    """Where a function's answer is true, where it is false, and where neither is to be relied on."""
+    """The SQL that holds where a function's answer is true and where it is false, and doubts: where neither is sure."""
 
     holds: Sql
     fails: Sql
@@ -39,18 +39,18 @@ UNSAID = Test(FALSE, FALSE, (TRUE,))
 
 
 def prepared(node: Node) -> bool:
-    """Say whether an argument was made ready at the compiling and is taken as it is."""
+    """Say whether an argument was prepared by the compiler (a list, networks, a pattern) and is taken as it is."""
     return isinstance(node, Prepared)
 
 
 def by_hash(dialect: Dialect, value: Value, text: str) -> Sql | None:
-    """Return what finds a text that has a hash faster than the text itself."""
+    """Return a condition on the hash of a text, which is quicker to look up; None for a field without a hash."""
     column = dialect.hashed.get(value.parts[Kind.TEXT].text)
     return None if column is None else Sql(f"{column} = ?", (hash_of(text),))
 
 
 def by_site(dialect: Dialect, value: Value, text: str) -> Sql | None:
-    """Return what finds the addresses of a network of neighbours faster than the network's text."""
+    """Return a condition on addresses that finds those of a network of neighbours; None for any other comparison."""
     if value.path != "ip.network" or address.site(text.partition("/")[0]) != text:
         return None
     wide = ip_network(text)
@@ -59,7 +59,10 @@ def by_site(dialect: Dialect, value: Value, text: str) -> Sql | None:
 
 
 def by_spelling(dialect: Dialect, value: Value, text: str, word: str = "is") -> Sql | None:
-    """Return what holds wherever a value is, begins with, ends with or contains a text, and takes no parsing."""
+    """Return a quick condition on the text of a document, None where there is none.
+
+    It holds wherever the value is, starts with, ends with or contains a text (as `word` says), and maybe elsewhere.
+    """
     if value.document is None:
         return None
     document, name = value.document
@@ -103,7 +106,7 @@ def _neither(value: Value, *tests: Sql) -> Sql:
 
 
 def _in_networks(networks: Networks) -> Sql | None:
-    """Return that the event's address is in one of few networks, of version 6 none narrower than /64."""
+    """Return the condition that an event's address is in a network; None for many, or for IPv6 narrower than /64."""
     known = [(version, shift, number) for version, shift, numbers in networks.prefixes for number in numbers]
     if len(known) > 200 or any(version == 6 and shift < 64 for version, shift, _ in known):
         return None
@@ -142,7 +145,7 @@ def _in_list(dialect: Dialect, value: Value, name: Prepared) -> Test:
 
 
 def _may_be_address(dialect: Dialect, text: Sql) -> Sql:
-    """Return that a text may be an address: there is none without a dot or a colon."""
+    """Return the condition that a text may be an address: it has a dot or a colon."""
     signs = (dialect.says("contains", text, dialect.constant(Kind.TEXT, sign)) for sign in ".:")
     return some(sign or TRUE for sign in signs)
 
@@ -202,7 +205,7 @@ def _clock(length: int, count: int, offset: int) -> Callable[..., Value]:
 
 
 def _ahead(zone: Prepared | None) -> int | None:
-    """Return by how many seconds a zone is ahead of UTC, None where that changes."""
+    """Return the seconds by which a zone is ahead of UTC, None for a zone whose offset changes."""
     if zone is None:
         return 0
     offset = zone.value.utcoffset(None) if isinstance(zone.value, timezone) else None

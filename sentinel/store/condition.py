@@ -39,14 +39,14 @@ _MIRRORED: Mapping[Comparator, Comparator] = {"<": ">", "<=": ">=", ">": "<", ">
 
 
 class Pair(NamedTuple):
-    """What may hold and what must: two conditions, the second within the first."""
+    """Two conditions for one: every event that meets it meets `may`, and every event that meets `must` meets it."""
 
     may: Sql
     must: Sql
 
     @property
     def exact(self) -> bool:
-        """Whether both are the same."""
+        """Whether both are the same, so that no event has to be evaluated by itself."""
         return self.may == self.must
 
 
@@ -54,12 +54,12 @@ ANYTHING, NOTHING = Pair(TRUE, FALSE), Pair(FALSE, FALSE)
 
 
 def translate(tree: Node, dialect: Dialect, slots: Mapping[str, Slot]) -> Pair:
-    """Return where a condition is true; `slots` are the properties that have columns, by path."""
+    """Return the SQL of a condition; `slots` are the columns of properties that have one, by path."""
     return _Translation(dialect, slots).truth(tree, True)
 
 
 def judged(holds: Sql, doubts: Iterable[Sql]) -> Pair:
-    """Return the pair of a condition that is right where there is no doubt."""
+    """Return the pair of a piece of SQL that is right for every event for which none of `doubts` holds."""
     doubt = some(doubts)
     if doubt == FALSE:
         return Pair(holds, holds)
@@ -78,7 +78,7 @@ class _Translation:
         self._values: dict[int, Value] = {}
 
     def truth(self, node: Node, wanted: bool) -> Pair:
-        """Return where a node is true, or where it is false."""
+        """Return the SQL that holds where a node is true, or with `wanted` False where it is false."""
         key = (id(node), wanted)
         if key not in self._truths:
             found = self._truth(node, wanted)
@@ -86,7 +86,7 @@ class _Translation:
         return self._truths[key]
 
     def value(self, node: Node) -> Value:
-        """Return the value of a node."""
+        """Return the SQL of a node's value."""
         if id(node) not in self._values:
             found = self._value(node)
             size = sum(len(part.text) for part in (*found.parts.values(), *found.doubts))
@@ -106,17 +106,15 @@ class _Translation:
             case Choice(test=test, then=then, otherwise=otherwise):
                 return self._choose(test, then, otherwise, wanted)
             case Missing(field=read, negated=negated):
-                known = self._there(self.value(read))
-                return judged(known if negated is wanted else sql("({}) IS NOT TRUE", known), self.value(read).doubts)
+                value = self.value(read)
+                known = value.known()
+                return judged(known if negated is wanted else sql("({}) IS NOT TRUE", known), value.doubts)
             case Call(function=name, arguments=arguments) if name in calls.TESTS:
                 return self._test(name, arguments, wanted)
             case Call(function="contains", arguments=(container, item)):
                 return self._within(self.value(item), container, wanted)
             case _:
                 return self._boolean(self.value(node), wanted)
-
-    def _there(self, value: Value) -> Sql:
-        return value.known()
 
     def _boolean(self, value: Value, wanted: bool) -> Pair:
         part = value.part(Kind.BOOL)
@@ -151,7 +149,7 @@ class _Translation:
                 return self._ordered(self.value(left), operator, self.value(right), wanted)
 
     def _equal(self, left: Value, right: Value, wanted: bool) -> Pair:
-        """Return where two values are known and equal, or known and not."""
+        """Return the SQL that holds where two values are known and equal, or known and different."""
         if left.literal is not None:
             left, right = right, left
         shared = [kind for kind in SCALARS if kind in left.parts and kind in right.parts]
@@ -191,7 +189,7 @@ class _Translation:
         return self._inside(item, self.value(container), wanted)
 
     def _among(self, item: Value, items: Sequence[Node], wanted: bool) -> Pair:
-        """Return where a value is one of some, the written ones of a kind together."""
+        """Return the SQL that holds where a value is among others; literals of one kind become one IN list."""
         written = [self.value(one) for one in items if isinstance(one, Literal)]
         found = [self._equal(item, self.value(one), wanted) for one in items if not isinstance(one, Literal)]
         if written:
@@ -213,13 +211,13 @@ class _Translation:
         return judged(every((item.known(), sql("({}) IS NOT TRUE", some(tests)))), doubts)
 
     def _spelt(self, item: Value, written: Sequence[Value]) -> Sql | None:
-        """Return what holds wherever a value is one of few texts."""
+        """Return quick SQL that holds at least where a value is one of a few texts, None where there is none."""
         texts = [one.literal for one in written if isinstance(one.literal, str)]
         quick = [calls.by_spelling(self._dialect, item, text) for text in texts] if len(texts) <= FEW else [None]
         return None if None in quick else some(one for one in quick if one is not None)
 
     def _inside(self, item: Value, container: Value, wanted: bool) -> Pair:
-        """Return where a text lies in a text, or a value in a list of the event's."""
+        """Return the SQL that holds where a text is part of another, or a value is in a list of the event."""
         found, doubts = [], [*item.doubts, *container.doubts]
         if Kind.TEXT in item.parts and Kind.TEXT in container.parts:
             test = self._dialect.says("contains", container.parts[Kind.TEXT], item.parts[Kind.TEXT])
@@ -276,12 +274,15 @@ class _Translation:
 
 
 def _after(quick: Sql | None, test: Sql) -> Sql:
-    """Return a test that is only made where a quicker one holds: of an AND that is a value both would be made."""
+    """Return a test that is made only where a quicker one holds.
+
+    It is a CASE because databases may evaluate both sides of an AND that stands for a value.
+    """
     return test if quick is None else sql("CASE WHEN {} THEN {} END", quick, test)
 
 
 def _between(*pairs: Pair) -> tuple[Sql, ...]:
-    """Return where a condition may hold and need not."""
+    """Return the SQL that holds where events have to be evaluated by themselves, for each pair that is not exact."""
     return tuple(every((pair.may, sql("({}) IS NOT TRUE", pair.must))) for pair in pairs if not pair.exact)
 
 

@@ -35,14 +35,14 @@ Row = Mapping[str, Any]
 
 
 class Sum(NamedTuple):
-    """How many there are, and a sum of their hashes that no order changes."""
+    """A number of rows, and the sum of their hashes, which does not depend on their order."""
 
     rows: int
     hash: int
 
 
 class Moved(NamedTuple):
-    """One table or one app's events: what it is called, and what it came to on both sides."""
+    """One table, or one app's events, by name, and the sum that both sides have."""
 
     what: str
     sum: Sum
@@ -79,9 +79,9 @@ def _moved(source: Embedded, target: Postgres, progress: Progress) -> list[Moved
 
 
 def _begin(connection: Connection, source: str, same: bool) -> None:
-    """Mark a database that is empty, or go on with one that bears the mark of this source.
+    """Mark an empty database as being copied into from this source, or go on with one that is so marked.
 
-    `same` says that what is in it came from this source, at whatever time.
+    `same` says that what the database holds came from this source.
     """
     mine = connection.execute(select(settings.c.value).where(settings.c.name == MOVING)).scalar_one_or_none()
     if mine == source:
@@ -118,7 +118,7 @@ def _write(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
 
 
 def _rows(connection: Connection, table: Table) -> Iterator[dict[str, Any]]:
-    """Give the rows of a table as the database is to have them: there no property has a column."""
+    """Give the rows of a table as PostgreSQL is to have them: without columns of properties."""
     query = select(table)
     if table is settings:
         query = query.where(settings.c.name != MOVING)
@@ -128,7 +128,7 @@ def _rows(connection: Connection, table: Table) -> Iterator[dict[str, Any]]:
 
 
 def _count_on(connection: Connection, table: Table) -> None:
-    """Let the numbers the database gives go on behind those that were copied."""
+    """Set a table's sequence behind the ids that were copied."""
     (key, *more) = table.primary_key.columns
     if not more and isinstance(key.type, Integer) and key.autoincrement is not False:
         sequence = connection.exec_driver_sql("SELECT pg_get_serial_sequence(%s, %s)", (table.name, key.name)).scalar()
@@ -138,7 +138,7 @@ def _count_on(connection: Connection, table: Table) -> None:
 
 
 def _copy_events(source: Embedded, target: Postgres, app: str, progress: Progress) -> None:
-    """Copy events in the order of their arrival; those that are there are passed over."""
+    """Copy an app's events in their order of arrival, without those that are there already."""
     kept, done = source.events.after(app, 0), 0
     newest = max((one.event.at for one in source.events.search(app, Filter(), limit=1).items), default=0)
     while lump := [one.event for one in islice(kept, LUMP)]:

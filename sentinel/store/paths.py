@@ -24,7 +24,10 @@ _SLOTS_FOR = {"string": TEXTS, "number": NUMBERS}
 
 @dataclass(slots=True)
 class Path:
-    """One path as learnt so far; `place` is its slot's among a row's slots."""
+    """What was learnt of one path; `slot` is its column, `place` that column's index in a row's slots.
+
+    `kept` says that the database knows the path, `changed` that something was learnt since it was written last.
+    """
 
     type: str
     first: int
@@ -39,7 +42,10 @@ class Path:
 
 @dataclass(slots=True)
 class AppSchema:
-    """The paths of one app, and the slots that are free. `version` changes with what only this process knows of it."""
+    """The paths of one app, its free slots, and how often searches asked for each path.
+
+    `version` changes with what is decided in this process and not learnt from events: promotions.
+    """
 
     version: int = 0
     paths: dict[str, Path] = field(default_factory=dict)
@@ -71,16 +77,17 @@ class AppSchema:
         return conflicts, tuple(slots) if slots else EMPTY_SLOTS
 
     def take(self, path: str, known: Path) -> None:
-        """Take in a path as kept, with its slot."""
+        """Take in a path that is stored, with its slot."""
         self.paths[path] = known
         if known.slot is not None:
             known.place = _PLACES[known.slot]
             self.free[known.type].remove(known.slot)
 
     def promote(self, path: str, since: int, pinned: Collection[str]) -> list[str]:
-        """Give a path a column for the events from a place on; return the paths that changed by it.
+        """Give a path a column for events from the journal position `since` on; return the paths that changed.
 
-        Where none is free, the one least asked for loses its own, of those not pinned. Raises SentinelError.
+        Where no column is free, the path least asked for that is not pinned loses its own. Raises SentinelError for a
+        path that is unknown or of another type, and where every column is pinned.
         """
         known = self.paths.get(path)
         if known is None or known.type not in _SLOTS_FOR:
@@ -104,7 +111,7 @@ class AppSchema:
 
     @classmethod
     def made_of(cls, rows: Iterable[Sequence[Any]]) -> AppSchema:
-        """Return the like of what gave these rows."""
+        """Return the schema whose `rows()` these are."""
         found = cls()
         for path, *values in rows:
             known = Path(*values)
@@ -113,18 +120,18 @@ class AppSchema:
         return found
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """Return all that is known of the paths, for another process."""
+        """Return all paths as rows, for another process."""
         return [_told(path, known) for path, known in self.paths.items()]
 
     def changes(self) -> list[tuple[Any, ...]]:
-        """Return what was learnt since the last time, for the process that keeps it."""
+        """Return the rows of paths that changed since the last call, for the process that stores them."""
         found = [(path, known) for path, known in self.paths.items() if known.changed]
         for _, known in found:
             known.changed = False
         return [_told(path, known) for path, known in found]
 
     def learn(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Take in what another process learnt from here on."""
+        """Take in the rows of paths that another process learnt from this schema on."""
         for path, *values in rows:
             told, known = Path(*values), self.paths.get(path)
             if known is None:
@@ -133,13 +140,16 @@ class AppSchema:
                 known.last, known.conflicts, known.changed = told.last, told.conflicts, True
 
     def idlest(self, type: str, pinned: Collection[str]) -> str | None:
-        """Return the path with a column of a type that is asked for least."""
+        """Return the path least asked for that has a column of a type and is not pinned, None where there is none."""
         paths = dict(self.paths).items()  # more may be learnt meanwhile
         held = [path for path, one in paths if one.slot and one.type == type and path not in pinned]
         return min(held, key=lambda path: (self.asked[path], path), default=None)
 
     def wanted(self, pinned: Collection[str]) -> str | None:
-        """Return the path that is asked for most without a column, if that is worth another's."""
+        """Return the path most asked for that has no column, None where giving it one does not pay.
+
+        It pays from OFTEN questions on, if a column is free or its owner is asked for less than half as often.
+        """
         asked = dict(self.asked)  # whoever asks adds to it meanwhile
         without = [path for path in asked if not self.paths[path].slot and self.paths[path].type in _SLOTS_FOR]
         best = max(without, key=lambda path: (asked[path], path), default=None)
@@ -152,7 +162,7 @@ class AppSchema:
         return None
 
     def know(self, path: str, type: str, first: int, last: int) -> None:
-        """Take in a path that is kept, to be counted on from there."""
+        """Take in a path that is stored, without a slot, to go on counting from there."""
         self.paths[path] = Path(type, first, last, kept=True, changed=False)
 
     def _learn(self, path: str, kind: str, event: Event) -> Path | None:

@@ -23,7 +23,7 @@ _THEIRS = "properties"  # whatever lies in it is the application's
 
 
 class Pseudonyms:
-    """A deleted person's keys and identifiers, and what stands in their place; `names` has each with its pseudonym."""
+    """A deleted person's user keys and bare identifiers, in `names`, each with the pseudonym that replaces it."""
 
     def __init__(self, keys: Sequence[str], pseudonym: str) -> None:
         self.keys, self.pseudonym = keys, pseudonym
@@ -34,7 +34,7 @@ class Pseudonyms:
         self._unlike = _pattern(typed.keys() | {name for name in bare if "@" in name})  # no word of ours is like these
 
     def put(self, value: Any, place: str) -> Any:
-        """Return a text, or JSON, without the names; `place` is the column or the key at which it stands."""
+        """Return a text, or decoded JSON, with the names replaced; `place` is the column or key it is under."""
         if isinstance(value, str):
             return self._text(value, place)
         if isinstance(value, Mapping):
@@ -52,7 +52,7 @@ class Pseudonyms:
         return self._replaced(self._unlike, text) if place in _OURS else self._one(text)
 
     def _one(self, text: str) -> str:
-        """Return a value, or the key of a group, that is a name or holds one."""
+        """Return a value, or the key of a group, with the names replaced that it is or holds."""
         return self._replaced(self._unlike, str(renamed(text, self.names)))
 
     def _replaced(self, pattern: re.Pattern[str], text: str) -> str:
@@ -60,7 +60,7 @@ class Pseudonyms:
 
 
 def _is_looked_for(name: str) -> bool:
-    """Say whether an identifier is looked for without its type."""
+    """Say whether an identifier is searched for without its type too: not an address, nor a very short one."""
     try:
         ipaddress.ip_network(name)
     except ValueError:
@@ -69,6 +69,6 @@ def _is_looked_for(name: str) -> bool:
 
 
 def _pattern(names: Iterable[str]) -> re.Pattern[str]:
-    """Return what finds these names where they are no part of a longer one."""
+    """Return a pattern that finds these names where they are not part of a longer one."""
     longest_first = sorted(names, key=len, reverse=True)
     return re.compile("|".join(rf"(?<![\w.@+-]){re.escape(name)}(?![\w@+-])" for name in longest_first))

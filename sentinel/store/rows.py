@@ -148,7 +148,7 @@ def jsons(values: Sequence[Any]) -> list[str | None]:
 
 
 def hash_of(text: str) -> int:
-    """Return 64 bits of a text, the same for ever."""
+    """Return a hash of a text, 64 bits as an integer: the same in every process and version, for it is stored."""
     state = _state.copy()  # in two thirds of the time that a new one takes
     state.update(text.encode("utf-8", "surrogatepass"))
     number: int = _hash.unpack(state.digest())[0]
@@ -163,7 +163,7 @@ def numbers_of(ip: str) -> tuple[int | None, int | None]:
 
 
 def unusual(prefix: int) -> int | None:
-    """Return the prefix by which addresses of version 6 are grouped, None for the usual one."""
+    """Return the prefix length by which IPv6 addresses are grouped, None for the usual one."""
     return None if prefix == Event.ipv6 else prefix
 
 

@@ -17,12 +17,12 @@ Newest = Callable[[Spot | None, int], list[KeptEvent]]  # gives so many events b
 
 
 def spot_of(kept: KeptEvent) -> Spot:
-    """Return where an event stands."""
+    """Return an event's place in the order of time."""
     return kept.event.at, kept.event.id, kept.position
 
 
 def spot_at(text: str | None) -> Spot | None:
-    """Return the spot that a cursor names, None without one; raises SentinelError for a text that is no cursor."""
+    """Return the spot of a cursor, None without one; raises SentinelError for a text that is no cursor."""
     if text is None:
         return None
     at, id, position = place(text, int, str, int)
@@ -30,12 +30,15 @@ def spot_at(text: str | None) -> Spot | None:
 
 
 def cursor_of(kept: KeptEvent) -> str:
-    """Return the cursor of what comes after an event."""
+    """Return the cursor of the page that begins after an event."""
     return cursor(spot_of(kept))
 
 
 def sifted(newest: Newest, q: Query, limit: int, after: Spot | None, behind: int = 0) -> Page[KeptEvent]:
-    """Return a page of those that, asked one by one, are meant; it may be short, with a cursor."""
+    """Return a page of the events that a condition holds for, of those that `newest` gives.
+
+    After EXAMINED events the page ends, with a cursor, even if it is not full.
+    """
     found: list[KeptEvent] = []
     for _ in range(EXAMINED // LOT):
         some = newest(after, LOT)
@@ -55,5 +58,5 @@ def matching(q: Query, found: Iterable[KeptEvent]) -> Iterator[KeptEvent]:
 
 
 def too_many(hint: str) -> SentinelError:
-    """Return the refusal of a question for which more than `SETTLED` events would have to be looked at."""
+    """Return the error for a question that would need more than SETTLED events to be evaluated one by one."""
     return SentinelError(f"`q`: more than {SETTLED:,} events have to be looked at one by one for this", hint)

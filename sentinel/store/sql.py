@@ -19,7 +19,7 @@ _FIELD = re.compile(r"\{(\d*)\}")
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """A piece of SQL and the values its marks stand for, in their order."""
+    """A piece of SQL, and the values that its `?` stand for, in their order."""
 
     text: str
     values: tuple[Any, ...] = ()
@@ -29,25 +29,25 @@ TRUE, FALSE = Sql("TRUE"), Sql("FALSE")
 
 
 def sql(form: str, *parts: Sql) -> Sql:
-    """Return a piece made of others, each in the places of its `{}`, or of its `{0}`, `{1}`, …."""
+    """Return a template filled with pieces: in order for `{}`, by number for `{0}`, `{1}` …, which may be repeated."""
     text = form.format(*(part.text for part in parts))
     return Sql(text, tuple(value for index in _order(form) for value in parts[index].values))
 
 
 @lru_cache(maxsize=1 << 10)
 def _order(form: str) -> tuple[int, ...]:
-    """Return the parts a template names, in the order of its text."""
+    """Return the numbers of the parts in the order in which a template names them."""
     return tuple(int(name) if name else place for place, name in enumerate(_FIELD.findall(form)))
 
 
 def every(parts: Iterable[Sql]) -> Sql:
-    """Return that all of these hold."""
+    """Return the conjunction of some conditions, TRUE for none."""
     found = [part for part in dict.fromkeys(parts) if part != TRUE]
     return FALSE if FALSE in found else _joined(found, " AND ", TRUE)
 
 
 def some(parts: Iterable[Sql]) -> Sql:
-    """Return that one of these holds."""
+    """Return the disjunction of some conditions, FALSE for none."""
     found = [part for part in dict.fromkeys(parts) if part != FALSE]
     return TRUE if TRUE in found else _joined(found, " OR ", FALSE)
 
@@ -60,11 +60,15 @@ def _joined(parts: Sequence[Sql], word: str, none: Sql) -> Sql:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one database says what conditions are made of: templates, whose `{}` are pieces of SQL.
+    """The SQL of one database for conditions; templates have `{}` in the place of other SQL.
 
-    `words` names what is done; what a database cannot say exactly as Python means it is left out, and looked at
-    event by event afterwards. `parts` gives, of a place in a JSON document, the value if it is of the kind.
-    `place` names a place in a document; `hashed` are columns with the hash of another's text beside it.
+    - `mark`: the placeholder of values
+    - `types`: the name of the type of each kind
+    - `place`: the SQL of a path in a JSON document
+    - `parts`: the value at such a path where it is of a kind, else NULL
+    - `words`: templates by name; one is left out where the database would not answer exactly as Python does, and then
+      events are evaluated one by one
+    - `hashed`: the column with a hash of a column's text, by column
     """
 
     mark: str
@@ -75,18 +79,18 @@ class Dialect:
     hashed: Mapping[str, str]
 
     def says(self, word: str, *parts: Sql) -> Sql | None:
-        """Return a piece in this database's words, None where it has none."""
+        """Return the template of a name filled with pieces, None where this database has none."""
         form = self.words.get(word)
         return None if form is None else sql(form, *parts)
 
     def constant(self, kind: Kind, value: Any) -> Sql:
-        """Return a value of a kind."""
+        """Return the SQL of a value of a kind."""
         return Sql(f"CAST(? AS {self.types[kind]})", (value,))
 
     def finished(self, piece: Sql) -> str:
-        """Return the text of a piece with the database's own marks."""
+        """Return the text of a piece with the database's own placeholders."""
         return piece.text if self.mark == "?" else piece.text.replace("%", "%%").replace("?", self.mark)
 
     def given(self, piece: Sql) -> list[Any]:
-        """Return the values of a piece as they are handed over."""
+        """Return the values of a piece as the driver takes them."""
         return [list(value) if isinstance(value, tuple) else value for value in piece.values]

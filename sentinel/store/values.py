@@ -23,12 +23,12 @@ _LABELS = {"user_labels": "user_key", "ip_labels": "ip"}
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value as SQL: by kind, a piece that is not NULL exactly where the value is of that kind.
+    """A value as SQL: `parts` has for each kind a piece that is not NULL exactly where the value is of that kind.
 
-    Where a doubt holds none of it is to be relied on. A number is the nearest double of the exact one; `exact` says
-    that these are the same for every event. `literal` is what the author wrote. `document` is the JSON document that
-    the value is read from, with the last name on the way to it; `there` says that there is a value, where that takes
-    less than to ask for each kind.
+    For an event that meets one of `doubts`, none of this may be relied on. A number is a double; `exact` says that it
+    is the very number for every event. `literal` is what the author of a condition wrote. `document` is the JSON
+    document the value is read from, with the last name of its path. `there` is SQL that holds where there is a value,
+    if that is quicker than to ask for each kind.
     """
 
     parts: Mapping[Kind, Sql] = field(default_factory=dict)
@@ -40,11 +40,11 @@ class Value:
     there: Sql | None = None
 
     def part(self, kind: Kind) -> Sql:
-        """Return the piece of one kind."""
+        """Return the piece of one kind, NULL where the value is never of that kind."""
         return self.parts.get(kind, Sql("NULL"))
 
     def known(self) -> Sql:
-        """Return that there is a value."""
+        """Return the condition that there is a value."""
         if self.literal is not None:
             return TRUE
         if self.there is not None:
@@ -52,11 +52,11 @@ class Value:
         return some(sql("{} IS NOT NULL", part) for part in self.parts.values())
 
     def of(self, kind: Kind) -> Sql:
-        """Return that the value is of a kind."""
+        """Return the condition that the value is of a kind."""
         return sql("{} IS NOT NULL", self.parts[kind]) if kind in self.parts else FALSE
 
     def inexact(self) -> tuple[Sql, ...]:
-        """Return the doubts of a value whose number must be the very one."""
+        """Return the doubts for a use that needs the very number, not the nearest double."""
         number = self.parts.get(Kind.NUMBER)
         if self.exact or number is None:
             return self.doubts
@@ -67,7 +67,7 @@ UNKNOWABLE = Value({}, (TRUE,))
 
 
 class Slot(NamedTuple):
-    """The column that holds a property's values of one type, of the events from a place in the journal on."""
+    """The column of a property: it holds the values of one type, of events from the journal position `since` on."""
 
     column: str
     type: str
@@ -75,7 +75,7 @@ class Slot(NamedTuple):
 
 
 def literal(dialect: Dialect, value: str | int | float | bool) -> Value:
-    """Return a value as written."""
+    """Return the SQL of a literal."""
     if isinstance(value, bool):
         return Value({Kind.BOOL: Sql(str(value).upper())}, literal=value)
     if isinstance(value, str):
@@ -86,7 +86,7 @@ def literal(dialect: Dialect, value: str | int | float | bool) -> Value:
 
 
 def of_field(path: str, dialect: Dialect, slots: Mapping[str, Slot]) -> Value:
-    """Return the value of a field."""
+    """Return the SQL of a field's value."""
     spec = find_field(tuple(path.split(".")))
     assert isinstance(spec, FieldSpec)
     return _of(spec, dialect, slots, path)
@@ -115,15 +115,15 @@ def _of(spec: FieldSpec, dialect: Dialect, slots: Mapping[str, Slot], path: str)
 
 
 def written(dialect: Dialect, document: Sql, text: str) -> Sql | None:
-    """Return that a JSON document holds a text as `rows.json` writes it, None where a database keeps it otherwise.
+    """Return the condition that a document's JSON contains a text, None where a database does not keep it as written.
 
-    To look for a text that begins with a letter is quick, unlike one with a quotation mark, of which there are many.
+    Give a text that begins with a letter: searching for one that begins with a quotation mark is slow.
     """
     return dialect.says("written", document, Sql("?", (text,)))
 
 
 def _json(dialect: Dialect, document: Sql, keys: Sequence[str]) -> dict[Kind, Sql]:
-    """Return what lies at a path of a document by kind: to look for its last name first is quicker than to parse."""
+    """Return the value at a path of a document, by kind; documents that do not contain its last name are not parsed."""
     place = dialect.place(document, keys)
     parts = {kind: sql(dialect.parts[kind], place) for kind in KINDS}
     named = written(dialect, document, f'{keys[-1]}":') if keys else None
@@ -152,7 +152,7 @@ def _property(keys: Sequence[str], dialect: Dialect, slot: Slot | None, path: st
 
 
 def _of_part(spec: FieldSpec, dialect: Dialect, path: str) -> Value:
-    """Return the value of a request's field or one that was found out; what fits no column is in `more`."""
+    """Return the value of a field of `request`, `geo`, `network` or `agent`; what has no column is in `more`."""
     key, *deeper = spec.keys
     column = COLUMN_OF.get((spec.attribute, key))
     rest = _json(dialect, Sql("more"), (spec.attribute, *spec.keys))
