@@ -23,14 +23,14 @@ FIELDS = frozenset({"user.labels", "ip.labels"})
 
 
 class Marks:
-    """Labels by whom they are on: names with their ends, None for ever. `changes` counts what is put on."""
+    """The labels on users and addresses, by target, with their ends; `changes` counts how often one was put on."""
 
     def __init__(self) -> None:
         self.changes = 0
         self._on: dict[tuple[str, str], dict[str, int | None]] = {}
 
     def put(self, finding: Finding, now: int) -> None:
-        """Put on what a finding puts on; a label that is there already ends when the newer one says."""
+        """Put on the labels of a finding's effects; one that is on already gets the new end."""
         for effect in finding.effects:
             if effect.held is None and effect.label is not None and effect.target is not None:
                 whom = "user" if effect.kind == "label_user" else "ip", effect.target
@@ -38,7 +38,7 @@ class Marks:
                 self._on.setdefault(whom, {})[effect.label] = None if effect.length is None else now + effect.length
 
     def show(self, event: Event, now: int) -> None:
-        """Let an event see the labels of its user and of its address that are in force."""
+        """Add to an event the labels in force on its user, its address and its address's network."""
         if event.user and (found := self._of("user", event.user, now)):
             event.user_labels = tuple(sorted({*event.user_labels, *found}))
         if event.ip and (seen := self._of("ip", event.ip, now) + self._of("ip", event.network_ip or "", now)):
@@ -50,7 +50,10 @@ class Marks:
 
 
 def borne(finding: Finding, whose: Whose) -> Finding:
-    """Return a finding whose labels are on persons: it may name one by any key, and events know but one of them."""
+    """Return a finding whose labels are on the persons' own keys: an effect may name a person by any key.
+
+    `whose` returns the person of each key, None for a key of nobody.
+    """
     effects = tuple(
         replace(effect, target=whose([effect.target])[0] or effect.target)
         if effect.kind == "label_user" and effect.target not in (None, finding.user)
@@ -61,7 +64,7 @@ def borne(finding: Finding, whose: Whose) -> Finding:
 
 
 class Turns:
-    """Which events of an engine may have a label put on, and which would see it: those come in turn."""
+    """Which events may lead to a label, and which ask for labels: these must be judged one after the other."""
 
     def __init__(self, engine: Engine) -> None:
         acting = [judge for name, judge in engine.judges.items() if engine.acting[name]]
@@ -77,7 +80,10 @@ class Turns:
         self._asks = Remembered[str, bool](lambda name: any(judge.names(name) for judge in asking), NAMES)
 
     def cuts(self, events: Sequence[Event]) -> frozenset[int]:
-        """Return the places of events that must not be judged before what those in front of them lead to is known."""
+        """Return the indexes of the events before which a batch has to be cut.
+
+        Such an event asks for a label of somebody on whom an event before it, since the last cut, may have put one.
+        """
         found: list[int] = []
         marked: set[str | None] = set()
         for place, event in enumerate(events if self.needed else ()):
@@ -93,7 +99,7 @@ class Turns:
 
 
 def matter(playbooks: Iterable[Playbook]) -> bool:
-    """Say whether any label is both put on and asked for, so that one finding can change what the next event meets."""
+    """Say whether labels are both put on and asked for, so that a finding can change what the next event matches."""
     known = list(playbooks)
     return any(map(_puts, known)) and any(map(_asks, known))
 

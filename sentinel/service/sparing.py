@@ -22,7 +22,10 @@ Whose = Callable[[Sequence[str]], Sequence[str | None]]  # the person of each ke
 
 
 class Spared:
-    """The allowances in force and networks of the app's own; a user is a person, by whichever key they are known."""
+    """Whom playbooks may not act on: an app's allowances, and the networks of its own proxies.
+
+    A user on the allowlist is meant as a person, by any key; `whose` returns the person of each key.
+    """
 
     def __init__(self, never: Sequence[Place], allowances: Iterable[Allowance] = (), whose: Whose = list) -> None:
         self._never = never
@@ -31,7 +34,7 @@ class Spared:
         self.take(allowances, whose)
 
     def take(self, allowances: Iterable[Allowance], whose: Whose) -> None:
-        """Go by these allowances from now on; there may be thousands, and they seldom change."""
+        """Take over the allowlist; it is read anew only if it changed, for it may hold thousands."""
         found = list(allowances)
         if found != self._allowances:
             self._allowances = found
@@ -40,7 +43,7 @@ class Spared:
         self._users: dict[str, int | None] | None = None  # by person, which links may change: when they are asked for
 
     def why(self, kind: str, target: str, at: int) -> str | None:
-        """Return why a user, or an address or network, is not acted on at a moment; None where it is."""
+        """Return why a target (`kind` user or ip) may not be acted on at a moment, None where it may."""
         if kind == "user":
             return ALLOWLISTED if self._lets_be(target, at) else None
         where = place(target)
@@ -51,7 +54,7 @@ class Spared:
         return None
 
     def among(self, group: Mapping[str, Any], at: int) -> dict[str, str]:
-        """Return the fields of a group that name somebody nobody acts on, and why."""
+        """Return why nobody acts on a group's `ip` and `user`, by field; fields that may be acted on are left out."""
         found = {}
         for kind in ("ip", "user"):
             value = group.get(kind)
@@ -69,7 +72,7 @@ class Spared:
         return key in self._users and _lasts(self._users[key], at)
 
     def _persons(self) -> dict[str, int | None]:
-        """Return until when each person of an allowance is let be, None for ever."""
+        """Return the end of each allowed person's allowances, by the person's key; None for ever."""
         users = [one for one in self._allowances if one.scope == "user"]
         found: dict[str, int | None] = {}
         for one, person in zip(users, self._whose([one.value for one in users]) if users else (), strict=True):
@@ -80,10 +83,10 @@ class Spared:
 
 
 class LetBe:
-    """The groups whose last finding would have acted, but on somebody who is let be.
+    """The groups whose last finding would have acted, but for the allowlist.
 
-    Such a finding holds back no action. As long as they are let be, nothing of the group would act. `looked` is when
-    the allowlist was looked at for them last.
+    Such a finding's cooldown holds back no action; while its targets stay allowed, hits of the group do not act either.
+    `looked` is when the allowlist was last read for them.
     """
 
     def __init__(self) -> None:
@@ -91,7 +94,7 @@ class LetBe:
         self._groups: OrderedDict[tuple[str, str], tuple[tuple[str, str], ...]] = OrderedDict()
 
     def note(self, finding: Finding) -> None:
-        """Take in a finding."""
+        """Take in the newest finding of a group."""
         of = finding.playbook, finding.key
         self._groups.pop(of, None)
         if was_let_be(finding):
@@ -100,17 +103,17 @@ class LetBe:
                 self._groups.popitem(last=False)
 
     def rename(self, names: Mapping[str, str]) -> None:
-        """Let go of the groups of deleted persons."""
+        """Drop the groups that name deleted persons."""
         for of, whom in list(self._groups.items()):
             if renamed(of[1], names) != of[1] or any(target in names for _, target in whom):
                 del self._groups[of]
 
     def concerns(self, hits: Iterable[Hit]) -> bool:
-        """Say whether any of these is of such a group."""
+        """Say whether any of these hits is of such a group."""
         return bool(self._groups) and any((hit.watch, hit.key) in self._groups for hit in hits)
 
     def revised(self, hits: Iterable[Hit], why: Callable[[str, str, int], str | None]) -> list[Hit]:
-        """Return hits as they act now; `why` says of whom an action is on whether they are let be, as `Spared` does."""
+        """Return the hits; those of groups whose targets are all still allowed do not act. `why` is `Spared.why`."""
         return [hit._replace(acting=False) if self._still(hit, why) else hit for hit in hits]
 
     def _still(self, hit: Hit, why: Callable[[str, str, int], str | None]) -> bool:

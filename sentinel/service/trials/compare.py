@@ -38,7 +38,7 @@ class Comparison:
         yield msgspec.json.encode({"summary": self.summary()}) + b"\n"
 
     def summary(self) -> dict[str, Any]:
-        """Return each side's summary, and what stands on it alone."""
+        """Return the summary of each side, and what only one side found and would have acted on."""
         return {side: summary(run) for side, run in self._runs.items()} | {
             "only": {side: self._only(side) for side in (THIS, OTHER)}
         }

@@ -24,7 +24,7 @@ class Coverage:
         self.covered = 0
 
     def add(self, target: str, start: int, length: int | None) -> None:
-        """Cover a target from `start` on, for ever without a `length`. Starts never go back."""
+        """Cover a target from `start` for `length`, None for ever; `start` is never earlier than in the call before."""
         end = self._ends.get(target, start)
         if end is None:
             return

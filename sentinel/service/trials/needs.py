@@ -28,18 +28,18 @@ LOGIN = Selection(lambda name: name == "auth")
 
 
 def needs(playbooks: Sequence[Playbook], since: int, until: int, *, every: bool = False) -> list[Candidates]:
-    """Return what each of some playbooks can need; with `every` all events that match, whatever comes of them."""
+    """Return the events that each playbook can need to find all it would; with `every` all events that it matches."""
     made = any(map(emits, playbooks))
     return [_needs(playbook, since, until, sparing=not (every or made), grouped=not every) for playbook in playbooks]
 
 
 def asks_familiarity(playbook: Playbook) -> bool:
-    """Say whether it matters who logged in where: to whom it would act on, and to whom it would wrongly."""
+    """Say whether it matters to a playbook's findings, or to the harm they would do, who logged in from where."""
     return crowded(playbook) or any(action.kind in DECIDES for action in playbook.actions)
 
 
 def logins(since: int, until: int, users: frozenset[str] | None, ips: frozenset[str]) -> Candidates:
-    """Return the logins of some users, or from some addresses; everybody's for None."""
+    """Return the logins of these users and those from these addresses; with None for users, all logins."""
     return Candidates(since, until, (LOGIN,), users=users, ips=ips)
 
 

@@ -42,7 +42,7 @@ class Run(ABC):
 
     @abstractmethod
     def begin(self) -> None:
-        """Be as if nothing had been judged."""
+        """Start anew, as if nothing had been judged."""
 
     @property
     def playbooks(self) -> Sequence[Playbook]:
@@ -54,7 +54,10 @@ class Run(ABC):
         """Judge all events there are."""
 
     def run(self, streams: Sequence[Stream], progress: Callable[[], None] = nothing) -> None:
-        """Judge the events of files, telling `progress` now and then; raises InputError for files that hold none."""
+        """Judge the events of files in the order of time, and call `progress` now and then.
+
+        Raises InputError for files without events. Files that are not in order are read again and sorted.
+        """
         batches = self._read(streams, progress)
         if self._reading.arrival_order:
             self.judge(batch.events for batch in batches)
@@ -72,7 +75,7 @@ class Run(ABC):
         self.judge(self._counted(batches))
 
     def among(self, events: int, oldest: int, newest: int) -> None:
-        """Say among how many events, and of which time, were those that were judged: no other could matter."""
+        """Note how many events there were in all, and their first and last time: only those that matter were judged."""
         self.account.events = events
 
     def _counted(self, batches: Iterable[list[Event]]) -> Iterator[list[Event]]:

@@ -24,7 +24,7 @@ _watch = attrgetter("watch")
 
 
 class Retraction(NamedTuple):
-    """A finding taken back: what came late says that it was none."""
+    """A finding that is taken back, because of an event that came late."""
 
     finding: str
     playbook: str
@@ -35,7 +35,7 @@ Answer = Finding | Retraction
 
 
 class _Course:
-    """What time it was at each event of a batch: (newest event time, now). Asked only where something opens."""
+    """The clock at each event of a batch, as (newest event time, now); worked out when it is first asked for."""
 
     def __init__(self, events: Sequence[Event], newest: int, now: int | None) -> None:
         self._events, self._newest, self._now = events, newest, now
@@ -43,12 +43,12 @@ class _Course:
         self._places: dict[tuple[int, str], int] = {}
 
     def place(self, hit: Hit) -> int:
-        """Return which event a hit came with."""
+        """Return the index of the event that a hit is of."""
         self._look()
         return self._places[hit.at, hit.id]
 
     def clock(self, place: int) -> tuple[int, int]:
-        """Return the newest event time and the time it was at an event."""
+        """Return the newest event time and the current time at the event of an index."""
         self._look()
         return self._clocks[place]
 
@@ -92,9 +92,9 @@ class Replay:
         self._marks = Marks() if matter(judge.playbook for judge in engine.judges.values()) else None
 
     def feed(self, events: Sequence[Event], now: int | None = None) -> Iterator[Answer]:
-        """Give what a batch leads to, finding by finding, each once.
+        """Give the findings and retractions that a batch leads to, in order.
 
-        It is `now`, in microseconds, for all of the batch; without it, the time of the newest event so far.
+        `now`, in microseconds, is the current time for all of the batch; without it that is the newest event time.
         """
         own = [(event.user_labels, event.ip_labels) for event in events] if self._marks else []
         at_once = self._marks is None and not self._waits and not self.engine.emits
@@ -108,7 +108,7 @@ class Replay:
             first += yield from self._feed(events[first:], now)
 
     def _feed_at_once(self, events: Sequence[Event], now: int | None) -> Iterator[Answer]:
-        """Give what events lead to where nothing changes on the way but by what is found, which is seldom."""
+        """Do as `feed`, matching all events at once: right where only a guard that trips changes what later ones do."""
         begun, learnt, seen = self.newest, 0, 0
         matched = self.engine.match(events, begun)
         crowded, hits = self.engine.crowded, matched.hits
@@ -134,14 +134,17 @@ class Replay:
         self._count(matched, len(events))
 
     def _learn(self, events: Sequence[Event]) -> None:
-        """Take in the successful logins among events."""
+        """Tell `login` of the successful logins among events, and learn their places."""
         for event in events:
             if event.success and event.name == "auth":
                 self._login(event)
                 self.memory.familiar.learn(event)
 
     def _feed(self, events: Sequence[Event], now: int | None) -> Generator[Answer, None, int]:
-        """Give what events lead to; return how many were taken: where a label is put on, the rest are matched anew."""
+        """Do as `feed`, event by event, up to the first that a label was put on by; return how many were taken.
+
+        The rest have to be matched again, for they may see the label.
+        """
         begun, marks, waits = self.newest, self._marks, self._waits
         labels = marks.changes if marks is not None else 0
         if marks is not None and labels:
@@ -179,7 +182,7 @@ class Replay:
         return taken
 
     def _show(self, marks: Marks, events: Sequence[Event], now: int | None) -> None:
-        """Let each event see the labels that are in force when it comes."""
+        """Add to each event the labels in force when it comes."""
         newest = self.newest
         for event in events:
             if event.at > newest and not event.historical:
@@ -187,7 +190,7 @@ class Replay:
             marks.show(event, newest if now is None else now)
 
     def wait(self, until: int) -> Iterator[Answer]:
-        """Let time pass and give what is found because nothing came; without an end if `until` is EVER."""
+        """Let time pass until a moment, EVER for good, and give the findings of waits that are over by then."""
         lateness = self.engine.lateness
         due = self.windows.due(until - lateness) if self._waits else []
         for opening in sorted(due, key=attrgetter("at")):
@@ -204,7 +207,7 @@ class Replay:
             yield from self._answer(opening, (event,))
 
     def _count_made(self) -> Iterator[Answer]:
-        """Give what the events lead to that findings made: they make others in turn, but not for ever."""
+        """Give what the events lead to that findings made, and those made in turn; their depth is bounded."""
         while self._made:
             events, self._made = sorted(self._made, key=attrgetter("at", "id")), []
             for event in events:
@@ -216,7 +219,7 @@ class Replay:
                     yield from self._take(hit, event)
 
     def _hit(self, hit: Hit) -> Sequence[Opening]:
-        """Return what one hit opens. One at a time, because a finding may trip the guard that holds back the next."""
+        """Return what one hit opens; they come one by one because a finding may trip the guard that holds the next."""
         if self.memory.ledger.holding and hit.acting and self.memory.ledger.tripped(hit.watch, self.now):
             hit = hit._replace(acting=False)
         return self.windows.hit((hit,), self.newest)
