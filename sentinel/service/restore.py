@@ -28,10 +28,10 @@ Progress = Callable[[str, int], None]
 
 
 def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda what, done: None) -> list[str]:
-    """Bring a new tenant to where the store says it was; return what of it could not be brought back, and why.
+    """Bring a new tenant to the state the store says it had; return what could not be restored and why, a line each.
 
-    While stored events cannot be searched, what the snapshots and the journal hold is all there is: blocking goes on,
-    and windows without a snapshot begin empty.
+    While stored events cannot be searched, only snapshots and the journal are used: blocking goes on, and windows
+    without a snapshot begin empty.
     """
     app = tenant.app.id
     lost: list[str] = []
@@ -75,7 +75,10 @@ def restore(store: Store, tenant: Tenant, now: int, progress: Progress = lambda 
 
 
 def hold(store: Store, tenant: Tenant, now: int) -> None:
-    """Let the guards hold on that held, where they are as narrow as then: by whom they had acted on by that time."""
+    """Trip the guards again that held before the restart, if the limit they have now was passed then.
+
+    A guard that was widened since does not hold any more.
+    """
     judges, ledger = tenant.engine.judges, tenant.memory.ledger
     guards = {name: judge.playbook.guard for name, judge in judges.items() if judge.playbook.guard is not None}
     if not guards:
@@ -95,12 +98,12 @@ def hold(store: Store, tenant: Tenant, now: int) -> None:
 
 
 def _guarded(kept: KeptFinding) -> set[str]:
-    """Return whom a finding did not act on because of the guard."""
+    """Return the targets that a finding did not act on because of the guard."""
     return {one.target for one in kept.finding.effects if one.held == "guard" and one.target is not None}
 
 
 def _acted(store: Store, app: str, since: int) -> dict[str, list[tuple[int, str]]]:
-    """Return when each playbook acted on whom, oldest first: a shared ledger knows of each target the last time."""
+    """Return (time, target) of all actions, by playbook, oldest first; a shared ledger has only a target's last."""
     acted: dict[str, list[tuple[int, str]]] = {}
     for act in store.findings.acted(app, since):
         acted.setdefault(act.playbook, []).append((act.at, act.target))
@@ -108,13 +111,13 @@ def _acted(store: Store, app: str, since: int) -> dict[str, list[tuple[int, str]
 
 
 def learn(tenant: Tenant, store: Store) -> None:
-    """Learn from the logins of three months where users are familiar."""
+    """Learn the familiar places of users from the logins of three months."""
     for event in store.events.in_order(tenant.app.id, tenant.newest - 3 * LADDER, names={"auth"}):
         tenant.memory.familiar.learn(event)
 
 
 def reach(watches: Iterable[Watch], lateness: int) -> int:
-    """Return how far behind the newest event lies what watches, of which there are some, may need, in microseconds."""
+    """Return how far back from the newest event watches, at least one, may need events, in microseconds."""
     return lateness + max(watch.span + watch.cooldown for watch in watches)
 
 
@@ -140,7 +143,7 @@ def _resume(tenant: Tenant, watch: Watch, snapshots: dict[str, Snapshot]) -> int
 
 
 def know(store: Store, tenant: Tenant) -> None:
-    """Load the findings that can still hold back others or gather evidence."""
+    """Load the findings whose cooldown may not be over: they hold back others and gather evidence."""
     watches = {watch.id: watch for watch in tenant.engine.watches()}
     if not watches:
         return
@@ -155,14 +158,17 @@ def know(store: Store, tenant: Tenant) -> None:
 
 
 def _held(kept: KeptFinding) -> bool:
-    """Say whether a finding holds back action: it would have acted, and no guard, age or allowance kept it from it."""
+    """Say whether a finding's cooldown holds back action.
+
+    It does if the finding acted, or had nothing to act on; not if its mode, a guard, its age or the allowlist held it.
+    """
     finding = kept.finding
     passed_over = any(effect.held in ("guard", "monitor", "rollout", "historical") for effect in finding.effects)
     return finding.mode == "enforce" and not (finding.historical or passed_over or was_let_be(finding))
 
 
 def fold(tenant: Tenant, events: Iterable[Event], wanted: set[str], progress: Progress) -> None:
-    """Fold events in (time, id) order into the windows of those wanted, lump by lump."""
+    """Count events, given in (time, id) order, in the windows of the `wanted` watches, a lump at a time."""
     source, done = iter(events), 0
     while lump := list(islice(source, LUMP)):
         _hit(tenant, lump, wanted)
@@ -171,7 +177,7 @@ def fold(tenant: Tenant, events: Iterable[Event], wanted: set[str], progress: Pr
 
 
 def _follow(tenant: Tenant, store: Store, resumed: Mapping[str, int], progress: Progress) -> None:
-    """Fold what came after each snapshot, in the order it came."""
+    """Count the events that came after each watch's snapshot, at its position in `resumed`, in order of arrival."""
     starts = sorted(set(resumed.values()))
 
     def behind(kept: KeptEvent) -> int:
@@ -190,7 +196,10 @@ def _follow(tenant: Tenant, store: Store, resumed: Mapping[str, int], progress: 
 
 
 def follow(tenant: Tenant, store: Store, position: int, heed: Callable[[], None] = lambda: None) -> tuple[int, int]:
-    """Fold what came after a journal position, in the order it came; return the position reached and how many."""
+    """Count the events behind a journal position, in their order of arrival; return the position reached and how many.
+
+    `heed` is called after each lump and may raise, to give up.
+    """
     wanted, done = {watch.id for watch in tenant.engine.watches()}, 0
     source = store.events.after(tenant.app.id, position)
     while lump := list(islice(source, LUMP)):
@@ -201,7 +210,7 @@ def follow(tenant: Tenant, store: Store, position: int, heed: Callable[[], None]
 
 
 def _hit(tenant: Tenant, events: list[Event], wanted: Set[str]) -> None:
-    """Fold events in; which of them were historical was found when they came."""
+    """Count events in windows, acting on nobody; `historical` is as it was found when they came."""
     matched = tenant.engine.match(events, however_late=True)
     waits = {watch.id for watch in tenant.engine.watches() if isinstance(watch.detector, Absent)}
     hits = (hit for hit in matched.hits if hit.watch in wanted)
@@ -211,6 +220,6 @@ def _hit(tenant: Tenant, events: list[Event], wanted: Set[str]) -> None:
 
 
 def settle(tenant: Tenant) -> None:
-    """Let go of the waits that were over when the newest event came: what they led to was found then."""
+    """Drop the waits that were over when the newest event came: their findings were made then."""
     for opening in tenant.windows.due(tenant.newest - tenant.engine.lateness):
         tenant.windows.yielded(opening)

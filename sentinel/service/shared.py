@@ -52,7 +52,7 @@ class Clock(Protocol):
 
 
 class Told(Protocol):
-    """What is learnt and has not been sent."""
+    """Memory that collects what it learns, until it is told to send it."""
 
     def tell(self) -> None: ...
 
@@ -62,7 +62,7 @@ MakeMemory = Callable[[SharedWindows, Callable[[str, str, int], str | None]], tu
 
 
 class SharedTenant(Tenant):
-    """A tenant of which every process has its own view; `newest` is that of all of them."""
+    """A tenant whose windows and memory all processes share; `newest` is the newest event time of all of them."""
 
     windows: SharedWindows
 
@@ -90,7 +90,7 @@ class SharedTenant(Tenant):
 
 
 def begin(store: Store, tenant: SharedTenant, progress: restore.Progress, wait: Callable[[float], object]) -> None:
-    """Let a tenant's windows begin, once they are whole: it may process nothing meanwhile.
+    """Wait until a tenant's windows are whole, or rebuild them, and begin; nothing may be processed meanwhile.
 
     `wait` pauses for some seconds; it and `progress` may raise, to give up.
     """
@@ -124,7 +124,7 @@ def _rebuilt(store: Store, tenant: SharedTenant, progress: restore.Progress) -> 
 
 
 def _catch_up(store: Store, tenant: SharedTenant, epoch: bytes, progress: restore.Progress) -> None:
-    """Fold what no other process watches, or in another version, into the state there is, which they go on using."""
+    """Count stored events in windows that the shared state lacks: of watches that no other process has as they are."""
     windows, engine = tenant.windows, tenant.engine
     lacking = windows.lacking(epoch)
     if lacking is None:
@@ -148,7 +148,7 @@ def _fold(store: Store, tenant: SharedTenant, progress: restore.Progress) -> Non
 
 
 def rebuild(store: Store, tenant: SharedTenant, progress: restore.Progress) -> None:
-    """Fold what the store has into windows and memory that lost what they held; nothing opens."""
+    """Make the shared windows and memory anew from stored events and findings; no finding is opened."""
     app, windows = tenant.app.id, tenant.windows
 
     def going(what: str, done: int) -> None:
@@ -164,7 +164,7 @@ def rebuild(store: Store, tenant: SharedTenant, progress: restore.Progress) -> N
 
 
 def _climb(store: Store, tenant: SharedTenant) -> None:
-    """Note what was done to whom, but for the targets of which that was not lost."""
+    """Record in the ledger which actions were carried out on whom, for targets whose record was lost."""
     ledger, kept = tenant.memory.ledger, dict[tuple[str, str, str], bool]()
     for act in store.findings.acted(tenant.app.id, tenant.newest - LADDER):
         of = act.playbook, act.kind, act.target
@@ -177,9 +177,10 @@ def _climb(store: Store, tenant: SharedTenant) -> None:
 def keep_up(
     store: Store, tenant: SharedTenant, make_tenant: Callable[[App, Iterable[Playbook]], Tenant], position: int
 ) -> None:
-    """Fold what was given to processes that go by other playbooks, up to a position; nothing opens. Once a second.
+    """Count, up to a position, the events that were given to processes with other playbooks; called once a second.
 
-    Whoever goes by a playbook counts what came to those who do not, for as long as both are there.
+    While processes go by different playbooks, those that have a playbook count for it the events of those that do not.
+    No finding is opened.
     """
     apart = tenant.windows.apart()
     wanted = [judge.playbook for id, judge in tenant.engine.judges.items() if id in apart | tenant.apart]
@@ -190,7 +191,7 @@ def keep_up(
 
 
 def refresh(store: Store, tenant: SharedTenant) -> None:
-    """Learn which findings other processes opened of late, so that their further events are evidence here too."""
+    """Load the findings that other processes opened lately, so that further events count as evidence here too."""
     tenant.opened(kept.finding for kept in store.findings.since(tenant.app.id, tenant.newest - _evidence(tenant)))
 
 

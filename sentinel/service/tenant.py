@@ -26,9 +26,9 @@ OPEN_FINDINGS = 100_000
 
 
 class Open(NamedTuple):
-    """A finding that gathers evidence from its anchor on until its cooldown is over.
+    """A finding that gathers evidence from its anchor (`at`) until its cooldown is over (`until`).
 
-    `counted` are the events it has from its opening, while they may still be told.
+    `counted` are the ids of the events it was opened with: they are not counted again.
     """
 
     id: str
@@ -58,10 +58,10 @@ MakeWindows = Callable[[Iterable[Watch]], LocalWindows]
 
 
 class Tenant:
-    """The state of one app; it changes under the pipeline's lock alone.
+    """The state of one app; it is changed under the pipeline's lock only.
 
     `never` are networks nobody may act on: the app's own proxies. `rebuilding` names the playbooks whose windows are
-    being folded anew: until then they go on as they were, or not at all.
+    being rebuilt: until that is done they go on as they were, or do not run yet.
     """
 
     def __init__(
@@ -88,18 +88,18 @@ class Tenant:
         self._gathering: set[str] = set()  # playbooks that have open findings, or had
 
     def goes_by(self, playbooks: Sequence[Playbook]) -> bool:
-        """Say whether these are the playbooks it goes by."""
+        """Say whether these are the playbooks in use, in the same order."""
         return self._playbooks == list(playbooks)
 
     def watch_of(self, playbook: str) -> Watch | None:
-        """Return what is watched for a playbook, None for nothing."""
+        """Return the watch of a playbook, None for one that is off or unknown."""
         judge = self.engine.judges.get(playbook)
         return judge.watch if judge else None
 
     def take(self, playbooks: Sequence[Playbook]) -> frozenset[str]:
-        """Go by these from now on; what is watched as before keeps its state. Return the watches that ended.
+        """Use these playbooks from now on; return the names of watches that ended. Unchanged watches keep their state.
 
-        A guard that holds does so no longer where it is another one now.
+        A guard that was changed no longer holds its playbook back.
         """
         for one in playbooks:
             known = self.engine.judges.get(one.id)
@@ -117,7 +117,7 @@ class Tenant:
         return gone
 
     def rename(self, names: Mapping[str, str]) -> None:
-        """Call deleted persons by their pseudonyms in all that is remembered; whoever comes back is somebody new."""
+        """Put pseudonyms for the names of deleted persons in windows and memory; whoever comes back is somebody new."""
         for room in (self.windows, self.memory.familiar, self.memory.crowd):
             room.rename(names)
         self.memory.ledger.rename(names, self.engine.judges)
@@ -144,7 +144,7 @@ class Tenant:
             self._open.popitem(last=False)
 
     def evidence(self, hits: Iterable[Hit], new: Iterable[Finding]) -> tuple[Evidence, ...]:
-        """Return what hits add to open findings and to those they open, which count themselves what they rest on."""
+        """Return what hits add to the evidence of findings, old and `new`, without events that a finding rests on."""
         fresh: dict[tuple[str, str], list[Finding]] = {}
         for finding in new:
             fresh.setdefault((finding.playbook, finding.key), []).append(finding)
@@ -162,7 +162,7 @@ class Tenant:
         return tuple(Evidence(id, count, last) for id, (count, last) in found.items())
 
     def _fresh(self, findings: Sequence[Finding], hit: Hit) -> Open | None:
-        """Return the newest finding of a group, of those that open now and the one before, that a hit may belong to."""
+        """Return the finding a hit belongs to: the newest not after it, of those opened now, or the one before."""
         before = [finding for finding in findings if finding.at <= hit.at]
         return self._as_open(max(before, key=attrgetter("at"))) if before else self._open.get((hit.watch, hit.key))
 
