@@ -24,6 +24,7 @@ from sentinel.core.explore import (
 )
 from sentinel.core.record import Filter
 from sentinel.store.explorer import funnel
+from sentinel.store.rows import hash_of
 from tests.contract import naive_explorer as naive
 from tests.contract.values import NOW, batch, event, fresh_app, put
 
@@ -378,6 +379,29 @@ def test_of_very_many_events_of_one_time_the_last_by_id_are_told(store):
         assert [one.id for one in found.newest] == [f"e{n:03}" for n in range(149, 99, -1)]
         assert {(one.user, one.ip) for one in found.newest} == {("id:1", "203.0.113.1")}
         assert [(one.value, one.events) for one in found.shares["devices"]] == [("d1", 150)]
+
+
+def test_equal_users_and_addresses_stand_in_the_same_order_in_every_store(store):
+    app, keys, ips = fresh_app(store), [f"id:{n}" for n in range(40)], [f"203.0.113.{n}" for n in range(40)]
+    events = [event(f"e{n}", at=NOW) for n in range(40)]
+    for one, key, ip in zip(events, keys, ips, strict=True):
+        one.user, one.ip = key, ip
+    put(store, batch(app, events=tuple(events)))
+    keys.sort(key=hash_of)
+    ips.sort(key=hash_of)
+    filter = Filter(since=NOW, until=NOW + 1)
+    for path, wanted in (("user", keys), ("ip", ips)):
+        found = store.explorer.top(app, TopWanted(filter, path, limit=9))
+        assert [one.value for one in found.items] == wanted[:9]
+        series = store.explorer.series(app, SeriesWanted(filter, "day", group_by=path, top=9))
+        assert [line.value for line in series.lines if not line.rest] == wanted[:9]
+        ways = store.explorer.funnel(app, FunnelWanted(filter, ("page.view", "pay"), DAY, path, 9)).ways
+        assert [way.value for way in ways[1:10]] == wanted[:9]
+    page = store.explorer.users(app, UsersWanted(filter, limit=9))
+    rest = store.explorer.users(app, UsersWanted(filter, limit=40, cursor=page.cursor))
+    assert [one.key for one in (*page.items, *rest.items)] == keys[::-1]
+    network = store.explorer.ip(app, replace(filter, ip="203.0.113.0/24")).shares["users"]
+    assert {one.value for one in network} == set(keys[: len(network)]) and len(network) < 40
 
 
 def test_another_app_sees_nothing(store):

@@ -104,7 +104,7 @@ def _tables(machine: Machine, wanted: FunnelWanted, where: Sql, key: Key, *, sam
     began = sql(form, Sql(_first(machine, key) if by_value else ""), made)
     tables = [sql("step1 AS MATERIALIZED ({})", began)]
     if by_value:
-        order = "ORDER BY count(*) DESC, k NULLS LAST"
+        order = f"ORDER BY count(*) DESC, {key.order} NULLS LAST"
         tables = [
             sql("begun AS MATERIALIZED ({})", began),
             Sql(f"ranked AS MATERIALIZED (SELECT k, max(seq) AS seq, row_number() OVER ({order}) - 1 AS place"

@@ -42,6 +42,7 @@ class Key:
 
     `read` makes the field's value of a key. Where `shown` is set, the key is a hash, and `shown` selects the text it is
     the hash of. Making a `costly` key takes so long that it is made once for each distinct `j`, the column in `raw`.
+    Of equal ranks those are first whose `order` is least, which is the same in every database.
     """
 
     raw: Sql
@@ -49,6 +50,7 @@ class Key:
     read: Callable[[Any], Scalar] = _itself
     shown: Sql | None = None
     costly: bool = False
+    order: str = "k"
 
 
 NOTHING = Sql("NULL AS figure")
@@ -130,7 +132,7 @@ class Machine:
         held = of_field(path, self.words.dialect, {}).part(spec.kind)
         hashed = self.words.dialect.hashed.get(held.text)
         if hashed is not None:
-            return Key(Sql(f"{hashed} AS own"), shown=sql("{} AS shown", held))
+            return Key(Sql(f"{hashed} AS own"), shown=sql("{} AS shown", held), order=self.words.unsigned.format("k"))
         return Key(sql("{} AS own", held), read=_number if spec.kind is Kind.NUMBER else _itself)
 
     def measure(self, app: str, metric: Metric, roughly: bool) -> Measure:

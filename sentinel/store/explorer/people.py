@@ -37,7 +37,7 @@ def users(machine: Machine, app: str, wanted: UsersWanted) -> Page[UserSeen]:
     where = sql("{} AND user_h IS NOT NULL", machine.where(app, wanted.filter))
     if wanted.begins:
         where = sql("{} AND starts_with(user_key, {})", where, Sql("?", (wanted.begins,)))
-    sort = _SORTS[wanted.sort]
+    sort, order = _SORTS[wanted.sort], machine.words.unsigned.format
     seen = sql(
         "SELECT user_h AS who, count(*) AS events, min(ts) AS first, max(ts) AS last FROM events WHERE {} GROUP BY 1",
         where,
@@ -45,8 +45,8 @@ def users(machine: Machine, app: str, wanted: UsersWanted) -> Page[UserSeen]:
     after = Sql("TRUE")
     if wanted.cursor is not None:
         value, who = place(wanted.cursor, int, str)
-        after = Sql(f"({sort} < ? OR ({sort} = ? AND who < ?))", (value, value, _hash(who)))
-    query = f"SELECT who, events, first, last FROM ({{}}) AS seen WHERE {{}} ORDER BY {sort} DESC, who DESC"
+        after = Sql(f"({sort} < ? OR ({sort} = ? AND {order('who')} < {order('?')}))", (value, value, _hash(who)))
+    query = f"SELECT who, events, first, last FROM ({{}}) AS seen WHERE {{}} ORDER BY {sort} DESC, {order('who')} DESC"
     rows = machine.rows(sql(f"{query} LIMIT {bounded(wanted.limit) + 1}", seen, after))
     kept = rows[: wanted.limit]
     keys = _keys(machine, where, kept)
@@ -103,13 +103,17 @@ def _activity(machine: Machine, where: Sql, texts: Mapping[str, str], known: Map
     `texts` are the columns to count, by the name of the share; `known` replaces columns whose text need not be read.
     """
     hashed = machine.words.dialect.hashed
+
+    def order(kind: Kind) -> str:
+        return kind.column if kind.column == kind.text else machine.words.unsigned.format(kind.column)
+
     kinds = {name: Kind(hashed.get(text, text), text) for name, text in texts.items()}
     columns = ", ".join(dict.fromkeys(("ts", "seq", *(kind.column for kind in kinds.values()))))
     parts = ["SELECT 'all' AS kind, NULL AS value, count(*) AS n, min(ts), max(ts), NULL AS last FROM mine"]
     parts += [
         f"SELECT * FROM (SELECT '{name}', CAST({kind.column} AS VARCHAR) AS value, count(*) AS n, min(ts), max(ts),"
         f" max(seq) FROM mine WHERE {kind.column} IS NOT NULL GROUP BY {kind.column}"
-        f" ORDER BY n DESC, {kind.column} LIMIT {SHARES}) AS {name}"
+        f" ORDER BY n DESC, {order(kind)} LIMIT {SHARES}) AS {name}"
         for name, kind in kinds.items()
     ]
     parts.append(

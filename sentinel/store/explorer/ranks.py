@@ -42,8 +42,8 @@ class Ranks:
 
 
 def ranks(machine: Machine, app: str, made: Sql, key: Key, rank: str, most: int) -> Ranks:
-    """Return the `most` keys that are first by the aggregate `rank`; of equal ones, those whose keys are smaller."""
-    order = f"GROUP BY 1 ORDER BY 2 DESC NULLS LAST, 1 NULLS LAST LIMIT {most + 1}"
+    """Return the `most` keys that are first by the aggregate `rank`; of equal ones, those whose keys come first."""
+    order = f"GROUP BY k ORDER BY 2 DESC NULLS LAST, {key.order} NULLS LAST LIMIT {most + 1}"
     found = machine.rows(sql(f"SELECT k, {rank}, max(seq) FROM {{}} {order}", made))
     keys, places = tuple(row[0] for row in found[:most]), [row[2] for row in found[:most]]
     return Ranks(keys, shown(machine, app, key, keys, places), len(found) > most)

@@ -105,7 +105,7 @@ def _now(machine: Machine, wanted: TopWanted, key: Key, where: Sql, is_user: boo
     by_users = wanted.by == "users"
     counted = by_users or (wanted.users and roughly and not is_user)
     folded = key.costly and not counted
-    rank = f"{'u DESC, n' if by_users else 'n'} DESC, k NULLS LAST"
+    rank = f"{'u DESC, n' if by_users else 'n'} DESC, {key.order} NULLS LAST"
     if is_user or not (by_users or wanted.users):
         people = "SELECT NULL AS users"
     elif counted:

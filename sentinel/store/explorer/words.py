@@ -20,6 +20,7 @@ class Words:
     - `unquoted`: the text that a JSON string stands for
     - `double`: a double from the text of a number, NULL from any other text
     - `earliest`: aggregate; the first piece of the row in which the second and third are least
+    - `unsigned`: what puts hashes in order as whole numbers without a sign
     - `few`: a condition that few rows fulfil, said so that their wide columns are read row by row
     - `position`: the position of a text in a list, from one on; None where that is slow
     - `sample`: the condition that an event is of a fixed one in `SHARE` users; None where samples do not pay
@@ -32,6 +33,7 @@ class Words:
     unquoted: str
     double: str
     earliest: str
+    unsigned: str = "{}"
     few: str = "{}"
     position: str | None = None
     sample: str | None = None

@@ -49,8 +49,9 @@ POSTGRES_WORDS = Words(
     dialect=POSTGRES,
     divided="({} / {})",
     roughly=None,
-    extracted="CAST({} AS text)",
+    extracted='CAST({} AS text) COLLATE "C"',
     unquoted="(CAST({} AS jsonb) #>> ARRAY[]::text[])",
     double=_DOUBLE,
     earliest="(array_agg({} ORDER BY {}, {}))[1]",
+    unsigned="({} # CAST(-9223372036854775808 AS bigint))",
 )
