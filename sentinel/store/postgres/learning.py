@@ -28,7 +28,11 @@ _c = properties.c
 _COUNTED = (
     update(properties)
     .where(_c.app == bindparam("_app"), _c.path == bindparam("_path"))
-    .values(last=func.greatest(_c.last, bindparam("_last")), conflicts=_c.conflicts + bindparam("_conflicts"))
+    .values(
+        first=func.least(_c.first, bindparam("_first")),
+        last=func.greatest(_c.last, bindparam("_last")),
+        conflicts=_c.conflicts + bindparam("_conflicts"),
+    )
 )
 
 
@@ -123,4 +127,6 @@ def _row(app: str, path: str, known: Any) -> dict[str, Any]:
 
 
 def _count(app: str, path: str, known: Any) -> dict[str, Any]:
-    return {"_app": app, "_path": path, "_last": known.last, "_conflicts": known.conflicts}
+    return {
+        "_app": app, "_path": path, "_first": known.first, "_last": known.last, "_conflicts": known.conflicts,
+    }  # fmt: skip

@@ -28,7 +28,7 @@ from sentinel.core.record import Allowance, App, Filter, Snapshot
 from sentinel.edge.errors import refusal
 from sentinel.store.changes import AHEAD
 from sentinel.store.postgres import learning, news
-from sentinel.store.postgres.control import connect, parts
+from sentinel.store.postgres.control import Control, connect, parts
 from sentinel.store.postgres.partitions import MANY
 from sentinel.store.postgres.state import look
 from sentinel.store.postgres.store import open_postgres
@@ -142,6 +142,8 @@ def test_what_one_changed_the_other_knows_soon(stores):
     wait_for(lambda: there.allow.list("shop"))
     wait_for(lambda: there.decisions.revision("shop") == 1)
     assert heard == ["shop"]
+    here.deletions.delete("shop", "id:9", "jane", "asked", NOW)
+    wait_for(lambda: there.deletions.concerns("shop", event("late", NOW - 1, user={"id": "9"})))
 
 
 def test_a_database_put_back_under_servers_is_noticed_and_every_sdk_takes_its_list_anew(stores, database):
@@ -204,6 +206,17 @@ def test_keys_that_two_servers_mark_as_used_at_once_hold_up_neither(stores):
         connection.execute(update(access_keys).where(access_keys.c.id == one).values(used=NOW + 1))
         there.access.mark_used([one, two], NOW + 2)
     assert {key.id: key.used for key in here.access.keys("shop")} == {one: NOW + 1, two: NOW + 2}
+
+
+def test_what_one_changed_before_the_other_did_the_same_is_heard_of_all_the_same(stores):
+    """What a process did itself it need not read again: what came before that, it must."""
+    here, there = stores
+    here._news.stop()  # it hears of nothing, until it looks
+    there.labels.put("shop", Label("user", "id:1", "vip"), "jane", NOW)
+    here.labels.put("shop", Label("user", "id:2", "vip"), "jane", NOW)
+    assert here.labels.of("shop", "user", "id:1", NOW) == ()
+    here._news.look()
+    assert here.labels.of("shop", "user", "id:1", NOW) == ("vip",)
 
 
 def test_the_app_of_a_key_is_known_with_the_key_however_new_both_are(stores):
@@ -275,10 +288,11 @@ def test_days_have_partitions_ahead_and_an_imported_day_gets_one(stores, databas
 def test_retention_drops_whole_days_and_leaves_other_apps_theirs(stores, database):
     store = stores[0]
     store.access.add_app(App("blog", made=NOW), "test", NOW)
-    put(store, batch(events=(event("a", NOW - DAY), event("b", NOW))))
+    put(store, batch(events=(event("a", NOW - DAY), event("b", NOW), event("c", NOW + DAY))))
     put(store, batch("blog", events=(event("a", NOW),)))
     store.project()
     assert store.events.forget("shop", NOW + DAY) == 2
+    assert [kept.event.id for kept in store.events.matching("shop", Filter())] == ["c"], "of the day that is not over"
     assert "events_20261119" not in partitions(database)
     assert "events_20261120" in partitions(database)
     assert store.events.count("blog", Filter()) == 1
@@ -299,11 +313,11 @@ def test_events_that_are_not_learnt_from_are_told(stores, monkeypatch):
 def test_a_property_that_two_processes_see_first_is_of_the_type_that_was_kept_first(stores):
     """The later one's count from then on by that type, and what it saw meanwhile is not lost."""
     for number, store in enumerate(stores[:2]):
-        put(store, batch(events=(event(f"e{number}", NOW + number, properties={"p": ["text", 5][number]}),)))
+        put(store, batch(events=(event(f"e{number}", NOW - number, properties={"p": ["text", 5][number]}),)))
         store.project()
     stores[0].checkpoint()
     (found,) = stores[1].schema.properties("shop")
-    assert (found.type, found.first, found.last) == ("string", NOW, NOW + 1)
+    assert (found.type, found.first, found.last) == ("string", NOW - 1, NOW)
     put(stores[1], batch(events=tuple(event(f"f{n}", NOW + 2, properties={"p": n}) for n in range(3))))
     stores[1].project()
     stores[1].checkpoint()
@@ -431,6 +445,14 @@ def test_a_database_that_does_not_exist_is_named(database):
     with pytest.raises(StoreError, match='refuses this server: database "nowhere" does not exist') as failed:
         open_postgres(url)
     assert "`nowhere`" in str(failed.value)
+
+
+@pytest.mark.parametrize(("default", "found"), [("off", "on"), ("remote_apply", "remote_apply")])
+def test_what_is_committed_is_on_disk_whatever_the_databases_default(database, default, found):
+    server = postgres.shared()
+    server.run(f"ALTER DATABASE {database} SET synchronous_commit = {default}")
+    with closing(Control(server.url(database))) as control, control.write() as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == found
 
 
 def test_two_servers_that_start_at_once_make_the_tables_once(database):
