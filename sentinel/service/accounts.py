@@ -49,7 +49,7 @@ class Accounts:
         return self._begin(account, better or hash)
 
     def session(self, token: str, *, busy: bool = True) -> Session | None:
-        """Return the session of a token; one that is `busy` lives on, one whose page only looks again does not."""
+        """Return the session of a token, None for none; `busy` prolongs it, which pages that refresh do not."""
         now = self._clock()
         found = self._store.accounts.session(token, now, IDLE)
         if found is not None and busy and now - found.seen > _TOUCH:
@@ -68,14 +68,14 @@ class Accounts:
         return _invitation(account, self._store.accounts.invite(account, now + INVITED, by, now))
 
     def change(self, id: str, role: Role | None, apps: Sequence[str] | None, by: str) -> Account | None:
-        """Give an account another role or other apps, and leave what is None; None where there is none of that id."""
+        """Set an account's role and apps, each where it is not None; return the account, None for an unknown id."""
         if role is None and apps is None:
             return self._store.accounts.get(id)
         role, apps = None if role is None else _known(role), None if apps is None else self._reach(apps)
         return self._store.accounts.change(id, by, self._clock(), role=role, apps=apps)
 
     def reset(self, id: str, by: str) -> Invitation | None:
-        """Take an account's password away, sign it out everywhere and give it a new link; None where there is none."""
+        """Remove an account's password, end its sessions and return it with a new link; None for an unknown id."""
         now = self._clock()
         found = self._store.accounts.reset(id, now + INVITED, by, now)
         return None if found is None else _invitation(*found)

@@ -19,7 +19,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 
 class Figure(NamedTuple):
-    """A figure's kind, what it says, and what its samples are told apart by."""
+    """A figure's kind, its help text, and the names of its labels."""
 
     kind: Literal["counter", "gauge", "histogram"]
     help: str
@@ -95,7 +95,7 @@ Samples = Callable[[], Iterator[Sample]]
 
 
 class Soon:
-    """A source that is waited for a bounded time: it asks the store, and whoever looks must see all other figures."""
+    """A source that asks the store, and is waited for a bounded time only, so that all other figures are seen."""
 
     def __init__(self, source: Samples, longest: float = SOON) -> None:
         self._source = source

@@ -64,7 +64,7 @@ class Receipt:
     faults: Mapping[int, Exception] = field(default_factory=dict)
 
     def then(self, later: Receipt, place: int) -> Receipt:
-        """Return what became of a sending of which this was the part before `place`."""
+        """Return the receipt of a sending that was written in two parts: this is that of the events before `place`."""
         faults = {place + at: error for at, error in later.faults.items()}
         known = self.duplicates + later.duplicates
         return Receipt(self.accepted + later.accepted, known, later.revision, {**self.faults, **faults})
@@ -119,11 +119,11 @@ class Intake:
         return len(self._waiting)
 
     def trouble(self) -> str | None:
-        """Say why the events that came last could not be written; None where they were, or others could be."""
+        """Return why events could not be written last; None once some were, or could have been."""
         return None if self._failed is None else self._failed[1]
 
     def look_again(self, room: Callable[[], None]) -> None:
-        """See whether events can be written again though none come; `room` raises SentinelError where they cannot."""
+        """Check whether events could be written again, if none came to show it; `room` raises SentinelError if not."""
         failed = self._failed
         if failed is None or self._steady() - failed[0] < RECENT:
             return
@@ -154,7 +154,7 @@ class Intake:
                     future.set_result(outcome)
 
     def _outcomes(self, sendings: Sequence[Sending]) -> Sequence[Receipt | Exception]:
-        """Write sendings and return what became of each: what one of them brings up costs no other."""
+        """Write sendings and return the receipt or the error of each; a fault of one costs no other."""
         try:
             receipts = self._process(sendings)
         except SentinelError as error:
@@ -172,9 +172,9 @@ class Intake:
         return [self._but_for_faults(sendings[0], found)]
 
     def _but_for_faults(self, sending: Sending, error: Exception) -> Receipt | Exception:
-        """Write what can be of a sending that brought up a fault, by halves, so that one event costs no other.
+        """Write a sending that led to a fault half by half, so that only the events at fault are lost.
 
-        What is written once is known the next time, so whatever ends this can be done again.
+        Should this be interrupted, the sender may send all of it again: what is written counts as known.
         """
         half = len(sending.events) // 2
         if not half:
@@ -190,7 +190,7 @@ class Intake:
         return second if isinstance(second, Exception) else first.then(second, half)
 
     def _without(self, sending: Sending, error: Exception) -> Receipt | None:
-        """Return what becomes of a sending without its one event; None where the fault may not be that event's own."""
+        """Return the receipt of a sending of one event, left out; None where the fault may not be that event's own."""
         if isinstance(error, OSError | MemoryError) or self._in_a_row >= MOST_LEFT_OUT:
             return None
         try:
@@ -217,7 +217,7 @@ class Intake:
             return group
 
     def _taken(self) -> list[tuple[Sending, Future[Receipt]]]:
-        """Take what shares the next commit of those who wait."""
+        """Take the sendings for the next commit out of the queue: at most MOST_EVENTS events, or one sending."""
         group: list[tuple[Sending, Future[Receipt]]] = []
         events = 0
         while self._waiting and (not group or events + len(self._waiting[0][0].events) <= MOST_EVENTS):

@@ -63,7 +63,7 @@ class Holder:
         self._failed = None
 
     def trouble(self) -> str | None:
-        """Say why the store takes no writes, as of the last time; None where it does."""
+        """Return why the lease could not be written last time, None where it could."""
         return self._failed
 
     def mine(self) -> bool:
@@ -79,9 +79,9 @@ class Holder:
 
 
 class _Clock(BackgroundScheduler):  # type: ignore[misc]
-    """APScheduler goes by the machine's clock. Where somebody sets that, each job's turn is now.
+    """A scheduler that runs every job at once after the machine's clock was set.
 
-    Else all wait until it is as late again, or are reckoned through every turn that was passed over, however many.
+    APScheduler would wait until the clock shows the old time again, or go through every run that was passed over.
     """
 
     def _process_jobs(self) -> float | None:
@@ -95,11 +95,11 @@ class _Clock(BackgroundScheduler):  # type: ignore[misc]
 
 
 class Jobs:
-    """The clock. A job that fails is counted and reported, and runs again when its time comes.
+    """Runs jobs at their times. One that fails is counted and reported, and runs again when its time comes.
 
-    One that goes on failing in the same way is counted each time, and told of again after AGAIN.
-    One that is still at work when its time comes is left to it, and told of, once, where it is late. `steady` gives
-    seconds that never jump.
+    One that keeps failing in the same way is counted each time, and reported again after AGAIN. One that is still
+    running when its time comes is not run twice; if it runs for LATE, that is reported once. `steady` gives seconds
+    that never jump.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class Jobs:
         self._holder.release()
 
     def heard(self, event: JobEvent) -> None:
-        """Take in that a job was handed to a thread, is done, or was to run while it is at work."""
+        """Note an event of the scheduler: a job was handed to a thread, is done, or was due while still running."""
         name, now = event.job_id, self._steady()
         if event.code == EVENT_JOB_SUBMITTED:
             self._since[name] = now

@@ -77,7 +77,7 @@ class Courier:
         self._wake.set()
 
     def stop(self, timeout: float = 5) -> None:
-        """Begin nothing more; what is under way has so many seconds, then it is left to be made again."""
+        """Begin no further delivery; those under way get `timeout` seconds, and are made again if that is too short."""
         self._stopped.set()
         self._wake.set()
         if self._thread.is_alive():
@@ -105,7 +105,7 @@ class Courier:
             self._wake.wait(pause)
 
     def settle(self) -> int:
-        """Decide of all that is new which is told by itself; return how many were folded into bundles."""
+        """Decide which new deliveries go out alone; return how many were folded into bundles."""
         return sum(self._settle(lane) for lane in self._outbox.lanes(self._clock()))
 
     def _settle(self, lane: Lane) -> int:

@@ -63,7 +63,7 @@ class Counts:
     placeholders: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the identifier that stood for no user
 
     def fault(self, app: str, errors: Mapping[tuple[str, str], int]) -> None:
-        """Count faults of playbooks by what they say, which may be a sender's words: beyond some they are others."""
+        """Count faults of playbooks by text; beyond MOST_FAULTS texts, which may be senders' words, they are `others`."""
         for (playbook, said), number in errors.items():
             key = app, playbook, said[:LONGEST_FAULT]
             known = key in self.errors or len(self.errors) < MOST_FAULTS
@@ -72,7 +72,7 @@ class Counts:
 
 @dataclass(slots=True)
 class Listeners:
-    """Who wants to hear of commits, called from the writer thread: they must be quick and not raise."""
+    """What is called after a commit, on the writer thread: it must be quick and not raise."""
 
     decisions: Callable[[str, int], None] = lambda app, revision: None
     events: Callable[[str, Sequence[Event]], None] = lambda app, events: None
@@ -105,9 +105,9 @@ class Pipeline:
         self._heard: dict[str, tuple[int, int]] = {}  # an app's newest event time, and since when it is that
 
     def tenant(self, app: str) -> Tenant:
-        """Return an app's tenant, made at its first event. Raises SentinelError for an app that is not there.
+        """Return an app's tenant, which is made at the first call; raises SentinelError for an unknown app.
 
-        It knows the app as it is now, whichever server changed it.
+        Its `app` is as it is now, also if another server changed it.
         """
         known, found = self.store.access.app(app), self.tenants.get(app)
         if found is None:
@@ -119,7 +119,7 @@ class Pipeline:
         return found
 
     def process(self, sendings: Sequence[Sending]) -> list[Receipt]:
-        """Judge and commit a group of sendings together; returns when all of it is on disk."""
+        """Judge and commit a group of sendings in one transaction; return a receipt each, once all of it is on disk."""
         now = self._clock()
         with self.lock, self._transaction(), self.store.unit() as unit:
             drafts = [self._draft(unit, sending, now) for sending in sendings]
@@ -127,9 +127,10 @@ class Pipeline:
         return [self._committed(draft, done) for draft, done in zip(drafts, committed, strict=True)]
 
     def tick(self) -> None:
-        """Let time pass where no events come: what was awaited and did not come is found. About once a second.
+        """Find what was awaited and did not come, in apps that are quiet; called about once a second.
 
-        Not at once: senders that waited for the server send the oldest first, and what ends a wait may be behind it.
+        Only in quiet ones: senders that waited for the server send the oldest events first, and the one that ends a
+        wait may still come.
         """
         now = self._clock()
         with self.lock:
@@ -144,7 +145,7 @@ class Pipeline:
                         self._committed(Draft(tenant, batch, 0, 0), committed[0])
 
     def _is_quiet(self, tenant: Tenant, now: int) -> bool:
-        """Say whether nothing newer came for a while, to whichever process; the clock may have been set back since."""
+        """Say whether no newer event came for QUIET, to any process; the clock may have been set back since."""
         app, newest = tenant.app.id, tenant.newest
         known, since = self._heard.get(app, (newest, self._began))
         self._heard[app] = newest, since if newest == known else now
@@ -156,9 +157,9 @@ class Pipeline:
         return openings
 
     def left_out(self) -> None:
-        """Let hold back no action what the last event opened, which is not kept, where there is no finding of that.
+        """Undo what the last event opened in windows, for it could not be stored: no cooldown may hold back action.
 
-        What it was counted for until then stays counted: it did happen.
+        Openings whose finding is stored stay. That windows counted the event stays, too: it did happen.
         """
         with self.lock:
             for tenant, one in self._undone:
@@ -169,7 +170,7 @@ class Pipeline:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Count what is committed; let what was due be due again if it is not: no event comes to bring it up."""
+        """Update the counts after a commit; if it fails, put back the waits that were due: no event brings them up."""
         self._taken.clear()
         self._opened.clear()
         self._passed.clear()
@@ -195,7 +196,7 @@ class Pipeline:
         return Draft(tenant, batch, len(events), len(sending.events) - len(events))
 
     def _part(self, unit: Unit, tenant: Tenant, events: Sequence[Event], now: int, enforce: bool) -> Iterator[Batch]:
-        """Give what events come to, then what those come to that their findings make."""
+        """Give the batch of some events, and then the batches of the events that their findings make."""
         self._show_marks(tenant, events, now)
         newest = min(tenant.newest, now)  # a clock that was ahead and went back must not make all that comes late
         monitoring = tenant.memory.ledger.monitoring(now)
@@ -212,7 +213,7 @@ class Pipeline:
         yield from self._made(unit, tenant, batch.findings, now)
 
     def _made(self, unit: Unit, tenant: Tenant, findings: Sequence[Finding], now: int) -> Iterator[Batch]:
-        """Give what the events come to that findings make, and theirs in turn: their depth ends it."""
+        """Give the batches of the events that findings make, and of those made in turn; their depth is bounded."""
         app = tenant.app.id
         while events := sorted(made(findings), key=attrgetter("at", "id")):
             events = [event for event, new in zip(events, unit.claim(app, events), strict=True) if new]
@@ -227,7 +228,7 @@ class Pipeline:
     def _hit(
         self, unit: Unit, tenant: Tenant, events: Sequence[Event], matched: Matched, newest: int, now: int
     ) -> list[Opening]:  # fmt: skip
-        """Take hits into the windows and return what opens; whose they are is told before, or with them, to others."""
+        """Count hits in the windows and return what opens; the memory of who was seen where is updated first."""
         tenant.memory.gather(matched.hits, events, tenant.engine.crowded)
         openings = tenant.windows.hit(self._acting(unit, tenant, matched.hits, now), newest)
         self._opened += [(tenant, opening) for opening in openings if not opening.retracted]
@@ -237,7 +238,7 @@ class Pipeline:
         self, unit: Unit, tenant: Tenant, events: Sequence[Event], matched: Matched, openings: Sequence[Opening],
         now: int,
     ) -> Batch:  # fmt: skip
-        """Return what is to be committed: the events, what they open and take back, and what follows from it."""
+        """Return the batch to be committed: events, findings opened and retracted, and all that follows from these."""
         app = tenant.app.id
         opened = [opening for opening in openings if not opening.retracted]
         if opened:
@@ -264,14 +265,14 @@ class Pipeline:
         )  # fmt: skip
 
     def _show_marks(self, tenant: Tenant, events: Sequence[Event], now: int) -> None:
-        """Let events see the labels that this transaction puts on."""
+        """Add to events the labels that this transaction has put on already."""
         marks = self._marks.get(tenant.app.id)
         if marks is not None and marks.changes:
             for event in events:
                 marks.show(event, now)
 
     def _acting(self, unit: Unit, tenant: Tenant, hits: Sequence[Hit], now: int) -> Sequence[Hit]:
-        """Return hits as they would act: not those of groups that are let be."""
+        """Return the hits, with those of groups that the allowlist spares made not to act."""
         if not tenant.let_be.concerns(hits):
             return hits
         if abs(now - tenant.let_be.looked) >= SECOND:  # the allowlist may be long
@@ -284,7 +285,7 @@ class Pipeline:
         tenant.allow(self.store.allow.list(app, now), _whose(unit, app, now))
 
     def _fresh(self, unit: Unit, sending: Sending, tenant: Tenant) -> list[Event]:
-        """Return the events that are no repeats, each with its person and enriched."""
+        """Return the events that are new and not of deleted persons, with their users set, and enriched."""
         fresh = unit.claim(sending.app, sending.events)
         gone = self.store.deletions.concerns
         known = zip(sending.events, fresh, strict=True)
@@ -298,9 +299,10 @@ class Pipeline:
     def _know(
         self, unit: Unit, tenant: Tenant, events: Sequence[Event], *, links: bool, stitches: bool = False
     ) -> None:
-        """Fill in whose events are and what is known of them.
+        """Set the user of each event, and enrich it.
 
-        With `links` those that prove it join keys, with `stitches` an `identify` joins an anonymous one to its user's.
+        With `links` an event that proves who its user is links the user's keys. With `stitches` an `identify` event
+        links its anonymous key to its user.
         """
         app, order, ipv6 = tenant.app.id, tenant.app.identifiers, tenant.app.ipv6
         sightings = []
@@ -332,7 +334,7 @@ class Pipeline:
 
 
 def joined(batches: Sequence[Batch]) -> Batch:
-    """Return batches of one app as one, each after the one before."""
+    """Return batches of one app joined into one, in their order."""
     first, *rest = batches
     if not rest:
         return first
@@ -341,9 +343,10 @@ def joined(batches: Sequence[Batch]) -> Batch:
 
 
 def _parts(events: Sequence[Event], tenant: Tenant) -> Iterator[Sequence[Event]]:
-    """Cut events where they span more than the lateness: what a finding makes must not come later than that.
+    """Cut events into parts that are judged one after the other.
 
-    And where one may see a label that others before it lead to.
+    A part ends before an event that may see a label that an earlier one leads to; and, if findings make events, where
+    the part would span more than the lateness: else a made event would come too late to count.
     """
     engine, cuts, start = tenant.engine, tenant.turns.cuts(events), 0
     for place, event in enumerate(events if engine.emits or cuts else ()):
@@ -354,7 +357,7 @@ def _parts(events: Sequence[Event], tenant: Tenant) -> Iterator[Sequence[Event]]
 
 
 def _whose(unit: Unit, app: str, now: int) -> Whose:
-    """Return what tells the persons of keys, the links of this very unit included."""
+    """Return a function that returns the person of each key, with the links that this unit has made."""
     return lambda keys: unit.resolve(app, [Sighting((key,), False, now) for key in keys])
 
 
@@ -371,7 +374,7 @@ def _labels(findings: Iterable[Finding], now: int) -> Iterable[Label]:
 
 
 def _outgoing(findings: Iterable[Finding], ledger: Ledger) -> Iterable[Outgoing]:
-    """Give what is to be told to people and machines: each action once a finding, and once that a guard holds."""
+    """Give the notifications and webhooks of findings, and one for each time that a guard begins to hold."""
     for finding in findings:
         for index, effect in enumerate(finding.effects):
             if effect.held is None and effect.kind in ("notify", "webhook"):
@@ -392,7 +395,7 @@ def _notes(findings: Iterable[Finding]) -> Iterable[Note]:
 
 
 def as_json(finding: Finding) -> dict[str, Any]:
-    """Return a finding as people and machines are told of it: reasons and effects, no secrets."""
+    """Return the body by which notifications and webhooks tell of a finding: its reasons and effects, no secrets."""
     return {
         "id": finding.id, "playbook": finding.playbook, "version": finding.version, "title": finding.title,
         "severity": finding.severity, "mode": finding.mode, "group": dict(finding.group),

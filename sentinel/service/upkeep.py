@@ -41,7 +41,7 @@ class Keep(NamedTuple):
 
 
 def expire(store: Store, now: int, keep: Keep) -> int:
-    """Drop what is over for as long as it is kept, and labels and sessions that are over; return how many."""
+    """Drop what has been over for longer than it is kept, and labels and sessions that are over; return how many."""
     store.deletions.sweep(now)
     total = store.decisions.expire(now, keep.decisions) + store.outbox.expire(now - keep.deliveries)
     total += store.labels.expire(now) + store.accounts.expire(now, IDLE)
@@ -53,7 +53,7 @@ def expire(store: Store, now: int, keep: Keep) -> int:
 
 
 def retain(store: Store, now: int, default: int | None) -> int:
-    """Delete events older than their app keeps them, `default` where it says nothing; return how many."""
+    """Delete events older than their app's retention, or `default` for apps without one; return how many."""
     total = 0
     for app in store.access.apps():
         keep = app.retention if app.retention is not None else default
@@ -74,7 +74,7 @@ def pinned(store: Store, app: str) -> list[str]:
 
 
 def pin(store: Store, app: str, path: str, on: bool, by: str, now: int) -> Property | None:
-    """Promote a property by hand, or leave it to how often it is asked for; return it, None where it is unknown.
+    """Promote a property by hand, or with `on` False no longer; return it, None for an unknown path.
 
     Raises SentinelError where it cannot have a column.
     """
