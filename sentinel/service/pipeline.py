@@ -63,7 +63,7 @@ class Counts:
     placeholders: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the identifier that stood for no user
 
     def fault(self, app: str, errors: Mapping[tuple[str, str], int]) -> None:
-        """Count faults of playbooks by text; beyond MOST_FAULTS texts, which may be senders' words, they are `others`."""
+        """Count faults of playbooks by text, which may be a sender's words: beyond MOST_FAULTS they are `others`."""
         for (playbook, said), number in errors.items():
             key = app, playbook, said[:LONGEST_FAULT]
             known = key in self.errors or len(self.errors) < MOST_FAULTS
