@@ -27,12 +27,12 @@ MOST_ALLOWED = 10_000  # allowances in force of an app: each finding looks at th
 
 def decide(
     store: Store, app: str, kind: Kind, scope: Scope, value: str, end: int | None, why: str, by: str, now: int,
-    *, to: str | None = None, logins_only: bool = False, finding: str | None = None,
+    *, to: str | None = None, logins_only: bool = False,
 ) -> Decision:  # fmt: skip
     """Store a decision by hand and return it. The caller tells connected processes of it."""
     made = Decision(
-        id=_id(now), kind=kind, scope=scope, value=value, to=to, made=now, until=end, reason=why,
-        finding=finding, by=by, logins_only=logins_only,
+        id=_id(now), kind=kind, scope=scope, value=value, to=to, made=now, until=end, reason=why, by=by,
+        logins_only=logins_only,
     )  # fmt: skip
     store.decisions.add(app, made, by, now)
     return made

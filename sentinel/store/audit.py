@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, delete, insert, or_, select
 from sentinel.core.batch import Note
 from sentinel.core.record import BY_HAND, AuditEntry, Page
 from sentinel.store.database import Database
-from sentinel.store.paging import page
+from sentinel.store.paging import during, page
 from sentinel.store.tables import audit
 
 
@@ -63,10 +63,7 @@ class Audit:
             wanted.append(or_(c.action == action, c.action.startswith(f"{action}.", autoescape=True)))
         if target is not None:
             wanted.append(c.target == target)
-        if since is not None:
-            wanted.append(c.at >= since)
-        if until is not None:
-            wanted.append(c.at < until)
+        wanted += during(c.at, since, until)
         with self._control.read() as connection:
             return page(connection, select(audit).where(*wanted), (c.id,), (int,), limit, cursor, _entry, counted)
 

@@ -17,7 +17,7 @@ from sentinel.store import changes
 from sentinel.store.audit import note
 from sentinel.store.database import Database
 from sentinel.store.decisions import Revisions
-from sentinel.store.paging import page
+from sentinel.store.paging import during, page
 from sentinel.store.standing import Allow, write_allowances
 from sentinel.store.tables import decisions, findings, outbox
 
@@ -116,10 +116,7 @@ class Findings:
         if severity is not None:
             as_bad = SEVERITIES[SEVERITIES.index(severity) :]
             query = query.where(findings.c.body["severity"].as_string().in_(as_bad))
-        if since is not None:
-            query = query.where(findings.c.at >= since)
-        if until is not None:
-            query = query.where(findings.c.at < until)
+        query = query.where(*during(findings.c.at, since, until))
         with self._control.read() as connection:
             return page(connection, query, (findings.c.at, findings.c.id), (int, str), limit, cursor, _kept, counted)
 

@@ -47,6 +47,12 @@ def bounded(limit: int) -> int:
     return limit
 
 
+def during(time: ColumnElement[int], since: int | None, until: int | None) -> list[ColumnElement[bool]]:
+    """Return the conditions that a time lies in a period; an end that is None is open."""
+    found = [] if since is None else [time >= since]
+    return found if until is None else [*found, time < until]
+
+
 def page(
     connection: Connection, query: Select[Any], order: Sequence[ColumnElement[Any]], kinds: Sequence[type], limit: int,
     after: str | None, read: Callable[[Row[Any]], T], counted: bool = False,

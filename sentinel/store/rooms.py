@@ -20,9 +20,12 @@ ROOM = 1 << 20  # bytes that are tried where events could not be written: as muc
 
 
 class Rooms:
-    """The rooms over one database; `revisions` and `known` are what they remember in common."""
+    """The rooms over one database; `revisions` and `known` are what they remember in common.
 
-    def __init__(self, control: Database) -> None:
+    `snapshots` is their room of that name, where it is of a kind of its own.
+    """
+
+    def __init__(self, control: Database, snapshots: Snapshots | None = None) -> None:
         self.revisions, self.known = Revisions(control), Known()
         self.access, self.accounts = Access(control), Accounts(control)
         self.labels, self.allow = Labels(control), Allow(control, self.revisions)
@@ -30,6 +33,6 @@ class Rooms:
         self.findings = Findings(control, self.revisions, self.allow)
         self.people = People(control, self.revisions, self.known)
         self.outbox, self.audit = Outbox(control), Audit(control)
-        self.snapshots, self.leases = Snapshots(control), Leases(control)
+        self.snapshots, self.leases = snapshots or Snapshots(control), Leases(control)
         self.settings, self.playbooks = Settings(control), Playbooks(control)
         self.searches, self.drafts = Searches(control), Drafts(control)

@@ -68,14 +68,13 @@ class Postgres(Rooms):
     """The store of one database, as this process uses it; see `sentinel.service.ports.Store`."""
 
     def __init__(self, control: Control, alone: bool, folder: Folder | None) -> None:
-        super().__init__(control)
+        super().__init__(control, Snapshots(control, lambda connection: self._news.went_back(connection)))
         self._folder = folder
         self._control = self.control = control
         self._closed = False
         self._place = Place(control)
         self._partitions = Partitions(control)
         self.schema = Learning(control)
-        self.snapshots = Snapshots(control, lambda connection: self._news.went_back(connection))
         self._machine = Machine(control, self._place, self._partitions, self.schema, self)
         self.events = Events(control, self._place, self._partitions)
         self.explorer = explorer(control, self.events)
