@@ -85,7 +85,7 @@ class Server:
         """Stop it: SIGQUIT is `pg_ctl stop -m immediate`, after which it has to recover."""
         if self.process is not None:
             self.process.send_signal(number)
-            self.process.wait(30)
+            self.process.wait(300)
             self.process = None
 
     def url(self, database: str) -> str:

@@ -64,7 +64,7 @@ class Server:
         """Kill it."""
         if self.process is not None:
             self.process.send_signal(number)
-            self.process.wait(30)
+            self.process.wait(300)
             self.process = None
 
     def end(self) -> None:

@@ -61,7 +61,7 @@ class TestFiles:
         with mounted(tmp_path / "disk") as disk:
             open_store(disk / "data").close()
             before = {file.name: file.read_bytes() for file in (disk / "data").iterdir()}
-            subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True, timeout=20)
+            subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True, timeout=300)
             with pytest.raises(StoreError, match="cannot be used as data folder: Read-only file system"):
                 open_store(disk / "data")
             assert {file.name: file.read_bytes() for file in (disk / "data").iterdir()} == before

@@ -17,6 +17,7 @@ from tests.process import Forked
 from tests.reference import Reference
 
 SECOND = 1_000_000
+ALL_SENT = 900  # seconds for sending as many as a test sends
 KILLS = int(os.environ.get("TEST_KILLS", "5"))
 BATCH = 20
 USERS, ADDRESSES = 60, 25
@@ -182,13 +183,13 @@ def test_kills_lose_nothing_double_nothing_and_windows_go_on(start):
     sender.start()
     for kill in range(KILLS):
         least = len(sender.sent) + chance.randrange(40, 200)
-        wait_for(lambda least=least: len(sender.sent) >= least, seconds=120)
+        wait_for(lambda least=least: len(sender.sent) >= least)
         server.end(signal.SIGKILL)
         if kill % 2:
             damage(server.data, chance)
         server = start()
         sender.use(server)
-    wait_for(lambda: len(sender.sent) >= 1500, seconds=120)
+    wait_for(lambda: len(sender.sent) >= 1500, ALL_SENT)
     assert_settled(server, sender)
 
 

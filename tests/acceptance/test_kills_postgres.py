@@ -13,7 +13,7 @@ import time
 import pytest
 
 from tests import postgres
-from tests.acceptance.test_kills import KILLS, PLAYBOOKS, Sender, assert_settled, everything
+from tests.acceptance.test_kills import ALL_SENT, KILLS, PLAYBOOKS, Sender, assert_settled, everything
 from tests.api.served import wait_for
 from tests.process import ENTRY, Forked
 
@@ -67,11 +67,11 @@ def test_a_server_killed_while_it_writes_loses_nothing_and_doubles_nothing(start
     sender.start()
     for _ in range(KILLS):
         least = len(sender.sent) + chance.randrange(40, 200)
-        wait_for(lambda least=least: len(sender.sent) >= least, seconds=120)
+        wait_for(lambda least=least: len(sender.sent) >= least)
         server.end(signal.SIGKILL)
         server = start()
         sender.use(server)
-    wait_for(lambda: len(sender.sent) >= 1200, seconds=120)
+    wait_for(lambda: len(sender.sent) >= 1200, ALL_SENT)
     assert_settled(server, sender)
 
 
@@ -83,12 +83,12 @@ def test_a_database_that_stops_is_waited_for_and_nothing_is_lost_or_doubled(star
     sender.start()
     for _ in range(KILLS):
         least = len(sender.sent) + chance.randrange(40, 200)
-        wait_for(lambda least=least: len(sender.sent) >= least, seconds=120)
+        wait_for(lambda least=least: len(sender.sent) >= least)
         database.stop()
         before = len(sender.refused)
-        wait_for(lambda before=before: len(sender.refused) > before, seconds=120)
+        wait_for(lambda before=before: len(sender.refused) > before)
         database.start()
-    wait_for(lambda: len(sender.sent) >= 1200, seconds=120)
+    wait_for(lambda: len(sender.sent) >= 1200, ALL_SENT)
     assert all(seconds is not None and int(seconds) >= 1 for seconds in sender.refused)
     assert_settled(server, sender)
 

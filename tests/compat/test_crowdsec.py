@@ -17,6 +17,7 @@ from sentinel.core.decision import Decision, Delta, place
 from sentinel.core.errors import StoreBusy
 from sentinel.core.record import App
 from sentinel.service.bans import Change, Table
+from tests.api.served import PATIENCE
 from tests.compat.captures import replay
 
 NOW = 1_000_000_000_000_000
@@ -147,7 +148,7 @@ def test_where_a_proxy_may_stand_between_no_connection_shows_that_an_answer_came
 )
 def test_an_answer_lost_behind_a_proxy_is_told_again(bouncer, passed_on, again):
     """The proxy had the answer, and its leg to the bouncer broke: the next poll comes by the proxy's same socket."""
-    connection = HTTPConnection("127.0.0.1", bouncer.whole.client.port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", bouncer.whole.client.port, timeout=PATIENCE)
     headers = {"X-Api-Key": bouncer.key, "User-Agent": "bouncer/1", **passed_on}
 
     def polled(query=""):

@@ -520,5 +520,5 @@ def test_a_bar_stands_over_its_own_time_and_days_are_told_by_days_alone(chromium
                     page.mouse.move(box["x"] + box["width"] * (number + part) / len(x), box["y"] + 50)
                     told, time = page.locator(".u-legend .u-value").first, "at => new Date(at * 1000).toLocaleString()"
                     wanted = page.evaluate(time, at)
-                    wait_for(lambda told=told, wanted=wanted: told.inner_text() == wanted, 30)
+                    wait_for(lambda told=told, wanted=wanted: told.inner_text() == wanted)
             seen.quiet()

@@ -307,10 +307,10 @@ def test_an_application_that_begins_and_ends_many_times_waits_in_vain_but_once(a
         await send({"type": "lifespan.shutdown.complete"})
 
     live(app)
-    alone.options = dataclasses.replace(alone.options, startup_wait=30.0)
+    alone.options = dataclasses.replace(alone.options, startup_wait=150.0)
     began = time.monotonic()
     live(app)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 100
 
 
 def test_where_there_is_no_asyncio_a_lifespan_waits_all_the_same(alone, monkeypatch):

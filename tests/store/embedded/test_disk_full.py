@@ -26,13 +26,13 @@ def mounted(folder):
     """Mount a small file system; skip where that is not allowed."""
     folder.mkdir()
     options = ["-t", "tmpfs", "-o", "size=32m", "tmpfs", str(folder)]
-    ran = subprocess.run(["mount", *options], capture_output=True, timeout=20, check=False)
+    ran = subprocess.run(["mount", *options], capture_output=True, timeout=300, check=False)
     if ran.returncode:
         pytest.skip("only root may mount a small file system")
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "-l", str(folder)], timeout=20, check=True)
+        subprocess.run(["umount", "-l", str(folder)], timeout=300, check=True)
 
 
 @contextmanager
