@@ -94,7 +94,8 @@ class Decisions:
     def match(self, subject: Subject, now: int) -> Verdict:
         """Return the verdict on a subject at `now`, in microseconds since 1970."""
         found: list[Found] = []
-        if subject.ip and (covering := self.networks.find(subject.ip)):
+        every = bool(subject.passed)  # then which challenge was passed matters
+        if subject.ip and (covering := self.networks.find(subject.ip, every)):
             found = [Found(free, "", entry) for free, entry in covering]
         for user in subject.users:
             key = self._hash(user)
@@ -103,9 +104,10 @@ class Decisions:
                 keys = shard.keys
                 at = bisect_left(keys, key)  # here and not in a function: most find nothing, at every request
                 if at < len(keys) and keys[at] == key:
-                    found += [Found("user", user, entry) for entry in shard.find(key) if entry.terms.scope == "user"]
+                    entries = shard.find(key, every)
+                    found += [Found("user", user, entry) for entry in entries if entry.terms.scope == "user"]
             if self._paired:
-                found += self._find_pairs(user, subject)
+                found += self._find_pairs(user, subject, every)
         return judge(found, subject, now) if found else ALLOW
 
     @property
@@ -125,12 +127,12 @@ class Decisions:
         """Return the objects the set is made of: dropped one by one, a large set is freed in small steps."""
         return [*self.shards, *self._places.parts(), *self.networks.parts()]
 
-    def _find_pairs(self, user: str, subject: Subject) -> Iterator[Found]:
+    def _find_pairs(self, user: str, subject: Subject, every: bool) -> Iterator[Found]:
         for scope, other in _others(subject):
             if self._pairs[scope]:
                 key = self._hash(_text(scope, pair(user, other)))
                 shard = self.shards[key & MASK]
-                for entry in shard.find(key) if shard is not None else ():
+                for entry in shard.find(key, every) if shard is not None else ():
                     if entry.terms.scope == scope:
                         yield Found(scope, user, entry)
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from struct import Struct
 
 from sentinel.core.decision import Place
-from sentinel.core.shards import NAME, Entry, Terms, pack_id, unpack_id
+from sentinel.core.shards import MANY, NAME, Entry, Terms, decisive, pack_id, unpack_id
 
 BUCKETS = 255  # a prefix modulo 255 mixes all its bytes
 _ROW = Struct("<qI16s")  # an entry: its end, the number of its terms and the form of its id, its id
@@ -28,12 +28,13 @@ class Bucket:
     that rows hold only as digests.
     """
 
-    __slots__ = ("held", "names", "terms")
+    __slots__ = ("_decisive", "held", "names", "terms")
 
     def __init__(self) -> None:
         self.held: dict[int, bytes] = {}
         self.terms: tuple[Terms, ...] = ()
         self.names: dict[bytes, str] = {}
+        self._decisive: dict[int, list[Entry]] = {}
 
     def copy(self) -> Bucket:
         """Return a copy that may be changed."""
@@ -63,6 +64,15 @@ class Bucket:
         """Return the entries of a network."""
         rows = _ROW.iter_unpack(self.held[bits])
         return [Entry(until, self.terms[which >> 2], self._id(which, packed)) for until, which, packed in rows]
+
+    def find(self, bits: int, every: bool) -> list[Entry]:
+        """Return the entries of a network; of very many, unless `every` is meant, those that are `decisive`."""
+        if every or len(self.held[bits]) <= MANY * _ROW.size:
+            return self.entries(bits)
+        found = self._decisive.get(bits)
+        if found is None:
+            found = self._decisive[bits] = decisive(self.entries(bits))
+        return found
 
     def ended(self, now: int) -> list[str]:
         """Return the ids of entries that are over."""
@@ -141,8 +151,11 @@ class Prefixes:
         """Return the buckets."""
         return [bucket for line in self._lines.values() for bucket in line]
 
-    def find(self, ip: str) -> Sequence[tuple[int, Entry]]:
-        """Return (bits, entry) of every decision that covers an address; bits are those free in its network."""
+    def find(self, ip: str, every: bool = True) -> Sequence[tuple[int, Entry]]:
+        """Return (bits, entry) of the decisions that cover an address; bits are those free in its network.
+
+        Of very many on one network, unless `every` is meant, these are the `decisive` ones.
+        """
         version, number = parse(ip)
         found: list[tuple[int, Entry]] | None = None
         for shift, line in self._four if version == 4 else self._six:
@@ -150,7 +163,7 @@ class Prefixes:
             bucket = line[bits % BUCKETS]
             if bits in bucket.held:
                 found = found or []
-                found += [(shift, entry) for entry in bucket.entries(bits)]
+                found += [(shift, entry) for entry in bucket.find(bits, every)]
         return found or ()
 
     def add(self, where: Place, entry: Entry) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from sentinel.core.decision import Kind, Scope
 
 SHARDS = 1024
 MASK = SHARDS - 1
+MANY = 32  # decisions on one target: of more, those that a verdict can rest on are found once
 _ID = 16  # bytes of an id
 _HEX, _UUID, NAME = range(3)  # how the text of an id comes back from its bytes; a name is kept beside its digest
 
@@ -40,13 +41,27 @@ class Entry(NamedTuple):
     id: str
 
 
+def decisive(entries: Iterable[Entry]) -> list[Entry]:
+    """Return those of one target's decisions that a verdict can rest on, at any time, where no challenge was passed.
+
+    These are, of each kind and sort of maker, the one that ends last, and of equals the one with the smallest id: what
+    overrules or leaves out one of them, or is over later, does so to all others of its sort.
+    """
+    found: dict[tuple[Scope, Kind, bool, bool], Entry] = {}
+    for entry in entries:
+        terms = entry.terms
+        sort = terms.scope, terms.kind, terms.playbook is None, terms.logins_only
+        found[sort] = min(found.get(sort, entry), entry, key=lambda one: (-one.until, one.id))
+    return list(found.values())
+
+
 class Shard:
     """The decisions of the keys that fall into one shard, as columns sorted by key; never changed once it is shared.
 
     `which` holds the number of the terms and, in its two lowest bits, the form of the id.
     """
 
-    __slots__ = ("ids", "keys", "names", "terms", "untils", "which")
+    __slots__ = ("_decisive", "ids", "keys", "names", "terms", "untils", "which")
 
     def __init__(self) -> None:
         self.keys = array("Q")
@@ -55,6 +70,7 @@ class Shard:
         self.ids = b""
         self.terms: tuple[Terms, ...] = ()
         self.names: dict[bytes, str] = {}
+        self._decisive: dict[int, list[Entry]] = {}
 
     def copy(self) -> Shard:
         """Return a copy that may be changed."""
@@ -96,9 +112,15 @@ class Shard:
         packed, form = self.ids[at * _ID : at * _ID + _ID], self.which[at] & 3
         return self.names[packed] if form == NAME else unpack_id(packed, form)
 
-    def find(self, key: int) -> list[Entry]:
-        """Return every decision under a key."""
-        return [self.entry(at) for at in _run(self.keys, key)]
+    def find(self, key: int, every: bool = True) -> list[Entry]:
+        """Return the decisions under a key; of very many, unless `every` is meant, those that are `decisive`."""
+        last = bisect_left(self.keys, key) + MANY
+        if every or last >= len(self.keys) or self.keys[last] != key:
+            return [self.entry(at) for at in _run(self.keys, key)]
+        found = self._decisive.get(key)
+        if found is None:
+            found = self._decisive[key] = decisive(map(self.entry, _run(self.keys, key)))
+        return found
 
     def ended(self, now: int) -> list[str]:
         """Return the ids of decisions that are over."""

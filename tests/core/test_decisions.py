@@ -6,11 +6,12 @@ import random
 import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sentinel.core import address
-from sentinel.core.decision import FOREVER, STRICTNESS, Decision, Delta, Subject, pair, place, unpair
+from sentinel.core import decisions as judging
+from sentinel.core.decision import ALLOW, FOREVER, STRICTNESS, Decision, Delta, Subject, pair, place, unpair
 from sentinel.core.decisions import Decisions
 from sentinel.core.prefixes import Bucket
 from sentinel.core.shards import Shard, pack_id, unpack_id
@@ -72,6 +73,51 @@ def test_the_set_says_what_the_naive_list_says(deltas, subject, now):
     assert made.by_device == any(one.scope == "user+device" for one in naive.kept.values())
     verdict = made.match(subject, now)
     assert (verdict.kind, verdict.decision) == naive.match(subject, now)
+
+
+ALIKE = st.tuples(st.sampled_from(sorted(STRICTNESS)), st.sampled_from([5, 9, None]), st.booleans(), st.booleans())
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["user", "ip", "user+ip"]), st.lists(ALIKE, max_size=4)), max_size=4),
+    st.frozensets(st.integers(0, 15), max_size=3),
+    st.booleans(),
+    st.sampled_from([4, 5, 9]),
+)
+@example([("user", [("challenge", 5, True, False), ("challenge", None, False, False)])], frozenset(), True, 4)
+@example([("user", [("block", 5, False, False), ("block", None, False, True)])], frozenset(), False, 4)
+@example([("ip", [("challenge", 5, False, False), ("challenge", 9, False, False)])], frozenset({1}), False, 4)
+def test_however_many_are_on_one_target_the_verdict_is_the_same(lists, passed, login, now):
+    values = {"user": "id:1", "ip": IPS[0], "user+ip": pair("id:1", IPS[0])}
+    subject = Subject(("id:1", "id:2"), IPS[0], login=login)
+    met, made, naive, number = subject._replace(passed=frozenset(map(str, passed))), Decisions(), Naive(), 0
+    for scope, alike in lists:
+        added = []
+        for kind, until, by_hand, logins_only in alike:
+            to, playbook = "/help" if kind == "redirect" else None, None if by_hand else "p"
+            about = {"to": to, "until": until, "playbook": playbook, "logins_only": logins_only}
+            added.append(Decision(str(number), kind, scope, values[scope], **about))
+            number += 1
+        delta = Delta(1, tuple(added))
+        naive.apply(delta)
+        with pytest.MonkeyPatch.context() as many:
+            for module in ("shards", "prefixes"):
+                many.setattr(f"sentinel.core.{module}.MANY", 1)
+            short = made.apply(delta)
+            verdicts = [short.match(one, now) for one in (subject, met, subject)]
+        assert (verdicts[0].kind, verdicts[0].decision) == naive.match(subject, now)
+        made = made.apply(delta)
+        assert verdicts == [made.match(one, now) for one in (subject, met, subject)]
+
+
+@pytest.mark.parametrize(("scope", "value"), [("user", "id:1"), ("ip", IPS[0])])
+def test_of_a_thousand_decisions_on_one_target_a_request_looks_at_those_that_matter(scope, value):
+    several = [block(f"{n:032x}", scope, value, until=n, by="ann", playbook="pq"[n % 2]) for n in range(1, 1001)]
+    made, looked = only(*several), []
+    with pytest.MonkeyPatch.context() as watched:
+        watched.setattr(judging, "judge", lambda found, *_: looked.append(list(found)) or ALLOW)
+        made.match(Subject(("id:1",), IPS[0]), 5)
+    assert [one.entry.until for one in looked[0]] == [1000]
 
 
 @given(DELTAS, DELTAS, SUBJECTS)
