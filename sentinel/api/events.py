@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
@@ -34,7 +33,6 @@ from sentinel.service.ports.events import Events
 
 router = APIRouter(tags=["events"])
 TOPIC = "events"
-LOOK = 2.0  # seconds between two looks at whether whoever listens still may
 _LOT = 200  # events told at a time
 
 
@@ -104,10 +102,7 @@ def _shown(kept: KeptEvent) -> Any:
 
 
 class Tail(Response):
-    """An answer that goes on: events after the place where it began, each as `shown`; `by` is who listens.
-
-    It ends when the secret opens nothing any more, or once `alive` says no.
-    """
+    """An answer that goes on as long as its seat: events after where it began, each as `shown`. `by` is who listens."""
 
     def __init__(
         self, hub: Hub, events: Events, secret: str, by: str, app: str, wanted: record.Filter,
@@ -122,21 +117,14 @@ class Tail(Response):
         self._wanted = wanted
         self._shown = shown
         self._alive = alive
-        self._looked = time.monotonic()
         self._position = 0  # all up to it was told, and nothing will come in before it any more
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._hub.seat(TOPIC, self._app, self._secret, self._by) as seat:
-            self._seat = seat
+        with self._hub.seat(TOPIC, self._app, self._secret, self._by, self._alive) as seat:
             self._position = await asyncio.to_thread(self._events.decided)
             await stream.run(seat, self._next, receive, send)
 
     async def _next(self) -> bytes | None:
-        if self._alive is not None and time.monotonic() - self._looked >= LOOK:
-            self._looked = time.monotonic()
-            if not await asyncio.to_thread(self._alive):
-                self._seat.ended = True
-                return None
         if self._events.position() <= self._position:
             return None
         decided, found = await asyncio.to_thread(self._later)

@@ -1,13 +1,13 @@
 """Streams that wait for news: any thread says that something is new, and the streams concerned wake on the event loop.
 
-A stream ends when its key is revoked. What it then sends is not known here.
+A stream ends with its key or its session. What it then sends is not known here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from sentinel.edge.errors import ApiError
 
@@ -18,14 +18,16 @@ SWEEP = 1.0  # seconds between two looks at who may still listen
 
 
 class Seat:
-    """One stream's place. `ended` is final."""
+    """One stream's place, as long as its secret opens something and it is `alive`. `ended` is final."""
 
-    __slots__ = ("_task", "_waiter", "app", "by", "ended", "secret")
+    __slots__ = ("_task", "_waiter", "alive", "by", "ended", "secret")
 
-    def __init__(self, app: str, secret: str, by: str, task: asyncio.Task[object] | None) -> None:
-        self.app = app
+    def __init__(
+        self, secret: str, by: str, alive: Callable[[], bool] | None, task: asyncio.Task[object] | None
+    ) -> None:  # fmt: skip
         self.secret = secret
         self.by = by
+        self.alive = alive
         self.ended = False
         self._task = task
         self._waiter: asyncio.Future[bool] | None = None
@@ -91,10 +93,12 @@ class Hub:
             seat.end()
 
     @contextlib.contextmanager
-    def seat(self, topic: str, app: str, secret: str, by: str = "") -> Iterator[Seat]:
+    def seat(
+        self, topic: str, app: str, secret: str, by: str = "", alive: Callable[[], bool] | None = None
+    ) -> Iterator[Seat]:
         """Give a stream its place while it lasts; `by` is the key or account that opened it.
 
-        Raises ApiError where too many are open.
+        It ends when the secret opens nothing any more, or `alive` says no. Raises ApiError where too many are open.
         """
         if self._closed:
             raise ApiError("unavailable", "the server is stopping", "try again", 5)
@@ -104,7 +108,7 @@ class Hub:
         seats = self._seats.get((topic, app), set())
         if len(seats) >= of_app or (len(seats) >= of_one and sum(one.by == by for one in seats) >= of_one):
             raise ApiError("rate_limited", f"too many streams of {topic} are open", "end one, or try again in 10 s", 10)
-        seat = Seat(app, secret, by, asyncio.current_task())
+        seat = Seat(secret, by, alive, asyncio.current_task())
         self._seats[topic, app] = seats
         seats.add(seat)
         try:
@@ -138,17 +142,18 @@ class Hub:
         return sum(len(seats) for (t, a), seats in found if topic in (None, t) and app in (None, a))
 
     async def sweep(self) -> None:
-        """End the streams of revoked keys and wake the others, which look for themselves whether anything is new."""
-        secrets = {seat.secret for seat in self._all()}
-        revoked = await asyncio.to_thread(self._revoked, secrets) if secrets else secrets  # a store may hang
+        """End the streams of who may not listen any more, and wake the others: they look whether anything is new."""
+        seats = self._all()
+        over = await asyncio.to_thread(self._over, seats) if seats else set()  # a store may hang
         for seat in self._all():
-            if seat.secret in revoked:
+            if seat in over:
                 seat.end()
             else:
                 seat.wake()
 
-    def _revoked(self, secrets: set[str]) -> set[str]:
-        return {secret for secret in secrets if not self._valid(secret)}
+    def _over(self, seats: Sequence[Seat]) -> set[Seat]:
+        revoked = {secret for secret in {seat.secret for seat in seats} if not self._valid(secret)}
+        return {seat for seat in seats if seat.secret in revoked or (seat.alive is not None and not seat.alive())}
 
     def _sweep_soon(self) -> None:
         sweeping = asyncio.ensure_future(self.sweep())

@@ -19,10 +19,15 @@ from sentinel.core.record import EventFormat, Filter, FindingFormat, KeptEvent
 from sentinel.service.ports.events import Events
 from sentinel.service.ports.findings import Findings
 
+Alive = Callable[[], bool]
+
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Shows events and findings. `secret` is one that opens as long as the process lives: pages look after readers."""
+    """Shows events and findings, files and streams of them as long as their reader is `alive`: may still see the app.
+
+    `secret` is one that opens as long as the process lives.
+    """
 
     hub: Hub
     events: Events
@@ -33,19 +38,17 @@ class Records:
         """Return an event as the API shows it."""
         return event_view(kept)
 
-    def export(self, app: str, by: str, filter: Filter, format: EventFormat) -> Response:
+    def export(self, app: str, by: str, alive: Alive, filter: Filter, format: EventFormat) -> Response:
         """Return the answer that gives `by` events as a file."""
-        return download(self._seat(app, by), self.events, app, filter, format)
+        return download(self._seat(app, by, alive), self.events, app, filter, format)
 
-    def findings(self, app: str, by: str, format: FindingFormat, **asked: Any) -> Response:
+    def findings(self, app: str, by: str, alive: Alive, format: FindingFormat, **asked: Any) -> Response:
         """Return the answer that gives `by` findings as a file; what is `asked` is what a list of them takes."""
-        return findings.download(self._seat(app, by), self.kept, app, format, **asked)
+        return findings.download(self._seat(app, by, alive), self.kept, app, format, **asked)
 
-    def _seat(self, app: str, by: str) -> AbstractContextManager[Seat]:
-        return self.hub.seat(TOPIC, app, self.secret, by)
+    def _seat(self, app: str, by: str, alive: Alive) -> AbstractContextManager[Seat]:
+        return self.hub.seat(TOPIC, app, self.secret, by, alive)
 
-    def tail(
-        self, app: str, by: str, filter: Filter, shown: Callable[[KeptEvent], Any], alive: Callable[[], bool]
-    ) -> Response:
-        """Return the answer that tells `by` events as they come, until they leave or are not `alive` any more."""
+    def tail(self, app: str, by: str, alive: Alive, filter: Filter, shown: Callable[[KeptEvent], Any]) -> Response:
+        """Return the answer that tells `by` events as they come."""
         return Tail(self.hub, self.events, self.secret, by, app, filter, shown, alive)

@@ -79,6 +79,14 @@ class Visit:
         """Say whether the reader may do what a role may."""
         return self.account.may(role)
 
+    def lasts(self) -> bool:
+        """Say whether the session goes on and still reaches the app; a store that cannot say now ends nothing."""
+        try:
+            session = self.here.accounts.session(self.token, busy=False)
+        except SentinelError:
+            return True
+        return session is not None and session.account.reaches(self.app.id)
+
     def url(self, path: str, *parts: str, **query: object) -> Markup:
         """Return a page's address with the app and what is asked of it; None and empty values are left out.
 

@@ -44,7 +44,7 @@ def test_of_one_key_few_are_open_at_once_and_of_an_app_some_more(topic):
     asyncio.run(opened())
 
 
-async def read(here: Hub, ended: list[str], stalls: bool = True) -> list[bytes]:
+async def read(here: Hub, ended: list[str], stalls: bool = True, alive: object = None) -> list[bytes]:
     """Ask for a file of three pieces and take the first; return what was taken."""
     taken: list[bytes] = []
 
@@ -61,7 +61,7 @@ async def read(here: Hub, ended: list[str], stalls: bool = True) -> list[bytes]:
                 await asyncio.Event().wait()
             taken.append(message.get("body", b""))
 
-    seat = here.seat(downloads.TOPIC, "one", "secret", "key:one")
+    seat = here.seat(downloads.TOPIC, "one", "secret", "key:one", alive)
     answer = Download(seat, pieces(), "events.ndjson", "application/x-ndjson")
     await answer({"type": "http"}, asyncio.Event().wait, send)
     assert here.count() == 0
@@ -77,13 +77,14 @@ def test_a_file_that_nobody_reads_on_is_given_up(monkeypatch):
     assert ended == ["pieces"] * 2
 
 
-def test_a_file_ends_with_the_key_it_was_asked_for_with(monkeypatch):
+@pytest.mark.parametrize(("good", "alive"), [((), None), (("secret",), lambda: False)], ids=["key", "session"])
+def test_a_file_ends_with_the_key_or_the_session_it_was_asked_for_with(monkeypatch, good, alive):
     monkeypatch.setattr(hub, "MERCY", 0)
     ended: list[str] = []
 
     async def revoked() -> None:
-        here = hub_of()
-        reading = asyncio.create_task(read(here, ended))
+        here = hub_of(*good)
+        reading = asyncio.create_task(read(here, ended, alive=alive))
         while not here.count():
             await asyncio.sleep(0)
         await here.sweep()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -11,7 +12,6 @@ from urllib.parse import unquote
 
 import pytest
 
-from sentinel.api import events
 from sentinel.console import site
 from sentinel.core.duration import HOUR
 from sentinel.core.wire import SDK_HEADER
@@ -176,15 +176,15 @@ def test_the_tail_tells_ones_own_app_alone(console):
         stream.close()
 
 
-def test_the_tail_ends_once_its_reader_reaches_the_app_no_more(console, monkeypatch):
-    monkeypatch.setattr(events, "LOOK", 0.0)
-    accounts = console.server.accounts
+def test_the_tail_ends_once_its_reader_reaches_the_app_no_more(console):
+    accounts, hub = console.server.accounts, console.server.hub
     invited = accounts.invite("of-one-tail", "viewer", ("one",), "test")
     reader = Reader(console.whole.client, accounts.accept(invited.code, "", PASSWORD))
     stream = Stream(reader.client.port, "/explorer/tail", reader._head(None).items())
     try:
         assert (stream.status, stream.block()) == (200, [":"])
         accounts.change(invited.account.id, "viewer", ("two",), "test")
+        asyncio.run_coroutine_threadsafe(hub.sweep(), hub._loop).result(60)  # which it does by itself each second
         console.whole.using("sdk").post("/v1/events", {"event": "told-no-more", "user": "told-no-more"})
         while (rows := stream.block()) and rows[0].startswith(":"):
             pass

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from sentinel.api.hub import Hub
 from sentinel.console import guard, throttle
 from sentinel.console.pages import entry
 from sentinel.core.duration import HOUR, MINUTE
@@ -311,6 +312,24 @@ def test_what_ends_an_accounts_sessions_ends_them_at_once(alone, how):
     assert other.get("/overview").status == 303
     if how != "password":
         assert reader.get("/overview").status == 303
+
+
+@pytest.mark.parametrize("path", ["/explorer/export", "/findings/export?format=ocsf"])
+def test_a_file_goes_on_as_long_as_whoever_asked_for_it_may_see_the_app(alone, monkeypatch, path):
+    """Read slowly, it would be read for hours after that."""
+    reader, seated, seat = alone.invited("ana", "viewer"), [], Hub.seat
+    reader.app = "one"
+    monkeypatch.setattr(Hub, "seat", lambda hub, *given: seated.append(given[-1]) or seat(hub, *given))
+    assert reader.get(path).status == 200
+    (alive,) = seated
+    assert alive()
+    account = alone.server.accounts.session(reader.session).account
+    alone.server.accounts.change(account.id, None, ("two",), "test")
+    assert not alive()
+    alone.server.accounts.change(account.id, None, ("one",), "test")
+    assert alive()
+    alone.store.accounts.remove(account.id, "test", 1)
+    assert not alive()
 
 
 @pytest.mark.parametrize("what", ["signs in", "changes the password"])

@@ -100,7 +100,7 @@ def words(visit: Viewer) -> Response:
 @router.get("/explorer/export")
 def export(visit: Viewer, asked: Asked, format: EventFormat = "ndjson") -> Response:
     """Give the events of a search as a file."""
-    return visit.here.records.export(visit.app.id, visit.by, asked.filter(visit, visit.now), format)
+    return visit.here.records.export(visit.app.id, visit.by, visit.lasts, asked.filter(visit, visit.now), format)
 
 
 @router.get("/explorer/tail")
@@ -113,11 +113,7 @@ def tail(visit: Viewer, asked: Asked) -> Response:
     def row(kept: KeptEvent) -> dict[str, str]:
         return {"html": visit.answers.piece("explorer_rows.html", events=[kept], **shown)}
 
-    def alive() -> bool:
-        session = visit.here.accounts.session(visit.token, busy=False)
-        return session is not None and session.account.reaches(visit.app.id)
-
-    return visit.here.records.tail(visit.app.id, visit.by, filter, row, alive)
+    return visit.here.records.tail(visit.app.id, visit.by, visit.lasts, filter, row)
 
 
 @router.get("/explorer/events/{id:path}")

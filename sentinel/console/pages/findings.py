@@ -55,7 +55,7 @@ def export(
 ) -> Response:  # fmt: skip
     """Give the findings of a list as a file."""
     wanted = _wanted(visit, when, playbook, severity, status, user, ip, bundle)
-    return visit.here.records.findings(visit.app.id, visit.by, format, **wanted)
+    return visit.here.records.findings(visit.app.id, visit.by, visit.lasts, format, **wanted)
 
 
 @router.get("/findings/{id}")
