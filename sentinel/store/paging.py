@@ -17,13 +17,13 @@ T = TypeVar("T")
 
 
 def cursor(place: Sequence[int | str]) -> str:
-    """Return a place as the opaque text that is handed out."""
+    """Return the cursor of a place: an opaque text."""
     text = json.dumps(list(place), separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def place(text: str, *kinds: type) -> list[Any]:
-    """Return the place of a cursor, which holds values of these kinds; raises SentinelError for any other text."""
+    """Return the place of a cursor, as values of these types; raises SentinelError for any other text."""
     try:
         found = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, RecursionError):
@@ -34,14 +34,14 @@ def place(text: str, *kinds: type) -> list[Any]:
 
 
 def _small(value: object) -> bool:
-    """Say whether every store can look a value up: no integer of more than 64 bits, no text that is no Unicode."""
+    """Say whether every database can look a value up: an integer of 64 bits, a text of Unicode without NUL."""
     if isinstance(value, str):
         return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
     return not isinstance(value, int) or abs(value) < 1 << 63
 
 
 def bounded(limit: int) -> int:
-    """Return a limit within bounds; raises SentinelError."""
+    """Return a limit as it is; raises SentinelError unless it is between 1 and LARGEST."""
     if not 1 <= limit <= LARGEST:
         raise SentinelError(f"`limit`: `{limit}` is not between 1 and {LARGEST}")
     return limit
@@ -57,7 +57,10 @@ def page(
     connection: Connection, query: Select[Any], order: Sequence[ColumnElement[Any]], kinds: Sequence[type], limit: int,
     after: str | None, read: Callable[[Row[Any]], T], counted: bool = False,
 ) -> Page[T]:  # fmt: skip
-    """Return one page of a query in descending `order`, whose columns hold these kinds; `counted`, with its total."""
+    """Return one page of a query, sorted by the columns `order`, falling; `kinds` are the types of these columns.
+
+    `after` is a cursor, `read` makes an item of a row. With `counted` the page has a total.
+    """
     later = query if after is None else query.where(tuple_(*order) < tuple_(*place(after, *kinds)))
     rows = connection.execute(later.order_by(*(column.desc() for column in order)).limit(bounded(limit) + 1)).all()
     more = len(rows) > limit
