@@ -73,7 +73,7 @@ def get_report(
                 "invalid", f"`from`: a report on a {period} is of a moment", "give `at`, or ask for `period`"
             )
         moment = time("at", at, now)
-        span = reports.around(here.store, caller.app, period, zone, now if moment is None else moment)
+        span = reports.around(period, zone, now if moment is None else moment)
     return report_view(period, zone, reports.report(here.store, caller.app, *span, zone))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sentinel.core.buckets import buckets
 from sentinel.core.duration import DAY, HOUR
 from sentinel.core.explore import Interval, Names, Series, SeriesWanted, Sums, Top, TopWanted
 from sentinel.core.record import Filter
@@ -39,10 +40,10 @@ class Report:
     told_before: Told
 
 
-def around(store: Store, app: str, period: Interval, zone: str, at: int) -> tuple[int, int, int]:
+def around(period: Interval, zone: str, at: int) -> tuple[int, int, int]:
     """Return when the hour … month of a moment begins and ends, and when the one before it begins."""
-    found = store.explorer.series(app, SeriesWanted(Filter(since=at, until=at + 1), period, zone=zone))
-    return found.starts[0], found.until, found.previous_starts[0]
+    found = buckets(period, zone, at, at + 1, 1)
+    return found.start(found.first), found.end(), found.start(found.first - 1)
 
 
 def between(since: int, until: int) -> tuple[int, int, int]:

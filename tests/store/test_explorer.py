@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentinel.core.buckets import buckets
 from sentinel.core.duration import DAY
 from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import Filter
@@ -19,7 +20,7 @@ from sentinel.store.embedded.duck import Duck
 from sentinel.store.embedded.questions import Asker
 from sentinel.store.embedded.store import open_store
 from sentinel.store.embedded.words import DUCKDB_WORDS
-from sentinel.store.explorer.buckets import buckets
+from sentinel.store.explorer.buckets import number_of
 from sentinel.store.explorer.machine import Machine
 from sentinel.store.sql import Sql
 from tests.contract.values import NOW, batch, event, fresh_app, put
@@ -129,7 +130,7 @@ def test_every_moment_lies_in_the_bucket_of_its_local_date(since, zone, interval
     assert list(starts) == sorted(starts)
     some = [since, *(int(since + part * 200 * DAY) for part in parts), *starts[1:], *(one - 1 for one in starts[1:])]
     listed = ", ".join(f"(CAST({one} AS BIGINT))" for one in some)
-    number = over.number_of(since, lambda what, by: DUCKDB_WORDS.divided.format(what, by))
+    number = number_of(over, since, lambda what, by: DUCKDB_WORDS.divided.format(what, by))
     with duckdb.connect() as own:
         found = own.execute(f"SELECT ts, {number} FROM (VALUES {listed}) AS t (ts)").fetchall()
     for at, which in found:

@@ -66,7 +66,7 @@ def show_report(
     if period == "period":
         span = reports.between(*Period(BETWEEN, when.since, when.until).span(now, "7d"))
     else:
-        span = reports.around(visit.store, app, period, zone, hand.time("at", at) if at else now)
+        span = reports.around(period, zone, hand.time("at", at) if at else now)
     since, until, previous = span
     found = reports.report(visit.store, app, since, until, previous, zone)
     titles = visit.here.overview.titles()

@@ -1,135 +1,47 @@
-"""Time in buckets, each a whole minute … month of a time zone: which one a moment lies in, in Python and in SQL.
-
-A bucket is known by its number. Minutes and hours are counted in UTC, all others by the zone's calendar.
-"""
+"""The number of the bucket that an event lies in, as SQL. What buckets are is in `core.buckets`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sentinel.core import moment
-from sentinel.core.duration import DAY, HOUR, MINUTE
-from sentinel.core.errors import SentinelError
-from sentinel.core.explore import INTERVALS, Interval
-
-_NAME = re.compile(r"[A-Za-z0-9_+\-]{1,32}(?:/[A-Za-z0-9_+\-]{1,32}){0,2}")
-_EPOCH = date(1970, 1, 1)
-_SIZES = {"minute": MINUTE, "hour": HOUR}
-_LATEST = 221_845_392_000_000_000  # the year 9000
+from sentinel.core.buckets import SIZES, Buckets, offset
+from sentinel.core.duration import DAY
 
 Divided = Callable[[str, int], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Buckets:
-    """`count` buckets in a time zone, the first of which has the number `first`."""
+def number_of(over: Buckets, since: int, divided: Divided) -> str:
+    """Return SQL for the number of the bucket that `ts` lies in, right for times from `since` to the last one's end.
 
-    interval: Interval
-    zone: ZoneInfo
-    first: int
-    count: int
-
-    def start(self, number: int) -> int:
-        """Return when a bucket begins, in microseconds since 1970."""
-        if self.interval in _SIZES:
-            return number * _SIZES[self.interval]
-        return _begin(_day(self.interval, number), self.zone)
-
-    def starts(self, before: int = 0) -> tuple[int, ...]:
-        """Return when each bucket begins, or with `before` each of the `count` buckets that lie so many earlier."""
-        return tuple(self.start(number - before) for number in range(self.first, self.first + self.count))
-
-    def end(self) -> int:
-        """Return when the last bucket ends."""
-        return self.start(self.first + self.count)
-
-    def number_of(self, since: int, divided: Divided) -> str:
-        """Return SQL for the number of the bucket that `ts` lies in, right for times from `since` to `end()`.
-
-        `divided` returns SQL for a piece of SQL divided by a whole number, without the rest.
-        """
-        if self.interval in _SIZES:
-            return divided("ts", _SIZES[self.interval])
-        day = divided(f"(ts + {_offsets(self.zone, since, self.end())})", DAY)
-        if self.interval == "day":
-            return day
-        if self.interval == "week":
-            return divided(f"({day} + 3)", 7)
-        of = f"(DATE '1970-01-01' + CAST({day} AS INTEGER))"
-        return f"CAST(extract(year FROM {of}) * 12 + extract(month FROM {of}) - 1 AS BIGINT)"
-
-
-def buckets(interval: Interval, zone: str, since: int, until: int, most: int) -> Buckets:
-    """Return the buckets that a period touches; raises SentinelError for a wrong zone or period, and for too many."""
-    found = _zone(zone)
-    if not 0 <= since < until <= _LATEST:
-        raise SentinelError("`to`: not a period between 1970 and the year 9000")
-    first, last = (_number(interval, found, at) for at in (since, until - 1))
-    if last - first >= most:
-        longer = INTERVALS[INTERVALS.index(interval) + 1 :]
-        hint = f"ask for a shorter time, or by the {longer[0]}" if longer else "ask for a shorter time"
-        raise SentinelError(f"`interval`: {last - first + 1:,} of one {interval} each are more than {most:,}", hint)
-    return Buckets(interval, found, first, last - first + 1)
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        if _NAME.fullmatch(name):
-            return ZoneInfo(name)
-    except (LookupError, ValueError, OSError):
-        pass
-    raise SentinelError(f"`zone`: `{name[:64]}` is not a time zone", "such as `UTC` or `Europe/Berlin`")
-
-
-def _number(interval: Interval, zone: ZoneInfo, at: int) -> int:
-    if interval in _SIZES:
-        return at // _SIZES[interval]
-    day = (at + _offset(zone, at)) // DAY
-    if interval == "day":
+    `divided` returns SQL for a piece of SQL divided by a whole number, without the rest.
+    """
+    if over.interval in SIZES:
+        return divided("ts", SIZES[over.interval])
+    day = divided(f"(ts + {_offsets(over.zone, since, over.end())})", DAY)
+    if over.interval == "day":
         return day
-    if interval == "week":
-        return (day + 3) // 7  # the first Monday was the fifth day
-    of = _EPOCH + timedelta(days=day)
-    return of.year * 12 + of.month - 1
-
-
-def _day(interval: Interval, number: int) -> date:
-    if interval == "month":
-        return date(number // 12, number % 12 + 1, 1)
-    return _EPOCH + timedelta(days=number * 7 - 3 if interval == "week" else number)
-
-
-def _begin(day: date, zone: ZoneInfo) -> int:
-    """Return the moment at which a day begins; where clocks skip midnight, the moment at which they do."""
-    return moment.from_datetime(datetime(day.year, day.month, day.day, tzinfo=zone))
-
-
-def _offset(zone: ZoneInfo, at: int) -> int:
-    """Return the microseconds by which a zone's clocks are ahead of UTC."""
-    ahead = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)).astimezone(zone).utcoffset()
-    assert ahead is not None
-    return ahead // timedelta(microseconds=1)
+    if over.interval == "week":
+        return divided(f"({day} + 3)", 7)
+    of = f"(DATE '1970-01-01' + CAST({day} AS INTEGER))"
+    return f"CAST(extract(year FROM {of}) * 12 + extract(month FROM {of}) - 1 AS BIGINT)"
 
 
 def _offsets(zone: ZoneInfo, since: int, until: int) -> str:
     """Return SQL for a zone's offset at `ts` in microseconds, right for times between two moments."""
     changes = list(_changes(zone, since, until))
     if not changes:
-        return f"{_offset(zone, since)}"
-    cases = " ".join(f"WHEN ts < {at} THEN {_offset(zone, at - 1)}" for at in changes)
-    return f"CASE {cases} ELSE {_offset(zone, until - 1)} END"
+        return f"{offset(zone, since)}"
+    cases = " ".join(f"WHEN ts < {at} THEN {offset(zone, at - 1)}" for at in changes)
+    return f"CASE {cases} ELSE {offset(zone, until - 1)} END"
 
 
 def _changes(zone: ZoneInfo, since: int, until: int) -> Iterator[int]:
     """Give the moments at which a zone's offset changes; two changes within a day would be taken for one or none."""
-    low, before = since, _offset(zone, since)
+    low, before = since, offset(zone, since)
     while low < until:
         high = min(low + DAY, until)
-        after = _offset(zone, high)
+        after = offset(zone, high)
         if after != before:
             yield _change(zone, low, high)
         low, before = high, after
@@ -137,8 +49,8 @@ def _changes(zone: ZoneInfo, since: int, until: int) -> Iterator[int]:
 
 def _change(zone: ZoneInfo, low: int, high: int) -> int:
     """Return the first moment after `low` that has the offset of `high`, found by bisection."""
-    wanted = _offset(zone, high)
+    wanted = offset(zone, high)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if _offset(zone, middle) == wanted else (middle, high)
+        low, high = (low, middle) if offset(zone, middle) == wanted else (middle, high)
     return high

@@ -5,8 +5,9 @@ The buckets in which a user was there are the bits of one number, so that each u
 
 from __future__ import annotations
 
+from sentinel.core.buckets import Buckets, buckets
 from sentinel.core.explore import MOST_COHORTS, Cohort, Retention, RetentionWanted, period
-from sentinel.store.explorer.buckets import Buckets, buckets
+from sentinel.store.explorer.buckets import number_of
 from sentinel.store.explorer.machine import Machine
 from sentinel.store.sql import Sql, sql
 
@@ -16,7 +17,7 @@ def retention(machine: Machine, app: str, wanted: RetentionWanted) -> Retention:
     since, until = period(wanted.filter)
     over = buckets(wanted.interval, wanted.zone, since, until, MOST_COHORTS)
     where = machine.where(app, wanted.filter)
-    bit = f"CAST(1 AS BIGINT) << CAST({over.number_of(since, machine.divided)} - {over.first} AS INTEGER)"
+    bit = f"CAST(1 AS BIGINT) << CAST({number_of(over, since, machine.divided)} - {over.first} AS INTEGER)"
     begun, back = _bits(bit, wanted.start), _bits(bit, wanted.back)
     users = sql(
         "SELECT {} AS begun, {} AS back FROM events WHERE {} AND user_h IS NOT NULL GROUP BY user_h", begun, back, where

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sentinel.core.buckets import Buckets, buckets
 from sentinel.core.explore import MOST_POINTS, Line, Scalar, Series, SeriesWanted, estimates, period, total
-from sentinel.store.explorer.buckets import Buckets, buckets
+from sentinel.store.explorer.buckets import number_of
 from sentinel.store.explorer.machine import NO_KEY, Key, Machine, Measure
 from sentinel.store.explorer.ranks import Ranks, ranks
 from sentinel.store.sql import Sql, sql
@@ -77,7 +78,7 @@ def _starts_before(wanted: SeriesWanted, over: Buckets) -> tuple[int, ...]:
 
 def _folded(machine: Machine, wanted: SeriesWanted, over: Buckets, where: Sql, key: Key, measure: Measure) -> Series:
     """Answer for a costly key: events are grouped by what the key is made of first, and by the key after that."""
-    bucket = over.number_of(_earliest(wanted, over), machine.divided)
+    bucket = number_of(over, _earliest(wanted, over), machine.divided)
     made = machine.made(where, replace(key, form="j"), measure)
     rows = machine.rows(sql(_folding(wanted, over, bucket, measure, key.form), made))
     keys = {int(place): k for place, _, _, k, _ in rows if place < wanted.top}
@@ -122,7 +123,7 @@ Found = dict[tuple[int, int], float | None]
 
 def _points(machine: Machine, asked: _Asked) -> Found:
     """Return the metric by line and bucket."""
-    number = asked.over.number_of(asked.earliest, machine.divided)
+    number = number_of(asked.over, asked.earliest, machine.divided)
     query = f"SELECT {{}} AS line, {number} AS bucket, {asked.measure.sum} FROM {{}} GROUP BY 1, 2"
     queries = [sql(query, *_by_line(machine, replace(asked, where=where))) for where in _parts(asked)]
     return {(int(row[0]), int(row[1])): row[2] for row in machine.rows(_together(queries))}
