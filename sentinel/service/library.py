@@ -94,13 +94,7 @@ class Library:
 
     def source(self, playbook: Playbook) -> str:
         """Return the text of a playbook's own document."""
-        lines = self._taken.files.get(playbook.place.file, b"").decode("utf-8", "replace").splitlines()
-        first = last = min(playbook.place.line - 1, len(lines))
-        while first and not lines[first - 1].startswith(_MARK):
-            first -= 1
-        while last < len(lines) and not lines[last].startswith(_MARK):
-            last += 1
-        return "\n".join(lines[first:last]).strip() + "\n"
+        return document(self._taken.files.get(playbook.place.file, b"").decode("utf-8", "replace"), playbook)
 
     def _take(self, now: Gathered) -> bool:
         """Take over what is sound: of a file with a mistake what it said before; nothing where that does not fit."""
@@ -121,3 +115,14 @@ class Library:
         content = found.assembled(self._channels, tested)
         guarded = {id: one if one.guard else replace(one, guard=self._guard) for id, one in content.playbooks.items()}
         return replace(content, playbooks=guarded)
+
+
+def document(text: str, playbook: Playbook) -> str:
+    """Return of a file's text the document that a playbook was read from."""
+    lines = text.splitlines()
+    first = last = min(playbook.place.line - 1, len(lines))
+    while first and not lines[first - 1].startswith(_MARK):
+        first -= 1
+    while last < len(lines) and not lines[last].startswith(_MARK):
+        last += 1
+    return "\n".join(lines[first:last]).strip() + "\n"

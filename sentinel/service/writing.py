@@ -20,7 +20,7 @@ from sentinel.core.batch import Note
 from sentinel.core.duration import SECOND
 from sentinel.core.errors import Conflict, InputError, SentinelError, StoreBusy
 from sentinel.loader.source import LARGEST
-from sentinel.service.library import Library
+from sentinel.service.library import Library, document
 from sentinel.service.ports import Store
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\.ya?ml", re.ASCII)
@@ -54,6 +54,15 @@ class Writing:
             raise InputError(f"there is no file `{file[:200]}` of rules or playbooks")
         data = _read(Path(file))
         return Sheet(file, data.decode("utf-8", "replace"), _mark(data), self._fixed(Path(file)))
+
+    def playbook(self, file: str, id: str) -> str | None:
+        """Return a playbook's text as its file has it now; None where the engine will not take that over."""
+        try:
+            text = self.sheet(file).text
+            found = self._library.with_text(file, text).playbooks.get(id)
+        except SentinelError:
+            return None
+        return document(text, found) if found and found.place.file == file else None
 
     def new(self, name: str) -> Sheet:
         """Return the empty sheet of a file that does not exist yet; raises InputError for what is no file's name."""

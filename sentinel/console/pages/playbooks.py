@@ -94,8 +94,11 @@ def show_playbook(
     before = store.playbooks.history(app, id, 1, page.cursor).items if page.cursor else ()  # the last was made from it
     near, problem = _near(visit, id, group)
     playbook = visit.here.overview.playbook(id)
+    saved = visit.here.writing.playbook(state.file, id) if state and done == "playbook-saved" else None
+    kept = newest[0].source if newest else ""
     return visit.page(
         "playbook.html", id=id, state=state, playbook=playbook, newest=newest, now=now, bars=_bars(visit, id),
+        text=saved or kept, waiting=saved not in (None, kept),
         latest=store.findings.list(app, playbook=id, limit=10).items, wrong=_wrong(visit).get(id, 0),
         guarded=visit.here.overview.guarded(app, now).get(id), version=version, near=near, problem=problem, group=group,
         page=page, changes=_changes((*page.items, *before), version),
