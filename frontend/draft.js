@@ -192,7 +192,7 @@ form.addEventListener("input", (event) => {
 form.addEventListener("change", (event) => { if (event.target.name === "since") put("backtest", report); });
 form.addEventListener("submit", (event) => {
   const what = event.submitter?.value;
-  if (!["check", "test", "backtest"].includes(what)) return;
+  if (!["check", "test", "backtest", "suggest"].includes(what)) return;
   event.preventDefault();
   put(what, what === "backtest" ? report : result);
 });

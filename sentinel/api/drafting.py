@@ -1,4 +1,4 @@
-"""/v1/playbooks/check, /test and /backtest: try the text of a playbook before it is a file, by `trials.workbench`."""
+"""/v1/playbooks/check, /test, /backtest and /suggest: try the text of a playbook before it is a file."""
 
 from __future__ import annotations
 
@@ -110,6 +110,58 @@ class BacktestView(Model):
     seconds: float
 
 
+class FittingView(Model):
+    """A threshold that a percentage of groups stays below, and how many groups would reach it."""
+
+    percentile: float
+    threshold: float
+    fires: int
+    needs: int
+
+
+class NowView(Model):
+    """The threshold of the draft; `strict`: it must be exceeded."""
+
+    threshold: float
+    strict: bool
+    fires: int
+
+
+class HighView(Model):
+    """A group that came high."""
+
+    group: dict[str, Any]
+    value: float
+
+
+class MeasureView(Model):
+    """One threshold of a draft: how high its groups came, as `sentinel suggest` says it, and which others would fit."""
+
+    playbook: str
+    metric: str
+    unit: str
+    groups: int
+    measured: int
+    never: int
+    sampled: bool
+    percentiles: dict[str, float | None]
+    now: NowView
+    options: list[FittingView]
+    highest: list[HighView]
+
+
+class SuggestView(Model):
+    """Which thresholds fit a draft; with `partial` all is as of the events up to `judged_until`."""
+
+    from_: Annotated[Moment, Field(alias="from")]
+    to: Moment
+    read: int
+    partial: bool
+    judged_until: Moment | None
+    measures: list[MeasureView]
+    seconds: float
+
+
 @router.post("/v1/playbooks/check", response_model=CheckView, dependencies=ASKED_IN_TURN)
 def check_draft(here: Here, caller: Admin, draft: Draft) -> Any:
     """Return every mistake of a draft, as if it were a file beside those in use."""
@@ -132,6 +184,16 @@ def backtest_draft(here: Here, caller: Admin, draft: Judged) -> Any:
         return here.workbench.backtest(
             caller.app, f"{caller.app} {caller.by}", draft.text, lasting("since", draft.since), draft.file
         )
+    except PlaybookErrors as errors:
+        raise _mistaken(errors) from None
+
+
+@router.post("/v1/playbooks/suggest", response_model=SuggestView, responses=CONFLICT, dependencies=ASKED_IN_TURN)
+def suggest_thresholds(here: Here, caller: Admin, draft: Judged) -> Any:
+    """Return how high groups came by what a draft counts, and the thresholds that most of them stay below."""
+    now, who = here.clock(), f"{caller.app} {caller.by} thresholds"
+    try:
+        return here.workbench.suggest(caller.app, who, draft.text, now - lasting("since", draft.since), now, draft.file)
     except PlaybookErrors as errors:
         raise _mistaken(errors) from None
 

@@ -157,6 +157,13 @@ def ends(since: int | None, until: int | None) -> dict[str, str]:
     return {name: "" if at is None else field_time(at) for name, at in (("from", since), ("to", until))}
 
 
+def around(now: int, at: int) -> dict[str, str]:
+    """Return the shortest period of a day or more, as addresses say it, in which an event is."""
+    lengths = (name for name, (length, _) in RANGES.items() if length >= DAY and now - length < at <= now)
+    name = next(lengths, None)
+    return {"range": name} if name else {"range": BETWEEN, **ends(at - DAY, at + DAY)}
+
+
 def _moment(name: str, text: str) -> int:
     """Return the moment of a text; one without a zone is UTC's."""
     plain = text.strip().replace(" ", "T", 1)

@@ -36,8 +36,9 @@ OTHERS: Mapping[str, Mapping[str, str]] = {
     "new": {"to": "To"},
     "pardon": {"for": "Allow them for"},
     "people": {"range": "Seen in"},
+    "playbook": {"count": "Count", "group": "Of each", "name": "What it finds", "title": "What it finds"},
     "retention": {"interval": "By"},
-    "rule": {"q": "Condition, in the language of rules"},
+    "rule": {"name": "What it takes", "q": "Condition, in the language of rules"},
     "searches": {"q": "Condition, in the language of rules"},
     "welcome": {"again": "Password again"},
 }

@@ -125,26 +125,44 @@ class Searches:
 
         Raises SentinelError where the name is taken or no name, and where there is nothing to take.
         """
-        if self.query(q) is None and event is None:
-            raise SentinelError("`q`: a rule needs a condition or an event's name")
-        if not _ID.fullmatch(name):
-            raise SentinelError(f"`name`: `{name[:64]}` is no rule's name", "small letters, digits and single `-`")
         if name in self._content().rules:
             raise SentinelError(f"`name`: there is a rule `{name}` already", "choose another")
-        text = _rule_text(name, title or name, q, event)
+        return self._made("rule", name, title, q, event)
+
+    def playbook(
+        self, name: str, title: str, q: str | None, event: str | None, *, group: str, window: str, count: str,
+        threshold: float,
+    ) -> str:  # fmt: skip
+        """Return the text of a playbook that counts what a search finds: `event`s, or how many different of a field.
+
+        It watches only. `group` is empty for the whole app. Raises what `rule` raises.
+        """
+        if name in self._content().playbooks:
+            raise SentinelError(f"`name`: there is a playbook `{name}` already", "choose another")
+        when = f"count: {threshold}" if count == "event" else f"distinct: {{{count}: {threshold}}}"
+        more = f"group_by: {group or '[]'}\nwindow: {window}\nwhen: {{{when}}}\n"
+        return self._made("playbook", name, title, q, event, more)
+
+    def _made(self, kind: str, name: str, title: str, q: str | None, event: str | None, more: str = "") -> str:
+        if self.query(q) is None and event is None:
+            raise SentinelError(f"`q`: a {kind} needs a condition or an event's name")
+        if not _ID.fullmatch(name):
+            raise SentinelError(f"`name`: `{name[:64]}` is no {kind}'s name", "small letters, digits and single `-`")
+        text = _file_text(kind, name, title or name, q, event, more)
         try:
             assemble({f"{name}.yaml": text.encode()}, self._content().lists)
         except PlaybookErrors as errors:
             first = errors.mistakes[0]
-            raise SentinelError(f"this cannot be a rule: {first.message}", first.hint) from None
+            raise SentinelError(f"this cannot be a {kind}: {first.message}", first.hint) from None
         return text
 
 
-def _rule_text(name: str, title: str, q: str | None, event: str | None) -> str:
-    lines = [f"rule: {name}", f"title: {_quoted(title)}"]
+def _file_text(kind: str, name: str, title: str, q: str | None, event: str | None, more: str) -> str:
+    lines = [f"{kind}: {name}", f"title: {_quoted(title)}"]
+    lines += ["mode: monitor"] if kind == "playbook" else []
     lines += [] if event is None else [f"event: {_quoted(event)}"]
     lines += [] if q is None or not q.strip() else [f"where: {_quoted(' '.join(q.split()) if _plain(q) else q)}"]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + more
 
 
 def _plain(q: str) -> bool:

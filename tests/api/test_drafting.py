@@ -86,7 +86,7 @@ def test_a_drafts_tests_run_with_the_playbooks_in_force(server):
     assert (mistake["line"], mistake["hint"]) == (12, "did you mean `three-failures`?")
 
 
-@pytest.mark.parametrize("what", ["test", "backtest"])
+@pytest.mark.parametrize("what", ["test", "backtest", "suggest"])
 def test_what_cannot_be_read_is_refused_with_every_mistake(server, what):
     error = post(server, what, "playbook: x\nwidow: 1", status=422)["error"]
     assert error["problems"][0]["line"] == 1
@@ -103,8 +103,27 @@ def test_a_backtest_judges_the_events_of_its_app_alone(server):
     assert server.using("admin").get("/v1/findings?playbook=draft").json["items"] == []
 
 
-def test_a_time_that_is_too_long_and_a_draft_that_is_off_are_refused(server):
-    assert "90 days" in post(server, "backtest", DRAFT, status=422, since="91d")["error"]["message"]
+def test_thresholds_are_suggested_by_how_high_the_groups_of_ones_own_app_came(server):
+    sent = [{"event": "stepped", "user": f"s{n}"} for n in range(4) for _ in range(n + 1)]
+    assert server.using("sdk").post("/v1/events", sent).json["accepted"] == 10
+    text = "playbook: steps\nevent: stepped\ngroup_by: user\nwindow: 1h\nwhen: {count: 2}\n"
+    found = post(server, "suggest", text, since="1d")
+    (one,) = found["measures"]
+    assert (found["read"], found["partial"], one["measured"], one["percentiles"]["50"]) == (10, False, 4, 2)
+    assert one["options"] == [{"percentile": 100, "threshold": 5, "fires": 0, "needs": 0}]
+    assert one["now"] == {"threshold": 2, "strict": False, "fires": 3}
+    assert one["highest"][0] == {"group": {"user": "id:s3"}, "value": 4}
+    assert post(server, "suggest", text, since="1d", app="two")["measures"][0]["measured"] == 0
+    text += "---\nplaybook: more\nevent: stepped\ngroup_by: []\nwindow: 1h\nwhen: {count: 20}\n"
+    assert [one["playbook"] for one in post(server, "suggest", text, since="1d")["measures"]] == ["steps", "more"]
+
+
+@pytest.mark.parametrize("what", ["backtest", "suggest"])
+def test_a_time_that_is_too_long_is_refused(server, what):
+    assert "90 days" in post(server, what, DRAFT, status=422, since="91d")["error"]["message"]
+
+
+def test_a_draft_that_is_off_is_refused(server):
     off = DRAFT.replace("title:", 'mode: "off"\ntitle:')
     assert "off" in post(server, "backtest", off, status=422)["error"]["hint"]
 

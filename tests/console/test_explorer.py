@@ -123,13 +123,13 @@ def test_a_nested_value_is_shown_as_json_and_leads_to_the_events_that_have_it(co
     cart = {"total": 14, "gift": True, "lines": [{"sku": "A1"}], "tags": ["new", 'v"ip']}
     for user in ("una", "uma"):
         event = {"event": "cart.changed", "user": user, "properties": {"cart": cart | {"by": user}, "odd key": 1}}
-        assert console.whole.using("sdk").post("/v1/events", event).json["accepted"] == 1
-    wait_for(lambda: "2 events" in text(console.reader().page(where(event="cart.changed"))))
-    page = console.reader().page(where(event="cart.changed", q="properties.cart.total > 1", by="users"))
+        assert console.whole.using("sdk", "two").post("/v1/events", event).json["accepted"] == 1
+    wait_for(lambda: "2 events" in text(console.reader().page(where(app="two", event="cart.changed"))))
+    page = console.reader().page(where(app="two", event="cart.changed", q="properties.cart.total > 1", by="users"))
     assert 'cart.total 14 , cart.gift True , cart.lines [{"sku": "A1"}] , cart.tags ["new", "v\\"ip"] +2' in text(page)
     asked = {"q": 'properties.cart.total > 1 and properties.cart.by == "una"', "event": "cart.changed", "by": "users"}
-    assert asked | {"app": "one"} in [said(link) for link in links(page)]
-    assert "1 event " in text(console.reader().page(where(**asked)))
+    assert asked | {"app": "two"} in [said(link) for link in links(page)]
+    assert "1 event " in text(console.reader().page(where(app="two", **asked)))
     whole = console.reader().page(links(page, "/explorer/events/")[0])
     assert '"odd key": 1 }' in text(whole)
     assert not [link for link in links(whole) if "odd+key" in link or "sku" in link]
@@ -140,13 +140,15 @@ def test_a_nested_value_is_shown_as_json_and_leads_to_the_events_that_have_it(co
 
 def test_a_field_that_holds_further_ones_leads_to_them(console):
     event = {"event": "ship", "user": "una", "properties": {"ship": {"to": {"country": "DE"}, "by": "air"}}}
-    assert console.whole.using("sdk").post("/v1/events", event).json["accepted"] == 1
-    wait_for(lambda: "1 event " in text(console.reader().page(where(event="ship"))))
-    page = console.reader().page(where(event="ship", facet="properties.ship"))
+    assert console.whole.using("sdk", "two").post("/v1/events", event).json["accepted"] == 1
+    wait_for(lambda: "1 event " in text(console.reader().page(where(app="two", event="ship"))))
+    page = console.reader().page(where(app="two", event="ship", facet="properties.ship"))
     assert "No event here has a value in it, but in what lies inside:" in text(page)
     inner = [said(link)["facet"] for link in links(page) if "facet" in said(link)]
     assert {"properties.ship.by", "properties.ship.to"} <= set(inner)
-    assert "No event here has a value in it." in text(console.reader().page(where(event="ship", facet="properties.x")))
+    assert "No event here has a value in it." in text(
+        console.reader().page(where(app="two", event="ship", facet="properties.x"))
+    )
 
 
 def test_an_event_says_which_of_its_properties_are_of_another_type_than_came_first(console):
@@ -217,6 +219,40 @@ def test_a_search_becomes_the_text_of_a_rule(console):
     assert "rule: free-plans-more\n" in shown and 'where: "properties.plan == \\"free\\""' in shown
     about = console.reader("analyst").post("/explorer/rule", {"title": "x", "q": "", "user": "ana"})
     assert about.status == 422 and "not about one user" in text(about)
+
+
+def test_a_search_becomes_a_playbook_whose_threshold_few_reach(console):
+    for user, times in (("low", 1), ("middle", 2), ("high", 5)):
+        console.whole.fail("198.51.100.77", user=user, times=times, app="two", properties={"made": "fits"})
+    wait_for(lambda: "8 events" in text(console.reader().page(where(app="two", q='properties.made == "fits"'))))
+    asked = {"q": 'properties.made == "fits"', "title": "Made: of a search", "group": "user", "count": "event"}
+    analyst = console.reader("analyst")
+    page = analyst.post("/explorer/playbook?app=two", {**asked, "window": "10m", "range": "24h"}).body.decode()
+    said = text(page)
+    assert "each of 3 groups came within a window: half of them to 2 at most, the highest to 5" in said
+    assert "≥ 6 all 0" in said and "user id:high 5" in said
+    made = next(link for link in links(page, "/playbooks/new?") if "count%3A+6" in link)
+    draft = unescape(re.search(r"<textarea[^>]*data-draft>(.*?)</textarea>", analyst.page(made), re.S)[1])
+    assert draft.startswith('playbook: made-of-a-search\ntitle: "Made: of a search"\nmode: monitor\nwhere: ')
+    assert draft.endswith("group_by: user\nwindow: 10m\nwhen: {count: 6}\n")
+    fresh = {"do": "suggest", "since": "1d", "text": draft, "file": "", "mark": ""}
+    again = text(analyst.post("/playbooks/edit?app=two", fresh))
+    assert "≥ 6 all 0" in again and "Now ≥ 6, which 0 groups would reach." in again
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"q": ""}, "a playbook needs a condition or an event's name"),
+        ({"user": "una"}, "a playbook is not about one user or address (leave the field out)"),
+        ({"title": "Three failures"}, "`What it finds`: there is a playbook `three-failures` already (choose another)"),
+        ({"group": "geo.city"}, "`Of each`: `geo.city` is none of"),
+    ],
+)
+def test_a_search_of_which_no_playbook_can_be_made_is_refused_beside_its_form(console, more, words):
+    asked = {"q": "not success", "title": "Made", "group": "ip", "count": "event", "window": "10m"}
+    answer = console.reader("analyst").post("/explorer/playbook", {**asked, **more})
+    assert (answer.status, words in text(answer)) == (422, True), text(answer)
 
 
 def test_a_report_says_where_its_bars_hold_more_than_its_period(console):

@@ -179,6 +179,34 @@ def test_a_playbook_that_was_just_saved_is_waited_for(console):
     assert console.reader("viewer").get("/playbooks/of/not-yet?done=marked").status == 404
 
 
+@pytest.mark.parametrize(
+    ("draft", "words"),
+    [
+        ("rule: x\nevent: auth\n", "there is no threshold to suggest (a `sequence` has none, nor what is off)"),
+        ("playbook: x\nwidow: 1\n", "unknown key `widow`"),
+    ],
+)
+def test_a_draft_without_thresholds_has_none_suggested(console, ana, draft, words):
+    assert words in text(ana.post("/playbooks/edit", sheet(ana), do="suggest", since="7d", text=draft))
+
+
+def test_a_playbook_that_was_just_saved_shows_its_new_text_before_the_engine_goes_by_it(console, ana):
+    where = ana.done("/playbooks/edit", {**sheet(ana), "text": watching("ahead"), "name": "ahead.yaml"}, do="save")
+    wait_for(lambda: console.store.playbooks.history("one", "ahead", 1).items)
+    assert "takes it over in a moment" not in ana.page(where)
+    console.store.playbooks.keep(
+        "one", [PlaybookVersion("ahead", "v2", "playbook: as-it-was\n", console.server.clock())]
+    )
+    page = ana.page(where)
+    assert "The engine takes it over in a moment" in text(page)
+    assert (page.count(watching("ahead").strip()), page.count("as-it-was")) == (1, 0)
+    later = ana.page("/playbooks/of/ahead")
+    assert "as-it-was" in later and "takes it over in a moment" not in later
+    (console.folder / "ahead.yaml").write_text("playbook: ahead\nwidow: 1\n")
+    assert "as-it-was" in ana.page(where), "what is a mistake is not taken over"
+    (console.folder / "ahead.yaml").unlink()
+
+
 def test_every_mistake_is_told_with_its_line_and_caret_and_without_scripts(console, ana):
     said = ana.post("/playbooks/edit", sheet(ana), do="check", text=watching() + "widow: 3m\ngroup: ip\n").body.decode()
     assert "2 mistakes" in said

@@ -29,6 +29,7 @@ RIGHTS = {
     "POST /explorer/searches": "analyst",
     "POST /explorer/searches/{id}/rename": "analyst",
     "POST /explorer/searches/{id}/remove": "analyst",
+    "POST /explorer/playbook": "analyst",
     "POST /explorer/rule": "analyst",
     "GET /people": "viewer",
     "GET /people/find": "viewer",

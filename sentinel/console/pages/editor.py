@@ -31,9 +31,11 @@ from sentinel.service.trials.workbench import Superseded
 from sentinel.service.writing import Sheet
 
 router = APIRouter()
-DOES = ("check", "test", "backtest", "save", "draft", "discard")
+DOES = ("check", "test", "backtest", "suggest", "save", "draft", "discard")
 TIMES = (("1d", "the last day"), ("7d", "7 days"), ("30d", "30 days"), ("90d", "90 days"))
-NOTHING: Mapping[str, Any] = {"mistakes": [], "tests": None, "report": None, "trouble": "", "checked": None}
+NOTHING: Mapping[str, Any] = {
+    "mistakes": [], "tests": None, "report": None, "fitting": None, "trouble": "", "checked": None,
+}  # fmt: skip
 FRESH = """\
 playbook: my-playbook
 title: What it finds, in a few words
@@ -182,11 +184,9 @@ def _asked(visit: Visit, do: str, text: str, sheet: Sheet, form: Form) -> dict[s
     try:
         if do == "test":
             return {"tests": bench.test(text, file)}
-        if do == "backtest":
+        if do in ("backtest", "suggest"):
             since = form.choice("since", [value for value, _ in TIMES])
-            report, zone = bench.backtest(visit.app.id, _who(visit), text, parse_duration(since), file), zone_of(visit)
-            bars = [(local(at * SECOND, zone), count) for at, count in report["chart"]["counts"]]
-            return {"report": report, "bars": bars, "since": since}
+            return {"since": since} | _judged(visit, do, text, parse_duration(since), file)
     except PlaybookErrors:
         pass
     except Superseded:
@@ -195,6 +195,15 @@ def _asked(visit: Visit, do: str, text: str, sheet: Sheet, form: Form) -> dict[s
         return {"trouble": str(error)}
     checked = bench.check(text, file)
     return {"mistakes": checked["mistakes"], "checked": checked}
+
+
+def _judged(visit: Visit, do: str, text: str, since: int, file: str | None) -> dict[str, Any]:
+    """Return what a draft would have done since so long ago, or which thresholds fit it."""
+    bench, app = visit.here.workbench, visit.app.id
+    if do == "suggest":
+        return {"fitting": bench.suggest(app, f"{_who(visit)} thresholds", text, visit.now - since, visit.now, file)}
+    report, zone = bench.backtest(app, _who(visit), text, since, file), zone_of(visit)
+    return {"report": report, "bars": [(local(at * SECOND, zone), count) for at, count in report["chart"]["counts"]]}
 
 
 def _shown(

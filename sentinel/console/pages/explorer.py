@@ -7,8 +7,9 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
-from sentinel.console.asking import BETWEEN, CHOICES, RANGES, Asked, Search, ends, zone_of
+from sentinel.console.asking import BETWEEN, CHOICES, Asked, Search, around, ends, zone_of
 from sentinel.console.narrowing import Narrowing
+from sentinel.console.pages.searches import COUNTED, GROUPS, WINDOWS
 from sentinel.console.parts import Cursor, Given, Id
 from sentinel.console.visit import Viewer, Visit
 from sentinel.core.duration import DAY, SECOND
@@ -56,7 +57,7 @@ def explore(visit: Viewer, asked: Asked, by: By = "events", facet: Given = "", c
     now = visit.now
     shown: dict[str, Any] = {
         "asked": asked, "by": by, "facet": facet, "now": now, "choices": CHOICES, "between": BETWEEN, "flaws": (),
-        "saved": visit.store.searches.list(visit.app.id),
+        "saved": visit.store.searches.list(visit.app.id), "groups": GROUPS, "counted": COUNTED, "windows": WINDOWS,
     }  # fmt: skip
     try:
         filter = asked.filter(visit, now)
@@ -123,7 +124,7 @@ def show_event(visit: Viewer, id: Id, at: Annotated[int | None, Query(ge=0, lt=2
     event = why.event.event
     odd = conflicting(visit.store.schema.properties(visit.app.id), event.properties)
     nobody = [(name, event.identifiers[name]) for name in placeholders(event.identifiers)]
-    narrowing = Narrowing(visit, "", **_around(visit.now, event.at))
+    narrowing = Narrowing(visit, "", **around(visit.now, event.at))
     return visit.page(
         "event.html", kept=why.event, event=event, why=why, odd=odd.items(), nobody=nobody, narrowing=narrowing
     )
@@ -133,13 +134,6 @@ def _narrowing(visit: Visit, asked: Search, by: By = "events", facet: str = "") 
     """Return what makes the values of a search's events links that narrow it."""
     kept = asked.query | {"at": None, "by": by if by != "events" else None, "facet": facet}
     return Narrowing(visit, asked.q, **{name: kept[name] for name in kept if name != "q"})
-
-
-def _around(now: int, at: int) -> dict[str, str]:
-    """Return the shortest period of a day or more, as addresses say it, in which an event is."""
-    lengths = (name for name, (length, _) in RANGES.items() if length >= DAY and now - length < at <= now)
-    name = next(lengths, None)
-    return {"range": name} if name else {"range": BETWEEN, **ends(at - DAY, at + DAY)}
 
 
 def _facets(

@@ -8,8 +8,9 @@ from typing import Any, cast, get_args
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from sentinel.console.asking import BETWEEN, CHOICES, Period, When, ends
+from sentinel.console.asking import BETWEEN, CHOICES, Period, When, around, ends
 from sentinel.console.forms import Filled
+from sentinel.console.narrowing import Narrowing
 from sentinel.console.parts import LENGTHS, Cursor, Given, Id, length
 from sentinel.console.render import stamp
 from sentinel.console.visit import Analyst, Viewer, Visit
@@ -64,9 +65,10 @@ def show_finding(visit: Viewer, id: Id) -> Response:
     kept = _known(visit, id)
     decisions = visit.store.decisions.list(visit.app.id, finding=id, limit=100).items
     events, missing = _evidence(visit, kept)
+    narrowing = Narrowing(visit, "", **around(visit.now, kept.finding.at))
     return visit.page(
         "finding.html", now=visit.now, kept=kept, found=kept.finding, decisions=decisions, events=events,
-        missing=missing, judged=JUDGED, lengths=LENGTHS, targets=hand.targets(kept),
+        narrowing=narrowing, missing=missing, judged=JUDGED, lengths=LENGTHS, targets=hand.targets(kept),
         prolongable=any(effect.decisions for effect in kept.finding.effects), beside=_beside(kept, events),
         playbook=visit.here.overview.playbook(kept.finding.playbook),
     )  # fmt: skip

@@ -19,6 +19,12 @@ from sentinel.service import saved
 from sentinel.service.search import LONGEST
 
 router = APIRouter()
+GROUPS = (("ip", "address"), ("user", "user"), ("ip.network", "network of neighbours"), ("device", "device"),
+          ("", "the whole app"))  # fmt: skip
+COUNTED = (("event", "events"), ("user", "different users"), ("ip", "different addresses"),
+           ("device", "different devices"))  # fmt: skip
+WINDOWS = (("1m", "a minute"), ("10m", "10 minutes"), ("1h", "an hour"), ("1d", "a day"))
+FIRST = 10  # the threshold of a playbook before it is known what was usual
 _APART = re.compile(r"[^a-z0-9]+")
 
 
@@ -53,9 +59,35 @@ def make_rule(visit: Analyst, form: Filled) -> Response:
     title, asked = form.text("title", most=120), _asked(form)
     if asked.user or asked.ip:
         raise SentinelError("a rule is not about one user or address", "leave the field out")
-    name = _APART.sub("-", title.lower()).strip("-")[:64] or "search"
+    name = _named(title)
     text = visit.here.searches.rule(name, title, asked.q, asked.event or None)
     return visit.page("rule.html", name=name, text=text, asked=asked)
+
+
+@router.post("/explorer/playbook")
+def make_playbook(visit: Analyst, form: Filled) -> Response:
+    """Show which thresholds would fit a playbook that counts what a search finds, each with its text."""
+    title, asked = form.text("title", most=120), _asked(form)
+    if asked.user or asked.ip:
+        raise SentinelError("a playbook is not about one user or address", "leave the field out")
+    chosen = {
+        name: form.choice(name, [value for value, _ in among])
+        for name, among in (("group", GROUPS), ("count", COUNTED), ("window", WINDOWS))
+    }
+
+    def text(threshold: float) -> str:
+        return visit.here.searches.playbook(
+            _named(title), title, asked.q, asked.event or None, **chosen, threshold=threshold
+        )
+
+    since, until = asked.period.span(visit.now)
+    who = f"{visit.account.id} {visit.app.id} made"
+    report = visit.here.workbench.suggest(visit.app.id, who, text(FIRST), since, until)
+    return visit.page("fitting.html", title=title, asked=asked, report=report, text=text, first=FIRST)
+
+
+def _named(title: str) -> str:
+    return _APART.sub("-", title.lower()).strip("-")[:64] or "search"
 
 
 def _own(visit: Visit, id: str) -> SavedSearch:

@@ -23,6 +23,7 @@ from sentinel.service.marks import matter
 from sentinel.service.ports.events import Events
 from sentinel.service.trials.backtest import Backtest, Plan
 from sentinel.service.trials.needs import LOGIN, asks_familiarity, logins, needs
+from sentinel.service.trials.past import Run
 
 LOT = 500
 MOST = 200_000  # events held at a time
@@ -70,15 +71,25 @@ class Swift:
         self._judged(run, events)
         return self.reading
 
+    def measure(self, run: Run) -> Reading:
+        """Let a run that asks how high groups came see all that its playbooks match; partial where time was short."""
+        events = list(self._cut(self._matched(run.playbooks), MOST))
+        self.reading.events = len(events)
+        self._judged(run, events)
+        return self.reading
+
     def whole(self, playbooks: Sequence[Playbook]) -> Iterator[list[Event]]:
         """Give every event that playbooks match, and all logins where these matter, in the order of time."""
+        events = (kept.event for kept in self._matched(playbooks))
+        while lot := list(islice(events, LOT)):
+            yield lot
+
+    def _matched(self, playbooks: Sequence[Playbook]) -> Iterator[KeptEvent]:
         active = [one for one in playbooks if one.mode != "off"]
         wanted = needs(active, self._since, self._until, every=True)
         if any(map(asks_familiarity, active)):
             wanted.append(logins(self._since, self._until, None, frozenset()))
-        events = (kept.event for kept in self._merged(wanted))
-        while lot := list(islice(events, LOT)):
-            yield lot
+        return self._merged(wanted)
 
     def _with_logins(self, plan: Plan, active: Sequence[Playbook], events: list[KeptEvent]) -> list[KeptEvent]:
         """Return events with the logins that the findings among them ask about, of the same time."""
@@ -110,7 +121,7 @@ class Swift:
         pairs = [(event.user, event.network_ip) for event in about]
         return frozenset(user for user, _ in pairs if user), frozenset(ip for _, ip in pairs if ip)
 
-    def _judged(self, run: Backtest, events: Sequence[KeptEvent]) -> None:
+    def _judged(self, run: Run, events: Sequence[KeptEvent]) -> None:
         try:
             run.run_stored(self._lots(events))
         except Cut:

@@ -30,6 +30,8 @@ from sentinel.service.library import Library
 from sentinel.service.ports import Store
 from sentinel.service.trials.backtest import Backtest, MakeWindows, Plan
 from sentinel.service.trials.filetests import Outcome, Runner
+from sentinel.service.trials.meters import measures
+from sentinel.service.trials.suggest import Asked, Suggest
 from sentinel.service.trials.summary import summary
 from sentinel.service.trials.swift import Reading, Swift
 
@@ -38,6 +40,7 @@ LONGEST = 10.0  # seconds an answer may take
 LONGEST_TIME = 90 * DAY
 AT_ONCE = 2  # backtests of all users
 SHOWN = 50  # findings
+FITTING = (90.0, 99.0, 99.9, 100.0)  # percentages of groups that stay below a threshold
 BARS = 60
 STEPS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY)
 LEFT_OUT = ("bad_lines", "repeats", "order", "span", "events", "judged_as", "playbooks")
@@ -142,6 +145,31 @@ class Workbench:
                 report = _report(run, reading, total, now - since, now)
             return report | {"seconds": round(self._steady() - began, 3)}
 
+    def suggest(self, app: str, who: str, text: str, since: int, until: int, file: str | None = None) -> dict[str, Any]:
+        """Return how high each group came between two moments by what a draft's playbooks count, and what fits.
+
+        For each metric there are thresholds by the percentage of groups that stay below, with how many would fire.
+        Raises what `backtest` raises.
+        """
+        content, name = self._content(text, file)
+        playbooks = [one for one in _own(content, name) if measures(one) and one.mode != "off"]
+        if not playbooks:
+            raise SentinelError("there is no threshold to suggest", "a `sequence` has none, nor what is off")
+        if not until - LONGEST_TIME <= since < until:
+            raise SentinelError(f"`since`: at most {LONGEST_TIME // DAY} days")
+        with self._turn(who) as gone:
+            began, end = self._steady(), self._steady() + LONGEST
+            run = Suggest(Asked(playbooks, self._lateness))
+            reading = Swift(self._store.events, app, since, until, lambda: gone() or self._steady() > end).measure(run)
+            if gone():
+                raise Superseded("the draft changed meanwhile: the newer one is judged")
+            return {
+                "from": moment.to_text(since), "to": moment.to_text(until), "read": reading.events,
+                "partial": reading.partial,
+                "judged_until": moment.to_text(reading.judged_until) if reading.judged_until is not None else None,
+                "measures": _thresholds(run), "seconds": round(self._steady() - began, 3),
+            }  # fmt: skip
+
     def _content(self, text: str, file: str | None) -> tuple[Content, str]:
         name = DRAFT if file is None else file
         if len(text) > LARGEST:
@@ -193,6 +221,18 @@ def mistake_json(one: Mistake) -> dict[str, Any]:
         "file": Path(place.file).name, "line": place.line, "column": place.column, "width": one.width,
         "message": one.message, "hint": one.hint, "shown": shown,
     }  # fmt: skip
+
+
+def _thresholds(run: Suggest) -> list[dict[str, Any]]:
+    """Return each metric with the thresholds that percentages of its groups stay below, each once, lowest first."""
+    found = [{name: one[name] for name in one if name != "suggested"} | {"options": []} for one in run.report(100)]
+    for percentile in FITTING:
+        for one, asked in zip(found, run.report(percentile), strict=True):
+            fits, options = asked["suggested"], one["options"]
+            if fits is not None:
+                same = bool(options) and options[-1]["threshold"] == fits["threshold"]
+                options[len(options) - same :] = [fits]
+    return found
 
 
 def _outcome(one: Outcome) -> dict[str, Any]:
