@@ -11,7 +11,9 @@ import base64
 import binascii
 import hmac
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sentinel.compat.adapter import Answer, Call, Request, Shared, checked
@@ -123,7 +125,8 @@ class Entrance:
 
     def _by_password(self, name: str, password: str) -> Key | None:
         found = [key for key in self._every() if key.settings.get("username") == name and "password" in key.settings]
-        hashes: list[str | None] = [str(key.settings["password"]) for key in found[:MOST_TRIED]]
+        found = _in_turns(found)[:MOST_TRIED]
+        hashes: list[str | None] = [str(key.settings["password"]) for key in found]
         tried = [passwords.verify(password, hash) for hash in hashes or [None]]
         mine = [key for key, (right, _) in zip(found, tried, strict=False) if right]
         return _only(mine) or self._by_secret(password)
@@ -212,6 +215,16 @@ def _tokens(shared: Shared) -> Tokens:
 
 def _own(keys: Iterable[Key]) -> list[Key]:
     return [key for key in keys if key.protocol == NAME and key.revoked is None]
+
+
+def _in_turns(keys: Iterable[Key]) -> list[Key]:
+    """Return keys so that each app's first come before any app's second: no neighbour's keep one from being tried."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for key in keys:
+        turns.append((seen[key.app], key))
+        seen[key.app] += 1
+    return [key for _, key in sorted(turns, key=itemgetter(0))]
 
 
 def _only(found: list[Key]) -> Key | None:

@@ -21,6 +21,7 @@ from sentinel.compat import seismo, seismo_access
 from sentinel.compat.adapter import Shared
 from sentinel.core.errors import EventError, SentinelError
 from sentinel.core.record import App
+from sentinel.service import passwords
 from tests.actions.receiver import Receiver, status
 from tests.api.whole import whole as run_whole
 from tests.compat import clients
@@ -363,6 +364,14 @@ def test_a_name_costs_few_passwords_however_many_keys_have_it_and_one_where_none
         tried.clear()
         assert whole.client.post(f"{BASE}/auth", {"username": name, "password": PASSWORD}).status == 401
         assert len(tried) == count
+
+
+def test_however_many_keys_a_neighbour_gives_a_name_whose_it_is_signs_in(whole):
+    signed = Signed(whole, "taken-name", username="taken", password=PASSWORD)
+    make, theirs = whole.server.store.access.make_key, passwords.hashed("wrong horse battery")
+    for _ in range(seismo_access.MOST_TRIED):
+        make("one", "ingest", "test", 1, protocol="seismo", settings={"username": "taken", "password": theirs})
+    assert signed.sign_in(username="taken", password=PASSWORD).status == 200
 
 
 def test_a_key_for_another_protocol_signs_in_nowhere_here(whole):
