@@ -202,13 +202,14 @@ def test_deleting_twice_and_deleting_nobody_do_no_harm(store):
 def test_a_deletion_that_another_process_left_half_done_is_finished_while_servers_run(store):
     jane(store)
     store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
-    put(store, batch(events=(event("left", NOW, user={"id": "1"}), event("kept", NOW, user={"id": "2"}))))
-    assert len(store.events.search("shop", Filter()).items) == 4
+    left, new = (event(id, at, user={"id": "1"}) for id, at in (("left", NOW), ("back", NOW + 10)))
+    put(store, batch(events=(left, event("kept", NOW, user={"id": "2"}), new)))
+    assert len(store.events.search("shop", Filter()).items) == 5
     with store.control.write() as connection:
         connection.execute(update(tombstones).values(erased=False))
     store.deletions.delete("shop", "id:another", "ann", "", NOW + 6)
     assert (store.deletions.finish(), store.deletions.finish()) == (1, 0)
-    assert sorted(one.event.id for one in store.events.search("shop", Filter()).items) == ["d", "e", "kept"]
+    assert sorted(one.event.id for one in store.events.search("shop", Filter()).items) == ["back", "d", "e", "kept"]
 
 
 def test_whom_windows_may_still_name_is_known_until_they_do_not(backend):

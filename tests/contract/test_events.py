@@ -159,8 +159,12 @@ def test_a_page_is_not_moved_by_what_comes_in_later(store):
 def test_one_app_does_not_see_anothers(store):
     put(store, batch(events=(event("a"),)))
     assert store.events.search("blog", Filter()).items == ()
-    assert store.events.get("blog", "a") is None
+    assert store.events.get("blog", "a") is store.events.get("blog", "a", NOW) is None
     assert list(store.events.in_order("blog", 0)) == list(store.events.after("blog", 0)) == []
+    put(store, batch("blog", events=(event("a", name="theirs"),)))
+    for app, name in (("shop", "page.view"), ("blog", "theirs")):
+        asked = store.events.get(app, "a"), store.events.get(app, "a", NOW), *store.events.some(app, ["a"])
+        assert [kept.event.name for kept in asked] == [name] * 3
 
 
 def test_several_events_are_got_by_their_ids_in_one_question(store):
@@ -255,6 +259,7 @@ def test_the_first_type_of_a_property_is_kept_and_others_are_conflicts(backend):
     lots = [{"n": 1, "o": {"s": "x"}}, {"n": "one", "o": {"s": "y", "l": [1]}}, {"n": 2.5, "x": None}]
     for number, properties in enumerate(lots):
         put(backend.store, batch(events=(event(f"e{number}", NOW + number, properties=properties),)))
+    put(backend.store, batch("blog", events=(event("theirs", properties={"n": "text"}),)))
     backend.store.project()
     for store in backend.twice():
         found = {one.path: (one.type, one.first, one.last, one.conflicts) for one in store.schema.properties("shop")}
@@ -264,7 +269,8 @@ def test_the_first_type_of_a_property_is_kept_and_others_are_conflicts(backend):
             "o.l": ("array", NOW + 1, NOW + 1, 0),
             "o.s": ("string", NOW, NOW + 1, 0),
         }
-    assert backend.store.schema.properties("blog") == []
+        theirs = [(one.path, one.type, one.last, one.conflicts) for one in store.schema.properties("blog")]
+        assert theirs == [("n", "string", NOW, 0)]
 
 
 def test_health_tells_what_cannot_be_searched_yet(store):
