@@ -63,7 +63,8 @@ def test_a_guard_holds_no_longer_where_it_is_a_wider_one_now(store, change, acts
 @pytest.mark.parametrize("saved", [False, True])
 def test_a_guard_that_holds_holds_after_a_restart_for_as_long_and_is_not_told_again(store, saved):
     machine = Machine(store, [text()])
-    machine.send(*burst(0, 5))
+    machine.send(*burst(0, 3))
+    machine.send(*burst(3, 2, 60))  # whom it passes over then does not prolong it
     if saved:
         machine.save()
     machine.now += HOUR // 2
@@ -78,13 +79,15 @@ def test_a_guard_that_holds_holds_after_a_restart_for_as_long_and_is_not_told_ag
     assert len(alarms(machine)) == 1
 
 
-def test_a_guard_that_is_wider_when_a_server_starts_again_holds_no_longer(store):
+@pytest.mark.parametrize(("most", "acts"), [(9, [True, True]), (3, [True, False])])
+def test_a_guard_that_is_wider_when_a_server_starts_again_holds_no_longer(store, most, acts):
     machine = Machine(store, [text()])
-    machine.send(*burst(0, 5))
-    machine.texts = [text(guard="{max: 9, per: 1h}")]
+    machine.send(*burst(0, 2))
+    machine.send(*burst(5, 5, 2 * 3600))
+    machine.texts = [text(guard=f"{{max: {most}, per: 1h}}")]
     machine.boot()
-    machine.send(*burst(10, 2, 60))
-    assert [acted for _, _, acted in machine.findings][-2:] == [True, True]
+    machine.send(*burst(10, 2, 2 * 3600 + 60))
+    assert [acted for _, _, acted in machine.findings][-2:] == acts
 
 
 @pytest.mark.parametrize("saved", [False, True])

@@ -75,6 +75,16 @@ def test_a_holder_that_stops_lets_the_next_begin_at_once(leases):
     assert (one.mine(), other.mine()) == (False, True)
 
 
+def test_a_store_that_takes_no_writes_is_told_of_until_it_does(leases, monkeypatch):
+    holder = Holder(leases, Clock())
+    with monkeypatch.context() as patched, pytest.raises(StoreBusy):
+        patched.setattr(leases, "take", lambda *_: (_ for _ in ()).throw(StoreBusy("full")))
+        holder.renew()
+    assert holder.trouble() == "full"
+    holder.renew()
+    assert holder.trouble() is None
+
+
 class Bench:
     def __init__(self, leases, jobs=()):
         self.clock = Clock()

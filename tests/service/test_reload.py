@@ -129,6 +129,13 @@ def test_a_finding_of_the_version_before_still_holds_back(machine):
     assert machine.findings == [("p", 2, True), ("p", 604, True)]
 
 
+def test_whoever_was_seen_before_a_playbook_acted_on_everybody_is_acted_on_too(machine):
+    machine.send(*(failed(f"e{n}", n, user=f"u{n}") for n in range(3)))
+    machine.write(playbook(actions="[{block_users: {for: 1h}}]", when="{count: 4}"))
+    machine.send(failed("e3", 3, user="u3"))
+    assert machine.blocked == [f"id:u{n}" for n in range(4)]
+
+
 def test_a_file_with_a_mistake_replaces_nothing_and_is_told_once(machine):
     machine.send(*burst(0, 3))
     before = machine.tenant.engine
@@ -211,10 +218,10 @@ def test_off_is_off_at_once_and_back_again_it_knows_the_past(machine):
 
 
 class Busy:
-    """The store's events with something that happens while they are read."""
+    """The store's events with something that happens while they are read, or when all of them are followed."""
 
-    def __init__(self, events, during):
-        self._events, self._during = events, during
+    def __init__(self, events, during, behind):
+        self._events, self._during, self._behind, self._laps = events, during, behind, 0
 
     def __getattr__(self, name):
         return getattr(self._events, name)
@@ -225,15 +232,23 @@ class Busy:
                 self._during()
             yield event
 
+    def after(self, app, position):
+        yield from self._events.after(app, position)
+        self._laps += 1
+        if self._laps == 2:  # the first time it is asked what is late
+            self._behind()
 
-def meanwhile(machine, monkeypatch, do):
-    """Let something happen once, while a rebuild reads the stored events."""
+
+def meanwhile(machine, monkeypatch, do, last=False):
+    """Let something happen once while a rebuild reads the stored events, or at the `last` moment before the change."""
     left = [do]
-    busy = Busy(machine.store.events, lambda: left.pop()() if left else None)
+    once, never = (lambda: left.pop()() if left else None), lambda: None
+    busy = Busy(machine.store.events, *((never, once) if last else (once, never)))
     monkeypatch.setattr(machine.store, "events", busy)
 
 
-def test_events_that_come_during_a_rebuild_are_judged_as_before_and_counted_once_after_it(machine, monkeypatch):
+@pytest.mark.parametrize("last", [False, True])
+def test_events_that_come_during_a_rebuild_are_judged_as_before_and_counted_once_after_it(machine, monkeypatch, last):
     machine.send(*burst(0, 3))
     seen = []
 
@@ -241,7 +256,7 @@ def test_events_that_come_during_a_rebuild_are_judged_as_before_and_counted_once
         seen.append(machine.tenant.rebuilding)
         machine.send(*burst(3, 2))
 
-    meanwhile(machine, monkeypatch, come)
+    meanwhile(machine, monkeypatch, come, last)
     machine.write(playbook(actions=BLOCK, when="{count: 9}"))
     assert seen == [frozenset({"p"})]
     assert machine.findings == [("p", 4, True)]
@@ -318,14 +333,14 @@ def test_where_events_cannot_be_read_it_goes_on_as_it_was_and_is_rebuilt_later(m
     assert (machine.tally(), machine.tenant.rebuilding) == ((4,), frozenset())
 
 
-def test_a_wait_goes_on_through_a_rebuild_and_acts(machine):
+def test_a_wait_goes_on_through_a_rebuild_and_acts_and_one_that_was_over_before_does_not(machine):
     text = "playbook: p\nmode: enforce\nevent: a\ngroup_by: ip\nabsent: {{event: b, within: {}}}\nactions: {}\n"
     machine.write(text.format("20m", "[{block_ip: {for: 1h}}]"))
-    machine.send(raw("1", 0, "a", ip="203.0.113.9"))
+    machine.send(raw("1", 0, "a", ip="203.0.113.10"), raw("2", 16 * 60, "b", ip="203.0.113.10"))
+    machine.send(raw("3", 30 * 60, "a", ip="203.0.113.9"))
     machine.write(text.format("15m", "[{block_ip: {for: 1h}}]"))
-    machine.now = START + 26 * MINUTE
-    machine.pipeline.tick()
-    assert machine.findings == [("p", 900, True)]
+    machine.tick(56 * MINUTE)
+    assert machine.findings == [("p", 45 * 60, True)]
 
 
 def test_versions_are_kept_with_whose_file_it_is_and_the_change_is_in_the_audit(machine, store):
