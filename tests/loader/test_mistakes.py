@@ -49,6 +49,38 @@ def test_a_rule_may_stand_in_a_file_that_cannot_be_read(data: bytes) -> None:
     assert [one.place.file for one in caught.value.mistakes] == ["r.yaml"]
 
 
+RIGHT = {
+    "two patterns, one within the other": "rule: r\nevent: a*\n---\n{}rule: r\nevent: au*\nwhen: {{count: 5}}",
+    "a lockout that is accepted": "{}event: auth\nwhere: not success\nwhen: {{count: 5}}\naccept_lockout: true\n"
+    "actions: [redirect_user: {{to: /help, for: 10m, target: user}}]",
+    "an exception of one step": "rule: r\nevent: auth\nwhere: not success\n---\n{}sequence:\n  - {{rule: r}}\n"
+    "  - {{event: auth, where: success}}\nexceptions: [{{where: success, reason: known}}]",
+    "what makes events of what any sender tells": "{}where: request.status == 401\nwhen: {{count: 5}}\n"
+    "actions: [emit: {{event: made}}]",
+    "what counts only what another makes": "{}event: made\nwhere: properties.playbook == 'other'\nwhen: {{count: 5}}\n"
+    "actions: [emit: {{event: made}}]",
+    "both values of two": "{}event: auth\nwhen: {{distinct: {{success: 2}}}}",
+    "the one value of a group": "{}event: auth\nwhen: {{distinct: {{ip: 1}}, count: 2}}",
+    "as many as are kept": "{}sequence: [{{event: a, count: 999}}, {{event: b}}]",
+    "two windows": "{}event: a\nspike: {{factor: 2, baseline: 20m, min: 5}}",
+    "the least speed": "playbook: p\nevent: auth\ngroup_by: user\ntravel: {{faster_than: 1}}",
+}
+
+
+@pytest.mark.parametrize("text", RIGHT.values(), ids=RIGHT)
+def test_what_only_just_is_no_mistake_is_taken(text: str) -> None:
+    found = assemble({"p.yaml": text.format("playbook: p\ngroup_by: ip\nwindow: 10m\n").encode()}, channels=CHANNELS)
+    assert list(found.playbooks) == ["p"]
+
+
+def test_whoever_is_only_claimed_is_so_however_many_playbooks_lie_between() -> None:
+    text = "playbook: {0}\nevent: {0}\n{2}group_by: user\nwindow: 1h\nwhen: {{count: 2}}\n"
+    text += "actions: [emit: {{event: {1}}}]\n"
+    chain = [("auth", "b", "where: not success\n"), ("b", "c", ""), ("c", "d", "")]
+    found = assemble({"p.yaml": "---\n".join(text.format(*one) for one in chain).encode()})
+    assert {id: one.claimed for id, one in found.playbooks.items()} == {"auth": False, "b": True, "c": True}
+
+
 if __name__ == "__main__":
     for path in sorted(FOLDER.glob("*.yaml")):
         path.with_suffix(".txt").write_text(str(mistakes_in(path)) + "\n", "utf-8")
