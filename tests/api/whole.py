@@ -12,6 +12,7 @@ from sentinel.app import Server, open_server
 from sentinel.core.record import KEY_SCOPES, App
 from sentinel.settings import Settings
 from tests.api.served import Client, served, wait_for
+from tests.prepared import prepared
 
 PLAYBOOKS = """
 playbook: three-failures
@@ -90,6 +91,8 @@ def rewrite(file: Path, text: str) -> None:
 @contextlib.contextmanager
 def whole(folder: Path, **more: Any) -> Iterator[Whole]:
     """Run a server while the block runs."""
+    if not (folder / "data").exists() and not more.keys() & {"data", "database"}:
+        prepared(folder / "data")
     server = open_server(settings(folder, **more))
     server.first()
     with served(server.front, lifespan="on") as client:

@@ -13,6 +13,7 @@ from sentinel.service.ports import Store
 from sentinel.store.embedded.store import open_store
 from sentinel.store.postgres.store import open_postgres
 from tests import postgres
+from tests.prepared import prepared
 
 NOW = 1_795_210_200_000_000
 
@@ -22,7 +23,7 @@ class Embedded:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "data"
-        self.store: Store = open_store(self.folder, recent=50)
+        self.store: Store = open_store(prepared(self.folder), recent=50)
 
     def reopen(self) -> Store:
         """Close the store and open it again."""

@@ -25,6 +25,7 @@ from tests.api.whole import settings as some_settings
 from tests.api.whole import whole as run_whole
 from tests.contract.values import batch, decision, event, finding, put
 from tests.passwords import webhook_secret
+from tests.prepared import prepared
 
 MIDNIGHT = 1_795_132_800_000_000  # 2026-11-20
 NOON = MIDNIGHT - DAY // 2
@@ -32,7 +33,7 @@ NOON = MIDNIGHT - DAY // 2
 
 @pytest.fixture
 def store(tmp_path):
-    store = open_store(tmp_path / "data")
+    store = open_store(prepared(tmp_path / "data"))
     for app in ("shop", "quiet"):
         store.access.add_app(App(app), "test", NOON)
     events = tuple(event(f"e{n}", NOON + n, user=f"id:{n % 3}", ip="192.0.2.1") for n in range(10))

@@ -14,6 +14,7 @@ from sentinel.service.figures import Figures
 from sentinel.service.outbox import AT_ONCE, LOT, Courier
 from sentinel.store.embedded.store import open_store
 from tests.api.served import wait_for
+from tests.prepared import prepared
 
 
 class Failure(SentinelError):
@@ -87,7 +88,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path):
-    store = open_store(tmp_path / "data")
+    store = open_store(prepared(tmp_path / "data"))
     store.access.add_app(App("one"), "test", 1)
     bench = Bench(store)
     yield bench

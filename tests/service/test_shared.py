@@ -18,6 +18,7 @@ from sentinel.windows.groups import Limits
 from sentinel.windows.link import Command, open_link
 from sentinel.windows.valkey import StateLost, ValkeyWindows
 from tests import valkey
+from tests.prepared import prepared
 from tests.service.machine import plain
 from tests.service.stories import DAY, MINUTE, SECOND, START, events, failed, passed, playbook, playbooks, raw, windows
 
@@ -129,7 +130,7 @@ def _effects(finding):
 
 @pytest.fixture
 def store(tmp_path):
-    made = open_store(tmp_path / "data")
+    made = open_store(prepared(tmp_path / "data"))
     yield made
     made.close()
 

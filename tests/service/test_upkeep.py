@@ -19,13 +19,14 @@ from sentinel.service.setup import APP, first_start
 from sentinel.service.switch import Switch
 from sentinel.store import keeping
 from sentinel.store.embedded.store import open_store
+from tests.prepared import prepared
 
 NOW = 1_795_210_200_000_000
 
 
 @pytest.fixture
 def store(tmp_path):
-    store = open_store(tmp_path / "data")
+    store = open_store(prepared(tmp_path / "data"))
     for app in ("one", "two"):
         store.access.add_app(App(app), "test", 1)
     yield store

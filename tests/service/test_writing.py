@@ -9,6 +9,7 @@ from sentinel.service import writing
 from sentinel.service.library import Library
 from sentinel.service.writing import Writing
 from sentinel.store.embedded.store import open_store
+from tests.prepared import prepared
 
 NOW = 1_763_650_000_000_000
 
@@ -20,7 +21,7 @@ def editors(tmp_path):
     folder.mkdir()
     file = folder / "a.yaml"
     file.write_text("# as it was\n")
-    store = open_store(tmp_path / "data")
+    store = open_store(prepared(tmp_path / "data"))
     yield [Writing(Library([folder], (), (), None), store, lambda: NOW, lambda: None) for _ in range(2)], file
     store.close()
 

@@ -7,11 +7,12 @@ import pytest
 from sentinel.core.record import App
 from sentinel.store.embedded.store import open_store
 from tests.contract.values import NOW
+from tests.prepared import prepared
 
 
 @pytest.fixture
 def store(tmp_path):
-    made = open_store(tmp_path / "data")
+    made = open_store(prepared(tmp_path / "data"))
     made.access.add_app(App("shop"), "test", NOW)
     yield made
     made.close()
