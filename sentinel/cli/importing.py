@@ -201,7 +201,9 @@ def _send(
             continue
         receipts = list(_receipts(sender, raws))
         if before < skip:
-            if sum(receipt["accepted"] for receipt in receipts) > done - skip:
+            if (taken := sum(receipt["accepted"] for receipt in receipts)) > done - skip:
+                sent.accepted += taken
+                sent.duplicates -= taken  # as which they come back, sent with all the others
                 return False
             sent.skipped += before
         for receipt in receipts:
