@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from functools import partial
 
 import pytest
@@ -19,6 +21,7 @@ class Access:
     def __init__(self, *keys: Key) -> None:
         self.key = {key.id: key for key in keys}.get
         self.app = {"default": App("default"), "shop": App("shop")}.get
+        self.remembers = set[str]().__contains__
 
 
 @pytest.fixture
@@ -63,6 +66,20 @@ def test_the_local_administrator_names_the_app_and_speaks_no_foreign_protocol(ga
         gate.caller("token", "blog")
     with pytest.raises(ApiError, match="not known"):
         gate.caller("token", None, "sqreen")
+
+
+def test_keys_are_looked_up_beside_the_loop_and_make_room_for_others_when_that_is_over(gate, monkeypatch):
+    """Also those that are not known: else whoever tries some hundred of them has locked out everybody."""
+    monkeypatch.setattr("sentinel.edge.access.MOST_UNKNOWN", 1)
+
+    async def ask():
+        for _ in range(3):
+            with pytest.raises(ApiError, match="not known"):
+                await gate.asked("unknown", partial(gate.caller, "unknown"))
+        return [await gate.asked(secret, threading.get_ident) for secret in ("a", "token")]
+
+    beside, on_the_loop = asyncio.run(ask())
+    assert beside != on_the_loop == threading.get_ident()
 
 
 def test_a_query_string_without_end_is_refused():

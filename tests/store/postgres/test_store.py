@@ -136,12 +136,13 @@ def test_what_one_changed_the_other_knows_soon(stores):
     here.access.revoke("shop", key.id, "jane", NOW)
     here.labels.put("shop", Label("user", "id:1", "vip"), "jane", NOW)
     here.allow.add("shop", Allowance("a", "user", "id:1", "office", NOW), "jane", NOW)
-    put(here, batch(decisions=(decision("d"),)))
+    put(here, batch(events=(event("e"),), decisions=(decision("d"),)))
     wait_for(lambda: there.access.key(secret) is None)
     wait_for(lambda: there.labels.of("shop", "user", "id:1", NOW) == ("vip",))
     wait_for(lambda: there.allow.list("shop"))
     wait_for(lambda: there.decisions.revision("shop") == 1)
     assert heard == ["shop"]
+    wait_for(lambda: [kept.event.id for kept in there.events.matching("shop", Filter())] == ["e"])
     here.deletions.delete("shop", "id:9", "jane", "asked", NOW)
     wait_for(lambda: there.deletions.concerns("shop", event("late", NOW - 1, user={"id": "9"})))
 
