@@ -714,6 +714,12 @@ class TestPatience:
         assert waited[:5] == [1, 2, 4, 8, 15]
         assert importing.PATIENCE <= sum(waited) < importing.PATIENCE + 16
 
+    def test_it_gives_up_on_one_that_is_too_busy_for_as_long(self):
+        client, waited = Patient(*[self.refused(503, 100)] * 100), []
+        with pytest.raises(Refused):
+            Sender(lambda: client, False, waited.append).send([])
+        assert sum(waited) == importing.PATIENCE
+
     @pytest.mark.parametrize("status", [400, 401, 403, 413])
     def test_what_is_refused_for_good_is_not_tried_again(self, status):
         client = Patient(self.refused(status))
