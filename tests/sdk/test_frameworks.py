@@ -32,8 +32,6 @@ PROJECT = {
     "shop/__init__.py": "",
     "project/wsgi.py": "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n",
     "project/asgi.py": "from django.core.asgi import get_asgi_application\napplication = get_asgi_application()\n",
-    "project/urls.py": "from django.urls import path\nfrom shop.views import login, orders\n"
-    "urlpatterns = [path('orders/<user>', lambda request, user: orders(request)), path('login', login)]\n",
     "project/given.py": "SECRET_KEY, ROOT_URLCONF = 'only for tests', 'project.urls'\nALLOWED_HOSTS = ['*']\n"
     "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'shop.sqlite3'}}\n",
 }
@@ -142,7 +140,7 @@ def test_the_example_of_django(server, tmp_path, command):
         [sys.executable, "-c", made], cwd=tmp_path, env=environment(server, **django), capture_output=True, text=True,
         timeout=300, check=True,
     )  # fmt: skip
-    with Running(server, tmp_path, None, command, files, ready="/orders/x", **django) as running:
+    with Running(server, tmp_path, None, command, files, ready="/orders", **django) as running:
 
         def log_in(password):
             form = urlencode({"name": "jane", "password": password}).encode()
@@ -150,12 +148,12 @@ def test_the_example_of_django(server, tmp_path, command):
 
         assert log_in("wrong").status == 401
         cookie = log_in("correct horse").headers["set-cookie"].partition(";")[0]
-        assert running.site.get("/orders/x", Cookie=cookie).status == 200
+        assert running.site.get("/orders", Cookie=cookie).status == 200
         server.decide(Decision("d1", "block", "user", f"id:{ran.stdout.strip()}", playbook="p"))
-        until(lambda: running.site.get("/orders/x", Cookie=cookie).status == 403)
+        until(lambda: running.site.get("/orders", Cookie=cookie).status == 403)
         refused = log_in("correct horse")
         assert (refused.status, "set-cookie" in refused.headers) == (403, False)
-        assert running.site.get("/orders/x").status == 200
+        assert running.site.get("/orders").status == 200
         running.end(signal.SIGTERM)
     assert [event["success"] for event in server.named("auth")] == [False, True, True]
     assert server.named("auth")[-1]["properties"] == {"blocked": True}
@@ -330,7 +328,7 @@ app = get_wsgi_application()
 
 def example_of(title):
     """Return the Python below a title in the section of others."""
-    return re.search(rf"\*\*{title}\*\*.*?```python\n(.*?)```", SECTIONS["Others"], re.DOTALL)[1]
+    return re.search(rf"^### {title}\n.*?```python\n(.*?)```", SECTIONS["Others"], re.DOTALL | re.MULTILINE)[1]
 
 
 def test_who_logs_in_by_flask_login_is_identified_before_each_view(server, tmp_path):
