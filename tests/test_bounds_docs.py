@@ -43,7 +43,7 @@ BOUNDS = {
     "properties that are learnt": (paths.MOST,),
     "tails of events, exports": (*hub.AT_ONCE["events"], *hub.AT_ONCE["exports"]),
     "saved searches, keys in use": (saved.MOST, access.MOST_KEYS, hand.MOST_ALLOWED),
-    "decisions an SDK holds": (decisions.LIMIT,),
+    "decisions an SDK holds": (decisions.LIMIT, decisions.ROOM >> 20),
     "unfinished bodies": (wire.MOST_HELD >> 20, door.OF_STRANGERS >> 20, door.PARTS),
     "a body of who has no key": (program.STRANGERS // 1024, guard.FORM // (1024 * 1024)),
 }

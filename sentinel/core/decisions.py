@@ -28,9 +28,10 @@ from sentinel.core.decision import (
     place,
 )
 from sentinel.core.prefixes import Prefixes
-from sentinel.core.shards import MASK, SHARDS, Entry, Places, Shard, Shards, Terms
+from sentinel.core.shards import MASK, SHARDS, Entry, Places, Shard, Shards, Terms, weight_of
 
 LIMIT = 4_000_000
+ROOM = 512 << 20  # bytes of all that is text in the decisions
 _LONGEST_REASON = 200
 
 
@@ -49,7 +50,7 @@ class Found(NamedTuple):
 class Decisions:
     """An immutable set of decisions. `salt` (at most 16 secret bytes) keeps outsiders from finding hashes that collide.
 
-    `refused` counts decisions left out because the set had `limit` of them already.
+    `refused` counts decisions left out because the set had `limit` of them already, or their texts took `ROOM`.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class Decisions:
         "_pairs",
         "_places",
         "_size",
+        "_weight",
         "limit",
         "networks",
         "refused",
@@ -72,6 +74,7 @@ class Decisions:
         self.revision = 0
         self.refused = 0
         self._size = 0
+        self._weight = 0
         self._pairs: dict[str, int] = dict.fromkeys(PAIRS, 0)
         self._paired = False
         self.shards: Shards = [None] * SHARDS
@@ -111,6 +114,11 @@ class Decisions:
         return judge(found, subject, now) if found else ALLOW
 
     @property
+    def weight(self) -> int:
+        """About how many bytes the texts take that the set holds."""
+        return self._weight + self.networks.weight
+
+    @property
     def by_device(self) -> bool:
         """Whether any decision is on a user's device; without one no subject needs its device."""
         return self._pairs["user+device"] > 0
@@ -147,13 +155,14 @@ class Draft:
         self._places = base._places.draft()
         self._pairs = dict(base._pairs)
         self._size = base._size
+        self._weight = base._weight  # of the shards
         self._refused = base.refused
         self._own: set[int] = set()
 
     def add(self, decision: Decision) -> None:
-        """Add a decision, in place of one of the same id; over the limit it is only counted as refused."""
+        """Add a decision, in place of one of the same id; where there is no room it is only counted as refused."""
         self.remove(decision.id)
-        if self._size >= self._base.limit:
+        if self._size >= self._base.limit or self._weight + self.networks.weight >= ROOM:
             self._refused += 1
             return
         self.put(decision.value, _entry(decision))
@@ -169,7 +178,10 @@ class Draft:
     def put_hashed(self, key: int, entry: Entry) -> None:
         """Add an entry under the hash of its user or pair."""
         number = key & MASK
-        self._changing(number).insert(key, entry)
+        shard = self._changing(number)
+        self._weight -= shard.weight
+        shard.insert(key, entry)
+        self._weight += shard.weight
         self._count(entry, number)
 
     def adopt(self, number: int, shard: Shard) -> None:
@@ -177,6 +189,8 @@ class Draft:
         if self.shards[number] is not None:
             raise ValueError("a shard that is there twice")
         self.shards[number] = shard
+        shard.weight = weight_of(shard.terms, shard.names.values())
+        self._weight += shard.weight
         self._own.add(number)
         for at in range(len(shard.keys)):
             self._count(shard.entry(at), number)
@@ -184,7 +198,7 @@ class Draft:
     def remove(self, id: str) -> None:
         """Take a decision out, if it is there."""
         for number in self._places.find(id):
-            gone = self._changing(number).remove(id) if number < SHARDS else self.networks.remove(id, number - SHARDS)
+            gone = self._taken(number, id) if number < SHARDS else self.networks.remove(id, number - SHARDS)
             if gone is not None:
                 self._places.remove(id, number)
                 self._size -= 1
@@ -196,7 +210,8 @@ class Draft:
         """Return the finished set; the draft must not be used afterwards."""
         made = Decisions(self._base.salt, self._base.limit)
         made.revision, made.refused = revision, self._refused
-        made._size, made._pairs, made._paired = self._size, self._pairs, any(self._pairs.values())
+        made._size, made._weight = self._size, self._weight
+        made._pairs, made._paired = self._pairs, any(self._pairs.values())
         made.shards, made.networks, made._places = self.shards, self.networks.done(), self._places
         return made
 
@@ -205,6 +220,13 @@ class Draft:
         self._size += 1
         if entry.terms.scope in self._pairs:
             self._pairs[entry.terms.scope] += 1
+
+    def _taken(self, number: int, id: str) -> Entry | None:
+        shard = self._changing(number)
+        self._weight -= shard.weight
+        gone = shard.remove(id)
+        self._weight += shard.weight
+        return gone
 
     def _changing(self, number: int) -> Shard:
         shard = self.shards[number]
@@ -292,11 +314,9 @@ def _others(subject: Subject) -> Iterator[tuple[str, str]]:
 
 def _entry(decision: Decision) -> Entry:
     until = FOREVER if decision.until is None else decision.until
-    reason = decision.reason[:_LONGEST_REASON]
+    reason, playbook = decision.reason[:_LONGEST_REASON], decision.playbook and decision.playbook[:_LONGEST_REASON]
     return Entry(
-        until,
-        _terms(decision.kind, decision.scope, decision.to, reason, decision.playbook, decision.logins_only),
-        decision.id,
+        until, _terms(decision.kind, decision.scope, decision.to, reason, playbook, decision.logins_only), decision.id
     )
 
 

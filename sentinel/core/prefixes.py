@@ -12,7 +12,7 @@ from functools import lru_cache
 from struct import Struct
 
 from sentinel.core.decision import Place
-from sentinel.core.shards import MANY, NAME, Entry, Terms, decisive, pack_id, unpack_id
+from sentinel.core.shards import MANY, NAME, Entry, Terms, decisive, pack_id, unpack_id, weight, weight_of
 
 BUCKETS = 255  # a prefix modulo 255 mixes all its bytes
 _ROW = Struct("<qI16s")  # an entry: its end, the number of its terms and the form of its id, its id
@@ -25,21 +25,23 @@ class Bucket:
     """The entries of some networks of one prefix length; never changed once it is shared.
 
     `held` maps a network's number to its packed rows, `terms` are what rows refer to by number, and `names` are the ids
-    that rows hold only as digests.
+    that rows hold only as digests; `weight` is about how many bytes these two take.
     """
 
-    __slots__ = ("_decisive", "held", "names", "terms")
+    __slots__ = ("_decisive", "held", "names", "terms", "weight")
 
     def __init__(self) -> None:
         self.held: dict[int, bytes] = {}
         self.terms: tuple[Terms, ...] = ()
         self.names: dict[bytes, str] = {}
+        self.weight = 0
         self._decisive: dict[int, list[Entry]] = {}
 
     def copy(self) -> Bucket:
         """Return a copy that may be changed."""
         other = Bucket()
         other.held, other.terms, other.names = dict(self.held), self.terms, dict(self.names)
+        other.weight = self.weight
         return other
 
     def add(self, bits: int, entry: Entry) -> None:
@@ -49,6 +51,7 @@ class Bucket:
         self.held[bits] = self.held.get(bits, b"") + _ROW.pack(entry.until, which << 2 | form, packed)
         if form == NAME:
             self.names[packed] = entry.id
+            self.weight += weight(entry.id)
 
     def remove(self, id: str) -> Entry | None:
         """Take out the entry of that id and return it."""
@@ -92,6 +95,9 @@ class Bucket:
         packed, form = pack_id(gone.id)
         if form == NAME:
             del self.names[packed]
+            self.weight -= weight(gone.id)
+        if not self.held:
+            self.terms, self.weight = (), 0
         return gone
 
     def _which(self, terms: Terms) -> int:
@@ -101,6 +107,7 @@ class Bucket:
             if len(self.terms) > _MANY_TERMS:
                 self._forget_unused_terms()
             self.terms = (*self.terms, terms)
+            self.weight += weight_of((terms,), ())
             return len(self.terms) - 1
 
     def _forget_unused_terms(self) -> None:
@@ -114,6 +121,7 @@ class Bucket:
                 for until, which, packed in _ROW.iter_unpack(rows)
             )
         self.terms = tuple(self.terms[old] for old in used)
+        self.weight = weight_of(self.terms, self.names.values())
 
 
 _EMPTY = Bucket()
@@ -123,13 +131,14 @@ Line = list[Bucket]  # of one prefix length: its buckets
 class Prefixes:
     """Entries by network. A line holds the buckets of one prefix length; a bucket's number is line * BUCKETS + place.
 
-    Lines 0 to 32 are IPv4's prefix lengths, lines from 33 on are IPv6's plus 33.
+    Lines 0 to 32 are IPv4's prefix lengths, lines from 33 on are IPv6's plus 33. `weight` is that of all buckets.
     """
 
-    __slots__ = ("_four", "_lines", "_own", "_six")
+    __slots__ = ("_four", "_lines", "_own", "_six", "weight")
 
-    def __init__(self, lines: dict[int, Line] | None = None) -> None:
+    def __init__(self, lines: dict[int, Line] | None = None, weight: int = 0) -> None:
         self._lines = lines or {}
+        self.weight = weight
         self._own: dict[int, set[int]] = {}  # the buckets a draft has copied, by line
         self._four: tuple[tuple[int, Line], ...] = ()
         self._six: tuple[tuple[int, Line], ...] = ()
@@ -137,7 +146,7 @@ class Prefixes:
 
     def draft(self) -> Prefixes:
         """Return a version that may be changed until it is `done`."""
-        return Prefixes(dict(self._lines))
+        return Prefixes(dict(self._lines), self.weight)
 
     def done(self) -> Prefixes:
         """Return itself, with what `find` looks in brought up to date."""
@@ -170,7 +179,10 @@ class Prefixes:
         """Add a decision on a network; return the number of its bucket."""
         line = where.length if where.version == 4 else 33 + where.length
         number = line * BUCKETS + where.bits % BUCKETS
-        self._changing(number).add(where.bits, entry)
+        bucket = self._changing(number)
+        self.weight -= bucket.weight
+        bucket.add(where.bits, entry)
+        self.weight += bucket.weight
         return number
 
     def remove(self, id: str, number: int) -> Entry | None:
@@ -179,8 +191,11 @@ class Prefixes:
         if of not in self._lines or not self._lines[of][at].held:
             return None
         bucket = self._changing(number)
+        self.weight -= bucket.weight
         gone = bucket.remove(id)
+        self.weight += bucket.weight
         if not bucket.held and not any(other.held for other in self._lines[of]):
+            self.weight -= sum(other.weight for other in self._lines[of])
             del self._lines[of], self._own[of]
         return gone
 

@@ -19,6 +19,7 @@ SHARDS = 1024
 MASK = SHARDS - 1
 MANY = 32  # decisions on one target: of more, those that a verdict can rest on are found once
 _ID = 16  # bytes of an id
+_BESIDE = 256  # bytes of the objects and places that go with a few texts
 _HEX, _UUID, NAME = range(3)  # how the text of an id comes back from its bytes; a name is kept beside its digest
 
 
@@ -31,6 +32,16 @@ class Terms(NamedTuple):
     reason: str
     playbook: str | None
     logins_only: bool
+
+
+def weight(*texts: str | None) -> int:
+    """Return about how many bytes of memory texts take that are kept together."""
+    return _BESIDE + sum(len(text) if text.isascii() else 4 * len(text) for text in texts if text)
+
+
+def weight_of(terms: Iterable[Terms], names: Iterable[str]) -> int:
+    """Return about how many bytes the terms take that a part of a set holds, and the names."""
+    return sum(weight(one.to, one.reason, one.playbook) for one in terms) + sum(map(weight, names))
 
 
 class Entry(NamedTuple):
@@ -58,10 +69,11 @@ def decisive(entries: Iterable[Entry]) -> list[Entry]:
 class Shard:
     """The decisions of the keys that fall into one shard, as columns sorted by key; never changed once it is shared.
 
-    `which` holds the number of the terms and, in its two lowest bits, the form of the id.
+    `which` holds the number of the terms and, in its two lowest bits, the form of the id. `weight` is about how many
+    bytes `terms` and `names` take.
     """
 
-    __slots__ = ("_decisive", "ids", "keys", "names", "terms", "untils", "which")
+    __slots__ = ("_decisive", "ids", "keys", "names", "terms", "untils", "weight", "which")
 
     def __init__(self) -> None:
         self.keys = array("Q")
@@ -70,13 +82,14 @@ class Shard:
         self.ids = b""
         self.terms: tuple[Terms, ...] = ()
         self.names: dict[bytes, str] = {}
+        self.weight = 0
         self._decisive: dict[int, list[Entry]] = {}
 
     def copy(self) -> Shard:
         """Return a copy that may be changed."""
         other = Shard()
         other.keys, other.untils, other.which = self.keys[:], self.untils[:], self.which[:]
-        other.ids, other.terms, other.names = self.ids, self.terms, dict(self.names)
+        other.ids, other.terms, other.names, other.weight = self.ids, self.terms, dict(self.names), self.weight
         return other
 
     def insert(self, key: int, entry: Entry) -> None:
@@ -90,6 +103,7 @@ class Shard:
         self.ids = b"".join((self.ids[: at * _ID], packed, self.ids[at * _ID :]))
         if form == NAME:
             self.names[packed] = entry.id
+            self.weight += weight(entry.id)
 
     def remove(self, id: str) -> Entry | None:
         """Take out the decision of that id and return it."""
@@ -101,6 +115,9 @@ class Shard:
         self._delete(at)
         if form == NAME:
             del self.names[packed]
+            self.weight -= weight(gone.id)
+        if not self.keys:
+            self.terms, self.weight = (), 0
         return gone
 
     def entry(self, at: int) -> Entry:
@@ -135,6 +152,7 @@ class Shard:
             if len(self.terms) > 64 and len(self.terms) > 2 * len(self._used()):
                 self._forget_unused_terms()
             self.terms = (*self.terms, terms)
+            self.weight += weight_of((terms,), ())
             return len(self.terms) - 1
 
     def _forget_unused_terms(self) -> None:
@@ -142,6 +160,7 @@ class Shard:
         new = {old: position for position, old in enumerate(used)}
         self.which = array("I", [new[which >> 2] << 2 | which & 3 for which in self.which])
         self.terms = tuple(self.terms[old] for old in used)
+        self.weight = weight_of(self.terms, self.names.values())
 
     def _used(self) -> set[int]:
         return {which >> 2 for which in self.which}

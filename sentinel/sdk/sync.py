@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from sentinel.core import moment
 from sentinel.core.decision import Delta
-from sentinel.core.decisions import Decisions
+from sentinel.core.decisions import ROOM, Decisions
 from sentinel.core.errors import SentinelError, fault
 from sentinel.sdk import snapshot
 from sentinel.sdk.clock import Backoff, Clock, Notes, nap, retry_after
@@ -266,7 +266,8 @@ class Follower:
             self._notes.warn("malformed", "the server sent decisions that cannot be read; the others hold")
         if (left := made.refused - (0 if reader.reset else base.refused)) > 0:
             self._notes.count("decisions past the bound", left)
-            self._notes.warn("bound", f"the server sent more than {made.limit:,} decisions; the others are left out")
+            most = f"{made.limit:,} decisions, or than {ROOM >> 20} MiB of texts in them"
+            self._notes.warn("bound", f"the server sent more than {most}; the others are left out")
         if reader.reset:
             self._old += base.parts()
         self._put(made)

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sentinel.core import address
+from sentinel.core import address, pages
 from sentinel.core import decisions as judging
 from sentinel.core.decision import ALLOW, FOREVER, STRICTNESS, Decision, Delta, Subject, pair, place, unpair
 from sentinel.core.decisions import Decisions
 from sentinel.core.prefixes import Bucket
-from sentinel.core.shards import Shard, pack_id, unpack_id
+from sentinel.core.shards import Shard, pack_id, unpack_id, weight_of
 from tests.core.strategies import DELTAS, IPS, SUBJECTS, USERS
 
 
@@ -272,6 +272,31 @@ def test_what_exceeds_the_limit_is_refused_and_counted_and_room_is_used_again():
     assert (len(again), again.refused) == (2, 2)
     room = again.apply(Delta(3, removed=("a",))).apply(Delta(4, (block("e", value="id:5"),)))
     assert room.match(Subject(("id:5",)), 0).decision == "e"
+
+
+@given(st.lists(DELTAS, max_size=6))
+def test_the_texts_that_a_set_holds_are_weighed(deltas):
+    made = Decisions()
+    for delta in deltas:
+        made = made.apply(delta)
+    parts = [part for part in made.parts() if isinstance(part, Shard | Bucket)]
+    weights = [weight_of(part.terms, part.names.values()) for part in parts]
+    assert [part.weight for part in parts] == weights
+    assert made.weight == sum(weights)
+    assert pages.read(pages.write(made)).weight >= made.apply(Delta(0, reset=True)).weight == 0
+
+
+@pytest.mark.parametrize(("scope", "places"), [("user", ["id:1", "id:2"]), ("ip", ["203.0.113.9", "2001:db8::1"])])
+def test_texts_that_take_too_much_room_are_refused_and_counted_and_room_is_used_again(monkeypatch, scope, places):
+    """A server that sends a million redirects to different places does not fill an application's memory."""
+    monkeypatch.setattr("sentinel.core.decisions.ROOM", 2000)
+    several = [Decision(f"{n:032x}", "redirect", scope, places[n], to="/" + 2000 * str(n)) for n in (0, 1)]
+    made = only(*several)
+    assert (len(made), made.refused) == (1, 1)
+    made = made.apply(Delta(2, several[1:], (several[0].id,)))
+    assert (len(made), made.refused) == (0, 2), "what is added comes before what is removed"
+    made = made.apply(Delta(3, several[1:]))
+    assert (len(made), made.refused) == (1, 2)
 
 
 def test_a_user_key_with_a_lone_surrogate_is_a_key_like_any_other():

@@ -305,19 +305,24 @@ def test_one_malformed_decision_never_discards_the_others(server, start, caplog)
     wait_for(lambda: "the server sent decisions that cannot be read; the others hold" in caplog.text)
 
 
-def test_decisions_past_the_bound_are_left_out_and_told(server, start, caplog):
+@pytest.mark.parametrize("bound", ["limit", "ROOM"])
+def test_decisions_past_the_bound_are_left_out_and_told(server, start, caplog, monkeypatch, bound):
     server.feed_body = (
         b'{"revision": 4, "reset": true, "added": [{"id": "a", "kind": "block", "scope": "user", "value": "id:1"},'
         b' {"id": "b", "kind": "block", "scope": "user", "value": "id:2"}], "removed": []}'
     )
     server.stream = "none"
     client = start()
-    client.held.decisions = Decisions(client.held.decisions.salt, limit=1)  # no thread yet: the first call starts them
+    if bound == "limit":  # no thread has begun yet: the first call starts it
+        client.held.decisions = Decisions(client.held.decisions.salt, limit=1)
+    else:
+        monkeypatch.setattr("sentinel.core.decisions.ROOM", 1)
     assert known(client)
     assert sdk.is_blocked({"id": 1})
     assert not sdk.is_blocked({"id": 2})
     wait_for(lambda: client.stats()["counts"].get("decisions past the bound", 0) >= 1)
-    assert "more than 1 decisions" in caplog.text
+    most = "1 decisions" if bound == "limit" else "4,000,000 decisions, or than 512 MiB of texts in them"
+    assert f"the server sent more than {most}" in caplog.text
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"revision": 1', b"<html>", b'{"added": [{}]}', b"{}}" * 9])
