@@ -50,7 +50,7 @@ class AbsenceTracker(Tracker[list[int]]):
         return ()
 
     def _end(self, ends: list[int], at: int) -> None:
-        """Note an end; one that lies between two no further apart than `within` decides nothing and is not kept."""
+        """Keep the time of an end. One between two others at most `within` apart decides nothing and is not kept."""
         place = bisect_right(ends, at)
         if 0 < place < len(ends) and ends[place] - ends[place - 1] <= self.within:
             return
@@ -82,7 +82,7 @@ class AbsenceTracker(Tracker[list[int]]):
             heapq.heappush(self._order, (hit.at + self.within, hit.id, hit.key, hit.at))
 
     def due(self, watermark: int) -> list[Opening]:
-        """Return the findings of waits that ended before the watermark with nothing come."""
+        """Return the findings of waits that were over before the watermark while nothing had ended them."""
         openings: list[Opening] = []
         over: dict[tuple[str, int, str], None] = {}
         while self._order and self._order[0][0] < watermark:
@@ -106,7 +106,7 @@ class AbsenceTracker(Tracker[list[int]]):
         self._wait(hit)
 
     def progress(self, key: str, now: int) -> Progress | None:
-        """Return how many waits of a group are open; it may have some without a state."""
+        """Return how many waits of a group are open; a group whose state has expired may still have some."""
         found = super().progress(key, now)
         return self.weigh(key, [], now) if found is None and key in self.waits else found
 

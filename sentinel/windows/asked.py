@@ -12,7 +12,7 @@ from sentinel.windows.scripted import read_text, scripted
 
 
 class Asked:
-    """One watch: what its scripts are asked, and the names of its keys, which are others in each epoch."""
+    """What the scripts need for one watch: their arguments, and the names of its keys, which change with the epoch."""
 
     def __init__(self, watch: Watch, limits: Limits, names: Names) -> None:
         self.watch = watch
@@ -24,14 +24,14 @@ class Asked:
         self.call_after(b"")
 
     def call_after(self, epoch: bytes) -> None:
-        """Call keys after an epoch: what an unfinished one left behind is no part of the next."""
+        """Name the keys after an epoch, so that none reads what an unfinished one before it left behind."""
         version = f"{self._version} {epoch.hex()}"
         self.keys = GroupNames(self._names, self.watch.id, version)
         self.waits = self._names.of("waits", self.watch.id, version) if self.waiting else ""
 
 
 def opening_of(asked: Asked, hit: Hit, answer: Sequence[Any]) -> Opening:
-    """Return the opening that a script told of."""
+    """Return the opening behind one entry of a script's answer, as `tell` in `lua/common.lua` writes it."""
     _, at, id, approximate, gone, tally, ids = answer
     events = tuple(map(read_text, ids)) or (read_text(id),)
     return Opening(hit, at, read_text(id), asked.scripted.shown(tally), bool(approximate), bool(gone), events)

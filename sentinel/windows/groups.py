@@ -24,9 +24,9 @@ _AT = attrgetter("at")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of memory. `lateness` in microseconds; `groups` a watch; `hits` a group before it is thinned.
+    """Bounds of memory: `lateness` in microseconds, `groups` in each watch, `hits` in a group before it is thinned.
 
-    Once half of `groups` live, one address may make at most `per_source` new ones a horizon.
+    Once half of `groups` live, one address may make at most `per_source` new ones in each horizon.
     """
 
     lateness: int = 600_000_000
@@ -37,7 +37,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Opened:
-    """A finding already opened: anchor, tally, and whether it acted."""
+    """A finding already opened: its anchor (event time in microseconds, and id), its tally, and whether it acted."""
 
     at: int
     id: str
@@ -47,7 +47,10 @@ class Opened:
 
 
 class Groups(Generic[S]):
-    """States by group key, in two generations. `fresh` makes a group's first state, `size` tells its tally."""
+    """States by group key, in two generations of `horizon` microseconds each.
+
+    `fresh` makes a group's first state; `size` tells how much a state holds: the smallest are evicted first.
+    """
 
     def __init__(self, horizon: int, limits: Limits, fresh: Callable[[], S], size: Callable[[S], int]) -> None:
         self.horizon = horizon
@@ -63,7 +66,10 @@ class Groups(Generic[S]):
         return len(self.young) + len(self.old)
 
     def fetch(self, key: str, source: str | None, spared: Callable[[str], bool]) -> S | None:
-        """Return a group's state, made if need be; None where the source may make no more. Now it is young."""
+        """Return a group's state, new if there is none, and move it to the young generation.
+
+        None where `source` may make no more groups. Groups that `spared` says yes to are evicted last.
+        """
         state = self.old.pop(key, None)
         if state is None:
             if not self._room(source, spared):
@@ -176,7 +182,7 @@ class Findings:
         return openings
 
     def again(self, hit: Hit, upto: int) -> list[Opening]:
-        """Return what a repeated delivery opened before, in [its time, upto], so that a commit can be done again."""
+        """Return the known findings in [hit's time, upto], for a hit delivered again: its commit may be repeated."""
         known = (one for one in self.of(hit.key) if hit.at <= one.at <= upto)
         return [Opening(hit, one.at, one.id, one.tally, one.approximate) for one in known]
 
@@ -196,7 +202,7 @@ class Findings:
         return False
 
     def held_from(self, hit: Hit, last: int) -> bool:
-        """Say whether findings hold back every crossing from the hit's time to `last`: nothing to examine."""
+        """Say whether known findings hold back every crossing from the hit's time to `last`: none need be sought."""
         known, upto = self.of(hit.key), hit.at
         first = len(known)
         while first and known[first - 1].at > upto - self.cooldown:
@@ -207,7 +213,7 @@ class Findings:
         return upto > last
 
     def yielded(self, opening: Opening) -> None:
-        """Let a finding that did not act hold back no action."""
+        """Note that a finding did not act after all, so that it holds back no finding that does."""
         known = self.find(opening.hit.key, opening.at, opening.id)
         if known is not None:
             known.acting = False

@@ -11,7 +11,7 @@ Kept = tuple[int, str, Any]
 
 
 class Hits(list[Any]):
-    """Time, id and values of one hit after the other in one list; a place counts hits.
+    """One flat list: time, id and values of the first hit, then of the second. A place is a hit's number in it.
 
     There may be ten million of them: a tuple for each would take more than all else that is kept.
     """
@@ -83,7 +83,7 @@ class Hits(list[Any]):
         return place
 
     def bound(self, most: int) -> int:
-        """Let go of the oldest past so many, and return how many they were."""
+        """Drop the oldest hits past `most`, and return how many were dropped."""
         over = len(self) // STRIDE - most
         if over <= 0:
             return 0
@@ -91,7 +91,7 @@ class Hits(list[Any]):
         return over
 
     def forget(self, edge: int) -> int:
-        """Let go of the hits up to a time, and return how many they were."""
+        """Drop the hits no later than `edge`, and return how many were dropped."""
         stale, size = 0, len(self)
         while stale < size and self[stale] <= edge:  # each is passed once, and there are seldom many
             stale += STRIDE
@@ -100,7 +100,7 @@ class Hits(list[Any]):
         return stale // STRIDE
 
     def halve_oldest(self, merge: Callable[[Any, Any], Any]) -> int:
-        """Let each second hit of the older half stand for the one before it too, and return how many do."""
+        """Merge the hits of the older half in pairs, under the later one's time and id; return how many pairs."""
         half = self.many // 2 // 2 * 2
         each = self.each(0, half)
         pairs = zip(each, each, strict=True)

@@ -60,7 +60,7 @@ class Link:
     """Sends commands and returns their answers, for any number of threads."""
 
     def __init__(self, servers: Servers, patience: float = PATIENCE, replicas: int = 0) -> None:
-        """`replicas` is how many must have taken what was sent, within a bound of time, before it counts as done."""
+        """Commands are tried for `patience` seconds; each pipeline waits a moment for so many `replicas` to have it."""
         self._servers = servers
         self._patience = patience
         self._replicas = replicas
@@ -75,12 +75,15 @@ class Link:
         self.forgetful = False  # whether a run may have lost what the one before it answered
 
     def later(self, commands: Iterable[Command]) -> None:
-        """Send commands before the next ones, whose answers nobody needs."""
+        """Queue commands whose answers nobody needs: they are sent with the next call, before its own."""
         with self._lock:
             self._later += commands
 
     def call(self, commands: Sequence[Command]) -> list[Any]:
-        """Return the answer to each command. Raises StoreBusy where none is had in time, at once if known."""
+        """Return the answer to each command.
+
+        Raises StoreBusy where a server does not answer in time; at once while one is known to be away.
+        """
         with self._lock:
             if self._away is not None:
                 raise _busy(self._away)
@@ -95,7 +98,7 @@ class Link:
         return answers[len(before) :]
 
     def _ask(self, wanted: Sequence[Command], answers: list[Any]) -> None:
-        """Fill in the answer to each command."""
+        """Fill `answers` with the answer to each command. Raises StoreBusy where one is not had in time."""
         left: list[int] = list(range(len(wanted)))
         end = time.monotonic() + self._patience
         while left := self._try(wanted, left, answers):
@@ -106,7 +109,7 @@ class Link:
                 self._look()
 
     def _given_up(self, error: object) -> StoreBusy:
-        """Let nobody wait again for what one has waited for in vain, until it answers."""
+        """Note that the servers are away, so that calls fail at once until they answer; return the error to raise."""
         with self._lock:
             if self._away is None:
                 self._away = error
@@ -114,7 +117,7 @@ class Link:
         return _busy(error)
 
     def _watch(self) -> None:
-        """Ask until every server answers."""
+        """Ask until every server answers; then calls are sent again."""
         answered = False
         while not answered and not self._closed.wait(PAUSE):
             self._look()
@@ -146,7 +149,7 @@ class Link:
         return answers
 
     def problems(self) -> Iterator[SentinelError]:
-        """Give what is wrong with servers that would let keys go before their time."""
+        """Give an error for each server that is set to evict keys."""
         for answer in self.everywhere("INFO", "memory"):
             policy = fields(answer).get("maxmemory_policy", "noeviction")
             if policy != "noeviction":
@@ -214,7 +217,7 @@ class Link:
             return answers
 
     def _meet(self, connection: Any) -> None:
-        """Ask who answers, once a connection: a server that was started anew has cut them all."""
+        """Note which run of the server answers. Once a connection is enough: a restart cuts them all."""
         if connection._sock is None or getattr(connection, "met", None) is not connection._sock:
             connection.send_command("INFO", "server")
             self.runs.add(fields(connection.read_response())["run_id"])
@@ -261,7 +264,7 @@ def _connection(pool: Any) -> Iterator[Any]:
 
 
 def _why(error: object) -> str:
-    """Return what went wrong, without the watchers' connections, each with all that is set about it."""
+    """Return an error's text, cut off before the connections that redis-py lists with all their settings."""
     text = error.message if isinstance(error, SentinelError) else str(error)
     return text.partition(" : <redis.")[0]
 
@@ -320,13 +323,13 @@ def _replicas(query: str) -> int:
 
 
 def _check(link: Link) -> None:
-    """Refuse a server that would let keys go before their time."""
+    """Raise SentinelError where a server is set to evict keys."""
     for problem in link.problems():
         raise problem
 
 
 def _keeps(link: Link) -> bool:
-    """Say whether each server writes down what it answers before it does."""
+    """Say whether each server has every command on disk before it answers (`appendfsync always`)."""
     try:
         return all(answer[1] == b"always" for answer in link.everywhere("CONFIG", "GET", "appendfsync")) and all(
             fields(answer).get("aof_enabled") == "1" for answer in link.everywhere("INFO", "persistence")

@@ -47,7 +47,7 @@ def terms_of(asked: Threshold, window: int, lateness: int, most: int) -> Terms:
 
 
 class Log:
-    """The hits of one group under one terms."""
+    """The hits of one group, and the running tally of its newest window once there are enough to cross."""
 
     __slots__ = ("approximate", "first", "hits", "limit", "running")
 
@@ -102,7 +102,10 @@ class Log:
             self.running.add(values)
 
     def crossing(self, at: int, id: str, terms: Terms) -> Crossing | None:
-        """Return the crossing a hit of the newest time makes, if it does: the first by id of that time."""
+        """Return the crossing of a hit at the newest time, None where the window does not reach.
+
+        Its id is the first of that time; judged on arrival, the hit's own.
+        """
         if self.running is None or not self.running.reached():
             return None
         if not terms.on_arrival:
@@ -110,7 +113,7 @@ class Log:
         return at, id, shown(self.running)
 
     def may_cross(self, at: int, terms: Terms) -> bool:
-        """Say whether any window that ends in [at, newest] could meet the metrics: a quick no is never wrong."""
+        """Say whether a window that ends in [at, newest] might reach: False is always right, True only a guess."""
         if terms.on_arrival:
             inside = self.hits.behind(at) - self.hits.behind(at - terms.window)
             return inside >= terms.fewest or self.approximate  # a merged hit stands for several
@@ -125,7 +128,7 @@ class Log:
     def crossings(self, at: int, terms: Terms) -> list[Crossing]:
         """Return the crossings in [at, at + window), ascending, with their tallies.
 
-        What comes late is mostly a few hits late: the running tally goes back those, and on again.
+        Late hits are mostly a few places late: the running tally is wound back by those, and on again.
         """
         hits, found = self.hits, []
         low, index = hits.behind(at - terms.window), hits.behind(at)
@@ -157,19 +160,19 @@ class Log:
         return found
 
     def _back(self, low: int, index: int, running: Tally | Together) -> None:
-        """Let the running tally be that of the hits from place `low` to before place `index`."""
+        """Wind the running tally back to the hits from place `low` to before place `index`."""
         running.drain(self.hits.all_values(index))
         running.fill(self.hits.all_values(low, self.first))
 
     def _on(self, low: int, index: int, running: Tally | Together) -> None:
-        """Let the running tally of the hits from place `low` to before place `index` be that of the newest window."""
+        """Wind the running tally on to the newest window, from the hits in places `low` to before `index`."""
         running.fill(self.hits.all_values(index))
         running.drain(self.hits.all_values(low, self.first))
 
     def thin(self, terms: Terms) -> int:
-        """Let go of what need not be kept; return how many no longer stand alone. The next look is due at `limit`.
+        """Drop the hits that decide no window or, where all do, merge neighbours; return how many were merged away.
 
-        That is twice of what is left, for those that decide may be many.
+        Where hits decide, `limit` becomes twice what is left: all of it may be needed, and looking takes time.
         """
         if not terms.decided:
             self.approximate = True
@@ -186,10 +189,10 @@ class Log:
 
 
 def settled(hits: Hits, terms: Terms) -> Hits:
-    """Return the hits without those that lie further back than events come late, and decide no window any more.
+    """Return the hits without those that are older than `lateness` and decide no window any more.
 
-    Every window that can still change ends later. Of what lies behind that time it holds all from some moment on: so
-    only the last n count, for distinct the last of each of n values, for max those greater than all that follow.
+    A window that can still change ends after that time, so of the older hits it holds all from some moment on. Of them
+    only the last n decide a count, for distinct the last of each of n values, for max those above all later ones.
     """
     edge = hits.before(hits.at(-1) - terms.lateness)
     kept: set[int] = set()

@@ -30,7 +30,7 @@ KINDS: dict[type, Callable[[Watch, Limits], Tracker[Any]]] = {
 
 
 class MemoryWindows:
-    """Windows of one app in memory; not for several threads at once, but for `groups` and `dropped`."""
+    """Windows of one app in memory, for one thread at a time; any may call `groups`, `dropped` and `merged`."""
 
     def __init__(self, watches: Iterable[Watch] = (), limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
@@ -68,10 +68,10 @@ class MemoryWindows:
         return list(self.run(hits, newest))
 
     def run(self, hits: Sequence[Hit], newest: int, revise: Revise | None = None) -> Iterator[Opening]:
-        """Record hits and give what opens in their order; a watch goes on when what it opened was taken.
+        """Record hits and give what opens, in the order of the hits; a watch goes on once its opening was taken.
 
-        Watch by watch, since what a watch keeps lies together. With `revise` the hits of a watch behind one of its
-        openings are recorded as it returns them then.
+        Hits are recorded watch by watch, since what a watch keeps lies together. With `revise`, the hits that follow an
+        opening of the same watch are passed through it first.
         """
         by_watch: dict[str, list[Hit]] = {}
         for hit in hits:
@@ -84,7 +84,7 @@ class MemoryWindows:
         return _in_order(firsts, hits) if firsts else iter(())
 
     def due(self, watermark: int) -> list[Opening]:
-        """Return what opens because time has passed and nothing came: nothing up to `watermark` comes any more."""
+        """Return what opens because nothing came in time. Events before `watermark` are not waited for any more."""
         return [opening for tracker in self.trackers.values() for opening in tracker.due(watermark)]
 
     def put_back(self, openings: Sequence[Opening]) -> None:
@@ -146,7 +146,7 @@ class MemoryWindows:
         return total
 
     def merged(self) -> Counter[str]:
-        """Return how many hits no longer stand alone since their groups had too many, by watch."""
+        """Return how many hits were merged or dropped because their groups had too many, by watch."""
         return Counter({name: tracker.merged for name, tracker in list(self.trackers.items()) if tracker.merged})
 
 

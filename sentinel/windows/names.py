@@ -27,15 +27,15 @@ class Names:
         self.app = digest(home, app, size=8)
 
     def of_bucket(self, bucket: int, what: str) -> str:
-        """Return the name of something there is once a bucket."""
+        """Return the name of a key of which there is one in each bucket."""
         return f"{PREFIX}:{{{bucket:02d}}}:{self.app}:{what}"
 
     def like(self, what: str) -> str:
-        """Return the pattern of all names that `of` gives something."""
+        """Return a pattern (as of `SCAN`) that matches every name `of` gives for `what`."""
         return f"{PREFIX}:*:{self.app}:{what}:*"
 
     def of(self, what: str, *parts: str) -> str:
-        """Return the name of something there is for texts of any kind."""
+        """Return the name of the key for `what` and some texts: they are hashed, and choose its bucket."""
         hashed = digest(self.app, what, *parts)
         return self.of_bucket(int(hashed[:4], 16) % BUCKETS, f"{what}:{hashed}")
 

@@ -43,7 +43,10 @@ class Known:
         return index == 0 or times[index - 1] <= at - history
 
     def learn(self, at: int, id: str, value: str | None, most: int, lateness: int) -> int:
-        """Take in an event and return how many values had to be forgotten."""
+        """Take in an event, keeping `most` times at most, and ids for `lateness` microseconds.
+
+        Returns how many values had to be forgotten for it: 0 or 1.
+        """
         insort(self.times, at)
         if len(self.times) > most:
             self.times.pop(0)

@@ -40,7 +40,10 @@ class Room:
             self._made.clear()
 
     def left(self, source: str | None) -> str:
-        """Return what a script is told of the room for a source's groups: nothing, to tell of each made, or none."""
+        """Return what a script may do about a new group of a source.
+
+        An empty text: make it. `made`: make it and say so, to be counted. `full`: refuse it.
+        """
         if self._filled < CROWDED:
             return ""
         over = source is not None and self._made[source] >= self._per_source

@@ -42,17 +42,17 @@ _pack = msgspec.msgpack.encode
 
 
 def text(value: str) -> bytes:
-    """Return a text as bytes; whatever JSON can hold has some."""
+    """Return a text as bytes: UTF-8, in which lone surrogates (JSON can hold some) are let through."""
     return value.encode("utf-8", "surrogatepass")
 
 
 def read_text(value: bytes) -> str:
-    """Return the text behind such bytes."""
+    """Return the text whose bytes `text` gave."""
     return value.decode("utf-8", "surrogatepass")
 
 
 def token(value: str | None) -> str | bool:
-    """Return what tells a value from others; False for none."""
+    """Return a short text that is another for each value: itself, or its hash where it is long; False for None."""
     if value is None:
         return False
     if len(value) <= LONGEST and value.isascii():
@@ -61,7 +61,10 @@ def token(value: str | None) -> str | bool:
 
 
 class Scripted(ABC, Generic[D]):
-    """One watch, with its detector `asked`, as its script sees it; a kind gives `own`, `values` and `tally`."""
+    """What the script for one watch is given, and how its answers are read; a kind gives `own`, `values` and `tally`.
+
+    Lengths of time are microseconds, but for `lasting` and `ttl`, which are milliseconds as `PEXPIRE` takes them.
+    """
 
     script: str
     span: int
@@ -79,7 +82,7 @@ class Scripted(ABC, Generic[D]):
         self._common = (self.window(), watch.cooldown, self.keep, findings, self.ttl)
 
     def arguments(self, quiet: bool, room: str) -> tuple[Any, ...]:
-        """Return what comes before the hits."""
+        """Return the arguments before those of the hits; `quiet` opens nothing, `room` is what `Room.left` gave."""
         return (*self._common, int(quiet), room, *self.own())
 
     def reach(self) -> int:
@@ -87,11 +90,11 @@ class Scripted(ABC, Generic[D]):
         return self.watch.span
 
     def silence(self) -> int:
-        """Return how much longer than what it holds a group is known, in microseconds."""
+        """Return for how long a group is known beyond the time of what it holds, in microseconds."""
         return 0
 
     def window(self) -> int:
-        """Return what the script takes for the window."""
+        """Return the length that the script takes as the window's, in microseconds."""
         return self.watch.window
 
     @abstractmethod
@@ -104,15 +107,15 @@ class Scripted(ABC, Generic[D]):
 
     @abstractmethod
     def tally(self, raw: Any) -> Tally:
-        """Return the tally behind an answer."""
+        """Return the tally that a script answered, as findings report it."""
 
     def shown(self, raw: Any) -> Tally:
-        """Return the tally behind an answer, or behind what `known` gave."""
+        """Return the tally that a script answered; where it is bytes, `known` made them."""
         return tuple(json.loads(raw)) if isinstance(raw, bytes) else self.tally(raw)
 
 
 def known(tally: Tally) -> bytes:
-    """Return a tally as a finding keeps it that was not opened here."""
+    """Return a tally as JSON, as the scripts keep that of a finding opened elsewhere."""
     return json.dumps(list(tally)).encode()
 
 
@@ -308,18 +311,18 @@ class AbsentScript(Scripted[Absent]):
 
 
 def remembered(hit: Hit) -> bytes:
-    """Return what a wait must remember of the hit that began it."""
+    """Return what a wait keeps of the hit that began it: whether it acts, then key, source and values as JSON."""
     return (b"1" if hit.acting else b"0") + json.dumps([hit.key, hit.source, hit.values]).encode()
 
 
 def recalled(watch: str, at: int, id: str, raw: bytes) -> Hit:
-    """Return the hit that began a wait."""
+    """Return the hit that began a wait, from what `remembered` gave."""
     key, source, values = json.loads(raw[1:])
     return Hit(watch, key, at, id, tuple(values), raw[:1] == b"1", source)
 
 
 def scripted(watch: Watch, limits: Limits) -> Scripted[Any]:
-    """Return how a watch is asked about."""
+    """Return what the script for a watch needs."""
     detector = watch.detector
     if isinstance(detector, Threshold) and [gauge.kind for gauge in detector.gauges] == ["count"]:
         return CountScript(watch, limits)

@@ -50,7 +50,7 @@ class Series:
         return sum(weight for _, _, weight in hits.each(hits.behind(after), hits.behind(upto)))
 
     def halve_oldest(self) -> int:
-        """Let each second event of the older half stand for the one before it too; return for how many."""
+        """Merge the events of the older half in pairs, whose weights add up; return how many pairs."""
         self.approximate = True
         return self.hits.halve_oldest(add)
 
@@ -156,5 +156,9 @@ class SpikeTracker(Tracker[Series]):
 
 
 def was_there(asked: Spike, newest: int | None, start: int) -> bool:
-    """Say whether a group is not new whose newest event before the baseline came then; `start` is the window's."""
+    """Say whether a group is known for long enough to be compared with its baseline.
+
+    It is where `newest`, its newest event before the baseline, lies less than `known` before the baseline begins.
+    `start` is when the window begins.
+    """
     return newest is not None and newest > start - asked.baseline - asked.known

@@ -35,22 +35,22 @@ class State:
         return epoch if epoch is not None and {*epochs, noted} == {epoch} else None
 
     def missing(self, epoch: bytes, watches: Sequence[str]) -> list[str]:
-        """Return those of these watches, one at least, that the state of an epoch does not have."""
+        """Return which of these watches the state of an epoch does not have. One watch at least must be given."""
         states = self._link.one(Command(self._ready, ("HMGET", self._ready, *watches)))
         return [watch for watch, state in zip(watches, states, strict=True) if state != epoch]
 
     def unmark(self) -> None:
-        """Note that nothing is whole, so that no process takes anything in."""
+        """Remove the marks: the state is not whole, and no process takes anything in."""
         self._link.call([Command(name, ("DEL", name)) for name in self._epochs()])
 
     def mark(self, epoch: bytes, watches: Iterable[str]) -> None:
-        """Note that the state is whole for watches, and of which epoch."""
+        """Mark the state of watches as whole, and every bucket with the epoch."""
         self._link.call([Command(name, ("SET", name, epoch)) for name in self._epochs()])
         self._link.one(Command(self._ready, ("HSET", self._ready, "runs", self._runs())))
         self.note(epoch, watches)
 
     def note(self, epoch: bytes, watches: Iterable[str]) -> None:
-        """Note that the state of watches is whole, and that of their other versions no longer: these are given hits."""
+        """Mark the state of watches as whole, that of their other versions no longer: those get no more hits."""
         names = list(watches)
         named = [part for name in names for part in (name, epoch)]
         known = self._link.one(Command(self._ready, ("HKEYS", self._ready)))
@@ -62,23 +62,23 @@ class State:
         self._link.call(commands)
 
     def let_go(self, watch: str) -> None:
-        """Note, with what is asked next, that the state of a watch is whole no longer: it is given no hits here."""
+        """Remove the mark of a watch, with the next call: this process gives it no more hits."""
         self._link.later([Command(self._ready, ("HDEL", self._ready, watch))])
 
     def keep(self, watches: Container[str]) -> None:
-        """Note that of no other watches the state is whole any longer."""
+        """Remove the marks of all other watches."""
         known = map(bytes.decode, self._link.one(Command(self._ready, ("HKEYS", self._ready))))
         over = [name for name in known if name not in ("runs", "epoch") and name not in watches]
         if over:
             self._link.one(Command(self._ready, ("HDEL", self._ready, *over)))
 
     def beside(self, watches: Iterable[str]) -> list[set[str]]:
-        """Note that this process is there, and its watches; return those of each other one that is."""
+        """Announce this process and its watches; return the watches of each other process that did so lately."""
         told = script("beside", self._beside, self._link.own, THERE, " ".join(watches))
         return [set(one.decode().split()) for one in self._link.one(told)]
 
     def _runs(self) -> bytes:
-        """Return which runs of the servers answer."""
+        """Return the ids of the servers' runs, sorted and joined by commas: a server started anew has another."""
         runs = sorted(fields(answer)["run_id"] for answer in self._link.everywhere("INFO", "server"))
         return ",".join(runs).encode()
 
@@ -87,7 +87,7 @@ class State:
 
     @contextmanager
     def turn(self, token: str, lasting: int) -> Iterator[bool]:
-        """Say whether it is this process's turn to rebuild, for so many milliseconds or until it is done."""
+        """Claim the right to rebuild for `lasting` milliseconds or until the block is left; give whether it was had."""
         key = self._rebuilding
         mine = self._link.one(Command(key, ("SET", key, token, "NX", "PX", lasting))) is not None
         mine = mine or self._link.one(Command(key, ("GET", key))) == token.encode()  # the answer was lost

@@ -42,7 +42,7 @@ class Clock:
         return known.get(b"newest", 0)
 
     def advance(self, newest: int) -> None:
-        """Let it be this, unless it is later already."""
+        """Move the newest event time on to `newest`, never back; sent with the next call."""
         self._link.later([Command(self._key, ("ZADD", self._key, "GT", newest, "newest"))])
 
     def hold(self, playbook: str, until: int) -> None:
@@ -105,7 +105,7 @@ class SharedLedger(Ledger):
         return {read_text(target) for target in targets}
 
     def rename(self, names: Mapping[str, str], playbooks: Iterable[str]) -> None:
-        """Begin the ladders of deleted persons anew; for guards they count on by another name."""
+        """Drop the ladders of deleted users, and rename them among the targets that guards count."""
         steps = product(playbooks, USER_ACTIONS, names)
         ladders = [self._names.of("ladder", *step) for step in steps]
         if ladders:
@@ -202,7 +202,7 @@ class SharedFamiliar(Familiar):
         return int(self._link.one(Command(key, ("ZCOUNT", key, "-inf", before - 1))))
 
     def rename(self, names: Mapping[str, str]) -> None:
-        """Forget where deleted persons logged in; where addresses are shared they count on under another name."""
+        """Drop the places of deleted users, and rename them among those who share an address."""
         for name, other in names.items():
             ips = [place for place in self._of(name) if not place.startswith(DEVICE)]
             _rename(self._link, [self._names.of("sharers", ip) for ip in ips], name, other)
@@ -256,13 +256,13 @@ class SharedCrowd(Crowd):
         )
 
     def of(self, watch: str, key: str, since: int) -> tuple[list[str], bool]:
-        """Return the users seen in a group later than `since`, those seen last last; and whether there were more."""
+        """Return the users seen in a group later than `since`, the latest MOST by when, and whether there were more."""
         name = self._names.of("crowd", watch, key)
         found = self._link.one(Command(name, ("ZRANGE", name, since + 1, "+inf", "BYSCORE")))
         return [read_text(user) for user in found[-MOST:]], len(found) > MOST
 
     def rename(self, names: Mapping[str, str]) -> None:
-        """Call persons otherwise in every group."""
+        """Rename users in every group."""
         _rename_all(self._link, self._names.like("crowd"), names)
 
     def take_over(self, other: Crowd) -> None:
@@ -294,14 +294,14 @@ class SharedMemory(Memory):
 
 
 def _rename_all(link: Link, like: str, names: Mapping[str, str]) -> None:
-    """Call members otherwise in every sorted set whose key is like that."""
+    """Rename members in every sorted set whose key matches a pattern."""
     keys = list(link.names(like))
     for name, other in names.items():
         _rename(link, keys, name, other)
 
 
 def _rename(link: Link, keys: Sequence[str], name: str, other: str) -> None:
-    """Call a member of sorted sets otherwise where it is one."""
+    """Rename a member in those of these sorted sets that have it."""
     scores = link.call([Command(key, ("ZSCORE", key, text(name))) for key in keys]) if keys else []
     for key, score in zip(keys, scores, strict=True):
         if score is not None:

@@ -38,7 +38,7 @@ class Tracker(ABC, Generic[S]):
 
     @abstractmethod
     def size(self, state: S) -> int:
-        """Return a state's tally: what decides who goes when there is no room."""
+        """Return how much a state holds: where there is no room, the smallest groups are evicted first."""
 
     @abstractmethod
     def judge(self, hit: Hit, state: S) -> Iterable[Opening]:
@@ -83,9 +83,9 @@ class Tracker(ABC, Generic[S]):
         return self._explained(hit.key, found) if found else found
 
     def run(self, hits: Iterable[Hit], newest: int, revise: Revise | None = None) -> Iterator[Opening]:
-        """Record hits and give what opens, each hit once what opened before it was taken.
+        """Record hits one by one and give what opens; the next hit is recorded once that was taken.
 
-        With `revise` the hits behind an opening are recorded as it returns them then.
+        With `revise`, the hits that follow an opening are passed through it first.
         """
         opened = False
         for hit in hits:
@@ -119,7 +119,7 @@ class Tracker(ABC, Generic[S]):
         return [one._replace(events=tuple(self.events(state, one.at))[-EVENTS:] or (one.id,)) for one in openings]
 
     def put_back(self, opening: Opening) -> None:
-        """Take back what `due` gave."""
+        """Take back what `due` gave, so that it is due again."""
 
     def due(self, watermark: int) -> list[Opening]:
         """Return what opens because time has passed."""

@@ -172,7 +172,7 @@ class ValkeyWindows:
             self._is_whole(self._link.call(self._marks(range(BUCKETS))))
 
     def _marks(self, buckets: Iterable[int]) -> list[Command]:
-        """Return what asks each server of these buckets whether it still has what it had."""
+        """Return one command for each server of these buckets, to read its mark; none while quiet."""
         if self._epoch is None:
             return []
         names = {bucket: self.names.of_bucket(bucket, "epoch") for bucket in sorted(set(buckets))}
@@ -180,7 +180,10 @@ class ValkeyWindows:
         return [Command(names[bucket], ("GET", names[bucket])) for bucket in one_each.values()]
 
     def _is_whole(self, marks: Sequence[bytes | None]) -> bool:
-        """Say whether the state is of the epoch known; raises StateLost where it is of none."""
+        """Say whether the state is of the epoch known; False where another process has rebuilt it as of a new one.
+
+        Raises StateLost where a mark is missing.
+        """
         anew = self._link.forgetful and self._epoch is not None and not self._link.runs <= self._runs
         if not anew and all(mark == self._epoch for mark in marks):
             return True
@@ -204,7 +207,7 @@ class ValkeyWindows:
         return [None if place in refused else hit for place, hit in enumerate(hits)]
 
     def due(self, watermark: int) -> list[Opening]:
-        """Return what opens because time has passed and nothing came: nothing up to `watermark` comes any more."""
+        """Return what opens because nothing came in time. Events before `watermark` are not waited for any more."""
         self._name()
         return self._waits.due([asked for asked in self._asked.values() if asked.waits], watermark)
 
@@ -264,7 +267,7 @@ class ValkeyWindows:
         return found
 
     def merged(self) -> Counter[str]:
-        """Return how many hits this process let stand alone no longer since their groups had too many, by watch."""
+        """Return how many hits this process merged or dropped because their groups had too many, by watch."""
         return self._merged.copy()
 
     def snapshot(self, watch: str) -> bytes | None:
@@ -295,8 +298,8 @@ class ValkeyWindows:
     def lacking(self, epoch: bytes) -> ValkeyWindows | None:
         """Return windows of the watches that a whole state does not have, to be folded quietly; None where it has all.
 
-        Whoever else uses the state goes by other versions of these, or has none of them. From here on they know of this
-        process, and what it does not watch is not whole for them either.
+        Among them are those that another process lacks or has in another version, since it gives them no hits. From
+        here on the others know of this process, and watches that it does not have are whole no longer.
         """
         known = {asked.ready: asked.watch for asked in self._asked.values()}
         apart = self.apart()
@@ -323,21 +326,21 @@ class ValkeyWindows:
         return self._asked.keys()
 
     def note(self, epoch: bytes) -> None:
-        """Note that the state of an epoch has every watch of these windows."""
+        """Mark the state of an epoch as whole for every watch of these windows."""
         self._state.note(epoch, [asked.ready for asked in self._asked.values()])
 
     def unmark(self) -> None:
-        """Note that nothing is whole, so that no process takes anything in."""
+        """Remove the marks: the state is not whole, and no process takes anything in."""
         self._state.unmark()
 
     def mark(self, epoch: bytes) -> None:
-        """Note that the state is whole for every watch, and of which epoch."""
+        """Mark the state as whole for every watch, as of an epoch."""
         self._state.mark(epoch, [asked.ready for asked in self._asked.values()])
         self._epoch = epoch
         self._name_after(epoch)
 
     def turn(self, token: str, lasting: int) -> AbstractContextManager[bool]:
-        """Say whether it is this process's turn to rebuild, for so many milliseconds or until it is done."""
+        """Claim the right to rebuild for `lasting` milliseconds or until the block is left; give whether it was had."""
         return self._state.turn(token, lasting)
 
     def stay(self, lasting: int) -> None:

@@ -31,9 +31,9 @@ class Waits:
         return {place for (place, _, _), answer in zip(begun, full, strict=True) if answer}
 
     def due(self, waiting: Sequence[Asked], watermark: int) -> list[Opening]:
-        """Return what opens because time has passed and nothing came: nothing up to `watermark` comes any more.
+        """Return what opens because nothing came in time. Events before `watermark` are not waited for any more.
 
-        What is returned is this process's own for LEASE; where it ends before, another is given it.
+        What is returned is leased to this process for LEASE microseconds; if it dies, another gets it then.
         """
         self._let_go()
         if not waiting:
@@ -75,7 +75,7 @@ class Waits:
         return sorted(found, key=lambda one: (one.at, one.id, one.hit.key))
 
     def _let_go(self) -> None:
-        """Let go of the waits whose findings are on disk by now."""
+        """Remove the waits claimed KEPT seconds ago: their findings are on disk by now."""
         edge = time.monotonic() - KEPT
         over = [(key, name) for since, key, name in self._claimed if since <= edge]
         self._claimed = [one for one in self._claimed if one[0] > edge]

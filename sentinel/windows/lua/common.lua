@@ -125,6 +125,7 @@ local function events(at)
   return ids
 end
 
+-- Add to the answer: which hit, the finding's anchor and id, approximate, taken back, its tally, ids of its events.
 local function tell(index, one, ids)
   answer = answer or {}
   answer[#answer + 1] = {index, one.at, one.id, one.approximate and 1 or 0, one.gone and 1 or 0, one.tally, ids or {}}
@@ -184,7 +185,7 @@ local function add(at, id)
   return call('ZADD', key, 'NX', at, member) == 1 and member or nil
 end
 
--- Where there is hardly room, a group that is not there yet is told of, or refused.
+-- Say whether hits are refused: where room is scarce, a group not there yet is told of (`made`) or refused (`full`).
 local function refused()
   if room == '' or call('EXISTS', key) == 1 then
     return false
