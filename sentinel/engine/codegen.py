@@ -254,7 +254,7 @@ class _Writer:
         return code
 
     def _bind(self, node: Compare) -> tuple[str, list[_Operand]]:
-        """Return code that evaluates what a chain names twice, always truthy, and the chain's operands."""
+        """Return code (always truthy) that evaluates what a chain of comparisons names twice, and its operands."""
         operands, bound = [], []
         for index, operand in enumerate(node.operands):
             code = self.value(operand)

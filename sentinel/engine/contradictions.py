@@ -69,7 +69,7 @@ def check(tree: Node, problems: Problems) -> None:
 
 
 def _together(tree: Node) -> Iterator[list[_Atom]]:
-    """Give what is asked at the same time, for each place where several things are."""
+    """Give the conditions that must hold together: one list for each `and` and each chain of comparisons."""
     if isinstance(tree, And | Compare):
         yield list(_atoms(tree))
     for part in _below(tree):
@@ -77,7 +77,7 @@ def _together(tree: Node) -> Iterator[list[_Atom]]:
 
 
 def _below(tree: Node) -> Iterator[Node]:
-    """Give what stands in a node: of an `and` not those that are asked with it."""
+    """Give the parts of a node; in place of those whose conditions an `and` has gathered, their own parts."""
     for part in children(tree):
         if isinstance(tree, And) and isinstance(part, And | Compare):
             yield from _below(part)
@@ -145,7 +145,7 @@ def _clash(atoms: Sequence[_Atom]) -> tuple[_Atom, _Atom | None] | None:
 
 
 def _tried(atoms: Iterable[_Atom]) -> Iterator[Any]:
-    """Give values of which one is met by all parts, if any value at all is."""
+    """Give values to try: where any value at all meets all parts, one of these does."""
     values = [value for atom in atoms for value in atom.values]
     yield from (None, _OTHER, True, False)
     numbers = sorted({value for value in values if isinstance(value, Fraction)})
@@ -157,5 +157,5 @@ def _tried(atoms: Iterable[_Atom]) -> Iterator[Any]:
 
 
 def _is_plain(atom: _Atom) -> bool:
-    """Say whether what is tried of texts is enough: what comes next to one is none of those that are written."""
+    """Say whether no text ends in the sign that makes the next one of it: else the texts tried are not enough."""
     return not any(isinstance(value, str) and value.endswith(_NEXT) for value in atom.values)

@@ -58,7 +58,7 @@ class Crowd:
             self._size -= len(gone)
 
     def of(self, watch: str, key: str, since: int) -> tuple[list[str], bool]:
-        """Return the users seen in a group later than `since`, those seen last last; and whether there were more."""
+        """Return the users seen in a group later than `since`, the latest MOST by when, and whether there were more."""
         group = self._young.get((watch, key)) or self._old.get((watch, key)) or Group()
         seen = sorted((at, user) for user, at in group.users.items() if at > since)
         return [user for _, user in seen[-MOST:]], len(seen) > MOST or group.lost > since

@@ -23,11 +23,12 @@ Shown = Callable[[tuple[int | float, ...]], dict[str, int | float]]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A playbook's detector made ready.
+    """A playbook's detector made ready to read events.
 
-    `window` is what windows are told of it (microseconds), `selectors` the events that it must see though they
-    count for nothing. `values` returns None for an event that says nothing to it, `fixed` is what it always returns, if
-    that is so. `tally` and `threshold` are by metric.
+    `window` is the length that windows are given, in microseconds; `selectors` mean events that it must see although
+    they do not count. `values` returns what an event counts for, as `engine.windows.Hit` describes it, None for
+    nothing; `fixed` is that where it is the same for every event. `tally` names the entries of an opening's tally by
+    metric, and `threshold` is what each metric has to reach, as text.
     """
 
     detector: watched.Detector
@@ -40,7 +41,7 @@ class Prepared:
 
 
 def prepare(playbook: Playbook) -> Prepared:
-    """Return what opens the playbook's findings."""
+    """Return the playbook's detector made ready: that of `when`, where it has no other."""
     return _KINDS[type(playbook.detector)](playbook, playbook.detector)
 
 

@@ -80,7 +80,10 @@ def _shared(judge: Judge, event: Event) -> dict[str, Any]:
 
 
 def made(findings: Iterable[Finding], like: Event | None = None) -> Iterator[Event]:
-    """Give the events that findings make; what is known of the place of `like`, where one came from, holds for them."""
+    """Give the events that findings make, but for those held back.
+
+    `like` is an event that came from where they did: its location, network and agent are theirs.
+    """
     for finding in findings:
         for effect in finding.effects:
             if effect.event is not None and effect.held is None:

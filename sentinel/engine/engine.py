@@ -30,7 +30,7 @@ _new = tuple.__new__  # makes a hit in half the time of its own constructor
 
 
 class Ready(NamedTuple):
-    """What is asked of a judge for each event, at hand; `fixed` are its values where they are always the same."""
+    """What `match` reads of a judge for each event, side by side; `fixed` are its values where they never differ."""
 
     name: str
     trusting: bool
@@ -49,7 +49,7 @@ Table = tuple[tuple[Condition | None, list[Ready]], ...]
 class Matched:
     """What a batch amounts to before windows: hits in order of arrival, what was passed over, what went wrong.
 
-    `newest` is the app's newest event time after the batch; `errors` counts playbooks that raised, by text.
+    `newest` is the app's newest event time after the batch; `errors` counts playbooks that raised, by (playbook, text).
     """
 
     newest: int
@@ -60,7 +60,7 @@ class Matched:
 
 @dataclass(slots=True)
 class Responded:
-    """The findings of openings, each with its own; `errors` counts playbooks that raised, by text."""
+    """Openings, each with its finding; `errors` counts playbooks that raised, by (playbook, text)."""
 
     found: list[tuple[Opening, Finding]] = field(default_factory=list)
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -148,7 +148,7 @@ class Engine:
         return matched
 
     def _look_up(self, name: str) -> Table:
-        """Return what is asked of events of a name: playbooks by their first condition, so that each is asked once."""
+        """Return the playbooks that look at events of a name, by their first condition: it is asked once for all."""
         table: dict[Condition | None, list[tuple[tuple[str, ...], Ready]]] = {}
         for id, judge in self.judges.items():
             if judge.names(name):
@@ -189,7 +189,7 @@ class Engine:
 
 
 def retracted(openings: Sequence[Opening], app: str) -> list[str]:
-    """Return the ids of the findings that are taken back, but those that open again after it."""
+    """Return the ids of the findings that are taken back and do not open again afterwards."""
     if not any(one.retracted for one in openings):
         return []
     last = {finding_id(app, one.hit.watch, one.hit.key, one.at, one.id): one.retracted for one in openings}

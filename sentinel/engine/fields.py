@@ -26,7 +26,8 @@ _SEGMENT = re.compile(r"[\w-]{1,128}")
 class FieldSpec(NamedTuple):
     """Where a field lies: an attribute of the event, then keys of nested objects.
 
-    An empty list is missing where the event lacks what it is about, the attribute `of`: labels of nobody are unknown.
+    `of` is the attribute that a list is about. Where the event lacks that, an empty list is missing, not empty: the
+    labels of nobody are unknown.
     """
 
     kind: Kind

@@ -71,7 +71,7 @@ def prepare(playbook: Playbook) -> Judge:
 
 
 def _admits(playbook: Playbook, wheres: Sequence[Condition]) -> Condition | None:
-    """Return whether an event counts that meets the first condition: the others, and not excepted; None if it does.
+    """Return the check of an event that met the first condition: all others, and no exception; None if there is none.
 
     Whether its sender is trusted is asked before, by the engine.
     """

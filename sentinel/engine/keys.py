@@ -96,7 +96,7 @@ def group_key(fields: tuple[str, ...]) -> Callable[[Event], str | None]:
 
 
 def renamed(value: Any, names: Mapping[str, str]) -> Any:
-    """Return JSON values with other names: of texts that are one, and of keys of groups that hold one."""
+    """Return JSON values with users renamed: in texts that are a user's name, and in group keys that hold one."""
     if isinstance(value, str):
         return _renamed(value, names)
     if isinstance(value, dict):

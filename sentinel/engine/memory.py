@@ -73,7 +73,7 @@ class Ledger:
         return {target for _, target in acted}
 
     def rename(self, names: Mapping[str, str], playbooks: Iterable[str]) -> None:
-        """Begin the ladders of deleted persons anew; for guards of these playbooks they count on by another name."""
+        """Drop the ladders of deleted users, and rename them among the targets that these playbooks' guards count."""
         for key in [key for key in self._by_target if key[1] in USER_ACTIONS and key[2] in names]:
             del self._by_target[key]
         for playbook in playbooks:
@@ -107,7 +107,7 @@ class Ledger:
 
 
 class Recent(Generic[V]):
-    """Tables by key, in two generations: of KNOWN keys at most, those touched longest ago go, at least half stay."""
+    """Tables by key, KNOWN at most, in two generations: past that the half touched longest ago goes."""
 
     def __init__(self) -> None:
         self.young: dict[str, dict[str, V]] = {}
@@ -126,7 +126,7 @@ class Recent(Generic[V]):
         return table
 
     def of(self, key: str) -> Mapping[str, V]:
-        """Return what is known of a key, which counts for no touch."""
+        """Return a key's table without touching it; an empty one where there is none."""
         return self.young.get(key) or self.old.get(key) or {}
 
     def drop(self, key: str) -> None:
@@ -146,8 +146,8 @@ class Familiar:
     Of each place of a user the first login and the last are kept, the last to within a day, in microseconds. The table
     is large and every login touches it, so what lies in it is small: a place is an address, or a device behind
     `DEVICE`, and where the first time is all there is, it stands alone. Of too many places of a user those last used
-    longest ago go. Who shares an address is told by what their places say: it is kept apart of users alone who logged
-    in from it on two different days, as the time of the first login on a later day than the first.
+    longest ago go. An address is shared by users who logged in from it on two different days: of each of them is kept
+    the time of the first login on a later day than the first.
     """
 
     FORMAT = "4"
@@ -184,7 +184,7 @@ class Familiar:
             self._sharers.touch(ip).update(known)
 
     def rename(self, names: Mapping[str, str]) -> None:
-        """Forget where deleted persons logged in; where addresses are shared they count on under another name."""
+        """Drop the places of deleted users, and rename them among those who share an address."""
         for name in names:
             self._places.drop(name)
         for sharers in chain(self._sharers.old.values(), self._sharers.young.values()):

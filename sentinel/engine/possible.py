@@ -77,7 +77,7 @@ def _one_of(known: tuple[str, ...]) -> Callable[[str], Fault | None]:
 
 
 def _made(make: Callable[[str], str], what: str) -> Callable[[str], Fault | None]:
-    """Return the check of what a function gives: it makes nothing else of its own results."""
+    """Return the check whether a text can be a result of `make`, which leaves its own results as they are."""
     return lambda text: None if make(text) == text else Fault(what, f'write "{make(text)}"')
 
 

@@ -12,8 +12,8 @@ V = TypeVar("V")
 class Remembered(dict[K, V]):
     """What `make` returns for each key, made when it is first asked for.
 
-    Past `most` of them what is not asked for again goes. A plain dictionary, and no order of use: where there are many,
-    to keep that takes longer than to find one.
+    Past `most` keys those not asked for again are dropped. No order of use is kept: where there are many keys, that
+    takes longer than finding one.
     """
 
     __slots__ = ("_before", "_make", "_most")

@@ -125,7 +125,7 @@ def _effects(case: Case, action: Action) -> Iterator[Effect]:
 
 
 def _on_everybody(case: Case, action: Action, but: str | None = None) -> Iterator[Effect]:
-    """Give an action on each user seen in the window; `but` is an address that is nobody's own place."""
+    """Give an action on each user seen in the window; the address `but` counts as nobody's familiar place."""
     users, more = case.users()
     for user in users:
         yield _effect(case, action, user, case.held, but)
@@ -157,7 +157,7 @@ def _target(action: Action, event: Event) -> str | None:
 def _user(field: str, value: object) -> str | None:
     """Return the key of the user that a field names; None where no user can have that name.
 
-    A number is one as it is of a user's identifiers; what a sender puts into a property may be anything.
+    A property may hold anything: a whole number is read as an id, and what is no text names nobody.
     """
     name = field.removeprefix("user.")
     if name != field:
@@ -236,7 +236,7 @@ def _spared(places: Iterable[tuple[str, str]]) -> Iterable[tuple[Scope, str]]:
 
 
 def _guarded(judge: Judge, effects: list[Effect], memory: Memory, now: int, id: str) -> list[Effect]:
-    """Return the effects, held back where they would take the playbook past its guard; else note them as done."""
+    """Note effects as done and return them; where they would exceed the playbook's guard, return them held back."""
     playbook, guard = judge.playbook, judge.playbook.guard
     acting = {one.target for one in effects if _acts(one)}
     if guard and len(memory.ledger.targets(playbook.id, now - guard.per) | acting) > guard.max and acting:

@@ -28,7 +28,7 @@ def selectors(playbook: Playbook) -> Iterator[Selector]:
 
 
 def counted(playbook: Playbook) -> tuple[Selector, ...]:
-    """Return what counts: each step of a sequence, which says itself which events do, else the playbook's own."""
+    """Return the selectors of the events that count: those of a sequence's steps, else the playbook's own."""
     if isinstance(playbook.detector, Sequence):
         return tuple(step.selector for step in playbook.detector.steps)
     return (playbook.selector,)
@@ -55,7 +55,7 @@ def conditions(selector: Selector) -> list[Callable[[Event], bool]]:
 
 
 def meets(selector: Selector) -> Callable[[Event], bool]:
-    """Return whether an event of any name is meant."""
+    """Return the function that says whether a selector means an event."""
     wheres = conditions(selector)
     known = Remembered(partial(names, selector), NAMES)
 
@@ -78,9 +78,9 @@ def may_be_claimed(selector: Selector) -> bool:
 
 
 def may_meet(selector: Selector, name: str, **known: object) -> bool:
-    """Say whether an event could be meant of which nothing but its name and this is known.
+    """Say whether a selector could mean an event of this name whose attributes have the values `known`.
 
-    By the three-valued logic, an answer False about such an event holds for every one that is like it.
+    All else is left unknown: by the three-valued logic, a condition that is False then is False of every such event.
     """
     if not names(selector, name):
         return False

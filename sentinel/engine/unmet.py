@@ -19,13 +19,13 @@ Asked = tuple[Callable[[Event], bool | None], Collection[str]]
 
 
 def is_unmet(selector: Selector, trusts: Sequence[str] = TRUSTS) -> bool:
-    """Say whether no event can be meant. `trusts` are who may send those that count."""
+    """Say whether a selector can mean no event at all. `trusts` are the values of `trust` that events may have."""
     asked = _asked(selector)
     return bool(asked and _names(selector)) and next(_meant(selector, asked, trusts), None) is None
 
 
 def settled(where: Expression, selector: Selector, trusts: Sequence[str] = TRUSTS) -> bool | None:
-    """Return what a condition is for each event that is meant; None where it is not the same, or not known, of all."""
+    """Return the truth of a condition where it is the same for all events a selector means; None where it is not."""
     if not _KNOWN.issuperset(where.fields):
         return None
     answers = {where.truth(event) for event in _meant(selector, _asked(selector), trusts)}
@@ -48,7 +48,7 @@ def _meant(selector: Selector, asked: Sequence[Asked], trusts: Sequence[str]) ->
 
 
 def asks_success(selector: Selector) -> bool:
-    """Say whether a login's outcome is asked for where no event is a login."""
+    """Say whether a selector asks for `success`, which only logins have, and means no login."""
     asked = any("success" in where.fields for where in selector.wheres)
     return asked and LOGIN not in _names(selector)
 
@@ -72,7 +72,7 @@ def _events(name: str | None, trusts: Iterable[str]) -> Iterator[Event]:
 
 
 def _names(selector: Selector) -> set[str | None]:
-    """Return the names that are told, and None where others are allowed; a login's where it is among them."""
+    """Return the event names a selector spells out, a login's where it is meant, and None where others are, too."""
     told = {name for some in selector.patterns for name in some if not is_pattern(name)} | {LOGIN}
     meant: set[str | None] = {name for name in told if names(selector, name)}
     named = any(not any(map(is_pattern, some)) for some in selector.patterns)

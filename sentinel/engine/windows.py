@@ -203,13 +203,13 @@ class Windows(Protocol):
         """
 
     def run(self, hits: Sequence[Hit], newest: int, revise: Callable[[Hit], Hit] | None = None) -> Iterator[Opening]:
-        """Do as `hit`, giving what opens in the order of the hits, each while those behind it can still change.
+        """Do as `hit`, giving what opens one by one, in the order of the hits; later hits are recorded meanwhile.
 
-        With `revise` the hits of a watch behind one of its openings are recorded as it returns them then.
+        With `revise`, the hits that follow an opening of the same watch are passed through it first.
         """
 
     def due(self, watermark: int) -> list[Opening]:
-        """Return what opens because time has passed and nothing came: nothing up to `watermark` comes any more."""
+        """Return what opens because nothing came in time. Events before `watermark` are not waited for any more."""
 
     def put_back(self, openings: Sequence[Opening]) -> None:
         """Take back what `due` gave, since it could not be kept: it is due again."""
