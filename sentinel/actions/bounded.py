@@ -20,9 +20,10 @@ _lock = threading.Lock()
 
 
 def within(seconds: float, call: Callable[[], T], owner: str) -> T:
-    """Return what a call returns, or raise what it raises; TimeoutError after some seconds.
+    """Return what a call returns, or raise what it raises; raises TimeoutError where it takes longer than `seconds`.
 
-    A call given up goes on in its thread until it ends by itself; where too many of its owner do, no new one is begun.
+    A call given up goes on in its thread until it ends by itself; where too many of its owner do, TimeoutError is
+    raised at once.
     """
     with _lock:
         if _busy[owner] >= EACH or _busy.total() >= MOST:

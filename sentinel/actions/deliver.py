@@ -42,10 +42,10 @@ SENDERS: Mapping[Kind, Callable[[Attempt], None]] = {
 
 
 class Channels:
-    """Every channel, as the courier asks for them.
+    """Every channel, and how a delivery is sent over it.
 
-    `page(app, finding)` gives the URL of a finding's page, `bundled(app, delivery)` that of the list of
-    those a delivery tells of. `clock` gives microseconds since 1970, `chance` a number of at least 0 and below 1.
+    `page(app, finding)` gives the URL of a finding's page, `bundled(app, delivery)` that of the list of the findings
+    that one delivery tells of. `clock` gives microseconds since 1970, `chance` a number of at least 0 and below 1.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Channels:
         SENDERS[channel.kind](Attempt(channel, message_id(delivery), body, self._fetcher, self._clock()))
 
     def _url(self, delivery: Delivery) -> str | None:
-        """Return where to read on."""
+        """Return the URL of the page about what a delivery tells of, None where there is none."""
         if delivery.kind == KIND and self._bundled:
             return self._bundled(delivery.app, delivery.id)
         return self._page(delivery.app, delivery.finding) if self._page and delivery.finding else None

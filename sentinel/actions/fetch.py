@@ -101,7 +101,8 @@ class Fetcher:
     ) -> Response:
         """Ask for a URL and return the answer, at most `most` bytes of its body; raises FetchError.
 
-        With `headed` the head is an answer, and its body whatever of it came before the time was over or it broke off.
+        With `headed`, an answer whose head came is returned with as much of its body as came, even where the time was
+        over or the connection broke off.
         """
         target, deadline = _target(url), Deadline(timeout or self._timeout, self._clock)
         with _explained(target.host, deadline):
@@ -110,7 +111,7 @@ class Fetcher:
                 return _converse(connection, request, body, most, deadline, headed)
 
     def knock(self, url: str, timeout: float | None = None) -> None:
-        """Connect to where a URL leads and ask for nothing; raises the FetchError of whoever would."""
+        """Connect to where a URL leads and ask for nothing; raises FetchError where `fetch` could not connect."""
         target, deadline = _target(url), Deadline(timeout or self._timeout, self._clock)
         with _explained(target.host, deadline):
             self._connected(target, deadline).close()

@@ -36,7 +36,7 @@ _LASTS = ("block", "redirect", "challenge")
 class Summary(NamedTuple):
     """A message in words: one line, then names and values, then where to read on.
 
-    `subject` is of that line what does not come with events.
+    `subject` is that line without anything that events brought.
     """
 
     line: str

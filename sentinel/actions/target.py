@@ -28,7 +28,7 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 
 
 class TargetError(SentinelError):
-    """A URL that is not asked, whatever the reason to ask it."""
+    """A URL that is refused before anything is connected to."""
 
 
 class Target(NamedTuple):

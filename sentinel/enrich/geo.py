@@ -151,13 +151,16 @@ QUESTIONS: Mapping[str, Callable[[Reader, str], Place]] = {
 
 @lru_cache(maxsize=SHARED)
 def _merged(opinions: tuple[Place, ...]) -> Mapping[str, Any]:
-    """Return what some opinions amount to, the same mapping for all addresses with these; nobody writes to it."""
+    """Return the databases' answers as one mapping without what is unknown; it is shared, so nobody may write to it."""
     place = reduce(_completed, opinions, UNKNOWN)
     return {name: value for name, value in place._asdict().items() if value is not None}
 
 
 def _completed(one: Place, other: Place) -> Place:
-    """Fill what one lacks from the other, without mixing a country, a city and a location of two opinions."""
+    """Fill what one answer lacks from the other, without mixing what belongs together.
+
+    A city is taken with its country, or beside the same one; a location as a whole; an ASN with its name.
+    """
     found = one
     if one.country is None:
         found = found._replace(country=other.country, city=other.city)

@@ -52,8 +52,8 @@ def assemble(
     """Return the content of files, given by name; raises PlaybookErrors with every mistake of all of them.
 
     Rules and lists of `base` stand in where the files have none of that name; of its rules the result holds those
-    that are used. `channels` are the names that actions may tell, None for any. `tested` are the files in which tests
-    may run with no playbook that is not there, None for all of them.
+    that are used. `channels` are the names that actions may tell, None for any. `tested` are the files in which each
+    playbook that a test runs with must exist, None for all files.
     """
     known = {**base.lists, **(lists or {})}
     desks = [Desk(open_page(name, data), known, channels, HOMES) for name, data in files.items()]
@@ -90,7 +90,7 @@ def _kind(document: Document) -> str | None:
 
 
 class _Rules:
-    """The rules read so far. `complete` says that no rule can hide in what is no YAML."""
+    """The rules read so far. `complete` is false where a file is in part no YAML: more rules may stand there."""
 
     def __init__(self, base: Mapping[str, Rule]) -> None:
         self.built: dict[str, Rule] = {}
@@ -160,7 +160,10 @@ def _neither(desk: Desk, document: Document) -> None:
 
 
 def _claim(kind: str, desk: Desk, document: Document, places: dict[str, Place]) -> str | None:
-    """Return a document's id if it is the first with it, and note where; read from broken documents too."""
+    """Return a document's id and note its place; None where there is none, or another document has it already.
+
+    The id counts even if the rest of the document is broken, so that nobody is told that it does not exist.
+    """
     node = document.root.get(kind) if isinstance(document.root, MappingNode) else None
     if not isinstance(node, Scalar) or is_null(node):
         return None

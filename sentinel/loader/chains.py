@@ -25,7 +25,10 @@ class Built:
 
 
 def check_chains(built: Mapping[str, Built]) -> dict[str, Playbook]:
-    """Return the playbooks, those that count what rests on claims marked; report circles and lockouts."""
+    """Return the playbooks, with `claimed` set where they count events of one whose users are only claimed.
+
+    Reports circles of playbooks that lead to each other, and actions that would lock out the owner of an account.
+    """
     playbooks = {id: one.playbook for id, one in built.items()}
     leads = {
         id: [other.id for other in playbooks.values() if _leads(one, other)]
@@ -51,7 +54,7 @@ def _leads(one: Playbook, other: Playbook) -> bool:
 
 
 def _counts(selector: Selector, playbook: Playbook, action: Action) -> bool:
-    """Say whether an event that is made is meant: by its name, or because nothing at all is asked."""
+    """Say whether a selector means the event that an action makes: by its name, or because it asks for nothing."""
     if selector.wheres and not selector.patterns:
         return False  # a condition alone is about what senders tell: a request, a status
     said = dict(action.properties or {}) | {"playbook": playbook.id, "severity": playbook.severity}

@@ -47,7 +47,10 @@ def check_playbook(reading: Reading, rules: Rules, desk: Desk) -> None:
 
 
 def check_met(reading: Reading, desk: Desk, rule: Rule | None = None, trusts: Sequence[str] = TRUSTS) -> None:
-    """Report a selection that no event can meet, be it of a rule or in a playbook; what a `rule` says is its own."""
+    """Report a selection of a rule or a playbook that no event can meet.
+
+    `rule` is the one it names, which is checked by itself; `trusts` are the values of `trust` that count.
+    """
     written = [key for key in ("where", "event") if reading.written(key)]
     if written and all(reading[key] is not None for key in written):
         _unmet(Selector(rule, reading["event"] or (), reading["where"]), reading.spot(written[0]), desk, trusts)

@@ -25,8 +25,8 @@ class Read(NamedTuple):
 def check_company(read: Mapping[str, Read], known: Collection[str] | None, tested: Container[str] | None) -> None:
     """Report playbooks that tests name and that are not there, and findings of others that these cannot have.
 
-    `known` are the ids there are, None where some may not have been legible. Only the tests of the files `tested` are
-    held to it, all where that is None.
+    `known` are the ids of all playbooks, None where a file was in part illegible. Names are checked against them in
+    the files `tested` alone, in all files where that is None.
     """
     for id, (reading, desk) in read.items():
         for test in reading["tests"] or ():

@@ -55,7 +55,7 @@ def homes(path: Path) -> Iterator[Path]:
 class Gathered:
     """What was read for paths, not yet looked into: files and lists by name, and what stands behind them.
 
-    `mistakes` are files that cannot be read; `digest` tells it from every other reading.
+    `mistakes` are files that cannot be read; `digest` is a hash of the names and bytes of all that was read.
     """
 
     files: Mapping[str, bytes]
@@ -77,7 +77,7 @@ class Gathered:
         return found
 
     def mended(self, other: Gathered, bad: Set[str]) -> Gathered:
-        """Return the same with some files as they are in another reading, left out where that has none."""
+        """Return this reading with the files `bad` as they were in `other`, or left out where they were not in it."""
         before = {name: other.files[name] for name in bad if name in other.files}
         files = {name: data for name, data in self.files.items() if name not in bad} | before
         lists = self.lists if bad <= self.files.keys() else other.lists

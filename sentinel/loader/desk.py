@@ -22,7 +22,7 @@ _NULLS = ("", "~", "null", "Null", "NULL")
 
 
 class Wrong(Exception):
-    """A value is not what its shape asks for. Without a message it is already reported."""
+    """A value is not what its shape asks for. Without a message, the mistake was reported already."""
 
     def __init__(self, message: str | None = None, hint: str | None = None, at: Spot | None = None) -> None:
         super().__init__(message)
@@ -32,7 +32,7 @@ class Wrong(Exception):
 
 
 class Home(NamedTuple):
-    """Where a key belongs: below which key of a playbook, none for one of its own; and that as a hint."""
+    """Where a key belongs: the key of a playbook it stands below, empty where below none; and that as a hint."""
 
     below: str
     hint: str
@@ -92,13 +92,13 @@ def listed(names: Iterable[str], last: str = "") -> str:
 
 
 def bounded(number: int, most: int) -> None:
-    """Raise Wrong where there is more than anybody means."""
+    """Raise Wrong where a number of things is more than `most`."""
     if number > most:
         raise Wrong(f"{number} are too many", f"at most {most:,}")
 
 
 def unexpected(node: Node, what: str, hint: str | None = None) -> Wrong:
-    """Return the error for a node that is no `what`, silent where the node is known to be broken."""
+    """Return the error for a node that is no `what`; without a message where the node was reported as broken."""
     if isinstance(node, Broken):
         return Wrong()
     if template := as_template(node):

@@ -34,7 +34,7 @@ class Bound(NamedTuple):
 class Threshold(Shape):
     """`n`, `{gte: n}` or `{gt: n}`; with the keys of `more` beside these it is read as (Bound, Reading).
 
-    `past` is the shape of what must be passed, where that may be another than what must be reached.
+    `past` is the shape of the number behind `gt`, where that is another than `number`, that behind `gte`.
     """
 
     def __init__(

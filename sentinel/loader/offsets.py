@@ -29,7 +29,7 @@ def positions(scalar: Scalar, lines: Sequence[str]) -> Callable[[int], tuple[int
 
 
 def _align(text: str, raw: str, style: str) -> list[int]:
-    """Return for each character of `text` the index in `raw` of what stands for it."""
+    """Return for each character of `text` the index in `raw` at which it is written, or its escape begins."""
     at = raw.find("\n") + 1 if style in ("|", ">") else len(style)
     places = []
     for char in text:

@@ -78,7 +78,7 @@ def usual_cooldown(reading: Reading) -> int | None:
 
 
 def detector_of(reading: Reading, rules: Rules) -> Detector | None:
-    """Return what opens findings, None where `when` does."""
+    """Return the detector of a reading, None where `when` is what opens findings."""
     if reading["sequence"]:
         until = reading["until"]
         steps = tuple(_step(one, rules) for one in reading["sequence"])

@@ -79,11 +79,11 @@ class Apart(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Record(Shape):
-    """Keys that are known. Of the keys in each tuple of `one_of` at least one must be there.
+    """A mapping with known keys. Of the keys in each tuple of `one_of` at least one must be there.
 
-    `needs` maps keys to others that they need beside them, `apart` are keys that cannot stand together, `synonyms`
-    words of other tools for ours, `elsewhere` words for what is said in another way, and how. `told` are records of
-    what happens, whose keys mean nothing of what a playbook says.
+    `needs` maps keys to others that they need beside them, `apart` lists keys that cannot stand together. `synonyms`
+    maps words of other tools to ours, `elsewhere` words for what is written in another way to a hint that says how.
+    `told` marks records of what happens, such as events of tests: no hint says that a key belongs to the playbook.
     """
 
     what: str
@@ -115,13 +115,13 @@ class Record(Shape):
         return Reading(node, values)
 
     def _example(self, node: Node) -> str:
-        """Return what to write, with the word that stands in its place where that is one."""
+        """Return what to write as a hint; where a single word is written there, it is put into the example."""
         hint = self.hint or f"write `{next(iter(self.keys))}: …` and so on"
         given = node.text if isinstance(node, Scalar) and _WORD.fullmatch(node.text) else ""
         return hint.replace("…", given) if given and "{" in hint else hint
 
     def _unknown(self, name: Scalar, desk: Desk) -> str:
-        """Report a key that is not known, and return the one that is probably meant."""
+        """Report a key that is not known; return the key that is probably meant, empty where none is near."""
         if name.text in self.elsewhere:
             desk.report(name.spot, f"unknown key {quote(name.text)}", self.elsewhere[name.text])
             return next(iter(self.keys))  # it stands for something, so that nothing is said to be missing beside it
@@ -337,7 +337,7 @@ class Either(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Worded(Shape):
-    """A record, or one word that stands for a record of nothing but defaults; `keys` are those it then has."""
+    """A record, or one word in its place; `keys` are the values that the word stands for."""
 
     word: Shape
     record: Record

@@ -83,9 +83,9 @@ Node: TypeAlias = Scalar | Sequence | Mapping | Broken
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document of a file; `whole` is false where the file could be read only so far.
+    """One document of a file; `whole` is false where the file is no YAML from somewhere in it on.
 
-    `sound` says that nothing in it was refused as it was read.
+    `sound` says that no mistake was found in it as it was read.
     """
 
     root: Node
@@ -268,7 +268,10 @@ class _Reader:
         return Mapping(tuple(self._joined(entries) if opened.in_braces else entries), opened.spot)
 
     def _joined(self, entries: list[tuple[Scalar, Node]]) -> Iterator[tuple[Scalar, Node]]:
-        """Yield the entries; a call that its own comma cut in pieces, each a key without a value, is one mistake."""
+        """Yield the entries of braces; report a call such as `f(a, b)` without quotes, which its commas cut in pieces.
+
+        YAML takes each piece for a key without a value.
+        """
         past = 0
         for number, (name, value) in enumerate(entries):
             if number < past:
@@ -290,7 +293,7 @@ class _Reader:
 
 
 def _pieces(value: Node, following: list[tuple[Scalar, Node]]) -> list[str]:
-    """Return the keys that close the brackets a text leaves open, none where they do not or have values."""
+    """Return the following keys up to the one that closes the brackets a text leaves open; none if none does."""
     deep = value.text.count("(") - value.text.count(")") if isinstance(value, Scalar) and value.plain else 0
     found: list[str] = []
     for name, none in following if deep > 0 else ():

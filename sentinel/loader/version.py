@@ -32,7 +32,7 @@ _DETECTION = (
 )
 _MATCHING = ("events", "where")
 _LEFT_OUT = ("version", "detection", "place")
-_LATER = {"beside": (), "playbook": None}  # of tests: who does not say it has the version of before it could be said
+_LATER = {"beside": (), "playbook": None}  # of tests; left out where not used, so that older files keep their version
 
 
 def stamp(playbook: Playbook, lists: Mapping[str, ListValues]) -> Playbook:
