@@ -63,7 +63,7 @@ def _selected(one: Selection, names: Collection[str], slots: Mapping[str, Slot])
 
 
 def _about(wanted: Candidates) -> Iterator[Sql]:
-    """Give the condition that an event is about some users or addresses; networks are taken wider than they are."""
+    """Give the condition that an event is about the users or addresses wanted, if any; IPv6 by a wider network."""
     if wanted.users is None:
         return
     hashes = tuple(map(hash_of, wanted.users))
@@ -101,7 +101,10 @@ def _query(wanted: Candidates, where: Sql, counted: Sql) -> Where:
 
 
 def _good(names: Iterable[str], least: Iterable[int], *, whole: bool) -> str:
-    """Return the pieces of groups where enough lies: a window lies in one piece of its length, or in two neighbours."""
+    """Return a query for the pieces of groups that, with a neighbour, hold enough hits for a window.
+
+    A piece is as long as a window, so a window lies in one piece or in two neighbours.
+    """
     by, numbers = ", ".join(names), list(enumerate(least))
     over = f"OVER ({f'PARTITION BY {by} ' if by else ''}ORDER BY piece)"
 

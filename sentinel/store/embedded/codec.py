@@ -34,7 +34,7 @@ class _Tools(threading.local):
 
 
 def packed(events: Sequence[Event]) -> tuple[bytes, bool]:
-    """Return events as bytes, and whether nothing had to be mended: then what comes out is what went in."""
+    """Return events as bytes, and whether `unpack` gives exactly these again: nothing had to be replaced."""
     plain = [vars(event) for event in events]
     try:
         return FORMAT + _tools.compress(_tools.pack(plain)), True

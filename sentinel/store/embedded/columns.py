@@ -45,7 +45,10 @@ _attributes = attrgetter(*_ATTRIBUTES)
 
 
 def columns(app: str, events: Sequence[Event], positions: Sequence[int], learnt: Sequence[Learnt]) -> Columns:
-    """Return the columns of events that hold anything; each is as long as there are events."""
+    """Return events as columns by name, each with one value an event; columns without any value are left out.
+
+    `positions` are the events' places in the journal, `learnt` what `AppSchema.read` gave for each.
+    """
     if not events:
         return {}
     values = dict(zip(_ATTRIBUTES, zip(*map(_attributes, events), strict=True), strict=True))
@@ -73,7 +76,7 @@ def columns(app: str, events: Sequence[Event], positions: Sequence[int], learnt:
 
 
 def together(tables: Sequence[tuple[int, Columns]]) -> dict[str, Array]:
-    """Return some tables as one, a column of whatever holds anything in any of them; each comes with its length.
+    """Return tables, given as (number of rows, columns), as one: each column that any of them has, as an array.
 
     DuckDB reads arrays in a third of the time that it takes for rows. Raises OverflowError or ValueError for what is
     no value of its column.
@@ -113,7 +116,7 @@ def _of_rows(rows: Sequence[tuple[Any, ...]]) -> Columns:
 
 
 def _filled(found: Iterable[tuple[str, Sequence[Any]]]) -> Columns:
-    """Return the columns that hold anything; most of them do in their first row."""
+    """Return the columns with any value; the first row is looked at first, where most of them have one."""
     return {name: values for name, values in found if values[0] is not None or values.count(None) < len(values)}
 
 

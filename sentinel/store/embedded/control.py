@@ -34,7 +34,7 @@ _ELSEWHERE = "nothing in it was changed; give this server a data folder of its o
 
 
 class Control:
-    """One SQLite file, opened by one process. One with tables, but not this one, is another program's and refused."""
+    """One SQLite file, opened by one process. One that has tables, but not `table`, is another program's: refused."""
 
     def __init__(self, path: Path, table: str | None = None) -> None:
         self.path = path
@@ -51,7 +51,7 @@ class Control:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the right to write, over several transactions if need be."""
+        """Hold the right to write until the block is left, over several transactions if need be."""
         with self._lock:
             before, self._holder = self._holder, threading.get_ident()
             try:
@@ -87,7 +87,10 @@ class Control:
             yield connection
 
     def look(self, query: str, app: str, keys: Sequence[str]) -> list[Any]:
-        """Return rows as the writer sees them: for those who hold the right to write, and cannot wait."""
+        """Return the rows of a query over an app's `keys`, as the writer's connection sees them.
+
+        It is for whoever holds the right to write, so that they wait for nobody.
+        """
         with self._lock, translated(self.path):
             return self.raw.execute(_worded(query), {"app": app, "keys": json.dumps(keys)}).fetchall()
 

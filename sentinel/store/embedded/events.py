@@ -152,7 +152,7 @@ class Events:
         return iter(()) if query is None else self._placed(query, gone)
 
     def _placed(self, query: Where, gone: Callable[[], bool]) -> Iterator[KeptEvent]:
-        """Give the events of the places that a query finds: their places first, for rows are wide."""
+        """Give the events that a query finds by place: the places are read first, for whole rows are wide."""
         with self._duck.cursor() as own, interrupted(own.interrupt, gone):
             found = drained(own.execute(query.wanted[0], query.values))
         for first in range(0, len(found), _SLICE):
@@ -225,7 +225,10 @@ class Events:
         return ask(app, filter, {} if filter.q is None else self._schema.slots(app), by_hash=by_hash)
 
     def _newest(self, where: Where, after: Spot | None, most: int) -> list[KeptEvent]:
-        """Return events newest first, those behind a place: their places first, for rows are wide."""
+        """Return at most `most` events, newest first, from behind `after` on.
+
+        Their places are read first, for whole rows are wide.
+        """
         wanted, values = where
         if after is not None:
             wanted, values = ["ts <= ?", *wanted, "(ts, id, seq) < (?, ?, ?)"], [after[0], *values, *after]
@@ -297,7 +300,7 @@ def drained(answer: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
 
 
 def stored(own: duckdb.DuckDBPyConnection, app: str, sent: Sequence[tuple[int, str]]) -> set[Identity]:
-    """Return the identities of these timestamps, as sent, and ids that are stored; looks at their own time range."""
+    """Return which of these (timestamp as sent, id) are stored, as identities; only their range of time is read."""
     if not sent:
         return set()
     first, last = min(at for at, _ in sent), max(at for at, _ in sent)

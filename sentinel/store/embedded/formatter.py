@@ -48,7 +48,7 @@ class Formatter:
     def formatted(self, rows: Sequence[Row], schema: Callable[[str], AppSchema]) -> Iterator[Made | None]:
         """Give a file of these rows' events and the columns in it, None where the process cannot help now.
 
-        What it learnt is known here from then on. The file is gone afterwards.
+        What the process learnt of properties is taken over. The file is deleted when the block is left.
         """
         try:
             yield self._asked(rows, schema) if self._is_ready() else None
@@ -70,7 +70,7 @@ class Formatter:
         self._told.clear()
 
     def _is_ready(self) -> bool:
-        """Say whether it can be asked; start it where it was not yet, which takes a second that nobody waits for."""
+        """Say whether the process can be asked; start it where it does not run, without waiting until it is ready."""
         if self._ready or self._failures >= _MOST_FAILURES:
             return self._ready
         try:

@@ -69,7 +69,7 @@ def _exactly(connection: socket.socket, size: int) -> bytes | None:
 
 
 def formatted(asked: Asked, apps: dict[str, AppSchema], scratch: duckdb.DuckDBPyConnection) -> Answer:
-    """Write the file that is asked for, and say what is in it; `apps` is what is known from one time to the next."""
+    """Write the file that is asked for, and say what is in it; `apps`, what was learnt of each app, is kept current."""
     for app, rows in asked.known.items():
         apps[app] = AppSchema.made_of(rows)
     tables = []

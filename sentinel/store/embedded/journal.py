@@ -27,7 +27,10 @@ _WIDEST = 32 << 20  # bytes of events, expanded, read at a time
 
 
 class Packed(NamedTuple):
-    """Events ready to be written, packed outside the transaction; `same` are those that are read back as they are."""
+    """Events ready to be written, packed before the transaction.
+
+    `unchecked` says that repeats may be among them. `same` are the events themselves, where unpacking gives them again.
+    """
 
     app: str
     events: int
@@ -87,7 +90,7 @@ class Journal:
         return [execute(_INSERT, row[:4]).lastrowid or 0 for row in rows]
 
     def committed(self, numbers: Sequence[int], rows: Sequence[Packed]) -> None:
-        """Learn that rows are on disk; the events of a few are held, so that they need not be unpacked at once."""
+        """Note that rows are on disk; up to HELD of their events are kept in memory, to spare unpacking them soon."""
         for number, row in zip(numbers, rows, strict=True):
             self.last = max(self.last, number)
             with self._holding:
@@ -96,7 +99,7 @@ class Journal:
                     self._holds += row.events
 
     def take(self, row: Row) -> list[KeptEvent]:
-        """Return the events of a row with their positions; none of it is held any longer."""
+        """Return the events of a row with their positions, and hold them in memory no longer."""
         held = self._let_go(row)
         return row.unpacked() if held is None else [KeptEvent(event, row.first + at) for at, event in enumerate(held)]
 
@@ -117,7 +120,7 @@ class Journal:
         return number > self.floor or (number == self.floor and (not position or position & END == END))
 
     def rows(self, after: int, events: int = _LOT, app: str | None = None) -> list[Row]:
-        """Return rows later than a number, oldest first: as many as hold so many events, fewer of large ones."""
+        """Return rows later than a number, oldest first, until they hold `events` events or some MB."""
         found: list[Row] = []
         room = _WIDEST
         query, values = (_ROWS, (after,)) if app is None else (_SOME, (after, app))

@@ -216,7 +216,7 @@ class Projector:
         return sum(row.events for row in lump)
 
     def _written_apart(self, lump: Sequence[Row]) -> bool:
-        """Write a lump that is large from columns that another process made of it; say whether that could be done."""
+        """Write a large lump from the file of columns that another process makes; say whether that could be done."""
         if sum(row.events for row in lump) < MUCH or any(row.unchecked or row.id <= self.doubtful for row in lump):
             return False
         with self._formatter.formatted(lump, self._schema.of) as made:
@@ -262,7 +262,7 @@ class Projector:
         _put(tables, cursor)
 
     def _events(self, row: Row, cursor: duckdb.DuckDBPyConnection) -> list[KeptEvent]:
-        """Return the events of a journal row without repeats that could not be told when they came in."""
+        """Return the events of a journal row, without those of deleted persons and repeats not told as they came in."""
         events = self._journal.take(row)
         if row.id <= self.doubtful:
             events = [kept for kept in events if not self.deleted(row.app, kept.event)]

@@ -27,7 +27,7 @@ class Identified(Protocol):
 
 
 class Seen(NamedTuple):
-    """That of an event which is not at hand."""
+    """The identity of a stored event, without the event."""
 
     sent: int | None
     id: str
@@ -101,7 +101,7 @@ class Recent:
             self._young.add(some)
 
     def forget(self, first: int, last: int) -> None:
-        """Learn that the store has events of these times, in microseconds and inclusive, that are not held here."""
+        """Note that the store has events from `first` to `last` (microseconds, inclusive) that are not held here."""
         for day in range(first // DAY, last // DAY + 1):
             start, end = max(first, day * DAY), min(last, (day + 1) * DAY - 1)
             self._mark_span(day, start // SECOND % _SECONDS, end // SECOND % _SECONDS)

@@ -62,7 +62,10 @@ class Schema:
                     connection.execute(_COUNTED, [_bound(_row(app, one, of.paths[one])) for one in changed])
 
     def choose(self, app: str, pinned: Collection[str] = ()) -> str | None:
-        """Give the property asked for most a column, if it is worth another's; what was asked long ago fades."""
+        """Give the property asked for most a column, if it is worth taking one from another; return its path or None.
+
+        All counts of what was asked are halved, so that what was asked long ago fades.
+        """
         of = self.of(app)
         path = of.wanted(pinned)
         if path is not None:

@@ -22,7 +22,7 @@ _TEXTS = ("user_key = ?", "ip = ?")  # each beside its hash
 
 
 class Where(NamedTuple):
-    """Conditions that must all hold, and the values of their marks in order."""
+    """SQL conditions that must all hold, and the values of their `?` in order."""
 
     wanted: list[str]
     values: list[Any]
@@ -33,9 +33,10 @@ class Where(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The events that may be meant. Of the `doubtful` ones each must be asked; where it is None there are none.
+    """A filter as SQL: all events that it finds meet `may`.
 
-    `sure` says which of them are meant without being asked.
+    Where SQL cannot decide for all of these, those that meet `sure` are found, and those that meet `doubtful` must be
+    looked at one by one. Both are None where `may` is exact.
     """
 
     may: Where
@@ -44,10 +45,10 @@ class Asked(NamedTuple):
 
 
 def ask(app: str, filter: Filter, slots: Mapping[str, Slot], by_hash: bool = False) -> Asked:
-    """Return what a filter asks; `slots` are the properties of the app that have columns.
+    """Return a filter as SQL; `slots` are the properties of the app that have columns.
 
-    With `by_hash` its user and address are told by their hashes alone, which cost a third to read: whoever asks so
-    holds what comes of it to `meant`.
+    With `by_hash`, user and address are compared by their hashes alone, which take a third of the time to read: the
+    caller then checks what is found with `meant`.
     """
     plain = _of_fields(app, filter, by_hash)
     if filter.q is None:
@@ -60,7 +61,9 @@ def ask(app: str, filter: Filter, slots: Mapping[str, Slot], by_hash: bool = Fal
 
 
 def settled(asked: Asked, app: str, filter: Filter, found: list[int], last: int) -> Where:
-    """Return exactly what is asked of the events up to a place in the journal, of the doubtful ones those `found`."""
+    """Return exact conditions for the events up to place `last` in the journal, given the places of the doubtful
+    events that were `found` to be meant.
+    """
     assert asked.sure is not None
     test = f"(({DUCKDB.finished(asked.sure)}) OR seq IN (SELECT unnest(CAST(? AS BIGINT[]))))"
     return _of_fields(app, filter).also("seq <= ?", last).also(test, *DUCKDB.given(asked.sure), found)
