@@ -30,7 +30,7 @@ MOST_UNKNOWN = 256  # requests that wait for that
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. `by` is how the audit calls them; `server` says that they are nobody's app but the server's."""
+    """Who asks: an app, by a key. `by` is how the audit names them; `server` says that it is the server's own admin."""
 
     app: str
     scope: KeyScope
@@ -40,7 +40,7 @@ class Caller:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def require(self, *scopes: KeyScope) -> None:
-        """Raise the refusal unless the scope is one of these; an admin may do all but what only a browser does."""
+        """Raise the refusal unless the caller's scope is one of these; `admin` is always let through."""
         if self.scope not in scopes and self.scope != "admin":
             wanted = " or ".join(f"`{scope}`" for scope in dict.fromkeys((*scopes, "admin")))
             raise ApiError(
@@ -49,7 +49,7 @@ class Caller:
 
 
 class Gate:
-    """Tells callers by their secrets. `token` is the local administrator's."""
+    """Finds out who a caller is by the secret they send. `token` is the local administrator's."""
 
     def __init__(self, access: Access, token: str | None = None) -> None:
         self._access = access
@@ -59,9 +59,10 @@ class Gate:
         self._used: dict[str, None] = {}  # ids of keys, since they were told last
 
     def caller(self, secret: str, app: str | None = None, protocol: str | None = None) -> Caller:
-        """Return whose secret it is. `app` is which one the local administrator means, or a key is held to.
+        """Return whose secret it is; raises ApiError where it is nobody's.
 
-        With `protocol` only a key that was made for that foreign protocol is good, without only one made for none.
+        `app` is the one that the local administrator means, or that a key must belong to. With `protocol` only a key
+        made for that foreign protocol is good, without it only a key made for none.
         """
         if protocol is None and self._is_token(secret):
             return Caller(self._known(app or "default"), "admin", "", LOCAL, server=True)
@@ -81,11 +82,11 @@ class Gate:
         return app
 
     async def admit(self, headers: Headers, query: bytes) -> Caller:
-        """Do as `of`, on the loop."""
+        """Return the caller of a request, as `of` does, without holding up the event loop."""
         return await self.asked(credential(headers, query), partial(self.of, headers, query))
 
     async def asked(self, secret: str | None, ask: Callable[[], Caller]) -> Caller:
-        """Return what `ask` does: on the loop where the secret is remembered, else in a thread: a store may hang."""
+        """Return what `ask` returns. It runs in a thread, for a store may hang, unless the secret is remembered."""
         if secret is not None and (self._is_token(secret) or self._access.remembers(secret)):
             return ask()
         if self._unknown >= MOST_UNKNOWN:
@@ -100,7 +101,7 @@ class Gate:
         return self._token is not None and hmac.compare_digest(secret.encode("latin-1", "replace"), self._token)
 
     def tell_used(self, keep: Callable[[Sequence[str]], object]) -> None:
-        """Let the ids of keys that were used since the last time be kept; where that fails, they are told again."""
+        """Call `keep` with the ids of keys used since the last time; where it raises, they are told again."""
         used = list(self._used)
         if used:
             keep(used)

@@ -29,9 +29,10 @@ _pack = msgspec.msgpack.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On what terms events are taken: the sender's scope, the time of receipt, and for browsers their own address.
+    """On what terms events are taken: the sender's scope, and for browsers the address they came from.
 
-    `key` tells the ids of one browser key from another's; `new_id` makes an id where the sender gave none.
+    `received` is the time of receipt in microseconds. `key` tells the ids of one browser key from another's; `new_id`
+    makes an id where the sender gave none.
     """
 
     scope: KeyScope
@@ -55,7 +56,10 @@ class Parsed:
         self.indices.append(index)
 
     def left_out(self, places: Iterable[int], request: str) -> None:
-        """Refuse events, by their places, that a fault kept from being stored; the log tells of it under `request`."""
+        """Add events, by their places, to those refused: a fault kept them from being stored.
+
+        `request` is the name under which the log tells of it.
+        """
         why = f"a fault of the server kept it from being stored: see `{request}` in its log"
         self.rejected += [{"index": self.indices[at], "id": self.events[at].id, "error": why} for at in places]
 

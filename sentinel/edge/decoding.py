@@ -25,9 +25,10 @@ _TO_BRACKET = re.compile(rb'(?:[^][{}"]++|"(?:[^"\\]++|\\.)*+")*+[][{}]', re.DOT
 
 
 def decode(data: bytes) -> tuple[Any, bool]:
-    """Return what a body says, and whether only a lenient reading got it; raises the refusal of what is no JSON.
+    """Return a body's JSON, and whether it took the lenient reading; raises ApiError for what is no JSON.
 
-    What is nested too deep to be decoded is cut, so that it costs its own event: that is too deep all the same.
+    What is nested too deep to be decoded is cut off below DEEPEST levels: its event is refused as too deep all the
+    same, and costs no other.
     """
     countable(data)
     try:

@@ -67,13 +67,16 @@ class Door:
     large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE))
 
     def started(self) -> None:
-        """Refuse events while windows are still being restored: judged now, they would be judged wrong."""
+        """Raise ApiError while the server cannot take events yet: judged before windows are restored, they go wrong."""
         starting = self.not_yet()
         if starting is not None:
             raise ApiError("unavailable", starting, "try again in 2 s", 2)
 
     def admit_browser(self, caller: Caller, scope: Scope, headers: Headers) -> tuple[str | None, list[tuple[str, str]]]:
-        """Let a browser's key in from its own origins only; return the connection's address and what CORS answers."""
+        """Return the address of a browser's request and the headers of CORS for its answer.
+
+        Raises ApiError unless its origin is one of the key's.
+        """
         origin = headers.get(b"origin")
         if origin is None or not _listed(origin, caller.settings.get("origins", ())):
             raise ApiError("forbidden", f"the origin `{(origin or 'none')[:80]}` is not the key's", "list it there")
@@ -121,7 +124,10 @@ class Door:
         self, caller: Caller, ip: str | None, headers: Headers, receive: Receive,
         parse: Callable[[bytes, Terms], Parsed],
     ) -> Parsed:  # fmt: skip
-        """Read and decode a body; what cannot be read costs by its size: looking at it took as long."""
+        """Return the events of a body, read and decoded; raises ApiError.
+
+        Each event costs the sender; a body that cannot be read costs by its size, for looking at it took as long.
+        """
         most = FROM_BROWSERS if caller.scope == "browser" else wire.LARGEST
         room = self.room(caller, ip)
         packed = await wire.body(receive, headers, room, self.body_patience, most)
@@ -139,7 +145,7 @@ class Door:
         return parsed
 
     def room(self, caller: Caller | None, ip: str | None) -> Room:
-        """Return what a body is held in: a browser's key is everybody's, so its bodies are strangers'."""
+        """Return the room that a sender's bodies count against; browsers are strangers, for their keys are public."""
         if caller is None:
             return self.strangers.of(_nobodys(ip))
         return self.strangers.of(_place(caller, ip)) if caller.scope == "browser" else self.budget.of(caller.app)
@@ -152,9 +158,9 @@ class Door:
     async def write(
         self, sending: Sending, parsed: Parsed, started: float, fault: Callable[[BaseException], None]
     ) -> Receipt:  # fmt: skip
-        """Return what became of the events of a body when they are on disk; raises the refusal where none are, in time.
+        """Return what became of the events of a body once they are on disk; raises ApiError where that takes too long.
 
-        `parsed` gets to know of those that were left out, `fault` why.
+        Events that a fault kept out are added to those that `parsed` refuses; `fault` is called once for each reason.
         """
         receipt = await self._written(sending)
         self.meters.ingested(sending.app, receipt, len(parsed.rejected), self.steady() - started)
@@ -175,7 +181,7 @@ class Door:
 
 @dataclass(slots=True)
 class _Work:
-    """A body to be read, at most `most` bytes when expanded, and how many events that costs as far as is known."""
+    """A body to be read, of at most `most` bytes when expanded; `cost` is what it counts for so far, in events."""
 
     packed: bytes
     encodings: list[str]
@@ -184,7 +190,7 @@ class _Work:
     cost: int = 1
 
     def at_once(self) -> Parsed | None:
-        """Return what it holds, None where it expands to more than is looked at on the loop."""
+        """Return the events of the body, None where it expands to more than may be read on the event loop."""
         bound = min(self.most, AT_ONCE)
         try:
             data = expand(self.packed, self.encodings, bound)
@@ -195,7 +201,7 @@ class _Work:
         return self._read(data)
 
     def whole(self) -> Parsed:
-        """Return what it holds."""
+        """Return the events of the body, whatever it expands to."""
         return self._read(expand(self.packed, self.encodings, self.most))
 
     def _read(self, data: bytes) -> Parsed:

@@ -38,7 +38,10 @@ class _Broken(Exception):
 
 
 def expand(data: bytes, encodings: list[str], most: int = LARGEST) -> bytes:
-    """Return a body as it was before its encoding, at most `most` bytes of it."""
+    """Return a body decompressed, by the values of its `Content-Encoding` headers.
+
+    Raises ApiError for an unknown encoding, a damaged or incomplete body, and more than `most` bytes.
+    """
     named = [word.strip().lower() for line in encodings for word in line.split(",")]
     applied = [word for word in named if word not in ("", "identity")]
     if not applied or not data:

@@ -79,7 +79,7 @@ class NotTaken(ApiError):
 
 
 def refusal(error: SentinelError) -> ApiError:
-    """Return what to answer where the service raised an error of the tree."""
+    """Return the answer to an error that the service raised."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, Busy):

@@ -14,9 +14,9 @@ _FORM = re.compile(rb"[A-Za-z0-9._:+/=-]{1,64}")
 
 
 def named(scope: Scope, send: Send) -> Send:
-    """Call a request as its sender does, where that can stand in a line of the log, else anew; return its `send`.
+    """Name a request by its `X-Request-Id`, or a new id where that is unfit for a log; return a `send` that tells it.
 
-    What is bound here is of this request's task alone, and of the threads it waits for.
+    The name is bound in the context of this request's task alone, and of the threads it waits for.
     """
     name = next((value for key, value in scope["headers"] if key == HEADER), b"")
     if not _FORM.fullmatch(name):
@@ -32,5 +32,5 @@ def named(scope: Scope, send: Send) -> Send:
 
 
 def current() -> str:
-    """Return what the request is called that this task or thread works for; nothing, outside of any."""
+    """Return the id of the request that this task or thread works for, an empty text outside of any."""
     return str(get_contextvars().get("request", ""))

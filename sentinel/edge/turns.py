@@ -25,7 +25,7 @@ _Whose = tuple[str, str]  # `key` or `app`, and which
 
 
 class Turns:
-    """Who asks now, by key and app, and how many seconds their questions took by a `clock` that never goes back."""
+    """Who asks now, by key and app, and how many seconds their questions took; `clock` gives steady seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -52,14 +52,14 @@ class Headers:
 
 
 def parameters(query: bytes) -> dict[str, str]:
-    """Return what a query string says; raises the refusal of a name that it says twice."""
+    """Return the parameters of a query string; raises ApiError for a name that is there twice."""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
     once(name for name, _ in pairs)
     return dict(pairs)
 
 
 def once(names: Iterable[str], but: Collection[str] = ()) -> None:
-    """Raise the refusal of the first name that is there twice: one of the two would be passed over."""
+    """Raise ApiError for the first name that is there twice, `but` for these: one of the two would be passed over."""
     seen: set[str] = set()
     for name in names:
         if name in seen and name not in but:
@@ -80,18 +80,18 @@ class Budget:
         self._held: dict[str, int] = {}
 
     def of(self, whose: str) -> Room:
-        """Return the room of whoever is called so."""
+        """Return the room of one sender, by name."""
         return Room(self, whose)
 
     def take(self, whose: str, size: int) -> None:
-        """Hold so many more, or raise the refusal that asks to come back."""
+        """Count `size` more bytes as held by a sender, or raise the ApiError that asks to come back."""
         held, left = self._held.get(whose, 0) + size, self._left - size
         if held * self._parts > left:
             raise ApiError("unavailable", "too many large requests at once", "try again in 1 s", 1)
         self._held[whose], self._left = held, left
 
     def give(self, whose: str, size: int) -> None:
-        """Let go of so many."""
+        """Count `size` bytes of a sender as held no longer."""
         self._left += size
         held = self._held.pop(whose, 0) - size
         if held:

@@ -118,10 +118,10 @@ def identify(user: _User, traits: Mapping[str, Any] | None = None) -> Verdict:
 
 
 def passed(decisions: Iterable[str] | str | None, *, request: object = None) -> None:
-    """Say which challenges the session of this request has met, by `verdict.decision`; before who it is.
+    """Say which challenges the session of this request has met, by their `verdict.decision`; call it before `identify`.
 
-    They ask it for nothing more: it is for whoever keeps them to see that no visitor can make them up. `request` is a
-    framework's request object, where the call is made outside its context.
+    They challenge it no more, so they must be kept where no visitor can make them up. `request` is a framework's
+    request object, where the call is made outside its context.
     """
     current().passed(decisions, request)
 
@@ -169,7 +169,10 @@ def swap(client: _client.Client) -> _client.Client:
 
 
 def _use(client: _client.Client) -> None:
-    """Put a client in place of the one in use, with the events that wait or were lost there, and stop that."""
+    """Put a client in place of the one in use, stop that, and take over its waiting events and its counts of lost ones.
+
+    Where the server is the same, its decisions stay in force until the new client has its own.
+    """
     before = current()
     was_running = before.stats()["running"]
     if was_running and client.options.url == before.options.url:  # with another key, say: nobody gets off meanwhile

@@ -183,7 +183,7 @@ class _Socket:
         return {"type": "websocket.disconnect", "code": 1008}
 
     async def send(self, message: Message) -> None:
-        """Send for the application, unless the user is refused: what it sends then is lost, and later an OSError."""
+        """Send for the application. Where the user is refused, close the socket instead; later calls raise OSError."""
         if self._refused:
             raise ConnectionAbortedError("the socket is closed: its user is refused")
         verdict = None if self._closed else self._judge()
@@ -237,7 +237,7 @@ class _Lifespan:
 
 
 async def _aside(client: Client, wait: Callable[[float], bool], seconds: float) -> None:
-    """Wait in a thread, for the application may have begun tasks; where no asyncio is, here."""
+    """Call `wait(seconds)` in a thread, so that tasks of the application go on; without asyncio, call it here."""
     if not client.options.connected or wait(0):
         return
     try:

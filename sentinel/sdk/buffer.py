@@ -15,7 +15,7 @@ Clock = Callable[[], float]
 
 
 class Request(dict[str, Any]):
-    """What events say of their request; `over` once that has its status, or ends without."""
+    """What events say of their request; `over` once it has its status, or ended without one."""
 
     __slots__ = ("over",)
 
@@ -27,7 +27,7 @@ class Request(dict[str, Any]):
 class Item(NamedTuple):
     """An event, its size in characters, its number in the order of calls, and when it came (monotonic seconds).
 
-    Where it waits for a request's answer, though never for long, also what it says of that.
+    `request` is what it says of its request, where it waits (never for long) for that to be answered.
     """
 
     event: dict[str, Any]
@@ -85,7 +85,7 @@ class Buffer:
         return len(self._items) < self._size and self._held < self._bytes
 
     def hurry(self, all_: bool = False) -> None:
-        """Have what waits sent now; `all_` means also events of requests under way."""
+        """Have what waits sent now; with `all_` also events whose requests are still under way."""
         with self._changed:
             if self._items:
                 self._urgent = True
@@ -93,8 +93,10 @@ class Buffer:
             self._changed.notify_all()
 
     def take(self, most: int, clock: Clock, until: float = math.inf) -> list[Item]:
-        """Wait until something is due and return it, at most `most` events; nothing once it is closed and empty,
-        or at a moment on the clock."""
+        """Wait until events are due and return them, at most `most`.
+
+        Returns none once the buffer is closed and empty, or at `until`, a moment of `clock`.
+        """
         with self._changed:
             while True:
                 now = clock()
@@ -123,7 +125,7 @@ class Buffer:
             self.dropped[reason] += 1
 
     def untold(self) -> Counter[str]:
-        """Return what was dropped, by reason, since this was last asked: whoever asks tells it."""
+        """Return what was dropped since the last call, by reason; the caller is the one to report it."""
         with self._changed:
             news = self.dropped - self._told
             self._told = self.dropped.copy()
@@ -136,9 +138,9 @@ class Buffer:
             self._changed.notify_all()
 
     def wait_settled(self, until: float, clock: Clock, once: bool = False) -> bool:
-        """Wait until all that is in here now has left, or until a moment; say whether it has.
+        """Wait until all that is in the buffer now has left it, or until a moment of `clock`; say whether it has.
 
-        Where it is to be tried but `once`, the wait ends where nobody can be reached.
+        With `once`, the wait ends at the first attempt that reaches nobody.
         """
         with self._changed:
             target, failures = self._last, self._failures

@@ -73,7 +73,10 @@ class Client:
         self.follower = Follower(options, self.held, self.clock, self.notes, about)
 
     def after_fork(self) -> None:
-        """Start anew in a child: events, sockets and a request under way are the parent's, decisions hold too."""
+        """Start anew in a child process: events, sockets and the request under way stay the parent's.
+
+        The decisions are kept.
+        """
         if self._pid == os.getpid():
             return
         context.current.set(None)  # a pool's worker outlives the request that it was begun in
@@ -119,14 +122,17 @@ class Client:
         return self.options.connected and self.held.ready.wait(_patience(timeout))
 
     def begin(self, timeout: float) -> bool:
-        """Wait for the first list as an application starts; in vain only once: tests start it many times."""
+        """Wait for the first list as an application starts; say whether there is one.
+
+        Only the first call waits: tests start an application many times.
+        """
         if timeout > 0 and not self._begun:
             self._begun = True
             return self.wait_ready(timeout)
         return self.wait_ready(0)
 
     def flush(self, timeout: float, once: bool = False) -> bool:
-        """Have everything sent that waits; say whether it has left in `timeout` seconds, or at `once`'s one attempt."""
+        """Have everything sent that waits; say whether it left within `timeout` seconds, with `once` at one attempt."""
         self.ensure_running()
         if not self._running:
             return len(self.buffer) == 0
@@ -134,7 +140,10 @@ class Client:
         return self.buffer.wait_settled(time.monotonic() + _patience(timeout), time.monotonic, once)
 
     def settle(self, timeout: float) -> bool:
-        """Have sent and saved, at one attempt, what would be lost where a server ends the process past any handler."""
+        """Send what waits, at one attempt, and save the list; say whether both were done within `timeout` seconds.
+
+        It is for a process that may be ended without any handler of its own being called.
+        """
         until = time.monotonic() + _patience(timeout)
         self.sender.hurry()
         saved = self.follower.save(until)
@@ -156,7 +165,7 @@ class Client:
         self._threads = []
 
     def match(self, subject: Subject) -> Verdict:
-        """Return what a subject is told now."""
+        """Return the verdict on a subject now; it is `allow` where nothing is enforced or judging fails."""
         if not self.options.enforce:
             return ALLOW
         try:
@@ -192,7 +201,7 @@ class Client:
             self.failed("track", error)
 
     def named(self, name: str) -> bool:
-        """Say whether an event may have a name; what may not is counted and said."""
+        """Say whether an event may have a name; where it may not, count the event as dropped and warn."""
         why = events.refusal(name)
         if why is not None:
             self.buffer.drop(why)
@@ -214,7 +223,7 @@ class Client:
         return self._enforce(holder, verdict)
 
     def passed(self, decisions: object, request: object = None) -> None:
-        """Take in which challenges the session of a request has met."""
+        """Note the decisions whose challenges the session of a request has met."""
         try:
             holder = context.holder_of(request) if request is not None else context.current.get()
             given = [decisions] if isinstance(decisions, str) else decisions
@@ -225,7 +234,7 @@ class Client:
             self.failed("passed", error)
 
     def login(self, event: str, user: object, properties: Mapping[str, Any] | None, **more: Any) -> Verdict:
-        """Queue a login or sign-up, marked where it is refused; then raise a signal where it is."""
+        """Queue a login or sign-up, marked `blocked` where it is refused; then raise a signal where it is."""
         holder, found, keys, verdict = self._whose(user, more.get("request"), login=True)
         if holder is not None and more.get("success") is not False:
             holder.bind(found, keys)
@@ -240,7 +249,7 @@ class Client:
         return self._enforce(holder, verdict)
 
     def verdict(self, user: object = None, ip: object = None) -> Verdict:
-        """Return what a user, an address or both are told now; nothing is enforced."""
+        """Return the verdict on a user, an address or both now; nothing is enforced."""
         try:
             self.ensure_running()
             keys = self.events.keys(self._identifiers(user)) if user is not None else ()
@@ -256,7 +265,7 @@ class Client:
         self.track(ENFORCED, properties, holder.identifiers or None, request={"sentinel.request": holder})
 
     def finished(self, holder: Holder) -> None:
-        """Let go what waited for a request's status, and of the request what no event tells."""
+        """Send the events that waited for a request's status, and let go of the request itself."""
         holder.let_go()
         if holder.urgent:
             holder.urgent = False
@@ -324,7 +333,7 @@ class Client:
         self.notes.warn(f"unenforced {topic}", f"a refused user went on, {why}")
 
     def judge(self, holder: Holder | None, users: tuple[str, ...], login: bool = False) -> Verdict:
-        """Return what users are told, in a request or outside."""
+        """Return the verdict on users, in a request or, without a holder, outside of any."""
         if holder is None:
             return self.match(Subject(users, login=login))
         return self.match(holder.subject(users, self.held.decisions.by_device, login))
@@ -336,7 +345,7 @@ class Client:
             holder.latch(verdict)
 
     def exempt(self, holder: Holder, verdict: Verdict) -> bool:
-        """Say whether a request is on the very way a redirect or challenge points to."""
+        """Say whether a request is let through because it is where its redirect or challenge leads; no block is."""
         if verdict.kind == "block":
             return False
         on_the_way = any(_leads(path, holder.path) for path in self.options.exempt)
@@ -374,7 +383,7 @@ class Client:
 
 
 def _leads(exempt: str, path: str) -> bool:
-    """Say whether a path is an exempt one or below it; `/` is itself alone, and who goes up may come out anywhere."""
+    """Say whether a path is an exempt one or below it. `/` stands for itself alone; a path with `..` is below none."""
     below = exempt != "/" and path.startswith(exempt + "/") and "/../" not in path + "/"
     return below or path == exempt
 

@@ -22,10 +22,10 @@ _SOONEST = 0.5  # seconds: "at once", said again and again, would keep a process
 
 
 def nap() -> None:
-    """Let the application go on, in the midst of long work.
+    """Let the application's threads run, in the midst of long work.
 
-    A thread of its that waits for the interpreter, as after each word with the network, gets it back within 5 ms
-    otherwise; a greenlet not before all is done.
+    Otherwise a thread that waits for the interpreter, as after each word with the network, would get it only after
+    5 ms, and a greenlet only when all work is done.
     """
     time.sleep(0.00005)
 
@@ -62,7 +62,7 @@ class Clock:
 
 
 def _ahead() -> int:
-    """Return by how much the clock that may be set is ahead of the one that may not."""
+    """Return by how many microseconds the time of day is ahead of the steady clock."""
     return time.time_ns() // 1000 - _steady()
 
 
@@ -143,7 +143,7 @@ class Notes:
             return dict(self._counts)
 
     def warn(self, topic: str, message: str) -> None:
-        """Say something once for each topic; what is put right again and again ever less often."""
+        """Log a message once for each topic until `forget`; a topic that comes back is logged ever less often."""
         now = time.monotonic()
         with self._lock:
             times, last = self._said.get(topic, (0, now))
@@ -155,6 +155,6 @@ class Notes:
             logger.warning("%s", message)
 
     def forget(self, topic: str) -> None:
-        """Let a warning be said again: what it was about had been put right."""
+        """Let the warning of a topic be logged again: what it was about has been put right."""
         with self._lock:
             self._open.discard(topic)

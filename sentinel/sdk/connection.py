@@ -38,7 +38,7 @@ FAILURES = (OSError, http.client.HTTPException, ValueError)  # a ValueError come
 
 
 class Answer(NamedTuple):
-    """What the server said: status, headers by lower-case name, body, and pieces where the body has no end."""
+    """What the server answered: status, headers by lower-case name, body; of a stream `pieces` instead of the body."""
 
     status: int
     headers: Mapping[str, str]
@@ -47,14 +47,14 @@ class Answer(NamedTuple):
 
 
 class _Patience:
-    """Until when an answer is waited for, a moment of the monotonic clock, and how many bytes it may still take."""
+    """How long an answer is waited for, until a moment of the monotonic clock, and how many bytes it may still have."""
 
     until = math.inf
     most = _MOST_AT_ONCE
 
 
 class _Bytes(io.RawIOBase):
-    """A socket's bytes as long as there is patience: each may come in time, and there may be no end of them."""
+    """A socket's bytes, as long as there is patience: an answer may come byte by byte, each in time, and never end."""
 
     def __init__(self, patience: _Patience, raw: io.RawIOBase) -> None:
         self._patience = patience

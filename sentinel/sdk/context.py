@@ -37,7 +37,7 @@ class Described(Protocol):
         """Return what the application has read of the body, None where nothing was kept."""
 
     def let_go(self) -> None:
-        """Keep what can still be asked for, and not the request: that holds the holder, and a body perhaps."""
+        """Drop the request, which holds the holder and perhaps a body; keep what can still be asked for."""
 
 
 class Holder:
@@ -83,7 +83,7 @@ class Holder:
         self._lock = threading.RLock()  # a signal handler or a finaliser may identify, too
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
-        """Leave nothing of it in a copy of the request, nor where one is pickled: a copy is not under way."""
+        """Become None where a request is copied or pickled: a copy is not under way."""
         return _nothing, ()
 
     @property
@@ -115,7 +115,10 @@ class Holder:
             return True
 
     def is_answered(self, verdict: Verdict) -> bool:
-        """Say whether one as strict is being answered already: who asks for a second factor may identify, too."""
+        """Say whether a verdict at least as strict is being answered already.
+
+        So a page that asks for a second factor may call `identify` itself.
+        """
         latched = self.verdict
         return self.answering and latched is not None and STRICTNESS[verdict.kind] <= STRICTNESS[latched.kind]
 
@@ -136,7 +139,7 @@ class Holder:
         return not parts.netloc or parts.netloc.lower() == (self.about.header("host") or "").lower()
 
     def complete(self, status: int) -> None:
-        """Tell the request's events how it was answered; those not sent yet will say so."""
+        """Note how the request was answered; its events that are not sent yet will say so."""
         self.status = status
         if self.request is not None:
             if self.request.get("route", "") is None:
@@ -152,9 +155,9 @@ class Holder:
         return None
 
     def let_go(self) -> None:
-        """Hold the request itself no longer: it goes as the application lets go of it, and waits for no collector.
+        """Hold the request itself no longer, so that it is freed with the application's last reference to it.
 
-        What still runs in its context is refused nobody: there is no answer left that could say so.
+        Code that still runs in its context is refused no more: no answer is left that could say so.
         """
         if not self._over:
             self._over = self.started = True

@@ -23,10 +23,10 @@ _Step = Callable[[], bool]
 
 
 class DeltaReader:
-    """Reads one delta; feed it text, then `finish` it. `whole` says that the answer is the full list.
+    """Reads one delta: feed it text, then `finish` it. `whole` says that the answer is the full list.
 
-    Raises ValueError (a DecisionError's cousin) for what is no delta; single decisions that cannot be read
-    are counted in `rejected`.
+    Raises ValueError or DecisionError for what is no delta; single decisions that cannot be read are counted in
+    `rejected`.
     """
 
     def __init__(self, base: Decisions, whole: bool = False) -> None:
@@ -128,7 +128,7 @@ class DeltaReader:
         raise ValueError("text after the end of a delta")
 
     def _take(self, value: Any, length: int) -> None:
-        """Apply an item of a list, or hold it: what is removed comes after all that is added to whatever there was."""
+        """Apply an item of a list, or hold it until `reset` is known, and what is removed until all is added."""
         if self._key == "removed" and not isinstance(value, str):
             self.rejected += 1
         elif "reset" not in self.fields or "added" not in self._lists:
@@ -186,9 +186,9 @@ class DeltaReader:
 
 
 class EventStream:
-    """Splits server-sent events; hands on their data as it comes, and each event's end.
+    """Splits a stream of server-sent events (WHATWG HTML, section 9.2).
 
-    `data` gets pieces of text, `dispatch` the event's name once it is complete.
+    `data` is called with each piece of an event's data as it comes, `dispatch` with its name once it is complete.
     """
 
     def __init__(self, data: Callable[[str], None], dispatch: Callable[[str], None]) -> None:

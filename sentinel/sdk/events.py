@@ -61,7 +61,7 @@ class Events:
         return {scrub.key(name): self._plain(name, value) for name, value in found.items()}
 
     def readable(self, user: Mapping[Any, Any]) -> dict[str, str]:
-        """Return the identifiers that can be read: who may choose one of them must not hide behind it."""
+        """Return those identifiers that can be read: nobody may hide the others behind one that cannot."""
         found: dict[str, str] = {}
         for name, value in self._by_weight(user):
             with contextlib.suppress(IdentityError):
@@ -84,7 +84,7 @@ class Events:
         return scrub.REDACTED if len(value) >= 13 and scrub.has_card(value) else value
 
     def traits(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what is told of a user as it may leave the process."""
+        """Return a user's traits, scrubbed, as they may leave the process."""
         found: dict[str, Any] = self._scrubber.properties({"traits": dict(given)})[0]["traits"]
         return found
 

@@ -58,7 +58,7 @@ def refusal(verdict: Verdict, accept: str | None, options: Options) -> Refusal:
 
 
 def ends(holder: Holder, error: BaseException) -> bool:
-    """Say whether an application's exception goes no further, because its request is refused, or by it."""
+    """Say whether an application's exception ends here: its request is refused already, or it is a signal itself."""
     verdict = refused(error)  # also one the application raised itself
     if verdict is not None:
         holder.latch(verdict)
@@ -68,7 +68,7 @@ def ends(holder: Holder, error: BaseException) -> bool:
 
 @contextmanager
 def answering(client: Client, holder: Holder) -> Iterator[None]:
-    """Let an application of the app's own answer: a fault in it is told, and lifts no refusal."""
+    """Run the app's own code that answers in place of ours; a fault in it is reported, and lifts no refusal."""
     holder.answering = True
     token = current.set(holder)
     try:

@@ -45,7 +45,7 @@ def written(path: str) -> float:
 
 
 def source(url: str | None, key: str | None) -> str:
-    """Return what tells the lists of two servers, or of two apps of one, apart, and tells no key."""
+    """Return a hash of a server and a key, so that a list is read only by whoever it was written for."""
     return blake2b(f"{url}\n{key}".encode(), digest_size=16, person=b"sentinel").hexdigest()
 
 
@@ -65,7 +65,7 @@ def read(path: str, expected: str) -> Decisions:
 def write(path: str, origin: str, decisions: Decisions, until: float = math.inf) -> None:
     """Put the decisions in place of an older snapshot, whole or not at all; raises OSError.
 
-    It is given up at `until`, a moment of the monotonic clock.
+    At `until`, a moment of the monotonic clock, it gives up and raises TimeoutError.
     """
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(kind := os.lstat(path).st_mode) and not stat.S_ISLNK(kind):
@@ -92,7 +92,7 @@ def write(path: str, origin: str, decisions: Decisions, until: float = math.inf)
 
 
 def _clear(folder: Path, begun: str) -> None:
-    """Take away what processes that were ended in the midst of it had begun to write."""
+    """Delete the unfinished files of processes that were ended while they wrote a snapshot."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(begun) and time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED:

@@ -15,9 +15,9 @@ _ANEW = (
 
 
 class Unstarted(Client):
-    """Says so where a worker is without the `start` of its parent: forkserver and spawn begin it anew.
+    """Warns where a worker of multiprocessing lacks the `start` of its parent: forkserver and spawn begin it anew.
 
-    Linux begins workers by forkserver since Python 3.14; where it forked them, they had all that the parent had.
+    Linux begins workers by forkserver since Python 3.14; forked ones had all that the parent had.
     """
 
     def track(self, *given: Any, **more: Any) -> None:

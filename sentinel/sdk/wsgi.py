@@ -341,7 +341,7 @@ def _reported(client: Client, holder: Holder, verdict: Verdict, page: _Page) -> 
 
 
 def _listen_for_files(environ: Environ) -> list[object]:
-    """Return a list that will hold what a server makes of files, where no type tells it."""
+    """Return a list that will hold what the server's file wrapper makes of files, where it is a plain function."""
     files: list[object] = []
     wrapper = environ.get("wsgi.file_wrapper")
     if callable(wrapper) and not isinstance(wrapper, type):
