@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from contextlib import nullcontext
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import pytest
@@ -120,10 +121,11 @@ def test_a_signal_ends_it_in_order(serve, number, kind):
 
 
 @pytest.mark.parametrize("abstract", [False, True])
-def test_it_tells_who_manages_services_when_it_listens_and_when_it_stops(serve, tmp_path, monkeypatch, abstract):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+def test_it_tells_who_manages_services_when_it_listens_and_when_it_stops(serve, monkeypatch, abstract):
+    short = TemporaryDirectory(dir="/tmp")  # a socket's path has a hundred characters, and `tmp_path` may have more
+    with short as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.settimeout(180)
-        address = f"\0{tmp_path}/notify" if abstract else f"{tmp_path}/notify@1"
+        address = f"\0{folder}/notify" if abstract else f"{folder}/notify@1"
         manager.bind(address)
         monkeypatch.setenv("NOTIFY_SOCKET", address.replace("\0", "@"))
         server = serve(kind=Forked)
