@@ -221,7 +221,7 @@ def _refused(response: http.client.HTTPResponse, answer: Any) -> Refused:
     if isinstance(problems, list) and problems:  # each with its line, carets and hint
         found = {"message": "\n".join(str(one.get("shown")) for one in problems if isinstance(one, dict))}
     wait = response.getheader("Retry-After") or ""
-    return Refused(
-        response.status, str(found.get("message") or f"the server answers {response.status}"), found.get("hint"),
-        int(wait) if wait.isdecimal() else None,
-    )  # fmt: skip
+    message, hint = str(found.get("message") or f"the server answers {response.status}"), found.get("hint")
+    if response.status == 403 and message.startswith("a key of scope") and hint:  # an application's is in the shell
+        hint = f"{hint}; beside the server's data folder, unset SENTINEL_KEY and SENTINEL_URL"
+    return Refused(response.status, message, hint, int(wait) if wait.isdecimal() else None)

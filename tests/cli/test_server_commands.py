@@ -392,6 +392,15 @@ class TestReach:
         monkeypatch.setenv("SENTINEL_KEY", key)
         assert as_json(ask("keys", "list", "--format", "json")) == found
 
+    def test_an_applications_key_in_the_shell_is_said_to_be_in_the_way(self, ask, server, monkeypatch):
+        (key,) = ask("keys", "create", "sdk")[1]
+        monkeypatch.setenv("SENTINEL_KEY", key)
+        monkeypatch.setenv("SENTINEL_URL", server.url)
+        code, _, err = ask("decisions", "add", "block", "203.0.113.9", "--why", "x")
+        assert code == 2
+        assert "a key of scope `sdk` may not do this" in err
+        assert "beside the server's data folder, unset SENTINEL_KEY and SENTINEL_URL" in err
+
     @pytest.mark.parametrize(
         ("words", "text"),
         [
