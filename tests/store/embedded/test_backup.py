@@ -172,6 +172,17 @@ def test_a_damaged_backup_is_refused_before_anything_is_made(store, target, tmp_
     assert not (tmp_path / "again").exists()
 
 
+def test_a_file_of_another_length_is_not_read_through(store, target, tmp_path, monkeypatch):
+    """One that is made a terabyte long by its holes alone would take an hour."""
+    fill(store, [1])
+    store.backup(target, NOW)
+    monkeypatch.setattr(backup, "_told", lambda path: pytest.fail(f"{path} was read"))
+    for name in (CONTROL, EVENTS):
+        os.truncate(target / name, (target / name).stat().st_size + 1)
+    with pytest.raises(StoreError, match="is not what was backed up"):
+        put_back(target, tmp_path / "again")
+
+
 @pytest.mark.parametrize(
     "text",
     [
