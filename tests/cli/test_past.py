@@ -206,14 +206,17 @@ def test_thresholds_are_suggested_from_what_matters_as_from_all(tmp_path, monkey
 def test_where_no_server_runs_its_store_is_opened(tmp_path, monkeypatch, capfdbinary):
     with run_whole(tmp_path) as whole:
         whole.using("sdk").post("/v1/events", events(3, "203.0.113.9"))
+        whole.using("sdk").post("/v1/import", events(3, "203.0.113.11", ago=40 * 86400))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "p.yaml").write_text(PLAYBOOK.format(group="ip", count=3))
     capfdbinary.readouterr()
-    for _ in range(2):  # it lets go of the store
-        words = ["backtest", "p.yaml", "--since", "1d", "--data", "data", "--app", "one", "--format", "json"]
+    for most in (past.AT_ONCE, 0):  # it lets go of the store
+        monkeypatch.setattr(past, "AT_ONCE", most)
+        words = ["backtest", "p.yaml", "--since", "60d", "--data", "data", "--app", "one", "--format", "json"]
         assert run(words) == 0
-        row, _ = capfdbinary.readouterr().out.splitlines()
-        assert json.loads(row)["group"] == {"ip": "203.0.113.9"}
+        *rows, last = map(json.loads, capfdbinary.readouterr().out.splitlines())
+        assert [row["group"]["ip"] for row in rows] == ["203.0.113.11", "203.0.113.9"]
+        assert last["summary"]["historical"] == 0, "what was imported is judged like everything else"
     assert run(["backtest", "p.yaml", "--since", "1d", "--data", "data", "--app", "none"]) == 2
     assert b"there is no app `none`" in capfdbinary.readouterr().err
 
