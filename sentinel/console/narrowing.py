@@ -18,6 +18,7 @@ _TOLD = 80
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "identifiers": ("user",), "ip_labels": ("ip", "labels"), "user_labels": ("user", "labels"),
 }  # fmt: skip
+_LINK, _PASSED = Markup('<a href="'), Markup('<a tabindex="-1" href="')
 _TITLE, _TEXT, _END = Markup('" title="Only '), Markup('">'), Markup("</a>")
 
 
@@ -42,15 +43,18 @@ class Narrowing:
 
     def __init__(self, visit: Visit, q: str, **query: object) -> None:
         here = visit.url("/explorer", **query)
-        self._begun = Markup('<a href="{}{}q=').format(here, "&" if "?" in here else "?")
+        self._here = Markup("{}{}q=").format(here, "&" if "?" in here else "?")
         self._q = q
 
     def leaves(self, properties: Mapping[str, Any], most: int) -> Iterator[Leaf]:
-        """Give the properties that lie innermost, each value as text or JSON of `most` characters."""
+        """Give the properties that lie innermost, each value as text or JSON of `most` characters.
+
+        By keyboard their links are those in `json`: in a list they would be hundreds of stops.
+        """
         for path, value in _innermost(properties):
             text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else valued(value)
             shown = Markup('<bdi class="value">{}</bdi>').format(inert(short(text, most)))
-            yield Leaf(".".join(path), self._linked(("properties", *path), value, False, shown))
+            yield Leaf(".".join(path), self._linked(("properties", *path), value, False, shown, _PASSED))
 
     def json(self, event: Mapping[str, Any], most: int = 20_000) -> Markup:
         """Return an event as the API shows it, line by line: no character steers anything, what is cut is no link."""
@@ -65,12 +69,14 @@ class Narrowing:
             shown.append(self._linked(path, value, inside, plain) if path else plain)
         return Markup("").join(shown)
 
-    def _linked(self, path: tuple[str, ...], value: object, inside: bool, text: Markup) -> Markup:
+    def _linked(
+        self, path: tuple[str, ...], value: object, inside: bool, text: Markup, begun: Markup = _LINK
+    ) -> Markup:  # fmt: skip
         """Return a text as a link, as it is where no condition can ask for what it says."""
         found = clause((*_NAMES.get(path[0], path[:1]), *path[1:]), value, inside=inside)
         if found is None or path == ("id",) or len(wanted := joined(self._q, found)) > LONGEST:
             return text
-        return self._begun + Markup(quote_plus(wanted)) + _TITLE + short(found, _TOLD) + _TEXT + text + _END  # noqa: S704
+        return begun + self._here + Markup(quote_plus(wanted)) + _TITLE + short(found, _TOLD) + _TEXT + text + _END  # noqa: S704
 
 
 def _innermost(value: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -403,6 +403,8 @@ def test_somebody_is_found_by_a_search_blocked_from_their_page_and_let_through_a
             page.wait_for_url("**success*")
             page.locator("h2", has_text="2 events").wait_for()
             page.locator(".chart canvas").wait_for()
+            page.focus("#f-facet")
+            page.locator("#f-facet-fields option[value='geo.country']").wait_for(state="attached")
             page.locator("tbody a", has_text="id:mallory").first.click()
             page.wait_for_url("**/people/id%3Amallory*")
             page.fill("#f-reason", "tried many passwords")

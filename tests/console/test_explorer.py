@@ -227,7 +227,7 @@ def test_a_search_becomes_a_playbook_whose_threshold_few_reach(console):
     wait_for(lambda: "8 events" in text(console.reader().page(where(app="two", q='properties.made == "fits"'))))
     asked = {"q": 'properties.made == "fits"', "title": "Made: of a search", "group": "user", "count": "event"}
     analyst = console.reader("analyst")
-    page = analyst.post("/explorer/playbook?app=two", {**asked, "window": "10m", "range": "24h"}).body.decode()
+    page = analyst.page("/explorer/playbook?" + urlencode({**asked, "window": "10m", "range": "24h", "app": "two"}))
     said = text(page)
     assert "each of 3 groups came within a window: half of them to 2 at most, the highest to 5" in said
     assert "≥ 6 all 0" in said and "user id:high 5" in said
@@ -246,12 +246,13 @@ def test_a_search_becomes_a_playbook_whose_threshold_few_reach(console):
         ({"q": ""}, "a playbook needs a condition or an event's name"),
         ({"user": "una"}, "a playbook is not about one user or address (leave the field out)"),
         ({"title": "Three failures"}, "`What it finds`: there is a playbook `three-failures` already (choose another)"),
+        ({"title": " "}, "`What it finds`: missing (fill it in)"),
         ({"group": "geo.city"}, "`Of each`: `geo.city` is none of"),
     ],
 )
 def test_a_search_of_which_no_playbook_can_be_made_is_refused_beside_its_form(console, more, words):
     asked = {"q": "not success", "title": "Made", "group": "ip", "count": "event", "window": "10m"}
-    answer = console.reader("analyst").post("/explorer/playbook", {**asked, **more})
+    answer = console.reader("analyst").get("/explorer/playbook?" + urlencode({**asked, **more}))
     assert (answer.status, words in text(answer)) == (422, True), text(answer)
 
 

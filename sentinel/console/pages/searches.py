@@ -8,9 +8,9 @@ from dataclasses import replace
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from sentinel.console.asking import Search, period
+from sentinel.console.asking import Asked, Search, period
 from sentinel.console.forms import Filled, Form
-from sentinel.console.parts import Id
+from sentinel.console.parts import Given, Id
 from sentinel.console.visit import Analyst, Visit
 from sentinel.core.errors import SentinelError
 from sentinel.core.record import SavedSearch
@@ -19,7 +19,7 @@ from sentinel.service import saved
 from sentinel.service.search import LONGEST
 
 router = APIRouter()
-GROUPS = (("ip", "address"), ("user", "user"), ("ip.network", "network of neighbours"), ("device", "device"),
+GROUPS = (("ip", "address"), ("user", "user"), ("ip.network", "network"), ("device", "device"),
           ("", "the whole app"))  # fmt: skip
 COUNTED = (("event", "events"), ("user", "different users"), ("ip", "different addresses"),
            ("device", "different devices"))  # fmt: skip
@@ -64,21 +64,24 @@ def make_rule(visit: Analyst, form: Filled) -> Response:
     return visit.page("rule.html", name=name, text=text, asked=asked)
 
 
-@router.post("/explorer/playbook")
-def make_playbook(visit: Analyst, form: Filled) -> Response:
+@router.get("/explorer/playbook")
+def make_playbook(
+    visit: Analyst, asked: Asked, title: Given = "", group: Given = "ip", count: Given = "event", window: Given = "10m"
+) -> Response:
     """Show which thresholds would fit a playbook that counts what a search finds, each with its text."""
-    title, asked = form.text("title", most=120), _asked(form)
+    if not title.strip():
+        raise SentinelError("`title`: missing", "fill it in")
     if asked.user or asked.ip:
         raise SentinelError("a playbook is not about one user or address", "leave the field out")
-    chosen = {
-        name: form.choice(name, [value for value, _ in among])
-        for name, among in (("group", GROUPS), ("count", COUNTED), ("window", WINDOWS))
-    }
+    for name, value, among in (("group", group, GROUPS), ("count", count, COUNTED), ("window", window, WINDOWS)):
+        if value not in (known := [one for one, _ in among]):
+            raise SentinelError(f"`{name}`: `{value[:40]}` is none of {', '.join(filter(None, known))}")
 
     def text(threshold: float) -> str:
         return visit.here.searches.playbook(
-            _named(title), title, asked.q, asked.event or None, **chosen, threshold=threshold
-        )
+            _named(title), title.strip()[:120], asked.q, asked.event or None, group=group, count=count, window=window,
+            threshold=threshold,
+        )  # fmt: skip
 
     since, until = asked.period.span(visit.now)
     who = f"{visit.account.id} {visit.app.id} made"

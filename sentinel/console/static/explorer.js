@@ -173,7 +173,24 @@ class Live {
   }
 }
 
+/** Offer fields and properties where one alone is asked for. */
+async function offerFields(field, words) {
+  try {
+    const answer = await fetch(words, { headers: { "Sentinel-Poll": "1" } });
+    if (!answer.ok) return;
+    const { fields, properties } = await answer.json();
+    const list = document.createElement("datalist");
+    list.id = `${field.id}-fields`;
+    for (const { text } of [...fields, ...properties]) list.append(new Option(text, text));
+    field.after(list);
+    field.setAttribute("list", list.id);
+  } catch { /* typing goes on without */ }
+}
+
 const box = document.querySelector("input[data-words]");
 if (box) new Completion(box);
+for (const field of box ? document.querySelectorAll("#f-facet, #f-group_by, #f-of") : []) {
+  field.addEventListener("focus", () => offerFields(field, box.dataset.words), { once: true });
+}
 const button = document.querySelector("[data-live]");
 if (button) new Live(button);
