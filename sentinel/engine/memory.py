@@ -224,7 +224,7 @@ class Familiar:
         return sum(1 for later in self._sharers.of(ip).values() if later < before)
 
     def is_shared(self, ip: str) -> bool:
-        """Say whether more than one user ever logged in from the address or network on two different days."""
+        """Say whether more than one user ever logged in from the address or network, each on two different days."""
         return len(self._sharers.of(ip)) > 1
 
     def at_shared(self, events: Iterable[Event]) -> list[Event]:
@@ -257,9 +257,9 @@ def _packed(one: int | list[int]) -> int | tuple[int, int]:
 
 
 def _visit(places: dict[str, int | tuple[int, int]], place: str, at: int) -> int | None:
-    """Keep a place's first use and its last, in place of the one last used longest ago if there are too many.
+    """Keep a place's first use and its last; where there are too many, the one unused for longest goes for it.
 
-    Return the first use known before, None of a new place.
+    Returns the first use known before, None for a new place.
     """
     known = places.get(place)
     if known is None:

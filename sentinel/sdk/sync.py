@@ -47,7 +47,7 @@ class Held:
         self.confirmed = at
 
     def age(self, now: float) -> float | None:
-        """Return for how many seconds nobody has confirmed the list, None where there never was one."""
+        """Return how many seconds ago the list was last known to be the server's, None where there never was one."""
         return None if self.confirmed is None else round(max(now - self.confirmed, 0.0), 3)
 
     def renew(self) -> None:
@@ -113,7 +113,7 @@ class Follower:
         self.save()
 
     def load_snapshot(self) -> None:
-        """Put the list on disk in force, if there is one and it is newer than what we have."""
+        """Put the list on disk in force, if there is one and it is newer than the one in force."""
         path, held = self._options.snapshot, self._held
         if path is None or not snapshot.size(path) or self._is_as_new_as(path):
             return
@@ -132,13 +132,16 @@ class Follower:
         return age is not None and age < time.time() - snapshot.written(path) + _MOMENT
 
     def begin_with(self, held: Held) -> None:
-        """Keep a list that was in force before until there is one of our own, which is asked for as a whole."""
+        """Take over the list of another client until the first of one's own, which is asked for as a whole."""
         if held.ready.is_set():
             self._held.decisions, self._held.confirmed, self._whole = held.decisions, held.confirmed, True
             self._held.ready.set()
 
     def save(self, until: float = math.inf) -> bool:
-        """Write the list to disk if it has changed, until a moment of the monotonic clock; say whether it is there."""
+        """Write the list to disk if it has changed; say whether the disk has it now.
+
+        At `until`, a moment of the monotonic clock, it gives up.
+        """
         if self._options.snapshot is None or not self._held.ready.is_set():
             return True
         if not self._saving.acquire(timeout=min(max(until - time.monotonic(), 0.0), _LONGEST_SAVE)):
@@ -151,7 +154,7 @@ class Follower:
             self._saving.release()
 
     def stop(self, until: float = math.inf) -> None:
-        """End, at once; the snapshot is written until a moment of the monotonic clock, or else given up."""
+        """End at once; the snapshot is written before `until`, a moment of the monotonic clock, or not at all."""
         self._save_until = until
         self._stopping.set()
         self._connection.end()
@@ -161,7 +164,7 @@ class Follower:
         self._connection.drop()
 
     def _round(self) -> float:
-        """Ask for what changed, then follow the stream while it lasts; return how long to wait then."""
+        """Ask for what changed, then follow the stream while it lasts; return how many seconds to wait then."""
         refused = self._poll()
         if refused is not None:
             return refused
@@ -196,7 +199,7 @@ class Follower:
             self._clock.learn(server, sent, received)
 
     def _follow(self) -> float:
-        """Follow the stream while it lasts; return how long to wait then. The list was had a moment before."""
+        """Follow the stream while it lasts; return how many seconds to wait then. The list was polled just before."""
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(self._held.decisions.revision)}
         try:
             answer = self._connection.stream("/v1/feed/stream", headers, self._options.silence)
@@ -213,7 +216,7 @@ class Follower:
         return min(wait, self._options.poll_interval)
 
     def _listen(self, pieces: Iterator[bytes]) -> float:
-        """Read a stream to its end, however it ends; return how long to wait then."""
+        """Read a stream to its end, however it ends; return how many seconds to wait then."""
         began = time.monotonic()
         try:
             heard = self._read_stream(pieces)
@@ -307,7 +310,7 @@ class Follower:
         return self._options.poll_interval
 
     def _tidy(self) -> None:
-        """Let go of a list that was replaced; take out what is over, and save the list, each now and then."""
+        """Free a list that was replaced; now and then remove decisions that are over, and save the list."""
         while self._old:  # bit by bit: every thread waits while a large list is freed at once
             self._old.pop()
         now = time.monotonic()
@@ -350,7 +353,7 @@ class _Reading:
 
 
 def _gently(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Give pieces in bits, with a nap after as many as take long, in whatever pieces they came."""
+    """Give pieces in small bits, with a nap after each few, so that the application goes on meanwhile."""
     size = number = 0
     for piece in pieces:
         for at in range(0, len(piece), _BIT):

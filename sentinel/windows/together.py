@@ -210,11 +210,11 @@ class SharedFamiliar(Familiar):
             self._link.one(Command(key, ("DEL", key)))
 
     def is_shared(self, ip: str) -> bool:
-        """Say whether more than one user ever logged in from the address or network on two different days."""
+        """Say whether more than one user ever logged in from the address or network, each on two different days."""
         return ip in self.shared({ip})
 
     def shared(self, ips: Iterable[str]) -> set[str]:
-        """Return which addresses more than one user logged in from on two different days."""
+        """Return those addresses and networks of which `is_shared` is true."""
         self.tell()
         wanted = sorted(ips)
         keys = [self._names.of("sharers", ip) for ip in wanted]
@@ -231,7 +231,10 @@ class SharedFamiliar(Familiar):
 
 
 class SharedCrowd(Crowd):
-    """Who was seen in each group's window, whichever process heard of it. `lasting` is for how many milliseconds."""
+    """Who was seen in each group's window, whichever process heard of it.
+
+    `lasting(watch)` gives for how many milliseconds the users of a watch's group are kept.
+    """
 
     def __init__(self, link: Link, names: Names, lasting: Callable[[str], int]) -> None:
         super().__init__()

@@ -86,7 +86,7 @@ class ValkeyWindows:
                 asked.call_after(epoch)
 
     def _name(self) -> None:
-        """Call keys after the epoch there is: of windows that fold a watch for others."""
+        """Name the keys after the epoch that the servers hold, unless they have their names already."""
         if self._named is None:
             key = self.names.of_bucket(0, "epoch")
             self._name_after(self._link.one(Command(key, ("GET", key))) or b"")
