@@ -15,15 +15,15 @@ _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])", re.ASCII)
 _DOT = re.compile(r"\.(?=[^\W\d])")
 
 
-def printable(value: object, most: int = LONGEST) -> str:
-    """Return a value as one line of text in which nothing steers a terminal, a log or the direction of writing.
+def printable(value: object) -> str:
+    """Return a value as one line of at most LONGEST characters, which steers no terminal, log or writing direction.
 
     Line breaks and what `legible` does not leave become `\\n`, `\\x1b`, `\\u202e` and so on.
     """
     text = value if isinstance(value, str) else str(value)
     if not text.isprintable():
-        text = legible(text[:most])
-    return text if len(text) <= most else text[: most - 1] + "…"
+        text = legible(text[:LONGEST])
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def defanged(value: object) -> str:

@@ -19,6 +19,7 @@ _SKEW = 2_000_000  # a Date header tells whole seconds: a smaller difference mea
 _BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 _RAREST = 3600.0  # seconds; a server that comes and goes each second must not fill a disk with what is said of it
 _SOONEST = 0.5  # seconds: "at once", said again and again, would keep a processor of the application's busy
+_LATEST = 300.0  # seconds that a server may ask to be left alone
 
 
 def nap() -> None:
@@ -90,10 +91,10 @@ class Backoff:
         self._failures = 0
 
 
-def retry_after(text: str | None, otherwise: float, longest: float = 300.0) -> float:
-    """Return the seconds a Retry-After header asks for, or another wait where it says nothing usable."""
+def retry_after(text: str | None, otherwise: float) -> float:
+    """Return the seconds a Retry-After header asks for, within bounds; `otherwise` where it says nothing usable."""
     asked = _asked(text.strip()) if text else None
-    return otherwise if asked is None else min(max(asked, min(_SOONEST, otherwise)), longest)
+    return otherwise if asked is None else min(max(asked, min(_SOONEST, otherwise)), _LATEST)
 
 
 def _asked(text: str) -> float | None:
