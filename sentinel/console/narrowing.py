@@ -76,7 +76,8 @@ class Narrowing:
         found = clause((*_NAMES.get(path[0], path[:1]), *path[1:]), value, inside=inside)
         if found is None or path == ("id",) or len(wanted := joined(self._q, found)) > LONGEST:
             return text
-        return begun + self._here + Markup(quote_plus(wanted)) + _TITLE + short(found, _TOLD) + _TEXT + text + _END  # noqa: S704
+        title = _TITLE + short(found, _TOLD) if begun is _PASSED else Markup()  # JSON says where a value stands
+        return begun + self._here + Markup(quote_plus(wanted)) + title + _TEXT + text + _END  # noqa: S704
 
 
 def _innermost(value: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
