@@ -12,14 +12,17 @@ local function expire()
   end
 end
 
+-- Return the two ends right behind a time, nearest first, each followed by its score.
 local function next_ends(at)
   return call('ZRANGEBYSCORE', key, ENDS + at + 1, '+inf', 'WITHSCORES', 'LIMIT', 0, 2)
 end
 
+-- Return the two ends right before a time, nearest first, each followed by its score.
 local function last_ends(at)
   return call('ZREVRANGEBYSCORE', key, ENDS + at - 1, ENDS, 'WITHSCORES', 'LIMIT', 0, 2)
 end
 
+-- Let go of an end whose neighbours are no further apart than `within`.
 local function drop_needless(early, middle, late)
   if early and middle and late and tonumber(late[2]) - tonumber(early[2]) <= within then
     call('ZREM', key, middle[1])
@@ -30,6 +33,7 @@ local function pair(raw, i)
   return raw[i] and {raw[i], raw[i + 1]}
 end
 
+-- End the waits that an end comes in time for, and keep the end where it decides anything.
 local function finish(at)
   call('ZREMRANGEBYSCORE', key, since(at - within), at > 0 and at - 1 or '(0')
   local mine = {'e' .. string.format('%.0f', at), ENDS + at}
@@ -46,6 +50,7 @@ local function finish(at)
   call('ZREMRANGEBYSCORE', key, ENDS, newest - keep)
 end
 
+-- Begin a wait unless its end is known; tell again of the finding where it was over already.
 local function begin(index, at, id, payload)
   if call('ZCOUNT', key, ENDS + at + 1, ENDS + at + within) > 0 then
     return
@@ -60,6 +65,7 @@ local function begin(index, at, id, payload)
   end
 end
 
+-- Open the finding of a wait that is over, where nothing has ended it.
 local function over(index, at, id)
   local member = kept(at, id)
   if not member then
@@ -85,6 +91,7 @@ local function over(index, at, id)
   end
 end
 
+-- Take a finding back and let its wait be due again.
 local function back(at, id)
   for _, one in ipairs(anchored(at + within, at + within)) do
     if one.id == id and one.payload ~= '' then

@@ -13,6 +13,7 @@ local quiet, room = ARGV[6] == '1', ARGV[7]
 local HEADER, ENDS, BEAT, EVENTS = -9000000000000000, 4503599627370496, math.max(1, math.min(60000000, keep)), 32
 local answer, dropped = nil, 0
 
+-- Return what stands before a member's first zero byte, its id, and what stands behind it.
 local function split(member)
   local cut = string.find(member, '\0', 1, true)
   if cut then
@@ -36,6 +37,7 @@ local function since(at)
   return at > 0 and at or 0
 end
 
+-- Let go of hits too far behind the newest, and give the key its time anew.
 local function refresh(newest)
   call('ZREMRANGEBYSCORE', key, 0, newest - keep)
   call('PEXPIRE', key, ttl)
@@ -73,10 +75,12 @@ local function anchored(low, high, gone)
   return found
 end
 
+-- Return the findings that could hold back one anchored from a time to the last.
 local function near(at, last)
   return anchored(at - cooldown, (last or at) + cooldown)
 end
 
+-- Keep a finding, in place of what was kept of it.
 local function note(one)
   if one.member then
     call('ZREM', key, one.member)
@@ -85,6 +89,7 @@ local function note(one)
   call('ZADD', key, -1 - one.at, one.member)
 end
 
+-- Say whether findings hold back one anchored at a time: those that act, and all of them where it would not act.
 local function held(known, at, id, acting)
   for _, one in ipairs(known) do
     local close = math.abs(one.at - at) < cooldown or (one.at == at and one.id == id)
@@ -116,6 +121,7 @@ local function opened(known, at, id)
   return false
 end
 
+-- Return ids of the newest hits of the window that ends at a time, oldest first.
 local function events(at)
   local ids = {}
   local raw = call('ZREVRANGEBYSCORE', key, at, since(at - window + 1), 'LIMIT', 0, EVENTS)

@@ -11,6 +11,7 @@ local function thin(at)
   end
 end
 
+-- Return the crossings {time, id, n} in [at, at + window), ascending.
 local function crossings(at)
   local raw = call('ZRANGEBYSCORE', key, since(at - window + 1), at + window - 1, 'WITHSCORES')
   local found, low, i = {}, 1, 1
@@ -32,6 +33,7 @@ local function crossings(at)
   return found
 end
 
+-- Judge a hit, already kept, that is not the newest by itself.
 local function late(index, at, id, acting, newest)
   refresh(newest)
   if not quiet then

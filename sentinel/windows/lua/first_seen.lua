@@ -10,6 +10,7 @@ local function known_values()
   return raw and cmsgpack.unpack(raw) or {}, raw
 end
 
+-- Take a value's entry out of the header's list, or make one.
 local function taken(known, value)
   for i, one in ipairs(known) do
     if one[1] == value then
@@ -28,6 +29,7 @@ local function is_new(one, at)
   return true
 end
 
+-- Add a time to a value's entry and put it at the end; of too many values the one last seen longest ago goes.
 local function learn(known, one, at)
   local place = #one + 1
   while place > 2 and one[place - 1] > at do

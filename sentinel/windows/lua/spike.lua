@@ -30,6 +30,7 @@ local function before(at, all)
   return found and found[3][2] or all
 end
 
+-- Add a hit that others stand behind: there are then more hits before each of those.
 local function insert(at, id)
   local hit, last = {1, 0, at, 0, false}, nil
   local placed = false

@@ -6,6 +6,7 @@
 -- {step, hits counted, time of its start, values in order…}.
 local steps, most = cmsgpack.unpack(ARGV[8]), tonumber(ARGV[9])
 
+-- Return what is equal for partials that have come equally far.
 local function name(partial)
   if not partial[4] then
     return partial[1] * 65536 + partial[2]
@@ -17,6 +18,7 @@ local function name(partial)
   return table.concat(parts, ' ')
 end
 
+-- Add a value to sorted ones, unless it is there.
 local function with(seen, value)
   local place = 1
   while seen[place] and below(seen[place], value) do
@@ -28,6 +30,7 @@ local function with(seen, value)
   return seen
 end
 
+-- Return where one more hit of its step brings a partial.
 local function fill(partial, value)
   local step = steps[partial[1] + 1]
   local filled, seen = math.min(partial[2] + 1, step[1]), {unpack(partial, 4)}
@@ -98,6 +101,7 @@ local function around(at, id)
   return before, behind, found
 end
 
+-- Take back the findings at crossings that a hit has prevented.
 local function retract(index, at, id, prevented)
   for _, hit in ipairs(prevented) do
     for _, one in ipairs(anchored(hit.at, hit.at)) do

@@ -33,6 +33,7 @@ local function fresh()
   return sums
 end
 
+-- Count a text once more (sign 1) or less (-1); `counts.n` is how many different texts there are.
 local function weigh(counts, value, sign)
   local left = (counts[value] or 0) + sign
   if left == sign and sign > 0 then
@@ -43,6 +44,7 @@ local function weigh(counts, value, sign)
   counts[value] = left
 end
 
+-- Add a hit to tallies (sign 1), or take it out (-1).
 local function count(sums, hit, sign)
   sums.hits = sums.hits + sign
   for i = 1, slots do
@@ -90,6 +92,8 @@ local function largest(counts)
   return found
 end
 
+-- Return what a metric's tally tells where it reaches, else false. Gauges: {kind, place, threshold…}; kinds: `c` hits
+-- counted alone, `w` a count in a slot, `s` sum, `m` mean, `d` distinct, `x` max.
 local function one_reached(gauge, sums)
   local kind, place = gauge[1], gauge[2]
   if kind == 'c' then
@@ -123,6 +127,7 @@ local function reached(sums, adding)
   return tally
 end
 
+-- Return the tallies of the window that ends at a time, from all its hits.
 local function window_of(at)
   local sums = fresh()
   for _, member in ipairs(call('ZRANGEBYSCORE', key, since(at - window + 1), at)) do
@@ -168,6 +173,7 @@ local function rewrite(olds, news)
   end
 end
 
+-- Add another hit's slots to the sums before a hit.
 local function raise(hit, by)
   for i = 1, slots do
     hit[1 + slots + i] = hit[1 + slots + i] + by[1 + i]
@@ -263,6 +269,7 @@ local function thin_cell(at)
   end
 end
 
+-- Return what two hits' values are together: the larger number, or the different texts up to the threshold.
 local function either(one, other, gauge)
   if gauge[1] == 'x' then
     if not one or not other then
