@@ -266,6 +266,7 @@ class _Writer:
         return f"({' '.join(bound)}) and " if bound else "", operands
 
     def _compare(self, node: Compare, wanted: bool) -> str:
+        """Return code for a chain of comparisons that is truthy exactly when its answer is `wanted`."""
         binding, operands = self._bind(node)
         pairs = zip(operands, node.operators, operands[1:], strict=False)
         codes = [self._pair(left, operator, right, wanted) for left, operator, right in pairs]
@@ -280,6 +281,7 @@ class _Writer:
         return codes[0] if len(codes) == 1 else f"({binding}both({', '.join(codes)}))"
 
     def _pair(self, left: _Operand, operator: Comparator, right: _Operand, wanted: bool) -> str:
+        """Return code for one comparison that is truthy exactly when its answer is `wanted`."""
         if operator == "!=":
             return self._pair(left, "==", right, not wanted)
         if operator == "not in":

@@ -86,6 +86,7 @@ def _below(tree: Node) -> Iterator[Node]:
 
 
 def _atoms(node: Node) -> Iterator[_Atom]:
+    """Give what a node asks of single values; parts that ask for more than one value are left out."""
     match node:
         case And(parts=parts):
             for part in parts:

@@ -127,6 +127,7 @@ def _unexpected(source: str, position: int, problems: Problems) -> None:
 
 
 def _balance(text: str, position: int, brackets: list[tuple[str, int]], problems: Problems) -> bool:
+    """Open or close a bracket where a token is one; False where the text cannot be read on."""
     if text in _CLOSING:
         brackets.append((text, position))
         if len(brackets) > DEEPEST:

@@ -73,10 +73,7 @@ class Client:
         self.follower = Follower(options, self.held, self.clock, self.notes, about)
 
     def after_fork(self) -> None:
-        """Start anew in a child process: events, sockets and the request under way stay the parent's.
-
-        The decisions are kept.
-        """
+        """Start anew in a child process: events, sockets and the request under way are the parent's, decisions stay."""
         if self._pid == os.getpid():
             return
         context.current.set(None)  # a pool's worker outlives the request that it was begun in
@@ -291,6 +288,7 @@ class Client:
     def _whose(
         self, user: object, request: object = None, login: bool = False
     ) -> tuple[Holder | None, dict[str, str], tuple[str, ...], Verdict]:
+        """Return the request under way, the user's identifiers and keys, and the verdict; after a fault, `allow`."""
         try:
             self.ensure_running()
             holder = context.current.get()
@@ -352,6 +350,7 @@ class Client:
         return on_the_way or holder.leads_here(verdict)
 
     def _put(self, event: dict[str, Any], size: int, holder: Holder | None, urgent: bool) -> None:
+        """Queue an event; that of a request without an answer yet waits for its status."""
         under_way = None
         if holder is not None and holder.answers and not holder.over:
             under_way = holder.request

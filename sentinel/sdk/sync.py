@@ -173,6 +173,7 @@ class Follower:
         return self._follow()
 
     def _poll(self) -> float | None:
+        """Ask for what changed and put it in force; where there is no answer to use, return the seconds to wait."""
         base = self._held.decisions
         whole = self._whole or base.revision == 0
         sent = time.time_ns() // 1000

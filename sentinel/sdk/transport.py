@@ -90,6 +90,7 @@ class Sender:
             self._notes.warn("sender", f"how this process is was not told: {fault(error)}")
 
     def _deliver(self, items: list[Item]) -> None:
+        """Send a batch until the server took or refused it, or the sender stops."""
         try:
             body, headers = _encode([item.event for item in items])
         except (TypeError, ValueError, RecursionError) as error:
@@ -122,6 +123,7 @@ class Sender:
         return self._judge(answer, items)
 
     def _judge(self, answer: Answer, items: list[Item]) -> float | None:
+        """Return the seconds to wait before another attempt, None where none is needed."""
         status = answer.status
         if status == 200:
             return self._accepted(answer, items)

@@ -90,6 +90,7 @@ class Groups(Generic[S]):
         self.made.clear()
 
     def _room(self, source: str | None, spared: Callable[[str], bool]) -> bool:
+        """Say whether a source may make one more group; where none is left, evict others first."""
         living = len(self.young) + len(self.old)
         if living < self.limits.groups // 2:
             return True

@@ -59,6 +59,7 @@ def _nothing(watch: Watch) -> Progress:
 
 
 def _hit(asked: Scripted[Any], key: str, at: int, id: str, packed: Any) -> Hit:
+    """Return a hit as windows in memory take it, from what its group's key holds of it."""
     watch = asked.watch
     if isinstance(asked, AbsentScript):
         return recalled(watch.id, at, id, packed)

@@ -118,6 +118,7 @@ class ValkeyWindows:
                 yield from found
 
     def _hit(self, hits: Sequence[Hit]) -> list[Opening] | None:
+        """Record hits, one script call a group, and return what opens; None where the state was rebuilt meanwhile."""
         if not hits:
             return []
         if self.lost:
@@ -153,6 +154,7 @@ class ValkeyWindows:
     def _read(
         self, asked: Asked, hits: Sequence[tuple[int, Hit]], answer: Sequence[Any], found: list[list[Opening]]
     ) -> None:
+        """Read one group's answer: put its openings into `found`, by their hits' places, and count the rest of it."""
         for one in answer:
             if isinstance(one, list):
                 place, hit = hits[one[0]]

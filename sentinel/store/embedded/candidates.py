@@ -79,6 +79,7 @@ def _about(wanted: Candidates) -> Iterator[Sql]:
 
 
 def _query(wanted: Candidates, where: Sql, counted: Sql) -> Where:
+    """Return the query for the events of groups in which enough hits lie; see `_good`."""
     fewest = wanted.fewest
     keys = [column for field in wanted.group or () for column in same(field, _OF)]
     distinct = [(_VALUE[field], least) for field, least in fewest.distinct if field in _VALUE]

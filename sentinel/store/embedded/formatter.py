@@ -95,6 +95,7 @@ class Formatter:
             )  # fmt: skip
 
     def _asked(self, rows: Sequence[Row], schema: Callable[[str], AppSchema]) -> Made | None:
+        """Ask the process, and return the file it made and its columns; None where it made none."""
         apps = {row.app: schema(row.app) for row in rows}
         known = {app: of.rows() for app, of in apps.items() if self._told.get(app) != of.version}
         asked = Asked([(row.first, row.app, row.body) for row in rows], known, str(self._file))

@@ -204,6 +204,7 @@ class Projector:
         return True
 
     def _lump(self, most: int) -> int:
+        """Make the next rows of the journal searchable, about `most` events, and return how many events they hold."""
         lump = self._journal.rows(self.through, most)
         if not lump:
             return 0
@@ -242,6 +243,7 @@ class Projector:
         self._duck.protect()
 
     def _append(self, lump: Sequence[Row], cursor: duckdb.DuckDBPyConnection, *, sift: bool) -> None:
+        """Append the events of a lump; with `sift` without those that DuckDB refuses, which are counted."""
         tables: list[tuple[int, Columns]] = []
         for row in lump:
             if row.unchecked:  # those before it are asked for
@@ -269,6 +271,7 @@ class Projector:
         return self._fresh(row.app, events, cursor) if row.unchecked else events
 
     def _fresh(self, app: str, events: list[KeptEvent], cursor: duckdb.DuckDBPyConnection) -> list[KeptEvent]:
+        """Return the events that are not stored yet."""
         sent = [(kept.event.sent, kept.event.id) for kept in events if kept.event.sent is not None]
         stored = self._stored(cursor, app, sent)
         return [kept for kept in events if identity(kept.event.sent, kept.event.id) not in stored]

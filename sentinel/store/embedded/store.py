@@ -181,6 +181,7 @@ class Embedded(Rooms):
         return recent
 
     def _ask(self, app: str, sent: Sequence[tuple[int, str]]) -> set[Identity] | None:
+        """Return which of these are stored; None where too much cannot be searched yet, or nothing can."""
         if self._projector.pending() >= self._recent:
             return None
         try:

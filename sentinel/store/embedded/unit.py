@@ -77,6 +77,7 @@ class Unit(unit.Unit[Journaled]):
         return self._settle(batches, list(zip(numbers, rows, strict=True)), opened, written)
 
     def _ask(self, app: str, doubtful: list[tuple[int, str]]) -> set[Identity]:
+        """Return which of these are stored; where nobody can tell, none, and the projector looks for repeats later."""
         stored = self._machine.ask(app, doubtful)
         if stored is None:
             self._unchecked.add(app)
