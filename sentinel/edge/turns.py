@@ -19,7 +19,7 @@ AT_ONCE = 2  # of one key, of the places that the explorer has for everybody
 AT_ONCE_OF_APP = 3
 WAITING = 32
 PATIENCE = 20.0  # seconds to wait for a turn
-RATE, BURST = 0.5, 120.0  # seconds of questions a second, and before that counts; of an app it is twice that
+RATE, BURST = 0.5, 120.0  # seconds of questions per second, and how many at first; an app has twice of both
 _WHAT = "questions that take long"
 _Whose = tuple[str, str]  # `key` or `app`, and which
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-PART = 500  # groups, or tables of what is familiar: milliseconds, for as long events may have to wait
+PART = 500  # groups, or tables of what is familiar, at a time: that takes milliseconds, for which events wait
 
 K = TypeVar("K")
 

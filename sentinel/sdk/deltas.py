@@ -15,7 +15,7 @@ from sentinel.core.errors import DecisionError
 from sentinel.core.wire import read_decision, read_delta
 
 _LONGEST = 256 * 1024  # of one decision, one line or one gap between two of them
-_MOST_HELD = 4 * _LONGEST  # of lists before what says what to do with them, which a Sentinel server sends first
+_MOST_HELD = 4 * _LONGEST  # characters of lists before `reset`, which a Sentinel server sends first
 _LISTS = ("added", "removed")
 _HEAD = ("now", "revision", "reset")
 _decode = json.JSONDecoder().raw_decode

@@ -26,11 +26,11 @@ _TRY_STREAM_AGAIN = 600.0  # seconds
 _UPKEEP = 60.0
 _SAVE = 30.0
 _LONGEST_SAVE = 60.0
-_MOMENT = 1.0  # by which a file must be younger than a list to be another one
+_MOMENT = 1.0  # seconds that a file must be younger than the list in force to be read
 _LONGEST_POLL = 600.0
 _BIT = 8192  # bytes of a list: about a millisecond
 _PIECES = 8  # as many take about as long, however small they are
-_LATER = (429, 500, 502, 503, 504)  # there may be a stream then; any other answer to who may have the list says no
+_LATER = (429, 500, 502, 503, 504)  # the stream is tried again soon; any other answer says that there is none
 _MUTE = 2  # streams in a row without a byte: something between us holds them back
 
 

@@ -107,7 +107,7 @@ def put_back(backup: Path, folder: Path, deleted: tuple[Path, ...] = ()) -> Back
 
 
 def _fill(backup: Path, folder: Path, gone: Sequence[Buried]) -> None:
-    """Copy under other names, and give the files theirs at the end: what was broken off is no store."""
+    """Copy the files under other names and rename them at the end, so that a restore broken off leaves no store."""
     drafts = {name: folder / draft for name, draft in DRAFTS.items()}
     try:
         for name, draft in drafts.items():
@@ -177,7 +177,7 @@ def known(control: Path, hint: str) -> None:
 
 
 def _renew(control: Path) -> None:
-    """Void what must not come back to life, and let no client's place in the decision list be known."""
+    """Delete sessions, one-time links and leases, and move the decision list on: every client reads all of it anew."""
     with _connected(control) as copy:
         for table in ("session", "one_time_link", "lease"):
             copy.execute(f"DELETE FROM {table}")  # noqa: S608  one of these three

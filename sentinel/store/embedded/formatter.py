@@ -23,7 +23,7 @@ from sentinel.store.embedded.journal import HELD, Row
 from sentinel.store.paths import AppSchema
 
 LUMP = "lump-{}.parquet"  # the file in the data folder, while it is read: each server that is started has its own
-MUCH = HELD  # events of one lump from which on it is asked: more are not at hand
+MUCH = HELD  # a lump of fewer events is not worth asking for: those are held in memory anyway
 _PATIENCE = 30.0  # seconds for an answer
 _MOST_FAILURES = 3  # in a row, after which it is not asked again
 
