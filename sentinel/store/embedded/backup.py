@@ -76,9 +76,9 @@ def read(folder: Path) -> Backed:
     if found.form != FORM or not {CONTROL, EVENTS} <= set(files) <= {CONTROL, EVENTS, BURIED}:
         raise StoreError(f"`{folder}` is a backup of a form that is not known", "restore it with the newest Sentinel")
     for name, told in files.items():
-        file = folder / name
-        if not file.is_file() or file.stat().st_size != told[0] or _told(file) != told:  # a long one is not read
-            raise StoreError(f"`{file}` is not what was backed up", "take another backup")
+        copied = folder / name
+        if not copied.is_file() or copied.stat().st_size != told[0] or _told(copied) != told:  # a long one is not read
+            raise StoreError(f"`{copied}` is not what was backed up", "take another backup")
     return found
 
 
