@@ -503,10 +503,10 @@ def test_a_look_says_that_another_programs_tables_are_there(database):
 
 def test_a_look_says_what_would_break_work_off(database):
     server = postgres.shared()
-    server.run(f"ALTER DATABASE {database} SET statement_timeout = '20ms'")
+    server.run(f"ALTER DATABASE {database} SET statement_timeout = '59s'")
     server.run(f"ALTER DATABASE {database} SET idle_in_transaction_session_timeout = '10min'")
     (problem,) = (one for one in look(server.url(database)).problems if "timeout" in one)
-    assert problem.startswith("`statement_timeout` is 20 ms: what takes longer is broken off")
+    assert problem.startswith("`statement_timeout` is 59000 ms: what takes longer is broken off")
 
 
 def test_a_look_says_that_clocks_differ(database, monkeypatch):
