@@ -101,6 +101,13 @@ def network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         raise ValueError(f"`{str(value)[:64]}` is not a network (write `10.0.0.0/8`)") from None
 
 
+def secret(value: Any) -> str:
+    """Read a secret that is sent as a bearer key; no error repeats any of it."""
+    if not isinstance(value, str) or not 20 <= len(value) <= 512 or not all("!" <= one <= "~" for one in value):
+        raise ValueError("not 20 to 512 characters of ASCII without a space (`openssl rand -hex 32` makes one)")
+    return value
+
+
 def url(value: Any) -> str:
     """Read a web address without a trailing slash."""
     found = text(value)

@@ -30,6 +30,7 @@ from sentinel.readers import (
     number,
     optional,
     path,
+    secret,
     text,
     url,
 )
@@ -64,6 +65,7 @@ class Settings:
     geo: tuple[Path, ...] = ()
     network_lists: Mapping[str, tuple[str, ...]] | None = None
     trusted_proxies: tuple[Network, ...] = ()
+    metrics_key: str | None = field(default=None, repr=False)
     rate: int = 20_000
     browser_rate: int = 600
     retention: int | None = None
@@ -120,6 +122,7 @@ TABLE: Mapping[str, Setting] = {
     "geo": Setting(listed(path), "none", "MaxMind-format databases of countries, cities or networks"),
     "network_lists": Setting(optional(lists), "none", "lists of networks by kind: files, or URLs fetched every hour"),
     "trusted_proxies": Setting(listed(network), "none", "networks of proxies that are believed about client addresses"),
+    "metrics_key": Setting(optional(secret), "none", "a secret that shows all of `/metrics`, and nothing else"),
     "rate": Setting(number(1, 10**9), "20000", "events a second each app may send, ten seconds' worth at once"),
     "browser_rate": Setting(number(1, 10**9), "600", "events a minute each address may send with browser keys"),
     "retention": Setting(optional(duration("1h")), "none", "how long events are kept, unless their app says otherwise"),

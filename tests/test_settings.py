@@ -241,10 +241,18 @@ def test_settings_that_are_shown_hold_no_secret():
     secrets = {
         "SENTINEL_DATABASE": "postgresql://u:hunter2@db/x", "SENTINEL_WINDOWS": "redis://:hunter2@cache/0",
         "SENTINEL_CHANNELS": '{"a": {"kind": "webhook", "url": "https://x/hunter2", "secret": "hunter2"}}',
+        "SENTINEL_METRICS_KEY": "hunter2-hunter2-hunter2",
     }  # fmt: skip
     found = read({}, secrets)
     assert "hunter2" in str(found.database) + found.windows + str(found.channels)
     assert "hunter2" not in repr(found) + str(found)
+
+
+@pytest.mark.parametrize("secret", ["hunter2-0123456789", "hunter2 with a space in", "hunter2é" * 4, "hunter2" * 99])
+def test_a_key_for_metrics_that_is_short_or_cannot_be_sent_is_refused_and_not_repeated(secret, toml):
+    with pytest.raises(SettingsError, match=r"20 to 512 characters .*openssl rand") as error:
+        read(toml(f'metrics_key = "{secret}"'), {})
+    assert "hunter2" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["data", "playbooks", "rules", "geo", "config"])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
-from sentinel.api.context import Context, Here, Reader
+from sentinel.api.context import Context, Here, measured
 from sentinel.api.models import ANSWERED, Model
 from sentinel.api.refusals import REFUSALS
 from sentinel.core.errors import SentinelError
@@ -77,6 +77,6 @@ async def _known(here: Context, request: Request) -> Caller | None:
 
 
 @router.get("/metrics", response_class=Response, responses=REFUSALS | {200: {"content": {"text/plain": {}}}})
-def metrics(here: Here, caller: Reader) -> Response:
-    """Return figures for Prometheus: those of the key's app, or all for the server's own administrator."""
-    return Response(here.metrics(None if caller.server else caller.app), media_type=PROMETHEUS)
+def metrics(here: Here, app: Annotated[str | None, Depends(measured)]) -> Response:
+    """Return figures for Prometheus: those of the key's app, all for the server's `metrics_key` and administrator."""
+    return Response(here.metrics(app), media_type=PROMETHEUS)

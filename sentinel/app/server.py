@@ -106,7 +106,7 @@ class Server:
     def _telling(self) -> None:
         """Make what tells SDKs of decisions, and people and programs of findings."""
         store, page = self.store, site.finding_page(self.settings.public_url)
-        self.gate = Gate(store.access, self.token)
+        self.gate = Gate(store.access, self.token, self.settings.metrics_key)
         self.hub = Hub(self._valid)
         self.switch = Switch(store)
         self.processes = Processes(self.clock)

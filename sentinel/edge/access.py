@@ -49,11 +49,15 @@ class Caller:
 
 
 class Gate:
-    """Finds out who a caller is by the secret they send. `token` is the local administrator's."""
+    """Finds out who a caller is by the secret they send.
 
-    def __init__(self, access: Access, token: str | None = None) -> None:
+    `token` is the local administrator's, `metrics_key` that of whoever may see the metrics of the whole server.
+    """
+
+    def __init__(self, access: Access, token: str | None = None, metrics_key: str | None = None) -> None:
         self._access = access
         self._token = token.encode() if token else None
+        self._metrics_key = metrics_key.encode() if metrics_key else None
         self._pool = ThreadPoolExecutor(LOOKUPS, "sentinel-keys")
         self._unknown = 0
         self._used: dict[str, None] = {}  # ids of keys, since they were told last
@@ -98,7 +102,11 @@ class Gate:
             self._unknown -= 1
 
     def _is_token(self, secret: str) -> bool:
-        return self._token is not None and hmac.compare_digest(secret.encode("latin-1", "replace"), self._token)
+        return _equal(secret, self._token)
+
+    def opens_metrics(self, headers: Headers, query: bytes) -> bool:
+        """Say whether a request carries the `metrics_key`; raises the refusal where it carries no single credential."""
+        return _equal(credential(headers, query), self._metrics_key)
 
     def tell_used(self, keep: Callable[[Sequence[str]], object]) -> None:
         """Call `keep` with the ids of keys used since the last time; where it raises, they are told again."""
@@ -115,6 +123,10 @@ class Gate:
     def of(self, headers: Headers, query: bytes) -> Caller:
         """Return the caller of a request by its head and query string."""
         return self.caller(credential(headers, query), headers.get(b"sentinel-app"))
+
+
+def _equal(secret: str, wanted: bytes | None) -> bool:
+    return wanted is not None and hmac.compare_digest(secret.encode("latin-1", "replace"), wanted)
 
 
 def _other_protocol(made_for: str | None, wanted: str | None) -> ApiError:

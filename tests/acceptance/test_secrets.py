@@ -32,6 +32,7 @@ WRONG = "typed-by-mistake-0193"
 MARKED = {"GET /v1/events", "GET /v1/events/export", "GET /v1/findings/export", "GET /explorer", "GET /findings"}
 SETTINGS = """
 log_level = "debug"
+metrics_key = "{metrics_key}"
 allow_private_webhooks = true
 [channels.security]
 kind = "webhook"
@@ -79,7 +80,7 @@ def used(tmp_path_factory):
     folder = tmp_path_factory.mktemp("secrets")
     with Receiver(says(status(200))) as good, Receiver(says(status(500, body=b"no"))) as bad:
         own = {"good_path": "path-hunter2", "good_secret": webhook_secret(), "bad_path": "path-swordfish"}
-        own |= {"bad_secret": webhook_secret(), "list_path": "path-opensesame"}
+        own |= {"bad_secret": webhook_secret(), "list_path": "path-opensesame", "metrics_key": "opens-all-metrics-0193"}
         (folder / "sentinel.toml").write_text(SETTINGS.format(good=good.port, bad=bad.port, **own))
         (folder / "tickets.yaml").write_text(TICKETS)
         process = Process(folder, "--playbooks", f"{folder / 'all.yaml'},{folder / 'tickets.yaml'}")

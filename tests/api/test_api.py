@@ -21,6 +21,7 @@ from sentinel.core.errors import SentinelError, StoreBusy
 from sentinel.core.record import Delivery, Health
 from sentinel.service import upkeep
 from tests.api.served import wait_for, within
+from tests.api.whole import METRICS_KEY
 from tests.api.whole import whole as run_whole
 
 FRESH = itertools.count(10)
@@ -657,6 +658,18 @@ class TestOperations:
         assert b'sentinel_events_total{app="two",outcome="accepted"}' in everything.body
         assert b'app="two"' not in admin.get("/metrics").body
         assert b'app="one"' in admin.get("/metrics").body
+
+    def test_the_servers_key_for_metrics_shows_them_all_and_nothing_else(self, whole):
+        holder = whole.client.using(METRICS_KEY)
+        shown, all_of_it = (client.get("/metrics") for client in (holder, whole.local))
+        names = [{line.split()[2] for line in one.body.splitlines() if line[:1] == b"#"} for one in (shown, all_of_it)]
+        assert (shown.status, names[0]) == (200, names[1])
+        assert holder.get("/metrics?app=one").status == 422
+        closed = [path for path, does in whole.local.get("/v1/openapi.json").json["paths"].items() if "get" in does]
+        assert len(closed) > 40
+        answers = {path: holder.get(path).status for path in closed if path not in ("/metrics", "/healthz", "/readyz")}
+        assert set(answers.values()) == {401}, answers
+        assert holder.post("/v1/events", {"event": "x"}).status == 401
 
     def test_what_is_wrong_with_the_store_is_told_to_those_who_may_know(self, whole, monkeypatch):
         health = Health(0, "`/var/lib/x` is damaged", ("its log was set aside",))

@@ -14,6 +14,7 @@ from sentinel.settings import Settings
 from tests.api.served import Client, served, wait_for
 from tests.prepared import prepared
 
+METRICS_KEY = "for-prometheus-alone-0123456789"
 PLAYBOOKS = """
 playbook: three-failures
 title: Three failed logins from one address
@@ -78,7 +79,8 @@ def settings(folder: Path, **more: Any) -> Settings:
     playbooks = folder / "playbooks"
     playbooks.mkdir(exist_ok=True)
     (playbooks / "all.yaml").write_text(PLAYBOOKS)
-    return Settings(**{"data": folder / "data", "port": 0, "playbooks": (playbooks,), "rate": 1_000_000, **more})
+    own = {"data": folder / "data", "port": 0, "playbooks": (playbooks,), "rate": 1_000_000, "metrics_key": METRICS_KEY}
+    return Settings(**{**own, **more})
 
 
 def rewrite(file: Path, text: str) -> None:
