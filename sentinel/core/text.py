@@ -43,7 +43,7 @@ def legible(text: str, kept: str = "") -> str:
     or its opposite stays where it changes what is seen: behind a virama and between Arabic letters that would join, as
     RFC 5892 says in its appendix A, and between emoji.
     """
-    if text.isprintable():
+    if text.isprintable() or (kept and text.translate(str.maketrans("", "", kept)).isprintable()):
         return text
     joined = {found.end() - 1 for found in _JOINED.finditer(text)}
     return "".join(
