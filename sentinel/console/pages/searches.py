@@ -53,12 +53,10 @@ def remove_search(visit: Analyst, form: Filled, id: Id) -> Response:
     return visit.done(visit.url("/explorer"), "search-removed")
 
 
-@router.post("/explorer/rule")
-def make_rule(visit: Analyst, form: Filled) -> Response:
+@router.get("/explorer/rule")
+def make_rule(visit: Analyst, asked: Asked, title: Given = "") -> Response:
     """Show the text of a rule that takes what a search finds."""
-    title, asked = form.text("title", most=120), _asked(form)
-    if asked.user or asked.ip:
-        raise SentinelError("a rule is not about one user or address", "leave the field out")
+    title = _titled("rule", title, asked)
     name = _named(title)
     text = visit.here.searches.rule(name, title, asked.q, asked.event or None)
     return visit.page("rule.html", name=name, text=text, asked=asked)
@@ -69,17 +67,14 @@ def make_playbook(
     visit: Analyst, asked: Asked, title: Given = "", group: Given = "ip", count: Given = "event", window: Given = "10m"
 ) -> Response:
     """Show which thresholds would fit a playbook that counts what a search finds, each with its text."""
-    if not title.strip():
-        raise SentinelError("`title`: missing", "fill it in")
-    if asked.user or asked.ip:
-        raise SentinelError("a playbook is not about one user or address", "leave the field out")
+    title = _titled("playbook", title, asked)
     for name, value, among in (("group", group, GROUPS), ("count", count, COUNTED), ("window", window, WINDOWS)):
         if value not in (known := [one for one, _ in among]):
             raise SentinelError(f"`{name}`: `{value[:40]}` is none of {', '.join(filter(None, known))}")
 
     def text(threshold: float) -> str:
         return visit.here.searches.playbook(
-            _named(title), title.strip()[:120], asked.q, asked.event or None, group=group, count=count, window=window,
+            _named(title), title, asked.q, asked.event or None, group=group, count=count, window=window,
             threshold=threshold,
         )  # fmt: skip
 
@@ -89,7 +84,17 @@ def make_playbook(
     return visit.page("fitting.html", title=title, asked=asked, report=report, text=text, first=FIRST)
 
 
+def _titled(what: str, title: str, asked: Search) -> str:
+    """Return the title of what a search is to become; raises SentinelError without one, and for what is no such."""
+    if not title.strip():
+        raise SentinelError("`title`: missing", "fill it in")
+    if asked.user or asked.ip:
+        raise SentinelError(f"a {what} is not about one user or address", "leave the field out")
+    return title.strip()[:120]
+
+
 def _named(title: str) -> str:
+    """Return the id that a title makes."""
     return _APART.sub("-", title.lower()).strip("-")[:64] or "search"
 
 
