@@ -75,16 +75,19 @@ def allowed(*scopes: KeyScope) -> Callable[..., Caller]:
     return dependency
 
 
+_reading = allowed("read")
+
+
 def measured(request: Request, here: Here, _: Annotated[object, Depends(bearer)]) -> str | None:
     """Return the app whose metrics a caller may see, None for all: the server's administrator, or its `metrics_key`."""
     if here.gate.opens_metrics(Headers(request.scope["headers"]), request.scope["query_string"]):
         _only_known(request)
         return None
-    caller = allowed("read")(request, here, _)
+    caller = _reading(request, here, _)
     return None if caller.server else caller.app
 
 
-Reader = Annotated[Caller, Depends(allowed("read"))]
+Reader = Annotated[Caller, Depends(_reading)]
 Listener = Annotated[Caller, Depends(allowed("read", "sdk"))]
 Admin = Annotated[Caller, Depends(allowed())]
 

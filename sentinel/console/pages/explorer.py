@@ -144,9 +144,10 @@ def _facets(
     problem = None
     for field in filter(None, dict.fromkeys((*FACETS, more))):
         try:
-            facets += _facet(visit, asked.q, wanted, field, by, MORE if field == more else VALUES) or (
-                [Facet(field, [], inner=_inner(visit, field))] if field == more else []
-            )
+            found = _facet(visit, asked.q, wanted, field, by, MORE if field == more else VALUES)
+            if not found and field == more:
+                found = [Facet(field, [], inner=_inner(visit, field))]
+            facets += found
         except SentinelError as error:
             if field == more and isinstance(error, StoreBusy):
                 raise
