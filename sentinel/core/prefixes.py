@@ -96,8 +96,8 @@ class Bucket:
         if form == NAME:
             del self.names[packed]
             self.weight -= weight(gone.id)
-        if not self.held:
-            self.terms, self.weight = (), 0
+        if len(self.terms) * _ROW.size > 2 * sum(map(len, self.held.values())):
+            self._forget_unused_terms()
         return gone
 
     def _which(self, terms: Terms) -> int:

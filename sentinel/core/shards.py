@@ -116,8 +116,8 @@ class Shard:
         if form == NAME:
             del self.names[packed]
             self.weight -= weight(gone.id)
-        if not self.keys:
-            self.terms, self.weight = (), 0
+        if len(self.terms) > 2 * len(self.keys):
+            self._forget_unused_terms()
         return gone
 
     def entry(self, at: int) -> Entry:

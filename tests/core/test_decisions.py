@@ -299,6 +299,16 @@ def test_texts_that_take_too_much_room_are_refused_and_counted_and_room_is_used_
     assert (len(made), made.refused) == (1, 2)
 
 
+@pytest.mark.parametrize(("scope", "value"), [("user", "id:1"), ("ip", IPS[0])])
+def test_of_what_was_lifted_no_text_takes_the_room_of_others(monkeypatch, scope, value):
+    several = [block(f"{n:032x}", scope, value, reason=f"{n}" * 60) for n in range(200)]
+    made = only(*several)
+    monkeypatch.setattr("sentinel.core.decisions.ROOM", made.weight)
+    made = made.apply(Delta(2, removed=tuple(one.id for one in several[1:])))
+    made = made.apply(Delta(3, tuple(several[1:100])))
+    assert (len(made), made.refused) == (100, 0)
+
+
 def test_a_user_key_with_a_lone_surrogate_is_a_key_like_any_other():
     assert only(block(value="id:\ud800")).match(Subject(("id:\ud800",)), 0).kind == "block"
 
