@@ -5,7 +5,6 @@ How searches are saved and events found is up to the store.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -50,7 +49,7 @@ class QueryError(SentinelError):
 
 
 def literal(value: str | int | float | bool | None) -> str:
-    """Return a value as conditions spell it, in printable characters."""
+    """Return a value as conditions spell it, and a text as YAML does too, in printable characters."""
     if not isinstance(value, str):
         return repr(value)
     return '"' + "".join(_spelt(char) for char in value) + '"'
@@ -158,21 +157,16 @@ class Searches:
 
 
 def _file_text(kind: str, name: str, title: str, q: str | None, event: str | None, more: str) -> str:
-    lines = [f"{kind}: {name}", f"title: {_quoted(title)}"]
+    lines = [f"{kind}: {name}", f"title: {literal(title)}"]
     lines += ["mode: monitor"] if kind == "playbook" else []
-    lines += [] if event is None else [f"event: {_quoted(event)}"]
-    lines += [] if q is None or not q.strip() else [f"where: {_quoted(' '.join(q.split()) if _plain(q) else q)}"]
+    lines += [] if event is None else [f"event: {literal(event)}"]
+    lines += [] if q is None or not q.strip() else [f"where: {literal(' '.join(q.split()) if _plain(q) else q)}"]
     return "\n".join(lines) + "\n" + more
 
 
 def _plain(q: str) -> bool:
-    """Say whether blanks may be joined: outside of texts they mean nothing."""
-    return '"' not in q and "'" not in q
-
-
-def _quoted(text: str) -> str:
-    """Return a text as YAML reads it back, whatever is in it: JSON is YAML."""
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    """Say whether blanks may be joined: outside of texts they mean nothing, but for the end of a comment's line."""
+    return not set(q) & set("\"'#")
 
 
 def _flaw(source: str, problem: Problem) -> Flaw:

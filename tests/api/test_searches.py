@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from sentinel.engine.expression import compile_expression
 from sentinel.loader.assembly import assemble
 from tests.api.whole import Whole, whole
 
@@ -57,6 +58,9 @@ def test_a_search_that_cannot_be_meant_is_not_kept(server: Whole, wrong):
         ('matches(request.path, "a: b # c \\\\d")\n  and user != None', None),
         ("", "order: large #1"),
         ('properties.note == "é \' %"', "order"),
+        ('properties.note == "\U0001f469\u200d\U0001f680"', "order \U0001f469"),
+        ("success == True # not\nand properties.total > 9", None),
+        ("properties.total\n  > 9", None),
     ],
 )
 def test_a_search_becomes_a_rule_that_the_loader_takes(server: Whole, q, event):
@@ -68,7 +72,8 @@ def test_a_search_becomes_a_rule_that_the_loader_takes(server: Whole, q, event):
     assert document["title"] == 'Large: "orders" #1'
     rules = assemble({"a.yaml": answer.json["yaml"].encode()}).rules
     assert list(rules) == ["large-orders"]
-    assert (rules["large-orders"].where is None) == (not q)
+    made = rules["large-orders"].where
+    assert made is None if not q else made is not None and made.code == compile_expression(q).code
 
 
 @pytest.mark.parametrize(
