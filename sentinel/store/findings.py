@@ -114,8 +114,7 @@ class Findings:
             if what is not None:
                 query = query.where(findings.c[name] == what)
         if severity is not None:
-            as_bad = SEVERITIES[SEVERITIES.index(severity) :]
-            query = query.where(findings.c.body["severity"].as_string().in_(as_bad))
+            query = query.where(findings.c.rank >= SEVERITIES.index(severity))
         query = query.where(*during(findings.c.at, since, until))
         with self._control.read() as connection:
             return page(connection, query, (findings.c.at, findings.c.id), (int, str), limit, cursor, _kept, counted)

@@ -118,8 +118,8 @@ def _write(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
 
 
 def _rows(connection: Connection, table: Table) -> Iterator[dict[str, Any]]:
-    """Give the rows of a table as PostgreSQL is to have them: without columns of properties."""
-    query = select(table)
+    """Give the rows of a table as PostgreSQL is to have them: without columns of properties, or what it computes."""
+    query = select(*(column for column in table.columns if column.computed is None))
     if table is settings:
         query = query.where(settings.c.name != MOVING)
     plain = {"slot": None, "slot_from": 0} if table.name == "property" else {}

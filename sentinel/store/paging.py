@@ -71,7 +71,11 @@ def page(
 
 
 def _total(connection: Connection, query: Select[Any], order: Sequence[ColumnElement[Any]]) -> int | None:
-    """Return how many rows a query has, None where there are more than are counted."""
-    some = query.with_only_columns(order[-1]).limit(MOST_COUNTED + 1).subquery()
+    """Return how many rows a query has, None where there are more than are counted.
+
+    They are counted in the page's order: SQLite is to look into the index that the page is read by, not into a shorter.
+    """
+    few = query.with_only_columns(order[-1]).order_by(*(column.desc() for column in order)).limit(MOST_COUNTED + 1)
+    some = few.subquery()
     number = connection.execute(select(func.count()).select_from(some)).scalar_one()
     return int(number) if number <= MOST_COUNTED else None

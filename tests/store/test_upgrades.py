@@ -56,6 +56,8 @@ def test_what_an_older_sentinel_kept_is_all_there(tmp_path, version):
         assert [one.id for one in found] == [f"e{n}" for n in range(samples.EVENTS)]
         assert found[5].properties == {"n": 5, "text": "é\u2028\0"}
         assert store.findings.get("shop", "f").finding == finding("f")
+        assert [one.finding.id for one in store.findings.list("shop", severity="high").items] == ["f"]
+        assert store.findings.list("shop", severity="critical").items == ()
         assert [one.id for one in store.decisions.delta("shop", 0, NOW).added] == ["d"]
         assert store.decisions.get("shop", "e").lifted_by == "ana"
         assert store.labels.of("shop", "user", "id:1", NOW) == ("vip",)

@@ -53,6 +53,20 @@ def send(store, events):
             continue
 
 
+def test_an_older_server_goes_on_while_the_first_new_one_brings_the_tables_up_to_date(stores):
+    """What it opens before and after is found by its severity, though it knows of no such column."""
+    with stores[0].control.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE finding DROP COLUMN rank")  # and with it the indexes
+        for name, columns in {"finding_time": "app, at, id", "finding_status": "app, status, at, id"}.items():
+            connection.exec_driver_sql(f"CREATE INDEX {name} ON finding ({columns})")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0004'")
+    put(stores[0], batch(findings=(finding("before", severity="critical"), finding("low", severity="low"))))
+    open_postgres(postgres.shared().url(stores[0].control.parts["dbname"])).close()
+    put(stores[0], batch(findings=(finding("after", severity="critical"),)))
+    found = stores[1].findings.list("shop", severity="critical").items
+    assert {one.finding.id for one in found} == {"before", "after"}
+
+
 def test_the_same_events_sent_to_both_at_once_are_stored_once(stores):
     events = [event(f"e{n:03}", NOW + n) for n in range(200)]
     for start in range(0, 200, 20):
