@@ -16,6 +16,7 @@ from sentinel.engine.fields import FIELDS, FieldSpec, find_field, seconds
 from sentinel.engine.functions import FUNCTIONS
 from sentinel.engine.kinds import NUMBERS
 from sentinel.engine.nodes import (
+    MIRRORED,
     And,
     Arithmetic,
     Call,
@@ -43,7 +44,6 @@ _NAMES: Mapping[Comparator, str] = {
     "in": "within", "not in": "without",
 }  # fmt: skip
 _ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "modulo"}
-_MIRRORED: Mapping[Comparator, Comparator] = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _RUNTIME: Mapping[str, Any] = {
     "__builtins__": {}, "seconds": seconds, "NUMBERS": NUMBERS, "str": str, "bool": bool, "dict": dict,
     "both": operators.both, "either": operators.either, "negate": operators.negate, "negative": operators.negative,
@@ -286,11 +286,11 @@ class _Writer:
             return self._pair(left, "==", right, not wanted)
         if operator == "not in":
             return self._pair(left, "in", right, not wanted)
-        if isinstance(left.node, Literal) and not isinstance(right.node, Literal) and operator in _MIRRORED:
-            left, operator, right = right, _MIRRORED[operator], left
+        if isinstance(left.node, Literal) and not isinstance(right.node, Literal) and operator in MIRRORED:
+            left, operator, right = right, MIRRORED[operator], left
         if isinstance(right.node, Literal) and operator == "==":
             return self._equals(left.code, right, wanted)
-        if isinstance(right.node, Literal) and operator in _MIRRORED:
+        if isinstance(right.node, Literal) and operator in MIRRORED:
             return self._ordered(left.code, operator, right, wanted)
         if isinstance(right.node, ListOf):
             literals = _literals(right.node.items)

@@ -7,14 +7,16 @@ those written in the conditions and some between them are tried.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeGuard
 
 from sentinel.engine.nodes import (
+    MIRRORED,
     And,
     Call,
+    Comparator,
     Compare,
     Field,
     ListOf,
@@ -28,7 +30,6 @@ from sentinel.engine.nodes import (
 )
 from sentinel.engine.problems import Problems
 
-_MIRRORED: Mapping[str, str] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _NEXT = "\0"  # makes of a text the one after it: nothing lies between
 _OTHER = object()  # whatever is neither a text nor a number nor a boolean
@@ -102,12 +103,12 @@ def _atoms(node: Node) -> Iterator[_Atom]:
             yield _Atom(node, "==", (True,), node.span)
 
 
-def _compared(left: Node, comparator: str, right: Node) -> Iterator[_Atom]:
+def _compared(left: Node, comparator: Comparator, right: Node) -> Iterator[_Atom]:
     span = Span(left.span.start, right.span.end)
-    if _is_known(left) and isinstance(right, Literal) and comparator in _MIRRORED:
+    if _is_known(left) and isinstance(right, Literal) and comparator in MIRRORED:
         yield _Atom(left, comparator, (_kind(right),), span)
-    elif _is_known(right) and isinstance(left, Literal) and comparator in _MIRRORED:
-        yield _Atom(right, _MIRRORED[comparator], (_kind(left),), span)
+    elif _is_known(right) and isinstance(left, Literal) and comparator in MIRRORED:
+        yield _Atom(right, MIRRORED[comparator], (_kind(left),), span)
     elif _is_known(left) and isinstance(right, ListOf):
         literals = [item for item in right.items if isinstance(item, Literal)]
         if len(literals) == len(right.items):

@@ -5,7 +5,7 @@ How text becomes nodes is in syntax.py; what nodes mean is in codegen.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal as OneOf
 from typing import TypeAlias
@@ -14,6 +14,7 @@ from sentinel.engine.kinds import Kind
 
 Comparator: TypeAlias = OneOf["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
 Operator: TypeAlias = OneOf["+", "-", "*", "/", "%"]
+MIRRORED: Mapping[Comparator, Comparator] = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sentinel.core import address
 from sentinel.engine import calls
 from sentinel.engine.fields import FieldSpec, find_field
-from sentinel.engine.nodes import Call, Compare, Field, ListOf, Literal, Node, walk
+from sentinel.engine.nodes import MIRRORED, Call, Comparator, Compare, Field, ListOf, Literal, Node, walk
 from sentinel.engine.problems import Problems, quote, suggest
 
 TRUSTS = ("server", "browser", "playbook")
@@ -23,7 +23,6 @@ NETWORKS = (
 )  # fmt: skip
 _COUNTRY = re.compile(r"[A-Z][A-Z0-9]")
 _PARTED = re.compile(r"[\s,;|]+")
-_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 class Fault(NamedTuple):
@@ -133,7 +132,7 @@ class _Checker:
     def __init__(self, problems: Problems) -> None:
         self._at, self._quoted = problems.at, problems.quoted
 
-    def pair(self, left: Node, operator: str, right: Node) -> None:
+    def pair(self, left: Node, operator: Comparator, right: Node) -> None:
         """Check one comparison."""
         if operator in ("in", "not in"):
             for item in right.items if isinstance(right, ListOf) else ():
@@ -141,12 +140,12 @@ class _Checker:
             self._part(left, right)
         elif isinstance(left, Literal) and isinstance(right, Literal):
             self._at(left.span, "this compares nothing of the event", self._unquoted(left) or self._unquoted(right))
-        elif operator in _MIRRORED:
-            self._order(left, operator, right)
-            self._order(right, _MIRRORED[operator], left)
-        else:
+        elif operator in ("==", "!="):
             self._equality(left, right)
             self._equality(right, left)
+        else:
+            self._order(left, operator, right)
+            self._order(right, MIRRORED[operator], left)
 
     def call(self, node: Call) -> None:
         """Check one function: `contains` as `in`; and a network is no address that could lie in one."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from sentinel.engine.kinds import Kind
 from sentinel.engine.nodes import (
+    MIRRORED,
     And,
     Arithmetic,
     Call,
@@ -35,7 +36,6 @@ from sentinel.store.values import EXACT, KINDS, SCALARS, UNKNOWABLE, Slot, Value
 FEW = 4  # texts that are looked for one after the other
 LONGEST = 1 << 16  # characters of SQL; what would become longer is looked at event by event
 _OPPOSITE: Mapping[Comparator, str] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
-_MIRRORED: Mapping[Comparator, Comparator] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 class Pair(NamedTuple):
@@ -173,7 +173,7 @@ class _Translation:
 
     def _ordered(self, left: Value, operator: Comparator, right: Value, wanted: bool) -> Pair:
         if left.literal is not None and right.literal is None:
-            return self._ordered(right, _MIRRORED[operator], left, wanted)
+            return self._ordered(right, MIRRORED[operator], left, wanted)
         sign = operator if wanted else _OPPOSITE[operator]
         found = []
         if Kind.NUMBER in left.parts and Kind.NUMBER in right.parts:
