@@ -90,12 +90,9 @@ def restore(
 
 def _finish(database: str, place: Path, deleted: Sequence[Path]) -> None:
     """Delete again who was deleted before a database was put back, and let nothing go on from what is gone."""
+    from sentinel.store.postgres.store import open_postgres  # of an extra: `main` says what to install
+
     gone = [Buried.named(file) for file in deleted]
-    try:
-        from sentinel.store.postgres.store import open_postgres
-    except ImportError as error:
-        hint = "pip install 'sentinel-playbooks[server,postgres]'"
-        raise SentinelError(f"`database`: PostgreSQL needs another package: {error}", hint) from error
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file in gone:
         Buried(place / FILE).add(file.rows())

@@ -25,11 +25,8 @@ def migrate(
     found = settings.read(flags)
     if found.database is None:
         raise SentinelError("`database` is not set", "name the PostgreSQL database to copy into")
-    try:
-        from sentinel.store.moving import move
-    except ImportError as error:
-        hint = "pip install 'sentinel-playbooks[server,postgres]'"
-        raise SentinelError(f"`database`: PostgreSQL needs another package: {error}", hint) from error
+    from sentinel.store.moving import move  # of an extra that many do without: `main` says what to install
+
     for moved in move(found.data, found.database, _tell):
         say(f"same  {moved.what}: {moved.sum.rows:,} rows, checksum {moved.sum.hash:016x}")
     say("Everything is there. Start servers with `database` and `windows` set; keep the folder until they do well.")
