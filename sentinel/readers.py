@@ -6,13 +6,13 @@ is named here.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from sentinel.core import address
 from sentinel.core.duration import format_duration, parse_duration
 
 T = TypeVar("T")
@@ -93,10 +93,10 @@ def listed(inner: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
     return reader
 
 
-def network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+def network(value: Any) -> address.Network:
     """Read an address or a network."""
     try:
-        return ipaddress.ip_network(text(value), strict=False)
+        return address.network(text(value))
     except ValueError:
         raise ValueError(f"`{str(value)[:64]}` is not a network (write `10.0.0.0/8`)") from None
 

@@ -9,7 +9,10 @@ LONGEST = 64
 KNOWN = 1 << 16  # texts whose address is remembered
 PREFIXES = (128, 64, 56, 48, 32)  # of IPv6 networks that are looked up by name: few, for each costs every request
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 _known: dict[str, str] = {}
+_MAPPED, _NAT64 = 0xFFFF, 0x64FF9B << 64  # the first 96 bits of ::ffff:0:0/96, and of 64:ff9b::/96 (RFC 6052)
 
 # Nothing outside can own these: a block there hits the app's own machines (playbooks.md, Acting).
 # Documentation ranges are left out on purpose: they are ordinary addresses to us.
@@ -18,12 +21,13 @@ _UNTOUCHABLE = tuple(
     for text in (
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
         "192.168.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "::/128", "::1/128", "fc00::/7", "fe80::/10", "ff00::/8",
+        "64:ff9b::/96",  # as far as it is not read as IPv4
     )
 )  # fmt: skip
 
 
 def normalise(text: str) -> str | None:
-    """Return the canonical text of one address (IPv4-mapped IPv6 as IPv4, no zone), or None if it is none."""
+    """Return the canonical text of one address (no zone, what is `unwrapped` as IPv4), or None if it is none."""
     return _known.get(text) or _normalise(text)
 
 
@@ -34,11 +38,30 @@ def _normalise(text: str) -> str | None:
         address = ipaddress.ip_address(text.strip().partition("%")[0])
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if address.version == 6 else None
     if len(_known) >= KNOWN:
         _known.clear()
-    found = _known[text] = str(mapped or address)
+    meant = address if address.version == 4 else unwrapped(ipaddress.ip_network(address)).network_address
+    found = _known[text] = str(meant)
     return found
+
+
+def network(text: str) -> Network:
+    """Return an address or network, `unwrapped`; raises ValueError for other text."""
+    return unwrapped(ipaddress.ip_network(text.strip(), strict=False))
+
+
+def unwrapped(network: Network) -> Network:
+    """Return the IPv4 network that an IPv6 one stands for, IPv4-mapped or translated by NAT64; any other as it is.
+
+    What nobody outside can own stays as it is behind NAT64's prefix, where it must not be (RFC 6052, section 3.1): who
+    writes a proxy's own address so is not taken for that proxy.
+    """
+    if network.version == 4 or network.prefixlen < 96 or int(network.network_address) >> 32 not in (_MAPPED, _NAT64):
+        return network
+    first = int(network.network_address)
+    inner = ipaddress.IPv4Network((first & 0xFFFFFFFF, network.prefixlen - 96))
+    odd = first >> 32 == _NAT64 and any(other.version == 4 and inner.subnet_of(other) for other in _UNTOUCHABLE)
+    return network if odd else inner
 
 
 @lru_cache(maxsize=1 << 16)

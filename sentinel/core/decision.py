@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
 
+from sentinel.core import address
 from sentinel.core.errors import DecisionError
 
 Kind = Literal["block", "redirect", "challenge", "allow"]
@@ -183,14 +184,12 @@ def unpair(value: str) -> tuple[str, str]:
 
 
 def place(value: str) -> Place:
-    """Return an address or network as numbers, IPv4-mapped IPv6 as IPv4; raises DecisionError."""
+    """Return an address or network as numbers, what stands for IPv4 as IPv4; raises DecisionError."""
     try:
-        network = ipaddress.ip_network(value.strip(), strict=False)
+        network = address.network(value)
     except ValueError:
         raise DecisionError("value", f"`{value[:64]}` is neither an address nor a network") from None
     version, length, first = network.version, network.prefixlen, int(network.network_address)
-    if version == 6 and length >= 96 and first >> 32 == 0xFFFF:
-        version, length, first = 4, length - 96, first & 0xFFFFFFFF
     if length < WIDEST[version]:
         raise DecisionError("value", f"`{value[:64]}` is wider than /{WIDEST[version]}", "several smaller ones will do")
     return Place(version, length, first >> (WIDTHS[version] - length))

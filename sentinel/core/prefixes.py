@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from struct import Struct
 
+from sentinel.core import address
 from sentinel.core.decision import Place
 from sentinel.core.shards import MANY, NAME, Entry, Terms, decisive, pack_id, unpack_id, weight, weight_of
 
@@ -242,7 +243,7 @@ def parse(ip: str) -> tuple[int, int]:
 @lru_cache(maxsize=1 << 12)
 def _parse_six(ip: str) -> tuple[int, int]:
     try:
-        number = int(ipaddress.IPv6Address(ip))
+        found = address.unwrapped(ipaddress.IPv6Network(ipaddress.IPv6Address(ip)))
     except ValueError:
         return 4, -1
-    return (4, number & 0xFFFFFFFF) if number >> 32 == 0xFFFF else (6, number)
+    return found.version, int(found.network_address)

@@ -37,19 +37,12 @@ class Networks:
 
 
 def networks(found: Iterable[Network]) -> Networks:
-    """Gather networks of any versions and lengths; IPv4-mapped IPv6 ones are taken as IPv4."""
+    """Gather networks of any versions and lengths; IPv6 ones that stand for IPv4 are taken as that."""
     by_length: dict[tuple[int, int], set[int]] = {}
-    for network in map(_unmapped, found):
+    for network in map(address.unwrapped, found):
         shift = network.max_prefixlen - network.prefixlen
         by_length.setdefault((network.version, shift), set()).add(int(network.network_address) >> shift)
     return Networks(tuple((version, shift, frozenset(known)) for (version, shift), known in sorted(by_length.items())))
-
-
-def _unmapped(network: Network) -> Network:
-    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
-    if mapped is None or network.prefixlen < 96:
-        return network
-    return ipaddress.IPv4Network((int(mapped), network.prefixlen - 96))
 
 
 @lru_cache(maxsize=1 << 14)

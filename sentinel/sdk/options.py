@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
-from sentinel.core import identity
+from sentinel.core import address, identity
 from sentinel.core.proxies import Network
 
 Warn = Callable[[str], None]
@@ -200,7 +200,7 @@ def _proxies(value: Any) -> dict[str, Any]:
             raise ValueError(f"`{value}` is no number of hops")
         return {"proxy_hops": int(value), "trusted_proxies": ()}
     texts = value.replace(",", " ").split() if isinstance(value, str) else value
-    return {"trusted_proxies": tuple(ipaddress.ip_network(str(text).strip(), strict=False) for text in texts)}
+    return {"trusted_proxies": tuple(address.network(str(text)) for text in texts)}
 
 
 def _forwarded(value: Any) -> dict[str, Any]:

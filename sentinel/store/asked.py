@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network
 
+from sentinel.core import address
 from sentinel.core.candidates import Fewest
 from sentinel.core.errors import SentinelError
 from sentinel.engine.fields import FieldSpec, find_field
@@ -16,7 +16,7 @@ WIDEST = 32  # bits: no network that events are grouped by is wider, so all of i
 def network(text: str) -> IPv4Network | IPv6Network:
     """Return the network of a search; raises SentinelError for other text, and for an IPv6 one narrower than /64."""
     try:
-        found = ipaddress.ip_network(text, strict=False)
+        found = address.network(text)
     except ValueError:
         raise SentinelError(f"`ip`: `{text[:64]}` is neither an address nor a network") from None
     if found.version == 6 and found.prefixlen > 64:

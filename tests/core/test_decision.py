@@ -41,6 +41,9 @@ def test_a_text_that_pair_did_not_make_is_refused(text):
         ("203.0.113.9/24", Place(4, 24, 0xCB0071)),
         ("::ffff:203.0.113.9", Place(4, 32, 0xCB007109)),
         ("::ffff:203.0.113.0/120", Place(4, 24, 0xCB0071)),
+        ("64:ff9b::203.0.113.9", Place(4, 32, 0xCB007109)),
+        ("64:ff9b::203.0.113.0/120", Place(4, 24, 0xCB0071)),
+        ("64:ff9b::10.0.0.0/104", Place(6, 104, 0x64FF9B << 72 | 10)),
         ("2001:db8::/64", Place(6, 64, 0x20010DB800000000)),
     ],
 )
@@ -62,7 +65,7 @@ def test_a_place_lies_within_another_and_meets_it_as_networks_do():
         assert place(one).meets(place(other)) == (same and small.overlaps(large)), (one, other)
 
 
-@pytest.mark.parametrize("text", ["0.0.0.0/0", "10.0.0.0/7", "::/0", "2000::/18", "::ffff:0:0/96"])
+@pytest.mark.parametrize("text", ["0.0.0.0/0", "10.0.0.0/7", "::/0", "2000::/18", "::ffff:0:0/96", "64:ff9b::/96"])
 def test_a_network_that_is_too_wide_to_be_meant_is_refused(text):
     with pytest.raises(DecisionError, match="wider"):
         decision(scope="network", value=text)
