@@ -194,9 +194,6 @@ class Front:
             await self._with_body(rest, scope, receive, _guarded(send))
 
     async def _with_body(self, rest: Asgi, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] in ("GET", "HEAD"):
-            await rest(scope, receive, send)
-            return
         try:
             data = await self._body(rest, scope, receive)
         except Gone:
@@ -217,7 +214,12 @@ class Front:
         await rest(scope, replay, send)
 
     async def _body(self, rest: Asgi, scope: Scope, receive: Receive) -> bytes:
-        """Return a request's body: little of a stranger's, for it is parsed before anybody asks who sends it."""
+        """Return a request's body: little of a stranger's, for it is parsed before anybody asks who sends it.
+
+        What comes with a GET means nothing, and is not read.
+        """
+        if scope["method"] in ("GET", "HEAD"):
+            return b""
         headers, door = Headers(scope["headers"]), self.ingest.door
         strangers = door.room(None, door.address(scope, headers))
         if rest is self.console:

@@ -475,6 +475,15 @@ def test_little_of_a_form_is_read_of_whoever_is_not_signed_in(console, path):
     assert console.reader().post(path, {"name": "x" * (guard.STRANGERS * 4)}).status != 413
 
 
+@pytest.mark.parametrize("path", ["/explorer", "/sign-in", "/v1/findings", "/metrics", "/nowhere"])
+def test_nothing_is_read_of_a_body_that_asks_for_a_page(console, path):
+    """Whatever it is long, it is no form: read to its end, a stranger's filled the server's memory."""
+    kind = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": str(1 << 40)}
+    for method in ("GET", "HEAD"):
+        answer = console.anybody().client.ask(method, path, raw=b"name=x", headers=kind | {"Accept": "text/html"})
+        assert answer.status in (200, 303, 401, 404)
+
+
 def test_what_strangers_leave_unfinished_keeps_nobody_who_is_signed_in_from_their_forms(console, monkeypatch):
     """An attack is when people stop enforcement, or lift what it brought about."""
     reader = console.reader()
