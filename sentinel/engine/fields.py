@@ -144,7 +144,7 @@ def _unknown(segments: tuple[str, ...], path: str) -> Fault:
         return Fault(f"{quote(path)} is a group of fields", "one of " + ", ".join(f"`{known}`" for known in inside))
     if path in _LITERALS:
         return Fault(f"{quote(path)} is not a word of the language", _LITERALS[path])
-    return Fault(f"{quote(path)} is not a field", _nearest(segments, path))
+    return Fault(f"{quote(path)} is not a field", _hint(segments, path))
 
 
 _LITERALS = {
@@ -167,7 +167,7 @@ _OF_OTHERS = {  # words by which other tools and logs call a field
 _SYNONYMS = {word: field for field, words in _OF_OTHERS.items() for word in words}
 
 
-def _nearest(segments: tuple[str, ...], path: str) -> str:
+def _hint(segments: tuple[str, ...], path: str) -> str:
     top, last = segments[0].lower(), segments[-1].lower()
     inside = {name.rpartition(".")[2]: name for name in FIELDS if name.startswith(f"{top}.")}
     if inside and len(segments) > 1:

@@ -13,7 +13,7 @@ from sentinel.engine.select import rules_of
 from sentinel.loader.chains import Built, check_chains
 from sentinel.loader.checks import check_playbook
 from sentinel.loader.company import Read, check_company
-from sentinel.loader.desk import FAULTY, Desk, is_null, listed
+from sentinel.loader.desk import FAULTY, Desk, first, is_null, listed
 from sentinel.loader.detectors import DETECTORS
 from sentinel.loader.homes import HOMES
 from sentinel.loader.mistakes import PlaybookErrors
@@ -38,7 +38,6 @@ class Content:
 
 
 EMPTY = Content()
-SHOWN = 30
 
 
 def assemble(
@@ -112,15 +111,15 @@ class _Rules:
         id = reading["rule"]
         rule = self.built.get(id) or self._base.get(id)
         if id is not None and rule is None and id not in self._places and self.complete:
-            hint = None if desk.page.crowded else self._nearest(id)
+            hint = None if desk.page.crowded else self._hint(id)
             desk.report(reading.spot("rule"), f"there is no rule {quote(id)}", hint)
         return rule
 
-    def _nearest(self, id: str) -> str:
+    def _hint(self, id: str) -> str:
         known = sorted(self._places.keys() | self._base.keys())
-        shown = [*known[:SHOWN], *(["…"] if len(known) > SHOWN else [])]
         beside = "" if self._base else "; a folder `rules` of your own stands in for the shipped rules"
-        return suggest(id, known) or (f"known are {listed(shown)}{beside}" if known else "there are no rules at all")
+        none = f"known are {listed(first(known))}{beside}" if known else "there are no rules at all"
+        return suggest(id, known) or none
 
 
 class _Playbooks:

@@ -7,12 +7,10 @@ from typing import NamedTuple
 
 from sentinel import content
 from sentinel.engine.problems import quote, suggest
-from sentinel.loader.desk import Desk, listed
+from sentinel.loader.desk import Desk, first, listed
 from sentinel.loader.shapes import Reading
 from sentinel.loader.source import Node, Scalar, Sequence, Spot
 from sentinel.loader.testcase import check_expectation
-
-SHOWN = 30
 
 
 class Read(NamedTuple):
@@ -31,19 +29,18 @@ def check_company(read: Mapping[str, Read], known: Collection[str] | None, teste
     for id, (reading, desk) in read.items():
         for test in reading["tests"] or ():
             if known is not None and (tested is None or desk.page.name in tested):
-                _named(test, id, known, desk)
+                _check_names(test, id, known, desk)
             for entry in test["expect"] or () if "with" in test else ():
                 _expected(entry, test["with"], id, read, desk)
 
 
-def _named(test: Reading, id: str, known: Collection[str], desk: Desk) -> None:
+def _check_names(test: Reading, id: str, known: Collection[str], desk: Desk) -> None:
     for name, spot in _spots(test.node.get("with")):
         if name == id:
             desk.report(spot, f"a test runs its own playbook anyway: {quote(name)}", "leave it out")
         elif name in (test["with"] or ()) and name not in known:
             others = sorted({*known} - {id})
-            shown = [*others[:SHOWN], *(["…"] if len(others) > SHOWN else [])]
-            none = f"known are {listed(shown)}" if others else "there is no other playbook"
+            none = f"known are {listed(first(others))}" if others else "there is no other playbook"
             hint = _shipped(name) or suggest(name, others) or none
             desk.report(spot, f"there is no playbook {quote(name)}", hint)
 

@@ -18,6 +18,7 @@ from sentinel.loader.source import Broken, Mapping, Node, Scalar, Sequence, Spot
 
 Json = dict[str, Any]
 FAULTY = object()
+LISTED = 30  # names in one hint
 _NULLS = ("", "~", "null", "Null", "NULL")
 
 
@@ -89,6 +90,11 @@ def listed(names: Iterable[str], last: str = "") -> str:
     if not last or len(quoted) < 2:
         return ", ".join(quoted)
     return f"{', '.join(quoted[:-1])} {last} {quoted[-1]}"
+
+
+def first(names: list[str]) -> list[str]:
+    """Return as many names as a hint lists, and `…` where there are more."""
+    return [*names[:LISTED], *(["…"] if len(names) > LISTED else [])]
 
 
 def bounded(number: int, most: int) -> None:
