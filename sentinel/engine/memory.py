@@ -206,18 +206,22 @@ class Familiar:
 
     def places(self, user: str, before: int) -> list[tuple[str, str]]:
         """Return (scope, address or device) of the places where the user had logged in before that time."""
-        return [_place(text) for text, one in self._places.of(user).items() if _times(one)[0] < before]
+        return [_place(text) for text, first in self._firsts(user).items() if first < before]
 
     def is_familiar(self, user: str, ip: str | None, device: str | None, before: int) -> bool:
         """Say whether the user had logged in from this address or device before that time.
 
         `ip` is the event's `network_ip`: the form in which places are learnt.
         """
-        known = self._places.of(user)
+        known = self._firsts(user)
         texts = [ip] if ip else []
         if device is not None:
             texts.append(DEVICE + device)
-        return any(_times(known.get(text, before))[0] < before for text in texts)
+        return any(known.get(text, before) < before for text in texts)
+
+    def _firsts(self, user: str) -> Mapping[str, int]:
+        """Return the first time at each place of a user, in microseconds."""
+        return {place: one[0] if isinstance(one, tuple) else one for place, one in self._places.of(user).items()}
 
     def sharers(self, ip: str, before: int) -> int:
         """Return how many users had logged in from the address or network on two different days before that time."""
@@ -245,10 +249,6 @@ class Familiar:
 
 def _place(text: str) -> tuple[str, str]:
     return ("user+device", text.removeprefix(DEVICE)) if text.startswith(DEVICE) else ("user+ip", text)
-
-
-def _times(one: int | tuple[int, int]) -> tuple[int, int | None]:
-    return one if isinstance(one, tuple) else (one, None)
 
 
 def _packed(one: int | list[int]) -> int | tuple[int, int]:

@@ -172,24 +172,7 @@ class SharedFamiliar(Familiar):
             places.append(text(DEVICE + device))
         return script("places", self._names.of("places", user), at, PLACES, DAY, FAMILIAR_FOR, *places)
 
-    def places(self, user: str, before: int) -> list[tuple[str, str]]:
-        """Return (scope, address or device) of the places where the user had logged in before that time."""
-        found = [place for place, first in self._of(user).items() if first < before]
-        return [
-            ("user+device", place.removeprefix(DEVICE)) if place.startswith(DEVICE) else ("user+ip", place)
-            for place in found
-        ]
-
-    def is_familiar(self, user: str, ip: str | None, device: str | None, before: int) -> bool:
-        """Say whether the user had logged in from this address or device before that time."""
-        known = self._of(user)
-        texts = [ip] if ip else []
-        if device is not None:
-            texts.append(DEVICE + device)
-        return any(known.get(one, before) < before for one in texts)
-
-    def _of(self, user: str) -> dict[str, int]:
-        """Return the first time at each place of a user."""
+    def _firsts(self, user: str) -> Mapping[str, int]:
         self.tell()
         key = self._names.of("places", user)
         raw = self._link.one(Command(key, ("HGETALL", key)))
@@ -204,17 +187,22 @@ class SharedFamiliar(Familiar):
     def rename(self, names: Mapping[str, str]) -> None:
         """Drop the places of deleted users, and rename them among those who share an address."""
         for name, other in names.items():
-            ips = [place for place in self._of(name) if not place.startswith(DEVICE)]
+            ips = [place for place in self._firsts(name) if not place.startswith(DEVICE)]
             _rename(self._link, [self._names.of("sharers", ip) for ip in ips], name, other)
             key = self._names.of("places", name)
             self._link.one(Command(key, ("DEL", key)))
 
     def is_shared(self, ip: str) -> bool:
         """Say whether more than one user ever logged in from the address or network, each on two different days."""
-        return ip in self.shared({ip})
+        return ip in self._shared({ip})
 
-    def shared(self, ips: Iterable[str]) -> set[str]:
-        """Return those addresses and networks of which `is_shared` is true."""
+    def at_shared(self, events: Iterable[Event]) -> list[Event]:
+        """Return the events of users at addresses that `is_shared` knows: all of them asked for in one call."""
+        named = [(event, ip) for event in events if event.user and (ip := event.network_ip)]
+        shared = self._shared({ip for _, ip in named})
+        return [event for event, ip in named if ip in shared]
+
+    def _shared(self, ips: Iterable[str]) -> set[str]:
         self.tell()
         wanted = sorted(ips)
         keys = [self._names.of("sharers", ip) for ip in wanted]
@@ -280,22 +268,6 @@ class SharedCrowd(Crowd):
         return False
 
 
-class SharedMemory(Memory):
-    """All that responding may ask, of every process."""
-
-    __slots__ = ()
-
-    def gather(self, hits: Sequence[Hit], events: Iterable[Event], crowded: Mapping[str, bool]) -> None:
-        """Remember the users of hits for the playbooks that may act on all of a window: see `Engine.crowded`."""
-        if not crowded or not hits:
-            return
-        if not any(crowded.values()) and isinstance(self.familiar, SharedFamiliar):
-            named = [(event, ip) for event in events if event.user and (ip := event.network_ip)]
-            shared = self.familiar.shared({ip for _, ip in named})
-            events = [event for event, ip in named if ip in shared]
-        self.crowd.gather(hits, events, crowded)
-
-
 def _rename_all(link: Link, like: str, names: Mapping[str, str]) -> None:
     """Rename members in every sorted set whose key matches a pattern."""
     keys = list(link.names(like))
@@ -321,4 +293,4 @@ def shared_memory(
         "ledger": SharedLedger(link, names, clock), "familiar": SharedFamiliar(link, names),
         "crowd": SharedCrowd(link, names, lasting),
     }  # fmt: skip
-    return clock, SharedMemory(app=app, protected=protected, **parts)
+    return clock, Memory(app=app, protected=protected, **parts)
