@@ -64,6 +64,12 @@ def choice(*words: str) -> Callable[[Any], str]:
     return reader
 
 
+def header(*names: str) -> Callable[[Any], str]:
+    """Read one of several names of headers, in small letters or capitals."""
+    one = choice(*names)
+    return lambda value: one(text(value).lower())
+
+
 def duration(least: str, most: str = "3650d") -> Callable[[Any], int]:
     """Read a duration such as `10m`, within bounds, as microseconds."""
 

@@ -24,6 +24,7 @@ from sentinel.readers import (
     choice,
     duration,
     guard,
+    header,
     listed,
     lists,
     network,
@@ -65,6 +66,7 @@ class Settings:
     geo: tuple[Path, ...] = ()
     network_lists: Mapping[str, tuple[str, ...]] | None = None
     trusted_proxies: tuple[Network, ...] = ()
+    forwarded_header: str | None = None
     metrics_key: str | None = field(default=None, repr=False)
     rate: int = 20_000
     browser_rate: int = 600
@@ -122,6 +124,11 @@ TABLE: Mapping[str, Setting] = {
     "geo": Setting(listed(path), "none", "MaxMind-format databases of countries, cities or networks"),
     "network_lists": Setting(optional(lists), "none", "lists of networks by kind: files, or URLs fetched every hour"),
     "trusted_proxies": Setting(listed(network), "none", "networks of proxies that are believed about client addresses"),
+    "forwarded_header": Setting(
+        optional(header("x-forwarded-for", "forwarded")),
+        "none",
+        "the header your proxies write, `x-forwarded-for` or `forwarded`, where clients may send the other",
+    ),
     "metrics_key": Setting(optional(secret), "none", "a secret that shows all of `/metrics`, and nothing else"),
     "rate": Setting(number(1, 10**9), "20000", "events a second each app may send, ten seconds' worth at once"),
     "browser_rate": Setting(number(1, 10**9), "600", "events a minute each address may send with browser keys"),
@@ -147,8 +154,7 @@ SHARED = tuple(
 
 # Variables of the SDK and of the command line's own client, which share the prefix.
 FOREIGN = frozenset(
-    f"{PREFIX}{name}"
-    for name in ("URL", "KEY", "APP", "ENFORCE", "SNAPSHOT", "FORWARDED_HEADER", "PSEUDONYM_KEY", "ALLOW_PLAIN_HTTP")
+    f"{PREFIX}{name}" for name in ("URL", "KEY", "APP", "ENFORCE", "SNAPSHOT", "PSEUDONYM_KEY", "ALLOW_PLAIN_HTTP")
 ) | {f"{PREFIX}CA_FILE", f"{PREFIX}CONFIG"}
 # What Kubernetes sets in every pod beside a service that is called `sentinel`.
 _LINKS = re.compile(r"SENTINEL_(SERVICE_(HOST|PORT\w*)|PORT_\d+_\w+)")

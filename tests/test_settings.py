@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel import settings
+from sentinel.app import doors
 from sentinel.core.duration import HOUR, MINUTE, format_duration
+from sentinel.core.proxies import client_address
 from sentinel.loader.schema import json_schema
 from sentinel.settings import TABLE, Settings, SettingsError, read
 
@@ -99,6 +101,8 @@ def test_settings_cannot_be_changed():
             {"tor": ("t.txt",), "vpn": ("a", "https://b")},
         ),
         ("public_url", "https://sentinel.example/", "https://sentinel.example"),
+        ("forwarded_header", "X-Forwarded-For", "x-forwarded-for"),
+        ("forwarded_header", "none", None),
     ],
 )
 def test_texts_are_read_for_what_they_mean(name, value, meant):
@@ -109,6 +113,13 @@ def test_networks_are_read_from_a_text_and_from_a_list(toml):
     texts = [str(one) for one in read({"trusted_proxies": "10.0.0.0/8,::1"}, {}).trusted_proxies]
     assert texts == ["10.0.0.0/8", "::1/128"]
     assert len(read(toml('trusted_proxies = ["10.0.0.0/8"]'), {}).trusted_proxies) == 1
+
+
+@pytest.mark.parametrize(("header", "ip"), [("none", "192.0.2.66"), ("forwarded", "203.0.113.9")])
+def test_the_header_that_is_set_says_whose_address_it_is(header, ip):
+    """Of a proxy that writes `Forwarded` and passes on what a browser wrote."""
+    proxies = doors._proxies(read({"trusted_proxies": "10.0.0.0/8", "forwarded_header": header}, {}))
+    assert client_address("10.0.0.1", ["for=203.0.113.9"], ["192.0.2.66"], proxies) == ip
 
 
 def test_channels_in_a_file_are_tables(toml):
@@ -137,6 +148,7 @@ def test_lists_of_networks_in_a_file_are_one_place_or_several_a_kind(toml):
         ({"flags": {"log_format": "xml"}}, "`--log-format`: `xml` is none of `auto`, `json`, `console`"),
         ({"flags": {"allow_private_webhooks": "maybe"}}, "is neither `yes` nor `no`"),
         ({"flags": {"trusted_proxies": "2"}}, "`--trusted-proxies`: `2` is not a network (write `10.0.0.0/8`)"),
+        ({"flags": {"forwarded_header": "x-real-ip"}}, "`x-real-ip` is none of `x-forwarded-for`, `forwarded`"),
         ({"flags": {"guard": "50"}}, "`--guard`: `50` is not a guard (write `1000/1h`, or `none`)"),
         ({"flags": {"guard": "50/31d"}}, "`--guard`: `31d` is out of bounds (from 1s to 30d)"),
         ({"flags": {"guard": "x/1h"}}, "`--guard`: `x` is not a whole number"),

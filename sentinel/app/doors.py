@@ -28,6 +28,7 @@ from sentinel.core.proxies import Proxies
 from sentinel.edge.door import BURST, Door
 from sentinel.edge.limits import Buckets
 from sentinel.edge.turns import Turns
+from sentinel.settings import Settings
 
 if TYPE_CHECKING:
     from sentinel.app.server import Server
@@ -43,13 +44,17 @@ def front(server: Server, lifespan: Lifespan) -> program.Front:
     door = Door(
         server.intake, server.store.decisions.revision, server.figures, server.clock, time.monotonic,
         Buckets(settings.rate, settings.rate * BURST), Buckets(settings.browser_rate / 60, settings.browser_rate),
-        Proxies(settings.trusted_proxies), not_yet=server.overview.starting,
+        _proxies(settings), not_yet=server.overview.starting,
     )  # fmt: skip
     ingest = Ingest(server.gate, door, partial(server.fault, "events"), heard)
     feed = Feed(server.gate, server.hub, server.store.decisions, server.clock, server.switch.on, heard=heard)
     turns = Turns()
     rest = program.build(_api(server, turns), partial(server.fault, "api"), lifespan)
     return program.Front(ingest, feed, rest, _compat(server, door, turns), _console(server))
+
+
+def _proxies(settings: Settings) -> Proxies:
+    return Proxies(settings.trusted_proxies, forwarded_header=settings.forwarded_header)
 
 
 def _api(server: Server, turns: Turns) -> Context:
@@ -78,7 +83,7 @@ def _console(server: Server) -> Console:
         told_all=server.hub.tell_all, processes=server.processes,
         fault=partial(server.fault, "console"), tried=partial(server.figures.count, "sentinel_sign_ins"),
         channels={name: channel.described for name, channel in sorted(server.channels.items())},
-        public_url=settings.public_url, proxies=Proxies(settings.trusted_proxies), searches=server.searches,
+        public_url=settings.public_url, proxies=_proxies(settings), searches=server.searches,
         deleter=server.deleter, workbench=server.workbench, writing=server.writing, key_forms=KEY_FORMS,
         records=Records(server.hub, server.store.events, server.store.findings, server.token),
     )  # fmt: skip

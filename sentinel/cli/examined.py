@@ -100,6 +100,8 @@ def exposure(found: Settings) -> Iterator[Remark]:
     if secure and not found.trusted_proxies:
         yield Remark("note", "`public_url` is behind a proxy, and no proxy is trusted: all browsers have its address "
                               "(set `trusted_proxies`)")  # fmt: skip
+    if found.forwarded_header and not found.trusted_proxies:
+        yield Remark("note", "`forwarded_header` says nothing while no proxy is trusted (set `trusted_proxies`)")
     for network in found.trusted_proxies:
         if network.prefixlen < WIDEST[network.version]:  # too wide to be proxies, as it is to be an attacker
             text = f"`trusted_proxies`: in `{network}` are strangers, who choose their address and are never blocked"

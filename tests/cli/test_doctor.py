@@ -148,6 +148,8 @@ def test_what_stands_before_the_server_is_said(doctor):
     said = doctor('public_url = "https://s.example"\n')[1]
     assert "no proxy is trusted" in said and "plain HTTP" not in said
     assert "no proxy is trusted" not in doctor('public_url = "https://s.example"\ntrusted_proxies = ["10.0.0.1"]\n')[1]
+    said = doctor('forwarded_header = "forwarded"\n')[1]
+    assert "`forwarded_header` says nothing while no proxy is trusted" in said
 
 
 def test_proxies_among_which_are_strangers_are_named(doctor):
