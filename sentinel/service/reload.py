@@ -57,7 +57,7 @@ class Reload:
         self._mistakes: set[str] = set()
 
     def begin(self) -> None:
-        """Keep the texts that every app begins with, before anything is found by them: the files may change at once."""
+        """Keep the texts that every app begins with: the files may change at once."""
         for app in self._store.access.apps():
             self._keep(app.id, self._library.playbooks)
 
@@ -65,6 +65,7 @@ class Reload:
         """Look at the files and take over what changed; returns when every app goes by it."""
         again = True
         while again and not self._stopping():
+            self.begin()  # of apps made since the last look
             before = {one.id: one.version for one in self._library.playbooks}
             self._library.look()
             self._tell_changes(before)

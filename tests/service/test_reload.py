@@ -382,6 +382,16 @@ def test_what_was_removed_while_the_server_was_down_is_in_the_audit_once(machine
     assert next(one for one in changes(store) if one[0] == "p")[1].startswith("version ")
 
 
+def test_of_an_app_made_between_two_looks_the_version_that_a_change_replaced_is_kept(machine, store):
+    (before,) = store.playbooks.history("shop", "p").items
+    store.access.add_app(App("second", made=START), "test", START)
+    machine.write(playbook(actions=BLOCK, when="{count: 4}"))
+    newest, oldest = store.playbooks.history("second", "p").items
+    assert (oldest.source, oldest.version) == (before.source, before.version) and newest.version != oldest.version
+    lines = [one.reason for one in store.audit.list("second").items if one.action == "playbook.changed"]
+    assert lines == [f"version {newest.version} instead of {oldest.version}"]
+
+
 def test_the_very_first_start_changes_nothing(machine, store):
     assert changes(store) == []
 
