@@ -67,6 +67,7 @@ class Connection(HttpToolsProtocol):
         self._held = 0
         self._watch: asyncio.TimerHandle | None = None
         self._leaving = False
+        self._running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -75,6 +76,9 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
         super().connection_lost(exc)
+        if self._running is not None:  # uvicorn tells the last request alone, which may wait behind this one
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         while data and not self.transport.is_closing():
@@ -118,6 +122,10 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self.transport.write(_NO_HTTP)
         self.transport.close()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Write nothing: anybody may ask for another protocol, and is answered in this one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import threading
 
 import pytest
 
@@ -19,17 +20,24 @@ class Hasty(Connection):
     patience = 0.05
 
 
+left = threading.Event()
+
+
 async def app(scope, receive, send):
-    """Answer with how much of a body came; `/early` answers first."""
+    """Answer with how much of a body came; `/early` answers first, `/stay` when the client has left."""
     length, more = 0, scope["path"] != "/early"
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             return
         length, more = length + len(message["body"]), message["more_body"]
+    while scope["path"] == "/stay" and (await receive())["type"] != "http.disconnect":
+        pass
     body = b"%d" % length
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
+    if scope["path"] == "/stay":
+        left.set()
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +197,14 @@ def test_a_request_under_way_is_not_hurried(hasty):
                 assert until_closed(other) == b""
         sock.sendall(b"b")
         assert answer(sock).endswith(b"\r\n\r\n2")
+
+
+def test_a_request_that_others_wait_behind_hears_that_its_client_left_and_writes_nothing_into_the_log(patient, caplog):
+    left.clear()
+    with connected(patient) as sock:
+        sock.sendall(b"GET /stay HTTP/1.1\r\nHost: x\r\n\r\n" + GET + b"\r\n")
+    assert left.wait(60)
+    assert caplog.records == []
 
 
 def test_a_connection_that_never_says_anything_is_closed():
