@@ -188,7 +188,8 @@ class Client:
             holder = context.holder_of(request) if request is not None else context.current.get()
             found = self._identifiers(user) if user is not None else (holder.identifiers if holder else {})
             at = self.clock.now() if timestamp is None else moment.from_datetime(timestamp)
-            event, size, left_out = self.events.make(name, at, holder, found, properties, collect_body, **more)
+            given = self._object("properties", properties)
+            event, size, left_out = self.events.make(name, at, holder, found, given, collect_body, **more)
             if left_out:
                 self.notes.count("properties left out", len(left_out))
                 self.notes.warn("properties", f"`{name[:64]}` has over {TOP} properties; left out: {left_out[:5]}")
@@ -212,7 +213,8 @@ class Client:
         if holder is not None:
             holder.bind(found, keys)
         try:
-            told = self.events.traits(traits) if traits else None
+            plain = self._object("traits", traits)
+            told = self.events.traits(plain) if plain else None
             if found and self._recent.is_news(found, told, time.monotonic()):
                 self.track("sentinel.identify", {"traits": told} if told else None, user)
         except Exception as error:  # noqa: BLE001
@@ -236,7 +238,7 @@ class Client:
         if holder is not None and more.get("success") is not False:
             holder.bind(found, keys)
         try:
-            given = dict(properties or {})
+            given = self._object("properties", properties)
             if not verdict.allowed:
                 first = nsmallest(TOP - 1, given, key=scrub.name_of)
                 given = {name: given[name] for name in first} | {"blocked": True}
@@ -373,6 +375,17 @@ class Client:
             "timestamp": moment.to_text(at),
             "properties": {reason.replace(" ", "_"): number for reason, number in dropped.items()},
         }
+
+    def _object(self, what: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return an object of our own; what cannot be read as one is left out, and the event is sent without it."""
+        try:
+            return dict(given or {})
+        except Exception:  # noqa: BLE001
+            self.notes.count(f"{what} left out")
+            self.notes.warn(
+                f"{what} unread", f"`{what}` are left out: {type(given).__name__} is no object such as a dict"
+            )
+            return {}
 
     def failed(self, where: str, error: BaseException) -> None:
         """Count and say what went wrong; it goes no further."""

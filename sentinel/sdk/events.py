@@ -98,15 +98,14 @@ class Events:
         at: int,
         holder: Holder | None,
         user: Mapping[str, str],
-        properties: Mapping[str, Any] | None,
+        properties: Mapping[str, Any],
         collect_body: bool = False,
         **more: Any,
     ) -> tuple[dict[str, Any], int, list[str]]:
         """Return an event, its size in characters, and the names of properties that found no room."""
-        given = dict(properties or {})
         if collect_body and holder is not None:
-            given["body"] = _body(holder)
-        kept, size, left_out = self._scrubber.properties(given)
+            properties = {**properties, "body": _body(holder)}
+        kept, size, left_out = self._scrubber.properties(properties)
         id = ids.new_id(at // 1000, os.urandom(ids.CHANCE))
         event: dict[str, Any] = {"id": id, "event": name, "timestamp": moment.to_text(at), **more}
         if user:

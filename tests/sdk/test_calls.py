@@ -326,6 +326,24 @@ def test_whatever_an_application_passes_nothing_is_raised(idle, call):
     assert sdk.stats()["enforced"] == 0
 
 
+@pytest.mark.parametrize("given", [[1], "text", 7, Broken()], ids=["list", "text", "number", "broken"])
+def test_properties_that_are_no_object_cost_no_event(idle, caplog, given):
+    """Of a failed login above all, by which an attack is seen."""
+    sdk.track("e", given)
+    sdk.auth_track(False, id=1, properties=given)
+    sdk.identify({"id": 1}, traits=given)
+    assert [event["event"] for event in waiting()] == ["e", "auth", "sentinel.identify"]
+    assert not [event for event in waiting() if "properties" in event]
+    said = [
+        f"`{what}` are left out: {type(given).__name__} is no object such as a dict"
+        for what in ("properties", "traits")
+    ]
+    assert [record.message for record in caplog.records] == said
+    assert {name: sdk.stats()["counts"][f"{name} left out"] for name in ("properties", "traits")} == {
+        "properties": 2, "traits": 1,
+    }  # fmt: skip
+
+
 def test_what_goes_wrong_is_counted_and_said_once(idle, caplog):
     for _ in range(2):
         assert sdk.verdict(ip=Broken()).allowed
