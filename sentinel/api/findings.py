@@ -138,7 +138,7 @@ def _pardon(here: Context, caller: Caller, id: str, judgement: Judgement, length
     if judgement.status != "false-positive":
         raise ApiError("invalid", "`allow`: only a false positive makes an exception", "leave it out")
     if length != ENDLESS:
-        hand.lasting("allow", length)
+        hand.lasting("allow", length, endless=True)
     kept = require(here.store.findings.get(caller.app, id), "finding", id)
     why = judgement.note or kept.note or "a false positive"
     hand.pardon(here.store, caller.app, kept, why, length, caller.by, now)

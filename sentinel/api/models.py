@@ -170,7 +170,8 @@ class DecisionView(Model):
 class EffectView(Model):
     """One thing that a finding led to; `held` says what held it back, `event` is the name of an event that it made.
 
-    `for_s` is how long it lasts in seconds, null where it has no end or no length.
+    `for_s` is how long it lasts in seconds, null where it has no end or no length. `decisions` are the ids of those it
+    made: none where it was held back.
     """
 
     kind: str

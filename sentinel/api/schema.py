@@ -81,7 +81,9 @@ def promote_property(
     """Give a property a column for the events to come, or leave that to how often it is asked for."""
     found = pin(here.store, caller.app, path, promotion.promoted, caller.by, here.clock())
     if found is None:
-        raise not_found("property", path, "the schema has those that events came with")
+        own = path.removeprefix("properties.")
+        written = f"the schema names it without `properties.`: `{own[:64]}`"
+        raise not_found("property", path, "the schema has those that events came with" if own == path else written)
     return _view(found, pinned(here.store, caller.app))
 
 

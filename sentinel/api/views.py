@@ -65,7 +65,7 @@ def finding_view(kept: KeptFinding) -> dict[str, Any]:
         {
             "kind": one.kind, "target": one.target, "for_s": None if one.length is None else one.length / 1_000_000,
             "label": one.label, "channel": one.channel, "event": emitted(one), "held": one.held,
-            "decisions": [d.id for d in one.decisions],
+            "decisions": [] if one.held else [d.id for d in one.decisions],
         }
         for one in kept.finding.effects
     ]  # fmt: skip

@@ -20,15 +20,19 @@ _PART = re.compile(r"([0-9]+)([smhd])", re.ASCII)
 _HINT = "write a whole number and a unit, such as `30s`, `10m`, `1h30m`, `7d`"
 
 
-def parse_duration(text: str) -> int:
-    """Return the microseconds of a text such as `90s`, `10m`, `1h30m` or `7d`; zero is `0s`."""
+def parse_duration(text: str, endless: bool = False) -> int:
+    """Return the microseconds of a text such as `90s`, `10m`, `1h30m` or `7d`; zero is `0s`.
+
+    `endless` says that the caller takes `forever` as well: the hint for what is too long names it.
+    """
     if len(text) > _MOST:
         raise DurationError(f"`{text[:20]}…` is not a duration", _HINT)
     if not _PARTS.fullmatch(text):
         raise DurationError(f"`{text}` is not a duration", _suggestion(text))
     total = sum(int(number) * UNITS[unit] for number, unit in _PART.findall(text))
     if total > LONGEST:
-        raise DurationError(f"`{text}` is longer than ten years", "write at most `3650d`, or `forever`")
+        most = "write at most `3650d`"
+        raise DurationError(f"`{text}` is longer than ten years", f"{most}, or `{ENDLESS}`" if endless else most)
     return total
 
 

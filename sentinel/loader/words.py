@@ -203,9 +203,9 @@ def plain_value(node: Scalar) -> bool | int | float | str | None:
 TIME = Word("a time", lambda node, desk: plain_value(node))
 
 
-def _duration(node: Scalar) -> int:
+def _duration(node: Scalar, endless: bool = False) -> int:
     try:
-        return parse_duration(node.text)
+        return parse_duration(node.text, endless)
     except DurationError as error:
         raise Wrong(error.message, error.hint) from None
 
@@ -227,7 +227,7 @@ def duration(least: int = 1, most: int | None = None) -> Word:
 def _term(node: Scalar, desk: Desk) -> int | None:
     if node.text == ENDLESS:
         return None
-    micros = _duration(node)
+    micros = _duration(node, endless=True)
     if not micros:
         raise Wrong(f"{quote(node.text)} is too short", "leave the action out, or write how long it lasts")
     return micros

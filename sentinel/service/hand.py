@@ -184,20 +184,23 @@ def until(length: str | None, end: str | None, now: int) -> int | None:
         return at
     if length is None or length == ENDLESS:
         return None
-    return now + lasting("for", length)
+    return now + lasting("for", length, endless=True)
 
 
-def lasting(name: str, length: str) -> int:
-    """Return the microseconds of a text such as `7d`. Raises SentinelError, which names `name`, also for zero."""
-    found = _length(name, length)
+def lasting(name: str, length: str, endless: bool = False) -> int:
+    """Return the microseconds of a text such as `7d`. Raises SentinelError, which names `name`, also for zero.
+
+    `endless` says that the caller takes `forever` as well.
+    """
+    found = _length(name, length, endless)
     if found <= 0:
-        raise SentinelError(f"`{name}`: `{length}` is over at once")
+        raise SentinelError(f"`{name}`: `{length}` is over at once", "write a longer time, such as `15m`")
     return found
 
 
-def _length(name: str, text: str) -> int:
+def _length(name: str, text: str, endless: bool = False) -> int:
     try:
-        return parse_duration(text)
+        return parse_duration(text, endless)
     except SentinelError as error:
         raise SentinelError(f"`{name}`: {error.message}", error.hint) from None
 

@@ -305,6 +305,7 @@ class TestPlaybooksAct:
         whole.fail(ip)
         (finding,) = admin.get(f"/v1/findings?ip={ip}&playbook=three-failures").json["items"]
         assert (finding["acted"], finding["effects"][0]["held"]) == (False, "allowlisted")
+        assert finding["effects"][0]["decisions"] == []  # one that was never made could not be looked up
         asked = admin.get(f"/v1/allow?value={made.json['value']}&limit=1").json
         assert (asked["items"], asked["cursor"], asked["total"]) == ([made.json], None, 1)
         assert admin.delete(f"/v1/allow/{made.json['id']}").status == 204

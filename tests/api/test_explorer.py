@@ -249,3 +249,11 @@ def test_what_cannot_be_meant_is_refused_by_its_name(served, path, place):
     answer = served.using("read").get(path)
     assert (answer.status, answer.error["code"]) == (422, "invalid"), answer.body
     assert answer.error["message"].startswith(place), answer.body
+
+
+def test_what_is_too_long_is_not_said_to_be_endless_where_it_cannot_be(served):
+    """A window that is `forever` is refused, so no hint may send anybody there; a decision may last so."""
+    read, admin = served.using("read"), served.using("admin")
+    assert read.get("/v1/funnel?step=a&step=b&window=4000d").error["hint"] == "write at most `3650d`"
+    body = {"kind": "block", "scope": "ip", "value": "203.0.113.9", "reason": "abuse", "for": "4000d"}
+    assert admin.ask("POST", "/v1/decisions", body).error["hint"] == "write at most `3650d`, or `forever`"

@@ -206,6 +206,8 @@ def test_the_schema_tells_names_properties_and_conflicts_and_what_is_promoted(se
     assert admin.ask("PUT", "/v1/schema/cart.id", {"promoted": True}).json["pinned"] is True
     assert admin.ask("PUT", "/v1/schema/cart.id", {"promoted": False}).json["pinned"] is False
     assert admin.ask("PUT", "/v1/schema/nothing", {"promoted": True}).status == 404
+    written = admin.ask("PUT", "/v1/schema/properties.total", {"promoted": True})
+    assert written.error["hint"] == "the schema names it without `properties.`: `total`"
     assert admin.ask("PUT", "/v1/schema/cart", {"promoted": True}).status == 422
 
 

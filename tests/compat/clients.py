@@ -1,6 +1,6 @@
 """The real clients, had from where their users have them, into a cache outside the repository; skipped aloud without.
 
-Nothing of them is committed. The cache is `SENTINEL_TEST_CACHE`, else `var/clients` in the checkout, which git ignores.
+Nothing of them is committed. The cache is `TEST_CACHE`, else `var/clients` in the checkout, which git ignores.
 """
 
 from __future__ import annotations

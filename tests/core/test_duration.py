@@ -64,8 +64,10 @@ def test_a_text_that_is_none_is_refused_with_a_hint(text, hint):
 
 @pytest.mark.parametrize("text", ["3651d", "3650d1s", "999999999d", "1234567890s", "9" * 199 + "d"])
 def test_more_than_ten_years_is_for_ever(text):
-    with pytest.raises(DurationError, match=r"is longer than ten years \(write at most `3650d`, or `forever`\)"):
+    with pytest.raises(DurationError, match=r"is longer than ten years \(write at most `3650d`\)"):
         parse_duration(text)
+    with pytest.raises(DurationError, match=r"is longer than ten years \(write at most `3650d`, or `forever`\)"):
+        parse_duration(text, endless=True)
 
 
 @pytest.mark.parametrize(
