@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 from sentinel.cli.client import AppId, Data, Secret, Url
-from sentinel.cli.compared import write_comparison
+from sentinel.cli.comparison import write_comparison
 from sentinel.cli.judging import Geo, Lateness, Networks, Shape, Shaped, enricher, read
 from sentinel.cli.loading import loaded
 from sentinel.cli.options import As, Channels, Input, Map, Name, Paths, Rules, Strict, columns_of, duration_of

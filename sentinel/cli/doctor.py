@@ -16,7 +16,7 @@ import typer
 from sentinel import settings
 from sentinel.actions.channel import channels
 from sentinel.cli.client import Unreachable, connect
-from sentinel.cli.examined import Remark, exposure, machine, open_secrets, present, reached, refused, told, used
+from sentinel.cli.doctor_checks import Remark, exposure, machine, open_secrets, present, reached, refused, told, used
 from sentinel.cli.options import AsFormat, Config, Format
 from sentinel.cli.terminal import many, say, say_json
 from sentinel.core.errors import SentinelError

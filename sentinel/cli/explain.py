@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from sentinel.cli.client import AppId, Data, Secret, Url, connect, path_of
-from sentinel.cli.explained import decision_lines, event_lines, group_lines
+from sentinel.cli.explanation import decision_lines, event_lines, group_lines
 from sentinel.cli.judging import enricher
 from sentinel.cli.loading import loaded
 from sentinel.cli.options import AsFormat, Channels, Format, Paths, Rules

@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from sentinel.cli.client import AppId, Data, Secret, Url
-from sentinel.cli.explained import group
+from sentinel.cli.explanation import group
 from sentinel.cli.judging import Geo, Lateness, Networks, Shape, enricher, read
 from sentinel.cli.loading import loaded
 from sentinel.cli.options import As, Channels, Input, Map, Name, Rules, Strict, columns_of, duration_of

@@ -12,10 +12,10 @@ from sentinel.engine.problems import quote, suggest
 from sentinel.engine.select import rules_of
 from sentinel.loader.chains import Built, check_chains
 from sentinel.loader.checks import check_playbook
-from sentinel.loader.company import Read, check_company
 from sentinel.loader.desk import FAULTY, Desk, first, is_null, listed
 from sentinel.loader.detectors import DETECTORS
 from sentinel.loader.homes import HOMES
+from sentinel.loader.joint_tests import Read, check_joint_tests
 from sentinel.loader.mistakes import PlaybookErrors
 from sentinel.loader.playbook import build_playbook, selections
 from sentinel.loader.rule import build_rule, check_rule
@@ -67,7 +67,7 @@ def assemble(
         if _kind(document) != "rule":
             playbooks.take(desk, document)
     built = check_chains(playbooks.built)
-    check_company(playbooks.read, playbooks.places if rules.complete else None, tested)
+    check_joint_tests(playbooks.read, playbooks.places if rules.complete else None, tested)
     mistakes = [mistake for desk in desks for mistake in desk.page.mistakes()]
     if mistakes:
         raise PlaybookErrors(mistakes)

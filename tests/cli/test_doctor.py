@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 
 from sentinel.actions.fetch import Fetcher
-from sentinel.cli import examined
+from sentinel.cli import doctor_checks
 from sentinel.cli.program import run
 from sentinel.local import leave
 from sentinel.store.embedded.backup import CONTROL, EVENTS
@@ -159,16 +159,16 @@ def test_proxies_among_which_are_strangers_are_named(doctor):
 
 
 def test_a_clock_that_was_never_set_is_named(doctor, monkeypatch):
-    monkeypatch.setattr(examined.time, "time", lambda: 86400.0)
+    monkeypatch.setattr(doctor_checks.time, "time", lambda: 86400.0)
     code, said = doctor()
     assert code == 1 and "the clock shows 1970-01-02" in said
 
 
 def test_few_files_are_named(doctor, monkeypatch):
-    monkeypatch.setattr(examined.resource, "getrlimit", lambda _: (256, 1024))
+    monkeypatch.setattr(doctor_checks.resource, "getrlimit", lambda _: (256, 1024))
     code, said = doctor()
     assert code == 1 and "at most 1024 files may be open" in said
-    monkeypatch.setattr(examined.resource, "getrlimit", lambda _: (256, resource.RLIM_INFINITY))
+    monkeypatch.setattr(doctor_checks.resource, "getrlimit", lambda _: (256, resource.RLIM_INFINITY))
     assert "may be open" not in doctor()[1]
 
 

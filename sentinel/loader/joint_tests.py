@@ -20,7 +20,7 @@ class Read(NamedTuple):
     desk: Desk
 
 
-def check_company(read: Mapping[str, Read], known: Collection[str] | None, tested: Container[str] | None) -> None:
+def check_joint_tests(read: Mapping[str, Read], known: Collection[str] | None, tested: Container[str] | None) -> None:
     """Report playbooks that tests name and that are not there, and findings of others that these cannot have.
 
     `known` are the ids of all playbooks, None where a file was in part illegible. Names are checked against them in
