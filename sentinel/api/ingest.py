@@ -68,7 +68,7 @@ class Ingest:
         ip = self._admit(caller, scope, headers, cors, historical, enforce)
         self.heard(caller, headers)
         parsed = await door.read(caller, ip, headers, receive, parse)
-        sending = Sending(caller.app, parsed.events, door.clock(), caller.scope, caller.key, historical, enforce)
+        sending = Sending(caller.app, parsed.events, caller.scope, historical, enforce)
         receipt = await door.write(sending, parsed, started, self.fault)
         return _accepted(receipt, parsed)
 

@@ -164,9 +164,7 @@ class Call:
 
     async def _written(self, parsed: Parsed, started: float, stitches: bool = False) -> Taken:
         door, caller = self.shared.door, self.caller
-        sending = Sending(
-            caller.app, parsed.events, door.clock(), caller.scope, caller.key, stitches=stitches
-        )  # fmt: skip
+        sending = Sending(caller.app, parsed.events, caller.scope, stitches=stitches)
         try:
             receipt = await door.write(sending, parsed, started, self._fault)
         except SentinelError as error:

@@ -37,15 +37,13 @@ class Busy(SentinelError):
 class Sending:
     """Decoded events of one request: whose they are and what their sender may prove.
 
-    `received` is the server's time of receipt in microseconds. `scope` is the key's. With `historical` (imports)
-    nobody is acted on, unless `enforce`. With `stitches` its `identify` events tie anonymous ids to their users.
+    `scope` is that of the sender's key. With `historical` (imports) nobody is acted on, unless `enforce`. With
+    `stitches` its `identify` events tie anonymous ids to their users.
     """
 
     app: str
     events: Sequence[Event]
-    received: int
     scope: KeyScope
-    key: str
     historical: bool = False
     enforce: bool = False
     stitches: bool = False

@@ -153,7 +153,7 @@ def test_what_a_foreign_body_means_is_written_before_the_answer(room):
     written = [(one.name, dict(one.identifiers)) for one in room.written.events]
     assert written == [("login", {"id": "42"})] * 2 + [("again", {})]
     (sending,) = room.written.sendings
-    assert (sending.app, sending.scope, sending.key, sending.historical) == ("one", "sdk", "fake-sdk", False)
+    assert (sending.app, sending.scope, sending.historical) == ("one", "sdk", False)
     assert [taken[2] for taken in room.meters.taken] == [0]
 
 

@@ -37,7 +37,7 @@ class Machine:
     def send(self, *raws):
         given = events(raws)
         self.now = max([self.now, *(event.at for event in given)])
-        self.pipeline.process([Sending("shop", given, self.now, "sdk", "k")])
+        self.pipeline.process([Sending("shop", given, "sdk")])
 
     def tick(self, after):
         self.now = START + after

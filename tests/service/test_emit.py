@@ -11,7 +11,7 @@ from sentinel.service.intake import Sending
 from sentinel.service.trials.filetests import Runner
 from sentinel.service.trials.replay import EVER, Replay
 from tests.service.machine import Machine
-from tests.service.stories import DAY, HOUR, MINUTE, START, events, failed, playbooks, raw, windows
+from tests.service.stories import DAY, MINUTE, START, events, failed, playbooks, raw, windows
 
 GUESSED = """
 playbook: guessed
@@ -214,7 +214,7 @@ class TestLive:
 
     def test_the_sender_hears_of_their_own_events_alone(self, store):
         machine = Machine(store, [GUESSED, MANY])
-        (receipt,) = machine.pipeline.process([Sending("shop", events(ATTACK), START + HOUR, "sdk", "k")])
+        (receipt,) = machine.pipeline.process([Sending("shop", events(ATTACK), "sdk")])
         assert (receipt.accepted, receipt.duplicates) == (6, 0)
 
     def test_sending_again_makes_nothing_again(self, store):
@@ -272,7 +272,7 @@ class TestLive:
         """A batch may span more than the lateness; what is made must be counted between its events."""
         days = [one for day in range(3) for one in [*guesses("a", day * 86_400), *guesses("b", day * 86_400 + 60)]]
         machine = Machine(store, [GUESSED, MANY])
-        machine.pipeline.process([Sending("shop", events(days), START + 3 * DAY, "sdk", "k", True, True)])
+        machine.pipeline.process([Sending("shop", events(days), "sdk", True, True)])
         live = [one.finding for one in store.findings.since("shop", 0)]
         assert shown(live) == shown(replayed([GUESSED, MANY], days, 100))
 

@@ -32,7 +32,7 @@ MANY = playbook(id="many", when="{count: 5}", window="30d", group_by="user", act
 
 def bring(machine, *raws, enforce=True):
     """Import events."""
-    machine.pipeline.process([Sending("shop", events(raws), machine.now, "sdk", "k", historical=True, enforce=enforce)])
+    machine.pipeline.process([Sending("shop", events(raws), "sdk", historical=True, enforce=enforce)])
 
 
 def live(machine, after):

@@ -16,7 +16,7 @@ RECEIPT = Receipt(1, 0, 7)
 
 
 def sending(app, events=1):
-    return Sending(app, [None] * events, 0, "sdk", "k")
+    return Sending(app, [None] * events, "sdk")
 
 
 class Writer:

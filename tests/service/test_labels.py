@@ -2,7 +2,6 @@
 
 import pytest
 
-from sentinel.core.duration import HOUR
 from sentinel.service.intake import Sending
 from tests.service.machine import Machine
 from tests.service.stories import START, events, raw
@@ -50,7 +49,7 @@ def test_what_comes_in_the_same_commit_sees_a_label_that_was_put_on_before_it(st
     by = "" if of == "user" else ", target: ip"
     machine = Machine(store, [PUTS.format(mode="enforce", of=of, target=by), ASKS.format(of=of)])
     lots = [[ODD, PAY]] if together == "one sending" else [[ODD], [PAY]]
-    machine.pipeline.process([Sending("shop", events(some), START + HOUR, "sdk", "k") for some in lots])
+    machine.pipeline.process([Sending("shop", events(some), "sdk") for some in lots])
     assert found(machine) == ["asks", "puts"]
     assert machine.blocked == ["id:a"]
 
@@ -95,7 +94,7 @@ def test_a_label_on_somebody_by_another_of_their_names_is_theirs(store, together
     known = raw("s", 0, "signup", user={"id": "a", "email": "a@example.com"})
     odd = raw("o", 0, "odd", user="b", properties={"friend": "email:a@example.com"})
     lots = [[known, odd, PAY]] if together == "one sending" else [[known], [odd], [PAY]]
-    machine.pipeline.process([Sending("shop", events(some), START + HOUR, "sdk", "k") for some in lots])
+    machine.pipeline.process([Sending("shop", events(some), "sdk") for some in lots])
     assert found(machine) == ["asks", "puts"]
     assert machine.blocked == ["email:a@example.com", "id:a"]
     assert store.labels.of("shop", "user", "id:a", START) == ("odd",)

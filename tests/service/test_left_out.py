@@ -42,7 +42,7 @@ def running(process, **options):
     intake = Intake(process, **options)
     intake.start()
     try:
-        yield lambda *given: intake.submit(Sending("shop", given, START, "sdk", "k")).result(60)
+        yield lambda *given: intake.submit(Sending("shop", given, "sdk")).result(60)
     finally:
         intake.stop()
 

@@ -35,7 +35,7 @@ def linked(machine, request):
     def ask(event, scope="sdk", historical=False):
         user = {"id": me, "email": f"{me}@example.com"}
         found = read(event | {"id": me[-64:], "timestamp": 1_795_210_200, "user": user}, enriched=True, reserved=True)
-        machine.pipeline.process([Sending("shop", [found], machine.now, scope, "k", historical)])
+        machine.pipeline.process([Sending("shop", [found], scope, historical)])
         keys = machine.store.people.keys("shop", f"email:{me.lower()}@example.com")
         return {key.partition(":")[0] for key in keys}
 
@@ -81,7 +81,7 @@ def seen(machine, request):
 
     def ask(user):
         found = read({**LOGIN, "id": f"{me[-50:]}{next(order)}", "timestamp": 1_795_210_200, "user": user})
-        machine.pipeline.process([Sending("shop", [found], machine.now, "sdk", "k", False)])
+        machine.pipeline.process([Sending("shop", [found], "sdk", False)])
         return found.user
 
     return ask

@@ -406,7 +406,7 @@ def test_a_file_written_anew_with_the_same_text_changes_nothing(machine):
 def test_an_app_made_later_goes_by_what_is_there_then(machine, store):
     machine.write(playbook(actions=BLOCK, when="{count: 2}"))
     store.access.add_app(App("second", made=START), "test", START)
-    machine.pipeline.process([Sending("second", events(burst(0, 2)), machine.now, "sdk", "k")])
+    machine.pipeline.process([Sending("second", events(burst(0, 2)), "sdk")])
     machine.reload.look()
     assert len(list(store.findings.since("second", 0))) == 1
     assert len(store.playbooks.history("second", "p").items) == 1

@@ -106,12 +106,10 @@ def test_what_came_in_time_and_waited_for_the_server_still_ends_the_wait(store, 
     machine.now = START + 5 * HOUR
     machine.boot()
     machine.tick(5 * HOUR + 30 * SECOND)
-    machine.pipeline.process([Sending("shop", events([raw("x", 20 * 60, "x")]), machine.now, "sdk", "k")])
+    machine.pipeline.process([Sending("shop", events([raw("x", 20 * 60, "x")]), "sdk")])
     machine.tick(5 * HOUR + 60 * SECOND)
     if mailed:
-        machine.pipeline.process(
-            [Sending("shop", events([raw("2", 100 * 60, "b", user="u1")]), machine.now, "sdk", "k")]
-        )
+        machine.pipeline.process([Sending("shop", events([raw("2", 100 * 60, "b", user="u1")]), "sdk")])
     assert machine.findings == []
     machine.tick(5 * HOUR + 120 * SECOND)
     assert machine.findings == ([] if mailed else [("id:u1", 120, True)])
@@ -123,7 +121,7 @@ def test_what_was_found_still_holds_back_however_long_a_time_is_folded(store):
     machine.send(raw("x", 20 * 86_400, "x"))
     machine.save()
     past = [failed(f"p{day}", day * 86_400, ip="203.0.113.7") for day in range(20)]
-    machine.pipeline.process([Sending("shop", events(past), machine.now, "sdk", "k", historical=True)])
+    machine.pipeline.process([Sending("shop", events(past), "sdk", historical=True)])
     machine.send(*[failed(f"f{n}", 20 * 86_400 + n) for n in range(3)])
     machine.boot()
     machine.send(failed("f3", 20 * 86_400 + 3))
@@ -247,6 +245,6 @@ def test_a_wait_that_a_browser_began_may_have_an_id_longer_than_senders_may_choo
     machine = Machine(store, [ABSENT])
     (begun,) = events([a("1", 0)])
     begun.id = "k" * 77
-    machine.pipeline.process([Sending("shop", [begun], machine.now, "sdk", "k")])
+    machine.pipeline.process([Sending("shop", [begun], "sdk")])
     machine.tick(131 * MINUTE)
     assert machine.findings == [("id:u1", 120, True)]

@@ -104,7 +104,7 @@ class Processes:
         given = events(raws)
         self.now = max([self.now, *(event.at for event in given)])
         pipeline = self.pipelines[next(self._turns) % len(self.pipelines)]
-        (outcome,) = pipeline.process([Sending(self.app, given, self.now, "sdk", "k")])
+        (outcome,) = pipeline.process([Sending(self.app, given, "sdk")])
         return outcome
 
     def tick(self, after):
@@ -226,7 +226,7 @@ def test_what_is_awaited_may_come_as_long_as_any_process_is_told_of_what_was(sto
     for at, event in ((0, "a"), (5, "x"), (15, "b")):
         two.now = START + DAY + at * 6 * SECOND
         sent = events([raw(event, at * 60, event=event, user="u")])
-        two.pipelines[told].process([Sending(two.app, sent, two.now, "sdk", "k")])
+        two.pipelines[told].process([Sending(two.app, sent, "sdk")])
         two.tick(two.now - START)
     two.tick(2 * DAY)
     assert two.findings == []
