@@ -90,13 +90,6 @@ class Deletions:
                 held.setdefault(row.app, {})[row.hash] = row.at
         self._held = {app: _Held(hashes, max(hashes.values())) for app, hashes in held.items()}
 
-    def of(self, app: str, key: str) -> Deletion | None:
-        """Return the deletion of the person a user key belonged to, None where there was none."""
-        mine = (tombstones.c.app == app, tombstones.c.hash == self._hash(app, key))
-        with self._control.read() as connection:
-            row = connection.execute(select(tombstones).where(*mine)).one_or_none()
-        return None if row is None else Deletion(row.pseudonym, row.at)
-
     def concerns(self, app: str, event: Event) -> bool:
         """Say whether an event is about a deleted person and from before the deletion; from memory."""
         held = self._held.get(app)

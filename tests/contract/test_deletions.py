@@ -64,7 +64,7 @@ def test_what_told_of_a_deleted_person_keeps_only_a_hash(backend):
         assert store.decisions.get("shop", "y").decision.value == "id:2"
         line = store.audit.list("shop").items[0]
         assert (line.action, line.target, line.reason) == ("user.delete", done.pseudonym, "asked for it")
-        assert store.deletions.of("shop", "id:1").pseudonym == done.pseudonym
+        assert store.deletions.owed("shop")["id:1"] == done.pseudonym
 
 
 OURS = (
@@ -165,7 +165,7 @@ def test_another_app_keeps_its_person_of_the_same_keys(backend):
     for store in backend.twice():
         assert records(store, "blog") == before
         assert len(store.events.search("blog", Filter()).items) == 5
-        assert store.deletions.of("blog", "id:1") is None
+        assert store.deletions.owed("blog") == {}
         assert store.people.keys("blog", "email:jane@example.com") == JANE
     link(backend.store, "blog", "id:1", "username:cut")
     assert backend.store.people.keys("blog", "id:1") == JANE
@@ -186,8 +186,8 @@ def test_a_key_that_joins_a_person_while_they_are_deleted_goes_with_them(store, 
     monkeypatch.setattr(deletions, "_erase", slowly)
     done = deletions.delete("shop", "id:1", "ann", "jenny asked", NOW + 5)
     assert "jenny" not in told(store)
-    assert deletions.of("shop", "username:jenny") == deletions.of("shop", "id:1")
-    assert (done.events, deletions.owed("shop")["username:jenny"]) == (4, done.pseudonym)
+    owed = deletions.owed("shop")
+    assert (done.events, owed["username:jenny"], owed["id:1"]) == (4, done.pseudonym, done.pseudonym)
     assert link(store, "shop", "username:jenny") == "username:jenny"
 
 

@@ -131,7 +131,7 @@ def test_where_the_disk_is_full_nothing_is_half_deleted_and_it_can_be_done_again
         (tmp_path / "data" / FILE).write_text("{")
         with pytest.raises(StoreBusy, match="cannot be written: No space left on device"):
             store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
-    assert store.deletions.of("shop", "id:1") is None
+    assert store.deletions.owed("shop") == {}
     assert store.deletions.delete("shop", "id:1", "ann", "", NOW + 5)
     assert ids(store) == ["e2", "e0"]
     store.close()

@@ -225,9 +225,6 @@ class Drafts(Protocol):
 class Deletions(Protocol):
     """Deleted persons. Of each of their user keys only a keyed hash is kept."""
 
-    def of(self, app: str, key: str) -> Deletion | None:
-        """Return the deletion that a user key is known by, None if there was none."""
-
     def concerns(self, app: str, event: Event) -> bool:
         """Say whether an event is about a deleted person and from before the deletion; from memory."""
 
