@@ -64,7 +64,7 @@ class Swift:
         """Let a run judge what it would have found among all events; partial where the time did not suffice."""
         plan = run.plan
         active = [one for one in plan.playbooks if one.mode != "off"]
-        events = list(self._cut(self._merged(needs(active, self._since, self._until)), MOST))
+        events = list(self._cut(self._merged(needs(active, self._since, self._until))))
         self.reading.events = len(events)
         if any(map(asks_familiarity, active)) and events:
             events = self._with_logins(plan, active, events)
@@ -73,7 +73,7 @@ class Swift:
 
     def measure(self, run: Run) -> Reading:
         """Let a run that asks how high groups came see all that its playbooks match; partial where time was short."""
-        events = list(self._cut(self._matched(run.playbooks), MOST))
+        events = list(self._cut(self._matched(run.playbooks)))
         self.reading.events = len(events)
         self._judged(run, events)
         return self.reading
@@ -148,12 +148,12 @@ class Swift:
             kept.event.historical = False
             yield kept
 
-    def _cut(self, events: Iterator[KeptEvent], most: int) -> Iterator[KeptEvent]:
-        """Give at most so many events, while somebody waits; say where it was cut."""
+    def _cut(self, events: Iterator[KeptEvent]) -> Iterator[KeptEvent]:
+        """Give at most MOST events, while somebody waits; say where it was cut."""
         newest: int | None = None
         try:
             for number, kept in enumerate(events):
-                if number == most:
+                if number == MOST:
                     self.reading.partial = True
                     break
                 newest = kept.event.at
