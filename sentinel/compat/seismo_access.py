@@ -1,7 +1,8 @@
 """Signing in to Seismo: by name and password, or by an identity service's token, for an access token that expires.
 
 A password is the secret of a key, or one whose hash is in the key's settings. An identity service is asked only if the
-server's settings name one. Credentials that fit two keys are refused.
+server's settings name one. Credentials that fit keys of two apps are refused; of keys of one app the newest counts, so
+that another can be made and given out before the old one is revoked.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Tokens:
             return None
         if not self._signed(said, mac) or end <= self._clock():
             return None
-        found = self._of(app).get(id)
+        found = self._of(app, id).get(id)
         return found if found is not None and found.revoked is None else None
 
     def _signed(self, said: str, mac: str) -> bool:
@@ -92,10 +93,12 @@ class Tokens:
                 self._secret = self._store.settings.get(_SECRET)
         return self._secret
 
-    def _of(self, app: str) -> Mapping[str, Key]:
+    def _of(self, app: str, id: str) -> Mapping[str, Key]:
+        """Return an app's keys, revoked ones too: one that is not among them was made since they were read."""
         now, held = self._clock(), self._keys.get(app)
-        if held is None or not 0 <= now - held.read < _STALE:
-            held = self._keys[app] = Keys({key.id: key for key in _own(self._store.access.keys(app))}, now)
+        if held is None or not 0 <= now - held.read < _STALE or id not in held.keys:
+            keys = self._store.access.keys(app)
+            held = self._keys[app] = Keys({key.id: key for key in keys if key.protocol == NAME}, now)
         return held.keys
 
 
@@ -129,7 +132,7 @@ class Entrance:
         hashes: list[str | None] = [str(key.settings["password"]) for key in found]
         tried = [passwords.verify(password, hash) for hash in hashes or [None]]
         mine = [key for key, (right, _) in zip(found, tried, strict=False) if right]
-        return _only(mine) or self._by_secret(password)
+        return _newest(mine) or self._by_secret(password)
 
     def _by_secret(self, secret: str) -> Key | None:
         key = self._shared.store.access.key(secret) if secret.isascii() else None
@@ -143,11 +146,12 @@ class Entrance:
             raise ApiError("unavailable", "the identity service cannot be asked", "try again later", 30) from None
         if not login:
             return None
-        return _only([key for key in self._every() if login.casefold() in key.settings.get("logins", ())])
+        return _newest([key for key in self._every() if login.casefold() in key.settings.get("logins", ())])
 
     def _every(self) -> list[Key]:
         access = self._shared.store.access
-        return [key for app in access.apps() for key in _own(access.keys(app.id))]
+        found = [key for app in access.apps() for key in _own(access.keys(app.id))]
+        return sorted(found, key=lambda key: key.made, reverse=True)
 
 
 def caller(request: Request, shared: Shared) -> Caller:
@@ -227,8 +231,9 @@ def _in_turns(keys: Iterable[Key]) -> list[Key]:
     return [key for _, key in sorted(turns, key=itemgetter(0))]
 
 
-def _only(found: list[Key]) -> Key | None:
-    return found[0] if len(found) == 1 else None
+def _newest(found: list[Key]) -> Key | None:
+    """Return the first of keys of one app; None where they are of several: nobody may sign in to a neighbour's."""
+    return found[0] if len({key.app for key in found}) == 1 else None
 
 
 def _sign(secret: str | None, said: str) -> str:

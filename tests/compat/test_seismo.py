@@ -140,6 +140,20 @@ def test_a_name_and_password_that_fit_two_apps_sign_in_to_neither(whole):
     assert first.sign_in(username="shared", password=PASSWORD).status == 401
 
 
+def test_a_key_is_replaced_without_a_gap(whole):
+    """As every key is: another one is made with the same name and password, and the old one revoked after that."""
+    said = {"username": "replaced", "password": PASSWORD}
+    signed = Signed(whole, "replaced", **said)
+    assert signed.ask("GET", "/api/events/shop", token=signed.sign_in(**said).json["token"]).status == 200
+    admin = whole.client.using(signed.admin)
+    assert admin.post("/v1/keys", {"scope": "sdk", "protocol": "seismo", "settings": said}).status == 201
+    token = signed.sign_in(**said).json["token"]
+    assert signed.ask("POST", "/api/events/shop", {"event": "a"}, token).status == 201
+    assert admin.delete(f"/v1/keys/{signed.made['id']}").status == 204
+    assert signed.ask("POST", "/api/events/shop", {"event": "b"}, token).status == 201
+    assert signed.sign_in(**said).status == 200
+
+
 @pytest.mark.parametrize(
     "said",
     [
