@@ -1,7 +1,7 @@
 """The decision list for SDKs: GET /v1/feed and its stream. A delta is made and encoded once, for all who ask for it.
 
-Its fields are `revision`, `reset`, `added` and `removed`, as in `core.wire`; the polled answer also has the server's
-time as `now`. While enforcement is switched off, the list is empty and its revision is 0.
+Its fields are `revision`, `reset`, `added` and `removed`, as `sdk.deltas` reads them; the polled answer also has the
+server's time as `now`. While enforcement is switched off, the list is empty and its revision is 0.
 """
 
 from __future__ import annotations

@@ -153,16 +153,12 @@ ALLOW = Verdict()
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What changed in the decision list up to `revision`; with `reset` the list starts from nothing.
-
-    `rejected` counts decisions that were sent but could not be read.
-    """
+    """What changed in the decision list up to `revision`; with `reset` the list starts from nothing."""
 
     revision: int
     added: tuple[Decision, ...] = ()
     removed: tuple[str, ...] = ()
     reset: bool = False
-    rejected: int = 0
 
 
 def pair(user: str, other: str) -> str:

@@ -1,7 +1,4 @@
-"""Decisions and deltas as JSON. One malformed decision never costs the others.
-
-Objects in and out, no text: the caller chooses the JSON library, and the feed decides how long a delta may be.
-"""
+"""Decisions as JSON: objects in and out, no text, so that the caller chooses the JSON library."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sentinel.core import moment
-from sentinel.core.decision import Decision, Delta
+from sentinel.core.decision import Decision
 from sentinel.core.errors import DecisionError, EventError
 
 SDK_HEADER = "Sentinel-SDK"  # in which an SDK tells the server of itself
@@ -52,29 +49,6 @@ def read_decision(raw: object) -> Decision:
     )
 
 
-def read_delta(raw: object) -> Delta:
-    """Return the Delta of a JSON object, without the decisions that cannot be read: these are counted.
-
-    Raises DecisionError where the delta itself is none.
-    """
-    if not isinstance(raw, Mapping):
-        raise DecisionError("delta", "not an object")
-    revision, reset = raw.get("revision"), raw.get("reset", False)
-    if type(revision) is not int or revision < 0:
-        raise DecisionError("revision", "not a number")
-    if not isinstance(reset, bool):
-        raise DecisionError("reset", "neither true nor false")
-    added, rejected = [], 0
-    for one in _list(raw, "added"):
-        try:
-            added.append(read_decision(one))
-        except DecisionError:
-            rejected += 1
-    removed = _list(raw, "removed")
-    ids = tuple(id for id in removed if isinstance(id, str))
-    return Delta(revision, tuple(added), ids, reset, rejected + len(removed) - len(ids))
-
-
 def _text(raw: Mapping[str, Any], name: str) -> str:
     value = raw.get(name)
     if not isinstance(value, str):
@@ -87,12 +61,3 @@ def _moment(name: str, value: object) -> int:
         return moment.parse(value)
     except EventError:
         raise DecisionError(name, f"`{str(value)[:40]}` is not a time", "write `2026-11-20T21:30:00Z`") from None
-
-
-def _list(raw: Mapping[str, Any], name: str) -> list[Any]:
-    value = raw.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise DecisionError(name, "not a list")
-    return value

@@ -12,7 +12,7 @@ from typing import Any
 
 from sentinel.core.decisions import Decisions, Draft
 from sentinel.core.errors import DecisionError
-from sentinel.core.wire import read_decision, read_delta
+from sentinel.core.wire import read_decision
 
 _LONGEST = 256 * 1024  # of one decision, one line or one gap between two of them
 _MOST_HELD = 4 * _LONGEST  # characters of lists before `reset`, which a Sentinel server sends first
@@ -60,12 +60,15 @@ class DeltaReader:
         self._read()
         if self._step != self._over:
             raise ValueError("a delta that ends in the middle")
-        head = {name: self.fields.get(name) for name in ("revision", "reset") if name in self.fields}
-        delta = read_delta(head)  # checks them
+        revision = self.fields.get("revision")
+        if type(revision) is not int or revision < 0:
+            raise DecisionError("revision", "not a number")
+        if not isinstance(self.fields.get("reset", False), bool):
+            raise DecisionError("reset", "neither true nor false")
         draft = self._drafted()
         for id in self._removed:
             draft.remove(id)
-        return draft.done(delta.revision)
+        return draft.done(revision)
 
     @property
     def reset(self) -> bool:
@@ -210,7 +213,7 @@ class EventStream:
         if not self._in_data:
             self._line += head
             if len(self._line) > _LONGEST:
-                raise ValueError("a line of over a megabyte")
+                raise ValueError(f"a line of over {_LONGEST:,} characters")
             if not self._line.startswith("data:"):
                 if complete:
                     line, self._line = self._line.rstrip("\r"), ""

@@ -1,4 +1,4 @@
-"""Decisions and deltas as JSON, and snapshots as pages: nothing is lost, and nothing malformed costs the rest."""
+"""Decisions as JSON, and snapshots as pages: nothing is lost, and nothing malformed costs the rest."""
 
 import json
 from base64 import b64decode, b64encode
@@ -11,8 +11,8 @@ from sentinel.core import pages
 from sentinel.core.decision import Decision, Delta, Subject, pair
 from sentinel.core.decisions import Decisions
 from sentinel.core.errors import DecisionError
-from sentinel.core.wire import read_decision, read_delta, write_decision
-from tests.core.strategies import DELTAS, IPS, USERS, as_json, decisions
+from sentinel.core.wire import read_decision, write_decision
+from tests.core.strategies import DELTAS, IPS, USERS, decisions
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -25,19 +25,6 @@ GOOD = {"id": "d1", "kind": "block", "scope": "user", "value": "id:1", "until": 
 @given(decisions())
 def test_a_decision_survives_the_wire(decision):
     assert read_decision(json.loads(json.dumps(write_decision(decision)))) == decision
-
-
-@given(DELTAS)
-def test_a_delta_survives_the_wire(delta):
-    assert read_delta(json.loads(json.dumps(as_json(delta)))) == delta
-
-
-@given(st.lists(st.one_of(JSON, st.just(GOOD)), max_size=8))
-def test_what_cannot_be_read_is_counted_and_the_rest_is_kept(raw):
-    delta = read_delta({"revision": 3, "added": raw, "removed": ["x", 4]})
-    assert delta.added == (read_decision(GOOD),) * raw.count(GOOD)
-    assert delta.removed == ("x",)
-    assert delta.rejected == len(raw) - raw.count(GOOD) + 1
 
 
 @pytest.mark.parametrize(
@@ -56,24 +43,6 @@ def test_a_malformed_decision_is_refused_by_its_field(change, field):
 
 def test_fields_of_a_later_version_are_passed_over():
     assert read_decision(GOOD | {"colour": "red"}) == read_decision(GOOD)
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        None,
-        [],
-        {"revision": "1"},
-        {"revision": -1},
-        {"revision": True},
-        {},
-        {"revision": 1, "added": {}},
-        {"revision": 1, "reset": 1},
-    ],
-)
-def test_what_is_no_delta_is_refused(raw):
-    with pytest.raises(DecisionError):
-        read_delta(raw)
 
 
 def restored(kept):

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from sentinel.core import proxies
 from sentinel.core.address import normalise
-from sentinel.core.decision import Decision, Delta, Verdict
+from sentinel.core.decision import Decision, Delta, Subject, Verdict
 from sentinel.core.decisions import Decisions
+from sentinel.core.errors import SentinelError
 from sentinel.core.scrub import REDACTED, Scrubber
 from sentinel.sdk import clock, deltas, options, respond
 from sentinel.sdk.clock import Backoff, Notes, retry_after
@@ -309,8 +310,6 @@ def test_a_delta_read_in_pieces_is_the_delta_read_at_once(deltas, size, indented
             reader.feed(text[at : at + size])
         pieces = reader.finish()
     assert (len(pieces), pieces.revision) == (len(whole), whole.revision)
-    from sentinel.core.decision import Subject
-
     for user in USERS:
         for ip in IPS:
             subject = Subject((user,), ip, "phone", login=True)
@@ -327,8 +326,6 @@ def test_the_order_of_a_deltas_fields_does_not_matter():
 
 @given(st.text(alphabet='{}[]",:0123456789ab \\trevisonadm', max_size=60))
 def test_what_is_no_delta_raises_one_kind_of_error(text):
-    from sentinel.core.errors import SentinelError
-
     reader = DeltaReader(Decisions())
     try:
         reader.feed(text)
@@ -336,6 +333,29 @@ def test_what_is_no_delta_raises_one_kind_of_error(text):
     except (ValueError, SentinelError):
         return
     assert json.loads(text)["revision"] >= 0
+
+
+GOOD = {"id": "d1", "kind": "block", "scope": "user", "value": "id:1"}
+
+
+@given(st.lists(st.sampled_from([GOOD, None, 4, "d1", [], {}, [GOOD], GOOD | {"kind": "ban"}]), max_size=8))
+def test_what_cannot_be_read_is_counted_and_the_rest_is_kept(raw):
+    base = Decisions().apply(Delta(1, (Decision("x", "block", "user", "id:2"),)))
+    reader = DeltaReader(base)
+    reader.feed(json.dumps({"revision": 3, "reset": False, "added": raw, "removed": ["x", 4]}))
+    after = reader.finish()
+    assert [after.match(Subject((user,)), 5).allowed for user in ("id:1", "id:2")] == [GOOD not in raw, True]
+    assert reader.rejected == len(raw) - raw.count(GOOD) + 1
+
+
+@pytest.mark.parametrize(
+    "raw", [None, [], {"revision": "1"}, {"revision": -1}, {"revision": True}, {}, {"revision": 1, "reset": 1}], ids=str
+)
+def test_what_is_no_delta_is_refused(raw):
+    reader = DeltaReader(Decisions())
+    with pytest.raises((ValueError, SentinelError)):
+        reader.feed(json.dumps(raw))
+        reader.finish()
 
 
 def test_a_delta_without_end_is_given_up():
