@@ -33,13 +33,6 @@ class Ranks:
             cases.append(Sql(f"WHEN k IS NULL THEN {self.keys.index(None)}"))
         return sql("CASE " + " ".join("{}" for _ in cases) + f" ELSE {len(self.keys)} END", *cases)
 
-    def among(self) -> Sql:
-        """Return the condition that the key `k` is one of these."""
-        there = [Sql("?", (key,)) for key in self.keys if key is not None]
-        tests = [sql("k IN (" + ", ".join("{}" for _ in there) + ")", *there)] if there else []
-        tests += [Sql("k IS NULL")] if None in self.keys else []
-        return sql("(" + " OR ".join("{}" for _ in tests) + ")", *tests) if tests else Sql("FALSE")
-
 
 def ranks(machine: Machine, app: str, made: Sql, key: Key, rank: str, most: int) -> Ranks:
     """Return the `most` keys that are first by the aggregate `rank`; of equal ones, those whose keys come first."""
