@@ -1,6 +1,6 @@
 """Events in the order of (time, id), each once: streamed where files are in order of time, else sorted on disk.
 
-Repeats (the same time and id) are dropped here and counted.
+Repeats (the same time and id) are dropped here and counted; in the files' own order, what a server takes for a repeat.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import IO
 import msgspec
 
 from sentinel.core import identity
+from sentinel.core.duration import DAY
 from sentinel.core.errors import InputError
 from sentinel.core.event import Event
 from sentinel.service.eventfiles.exported import event_of
@@ -27,6 +28,7 @@ LOT = 500
 PIECE = 200_000  # events sorted in memory at once, or fewer that come to as many bytes:
 PIECE_BYTES = 64 << 20
 FAN = 64  # files merged at once
+KNOWN = 200_000  # so many of the newest identities are remembered at least, at most twice as many
 
 _key = attrgetter("at", "id")
 
@@ -41,6 +43,24 @@ class Sorting:
 
     repeats: int = 0
     pieces: int = 0
+
+
+def as_they_came(batches: Iterable[Batch], sorting: Sorting) -> Iterator[list[Event]]:
+    """Give events in the order of their files without repeats: the same id on the same day (UTC), as sent."""
+    young: set[tuple[int | None, str]] = set()
+    old: set[tuple[int | None, str]] = set()
+    for batch in batches:
+        kept = []
+        for event in batch.events:
+            key = (None if event.sent is None else event.sent // DAY, event.id)
+            if key in young or key in old:
+                continue
+            if len(young) >= KNOWN:
+                young, old = set(), young
+            young.add(key)
+            kept.append(event)
+        sorting.repeats += len(batch.events) - len(kept)
+        yield kept
 
 
 def in_order(batches: Iterable[Batch], sorting: Sorting) -> Iterator[list[Event]]:

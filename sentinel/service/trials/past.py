@@ -60,7 +60,7 @@ class Run(ABC):
         """
         batches = self._read(streams, progress)
         if self._reading.arrival_order:
-            self.judge(batch.events for batch in batches)
+            self.judge(order.as_they_came(batches, self.sorting))
             return
         try:
             self.judge(order.in_order(batches, self.sorting))

@@ -12,7 +12,7 @@ from sentinel.core.errors import InputError
 from sentinel.core.event import read
 from sentinel.service.eventfiles import order
 from sentinel.service.eventfiles.exported import event_of
-from sentinel.service.eventfiles.order import Disorder, Sorting, in_order, sort
+from sentinel.service.eventfiles.order import Disorder, Sorting, as_they_came, in_order, sort
 from sentinel.service.eventfiles.reading import Batch
 
 
@@ -53,6 +53,22 @@ def test_a_stream_that_goes_back_in_time_is_refused_as_soon_as_it_does(found, si
     else:
         assert not back
     assert given == sorted(set(given))
+
+
+@pytest.mark.parametrize("size", [1, 3, 9])
+def test_files_own_order_keeps_the_first_of_each_id_and_day(size):
+    day = 86_400
+    came = [(day, "a"), (5, "b"), (5, "a"), (6, "a"), (day - 1, "b"), (day, "b"), (day + 7, "a"), (2 * day, "a")]
+    sorting = Sorting()
+    assert keys(as_they_came(batches(came, size), sorting)) == [came[at] for at in (0, 1, 2, 5, 7)]
+    assert sorting.repeats == 3
+
+
+def test_files_own_order_remembers_no_more_than_it_has_room_for(monkeypatch):
+    """At least the newest so many are known; what is older than twice that comes again."""
+    monkeypatch.setattr(order, "KNOWN", 2)
+    came = [(0, id) for id in "abcbcdea"]
+    assert "".join(id for _, id in keys(as_they_came(batches(came), Sorting()))) == "abcdea"
 
 
 def test_what_cannot_be_followed_any_more_is_given_at_once():

@@ -192,6 +192,15 @@ def test_the_lateness_decides_what_is_late(run):
     assert run(raws, arrival_order=True, lateness=MINUTE)[1]["historical"] == 1
 
 
+def test_in_order_of_arrival_a_repeat_changes_nothing_however_late_it_comes(run):
+    """Its matches were counted, and beyond the lateness it opened findings: windows know it no longer."""
+    raws = [*burst(), raw("now", 4000, "page.viewed")]
+    sent_again = [*burst(), raw("0-0", 4000, "auth", success=False, user="u", ip="203.0.113.9")]
+    found, total = run([*raws, *sent_again], arrival_order=True)
+    assert (total["repeats"], total["playbooks"]["block"]["matched"], total["historical"]) == (4, 3, 0)
+    assert found == run(raws, arrival_order=True)[0]
+
+
 TAKEN_BACK = (
     "playbook: p\ngroup_by: user\nwindow: 1h\nsequence: [{event: a, count: 2}, {event: b}]\nuntil: {event: c}\n"
 )
