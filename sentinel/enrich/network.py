@@ -107,7 +107,7 @@ def _listed(path: Path) -> Iterator[Network]:
 def _network(text: str) -> Network | None:
     """Return a network, None for other text and for one so wide that it is a mistake."""
     try:
-        network = ipaddress.ip_network(text, strict=False)
+        network = address.network(text)
     except ValueError:
         return None
     return network if network.prefixlen >= WIDEST[network.version] else None

@@ -82,7 +82,10 @@ def test_the_widest_network_of_a_list_is_a_block_of_eight_bits(tmp_path: Path) -
     assert read(written(tmp_path / "list", "11.0.0.0/8\n")).holds("11.255.0.1")
 
 
-@pytest.mark.parametrize("line", ["<html>", "192.0.2.0/33", "0.0.0.0/0", "10.0.0.0/7", "::/0", "192.0.2", "a b"])
+@pytest.mark.parametrize(
+    "line",
+    ["<html>", "192.0.2.0/33", "0.0.0.0/0", "10.0.0.0/7", "::/0", "::ffff:0:0/96", "64:ff9b::/96", "192.0.2", "a b"],
+)
 def test_a_line_that_is_no_network_is_named_and_the_list_refused(tmp_path: Path, line: str) -> None:
     path = written(tmp_path / "list", f"192.0.2.0/24\n{line}\n")
     with pytest.raises(InputError, match="line 2: `"):
