@@ -104,7 +104,9 @@ def network(value: Any) -> address.Network:
     try:
         return address.network(text(value))
     except ValueError:
-        raise ValueError(f"`{str(value)[:64]}` is not a network (write `10.0.0.0/8`)") from None
+        given = str(value)[:64]
+        count = "an SDK takes how many proxies there are, a server their networks: " if given.isdecimal() else ""
+        raise ValueError(f"`{given}` is not a network ({count}write `10.0.0.0/8`)") from None
 
 
 def secret(value: Any) -> str:

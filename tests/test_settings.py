@@ -147,7 +147,11 @@ def test_lists_of_networks_in_a_file_are_one_place_or_several_a_kind(toml):
         ({"flags": {"hits_per_group": "999"}}, "`--hits-per-group`: `999` is not a whole number from 1000 to 100000"),
         ({"flags": {"log_format": "xml"}}, "`--log-format`: `xml` is none of `auto`, `json`, `console`"),
         ({"flags": {"allow_private_webhooks": "maybe"}}, "is neither `yes` nor `no`"),
-        ({"flags": {"trusted_proxies": "2"}}, "`--trusted-proxies`: `2` is not a network (write `10.0.0.0/8`)"),
+        (
+            {"environ": {"SENTINEL_TRUSTED_PROXIES": "2"}},
+            "`2` is not a network (an SDK takes how many proxies there are, a server their networks: write `10.0.0.0/8`)",
+        ),
+        ({"flags": {"trusted_proxies": "2x"}}, "`--trusted-proxies`: `2x` is not a network (write `10.0.0.0/8`)"),
         ({"flags": {"forwarded_header": "x-real-ip"}}, "`x-real-ip` is none of `x-forwarded-for`, `forwarded`"),
         ({"flags": {"guard": "50"}}, "`--guard`: `50` is not a guard (write `1000/1h`, or `none`)"),
         ({"flags": {"guard": "50/31d"}}, "`--guard`: `31d` is out of bounds (from 1s to 30d)"),
