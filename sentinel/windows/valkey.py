@@ -14,11 +14,11 @@ from typing import Any
 from sentinel.core.duration import DAY
 from sentinel.core.errors import StoreBusy
 from sentinel.engine.windows import FirstSeen, Hit, Opening, Progress, Watch
-from sentinel.windows import seen
 from sentinel.windows.asked import Asked, opening_of
 from sentinel.windows.groups import Limits
 from sentinel.windows.link import Command, Link, script
 from sentinel.windows.names import BUCKETS, Names, bucket_of
+from sentinel.windows.progress import progress_of
 from sentinel.windows.room import Room
 from sentinel.windows.scripted import Tally, known, text
 from sentinel.windows.state import State
@@ -246,7 +246,7 @@ class ValkeyWindows:
             return None
         constants = asked.scripted.arguments(False, "")[:7]
         answer = self._link.one(script("peek", asked.keys.of(key), *constants, int(asked.scripted.packs)))
-        return seen.progress(asked.scripted, key, answer, now)
+        return progress_of(asked.scripted, key, answer, now)
 
     def lasting(self, watch: str) -> int:
         """Return for how many milliseconds a group's hits are kept; long, where the watch is not known."""

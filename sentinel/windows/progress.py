@@ -23,7 +23,7 @@ from sentinel.windows.scripted import (
 from sentinel.windows.spike import was_there
 
 
-def progress(asked: Scripted[Any], key: str, answer: Sequence[Any], now: int) -> Progress | None:
+def progress_of(asked: Scripted[Any], key: str, answer: Sequence[Any], now: int) -> Progress | None:
     """Return how near a group is to a finding, from what the script `peek` answered; None where it holds nothing."""
     findings, raw, ends, header = answer
     opened = tuple((at, acting == 1) for at, acting in findings)
