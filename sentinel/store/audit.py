@@ -50,11 +50,7 @@ class Audit:
         by: str | None = None, action: str | None = None, target: str | None = None, since: int | None = None,
         until: int | None = None,
     ) -> Page[AuditEntry]:  # fmt: skip
-        """Return the lines of an app (None: of the whole server), newest first.
-
-        `by` is an actor, or BY_HAND for everybody but playbooks. `action` is one action (`decision.lift`) or a family
-        (`decision`). `since` is inclusive, `until` exclusive.
-        """
+        """Return the lines of an app, newest first, as `service.ports.Audit` says."""
         c = audit.c
         wanted = [c.app == app]
         if by is not None:
