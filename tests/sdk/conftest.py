@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sentinel import sdk
+from sentinel.core.decision import Decision, Delta
 from sentinel.sdk.client import Client
 from sentinel.sdk.options import Options
 from tests.sdk.server import KEY, PATIENCE, FakeServer
@@ -66,3 +67,8 @@ def forget() -> None:
 def known(client: Client) -> bool:
     """Wait until the client has its first list."""
     return client.wait_ready(PATIENCE)
+
+
+def decide(client: Client, *decisions: Decision) -> None:
+    """Let the client hold these decisions too, without a server."""
+    client.held.decisions = client.held.decisions.apply(Delta(1, decisions))

@@ -21,13 +21,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from sentinel import sdk
-from sentinel.core.decision import Decision, Delta, pair
+from sentinel.core.decision import Decision, pair
 from sentinel.core.device import fingerprint
 from sentinel.sdk import testing
 from sentinel.sdk.asgi import SentinelMiddleware
 from sentinel.sdk.fastapi import protect
 from tests.sdk import serving
-from tests.sdk.conftest import known
+from tests.sdk.conftest import decide, known
 
 pool = ThreadPoolExecutor(2)
 
@@ -165,17 +165,13 @@ def app(went_on):
     return made
 
 
-def decided(client, *decisions):
-    client.held.decisions = client.held.decisions.apply(Delta(1, decisions))
-
-
 WAYS = ["plain", "async", "depends", "swallows", "bare", "task", "group", "pool"]
 
 
 def test_a_refused_user_is_refused_however_the_view_calls(server, start, app, went_on):
     client = start()
     assert known(client)
-    decided(client, block())
+    decide(client, block())
     with serving.asgi(app) as site:
         for way in WAYS:
             got = site.get(f"/{way}/bad")
@@ -207,7 +203,7 @@ def test_the_order_among_other_middleware_changes_nothing(server, start, went_on
     app.add_middleware(CORSMiddleware, allow_origins=["https://shop.example"])
     client = start()
     assert known(client)
-    decided(client, block())
+    decide(client, block())
     with serving.asgi(app) as site:
         for way in WAYS:
             got = site.get(f"/{way}/bad", Origin="https://shop.example")
@@ -233,7 +229,7 @@ def test_a_session_opened_before_the_block_is_refused_on_its_next_request(server
 def test_a_blocked_address_never_reaches_the_application(server, start, app, went_on):
     client = start()
     assert known(client)
-    decided(client, block(scope="network", value="127.0.0.0/24"))
+    decide(client, block(scope="network", value="127.0.0.0/24"))
     with serving.asgi(app) as site:
         got = site.get("/plain/good", Accept="text/html,*/*;q=0.8")
     assert (got.status, got.headers["content-type"]) == (403, "text/html; charset=utf-8")
@@ -248,7 +244,7 @@ def test_a_blocked_address_never_reaches_the_application(server, start, app, wen
 def test_the_enforced_event_is_sent_only_for_answers_of_ours(server, start, app):
     client = start()
     assert known(client)
-    decided(client, block())
+    decide(client, block())
     with serving.asgi(app) as site:
         assert site.get("/late/bad").status == 200
         assert site.get("/stream/bad").body == b"onetwo"
@@ -261,7 +257,7 @@ def test_the_enforced_event_is_sent_only_for_answers_of_ours(server, start, app)
 def test_a_redirect_leads_away_but_not_in_circles(server, start, app):
     client = start()
     assert known(client)
-    decided(client, Decision("r", "redirect", "user", "id:sent", to="/verify", playbook="p"))
+    decide(client, Decision("r", "redirect", "user", "id:sent", to="/verify", playbook="p"))
     with serving.asgi(app) as site:
         got = site.get("/plain/sent")
         assert (got.status, got.headers["location"]) == (303, "/verify")
@@ -280,7 +276,7 @@ def test_a_challenge_is_the_applications_own_or_401(server, start, went_on):
 
     client = start(exempt=["/plain"])
     assert known(client)
-    decided(client, Decision("c", "challenge", "user", "id:odd", playbook="p"))
+    decide(client, Decision("c", "challenge", "user", "id:odd", playbook="p"))
     for own, status, body in ((None, 401, b"challenged"), (ask, 428, b"c"), (broken, 401, b"challenged")):
         app = application(went_on)
         app.add_middleware(SentinelMiddleware, challenge=own)
@@ -294,7 +290,7 @@ def test_a_challenge_is_the_applications_own_or_401(server, start, went_on):
 def test_a_blocked_user_cannot_go_on_guessing(server, start, app, went_on):
     client = start(flush_interval=3600)  # an event waits no longer for its request's answer
     assert known(client)
-    decided(client, block())
+    decide(client, block())
     with serving.asgi(app) as site:
         assert site.get("/login/bad/no", "POST").status == 403
         assert site.get("/login/bad/ok", "POST").status == 403
@@ -310,7 +306,7 @@ def test_a_login_only_block_spares_sessions_and_familiar_devices(server, start, 
     client = start()
     assert known(client)
     device = fingerprint("Familiar/1.0", "de")
-    decided(
+    decide(
         client,
         block(logins_only=True, value="id:bad"),
         Decision("a", "allow", "user+device", pair("id:bad", device), playbook="p"),
@@ -324,7 +320,7 @@ def test_a_login_only_block_spares_sessions_and_familiar_devices(server, start, 
 def test_an_applications_own_faults_stay_its_own(server, start, app):
     client = start()
     assert known(client)
-    decided(client, block())
+    decide(client, block())
     with serving.asgi(app) as site:
         assert site.get("/fails/good").status == 500
         assert site.get("/nowhere").status == 404
@@ -430,10 +426,10 @@ def test_of_json_that_cannot_be_read_whole_no_secret_is_collected(server, start,
 def test_a_websocket_is_refused_as_it_connects(server, start, app):
     client = start()
     assert known(client)
-    decided(client, block(scope="ip", value="127.0.0.1"))
+    decide(client, block(scope="ip", value="127.0.0.1"))
     with serving.asgi(app) as site, pytest.raises(InvalidStatus):
         connect(f"ws://127.0.0.1:{site.port}/socket/good").close()
-    decided(client, block(), Decision("d1", "block", "user", "id:bad", playbook="p"))
+    decide(client, block(), Decision("d1", "block", "user", "id:bad", playbook="p"))
     with serving.asgi(app) as site, pytest.raises(InvalidStatus):
         connect(f"ws://127.0.0.1:{site.port}/early/bad").close()
 
@@ -445,7 +441,7 @@ def test_a_websocket_is_closed_once_its_user_is_refused(server, start, app):
         with connect(f"ws://127.0.0.1:{site.port}/socket/bad") as socket:
             socket.send("one")
             assert socket.recv(5) == "one"
-            decided(client, block())
+            decide(client, block())
             socket.send("two")
             with pytest.raises(ConnectionClosed) as closed:
                 socket.recv(5)
@@ -493,7 +489,7 @@ def test_the_middleware_is_idle_before_start(idle, app):
 def test_two_middlewares_make_one_answer(server, start, app):
     client = start()
     assert known(client)
-    decided(client, block())
+    decide(client, block())
     app.add_middleware(SentinelMiddleware)
     with serving.asgi(app) as site:
         assert site.get("/plain/bad").status == 403
@@ -504,7 +500,7 @@ def test_two_middlewares_make_one_answer(server, start, app):
 def test_page_status_and_headers_can_be_the_applications(server, start, app):
     client = start(block_status=451, block_page="<b>no: {reference}</b>", block_headers={"X-Why": "security"})
     assert known(client)
-    decided(client, block())
+    decide(client, block())
     with serving.asgi(app) as site:
         got = site.get("/plain/bad", Accept="text/html")
         assert (got.status, got.body, got.headers["x-why"]) == (451, b"<b>no: d1</b>", "security")
@@ -514,7 +510,7 @@ def test_page_status_and_headers_can_be_the_applications(server, start, app):
 def test_the_address_is_what_trusted_proxies_say(server, start, app):
     client = start(trusted_proxies=["127.0.0.0/8", "10.0.0.0/8"])
     assert known(client)
-    decided(client, block(scope="ip", value="203.0.113.9"))
+    decide(client, block(scope="ip", value="203.0.113.9"))
     with serving.asgi(app, proxy_headers=False) as site:
         assert site.get("/plain/x", X_Forwarded_For="203.0.113.9").status == 403
         assert site.get("/plain/x", X_Forwarded_For="203.0.113.9, 10.1.1.1").status == 403

@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 import pytest
 
 from sentinel import sdk
-from sentinel.core.decision import Decision, Delta
+from sentinel.core.decision import Decision
 from tests.sdk import serving
-from tests.sdk.conftest import known
+from tests.sdk.conftest import decide, known
 
 pytest.importorskip("django")
 
@@ -204,10 +204,6 @@ def client(server, start):
     for noted in (went_on, closed, under_way):
         noted.clear()
     return made
-
-
-def decide(client, *decisions):
-    client.held.decisions = client.held.decisions.apply(Delta(1, decisions))
 
 
 @pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")  # Django's own, of a view made for WSGI

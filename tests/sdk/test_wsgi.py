@@ -11,11 +11,11 @@ from wsgiref.validate import validator
 import pytest
 
 from sentinel import sdk
-from sentinel.core.decision import Decision, Delta
+from sentinel.core.decision import Decision
 from sentinel.sdk import context, testing
 from sentinel.sdk.wsgi import SentinelMiddleware
 from tests.sdk import serving
-from tests.sdk.conftest import known
+from tests.sdk.conftest import decide, known
 
 closed: list[str] = []
 
@@ -92,10 +92,6 @@ def client(server, start):
     made = start(flush_interval=3600)  # an event waits no longer for its request's answer
     assert known(made)
     return made
-
-
-def decide(client, *decisions):
-    client.held.decisions = client.held.decisions.apply(Delta(1, decisions))
 
 
 BAD = Decision("d1", "block", "user", "id:bad", playbook="p")
