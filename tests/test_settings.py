@@ -149,7 +149,7 @@ def test_lists_of_networks_in_a_file_are_one_place_or_several_a_kind(toml):
         ({"flags": {"allow_private_webhooks": "maybe"}}, "is neither `yes` nor `no`"),
         (
             {"environ": {"SENTINEL_TRUSTED_PROXIES": "2"}},
-            "`2` is not a network (an SDK takes how many proxies there are, a server their networks: write `10.0.0.0/8`)",
+            "`2` is not a network (an SDK takes how many proxies there are, a server their networks: write ",
         ),
         ({"flags": {"trusted_proxies": "2x"}}, "`--trusted-proxies`: `2x` is not a network (write `10.0.0.0/8`)"),
         ({"flags": {"forwarded_header": "x-real-ip"}}, "`x-real-ip` is none of `x-forwarded-for`, `forwarded`"),
