@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from math import inf
 
@@ -108,15 +109,43 @@ def _ratio(reading: Reading, desk: Desk) -> None:
         desk.report(spot, "always reached: a share is never below 0", "`gt: 0` asks for one at least")
 
 
+def _asked(step: Reading) -> int:
+    """Return how many events a step asks for."""
+    counts = [step["count"], *(step["distinct"] or {}).values()]
+    return max((least(bound) for bound in counts if bound), default=1)
+
+
 def _steps(reading: Reading, desk: Desk) -> None:
     """A sequence cannot ask for more events than are kept of a group."""
-    asked = 0
-    for step in reading["sequence"] or ():
-        counts = [step["count"], *(step["distinct"] or {}).values()]
-        asked += max((least(bound) for bound in counts if bound), default=1)
+    asked = sum(_asked(step) for step in reading["sequence"] or ())
     if asked > MOST_EVENTS:
         message = f"never reached: the steps ask for {asked:,} events, and {MOST_EVENTS:,} are kept of a group"
         desk.report(reading.spot("sequence"), message, "ask for fewer: a thousand times is as telling as once")
+
+
+def _cancelled(reading: Reading, desk: Desk) -> None:
+    """`until` is looked at before a step is filled: what it takes fills none, but begins a sequence."""
+    until = reading["until"]
+    for number, step in enumerate(reading["sequence"] or (), 1):
+        if until is not None and (number > 1 or _asked(step) > 1) and _takes_all(until, step):
+            message = f"never reached: it takes every event of step {number}, and is looked at before a step is filled"
+            desk.report(reading.key_spot("until"), message, "say what means that all is well, and is no step")
+            return
+
+
+def _takes_all(until: Reading, step: Reading) -> bool:
+    """Say whether what is written shows that one selection means all that another does."""
+    written = [key for key in ("rule", "event", "where") if until.written(key)]
+    if not written or any(until[key] is None or step[key] is None for key in written):
+        return False
+    if any(until[key] != step[key] for key in written if key != "event"):
+        return False
+    return until["event"] is None or all(_named(name, until["event"]) for name in step["event"])
+
+
+def _named(name: str, among: tuple[str, ...]) -> bool:
+    """Say whether a name of events, or a pattern of names, is among others for certain."""
+    return any(one in (name, "*") or (not is_pattern(name) and fnmatchcase(name, one)) for one in among)
 
 
 def _novelty(reading: Reading, desk: Desk) -> None:
@@ -147,5 +176,5 @@ def _baseline(reading: Reading, desk: Desk) -> None:
 
 
 IMPOSSIBLE: tuple[Callable[[Reading, Desk], None], ...] = (
-    _distinct, _sums, _numbers, _ratio, _steps, _novelty, _speed, _baseline,
+    _distinct, _sums, _numbers, _ratio, _steps, _cancelled, _novelty, _speed, _baseline,
 )  # fmt: skip
