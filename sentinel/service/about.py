@@ -94,8 +94,8 @@ def names_of(ip: str, ipv6: int) -> tuple[str, ...]:
 
 def decided(store: Store, app: str, names: Sequence[str], now: int) -> tuple[KeptDecision, ...]:
     """Return the decisions on an address by its names (in force or not), and those in force on networks around it."""
-    scopes = {name: "network" if "/" in name and "." in name else "ip" for name in names}
-    found = [one for name, scope in scopes.items() for one in store.decisions.list(app, scope=scope, value=name).items]
+    said = [store.decisions.list(app, scope=scope, value=name) for name in names for scope in ("ip", "network")]
+    found = [one for page in said for one in page.items]
     return _latest((*found, *store.decisions.on(app, ("network",), around(names[0]), now)))
 
 

@@ -68,6 +68,16 @@ def test_decisions_of_a_period_are_counted_by_kind_each_once_for_all_keys_of_a_p
     assert [kept.decision.id for kept in listed] == ["c", "b"]
 
 
+def test_what_was_decided_on_an_address_is_told_when_it_is_over_whoever_decided_it(store):
+    """People block an IPv6 address by the network that it is grouped by, and so do playbooks, which call it one."""
+    app, group = fresh_app(store), "2001:db8:7:1::/64"
+    over = [decision(f"{scope} over", group, NOW - 1, scope=scope) for scope in ("ip", "network")]
+    around = [decision(f"around {n}", "2001:db8:7::/48", NOW + n, scope="network") for n in (-1, 1)]
+    put(store, batch(app, decisions=(*over, *around)))
+    told = about.decided(store, app, about.names_of("2001:db8:7:1::5", 64), NOW)
+    assert {kept.decision.id for kept in told} == {"ip over", "network over", "around 1"}
+
+
 def test_all_that_a_playbook_decided_ends_in_one_change_and_nothing_else_does(store):
     mine = tuple(decision(f"d{n}", f"id:{n}", playbook="wrong") for n in range(700))
     over, other = decision("over", "id:over", NOW - 1, playbook="wrong"), decision("other", "id:other")
