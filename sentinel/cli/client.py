@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
@@ -12,6 +13,8 @@ from urllib.parse import SplitResult, quote, urlencode, urlsplit
 import typer
 
 from sentinel import __version__, local, settings
+from sentinel.cli.terminal import complain
+from sentinel.core.address import is_loopback
 from sentinel.core.errors import SentinelError
 
 Url = Annotated[str | None, typer.Option("--url", envvar="SENTINEL_URL", help="The server's URL.", metavar="URL")]
@@ -51,7 +54,7 @@ class Unreachable(SentinelError):
 
 
 class Client:
-    """Asks one server, each time on a connection of its own."""
+    """Asks one server, each time on a connection of its own; `exposed` is the host where the key goes unencrypted."""
 
     def __init__(self, url: str, key: str, app: str | None = None) -> None:
         self.url = url
@@ -59,6 +62,8 @@ class Client:
         self.timeout = TIMEOUT  # seconds without a byte
         self._parts = _parts(url)
         self._headers = {"Authorization": f"Bearer {_sendable('key', key)}", "User-Agent": f"sentinel/{__version__}"}
+        host = self._parts.hostname or ""
+        self.exposed = host if self._parts.scheme == "http" and not is_loopback(host) else None
         if app is not None:
             self._headers["Sentinel-App"] = _sendable("app", app)
 
@@ -161,7 +166,15 @@ def connect(url: str | None, key: str | None, app: str | None, data: Path | None
         return _beside(data or settings.read().data, app)
     if key is None:
         raise SentinelError("no key", "give `--key`, or set SENTINEL_KEY")
-    return Client(url or settings.read().address, key, app)
+    client = Client(url or settings.read().address, key, app)
+    if client.exposed:
+        _warn_of(client.exposed)
+    return client
+
+
+@cache  # an import connects again and again
+def _warn_of(host: str) -> None:
+    complain(f"the key goes unencrypted to `{host}` (use `https://`)")
 
 
 def path_of(room: str, name: str) -> str:
@@ -183,7 +196,8 @@ def _beside(folder: Path, app: str | None) -> Client:
 def _parts(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and "@" not in url:
+        sound = parts.hostname and parts.port != 0 and not any(char in "@ " for char in url)
+        if parts.scheme in ("http", "https") and sound:
             return parts
     except ValueError:
         pass

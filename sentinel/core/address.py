@@ -91,6 +91,16 @@ def is_untouchable(text: str) -> bool:
     return any(network.version == other.version and network.overlaps(other) for other in _UNTOUCHABLE)
 
 
+def is_loopback(host: str) -> bool:
+    """Say whether a host name or address is this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def group(ip: str) -> str:
     """Return `network_of` with the default prefix."""
     return network_of(ip) if ":" in ip else ip

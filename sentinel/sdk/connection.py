@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from sentinel import __version__
-from sentinel.sdk.options import Options, is_loopback
+from sentinel.core.address import is_loopback
+from sentinel.sdk.options import Options
 
 try:
     import ssl

@@ -5,7 +5,6 @@ An option that makes no sense is left out with a warning: no setting may keep an
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -123,23 +122,13 @@ def told(error: BaseException) -> str:
         return type(error).__name__
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether a host name or address is this machine."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _speakable(options: Options, warn: Warn) -> Options:
     if not options.connected:
         missing = " and ".join(name for name in ("url", "key") if getattr(options, name) is None)
         warn(f"no {missing}: events wait in memory and nothing is enforced (set SENTINEL_URL and SENTINEL_KEY)")
         return options
     parts = urlsplit(options.url or "")
-    if parts.scheme == "http" and not is_loopback(parts.hostname or "") and not options.allow_plain_http:
+    if parts.scheme == "http" and not address.is_loopback(parts.hostname or "") and not options.allow_plain_http:
         warn(f"the key is not sent over plain HTTP to `{parts.hostname}` (use https, or set allow_plain_http=True)")
         return _without_server(options)
     return options

@@ -18,8 +18,9 @@ import pytest
 import structlog
 import zstandard
 
+from sentinel.cli import client as asking
 from sentinel.cli import importing
-from sentinel.cli.client import Client, Refused, Unreachable
+from sentinel.cli.client import Client, Refused, Unreachable, connect
 from sentinel.cli.importing import Bookmark, Sender
 from sentinel.cli.options import scope_of
 from sentinel.cli.program import run
@@ -809,3 +810,21 @@ def test_a_stream_gives_events_as_they_come(server):
     timer.join()
     with pytest.raises(SentinelError, match="not known"):
         next(Client(server.url, "wrong").events("/v1/events/tail"))
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://sentinel.example:8787", "sentinel: the key goes unencrypted to `sentinel.example` (use `https://`)\n"),
+        ("https://sentinel.example", ""),
+        ("http://127.0.0.1:8787", ""),
+        ("http://[::1]:8787", ""),
+        ("http://LocalHost", ""),
+    ],
+)
+def test_a_key_that_would_go_unencrypted_is_warned_of(capsys, url, said):
+    """It may be an administrator's; once is enough, for an import connects again and again."""
+    asking._warn_of.cache_clear()
+    for _ in range(2):
+        connect(url, "x" * 54, None, None)
+    assert capsys.readouterr().err == said
