@@ -48,7 +48,7 @@ def test_what_is_shown_is_defused_once_and_for_all(text):
     [
         ("\x1b[31mred", "\\x1b[31mred"),
         ("\x9b2J", "\\x9b2J"),
-        ("a\rb\x08\x7f\0", "a\\rb\\x08\\x7f\\x00"),
+        ("a\r\n\tb\x08\x7f\0", "a\\r\n\tb\\x08\\x7f\\x00"),
         ("user\u202etxt.exe", "user\\u202etxt.exe"),
         ("zero\u200bwidth\u2028line", "zero\\u200bwidth\\u2028line"),
         ("\udc80", "\\udc80"),

@@ -31,6 +31,7 @@ def test_the_bucket_of_a_moment_and_the_one_before_it_follow_the_zones_calendar(
 def test_a_period_has_every_bucket_that_it_touches():
     over = buckets("hour", "UTC", AT, moment.parse("2026-03-29T12:00:00.000001Z"), 10)
     assert [moment.to_text(at)[11:16] for at in over.starts()] == ["10:00", "11:00", "12:00"]
+    assert buckets("hour", "UTC", AT, moment.parse("2026-03-29T12:00:00Z"), 10).count == 2
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -323,6 +324,14 @@ def test_what_one_waited_for_in_vain_nobody_waits_for_until_the_server_answers(m
         process.send_signal(signal.SIGCONT)
     valkey.eventually(lambda: _answers(link))
     link.close()
+
+
+def test_a_watch_that_only_one_of_several_processes_lacks_is_told(link: Link, monkeypatch: Any) -> None:
+    monkeypatch.setattr("sentinel.windows.state.THERE", 600_000)  # however long a busy machine takes
+    with closing(open_link(valkey.shared().url)) as second, closing(open_link(valkey.shared().url)) as third:
+        ValkeyWindows(second, "several", [COUNT]).apart()
+        ValkeyWindows(third, "several", [WAIT]).apart()
+        assert ValkeyWindows(link, "several", [COUNT]).apart() == {"w"}
 
 
 def test_what_is_lost_while_nothing_counts_is_noticed(link: Link) -> None:
