@@ -18,7 +18,8 @@ def network(text: str) -> IPv4Network | IPv6Network:
     try:
         found = address.network(text)
     except ValueError:
-        raise SentinelError(f"`ip`: `{text[:64]}` is neither an address nor a network") from None
+        what = f"`ip`: `{text[:64]}` is neither an address nor a network"
+        raise SentinelError(what, "write `203.0.113.9` or `203.0.113.0/24`") from None
     if found.version == 6 and found.prefixlen > 64:
         raise SentinelError(f"`ip`: `{text[:64]}` is narrower than /64", "of IPv6, name one address or a wider network")
     return found

@@ -427,7 +427,7 @@ class TestEvents:
             ("from=9999d", "`from`: `9999d` is longer than ten years"),
             ("from=1d&to=2d", "`from`: it does not lie before `to`"),
             ("ip=nowhere", "`ip`: `nowhere` is not an address"),
-            ("ip=1.2.3.4/99", "`ip`: `1.2.3.4/99` is neither"),
+            ("ip=1.2.3.4/99", "`ip`: `1.2.3.4/99` is neither an address nor a network"),
             ("limit=0", "`limit`"),
             ("limit=1001", "`limit`"),
             ("cursor=nonsense", "`cursor`: `nonsense` was not given by this list"),
