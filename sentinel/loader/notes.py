@@ -1,13 +1,14 @@
-"""What is written well and hardly meant: values no SDK sends, several names in one, a `*` that stands for itself, and
-more new things than are remembered.
+"""What is written well and hardly meant: values no SDK sends, several names in one, a `*` that stands for itself, the
+beginning of a user without the user's kind, and more new things than are remembered.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
+from sentinel.core.identity import DEFAULT_ORDER
 from sentinel.core.scrub import Scrubber
 from sentinel.engine.expression import Expression
 from sentinel.engine.nodes import Call, Compare, Field, ListOf, Literal, Node, walk
@@ -83,6 +84,8 @@ def _about(
             yield Note(place, name, "this is the name of one event", f"several are a list: `[{', '.join(parts)}]`")
     for where in wheres:
         yield from (Note(place, text, "`*` stands for itself here", hint) for text, hint in _starred(where))
+        for text in _without_kind(where):
+            yield Note(place, text, "a user begins with its kind, such as `id:`", f'write "id:{text}"')
 
 
 def _is_secret(field: str, scrubber: Scrubber) -> bool:
@@ -128,3 +131,30 @@ def _star(known: Node, literal: Literal, source: str) -> Iterator[tuple[str, str
     function = "contains" if text.startswith("*") and text.endswith("*") else function
     asked = source[known.span.start : known.span.end]
     yield text, f'write `{function}({asked}, "{plain}")`'
+
+
+def _without_kind(where: Expression) -> Iterator[str]:
+    """Give each text that no user key begins with, where a function of `user` asks for it.
+
+    Only a comparison of `user` itself reads `u1` as `id:u1`.
+    """
+    for node in walk(where.tree):
+        texts: tuple[Node, ...] = ()
+        if _asks_user(node, "startswith"):
+            texts = node.arguments[1:]
+        elif isinstance(node, Compare) and any(_asks_user(one, "lower") for one in node.operands):
+            texts = node.operands
+        for text in texts:
+            for one in text.items if isinstance(text, ListOf) else (text,):
+                if isinstance(one, Literal) and isinstance(one.value, str) and not _begins_user(one.value):
+                    yield one.value
+
+
+def _asks_user(node: Node, function: str) -> TypeGuard[Call]:
+    """Say whether a node is a call of this function on `user`."""
+    first = node.arguments[0] if isinstance(node, Call) and node.function == function else None
+    return isinstance(first, Field) and first.path == "user"
+
+
+def _begins_user(text: str) -> bool:
+    return ":" in text or any(f"{kind}:".startswith(text) for kind in DEFAULT_ORDER)

@@ -115,6 +115,21 @@ def test_names_that_are_one_text_and_stars_in_texts_are_noted(here, capsys):
     }
 
 
+def test_the_beginning_of_a_user_without_its_kind_is_noted(here, capsys):
+    """`user == "svc"` means `id:svc`; of a function it does not, and the rule matched nothing, in silence."""
+    asked = [
+        'startswith(user, "svc-")', 'lower(user) == "ana"', '"ben" != lower(user)', 'lower(user) in ["cy", "id:dan"]',
+        'startswith(user, "id:svc-")', 'startswith(user, "use")', 'user in ["eve", "fay"]', 'contains(user, "gil")',
+        'startswith(user.id, "hal")', 'lower(user.email) == "ivo"',
+    ]  # fmt: skip
+    (here / "r.yaml").write_text(f"rule: r\nwhere: '{' or '.join(asked)}'\n")
+    assert run(["check", "r.yaml"]) == 0
+    _, *notes = capsys.readouterr().out.splitlines()
+    assert [one.split("`")[1] for one in notes[::2]] == ["ana", "ben", "cy", "svc-"]
+    said = "r.yaml:1:1: note: `svc-`: a user begins with its kind, such as `id:`"
+    assert notes[-2:] == [said, '    hint: write "id:svc-"']
+
+
 def test_a_search_of_the_whole_app_for_more_than_is_remembered_is_noted(here, capsys):
     new = "first_seen: {{field: {}, history: 30d, after: 5}}\n"
     found = ["group_by: []\n" + new.format(field) for field in ("properties.client", "agent.os", "event")]
