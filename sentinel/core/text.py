@@ -41,7 +41,7 @@ def legible(text: str, kept: str = "") -> str:
 
     Control, direction, private and undecodable characters and odd spaces become `\\x1b`, `\\u202e` and so on. A joiner
     or its opposite stays where it changes what is seen: behind a virama and between Arabic letters that would join, as
-    RFC 5892 says in its appendix A, and between emoji.
+    RFC 5892 says in its appendix A, and between emoji; the opposite behind a virama only where a letter follows.
     """
     if text.isprintable() or (kept and text.translate(str.maketrans("", "", kept)).isprintable()):
         return text
@@ -54,4 +54,6 @@ def legible(text: str, kept: str = "") -> str:
 
 
 def _behind_virama(text: str, place: int) -> bool:
-    return text[place] in "\u200c\u200d" and unicodedata.combining(text[place - 1 : place] or " ") == _VIRAMA
+    if text[place] not in "\u200c\u200d" or unicodedata.combining(text[place - 1 : place] or " ") != _VIRAMA:
+        return False
+    return text[place] == "\u200d" or text[place + 1 : place + 2].isalpha()

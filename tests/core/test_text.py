@@ -49,7 +49,7 @@ def joins(text, place):
     """Say naively whether a joiner, or its opposite, changes what is seen."""
     before, after = text[:place], text[place + 1 :]
     if unicodedata.combining((before or " ")[-1]) == 9:
-        return True
+        return text[place] == "\u200d" or (after or " ")[0].isalpha()
     if text[place] == "\u200c":
         return (before.rstrip("\u064e") or " ")[-1] in BOTH and (after.lstrip("\u064e") or " ")[0] in AFTER
     shown = before.removesuffix("\ufe0f")
@@ -58,6 +58,7 @@ def joins(text, place):
 
 @example("می\u200cخواهد")
 @example("क\u094d\u200dष")
+@example("क\u094d\u200cष क\u094d\u200c")
 @example("👩🏽\u200d🔥 ❤\ufe0f\u200d🔥\u200d🔥")
 @given(MIXED)
 def test_joiners_stay_where_they_join_and_all_else_that_is_unseen_is_spelt(text):
@@ -86,6 +87,7 @@ def test_a_letter_that_joins_to_the_one_before_alone_is_parted_from_that_one_alo
         ("ب\u200dب", "ب\\u200dب"),
         ("ب\u200c\u200cب", "ب\\u200c\\u200cب"),
         ("👩\u200ca", "👩\\u200ca"),
+        ("क\u094d\u200c क\u094d\u200cष", "क\u094d\\u200c क\u094d\u200cष"),
         ("\u200d", "\\u200d"),
     ],
     ids=ascii,
