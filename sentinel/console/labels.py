@@ -50,7 +50,13 @@ def label(name: str, path: str) -> str:
     return OTHERS.get(path.rpartition("/")[2], {}).get(name) or LABELS.get(name, name)
 
 
+def place(message: str) -> str:
+    """Return the name of the field that a message is about, nothing where it is about none."""
+    found = _PLACE.match(message)
+    return found[1] if found else ""
+
+
 def labelled(message: str, path: str) -> str:
     """Return a message about a field of a form with the field called what people see beside it."""
-    place = _PLACE.match(message)
-    return f"`{label(place[1], path)}`{message[place.end() :]}" if place else message
+    found = _PLACE.match(message)
+    return f"`{label(found[1], path)}`{message[found.end() :]}" if found else message

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from sentinel.console.labels import label, labelled
+from sentinel.console.labels import label, labelled, place
 from sentinel.core import moment
 from sentinel.core.decision import PAIRS, unpair
 from sentinel.core.duration import DAY, ENDLESS, HOUR, MINUTE, SECOND, format_duration
@@ -51,7 +51,7 @@ def environment() -> Environment:
         "actor": actor, "duration": duration, "short": short, "target": target, "parties": parties,
         "pair": lambda value: (value, value), "filename": filename, "parsed": moment.parse,
         "suffixed": lambda value, more: f"{value}{more}", "told": told, "many": many, "dotted": dotted,
-        "grouped": grouped, "quoted": quoted, "excerpt": excerpt, "label": label, "labelled": labelled,
+        "grouped": grouped, "quoted": quoted, "excerpt": excerpt, "label": label, "labelled": labelled, "place": place,
         "valued": valued, "metric": metric, "bound": bound,
     }  # fmt: skip
     return env

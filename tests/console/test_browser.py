@@ -276,6 +276,7 @@ def test_somebody_is_blocked_by_hand_and_let_through_again(chromium, console, sc
         page.fill("#f-why", "a mistake")
         page.get_by_role("button", name="Lift for good").click()
         page.get_by_text("The decision was lifted").wait_for()
+        assert not scripts or "lifted" in page.locator(":focus").inner_text()  # a reader hears it and goes on there
         assert "a mistake" in page.locator("main").inner_text()
         assert page.get_by_role("button", name="Lift for good").count() == 0
 
@@ -293,6 +294,12 @@ def test_what_is_wrong_with_a_form_is_told_beside_it_and_what_was_typed_stays(ch
             "is not an address" in page.get_by_role("alert").inner_text()
         )
         assert page.input_value("#f-value") == "not an address"
+        assert page.locator("#f-value:focus[aria-invalid]").count() == 1
+        described = (page.get_attribute("#f-value", "aria-describedby") or "").split()
+        assert described == ["f-value-flaw", "f-value-hint"]
+        assert page.locator("#f-value-flaw").inner_text() == page.get_by_role("alert").inner_text()
+        page.locator("#f-value").press_sequentially("!")
+        assert page.locator("#f-value[aria-invalid]").count() == 0
 
 
 def test_a_false_positive_is_lifted_and_excepted_with_one_form(chromium, console):
@@ -360,11 +367,14 @@ def test_the_overview_refreshes_itself_and_nothing_jumps(chromium, console):
         page.clock.install()
         seen.open("/overview?app=one")
         before = page.locator("main").bounding_box()
+        link = page.locator("main a", has_text="All findings")
+        link.focus()
         with page.expect_response(lambda answer: "hx-request" in answer.request.headers) as asked:
             page.clock.fast_forward(11_000)
         assert asked.value.request.headers["sentinel-poll"] == "1"
         assert asked.value.status == 200
         page.wait_for_timeout(200)
+        assert link.evaluate("(link) => link === document.activeElement")
         assert page.locator(".frame .frame").count() == 0
         assert page.locator("main").bounding_box()["y"] == before["y"]
         seen.quiet()
@@ -378,6 +388,31 @@ def test_a_session_that_ended_leads_to_the_door_and_back(chromium, console):
         seen.page.locator("nav a", has_text="Decisions").click()
         seen.page.wait_for_url("**/sign-in?next=%2Fdecisions")
         assert seen.page.locator('input[name="next"]').input_value() == "/decisions"
+
+
+def test_a_page_the_browser_kept_is_shown_again_to_none_but_its_reader(chromium, console):
+    reader = console.invited("kept", "viewer", ("one",))
+    again = "dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))"
+    with tab(chromium, reader) as seen:
+        page = seen.page
+        seen.open("/people/id%3Akept")
+        with page.expect_response("**/account"):
+            page.evaluate(again)
+        page.locator("h1", has_text="id:kept").wait_for()
+        console.server.accounts.sign_out(reader.session, "account:kept")
+        page.evaluate(again)
+        page.wait_for_url("**/sign-in")
+
+
+def test_a_list_gone_back_to_says_what_it_shows(chromium, console):
+    with tab(chromium, console.reader()) as seen:
+        page = seen.page
+        seen.open("/findings?app=one")
+        page.select_option("#f-status", "confirmed")
+        page.wait_for_url("**status=confirmed*")
+        page.go_back()
+        page.wait_for_url("**/findings?app=one")
+        page.wait_for_function("document.querySelector('#f-status').value === ''")
 
 
 def test_somebody_is_found_by_a_search_blocked_from_their_page_and_let_through_again(chromium, tmp_path):

@@ -193,6 +193,14 @@ def test_a_search_is_kept_found_again_and_removed_by_its_owner_alone(console):
     assert console.store.searches.list("one") == []
 
 
+def test_what_can_be_made_of_a_search_is_a_step_from_its_box_and_not_behind_its_events(console):
+    page = console.reader("analyst").page(where())
+    box, made = page.index('id="f-q"'), page.index("Make this a playbook")
+    events = page.index("<tbody>", page.index('id="h-events"'))
+    assert box < made < events and page.index('href="#h-top"') < events < page.index('id="h-top"')
+    assert "Make this a" not in console.reader("viewer").page(where())
+
+
 BETWEEN = {"range": "between", "from": "2026-11-01T00:00:00", "to": "2099-01-01T00:00:00"}
 
 

@@ -530,6 +530,7 @@ def test_somebody_is_invited_to_one_app_and_sees_no_other(console):
     (id,) = (one.id for one in console.store.accounts.list() if one.name == "guest@example.com")
     reader.done(f"/settings/accounts/{id}/change", {"role": "analyst", "apps": ["one", "two"]})
     assert guest.get("/overview?app=one").status == 200
+    assert "by=account%3Aguest%40example.com" in reader.page("/settings/accounts")  # to the audit of what they did
     reader.done(f"/settings/accounts/{id}/remove")
     assert guest.get("/overview").status == 303
 
@@ -562,7 +563,8 @@ def test_a_form_whose_answer_is_a_secret_keeps_what_was_written_where_something_
 def test_whoever_takes_a_colleagues_password_away_is_told_so_before(console):
     console.invited("forgetful", "viewer", ("one",))
     said = text(console.reader().page("/settings/accounts"))
-    assert re.search(r"New link Their password is gone and they are signed out .* Take the password away", said)
+    warned = r"New link for forgetful Their password is gone and they are signed out .* Take the password away"
+    assert re.search(warned, said)
 
 
 def test_whoever_signs_in_anew_is_led_back_to_the_page_whose_form_they_sent(console):

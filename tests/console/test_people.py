@@ -60,6 +60,16 @@ def test_a_persons_page_says_what_they_did_and_met_and_nothing_of_another_app(co
     assert "Delete this person" not in text(console.reader("analyst").page("/people/id:mallory"))
 
 
+def test_buttons_that_say_the_same_are_told_apart_by_those_who_hear_them(console):
+    admin = console.reader()
+    for value in ("192.0.2.77", "192.0.2.78"):
+        fields = {"scope": "ip", "value": value, "reason": "an office", "for": "1d"}
+        admin.done("/decisions/allowed/add", fields)
+    said = text(admin.page("/decisions/allowed/list"))
+    assert "Take back 192.0.2.77" in said and "Take back 192.0.2.78" in said
+    assert "Part email:m@example.com" in text(admin.page("/people/id:mallory"))
+
+
 def test_a_networks_page_speaks_of_a_network(console):
     reader = console.reader("analyst")
     for network in ("10.0.0.0/8", "2001:db8::/48"):

@@ -44,6 +44,20 @@ function showPlace() {
   }
 }
 
+/** Tie what is wrong with a form to the field it is about, and go there. */
+function showFlaws() {
+  for (const said of document.querySelectorAll("[data-of]")) {
+    const field = (said.closest("form") ?? document.querySelector("main form"))?.elements.namedItem(said.dataset.of);
+    said.removeAttribute("data-of");
+    if (!field?.id || field.type === "hidden") continue;
+    said.id = `${field.id}-flaw`;
+    field.setAttribute("aria-invalid", "true");
+    const hints = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((id) => id && id !== said.id);
+    field.setAttribute("aria-describedby", [said.id, ...hints].join(" "));
+    field.focus();
+  }
+}
+
 function closeMenus(but) {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(but)) menu.open = false;
 }
@@ -91,7 +105,28 @@ document.addEventListener("htmx:config:request", (event) => {
   request.headers["X-CSRF-Token"] = document.querySelector('meta[name="csrf"]')?.content ?? "";
   if (sourceElement?.closest?.("[data-poll]")) request.headers["Sentinel-Poll"] = "1";
 });
-document.addEventListener("htmx:after:swap", () => showTimes(document));
+document.addEventListener("htmx:after:swap", () => {
+  showTimes(document);
+  showFlaws();
+});
+document.addEventListener("input", (event) => event.target.removeAttribute?.("aria-invalid"));
+
+/** Where the browser kept the page: go to the door unless the session that drew it goes on. */
+async function stillMine() {
+  const csrf = document.querySelector('meta[name="csrf"]')?.content;
+  if (!csrf) return;
+  document.documentElement.hidden = true;
+  const now = await fetch("/account", { headers: { "Sentinel-Poll": "1" } }).then((answer) => answer.text()).catch(() => "");
+  if (now.includes(csrf)) document.documentElement.hidden = false;
+  else location.replace("/sign-in");
+}
+
+// By the back button browsers bring back what was chosen after the page was drawn, which then says what it does not show.
+window.addEventListener("pageshow", (event) => {
+  const back = performance.getEntriesByType("navigation")[0]?.type === "back_forward";
+  if (event.persisted || back) for (const form of document.querySelectorAll('form[method="get"]')) form.reset();
+  if (event.persisted) stillMine();
+});
 
 // Days of reports are those of the reader's zone.
 document.cookie = `sentinel_zone=${encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC")}; path=/; max-age=31536000; samesite=lax`;
@@ -100,4 +135,6 @@ showTimes(document);
 showZone();
 showPlace();
 takeCode();
+showFlaws();
+document.querySelector("[data-done]")?.focus(); // what was done is heard, and the keyboard goes on from there
 document.documentElement.dataset.scripts = "on";
