@@ -193,16 +193,19 @@ def test_a_worker_without_the_start_of_its_parent_says_so_until_it_starts(server
             f"""
             import multiprocessing
             from sentinel import sdk
-            def work(event):
+            def ask(event):
                 sdk.is_blocked('jane')
+            def track(event):
                 sdk.track(event)
             def start_and_work(event):
                 sdk.start(exit_wait=60)
-                work(event)
+                ask(event)
+                track(event)
             if __name__ == '__main__':
+                sdk.is_blocked('jane')  # which is no worker
                 sdk.start(exit_wait=60)
                 context = multiprocessing.get_context({method!r})
-                for target in (start_and_work, work):
+                for target in (start_and_work, ask, track):
                     process = context.Process(target=target, args=(target.__name__,))
                     process.start()
                     process.join(60)
@@ -213,8 +216,8 @@ def test_a_worker_without_the_start_of_its_parent_says_so_until_it_starts(server
         [sys.executable, str(script)], env=environment(server), timeout=300, check=True, capture_output=True, text=True
     )
     assert [event["event"] for event in server.events] == ["start_and_work"]
-    (line,) = done.stderr.splitlines()
-    assert "`start` was not called in this worker of multiprocessing" in line
+    told = done.stderr.splitlines()
+    assert ["`start` was not called in this worker of multiprocessing" in line for line in told] == [True, True]
 
 
 def test_a_worker_that_a_request_begins_works_for_no_request():
