@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -25,14 +25,12 @@ from sentinel.content import folder
 from sentinel.core.batch import Batch
 from sentinel.core.duration import DAY, HOUR, SECOND
 from sentinel.core.event import Event, read
-from sentinel.engine.windows import Watch
 from sentinel.loader.content import load
 from sentinel.service.trials.backtest import Backtest, Plan
 from sentinel.service.trials.summary import summary
 from sentinel.service.trials.swift import Swift
 from sentinel.store.embedded.store import EVENTS, Embedded, open_store
-from sentinel.windows.groups import Limits
-from sentinel.windows.memory import MemoryWindows
+from sentinel.windows.memory import windows_of
 
 JUDGED = ("credential-stuffing", "address-brute-force", "account-takeover", "new-country", "impossible-travel")
 ATTACKS = 20
@@ -45,11 +43,6 @@ def attacks() -> Iterator[Event]:
             at = START + (attack + 2) * DAY + 7 * HOUR + n * 2 * SECOND
             raw = {"id": f"a{attack}-{n}", "event": "auth", "success": False, "timestamp": at / 1e6}
             yield read(raw | {"user": str(n * 31 + attack), "ip": f"203.0.113.{attack}"}, enriched=True)
-
-
-def windows(watches: Iterable[Watch], lateness: int) -> MemoryWindows:
-    """Return windows as commands have them."""
-    return MemoryWindows(watches, Limits(lateness=lateness))
 
 
 def all_of(store: Embedded) -> Iterator[list[Event]]:
@@ -92,7 +85,7 @@ def main(count: int, place: Path) -> None:
     store.project()
     shipped = load([folder("playbooks")]).playbooks
     for name in JUDGED:
-        quick, report, slow, some = measure(store, Plan([shipped[name]], windows))
+        quick, report, slow, some = measure(store, Plan([shipped[name]], windows_of))
         print(
             f"{name:24} {quick:6.2f} s reading {some:>7,} events, the whole report {report:6.2f} s, all {slow:6.1f} s: "
             f"{slow / quick:5.0f} and {slow / report:5.1f} times"

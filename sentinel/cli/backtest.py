@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +22,11 @@ from sentinel.cli.past import Files, Since, Stored, one_source
 from sentinel.cli.report import write_report
 from sentinel.cli.terminal import plain_json, say
 from sentinel.core.errors import InputError
-from sentinel.engine.windows import Watch
 from sentinel.service.eventfiles.reading import Options
 from sentinel.service.trials.backtest import Backtest, Plan
 from sentinel.service.trials.compare import Comparison
 from sentinel.service.trials.summary import summary
-from sentinel.windows.groups import Limits
-from sentinel.windows.memory import MemoryWindows
+from sentinel.windows.memory import windows_of
 
 Against = Annotated[
     list[Path] | None,
@@ -97,7 +95,7 @@ class _How:
         if not playbooks:
             raise InputError("there is no playbook to judge", "rules alone find nothing")
         return Plan(
-            playbooks=playbooks, make_windows=_windows, lateness=self.lateness, arrival_order=self.arrival_order,
+            playbooks=playbooks, make_windows=windows_of, lateness=self.lateness, arrival_order=self.arrival_order,
             own_modes=self.own_modes, strict=self.strict, options=self.options,
             enrich=None if self.enriched else enricher(playbooks, self.geo or (), self.networks or ()),
         )  # fmt: skip
@@ -130,10 +128,6 @@ def _write(runs: Sequence[Backtest], shape: Shape) -> None:
 def _json(run: Backtest) -> Iterator[bytes]:
     yield from run.findings.lines()
     yield msgspec.json.encode({"summary": summary(run)}) + b"\n"
-
-
-def _windows(watches: Iterable[Watch], lateness: int) -> MemoryWindows:
-    return MemoryWindows(watches, Limits(lateness=lateness))
 
 
 @contextmanager

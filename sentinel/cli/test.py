@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 from xml.etree import ElementTree
@@ -14,13 +14,11 @@ from sentinel.cli.loading import loaded, with_company, within
 from sentinel.cli.options import Channels, Paths, Rules
 from sentinel.cli.terminal import complain, plain, say
 from sentinel.core.errors import InputError
-from sentinel.engine.windows import Watch
 from sentinel.enrich import agent
 from sentinel.loader.assembly import Content
 from sentinel.service.trials.filetests import SHUFFLES, Outcome, Runner
 from sentinel.service.trials.mutants import mutants, unnoticed
-from sentinel.windows.groups import Limits
-from sentinel.windows.memory import MemoryWindows
+from sentinel.windows.memory import windows_of
 
 Junit = Annotated[
     Path | None, typer.Option("--junit", help="Also write the outcomes to this file, as JUnit XML.", metavar="FILE")
@@ -53,7 +51,7 @@ def test(
     The tests of a rule run only if its file is among PATH, or if no PATH is given.
     """
     known = with_company(loaded(paths, rules, channel), paths, rules, channel)
-    content, runner = within(known, paths), Runner(_windows, enrich=agent.add, playbooks=known.playbooks)
+    content, runner = within(known, paths), Runner(windows_of, enrich=agent.add, playbooks=known.playbooks)
     seeds = _seeds(shuffle, seed)
     outcomes = []
     for outcome in _outcomes(runner, content, seeds, wanted):
@@ -103,10 +101,6 @@ def _mutate(runner: Runner, content: Content) -> int:
                 say(f"      {playbook.place}")
     say(f"{made} changes, {survived} unnoticed")
     return survived
-
-
-def _windows(watches: Iterable[Watch], lateness: int) -> MemoryWindows:
-    return MemoryWindows(watches, Limits(lateness=lateness))
 
 
 def _show(outcome: Outcome) -> None:

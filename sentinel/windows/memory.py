@@ -150,6 +150,11 @@ class MemoryWindows:
         return Counter({name: tracker.merged for name, tracker in list(self.trackers.items()) if tracker.merged})
 
 
+def windows_of(watches: Iterable[Watch], lateness: int) -> MemoryWindows:
+    """Return windows with the usual limits, for events up to `lateness` microseconds behind the newest."""
+    return MemoryWindows(watches, Limits(lateness=lateness))
+
+
 def _in_order(firsts: Sequence[tuple[Opening, Iterator[Opening]]], hits: Sequence[Hit]) -> Iterator[Opening]:
     """Give what several watches open in the order of the hits it came with."""
     if len(firsts) == 1:

@@ -15,7 +15,7 @@ from sentinel.engine.playbook import Action, Metric, Playbook
 from sentinel.service.trials.filetests import Arrival, Runner, Trial
 from sentinel.service.trials.replay import Replay
 from sentinel.windows.groups import Limits
-from sentinel.windows.memory import MemoryWindows
+from sentinel.windows.memory import MemoryWindows, windows_of
 from tests.property.test_engine_vs_reference import HERE, LATENESS, SECOND
 from tests.reference import Chain, Reference
 
@@ -79,7 +79,7 @@ def test_in_file_tests_of_several_playbooks_find_what_the_reference_does(pairs, 
     for raw in events:
         chain.deliver(raw)
     known = {playbook.id: replace(playbook, mode="monitor") for playbook, _ in pairs}
-    trial = Trial(known.values(), Runner(lambda watches, lateness: MemoryWindows(watches, Limits(lateness=lateness))))
+    trial = Trial(known.values(), Runner(windows_of))
     for raw in events:
         trial.deliver(Arrival(raw["at"], as_event(raw)))
     trial.end()
