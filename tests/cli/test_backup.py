@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from sentinel.cli.program import run
-from sentinel.core.record import App, Filter
+from sentinel.core.record import Account, App, Filter
 from sentinel.local import leave
 from sentinel.service.upkeep import BACKED
 from sentinel.store.embedded.store import open_store
@@ -126,7 +126,8 @@ def test_a_database_that_was_put_back_is_made_ready_for_its_servers(database, as
     with closing(open_postgres(url(name))) as store:
         store.access.add_app(App("shop"), "test", NOW)
         put(store, batch(events=(event("a", user={"id": "1"}), event("b")), decisions=(decision("d", until=None),)))
-        make_link(store, "setup", NOW + 10, NOW)
+        store.accounts.invite(Account("a1", "ann", "admin"), NOW + 10, "test", NOW)
+        token, link = store.accounts.begin("a1", None, NOW + 10**12, NOW), make_link(store, "setup", NOW + 10, NOW)
         revision = store.decisions.revision("shop")
     earlier = database(like=name)
     with closing(open_postgres(url(name), folder=tmp_path)) as store:
@@ -139,6 +140,8 @@ def test_a_database_that_was_put_back_is_made_ready_for_its_servers(database, as
         delta = store.decisions.delta("shop", revision + 1, NOW)
         assert (delta.reset, [one.id for one in delta.added]) == (True, ["d"])
         assert store.decisions.delta("shop", delta.revision, NOW).reset is False
+        assert store.accounts.session(token, NOW, 10**12) is None
+        assert not store.access.good_link("setup", link, NOW)
         assert store.audit.list(None).items[0].action == "restore"
 
 

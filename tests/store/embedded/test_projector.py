@@ -259,7 +259,7 @@ def crash(data, name=""):
         "from sentinel.core.record import App; from sentinel.store.embedded.store import open_store\n"
         "from tests.contract.values import *\n"
         "store = open_store(Path(sys.argv[1]))\n"
-        "store.access.add_app(App('shop'), 'test', NOW)\n"
+        "store.access.add_app(App('shop'), 'test', NOW); store.access.add_app(App('blog'), 'test', NOW)\n"
         "put(store, batch(events=tuple(event(f'{sys.argv[2]}kept{n}') for n in range(300))))\n"
         "store.project(); store.checkpoint()\n"
         "for lot in range(3):\n"
@@ -345,7 +345,8 @@ def test_a_damaged_file_stops_the_explorer_until_a_good_one_is_back(data):
     assert "cannot be opened" in store.health().explorer
     put(store, batch(events=lot("a")))
     with store.unit() as unit:
-        assert unit.claim("shop", lot("a")) == [False] * 5
+        assert unit.claim("shop", (*lot("a"), event("2.1"))) == [False] * 6
+        assert unit.claim("blog", (event("2.1"),)) == [True]
     assert (file.read_bytes(), log.read_bytes()) == (bad, good_log)
     assert list(data.glob("*damaged*")) == []
     file.write_bytes(good)
