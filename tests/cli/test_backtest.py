@@ -10,6 +10,8 @@ import os
 import pty
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -243,14 +245,22 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else():
     quiet = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=300, check=True)
     assert quiet.stderr == b""
     outlet, inlet = pty.openpty()
+    shown = []
+
+    def read():
+        with suppress(OSError):  # nobody holds the terminal's other end any more
+            while True:  # a terminal that nobody reads is full after some seconds, and its writer waits
+                shown.append(os.read(outlet, 1 << 16))
+
+    reader = threading.Thread(target=read)
+    reader.start()
     try:
         seen = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=inlet, timeout=300, check=True)
-        os.set_blocking(outlet, False)
-        shown = os.read(outlet, 1 << 20)
     finally:
         os.close(inlet)
+        reader.join(60)
         os.close(outlet)
-    assert b"kB" in shown
+    assert b"kB" in b"".join(shown)
     assert seen.stdout == quiet.stdout
 
 
