@@ -8,6 +8,7 @@ import contextvars
 import dataclasses
 import functools
 import json
+import threading
 import time
 from typing import NamedTuple
 
@@ -281,19 +282,19 @@ def live(app):
     asyncio.run(asgi.SentinelMiddleware(app)({"type": "lifespan"}, silent, silent))
 
 
-@pytest.mark.parametrize("moment", ["startup.complete", "shutdown.complete"])
-def test_while_a_lifespan_waits_the_loop_goes_on(alone, moment):
-    ran = []
+@pytest.mark.parametrize(("moment", "wait"), [("startup.complete", "begin"), ("shutdown.complete", "settle")])
+def test_while_a_lifespan_waits_the_loop_goes_on(alone, monkeypatch, moment, wait):
+    alone.options = dataclasses.replace(alone.options, startup_wait=30.0)
+    went_on = threading.Event()
+    monkeypatch.setattr(alone, wait, went_on.wait)
 
     async def other():
-        ran.append(True)
+        went_on.set()
 
     async def app(scope, receive, send):
-        sdk.track("e")
         task = asyncio.create_task(other())
         await send({"type": f"lifespan.{moment}"})
-        assert ran
-        await task
+        assert task.done()
 
     live(app)
 
@@ -306,7 +307,7 @@ def test_an_application_that_begins_and_ends_many_times_waits_in_vain_but_once(a
         sdk.track("e")
         await send({"type": "lifespan.shutdown.complete"})
 
-    live(app)
+    assert not alone.begin(0.1)
     alone.options = dataclasses.replace(alone.options, startup_wait=150.0)
     began = time.monotonic()
     live(app)
