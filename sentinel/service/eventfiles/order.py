@@ -16,8 +16,7 @@ from typing import IO
 
 import msgspec
 
-from sentinel.core import identity
-from sentinel.core.duration import DAY
+from sentinel.core import identity, repeats
 from sentinel.core.errors import InputError
 from sentinel.core.event import Event
 from sentinel.service.eventfiles.exported import event_of
@@ -47,12 +46,12 @@ class Sorting:
 
 def as_they_came(batches: Iterable[Batch], sorting: Sorting) -> Iterator[list[Event]]:
     """Give events in the order of their files without repeats: the same id on the same day (UTC), as sent."""
-    young: set[tuple[int | None, str]] = set()
-    old: set[tuple[int | None, str]] = set()
+    young: set[repeats.Identity] = set()
+    old: set[repeats.Identity] = set()
     for batch in batches:
         kept = []
         for event in batch.events:
-            key = (None if event.sent is None else event.sent // DAY, event.id)
+            key = repeats.identity(event.sent, event.id)
             if key in young or key in old:
                 continue
             if len(young) >= KNOWN:

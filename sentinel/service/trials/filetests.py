@@ -17,9 +17,10 @@ from typing import NamedTuple
 from sentinel.core import moment
 from sentinel.core.decision import Decision, Delta, Subject
 from sentinel.core.decisions import Decisions
-from sentinel.core.duration import DAY, MINUTE, SECOND, format_duration
+from sentinel.core.duration import MINUTE, SECOND, format_duration
 from sentinel.core.event import Event, read
 from sentinel.core.finding import Effect, Finding
+from sentinel.core.repeats import Identity, identity
 from sentinel.engine.emit import emitted
 from sentinel.engine.engine import Engine
 from sentinel.engine.judge import Judge, prepare
@@ -238,9 +239,9 @@ def _arrivals(test: PlaybookTest) -> Iterator[Arrival]:
             raw = {"id": f"e{number:08}", "timestamp": moment.to_text(at)} | copy_of(delivery.event, copy)
             found.append(Arrival(at + late, read(raw, received=at + late, enriched=True, reserved=True)))
             number += 1
-    first: dict[tuple[str, int], Arrival] = {}
+    first: dict[Identity, Arrival] = {}
     for one in sorted(found, key=lambda one: (one.received, one.event.at)):
-        first.setdefault((one.event.id, one.event.at // DAY), one)
+        first.setdefault(identity(one.event.sent, one.event.id), one)
     return iter(first.values())
 
 

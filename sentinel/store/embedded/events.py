@@ -20,7 +20,8 @@ from sentinel.core.errors import StoreBusy
 from sentinel.core.event import Event
 from sentinel.core.identity import key_type, names_of
 from sentinel.core.record import Filter, KeptEvent, Page
-from sentinel.store.arrival import BITS, END, Identity, identity
+from sentinel.core.repeats import Identity, identity
+from sentinel.store.arrival import BITS, END
 from sentinel.store.database import interrupted
 from sentinel.store.embedded.candidates import places
 from sentinel.store.embedded.duck import Duck

@@ -18,8 +18,9 @@ import duckdb
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
+from sentinel.core.repeats import Identity, identity
 from sentinel.store import rows
-from sentinel.store.arrival import BITS, Identity, identity
+from sentinel.store.arrival import BITS
 from sentinel.store.embedded.columns import Columns, columns, listed, of_rows, together
 from sentinel.store.embedded.control import Control
 from sentinel.store.embedded.duck import Duck

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sentinel.core.errors import StoreBusy
 from sentinel.core.record import Backed, Health
-from sentinel.store.arrival import Identity
+from sentinel.core.repeats import Identity
 from sentinel.store.buried import FILE, Buried
 from sentinel.store.deletions import Deletions
 from sentinel.store.embedded import backup

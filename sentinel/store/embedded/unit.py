@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from sentinel.core.batch import Batch, Committed
 from sentinel.core.event import Event
+from sentinel.core.repeats import Identity, identity
 from sentinel.store import unit
-from sentinel.store.arrival import Identity, identity
 from sentinel.store.embedded.control import Control
 from sentinel.store.embedded.journal import Journal, Packed, packed
 from sentinel.store.embedded.recent import Recent

@@ -15,8 +15,9 @@ from sentinel.core.batch import Batch, Committed
 from sentinel.core.duration import DAY
 from sentinel.core.event import Event
 from sentinel.core.record import KeptEvent
+from sentinel.core.repeats import Identity, identity
 from sentinel.store import unit
-from sentinel.store.arrival import BITS, END, Identity, identity
+from sentinel.store.arrival import BITS, END
 from sentinel.store.changes import Change
 from sentinel.store.postgres.control import Control, driver
 from sentinel.store.postgres.copying import copy
